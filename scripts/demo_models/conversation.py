@@ -57,9 +57,9 @@ class Turn:
 class MixSettings:
     """How a conversation is put together; `(low, high)` pairs are ranges of a uniform draw."""
 
-    overlap_probability: float = 0.28
+    overlap_probability: float = 0.4
     """Chance that a speaker change starts before the other one has finished."""
-    overlap_s: tuple[float, float] = (0.3, 1.2)
+    overlap_s: tuple[float, float] = (0.3, 1.3)
     gap_mean_s: float = 0.35
     """Mean of the exponential part of the gap at a speaker change (0.1 s is added)."""
     pause_s: tuple[float, float] = (0.15, 0.9)
@@ -108,7 +108,9 @@ class Conversation:
         """The truth file's content: `session`, `duration_s`, `words`, `turns`."""
 
         def rows(items: Iterable[Word | Turn]) -> list[dict[str, Any]]:
-            return [{k: round(v, 3) if isinstance(v, float) else v for k, v in asdict(i).items()} for i in items]
+            return [
+                {k: round(v, 3) if isinstance(v, float) else v for k, v in asdict(i).items()} for i in items
+            ]
 
         return {
             "session": self.session,
@@ -145,25 +147,33 @@ def speech_intervals(audio: Audio, floor_db: float = -38.0, hop_s: float = 0.01)
     return [(a, b) for a, b in merge_intervals(found, 0.1) if b - a >= 0.03]
 
 
-@dataclass
-class _Placed:
-    utterance: Utterance
-    speaker: str
+@dataclass(frozen=True)
+class _Clip:
+    """An utterance without the silence at its ends; times in seconds from the start of `audio`."""
+
     audio: Audio
+    words: list[tuple[str, float, float]]
+    speech: list[tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class _Placed:
+    clip: _Clip
+    speaker: str
     start: int  # samples
 
     @property
     def end(self) -> int:
-        return self.start + len(self.audio)
+        return self.start + len(self.clip.audio)
 
 
 class ConversationMixer:
-    """Mixes conversations from one bank; remembers each utterance's speech intervals between calls."""
+    """Mixes conversations from one bank; remembers where each utterance's speech is between calls."""
 
     def __init__(self, bank: Bank, settings: MixSettings | None = None) -> None:
         self.bank = bank
         self.settings = settings or MixSettings()
-        self._intervals: dict[int, list[tuple[float, float]]] = {}
+        self._intervals: dict[int, list[tuple[float, float]]] = {}  # by the utterance's offset in the bank
 
     def eligible_speakers(self, minimum: int = 4) -> list[str]:
         """Speakers of the bank with at least `minimum` utterances, sorted."""
@@ -200,7 +210,7 @@ class ConversationMixer:
         gains = {s: 10 ** (-rng.uniform(0, cfg.level_range_db) / 20) for s in cast}
         stems = {label[s]: np.zeros(total, dtype=np.float32) for s in cast}
         for item in placed:
-            stems[label[item.speaker]][item.start : item.end] += item.audio * gains[item.speaker]
+            stems[label[item.speaker]][item.start : item.end] += item.clip.audio * gains[item.speaker]
         speech = np.sum(list(stems.values()), axis=0, dtype=np.float32)
         loud = np.square(speech[np.abs(speech) > 1e-4])
         rms = float(np.sqrt(loud.mean())) if loud.size else 1.0
@@ -212,7 +222,7 @@ class ConversationMixer:
         words = [
             Word(text, item.start / SAMPLE_RATE + start, item.start / SAMPLE_RATE + end, label[item.speaker])
             for item in placed
-            for text, start, end in item.utterance["words"]
+            for text, start, end in item.clip.words
         ]
         return Conversation(
             session=session,
@@ -251,12 +261,11 @@ class ConversationMixer:
             else:
                 current = rng.choice([s for s in cast if s != current] or list(cast))
             for index in range(rng.choice(cfg.utterances_per_turn)):
-                utterance = draw(current)
-                audio = self.bank.audio(utterance)
+                clip = self._clip(draw(current))
                 start = position
                 if index == 0 and placed and rng.random() < cfg.overlap_probability and len(cast) > 1:
-                    start = self._overlapped_start(rng, placed, len(audio), cfg)
-                item = _Placed(utterance, current, audio, start)
+                    start = self._overlapped_start(rng, placed, len(clip.audio), cfg)
+                item = _Placed(clip, current, start)
                 if item.end > total - round(0.1 * SAMPLE_RATE):
                     return placed
                 placed.append(item)
@@ -269,19 +278,33 @@ class ConversationMixer:
         """Start before the end of the last utterance, but after the end of the one before (two voices at most)."""
         last = placed[-1]
         wish = round(rng.uniform(*cfg.overlap_s) * SAMPLE_RATE)
-        overlap = min(wish, int(0.6 * len(last.audio)), int(0.6 * length))
+        overlap = min(wish, int(0.6 * len(last.clip.audio)), int(0.6 * length))
         before = max((p.end for p in placed[-4:-1]), default=0)
         return max(last.end - overlap, before + SAMPLE_RATE // 10)
 
-    def _turns(self, placed: list[_Placed], label: Mapping[str, str], gap: float) -> list[Turn]:
+    def _clip(self, utterance: Utterance, margin_s: float = 0.03) -> _Clip:
+        """Cut the silence at both ends, all but a margin, and move the times along."""
+        audio = self.bank.audio(utterance)
+        key = int(utterance["offset"])
+        if key not in self._intervals:
+            self._intervals[key] = speech_intervals(audio)
+        speech = self._intervals[key] or [(0.0, len(audio) / SAMPLE_RATE)]
+        first = max(0, round((speech[0][0] - margin_s) * SAMPLE_RATE))
+        last = min(len(audio), round((speech[-1][1] + margin_s) * SAMPLE_RATE))
+        shift, length = first / SAMPLE_RATE, (last - first) / SAMPLE_RATE
+        words = [
+            (text, min(max(start - shift, 0.0), length), min(max(end - shift, 0.0), length))
+            for text, start, end in utterance["words"]
+        ]
+        return _Clip(audio[first:last], words, [(a - shift, b - shift) for a, b in speech])
+
+    @staticmethod
+    def _turns(placed: list[_Placed], label: Mapping[str, str], gap: float) -> list[Turn]:
         spans: dict[str, list[tuple[float, float]]] = {}
         for item in placed:
-            key = int(item.utterance["offset"])
-            if key not in self._intervals:
-                self._intervals[key] = speech_intervals(item.audio)
             shift = item.start / SAMPLE_RATE
             spans.setdefault(label[item.speaker], []).extend(
-                (shift + a, shift + b) for a, b in self._intervals[key]
+                (shift + a, shift + b) for a, b in item.clip.speech
             )
         turns = [Turn(s, a, b) for s, found in spans.items() for a, b in merge_intervals(found, gap)]
         return sorted(turns, key=lambda t: (t.start, t.end))
