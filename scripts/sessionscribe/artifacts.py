@@ -1,0 +1,374 @@
+"""The files that stages hand to one another: one pydantic model each, validated when read.
+
+Times in artifacts that people and other programs read (words, segments, turns) are seconds as float, rounded
+to a millisecond, counted from the start of the *track* up to the chunk transcript and from the start of the
+*session* from the merged transcript on. Where audio is cut, positions are integer samples at ``SAMPLE_RATE``.
+``docs/output.md`` shows an example of each.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from sessionscribe.errors import UserError
+from sessionscribe.files import write_text
+
+SAMPLE_RATE = 16_000
+Shape = Literal["recording", "tracks", "live"]
+CutKind = Literal["silence", "forced", "edge"]
+Seconds = Annotated[float, Field(ge=0)]
+Samples = Annotated[int, Field(ge=0)]
+
+
+def seconds(samples: int) -> float:
+    """Return a position in samples as seconds, rounded to a millisecond."""
+    return round(samples / SAMPLE_RATE, 3)
+
+
+class Part(BaseModel):
+    """A piece of an artifact; unknown keys are refused, so that a newer file is never half understood."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Artifact(Part):
+    """A file of its own, in JSON; ``kind`` and ``schema_version`` say how to read it."""
+
+    schema_version: int = 1
+    VERSION: ClassVar[int] = 1
+
+    def write(self, path: Path) -> None:
+        """Write the artifact to ``path`` atomically; its bytes depend on its content only."""
+        text = json.dumps(self.model_dump(mode="json"), ensure_ascii=False, separators=(",", ":"))
+        write_text(path, text + "\n")
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read and validate an artifact.
+
+        Raises:
+            UserError: the file is missing, cut short, of another schema version or not valid.
+        """
+        hint = "Delete the file and run again: only it and what depends on it is made anew"
+        try:
+            text = Path(path).read_text(encoding="utf-8")
+            artifact = cls.model_validate_json(text)
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(f"cannot be read ({error})", where=path, hint=hint) from error
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(str(part) for part in first["loc"])
+            what = f"is not a valid {cls.__name__} ({place or 'file'}: {first['msg']})"
+            raise UserError(what, where=path, hint=hint) from error
+        if artifact.schema_version != cls.VERSION:
+            what = f"has schema version {artifact.schema_version}, this program reads {cls.VERSION}"
+            raise UserError(what, where=path, hint=hint)
+        return artifact
+
+
+class AudioStream(Part):
+    """One audio stream of a recording, as probed."""
+
+    index: int
+    codec: str
+    sample_rate: int
+    channels: int
+    language: str | None = None
+
+
+class Ingest(Artifact):
+    """A source file that was found to be what the manifest says. ``results/ingest/{session}/{track}.json``."""
+
+    session: str
+    track: str
+    source: str
+    path: str
+    size: int
+    checksum: str
+    container: str
+    duration_s: Seconds
+    streams: list[AudioStream]
+
+
+class Conversion(Artifact):
+    """What was done to a source to get the FLAC beside it. ``results/convert/{session}/{track}.json``."""
+
+    session: str
+    track: str
+    samples: Samples
+    stream: AudioStream
+    choice: str
+    channel: str
+    clipped_samples: int = 0
+    nonfinite_samples: int = 0
+    peak: float
+    warnings: list[str] = []
+
+
+class Span(Part):
+    """A half-open stretch ``[start, stop)`` of a track, in samples."""
+
+    start: Samples
+    stop: Samples
+
+
+class Core(Part):
+    """One chunk of a plan: it owns ``[start, stop)``; ``[context_start, context_stop)`` is decoded.
+
+    ``start_cut`` and ``stop_cut`` say what is at either end: a cut in silence, one forced into speech, or
+    the edge of the track.
+    """
+
+    index: int
+    start: Samples
+    stop: Samples
+    context_start: Samples
+    context_stop: Samples
+    start_cut: CutKind
+    stop_cut: CutKind
+
+
+class Plan(Artifact):
+    """How a track is cut, and where it has speech. ``results/chunk/{session}/{track}.plan.json``."""
+
+    session: str
+    track: str
+    samples: Samples
+    cores: list[Core]
+    speech: list[Span]
+
+
+class TimelineTrack(Part):
+    """Where a track lies in its session. ``speaker`` is set where the track is one person's."""
+
+    track: str
+    offset: Samples
+    samples: Samples
+    speaker: str | None = None
+
+
+class Gap(Part):
+    """Audio that the session lacks, in samples of the session."""
+
+    start: Samples
+    stop: Samples
+    reason: str
+
+
+class Timeline(Artifact):
+    """The tracks of a session on one clock. ``results/chunk/{session}.timeline.json``."""
+
+    session: str
+    shape: Shape
+    samples: Samples
+    tracks: list[TimelineTrack]
+    gaps: list[Gap]
+
+
+class Language(Artifact):
+    """The language of a session and the windows that voted for it."""
+
+    session: str
+    language: str
+    probability: float
+    given: bool
+    votes: list[LanguageVote]
+
+
+class LanguageVote(Part):
+    """The language of one window of speech."""
+
+    track: str
+    start: Seconds
+    language: str
+    probability: float
+
+
+class Word(Part):
+    """A word; ``text`` has no spaces around it. ``reason`` says why ``speaker`` is null."""
+
+    text: str
+    start: Seconds
+    end: Seconds
+    probability: float
+    speaker: str | None = None
+    reason: str | None = None
+
+
+class DroppedWord(Word):
+    """A word that is not in the transcript; ``reason`` says why."""
+
+    track: str
+    chunk: int
+    reason: str
+
+
+class Segment(Part):
+    """What the engine decoded as one piece."""
+
+    start: Seconds
+    end: Seconds
+    text: str
+    words: list[Word]
+    average_log_probability: float
+    no_speech_probability: float
+    compression_ratio: float
+    temperature: float
+
+
+class RemovedSegment(Segment):
+    """A segment that a hallucination guard took out; ``reason`` says which."""
+
+    reason: str
+
+
+class Engine(Part):
+    """What decoded a chunk: enough to say why two transcripts differ."""
+
+    name: str
+    version: str
+    model: str
+    device: str
+    compute_type: str
+
+
+class ChunkTranscript(Artifact):
+    """The words of one chunk. ``results/transcribe/{session}/{fingerprint}/{track}.{index}.json``."""
+
+    session: str
+    track: str
+    core: Core
+    language: str
+    engine: Engine
+    segments: list[Segment]
+    removed: list[RemovedSegment]
+
+
+class Seam(Part):
+    """What was done where two chunks of a track meet."""
+
+    track: str
+    left: int
+    time: Seconds
+    kind: CutKind
+    method: Literal["midpoint", "spliced", "kept both"]
+
+
+class MergedWord(Word):
+    """A word of the session and the track and chunk it comes from."""
+
+    track: str
+    chunk: int
+
+
+class MergedSegment(Part):
+    """Words of one track that belong together, before speakers are known."""
+
+    track: str
+    start: Seconds
+    end: Seconds
+    words: list[MergedWord]
+
+
+class Merged(Artifact):
+    """All chunks of a session as one. ``results/merge/{session}.json``."""
+
+    session: str
+    shape: Shape
+    duration_s: Seconds
+    language: str
+    segments: list[MergedSegment]
+    dropped: list[DroppedWord]
+    removed: list[RemovedSegment]
+    seams: list[Seam]
+    gaps: list[Gap]
+    chunks: int
+    engines: list[Engine]
+
+
+class Turn(Part):
+    """One stretch of speech of one speaker, in seconds of the session."""
+
+    start: Seconds
+    end: Seconds
+    speaker: str
+
+
+class Turns(Artifact):
+    """Who speaks when. ``turns`` may overlap, ``exclusive`` never do. ``results/diarize/{session}.turns.json``."""
+
+    session: str
+    duration_s: Seconds
+    method: Literal["pyannote", "tracks"]
+    model: str
+    speakers: list[str]
+    turns: list[Turn]
+    exclusive: list[Turn]
+
+
+class SpokenWord(Word):
+    """A word with its speaker; ``second_speaker`` talks over it."""
+
+    second_speaker: str | None = None
+
+
+class SpokenSegment(Part):
+    """What one speaker says without a break."""
+
+    start: Seconds
+    end: Seconds
+    speaker: str | None
+    text: str
+    words: list[SpokenWord]
+
+
+class Transcript(Artifact):
+    """The finished transcript. ``results/diarize/{session}.json`` and the export ``json``."""
+
+    session: str
+    shape: Shape
+    duration_s: Seconds
+    language: str
+    speakers: list[str]
+    segments: list[SpokenSegment]
+    turns: list[Turn]
+    gaps: list[Gap]
+    flags: list[str]
+    engines: list[Engine]
+    diarization: str
+
+
+class Output(Part):
+    """A file that a job made."""
+
+    path: str
+    size: int
+    sha256: str
+
+
+class Provenance(Artifact):
+    """What a job made, and the key of all that determined it. ``results/provenance/{session}/….json``.
+
+    It is written last: an output is taken as made only if its record is there, names the wanted key and the
+    size that the file really has.
+    """
+
+    rule: str
+    key: str
+    outputs: list[Output]
+    inputs: list[Output] = []
+    options: dict[str, object] = {}
+    versions: dict[str, str] = {}
+
+
+class Failure(Artifact):
+    """Why a job failed, for the status table. ``logs/failed/{session}/….json``."""
+
+    session: str
+    rule: str
+    message: str
+    log: str
