@@ -1,8 +1,9 @@
 """Mix natural conversations out of single utterances, with exact truth.
 
-A conversation is a row of turns: a speaker says one to three utterances with short pauses, another speaker takes
-over after a gap or slightly before the end (overlap, never more than two voices at once). Speakers differ in level,
-and a noise floor lies under everything. The same seed, bank and settings give the same samples.
+A conversation is a row of turns: a speaker says one to three utterances with short pauses, another speaker
+takes over after a gap or slightly before the end (overlap, never more than two voices at once). Speakers
+differ in level, and a noise floor lies under everything. The same seed, bank and settings give the same
+samples.
 
 Truth is exact by construction. Words come from the utterance bank. Turns come from the energy of the clean
 utterances: silence at their ends is trimmed and pauses of one speaker shorter than `merge_gap_s` are closed.
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -20,7 +21,22 @@ from numpy.typing import NDArray
 
 SAMPLE_RATE = 16_000
 Audio = NDArray[np.float32]
-Utterance = Mapping[str, Any]
+
+
+class Utterance(Protocol):
+    """One sentence in a bank; words are (text, start, end) in seconds from the utterance's start."""
+
+    @property
+    def text(self) -> str:
+        """The sentence."""
+
+    @property
+    def words(self) -> Sequence[tuple[str, float, float]]:
+        """Words with times."""
+
+    @property
+    def offset(self) -> int:
+        """Position in the bank, in samples; unique for each utterance."""
 
 
 class Bank(Protocol):
@@ -77,7 +93,7 @@ class MixSettings:
 
 @dataclass
 class Conversation:
-    """A mixed conversation. `waveform` and each entry of `stems` have shape (samples,), float32, 16 kHz mono."""
+    """A mixed conversation; `waveform` and each of `stems` are float32, 16 kHz mono, shape (samples,)."""
 
     session: str
     waveform: Audio
@@ -103,6 +119,17 @@ class Conversation:
         for turn in self.turns:
             active[round(turn.start * 100) : round(turn.end * 100)] += 1
         return float((active > 1).sum() / max(1, (active > 0).sum()))
+
+    def renamed(self, session: str, names: Sequence[str] | None = None) -> Conversation:
+        """The same conversation under another name, its speakers (by first appearance) called `names`."""
+        label = dict(zip(self.speakers, names or self.speakers, strict=True))
+        return Conversation(
+            session=session,
+            waveform=self.waveform,
+            words=[replace(word, speaker=label[word.speaker]) for word in self.words],
+            turns=[replace(turn, speaker=label[turn.speaker]) for turn in self.turns],
+            stems={label[speaker]: stem for speaker, stem in self.stems.items()},
+        )
 
     def truth(self) -> dict[str, Any]:
         """The truth file's content: `session`, `duration_s`, `words`, `turns`."""
@@ -180,14 +207,7 @@ class ConversationMixer:
         return sorted(s for s, utterances in self.bank.by_speaker.items() if len(utterances) >= minimum)
 
     def mix(
-        self,
-        seed: int,
-        duration_s: float,
-        speakers: int | Sequence[str],
-        *,
-        names: Sequence[str] | None = None,
-        session: str = "",
-        settings: MixSettings | None = None,
+        self, seed: int, duration_s: float, speakers: int | Sequence[str], settings: MixSettings | None = None
     ) -> Conversation:
         """Mix one conversation.
 
@@ -195,41 +215,34 @@ class ConversationMixer:
             seed: decides everything random.
             duration_s: exact length of the result; no utterance is cut at its end.
             speakers: how many speakers to draw, or their names in the bank.
-            names: names to use in the truth instead of the bank's, one per speaker.
-            session: name stored in the truth.
             settings: overrides the mixer's settings for this call.
         """
         cfg = settings or self.settings
         rng = random.Random(seed)
         cast = rng.sample(self.eligible_speakers(), speakers) if isinstance(speakers, int) else list(speakers)
-        if names is not None and len(names) != len(cast):
-            raise ValueError(f"{len(names)} names for {len(cast)} speakers")
-        label = dict(zip(cast, names or cast, strict=True))
         total = round(duration_s * SAMPLE_RATE)
         placed = self._schedule(rng, cast, total, cfg)
         gains = {s: 10 ** (-rng.uniform(0, cfg.level_range_db) / 20) for s in cast}
-        stems = {label[s]: np.zeros(total, dtype=np.float32) for s in cast}
+        stems = {speaker: np.zeros(total, dtype=np.float32) for speaker in cast}
         for item in placed:
-            stems[label[item.speaker]][item.start : item.end] += item.clip.audio * gains[item.speaker]
+            stems[item.speaker][item.start : item.end] += item.clip.audio * gains[item.speaker]
         speech = np.sum(list(stems.values()), axis=0, dtype=np.float32)
         loud = np.square(speech[np.abs(speech) > 1e-4])
         rms = float(np.sqrt(loud.mean())) if loud.size else 1.0
         peak = float(np.abs(speech).max()) or 1.0
-        scale = min(10 ** (cfg.level_db / 20) / rms, 0.9 / peak)
-        stems = {name: stem * np.float32(scale) for name, stem in stems.items()}
-        noise_db = rng.uniform(*cfg.noise_db)
-        noise = noise_floor(total, noise_db, rng.randrange(2**31))
+        scale = np.float32(min(10 ** (cfg.level_db / 20) / rms, 0.9 / peak))
+        noise = noise_floor(total, rng.uniform(*cfg.noise_db), rng.randrange(2**31))
         words = [
-            Word(text, item.start / SAMPLE_RATE + start, item.start / SAMPLE_RATE + end, label[item.speaker])
+            Word(text, item.start / SAMPLE_RATE + start, item.start / SAMPLE_RATE + end, item.speaker)
             for item in placed
             for text, start, end in item.clip.words
         ]
         return Conversation(
-            session=session,
-            waveform=np.clip(speech * np.float32(scale) + noise, -1, 1).astype(np.float32),
+            session=f"conversation-{seed}",
+            waveform=np.clip(speech * scale + noise, -1, 1).astype(np.float32),
             words=sorted(words, key=lambda w: (w.start, w.end)),
-            turns=self._turns(placed, label, cfg.merge_gap_s),
-            stems=stems,
+            turns=self._turns(placed, cfg.merge_gap_s),
+            stems={name: stem * scale for name, stem in stems.items()},
         )
 
     def _schedule(
@@ -245,9 +258,9 @@ class ConversationMixer:
                     decks[speaker] = list(self.bank.by_speaker[speaker])
                     rng.shuffle(decks[speaker])
                 utterance = decks[speaker].pop()
-                if utterance["text"] not in said:
+                if utterance.text not in said:
                     break
-            said.add(utterance["text"])
+            said.add(utterance.text)
             return utterance
 
         placed: list[_Placed] = []
@@ -275,7 +288,7 @@ class ConversationMixer:
 
     @staticmethod
     def _overlapped_start(rng: random.Random, placed: list[_Placed], length: int, cfg: MixSettings) -> int:
-        """Start before the end of the last utterance, but after the end of the one before (two voices at most)."""
+        """Start before the end of the last utterance, after the end of the one before (two voices at most)."""
         last = placed[-1]
         wish = round(rng.uniform(*cfg.overlap_s) * SAMPLE_RATE)
         overlap = min(wish, int(0.6 * len(last.clip.audio)), int(0.6 * length))
@@ -285,7 +298,7 @@ class ConversationMixer:
     def _clip(self, utterance: Utterance, margin_s: float = 0.03) -> _Clip:
         """Cut the silence at both ends, all but a margin, and move the times along."""
         audio = self.bank.audio(utterance)
-        key = int(utterance["offset"])
+        key = utterance.offset
         if key not in self._intervals:
             self._intervals[key] = speech_intervals(audio)
         speech = self._intervals[key] or [(0.0, len(audio) / SAMPLE_RATE)]
@@ -294,12 +307,12 @@ class ConversationMixer:
         shift, length = first / SAMPLE_RATE, (last - first) / SAMPLE_RATE
         words = [
             (text, min(max(start - shift, 0.0), length), min(max(end - shift, 0.0), length))
-            for text, start, end in utterance["words"]
+            for text, start, end in utterance.words
         ]
         return _Clip(audio[first:last], words, [(a - shift, b - shift) for a, b in speech])
 
     @staticmethod
-    def _turns(placed: list[_Placed], label: Mapping[str, str], gap: float) -> list[Turn]:
+    def _turns(placed: list[_Placed], gap: float) -> list[Turn]:
         spans: dict[str, list[tuple[float, float]]] = {}
         for item in placed:
             shift = item.start / SAMPLE_RATE
@@ -311,7 +324,7 @@ class ConversationMixer:
 
 
 def noise_floor(samples: int, level_db: float, seed: int) -> Audio:
-    """Stationary noise, half white and half low-passed, with an RMS of `level_db` dB full scale; shape (samples,)."""
+    """Stationary noise, half white, half low-passed, RMS `level_db` dB full scale; shape (samples,)."""
     rng = np.random.default_rng(seed)
     white = rng.standard_normal(samples + 15, dtype=np.float32)
     cumulative = np.cumsum(white, dtype=np.float64)
