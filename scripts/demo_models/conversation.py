@@ -288,7 +288,7 @@ class ConversationMixer:
 
     @staticmethod
     def _overlapped_start(rng: random.Random, placed: list[_Placed], length: int, cfg: MixSettings) -> int:
-        """Start before the end of the last utterance, after the end of the one before (two voices at most)."""
+        """Start before the last utterance ends, but after the one before it (two voices at most)."""
         last = placed[-1]
         wish = round(rng.uniform(*cfg.overlap_s) * SAMPLE_RATE)
         overlap = min(wish, int(0.6 * len(last.clip.audio)), int(0.6 * length))
@@ -316,9 +316,7 @@ class ConversationMixer:
         spans: dict[str, list[tuple[float, float]]] = {}
         for item in placed:
             shift = item.start / SAMPLE_RATE
-            spans.setdefault(label[item.speaker], []).extend(
-                (shift + a, shift + b) for a, b in item.clip.speech
-            )
+            spans.setdefault(item.speaker, []).extend((shift + a, shift + b) for a, b in item.clip.speech)
         turns = [Turn(s, a, b) for s, found in spans.items() for a, b in merge_intervals(found, gap)]
         return sorted(turns, key=lambda t: (t.start, t.end))
 
