@@ -126,6 +126,7 @@ class Config(Options):
     """The settings of sessionscribe."""
 
     manifest: str = Field("config/sessions.tsv", description="The table of sessions, kept by `sessionscribe add`")
+    sessions: tuple[str, ...] = Field((), description="Work on these sessions only; empty: on all")
     convert: Convert = Convert()
     chunk: Chunk = Chunk()
     transcribe: Transcribe = Transcribe()

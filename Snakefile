@@ -1,0 +1,35 @@
+"""sessionscribe: from recordings to finished, speaker-labelled transcripts.
+
+Each stage has its rules in rules/<stage>.smk, its code in scripts/sessionscribe/<stage>.py, its settings in
+config/config.yaml under <stage>: and its files in results/<stage>/ and logs/<stage>/.
+"""
+
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+
+configfile: "config/config.yaml"
+
+
+include: "rules/common.smk"
+include: "rules/preflight.smk"
+include: "rules/ingest.smk"
+include: "rules/convert.smk"
+include: "rules/chunk.smk"
+include: "rules/transcribe.smk"
+include: "rules/merge.smk"
+include: "rules/diarize.smk"
+include: "rules/export.smk"
+
+
+localrules:
+    all,
+    check_models,
+
+
+rule all:
+    """Make whatever is missing or stale of every session of the manifest."""
+    default_target: True
+    input:
+        AGENDA.outputs(),

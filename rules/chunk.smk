@@ -1,0 +1,55 @@
+"""chunk: where each track is cut, and how a session's tracks lie on one clock."""
+
+
+def plan_task(wildcards):
+    return AGENDA.task(f"results/chunk/{wildcards.session}/{wildcards.track}.plan.json")
+
+
+def timeline_task(wildcards):
+    return AGENDA.task(f"results/chunk/{wildcards.session}.timeline.json")
+
+
+def timeline_plans(wildcards):
+    return timeline_task(wildcards)["plans"]
+
+
+rule plan_chunks:
+    """Find speech in a track and cut it in pauses into chunks that tile it exactly."""
+    input:
+        audio=ancient("results/convert/{session}/{track}.flac"),
+    output:
+        plan="results/chunk/{session}/{track}.plan.json",
+        provenance="results/provenance/{session}/plan_chunks.{track}.json",
+    log:
+        "logs/chunk/{session}/{track}.log",
+    benchmark:
+        "logs/chunk/{session}/{track}.tsv"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime="1h",
+    params:
+        task=plan_task,
+    script:
+        "../scripts/plan_chunks.py"
+
+
+rule build_timeline:
+    """Put the tracks of a session on one clock and note the audio it lacks."""
+    input:
+        plans=ancient(timeline_plans),
+    output:
+        timeline="results/chunk/{session}.timeline.json",
+        provenance="results/provenance/{session}/build_timeline.json",
+    log:
+        "logs/chunk/{session}.log",
+    benchmark:
+        "logs/chunk/{session}.tsv"
+    threads: 1
+    resources:
+        mem_mb=300,
+        runtime="10m",
+    params:
+        task=timeline_task,
+    script:
+        "../scripts/build_timeline.py"

@@ -1,0 +1,41 @@
+"""The agenda (what is there, what is to do) and what all rules share. No network, no heavy import."""
+
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
+
+from sessionscribe import agenda, config as settings, errors, manifest, workspace
+
+
+wildcard_constraints:
+    session=manifest.NAME.pattern,
+    track=manifest.TRACK.pattern,
+    fp="[0-9a-f]{12}",
+    index="[0-9]{4,}",
+    format="[a-z]+",
+
+
+try:
+    AGENDA = agenda.Agenda(settings.validate(config))
+except errors.UserError as error:
+    raise WorkflowError(str(error))
+
+if workflow.is_main_process:
+    # What to make is known by content, so Snakemake need not guess from times, code and its own metadata;
+    # and no output is ever half written, so what a killed run left behind needs no manual step.
+    workspace.release_stale_locks(Path(".snakemake"))
+    workflow.dag_settings.forcerun = AGENDA.forced(workflow.dag_settings.targets)
+    workflow.dag_settings.force_incomplete = True
+    workflow.dag_settings.rerun_triggers = frozenset()
+
+
+onstart:
+    AGENDA.forget()
+
+
+def checked_models(wildcards):
+    """Ask for the check of the models first, where this run needs models at all."""
+    return [agenda.PREFLIGHT] if AGENDA.needs_models() else []

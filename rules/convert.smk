@@ -1,0 +1,27 @@
+"""convert: any recording to 16 kHz mono FLAC."""
+
+
+def convert_task(wildcards):
+    return AGENDA.task(f"results/convert/{wildcards.session}/{wildcards.track}.flac")
+
+
+rule convert_audio:
+    """Decode one audio stream of a recording, mix or pick its channels, write FLAC."""
+    input:
+        ingest=ancient("results/ingest/{session}/{track}.json"),
+    output:
+        audio="results/convert/{session}/{track}.flac",
+        record="results/convert/{session}/{track}.json",
+        provenance="results/provenance/{session}/convert_audio.{track}.json",
+    log:
+        "logs/convert/{session}/{track}.log",
+    benchmark:
+        "logs/convert/{session}/{track}.tsv"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime="1h",
+    params:
+        task=convert_task,
+    script:
+        "../scripts/convert_audio.py"

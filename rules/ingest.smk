@@ -1,0 +1,26 @@
+"""ingest: a source file of the manifest, found and checked."""
+
+
+def ingest_task(wildcards):
+    return AGENDA.task(f"results/ingest/{wildcards.session}/{wildcards.track}.json")
+
+
+rule fetch_recording:
+    """Check that a recording is there, is what the manifest says and holds audio."""
+    input:
+        models=ancient(checked_models),
+    output:
+        ingest="results/ingest/{session}/{track}.json",
+        provenance="results/provenance/{session}/fetch_recording.{track}.json",
+    log:
+        "logs/ingest/{session}/{track}.log",
+    benchmark:
+        "logs/ingest/{session}/{track}.tsv"
+    threads: 1
+    resources:
+        mem_mb=300,
+        runtime="30m",
+    params:
+        task=ingest_task,
+    script:
+        "../scripts/fetch_recording.py"

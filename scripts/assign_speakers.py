@@ -1,0 +1,20 @@
+"""Rule assign_speakers: see rules/diarize.smk."""
+
+from pathlib import Path
+
+from sessionscribe.diarize import assign_speakers
+from snakemake.script import snakemake
+
+from sessionscribe.artifacts import Merged, Timeline, Turns
+from sessionscribe.runtime import job
+
+task, made = snakemake.params.task, dict(snakemake.output.items())
+with job(snakemake.rule, task, log=snakemake.log[0], outputs=made) as say:
+    timeline = Timeline.read(Path(snakemake.input.timeline))
+    transcript = assign_speakers(
+        merged=Merged.read(Path(snakemake.input.merged)),
+        turns=Turns.read(Path(snakemake.input.turns)),
+        speakers={track.track: track.speaker for track in timeline.tracks if track.speaker},
+        output=Path(made["transcript"]),
+    )
+    say(f"{len(transcript.speakers)} speakers; {'; '.join(transcript.flags) or 'no flags'}")

@@ -1,0 +1,22 @@
+"""Rule build_timeline: see rules/chunk.smk."""
+
+from pathlib import Path
+
+from sessionscribe.chunk import build_timeline
+from snakemake.script import snakemake
+
+from sessionscribe.artifacts import Plan
+from sessionscribe.runtime import job
+
+task, made = snakemake.params.task, dict(snakemake.output.items())
+with job(snakemake.rule, task, log=snakemake.log[0], outputs=made) as say:
+    timeline = build_timeline(
+        session=task["session"],
+        shape=task["shape"],
+        plans=[Plan.read(Path(path)) for path in task["plans"]],
+        parts=task["parts"],
+        speakers=task["speakers"],
+        output=Path(made["timeline"]),
+    )
+    for gap in timeline.gaps:
+        say(f"missing audio: {gap.reason}")

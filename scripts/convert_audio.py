@@ -1,0 +1,20 @@
+"""Rule convert_audio: see rules/convert.smk."""
+
+from pathlib import Path
+
+from snakemake.script import snakemake
+
+from sessionscribe.artifacts import Ingest
+from sessionscribe.config import Convert
+from sessionscribe.convert import convert_audio
+from sessionscribe.runtime import job
+
+task, made = snakemake.params.task, dict(snakemake.output.items())
+with job(snakemake.rule, task, log=snakemake.log[0], outputs=made) as say:
+    convert_audio(
+        ingest=Ingest.read(Path(snakemake.input.ingest)),
+        options=Convert(**task["options"]),
+        audio=Path(made["audio"]),
+        record=Path(made["record"]),
+        log=say,
+    )

@@ -1,0 +1,22 @@
+"""Rule detect_language: see rules/transcribe.smk."""
+
+from pathlib import Path
+
+from sessionscribe.transcribe import detect_language
+from snakemake.script import snakemake
+
+from sessionscribe.artifacts import Plan
+from sessionscribe.config import Transcribe
+from sessionscribe.runtime import job
+
+task, made = snakemake.params.task, dict(snakemake.output.items())
+with job(snakemake.rule, task, log=snakemake.log[0], outputs=made) as say:
+    found = detect_language(
+        plans=[Plan.read(Path(path)) for path in snakemake.input.plans],
+        audio=[Path(path) for path in snakemake.input.audio],
+        session=task["session"],
+        options=Transcribe(**task["options"]),
+        threads=snakemake.threads,
+        output=Path(made["language"]),
+    )
+    say(f"language {found.language}, probability {found.probability:.2f}, {len(found.votes)} votes")

@@ -1,0 +1,211 @@
+"""What is there, what is missing or stale, and hence what there is to do.
+
+An output counts as made when its record in ``results/provenance`` names the wanted key and the size that the
+file really has; a chunk transcript when a whole file lies in the folder that its fingerprint names. So a
+deleted, cut or outdated file is found whatever the times of files say, and in a copy made elsewhere as well.
+One scan costs a few listings per session.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from sessionscribe import manifest, models
+from sessionscribe.config import Config
+from sessionscribe.manifest import Session
+from sessionscribe.steps import MODEL_RULES, Decoder, SessionSteps, Step, decoders
+
+PREFLIGHT = "results/preflight/models.json"
+
+
+@dataclass
+class SessionAgenda:
+    """A session's steps and the ones among them that are still to do (``pending``, by first output)."""
+
+    session: Session
+    steps: list[Step]
+    fp: str = ""
+    pending: dict[str, Step] = field(default_factory=dict)
+
+    def of(self, rule: str) -> list[Step]:
+        """Return the steps of a rule."""
+        return [step for step in self.steps if step.rule == rule]
+
+    def done(self, rule: str) -> int:
+        """Return how many steps of a rule are done."""
+        return sum(step.outputs[0] not in self.pending for step in self.of(rule))
+
+
+class Agenda:
+    """All sessions' steps against what lies in ``root``.
+
+    Args:
+        config: the settings.
+        root: the project's folder; every path of a step is relative to it.
+    """
+
+    def __init__(self, config: Config, root: Path = Path()) -> None:
+        self.config, self.root = config, root
+        self._identity = cache(models.identity)
+        self._diarizer = self._find_diarizer()
+        self._decoders = list(decoders(config, self._identity))
+        wanted = set(config.sessions)
+        found = manifest.read(root / config.manifest)
+        if missing := wanted - found.keys():
+            raise manifest.unknown_session(sorted(missing)[0], found, root / config.manifest)
+        self.sessions = {name: self._plan(s) for name, s in found.items() if not wanted or name in wanted}
+        self._steps = {out: step for s in self.sessions.values() for step in s.steps for out in step.outputs}
+
+    def _find_diarizer(self) -> tuple[str, str]:
+        model = models.resolve(self.config.diarize.model, models.DIARIZATION, setting="diarize.model")
+        return model, self._identity(model)
+
+    def _plan(self, session: Session) -> SessionAgenda:
+        """Lay out a session's steps with the decoder that it was begun with, and see which are done."""
+        plans = [SessionSteps(session, self.config, d, self._diarizer) for d in self._decoders]
+        begun = (p for p in plans if len(plans) > 1 and self._listing(session.name, getattr(p, "fp", "")))
+        chosen = next(begun, plans[0])
+        agenda = SessionAgenda(session, chosen.steps, getattr(chosen, "fp", ""))
+        self._find_pending(agenda)
+        return agenda
+
+    def _listing(self, session: str, fp: str) -> dict[str, int]:
+        """Return name and size of the files in a fingerprint folder."""
+        return _sizes(self.root / "results/transcribe" / session / fp) if fp else {}
+
+    def _find_pending(self, agenda: SessionAgenda) -> None:
+        records = self._records(agenda.session.name)
+        listing = self._listing(agenda.session.name, agenda.fp)
+        merged = records.get(f"results/provenance/{agenda.session.name}/merge_transcript.json", {})
+        known = {entry["path"]: entry["size"] for entry in merged.get("inputs", ())}
+        for step in agenda.steps:
+            if step.record:
+                done = self._is_recorded(step, records.get(step.record))
+            else:
+                done = self._is_whole(step.outputs[0], listing, known)
+            if not done or any(need.outputs[0] in agenda.pending for need in step.needs):
+                agenda.pending[step.outputs[0]] = step
+
+    def _records(self, session: str) -> dict[str, dict[str, Any]]:
+        folder = f"results/provenance/{session}"
+        records = {}
+        for name in _sizes(self.root / folder):
+            try:
+                records[f"{folder}/{name}"] = json.loads((self.root / folder / name).read_bytes())
+            except (OSError, ValueError):
+                continue  # a broken record is none
+        return records
+
+    def _is_recorded(self, step: Step, record: dict[str, Any] | None) -> bool:
+        if not isinstance(record, dict) or record.get("key") != step.key:
+            return False
+        sizes = {entry["path"]: entry["size"] for entry in record.get("outputs", ())}
+        return all(self._size(path) == sizes.get(path, -1) for path in step.outputs)
+
+    def _size(self, path: str) -> int:
+        try:
+            return os.stat(self.root / path).st_size
+        except OSError:
+            return -2
+
+    def _is_whole(self, path: str, listing: dict[str, int], known: dict[str, int]) -> bool:
+        """Tell whether a chunk transcript is whole: of the size merged before, or ended as we end files."""
+        size = listing.get(os.path.basename(path), 0)
+        if path in known:
+            return size == known[path]
+        return size > 2 and _ends_well(self.root / path)
+
+    def outputs(self) -> list[str]:
+        """Return every file that is to be made."""
+        return [out for s in self.sessions.values() for step in s.pending.values() for out in step.outputs]
+
+    def pending_paths(self, paths: Iterable[str]) -> list[str]:
+        """Return those of ``paths`` that are still to be made."""
+        return [path for path in paths if self.is_pending(self._steps[path])]
+
+    def needs_models(self) -> bool:
+        """Tell whether there is work for a model."""
+        return any(self._uses_model(step) for s in self.sessions.values() for step in s.pending.values())
+
+    @staticmethod
+    def _uses_model(step: Step) -> bool:
+        return step.rule in MODEL_RULES and step.task.get("method") != "tracks"
+
+    def preflight_task(self) -> dict[str, Any]:
+        """Return the models that the pending work needs, for ``check_models``."""
+        steps = [step for s in self.sessions.values() for step in s.pending.values() if self._uses_model(step)]
+        speech = {(s.task["options"]["model"], s.task["options"]["compute_type"]) for s in steps if "method" not in s.task}
+        diarization = {s.task["options"]["model"] for s in steps if "method" in s.task}
+        return {
+            "speech": [list(pair) for pair in sorted(speech)],
+            "diarization": sorted(diarization),
+            "speech_device": self.config.transcribe.device,
+            "diarization_device": self.config.diarize.device,
+        }
+
+    def forced(self, targets: Iterable[str]) -> set[str]:
+        """Return the files that must be made even where a file of that name lies there.
+
+        ``targets`` are what the user asked Snakemake for; only what they depend on is forced. No target, or
+        the rule ``all``, stands for everything.
+        """
+        asked = {str(target) for target in targets}
+        if not asked or "all" in asked:
+            forced = set(self.outputs())
+        else:
+            forced = {out for step in self._closure(asked) for out in step.outputs if self.is_pending(step)}
+        if any(self._uses_model(self._steps[path]) for path in forced):
+            forced.add(PREFLIGHT)
+        return forced
+
+    def is_pending(self, step: Step) -> bool:
+        """Tell whether a step is still to do."""
+        return step.outputs[0] in self.sessions[step.session].pending
+
+    def _closure(self, paths: set[str]) -> set[Step]:
+        queue = [self._steps[path] for path in paths if path in self._steps]
+        seen: dict[int, Step] = {}
+        while queue:
+            step = queue.pop()
+            if id(step) not in seen:
+                seen[id(step)] = step
+                queue += [*step.needs, *step.uses]
+        return set(seen.values())
+
+    def task(self, path: str) -> dict[str, Any]:
+        """Return what the job that makes ``path`` is told.
+
+        Raises:
+            KeyError: no session of the manifest, with the present settings, has such a file.
+        """
+        return self._steps[path].task
+
+    def forget(self) -> None:
+        """Remove the records of all that is to be redone: a run that dies half-way cannot leave them valid."""
+        for agenda in self.sessions.values():
+            for step in agenda.pending.values():
+                if step.record:
+                    (self.root / step.record).unlink(missing_ok=True)
+
+
+def _sizes(folder: Path) -> dict[str, int]:
+    try:
+        with os.scandir(folder) as entries:
+            return {e.name: e.stat().st_size for e in entries if e.is_file() and not e.name.startswith(".")}
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+
+
+def _ends_well(path: Path) -> bool:
+    with path.open("rb") as file:
+        file.seek(-2, os.SEEK_END)
+        return file.read() == b"}\n"
+
+
+__all__ = ["PREFLIGHT", "Agenda", "Decoder", "SessionAgenda"]

@@ -1,0 +1,32 @@
+"""Names for content: a short key of all that determines a file."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+
+# Raise a rule's number when its code changes what it writes: imported code is tracked by nothing else.
+VERSIONS: Mapping[str, int] = {
+    "fetch_recording": 1,
+    "convert_audio": 1,
+    "plan_chunks": 1,
+    "build_timeline": 1,
+    "detect_language": 1,
+    "transcribe_chunk": 1,
+    "merge_transcript": 1,
+    "diarize_speakers": 1,
+    "assign_speakers": 1,
+    "export_subtitles": 1,
+    "export_text": 1,
+    "export_data": 1,
+}
+
+
+def fingerprint(*parts: object) -> str:
+    """Return 12 hexadecimal digits that name ``parts`` (anything JSON can hold, key order does not matter)."""
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def step_key(rule: str, *parts: object) -> str:
+    """Return the fingerprint of a rule's output: the rule, its version and all that determines it."""
+    return fingerprint(rule, VERSIONS[rule], *parts)

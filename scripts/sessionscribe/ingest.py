@@ -1,0 +1,182 @@
+"""From a source to a recording that is there, is whole as far as can be told, and has audio."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sessionscribe import files, media
+from sessionscribe.artifacts import AudioStream, Ingest
+from sessionscribe.errors import UserError
+
+if TYPE_CHECKING:
+    from av.audio.stream import AudioStream as Stream
+    from av.container import InputContainer
+
+GUESSED = ("aac", "ac3", "eac3", "amr", "dts", "loas", "mp3", "mpeg", "truehd")
+"""Containers without a duration of their own: FFmpeg guesses it from the bit rate."""
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What a recording is: its container, the duration of its audio in seconds, its audio streams."""
+
+    container: str
+    duration_s: float
+    streams: list[AudioStream]
+
+
+def probe(path: Path, *, exact: bool = False) -> Probe:
+    """Look at a recording.
+
+    The duration is that of the audio stream that `convert.audio_stream: auto` takes, counted from the start
+    of the recording: as the file says; where it does not say (a browser's webm, raw AAC) as its packets say,
+    which costs one reading of the file. Rounded to a millisecond.
+
+    Args:
+        path: the file, in any container and codec that FFmpeg's libraries read.
+        exact: decode the audio and count its samples (5 to 10 CPU-seconds an hour).
+
+    Raises:
+        UserError: missing, unreadable, a folder, empty, not audio or video, an MP4 without its index, without
+            audio, or nothing of the audio can be decoded.
+    """
+    path = Path(path)
+    duration = None
+    with media.open_media(path) as container:
+        streams = media.audio_streams(container, path)
+        chosen, _ = media.choose_stream(streams, "auto", path)
+        name, described = container.format.name, media.describe(streams)
+        if not exact:
+            duration = declared_duration(container, streams[chosen], path)
+    if duration is None:
+        duration = _counted_duration(path, chosen, decode=exact)
+    if duration <= 0:
+        hint = "Copy the recording again, or remove its row from the manifest"
+        raise UserError("has an audio stream, but nothing in it", where=path, hint=hint)
+    return Probe(container=name, duration_s=round(duration, 3), streams=described)
+
+
+def declared_duration(container: InputContainer, stream: Stream, path: Path) -> float | None:
+    """Return the end of an audio stream on the container's clock in seconds, or None if the file does not say."""
+    name = container.format.name
+    if name in GUESSED and not (name == "mp3" and _has_frame_count(path)):
+        return None
+    if "mp4" in name and _is_fragmented(path):
+        return None
+    if stream.duration and stream.time_base is not None:
+        start = float((stream.start_time or 0) * stream.time_base)
+        late = max(0.0, start - media.start_time(container)) if stream.start_time is not None else 0.0
+        return late + float(stream.duration * stream.time_base)
+    tag = next((value for key, value in stream.metadata.items() if key.upper() == "DURATION"), "")
+    seconds = _clock(tag)
+    if seconds is None and container.duration and container.duration > 0:
+        seconds = container.duration / 1e6
+    return seconds
+
+
+def _clock(text: str) -> float | None:
+    """Return `HH:MM:SS.fff` (Matroska's tag) in seconds."""
+    try:
+        hours, minutes, seconds = (float(part) for part in text.split(":"))
+    except ValueError:
+        return None
+    value = 3600 * hours + 60 * minutes + seconds
+    return value if math.isfinite(value) and value > 0 else None
+
+
+def _has_frame_count(path: Path) -> bool:
+    """Tell whether an MP3 begins with a frame that says how many there are (Xing, Info or VBRI)."""
+    with path.open("rb") as file:
+        head = file.read(10)
+        tag = 0
+        if head[:3] == b"ID3" and len(head) == 10:
+            tag = 10 + sum(byte << shift for byte, shift in zip(head[6:], (21, 14, 7, 0), strict=True))
+        file.seek(tag)
+        first = file.read(4096)
+    return any(mark in first for mark in (b"Xing", b"Info", b"VBRI"))
+
+
+def _is_fragmented(path: Path) -> bool:
+    """Tell whether an MP4 is written in fragments, whose durations its header does not know."""
+    with path.open("rb") as file:
+        size = path.stat().st_size
+        position = 0
+        while position + 8 <= size:
+            file.seek(position)
+            head = file.read(16)
+            length = int.from_bytes(head[:4])
+            if length == 1:
+                length = int.from_bytes(head[8:16])
+            if head[4:8] == b"moof":
+                return True
+            if length < 8:
+                return False
+            position += length
+    return False
+
+
+def _counted_duration(path: Path, chosen: int, *, decode: bool) -> float:
+    """Return the duration of audio stream `chosen` in seconds, from all its packets or from its samples."""
+    import av  # noqa: PLC0415 -- heavy
+
+    with media.open_media(path) as container:
+        stream = media.audio_streams(container, path)[chosen]
+        if decode:
+            reader = media.Reader(container, stream, limit_s=_limit(container))
+            for _ in reader.blocks():
+                pass
+            return reader.clock.position_s
+        media.only(container, stream)
+        clock = media.Clock(media.start_time(container), _limit(container))
+        try:
+            for packet in container.demux(stream):
+                clock.arrive(None if packet.pts is None else float(packet.pts * packet.time_base))
+                clock.position_s += float((packet.duration or 0) * packet.time_base)
+        except av.FFmpegError:
+            pass  # damaged from here on: what was found before counts
+        return clock.position_s
+
+
+def _limit(container: InputContainer) -> float:
+    return container.duration / 1e6 + media.RESET_S if container.duration and container.duration > 0 else math.inf
+
+
+def fetch_recording(
+    *, session: str, track: str, source: str, checksum: str, duration_s: float, output: Path
+) -> Ingest:
+    """Check that a source is still what the manifest says, and write that down. Local files are not copied.
+
+    Args:
+        session: name of the session.
+        track: name of the track.
+        source: path of the file.
+        checksum: its SHA-256 in hexadecimal, as the manifest has it.
+        duration_s: duration of its audio in seconds, as the manifest has it; it decides the number of chunks.
+        output: the record to write.
+
+    Raises:
+        UserError: the file has changed, or cannot be used (see `probe`).
+    """
+    path = Path(source)
+    media.check_file(path)
+    found = files.sha256(path)
+    if found != checksum.removeprefix("sha256:").lower():
+        what = f"has changed since it was added (SHA-256 {found[:12]}…, not {checksum[:12]}…)"
+        raise UserError(what, where=path, hint="Run `sessionscribe add` again for it, or put the old file back")
+    probed = probe(path)
+    ingest = Ingest(
+        session=session,
+        track=track,
+        source=source,
+        path=str(path),
+        size=path.stat().st_size,
+        checksum=found,
+        container=probed.container,
+        duration_s=duration_s,
+        streams=probed.streams,
+    )
+    ingest.write(output)
+    return ingest

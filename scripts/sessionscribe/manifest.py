@@ -1,0 +1,172 @@
+"""The table of sessions: one row per source file (a recording, a speaker's track, a part of a live session)."""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import io
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import get_args
+
+from sessionscribe.artifacts import Shape
+from sessionscribe.errors import UserError, visible
+from sessionscribe.files import write_text
+
+NAME = re.compile(r"\w[\w-]*(\.[\w-]+)*")
+TRACK = re.compile(r"\w[\w-]*")
+
+
+@dataclass(frozen=True)
+class Row:
+    """A source file and its place in a session; ``line`` is its line in the manifest, from 1."""
+
+    session: str
+    shape: str
+    track: str
+    source: str
+    checksum: str = ""
+    duration_s: float = 0.0
+    part: int | None = None
+    speaker: str = ""
+    language: str = ""
+    num_speakers: int | None = None
+    min_speakers: int | None = None
+    max_speakers: int | None = None
+    hotwords: str = ""
+    audio_stream: int | None = None
+    recorded_at: str = ""
+    line: int = field(default=0, compare=False)
+
+
+COLUMNS = tuple(f.name for f in fields(Row) if f.name != "line")
+REQUIRED = ("session", "shape", "track", "source")
+INTEGERS = ("part", "num_speakers", "min_speakers", "max_speakers", "audio_stream")
+
+
+@dataclass(frozen=True)
+class Session:
+    """The rows of one session. ``problem`` says why it cannot be worked on, in one line."""
+
+    name: str
+    rows: tuple[Row, ...]
+    problem: str | None = None
+
+    @property
+    def shape(self) -> str:
+        """``recording``, ``tracks`` or ``live``."""
+        return self.rows[0].shape
+
+    def row(self, track: str) -> Row:
+        """Return the row of a track."""
+        return next(row for row in self.rows if row.track == track)
+
+    def setting(self, column: str) -> object:
+        """Return the first value that a row has in ``column``, or its empty value."""
+        values = [getattr(row, column) for row in self.rows]
+        return next((value for value in values if value not in ("", None)), values[0])
+
+
+def read(path: Path) -> dict[str, Session]:
+    """Read the manifest; a missing file is an empty one.
+
+    Raises:
+        UserError: the table as a whole cannot be understood (encoding, columns). A row that is wrong only
+            spoils its own session (``Session.problem``), so that the others go on.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"cannot be read ({error})", where=path, hint="Save it as UTF-8 text") from error
+    reader = csv.reader(io.StringIO(text, newline=""), "excel-tab")
+    header = next(reader, [])
+    _check_header(header, path)
+    rows: dict[str, list[Row]] = {}
+    problems: dict[str, str] = {}
+    for values in reader:
+        if not any(value.strip() for value in values):
+            continue
+        row, problem = _parse(header, values, reader.line_num)
+        rows.setdefault(row.session, []).append(row)
+        if problem:
+            problems.setdefault(row.session, f"{path}, line {reader.line_num}: {problem}")
+    return {
+        name: Session(name, tuple(group), problems.get(name) or _conflict(name, group, path))
+        for name, group in rows.items()
+    }
+
+
+def write(path: Path, rows: Iterable[Row]) -> None:
+    """Write the manifest atomically; fields with tabs, quotes or line breaks are quoted."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, "excel-tab", lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for row in rows:
+        writer.writerow(_format(getattr(row, column)) for column in COLUMNS)
+    write_text(path, text.getvalue())
+
+
+def _format(value: object) -> str:
+    return "" if value is None else f"{value:.6f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
+
+
+def _check_header(header: list[str], path: Path) -> None:
+    for name in header:
+        if name not in COLUMNS:
+            near = difflib.get_close_matches(name, COLUMNS, n=1, cutoff=0)[0]
+            raise UserError(f"there is no column `{visible(name)}`", where=path, hint=f"Did you mean `{near}`?")
+    for name in REQUIRED:
+        if name not in header:
+            hint = "Put it back, separated by tabs, or let `sessionscribe add` write the table"
+            raise UserError(f"the column `{name}` is missing", where=path, hint=hint)
+
+
+def _parse(header: list[str], values: list[str], line: int) -> tuple[Row, str | None]:
+    """Return the row, as far as it can be understood, and what is wrong with it."""
+    cells = dict(zip(header, (value.strip("\r\n") for value in values), strict=False))
+    problem = None if len(values) == len(header) else f"{len(values)} fields where the header has {len(header)}"
+    typed: dict[str, object] = {name: cells.get(name, "") for name in REQUIRED}
+    for name, text in cells.items():
+        if name in REQUIRED or not text:
+            continue
+        try:
+            typed[name] = int(text) if name in INTEGERS else float(text) if name == "duration_s" else text
+        except ValueError:
+            problem = problem or f"`{name}` must be a number and is `{visible(text)}`"
+    row = Row(**typed, line=line)  # type: ignore[arg-type]
+    if not NAME.fullmatch(row.session):
+        problem = problem or f"`{visible(row.session)}` cannot be a session name (letters, digits, `_`, `-`, `.`)"
+        safe = re.sub(r"[^\w-]+", "-", row.session).strip("-") or f"line-{line}"
+        row = Row(**{**row.__dict__, "session": safe})
+    if row.shape not in get_args(Shape):
+        problem = problem or f"`shape` must be recording, tracks or live and is `{visible(row.shape)}`"
+    if not TRACK.fullmatch(row.track):
+        problem = problem or f"`{visible(row.track)}` cannot be a track name (letters, digits, `_`, `-`)"
+    if not row.source:
+        problem = problem or "`source` is empty"
+    return row, problem
+
+
+def _conflict(name: str, rows: list[Row], path: Path) -> str | None:
+    """Say what keeps ``rows`` from being one session."""
+    lines = ", ".join(str(row.line) for row in rows)
+    if len({row.shape for row in rows}) > 1:
+        return f"{path}, lines {lines}: session `{name}` has rows of different shapes. Give one of them another name"
+    if rows[0].shape == "recording" and len(rows) > 1:
+        return f"{path}, lines {lines}: two recordings have the session name `{name}`. Give one of them another name"
+    if len({row.track for row in rows}) < len(rows):
+        return f"{path}, lines {lines}: session `{name}` has a track twice. Give one of them another name"
+    if rows[0].shape == "live" and any(row.part is None for row in rows):
+        return f"{path}, lines {lines}: live session `{name}` has a row without `part`. Number its parts"
+    return None
+
+
+def unknown_session(name: str, sessions: Iterable[str], path: Path) -> UserError:
+    """Return the error for a session that is not in the manifest; it names the nearest one that is."""
+    near = difflib.get_close_matches(name, list(sessions), n=1, cutoff=0)
+    hint = f"Did you mean `{near[0]}`?" if near else "Add it with `sessionscribe add`"
+    return UserError(f"there is no session `{visible(name)}`", where=path, hint=hint)

@@ -1,0 +1,240 @@
+"""From the transcripts of chunks to one transcript of the session, on the session's clock.
+
+Every word of every chunk ends up in exactly one segment or in ``dropped`` with a reason. Times are clamped to
+the track, and a word ends where the next one of its track begins at the latest, so that the words of a track
+are in order and never overlap; their text is never touched.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sessionscribe.artifacts import (
+    SAMPLE_RATE,
+    ChunkTranscript,
+    Core,
+    DroppedWord,
+    Engine,
+    Merged,
+    MergedSegment,
+    MergedWord,
+    Plan,
+    RemovedSegment,
+    Seam,
+    Timeline,
+    TimelineTrack,
+    Word,
+    seconds,
+)
+from sessionscribe.config import Merge
+from sessionscribe.errors import UserError
+from sessionscribe.seams import Decision, Meeting, decide
+
+_HINT = "Run again: the missing chunk is transcribed; if it happens again, delete the session's plan"
+
+
+@dataclass(frozen=True)
+class _Heard:
+    """A word of a chunk and the engine's segment it comes from."""
+
+    word: Word
+    chunk: int
+    segment: int
+
+
+@dataclass(frozen=True)
+class _TrackResult:
+    segments: list[MergedSegment]
+    dropped: list[DroppedWord]
+    removed: list[RemovedSegment]
+    seams: list[Seam]
+
+
+def merge_transcript(
+    *, timeline: Timeline, plans: list[Plan], chunks: list[ChunkTranscript], options: Merge, output: Path
+) -> Merged:
+    """Merge all chunks of a session, write the result to ``output`` and return it.
+
+    The order of ``plans`` and ``chunks`` does not matter.
+
+    Args:
+        timeline: where each track lies in the session; the offset is added in whole samples.
+        plans: the plan of each track.
+        chunks: the transcript of every core of every plan.
+        options: how versions are matched and where segments end.
+        output: the file to write.
+
+    Raises:
+        UserError: a core has no transcript, or one of another plan.
+    """
+    plan_of = {plan.track: plan for plan in plans}
+    results = []
+    for track in timeline.tracks:
+        if track.track not in plan_of:
+            raise UserError(f"track {track.track} has no plan", where=timeline.session, hint=_HINT)
+        found = _chunks_of(plan_of[track.track], chunks)
+        results.append(_merge_track(track, found, options))
+    segments = [
+        (segment.start, segment.end, order, index, segment)
+        for order, result in enumerate(results)
+        for index, segment in enumerate(result.segments)
+    ]
+    merged = Merged(
+        session=timeline.session,
+        shape=timeline.shape,
+        duration_s=seconds(timeline.samples),
+        language=_language(chunks),
+        segments=[segment for *_, segment in sorted(segments, key=lambda s: s[:4])],
+        dropped=sorted(
+            (word for result in results for word in result.dropped),
+            key=lambda word: (word.start, word.end, word.track, word.chunk),
+        ),
+        removed=sorted(
+            (removed for result in results for removed in result.removed),
+            key=lambda part: (part.start, part.end),
+        ),
+        seams=[seam for result in results for seam in result.seams],
+        gaps=timeline.gaps,
+        chunks=len(chunks),
+        engines=_engines(chunks),
+    )
+    merged.write(output)
+    return merged
+
+
+def _chunks_of(plan: Plan, chunks: Sequence[ChunkTranscript]) -> list[ChunkTranscript]:
+    """Return the transcripts of a plan's cores in order; all must be there, once, and made for these cores."""
+    found: dict[int, ChunkTranscript] = {}
+    for chunk in chunks:
+        if chunk.track != plan.track:
+            continue
+        name = f"chunk {chunk.core.index} of track {plan.track}"
+        if chunk.core.index in found:
+            raise UserError(f"{name} has two transcripts", where=plan.session, hint=_HINT)
+        if chunk.core not in plan.cores:
+            raise UserError(f"{name} was transcribed for another plan", where=plan.session, hint=_HINT)
+        found[chunk.core.index] = chunk
+    missing = [core.index for core in plan.cores if core.index not in found]
+    if missing:
+        what = f"{len(missing)} of {len(plan.cores)} chunks of track {plan.track} have no transcript"
+        raise UserError(f"{what} (the first is {missing[0]})", where=plan.session, hint=_HINT)
+    return [found[core.index] for core in sorted(plan.cores, key=lambda core: core.start)]
+
+
+def _merge_track(track: TimelineTrack, chunks: Sequence[ChunkTranscript], options: Merge) -> _TrackResult:
+    heard = [_words_of(chunk) for chunk in chunks]
+    gone: list[dict[int, str]] = [{} for _ in chunks]
+    decisions: list[Decision | None] = []
+    seams: list[Seam] = []
+    for index in range(len(chunks) - 1):
+        left, right = chunks[index].core, chunks[index + 1].core
+        if left.stop_cut == "edge" or left.stop != right.start:
+            decisions.append(None)  # not a cut of ours: neither side has heard the other's audio
+            continue
+        decision = decide(_meeting(left, right, heard[index], heard[index + 1]), match_s=options.match_s)
+        decisions.append(decision)
+        gone[index] |= decision.left
+        gone[index + 1] |= decision.right
+        seams.append(
+            Seam(
+                track=track.track,
+                left=left.index,
+                time=seconds(track.offset + left.stop),
+                kind=left.stop_cut,
+                method=decision.method,
+            )
+        )
+    kept: list[_Heard] = []
+    dropped: list[DroppedWord] = []
+    for index, words in enumerate(heard):
+        stay = [word for i, word in enumerate(words) if i not in gone[index]]
+        before = decisions[index - 1] if index else None
+        if before is not None and before.method == "kept both":
+            tail = [item for item in kept if item.chunk == chunks[index - 1].core.index]
+            kept = [item for item in kept if item.chunk != chunks[index - 1].core.index]
+            stay = sorted([*tail, *stay], key=lambda item: item.word.start)
+        kept += stay
+        for i, reason in sorted(gone[index].items()):
+            start, end = _session_times(track, words[i].word)
+            lost = {**words[i].word.model_dump(), "start": start, "end": end, "reason": reason}
+            dropped.append(DroppedWord(**lost, track=track.track, chunk=words[i].chunk))
+    removed = [_moved(track, segment) for chunk in chunks for segment in chunk.removed]
+    return _TrackResult(_segments(track, kept, options.segment_gap_s), dropped, removed, seams)
+
+
+def _words_of(chunk: ChunkTranscript) -> list[_Heard]:
+    words = [
+        _Heard(word, chunk.core.index, number)
+        for number, segment in enumerate(chunk.segments)
+        for word in segment.words
+    ]
+    return sorted(words, key=lambda item: item.word.start)
+
+
+def _meeting(left: Core, right: Core, heard_left: list[_Heard], heard_right: list[_Heard]) -> Meeting:
+    return Meeting(
+        left=[item.word for item in heard_left],
+        right=[item.word for item in heard_right],
+        cut=left.stop / SAMPLE_RATE,
+        kind=left.stop_cut,
+        overlap_start=right.context_start / SAMPLE_RATE,
+        overlap_stop=left.context_stop / SAMPLE_RATE,
+    )
+
+
+def _session_time(track: TimelineTrack, time: float) -> float:
+    samples = min(max(round(time * SAMPLE_RATE), 0), track.samples)
+    return seconds(track.offset + samples)
+
+
+def _session_times(track: TimelineTrack, part: Word | RemovedSegment) -> tuple[float, float]:
+    start = _session_time(track, part.start)
+    return start, max(start, _session_time(track, part.end))
+
+
+def _moved(track: TimelineTrack, segment: RemovedSegment) -> RemovedSegment:
+    """Return a removed segment on the session's clock."""
+    words = []
+    for word in segment.words:
+        start, end = _session_times(track, word)
+        words.append(word.model_copy(update={"start": start, "end": end}))
+    start, end = _session_times(track, segment)
+    return segment.model_copy(update={"start": start, "end": end, "words": words})
+
+
+def _segments(track: TimelineTrack, kept: Sequence[_Heard], gap_s: float) -> list[MergedSegment]:
+    """Return the words in order, on the session's clock, a segment for each of the engine's and after each pause."""
+    times: list[tuple[float, float]] = []
+    latest = 0.0
+    for item in kept:
+        start, end = _session_times(track, item.word)
+        latest = max(latest, start)
+        times.append((latest, max(latest, end)))
+    groups: list[list[MergedWord]] = []
+    for index, (item, (start, end)) in enumerate(zip(kept, times, strict=True)):
+        stop = min(end, times[index + 1][0]) if index + 1 < len(kept) else end
+        word = MergedWord(
+            **{**item.word.model_dump(), "start": start, "end": stop}, track=track.track, chunk=item.chunk
+        )
+        previous = kept[index - 1] if index else None
+        same = previous is not None and (previous.chunk, previous.segment) == (item.chunk, item.segment)
+        if same and start - groups[-1][-1].end < gap_s:
+            groups[-1].append(word)
+        else:
+            groups.append([word])
+    return [
+        MergedSegment(track=track.track, start=words[0].start, end=words[-1].end, words=words)
+        for words in groups
+    ]
+
+
+def _language(chunks: Sequence[ChunkTranscript]) -> str:
+    """Return the language of most chunks; ``und`` (undetermined) without any."""
+    counts = Counter(chunk.language for chunk in chunks)
+    return min(counts, key=lambda code: (-counts[code], code), default="und")
+
+
+def _engines(chunks: Sequence[ChunkTranscript]) -> list[Engine]:
+    distinct = {tuple(chunk.engine.model_dump().values()): chunk.engine for chunk in chunks}
+    return [distinct[key] for key in sorted(distinct)]

@@ -1,0 +1,59 @@
+"""Which models there are by name, and what identifies one; no model is touched here."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from pathlib import Path
+
+from sessionscribe.errors import UserError
+from sessionscribe.files import sampled_sha256
+
+WHISPER = {
+    **{
+        name: f"Systran/faster-whisper-{name}"
+        for name in (
+            *("tiny", "tiny.en", "base", "base.en", "small", "small.en", "medium", "medium.en"),
+            *("large-v1", "large-v2", "large-v3"),
+        )
+    },
+    "large-v3-turbo": "mobiuslabsgmbh/faster-whisper-large-v3-turbo",
+    "distil-small.en": "Systran/faster-distil-whisper-small.en",
+    "distil-medium.en": "Systran/faster-distil-whisper-medium.en",
+    "distil-large-v2": "Systran/faster-distil-whisper-large-v2",
+    "distil-large-v3": "Systran/faster-distil-whisper-large-v3",
+}
+DIARIZATION = {
+    "community-1": "pyannote/speaker-diarization-community-1",
+    "3.1": "pyannote/speaker-diarization-3.1",
+}
+AUTO_MODEL = {"cuda": "large-v3-turbo", "cpu": "small"}
+AUTO_COMPUTE_TYPE = {"cuda": "float16", "cpu": "int8"}
+
+
+def machine_device() -> str:
+    """Return ``cuda`` where an NVIDIA driver is loaded and not hidden, else ``cpu``; costs microseconds."""
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
+    return "cuda" if Path("/dev/nvidiactl").exists() and not hidden else "cpu"
+
+
+def resolve(name: str, presets: dict[str, str], *, setting: str) -> str:
+    """Return the hub id or the folder that ``name`` stands for.
+
+    Raises:
+        UserError: ``name`` is neither a preset, nor a folder that exists, nor looks like a hub id.
+    """
+    if name in presets:
+        return presets[name]
+    if Path(name).is_dir():
+        return name
+    if name.count("/") == 1 and not name.startswith((".", "/", "~")) and not Path(name.split("/")[0]).is_dir():
+        return name
+    near = difflib.get_close_matches(name, presets, n=1, cutoff=0)[0]
+    what = f"there is no model `{name}`"
+    raise UserError(what, where=f"configuration: {setting}", hint=f"Did you mean `{near}`, or a folder that exists?")
+
+
+def identity(model: str) -> str:
+    """Return what names a resolved model in fingerprints: the hub id, or the checksum of a folder's content."""
+    return f"folder:{sampled_sha256(Path(model))[:16]}" if Path(model).is_dir() else model

@@ -1,0 +1,137 @@
+"""Where two chunks meet, both have heard the same few seconds: which version of each word stays.
+
+Nothing here changes a word; a decision only names the ones that go, and why.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from sessionscribe.artifacts import CutKind, Word
+from sessionscribe.text import normalised
+
+OTHER_SIDE = "beyond the cut: the neighbouring chunk owns this moment"
+SPLICED = "beyond the splice: the neighbouring chunk's version is in the transcript"
+OVERLAID = "at a forced cut without a match: another word at the same moment is in the transcript"
+
+
+@dataclass(frozen=True)
+class Meeting:
+    """The neighbours ``left`` and ``right`` at ``cut``; both heard ``[overlap_start, overlap_stop)``.
+
+    Words are in time order; all times are seconds of the track.
+    """
+
+    left: Sequence[Word]
+    right: Sequence[Word]
+    cut: float
+    kind: CutKind
+    overlap_start: float
+    overlap_stop: float
+
+
+@dataclass(frozen=True)
+class Decision:
+    """How it was decided, and the words that go: their index in ``left`` or ``right`` and the reason."""
+
+    method: Literal["midpoint", "spliced", "kept both"]
+    left: dict[int, str] = field(default_factory=dict)
+    right: dict[int, str] = field(default_factory=dict)
+
+
+def decide(meeting: Meeting, *, match_s: float) -> Decision:
+    """Return which words of either side go.
+
+    Without an overlap nothing was heard twice, and all words stay. At a cut in silence a word belongs to the
+    side on which its midpoint lies. A word that both sides have (same text, less than ``match_s`` apart) is
+    judged once, by the mean of its two midpoints, so that it is neither lost nor doubled when the two times
+    lie on different sides of the cut. At a forced cut the sides are spliced at the matched word nearest the
+    cut; without a match both sides' words stay, unless two lie over one another in time.
+    """
+    if meeting.overlap_stop <= meeting.overlap_start:
+        return Decision("midpoint")
+    # Words of the left side from `first` on and of the right side before `last` may be versions of one another.
+    first = next((i for i, w in enumerate(meeting.left) if w.end > meeting.overlap_start), len(meeting.left))
+    last = next(
+        (j for j, w in enumerate(meeting.right) if w.start >= meeting.overlap_stop), len(meeting.right)
+    )
+    pairs = [(i + first, j) for i, j in align(meeting.left[first:], meeting.right[:last], match_s=match_s)]
+    if meeting.kind != "forced" or (first == len(meeting.left) and last == 0):
+        return _by_midpoint(meeting, pairs)
+    return _spliced(meeting, pairs) if pairs else _both(meeting, first, last)
+
+
+def align(left: Sequence[Word], right: Sequence[Word], *, match_s: float) -> list[tuple[int, int]]:
+    """Return index pairs of words that are the same: as many as order allows, then the closest in time."""
+    texts_left, texts_right = [normalised(w.text) for w in left], [normalised(w.text) for w in right]
+    # best[i][j]: matches and their negative distance (ms) in left[i:] and right[j:]
+    best = [[(0, 0)] * (len(right) + 1) for _ in range(len(left) + 1)]
+    for i in reversed(range(len(left))):
+        for j in reversed(range(len(right))):
+            best[i][j] = max(best[i + 1][j], best[i][j + 1])
+            distance = abs(midpoint(left[i]) - midpoint(right[j]))
+            if texts_left[i] == texts_right[j] and distance < match_s:
+                matches, cost = best[i + 1][j + 1]
+                best[i][j] = max(best[i][j], (matches + 1, cost - round(distance * 1000)))
+    pairs: list[tuple[int, int]] = []
+    i = j = 0
+    while best[i][j][0]:
+        if best[i][j] == best[i + 1][j]:
+            i += 1
+        elif best[i][j] == best[i][j + 1]:
+            j += 1
+        else:
+            pairs.append((i, j))
+            i, j = i + 1, j + 1
+    return pairs
+
+
+def midpoint(word: Word) -> float:
+    """Return the middle of a word in time."""
+    return (word.start + word.end) / 2
+
+
+def _by_midpoint(meeting: Meeting, pairs: list[tuple[int, int]]) -> Decision:
+    of_left = [midpoint(word) for word in meeting.left]
+    of_right = [midpoint(word) for word in meeting.right]
+    for i, j in pairs:
+        of_left[i] = of_right[j] = (of_left[i] + of_right[j]) / 2
+    return Decision(
+        "midpoint",
+        {i: OTHER_SIDE for i, middle in enumerate(of_left) if middle >= meeting.cut},
+        {j: OTHER_SIDE for j, middle in enumerate(of_right) if middle < meeting.cut},
+    )
+
+
+def _spliced(meeting: Meeting, pairs: list[tuple[int, int]]) -> Decision:
+    middles = [(midpoint(meeting.left[i]) + midpoint(meeting.right[j])) / 2 for i, j in pairs]
+    nearest = min(range(len(pairs)), key=lambda k: (abs(middles[k] - meeting.cut), k))
+    i, j = pairs[nearest]
+    if middles[nearest] < meeting.cut:  # the matched word itself: the version of the side on which it lies
+        i += 1
+        j += 1
+    return Decision(
+        "spliced", dict.fromkeys(range(i, len(meeting.left)), SPLICED), dict.fromkeys(range(j), SPLICED)
+    )
+
+
+def _both(meeting: Meeting, first: int, last: int) -> Decision:
+    """Keep all words but those that lie over a better one of the other side: better is on its side, then surer."""
+    # side, index, word, whether it lies on the other's side of the cut
+    sides = [(0, i, w, midpoint(w) >= meeting.cut) for i, w in enumerate(meeting.left) if i >= first]
+    sides += [(1, j, w, midpoint(w) < meeting.cut) for j, w in enumerate(meeting.right[:last])]
+    kept: tuple[list[Word], list[Word]] = ([], [])
+    gone: tuple[dict[int, str], dict[int, str]] = ({}, {})
+    for side, index, word, _ in sorted(sides, key=lambda s: (s[3], -s[2].probability, s[0], s[1])):
+        if any(overlaid(word, other) for other in kept[1 - side]):
+            gone[side][index] = OVERLAID
+        else:
+            kept[side].append(word)
+    return Decision("kept both", *gone)
+
+
+def overlaid(one: Word, other: Word) -> bool:
+    """Return whether two words lie over one another for more than half of the shorter one."""
+    common = min(one.end, other.end) - max(one.start, other.start)
+    shorter = min(one.end - one.start, other.end - other.start)
+    return common > shorter / 2 or (shorter <= 0 <= common)

@@ -1,0 +1,23 @@
+"""Rule transcribe_chunk: see rules/transcribe.smk."""
+
+from pathlib import Path
+
+from sessionscribe.transcribe import transcribe_chunk
+from snakemake.script import snakemake
+
+from sessionscribe.artifacts import Language, Plan
+from sessionscribe.config import Transcribe
+from sessionscribe.runtime import job
+
+task, made = snakemake.params.task, dict(snakemake.output.items())
+with job(snakemake.rule, task, log=snakemake.log[0], outputs=made) as say:
+    found = transcribe_chunk(
+        audio=Path(snakemake.input.audio),
+        plan=Plan.read(Path(snakemake.input.plan)),
+        index=task["index"],
+        language=Language.read(Path(snakemake.input.language)).language,
+        options=Transcribe(**task["options"]),
+        threads=snakemake.threads,
+        output=Path(made["transcript"]),
+    )
+    say(f"{len(found.segments)} segments, {len(found.removed)} removed, by {found.engine.model}")
