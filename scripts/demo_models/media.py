@@ -1,0 +1,80 @@
+"""Encode and decode small audio files with PyAV (FFmpeg's libraries; no system ffmpeg)."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import IO
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+SAMPLE_RATE = 16_000
+Audio = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class AudioFormat:
+    """Container, codec and bit rate of an audio file."""
+
+    container: str
+    codec: str
+    bit_rate: int = 0
+    """Bits per second; 0 lets the codec decide (FLAC)."""
+    rate: int = SAMPLE_RATE
+    """Sampling rate of the file in Hz."""
+
+
+OPUS = AudioFormat("ogg", "libopus", 16_000)
+WEBM = AudioFormat("webm", "libopus", 20_000, 48_000)
+M4A = AudioFormat("mp4", "aac", 24_000)
+FLAC = AudioFormat("flac", "flac")
+
+
+def audio_frames(audio: Audio, rate: int, frame_samples: int = 1024) -> list[av.AudioFrame]:
+    """Cut samples, shape (samples,) at `rate`, into signed 16-bit mono frames with time stamps."""
+    samples = np.clip(np.round(audio * 32767), -32768, 32767).astype(np.int16)
+    frames = []
+    for start in range(0, len(samples), frame_samples):
+        frame = av.AudioFrame.from_ndarray(
+            np.ascontiguousarray(samples[None, start : start + frame_samples]), format="s16", layout="mono"
+        )
+        frame.sample_rate, frame.pts, frame.time_base = rate, start, Fraction(1, rate)
+        frames.append(frame)
+    return frames
+
+
+def write_audio(target: Path | IO[bytes], audio: Audio, form: AudioFormat) -> None:
+    """Encode 16 kHz mono samples, shape (samples,), into one file."""
+    opened = str(target) if isinstance(target, Path) else target
+    with av.open(opened, "w", format=form.container) as container:
+        stream = container.add_stream(form.codec, rate=form.rate, layout="mono")
+        assert isinstance(stream, av.AudioStream)
+        if form.bit_rate:
+            stream.bit_rate = form.bit_rate
+        for frame in audio_frames(audio, SAMPLE_RATE):
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+
+
+def read_audio(source: Path | IO[bytes]) -> Audio:
+    """Decode the first audio stream to 16 kHz mono float32, shape (samples,)."""
+    resampler = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
+    parts: list[NDArray[np.float32]] = []
+    with av.open(str(source) if isinstance(source, Path) else source) as container:
+        for frame in container.decode(audio=0):
+            parts.extend(part.to_ndarray()[0] for part in resampler.resample(frame))
+    parts.extend(part.to_ndarray()[0] for part in resampler.resample(None))
+    return np.concatenate(parts) if parts else np.zeros(0, dtype=np.float32)
+
+
+def through_codec(audio: Audio, form: AudioFormat) -> Audio:
+    """Encode and decode in memory; the result has the length of the input."""
+    buffer = io.BytesIO()
+    write_audio(buffer, audio, form)
+    buffer.seek(0)
+    decoded = read_audio(buffer)[: len(audio)]
+    return np.pad(decoded, (0, len(audio) - len(decoded)))

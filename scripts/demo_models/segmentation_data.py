@@ -1,0 +1,116 @@
+"""Training windows for the segmentation model, mixed while training runs."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.signal import lfilter
+
+from .conversation import SAMPLE_RATE, Conversation, ConversationMixer, MixSettings, noise_floor
+from .media import AudioFormat, through_codec
+
+Audio = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class FrameGrid:
+    """Where the model's output frames lie in a window."""
+
+    count: int
+    first_s: float
+    """Centre of the first frame."""
+    step_s: float
+
+    def labels(self, conversation: Conversation, offset_s: float, speakers: int = 3) -> NDArray[np.float32]:
+        """Who speaks in the window that starts at `offset_s`, 0 or 1, shape (frames, speakers).
+
+        A window with more speakers keeps those who speak longest.
+        """
+        centres = offset_s + self.first_s + np.arange(self.count) * self.step_s
+        active: dict[str, NDArray[np.float32]] = {}
+        for turn in conversation.turns:
+            inside = (centres >= turn.start) & (centres < turn.end)
+            if inside.any():
+                row = active.setdefault(turn.speaker, np.zeros(self.count, dtype=np.float32))
+                row[inside] = 1
+        longest = sorted(active.values(), key=lambda row: -row.sum())[:speakers]
+        rows = longest + [np.zeros(self.count, dtype=np.float32)] * (speakers - len(longest))
+        return np.stack(rows, axis=1)
+
+
+@dataclass(frozen=True)
+class WindowSettings:
+    """How training windows are made."""
+
+    window_s: float = 10.0
+    conversation_s: float = 32.0
+    speakers: tuple[int, ...] = (1, 2, 2, 3, 3, 4)
+    codec_probability: float = 0.05
+    noise_only_probability: float = 0.02
+
+
+class SegmentationWindows:
+    """Windows (audio, labels) out of mixed and augmented conversations, without end."""
+
+    def __init__(
+        self, mixer: ConversationMixer, grid: FrameGrid, settings: WindowSettings | None = None
+    ) -> None:
+        self.mixer = mixer
+        self.grid = grid
+        self.settings = settings or WindowSettings()
+
+    def batch(self, seed: int, size: int) -> tuple[Audio, NDArray[np.float32]]:
+        """One batch: audio (size, 1, samples) and labels (size, frames, 3); the same for the same seed."""
+        found = self._stream(random.Random(seed))
+        pairs = [next(found) for _ in range(size)]
+        return np.stack([a for a, _ in pairs])[:, None], np.stack([b for _, b in pairs])
+
+    def _stream(self, rng: random.Random) -> Iterator[tuple[Audio, NDArray[np.float32]]]:
+        cfg = self.settings
+        length = round(cfg.window_s * SAMPLE_RATE)
+        while True:
+            if rng.random() < cfg.noise_only_probability:
+                noise = noise_floor(length, rng.uniform(-80, -30), rng.randrange(2**31))
+                yield noise, np.zeros((self.grid.count, 3), dtype=np.float32)
+            conversation = self.mixer.mix(
+                rng.randrange(2**31), cfg.conversation_s, rng.choice(cfg.speakers), self._mix_settings(rng)
+            )
+            audio = augment(conversation.waveform, rng, cfg.codec_probability)
+            offset = rng.uniform(0, 3)
+            while offset + cfg.window_s <= cfg.conversation_s:
+                start = round(offset * SAMPLE_RATE)
+                yield audio[start : start + length], self.grid.labels(conversation, start / SAMPLE_RATE)
+                offset += cfg.window_s
+
+    def _mix_settings(self, rng: random.Random) -> MixSettings:
+        """The evaluation's kind of mixing, and around it busier and sparser talk."""
+        return replace(
+            self.mixer.settings,
+            overlap_probability=rng.choice((0.2, 0.4, 0.4, 0.7)),
+            overlap_s=rng.choice(((0.3, 1.3), (0.3, 2.0))),
+            gap_mean_s=rng.choice((0.2, 0.35, 0.35, 0.8, 1.5)),
+            pause_s=rng.choice(((0.15, 0.9), (0.05, 0.5), (0.3, 1.5))),
+            utterances_per_turn=rng.choice(((1, 1, 2, 2, 3), (1,), (1, 1, 2))),
+            level_range_db=rng.choice((4.0, 8.0, 12.0)),
+            level_db=rng.uniform(-34, -16),
+            noise_db=(-80.0, -42.0),
+        )
+
+
+def augment(audio: Audio, rng: random.Random, codec_probability: float) -> Audio:
+    """Spectral tilt, and sometimes a low-bit-rate codec; shape (samples,) stays."""
+    if rng.random() < 0.3:
+        audio = lfilter([1.0, -rng.uniform(-0.5, 0.7)], [1.0], audio).astype(np.float32)
+    if rng.random() < codec_probability:
+        form = rng.choice(
+            (
+                AudioFormat("mp4", "aac", rng.choice((16_000, 24_000, 32_000))),
+                AudioFormat("ogg", "libopus", rng.choice((12_000, 16_000, 24_000))),
+            )
+        )
+        audio = through_codec(audio, form)
+    return np.clip(audio, -1, 1).astype(np.float32)

@@ -1,0 +1,165 @@
+"""Train the segmentation model: PyanNet, powerset of three speakers with at most two at once."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from pyannote.audio.models.segmentation import PyanNet
+from pyannote.audio.utils.powerset import Powerset
+from torch import Tensor
+
+from .bank import UtteranceBank
+from .conversation import SAMPLE_RATE, ConversationMixer
+from .segmentation_data import FrameGrid, SegmentationWindows
+from .training import (
+    SEGMENTATION_SPECIFICATIONS,
+    WINDOW_S,
+    Budget,
+    State,
+    learning_rate,
+    save_pyannote_model,
+    set_learning_rate,
+    training_subset,
+    validation_subset,
+)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class SegmentationOptions:
+    """Size and budget of the segmentation model's training."""
+
+    steps: int = 12_000
+    minutes: float = 45.0
+    batch: int = 16
+    learning_rate: float = 2e-3
+    hidden: int = 64
+    stride: int = 16
+    """Step of the sinc filters in samples; a frame is 27 times as long."""
+    threads: int = 1
+    seed: int = 1
+
+
+def build_model(hidden: int, stride: int) -> PyanNet:
+    """A small PyanNet, untrained.
+
+    The sinc filters and the norm in front of them stay fixed, which saves most of the backward pass.
+    """
+    model = PyanNet(
+        sincnet={"stride": stride},
+        lstm={
+            "hidden_size": hidden,
+            "num_layers": 2,
+            "bidirectional": True,
+            "monolithic": True,
+            "dropout": 0.0,
+        },
+        linear={"hidden_size": hidden, "num_layers": 1},
+    )
+    model.specifications = SEGMENTATION_SPECIFICATIONS
+    model.build()
+    for module in (model.sincnet.wav_norm1d, model.sincnet.conv1d[0]):
+        module.requires_grad_(False)
+    return model
+
+
+def frame_grid(model: PyanNet) -> FrameGrid:
+    """The model's output frames within a window."""
+    field = model.receptive_field
+    return FrameGrid(
+        count=model.num_frames(round(WINDOW_S * SAMPLE_RATE)),
+        first_s=field.start + field.duration / 2,
+        step_s=field.step,
+    )
+
+
+class PermutationLoss:
+    """Negative log-likelihood of the powerset labels under the best order of the speakers."""
+
+    def __init__(self) -> None:
+        self.powerset = Powerset(3, 2)
+        self.orders = list(itertools.permutations(range(3)))
+
+    def __call__(self, scores: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Loss and frame error rate (missed, false and confused speech over all speech), both scalars.
+
+        Args:
+            scores: log-probabilities, (batch, frames, 7).
+            labels: 0 and 1, (batch, frames, 3); of three at once the third is dropped.
+        """
+        labels = labels.clone()
+        labels[..., 2] *= labels.sum(-1) <= 2
+        permuted = torch.stack([labels[..., list(order)] for order in self.orders])
+        wanted = self.powerset.to_powerset(permuted.flatten(0, 1)).unflatten(0, permuted.shape[:2])
+        losses = -(scores[None] * wanted).sum(-1).mean(-1)  # (orders, batch)
+        best = losses.argmin(0)
+        with torch.no_grad():
+            truth = permuted[best, torch.arange(len(labels))]
+            found = self.powerset.to_multilabel(scores)
+            error = torch.maximum((found * (1 - truth)).sum(-1), (truth * (1 - found)).sum(-1)).sum()
+        return losses.min(0).values.mean(), error / truth.sum().clamp_min(1)
+
+
+def validate(model: PyanNet, windows: SegmentationWindows, batches: int = 6) -> tuple[float, float]:
+    """Loss and frame error rate on windows of the speakers kept back."""
+    criterion = PermutationLoss()
+    model.eval()
+    rows = []
+    with torch.inference_mode():
+        for seed in range(batches):
+            audio, labels = windows.batch(-1 - seed, 16)
+            rows.append(
+                [v.item() for v in criterion(model(torch.from_numpy(audio)), torch.from_numpy(labels))]
+            )
+    model.train()
+    loss, error = np.mean(rows, axis=0).tolist()
+    return loss, error
+
+
+def train_segmentation(
+    bank_prefix: Path, state_path: Path, output: Path, options: SegmentationOptions
+) -> None:
+    """Train, or go on training, until the budget is used; writes a pyannote checkpoint to `output`."""
+    torch.set_num_threads(options.threads)
+    torch.manual_seed(options.seed)
+    bank = UtteranceBank(bank_prefix)
+    model = build_model(options.hidden, options.stride).train()
+    grid = frame_grid(model)
+    windows = SegmentationWindows(ConversationMixer(training_subset(bank)), grid)
+    held_back = SegmentationWindows(ConversationMixer(validation_subset(bank)), grid)
+    weights = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(weights, lr=options.learning_rate, weight_decay=1e-3)
+    budget = Budget(options.steps, options.minutes)
+    state = State(state_path, model, optimizer, budget)
+    state.resume()
+    criterion = PermutationLoss()
+    recent: deque[tuple[float, float]] = deque(maxlen=100)
+    log.info("%d weights, %d frames a window", sum(p.numel() for p in model.parameters()), grid.count)
+    while not budget.exhausted:
+        step = budget.done_steps
+        set_learning_rate(optimizer, learning_rate(options.learning_rate, step, budget.progress))
+        audio, labels = windows.batch(options.seed * 1_000_003 + step, options.batch)
+        with torch.autocast("cpu", torch.bfloat16):
+            scores = model(torch.from_numpy(audio))
+        loss, error = criterion(scores.float(), torch.from_numpy(labels))
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(weights, 1.0)
+        optimizer.step()
+        budget.tick()
+        recent.append((loss.item(), error.item()))
+        if step % 100 == 0:
+            mean = np.mean(recent, axis=0)
+            log.info("step %d  %.1f min  loss %.3f  frame error %.3f", step, budget.done_seconds / 60, *mean)
+        if state.save() or budget.exhausted:
+            log.info("validation: loss %.3f  frame error %.3f", *validate(model, held_back))
+            save_pyannote_model(model, output.with_name(output.name + ".partial"))
+    state.save(force=True)
+    save_pyannote_model(model, output)
