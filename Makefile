@@ -1,0 +1,54 @@
+# Thin on purpose: each target is one line that you could type yourself. Settings:
+#   PYTHON=3.12          make .venv with this Python (a version, command or path); else the first one from 3.11 on
+#   TORCH_BACKEND=cpu    another build of torch (cpu, cu128, auto ...): see envs/README.md
+#   TESTS="tests/unit"   what `make test` runs
+#   UPGRADE=--upgrade    for `make lock`: newer versions of everything that requirements*.in leaves open
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint format lock docs evaluate kill-test clean
+export PYTHON TORCH_BACKEND
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+BIN := .venv/bin
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest \
+        --generate-hashes --no-header --no-annotate $(UPGRADE)
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
+
+setup: ## make .venv from the pinned requirements and link the profiles (all other targets do this first)
+	@sh envs/setup.sh
+
+demo: setup ## transcribe the bundled demo recordings with the bundled models
+	@$(BIN)/sessionscribe run --profile demo
+
+test: lint ## lint and run all tests
+	$(BIN)/pytest $(TESTS)
+
+lint: setup ## check style and types of code and workflow
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/snakemake --lint
+
+format: setup ## bring code and workflow into form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/snakefmt Snakefile rules
+
+lock: setup ## pin what envs/*.in ask for, with hashes
+	$(LOCK) envs/uv.in --output-file envs/uv.txt
+	$(LOCK) envs/requirements-dev.in --output-file envs/requirements-dev.txt
+	$(LOCK) --constraints envs/requirements-dev.txt envs/requirements.in --output-file envs/requirements.txt
+	$(BIN)/python envs/conda_environment.py
+
+docs: setup ## write the schema and the tables that are made from the code
+	$(BIN)/python -m sessionscribe.config
+
+evaluate: setup ## measure the bundled models on held-out recordings
+	$(BIN)/snakemake -s rules/demo_models.smk --cores 2 evaluate_demo_models
+
+kill-test: setup ## kill the demo run 20 times at random moments and compare what comes out
+	$(BIN)/python tests/failure/kill_demo.py --times 20
+
+clean: ## remove .venv and the tools' caches (results stay)
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis scripts/sessionscribe.egg-info
