@@ -8,6 +8,7 @@ are in order and never overlap; their text is never touched.
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 from sessionscribe.artifacts import (
@@ -30,7 +31,9 @@ from sessionscribe.artifacts import (
 from sessionscribe.config import Merge
 from sessionscribe.errors import UserError
 from sessionscribe.seams import Decision, Meeting, decide
+from sessionscribe.text import SENTENCE_END, ends_with
 
+RUNS_ON_S = 0.3  # over a shorter pause at a cut, speech runs on
 _HINT = "Run again: the missing chunk is transcribed; if it happens again, delete the session's plan"
 
 
@@ -69,6 +72,11 @@ def merge_transcript(
         UserError: a core has no transcript, or one of another plan.
     """
     plan_of = {plan.track: plan for plan in plans}
+    strange = sorted({chunk.track for chunk in chunks} - {track.track for track in timeline.tracks})
+    if strange:
+        raise UserError(
+            f"there is no track {strange[0]}, but a chunk of it", where=timeline.session, hint=_HINT
+        )
     results = []
     for track in timeline.tracks:
         if track.track not in plan_of:
@@ -104,7 +112,7 @@ def merge_transcript(
 
 
 def _chunks_of(plan: Plan, chunks: Sequence[ChunkTranscript]) -> list[ChunkTranscript]:
-    """Return the transcripts of a plan's cores in order; all must be there, once, and made for these cores."""
+    """Return the transcripts of a plan's cores in order; each must be there once, made for that core."""
     found: dict[int, ChunkTranscript] = {}
     for chunk in chunks:
         if chunk.track != plan.track:
@@ -150,17 +158,23 @@ def _merge_track(track: TimelineTrack, chunks: Sequence[ChunkTranscript], option
     for index, words in enumerate(heard):
         stay = [word for i, word in enumerate(words) if i not in gone[index]]
         before = decisions[index - 1] if index else None
-        if before is not None and before.method == "kept both":
-            tail = [item for item in kept if item.chunk == chunks[index - 1].core.index]
-            kept = [item for item in kept if item.chunk != chunks[index - 1].core.index]
-            stay = sorted([*tail, *stay], key=lambda item: item.word.start)
-        kept += stay
+        both = before is not None and before.method == "kept both"
+        kept = _woven(kept, stay) if both else [*kept, *stay]
         for i, reason in sorted(gone[index].items()):
             start, end = _session_times(track, words[i].word)
             lost = {**words[i].word.model_dump(), "start": start, "end": end, "reason": reason}
             dropped.append(DroppedWord(**lost, track=track.track, chunk=words[i].chunk))
     removed = [_moved(track, segment) for chunk in chunks for segment in chunk.removed]
     return _TrackResult(_segments(track, kept, options.segment_gap_s), dropped, removed, seams)
+
+
+def _woven(kept: list[_Heard], more: list[_Heard]) -> list[_Heard]:
+    """Return ``kept`` and ``more``: the last chunk's words in ``kept`` and ``more`` in time order."""
+    if not kept:
+        return more
+    tail = list(takewhile(lambda item: item.chunk == kept[-1].chunk, reversed(kept)))
+    both = sorted([*reversed(tail), *more], key=lambda item: item.word.start)
+    return [*kept[: len(kept) - len(tail)], *both]
 
 
 def _words_of(chunk: ChunkTranscript) -> list[_Heard]:
@@ -204,7 +218,7 @@ def _moved(track: TimelineTrack, segment: RemovedSegment) -> RemovedSegment:
 
 
 def _segments(track: TimelineTrack, kept: Sequence[_Heard], gap_s: float) -> list[MergedSegment]:
-    """Return the words in order, on the session's clock, a segment for each of the engine's and after each pause."""
+    """Return the words on the session's clock; the engine's segments and long pauses divide them."""
     times: list[tuple[float, float]] = []
     latest = 0.0
     for item in kept:
@@ -217,9 +231,7 @@ def _segments(track: TimelineTrack, kept: Sequence[_Heard], gap_s: float) -> lis
         word = MergedWord(
             **{**item.word.model_dump(), "start": start, "end": stop}, track=track.track, chunk=item.chunk
         )
-        previous = kept[index - 1] if index else None
-        same = previous is not None and (previous.chunk, previous.segment) == (item.chunk, item.segment)
-        if same and start - groups[-1][-1].end < gap_s:
+        if groups and start - groups[-1][-1].end < _pause_between(kept[index - 1], item, gap_s):
             groups[-1].append(word)
         else:
             groups.append([word])
@@ -227,6 +239,16 @@ def _segments(track: TimelineTrack, kept: Sequence[_Heard], gap_s: float) -> lis
         MergedSegment(track=track.track, start=words[0].start, end=words[-1].end, words=words)
         for words in groups
     ]
+
+
+def _pause_between(before: _Heard, item: _Heard, gap_s: float) -> float:
+    """Return the pause from which ``item`` begins a new segment: 0 where the engine did so itself.
+
+    Where two chunks meet, the engine had no say: a sentence that runs on over the cut stays whole.
+    """
+    if before.chunk != item.chunk:
+        return 0.0 if ends_with(before.word.text, SENTENCE_END) else min(gap_s, RUNS_ON_S)
+    return gap_s if before.segment == item.segment else 0.0
 
 
 def _language(chunks: Sequence[ChunkTranscript]) -> str:

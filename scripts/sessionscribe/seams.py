@@ -49,12 +49,11 @@ def decide(meeting: Meeting, *, match_s: float) -> Decision:
     cut; without a match both sides' words stay, unless two lie over one another in time.
     """
     if meeting.overlap_stop <= meeting.overlap_start:
-        return Decision("midpoint")
-    # Words of the left side from `first` on and of the right side before `last` may be versions of one another.
+        return Decision("kept both" if meeting.kind == "forced" else "midpoint")
+    # The left side's words from `first` on and the right side's before `last` may be versions of one another.
     first = next((i for i, w in enumerate(meeting.left) if w.end > meeting.overlap_start), len(meeting.left))
-    last = next(
-        (j for j, w in enumerate(meeting.right) if w.start >= meeting.overlap_stop), len(meeting.right)
-    )
+    beyond = (j for j, w in enumerate(meeting.right) if w.start >= meeting.overlap_stop)
+    last = next(beyond, len(meeting.right))
     pairs = [(i + first, j) for i, j in align(meeting.left[first:], meeting.right[:last], match_s=match_s)]
     if meeting.kind != "forced" or (first == len(meeting.left) and last == 0):
         return _by_midpoint(meeting, pairs)
@@ -116,7 +115,7 @@ def _spliced(meeting: Meeting, pairs: list[tuple[int, int]]) -> Decision:
 
 
 def _both(meeting: Meeting, first: int, last: int) -> Decision:
-    """Keep all words but those that lie over a better one of the other side: better is on its side, then surer."""
+    """Keep all words but those that lie over a better one (on its own side of the cut, then surer)."""
     # side, index, word, whether it lies on the other's side of the cut
     sides = [(0, i, w, midpoint(w) >= meeting.cut) for i, w in enumerate(meeting.left) if i >= first]
     sides += [(1, j, w, midpoint(w) < meeting.cut) for j, w in enumerate(meeting.right[:last])]

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 UNSPACED = frozenset({"zh", "yue", "ja", "th", "lo", "my", "km"})
 _UNSPACED_SCRIPT = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u19e0-\u19ff"  # Thai, Lao, Burmese, Khmer
-    "\u3000-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff00-\uff9f"  # CJK with its punctuation
+    "\u3000-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff00-\uff9f"  # CJK, punctuation too
     "\U00020000-\U0003ffff]"
 )
 SENTENCE_END = frozenset(".?!…。？！｡؟۔।॥။៕")

@@ -1,0 +1,256 @@
+"""Who speaks when, and a speaker on every word."""
+
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+from itertools import accumulate
+from pathlib import Path
+
+from sessionscribe.artifacts import (
+    Merged,
+    MergedSegment,
+    MergedWord,
+    Plan,
+    SpokenSegment,
+    SpokenWord,
+    Timeline,
+    Transcript,
+    Turn,
+    Turns,
+    seconds,
+)
+from sessionscribe.errors import UserError
+from sessionscribe.text import CLAUSE_END, SENTENCE_END, ends_with, join_words
+
+NEAR_S = 0.5  # a word outside all turns belongs to a turn this near
+PAUSE_S = 0.15  # silence between two words from which it counts as a pause
+NO_TURN = f"no speaker turn within {NEAR_S} s"
+
+
+class _Index:
+    """Turns, found by time."""
+
+    def __init__(self, turns: Sequence[Turn]) -> None:
+        self._turns = sorted(turns, key=lambda turn: (turn.start, turn.end, turn.speaker))
+        self._starts = [turn.start for turn in self._turns]
+        self._latest = list(accumulate((turn.end for turn in self._turns), max))
+
+    def near(self, start: float, end: float, margin: float = 0.0) -> list[Turn]:
+        """Return the turns that lie within ``margin`` of ``[start, end]``, in time order."""
+        found: list[Turn] = []
+        index = bisect_left(self._starts, end + margin + 1e-6)
+        while index and self._latest[index - 1] >= start - margin - 1e-6:
+            index -= 1
+            if self._turns[index].end >= start - margin - 1e-6:
+                found.append(self._turns[index])
+        return found[::-1]
+
+
+def assign_speakers(*, merged: Merged, turns: Turns, speakers: dict[str, str], output: Path) -> Transcript:
+    """Give every word its speaker, write the transcript to ``output`` and return it.
+
+    A word belongs to the exclusive turn that covers most of it (equally much: the one that has its midpoint),
+    outside all turns to the nearest within 0.5 s, else to nobody, which its ``reason`` says. A change of
+    speaker needs evidence: a single word between words of another speaker is theirs when there is neither a
+    pause of 0.15 s on either side of it nor punctuation before it. ``second_speaker`` is the other speaker
+    whose turn covers at least half of the word.
+
+    Args:
+        merged: the words.
+        turns: who speaks when.
+        speakers: the speaker of each track where a track is one person's; empty otherwise.
+        output: the file to write.
+    """
+    words = [word for segment in merged.segments for word in segment.words]
+    exclusive, regular = _Index(turns.exclusive), _Index(turns.turns)
+    found = [speakers.get(word.track) or _speaker(word, exclusive) for word in words]
+    if not speakers:
+        found = _with_evidence(words, found)
+    spoken = iter(
+        SpokenWord(
+            text=word.text,
+            start=word.start,
+            end=word.end,
+            probability=word.probability,
+            speaker=speaker,
+            reason=None if speaker else NO_TURN,
+            second_speaker=_second(word, speaker, regular),
+        )
+        for word, speaker in zip(words, found, strict=True)
+    )
+    segments = [
+        part for segment in merged.segments for part in _split(segment, spoken.__next__, merged.language)
+    ]
+    segments.sort(key=lambda segment: segment.start)
+    transcript = Transcript(
+        session=merged.session,
+        shape=merged.shape,
+        duration_s=merged.duration_s,
+        language=merged.language,
+        speakers=_by_appearance(segments, turns),
+        segments=segments,
+        turns=turns.turns,
+        gaps=merged.gaps,
+        flags=_flags(merged, found),
+        engines=merged.engines,
+        diarization=turns.model if turns.method == "pyannote" else turns.method,
+    )
+    transcript.write(output)
+    return transcript
+
+
+def _middle(start: float, end: float) -> float:
+    return (start + end) / 2
+
+
+def _common(word: MergedWord, turn: Turn) -> float:
+    """Return the time that a word and a turn share; below zero, the distance between them."""
+    return min(word.end, turn.end) - max(word.start, turn.start)
+
+
+def _covers_middle(word: MergedWord, turn: Turn) -> bool:
+    return turn.start <= _middle(word.start, word.end) < turn.end
+
+
+def _speaker(word: MergedWord, exclusive: _Index) -> str | None:
+    # To the microsecond, so that equal is equal whatever the floats say; the earliest of equals wins.
+    near = [
+        (round(_common(word, turn), 6), _covers_middle(word, turn), turn)
+        for turn in exclusive.near(word.start, word.end, NEAR_S)
+    ]
+    best = max(near, key=lambda item: item[:2], default=None)
+    return best[2].speaker if best else None
+
+
+def _second(word: MergedWord, speaker: str | None, regular: _Index) -> str | None:
+    if speaker is None:
+        return None
+    half = (word.end - word.start) / 2
+    others = [
+        (round(_common(word, turn), 6), turn.speaker)
+        for turn in regular.near(word.start, word.end)
+        if turn.speaker != speaker
+    ]
+    covering = [item for item in others if item[0] > 0 and item[0] >= half - 1e-6]
+    return max(covering, key=lambda item: item[0], default=(0.0, None))[1]
+
+
+def _with_evidence(words: Sequence[MergedWord], found: Sequence[str | None]) -> list[str | None]:
+    result = list(found)
+    for index in range(1, len(words) - 1):
+        before, word, after = words[index - 1], words[index], words[index + 1]
+        others = result[index - 1]
+        lone = None not in (result[index], others) and result[index] != others == result[index + 1]
+        flowing = word.start - before.end < PAUSE_S and after.start - word.end < PAUSE_S
+        if lone and flowing and not ends_with(before.text, SENTENCE_END | CLAUSE_END):
+            result[index] = others
+    return result
+
+
+def _split(segment: MergedSegment, spoken: Callable[[], SpokenWord], language: str) -> list[SpokenSegment]:
+    """Return a merged segment as segments of one speaker each; ``spoken`` gives its words one by one."""
+    groups: list[list[SpokenWord]] = []
+    for _ in segment.words:
+        word = spoken()
+        if groups and groups[-1][-1].speaker == word.speaker:
+            groups[-1].append(word)
+        else:
+            groups.append([word])
+    return [
+        SpokenSegment(
+            start=words[0].start,
+            end=max(word.end for word in words),
+            speaker=words[0].speaker,
+            text=join_words([word.text for word in words], language),
+            words=words,
+        )
+        for words in groups
+    ]
+
+
+def _by_appearance(segments: Sequence[SpokenSegment], turns: Turns) -> list[str]:
+    first: dict[str, float] = {}
+    appearances = [(part.speaker, part.start) for part in segments]
+    for speaker, start in [*appearances, *((turn.speaker, turn.start) for turn in turns.turns)]:
+        if speaker is not None:
+            first[speaker] = min(start, first.get(speaker, start))
+    return sorted(first, key=lambda speaker: (first[speaker], speaker))
+
+
+def _flags(merged: Merged, found: Sequence[str | None]) -> list[str]:
+    flags: list[str] = []
+    if not found:
+        flags.append("no speech was found")
+    if merged.gaps:
+        missing = seconds(sum(gap.stop - gap.start for gap in merged.gaps))
+        flags.append(f"{_count(len(merged.gaps), 'gap')} in the recording, {missing:.1f} s in all")
+    unsure = sum(seam.method == "kept both" for seam in merged.seams)
+    if unsure:
+        flags.append(f"{_count(unsure, 'forced cut')} without a match: both sides' words were kept")
+    if merged.removed:
+        flags.append(f"{_count(len(merged.removed), 'segment')} removed as no speech or repetition")
+    nobody = sum(speaker is None for speaker in found)
+    if nobody:
+        flags.append(f"{_count(nobody, 'word')} without a speaker")
+    return flags
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def track_turns(*, timeline: Timeline, plans: list[Plan], output: Path) -> Turns:
+    """Return the turns of a session of one track per speaker, from where each track has speech; write them.
+
+    In ``exclusive`` speech at the same time is the earlier speaker's, so that its turns never overlap.
+
+    Raises:
+        UserError: a track has no plan.
+    """
+    plan_of = {plan.track: plan for plan in plans}
+    spans: dict[str, list[tuple[int, int]]] = {}
+    for track in timeline.tracks:
+        if track.track not in plan_of:
+            hint = "Run again: the plan is made anew"
+            raise UserError(f"track {track.track} has no plan", where=timeline.session, hint=hint)
+        own = spans.setdefault(track.speaker or track.track, [])
+        for span in plan_of[track.track].speech:
+            start = min(track.offset + span.start, timeline.samples)
+            own.append((start, min(track.offset + span.stop, timeline.samples)))
+    regular = sorted(
+        (start, stop, speaker)
+        for speaker, own in spans.items()
+        for start, stop in _united(own)
+        if start < stop
+    )
+    exclusive: list[tuple[int, int, str]] = []
+    until = 0
+    for start, stop, speaker in regular:
+        if stop > until:
+            exclusive.append((max(start, until), stop, speaker))
+            until = stop
+    turns = Turns(
+        session=timeline.session,
+        duration_s=seconds(timeline.samples),
+        method="tracks",
+        model="tracks",
+        speakers=list(dict.fromkeys(speaker for *_, speaker in regular)),
+        turns=[_turn(*turn) for turn in regular],
+        exclusive=[_turn(*turn) for turn in exclusive],
+    )
+    turns.write(output)
+    return turns
+
+
+def _united(spans: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return spans in order, those that touch or overlap as one."""
+    united: list[tuple[int, int]] = []
+    for start, stop in sorted(spans):
+        if united and start <= united[-1][1]:
+            united[-1] = (united[-1][0], max(stop, united[-1][1]))
+        else:
+            united.append((start, stop))
+    return united
+
+
+def _turn(start: int, stop: int, speaker: str) -> Turn:
+    return Turn(start=seconds(start), end=seconds(stop), speaker=speaker)
