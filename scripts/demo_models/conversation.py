@@ -73,7 +73,7 @@ class Turn:
 class MixSettings:
     """How a conversation is put together; `(low, high)` pairs are ranges of a uniform draw."""
 
-    overlap_probability: float = 0.4
+    overlap_probability: float = 0.33
     """Chance that a speaker change starts before the other one has finished."""
     overlap_s: tuple[float, float] = (0.3, 1.3)
     gap_mean_s: float = 0.35
