@@ -60,7 +60,7 @@ def probe(path: Path, *, exact: bool = False) -> Probe:
 
 
 def declared_duration(container: InputContainer, stream: Stream, path: Path) -> float | None:
-    """Return the end of an audio stream on the container's clock in seconds, or None if the file does not say."""
+    """Return where an audio stream ends on the container's clock (s); None if the file does not say."""
     name = container.format.name
     if name in GUESSED and not (name == "mp3" and _has_frame_count(path)):
         return None
@@ -141,10 +141,11 @@ def _counted_duration(path: Path, chosen: int, *, decode: bool) -> float:
 
 
 def _limit(container: InputContainer) -> float:
-    return container.duration / 1e6 + media.RESET_S if container.duration and container.duration > 0 else math.inf
+    duration = container.duration or 0
+    return duration / 1e6 + media.RESET_S if duration > 0 else math.inf
 
 
-def fetch_recording(
+def fetch_recording(  # noqa: PLR0913
     *, session: str, track: str, source: str, checksum: str, duration_s: float, output: Path
 ) -> Ingest:
     """Check that a source is still what the manifest says, and write that down. Local files are not copied.
@@ -165,7 +166,8 @@ def fetch_recording(
     found = files.sha256(path)
     if found != checksum.removeprefix("sha256:").lower():
         what = f"has changed since it was added (SHA-256 {found[:12]}…, not {checksum[:12]}…)"
-        raise UserError(what, where=path, hint="Run `sessionscribe add` again for it, or put the old file back")
+        hint = "Run `sessionscribe add` again for it, or put the old file back"
+        raise UserError(what, where=path, hint=hint)
     probed = probe(path)
     ingest = Ingest(
         session=session,

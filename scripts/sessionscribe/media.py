@@ -19,7 +19,7 @@ from sessionscribe.errors import UserError
 
 if TYPE_CHECKING:
     import numpy as np
-    from av.audio.frame import AudioFrame
+    from av import AudioFrame, AudioResampler
     from av.audio.stream import AudioStream as Stream
     from av.container import InputContainer
     from numpy.typing import NDArray
@@ -30,6 +30,7 @@ RESET_S = 2.0
 """Timestamps that jump back by more than this (in seconds) begin a new clock."""
 MAX_GAP_S = 6 * 3600.0
 """A longer hole (in seconds) is taken for a broken clock."""
+SAFE_PLANES = 8
 BLOCK_S = 1.0
 FILL_BLOCK_S = 10.0
 NOT_RECORDINGS = ("concat", "dash", "ffmetadata", "hls", "imf", "lavfi", "rtp", "rtsp", "sdp", "tty")
@@ -111,7 +112,8 @@ def _refusal(path: Path, error: Exception) -> UserError:
         what = "is an MP4 or MOV whose index (moov) is missing or damaged: the recording or copy was cut off"
         return UserError(what, where=path, hint="Copy it again, or repair it with a tool such as untrunc")
     what = "is not an audio or video file, or damaged at its beginning"
-    return UserError(what, where=path, hint="Check the file; remove its row from the manifest if it is no recording")
+    hint = "Check the file; if it is no recording, remove its row from the manifest"
+    return UserError(what, where=path, hint=hint)
 
 
 def audio_streams(container: InputContainer, path: Path) -> list[Stream]:
@@ -163,9 +165,10 @@ def choose_stream(streams: list[Stream], wanted: int | Literal["auto"], path: Pa
     count = len(streams)
     if wanted != "auto":
         if wanted not in range(count):
-            have = "1 audio stream, number 0" if count == 1 else f"{count} audio streams, numbers 0 to {count - 1}"
+            have = "1, number 0" if count == 1 else f"{count}, numbers 0 to {count - 1}"
             hint = "Set convert.audio_stream to one of these or to auto"
-            raise UserError(f"has no audio stream number {wanted}: it has {have}", where=path, hint=hint)
+            what = f"has no audio stream number {wanted} (it has {have})"
+            raise UserError(what, where=path, hint=hint)
         if not _decodable(streams[wanted]):
             what = f"has an audio stream number {wanted} of a codec that FFmpeg cannot decode"
             raise UserError(what, where=path, hint="Set convert.audio_stream to another number or to auto")
@@ -261,9 +264,10 @@ class Reader:
 
         pending: list[NDArray[np.float32]] = []
         rate = held = 0
+        unpack = Unpacker()
         for frame in self._frames():
             gap = self.clock.arrive(frame.time)
-            samples = _samples(frame)
+            samples = unpack(frame)
             changed = bool(pending) and (frame.sample_rate != rate or len(samples) != len(pending[0]))
             if pending and (gap or changed or held >= rate * BLOCK_S):
                 yield rate, np.concatenate(pending, axis=1)
@@ -305,21 +309,38 @@ class Reader:
             yield from (frame for frame in frames if frame.samples and frame.sample_rate)
 
 
-def _samples(frame: AudioFrame) -> NDArray[np.float32]:
-    """Return a frame as [channels, n] float32, full scale 1.0."""
-    import numpy as np  # noqa: PLC0415 -- heavy
+@dataclass
+class Unpacker:
+    """Turns decoded frames into [channels, n] float32, full scale 1.0."""
 
-    if frame.format.name.startswith("s64"):  # the one format that PyAV does not hand to numpy
-        from av import AudioResampler  # noqa: PLC0415 -- heavy
+    _resampler: AudioResampler | None = None
+    _kind: tuple[str, str, int] = ("", "", 0)
 
-        parts = AudioResampler(format="fltp", layout=frame.layout, rate=frame.sample_rate).resample(frame)
-        return np.concatenate([np.asarray(part.to_ndarray(), np.float32) for part in parts], axis=1)
-    raw = frame.to_ndarray()
-    if not frame.format.is_planar:
-        raw = raw.reshape(-1, frame.layout.nb_channels).T
-    samples = raw.astype(np.float32)
-    if raw.dtype == np.uint8:
-        samples = (samples - np.float32(128)) / np.float32(128)
-    elif raw.dtype.kind == "i":
-        samples *= np.float32(1.0 / 2 ** (8 * raw.dtype.itemsize - 1))
-    return samples
+    def __call__(self, frame: AudioFrame) -> NDArray[np.float32]:
+        """Return the samples of a frame."""
+        import numpy as np  # noqa: PLC0415 -- heavy
+
+        channels = frame.layout.nb_channels
+        # PyAV 18 does not know 64-bit integers, and counts the planes of 8 and more channels wrongly: its
+        # to_ndarray() then reads memory that is not the frame's. Interleaved samples are one plane.
+        if frame.format.name.startswith("s64") or (frame.format.is_planar and channels >= SAFE_PLANES):
+            parts = [part.to_ndarray().reshape(-1, channels).T for part in self._interleaved(frame)]
+            return np.concatenate([np.zeros((channels, 0), np.float32), *parts], axis=1, dtype=np.float32)
+        raw = frame.to_ndarray()
+        if not frame.format.is_planar:
+            raw = raw.reshape(-1, channels).T
+        samples = raw.astype(np.float32)
+        if raw.dtype == np.uint8:
+            samples = (samples - np.float32(128)) / np.float32(128)
+        elif raw.dtype.kind == "i":
+            samples *= np.float32(1.0 / 2 ** (8 * raw.dtype.itemsize - 1))
+        return samples
+
+    def _interleaved(self, frame: AudioFrame) -> list[AudioFrame]:
+        import av  # noqa: PLC0415 -- heavy
+
+        kind = (frame.format.name, frame.layout.name, frame.sample_rate)
+        if kind != self._kind or self._resampler is None:
+            self._kind = kind
+            self._resampler = av.AudioResampler(format="flt", layout=frame.layout, rate=frame.sample_rate)
+        return self._resampler.resample(frame)

@@ -1,0 +1,133 @@
+"""Where somebody speaks: the Silero VAD that comes with faster-whisper, over files of any length.
+
+faster-whisper's own function takes a whole recording at once (2.4 GB for 3 hours). Here the file is read in
+blocks of 60 s, and what the network remembers is carried from block to block, so that the result is the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sessionscribe import audio
+from sessionscribe.artifacts import SAMPLE_RATE, Span
+from sessionscribe.config import Vad
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+FRAME = 512
+"""Samples that share one speech probability (32 ms)."""
+CONTEXT = 64
+"""Samples before a frame that the network sees with it."""
+BLOCK_FRAMES = 1875
+HYSTERESIS = 0.15
+"""Speech goes on until the probability is this far below the threshold."""
+
+
+@dataclass(frozen=True)
+class Scan:
+    """A track as the VAD sees it.
+
+    `speech` is padded, as wanted for decoding; `voiced` is not, as wanted for finding pauses. `energy` is the
+    mean square of each frame of `FRAME` samples.
+    """
+
+    samples: int
+    speech: list[Span]
+    voiced: list[Span]
+    energy: NDArray[np.float32]
+
+
+def scan(path: Path, options: Vad) -> Scan:
+    """Find the speech in a converted track (16 kHz mono); 4 CPU-seconds an hour, under 250 MB.
+
+    Raises:
+        UserError: the file is missing or damaged.
+    """
+    import numpy as np  # noqa: PLC0415 -- heavy
+
+    network = _Network()
+    samples = 0
+    probabilities: list[NDArray[np.float32]] = [np.zeros(0, np.float32)]
+    energies: list[NDArray[np.float32]] = [np.zeros(0, np.float32)]
+    for block in audio.blocks(path, FRAME * BLOCK_FRAMES):
+        samples += len(block)
+        frames = np.pad(block, (0, -len(block) % FRAME)).reshape(-1, FRAME)
+        probabilities.append(network.probabilities(frames))
+        energies.append(frame_energy(frames))
+    voiced = spans(np.concatenate(probabilities), samples, options)
+    return Scan(samples, pad(voiced, samples, options.pad_s), voiced, np.concatenate(energies))
+
+
+def frame_energy(frames: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the mean square of each row of `frames`."""
+    import numpy as np  # noqa: PLC0415 -- heavy
+
+    energy: NDArray[np.float32] = np.einsum("ij,ij->i", frames, frames) / np.float32(frames.shape[1])
+    return energy
+
+
+class _Network:
+    """Silero's network with its memory."""
+
+    def __init__(self) -> None:
+        import numpy as np  # noqa: PLC0415 -- heavy
+        from faster_whisper.vad import get_vad_model  # noqa: PLC0415 -- heavy
+
+        self._session = get_vad_model().session
+        self._h = np.zeros((1, 1, 128), np.float32)
+        self._c = np.zeros((1, 1, 128), np.float32)
+        self._tail = np.zeros((1, CONTEXT), np.float32)
+
+    def probabilities(self, frames: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the speech probability of each frame, which follow the frames of the call before."""
+        import numpy as np  # noqa: PLC0415 -- heavy
+
+        tails = frames[:, -CONTEXT:]
+        seen = np.concatenate([np.concatenate([self._tail, tails[:-1]]), frames], axis=1)
+        self._tail = tails[-1:].copy()
+        out, self._h, self._c = self._session.run(None, {"input": seen, "h": self._h, "c": self._c})
+        return np.asarray(out, np.float32).reshape(-1)
+
+
+def spans(probabilities: NDArray[np.float32], samples: int, options: Vad) -> list[Span]:
+    """Return the stretches of speech in samples, in order and apart, as faster-whisper does (unpadded)."""
+    end_threshold = max(options.threshold - HYSTERESIS, 0.01)
+    min_speech, min_silence = options.min_speech_s * SAMPLE_RATE, options.min_silence_s * SAMPLE_RATE
+    found: list[Span] = []
+    start: int | None = None
+    pause: int | None = None
+    for index, probability in enumerate(probabilities.tolist()):
+        here = index * FRAME
+        if probability >= options.threshold:
+            pause = None
+            if start is None:
+                start = here
+        elif probability < end_threshold and start is not None:
+            if pause is None:
+                pause = here
+            if here - pause >= min_silence:
+                if pause - start > min_speech:
+                    found.append(Span(start=start, stop=pause))
+                start = pause = None
+    if start is not None and samples - start > min_speech:
+        found.append(Span(start=start, stop=samples))
+    return found
+
+
+def pad(voiced: list[Span], samples: int, pad_s: float) -> list[Span]:
+    """Return `voiced` widened by `pad_s` seconds on either side; neighbours share what is between them."""
+    width = int(pad_s * SAMPLE_RATE)
+    starts, stops = [span.start for span in voiced], [span.stop for span in voiced]
+    for index in range(len(voiced)):
+        before = voiced[index - 1].stop if index else -2 * width
+        after = voiced[index + 1].start if index + 1 < len(voiced) else samples + 2 * width
+        room_before, room_after = voiced[index].start - before, after - voiced[index].stop
+        starts[index] -= width if room_before >= 2 * width else room_before // 2
+        stops[index] += width if room_after >= 2 * width else room_after - room_after // 2
+    return [
+        Span(start=max(0, start), stop=min(samples, stop)) for start, stop in zip(starts, stops, strict=True)
+    ]
