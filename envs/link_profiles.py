@@ -1,8 +1,8 @@
 """Link the folders of ``profiles/`` into the user's Snakemake configuration folder.
 
-``snakemake --profile NAME`` looks there (and not in ``profiles/``), so that ``snakemake --profile demo`` works
-as typed. With several checkouts the links point to the one in which ``make`` ran last. What is there and is not
-a link that we made is left alone; which ones we made is recorded in ``.sessionscribe-profiles.json`` there.
+``snakemake --profile NAME`` looks there (and not in ``profiles/``), so that ``snakemake --profile demo``
+works as typed. With several checkouts the links point to the one in which ``make`` ran last. What is there
+and is not a link of ours is left alone; ``.sessionscribe-profiles.json`` records which links are ours.
 """
 
 from __future__ import annotations

@@ -92,7 +92,9 @@ def install_commands(backend: str, *, previous: str = "", repair: bool = False) 
     """
     uv = [str(UV), "pip"]
     python = ["--python", str(PYTHON)]
-    checked = ["--require-hashes", "--require-build-hashes", "--build-constraints", str(REQUIREMENTS)]
+    # A few pure-Python packages have no wheel; what builds them is pinned and checked as well.
+    build = ["--preview-features=build-dependency-hashes", "--require-build-hashes"]
+    checked = ["--require-hashes", *build, "--build-constraints", str(REQUIREMENTS)]
     again = ["--reinstall"] if repair else []
     if not backend:
         # 2.11.0+cpu satisfies ==2.11.0: without being told, uv would keep the other build.
@@ -124,8 +126,10 @@ def run(command: list[str]) -> None:
     env = {key: value for key, value in os.environ.items() if key not in FOREIGN_SETTINGS}
     try:
         subprocess.run(command, cwd=ROOT, env=env, check=True)
-    except (OSError, subprocess.CalledProcessError) as error:
-        raise SetUpError(f"this failed: {shlex.join(command)} ({error})") from error
+    except subprocess.CalledProcessError as error:
+        raise SetUpError(f"exit status {error.returncode} from: {shlex.join(command)}") from error
+    except OSError as error:
+        raise SetUpError(f"{error}: {shlex.join(command)}") from error
 
 
 def answers(command: list[str]) -> str:
