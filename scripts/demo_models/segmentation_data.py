@@ -25,11 +25,8 @@ class FrameGrid:
     """Centre of the first frame."""
     step_s: float
 
-    def labels(self, conversation: Conversation, offset_s: float, speakers: int = 3) -> NDArray[np.float32]:
-        """Who speaks in the window that starts at `offset_s`, 0 or 1, shape (frames, speakers).
-
-        A window with more speakers keeps those who speak longest.
-        """
+    def activity(self, conversation: Conversation, offset_s: float) -> dict[str, NDArray[np.float32]]:
+        """Who speaks in the window from `offset_s`: 0 or 1 per frame, for those who speak at all."""
         centres = offset_s + self.first_s + np.arange(self.count) * self.step_s
         active: dict[str, NDArray[np.float32]] = {}
         for turn in conversation.turns:
@@ -37,7 +34,13 @@ class FrameGrid:
             if inside.any():
                 row = active.setdefault(turn.speaker, np.zeros(self.count, dtype=np.float32))
                 row[inside] = 1
-        longest = sorted(active.values(), key=lambda row: -row.sum())[:speakers]
+        return active
+
+    def labels(self, conversation: Conversation, offset_s: float, speakers: int = 3) -> NDArray[np.float32]:
+        """`activity` of the `speakers` who speak longest in the window, shape (frames, speakers)."""
+        longest = sorted(self.activity(conversation, offset_s).values(), key=lambda row: -row.sum())[
+            :speakers
+        ]
         rows = longest + [np.zeros(self.count, dtype=np.float32)] * (speakers - len(longest))
         return np.stack(rows, axis=1)
 
