@@ -2,4 +2,5 @@
 
 import os
 
-os.environ.setdefault("PYANNOTE_METRICS_ENABLED", "0")  # before any module here imports pyannote: no telemetry
+# No telemetry; this must be set before any module imports pyannote.
+os.environ.setdefault("PYANNOTE_METRICS_ENABLED", "0")
