@@ -1,6 +1,7 @@
 """Small artifacts for tests: say what matters, the rest is filled in."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from sessionscribe.artifacts import (
     SAMPLE_RATE,
@@ -85,9 +86,7 @@ def plan(
             start_cut=start_cut,
             stop_cut=stop_cut,
         )
-        for index, ((start, start_cut), (stop, stop_cut)) in enumerate(
-            zip(places[:-1], places[1:], strict=True)
-        )
+        for index, ((start, start_cut), (stop, stop_cut)) in enumerate(pairwise(places))
     ]
     spans = [Span(start=samples(start), stop=samples(stop)) for start, stop in speech]
     return Plan(session=session, track=track, samples=samples(duration_s), cores=cores, speech=spans)

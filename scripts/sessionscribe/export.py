@@ -147,8 +147,8 @@ def _rttm(transcript: Transcript, _: Export) -> str:
 
 
 def _field(text: str) -> str:
-    """Return ``text`` as one field of a format whose fields are separated by spaces."""
-    return one_line(text).replace(" ", "_") or "_"
+    """Return ``text`` as one field of a format of fields between spaces, which readers may unquote."""
+    return one_line(text).replace(" ", "_").replace('"', "'") or "_"
 
 
 _WRITERS: dict[Format, Callable[[Transcript, Export], str]] = {

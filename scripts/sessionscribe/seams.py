@@ -61,20 +61,23 @@ def decide(meeting: Meeting, *, match_s: float) -> Decision:
 
 
 def align(left: Sequence[Word], right: Sequence[Word], *, match_s: float) -> list[tuple[int, int]]:
-    """Return index pairs of words that are the same: as many as order allows, then the closest in time."""
+    """Return index pairs of words that are the same, in order.
+
+    A pair counts the more the closer its two times are: many pairs that are all one word off (``no no no``)
+    must not win over fewer that are on the spot.
+    """
     texts_left, texts_right = [normalised(w.text) for w in left], [normalised(w.text) for w in right]
-    # best[i][j]: matches and their negative distance (ms) in left[i:] and right[j:]
-    best = [[(0, 0)] * (len(right) + 1) for _ in range(len(left) + 1)]
+    # best[i][j]: the most that left[i:] and right[j:] can have in common
+    best = [[0] * (len(right) + 1) for _ in range(len(left) + 1)]
     for i in reversed(range(len(left))):
         for j in reversed(range(len(right))):
             best[i][j] = max(best[i + 1][j], best[i][j + 1])
-            distance = abs(midpoint(left[i]) - midpoint(right[j]))
-            if texts_left[i] == texts_right[j] and distance < match_s:
-                matches, cost = best[i + 1][j + 1]
-                best[i][j] = max(best[i][j], (matches + 1, cost - round(distance * 1000)))
+            closeness = round((match_s - abs(midpoint(left[i]) - midpoint(right[j]))) * 1000)
+            if texts_left[i] == texts_right[j] and closeness > 0:
+                best[i][j] = max(best[i][j], best[i + 1][j + 1] + closeness)
     pairs: list[tuple[int, int]] = []
     i = j = 0
-    while best[i][j][0]:
+    while best[i][j]:
         if best[i][j] == best[i + 1][j]:
             i += 1
         elif best[i][j] == best[i][j + 1]:

@@ -1,0 +1,281 @@
+"""Merging: nothing lost, nothing doubled, whatever the chunks say and in whatever order they come."""
+
+import random
+from collections import Counter
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import builders
+from builders import word, words
+from sessionscribe.artifacts import ChunkTranscript, Merged, Plan, Timeline, Word
+from sessionscribe.config import Merge
+from sessionscribe.errors import UserError
+from sessionscribe.merge import merge_transcript
+from sessionscribe.seams import OTHER_SIDE, OVERLAID, SPLICED, align
+
+OPTIONS = Merge()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("merge")
+
+
+def merge(
+    output: Path, plans: list[Plan], chunks: list[ChunkTranscript], timeline: Timeline | None = None
+) -> Merged:
+    return merge_transcript(
+        timeline=timeline or builders.timeline(*plans),
+        plans=plans,
+        chunks=chunks,
+        options=OPTIONS,
+        output=output,
+    )
+
+
+def said(merged: Merged) -> list[str]:
+    return [w.text for segment in merged.segments for w in segment.words]
+
+
+@st.composite
+def sessions(draw: st.DrawFn) -> tuple[Timeline, list[Plan], list[ChunkTranscript]]:
+    """Any session: one to three tracks, any cuts, words anywhere in what a chunk decodes, and beyond."""
+    plans, chunks, serial = [], [], 0
+    for track in range(draw(st.integers(1, 3))):
+        lengths = draw(st.lists(st.integers(1, 12), min_size=1, max_size=4))
+        cuts = [float(sum(lengths[: i + 1])) for i in range(len(lengths) - 1)]
+        kinds = [draw(st.sampled_from(["silence", "forced"])) for _ in cuts]
+        context = draw(st.sampled_from([0.0, 0.5, 2.0]))
+        plan = builders.plan(
+            float(sum(lengths)), list(zip(cuts, kinds, strict=True)), track=f"t{track}", context_s=context
+        )
+        plans.append(plan)
+        for core in plan.cores:
+            segments = []
+            for _ in range(draw(st.integers(0, 3))):
+                found = []
+                for _ in range(draw(st.integers(0, 5))):
+                    serial += 1  # the probability names the word
+                    low, high = core.context_start / 16000 - 0.5, core.context_stop / 16000 + 0.5
+                    start = max(0.0, round(draw(st.floats(low, high)), 3))
+                    length = draw(st.sampled_from([0.0, 0.05, 0.3, 1.0]))
+                    text = draw(st.sampled_from(["no", "No.", "yes", "maybe,", "--"]))
+                    found.append(Word(text=text, start=start, end=start + length, probability=serial / 10000))
+                segments.append(found)
+            taken_out = (
+                [builders.removed(words("thank you", core.start / 16000))] if draw(st.booleans()) else []
+            )
+            chunks.append(builders.chunk(plan, core.index, *segments, taken_out=taken_out))
+    offsets = [draw(st.floats(0, 20)) for _ in plans]
+    return builders.timeline(*plans, offsets=offsets), plans, chunks
+
+
+@pytest.mark.usefixtures("fast_disk")
+@given(session=sessions(), seed=st.integers(0, 1000))
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_every_word_is_in_the_transcript_or_dropped_with_a_reason(
+    folder: Path, session: tuple[Timeline, list[Plan], list[ChunkTranscript]], seed: int
+) -> None:
+    timeline, plans, chunks = session
+    merged = merge(folder / "one.json", plans, chunks, timeline)
+
+    given_words = Counter(
+        (c.track, c.core.index, w.text, w.probability) for c in chunks for s in c.segments for w in s.words
+    )
+    kept = [w for segment in merged.segments for w in segment.words]
+    assert Counter((w.track, w.chunk, w.text, w.probability) for w in [*kept, *merged.dropped]) == given_words
+    assert all(w.reason in {OTHER_SIDE, SPLICED, OVERLAID} for w in merged.dropped)
+    assert len(merged.removed) == sum(len(c.removed) for c in chunks)
+
+    for track in timeline.tracks:
+        own = [w for segment in merged.segments if segment.track == track.track for w in segment.words]
+        for before, after in pairwise(own):
+            assert before.start <= before.end <= after.start <= after.end
+    for w in [*kept, *merged.dropped]:
+        assert 0 <= w.start <= w.end <= merged.duration_s
+    starts = [segment.start for segment in merged.segments]
+    assert starts == sorted(starts)
+    for segment in merged.segments:
+        assert (segment.start, segment.end) == (segment.words[0].start, segment.words[-1].end)
+        gaps = [b.start - a.end for a, b in pairwise(segment.words)]
+        assert all(gap < OPTIONS.segment_gap_s for gap in gaps)
+
+    random.Random(seed).shuffle(chunks)
+    again = merge(folder / "two.json", plans[::-1], chunks, timeline)
+    assert again == merged == Merged.read(folder / "one.json")
+    assert (folder / "two.json").read_bytes() == (folder / "one.json").read_bytes()
+
+
+def jittered(rng: random.Random, kind: str) -> tuple[list[str], Plan, list[ChunkTranscript]]:
+    """A true sequence of words, cut, and what a good engine hears of it on either side: times a bit off."""
+    names = [f"w{n}" for n in range(30)]
+    time, truth = 0.5, []
+    for index in range(60):
+        pause = 0.6 if kind == "silence" and index == 30 else rng.uniform(0.0, 0.25)
+        length = rng.uniform(0.15, 0.5)
+        truth.append((rng.choice(names), time + pause, time + pause + length))
+        time += pause + length
+    cut = (truth[29][2] + truth[30][1]) / 2 if kind == "silence" else rng.uniform(truth[25][1], truth[35][2])
+    plan = builders.plan(time + 0.5, [(round(cut, 3), kind)])  # type: ignore[list-item]
+    chunks = []
+    for core in plan.cores:
+        low, high = core.context_start / 16000, core.context_stop / 16000
+        heard, latest = [], 0.0
+        for text, start, end in truth:
+            if low <= start and end <= high:
+                latest = max(latest, start + rng.uniform(-0.12, 0.12))
+                heard.append(word(text, latest, max(latest, end + rng.uniform(-0.12, 0.12))))
+        chunks.append(builders.chunk(plan, core.index, heard))
+    return [text for text, *_ in truth], plan, chunks
+
+
+@pytest.mark.parametrize("kind", ["silence", "forced"])
+@pytest.mark.usefixtures("fast_disk")
+def test_jittered_versions_merge_to_what_was_said(tmp_path: Path, kind: str) -> None:
+    for seed in range(200):
+        truth, plan, chunks = jittered(random.Random(seed), kind)
+        assert said(merge(tmp_path / "m.json", [plan], chunks)) == truth, seed
+
+
+def test_silence_cut_gives_each_word_to_the_side_of_its_midpoint(tmp_path: Path) -> None:
+    plan = builders.plan(20, [(10, "silence")])
+    left = builders.chunk(plan, 0, [word("before", 9.0), word("after", 10.4)])
+    right = builders.chunk(plan, 1, [word("Before,", 9.05), word("After", 10.45), word("later", 11)])
+    merged = merge(tmp_path / "m.json", [plan], [right, left])
+    assert said(merged) == ["before", "After", "later"]
+    assert [(w.text, w.chunk, w.reason) for w in merged.dropped] == [
+        ("Before,", 1, OTHER_SIDE),
+        ("after", 0, OTHER_SIDE),
+    ]
+    assert [(s.time, s.kind, s.method) for s in merged.seams] == [(10.0, "silence", "midpoint")]
+
+
+def test_a_word_whose_two_times_lie_on_different_sides_is_neither_lost_nor_doubled(tmp_path: Path) -> None:
+    plan = builders.plan(20, [(10, "silence")])
+    for left_at, right_at in [(9.6, 10.0), (10.0, 9.6)]:
+        chunks = [
+            builders.chunk(plan, 0, [word("so", left_at)]),
+            builders.chunk(plan, 1, [word("so", right_at)]),
+        ]
+        merged = merge(tmp_path / "m.json", [plan], chunks)
+        assert said(merged) == ["so"]
+        assert len(merged.dropped) == 1
+
+
+def test_the_same_word_said_on_both_sides_of_a_silence_stays_twice(tmp_path: Path) -> None:
+    plan = builders.plan(20, [(10, "silence")])
+    versions = [[word("no", 9.4), word("no", 10.3)], [word("no", 9.45), word("no", 10.35)]]
+    merged = merge(tmp_path / "m.json", [plan], [builders.chunk(plan, i, v) for i, v in enumerate(versions)])
+    assert [w.start for segment in merged.segments for w in segment.words] == [9.4, 10.35]
+
+
+def test_forced_cut_is_spliced_at_the_matched_word_nearest_the_cut(tmp_path: Path) -> None:
+    plan = builders.plan(20, [(10, "forced")])
+    left = builders.chunk(plan, 0, words("one two three four five six sev", 8.0))
+    right = builders.chunk(plan, 1, words("ree four five six seven eight", 8.9))
+    merged = merge(tmp_path / "m.json", [plan], [left, right])
+    assert said(merged) == ["one", "two", "three", "four", "five", "six", "seven", "eight"]
+    assert merged.seams[0].method == "spliced"
+    assert {w.text for w in merged.dropped if w.chunk == 0} == {"six", "sev"}
+    assert {w.reason for w in merged.dropped} == {SPLICED}
+    # The sentence runs on over the cut, so it stays one segment.
+    assert len(merged.segments) == 1
+
+
+def test_forced_cut_without_a_match_keeps_both_sides_and_says_so(tmp_path: Path) -> None:
+    plan = builders.plan(20, [(10, "forced")])
+    left = builders.chunk(
+        plan, 0, [word("alpha", 9.0, 9.4), word("beta", 9.5, 9.9), word("wrong", 10.2, 10.6)]
+    )
+    right = builders.chunk(
+        plan, 1, [word("bad", 9.1, 9.3), word("gamma", 10.25, 10.6), word("delta", 10.7, 11)]
+    )
+    merged = merge(tmp_path / "m.json", [plan], [left, right])
+    assert said(merged) == ["alpha", "beta", "gamma", "delta"]
+    assert merged.seams[0].method == "kept both"
+    assert {(w.text, w.reason) for w in merged.dropped} == {("bad", OVERLAID), ("wrong", OVERLAID)}
+
+
+def test_where_only_one_side_heard_something_nothing_is_dropped(tmp_path: Path) -> None:
+    plan = builders.plan(20, [(10, "forced")])
+    left = builders.chunk(plan, 0, words("quite clear here", 9.5))
+    merged = merge(tmp_path / "m.json", [plan], [left, builders.chunk(plan, 1)])
+    assert said(merged) == ["quite", "clear", "here"]
+    assert not merged.dropped
+
+
+def test_live_parts_do_not_overlap_and_keep_all_words(tmp_path: Path) -> None:
+    parts = [builders.plan(10, track=f"00{n}") for n in range(3)]
+    timeline = builders.timeline(*parts, shape="live", offsets=[0, 10, 30], gaps=[(20, 30)])
+    chunks = [builders.chunk(part, 0, words("the end of it", 8.6)) for part in parts]
+    merged = merge(tmp_path / "m.json", parts, chunks, timeline)
+    assert said(merged) == ["the", "end", "of", "it"] * 3
+    assert [s.start for s in merged.segments] == [8.6, 18.6, 38.6]
+    assert max(s.end for s in merged.segments) <= merged.duration_s == 40
+    assert not merged.dropped
+    assert not merged.seams
+    assert merged.gaps == timeline.gaps
+
+
+def test_track_offsets_are_added_in_whole_samples(tmp_path: Path) -> None:
+    plan = builders.plan(20)
+    late = builders.timeline(plan, offsets=[14400 - 1 / 3])
+    merged = merge(tmp_path / "m.json", [plan], [builders.chunk(plan, 0, [word("hi", 1.001)])], late)
+    assert merged.segments[0].start == round((14400 * 16000 - 5333 + 16016) / 16000, 3)
+
+
+def test_segments_follow_the_engine_and_long_pauses(tmp_path: Path) -> None:
+    plan = builders.plan(20)
+    chunk = builders.chunk(plan, 0, words("a b", 0) + words("c d", 4), words("e", 4.8))
+    merged = merge(tmp_path / "m.json", [plan], [chunk])
+    assert [[w.text for w in s.words] for s in merged.segments] == [["a", "b"], ["c", "d"], ["e"]]
+
+
+def test_what_the_guards_removed_is_there_in_session_time(tmp_path: Path) -> None:
+    plan = builders.plan(20)
+    phantom = builders.removed(words("thanks for watching", 3), "phrase in silence")
+    chunk = builders.chunk(plan, 0, taken_out=[phantom])
+    merged = merge(tmp_path / "m.json", [plan], [chunk], builders.timeline(plan, offsets=[100]))
+    assert (merged.removed[0].start, merged.removed[0].words[0].start) == (103.0, 103.0)
+    assert merged.removed[0].reason == "phrase in silence"
+
+
+def test_engines_are_the_distinct_ones_and_the_language_that_of_most(tmp_path: Path) -> None:
+    plan = builders.plan(30, [(10, "silence"), (20, "silence")])
+    gpu = builders.ENGINE.model_copy(update={"device": "cuda"})
+    chunks = [
+        builders.chunk(plan, 0, language="de", engine=gpu),
+        builders.chunk(plan, 1, language="en"),
+        builders.chunk(plan, 2, language="de"),
+    ]
+    merged = merge(tmp_path / "m.json", [plan], chunks)
+    assert (merged.engines, merged.language, merged.chunks) == ([builders.ENGINE, gpu], "de", 3)
+
+
+def test_a_missing_doubled_or_foreign_chunk_is_refused(tmp_path: Path) -> None:
+    plan = builders.plan(20, [(10, "silence")])
+    other = builders.plan(20, [(11, "silence")])
+    one, two = builders.chunk(plan, 0), builders.chunk(plan, 1)
+    stranger = builders.chunk(builders.plan(5, track="x"), 0)
+    for chunks, message in [
+        ([one], r"1 of 2 chunks of track main have no transcript \(the first is 1\)"),
+        ([one, two, two], "chunk 1 of track main has two transcripts"),
+        ([one, builders.chunk(other, 1)], "another plan"),
+        ([one, two, stranger], "no track x"),
+    ]:
+        with pytest.raises(UserError, match=message):
+            merge(tmp_path / "m.json", [plan], chunks)
+    with pytest.raises(UserError, match="no plan"):
+        merge(tmp_path / "m.json", [], [], builders.timeline(plan))
+    assert not (tmp_path / "m.json").exists()
+
+
+def test_alignment_prefers_most_matches_then_the_closest() -> None:
+    left, right = words("a b a", 0), words("a b a", 0.05)
+    assert align(left, right, match_s=0.8) == [(0, 0), (1, 1), (2, 2)]
+    assert align([word("a", 0.0), word("a", 0.5)], [word("a", 0.45)], match_s=0.8) == [(1, 0)]
+    assert align([word("a", 0.0)], [word("a", 0.8)], match_s=0.8) == []
