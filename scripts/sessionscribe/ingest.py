@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 GUESSED = ("aac", "ac3", "eac3", "amr", "dts", "loas", "mp3", "mpeg", "truehd")
 """Containers without a duration of their own: FFmpeg guesses it from the bit rate."""
 
+WAV_PLACEHOLDER = 0x7FFF_0000
+"""From here on a WAV's length is no length."""
+
 
 @dataclass(frozen=True)
 class Probe:
@@ -66,6 +69,8 @@ def declared_duration(container: InputContainer, stream: Stream, path: Path) -> 
         return None
     if "mp4" in name and _is_fragmented(path):
         return None
+    if name == "wav" and (promised := _wav_bytes(path)) is not None and stream.bit_rate:
+        return 8 * promised / stream.bit_rate
     if stream.duration and stream.time_base is not None:
         start = float((stream.start_time or 0) * stream.time_base)
         late = max(0.0, start - media.start_time(container)) if stream.start_time is not None else 0.0
@@ -97,6 +102,23 @@ def _has_frame_count(path: Path) -> bool:
         file.seek(tag)
         first = file.read(4096)
     return any(mark in first for mark in (b"Xing", b"Info", b"VBRI"))
+
+
+def _wav_bytes(path: Path) -> int | None:
+    """Return how much audio a WAV's header promises, in bytes; FFmpeg silently takes what is there.
+
+    None if it promises nothing: a recorder that streams leaves a placeholder, and RF64 has its size elsewhere.
+    """
+    with path.open("rb") as file:
+        if file.read(4) != b"RIFF":
+            return None
+        file.seek(12)
+        while len(head := file.read(8)) == 8:
+            length = int.from_bytes(head[4:], "little")
+            if head[:4] == b"data":
+                return length if 0 < length < WAV_PLACEHOLDER else None
+            file.seek(length + length % 2, 1)
+    return None
 
 
 def _is_fragmented(path: Path) -> bool:

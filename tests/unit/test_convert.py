@@ -1,0 +1,279 @@
+"""Conversion: any recording to 16 kHz mono FLAC with true times, and honest words about what is wrong."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from media import CODECS, Audio, Sound, checksum, cut_short, damage, tone, write_media, write_tone
+from sessionscribe import audio, ingest
+from sessionscribe.artifacts import SAMPLE_RATE, Conversion
+from sessionscribe.config import Convert
+from sessionscribe.convert import convert_audio
+from sessionscribe.errors import UserError
+
+
+class Converted:
+    """A conversion, its audio and what the log said."""
+
+    def __init__(
+        self, source: Path, folder: Path, *, duration_s: float | None = None, **options: object
+    ) -> None:
+        self.log: list[str] = []
+        self.path, record = folder / "out" / "a.flac", folder / "out" / "a.json"
+        fetched = ingest.fetch_recording(
+            session="s",
+            track="main",
+            source=str(source),
+            checksum=checksum(source),
+            duration_s=ingest.probe(source).duration_s if duration_s is None else duration_s,
+            output=folder / "out" / "ingest.json",
+        )
+        settings = Convert.model_validate(options)
+        self.record = convert_audio(
+            ingest=fetched, options=settings, audio=self.path, record=record, log=self.log.append
+        )
+        assert Conversion.read(record) == self.record
+        self.samples: Audio = audio.read_samples(self.path, 0, self.record.samples)
+
+
+def loudest_hz(samples: Audio) -> float:
+    """Return the strongest frequency."""
+    spectrum = np.abs(np.fft.rfft(samples * np.hanning(len(samples))))
+    return float(np.fft.rfftfreq(len(samples), 1 / SAMPLE_RATE)[spectrum.argmax()])
+
+
+@pytest.mark.parametrize("suffix", sorted(CODECS))
+def test_every_container_becomes_the_same_sound(tmp_path: Path, suffix: str) -> None:
+    picture = suffix in (".mp4", ".mkv", ".mov", ".webm", ".ts")
+    source = write_tone(tmp_path / f"a{suffix}", 3, rate=44_100, picture=picture)
+    made = Converted(source, tmp_path)
+    info = soundfile.info(made.path)
+    assert (info.samplerate, info.channels, info.subtype, info.frames) == (
+        16_000,
+        1,
+        "PCM_16",
+        made.record.samples,
+    )
+    assert made.record.samples == pytest.approx(3 * SAMPLE_RATE, abs=0.1 * SAMPLE_RATE)
+    assert loudest_hz(made.samples) == pytest.approx(440, abs=2)
+    assert np.abs(made.samples[SAMPLE_RATE:-SAMPLE_RATE]).max() == pytest.approx(0.3, abs=0.03)
+    assert made.record.peak == pytest.approx(float(np.abs(made.samples).max()), abs=1e-4)
+    assert made.record.warnings == []
+
+
+@pytest.mark.parametrize(
+    ("rate", "channels"),
+    [(8_000, 1), (11_025, 2), (16_000, 3), (22_050, 6), (37_800, 2), (48_000, 11), (96_000, 8), (192_000, 5)],
+)
+def test_any_rate_and_channel_count(tmp_path: Path, rate: int, channels: int) -> None:
+    clap = np.zeros((channels, 2 * rate), np.float32)
+    clap[:, rate] = 0.9
+    made = Converted(write_media(tmp_path / "a.wav", [Sound(clap, rate)]), tmp_path)
+    assert made.record.samples == pytest.approx(2 * SAMPLE_RATE, abs=1)
+    assert np.abs(made.samples).argmax() == pytest.approx(SAMPLE_RATE, abs=1)
+
+
+@pytest.mark.parametrize(
+    "codec",
+    [
+        "pcm_u8",
+        "pcm_s8",
+        "pcm_s16le",
+        "pcm_s24le",
+        "pcm_s32le",
+        "pcm_s64le",
+        "pcm_f32le",
+        "pcm_f64le",
+        "pcm_alaw",
+    ],
+)
+def test_every_sample_format_keeps_its_level(tmp_path: Path, codec: str) -> None:
+    made = Converted(write_tone(tmp_path / "a.nut", 1, codec=codec), tmp_path)
+    assert made.record.peak == pytest.approx(0.3, abs=0.02)
+
+
+@pytest.mark.parametrize(("codec", "channels"), [("aac", 8), ("wavpack", 12)])
+def test_many_planar_channels(tmp_path: Path, codec: str, channels: int) -> None:
+    samples = np.zeros((channels, 2 * 48_000), np.float32)
+    samples[channels - 1] = tone(2, rate=48_000)
+    source = write_media(tmp_path / "a.mka", [Sound(samples, 48_000, codec)])
+    peaks = [Converted(source, tmp_path, channel=number).record.peak for number in range(channels)]
+    assert sum(peak > 0.2 for peak in peaks) == 1
+
+
+def test_mixing_is_the_mean_and_a_channel_can_be_chosen(tmp_path: Path) -> None:
+    samples = np.concatenate([tone(2, frequency=300), tone(2, frequency=1200)])
+    source = write_media(tmp_path / "a.wav", [Sound(samples)])
+    mixed = Converted(source, tmp_path)
+    assert np.allclose(mixed.samples, samples.mean(axis=0), atol=1e-4)
+    right = Converted(source, tmp_path, channel=1)
+    assert loudest_hz(right.samples) == pytest.approx(1200, abs=2)
+    assert right.record.channel == "number 1 of 2"
+
+
+def test_a_channel_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    source = write_tone(tmp_path / "a.wav", 1, channels=2)
+    with pytest.raises(UserError, match=r"no audio channel number 2 \(it has 2, numbers 0 to 1\)"):
+        Converted(source, tmp_path, channel=2)
+
+
+def test_channels_that_cancel_out_are_told(tmp_path: Path) -> None:
+    sound = tone(2)
+    made = Converted(write_media(tmp_path / "a.wav", [Sound(np.concatenate([sound, -sound]))]), tmp_path)
+    assert any("cancel" in warning for warning in made.record.warnings)
+
+
+def _two_streams(path: Path, **second: object) -> Path:
+    sounds = [Sound(tone(2, frequency=300)), Sound(tone(2, frequency=1200), **second)]
+    return write_media(path, sounds, picture_s=2)
+
+
+def test_the_default_stream_is_taken_and_said(tmp_path: Path) -> None:
+    source = _two_streams(tmp_path / "a.mkv")
+    made = Converted(source, tmp_path)
+    assert loudest_hz(made.samples) == pytest.approx(300, abs=5)
+    assert made.record.choice.startswith("audio stream 0 of 2")
+    assert any("audio stream 0 of 2" in line for line in made.log)
+
+
+def test_a_marked_stream_goes_before_the_first(tmp_path: Path) -> None:
+    sounds = [Sound(tone(2, frequency=300), default=False), Sound(tone(2, frequency=1200), default=True)]
+    made = Converted(write_media(tmp_path / "a.mkv", sounds, picture_s=2), tmp_path)
+    assert made.record.choice == "audio stream 1 of 2, marked as default"
+    assert loudest_hz(made.samples) == pytest.approx(1200, abs=5)
+
+
+def test_a_stream_can_be_chosen(tmp_path: Path) -> None:
+    made = Converted(_two_streams(tmp_path / "a.mkv", language="ger"), tmp_path, audio_stream=1)
+    assert loudest_hz(made.samples) == pytest.approx(1200, abs=5)
+    assert made.record.stream.language == "ger"
+    assert made.record.choice == "audio stream 1 of 2, as set"
+
+
+def test_a_stream_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    source = _two_streams(tmp_path / "a.mkv")
+    with pytest.raises(UserError, match=r"no audio stream number 2 \(it has 2, numbers 0 to 1\)"):
+        Converted(source, tmp_path, audio_stream=2)
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_late_sound_keeps_the_times_of_the_picture(tmp_path: Path, suffix: str) -> None:
+    source = write_media(tmp_path / f"a{suffix}", [Sound(tone(3), late_s=1.5)], picture_s=6)
+    made = Converted(source, tmp_path)
+    assert np.abs(made.samples[: round(1.35 * SAMPLE_RATE)]).max() == 0
+    assert np.abs(made.samples[round(1.6 * SAMPLE_RATE) :][:SAMPLE_RATE]).max() > 0.2
+    assert made.record.samples == pytest.approx(4.5 * SAMPLE_RATE, abs=0.1 * SAMPLE_RATE)
+
+
+def test_lost_packets_become_silence(tmp_path: Path) -> None:
+    source = write_media(tmp_path / "a.webm", [Sound(tone(6), lost=[(1, 1.5), (3, 4)])], pipe=True)
+    made = Converted(source, tmp_path)
+    assert made.record.samples == pytest.approx(6 * SAMPLE_RATE, abs=0.05 * SAMPLE_RATE)
+    assert np.abs(made.samples[round(3.1 * SAMPLE_RATE) : round(3.9 * SAMPLE_RATE)]).max() == 0
+    assert np.abs(made.samples[round(4.1 * SAMPLE_RATE) : round(4.9 * SAMPLE_RATE)]).max() > 0.2
+    assert any(warning.startswith("2 holes filled with 1.5") for warning in made.record.warnings)
+
+
+def test_samples_that_are_no_numbers_become_silence(tmp_path: Path) -> None:
+    samples = tone(2, channels=2)
+    samples[0, 1000:1100] = np.nan
+    samples[1, 5000:5010] = np.inf
+    samples[1, 5010] = -np.inf
+    made = Converted(write_media(tmp_path / "a.wav", [Sound(samples, codec="pcm_f32le")]), tmp_path)
+    assert made.record.nonfinite_samples == 111
+    assert made.record.warnings == ["111 samples that are no numbers replaced by silence"]
+    assert made.record.peak <= 0.31
+
+
+@pytest.mark.parametrize("codec", ["pcm_s16le", "pcm_f32le"])
+def test_clipping_is_counted(tmp_path: Path, codec: str) -> None:
+    samples = np.clip(tone(2, level=1.5), -1, 1) if codec == "pcm_s16le" else tone(2, level=1.5)
+    made = Converted(write_media(tmp_path / "a.wav", [Sound(samples, codec=codec)]), tmp_path)
+    assert made.record.clipped_samples == pytest.approx(2 * SAMPLE_RATE * 0.535, rel=0.02)
+    assert made.record.warnings[0].startswith("clipped: 53")
+    assert made.record.peak >= 0.999
+    assert np.abs(np.diff(made.samples)).max() < 0.5, "wrapped around"
+
+
+def test_huge_numbers_do_not_wrap(tmp_path: Path) -> None:
+    samples = np.full((2, SAMPLE_RATE), 3e38, np.float32)
+    made = Converted(write_media(tmp_path / "a.wav", [Sound(samples, codec="pcm_f32le")]), tmp_path)
+    assert made.samples.min() > 0.9
+
+
+@pytest.mark.parametrize("suffix", [".flac", ".m4a", ".ogg", ".webm"])
+def test_damaged_packets_are_skipped_and_told(tmp_path: Path, suffix: str) -> None:
+    source = damage(write_tone(tmp_path / f"a{suffix}", 20, rate=48_000), start=0.4, stop=0.45)
+    made = Converted(source, tmp_path)
+    assert made.record.warnings, made.log
+    assert made.record.samples == pytest.approx(20 * SAMPLE_RATE, rel=0.02)
+    tail = made.samples[15 * SAMPLE_RATE : 16 * SAMPLE_RATE]
+    assert loudest_hz(tail) == pytest.approx(440, abs=2)
+
+
+@pytest.mark.parametrize("suffix", [".flac", ".wav", ".mp3", ".mkv", ".webm"])
+def test_a_truncated_recording_is_refused_until_it_is_accepted(tmp_path: Path, suffix: str) -> None:
+    source = cut_short(write_tone(tmp_path / f"a{suffix}", 12), 0.5)
+    with pytest.raises(UserError, match=r"is truncated: \S+ of 12\S+ s could be decoded.*--exact"):
+        Converted(source, tmp_path)
+    assert sorted(os.listdir(tmp_path / "out")) == ["ingest.json"]
+    exact = ingest.probe(source, exact=True).duration_s
+    accepted = Converted(source, tmp_path, duration_s=exact)
+    assert accepted.record.samples == pytest.approx(exact * SAMPLE_RATE, abs=100)
+
+
+def test_sound_that_ends_before_the_picture_is_no_truncation(tmp_path: Path) -> None:
+    source = write_media(tmp_path / "a.mkv", [Sound(tone(3))], picture_s=9)
+    made = Converted(source, tmp_path, duration_s=9)
+    assert made.record.warnings == ["the sound ends 6.0 s before the recording does"]
+
+
+def test_a_third_of_a_second(tmp_path: Path) -> None:
+    assert Converted(write_tone(tmp_path / "a.wav", 0.3), tmp_path).record.samples == 4800
+
+
+def test_nothing_to_decode_is_refused(tmp_path: Path) -> None:
+    source = write_tone(tmp_path / "a.flac", 2)
+    data = source.read_bytes()
+    header = data.index(b"\xff\xf8")
+    source.write_bytes(data[:header] + bytes(len(data) - header))
+    with pytest.raises(UserError, match="nothing of it can be decoded"):
+        Converted(source, tmp_path)
+    assert not (tmp_path / "out" / "a.flac").exists()
+
+
+def test_the_same_recording_gives_the_same_bytes(tmp_path: Path) -> None:
+    source = write_tone(tmp_path / "a.mp3", 5, rate=44_100, channels=2)
+    (tmp_path / "other").mkdir()
+    first, second = Converted(source, tmp_path), Converted(source, tmp_path / "other")
+    assert first.path.read_bytes() == second.path.read_bytes()
+    assert b"Lavf" not in first.path.read_bytes(), "the encoder's version is no content"
+
+
+def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    source = write_media(
+        tmp_path / "a.wav", [Sound(0.3 * rng.standard_normal((1, 60 * SAMPLE_RATE), np.float32))]
+    )
+    full = tmp_path / "full"
+    full.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(full)]
+    if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode != 0:
+        pytest.skip("a small disk cannot be mounted here")
+    try:
+        with pytest.raises(UserError, match=r"full/out: no space left .* MB free.*Make room"):
+            Converted(source, full)
+        assert os.listdir(full / "out") == ["ingest.json"]
+    finally:
+        subprocess.run(["umount", str(full)], check=True)
+
+
+def test_real_recordings_are_converted(shared: Path, tmp_path: Path) -> None:
+    eight = Converted(shared / "data" / "misc" / "8_Channel_ID.m4a", tmp_path)
+    assert eight.record.channel == "mean of 8"
+    speech = Converted(shared / "data" / "misc" / "jfk.flac", tmp_path)
+    assert speech.record.samples == 11 * SAMPLE_RATE
