@@ -38,7 +38,7 @@ def chunk_count(duration_s: float, target_s: float) -> int:
     return max(1, round(duration_s / target_s)) if math.isfinite(duration_s) else 1
 
 
-def plan_chunks(  # noqa: PLR0913
+def plan_chunks(
     *, audio: Path, session: str, track: str, chunks: int, options: Chunk, output: Path, cut: bool = True
 ) -> Plan:
     """Find the speech in a track, cut it into chunks and write the plan.
@@ -138,7 +138,7 @@ def tile(samples: int, cuts: list[tuple[int, CutKind]], context: int) -> list[Co
     ]
 
 
-def build_timeline(  # noqa: PLR0913
+def build_timeline(
     *,
     session: str,
     shape: Shape,

@@ -107,7 +107,7 @@ def _has_frame_count(path: Path) -> bool:
 def _wav_bytes(path: Path) -> int | None:
     """Return how much audio a WAV's header promises, in bytes; FFmpeg silently takes what is there.
 
-    None if it promises nothing: a recorder that streams leaves a placeholder, and RF64 has its size elsewhere.
+    None if it promises nothing: a streaming recorder leaves a placeholder, RF64 has its size elsewhere.
     """
     with path.open("rb") as file:
         if file.read(4) != b"RIFF":
@@ -167,7 +167,7 @@ def _limit(container: InputContainer) -> float:
     return duration / 1e6 + media.RESET_S if duration > 0 else math.inf
 
 
-def fetch_recording(  # noqa: PLR0913
+def fetch_recording(
     *, session: str, track: str, source: str, checksum: str, duration_s: float, output: Path
 ) -> Ingest:
     """Check that a source is still what the manifest says, and write that down. Local files are not copied.
