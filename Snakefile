@@ -32,4 +32,4 @@ rule all:
     """Make whatever is missing or stale of every session of the manifest."""
     default_target: True
     input:
-        AGENDA.outputs(),
+        pending_outputs,

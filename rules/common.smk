@@ -12,9 +12,9 @@ from sessionscribe import agenda, config as settings, errors, manifest, workspac
 
 wildcard_constraints:
     session=manifest.NAME.pattern,
-    track=manifest.TRACK.pattern,
+    track=manifest.NAME.pattern,
     fp="[0-9a-f]{12}",
-    index="[0-9]{4,}",
+    index="[0-9]+",
     format="[a-z]+",
 
 
@@ -24,18 +24,32 @@ except errors.UserError as error:
     raise WorkflowError(str(error))
 
 if workflow.is_main_process:
-    # What to make is known by content, so Snakemake need not guess from times, code and its own metadata;
-    # and no output is ever half written, so what a killed run left behind needs no manual step.
+    # No output is ever half written, so what a killed run left behind needs no manual step.
     workspace.release_stale_locks(Path(".snakemake"))
-    workflow.dag_settings.forcerun = AGENDA.forced(workflow.dag_settings.targets)
-    workflow.dag_settings.force_incomplete = True
-    workflow.dag_settings.rerun_triggers = frozenset()
+
+
+def steer():
+    """Tell Snakemake what to make: known by content, it need not guess from times, code or its metadata.
+
+    Called while the DAG is built, when the settings are known and nothing is decided yet: `forcefiles` is
+    what `--forcerun` fills. A test guards these names, which are no published interface.
+    """
+    if workflow.is_main_process:
+        workflow.dag.forcefiles.update(AGENDA.forced())
+        workflow.dag_settings.force_incomplete = True
+        workflow.dag_settings.rerun_triggers = frozenset()
 
 
 onstart:
     AGENDA.forget()
 
 
+def pending_outputs(wildcards):
+    steer()
+    return AGENDA.outputs()
+
+
 def checked_models(wildcards):
     """Ask for the check of the models first, where this run needs models at all."""
+    steer()
     return [agenda.PREFLIGHT] if AGENDA.needs_models() else []

@@ -3,8 +3,6 @@
 from pathlib import Path
 
 from sessionscribe.diarize import assign_speakers
-from snakemake.script import snakemake
-
 from sessionscribe.artifacts import Merged, Timeline, Turns
 from sessionscribe.runtime import job
 
@@ -17,4 +15,5 @@ with job(snakemake.rule, task, log=snakemake.log[0], outputs=made) as say:
         speakers={track.track: track.speaker for track in timeline.tracks if track.speaker},
         output=Path(made["transcript"]),
     )
+    say.flags += transcript.flags
     say(f"{len(transcript.speakers)} speakers; {'; '.join(transcript.flags) or 'no flags'}")

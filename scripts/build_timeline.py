@@ -3,8 +3,6 @@
 from pathlib import Path
 
 from sessionscribe.chunk import build_timeline
-from snakemake.script import snakemake
-
 from sessionscribe.artifacts import Plan
 from sessionscribe.runtime import job
 

@@ -3,8 +3,6 @@
 from pathlib import Path
 
 from sessionscribe.preflight import check_models
-from snakemake.script import snakemake
-
 from sessionscribe.runtime import job
 
 task, made = snakemake.params.task, dict(snakemake.output.items())

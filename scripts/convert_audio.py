@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-from snakemake.script import snakemake
-
 from sessionscribe.artifacts import Ingest
 from sessionscribe.config import Convert
 from sessionscribe.convert import convert_audio

@@ -3,8 +3,6 @@
 from pathlib import Path
 
 from sessionscribe.transcribe import detect_language
-from snakemake.script import snakemake
-
 from sessionscribe.artifacts import Plan
 from sessionscribe.config import Transcribe
 from sessionscribe.runtime import job

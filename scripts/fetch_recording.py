@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-from snakemake.script import snakemake
-
 from sessionscribe.errors import UserError
 from sessionscribe.ingest import fetch_recording
 from sessionscribe.runtime import job

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-from snakemake.script import snakemake
-
 from sessionscribe.artifacts import ChunkTranscript, Plan, Timeline
 from sessionscribe.config import Merge
 from sessionscribe.merge import merge_transcript

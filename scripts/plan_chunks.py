@@ -3,8 +3,6 @@
 from pathlib import Path
 
 from sessionscribe.chunk import plan_chunks
-from snakemake.script import snakemake
-
 from sessionscribe.config import Chunk
 from sessionscribe.runtime import job
 

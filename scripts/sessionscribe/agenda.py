@@ -19,7 +19,7 @@ from typing import Any
 from sessionscribe import manifest, models
 from sessionscribe.config import Config
 from sessionscribe.manifest import Session
-from sessionscribe.steps import MODEL_RULES, Decoder, SessionSteps, Step, decoders
+from sessionscribe.steps import MODEL_RULES, SessionSteps, Step, decoders
 
 PREFLIGHT = "results/preflight/models.json"
 
@@ -139,8 +139,14 @@ class Agenda:
 
     def preflight_task(self) -> dict[str, Any]:
         """Return the models that the pending work needs, for ``check_models``."""
-        steps = [step for s in self.sessions.values() for step in s.pending.values() if self._uses_model(step)]
-        speech = {(s.task["options"]["model"], s.task["options"]["compute_type"]) for s in steps if "method" not in s.task}
+        steps = [
+            step for s in self.sessions.values() for step in s.pending.values() if self._uses_model(step)
+        ]
+        speech = {
+            (s.task["options"]["model"], s.task["options"]["compute_type"])
+            for s in steps
+            if "method" not in s.task
+        }
         diarization = {s.task["options"]["model"] for s in steps if "method" in s.task}
         return {
             "speech": [list(pair) for pair in sorted(speech)],
@@ -149,34 +155,13 @@ class Agenda:
             "diarization_device": self.config.diarize.device,
         }
 
-    def forced(self, targets: Iterable[str]) -> set[str]:
-        """Return the files that must be made even where a file of that name lies there.
-
-        ``targets`` are what the user asked Snakemake for; only what they depend on is forced. No target, or
-        the rule ``all``, stands for everything.
-        """
-        asked = {str(target) for target in targets}
-        if not asked or "all" in asked:
-            forced = set(self.outputs())
-        else:
-            forced = {out for step in self._closure(asked) for out in step.outputs if self.is_pending(step)}
-        if any(self._uses_model(self._steps[path]) for path in forced):
-            forced.add(PREFLIGHT)
-        return forced
+    def forced(self) -> set[str]:
+        """Return the files that must be made even where a file of that name lies there."""
+        return {*self.outputs(), *([PREFLIGHT] if self.needs_models() else [])}
 
     def is_pending(self, step: Step) -> bool:
         """Tell whether a step is still to do."""
         return step.outputs[0] in self.sessions[step.session].pending
-
-    def _closure(self, paths: set[str]) -> set[Step]:
-        queue = [self._steps[path] for path in paths if path in self._steps]
-        seen: dict[int, Step] = {}
-        while queue:
-            step = queue.pop()
-            if id(step) not in seen:
-                seen[id(step)] = step
-                queue += [*step.needs, *step.uses]
-        return set(seen.values())
 
     def task(self, path: str) -> dict[str, Any]:
         """Return what the job that makes ``path`` is told.
@@ -207,5 +192,3 @@ def _ends_well(path: Path) -> bool:
         file.seek(-2, os.SEEK_END)
         return file.read() == b"}\n"
 
-
-__all__ = ["PREFLIGHT", "Agenda", "Decoder", "SessionAgenda"]

@@ -363,6 +363,7 @@ class Provenance(Artifact):
     inputs: list[Output] = []
     options: dict[str, object] = {}
     versions: dict[str, str] = {}
+    flags: list[str] = []
 
 
 class Failure(Artifact):

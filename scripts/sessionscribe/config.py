@@ -29,7 +29,8 @@ class Convert(Options):
     """From any recording to 16 kHz mono FLAC."""
 
     audio_stream: int | Literal["auto"] = Field(
-        "auto", description="Which audio stream of the recording: its number from 0, or `auto` (the default stream)"
+        "auto",
+        description="Which audio stream of the recording: its number from 0, or `auto` (the default stream)",
     )
     channel: int | Literal["mix"] = Field(
         "mix", description="Which channel: its number from 0, or `mix` (the mean of all channels)"
@@ -41,7 +42,9 @@ class Vad(Options):
 
     threshold: float = Field(0.5, gt=0, lt=1, description="Speech probability from which a frame is speech")
     min_speech_s: float = Field(0.1, ge=0, description="Shorter speech is ignored, in seconds")
-    min_silence_s: float = Field(0.3, ge=0, description="Shorter pauses do not end a stretch of speech, in seconds")
+    min_silence_s: float = Field(
+        0.3, ge=0, description="Shorter pauses do not end a stretch of speech, in seconds"
+    )
     pad_s: float = Field(0.2, ge=0, description="Kept on either side of speech, in seconds")
 
 
@@ -51,7 +54,9 @@ class Chunk(Options):
     target_s: float = Field(600.0, ge=5, description="Wanted length of a chunk, in seconds")
     search_s: float = Field(60.0, ge=0, description="How far from the wanted place a cut may lie, in seconds")
     context_s: float = Field(2.0, ge=0, description="Audio decoded on either side of a chunk, in seconds")
-    min_silence_s: float = Field(0.5, gt=0, description="A pause must be this long to be a clean cut, in seconds")
+    min_silence_s: float = Field(
+        0.5, gt=0, description="A pause must be this long to be a clean cut, in seconds"
+    )
     vad: Vad = Vad()
 
     @model_validator(mode="after")
@@ -70,24 +75,43 @@ class Transcribe(Options):
         "`large-v3-turbo`, `distil-large-v3`), a folder with a CTranslate2 model, or a hub id",
     )
     device: Device = Field("auto", description="`auto` takes CUDA where there is some")
-    compute_type: str = Field("auto", description="`auto` (`float16` on CUDA, `int8` on a CPU) or a CTranslate2 type")
-    language: str = Field("auto", description="A language code such as `en`, or `auto`: detected once per session")
+    compute_type: str = Field(
+        "auto", description="`auto` (`float16` on CUDA, `int8` on a CPU) or a CTranslate2 type"
+    )
+    language: str = Field(
+        "auto", description="A language code such as `en`, or `auto`: detected once per session"
+    )
     decoding: Literal["sequential", "batched"] = Field(
         "sequential",
         description="`sequential` retries uncertain windows; `batched` is faster on a GPU and does not",
     )
     batch_size: int = Field(8, ge=1, description="Windows decoded at once (batched decoding)")
-    window_s: float = Field(30.0, ge=2, le=30, description="Longest window of speech decoded as one, in seconds")
+    window_s: float = Field(
+        30.0, ge=2, le=30, description="Longest window of speech decoded as one, in seconds"
+    )
     beam_size: int = Field(5, ge=1, description="Beams of the search")
     temperatures: tuple[float, ...] = Field(
-        (0.0, 0.2, 0.4, 0.6, 0.8, 1.0), description="Tried in turn until a window passes (batched: the first only)"
+        (0.0, 0.2, 0.4, 0.6, 0.8, 1.0),
+        description="Tried in turn until a window passes (batched: the first only)",
     )
-    hotwords: str = Field("", description="Names and terms to expect; a session's row of the manifest adds its own")
-    initial_prompt: str = Field("", description="Text that every window is told to follow, for spelling and style")
-    no_speech_threshold: float = Field(0.6, description="Above it, and unsure of the words, a window is silence")
-    log_prob_threshold: float = Field(-1.0, description="Below it (mean log probability) a window is tried again")
-    compression_ratio_threshold: float = Field(2.4, description="Above it a window repeats itself and is tried again")
-    hallucination_silence_s: float = Field(2.0, ge=0, description="Sequential: skip text in silence longer than this; 0: off")
+    hotwords: str = Field(
+        "", description="Names and terms to expect; a session's row of the manifest adds its own"
+    )
+    initial_prompt: str = Field(
+        "", description="Text that every window is told to follow, for spelling and style"
+    )
+    no_speech_threshold: float = Field(
+        0.6, description="Above it, and unsure of the words, a window is silence"
+    )
+    log_prob_threshold: float = Field(
+        -1.0, description="Below it (mean log probability) a window is tried again"
+    )
+    compression_ratio_threshold: float = Field(
+        2.4, description="Above it a window repeats itself and is tried again"
+    )
+    hallucination_silence_s: float = Field(
+        2.0, ge=0, description="Sequential: skip text in silence longer than this; 0: off"
+    )
     no_repeat_ngram_size: int = Field(0, ge=0, description="Refuse to repeat n words within a window; 0: off")
     repetition_penalty: float = Field(1.0, ge=1, description="Above 1: repeated tokens become less likely")
 
@@ -102,30 +126,41 @@ class Merge(Options):
 class Diarize(Options):
     """Who speaks when (pyannote.audio)."""
 
-    model: str = Field("community-1", description="`community-1`, `3.1`, a folder with a pipeline, or a hub id")
+    model: str = Field(
+        "community-1", description="`community-1`, `3.1`, a folder with a pipeline, or a hub id"
+    )
     device: Device = Field("auto", description="`auto` takes CUDA where there is some")
     num_speakers: int | None = Field(None, ge=1, description="Number of speakers where it is known")
     min_speakers: int | None = Field(None, ge=1, description="Fewest speakers")
     max_speakers: int | None = Field(None, ge=1, description="Most speakers")
     step: float | None = Field(
-        None, gt=0, le=1, description="Step between windows as a share of their length; empty: the pipeline's own"
+        None,
+        gt=0,
+        le=1,
+        description="Step between windows as a share of their length; empty: the pipeline's own",
     )
 
 
 class Export(Options):
     """Finished files."""
 
-    formats: tuple[Format, ...] = Field(("json", "srt", "vtt", "txt", "tsv", "rttm"), description="Which files to make")
+    formats: tuple[Format, ...] = Field(
+        ("json", "srt", "vtt", "txt", "tsv", "rttm"), description="Which files to make"
+    )
     max_line_chars: int = Field(42, ge=10, description="Longest line of a subtitle, in characters")
     max_lines: int = Field(2, ge=1, description="Most lines of a subtitle")
     max_cue_s: float = Field(7.0, gt=0, description="Longest time a subtitle stays, in seconds")
-    names: dict[str, str] = Field({}, description="Names to show in place of speaker labels: `SPEAKER_00: Anna`")
+    names: dict[str, str] = Field(
+        {}, description="Names to show in place of speaker labels: `SPEAKER_00: Anna`"
+    )
 
 
 class Config(Options):
     """The settings of sessionscribe."""
 
-    manifest: str = Field("config/sessions.tsv", description="The table of sessions, kept by `sessionscribe add`")
+    manifest: str = Field(
+        "config/sessions.tsv", description="The table of sessions, kept by `sessionscribe add`"
+    )
     sessions: tuple[str, ...] = Field((), description="Work on these sessions only; empty: on all")
     convert: Convert = Convert()
     chunk: Chunk = Chunk()
@@ -151,7 +186,9 @@ def validate(values: Mapping[str, Any]) -> Config:
             raise UserError("there is no such setting", where=where, hint=_nearest(place)) from None
         reason = problem["msg"].removeprefix("Value error, ")
         given = "" if isinstance(problem["input"], dict) else f" (it is {problem['input']!r})"
-        raise UserError(f"{reason}{given}", where=where, hint="docs/configuration.md lists all settings") from None
+        raise UserError(
+            f"{reason}{given}", where=where, hint="docs/configuration.md lists all settings"
+        ) from None
 
 
 def _nearest(place: list[str]) -> str:

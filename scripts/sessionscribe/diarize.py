@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from itertools import accumulate
 from pathlib import Path
 
+from sessionscribe import models
 from sessionscribe.artifacts import (
     Merged,
     MergedSegment,
@@ -18,6 +19,9 @@ from sessionscribe.artifacts import (
     Turns,
     seconds,
 )
+from sessionscribe.audio import read_samples
+from sessionscribe.config import Diarize
+from sessionscribe.engines.pyannote import DiarizationPipeline
 from sessionscribe.errors import UserError
 from sessionscribe.text import CLAUSE_END, SENTENCE_END, ends_with, join_words
 
@@ -254,3 +258,34 @@ def _united(spans: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
 
 def _turn(start: int, stop: int, speaker: str) -> Turn:
     return Turn(start=seconds(start), end=seconds(stop), speaker=speaker)
+
+
+def diarize_speakers(
+    *, timeline: Timeline, plans: list[Plan], audio: list[Path], options: Diarize, threads: int, output: Path
+) -> Turns:
+    """Find the speakers of a session by one run of the pipeline over all of its audio.
+
+    Tracks (the parts of a live session) are laid where the timeline has them; what is missing is silence. A
+    session without any speech gets no turns and loads no model.
+    """
+    regular: list[Turn] = []
+    exclusive: list[Turn] = []
+    if any(plan.speech for plan in plans):
+        import numpy as np  # noqa: PLC0415
+
+        samples = np.zeros(timeline.samples, dtype=np.float32)
+        for track, path in zip(timeline.tracks, audio, strict=True):
+            samples[track.offset : track.offset + track.samples] = read_samples(path, 0, track.samples)
+        pipeline = DiarizationPipeline(options, threads=threads)
+        regular, exclusive = pipeline.diarize(samples, options)
+    turns = Turns(
+        session=timeline.session,
+        duration_s=seconds(timeline.samples),
+        method="pyannote",
+        model=models.describe(options.model),
+        speakers=list(dict.fromkeys(turn.speaker for turn in regular)),
+        turns=regular,
+        exclusive=exclusive,
+    )
+    turns.write(output)
+    return turns

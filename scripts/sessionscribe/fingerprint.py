@@ -15,9 +15,7 @@ VERSIONS: Mapping[str, int] = {
     "merge_transcript": 1,
     "diarize_speakers": 1,
     "assign_speakers": 1,
-    "export_subtitles": 1,
-    "export_text": 1,
-    "export_data": 1,
+    "write_export": 1,
 }
 
 

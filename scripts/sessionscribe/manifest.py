@@ -15,8 +15,7 @@ from sessionscribe.artifacts import Shape
 from sessionscribe.errors import UserError, visible
 from sessionscribe.files import write_text
 
-NAME = re.compile(r"\w[\w-]*(\.[\w-]+)*")
-TRACK = re.compile(r"\w[\w-]*")
+NAME = re.compile(r"\w[\w-]*")  # of sessions and tracks; a dot would make file names ambiguous
 
 
 @dataclass(frozen=True)
@@ -111,14 +110,22 @@ def write(path: Path, rows: Iterable[Row]) -> None:
 
 
 def _format(value: object) -> str:
-    return "" if value is None else f"{value:.6f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
+    return (
+        ""
+        if value is None
+        else f"{value:.6f}".rstrip("0").rstrip(".")
+        if isinstance(value, float)
+        else str(value)
+    )
 
 
 def _check_header(header: list[str], path: Path) -> None:
     for name in header:
         if name not in COLUMNS:
             near = difflib.get_close_matches(name, COLUMNS, n=1, cutoff=0)[0]
-            raise UserError(f"there is no column `{visible(name)}`", where=path, hint=f"Did you mean `{near}`?")
+            raise UserError(
+                f"there is no column `{visible(name)}`", where=path, hint=f"Did you mean `{near}`?"
+            )
     for name in REQUIRED:
         if name not in header:
             hint = "Put it back, separated by tabs, or let `sessionscribe add` write the table"
@@ -128,7 +135,9 @@ def _check_header(header: list[str], path: Path) -> None:
 def _parse(header: list[str], values: list[str], line: int) -> tuple[Row, str | None]:
     """Return the row, as far as it can be understood, and what is wrong with it."""
     cells = dict(zip(header, (value.strip("\r\n") for value in values), strict=False))
-    problem = None if len(values) == len(header) else f"{len(values)} fields where the header has {len(header)}"
+    problem = (
+        None if len(values) == len(header) else f"{len(values)} fields where the header has {len(header)}"
+    )
     typed: dict[str, object] = {name: cells.get(name, "") for name in REQUIRED}
     for name, text in cells.items():
         if name in REQUIRED or not text:
@@ -139,12 +148,14 @@ def _parse(header: list[str], values: list[str], line: int) -> tuple[Row, str | 
             problem = problem or f"`{name}` must be a number and is `{visible(text)}`"
     row = Row(**typed, line=line)  # type: ignore[arg-type]
     if not NAME.fullmatch(row.session):
-        problem = problem or f"`{visible(row.session)}` cannot be a session name (letters, digits, `_`, `-`, `.`)"
+        problem = (
+            problem or f"`{visible(row.session)}` cannot be a session name (letters, digits, `_`, `-`)"
+        )
         safe = re.sub(r"[^\w-]+", "-", row.session).strip("-") or f"line-{line}"
         row = Row(**{**row.__dict__, "session": safe})
     if row.shape not in get_args(Shape):
         problem = problem or f"`shape` must be recording, tracks or live and is `{visible(row.shape)}`"
-    if not TRACK.fullmatch(row.track):
+    if not NAME.fullmatch(row.track):
         problem = problem or f"`{visible(row.track)}` cannot be a track name (letters, digits, `_`, `-`)"
     if not row.source:
         problem = problem or "`source` is empty"

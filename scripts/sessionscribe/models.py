@@ -47,13 +47,37 @@ def resolve(name: str, presets: dict[str, str], *, setting: str) -> str:
         return presets[name]
     if Path(name).is_dir():
         return name
-    if name.count("/") == 1 and not name.startswith((".", "/", "~")) and not Path(name.split("/")[0]).is_dir():
+    if (
+        name.count("/") == 1
+        and not name.startswith((".", "/", "~"))
+        and not Path(name.split("/")[0]).is_dir()
+    ):
         return name
     near = difflib.get_close_matches(name, presets, n=1, cutoff=0)[0]
     what = f"there is no model `{name}`"
-    raise UserError(what, where=f"configuration: {setting}", hint=f"Did you mean `{near}`, or a folder that exists?")
+    raise UserError(
+        what, where=f"configuration: {setting}", hint=f"Did you mean `{near}`, or a folder that exists?"
+    )
 
 
 def identity(model: str) -> str:
     """Return what names a resolved model in fingerprints: the hub id, or the checksum of a folder's content."""
     return f"folder:{sampled_sha256(Path(model))[:16]}" if Path(model).is_dir() else model
+
+
+def describe(model: str) -> str:
+    """Return a model's name for transcripts: the hub id, or a folder's name and the checksum of its content."""
+    return f"{Path(model).name} ({identity(model)})" if Path(model).is_dir() else model
+
+
+def unavailable(kind: str, model: str, setting: str, error: Exception) -> UserError:
+    """Return the error for a model that cannot be had; it names the three ways out."""
+    demo = "resources/demo/models/" + (
+        "whisper-demo" if setting.startswith("transcribe") else "diarization-demo"
+    )
+    reason = " ".join(str(error).split())[:300] or type(error).__name__
+    hint = (
+        "Three ways out: log in (HF_TOKEN or `hf auth login`; accept the licence on the model's page), "
+        f"or set `{setting}` to a local folder, or to the demo model `{demo}` (for trying out only)"
+    )
+    return UserError(f"the {kind} cannot be had ({reason})", where=model, hint=hint)

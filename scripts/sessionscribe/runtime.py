@@ -10,11 +10,11 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from sessionscribe import __version__
 from sessionscribe.artifacts import Failure, Output, Provenance
@@ -22,13 +22,24 @@ from sessionscribe.errors import UserError, visible
 from sessionscribe.files import sha256
 
 PACKAGES = ("faster-whisper", "ctranslate2", "pyannote.audio", "av", "torch")
-Log = Callable[[str], None]
+
+
+class Say:
+    """A job's voice: call it with a line for the log; ``flags`` end in the record and the status table."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+        self.flags: list[str] = []
+
+    def __call__(self, line: str) -> None:
+        """Write a line to the log, with the time."""
+        print(f"{time.strftime('%H:%M:%S')} {visible(line)}", file=self._file)
 
 
 @contextmanager
 def job(
     rule: str, task: Mapping[str, Any], *, log: str, outputs: Mapping[str, str], inputs: Sequence[str] = ()
-) -> Iterator[Log]:
+) -> Iterator[Say]:
     """Run a job's work: ``with job(...) as say``. All that is printed goes to the log with the time.
 
     A failure ends the process with exit code 1 after one line on the log and on standard error, and leaves a
@@ -41,15 +52,11 @@ def job(
     failure = Path("logs/failed") / session / f"{rule}.{stem}.json"
     Path(log).parent.mkdir(parents=True, exist_ok=True)
     with Path(log).open("w", encoding="utf-8", buffering=1) as file:
-        started = time.monotonic()
-
-        def say(line: str) -> None:
-            print(f"{time.strftime('%H:%M:%S')} {visible(line)}", file=file)
-
+        started, say = time.monotonic(), Say(file)
         try:
             with contextlib.redirect_stdout(file), contextlib.redirect_stderr(file):
                 yield say
-                _write_record(rule, task, outputs, inputs)
+                _write_record(rule, task, outputs, inputs, say.flags)
             failure.unlink(missing_ok=True)
             say(f"done in {time.monotonic() - started:.1f} s")
         except Exception as error:
@@ -71,7 +78,9 @@ def describe(error: Exception, where: str) -> str:
         free = shutil.disk_usage(".").free / 1e6
         return str(
             UserError(
-                f"the disk is full ({free:.0f} MB free)", where=place, hint="Make room and run again: nothing is lost"
+                f"the disk is full ({free:.0f} MB free)",
+                where=place,
+                hint="Make room and run again: nothing is lost",
             )
         )
     text = " ".join(str(error).split()) or "no message"
@@ -84,7 +93,9 @@ def _note_failure(path: Path, failure: Failure) -> None:
         failure.write(path)
 
 
-def _write_record(rule: str, task: Mapping[str, Any], outputs: Mapping[str, str], inputs: Sequence[str]) -> None:
+def _write_record(
+    rule: str, task: Mapping[str, Any], outputs: Mapping[str, str], inputs: Sequence[str], flags: list[str]
+) -> None:
     record = outputs.get("provenance")
     if record is None:
         return
@@ -96,6 +107,7 @@ def _write_record(rule: str, task: Mapping[str, Any], outputs: Mapping[str, str]
         inputs=[_describe_file(path) for path in inputs],
         options=dict(task.get("options", {})),
         versions=_versions(),
+        flags=flags,
     ).write(Path(record))
 
 

@@ -16,14 +16,7 @@ from sessionscribe.config import Config
 from sessionscribe.fingerprint import fingerprint, step_key
 from sessionscribe.manifest import Row, Session
 
-EXPORT_RULES = {
-    "srt": "export_subtitles",
-    "vtt": "export_subtitles",
-    "txt": "export_text",
-    "tsv": "export_text",
-    "json": "export_data",
-    "rttm": "export_data",
-}
+SUBTITLES = ("srt", "vtt")
 STAGES = {
     "ingest": ("fetch_recording",),
     "convert": ("convert_audio",),
@@ -31,7 +24,7 @@ STAGES = {
     "transcribe": ("detect_language", "transcribe_chunk"),
     "merge": ("merge_transcript",),
     "diarize": ("diarize_speakers", "assign_speakers"),
-    "export": ("export_subtitles", "export_text", "export_data"),
+    "export": ("write_export",),
 }
 STAGE_OF = {rule: stage for stage, rules in STAGES.items() for rule in rules}
 MODEL_RULES = ("detect_language", "transcribe_chunk", "diarize_speakers")
@@ -74,7 +67,9 @@ def decoders(config: Config, identity: Callable[[str], str]) -> Iterator[Decoder
     """Yield what ``auto`` may stand for, best first; one decoder where nothing is ``auto``."""
     options = config.transcribe
     machine = models.machine_device()
-    devices = [options.device] if options.device != "auto" else [machine, "cpu" if machine == "cuda" else "cuda"]
+    devices = (
+        [options.device] if options.device != "auto" else [machine, "cpu" if machine == "cuda" else "cuda"]
+    )
     seen = set()
     for device in devices:
         name = models.AUTO_MODEL[device] if options.model == "auto" else options.model
@@ -218,9 +213,7 @@ class SessionSteps:
         }
         needs = (timeline, *plans, language, *chunks)
         output = f"results/merge/{self.session.name}.json"
-        return self._add(
-            "merge_transcript", "", (output,), key, needs=needs, task=task
-        )
+        return self._add("merge_transcript", "", (output,), key, needs=needs, task=task)
 
     def _diarize(self, timeline: Step, plans: list[Step]) -> Step:
         output = f"results/diarize/{self.session.name}.turns.json"
@@ -246,11 +239,10 @@ class SessionSteps:
         return self._add("assign_speakers", "", (output,), key, needs=(merged, turns, timeline))
 
     def _export(self, name: str, spoken: Step) -> None:
-        rule = EXPORT_RULES[name]
         every = self.config.export.model_dump(mode="json")
         # Only subtitles depend on the lengths of lines and cues.
-        options = {k: v for k, v in every.items() if k == "names" or (rule == "export_subtitles" and k != "formats")}
-        key = step_key(rule, spoken.key, options)
+        options = {k: v for k, v in every.items() if k == "names" or (name in SUBTITLES and k != "formats")}
+        key = step_key("write_export", name, spoken.key, options)
         output = f"results/export/{self.session.name}/{self.session.name}.{name}"
         task = {"options": options, "format": name}
-        self._add(rule, f".{name}", (output,), key, needs=(spoken,), task=task)
+        self._add("write_export", f".{name}", (output,), key, needs=(spoken,), task=task)

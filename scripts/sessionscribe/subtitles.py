@@ -109,7 +109,11 @@ def _count(tokens: Sequence[_Token], options: Export, label: str) -> int:
     if longest == len(tokens):
         return longest
     sizes = [len(_text(tokens[:count])) for count in range(1, longest + 1)]
-    candidates = [count for count in range(1, longest + 1) if sizes[count - 1] >= EARLIEST * sizes[-1]]
+    least = EARLIEST * sizes[-1]
+    # No cue of a word or two, neither now nor next, where it can be helped.
+    most = len(_text(tokens)) - least
+    candidates = [count for count in range(1, longest + 1) if sizes[count - 1] >= least]
+    candidates = [count for count in candidates if sizes[count - 1] <= most] or candidates
     return max(candidates, key=lambda count: (_goodness(tokens[count - 1], tokens[count]), count))
 
 

@@ -1,0 +1,224 @@
+"""The command `sessionscribe`: add recordings, run the workflow, see where it stands."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+
+from sessionscribe import __version__, config, manifest, run, sources, status
+from sessionscribe.agenda import Agenda, SessionAgenda
+from sessionscribe.artifacts import Shape
+from sessionscribe.errors import UserError
+from sessionscribe.steps import STAGES
+
+PROJECT = Path(__file__).resolve().parents[2]
+CONFIG = Path("config/config.yaml")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code: 0, 1 where something failed, 2 where it was asked wrongly."""
+    parser = _parser()
+    options, rest = parser.parse_known_args(arguments)
+    if rest and options.command != "run":
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    try:
+        if not Path("Snakefile").is_file():
+            hint = f"Change to the project's folder, for example: cd {PROJECT}"
+            raise UserError("there is no Snakefile here", where=Path.cwd(), hint=hint)
+        if options.command == "add":
+            return _add(options)
+        if options.command == "run":
+            return _run(options, rest)
+        return _status(options)
+    except UserError as error:
+        print(f"sessionscribe: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="sessionscribe",
+        description="Recordings in, finished speaker-labelled transcripts out.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"sessionscribe {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    settings = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    settings.add_argument("--profile", default="local", help="a folder of profiles/ (default: local)")
+    settings.add_argument(
+        "--configfile", action="append", default=[], type=Path, help="settings over config.yaml"
+    )
+
+    kinds = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    kinds.add_argument(
+        "--shape", choices=get_args(Shape), help="what the files are (default: told by their names)"
+    )
+    kinds.add_argument(
+        "--exact", action="store_true", help="count samples: for files with a wrong or no duration"
+    )
+    kinds.add_argument("--language", help="language code of these sessions")
+    kinds.add_argument("--num-speakers", type=int, metavar="N")
+    kinds.add_argument("--min-speakers", type=int, metavar="N")
+    kinds.add_argument("--max-speakers", type=int, metavar="N")
+    kinds.add_argument("--hotwords", help="names and terms to expect")
+    kinds.add_argument("--audio-stream", type=int, metavar="N", help="audio stream of the file, from 0")
+
+    add = commands.add_parser(
+        "add", parents=[settings, kinds], allow_abbrev=False, help="add recordings to the manifest"
+    )
+    add.add_argument("sources", nargs="+", metavar="SOURCE", help="a file, a folder or a quoted pattern")
+    add.add_argument("--session", help="name of the session (default: from the file or folder)")
+
+    runs = commands.add_parser(
+        "run",
+        parents=[settings, kinds],
+        allow_abbrev=False,
+        help="make what is missing or stale",
+        description="A front to Snakemake: options that are not listed here are passed on to it.",
+    )
+    runs.add_argument(
+        "--source", action="append", default=[], help="add this source first, and run its sessions only"
+    )
+    runs.add_argument("--session", action="append", default=[], help="run this session only (repeatable)")
+    runs.add_argument("--stage", choices=STAGES, help="stop after this stage")
+    runs.add_argument("--limit", type=int, metavar="N", help="run at most N sessions that have work")
+
+    shows = commands.add_parser(
+        "status", parents=[settings], allow_abbrev=False, help="show where every session stands"
+    )
+    shows.add_argument("--session", action="append", default=[], help="this session only (repeatable)")
+    return parser
+
+
+def _profile(name: str) -> Path:
+    """Return the folder of a profile: one of ours by name, or any by path.
+
+    Raises:
+        UserError: there is no such profile.
+    """
+    for folder in (PROJECT / "profiles" / name, Path(name)):
+        if (folder / "config.yaml").is_file():
+            return folder
+    known = ", ".join(sorted(p.parent.name for p in (PROJECT / "profiles").glob("*/config.yaml")))
+    raise UserError("there is no such profile", where=f"--profile {name}", hint=f"There are: {known}")
+
+
+def _configfiles(options: argparse.Namespace) -> list[Path]:
+    """Return the settings files in force, the strongest last, as Snakemake layers them."""
+    profile = yaml.safe_load((_profile(options.profile) / "config.yaml").read_text(encoding="utf-8")) or {}
+    own = profile.get("configfile", [])
+    layers = options.configfile or [Path(name) for name in ([own] if isinstance(own, str) else own)]
+    return [*([CONFIG] if CONFIG.is_file() else []), *layers]
+
+
+def _load(options: argparse.Namespace, sessions: Sequence[str] = ()) -> config.Config:
+    settings = config.load(_configfiles(options))
+    return settings.model_copy(update={"sessions": tuple(sessions)}) if sessions else settings
+
+
+def _add(options: argparse.Namespace) -> int:
+    return _add_sources(options, options.sources, options.session)[1]
+
+
+def _add_sources(
+    options: argparse.Namespace, given: Sequence[str], session: str | None
+) -> tuple[list[str], int]:
+    """Add sources to the manifest; return the names of their sessions and the exit code."""
+    path = Path(_load(options).manifest)
+    columns: dict[str, Any] = {}
+    for name in ("language", "num_speakers", "min_speakers", "max_speakers", "hotwords", "audio_stream"):
+        if getattr(options, name) is not None:
+            columns[name] = getattr(options, name)
+    groups = sources.discover(given, shape=options.shape, session=session)
+    known = manifest.read(path)
+    rows, problems = sources.add(
+        groups,
+        known,
+        root=Path(),
+        settings=columns,
+        exact=options.exact,
+        report=lambda line: print(f"added {line}"),
+    )
+    manifest.write(path, rows)
+    for problem in problems:
+        print(f"sessionscribe: {problem}", file=sys.stderr)
+    return [group.name for group in groups], 1 if problems else 0
+
+
+def _run(options: argparse.Namespace, rest: list[str]) -> int:
+    names, code = list(options.session), 0
+    if options.source:
+        added, code = _add_sources(options, options.source, options.session[0] if options.session else None)
+        names = added
+    agenda = Agenda(_load(options, names))
+    chosen = list(agenda.sessions.values())
+    if options.limit is not None:
+        chosen = [session for session in chosen if session.pending][: options.limit]
+        names = [session.session.name for session in chosen]
+        if not names:
+            print("Nothing to do.")
+            return code
+    arguments = ["--profile", str(_profile(options.profile))]
+    if options.configfile:
+        arguments += ["--configfile", *map(str, options.configfile)]
+    if names:
+        arguments += [
+            "--config",
+            f"sessions={yaml.safe_dump(names, default_flow_style=True, width=10**9).strip()}",
+        ]
+    if options.stage:
+        arguments += ["--until", *STAGES[options.stage]]
+    work = _work(chosen, options.stage)
+    result = run.snakemake([*arguments, *rest], work)
+    if not any(argument in run.SHOWN_AS_IT_IS for argument in rest):
+        after = Agenda(_load(options, names))
+        print()
+        print(status.table(status.collect(after)))
+        _show_results(after)
+    return result or code
+
+
+def _work(sessions: Sequence[SessionAgenda], stage: str | None) -> Counter[str]:
+    """Count the jobs to come by rule, up to ``stage``."""
+    stages = list(STAGES)
+    wanted = stages[: stages.index(stage) + 1] if stage else stages
+    return Counter(step.rule for s in sessions for step in s.pending.values() if step.stage in wanted)
+
+
+def _show_results(agenda: Agenda) -> None:
+    """Print where the finished files are, and how each transcript begins."""
+    for session in agenda.sessions.values():
+        if session.pending or not session.steps:
+            continue
+        exports = session.of("write_export")
+        if not exports:
+            continue
+        names = [Path(step.outputs[0]) for step in exports]
+        endings = " ".join(path.suffix.removeprefix(".") for path in names)
+        print(f"\n{names[0].parent}/  ({endings})")
+        text = next((path for path in names if path.suffix == ".txt"), None)
+        if text is not None and text.is_file():
+            for line in text.read_text(encoding="utf-8").splitlines()[:6]:
+                print(f"    {line}")
+
+
+def _status(options: argparse.Namespace) -> int:
+    agenda = Agenda(_load(options, options.session))
+    if not agenda.sessions:
+        print("No sessions yet. Add recordings with `sessionscribe add SOURCE…`.")
+        return 0
+    print(status.table(status.collect(agenda)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

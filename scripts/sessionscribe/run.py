@@ -1,0 +1,151 @@
+"""`sessionscribe run`: Snakemake with the everyday options, progress with an ETA, and a summary."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import IO, Any
+
+FINISHED = re.compile(r"^Finished jobid: \d+ \(Rule: (\w+)\)")
+MESSAGE = re.compile(r"^sessionscribe: ")
+SHOWN_AS_IT_IS = (
+    "-n",
+    "--dry-run",
+    "--dryrun",
+    "-h",
+    "--help",
+    "--lint",
+    "--dag",
+    "--rulegraph",
+    "--filegraph",
+    "--unlock",
+)
+# What jobs cost beside one another, so that the ETA does not jump when the long ones begin.
+WEIGHTS = {"transcribe_chunk": 10, "diarize_speakers": 30, "convert_audio": 3, "plan_chunks": 3}
+LOG = Path("logs/run/snakemake.log")
+
+
+class Progress:
+    """How much of the work is done, shown as a line every few seconds, in place on a terminal."""
+
+    def __init__(self, work: Mapping[str, int], stream: IO[str]) -> None:
+        self._total = sum(count * WEIGHTS.get(rule, 1) for rule, count in work.items()) or 1
+        self._jobs, self._done, self._jobs_done = sum(work.values()), 0, 0
+        self._stream, self._started, self._shown = stream, time.monotonic(), 0.0
+        self._live = stream.isatty()
+
+    def finish(self, rule: str) -> None:
+        """Count a finished job."""
+        if rule != "all":
+            self._done += WEIGHTS.get(rule, 1)
+            self._jobs_done += 1
+        self.show(rule)
+
+    def show(self, rule: str = "") -> None:
+        """Show the state, if the last time was long enough ago."""
+        now = time.monotonic()
+        if now - self._shown < (0.2 if self._live else 5.0) and self._jobs_done < self._jobs:
+            return
+        self._shown = now
+        share = min(1.0, self._done / self._total)
+        left = (now - self._started) * (1 - share) / share if share > 0.02 else None
+        eta = (
+            ""
+            if left is None
+            else f", about {_clock(left)} left"
+            if share < 1
+            else f", {_clock(now - self._started)} in all"
+        )
+        text = f"{share:4.0%} {self._jobs_done}/{self._jobs} jobs{eta}  {rule}"
+        self._stream.write(f"\r\033[K{text}" if self._live else f"{text.rstrip()}\n")
+        self._stream.flush()
+
+    def say(self, line: str) -> None:
+        """Show a line above the progress."""
+        self._stream.write(f"\r\033[K{line}\n" if self._live else f"{line}\n")
+        self._stream.flush()
+
+    def close(self) -> None:
+        """End the line in place."""
+        if self._live:
+            self._stream.write("\n")
+
+
+def snakemake(arguments: Sequence[str], work: Mapping[str, int], *, stream: IO[str] = sys.stdout) -> int:
+    """Run Snakemake in this folder and return its exit code.
+
+    Its own output goes to ``logs/run/snakemake.log``; ``stream`` gets the progress, every message of a failed
+    job and, if Snakemake itself could not go on, the end of its output. Requests to show something (``-n``,
+    ``--dag`` …) are passed through as they are.
+    """
+    command = [sys.executable, "-m", "snakemake", *arguments]
+    if any(argument in SHOWN_AS_IT_IS for argument in arguments):
+        return subprocess.run(command, check=False).returncode
+    LOG.parent.mkdir(parents=True, exist_ok=True)
+    progress = Progress(work, stream)
+    told = 0
+    with LOG.open("w", encoding="utf-8") as log:
+        # A file, not a pipe: if this front dies, Snakemake goes on.
+        child = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+    with _passing_signals_to(child):
+        for line in _follow(child):
+            if finished := FINISHED.match(line):
+                progress.finish(finished[1])
+            elif MESSAGE.match(line):
+                told += 1
+                progress.say(line)
+            else:
+                progress.show()
+    progress.close()
+    if child.returncode and not told:
+        tail = LOG.read_text(encoding="utf-8", errors="replace").splitlines()[-20:]
+        stream.write("\n".join(tail) + f"\n(all of it: {LOG})\n")
+    return child.returncode
+
+
+def _follow(child: subprocess.Popen[Any]) -> Iterator[str]:
+    """Yield the lines of the log as they come, an empty one when none came, until the process has ended."""
+    with LOG.open(encoding="utf-8", errors="replace") as log:
+        rest = ""
+        while True:
+            ended = child.poll() is not None
+            *lines, rest = (rest + log.read()).split("\n")
+            yield from lines
+            if ended:
+                return
+            yield ""
+            time.sleep(0.2)
+
+
+class _passing_signals_to:  # noqa: N801 -- reads as a sentence
+    """While open, SIGINT and SIGTERM reach the child and are not the end of us: it cleans up, we report."""
+
+    def __init__(self, child: subprocess.Popen[Any]) -> None:
+        self._child = child
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> None:
+        self._before = {
+            number: signal.signal(number, self._pass) for number in (signal.SIGINT, signal.SIGTERM)
+        }
+
+    def _pass(self, number: int, _frame: FrameType | None) -> None:
+        # On a terminal Ctrl-C reaches the whole group by itself.
+        if number != signal.SIGINT or not sys.stdin.isatty():
+            self._child.send_signal(signal.SIGINT)
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -1,0 +1,141 @@
+"""Where every session stands, read from its files and records; nothing is stored for it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from sessionscribe.agenda import Agenda, SessionAgenda
+
+WORD_OF = {
+    "ingest": "downloading",
+    "convert": "converting",
+    "chunk": "converting",
+    "transcribe": "transcribing",
+    "merge": "transcribing",
+    "diarize": "diarizing",
+    "export": "exporting",
+}
+
+
+@dataclass(frozen=True)
+class SessionStatus:
+    """One line of the status table.
+
+    ``stage`` is the last stage of which all is done (``-``: none yet); ``failures`` are one line each.
+    """
+
+    session: str
+    shape: str
+    hours: float
+    stage: str
+    chunks_done: int
+    chunks: int
+    gaps: int
+    flags: tuple[str, ...]
+    failures: tuple[str, ...]
+    status: str
+
+
+def collect(agenda: Agenda) -> list[SessionStatus]:
+    """Return the status of every session of an agenda, in the manifest's order."""
+    return [_status(agenda.root, session) for session in agenda.sessions.values()]
+
+
+def _status(root: Path, agenda: SessionAgenda) -> SessionStatus:
+    session = agenda.session
+    open_stages = {step.stage for step in agenda.pending.values()}
+    done = [stage for stage in WORD_OF if stage in {s.stage for s in agenda.steps} - open_stages]
+    failures = _failures(root, agenda)
+    if failures:
+        word = "failed"
+    elif not agenda.pending:
+        word = "complete"
+    elif len(agenda.pending) == len(agenda.steps):
+        word = "pending"
+    else:
+        word = next(WORD_OF[stage] for stage in WORD_OF if stage in open_stages)
+    durations = [row.duration_s for row in session.rows]
+    return SessionStatus(
+        session=session.name,
+        shape=session.shape,
+        hours=(max(durations) if session.shape == "tracks" else sum(durations)) / 3600,
+        stage=_reached(done, open_stages),
+        chunks_done=agenda.done("transcribe_chunk"),
+        chunks=len(agenda.of("transcribe_chunk")),
+        gaps=_missing_parts(agenda),
+        flags=_flags(root, agenda),
+        failures=failures,
+        status=word,
+    )
+
+
+def _reached(done: list[str], open_stages: set[str]) -> str:
+    """Return the last stage before the first one that still has something to do."""
+    reached = "-"
+    for stage in WORD_OF:
+        if stage in open_stages:
+            break
+        if stage in done:
+            reached = stage
+    return reached
+
+
+def _missing_parts(agenda: SessionAgenda) -> int:
+    """Count the numbers that a live session lacks between its first and last part."""
+    parts = {row.part for row in agenda.session.rows if row.part is not None}
+    return max(parts) - min(parts) + 1 - len(parts) if parts else 0
+
+
+def _failures(root: Path, agenda: SessionAgenda) -> tuple[str, ...]:
+    """Return what failed in the last run and is still to do."""
+    lines = []
+    for path in sorted((root / "logs/failed" / agenda.session.name).glob("*.json")):
+        try:
+            failure = json.loads(path.read_bytes())
+        except (OSError, ValueError):
+            continue
+        if any(step.rule == failure["rule"] for step in agenda.pending.values()):
+            lines.append(f"{failure['message']} (log: {failure['log']})")
+    if agenda.session.problem and not lines:
+        lines.append(agenda.session.problem)
+    return tuple(lines)
+
+
+def _flags(root: Path, agenda: SessionAgenda) -> tuple[str, ...]:
+    steps = agenda.of("assign_speakers")
+    if not steps or steps[0].outputs[0] in agenda.pending:
+        return ()
+    try:
+        record = json.loads((root / steps[0].record).read_bytes())
+    except (OSError, ValueError):
+        return ()
+    return tuple(record.get("flags", ()))
+
+
+def table(rows: Iterable[SessionStatus]) -> str:
+    """Return the status table as text: a line per session, then what failed and what is flagged."""
+    rows = list(rows)
+    header = ("session", "shape", "hours", "stage", "chunks", "gaps", "flags", "status")
+    cells = [
+        (
+            row.session,
+            row.shape,
+            f"{row.hours:.2f}",
+            row.stage,
+            f"{row.chunks_done}/{row.chunks}",
+            str(row.gaps or "-"),
+            str(len(row.flags) or "-"),
+            row.status,
+        )
+        for row in rows
+    ]
+    widths = [max(len(line[i]) for line in (header, *cells)) for i in range(len(header))]
+    lines = [
+        "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip()
+        for line in (header, *cells)
+    ]
+    notes = [f"{row.session}: {note}" for row in rows for note in (*row.failures, *row.flags)]
+    return "\n".join(lines + ([""] + notes if notes else []))

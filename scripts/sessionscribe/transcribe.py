@@ -1,0 +1,181 @@
+"""transcribe: the language of a session, and the words of one chunk."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from sessionscribe.artifacts import (
+    SAMPLE_RATE,
+    ChunkTranscript,
+    Core,
+    Engine,
+    Language,
+    LanguageVote,
+    Plan,
+    RemovedSegment,
+    Segment,
+    Span,
+    Word,
+    seconds,
+)
+from sessionscribe.audio import read_samples
+from sessionscribe.config import Transcribe
+from sessionscribe.engines.whisper import Decoded, SpeechModel
+
+VOTES = 5
+UNDETERMINED = "und"
+PER_CHUNK = "mixed"
+
+
+def detect_language(
+    *, plans: list[Plan], audio: list[Path], session: str, options: Transcribe, threads: int, output: Path
+) -> Language:
+    """Let up to five 30 s windows, spread over the speech of a session, vote for its language.
+
+    A given language is noted without loading a model, and so is a session without any speech (``und``).
+    Votes count by their probability.
+    """
+    windows = _voters(plans, audio)
+    if options.language != "auto" or not windows:
+        language, given = (UNDETERMINED, False) if options.language == "auto" else (options.language, True)
+        found = Language(session=session, language=language, probability=float(given), given=given, votes=[])
+        found.write(output)
+        return found
+    model = SpeechModel(options, threads=threads)
+    votes, weight = [], defaultdict[str, float](float)
+    for plan, path, start in windows:
+        heard = read_samples(path, start, min(plan.samples, start + 30 * SAMPLE_RATE))
+        language, probability = model.detect_language(heard)
+        weight[language] += probability
+        votes.append(
+            LanguageVote(
+                track=plan.track, start=seconds(start), language=language, probability=round(probability, 4)
+            )
+        )
+    best = max(sorted(weight), key=weight.__getitem__)
+    found = Language(
+        session=session,
+        language=best,
+        probability=round(weight[best] / sum(weight.values()), 4),
+        given=False,
+        votes=votes,
+    )
+    found.write(output)
+    return found
+
+
+def _voters(plans: list[Plan], audio: list[Path]) -> list[tuple[Plan, Path, int]]:
+    """Choose where to listen: the stretches of speech at even steps through all speech of the session."""
+    spans = [
+        (plan, path, span.start) for plan, path in zip(plans, audio, strict=True) for span in plan.speech
+    ]
+    step = max(1, len(spans) // VOTES)
+    return spans[step // 2 :: step][:VOTES]
+
+
+def transcribe_chunk(
+    *, audio: Path, plan: Plan, index: int, language: str, options: Transcribe, threads: int, output: Path
+) -> ChunkTranscript:
+    """Decode chunk ``index`` of ``plan`` with its context; times in the result are seconds of the track.
+
+    The result depends on the chunk's audio and the options only. Where the plan knows no speech, nothing is
+    decoded: no model can invent words in silence.
+    """
+    core = plan.cores[index]
+    windows = decoding_windows(plan.speech, core, longest=round(options.window_s * SAMPLE_RATE))
+    segments: list[Decoded] = []
+    engine = Engine(name="none", version="", model="no speech", device="", compute_type="")
+    if windows:
+        model = SpeechModel(options, threads=threads)
+        samples = read_samples(audio, core.context_start, core.context_stop)
+        known = None if language in (UNDETERMINED, PER_CHUNK) else language
+        segments, language = model.transcribe(samples, windows, known, options)
+        engine = model.engine
+    kept, removed = _guard((_placed(segment, core) for segment in segments), options)
+    result = ChunkTranscript(
+        session=plan.session,
+        track=plan.track,
+        core=core,
+        language=language,
+        engine=engine,
+        segments=kept,
+        removed=removed,
+    )
+    result.write(output)
+    return result
+
+
+def decoding_windows(speech: Iterable[Span], core: Core, *, longest: int) -> list[Span]:
+    """Return windows of speech to decode, in samples from the start of the chunk's context.
+
+    Neighbouring stretches are joined while the window stays within ``longest`` samples, so that the engine
+    sees whole sentences; a stretch that is longer by itself is cut into equal parts.
+    """
+    windows: list[Span] = []
+    for span in speech:
+        start = max(span.start, core.context_start) - core.context_start
+        stop = min(span.stop, core.context_stop) - core.context_start
+        if stop <= start:
+            continue
+        if windows and stop - windows[-1].start <= longest:
+            windows[-1] = Span(start=windows[-1].start, stop=stop)
+            continue
+        parts = -(-(stop - start) // longest)
+        edges = [start + (stop - start) * part // parts for part in range(parts + 1)]
+        windows += [Span(start=a, stop=b) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    return windows
+
+
+def _placed(segment: Decoded, core: Core) -> Segment:
+    """Move a decoded segment to the clock of its track; the offset is added in samples, so nothing drifts."""
+
+    def at(time: float) -> float:
+        position = core.context_start + round(time * SAMPLE_RATE)
+        return seconds(min(max(position, core.context_start), core.context_stop))
+
+    words: list[Word] = []
+    for word in segment.words:
+        if not word.text:
+            continue
+        start = max(at(word.start), words[-1].start if words else 0.0)
+        words.append(
+            Word(
+                text=word.text,
+                start=start,
+                end=max(start, at(word.end)),
+                probability=round(word.probability, 4),
+            )
+        )
+    values: dict[str, Any] = {
+        "average_log_probability": round(segment.average_log_probability, 4),
+        "no_speech_probability": round(segment.no_speech_probability, 4),
+        "compression_ratio": round(segment.compression_ratio, 3),
+        "temperature": segment.temperature,
+    }
+    start, end = at(segment.start), at(segment.end)
+    return Segment(start=start, end=max(start, end), text=segment.text, words=words, **values)
+
+
+def _guard(segments: Iterable[Segment], options: Transcribe) -> tuple[list[Segment], list[RemovedSegment]]:
+    """Part what is kept from what a hallucination guard takes out; what is taken out is stored with the reason."""
+    kept: list[Segment] = []
+    removed: list[RemovedSegment] = []
+    for segment in segments:
+        unsure = segment.average_log_probability < options.log_prob_threshold
+        reason = None
+        if not segment.words:
+            reason = "no words" if segment.text else None
+        elif segment.no_speech_probability > options.no_speech_threshold and unsure:
+            reason = (
+                "taken for silence: no-speech probability above its threshold, mean log probability below"
+            )
+        elif segment.compression_ratio > options.compression_ratio_threshold:
+            reason = "repeats itself: compression ratio above its threshold"
+        if reason:
+            removed.append(RemovedSegment(**segment.model_dump(), reason=reason))
+        elif segment.words:
+            kept.append(segment)
+    return kept, removed
