@@ -110,11 +110,13 @@ def _count(tokens: Sequence[_Token], options: Export, label: str) -> int:
         return longest
     sizes = [len(_text(tokens[:count])) for count in range(1, longest + 1)]
     least = EARLIEST * sizes[-1]
-    # No cue of a word or two, neither now nor next, where it can be helped.
-    most = len(_text(tokens)) - least
-    candidates = [count for count in range(1, longest + 1) if sizes[count - 1] >= least]
-    candidates = [count for count in candidates if sizes[count - 1] <= most] or candidates
-    return max(candidates, key=lambda count: (_goodness(tokens[count - 1], tokens[count]), count))
+    places = [count for count in range(1, longest + 1) if sizes[count - 1] >= least]
+    best = max(places, key=lambda count: (_goodness(tokens[count - 1], tokens[count]), count))
+    if _goodness(tokens[best - 1], tokens[best]) == 0:
+        # No good place: at least leave no word or two over for a cue of their own.
+        most = len(_text(tokens)) - least
+        return max((count for count in places if sizes[count - 1] <= most), default=best)
+    return best
 
 
 def _goodness(last: _Token, following: _Token) -> int:
