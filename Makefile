@@ -42,7 +42,7 @@ lock: setup ## pin what envs/*.in ask for, with hashes
 	$(BIN)/python envs/conda_environment.py
 
 docs: setup ## write the schema and the tables that are made from the code
-	$(BIN)/python -m sessionscribe.config
+	$(BIN)/python -m sessionscribe.config_docs
 
 evaluate: setup ## measure the bundled models on held-out recordings
 	$(BIN)/snakemake -s rules/demo_models.smk --cores 2 evaluate_demo_models
