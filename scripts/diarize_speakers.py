@@ -16,6 +16,11 @@ with job(snakemake.rule, task, log=snakemake.log[0], outputs=made) as say:
     else:
         audio, options = [Path(path) for path in snakemake.input.audio], Diarize(**task["options"])
         found = diarize_speakers(
-            timeline=timeline, plans=plans, audio=audio, options=options, threads=snakemake.threads, output=Path(made["turns"])
+            timeline=timeline,
+            plans=plans,
+            audio=audio,
+            options=options,
+            threads=snakemake.threads,
+            output=Path(made["turns"]),
         )
     say(f"{len(found.speakers)} speakers, {len(found.turns)} turns")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -36,13 +36,25 @@ class FrameGrid:
                 row[inside] = 1
         return active
 
-    def labels(self, conversation: Conversation, offset_s: float, speakers: int = 3) -> NDArray[np.float32]:
-        """`activity` of the `speakers` who speak longest in the window, shape (frames, speakers)."""
-        longest = sorted(self.activity(conversation, offset_s).values(), key=lambda row: -row.sum())[
-            :speakers
-        ]
-        rows = longest + [np.zeros(self.count, dtype=np.float32)] * (speakers - len(longest))
-        return np.stack(rows, axis=1)
+
+def slot_labels(
+    activity: Mapping[str, NDArray[np.float32]], frames: int, slots: int = 3
+) -> NDArray[np.float32]:
+    """The `slots` who speak longest in the window, shape (frames, slots)."""
+    longest = sorted(activity.values(), key=lambda row: -row.sum())[:slots]
+    return np.stack(longest + [np.zeros(frames, dtype=np.float32)] * (slots - len(longest)), axis=1)
+
+
+@dataclass(frozen=True)
+class Windows:
+    """A batch of training windows."""
+
+    audio: Audio
+    """(batch, 1, samples)"""
+    labels: NDArray[np.float32]
+    """Who of at most three speaks: 0 or 1, (batch, frames, 3)."""
+    voices: NDArray[np.int64]
+    """Which of the mixer's speakers speaks alone, -1 for nobody or several: (batch, frames)."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +64,7 @@ class WindowSettings:
     window_s: float = 10.0
     conversation_s: float = 32.0
     speakers: tuple[int, ...] = (1, 2, 2, 3, 3, 4)
-    codec_probability: float = 0.05
+    codec_probability: float = 0.03
     noise_only_probability: float = 0.02
 
 
@@ -63,22 +75,23 @@ class SegmentationWindows:
         self, mixer: ConversationMixer, grid: FrameGrid, settings: WindowSettings | None = None
     ) -> None:
         self.mixer = mixer
+        self.speakers = mixer.eligible_speakers()
         self.grid = grid
         self.settings = settings or WindowSettings()
 
-    def batch(self, seed: int, size: int) -> tuple[Audio, NDArray[np.float32]]:
-        """One batch: audio (size, 1, samples) and labels (size, frames, 3); the same for the same seed."""
+    def batch(self, seed: int, size: int) -> Windows:
+        """One batch of `size` windows, the same for the same seed."""
         found = self._stream(random.Random(seed))
-        pairs = [next(found) for _ in range(size)]
-        return np.stack([a for a, _ in pairs])[:, None], np.stack([b for _, b in pairs])
+        audio, labels, voices = zip(*[next(found) for _ in range(size)], strict=True)
+        return Windows(np.stack(audio)[:, None], np.stack(labels), np.stack(voices))
 
-    def _stream(self, rng: random.Random) -> Iterator[tuple[Audio, NDArray[np.float32]]]:
+    def _stream(self, rng: random.Random) -> Iterator[tuple[Audio, NDArray[np.float32], NDArray[np.int64]]]:
         cfg = self.settings
         length = round(cfg.window_s * SAMPLE_RATE)
         while True:
             if rng.random() < cfg.noise_only_probability:
                 noise = noise_floor(length, rng.uniform(-80, -30), rng.randrange(2**31))
-                yield noise, np.zeros((self.grid.count, 3), dtype=np.float32)
+                yield noise, slot_labels({}, self.grid.count), self._voices({})
             conversation = self.mixer.mix(
                 rng.randrange(2**31), cfg.conversation_s, rng.choice(cfg.speakers), self._mix_settings(rng)
             )
@@ -86,8 +99,17 @@ class SegmentationWindows:
             offset = rng.uniform(0, 3)
             while offset + cfg.window_s <= cfg.conversation_s:
                 start = round(offset * SAMPLE_RATE)
-                yield audio[start : start + length], self.grid.labels(conversation, start / SAMPLE_RATE)
+                activity = self.grid.activity(conversation, start / SAMPLE_RATE)
+                labels = slot_labels(activity, self.grid.count)
+                yield audio[start : start + length], labels, self._voices(activity)
                 offset += cfg.window_s
+
+    def _voices(self, activity: Mapping[str, NDArray[np.float32]]) -> NDArray[np.int64]:
+        alone = np.full(self.grid.count, -1, dtype=np.int64)
+        for name, row in activity.items():
+            alone[row > 0] = self.speakers.index(name)
+        alone[sum(activity.values(), np.zeros(self.grid.count)) != 1] = -1
+        return alone
 
     def _mix_settings(self, rng: random.Random) -> MixSettings:
         """The evaluation's kind of mixing, and around it busier and sparser talk."""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F  # noqa: N812
 from pyannote.audio.models.segmentation import PyanNet
 from pyannote.audio.utils.powerset import Powerset
 from torch import Tensor
@@ -43,6 +44,8 @@ class SegmentationOptions:
     hidden: int = 64
     stride: int = 16
     """Step of the sinc filters in samples; a frame is 27 times as long."""
+    voice_weight: float = 0.3
+    """Weight of the auxiliary loss on voices."""
     threads: int = 1
     seed: int = 1
 
@@ -58,7 +61,7 @@ def build_model(hidden: int, stride: int) -> PyanNet:
             "hidden_size": hidden,
             "num_layers": 2,
             "bidirectional": True,
-            "monolithic": True,
+            "monolithic": False,  # the same network; the voice loss needs the output of its first layer
             "dropout": 0.0,
         },
         linear={"hidden_size": hidden, "num_layers": 1},
@@ -107,6 +110,27 @@ class PermutationLoss:
         return losses.min(0).values.mean(), error / truth.sum().clamp_min(1)
 
 
+class VoiceLoss(torch.nn.Module):
+    """Auxiliary loss: name the training speaker of each frame with one voice, from the first LSTM layer.
+
+    It makes the network learn early what tells voices apart; it is dropped after training.
+    """
+
+    def __init__(self, model: PyanNet, hidden: int, speakers: int) -> None:
+        super().__init__()
+        self.classifier = torch.nn.Linear(2 * hidden, speakers)
+        self._frames: list[Tensor] = []
+        model.lstm[0].register_forward_hook(lambda _module, _inputs, output: self._keep(output[0]))
+
+    def _keep(self, frames: Tensor) -> None:
+        self._frames[:] = [frames]
+
+    def forward(self, voices: Tensor) -> Tensor:
+        """Cross-entropy after the model's forward pass; voices are (batch, frames), -1 where not one speaks."""
+        scores = self.classifier(self._frames.pop()[:, ::4].float())
+        return F.cross_entropy(scores.flatten(0, 1), voices[:, ::4].flatten(), ignore_index=-1)
+
+
 def validate(model: PyanNet, windows: SegmentationWindows, batches: int = 6) -> tuple[float, float]:
     """Loss and frame error rate on windows of the speakers kept back."""
     criterion = PermutationLoss()
@@ -134,27 +158,30 @@ def train_segmentation(
     grid = frame_grid(model)
     windows = SegmentationWindows(ConversationMixer(training_subset(bank)), grid)
     held_back = SegmentationWindows(ConversationMixer(validation_subset(bank)), grid)
-    weights = [p for p in model.parameters() if p.requires_grad]
+    voice_loss = VoiceLoss(model, options.hidden, len(windows.speakers))
+    both = torch.nn.ModuleDict({"model": model, "voice_loss": voice_loss})
+    weights = [p for p in both.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(weights, lr=options.learning_rate, weight_decay=1e-3)
     budget = Budget(options.steps, options.minutes)
-    state = State(state_path, model, optimizer, budget)
+    state = State(state_path, both, optimizer, budget)
     state.resume()
     criterion = PermutationLoss()
-    recent: deque[tuple[float, float]] = deque(maxlen=100)
+    recent: deque[tuple[float, float, float]] = deque(maxlen=100)
     log.info("%d weights, %d frames a window", sum(p.numel() for p in model.parameters()), grid.count)
     while not budget.exhausted:
         step = budget.done_steps
         set_learning_rate(optimizer, learning_rate(options.learning_rate, step, budget.progress))
-        audio, labels = windows.batch(options.seed * 1_000_003 + step, options.batch)
+        batch = windows.batch(options.seed * 1_000_003 + step, options.batch)
         with torch.autocast("cpu", torch.bfloat16):
-            scores = model(torch.from_numpy(audio))
-        loss, error = criterion(scores.float(), torch.from_numpy(labels))
+            scores = model(torch.from_numpy(batch.audio))
+        loss, error = criterion(scores.float(), torch.from_numpy(batch.labels))
+        voice = voice_loss(torch.from_numpy(batch.voices))
         optimizer.zero_grad()
-        loss.backward()
+        (loss + options.voice_weight * voice).backward()
         torch.nn.utils.clip_grad_norm_(weights, 1.0)
         optimizer.step()
         budget.tick()
-        recent.append((loss.item(), error.item()))
+        recent.append((loss.item(), error.item(), voice.item()))
         if step % 100 == 0:
             mean = np.mean(recent, axis=0)
             log.info("step %d  %.1f min  loss %.3f  frame error %.3f", step, budget.done_seconds / 60, *mean)

@@ -172,7 +172,7 @@ class Agenda:
         return self._steps[path].task
 
     def forget(self) -> None:
-        """Remove the records of all that is to be redone: a run that dies half-way cannot leave them valid."""
+        """Remove the records of what is to be redone, so that a run that dies cannot leave them valid."""
         for agenda in self.sessions.values():
             for step in agenda.pending.values():
                 if step.record:
@@ -191,4 +191,3 @@ def _ends_well(path: Path) -> bool:
     with path.open("rb") as file:
         file.seek(-2, os.SEEK_END)
         return file.read() == b"}\n"
-

@@ -81,7 +81,7 @@ class AudioStream(Part):
 
 
 class Ingest(Artifact):
-    """A source file that was found to be what the manifest says. ``results/ingest/{session}/{track}.json``."""
+    """A source file, found to be what the manifest says. ``results/ingest/{session}/{track}.json``."""
 
     session: str
     track: str
@@ -299,7 +299,7 @@ class Turn(Part):
 
 
 class Turns(Artifact):
-    """Who speaks when. ``turns`` may overlap, ``exclusive`` never do. ``results/diarize/{session}.turns.json``."""
+    """Who speaks when; ``exclusive`` turns never overlap. ``results/diarize/{session}.turns.json``."""
 
     session: str
     duration_s: Seconds

@@ -40,8 +40,9 @@ def table() -> str:
 def defaults() -> str:
     """Return the default settings file: every setting with its meaning above it."""
     lines = [
-        "# The settings of sessionscribe. Every setting is here with its default; docs/configuration.md has them",
-        "# as a table. Unknown keys are refused. Settings in another file go over these: --configfile FILE.",
+        "# The settings of sessionscribe, each with its default; docs/configuration.md has them as a table.",
+        "# Unknown keys are refused. Settings in another file go over these: --configfile FILE.",
+        "",
     ]
     open_sections: tuple[str, ...] = ()
     for path, section, field in _leaves(Config):

@@ -20,7 +20,7 @@ VERSIONS: Mapping[str, int] = {
 
 
 def fingerprint(*parts: object) -> str:
-    """Return 12 hexadecimal digits that name ``parts`` (anything JSON can hold, key order does not matter)."""
+    """Return 12 hexadecimal digits that name ``parts`` (anything JSON can hold, in any order of keys)."""
     text = json.dumps(parts, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 

@@ -1,4 +1,4 @@
-"""The table of sessions: one row per source file (a recording, a speaker's track, a part of a live session)."""
+"""The table of sessions: one row per source file (a recording, a speaker's track, a live part)."""
 
 from __future__ import annotations
 
@@ -148,9 +148,7 @@ def _parse(header: list[str], values: list[str], line: int) -> tuple[Row, str | 
             problem = problem or f"`{name}` must be a number and is `{visible(text)}`"
     row = Row(**typed, line=line)  # type: ignore[arg-type]
     if not NAME.fullmatch(row.session):
-        problem = (
-            problem or f"`{visible(row.session)}` cannot be a session name (letters, digits, `_`, `-`)"
-        )
+        problem = problem or f"`{visible(row.session)}` cannot be a session name (letters, digits, `_`, `-`)"
         safe = re.sub(r"[^\w-]+", "-", row.session).strip("-") or f"line-{line}"
         row = Row(**{**row.__dict__, "session": safe})
     if row.shape not in get_args(Shape):
@@ -164,15 +162,15 @@ def _parse(header: list[str], values: list[str], line: int) -> tuple[Row, str | 
 
 def _conflict(name: str, rows: list[Row], path: Path) -> str | None:
     """Say what keeps ``rows`` from being one session."""
-    lines = ", ".join(str(row.line) for row in rows)
+    place = f"{path}, lines {', '.join(str(row.line) for row in rows)}"
     if len({row.shape for row in rows}) > 1:
-        return f"{path}, lines {lines}: session `{name}` has rows of different shapes. Give one of them another name"
+        return f"{place}: session `{name}` has rows of different shapes. Give one of them another name"
     if rows[0].shape == "recording" and len(rows) > 1:
-        return f"{path}, lines {lines}: two recordings have the session name `{name}`. Give one of them another name"
+        return f"{place}: two recordings have the session name `{name}`. Give one of them another name"
     if len({row.track for row in rows}) < len(rows):
-        return f"{path}, lines {lines}: session `{name}` has a track twice. Give one of them another name"
+        return f"{place}: session `{name}` has a track twice. Give one of them another name"
     if rows[0].shape == "live" and any(row.part is None for row in rows):
-        return f"{path}, lines {lines}: live session `{name}` has a row without `part`. Number its parts"
+        return f"{place}: live session `{name}` has a row without `part`. Number its parts"
     return None
 
 

@@ -50,7 +50,7 @@ def resolve(name: str, presets: dict[str, str], *, setting: str) -> str:
     if (
         name.count("/") == 1
         and not name.startswith((".", "/", "~"))
-        and not Path(name.split("/")[0]).is_dir()
+        and not Path(name.partition("/")[0]).is_dir()
     ):
         return name
     near = difflib.get_close_matches(name, presets, n=1, cutoff=0)[0]
@@ -61,12 +61,12 @@ def resolve(name: str, presets: dict[str, str], *, setting: str) -> str:
 
 
 def identity(model: str) -> str:
-    """Return what names a resolved model in fingerprints: the hub id, or the checksum of a folder's content."""
+    """Return what names a resolved model in fingerprints: the hub id, or a folder's checksum."""
     return f"folder:{sampled_sha256(Path(model))[:16]}" if Path(model).is_dir() else model
 
 
 def describe(model: str) -> str:
-    """Return a model's name for transcripts: the hub id, or a folder's name and the checksum of its content."""
+    """Return a model's name for transcripts: the hub id, or a folder's name and checksum."""
     return f"{Path(model).name} ({identity(model)})" if Path(model).is_dir() else model
 
 

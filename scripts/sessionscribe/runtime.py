@@ -124,7 +124,7 @@ def _versions() -> dict[str, str]:
 
 
 def watch_ancestors() -> None:
-    """End this process when one of its ancestors dies: a killed Snakemake leaves its jobs running otherwise."""
+    """End this process when one of its ancestors dies: a killed Snakemake leaves its jobs running."""
     chain = _ancestors(os.getpid())
 
     def watch() -> None:
@@ -137,7 +137,7 @@ def watch_ancestors() -> None:
 
 
 def _ancestors(pid: int) -> list[int]:
-    """Return the chain of parents up to, not with, the first that is no Python and no shell of this workflow."""
+    """Return the chain of parents, up to the Snakemake that a user or `sessionscribe run` started."""
     chain = []
     while (parent := _stat(pid)[1]) > 1 and _is_ours(parent):
         chain.append(parent)

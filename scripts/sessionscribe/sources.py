@@ -16,9 +16,9 @@ from sessionscribe.files import sha256
 from sessionscribe.ingest import probe
 from sessionscribe.manifest import Row
 
-EXTENSIONS = frozenset(
+EXTENSIONS = frozenset(  # what a folder is searched for; a file that is named may have any
     "3gp aac ac3 aif aiff amr avi flac flv m4a m4b m4v mka mkv mov mp2 mp3 mp4 mpeg mpg mts oga ogg ogv opus "
-    "ts wav webm wma wmv".split()
+    "ts wav webm wma wmv".split()  # noqa: SIM905
 )
 PART = re.compile(r"^(?:chunk|part|segment)[-_. ]?(\d+)$", re.IGNORECASE)
 NUMBER = re.compile(r"(\d+)(?!.*\d)")
@@ -109,7 +109,10 @@ def add(
     problems: list[UserError] = []
     for group in groups:
         try:
-            new = [_row(group, file, root, settings, exact, problems) for file in group.files]
+            new = [
+                _row(group, file, root=root, settings=settings, exact=exact, problems=problems)
+                for file in group.files
+            ]
             old = sessions.get(group.name, [])
             sessions[group.name] = _update(old, new)
         except UserError as error:
@@ -121,7 +124,7 @@ def add(
 
 
 def _row(
-    group: Group, file: Path, root: Path, settings: dict[str, Any], exact: bool, problems: list[UserError]
+    group: Group, file: Path, *, root: Path, settings: dict[str, Any], exact: bool, problems: list[UserError]
 ) -> Row:
     duration, checksum = 0.0, ""
     try:

@@ -138,4 +138,4 @@ def table(rows: Iterable[SessionStatus]) -> str:
         for line in (header, *cells)
     ]
     notes = [f"{row.session}: {note}" for row in rows for note in (*row.failures, *row.flags)]
-    return "\n".join(lines + ([""] + notes if notes else []))
+    return "\n".join([*lines, *(["", *notes] if notes else [])])

@@ -173,7 +173,7 @@ class SessionSteps:
         }
 
     def _fingerprint(self) -> str:
-        """Name all that determines the words. A live session's parts come one by one: their names say which."""
+        """Name all that determines the words but, of a live session, the parts: their names say which."""
         live = self.session.shape == "live"
         options = self._transcribe_options() | {"model": self.decoder.identity}
         for speed_only in ("device", "batch_size"):
@@ -218,7 +218,7 @@ class SessionSteps:
     def _diarize(self, timeline: Step, plans: list[Step]) -> Step:
         output = f"results/diarize/{self.session.name}.turns.json"
         audio = [plan.needs[0].outputs[0] for plan in plans]
-        task = {"audio": audio, "plans": [plan.outputs[0] for plan in plans]}
+        task: dict[str, Any] = {"audio": audio, "plans": [plan.outputs[0] for plan in plans]}
         if self.session.shape == "tracks":
             key = step_key("diarize_speakers", timeline.key)
             task |= {"method": "tracks", "options": {}}
@@ -228,7 +228,9 @@ class SessionSteps:
             options[name] = self.session.setting(name) or options[name]
         options["model"] = self.diarizer[0]
         identified = options | {"model": self.diarizer[1], "device": None}
-        key = step_key("diarize_speakers", [plan.needs[0].key for plan in plans], timeline.key, identified)
+        key = step_key(
+            "diarize_speakers", [plan.needs[0].key for plan in plans], timeline.task["parts"], identified
+        )
         converted = tuple(plan.needs[0] for plan in plans)
         task |= {"method": "pyannote", "options": options}
         return self._add("diarize_speakers", "", (output,), key, uses=(timeline, *converted), task=task)

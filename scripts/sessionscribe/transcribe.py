@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -125,7 +126,7 @@ def decoding_windows(speech: Iterable[Span], core: Core, *, longest: int) -> lis
             continue
         parts = -(-(stop - start) // longest)
         edges = [start + (stop - start) * part // parts for part in range(parts + 1)]
-        windows += [Span(start=a, stop=b) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+        windows += [Span(start=a, stop=b) for a, b in pairwise(edges)]
     return windows
 
 
@@ -160,7 +161,7 @@ def _placed(segment: Decoded, core: Core) -> Segment:
 
 
 def _guard(segments: Iterable[Segment], options: Transcribe) -> tuple[list[Segment], list[RemovedSegment]]:
-    """Part what is kept from what a hallucination guard takes out; what is taken out is stored with the reason."""
+    """Part what is kept from what a hallucination guard takes out, and say why it did."""
     kept: list[Segment] = []
     removed: list[RemovedSegment] = []
     for segment in segments:
