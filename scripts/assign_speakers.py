@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from sessionscribe.diarize import assign_speakers
 from sessionscribe.artifacts import Merged, Timeline, Turns
+from sessionscribe.diarize import assign_speakers
 from sessionscribe.runtime import job
 
 task, made = snakemake.params.task, dict(snakemake.output.items())

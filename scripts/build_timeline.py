@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from sessionscribe.chunk import build_timeline
 from sessionscribe.artifacts import Plan
+from sessionscribe.chunk import build_timeline
 from sessionscribe.runtime import job
 
 task, made = snakemake.params.task, dict(snakemake.output.items())

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from sessionscribe.transcribe import detect_language
 from sessionscribe.artifacts import Plan
 from sessionscribe.config import Transcribe
 from sessionscribe.runtime import job
+from sessionscribe.transcribe import detect_language
 
 task, made = snakemake.params.task, dict(snakemake.output.items())
 with job(snakemake.rule, task, log=snakemake.log[0], outputs=made) as say:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from demo_models.bank import synthesize_bank
 
-logging.basicConfig(filename=snakemake.log[0], level=logging.INFO)  # type: ignore[name-defined] # noqa: F821
-job = snakemake  # type: ignore[name-defined] # noqa: F821
+logging.basicConfig(filename=snakemake.log[0], level=logging.INFO)  # type: ignore[name-defined]
+job = snakemake  # type: ignore[name-defined]
 
 synthesize_bank(
     Path(job.output.index).with_suffix(""),

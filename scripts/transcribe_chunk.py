@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from sessionscribe.transcribe import transcribe_chunk
 from sessionscribe.artifacts import Language, Plan
 from sessionscribe.config import Transcribe
 from sessionscribe.runtime import job
+from sessionscribe.transcribe import transcribe_chunk
 
 task, made = snakemake.params.task, dict(snakemake.output.items())
 with job(snakemake.rule, task, log=snakemake.log[0], outputs=made) as say:

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from sessionscribe.export import write_export
 from sessionscribe.artifacts import Transcript
 from sessionscribe.config import Export
+from sessionscribe.export import write_export
 from sessionscribe.runtime import job
 
 task, made = snakemake.params.task, dict(snakemake.output.items())

@@ -16,9 +16,40 @@ from sessionscribe.files import sha256
 from sessionscribe.ingest import probe
 from sessionscribe.manifest import Row
 
-EXTENSIONS = frozenset(  # what a folder is searched for; a file that is named may have any
-    "3gp aac ac3 aif aiff amr avi flac flv m4a m4b m4v mka mkv mov mp2 mp3 mp4 mpeg mpg mts oga ogg ogv opus "
-    "ts wav webm wma wmv".split()  # noqa: SIM905
+# What a folder is searched for; a file that is named may have any ending.
+EXTENSIONS = frozenset(
+    (
+        "3gp",
+        "aac",
+        "ac3",
+        "aif",
+        "aiff",
+        "amr",
+        "avi",
+        "flac",
+        "flv",
+        "m4a",
+        "m4b",
+        "m4v",
+        "mka",
+        "mkv",
+        "mov",
+        "mp2",
+        "mp3",
+        "mp4",
+        "mpeg",
+        "mpg",
+        "mts",
+        "oga",
+        "ogg",
+        "ogv",
+        "opus",
+        "ts",
+        "wav",
+        "webm",
+        "wma",
+        "wmv",
+    )
 )
 PART = re.compile(r"^(?:chunk|part|segment)[-_. ]?(\d+)$", re.IGNORECASE)
 NUMBER = re.compile(r"(\d+)(?!.*\d)")
