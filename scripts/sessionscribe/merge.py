@@ -5,7 +5,6 @@ the track, and a word ends where the next one of its track begins at the latest,
 are in order and never overlap; their text is never touched.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import takewhile
@@ -34,6 +33,7 @@ from sessionscribe.seams import Decision, Meeting, decide
 from sessionscribe.text import SENTENCE_END, ends_with
 
 RUNS_ON_S = 0.3  # over a shorter pause at a cut, speech runs on
+NO_ENGINE = "none"  # the name of the engine of a chunk in which nothing was decoded
 _HINT = "Run again: the missing chunk is transcribed; if it happens again, delete the session's plan"
 
 
@@ -252,11 +252,15 @@ def _pause_between(before: _Heard, item: _Heard, gap_s: float) -> float:
 
 
 def _language(chunks: Sequence[ChunkTranscript]) -> str:
-    """Return the language of most chunks; ``und`` (undetermined) without any."""
-    counts = Counter(chunk.language for chunk in chunks)
-    return min(counts, key=lambda code: (-counts[code], code), default="und")
+    """Return the language of most words, without words that of most chunks; ``und`` without any."""
+    weight: dict[str, tuple[int, int]] = {}
+    for chunk in chunks:
+        found, number = weight.get(chunk.language, (0, 0))
+        weight[chunk.language] = found + sum(len(segment.words) for segment in chunk.segments), number + 1
+    return max(sorted(weight), key=lambda code: weight[code], default="und")
 
 
 def _engines(chunks: Sequence[ChunkTranscript]) -> list[Engine]:
+    """Return the distinct engines in a fixed order; a chunk without speech needed none."""
     distinct = {tuple(chunk.engine.model_dump().values()): chunk.engine for chunk in chunks}
-    return [distinct[key] for key in sorted(distinct)]
+    return [distinct[key] for key in sorted(distinct) if distinct[key].name != NO_ENGINE]

@@ -244,16 +244,20 @@ def test_what_the_guards_removed_is_there_in_session_time(tmp_path: Path) -> Non
     assert merged.removed[0].reason == "phrase in silence"
 
 
-def test_engines_are_the_distinct_ones_and_the_language_that_of_most(tmp_path: Path) -> None:
-    plan = builders.plan(30, [(10, "silence"), (20, "silence")])
+def test_engines_are_the_distinct_ones_and_the_language_that_of_most_words(tmp_path: Path) -> None:
+    plan = builders.plan(40, [(10, "silence"), (20, "silence"), (30, "silence")])
     gpu = builders.ENGINE.model_copy(update={"device": "cuda"})
+    nothing = builders.ENGINE.model_copy(update={"name": "none"})
     chunks = [
-        builders.chunk(plan, 0, language="de", engine=gpu),
-        builders.chunk(plan, 1, language="en"),
-        builders.chunk(plan, 2, language="de"),
+        builders.chunk(plan, 0, words("eins zwei drei", 1), language="de", engine=gpu),
+        builders.chunk(plan, 1, words("one", 11), language="en"),
+        builders.chunk(plan, 2, words("vier", 21), language="de"),
+        builders.chunk(plan, 3, language="mixed", engine=nothing),
     ]
     merged = merge(tmp_path / "m.json", [plan], chunks)
-    assert (merged.engines, merged.language, merged.chunks) == ([builders.ENGINE, gpu], "de", 3)
+    assert (merged.engines, merged.language, merged.chunks) == ([builders.ENGINE, gpu], "de", 4)
+    silent = [builders.chunk(plan, n, engine=nothing, language="und") for n in range(4)]
+    assert merge(tmp_path / "m.json", [plan], silent).language == "und"
 
 
 def test_a_missing_doubled_or_foreign_chunk_is_refused(tmp_path: Path) -> None:
