@@ -1,18 +1,6 @@
 """chunk: where each track is cut, and how a session's tracks lie on one clock."""
 
 
-def plan_task(wildcards):
-    return AGENDA.task(f"results/chunk/{wildcards.session}/{wildcards.track}.plan.json")
-
-
-def timeline_task(wildcards):
-    return AGENDA.task(f"results/chunk/{wildcards.session}.timeline.json")
-
-
-def timeline_plans(wildcards):
-    return timeline_task(wildcards)["plans"]
-
-
 rule plan_chunks:
     """Find speech in a track and cut it in pauses into chunks that tile it exactly."""
     input:
@@ -24,6 +12,8 @@ rule plan_chunks:
         "logs/chunk/{session}/{track}.log",
     benchmark:
         "logs/chunk/{session}/{track}.tsv"
+    conda:
+        "../envs/sessionscribe.yaml"
     threads: 1
     resources:
         mem_mb=500,
@@ -45,6 +35,8 @@ rule build_timeline:
         "logs/chunk/{session}.log",
     benchmark:
         "logs/chunk/{session}.tsv"
+    conda:
+        "../envs/sessionscribe.yaml"
     threads: 1
     resources:
         mem_mb=300,

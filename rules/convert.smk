@@ -1,10 +1,6 @@
 """convert: any recording to 16 kHz mono FLAC."""
 
 
-def convert_task(wildcards):
-    return AGENDA.task(f"results/convert/{wildcards.session}/{wildcards.track}.flac")
-
-
 rule convert_audio:
     """Decode one audio stream of a recording, mix or pick its channels, write FLAC."""
     input:
@@ -17,6 +13,8 @@ rule convert_audio:
         "logs/convert/{session}/{track}.log",
     benchmark:
         "logs/convert/{session}/{track}.tsv"
+    conda:
+        "../envs/sessionscribe.yaml"
     threads: 1
     resources:
         mem_mb=500,

@@ -1,29 +1,6 @@
 """diarize: who speaks when, and hence who says each word."""
 
 
-def turns_task(wildcards):
-    return AGENDA.task(f"results/diarize/{wildcards.session}.turns.json")
-
-
-def assign_task(wildcards):
-    return AGENDA.task(f"results/diarize/{wildcards.session}.json")
-
-
-def turns_audio(wildcards):
-    return turns_task(wildcards)["audio"]
-
-
-def turns_plans(wildcards):
-    return turns_task(wildcards)["plans"]
-
-
-def turns_models(wildcards):
-    """Tracks are one speaker's each: they need no model."""
-    return (
-        [] if turns_task(wildcards)["method"] == "tracks" else checked_models(wildcards)
-    )
-
-
 rule diarize_speakers:
     """Find who speaks when: by pyannote over the whole session, or from its speakers' tracks."""
     input:
@@ -38,6 +15,8 @@ rule diarize_speakers:
         "logs/diarize/{session}.turns.log",
     benchmark:
         "logs/diarize/{session}.turns.tsv"
+    conda:
+        "../envs/sessionscribe.yaml"
     threads: 2
     resources:
         gpu=1,
@@ -62,6 +41,8 @@ rule assign_speakers:
         "logs/diarize/{session}.log",
     benchmark:
         "logs/diarize/{session}.tsv"
+    conda:
+        "../envs/sessionscribe.yaml"
     threads: 1
     resources:
         mem_mb=1000,

@@ -1,10 +1,6 @@
 """export: finished files."""
 
 
-def export_task(wildcards):
-    return AGENDA.task(f"results/export/{wildcards.session}/{wildcards.session}.{wildcards.format}")
-
-
 rule write_export:
     """Write the finished transcript in one format."""
     input:
@@ -16,11 +12,13 @@ rule write_export:
         "logs/export/{session}/{session}.{format}.log",
     benchmark:
         "logs/export/{session}/{session}.{format}.tsv"
-    params:
-        task=export_task,
+    conda:
+        "../envs/sessionscribe.yaml"
     threads: 1
     resources:
         mem_mb=1000,
         runtime="30m",
+    params:
+        task=export_task,
     script:
         "../scripts/write_export.py"

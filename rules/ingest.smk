@@ -1,10 +1,6 @@
 """ingest: a source file of the manifest, found and checked."""
 
 
-def ingest_task(wildcards):
-    return AGENDA.task(f"results/ingest/{wildcards.session}/{wildcards.track}.json")
-
-
 rule fetch_recording:
     """Check that a recording is there, is what the manifest says and holds audio."""
     input:
@@ -16,6 +12,8 @@ rule fetch_recording:
         "logs/ingest/{session}/{track}.log",
     benchmark:
         "logs/ingest/{session}/{track}.tsv"
+    conda:
+        "../envs/sessionscribe.yaml"
     threads: 1
     resources:
         mem_mb=300,

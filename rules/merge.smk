@@ -1,23 +1,6 @@
 """merge: all chunks of a session as one transcript, nothing lost and nothing doubled."""
 
 
-def merge_task(wildcards):
-    return AGENDA.task(f"results/merge/{wildcards.session}.json")
-
-
-def merge_plans(wildcards):
-    return merge_task(wildcards)["plans"]
-
-
-def merge_pending_chunks(wildcards):
-    """Only the chunks that this run makes are nodes of the DAG; the others lie there, known to be whole."""
-    return AGENDA.pending_paths(merge_task(wildcards)["chunks"])
-
-
-def merge_language(wildcards):
-    return merge_task(wildcards)["language"]
-
-
 rule merge_transcript:
     """Merge chunk transcripts at their seams and put them on the session's clock."""
     input:
@@ -32,6 +15,8 @@ rule merge_transcript:
         "logs/merge/{session}.log",
     benchmark:
         "logs/merge/{session}.tsv"
+    conda:
+        "../envs/sessionscribe.yaml"
     threads: 1
     resources:
         mem_mb=1000,

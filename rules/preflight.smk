@@ -1,10 +1,6 @@
 """Before anything else: are the models there, and may we use them?"""
 
 
-def models_task(wildcards):
-    return AGENDA.preflight_task()
-
-
 rule check_models:
     """Fetch (where they come from a hub) and check the models that the pending work needs."""
     output:
@@ -13,6 +9,8 @@ rule check_models:
         "logs/preflight/models.log",
     benchmark:
         "logs/preflight/models.tsv"
+    conda:
+        "../envs/sessionscribe.yaml"
     threads: 1
     resources:
         mem_mb=1000,

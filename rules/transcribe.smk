@@ -1,28 +1,6 @@
 """transcribe: the words of each chunk, in a folder named by all that determines them."""
 
 
-def language_task(wildcards):
-    return AGENDA.task(
-        f"results/transcribe/{wildcards.session}/{wildcards.fp}/language.json"
-    )
-
-
-def language_plans(wildcards):
-    return language_task(wildcards)["plans"]
-
-
-def language_audio(wildcards):
-    return [
-        plan.replace("/chunk/", "/convert/", 1).removesuffix(".plan.json") + ".flac"
-        for plan in language_plans(wildcards)
-    ]
-
-
-def transcribe_task(wildcards):
-    name = f"{wildcards.track}.{wildcards.index}.json"
-    return AGENDA.task(f"results/transcribe/{wildcards.session}/{wildcards.fp}/{name}")
-
-
 rule detect_language:
     """Let windows of speech vote for the language of a session, once, or note the given one."""
     input:
@@ -35,6 +13,8 @@ rule detect_language:
         "logs/transcribe/{session}/{fp}/language.log",
     benchmark:
         "logs/transcribe/{session}/{fp}/language.tsv"
+    conda:
+        "../envs/sessionscribe.yaml"
     threads: 2
     resources:
         gpu=1,
@@ -59,6 +39,8 @@ rule transcribe_chunk:
         "logs/transcribe/{session}/{fp}/{track}.{index}.log",
     benchmark:
         "logs/transcribe/{session}/{fp}/{track}.{index}.tsv"
+    conda:
+        "../envs/sessionscribe.yaml"
     threads: 2
     resources:
         gpu=1,

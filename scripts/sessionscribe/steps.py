@@ -190,7 +190,11 @@ class SessionSteps:
     def _language(self, plans: list[Step]) -> Step:
         # A live session's first parts decide: later ones must not change what is already transcribed.
         voters = plans[:3] if self.session.shape == "live" else plans
-        task = {"plans": [plan.outputs[0] for plan in voters], "options": self._transcribe_options()}
+        task = {
+            "plans": [plan.outputs[0] for plan in voters],
+            "audio": [plan.needs[0].outputs[0] for plan in voters],
+            "options": self._transcribe_options(),
+        }
         output = f"results/transcribe/{self.session.name}/{self.fp}/language.json"
         return self._add("detect_language", "", (output,), self.fp, record="", uses=tuple(voters), task=task)
 
