@@ -157,8 +157,9 @@ def tune(tuner: Tuner, start: PipelineParameters) -> list[Trial]:
     return sorted(trials, key=lambda trial: trial.cost)
 
 
-def tune_to_file(folder: Path, conversations: Iterable[Conversation], output: Path) -> None:
+def tune_to_file(folder: Path, conversations: Iterable[Conversation], output: Path, threads: int = 1) -> None:
     """Tune the pipeline in `folder` and write the best parameters with all trials as JSON."""
+    torch.set_num_threads(threads)
     trials = tune(Tuner(folder, conversations), PipelineParameters())
     for trial in trials[:5]:
         log.info("%s", trial)
@@ -168,8 +169,9 @@ def tune_to_file(folder: Path, conversations: Iterable[Conversation], output: Pa
     os.replace(temporary, output)
 
 
-def score_recordings(folder: Path, truth: Path) -> list[Score]:
+def score_recordings(folder: Path, truth: Path, threads: int = 1) -> list[Score]:
     """Diarize every recording beside a truth file with the pipeline alone and score it."""
+    torch.set_num_threads(threads)
     pipeline = Pipeline.from_pretrained(folder)
     assert pipeline is not None
     scores = []

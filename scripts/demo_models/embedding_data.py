@@ -6,24 +6,20 @@ import random
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import lfilter, resample_poly
+from scipy.signal import lfilter
 
-from .conversation import SAMPLE_RATE, noise_floor
-from .training import SpeakerSubset
+from .conversation import SAMPLE_RATE, Bank, noise_floor
 
 Audio = NDArray[np.float32]
 
-WARPS = ((1, 1), (17, 16), (15, 16))
-"""Resampling factors; a resampled voice has other pitch and formants and counts as a speaker of its own."""
-
 
 class EmbeddingExamples:
-    """Batches of (audio, weights, class); classes are the bank's speakers times `WARPS`."""
+    """Batches of (audio, weights, class); classes are the bank's speakers in sorted order."""
 
-    def __init__(self, bank: SpeakerSubset) -> None:
+    def __init__(self, bank: Bank) -> None:
         self.bank = bank
         self.speakers = sorted(bank.by_speaker)
-        self.classes = len(self.speakers) * len(WARPS)
+        self.classes = len(self.speakers)
 
     def batch(self, seed: int, size: int) -> tuple[Audio, NDArray[np.float32], NDArray[np.int64]]:
         """Audio (size, 1, samples), weights per 10 ms (size, samples / 160) and classes (size,).
@@ -45,14 +41,11 @@ class EmbeddingExamples:
 
     def _voice(self, rng: random.Random, target: int, length: int) -> Audio:
         """`length` samples of one class, put together from several utterances."""
-        up, down = WARPS[target % len(WARPS)]
-        utterances = self.bank.by_speaker[self.speakers[target // len(WARPS)]]
+        utterances = self.bank.by_speaker[self.speakers[target]]
         parts: list[Audio] = []
         missing = length
         while missing > 0:
             clip = self.bank.audio(rng.choice(utterances))
-            if up != down:
-                clip = resample_poly(clip, up, down).astype(np.float32)
             first = rng.randrange(max(1, len(clip) - missing + 1))
             parts.append(clip[first : first + missing])
             missing -= len(parts[-1])

@@ -26,6 +26,7 @@ from .training import (
     training_subset,
     validation_subset,
 )
+from .warping import WarpedBank
 
 log = logging.getLogger(__name__)
 
@@ -62,16 +63,16 @@ class AngularMargin(nn.Module):
         return loss, (cosine.argmax(1) == targets).float().mean()
 
 
-def equal_error_rate(model: XVector, examples: EmbeddingExamples, trials: int = 40) -> float:
-    """Equal error rate of cosine scores between 3 s stretches of voices that were kept back."""
+def equal_error_rate(model: XVector, examples: EmbeddingExamples, trials: int = 24) -> float:
+    """Equal error rate of cosine scores between stretches (2 s and more) of voices that were kept back."""
     model.eval()
     vectors, names = [], []
     with torch.inference_mode():
         for seed in range(trials):
-            audio, weights, targets = examples.batch(-1 - seed, 24)
-            if audio.shape[-1] == 48_000:
-                vectors.append(F.normalize(model(torch.from_numpy(audio), torch.from_numpy(weights))))
-                names.append(torch.from_numpy(targets))
+            audio, weights, targets = map(torch.from_numpy, examples.batch(-1 - seed, 16))
+            if audio.shape[-1] >= 32_000:
+                vectors.append(F.normalize(model(audio, weights)))
+                names.append(targets)
     model.train()
     stacked, labels = torch.cat(vectors), torch.cat(names)
     scores = (stacked @ stacked.T).numpy()
@@ -90,7 +91,7 @@ def train_embedding(bank_prefix: Path, state_path: Path, output: Path, options: 
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
     bank = UtteranceBank(bank_prefix)
-    examples = EmbeddingExamples(training_subset(bank))
+    examples = EmbeddingExamples(WarpedBank(training_subset(bank)))
     held_back = EmbeddingExamples(validation_subset(bank))
     model = XVector(channels=options.channels, embedding_dim=options.embedding_dim)
     model.specifications = EMBEDDING_SPECIFICATIONS

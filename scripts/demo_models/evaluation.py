@@ -227,6 +227,15 @@ def table(scores: Sequence[Score]) -> str:
     return "\n".join(lines)
 
 
+def write_scores(scores: Sequence[Score], path: Path) -> None:
+    """Write the figures of each session and of all together as JSON."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = {"sessions": [s.figures() for s in scores], "all": pooled(scores).figures()}
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    os.replace(temporary, path)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line: print the table, write JSON on request, return 1 if a bar is missed."""
     parser = argparse.ArgumentParser(
@@ -249,11 +258,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     total = pooled(scores)
     print(table(scores))
     if options.json:
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        content = {"sessions": [s.figures() for s in scores], "all": total.figures()}
-        temporary = options.json.with_name(options.json.name + ".tmp")
-        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-        os.replace(temporary, options.json)
+        write_scores(scores, options.json)
     bars = [(options.max_wer, total.wer), (options.max_der, total.der)]
     return int(any(bar is not None and value > bar for bar, value in bars))
 

@@ -29,6 +29,7 @@ from .training import (
     training_subset,
     validation_subset,
 )
+from .warping import WarpedBank
 
 log = logging.getLogger(__name__)
 
@@ -126,7 +127,7 @@ class VoiceLoss(torch.nn.Module):
         self._frames[:] = [frames]
 
     def forward(self, voices: Tensor) -> Tensor:
-        """Cross-entropy after the model's forward pass; voices are (batch, frames), -1 where not one speaks."""
+        """Cross-entropy of the last forward pass; voices are (batch, frames), -1 where not one speaks."""
         scores = self.classifier(self._frames.pop()[:, ::4].float())
         return F.cross_entropy(scores.flatten(0, 1), voices[:, ::4].flatten(), ignore_index=-1)
 
@@ -138,10 +139,9 @@ def validate(model: PyanNet, windows: SegmentationWindows, batches: int = 6) -> 
     rows = []
     with torch.inference_mode():
         for seed in range(batches):
-            audio, labels = windows.batch(-1 - seed, 16)
-            rows.append(
-                [v.item() for v in criterion(model(torch.from_numpy(audio)), torch.from_numpy(labels))]
-            )
+            batch = windows.batch(-1 - seed, 16)
+            scores = model(torch.from_numpy(batch.audio))
+            rows.append([value.item() for value in criterion(scores, torch.from_numpy(batch.labels))])
     model.train()
     loss, error = np.mean(rows, axis=0).tolist()
     return loss, error
@@ -156,7 +156,7 @@ def train_segmentation(
     bank = UtteranceBank(bank_prefix)
     model = build_model(options.hidden, options.stride).train()
     grid = frame_grid(model)
-    windows = SegmentationWindows(ConversationMixer(training_subset(bank)), grid)
+    windows = SegmentationWindows(ConversationMixer(WarpedBank(training_subset(bank))), grid)
     held_back = SegmentationWindows(ConversationMixer(validation_subset(bank)), grid)
     voice_loss = VoiceLoss(model, options.hidden, len(windows.speakers))
     both = torch.nn.ModuleDict({"model": model, "voice_loss": voice_loss})
@@ -184,7 +184,12 @@ def train_segmentation(
         recent.append((loss.item(), error.item(), voice.item()))
         if step % 100 == 0:
             mean = np.mean(recent, axis=0)
-            log.info("step %d  %.1f min  loss %.3f  frame error %.3f", step, budget.done_seconds / 60, *mean)
+            log.info(
+                "step %d  %.1f min  loss %.3f  frame error %.3f  voice loss %.3f",
+                step,
+                budget.done_seconds / 60,
+                *mean,
+            )
         if state.save() or budget.exhausted:
             log.info("validation: loss %.3f  frame error %.3f", *validate(model, held_back))
             save_pyannote_model(model, output.with_name(output.name + ".partial"))

@@ -1,0 +1,14 @@
+"""Rule train_segmentation_model: see rules/demo_models.smk."""
+
+import logging
+from pathlib import Path
+
+from demo_models.segmentation_training import SegmentationOptions, train_segmentation
+
+logging.basicConfig(filename=snakemake.log[0], level=logging.INFO, format="%(asctime)s %(message)s")
+train_segmentation(
+    bank_prefix=Path(snakemake.input.index).with_suffix(""),
+    state_path=Path(snakemake.params.state),
+    output=Path(snakemake.output.model),
+    options=SegmentationOptions(threads=snakemake.threads, **snakemake.params.options),
+)
