@@ -16,13 +16,29 @@ BANK = {
 }
 BUILD = "build/demo_models"
 MODELS = "resources/demo/models"
+DIARIZATION = f"{MODELS}/diarization-demo"
+PIPELINE_PARTS = [
+    "segmentation/pytorch_model.bin",
+    "embedding/pytorch_model.bin",
+    "plda/xvec_transform.npz",
+    "plda/plda.npz",
+]
+PIPELINE_MODELS = [f"{BUILD}/{part}" for part in PIPELINE_PARTS]
+HELDOUT = [f"heldout-{number:02d}" for number in range(1, 10)]
+# Each fourth conversation is a file of low bit rate.
+HELDOUT_RECORDINGS = [
+    f"{BUILD}/heldout/{name}.{'m4a' if index % 4 == 3 else 'flac'}" for index, name in enumerate(HELDOUT)
+]
 
 
 rule all:
-    """All bundled models."""
+    """All bundled models and recordings, and the scores of the diarization."""
     default_target: True
     input:
         f"{MODELS}/whisper-demo/model.bin",
+        f"{DIARIZATION}/config.yaml",
+        "resources/demo/recordings/meeting.mp4",
+        f"{BUILD}/diarization.json",
 
 
 rule synthesize_bank:
@@ -87,3 +103,191 @@ rule export_speech_model:
         runtime="10m",
     script:
         "../scripts/export_speech_model.py"
+
+
+# Diarization: segmentation, embedding, PLDA, clustering parameters -------------------------------------------
+
+
+rule train_segmentation_model:
+    """Train the model that says who of at most three speaks when within 10 s; goes on where it was interrupted."""
+    input:
+        index=f"{BUILD}/bank/train.json",
+        audio=f"{BUILD}/bank/train.raw",
+    output:
+        model=f"{BUILD}/segmentation/pytorch_model.bin",
+    log:
+        f"{BUILD}/log/train_segmentation_model.log",
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime="3h",
+    params:
+        state=f"{BUILD}/segmentation/state.pt",
+        options=dict(steps=20000, minutes=60.0, seed=1),
+    script:
+        "../scripts/train_segmentation_model.py"
+
+
+rule train_embedding_model:
+    """Train the speaker embedding; goes on where it was interrupted."""
+    input:
+        index=f"{BUILD}/bank/train.json",
+        audio=f"{BUILD}/bank/train.raw",
+    output:
+        model=f"{BUILD}/embedding/pytorch_model.bin",
+    log:
+        f"{BUILD}/log/train_embedding_model.log",
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime="2h",
+    params:
+        state=f"{BUILD}/embedding/state.pt",
+        options=dict(steps=20000, minutes=40.0, seed=2),
+    script:
+        "../scripts/train_embedding_model.py"
+
+
+rule fit_plda:
+    """Fit the model that clustering scores embeddings with, on conversations of training speakers."""
+    input:
+        index=f"{BUILD}/bank/train.json",
+        audio=f"{BUILD}/bank/train.raw",
+        embedding=f"{BUILD}/embedding/pytorch_model.bin",
+    output:
+        transform=f"{BUILD}/plda/xvec_transform.npz",
+        plda=f"{BUILD}/plda/plda.npz",
+    log:
+        f"{BUILD}/log/fit_plda.log",
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime="30m",
+    params:
+        options=dict(conversations=250, seed=3),
+    script:
+        "../scripts/fit_plda.py"
+
+
+rule tune_diarization_pipeline:
+    """Choose the clustering parameters on conversations of training speakers who were kept back for this."""
+    input:
+        index=f"{BUILD}/bank/train.json",
+        audio=f"{BUILD}/bank/train.raw",
+        models=PIPELINE_MODELS,
+    output:
+        tuning=f"{BUILD}/tuning.json",
+    log:
+        f"{BUILD}/log/tune_diarization_pipeline.log",
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime="1h",
+    params:
+        models=PIPELINE_MODELS,
+        folder=f"{BUILD}/pipeline",
+        conversations=dict(count=12, duration_s=240.0, seed=500),
+    script:
+        "../scripts/tune_diarization_pipeline.py"
+
+
+rule assemble_diarization_pipeline:
+    """Put models and parameters together as the pyannote pipeline folder that the repository bundles."""
+    input:
+        models=PIPELINE_MODELS,
+        tuning=f"{BUILD}/tuning.json",
+    output:
+        config=f"{DIARIZATION}/config.yaml",
+        models=expand(f"{DIARIZATION}/{{part}}", part=PIPELINE_PARTS),
+    log:
+        f"{BUILD}/log/assemble_diarization_pipeline.log",
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime="10m",
+    script:
+        "../scripts/assemble_diarization_pipeline.py"
+
+
+# Recordings and evaluation -----------------------------------------------------------------------------------
+
+
+rule make_demo_recordings:
+    """Make the bundled demo recordings of held-out speakers, with their truth."""
+    input:
+        index=f"{BUILD}/bank/heldout.json",
+        audio=f"{BUILD}/bank/heldout.raw",
+    output:
+        meeting="resources/demo/recordings/meeting.mp4",
+        tracks=expand("resources/demo/recordings/tracks/{name}.ogg", name=["alice", "bob"]),
+        live=expand("resources/demo/recordings/live/chunk-{index:03d}.webm", index=range(8)),
+        truth=expand("resources/demo/truth/{session}.json", session=["meeting", "tracks", "live"]),
+    log:
+        f"{BUILD}/log/make_demo_recordings.log",
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime="20m",
+    params:
+        plan=dict(meeting_seed=9001, tracks_seed=9002, live_seed=9003),
+    script:
+        "../scripts/make_demo_recordings.py"
+
+
+rule synthesize_heldout:
+    """Make the conversations that the demo models are judged by: other voices and sentences than in training."""
+    input:
+        index=f"{BUILD}/bank/heldout.json",
+        audio=f"{BUILD}/bank/heldout.raw",
+    output:
+        recordings=HELDOUT_RECORDINGS,
+        truth=[path.rsplit(".", 1)[0] + ".json" for path in HELDOUT_RECORDINGS],
+    log:
+        f"{BUILD}/log/synthesize_heldout.log",
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime="20m",
+    params:
+        duration_s=240.0,
+        first_seed=1,
+    script:
+        "../scripts/synthesize_heldout.py"
+
+
+rule score_diarization_pipeline:
+    """Score the bundled diarization pipeline by itself on the held-out conversations."""
+    input:
+        config=f"{DIARIZATION}/config.yaml",
+        recordings=HELDOUT_RECORDINGS,
+    output:
+        scores=f"{BUILD}/diarization.json",
+    log:
+        f"{BUILD}/log/score_diarization_pipeline.log",
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime="30m",
+    script:
+        "../scripts/score_diarization_pipeline.py"
+
+
+rule evaluate_demo_models:
+    """Score finished exports of the held-out conversations (run the pipeline on them first)."""
+    input:
+        truth=[path.rsplit(".", 1)[0] + ".json" for path in HELDOUT_RECORDINGS],
+        exports=expand(
+            "results/export/{session}/{session}.{format}", session=HELDOUT, format=["json", "rttm"]
+        ),
+    output:
+        scores=f"{BUILD}/evaluation.json",
+    log:
+        f"{BUILD}/log/evaluate_demo_models.log",
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime="10m",
+    params:
+        export="results/export",
+    script:
+        "../scripts/evaluate_demo_models.py"
