@@ -4,7 +4,7 @@
 rule plan_chunks:
     """Find speech in a track and cut it in pauses into chunks that tile it exactly."""
     input:
-        audio=ancient("results/convert/{session}/{track}.flac"),
+        audio=made("results/convert/{session}/{track}.flac"),
     output:
         plan="results/chunk/{session}/{track}.plan.json",
         provenance="results/provenance/{session}/plan_chunks.{track}.json",
@@ -19,7 +19,7 @@ rule plan_chunks:
         mem_mb=500,
         runtime="1h",
     params:
-        task=plan_task,
+        task=task_of("results/chunk/{session}/{track}.plan.json"),
     script:
         "../scripts/plan_chunks.py"
 
@@ -27,7 +27,7 @@ rule plan_chunks:
 rule build_timeline:
     """Put the tracks of a session on one clock and note the audio it lacks."""
     input:
-        plans=ancient(timeline_plans),
+        plans=made_for("results/chunk/{session}.timeline.json", "plans"),
     output:
         timeline="results/chunk/{session}.timeline.json",
         provenance="results/provenance/{session}/build_timeline.json",
@@ -42,6 +42,6 @@ rule build_timeline:
         mem_mb=300,
         runtime="10m",
     params:
-        task=timeline_task,
+        task=task_of("results/chunk/{session}.timeline.json"),
     script:
         "../scripts/build_timeline.py"

@@ -49,120 +49,68 @@ def pending_outputs(wildcards):
     return AGENDA.outputs()
 
 
-def checked_models(wildcards):
-    """Ask for the check of the models first, where this run needs models at all."""
-    steer()
-    return [agenda.PREFLIGHT] if AGENDA.needs_models() else []
-
-
-# preflight
-
-
 def models_task(wildcards):
     return AGENDA.preflight_task()
 
 
-# ingest
+def task_of(pattern):
+    """Return the params function of the job that makes a file: what the job is told, as one plain dict."""
+
+    def task(wildcards):
+        return AGENDA.task(pattern.format(**wildcards))
+
+    return task
 
 
-def ingest_task(wildcards):
-    return AGENDA.task(f"results/ingest/{wildcards.session}/{wildcards.track}.json")
+def sure(path):
+    """Let a file trigger its consumers only where this run makes it; else it is whole, whatever its time says.
+
+    (Were all inputs `ancient`, Snakemake would overlook a missing output behind a job that runs.)
+    """
+    return path if AGENDA.is_pending(path) else ancient(path)
 
 
-# convert
+def made(pattern):
+    """Return the input function of a file that is to be made first, or is there."""
+
+    def path(wildcards):
+        return sure(pattern.format(**wildcards))
+
+    return path
 
 
-def convert_task(wildcards):
-    return AGENDA.task(f"results/convert/{wildcards.session}/{wildcards.track}.flac")
+def made_for(pattern, name):
+    """Return the input function of the files that the task of the job that makes `pattern` lists."""
+
+    def paths(wildcards):
+        return [sure(path) for path in AGENDA.task(pattern.format(**wildcards))[name]]
+
+    return paths
 
 
-# chunk
+def awaited_for(pattern, name):
+    """Return the input function of those listed files that this run makes; the others are no nodes.
+
+    For what is dear and known by content: an upstream file that is made again, the same as before, must not
+    redo it, and finished chunks must not weigh on the DAG.
+    """
+
+    def paths(wildcards):
+        listed = AGENDA.task(pattern.format(**wildcards))[name]
+        return [path for path in listed if AGENDA.is_pending(path)]
+
+    return paths
 
 
-def plan_task(wildcards):
-    return AGENDA.task(f"results/chunk/{wildcards.session}/{wildcards.track}.plan.json")
+def checked_models(pattern):
+    """Return the input function that lets a job wait for the check of the models, where models are needed."""
 
+    def paths(wildcards):
+        steer()
+        return (
+            [agenda.PREFLIGHT]
+            if AGENDA.awaits_models(pattern.format(**wildcards))
+            else []
+        )
 
-def timeline_task(wildcards):
-    return AGENDA.task(f"results/chunk/{wildcards.session}.timeline.json")
-
-
-def timeline_plans(wildcards):
-    return timeline_task(wildcards)["plans"]
-
-
-# transcribe
-
-
-def language_task(wildcards):
-    return AGENDA.task(
-        f"results/transcribe/{wildcards.session}/{wildcards.fp}/language.json"
-    )
-
-
-def language_plans(wildcards):
-    return language_task(wildcards)["plans"]
-
-
-def language_audio(wildcards):
-    return language_task(wildcards)["audio"]
-
-
-def transcribe_task(wildcards):
-    name = f"{wildcards.track}.{wildcards.index}.json"
-    return AGENDA.task(f"results/transcribe/{wildcards.session}/{wildcards.fp}/{name}")
-
-
-# merge
-
-
-def merge_task(wildcards):
-    return AGENDA.task(f"results/merge/{wildcards.session}.json")
-
-
-def merge_plans(wildcards):
-    return merge_task(wildcards)["plans"]
-
-
-def merge_pending_chunks(wildcards):
-    """Only the chunks that this run makes are nodes of the DAG; the others lie there, known to be whole."""
-    return AGENDA.pending_paths(merge_task(wildcards)["chunks"])
-
-
-def merge_language(wildcards):
-    return merge_task(wildcards)["language"]
-
-
-# diarize
-
-
-def turns_task(wildcards):
-    return AGENDA.task(f"results/diarize/{wildcards.session}.turns.json")
-
-
-def assign_task(wildcards):
-    return AGENDA.task(f"results/diarize/{wildcards.session}.json")
-
-
-def turns_audio(wildcards):
-    return turns_task(wildcards)["audio"]
-
-
-def turns_plans(wildcards):
-    return turns_task(wildcards)["plans"]
-
-
-def turns_models(wildcards):
-    """Tracks are one speaker's each: they need no model."""
-    return (
-        [] if turns_task(wildcards)["method"] == "tracks" else checked_models(wildcards)
-    )
-
-
-# export
-
-
-def export_task(wildcards):
-    return AGENDA.task(
-        f"results/export/{wildcards.session}/{wildcards.session}.{wildcards.format}"
-    )
+    return paths

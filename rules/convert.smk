@@ -4,7 +4,7 @@
 rule convert_audio:
     """Decode one audio stream of a recording, mix or pick its channels, write FLAC."""
     input:
-        ingest=ancient("results/ingest/{session}/{track}.json"),
+        ingest=made("results/ingest/{session}/{track}.json"),
     output:
         audio="results/convert/{session}/{track}.flac",
         record="results/convert/{session}/{track}.json",
@@ -20,6 +20,6 @@ rule convert_audio:
         mem_mb=500,
         runtime="1h",
     params:
-        task=convert_task,
+        task=task_of("results/convert/{session}/{track}.flac"),
     script:
         "../scripts/convert_audio.py"

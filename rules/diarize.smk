@@ -4,10 +4,10 @@
 rule diarize_speakers:
     """Find who speaks when: by pyannote over the whole session, or from its speakers' tracks."""
     input:
-        timeline=ancient("results/chunk/{session}.timeline.json"),
-        plans=ancient(turns_plans),
-        audio=ancient(turns_audio),
-        models=ancient(turns_models),
+        timeline=made("results/chunk/{session}.timeline.json"),
+        plans=made_for("results/diarize/{session}.turns.json", "plans"),
+        audio=made_for("results/diarize/{session}.turns.json", "audio"),
+        models=checked_models("results/diarize/{session}.turns.json"),
     output:
         turns="results/diarize/{session}.turns.json",
         provenance="results/provenance/{session}/diarize_speakers.json",
@@ -23,7 +23,7 @@ rule diarize_speakers:
         mem_mb=6000,
         runtime="4h",
     params:
-        task=turns_task,
+        task=task_of("results/diarize/{session}.turns.json"),
     script:
         "../scripts/diarize_speakers.py"
 
@@ -31,9 +31,9 @@ rule diarize_speakers:
 rule assign_speakers:
     """Give every word its speaker."""
     input:
-        timeline=ancient("results/chunk/{session}.timeline.json"),
-        merged=ancient("results/merge/{session}.json"),
-        turns=ancient("results/diarize/{session}.turns.json"),
+        timeline=made("results/chunk/{session}.timeline.json"),
+        merged=made("results/merge/{session}.json"),
+        awaited=awaited_for("results/diarize/{session}.json", "turns"),
     output:
         transcript="results/diarize/{session}.json",
         provenance="results/provenance/{session}/assign_speakers.json",
@@ -48,6 +48,6 @@ rule assign_speakers:
         mem_mb=1000,
         runtime="30m",
     params:
-        task=assign_task,
+        task=task_of("results/diarize/{session}.json"),
     script:
         "../scripts/assign_speakers.py"

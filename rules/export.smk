@@ -4,7 +4,7 @@
 rule write_export:
     """Write the finished transcript in one format."""
     input:
-        transcript=ancient("results/diarize/{session}.json"),
+        transcript=made("results/diarize/{session}.json"),
     output:
         export="results/export/{session}/{session}.{format}",
         provenance="results/provenance/{session}/write_export.{format}.json",
@@ -19,6 +19,6 @@ rule write_export:
         mem_mb=1000,
         runtime="30m",
     params:
-        task=export_task,
+        task=task_of("results/export/{session}/{session}.{format}"),
     script:
         "../scripts/write_export.py"

@@ -4,7 +4,7 @@
 rule fetch_recording:
     """Check that a recording is there, is what the manifest says and holds audio."""
     input:
-        models=ancient(checked_models),
+        models=checked_models("results/ingest/{session}/{track}.json"),
     output:
         ingest="results/ingest/{session}/{track}.json",
         provenance="results/provenance/{session}/fetch_recording.{track}.json",
@@ -19,6 +19,6 @@ rule fetch_recording:
         mem_mb=300,
         runtime="30m",
     params:
-        task=ingest_task,
+        task=task_of("results/ingest/{session}/{track}.json"),
     script:
         "../scripts/fetch_recording.py"

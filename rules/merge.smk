@@ -4,10 +4,9 @@
 rule merge_transcript:
     """Merge chunk transcripts at their seams and put them on the session's clock."""
     input:
-        timeline=ancient("results/chunk/{session}.timeline.json"),
-        plans=ancient(merge_plans),
-        language=ancient(merge_language),
-        pending=ancient(merge_pending_chunks),
+        timeline=made("results/chunk/{session}.timeline.json"),
+        plans=made_for("results/merge/{session}.json", "plans"),
+        awaited=awaited_for("results/merge/{session}.json", "chunks"),
     output:
         merged="results/merge/{session}.json",
         provenance="results/provenance/{session}/merge_transcript.json",
@@ -22,6 +21,6 @@ rule merge_transcript:
         mem_mb=1000,
         runtime="30m",
     params:
-        task=merge_task,
+        task=task_of("results/merge/{session}.json"),
     script:
         "../scripts/merge_transcript.py"

@@ -4,9 +4,9 @@
 rule detect_language:
     """Let windows of speech vote for the language of a session, once, or note the given one."""
     input:
-        plans=ancient(language_plans),
-        audio=ancient(language_audio),
-        models=ancient(checked_models),
+        plans=made_for("results/transcribe/{session}/{fp}/language.json", "plans"),
+        audio=made_for("results/transcribe/{session}/{fp}/language.json", "audio"),
+        models=checked_models("results/transcribe/{session}/{fp}/language.json"),
     output:
         language="results/transcribe/{session}/{fp}/language.json",
     log:
@@ -21,7 +21,7 @@ rule detect_language:
         mem_mb=4000,
         runtime="30m",
     params:
-        task=language_task,
+        task=task_of("results/transcribe/{session}/{fp}/language.json"),
     script:
         "../scripts/detect_language.py"
 
@@ -29,10 +29,12 @@ rule detect_language:
 rule transcribe_chunk:
     """Decode one chunk with its context; a pure function of its audio and the settings."""
     input:
-        audio=ancient("results/convert/{session}/{track}.flac"),
-        plan=ancient("results/chunk/{session}/{track}.plan.json"),
-        language=ancient("results/transcribe/{session}/{fp}/language.json"),
-        models=ancient(checked_models),
+        audio=made("results/convert/{session}/{track}.flac"),
+        plan=made("results/chunk/{session}/{track}.plan.json"),
+        language=awaited_for(
+            "results/transcribe/{session}/{fp}/{track}.{index}.json", "language"
+        ),
+        models=checked_models("results/transcribe/{session}/{fp}/{track}.{index}.json"),
     output:
         transcript="results/transcribe/{session}/{fp}/{track}.{index}.json",
     log:
@@ -47,6 +49,6 @@ rule transcribe_chunk:
         mem_mb=4000,
         runtime="2h",
     params:
-        task=transcribe_task,
+        task=task_of("results/transcribe/{session}/{fp}/{track}.{index}.json"),
     script:
         "../scripts/transcribe_chunk.py"

@@ -11,7 +11,7 @@ with job(snakemake.rule, task, log=snakemake.log[0], outputs=made) as say:
     timeline = Timeline.read(Path(snakemake.input.timeline))
     transcript = assign_speakers(
         merged=Merged.read(Path(snakemake.input.merged)),
-        turns=Turns.read(Path(snakemake.input.turns)),
+        turns=Turns.read(Path(task["turns"][0])),
         speakers={track.track: track.speaker for track in timeline.tracks if track.speaker},
         output=Path(made["transcript"]),
     )

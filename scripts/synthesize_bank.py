@@ -1,18 +1,16 @@
-"""Rule synthesize_bank: write one split of the utterance bank."""
+"""Rule synthesize_bank: see rules/demo_models.smk."""
 
 import logging
 from pathlib import Path
 
 from demo_models.bank import synthesize_bank
 
-logging.basicConfig(filename=snakemake.log[0], level=logging.INFO)  # type: ignore[name-defined]
-job = snakemake  # type: ignore[name-defined]
-
+logging.basicConfig(filename=snakemake.log[0], level=logging.INFO, format="%(asctime)s %(message)s")
 synthesize_bank(
-    Path(job.output.index).with_suffix(""),
-    split=job.wildcards.split,
-    speaker_count=job.params.speakers,
-    hours=job.params.hours,
-    seed=job.params.seed,
-    processes=job.threads,
+    Path(snakemake.output.index).with_suffix(""),
+    split=snakemake.wildcards.split,
+    speaker_count=snakemake.params.speakers,
+    hours=snakemake.params.hours,
+    seed=snakemake.params.seed,
+    processes=snakemake.threads,
 )

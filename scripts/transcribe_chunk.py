@@ -13,7 +13,7 @@ with job(snakemake.rule, task, log=snakemake.log[0], outputs=made) as say:
         audio=Path(snakemake.input.audio),
         plan=Plan.read(Path(snakemake.input.plan)),
         index=task["index"],
-        language=Language.read(Path(snakemake.input.language)).language,
+        language=Language.read(Path(task["language"][0])).language,
         options=Transcribe(**task["options"]),
         threads=snakemake.threads,
         output=Path(made["transcript"]),

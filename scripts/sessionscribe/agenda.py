@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -125,10 +124,6 @@ class Agenda:
         """Return every file that is to be made."""
         return [out for s in self.sessions.values() for step in s.pending.values() for out in step.outputs]
 
-    def pending_paths(self, paths: Iterable[str]) -> list[str]:
-        """Return those of ``paths`` that are still to be made."""
-        return [path for path in paths if self.is_pending(self._steps[path])]
-
     def needs_models(self) -> bool:
         """Tell whether there is work for a model."""
         return any(self._uses_model(step) for s in self.sessions.values() for step in s.pending.values())
@@ -159,9 +154,20 @@ class Agenda:
         """Return the files that must be made even where a file of that name lies there."""
         return {*self.outputs(), *([PREFLIGHT] if self.needs_models() else [])}
 
-    def is_pending(self, step: Step) -> bool:
-        """Tell whether a step is still to do."""
+    def is_pending(self, path: str) -> bool:
+        """Tell whether a file is still to be made."""
+        step = self._steps[path]
         return step.outputs[0] in self.sessions[step.session].pending
+
+    def awaits_models(self, path: str) -> bool:
+        """Tell whether the job that makes ``path`` is to wait until the models are checked.
+
+        The first job of a session waits too, so that hours of conversion do not come before the message.
+        """
+        step = self._steps[path]
+        if not self.is_pending(path):
+            return False
+        return self.needs_models() if step.rule == "fetch_recording" else self._uses_model(step)
 
     def task(self, path: str) -> dict[str, Any]:
         """Return what the job that makes ``path`` is told.

@@ -228,7 +228,7 @@ def _other_streams_reach(source: Path, time_s: float) -> bool:
         start = media.start_time(container)
         try:
             container.seek(int((start + time_s) * 1e6))
-            for packet in container.demux():
+            for packet in media.packets(container):
                 stamp = packet.pts if packet.pts is not None else packet.dts
                 if stamp is not None and float(stamp * packet.time_base) - start >= time_s:
                     return True

@@ -154,7 +154,7 @@ def _counted_duration(path: Path, chosen: int, *, decode: bool) -> float:
         media.only(container, stream)
         clock = media.Clock(media.start_time(container), _limit(container))
         try:
-            for packet in container.demux(stream):
+            for packet in media.packets(container, stream):
                 clock.arrive(None if packet.pts is None else float(packet.pts * packet.time_base))
                 clock.position_s += float((packet.duration or 0) * packet.time_base)
         except av.FFmpegError:

@@ -19,7 +19,7 @@ from sessionscribe.errors import UserError
 
 if TYPE_CHECKING:
     import numpy as np
-    from av import AudioFrame, AudioResampler
+    from av import AudioFrame, AudioResampler, Packet
     from av.audio.stream import AudioStream as Stream
     from av.container import InputContainer
     from numpy.typing import NDArray
@@ -84,7 +84,8 @@ def open_media(path: Path) -> Iterator[InputContainer]:
     """Open a recording for reading; only this file is read, whatever it refers to.
 
     Raises:
-        UserError: see `check_file`; and: not audio or video, or an MP4 without its index.
+        UserError: see `check_file`; and: not audio or video, an MP4 without its index, or FFmpeg gives up on
+            it within the `with` block.
     """
     import av  # noqa: PLC0415 -- heavy
 
@@ -98,7 +99,11 @@ def open_media(path: Path) -> Iterator[InputContainer]:
     except (av.FFmpegError, ValueError) as error:
         raise _refusal(path, error) from error
     with container:
-        yield container
+        try:
+            yield container
+        except av.FFmpegError as error:
+            hint = "Check that it plays; copy it again, or convert it to FLAC with another program"
+            raise UserError(f"cannot be decoded ({error.strerror})", where=path, hint=hint) from error
 
 
 def _refusal(path: Path, error: Exception) -> UserError:
@@ -201,6 +206,19 @@ def only(container: InputContainer, stream: Stream) -> None:
             other.discard = Discard.all
 
 
+def packets(container: InputContainer, *streams: Stream) -> Iterator[Packet[Stream]]:
+    """Yield the packets of some streams (all without any), and at its end an empty one for each stream."""
+    wanted = container.demux(*streams)
+    while True:
+        try:
+            packet = next(wanted, None)
+        except IndexError:  # PyAV 18 at the end of a file in which further streams came to light on the way
+            return
+        if packet is None:
+            return
+        yield packet
+
+
 @dataclass
 class Clock:
     """Where a stream of audio is on the container's clock, in seconds, with the holes in its timestamps.
@@ -288,10 +306,10 @@ class Reader:
         import av  # noqa: PLC0415 -- heavy
 
         only(self.container, self.stream)
-        packets = self.container.demux(self.stream)
+        found = packets(self.container, self.stream)
         while True:
             try:
-                packet = next(packets, None)
+                packet = next(found, None)
             except av.FFmpegError as error:
                 if error.errno in (errno.EIO, errno.ESTALE):
                     raise

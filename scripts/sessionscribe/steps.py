@@ -104,7 +104,7 @@ class SessionSteps:
         self.fp = self._fingerprint()
         language = self._language(plans)
         chunks = [chunk for plan in plans for chunk in self._chunks(plan, language)]
-        merged = self._merge(timeline, plans, language, chunks)
+        merged = self._merge(timeline, plans, chunks)
         spoken = self._assign(merged, self._diarize(timeline, plans), timeline)
         for name in config.export.formats:
             self._export(name, spoken)
@@ -201,21 +201,25 @@ class SessionSteps:
     def _chunks(self, plan: Step, language: Step) -> Iterator[Step]:
         folder = f"results/transcribe/{self.session.name}/{self.fp}"
         for index in range(plan.task["chunks"]):
-            task = {"track": plan.task["track"], "index": index, "options": self._transcribe_options()}
+            task = {
+                "track": plan.task["track"],
+                "index": index,
+                "language": [language.outputs[0]],
+                "options": self._transcribe_options(),
+            }
             output = f"{folder}/{plan.task['track']}.{index:04d}.json"
             uses = (plan, plan.needs[0], language)
             yield self._add("transcribe_chunk", "", (output,), self.fp, record="", uses=uses, task=task)
 
-    def _merge(self, timeline: Step, plans: list[Step], language: Step, chunks: list[Step]) -> Step:
+    def _merge(self, timeline: Step, plans: list[Step], chunks: list[Step]) -> Step:
         options = self.config.merge.model_dump(mode="json")
         key = step_key("merge_transcript", self.fp, timeline.key, options)
         task = {
             "options": options,
             "plans": [plan.outputs[0] for plan in plans],
             "chunks": [chunk.outputs[0] for chunk in chunks],
-            "language": language.outputs[0],
         }
-        needs = (timeline, *plans, language, *chunks)
+        needs = (timeline, *plans, *chunks)
         output = f"results/merge/{self.session.name}.json"
         return self._add("merge_transcript", "", (output,), key, needs=needs, task=task)
 
@@ -242,7 +246,8 @@ class SessionSteps:
     def _assign(self, merged: Step, turns: Step, timeline: Step) -> Step:
         key = step_key("assign_speakers", merged.key, turns.key)
         output = f"results/diarize/{self.session.name}.json"
-        return self._add("assign_speakers", "", (output,), key, needs=(merged, turns, timeline))
+        task = {"turns": [turns.outputs[0]]}
+        return self._add("assign_speakers", "", (output,), key, needs=(merged, turns, timeline), task=task)
 
     def _export(self, name: str, spoken: Step) -> None:
         every = self.config.export.model_dump(mode="json")
