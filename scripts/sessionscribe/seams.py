@@ -14,6 +14,8 @@ OTHER_SIDE = "beyond the cut: the neighbouring chunk owns this moment"
 SPLICED = "beyond the splice: the neighbouring chunk's version is in the transcript"
 OVERLAID = "at a forced cut without a match: another word at the same moment is in the transcript"
 
+DOUBT = 3.0  # how far from the cut a second between two versions of a word counts, in seconds
+
 
 @dataclass(frozen=True)
 class Meeting:
@@ -43,10 +45,12 @@ def decide(meeting: Meeting, *, match_s: float) -> Decision:
     """Return which words of either side go.
 
     Without an overlap nothing was heard twice, and all words stay. At a cut in silence a word belongs to the
-    side on which its midpoint lies. A word that both sides have (same text, less than ``match_s`` apart) is
-    judged once, by the mean of its two midpoints, so that it is neither lost nor doubled when the two times
-    lie on different sides of the cut. At a forced cut the sides are spliced at the matched word nearest the
-    cut; without a match both sides' words stay, unless two lie over one another in time.
+    side on which its midpoint lies. A word that both sides have (same text, less than half of ``match_s``
+    apart) is judged once, by the mean of its two midpoints, so that it is neither lost nor doubled when the
+    two times lie on different sides of the cut. At a forced cut the sides are spliced at the matched word
+    (less than ``match_s`` apart) nearest the cut; one whose neighbour matches too goes before one that
+    stands alone, and an equal text at another time counts as farther away: it may be another word. Without a
+    match both sides' words stay, unless two lie over one another in time.
     """
     if meeting.overlap_stop <= meeting.overlap_start:
         return Decision("kept both" if meeting.kind == "forced" else "midpoint")
@@ -54,7 +58,8 @@ def decide(meeting: Meeting, *, match_s: float) -> Decision:
     first = next((i for i, w in enumerate(meeting.left) if w.end > meeting.overlap_start), len(meeting.left))
     beyond = (j for j, w in enumerate(meeting.right) if w.start >= meeting.overlap_stop)
     last = next(beyond, len(meeting.right))
-    pairs = [(i + first, j) for i, j in align(meeting.left[first:], meeting.right[:last], match_s=match_s)]
+    within = match_s if meeting.kind == "forced" else match_s / 2
+    pairs = [(i + first, j) for i, j in align(meeting.left[first:], meeting.right[:last], match_s=within)]
     if meeting.kind != "forced" or (first == len(meeting.left) and last == 0):
         return _by_midpoint(meeting, pairs)
     return _spliced(meeting, pairs) if pairs else _both(meeting, first, last)
@@ -106,10 +111,17 @@ def _by_midpoint(meeting: Meeting, pairs: list[tuple[int, int]]) -> Decision:
 
 
 def _spliced(meeting: Meeting, pairs: list[tuple[int, int]]) -> Decision:
-    middles = [(midpoint(meeting.left[i]) + midpoint(meeting.right[j])) / 2 for i, j in pairs]
-    nearest = min(range(len(pairs)), key=lambda k: (abs(middles[k] - meeting.cut), k))
-    i, j = pairs[nearest]
-    if middles[nearest] < meeting.cut:  # the matched word itself: the version of the side on which it lies
+    middles = [(midpoint(meeting.left[i]), midpoint(meeting.right[j])) for i, j in pairs]
+
+    def rank(index: int) -> tuple[bool, float]:
+        i, j = pairs[index]
+        alone = (i - 1, j - 1) not in pairs and (i + 1, j + 1) not in pairs
+        left, right = middles[index]
+        return alone, abs((left + right) / 2 - meeting.cut) + DOUBT * abs(left - right)
+
+    best = min(range(len(pairs)), key=rank)
+    i, j = pairs[best]
+    if sum(middles[best]) / 2 < meeting.cut:  # the matched word itself: the version of the side where it lies
         i += 1
         j += 1
     return Decision(
