@@ -210,6 +210,8 @@ def load(paths: list[Path]) -> Config:
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
             what = f"cannot be read ({' '.join(str(error).split())})"
             raise UserError(what, where=path, hint="Correct the file") from error
+        if not isinstance(layer, dict):
+            raise UserError("holds no settings (`key: value`)", where=path, hint="Correct the file")
         values = _overlay(values, layer)
     return validate(values)
 

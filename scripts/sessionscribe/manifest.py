@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 import difflib
 import io
+import math
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import get_args
 
@@ -76,7 +77,7 @@ def read(path: Path) -> dict[str, Session]:
             spoils its own session (``Session.problem``), so that the others go on.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8-sig")
+        text = Path(path).read_bytes().decode("utf-8-sig")  # line breaks inside names stay as they are
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError) as error:
@@ -104,8 +105,11 @@ def write(path: Path, rows: Iterable[Row]) -> None:
     text = io.StringIO(newline="")
     writer = csv.writer(text, "excel-tab", lineterminator="\n")
     writer.writerow(COLUMNS)
+    quoting = csv.writer(text, "excel-tab", lineterminator="\n", quoting=csv.QUOTE_ALL)
     for row in rows:
-        writer.writerow(_format(getattr(row, column)) for column in COLUMNS)
+        cells = [_format(getattr(row, column)) for column in COLUMNS]
+        # Before Python 3.13 a lone carriage return is not quoted by itself.
+        (quoting if any("\r" in cell for cell in cells) else writer).writerow(cells)
     write_text(path, text.getvalue())
 
 
@@ -134,7 +138,7 @@ def _check_header(header: list[str], path: Path) -> None:
 
 def _parse(header: list[str], values: list[str], line: int) -> tuple[Row, str | None]:
     """Return the row, as far as it can be understood, and what is wrong with it."""
-    cells = dict(zip(header, (value.strip("\r\n") for value in values), strict=False))
+    cells = dict(zip(header, values, strict=False))
     problem = (
         None if len(values) == len(header) else f"{len(values)} fields where the header has {len(header)}"
     )
@@ -147,10 +151,13 @@ def _parse(header: list[str], values: list[str], line: int) -> tuple[Row, str | 
         except ValueError:
             problem = problem or f"`{name}` must be a number and is `{visible(text)}`"
     row = Row(**typed, line=line)  # type: ignore[arg-type]
+    if not 0 <= row.duration_s < math.inf:
+        problem = problem or f"`duration_s` must be seconds and is `{row.duration_s}`"
+        row = replace(row, duration_s=0.0)
     if not NAME.fullmatch(row.session):
         problem = problem or f"`{visible(row.session)}` cannot be a session name (letters, digits, `_`, `-`)"
         safe = re.sub(r"[^\w-]+", "-", row.session).strip("-") or f"line-{line}"
-        row = Row(**{**row.__dict__, "session": safe})
+        row = replace(row, session=safe)
     if row.shape not in get_args(Shape):
         problem = problem or f"`shape` must be recording, tracks or live and is `{visible(row.shape)}`"
     if not NAME.fullmatch(row.track):

@@ -1,0 +1,148 @@
+"""Settings: what is refused and how, what lies over what, and that the derived files follow the models."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import BaseModel
+
+from sessionscribe import config, config_docs
+from sessionscribe.errors import UserError
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def settings_file(folder: Path, text: str, name: str = "a.yaml") -> Path:
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def leaves(model: type[BaseModel], path: tuple[str, ...] = ()) -> dict[tuple[str, ...], Any]:
+    found: dict[tuple[str, ...], Any] = {}
+    for name, field in model.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            found |= leaves(field.annotation, (*path, name))
+        else:
+            found[*path, name] = field.default
+    return found
+
+
+@pytest.mark.parametrize(
+    ("values", "where", "near"),
+    [
+        ({"chunks": {}}, "chunks", "`chunk`"),
+        ({"transcribe": {"beam": 3}}, "transcribe.beam", "`transcribe.beam_size`"),
+        ({"chunk": {"vad": {"treshold": 0.4}}}, "chunk.vad.treshold", "`chunk.vad.threshold`"),
+        ({"diarise": {"model": "x"}}, "diarise", "`diarize`"),
+        ({"export": {"format": ["srt"]}}, "export.format", "`export.formats`"),
+    ],
+)
+def test_an_unknown_setting_is_refused_and_the_nearest_named(
+    values: dict[str, Any], where: str, near: str
+) -> None:
+    with pytest.raises(UserError) as caught:
+        config.validate(values)
+    assert str(caught.value).startswith(f"configuration: {where}: there is no such setting")
+    assert f"Did you mean {near}?" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("values", "where"),
+    [
+        ({"chunk": {"target_s": "long"}}, "chunk.target_s"),
+        ({"chunk": {"target_s": 1}}, "chunk.target_s"),
+        ({"chunk": None}, "chunk"),
+        ({"chunk": {"target_s": 20, "search_s": 15}}, "chunk"),
+        ({"transcribe": {"window_s": 31}}, "transcribe.window_s"),
+        ({"transcribe": {"temperatures": 0.0}}, "transcribe.temperatures"),
+        ({"transcribe": {"decoding": "fast"}}, "transcribe.decoding"),
+        ({"convert": {"channel": "left"}}, "convert.channel"),
+        ({"export": {"formats": ["docx"]}}, "export.formats"),
+        ({"export": {"names": ["Anna"]}}, "export.names"),
+        ({"diarize": {"num_speakers": 0}}, "diarize.num_speakers"),
+        ({"sessions": "weekly"}, "sessions"),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_refused_in_one_line_that_names_it(
+    values: dict[str, Any], where: str
+) -> None:
+    with pytest.raises(UserError) as caught:
+        config.validate(values)
+    assert caught.value.where.startswith(f"configuration: {where}")
+    assert "\n" not in str(caught.value)
+    assert "docs/configuration.md" in str(caught.value)
+
+
+def test_later_files_lie_over_earlier_ones_section_by_section(tmp_path: Path) -> None:
+    below = settings_file(tmp_path, "chunk: {target_s: 100, search_s: 10}\nmerge: {match_s: 0.5}\n")
+    above = settings_file(tmp_path, "chunk: {target_s: 200, vad: {pad_s: 0.1}}\nsessions: [a]\n", "b.yaml")
+    found = config.load([below, above])
+    assert (found.chunk.target_s, found.chunk.search_s) == (200, 10)
+    assert (found.chunk.vad.pad_s, found.chunk.vad.threshold) == (0.1, 0.5)
+    assert found.merge.match_s == 0.5
+    assert found.sessions == ("a",)
+    assert config.load([above, below]).chunk.target_s == 100
+
+
+def test_an_empty_file_gives_the_defaults(tmp_path: Path) -> None:
+    assert config.load([settings_file(tmp_path, "# nothing\n")]) == config.Config()
+
+
+@pytest.mark.parametrize("text", ["a: [1\n", "just words\n", "- a\n- b\n", "a: \x00\n"])
+def test_a_file_that_is_no_table_of_settings_is_refused_in_one_line(tmp_path: Path, text: str) -> None:
+    path = settings_file(tmp_path, text)
+    with pytest.raises(UserError) as caught:
+        config.load([path])
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"nowhere\.yaml"):
+        config.load([tmp_path / "nowhere.yaml"])
+
+
+# The files that are derived from the models: `make docs` writes them.
+
+
+def test_the_default_file_holds_the_models_defaults() -> None:
+    text = (ROOT / "config/config.yaml").read_text(encoding="utf-8")
+    assert text == config_docs.defaults(), "run `make docs`"
+    values = yaml.safe_load(text)
+    assert config.validate(values) == config.Config()
+    for path, default in leaves(config.Config).items():
+        value: Any = values
+        for part in path:
+            value = value[part]
+        assert value == (list(default) if isinstance(default, tuple) else default), path
+
+
+def test_every_setting_is_explained_in_the_default_file() -> None:
+    lines = (ROOT / "config/config.yaml").read_text(encoding="utf-8").splitlines()
+    for number, line in enumerate(lines):
+        if line.strip() and not line.lstrip().startswith("#"):
+            assert lines[number - 1].lstrip().startswith("# "), f"line {number + 1} has no comment above it"
+
+
+def test_the_schema_is_that_of_the_models_and_accepts_our_files() -> None:
+    text = (ROOT / "config/config.schema.json").read_text(encoding="utf-8")
+    assert text == config_docs.schema(), "run `make docs`"
+    schema = json.loads(text)
+    assert schema["additionalProperties"] is False
+    assert set(schema["properties"]) == set(config.Config.model_fields)
+
+
+def test_the_documented_table_has_every_setting_with_its_default() -> None:
+    text = (ROOT / "docs/configuration.md").read_text(encoding="utf-8")
+    assert text == config_docs.documented(text), "run `make docs`"
+    part = text.partition(config_docs.BEGIN)[2].partition(config_docs.END)[0]
+    rows = [line.split(" | ")[0] for line in part.splitlines() if line.startswith("| `")]
+    assert rows == [f"| `{'.'.join(path)}`" for path in leaves(config.Config)]
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in (ROOT / "config").glob("*.yaml")))
+def test_our_settings_files_are_valid(name: str) -> None:
+    config.load([ROOT / "config/config.yaml", ROOT / "config" / name])

@@ -1,0 +1,175 @@
+"""The manifest: what comes out is what went in, and a wrong table or row says where and what."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from sessionscribe import manifest
+from sessionscribe.errors import UserError
+from sessionscribe.manifest import Row
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
+NAMES = st.from_regex(r"\w[\w-]{0,8}", fullmatch=True)
+NUMBERS = st.none() | st.integers(0, 99)
+ROWS = st.builds(
+    Row,
+    session=NAMES,
+    shape=st.just("tracks"),
+    track=NAMES,
+    source=TEXT.filter(bool),
+    checksum=st.from_regex(r"[0-9a-f]{64}", fullmatch=True),
+    duration_s=st.integers(0, 10**8).map(lambda ms: ms / 1000),
+    part=NUMBERS,
+    speaker=TEXT,
+    language=TEXT,
+    num_speakers=NUMBERS,
+    hotwords=TEXT,
+    audio_stream=NUMBERS,
+    recorded_at=TEXT,
+)
+
+
+def table(folder: Path, *lines: str) -> Path:
+    path = folder / "sessions.tsv"
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    return path
+
+
+def lines(*cells: str) -> str:
+    return "\t".join(cells)
+
+
+HEADER = lines("session", "shape", "track", "source", "duration_s", "part")
+
+
+@given(rows=st.lists(ROWS, max_size=6))
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_rows_come_back_as_they_were(tmp_path: Path, fast_disk: None, rows: list[Row]) -> None:
+    path = tmp_path / "sessions.tsv"
+    manifest.write(path, rows)
+    found = manifest.read(path)
+    back = [row for name in dict.fromkeys(r.session for r in rows) for row in found[name].rows]
+    assert back == sorted(rows, key=lambda r: list(dict.fromkeys(x.session for x in rows)).index(r.session))
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["a\tb.mp3", "two\nlines.mp3", "cr\rin.mp3", 'say "hi".mp3', "'", '"', "$(touch x).mp3", "-n.mp3",
+     "trailing\n", " spaces ", "日本語.mp3", "#x", "a\\b", "\u2028.mp3"],
+)  # fmt: skip
+def test_hostile_sources_survive(tmp_path: Path, source: str) -> None:
+    row = Row("s", "recording", "mix", source, "00", 1.5)
+    manifest.write(tmp_path / "m.tsv", [row, Row("t", "recording", "mix", "b.mp3")])
+    found = manifest.read(tmp_path / "m.tsv")
+    assert found["s"].rows == (row,)
+    assert found["s"].problem is None
+    assert list(found) == ["s", "t"]
+
+
+def test_a_missing_manifest_is_an_empty_one(tmp_path: Path) -> None:
+    assert manifest.read(tmp_path / "none.tsv") == {}
+
+
+def test_a_byte_order_mark_and_windows_line_ends_do_no_harm(tmp_path: Path) -> None:
+    path = tmp_path / "m.tsv"
+    path.write_bytes(b"\xef\xbb\xbfsession\tshape\ttrack\tsource\r\ns\trecording\tmix\ta.mp3\r\n\r\n")
+    found = manifest.read(path)
+    assert found["s"].problem is None
+    assert found["s"].rows[0].source == "a.mp3"
+
+
+def test_a_wrong_column_names_the_nearest(tmp_path: Path) -> None:
+    path = table(tmp_path, lines("session", "shape", "track", "source", "langauge"))
+    with pytest.raises(UserError) as caught:
+        manifest.read(path)
+    assert str(caught.value) == f"{path}: there is no column `langauge`. Did you mean `language`?"
+
+
+@pytest.mark.parametrize("column", manifest.REQUIRED)
+def test_a_missing_column_is_named(tmp_path: Path, column: str) -> None:
+    path = table(tmp_path, lines(*(name for name in manifest.REQUIRED if name != column)))
+    with pytest.raises(UserError, match=f"the column `{column}` is missing"):
+        manifest.read(path)
+
+
+def test_a_table_separated_by_commas_is_refused_in_one_line(tmp_path: Path) -> None:
+    path = table(tmp_path, "session,shape,track,source", "s,recording,mix,a.mp3")
+    with pytest.raises(UserError) as caught:
+        manifest.read(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_text_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "m.tsv"
+    path.write_bytes(b"session\tshape\ttrack\tsource\nM\xfcller\trecording\tmix\ta.mp3\n")
+    with pytest.raises(UserError, match="UTF-8"):
+        manifest.read(path)
+
+
+@pytest.mark.parametrize(
+    ("row", "says"),
+    [
+        (lines("b", "recording", "mix", "a.mp3", "long", ""), "`duration_s` must be a number and is `long`"),
+        (lines("b", "live", "p", "a.mp3", "1", "first"), "`part` must be a number and is `first`"),
+        (lines("b", "video", "mix", "a.mp3", "1", ""), "`shape` must be recording, tracks or live"),
+        (lines("b", "recording", "a.b", "a.mp3", "1", ""), "cannot be a track name"),
+        (lines("b", "recording", "mix", "", "1", ""), "`source` is empty"),
+        (lines("b", "recording", "mix"), "3 fields where the header has 6"),
+        (lines("b", "live", "p", "a.mp3", "1", ""), "has a row without `part`"),
+    ],
+)
+def test_a_wrong_row_spoils_its_own_session_only(tmp_path: Path, row: str, says: str) -> None:
+    path = table(tmp_path, HEADER, lines("good", "recording", "mix", "g.mp3", "1", ""), row)
+    found = manifest.read(path)
+    assert found["good"].problem is None
+    assert says in str(found["b"].problem)
+    assert f"{path}, line" in str(found["b"].problem)
+    assert "3" in str(found["b"].problem)
+
+
+@pytest.mark.parametrize("number", ["nan", "inf", "-5"])
+def test_a_duration_that_is_none_spoils_its_session(tmp_path: Path, number: str) -> None:
+    path = table(tmp_path, HEADER, lines("b", "recording", "mix", "a.mp3", number, ""))
+    assert "duration_s" in str(manifest.read(path)["b"].problem)
+
+
+def test_a_name_that_cannot_be_a_session_is_replaced_and_reported(tmp_path: Path) -> None:
+    path = table(tmp_path, HEADER, lines("../up $(x)", "recording", "mix", "a.mp3", "1", ""))
+    (session,) = manifest.read(path).values()
+    assert manifest.NAME.fullmatch(session.name)
+    assert "cannot be a session name" in str(session.problem)
+
+
+def test_two_recordings_with_one_name(tmp_path: Path) -> None:
+    path = table(
+        tmp_path,
+        HEADER,
+        lines("same", "recording", "mix", "a.mp3", "1", ""),
+        lines("other", "recording", "mix", "c.mp3", "1", ""),
+        lines("same", "recording", "mix", "b.mp3", "1", ""),
+    )
+    found = manifest.read(path)
+    assert "lines 2, 4: two recordings have the session name `same`" in str(found["same"].problem)
+    assert found["other"].problem is None
+
+
+def test_shapes_do_not_mix_and_tracks_are_apart(tmp_path: Path) -> None:
+    path = table(
+        tmp_path,
+        HEADER,
+        lines("a", "recording", "mix", "a.mp3", "1", ""),
+        lines("a", "live", "p", "b.mp3", "1", "1"),
+        lines("b", "tracks", "anna", "a.mp3", "1", ""),
+        lines("b", "tracks", "anna", "b.mp3", "1", ""),
+    )
+    found = manifest.read(path)
+    assert "rows of different shapes" in str(found["a"].problem)
+    assert "has a track twice" in str(found["b"].problem)
+
+
+def test_an_unknown_session_names_the_nearest(tmp_path: Path) -> None:
+    error = manifest.unknown_session("meting", ["lecture", "meeting"], tmp_path)
+    assert "Did you mean `meeting`?" in str(error)
+    assert "sessionscribe add" in str(manifest.unknown_session("x", [], tmp_path))
