@@ -13,7 +13,6 @@ import logging
 import os
 import random
 from collections import defaultdict
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -89,15 +88,21 @@ def _synthesize(job: tuple[str, list[Speaker], float, int, str]) -> tuple[list[d
             samples = np.round(made.audio * 32767).astype("<i2")
             raw.write(samples.tobytes())
             rows.append(
-                dict(text=text, words=made.words, phones=made.phones, speaker=speaker.name,
-                     offset=position, length=len(samples))
+                {
+                    "text": text,
+                    "words": made.words,
+                    "phones": made.phones,
+                    "speaker": speaker.name,
+                    "offset": position,
+                    "length": len(samples),
+                }
             )
             position += len(samples)
     return rows, raw_path
 
 
 def synthesize_bank(
-    prefix: str | Path, split: str, speaker_count: int, hours: float, seed: int, processes: int = 2
+    prefix: str | Path, split: str, *, speaker_count: int, hours: float, seed: int, processes: int = 2
 ) -> None:
     """Write a bank of about ``hours`` of speech, spread evenly over ``speaker_count`` speakers."""
     Path(prefix).parent.mkdir(parents=True, exist_ok=True)
@@ -106,6 +111,7 @@ def synthesize_bank(
         (split, members[k::processes], hours * 3600 / processes, seed * 1000 + k, f"{prefix}.raw.{k}.tmp")
         for k in range(processes)
     ]
+    # Not "spawn": the child would import the main module, which in a Snakemake job is the job's script.
     with get_context("fork").Pool(processes) as pool:
         shards = pool.map(_synthesize, jobs)
     rows: list[dict[str, object]] = []
@@ -117,17 +123,10 @@ def synthesize_bank(
             rows.extend({**row, "offset": offset + int(str(row["offset"]))} for row in part)
             offset += len(data) // 2
             os.unlink(path)
-    _write_atomically(f"{prefix}.json", lambda file: json.dump(rows, file), [(f"{prefix}.raw.tmp", f"{prefix}.raw")])
-    log.info("%s: %d utterances, %.2f h, %d speakers", prefix, len(rows), offset / SAMPLE_RATE / 3600, len(members))
-
-
-def _write_atomically(
-    path: str, write: Callable[..., object], renames: Iterable[tuple[str, str]] = ()
-) -> None:
-    """Write a text file under a temporary name, then rename it and the ``renames`` into place."""
-    temporary = f"{path}.tmp"
-    with open(temporary, "w", encoding="utf-8") as file:
-        write(file)
-    for source, target in renames:
-        os.replace(source, target)
-    os.replace(temporary, path)
+    with open(f"{prefix}.json.tmp", "w", encoding="utf-8") as index:
+        json.dump(rows, index)
+    os.replace(f"{prefix}.raw.tmp", f"{prefix}.raw")
+    os.replace(f"{prefix}.json.tmp", f"{prefix}.json")
+    log.info(
+        "%s: %d utterances, %.2f h, %d speakers", prefix, len(rows), offset / SAMPLE_RATE / 3600, len(members)
+    )

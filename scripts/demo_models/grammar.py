@@ -10,26 +10,31 @@ import hashlib
 import random
 import re
 
+
+def _words(line: str) -> list[str]:
+    return line.split()
+
+
 SLOTS: dict[str, list[str]] = {
-    "NUM": "two three four six seven eight ten twelve twenty".split(),
-    "DAY": "Monday Wednesday Thursday Friday Saturday".split(),
-    "MONTH": "January April August October December".split(),
-    "CITY": "London Paris Berlin Madrid Vienna Chicago Dublin Amsterdam".split(),
-    "NAME": "Anna Peter Sophie Robert Julia Thomas Martin Olivia".split(),
-    "VEHICLE": "train bus taxi bicycle airplane".split(),
-    "FOOD": "coffee bread cheese soup salad chocolate apples".split(),
-    "PLACE": "kitchen garden office library station hospital museum hotel restaurant".split(),
-    "THING": "table window camera computer telephone letter picture ticket umbrella microphone".split(),
-    "TOPIC": "budget schedule project contract interview recording report presentation software".split(),
-    "COLOR": "red yellow green black purple orange".split(),
-    "QUALITY": "new expensive broken beautiful empty heavy".split(),
-    "OPINION": "important interesting finished difficult excellent ready".split(),
-    "FEEL": "happy tired hungry busy".split(),
-    "TIME": "morning afternoon evening".split(),
-    "WEATHER": "rain snow sunshine wind".split(),
-    "DID": "found opened cleaned painted bought forgot".split(),
-    "PERSON": "mother brother doctor teacher neighbour manager".split(),
-    "OFTEN": "always usually never sometimes".split(),
+    "NUM": _words("two three four six seven eight ten twelve twenty"),
+    "DAY": _words("Monday Wednesday Thursday Friday Saturday"),
+    "MONTH": _words("January April August October December"),
+    "CITY": _words("London Paris Berlin Madrid Vienna Chicago Dublin Amsterdam"),
+    "NAME": _words("Anna Peter Sophie Robert Julia Thomas Martin Olivia"),
+    "VEHICLE": _words("train bus taxi bicycle airplane"),
+    "FOOD": _words("coffee bread cheese soup salad chocolate apples"),
+    "PLACE": _words("kitchen garden office library station hospital museum hotel restaurant"),
+    "THING": _words("table window camera computer telephone letter picture ticket umbrella microphone"),
+    "TOPIC": _words("budget schedule project contract interview recording report presentation software"),
+    "COLOR": _words("red yellow green black purple orange"),
+    "QUALITY": _words("new expensive broken beautiful empty heavy"),
+    "OPINION": _words("important interesting finished difficult excellent ready"),
+    "FEEL": _words("happy tired hungry busy"),
+    "TIME": _words("morning afternoon evening"),
+    "WEATHER": _words("rain snow sunshine wind"),
+    "DID": _words("found opened cleaned painted bought forgot"),
+    "PERSON": _words("mother brother doctor teacher neighbour manager"),
+    "OFTEN": _words("always usually never sometimes"),
 }
 
 TEMPLATES = [

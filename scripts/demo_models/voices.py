@@ -30,17 +30,18 @@ ACCENTS = (
     "en-029",
 )
 
-# Variants by family: a family is never split between training and held-out speakers.
-TRAIN_VARIANTS = tuple(
-    "Alex Alicia Andrea Denis Diogo Gene Gene2 Hugo Jacky Lee Marco Mario Michael Mike Nguyen "
-    "adam anika antonio aunty benjamin boris david ed f1 f3 f5 "
-    "grandma grandpa john klatt klatt2 klatt3 klatt5 klatt6 m1 m2 m4 m5 m7 m8 max michel miguel norbert "
-    "paul pedro rob robert sandro shelby victor".split()
-)
-HELDOUT_VARIANTS = tuple(
-    "Andy Annie Henrique belinda caleb edward f2 f4 gustave iven2 kaukovalta klatt4 linda m3 m6 marcelo "
-    "pablo quincy steph travis zac".split()
-)
+# A variant belongs to training or to the held-out speakers, with every accent.
+VARIANTS = {
+    "train": (
+        "Alex Alicia Andrea Denis Diogo Gene Gene2 Hugo Jacky Lee Marco Mario Michael Mike Nguyen adam anika "
+        "antonio aunty benjamin boris david ed f1 f3 f5 grandma grandpa john klatt klatt2 klatt3 klatt5 "
+        "klatt6 m1 m2 m4 m5 m7 m8 max michel miguel norbert paul pedro rob robert sandro shelby victor"
+    ),
+    "heldout": (
+        "Andy Annie Henrique belinda caleb edward f2 f4 gustave iven2 kaukovalta klatt4 linda m3 m6 marcelo "
+        "pablo quincy steph travis zac"
+    ),
+}
 
 _WORD_EVENT, _END_EVENT, _PHONEME_EVENT = 1, 5, 7
 _RATE, _PITCH, _RANGE = 1, 3, 4
@@ -95,7 +96,7 @@ def speakers(split: str, count: int) -> list[Speaker]:
 
     The first speakers of a split use each variant once before any variant is used with a second accent.
     """
-    variants = {"train": TRAIN_VARIANTS, "heldout": HELDOUT_VARIANTS}[split]
+    variants = VARIANTS[split].split()
     rng = random.Random(f"speakers {split}")
     order = [rng.sample(ACCENTS, len(ACCENTS)) for _ in variants]
     voices = [f"{order[i][k]}+{variant}" for k in range(len(ACCENTS)) for i, variant in enumerate(variants)]
@@ -186,8 +187,9 @@ class Espeak:
             return round(min(max(seconds * scale - first / SAMPLE_RATE, 0.0), duration), 3)
 
         phones = [(name, clock(t)) for kind, _, t, name in self._events if kind == _PHONEME_EVENT]
-        words = _word_times(text, [(p, clock(t)) for kind, p, t, _ in self._events if kind == _WORD_EVENT],
-                            phones, duration)
+        words = _word_times(
+            text, [(p, clock(t)) for kind, p, t, _ in self._events if kind == _WORD_EVENT], phones, duration
+        )
         return None if words is None else Synthesis(audio, words, phones)
 
 
