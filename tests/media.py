@@ -33,7 +33,7 @@ CODECS = {
     ".webm": "libopus",
 }
 FORMATS = {".aac": "adts", ".m4a": "ipod", ".mka": "matroska", ".mkv": "matroska", ".ts": "mpegts"}
-PICTURES = {".webm": "libvpx"}
+PICTURES = {".mkv": "mpeg4", ".mov": "mpeg4", ".mp4": "mpeg4", ".ts": "mpeg2video", ".webm": "libvpx"}
 LAYOUTS = {1: "mono", 2: "stereo", 3: "2.1", 4: "quad", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
 RATES = {"libopus": 48_000}
 
@@ -88,7 +88,7 @@ def write_media(
     packets: list[tuple[float, Any]] = []
     with av.open(target, "w", format=container, options=options or {}) as output:
         if picture_s:
-            packets += _picture(output, PICTURES.get(suffix, "mpeg4"), picture_s)
+            packets += _picture(output, PICTURES[suffix], picture_s)
         for sound in sounds:
             packets += _sound(output, sound, sound.codec or CODECS[suffix])
         for _, packet in sorted(packets, key=lambda item: item[0]):

@@ -152,11 +152,11 @@ def convert_audio(
     try:
         with files.atomic_path(audio) as temporary:
             conversion = _convert(ingest, source, options, temporary, log)
+        conversion.write(record)
     except OSError as error:
         raise _disk_error(error, source, audio) from error
     for warning in conversion.warnings:
         log(f"{visible(str(source))}: warning: {warning}")
-    conversion.write(record)
     return conversion
 
 

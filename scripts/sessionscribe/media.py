@@ -7,12 +7,13 @@ conversion gives.
 from __future__ import annotations
 
 import errno
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from sessionscribe.artifacts import AudioStream
 from sessionscribe.errors import UserError
@@ -48,22 +49,22 @@ def check_file(path: Path) -> None:
     """
     try:
         str(path).encode()
-    except UnicodeEncodeError:
-        raise UserError("has a name that is not valid UTF-8", where=path, hint="Rename the file") from None
-    try:
-        if path.is_dir():
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
             hint = "Name the recordings in it, or give the folder to `sessionscribe add`"
             raise UserError("is a folder, not a recording", where=path, hint=hint)
-        if not path.exists():
-            hint = "Put the file back, or remove its row from the manifest"
-            raise UserError("does not exist", where=path, hint=hint)
-        if not path.is_file():
+        if not stat.S_ISREG(mode):
             hint = "Copy what it gives to a file and use that"
             raise UserError("is not an ordinary file", where=path, hint=hint)
         with path.open("rb") as file:
             if not file.read(1):
                 hint = "Copy the recording again, or remove its row from the manifest"
                 raise UserError("is empty (0 bytes)", where=path, hint=hint)
+    except ValueError:
+        raise UserError("has a name that is not valid UTF-8", where=path, hint="Rename the file") from None
+    except (FileNotFoundError, NotADirectoryError):
+        hint = "Put the file back, or remove its row from the manifest"
+        raise UserError("does not exist", where=path, hint=hint) from None
     except PermissionError:
         hint = "Give yourself the right to read it (`chmod u+r`, or ask its owner)"
         raise UserError("may not be read (permission denied)", where=path, hint=hint) from None
@@ -206,9 +207,9 @@ def only(container: InputContainer, stream: Stream) -> None:
             other.discard = Discard.all
 
 
-def packets(container: InputContainer, *streams: Stream) -> Iterator[Packet[Stream]]:
+def packets(container: InputContainer, *streams: Stream) -> Iterator[Packet[Any]]:
     """Yield the packets of some streams (all without any), and at its end an empty one for each stream."""
-    wanted = container.demux(*streams)
+    wanted: Iterator[Packet[Any]] = container.demux(*streams)
     while True:
         try:
             packet = next(wanted, None)

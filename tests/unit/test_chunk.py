@@ -1,5 +1,6 @@
 """Plans tile their track and cut where it is quiet; timelines put tracks on one clock."""
 
+import itertools
 import random
 from pathlib import Path
 
@@ -30,7 +31,7 @@ def check_tiling(cores: list[Core], samples: int, chunks: int) -> None:
     assert [core.index for core in cores] == list(range(chunks))
     assert (cores[0].start, cores[-1].stop) == (0, samples)
     assert (cores[0].start_cut, cores[-1].stop_cut) == ("edge", "edge")
-    for left, right in zip(cores[:-1], cores[1:], strict=True):
+    for left, right in itertools.pairwise(cores):
         assert left.stop == right.start
         assert left.stop_cut == right.start_cut != "edge"
     for core in cores:

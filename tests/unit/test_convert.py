@@ -1,5 +1,6 @@
 """Conversion: any recording to 16 kHz mono FLAC with true times, and honest words about what is wrong."""
 
+import contextlib
 import os
 import subprocess
 from pathlib import Path
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from media import CODECS, Audio, Sound, checksum, cut_short, damage, tone, write_media, write_tone
+from media import CODECS, PICTURES, Audio, Sound, checksum, cut_short, damage, tone, write_media, write_tone
 from sessionscribe import audio, ingest
 from sessionscribe.artifacts import SAMPLE_RATE, Conversion
 from sessionscribe.config import Convert
@@ -48,8 +49,7 @@ def loudest_hz(samples: Audio) -> float:
 
 @pytest.mark.parametrize("suffix", sorted(CODECS))
 def test_every_container_becomes_the_same_sound(tmp_path: Path, suffix: str) -> None:
-    picture = suffix in (".mp4", ".mkv", ".mov", ".webm", ".ts")
-    source = write_tone(tmp_path / f"a{suffix}", 3, rate=44_100, picture=picture)
+    source = write_tone(tmp_path / f"a{suffix}", 3, rate=44_100, picture=suffix in PICTURES)
     made = Converted(source, tmp_path)
     info = soundfile.info(made.path)
     assert (info.samplerate, info.channels, info.subtype, info.frames) == (
@@ -270,6 +270,35 @@ def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path) -> None:
         assert os.listdir(full / "out") == ["ingest.json"]
     finally:
         subprocess.run(["umount", str(full)], check=True)
+
+
+def test_a_truncated_video_is_told_by_its_index(tmp_path: Path) -> None:
+    sound, options = Sound(tone(20)), {"movflags": "faststart"}
+    source = write_media(tmp_path / "a.mp4", [sound], picture_s=20, options=options)
+    with pytest.raises(UserError, match=r"is truncated: \S+ of 20\S* s"):
+        Converted(cut_short(source, 0.5), tmp_path)
+
+
+def test_a_shorter_stream_that_was_chosen_is_no_truncation(tmp_path: Path) -> None:
+    source = write_media(tmp_path / "a.mkv", [Sound(tone(20)), Sound(tone(4))], picture_s=20)
+    made = Converted(source, tmp_path, audio_stream=1)
+    assert made.record.samples == pytest.approx(4 * SAMPLE_RATE, abs=0.1 * SAMPLE_RATE)
+    assert made.record.warnings == []
+
+
+@pytest.mark.parametrize("suffix", sorted(CODECS))
+def test_damage_anywhere_gives_audio_or_one_line(tmp_path: Path, suffix: str) -> None:
+    source = write_tone(tmp_path / f"a{suffix}", 2, rate=44_100, channels=2, picture=suffix in PICTURES)
+    whole = source.read_bytes()
+    rng = np.random.default_rng(7)
+    for attempt in range(12):
+        data = bytearray(whole)
+        reach = len(data) if attempt % 2 else min(2_000, len(data))
+        for place in rng.integers(0, reach, 1 + attempt * 3):
+            data[place] = rng.integers(0, 256)
+        source.write_bytes(data)
+        with contextlib.suppress(UserError):  # anything else, a crash above all, is a fault
+            Converted(source, tmp_path)
 
 
 def test_real_recordings_are_converted(shared: Path, tmp_path: Path) -> None:
