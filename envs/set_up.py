@@ -96,7 +96,7 @@ def install_commands(backend: str, *, previous: str = "", repair: bool = False) 
     build = ["--preview-features=build-dependency-hashes", "--require-build-hashes"]
     checked = ["--require-hashes", *build, "--build-constraints", str(REQUIREMENTS)]
     again = ["--reinstall"] if repair else []
-    # Without bytecode every job compiles what it imports, where nothing may write it later: 10 CPU-s for pyannote.
+    # Where Python may not write bytecode, every job would compile what it imports: 8 CPU-s for pyannote.
     again.append("--compile-bytecode")
     if not backend:
         # 2.11.0+cpu satisfies ==2.11.0: without being told, uv would keep the other build.

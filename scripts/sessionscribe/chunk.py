@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 CROSSING = 0.4
 """Share of a chunk's length within which a cut may move: cuts that move less than half of it cannot cross."""
+MAX_MISSING = 10_000
+"""More missing parts in a row are no gap: such numbers (dates, say) do not count parts."""
 SMOOTHED_FRAMES = 5
 """Frames of energy that are averaged where a cut is forced (160 ms: about a syllable)."""
 
@@ -45,8 +47,8 @@ def plan_chunks(
 
     The cores tile the track exactly. A cut lies within `options.search_s` of the place that makes the chunks
     equally long (and within 0.4 of a chunk), at the centre of the longest pause there if that is at least
-    `options.min_silence_s` long, else where the track is quietest. A track shorter than its number of samples
-    would allow gets empty cores.
+    `options.min_silence_s` long, else where the track is quietest. With more chunks than samples some cores
+    are empty.
 
     Args:
         audio: the track, 16 kHz mono.
@@ -164,7 +166,7 @@ def build_timeline(
         output: the timeline to write.
 
     Raises:
-        UserError: two parts of a live session have the same number.
+        UserError: two parts of a live session have the same number, or the numbers do not count parts.
         ValueError: the lists differ in length, or a recording has several tracks.
     """
     rows = list(zip(plans, parts, speakers, strict=True))
@@ -186,6 +188,10 @@ def build_timeline(
             if part < following:
                 hint = "Keep one of them and remove the other's row from the manifest"
                 what = f"has two parts with the number {part}"
+                raise UserError(what, where=f"session {session}", hint=hint)
+            if part - following > MAX_MISSING:
+                what = f"has parts whose numbers jump from {following - 1} to {part}"
+                hint = "Correct the part numbers in the manifest: they count the parts"
                 raise UserError(what, where=f"session {session}", hint=hint)
             for missing in range(following, part):
                 gaps.append(Gap(start=position, stop=position + length, reason=f"part {missing} is missing"))

@@ -183,6 +183,8 @@ def _convert(
         hint = "Check that it plays; copy it again, or remove its row from the manifest"
         raise UserError("has an audio stream, but nothing of it can be decoded", where=source, hint=hint)
     warnings = _warnings(reader, mono)
+    if writer.peak == 0:
+        warnings.append("silent from beginning to end")
     short = expected - writer.samples / SAMPLE_RATE
     if short > _tolerance_s(expected):
         if not _other_streams_reach(source, expected - _tolerance_s(expected)):

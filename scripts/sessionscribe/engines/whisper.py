@@ -154,7 +154,6 @@ def check_folder(folder: Path) -> None:
 
 
 def _decoded(segment: Any) -> Decoded:
-    words: Iterable[Any] = segment.words or ()
     return Decoded(
         text=segment.text.strip(),
         start=float(segment.start),
@@ -167,3 +166,21 @@ def _decoded(segment: Any) -> Decoded:
         compression_ratio=float(segment.compression_ratio),
         temperature=float(segment.temperature or 0.0),
     )
+
+
+def _joined(words: Iterable[Any]) -> list[TimedWord]:
+    """Return the engine's words; the pieces of a Latin word in a language without spaces become one word."""
+    joined: list[TimedWord] = []
+    for word in words:
+        text = word.word
+        piece = TimedWord(text.strip(), float(word.start), float(word.end), float(word.probability))
+        if joined and _latin(joined[-1].text[-1:]) and _latin(text[:1]):
+            last = joined.pop()
+            sure = min(last.probability, piece.probability)
+            piece = TimedWord(last.text + piece.text, last.start, piece.end, sure)
+        joined.append(piece)
+    return joined
+
+
+def _latin(character: str) -> bool:
+    return character.isascii() and character.isalnum()

@@ -61,6 +61,9 @@ def _layer(inputs: int, outputs: int, kernel: int, dilation: int, stride: int = 
 class XVector(Model):
     """x-vector speaker embedding for 16 kHz audio."""
 
+    window: Tensor
+    mel_bank: Tensor
+
     def __init__(
         self, mels: int = 72, channels: int = 128, embedding_dim: int = 64, task: Any = None
     ) -> None:
@@ -125,7 +128,9 @@ class XVector(Model):
         embeddings: Tensor = self.head(self.pool(frames, weights))
         return embeddings
 
-    def forward(self, waveforms: Tensor, weights: Tensor | None = None) -> Tensor:
+    def forward(  # type: ignore[override]  # as pyannote's own embedding models have it
+        self, waveforms: Tensor, weights: Tensor | None = None
+    ) -> Tensor:
         """Embeddings of waveforms (batch, 1, samples), pooled with weights (batch[, speakers], frames).
 
         pyannote passes the same window once for each of its local speakers, one after the other; the frames
