@@ -95,6 +95,8 @@ def _group(source: str, shape: str | None) -> list[Group]:
         if not found:
             raise UserError("matches no file", where=source, hint="Check the pattern, and quote it")
         return [Group(file.stem, shape or "recording", (file,)) for file in found]
+    if not path.exists():
+        raise UserError("does not exist", where=source, hint="Check the name; nothing was added")
     if not path.is_dir():
         return [Group(path.stem, shape or "recording", (path,))]
     files = tuple(sorted(f for f in path.iterdir() if f.is_file() and f.suffix[1:].lower() in EXTENSIONS))
@@ -145,7 +147,7 @@ def add(
                 for file in group.files
             ]
             old = sessions.get(group.name, [])
-            sessions[group.name] = _update(old, new)
+            sessions[group.name] = _update(old, new, settings, exact)
         except UserError as error:
             problems.append(error)
             continue
@@ -158,6 +160,10 @@ def _row(
     group: Group, file: Path, *, root: Path, settings: dict[str, Any], exact: bool, problems: list[UserError]
 ) -> Row:
     duration, checksum = 0.0, ""
+    try:
+        str(file).encode()
+    except UnicodeEncodeError:
+        raise UserError("has a name that is not valid UTF-8", where=file, hint="Rename the file") from None
     try:
         duration = probe(file, exact=exact).duration_s
     except UserError as error:
@@ -198,8 +204,10 @@ def _relative(file: Path, root: Path) -> str:
         return str(absolute)
 
 
-def _update(old: list[Row], new: list[Row]) -> list[Row]:
+def _update(old: list[Row], new: list[Row], settings: dict[str, Any], exact: bool) -> list[Row]:
     """Put new rows in the place of old ones of the same track; parts of a live session add up.
+
+    What the manifest had besides (speaker, language, a counted duration …) stays, where it is not given anew.
 
     Raises:
         UserError: the session's name belongs to something else.
@@ -216,13 +224,15 @@ def _update(old: list[Row], new: list[Row]) -> list[Row]:
     for row in new:
         key = row.part if shape == "live" else row.track
         before = rows.get(key)
-        if before is None or before.checksum == row.checksum:
-            rows[key] = replace(row, track=before.track) if before else row
-        elif shape == "live":
-            # Another content gets another name: what was made of the old one is not taken for it.
-            rows[key] = replace(row, track=f"{row.track}-{row.checksum[:6]}")
-        else:
+        if before is None:
             rows[key] = row
+            continue
+        rows[key] = replace(before, source=row.source, checksum=row.checksum, **settings)
+        if before.checksum != row.checksum or exact or not before.duration_s:
+            rows[key] = replace(rows[key], duration_s=row.duration_s)
+        if before.checksum != row.checksum and shape == "live":
+            # Another content gets another name: what was made of the old one is not taken for it.
+            rows[key] = replace(rows[key], track=f"{row.track}-{row.checksum[:6]}")
     if shape == "live":
         return sorted(rows.values(), key=lambda row: row.part or 0)
     return list(rows.values())

@@ -158,9 +158,7 @@ def _decoded(segment: Any) -> Decoded:
         text=segment.text.strip(),
         start=float(segment.start),
         end=float(segment.end),
-        words=tuple(
-            TimedWord(w.word.strip(), float(w.start), float(w.end), float(w.probability)) for w in words
-        ),
+        words=tuple(_joined(segment.words or ())),
         average_log_probability=float(segment.avg_logprob),
         no_speech_probability=float(segment.no_speech_prob),
         compression_ratio=float(segment.compression_ratio),
