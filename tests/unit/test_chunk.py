@@ -307,6 +307,11 @@ def test_two_parts_of_one_number_are_refused(tmp_path: Path) -> None:
         timeline(tmp_path, "live", [plan("a", 10), plan("b", 10)], parts=[3, 3])
 
 
+def test_numbers_that_do_not_count_parts_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="numbers jump from 3 to 20261121"):
+        timeline(tmp_path, "live", [plan("a", 10), plan("b", 10)], parts=[3, 20_261_121])
+
+
 def test_a_timeline_needs_one_entry_for_each_track(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="argument 2 is longer"):
         timeline(tmp_path, "live", [plan("a", 10)], parts=[1, 2])

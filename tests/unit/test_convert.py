@@ -236,6 +236,12 @@ def test_a_third_of_a_second(tmp_path: Path) -> None:
     assert Converted(write_tone(tmp_path / "a.wav", 0.3), tmp_path).record.samples == 4800
 
 
+def test_silence_is_converted_and_told(tmp_path: Path) -> None:
+    made = Converted(write_media(tmp_path / "a.wav", [Sound(tone(3, level=0))]), tmp_path)
+    assert made.record.samples == 3 * SAMPLE_RATE
+    assert made.record.warnings == ["silent from beginning to end"]
+
+
 def test_nothing_to_decode_is_refused(tmp_path: Path) -> None:
     source = write_tone(tmp_path / "a.flac", 2)
     data = source.read_bytes()
