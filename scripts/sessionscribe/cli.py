@@ -132,7 +132,7 @@ def _add(options: argparse.Namespace) -> int:
 def _add_sources(
     options: argparse.Namespace, given: Sequence[str], session: str | None
 ) -> tuple[list[str], int]:
-    """Add sources to the manifest; return the names of their sessions and the exit code."""
+    """Add sources to the manifest; return the names of the sessions that have them now, and the exit code."""
     path = Path(_load(options).manifest)
     columns: dict[str, Any] = {}
     for name in ("language", "num_speakers", "min_speakers", "max_speakers", "hotwords", "audio_stream"):
@@ -140,18 +140,24 @@ def _add_sources(
             columns[name] = getattr(options, name)
     groups = sources.discover(given, shape=options.shape, session=session)
     known = manifest.read(path)
+    added: list[str] = []
+
+    def report(name: str, line: str) -> None:
+        added.append(name)
+        print(f"added {name}: {line}")
+
     rows, problems = sources.add(
         groups,
         known,
         root=Path(),
         settings=columns,
         exact=options.exact,
-        report=lambda line: print(f"added {line}"),
+        report=report,
     )
     manifest.write(path, rows)
     for problem in problems:
         print(f"sessionscribe: {problem}", file=sys.stderr)
-    return [group.name for group in groups], 1 if problems else 0
+    return added, 1 if problems else 0
 
 
 def _run(options: argparse.Namespace, rest: list[str]) -> int:
@@ -159,6 +165,8 @@ def _run(options: argparse.Namespace, rest: list[str]) -> int:
     if options.source:
         added, code = _add_sources(options, options.source, options.session[0] if options.session else None)
         names = added
+        if not names:
+            return code
     agenda = Agenda(_load(options, names))
     chosen = list(agenda.sessions.values())
     if options.limit is not None:
@@ -167,18 +175,20 @@ def _run(options: argparse.Namespace, rest: list[str]) -> int:
         if not names:
             print("Nothing to do.")
             return code
-    arguments = ["--profile", str(_profile(options.profile))]
+    # What is passed on comes first: options with several values would take its targets for theirs.
+    arguments = [*rest, "--profile", str(_profile(options.profile))]
     if options.configfile:
         arguments += ["--configfile", *map(str, options.configfile)]
     if names:
-        arguments += [
-            "--config",
-            f"sessions={yaml.safe_dump(names, default_flow_style=True, width=10**9).strip()}",
-        ]
+        setting = f"sessions={yaml.safe_dump(names, default_flow_style=True, width=10**9).strip()}"
+        if "--config" in arguments:  # of several, Snakemake takes the last
+            arguments.insert(arguments.index("--config") + 1, setting)
+        else:
+            arguments += ["--config", setting]
     if options.stage:
         arguments += ["--until", *STAGES[options.stage]]
     work = _work(chosen, options.stage)
-    result = run.snakemake([*arguments, *rest], work)
+    result = run.snakemake(arguments, work)
     if not any(argument in run.SHOWN_AS_IT_IS for argument in rest):
         after = Agenda(_load(options, names))
         print()

@@ -123,7 +123,7 @@ def add(
     root: Path,
     settings: dict[str, Any],
     exact: bool,
-    report: Callable[[str], None],
+    report: Callable[[str, str], None],
 ) -> tuple[list[Row], list[UserError]]:
     """Return the manifest's rows with ``groups`` added, and what was wrong.
 
@@ -136,7 +136,7 @@ def add(
         root: the project's folder; sources inside it are noted relative to it.
         settings: columns to set (language, num_speakers …).
         exact: count samples instead of trusting the container's duration.
-        report: gets a line per session.
+        report: gets the name of each session that was added, and a line about it.
     """
     sessions = {name: list(session.rows) for name, session in known.items()}
     problems: list[UserError] = []
@@ -152,7 +152,7 @@ def add(
             problems.append(error)
             continue
         hours = sum(row.duration_s for row in new) / 3600
-        report(f"{group.name}: {group.shape}, {len(new)} file{'s' * (len(new) > 1)}, {hours:.2f} h of audio")
+        report(group.name, f"{group.shape}, {len(new)} file{'s' * (len(new) > 1)}, {hours:.2f} h of audio")
     return [row for rows in sessions.values() for row in rows], problems
 
 
