@@ -6,6 +6,7 @@ import itertools
 import json
 import logging
 import os
+import random
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -21,7 +22,7 @@ from .bank import UtteranceBank
 from .conversation import Conversation, ConversationMixer
 from .evaluation import Score, annotation_of_turns, score_session
 from .media import M4A, read_audio, through_codec
-from .training import validation_subset
+from .training import validation_speakers, validation_subset
 
 log = logging.getLogger(__name__)
 
@@ -91,9 +92,15 @@ def pipeline_input(conversation: Conversation, coded: bool = False) -> dict[str,
 def validation_conversations(
     bank_prefix: Path, count: int, duration_s: float, seed: int
 ) -> list[Conversation]:
-    """Conversations of 2, 3, 4, 2, … speakers whom the models were not trained on, for tuning."""
-    mixer = ConversationMixer(validation_subset(UtteranceBank(bank_prefix)))
-    return [mixer.mix(seed + index, duration_s, 2 + index % 3) for index in range(count)]
+    """Conversations of 2, 3, 4, 2, … speakers whom the models were not trained on, each of another family."""
+    bank = UtteranceBank(bank_prefix)
+    mixer = ConversationMixer(validation_subset(bank))
+    talks = []
+    for index in range(count):
+        rng = random.Random(seed + index)
+        cast = [rng.choice(family) for family in rng.sample(validation_speakers(bank), 2 + index % 3)]
+        talks.append(mixer.mix(seed + index, duration_s, cast))
+    return talks
 
 
 @dataclass(frozen=True)

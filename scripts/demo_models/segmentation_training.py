@@ -119,7 +119,7 @@ class VoiceLoss(torch.nn.Module):
 
     def __init__(self, model: PyanNet, hidden: int, speakers: int) -> None:
         super().__init__()
-        self.classifier = torch.nn.Linear(2 * hidden, speakers)
+        self.centres = torch.nn.Parameter(torch.randn(speakers, 2 * hidden) * 0.1)
         self._frames: list[Tensor] = []
         model.lstm[0].register_forward_hook(lambda _module, _inputs, output: self._keep(output[0]))
 
@@ -128,7 +128,8 @@ class VoiceLoss(torch.nn.Module):
 
     def forward(self, voices: Tensor) -> Tensor:
         """Cross-entropy of the last forward pass; voices are (batch, frames), -1 where not one speaks."""
-        scores = self.classifier(self._frames.pop()[:, ::4].float())
+        frames = F.normalize(self._frames.pop()[:, ::4].float(), dim=-1)
+        scores = 16 * frames @ F.normalize(self.centres).T
         return F.cross_entropy(scores.flatten(0, 1), voices[:, ::4].flatten(), ignore_index=-1)
 
 

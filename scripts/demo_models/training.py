@@ -17,7 +17,7 @@ from pyannote.audio.core.model import Model
 from pyannote.audio.core.task import Problem, Resolution, Specifications
 
 from .bank import UtteranceBank
-from .voices import ACCENTS, TRAIN_VARIANTS, speakers
+from .voices import speakers
 
 log = logging.getLogger(__name__)
 
@@ -25,11 +25,17 @@ WINDOW_S = 10.0
 """Length of the windows that segmentation and embedding see, in seconds."""
 
 
-def validation_speakers(bank: UtteranceBank, every: int = 10) -> set[str]:
-    """Training speakers kept back for tuning: all speakers of every `every`-th family of voices."""
-    families = TRAIN_VARIANTS[::every]
-    everybody = speakers("train", len(TRAIN_VARIANTS) * len(ACCENTS))
-    return {s.name for s in everybody if s.voice.split("+")[1] in families} & set(bank.by_speaker)
+def voice_families(bank: UtteranceBank) -> dict[str, list[str]]:
+    """Training speakers by the synthesiser's voice that they are made from."""
+    families: dict[str, list[str]] = {}
+    for speaker in speakers("train", len(bank.by_speaker)):
+        families.setdefault(speaker.voice.split("+")[1], []).append(speaker.name)
+    return families
+
+
+def validation_speakers(bank: UtteranceBank, every: int = 10) -> list[list[str]]:
+    """Training speakers kept back for tuning, by family: every `every`-th family of voices."""
+    return list(voice_families(bank).values())[::every]
 
 
 class SpeakerSubset:
@@ -42,12 +48,12 @@ class SpeakerSubset:
 
 def training_subset(bank: UtteranceBank) -> SpeakerSubset:
     """All speakers but those kept back for tuning."""
-    return SpeakerSubset(bank, set(bank.by_speaker) - validation_speakers(bank))
+    return SpeakerSubset(bank, set(bank.by_speaker).difference(*validation_speakers(bank)))
 
 
 def validation_subset(bank: UtteranceBank) -> SpeakerSubset:
     """The speakers kept back for tuning."""
-    return SpeakerSubset(bank, validation_speakers(bank))
+    return SpeakerSubset(bank, set().union(*validation_speakers(bank)))
 
 
 @dataclass
