@@ -20,7 +20,7 @@ from sessionscribe.config import Config
 from sessionscribe.manifest import Session
 from sessionscribe.steps import MODEL_RULES, SessionSteps, Step, decoders
 
-PREFLIGHT = "results/preflight/models.json"
+PREFLIGHT = "results/preflight/models.txt"
 
 
 @dataclass
