@@ -79,6 +79,16 @@ def made(pattern):
     return path
 
 
+def made_if_due(pattern, needed):
+    """Return the input function of a file that the job that makes `pattern` needs only where it is to run."""
+
+    def path(wildcards):
+        due = AGENDA.is_pending(pattern.format(**wildcards))
+        return sure(needed.format(**wildcards)) if due else []
+
+    return path
+
+
 def made_for(pattern, name):
     """Return the input function of the files that the task of the job that makes `pattern` lists."""
 

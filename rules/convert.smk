@@ -4,7 +4,10 @@
 rule convert_audio:
     """Decode one audio stream of a recording, mix or pick its channels, write FLAC."""
     input:
-        ingest=made("results/ingest/{session}/{track}.json"),
+        ingest=made_if_due(
+            "results/convert/{session}/{track}.flac",
+            "results/ingest/{session}/{track}.json",
+        ),
     output:
         audio="results/convert/{session}/{track}.flac",
         record="results/convert/{session}/{track}.json",

@@ -96,13 +96,15 @@ class Agenda:
         records = {}
         for name in _sizes(self.root / folder):
             try:
-                records[f"{folder}/{name}"] = json.loads((self.root / folder / name).read_bytes())
+                record = json.loads((self.root / folder / name).read_bytes())
             except (OSError, ValueError):
                 continue  # a broken record is none
+            if isinstance(record, dict):
+                records[f"{folder}/{name}"] = record
         return records
 
     def _is_recorded(self, step: Step, record: dict[str, Any] | None) -> bool:
-        if not isinstance(record, dict) or record.get("key") != step.key:
+        if record is None or record.get("key") != step.key:
             return False
         sizes = {entry["path"]: entry["size"] for entry in record.get("outputs", ())}
         return all(self._size(path) == sizes.get(path, -1) for path in step.outputs)

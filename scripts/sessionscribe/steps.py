@@ -118,7 +118,7 @@ class SessionSteps:
 
     def _fetch(self, row: Row) -> Step:
         output = f"results/ingest/{row.session}/{row.track}.json"
-        key = step_key("fetch_recording", row.checksum, row.duration_s, self.session.problem)
+        key = step_key("fetch_recording", row.source, row.checksum, row.duration_s, self.session.problem)
         task = {
             "track": row.track,
             "source": row.source,
@@ -139,7 +139,7 @@ class SessionSteps:
             f".{row.track}",
             (f"{stem}.flac", f"{stem}.json"),
             key,
-            needs=(fetched,),
+            uses=(fetched,),  # a recording that was moved is looked at again, and not converted again
             task={"options": options},
         )
 
@@ -181,7 +181,7 @@ class SessionSteps:
         return fingerprint(
             [step_key(rule) for rule in ("plan_chunks", "detect_language", "transcribe_chunk")],
             None if live else [(row.track, row.checksum, row.duration_s) for row in self.session.rows],
-            [row.audio_stream for row in self.session.rows[:1]] if live else None,
+            [row.audio_stream for row in (self.session.rows[:1] if live else self.session.rows)],
             self.config.convert.model_dump(mode="json"),
             self.config.chunk.model_dump(mode="json"),
             options,

@@ -1,0 +1,453 @@
+"""What there is to do: found by keys and sizes, on a small made-up project with a session of each shape."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_config import leaves
+
+from sessionscribe import config, manifest, models
+from sessionscribe.agenda import PREFLIGHT, Agenda
+from sessionscribe.errors import UserError
+from sessionscribe.manifest import Row
+from sessionscribe.steps import STAGE_OF, Step
+
+SHAPES = ("talk", "duo", "eve")
+ROWS = (
+    Row("talk", "recording", "mix", "in/talk.flac", "1" * 64, 21.0),
+    Row("duo", "tracks", "anna", "in/anna.flac", "2" * 64, 9.0, speaker="Anna"),
+    Row("duo", "tracks", "bert", "in/bert.flac", "3" * 64, 9.0, speaker="Bert"),
+    Row("eve", "live", "chunk-0", "in/chunk-0.webm", "4" * 64, 15.0, part=0),
+    Row("eve", "live", "chunk-1", "in/chunk-1.webm", "5" * 64, 15.0, part=1),
+)
+
+
+@pytest.fixture
+def project(tmp_path: Path, fast_disk: None) -> Project:
+    found = Project(tmp_path)
+    found.finish()
+    return found
+
+
+class Project:
+    """A folder with a manifest, two model folders, settings, and what `finish` makes of them."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.rows = list(ROWS)
+        for name in ("speech", "speech2", "voices", "voices2"):
+            (root / "models" / name).mkdir(parents=True)
+            (root / "models" / name / "model.bin").write_text(name)
+        self.settings: dict[str, Any] = {
+            "manifest": "sessions.tsv",
+            "chunk": {"target_s": 10, "search_s": 2},
+            "transcribe": {
+                "model": self.model("speech"),
+                "device": "cpu",
+                "compute_type": "int8",
+                "language": "en",
+            },
+            "diarize": {"model": self.model("voices"), "device": "cpu"},
+            "export": {"formats": ["json", "srt", "txt"]},
+        }
+
+    def model(self, name: str) -> str:
+        return str(self.root / "models" / name)
+
+    def set(self, name: str, value: Any) -> None:
+        at = self.settings
+        *sections, last = name.split(".")
+        for section in sections:
+            at = at.setdefault(section, {})
+        at[last] = value
+
+    def agenda(self) -> Agenda:
+        manifest.write(self.root / "sessions.tsv", self.rows)
+        return Agenda(config.validate(self.settings), self.root)
+
+    def finish(self) -> None:
+        """Make every pending file, with a record where it has one, as the jobs do."""
+        agenda = self.agenda()
+        for session in agenda.sessions.values():
+            for step in session.pending.values():
+                for output in step.outputs:
+                    self.write(output, json.dumps({"made": output, "by": step.key}) + "\n")
+                if step.record:
+                    self.record(step)
+
+    def write(self, name: str, text: str) -> None:
+        (self.root / name).parent.mkdir(parents=True, exist_ok=True)
+        (self.root / name).write_text(text)
+
+    def entry(self, name: str) -> dict[str, Any]:
+        return {"path": name, "size": (self.root / name).stat().st_size, "sha256": "0" * 64}
+
+    def record(self, step: Step) -> None:
+        inputs = step.task.get("chunks", []) if step.rule == "merge_transcript" else []
+        record = {
+            "rule": step.rule,
+            "key": step.key,
+            "outputs": [self.entry(name) for name in step.outputs],
+            "inputs": [self.entry(name) for name in inputs],
+        }
+        self.write(step.record, json.dumps(record))
+
+    def todo(self, session: str) -> Counter[str]:
+        return Counter(step.rule for step in self.agenda().sessions[session].pending.values())
+
+    def files(self, rule: str, session: str = "talk") -> list[Path]:
+        steps = self.agenda().sessions[session].of(rule)
+        return [self.root / name for step in steps for name in step.outputs]
+
+
+def test_a_finished_project_has_nothing_to_do(project: Project) -> None:
+    agenda = project.agenda()
+    assert agenda.outputs() == []
+    assert agenda.forced() == set()
+    assert not agenda.needs_models()
+
+
+def test_a_new_project_has_everything_to_do_and_needs_the_models(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    agenda = project.agenda()
+    assert all(len(s.pending) == len(s.steps) for s in agenda.sessions.values())
+    assert project.todo("talk") == Counter(
+        fetch_recording=1,
+        convert_audio=1,
+        plan_chunks=1,
+        build_timeline=1,
+        detect_language=1,
+        transcribe_chunk=2,
+        merge_transcript=1,
+        diarize_speakers=1,
+        assign_speakers=1,
+        write_export=3,
+    )
+    assert PREFLIGHT in agenda.forced()
+    assert agenda.preflight_task() == {
+        "speech": [[project.model("speech"), "int8"]],
+        "diarization": [project.model("voices")],
+        "speech_device": "cpu",
+        "diarization_device": "cpu",
+    }
+
+
+def test_tracks_ask_for_no_diarization_model(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    project.rows = [row for row in ROWS if row.session == "duo"]
+    assert project.agenda().preflight_task()["diarization"] == []
+
+
+def test_steps_come_after_what_they_need(tmp_path: Path) -> None:
+    for session in Project(tmp_path).agenda().sessions.values():
+        seen: set[str] = set()
+        for step in session.steps:
+            assert {o for other in (*step.needs, *step.uses) for o in other.outputs} <= seen
+            assert step.rule in STAGE_OF
+            seen |= set(step.outputs)
+
+
+# Every setting, changed once: what is to be done again on a finished session of each shape?
+
+FROM_AUDIO = "convert_audio plan_chunks build_timeline detect_language transcribe_chunk merge_transcript"
+FROM_PLAN = "plan_chunks build_timeline detect_language transcribe_chunk merge_transcript"
+SPEECH = "detect_language transcribe_chunk merge_transcript assign_speakers write_export"
+MERGE = "merge_transcript assign_speakers write_export"
+VOICES = "diarize_speakers assign_speakers write_export"
+TURNS_TOO = " diarize_speakers assign_speakers write_export"
+NOT_TURNS = " assign_speakers write_export"
+SUBTITLES = "subtitles"  # one export of the three
+ALL_SHAPES_FROM_AUDIO = (FROM_AUDIO + TURNS_TOO,) * 3
+# What speech is decides who speaks on a track of one speaker; pyannote hears for itself.
+PLAN_BY_SHAPE = (FROM_PLAN + NOT_TURNS, FROM_PLAN + TURNS_TOO, FROM_PLAN + NOT_TURNS)
+
+TABLE: dict[str, tuple[Any, tuple[str, str, str]]] = {
+    "convert.audio_stream": (1, ALL_SHAPES_FROM_AUDIO),
+    "convert.channel": (0, ALL_SHAPES_FROM_AUDIO),
+    "chunk.target_s": (11, PLAN_BY_SHAPE),
+    "chunk.search_s": (3, PLAN_BY_SHAPE),
+    "chunk.context_s": (1, PLAN_BY_SHAPE),
+    "chunk.min_silence_s": (0.4, PLAN_BY_SHAPE),
+    "chunk.vad.threshold": (0.6, PLAN_BY_SHAPE),
+    "chunk.vad.min_speech_s": (0.2, PLAN_BY_SHAPE),
+    "chunk.vad.min_silence_s": (0.2, PLAN_BY_SHAPE),
+    "chunk.vad.pad_s": (0.1, PLAN_BY_SHAPE),
+    "transcribe.model": ("speech2", (SPEECH,) * 3),
+    "transcribe.device": ("auto", ("",) * 3),
+    "transcribe.compute_type": ("float32", (SPEECH,) * 3),
+    "transcribe.language": ("fr", (SPEECH,) * 3),
+    "transcribe.decoding": ("batched", (SPEECH,) * 3),
+    "transcribe.batch_size": (4, ("",) * 3),
+    "transcribe.window_s": (15, (SPEECH,) * 3),
+    "transcribe.beam_size": (1, (SPEECH,) * 3),
+    "transcribe.temperatures": ([0.0], (SPEECH,) * 3),
+    "transcribe.hotwords": ("Zermatt", (SPEECH,) * 3),
+    "transcribe.initial_prompt": ("Well.", (SPEECH,) * 3),
+    "transcribe.no_speech_threshold": (0.5, (SPEECH,) * 3),
+    "transcribe.log_prob_threshold": (-0.9, (SPEECH,) * 3),
+    "transcribe.compression_ratio_threshold": (2.2, (SPEECH,) * 3),
+    "transcribe.hallucination_silence_s": (0, (SPEECH,) * 3),
+    "transcribe.no_repeat_ngram_size": (3, (SPEECH,) * 3),
+    "transcribe.repetition_penalty": (1.1, (SPEECH,) * 3),
+    "merge.match_s": (0.5, (MERGE,) * 3),
+    "merge.segment_gap_s": (2, (MERGE,) * 3),
+    "diarize.model": ("voices2", (VOICES, "", VOICES)),
+    "diarize.device": ("auto", ("",) * 3),
+    "diarize.num_speakers": (2, (VOICES, "", VOICES)),
+    "diarize.min_speakers": (2, (VOICES, "", VOICES)),
+    "diarize.max_speakers": (4, (VOICES, "", VOICES)),
+    "diarize.step": (0.25, (VOICES, "", VOICES)),
+    "export.formats": (["json", "srt", "txt", "vtt"], (SUBTITLES,) * 3),
+    "export.max_line_chars": (30, (SUBTITLES,) * 3),
+    "export.max_lines": (1, (SUBTITLES,) * 3),
+    "export.max_cue_s": (5, (SUBTITLES,) * 3),
+    "export.names": ({"SPEAKER_00": "Anna"}, ("write_export",) * 3),
+}
+
+
+def expected(project: Project, session: str, rules: str) -> Counter[str]:
+    if rules == SUBTITLES:
+        return Counter(write_export=1)
+    steps = project.agenda().sessions[session]
+    return Counter({rule: len(steps.of(rule)) for rule in rules.split()})
+
+
+def test_the_table_has_every_setting() -> None:
+    assert set(TABLE) | {"manifest", "sessions"} == {".".join(path) for path in leaves(config.Config)}
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_a_changed_setting_redoes_exactly_what_depends_on_it(project: Project, name: str) -> None:
+    value, rules = TABLE[name]
+    project.set(name, project.model(value) if name.endswith(".model") else value)
+    for session, wanted in zip(SHAPES, rules, strict=True):
+        assert project.todo(session) == expected(project, session, wanted), session
+    project.finish()
+    assert project.agenda().outputs() == []
+
+
+@pytest.mark.parametrize("name", [name for name in TABLE if name.startswith(("transcribe.", "export."))])
+def test_going_back_finds_the_chunks_that_were_made_before(project: Project, name: str) -> None:
+    before = json.loads(json.dumps(project.settings))
+    value, _ = TABLE[name]
+    project.set(name, project.model(value) if name.endswith(".model") else value)
+    project.finish()
+    project.settings = before
+    for session in SHAPES:
+        assert project.todo(session)["transcribe_chunk"] == 0
+        assert project.todo(session)["detect_language"] == 0
+
+
+COLUMNS: dict[str, tuple[Any, tuple[str, str, str]]] = {
+    "language": ("fr", (SPEECH,) * 3),
+    "hotwords": ("Zermatt", (SPEECH,) * 3),
+    "num_speakers": (2, (VOICES, "", VOICES)),
+    "min_speakers": (2, (VOICES, "", VOICES)),
+    "max_speakers": (2, (VOICES, "", VOICES)),
+    "audio_stream": (1, ALL_SHAPES_FROM_AUDIO),
+    "recorded_at": ("2026-01-01", ("",) * 3),
+}
+
+
+@pytest.mark.parametrize("column", COLUMNS)
+def test_a_changed_column_redoes_what_depends_on_it(project: Project, column: str) -> None:
+    value, rules = COLUMNS[column]
+    project.rows = [replace(row, **{column: value}) for row in project.rows]
+    for session, wanted in zip(SHAPES, rules, strict=True):
+        assert project.todo(session) == expected(project, session, wanted), session
+
+
+def test_another_speaker_of_a_track_costs_no_transcription(project: Project) -> None:
+    project.rows = [replace(row, speaker="Anne" if row.speaker == "Anna" else "") for row in project.rows]
+    rules = "build_timeline merge_transcript diarize_speakers assign_speakers write_export"
+    assert project.todo("duo") == expected(project, "duo", rules)
+    assert project.todo("talk") == Counter()
+
+
+def test_a_moved_recording_is_looked_at_again_and_nothing_else(project: Project) -> None:
+    project.rows = [replace(row, source=f"elsewhere/{row.source}") for row in project.rows]
+    for session, files in zip(SHAPES, (1, 2, 2), strict=True):
+        assert project.todo(session) == Counter(fetch_recording=files)
+
+
+def test_another_recording_redoes_all_of_its_session(project: Project) -> None:
+    project.rows[0] = replace(project.rows[0], checksum="9" * 64)
+    agenda = project.agenda()
+    assert len(agenda.sessions["talk"].pending) == len(agenda.sessions["talk"].steps)
+    assert not agenda.sessions["duo"].pending
+
+
+def test_a_new_part_of_a_live_session_leaves_the_old_chunks(project: Project) -> None:
+    project.rows.append(Row("eve", "live", "chunk-2", "in/chunk-2.webm", "6" * 64, 15.0, part=2))
+    assert project.todo("eve") == Counter(
+        fetch_recording=1,
+        convert_audio=1,
+        plan_chunks=1,
+        build_timeline=1,
+        transcribe_chunk=1,
+        merge_transcript=1,
+        diarize_speakers=1,
+        assign_speakers=1,
+        write_export=3,
+    )
+
+
+def test_another_session_of_the_manifest_touches_none(project: Project) -> None:
+    project.rows.insert(0, Row("new", "recording", "mix", "in/new.wav", "7" * 64, 5.0))
+    assert [name for name, s in project.agenda().sessions.items() if s.pending] == ["new"]
+
+
+# Files that are missing or not whole.
+
+AFTER = {
+    "fetch_recording": "",
+    "convert_audio": "plan_chunks build_timeline merge_transcript assign_speakers write_export",
+    "plan_chunks": "build_timeline merge_transcript assign_speakers write_export",
+    "build_timeline": "merge_transcript assign_speakers write_export",
+    "detect_language": "",
+    "transcribe_chunk": "merge_transcript assign_speakers write_export",
+    "merge_transcript": "assign_speakers write_export",
+    "diarize_speakers": "assign_speakers write_export",
+    "assign_speakers": "write_export",
+    "write_export": "",
+}
+
+
+def delete(path: Path) -> None:
+    path.unlink()
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def halve(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def lengthen(path: Path) -> None:
+    path.write_bytes(path.read_bytes() + b"x")
+
+
+@pytest.mark.parametrize("damage", [delete, empty, halve, lengthen])
+@pytest.mark.parametrize("rule", AFTER)
+def test_a_damaged_file_is_found_with_what_depends_on_it(project: Project, rule: str, damage: Any) -> None:
+    damage(project.files(rule)[0])
+    after = expected(project, "talk", AFTER[rule])
+    assert project.todo("talk") == after + Counter([rule])
+    assert project.todo("duo") == project.todo("eve") == Counter()
+
+
+@pytest.mark.parametrize("damage", [delete, empty, halve])
+def test_a_damaged_record_makes_its_step_due(project: Project, damage: Any) -> None:
+    damage(project.root / "results/provenance/talk/assign_speakers.json")
+    assert project.todo("talk") == Counter(assign_speakers=1, write_export=3)
+
+
+def test_a_record_that_is_no_record_makes_its_step_due(project: Project) -> None:
+    for name in ("merge_transcript", "write_export.srt"):
+        (project.root / f"results/provenance/talk/{name}.json").write_text("[]\n")
+    assert project.todo("talk") == Counter(merge_transcript=1, assign_speakers=1, write_export=3)
+
+
+def test_the_second_file_of_a_step_counts_too(project: Project) -> None:
+    delete(project.root / "results/convert/talk/mix.json")
+    assert project.todo("talk")["convert_audio"] == 1
+
+
+def test_another_key_in_a_record_makes_its_step_due(project: Project) -> None:
+    path = project.root / "results/provenance/talk/merge_transcript.json"
+    record = json.loads(path.read_text())
+    path.write_text(json.dumps(record | {"key": "0" * 12}))
+    assert project.todo("talk") == Counter(merge_transcript=1, assign_speakers=1, write_export=3)
+
+
+def test_a_cut_chunk_is_found_before_it_was_ever_merged(project: Project) -> None:
+    delete(project.root / "results/provenance/talk/merge_transcript.json")
+    whole, cut = project.files("transcribe_chunk")
+    halve(cut)
+    pending = project.agenda().sessions["talk"].pending
+    assert str(cut.relative_to(project.root)) in pending
+    assert str(whole.relative_to(project.root)) not in pending
+
+
+def test_left_over_temporary_files_do_not_count(project: Project) -> None:
+    chunk = project.files("transcribe_chunk")[0]
+    chunk.rename(chunk.with_name(f".tmp-1-{chunk.name}"))
+    assert project.todo("talk")["transcribe_chunk"] == 1
+
+
+def test_times_of_files_do_not_count(project: Project) -> None:
+    import os  # noqa: PLC0415
+    import random  # noqa: PLC0415
+
+    dice = random.Random(1)
+    for path in (project.root / "results").rglob("*.json"):
+        at = dice.choice([0, 10**9, 4 * 10**9])
+        os.utime(path, (at, at))
+    assert project.agenda().outputs() == []
+
+
+def test_forgetting_removes_the_records_of_what_is_to_do_and_no_other(project: Project) -> None:
+    delete(project.files("merge_transcript")[0])
+    records = {path.name for path in (project.root / "results/provenance/talk").iterdir()}
+    project.agenda().forget()
+    left = {path.name for path in (project.root / "results/provenance/talk").iterdir()}
+    exports = {f"write_export.{name}.json" for name in ("json", "srt", "txt")}
+    assert records - left == {"merge_transcript.json", "assign_speakers.json"} | exports
+    assert (project.root / "results/export/talk/talk.srt").exists()
+
+
+# Sessions and settings that cannot be worked on.
+
+
+def test_a_session_with_a_problem_has_one_job_that_says_so(project: Project) -> None:
+    project.rows.append(Row("talk", "recording", "mix", "in/other.flac", "8" * 64, 21.0))
+    agenda = project.agenda()
+    (step,) = agenda.sessions["talk"].pending.values()
+    assert step.rule == "fetch_recording"
+    assert "two recordings have the session name `talk`" in step.task["problem"]
+    assert not agenda.sessions["duo"].pending
+
+
+def test_a_file_that_could_not_be_probed_is_tried_again(project: Project) -> None:
+    project.rows.append(Row("bad", "recording", "mix", "in/bad.mp3", "", 0.0))
+    (step,) = project.agenda().sessions["bad"].pending.values()
+    assert (step.rule, step.task["source"]) == ("fetch_recording", "in/bad.mp3")
+
+
+def test_only_the_wanted_sessions_are_worked_on(project: Project) -> None:
+    project.settings["sessions"] = ["duo"]
+    assert list(project.agenda().sessions) == ["duo"]
+    project.settings["sessions"] = ["dou"]
+    with pytest.raises(UserError, match="Did you mean `duo`"):
+        project.agenda()
+
+
+def test_a_model_that_is_nowhere_is_refused_by_name(project: Project) -> None:
+    project.set("transcribe.model", "larg-v3")
+    with pytest.raises(UserError) as caught:
+        project.agenda()
+    assert "configuration: transcribe.model" in str(caught.value)
+    assert "`large-v3`" in str(caught.value)
+
+
+def test_retraining_a_model_folder_redoes_its_words(project: Project) -> None:
+    (project.root / "models/speech/model.bin").write_text("other")
+    assert project.todo("talk") == expected(project, "talk", SPEECH)
+
+
+def test_a_session_begun_on_a_gpu_is_done_where_there_is_none(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.settings["transcribe"] |= {"model": "auto", "device": "auto", "compute_type": "auto"}
+    monkeypatch.setattr(models, "machine_device", lambda: "cuda")
+    assert project.todo("talk")["transcribe_chunk"] == 2
+    project.finish()
+    monkeypatch.setattr(models, "machine_device", lambda: "cpu")
+    assert project.agenda().outputs() == []
