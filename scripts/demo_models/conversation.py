@@ -322,7 +322,12 @@ class ConversationMixer:
 
 
 def noise_floor(samples: int, level_db: float, seed: int) -> Audio:
-    """Stationary noise, half white, half low-passed, RMS `level_db` dB full scale; shape (samples,)."""
+    """Stationary noise, half white, half low-passed, RMS `level_db` dB full scale; shape (samples,).
+
+    Below -120 dB, which 16 bits cannot hold, there is none.
+    """
+    if level_db < -120:
+        return np.zeros(samples, dtype=np.float32)
     rng = np.random.default_rng(seed)
     white = rng.standard_normal(samples + 15, dtype=np.float32)
     cumulative = np.cumsum(white, dtype=np.float64)

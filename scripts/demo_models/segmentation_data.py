@@ -78,6 +78,8 @@ class SegmentationWindows:
         self.speakers = mixer.eligible_speakers()
         self.grid = grid
         self.settings = settings or WindowSettings()
+        length = round(self.settings.conversation_s * SAMPLE_RATE)
+        self._noises = [noise_floor(length, 0.0, seed) for seed in range(8)]  # drawn once: it takes time
 
     def batch(self, seed: int, size: int) -> Windows:
         """One batch of `size` windows, the same for the same seed."""
@@ -95,7 +97,8 @@ class SegmentationWindows:
             conversation = self.mixer.mix(
                 rng.randrange(2**31), cfg.conversation_s, rng.choice(cfg.speakers), self._mix_settings(rng)
             )
-            audio = augment(conversation.waveform, rng, cfg.codec_probability)
+            noise = rng.choice(self._noises) * np.float32(10 ** (rng.uniform(-80, -42) / 20))
+            audio = augment(conversation.waveform + noise, rng, cfg.codec_probability)
             offset = rng.uniform(0, 3)
             while offset + cfg.window_s <= cfg.conversation_s:
                 start = round(offset * SAMPLE_RATE)
@@ -122,7 +125,7 @@ class SegmentationWindows:
             utterances_per_turn=rng.choice(((1, 1, 2, 2, 3), (1,), (1, 1, 2))),
             level_range_db=rng.choice((4.0, 8.0, 12.0)),
             level_db=rng.uniform(-34, -16),
-            noise_db=(-80.0, -42.0),
+            noise_db=(-200.0, -200.0),  # added afterwards
         )
 
 

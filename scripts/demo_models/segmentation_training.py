@@ -45,7 +45,7 @@ class SegmentationOptions:
     hidden: int = 64
     stride: int = 16
     """Step of the sinc filters in samples; a frame is 27 times as long."""
-    voice_weight: float = 0.3
+    voice_weight: float = 0.1
     """Weight of the auxiliary loss on voices."""
     threads: int = 1
     seed: int = 1
@@ -133,7 +133,7 @@ class VoiceLoss(torch.nn.Module):
         return F.cross_entropy(scores.flatten(0, 1), voices[:, ::4].flatten(), ignore_index=-1)
 
 
-def validate(model: PyanNet, windows: SegmentationWindows, batches: int = 6) -> tuple[float, float]:
+def validate(model: PyanNet, windows: SegmentationWindows, batches: int = 4) -> tuple[float, float]:
     """Loss and frame error rate on windows of the speakers kept back."""
     criterion = PermutationLoss()
     model.eval()

@@ -114,7 +114,7 @@ class State:
     module: torch.nn.Module
     optimizer: torch.optim.Optimizer
     budget: Budget
-    every_s: float = 180.0
+    every_s: float = 240.0
     _saved: float = field(default_factory=time.monotonic, repr=False)
 
     def resume(self) -> None:
