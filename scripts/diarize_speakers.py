@@ -10,17 +10,16 @@ from sessionscribe.runtime import job
 task, made = snakemake.params.task, dict(snakemake.output.items())
 with job(snakemake.rule, task, log=snakemake.log[0], outputs=made) as say:
     timeline = Timeline.read(Path(snakemake.input.timeline))
-    plans = [Plan.read(Path(path)) for path in snakemake.input.plans]
+    plans, output = [Plan.read(Path(path)) for path in snakemake.input.plans], Path(made["turns"])
     if task["method"] == "tracks":
-        found = track_turns(timeline=timeline, plans=plans, output=Path(made["turns"]))
+        found = track_turns(timeline=timeline, plans=plans, output=output)
     else:
-        audio, options = [Path(path) for path in snakemake.input.audio], Diarize(**task["options"])
         found = diarize_speakers(
             timeline=timeline,
             plans=plans,
-            audio=audio,
-            options=options,
+            audio=[Path(path) for path in snakemake.input.audio],
+            options=Diarize(**task["options"]),
             threads=snakemake.threads,
-            output=Path(made["turns"]),
+            output=output,
         )
     say(f"{len(found.speakers)} speakers, {len(found.turns)} turns")

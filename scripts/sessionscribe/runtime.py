@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import os
 import shutil
 import sys
@@ -14,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from sessionscribe import __version__
 from sessionscribe.artifacts import Failure, Output, Provenance
@@ -24,10 +25,45 @@ from sessionscribe.files import sha256
 PACKAGES = ("faster-whisper", "ctranslate2", "pyannote.audio", "av", "torch")
 
 
+class Log(io.TextIOBase):
+    """A job's log file. On a full disk it loses lines, not the job, and not the message about it."""
+
+    encoding = "utf-8"
+
+    def __init__(self, path: Path) -> None:
+        self._descriptor = -1
+        with contextlib.suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+
+    def writable(self) -> bool:
+        """Tell libraries that it can be written."""
+        return True
+
+    def fileno(self) -> int:
+        """Return the descriptor, for libraries that write to it directly."""
+        if self._descriptor < 0:
+            raise io.UnsupportedOperation("this log has no file")
+        return self._descriptor
+
+    def write(self, text: str) -> int:
+        """Write at once, without a buffer that a later failure would meet."""
+        with contextlib.suppress(OSError):
+            os.write(self._descriptor, text.encode("utf-8", "backslashreplace"))
+        return len(text)
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+        super().close()
+
+
 class Say:
     """A job's voice: call it with a line for the log; ``flags`` end in the record and the status table."""
 
-    def __init__(self, file: TextIO) -> None:
+    def __init__(self, file: Log) -> None:
         self._file = file
         self.flags: list[str] = []
 
@@ -50,8 +86,7 @@ def job(
     session = str(task.get("session", "models"))
     stem = Path(log).name.removesuffix(".log")
     failure = Path("logs/failed") / session / f"{rule}.{stem}.json"
-    Path(log).parent.mkdir(parents=True, exist_ok=True)
-    with Path(log).open("w", encoding="utf-8", buffering=1) as file:
+    with Log(Path(log)) as file:
         started, say = time.monotonic(), Say(file)
         try:
             with contextlib.redirect_stdout(file), contextlib.redirect_stderr(file):

@@ -1,0 +1,192 @@
+"""A copy of the project in a folder of its own, and Snakemake run in it, as a user would."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+DEMO = ROOT / "resources/demo"
+MODELS = (DEMO / "models/whisper-demo", DEMO / "models/diarization-demo")
+PARTS = ("Snakefile", "rules", "scripts", "config", "profiles", "envs", "resources/demo/models")
+SETTINGS = {
+    "chunk": {"target_s": 8, "search_s": 2, "context_s": 1},
+    "transcribe": {
+        "model": "resources/demo/models/whisper-demo",
+        "device": "cpu",
+        "compute_type": "int8",
+        "decoding": "batched",
+        "window_s": 10,
+        "temperatures": [0.0],
+        "beam_size": 1,
+    },
+    "diarize": {"model": "resources/demo/models/diarization-demo", "device": "cpu"},
+}
+UNTRACED = ("benchmark", ".tmp-")
+
+
+def tracked_files() -> list[Path]:
+    """Return the project's files as git sees them: tracked, or new and not ignored."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", *PARTS]
+    listed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True).stdout.decode()
+    return [Path(name) for name in sorted(set(listed.split("\0"))) if name and (ROOT / name).is_file()]
+
+
+def copy_project(to: Path) -> Project:
+    """Copy the project's files (no results) to a folder and set up small, quick settings there."""
+    for name in tracked_files():
+        if name.parts[:2] == ("scripts", "demo_models"):
+            continue
+        (to / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, to / name)
+    project = Project(to)
+    project.settings.write_text(yaml.safe_dump(SETTINGS), encoding="utf-8")
+    return project
+
+
+def cut_audio(source: Path, target: Path, start_s: float, stop_s: float) -> Path:
+    """Write a stretch of a recording's audio to a file of its own, as 16 kHz mono."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    codec = {".flac": "flac", ".wav": "pcm_s16le", ".webm": "libopus", ".ogg": "libopus"}[target.suffix]
+    rate = 48_000 if codec == "libopus" else 16_000
+    resampler = av.AudioResampler(format="s16", layout="mono", rate=rate)
+    with av.open(str(source)) as given, av.open(str(target), "w") as made:
+        out = made.add_stream(codec, rate, layout="mono")
+        clock = 0
+        for frame in given.decode(given.streams.audio[0]):
+            if frame.time is None or not start_s <= frame.time < stop_s:
+                continue
+            for part in resampler.resample(frame):
+                part.pts, clock = clock, clock + part.samples
+                made.mux(out.encode(part))
+        made.mux(out.encode(None))
+    return target
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a command gave."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def text(self) -> str:
+        return self.out + self.err
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project folder."""
+
+    root: Path
+
+    @property
+    def settings(self) -> Path:
+        return self.root / "config/test.yaml"
+
+    def __truediv__(self, name: str) -> Path:
+        return self.root / name
+
+    def copy(self, to: Path) -> Project:
+        """Copy it with times and all."""
+        subprocess.run(
+            ["cp", "-a", "--reflink=auto", f"{self.root}/.", str(to)], check=True, capture_output=True
+        )
+        return Project(to)
+
+    def environment(self, **more: str) -> dict[str, str]:
+        """Return the environment in which commands run: this interpreter, the copy's own code."""
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("SNAKEMAKE", "HF_", "PYTEST"))}
+        path = f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', '')}"
+        return kept | {"PYTHONPATH": str(self.root / "scripts"), "PATH": path, "HF_HUB_OFFLINE": "1", **more}
+
+    def command(self, *command: str, timeout: float = 600, **environment: str) -> Done:
+        """Run a command in the folder."""
+        done = subprocess.run(
+            command,
+            cwd=self.root,
+            env=self.environment(**environment),
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    def sessionscribe(self, *arguments: str, **environment: str) -> Done:
+        """Run ``sessionscribe`` with this folder's quick settings."""
+        first, *rest = arguments
+        given = ["--configfile", "config/test.yaml"] if "--configfile" not in rest else []
+        return self.command(sys.executable, "-m", "sessionscribe.cli", first, *given, *rest, **environment)
+
+    def snakemake(self, *arguments: str, profile: str | None = "local", **environment: str) -> Done:
+        """Run ``snakemake`` with this folder's quick settings, by a profile or bare."""
+        how = ["--profile", f"profiles/{profile}"] if profile else []
+        given = ["--configfile", "config/test.yaml"] if "--configfile" not in arguments else []
+        # Targets first: options that take several values would swallow them.
+        return self.command(
+            sys.executable, "-m", "snakemake", *arguments, *given, "--cores", "2", *how, **environment
+        )
+
+    def plan(self, *arguments: str, profile: str | None = "local") -> Counter[str]:
+        """Return how many jobs of each rule a dry run names."""
+        done = self.snakemake(*arguments, "--dry-run", "--quiet", "host", profile=profile)
+        assert done.code == 0, done.text
+        return jobs(done.out + done.err)
+
+    def results(self, folder: str = "results") -> dict[str, bytes]:
+        """Return path and content of all results, without what tells times."""
+        return {
+            str(path.relative_to(self.root)): path.read_bytes()
+            for path in sorted((self.root / folder).rglob("*"))
+            if path.is_file() and not any(mark in path.name for mark in UNTRACED)
+        }
+
+    def status(self) -> dict[str, str]:
+        """Return the status word of every session."""
+        done = self.sessionscribe("status")
+        assert done.code == 0, done.text
+        lines = done.out.split("\n\n")[0].splitlines()[1:]
+        return {line.split()[0]: line.split()[-1] for line in lines}
+
+
+STATS = re.compile(r"^(\w+) +(\d+)$")
+
+
+def jobs(text: str) -> Counter[str]:
+    """Return the job counts of Snakemake's table, without ``all`` and ``total``; none: nothing to do."""
+    found: Counter[str] = Counter()
+    for line in text.partition("This was a dry-run")[0].splitlines():
+        if (match := STATS.match(line)) and match[1] not in ("all", "total"):
+            found[match[1]] = int(match[2])
+    return found
+
+
+def add_small_sessions(project: Project) -> None:
+    """Give a project three short sessions, one of each shape, cut from the demo recordings."""
+    given = DEMO / "recordings"
+    folder = project.root / "recordings"
+    cut_audio(given / "meeting.mp4", folder / "talk.flac", 20, 45)
+    for name in ("alice", "bob"):
+        cut_audio(given / f"tracks/{name}.ogg", folder / f"duo/{name}.flac", 8, 20)
+    for part in (0, 1):
+        (folder / "live").mkdir(exist_ok=True)
+        shutil.copy2(given / f"live/chunk-00{part}.webm", folder / "live")
+    for arguments in (
+        ["recordings/talk.flac"],
+        ["recordings/duo", "--shape", "tracks"],
+        ["recordings/live"],
+    ):
+        done = project.sessionscribe("add", *arguments)
+        assert done.code == 0, done.text

@@ -1,0 +1,143 @@
+"""The layout of the project as the design has it: what is where, and who may know of whom."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+LIBRARY = ROOT / "scripts/sessionscribe"
+DEMO_MODELS = "demo_models.smk"
+HEAVY = {"torch", "torchaudio", "faster_whisper", "ctranslate2", "pyannote"}
+KNOWS_THE_PROGRAM = {
+    "cli.py",
+    "run.py",
+    "workspace.py",
+    "runtime.py",
+}  # it as a command, its processes, files
+RULE = re.compile(r"^rule (\w+):\n((?:(?:    .*)?\n)+)", re.MULTILINE)
+
+
+def rules(name: str) -> dict[str, str]:
+    """Return the rules of a file: name and text."""
+    text = (ROOT / name).read_text(encoding="utf-8") + "\n"
+    return {match[1]: match[2] for match in RULE.finditer(text)}
+
+
+def rule_files() -> list[str]:
+    return ["Snakefile", *sorted(f"rules/{path.name}" for path in (ROOT / "rules").glob("*.smk"))]
+
+
+def workflow_rules() -> dict[str, str]:
+    return {
+        name: body for file in rule_files() if DEMO_MODELS not in file for name, body in rules(file).items()
+    }
+
+
+def imported(path: Path) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module.split(".")[0])
+    return found
+
+
+def code(path: Path) -> str:
+    """Return a module's code without comments and docstrings."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node):
+            node.body[0] = ast.Pass()
+    return ast.unparse(tree)
+
+
+def test_every_script_is_named_as_its_rule_and_the_other_way_round() -> None:
+    scripts = {path.stem for path in (ROOT / "scripts").glob("*.py")}
+    every = {name: body for file in rule_files() for name, body in rules(file).items()}
+    assert scripts <= set(every)
+    for name, body in every.items():
+        if "    script:" in body:
+            assert f'"../scripts/{name}.py"' in body, name
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "scripts").glob("*.py")), ids=lambda path: path.name)
+def test_scripts_are_thin(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 25
+    assert not any(isinstance(node, ast.FunctionDef) for node in ast.walk(ast.parse(text)))
+
+
+def test_the_snakefile_is_short() -> None:
+    assert len((ROOT / "Snakefile").read_text(encoding="utf-8").splitlines()) < 60
+
+
+@pytest.mark.parametrize("stage", ["ingest", "convert", "chunk", "transcribe", "merge", "diarize", "export"])
+def test_every_stage_has_its_rules_and_its_module(stage: str) -> None:
+    assert (ROOT / f"rules/{stage}.smk").is_file()
+    assert (LIBRARY / f"{stage}.py").is_file()
+    assert f'include: "rules/{stage}.smk"' in (ROOT / "Snakefile").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("path", sorted(LIBRARY.rglob("*.py")), ids=lambda path: path.name)
+def test_the_library_knows_nothing_of_snakemake(path: Path) -> None:
+    assert "snakemake" not in imported(path)
+    if path.name not in KNOWS_THE_PROGRAM:
+        assert "snakemake" not in code(path).lower().replace("snakemake_executor", "")
+    names = (node.id for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Name))
+    assert "snakemake" not in names
+
+
+@pytest.mark.parametrize("path", sorted(LIBRARY.rglob("*.py")), ids=lambda path: path.name)
+def test_only_engines_import_what_is_heavy(path: Path) -> None:
+    if path.parent.name != "engines":
+        assert imported(path).isdisjoint(HEAVY)
+
+
+def test_there_are_rules_to_look_at() -> None:
+    assert len(workflow_rules()) >= 12
+
+
+@pytest.mark.parametrize("name", sorted(set(workflow_rules()) - {"all"}))
+def test_every_rule_says_all_that_is_asked_of_one(name: str) -> None:
+    body = workflow_rules()[name]
+    assert re.match(r'    """[A-Z].+\."""\n', body), "a docstring in one line"
+    for directive in ("output", "log", "benchmark", "threads", "resources", "conda", "script"):
+        assert re.search(rf"^    {directive}:", body, re.MULTILINE), directive
+    resources = body.partition("    resources:\n")[2]
+    assert re.search(r"^        mem_mb=\d+,$", resources, re.MULTILINE)
+    assert re.search(r'^        runtime="\d+[mh]",$', resources, re.MULTILINE)
+    assert re.search(r'"logs/', body.partition("    log:")[2])
+
+
+@pytest.mark.parametrize("file", rule_files())
+def test_rules_have_no_lambda_and_no_shell_or_run(file: str) -> None:
+    text = (ROOT / file).read_text(encoding="utf-8")
+    assert not re.search(r"^    (run|checkpoint):", text, re.MULTILINE)
+    if DEMO_MODELS not in file:
+        assert "lambda" not in text
+        assert "shell:" not in text
+
+
+def test_there_is_no_default_profile_and_no_folder_that_hides_one() -> None:
+    assert not (ROOT / "profiles/default").exists()
+    for profile in (ROOT / "profiles").iterdir():
+        assert not (ROOT / profile.name).exists(), f"--profile {profile.name} would look here first"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "profiles").glob("*/config.yaml")), ids=str)
+def test_every_entry_of_a_profile_is_explained(path: Path) -> None:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    entries = [n for n, line in enumerate(lines) if re.match(r"[a-z-]+:", line)]
+    keys = {lines[n].partition(":")[0] for n in entries}
+    assert {"cores", "keep-going", "retries", "rerun-incomplete", "scheduler"} <= keys
+    assert "input" not in "".join(line for line in lines if line.startswith("rerun-triggers"))
+    explained = 0
+    for n in entries:
+        above = next((line for line in reversed(lines[:n]) if not re.match(r"[a-z-]+:", line)), "")
+        explained += above.startswith("#")
+    assert explained == len(entries)

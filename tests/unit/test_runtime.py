@@ -1,0 +1,211 @@
+"""What a job does around its work: log, record last, one line on failure, and an end with its Snakemake."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sessionscribe import runtime
+from sessionscribe.artifacts import Failure, Provenance
+from sessionscribe.errors import UserError
+from sessionscribe.files import sha256
+
+SCRIPTS = Path(runtime.__file__).resolve().parents[1]
+TASK = {"session": "talk", "key": "abcdef012345", "options": {"match_s": 0.8}}
+OUTPUTS = {"merged": "results/merge/talk.json", "provenance": "results/provenance/talk/merge_transcript.json"}
+LOG = "logs/merge/talk.log"
+FAILED = Path("logs/failed/talk/merge_transcript.talk.json")
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(runtime, "watch_ancestors", lambda: None)
+    return tmp_path
+
+
+def work(error: Exception | None = None, *, task: dict[str, Any] | None = None) -> None:
+    with runtime.job("merge_transcript", task or TASK, log=LOG, outputs=OUTPUTS) as say:
+        print("from a library")
+        print("a warning", file=sys.stderr)
+        say.flags.append("1 forced seam")
+        say("two\nlines")
+        if error:
+            raise error
+        Path(OUTPUTS["merged"]).parent.mkdir(parents=True, exist_ok=True)
+        Path(OUTPUTS["merged"]).write_text("{}\n")
+
+
+def test_success_leaves_a_record_that_names_the_files(capfd: pytest.CaptureFixture[str]) -> None:
+    work()
+    record = Provenance.read(Path(OUTPUTS["provenance"]))
+    assert (record.rule, record.key, record.flags) == ("merge_transcript", TASK["key"], ["1 forced seam"])
+    (made,) = record.outputs
+    assert (made.path, made.size) == (OUTPUTS["merged"], 3)
+    assert made.sha256 == sha256(Path(OUTPUTS["merged"]))
+    assert record.options == TASK["options"]
+    assert record.versions["sessionscribe"]
+    assert not FAILED.exists()
+    assert capfd.readouterr() == ("", "")
+
+
+def test_all_that_is_printed_goes_to_the_log() -> None:
+    work()
+    lines = Path(LOG).read_text().splitlines()
+    assert "from a library" in lines
+    assert "a warning" in lines
+    assert any(line.endswith("two\\nlines") for line in lines)
+    assert "done in" in lines[-1]
+
+
+def test_the_same_work_leaves_the_same_record() -> None:
+    work()
+    first = Path(OUTPUTS["provenance"]).read_bytes()
+    time.sleep(0.01)
+    work()
+    assert Path(OUTPUTS["provenance"]).read_bytes() == first
+
+
+def test_the_record_comes_after_the_outputs_and_not_without_them(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit), runtime.job("merge_transcript", TASK, log=LOG, outputs=OUTPUTS):
+        assert not Path(OUTPUTS["provenance"]).exists()
+    assert not Path(OUTPUTS["provenance"]).exists()
+    assert "merge_transcript failed" in capfd.readouterr().err
+
+
+def test_a_user_error_is_one_line_without_a_traceback(capfd: pytest.CaptureFixture[str]) -> None:
+    error = UserError("is empty", where="in/a\nb.mp3", hint="Copy it again")
+    with pytest.raises(SystemExit) as caught:
+        work(error)
+    assert caught.value.code == 1
+    out, err = capfd.readouterr()
+    line = "merge_transcript failed: in/a\\nb.mp3: is empty. Copy it again (log: logs/merge/talk.log)"
+    assert (out, err) == ("", f"sessionscribe: {line}\n")
+    assert "Traceback" not in Path(LOG).read_text()
+    failure = Failure.read(FAILED)
+    assert (failure.session, failure.rule, failure.message, failure.log) == (
+        "talk",
+        "merge_transcript",
+        str(error),
+        LOG,
+    )
+    assert not Path(OUTPUTS["provenance"]).exists()
+
+
+def test_an_unforeseen_error_is_one_line_and_its_traceback_is_in_the_log(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit):
+        work(RuntimeError("first line\nsecond line"))
+    err = capfd.readouterr().err
+    assert err.count("\n") == 1
+    assert "talk: RuntimeError: first line second line." in err
+    assert "Traceback" in Path(LOG).read_text()
+
+
+def test_success_takes_the_mark_of_an_earlier_failure_away() -> None:
+    with pytest.raises(SystemExit):
+        work(RuntimeError("x"))
+    assert FAILED.exists()
+    work()
+    assert not FAILED.exists()
+
+
+def test_a_full_disk_says_so_and_what_to_do() -> None:
+    text = runtime.describe(OSError(errno.ENOSPC, "No space left on device", "results/a.json"), "talk")
+    assert text.startswith("results/a.json: the disk is full (")
+    assert "Make room and run again: nothing is lost" in text
+    assert "the disk is full" in runtime.describe(OSError(errno.EDQUOT, "quota"), "talk")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_a_disk_too_full_for_the_log_still_gives_one_line(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: Failure, path: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(Failure, "write", full)
+    Path(LOG).parent.mkdir(parents=True)
+    Path(LOG).symlink_to("/dev/full")
+    with pytest.raises(SystemExit) as caught:
+        work(OSError(errno.ENOSPC, "No space left on device", OUTPUTS["merged"]))
+    assert caught.value.code == 1
+    err = capfd.readouterr().err
+    assert err.count("\n") == 1
+    assert "results/merge/talk.json: the disk is full" in err
+    work()
+    assert Path(OUTPUTS["provenance"]).exists(), "a log without room is no reason to fail"
+
+
+# A job and the Snakemake that started it.
+
+PARENT = """
+import subprocess, sys, time
+child = subprocess.Popen([sys.executable, sys.argv[2]])
+print(child.pid, flush=True)
+time.sleep(60)
+"""
+JOB = """
+import sys, time
+sys.path.insert(0, {scripts!r})
+from sessionscribe.runtime import job
+with job("merge_transcript", {{"session": "talk", "key": "0" * 12}}, log="job.log", outputs={{}}) as say:
+    say("at work")
+    time.sleep(60)
+"""
+
+
+def wait_for(what: Any, seconds: float = 20) -> bool:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if what():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state not in "ZX"
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="no /proc here")
+@pytest.mark.parametrize("name", ["snakemake", "other"])
+def test_a_job_ends_soon_after_its_snakemake_was_killed(here: Path, name: str) -> None:
+    (here / "parent.py").write_text(textwrap.dedent(PARENT))
+    (here / "job.py").write_text(textwrap.dedent(JOB.format(scripts=str(SCRIPTS))))
+    command = [sys.executable, "parent.py", name, "job.py"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout
+        pid = int(parent.stdout.readline())
+        try:
+            assert wait_for(
+                lambda: (here / "job.log").exists() and "at work" in (here / "job.log").read_text()
+            )
+            parent.kill()
+            ended = wait_for(lambda: not alive(pid), 10 if name == "snakemake" else 3)
+            assert ended == (name == "snakemake"), "only a Snakemake's end is the job's end"
+        finally:
+            parent.kill()
+            if alive(pid):
+                os.kill(pid, signal.SIGKILL)
+
+
+def test_failures_are_valid_json(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        work(RuntimeError('quote " and ünïcode'))
+    assert 'quote " and ünïcode' in json.loads(FAILED.read_text())["message"]

@@ -1,0 +1,88 @@
+"""Guards the parts of Snakemake that are no published interface and that we lean on.
+
+Written for Snakemake 9.27.1. If one of these fails after an update, read rules/common.smk (`steer`),
+scripts/sessionscribe/workspace.py and scripts/sessionscribe/run.py again before changing the version here.
+"""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+import snakemake.api  # first: its modules import one another
+import snakemake.workflow
+from snakemake import dag
+from snakemake.scheduling import job_scheduler
+from snakemake.settings.types import DAGSettings
+
+from sessionscribe import run, workspace
+
+PINNED = "9.27.1"
+
+
+def test_the_version_is_the_one_that_these_tests_were_written_for() -> None:
+    assert snakemake.__version__ == PINNED
+
+
+def test_forcefiles_is_a_set_that_is_read_when_jobs_are_chosen() -> None:
+    source = inspect.getsource(dag.DAG)
+    assert "self.forcefiles = set()" in source
+    assert "not self.forcefiles.isdisjoint(job.output)" in source
+    # Input functions run (in `update`) before jobs are chosen (in `update_needrun`).
+    begin = inspect.getsource(dag.DAG.init)
+    assert begin.index("self.update(") < begin.index("self.check_incomplete()")
+    assert begin.index("self.check_incomplete()") < begin.index("self.update_needrun(")
+
+
+def test_an_ancient_input_that_exists_does_not_trigger() -> None:
+    assert "f.is_ancient and await f.exists()" in inspect.getsource(dag.DAG.update_needrun)
+
+
+def test_the_settings_of_the_dag_have_our_names_and_can_be_set() -> None:
+    names = {field.name for field in fields(DAGSettings)}
+    assert {"force_incomplete", "rerun_triggers", "forcerun", "forceall"} <= names
+    settings = DAGSettings()
+    settings.force_incomplete = True
+    settings.rerun_triggers = frozenset()
+    assert "dag_settings.force_incomplete" in inspect.getsource(dag.DAG.check_incomplete)
+    assert "self.workflow.rerun_triggers" in inspect.getsource(dag.DAG.update_needrun)
+
+
+def test_a_workflow_has_the_attributes_that_the_rules_use() -> None:
+    made = inspect.getsource(snakemake.workflow.Workflow)
+    for name in ("is_main_process", "dag", "basedir", "dag_settings"):
+        assert f"def {name}(" in made or f"self.{name}" in made or f"    {name}: " in made, name
+
+
+def test_lock_files_lie_where_we_look_for_them() -> None:
+    from snakemake import persistence  # noqa: PLC0415
+
+    folder = Path(inspect.getfile(persistence)).parent
+    text = "".join(path.read_text(encoding="utf-8") for path in folder.glob("*.py"))
+    assert '"locks"' in text
+    assert ".lock" in text
+
+
+def test_stale_locks_are_removed_and_a_living_ones_are_not(tmp_path: Path) -> None:
+    folder = tmp_path / ".snakemake"
+    lock = folder / "locks/0.input.lock"
+    lock.parent.mkdir(parents=True)
+    lock.write_text("results/a.json\n")
+    before = len(workspace._held)
+    workspace.release_stale_locks(folder)  # whoever made it does not hold the kernel lock
+    assert not lock.exists()
+    assert len(workspace._held) == before + 1
+    lock.write_text("results/a.json\n")
+    workspace.release_stale_locks(folder)  # we do, as a running Snakemake does
+    assert lock.exists()
+
+
+@pytest.mark.parametrize("rule", ["all", "transcribe_chunk"])
+def test_finished_jobs_are_announced_as_the_progress_reads_them(rule: str) -> None:
+    text = inspect.getsource(job_scheduler)
+    assert 'f"Finished jobid: {job.jobid} (Rule: {job.rule.name})"' in text
+    found = run.FINISHED.match(f"Finished jobid: 12 (Rule: {rule})")
+    assert found
+    assert found[1] == rule

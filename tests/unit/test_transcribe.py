@@ -1,0 +1,210 @@
+"""Transcription without a model: where is decoded, where words land, what is taken out, who votes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import builders
+from sessionscribe import transcribe
+from sessionscribe.artifacts import SAMPLE_RATE, ChunkTranscript, Core, Language, Span
+from sessionscribe.config import Transcribe
+from sessionscribe.engines.whisper import Decoded, TimedWord
+
+OPTIONS = Transcribe(language="en")
+
+
+def core(start: int = 0, stop: int = 160_000, context: int = 32_000) -> Core:
+    return Core(
+        index=0,
+        start=start,
+        stop=stop,
+        context_start=max(0, start - context),
+        context_stop=stop + context,
+        start_cut="silence",
+        stop_cut="silence",
+    )
+
+
+@st.composite
+def speeches(draw: st.DrawFn) -> list[Span]:
+    at, spans = draw(st.integers(0, 200_000)), []
+    for _ in range(draw(st.integers(0, 12))):
+        stop = at + draw(st.integers(1, 400_000))
+        spans.append(Span(start=at, stop=stop))
+        at = stop + draw(st.integers(1, 100_000))
+    return spans
+
+
+CORES = st.builds(core, st.integers(0, 300_000), st.integers(300_000, 900_000), st.integers(0, 40_000))
+
+
+@given(speech=speeches(), of=CORES, longest=st.integers(32_000, 480_000))
+def test_windows_cover_all_speech_of_the_chunk_in_order_and_none_is_too_long(
+    speech: list[Span], of: Core, longest: int
+) -> None:
+    windows = transcribe.decoding_windows(speech, of, longest=longest)
+    length = of.context_stop - of.context_start
+    edges = [edge for window in windows for edge in (window.start, window.stop)]
+    assert edges == sorted(edges)
+    assert all(0 <= w.start < w.stop <= length and w.stop - w.start <= longest for w in windows)
+    covered = np.zeros(length, bool)
+    for window in windows:
+        covered[window.start : window.stop] = True
+    heard = np.zeros(length, bool)
+    for span in speech:
+        heard[max(0, span.start - of.context_start) : max(0, span.stop - of.context_start)] = True
+    assert not (heard & ~covered).any(), "no speech is left out"
+    if windows:
+        assert heard[windows[0].start]
+        assert heard[windows[-1].stop - 1], "a window neither begins nor ends outside speech"
+
+
+@given(speech=speeches(), of=CORES, shift=st.integers(0, 10**6))
+def test_windows_depend_on_the_chunks_own_audio_only(speech: list[Span], of: Core, shift: int) -> None:
+    moved = [Span(start=s.start + shift, stop=s.stop + shift) for s in speech]
+    there = Core(
+        **{**of.model_dump(), **{k: getattr(of, k) + shift for k in ("start", "stop")}}
+        | {k: getattr(of, k) + shift for k in ("context_start", "context_stop")}
+    )
+    found = transcribe.decoding_windows(speech, of, longest=240_000)
+    assert transcribe.decoding_windows(moved, there, longest=240_000) == found
+
+
+def test_neighbouring_stretches_are_joined_and_long_ones_cut_evenly() -> None:
+    speech = [Span(start=0, stop=40), Span(start=60, stop=90), Span(start=200, stop=450)]
+    of = core(0, 500, 0)
+    assert transcribe.decoding_windows(speech, of, longest=100) == [
+        Span(start=0, stop=90),
+        Span(start=200, stop=283),
+        Span(start=283, stop=366),
+        Span(start=366, stop=450),
+    ]
+
+
+def decoded(*words: tuple[str, float, float], **more: Any) -> Decoded:
+    found = Decoded(
+        text=" ".join(text for text, *_ in words),
+        start=words[0][1] if words else 0.0,
+        end=words[-1][2] if words else 1.0,
+        words=tuple(TimedWord(text, start, end, 0.87654321) for text, start, end in words),
+        average_log_probability=-0.3,
+        no_speech_probability=0.1,
+        compression_ratio=1.3,
+        temperature=0.0,
+    )
+    return replace(found, **more)
+
+
+def test_words_are_moved_to_the_clock_of_their_track() -> None:
+    segment = transcribe._placed(decoded(("hello", 2.5, 2.9)), core(160_000, 320_000, 32_000))
+    assert (segment.words[0].start, segment.words[0].end) == (10.5, 10.9)
+    assert (segment.start, segment.end) == (10.5, 10.9)
+    assert segment.words[0].probability == 0.8765
+
+
+TIMES = st.floats(-5, 60, allow_nan=False)
+
+
+@given(words=st.lists(st.tuples(st.sampled_from(["a", "b", ""]), TIMES, TIMES), max_size=8), of=CORES)
+def test_whatever_the_engine_says_words_are_in_order_and_inside_the_chunk(
+    words: list[tuple[str, float, float]], of: Core
+) -> None:
+    segment = transcribe._placed(decoded(*words), of)
+    starts = [word.start for word in segment.words]
+    assert starts == sorted(starts)
+    low, high = of.context_start / SAMPLE_RATE - 0.001, of.context_stop / SAMPLE_RATE + 0.001
+    assert all(low <= word.start <= word.end <= high for word in segment.words)
+    assert [word.text for word in segment.words] == [text for text, *_ in words if text]
+    assert segment.start <= segment.end
+
+
+def guard(*segments: Decoded) -> tuple[list[str], list[str]]:
+    kept, removed = transcribe._guard((transcribe._placed(s, core()) for s in segments), OPTIONS)
+    return [segment.text for segment in kept], [segment.reason for segment in removed]
+
+
+def test_what_a_guard_takes_out_is_kept_with_the_reason() -> None:
+    good = decoded(("good", 0, 1))
+    silent = decoded(("you", 1, 2), no_speech_probability=0.9, average_log_probability=-1.5)
+    again = decoded(("la", 2, 3), compression_ratio=3.0)
+    kept, reasons = guard(good, silent, again)
+    assert kept == ["good"]
+    assert reasons[0].startswith("taken for silence")
+    assert reasons[1].startswith("repeats itself")
+
+
+def test_a_sure_word_in_a_quiet_window_stays() -> None:
+    assert guard(decoded(("yes", 0, 1), no_speech_probability=0.9)) == (["yes"], [])
+
+
+def test_text_without_words_is_not_lost_and_nothing_is_nothing() -> None:
+    assert guard(decoded(text="ghost"), decoded(text="")) == ([], ["no words"])
+
+
+class NoModel:
+    def __init__(self, *_: Any, **__: Any) -> None:
+        raise AssertionError("no model may be loaded here")
+
+
+def test_silence_is_not_given_to_a_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transcribe, "SpeechModel", NoModel)
+    plan = builders.plan(20, [(10, "silence")], speech=[(13, 19)])
+    found = transcribe.transcribe_chunk(
+        audio=tmp_path / "none.flac",
+        plan=plan,
+        index=0,
+        language="en",
+        options=OPTIONS,
+        threads=1,
+        output=tmp_path / "c.json",
+    )
+    assert found.segments == found.removed == []
+    assert found.engine.name == "none"
+    assert ChunkTranscript.read(tmp_path / "c.json") == found
+
+
+class Votes:
+    def __init__(self, *_: Any, **__: Any) -> None:
+        self.answers = iter([("en", 0.5), ("de", 0.9), ("en", 0.6), ("fr", 0.3), ("de", 0.1)])
+
+    def detect_language(self, _: Any) -> tuple[str, float]:
+        return next(self.answers)
+
+
+def language(tmp_path: Path, options: Transcribe, speech: list[tuple[float, float]]) -> Language:
+    return transcribe.detect_language(
+        plans=[builders.plan(600, speech=speech)],
+        audio=[tmp_path / "a.flac"],
+        session="s",
+        options=options,
+        threads=1,
+        output=tmp_path / "language.json",
+    )
+
+
+def test_a_given_language_is_noted_without_a_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transcribe, "SpeechModel", NoModel)
+    found = language(tmp_path, OPTIONS, [(0, 5)])
+    assert (found.language, found.probability, found.given) == ("en", 1.0, True)
+
+
+def test_silence_has_no_language(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transcribe, "SpeechModel", NoModel)
+    found = language(tmp_path, Transcribe(), [])
+    assert (found.language, found.given) == (transcribe.UNDETERMINED, False)
+
+
+def test_votes_count_by_their_probability(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transcribe, "SpeechModel", Votes)
+    monkeypatch.setattr(transcribe, "read_samples", lambda *_: np.zeros(16_000, np.float32))
+    found = language(tmp_path, Transcribe(), [(i * 60, i * 60 + 9) for i in range(10)])
+    assert found.language == "en"
+    assert found.probability == round(1.1 / 2.4, 4)
+    assert [vote.start for vote in found.votes] == [60, 180, 300, 420, 540]
