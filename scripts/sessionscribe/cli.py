@@ -188,6 +188,8 @@ def _run(options: argparse.Namespace, rest: list[str]) -> int:
     if options.stage:
         arguments += ["--until", *STAGES[options.stage]]
     work = _work(chosen, options.stage)
+    if agenda.needs_models():
+        work["check_models"] = 1
     result = run.snakemake(arguments, work)
     if not any(argument in run.SHOWN_AS_IT_IS for argument in rest):
         after = Agenda(_load(options, names))

@@ -32,49 +32,50 @@ LOG = Path("logs/run/snakemake.log")
 
 
 class Progress:
-    """How much of the work is done, shown as a line every few seconds, in place on a terminal."""
+    """How much of the work is done, as a line every few seconds; in place on a terminal."""
 
     def __init__(self, work: Mapping[str, int], stream: IO[str]) -> None:
-        self._total = sum(count * WEIGHTS.get(rule, 1) for rule, count in work.items()) or 1
-        self._jobs, self._done, self._jobs_done = sum(work.values()), 0, 0
+        self._total = sum(count * WEIGHTS.get(rule, 1) for rule, count in work.items())
+        self._jobs, self._done, self._jobs_done, self._last = sum(work.values()), 0, 0, ""
         self._stream, self._started, self._shown = stream, time.monotonic(), 0.0
         self._live = stream.isatty()
 
     def finish(self, rule: str) -> None:
         """Count a finished job."""
-        if rule != "all":
-            self._done += WEIGHTS.get(rule, 1)
-            self._jobs_done += 1
-        self.show(rule)
+        self._done += WEIGHTS.get(rule, 1)
+        self._jobs_done += 1
+        self._last = rule
 
-    def show(self, rule: str = "") -> None:
+    def show(self) -> None:
         """Show the state, if the last time was long enough ago."""
         now = time.monotonic()
-        if now - self._shown < (0.2 if self._live else 5.0) and self._jobs_done < self._jobs:
-            return
-        self._shown = now
-        share = min(1.0, self._done / self._total)
-        left = (now - self._started) * (1 - share) / share if share > 0.02 else None
-        eta = (
-            ""
-            if left is None
-            else f", about {_clock(left)} left"
-            if share < 1
-            else f", {_clock(now - self._started)} in all"
-        )
-        text = f"{share:4.0%} {self._jobs_done}/{self._jobs} jobs{eta}  {rule}"
-        self._stream.write(f"\r\033[K{text}" if self._live else f"{text.rstrip()}\n")
-        self._stream.flush()
+        if self._jobs and now - self._shown >= (0.2 if self._live else 5.0):
+            self._shown = now
+            self._write(f"{self._state()}, {self._left(now)}  {self._last}")
 
     def say(self, line: str) -> None:
-        """Show a line above the progress."""
+        """Show a line of its own."""
         self._stream.write(f"\r\033[K{line}\n" if self._live else f"{line}\n")
         self._stream.flush()
 
     def close(self) -> None:
-        """End the line in place."""
-        if self._live:
-            self._stream.write("\n")
+        """Show the last state and how long it took."""
+        if self._jobs:
+            self.say(f"{self._state()}, {_clock(time.monotonic() - self._started)} in all")
+
+    def _state(self) -> str:
+        return f"{min(1.0, self._done / self._total):4.0%}  {self._jobs_done} of {self._jobs} jobs"
+
+    def _left(self, now: float) -> str:
+        """Guess the time that is left from the weight of what is done."""
+        if self._done < 0.05 * self._total:
+            return "time left unknown yet"
+        left = (now - self._started) * max(0, self._total - self._done) / self._done
+        return f"about {_clock(left)} left"
+
+    def _write(self, text: str) -> None:
+        self._stream.write(f"\r\033[K{text}" if self._live else f"{text.rstrip()}\n")
+        self._stream.flush()
 
 
 def snakemake(arguments: Sequence[str], work: Mapping[str, int], *, stream: IO[str] = sys.stdout) -> int:
@@ -95,13 +96,13 @@ def snakemake(arguments: Sequence[str], work: Mapping[str, int], *, stream: IO[s
         child = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
     with _passing_signals_to(child):
         for line in _follow(child):
-            if finished := FINISHED.match(line):
+            finished = FINISHED.match(line)
+            if finished and finished[1] != "all":
                 progress.finish(finished[1])
             elif MESSAGE.match(line):
                 told += 1
                 progress.say(line)
-            else:
-                progress.show()
+            progress.show()
     progress.close()
     if child.returncode and not told:
         tail = LOG.read_text(encoding="utf-8", errors="replace").splitlines()[-20:]

@@ -13,6 +13,8 @@ from sessionscribe.config import Diarize
 
 # Read when pyannote is imported: nothing about a recording may leave this machine.
 os.environ["PYANNOTE_METRICS_ENABLED"] = "0"
+# Read when OpenMP starts: threads that wait must not spin, or a busy machine does six times the work.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 if TYPE_CHECKING:
     import numpy as np
