@@ -111,7 +111,7 @@ def synthesize_bank(
         (split, members[k::processes], hours * 3600 / processes, seed * 1000 + k, f"{prefix}.raw.{k}.tmp")
         for k in range(processes)
     ]
-    # Not "spawn": the child would import the main module, which in a Snakemake job is the job's script.
+    # Not "spawn": the child would import the main module, which in a workflow is the whole job.
     with get_context("fork").Pool(processes) as pool:
         shards = pool.map(_synthesize, jobs)
     rows: list[dict[str, object]] = []

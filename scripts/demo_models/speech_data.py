@@ -385,11 +385,13 @@ class WindowMaker:
             tokens.append(ids.notimestamps)
         for turn in turns:
             if stamps:
+                guides.append((len(tokens) - 1, turn.start * STATE_RATE - 3, turn.start * STATE_RATE + 4))
                 tokens.append(stamp(turn.start))
             for token, (a, b) in zip(turn.tokens, turn.guides, strict=True):
                 guides.append((len(tokens) - 1, a * STATE_RATE - 1.0, b * STATE_RATE + 0.5))
                 tokens.append(token)
             if stamps:
+                guides.append((len(tokens) - 1, turn.end * STATE_RATE - 4, turn.end * STATE_RATE + 3))
                 tokens.append(stamp(turn.end))
         if stamps and cut is not None:
             tokens.append(stamp(cut))

@@ -24,6 +24,8 @@ class ModelSize:
     """Shape of the model."""
 
     vocabulary: int
+    timestamps: int
+    """Id of the first timestamp token, from which on all are timestamps."""
     words: int
     """Classes of the training head that names the word at each encoder position."""
     phones: int
@@ -31,12 +33,13 @@ class ModelSize:
     width: int = 128
     heads: int = 4
     encoder_layers: int = 4
-    decoder_layers: int = 2
+    decoder_layers: int = 3
     inner: int = 512
     mels: int = 80
     text_positions: int = 448
     alignment_heads: int = 2
-    """Heads of the last decoder layer that are trained to follow the words' times."""
+    """Heads that are trained to follow the words' times: in the last decoder layer those of the word to come
+    (they give the word times), in the first those of the word just written (so that it knows its place)."""
 
     def as_dict(self) -> dict[str, int]:
         """For the checkpoint."""
@@ -211,6 +214,9 @@ class Decoder(nn.Module):
         self.keep = size.alignment_heads
         self.embed_tokens = nn.Embedding(size.vocabulary, size.width)
         nn.init.normal_(self.embed_tokens.weight, std=size.width**-0.5)
+        with torch.no_grad():  # 1501 unrelated classes would take long to learn; neighbours start out alike
+            stamps = self.embed_tokens.weight[size.timestamps :]
+            stamps.copy_(0.15 * sinusoids(len(stamps), size.width))
         self.embed_positions = nn.Embedding(size.text_positions, size.width)
         nn.init.normal_(self.embed_positions.weight, std=0.02)
         self.layers = nn.ModuleList([Layer(size, True) for _ in range(size.decoder_layers)])
@@ -220,8 +226,8 @@ class Decoder(nn.Module):
         """``tokens`` (batch, length) to (batch, length, width)."""
         x = self.embed_tokens(tokens) + self.embed_positions.weight[: tokens.shape[1]]
         for index, layer in enumerate(self.layers):
-            last = index == len(self.layers) - 1
-            x = layer(x, padding, memory, keep=self.keep if last else 0)
+            outer = index in (0, len(self.layers) - 1)
+            x = layer(x, padding, memory, keep=self.keep if outer else 0)
         return self.layer_norm(x)
 
 
@@ -235,8 +241,10 @@ class Output:
     """(batch, frames, words)"""
     phones: Tensor
     """(batch, frames, phones)"""
+    before: Tensor
+    """Attention of the first decoder layer, (batch, alignment heads, length, frames and padding)"""
     alignment: Tensor
-    """(batch, alignment heads, length, frames and padding)"""
+    """Attention of the last decoder layer, likewise"""
 
 
 class Whisper(nn.Module):
@@ -255,11 +263,12 @@ class Whisper(nn.Module):
         memory, middle, weighed = self.encoder(mel, padding)
         hidden = self.decoder(tokens, memory, weighed)
         count = mel.shape[-1] // 2
-        weights = self.decoder.layers[-1].encoder_attn.weights  # type: ignore[union-attr]
-        assert isinstance(weights, Tensor)
+        before, alignment = (self.decoder.layers[k].encoder_attn.weights for k in (0, -1))  # type: ignore[union-attr]
+        assert isinstance(before, Tensor) and isinstance(alignment, Tensor)
         return Output(
             logits=hidden @ self.decoder.embed_tokens.weight.T,
             words=self.word_head(memory[:, :count]),
             phones=self.phone_head(middle[:, :count]),
-            alignment=weights,
+            before=before,
+            alignment=alignment,
         )

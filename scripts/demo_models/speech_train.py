@@ -100,19 +100,24 @@ def losses(output: Output, batch: Batch) -> dict[str, Tensor]:
     def classes(logits: Tensor, targets: Tensor) -> Tensor:
         return functional.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), ignore_index=IGNORE)
 
-    places = torch.arange(output.alignment.shape[-1])
-    inside = (places >= batch.guides[..., :1]) & (places <= batch.guides[..., 1:])
-    rows = batch.guides[..., 1] > 0
-    seen = (output.alignment.float() * inside[:, None]).sum(-1).transpose(1, 2)[rows]
+    def attention(weights: Tensor, guides: Tensor) -> Tensor:
+        """Minus the logarithm of the attention within the guides."""
+        places = torch.arange(weights.shape[-1])
+        inside = (places >= guides[..., :1]) & (places <= guides[..., 1:])
+        rows = guides[..., 1] > 0
+        seen = (weights.float() * inside[:, None]).sum(-1).transpose(1, 2)[rows]
+        return -(seen + 1e-4).log().mean() if rows.any() else weights.sum() * 0
+
     return {
         "text": classes(output.logits, batch.targets),
         "word": classes(output.words, batch.words),
         "phone": classes(output.phones, batch.phones),
-        "look": -(seen + 1e-4).log().mean() if rows.any() else output.logits.sum() * 0,
+        "look": attention(output.alignment, batch.guides),
+        "back": attention(output.before, functional.pad(batch.guides[:, :-1], (0, 0, 1, 0))),
     }
 
 
-WEIGHTS = {"text": 1.0, "word": 0.5, "phone": 0.25, "look": 0.3}
+WEIGHTS = {"text": 1.0, "word": 0.5, "phone": 0.25, "look": 0.3, "back": 0.15}
 
 
 def _save(path: Path, state: dict[str, object]) -> None:
@@ -137,7 +142,10 @@ class Trainer:
         self.maker = WindowMaker(bank, MelBank(bank, folder / "mels.f16"), tokenizer, phones)
         self.special = SpecialIds.of(tokenizer)
         self.size = ModelSize(
-            vocabulary=self.special.size, words=len(grammar.vocabulary()) + 1, phones=len(phones) + 1
+            vocabulary=self.special.size,
+            timestamps=self.special.timestamp,
+            words=len(grammar.vocabulary()) + 1,
+            phones=len(phones) + 1,
         )
         self.model = Whisper(self.size)
         stacks = [*self.model.encoder.layers.parameters(), *self.model.decoder.layers.parameters()]
@@ -180,7 +188,7 @@ class Trainer:
 
     def stream(self, single: bool) -> Iterator[Batch]:
         """Endless batches, made by another process."""
-        durations = [3, 4] if single else [4, 4, 7, 7, 7, 10, 10, 10, 15, 15, 30]
+        durations = [3, 4] if single else [4, 4, 4, 6, 6, 6, 6, 8, 8, 8, 8, 10, 10, 15, 15, 30]
         seed = self.options.seed * 100003 + self.step
         batches = Batches(self.maker, seed, self.options.batch_seconds, durations, single)
         return iter(DataLoader(batches, batch_size=None, num_workers=1, prefetch_factor=4))
