@@ -44,8 +44,12 @@ lock: setup ## pin what envs/*.in ask for, with hashes
 docs: setup ## write the schema and the tables that are made from the code
 	$(BIN)/python -m sessionscribe.config_docs
 
-evaluate: setup ## measure the bundled models on held-out recordings
-	$(BIN)/snakemake -s rules/demo_models.smk --cores 2 evaluate_demo_models
+evaluate: setup ## measure the bundled models on held-out recordings (needs Debian's libespeak-ng1)
+	$(BIN)/snakemake -s rules/demo_models.smk --cores 2 synthesize_heldout
+	$(BIN)/sessionscribe run --profile demo --configfile config/demo.yaml --configfile config/heldout.yaml \
+	    --source build/demo_models/heldout
+	PYTHONPATH=scripts $(BIN)/python -m demo_models.evaluation --export results/export \
+	    --truth build/demo_models/heldout --max-wer 0.10 --max-der 0.15
 
 kill-test: setup ## kill the demo run 20 times at random moments and compare what comes out
 	$(BIN)/python tests/failure/kill_demo.py --times 20
