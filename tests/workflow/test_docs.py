@@ -1,0 +1,83 @@
+"""Every command of the README and the docs, as a reader would type it, in a copy of the project."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from project import DEMO, ROOT, Project, copy_project
+
+PAGES = sorted(
+    path.relative_to(ROOT)
+    for path in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), ROOT / "envs/README.md"]
+    if "```bash\n" in path.read_text(encoding="utf-8")
+)
+BLOCK = re.compile(r"^```bash\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+# What takes hours, installs, or would call these tests: shown instead of done, with all options checked.
+DRY = (
+    (re.compile(r"\bmake (?=[a-z])"), "make -n "),
+    (re.compile(r"(snakemake -s rules/demo_models\.smk\b)"), r"\1 -n"),
+    (re.compile(r"\bapt-get install\b"), "apt-get install --simulate"),
+)
+
+
+def commands(page: Path) -> list[str]:
+    """Return the commands of a page's bash blocks, one by one."""
+    blocks = BLOCK.findall((ROOT / page).read_text(encoding="utf-8"))
+    return [line for block in blocks for line in block.replace("\\\n", " ").splitlines() if line.strip()]
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Project:
+    """The project as a fresh clone that was set up: its own manifest is empty, its profiles are linked."""
+    project = copy_project(tmp_path / "clone")
+    shutil.copytree(DEMO, project / "resources/demo", dirs_exist_ok=True)
+    for name in ("Makefile", "pyproject.toml"):
+        shutil.copy2(ROOT / name, project / name)
+    shutil.copytree(ROOT / "scripts/demo_models", project / "scripts/demo_models", dirs_exist_ok=True)
+    shutil.copytree(ROOT / "tests", project / "tests", ignore=shutil.ignore_patterns("__pycache__"))
+    (project / ".venv").symlink_to(sys.prefix)
+    done = project.command(sys.executable, "envs/link_profiles.py", XDG_CONFIG_HOME=str(tmp_path / "config"))
+    assert done.code == 0, done.text
+    return project
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_every_command_works(page: Path, clone: Project) -> None:
+    lines = commands(page)
+    assert lines
+    for pattern, dry in DRY:
+        lines = [pattern.sub(dry, line) for line in lines]
+    # One shell for a page: what a reader sets, stays set; the first command that fails ends it.
+    script = "set -eu\n" + "\n".join(f"echo '+' {i}; {line}" for i, line in enumerate(lines))
+    done = clone.command("bash", "-c", script, XDG_CONFIG_HOME=str(clone.root.parent / "config"))
+    last = int(done.out.rsplit("+ ", 1)[1].split()[0])
+    assert done.code == 0, f"{page}: {lines[last]}\n{done.text[-2000:]}"
+
+
+@pytest.mark.parametrize(
+    "page", [Path("README.md"), *(p.relative_to(ROOT) for p in (ROOT / "docs").rglob("*.md"))], ids=str
+)
+def test_links_lead_somewhere(page: Path) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)?(?:#[^)]*)?\)", text):
+        if target:
+            assert ((ROOT / page).parent / target).exists(), f"{page}: {target}"
+
+
+def test_the_readme_shows_the_two_commands() -> None:
+    assert commands(Path("README.md"))[:2] == ["make demo", "make test"]
+
+
+def test_ci_calls_the_readmes_test_command() -> None:
+    lines = (ROOT / ".ci/run").read_text().splitlines()
+    assert "make test" in lines[-1]
+    listed = subprocess.run(
+        ["git", "ls-files", "-s", ".ci/run"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert listed.stdout.startswith("100755")
