@@ -108,11 +108,32 @@ rule export_speech_model:
 # Diarization: segmentation, embedding, PLDA, clustering parameters -------------------------------------------
 
 
-rule train_segmentation_model:
-    """Train the model that says who of at most three speaks when within 10 s; goes on where it was interrupted."""
+rule synthesize_voices_bank:
+    """Synthesise very many voices with few sentences each, for segmentation and embedding."""
     input:
         index=f"{BUILD}/bank/train.json",
         audio=f"{BUILD}/bank/train.raw",
+    output:
+        index=f"{BUILD}/bank/voices.json",
+        audio=f"{BUILD}/bank/voices.raw",
+    log:
+        f"{BUILD}/log/synthesize_voices_bank.log",
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime="20m",
+    params:
+        options=dict(count=1200, sentences=12, seed=4),
+    script:
+        "../scripts/synthesize_voices_bank.py"
+
+
+rule train_segmentation_model:
+    """Train the model that says who of at most three speaks when within 10 s; goes on where it was interrupted."""
+    input:
+        voices=f"{BUILD}/bank/voices.json",
+        audio=f"{BUILD}/bank/voices.raw",
+        tuning=f"{BUILD}/bank/train.json",
     output:
         model=f"{BUILD}/segmentation/pytorch_model.bin",
     log:
@@ -131,8 +152,9 @@ rule train_segmentation_model:
 rule train_embedding_model:
     """Train the speaker embedding; goes on where it was interrupted."""
     input:
-        index=f"{BUILD}/bank/train.json",
-        audio=f"{BUILD}/bank/train.raw",
+        voices=f"{BUILD}/bank/voices.json",
+        audio=f"{BUILD}/bank/voices.raw",
+        tuning=f"{BUILD}/bank/train.json",
     output:
         model=f"{BUILD}/embedding/pytorch_model.bin",
     log:

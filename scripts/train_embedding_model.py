@@ -7,7 +7,8 @@ from demo_models.embedding_training import EmbeddingOptions, train_embedding
 
 logging.basicConfig(filename=snakemake.log[0], level=logging.INFO, format="%(asctime)s %(message)s")
 train_embedding(
-    bank_prefix=Path(snakemake.input.index).with_suffix(""),
+    voices_prefix=Path(snakemake.input.voices).with_suffix(""),
+    tuning_prefix=Path(snakemake.input.tuning).with_suffix(""),
     state_path=Path(snakemake.params.state),
     output=Path(snakemake.output.model),
     options=EmbeddingOptions(threads=snakemake.threads, **snakemake.params.options),

@@ -7,7 +7,8 @@ from demo_models.segmentation_training import SegmentationOptions, train_segment
 
 logging.basicConfig(filename=snakemake.log[0], level=logging.INFO, format="%(asctime)s %(message)s")
 train_segmentation(
-    bank_prefix=Path(snakemake.input.index).with_suffix(""),
+    voices_prefix=Path(snakemake.input.voices).with_suffix(""),
+    tuning_prefix=Path(snakemake.input.tuning).with_suffix(""),
     state_path=Path(snakemake.params.state),
     output=Path(snakemake.output.model),
     options=SegmentationOptions(threads=snakemake.threads, **snakemake.params.options),

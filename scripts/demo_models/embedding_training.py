@@ -23,7 +23,6 @@ from .training import (
     learning_rate,
     save_pyannote_model,
     set_learning_rate,
-    training_subset,
     validation_subset,
 )
 from .warping import WarpedBank
@@ -86,13 +85,21 @@ def equal_error_rate(model: XVector, examples: EmbeddingExamples, trials: int = 
     return float(missed[best] + accepted[best]) / 2
 
 
-def train_embedding(bank_prefix: Path, state_path: Path, output: Path, options: EmbeddingOptions) -> None:
-    """Train, or go on training, until the budget is used; writes a pyannote checkpoint to `output`."""
+def train_embedding(
+    voices_prefix: Path, tuning_prefix: Path, state_path: Path, output: Path, options: EmbeddingOptions
+) -> None:
+    """Train, or go on training, until the budget is used.
+
+    Args:
+        voices_prefix: bank whose voices are trained on.
+        tuning_prefix: bank with the voices that are kept back; errors on them are logged.
+        state_path: where the state is kept that an interrupted training goes on from.
+        output: pyannote checkpoint to write at the end; `<output>.partial` is written in between.
+    """
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
-    bank = UtteranceBank(bank_prefix)
-    examples = EmbeddingExamples(WarpedBank(training_subset(bank)))
-    held_back = EmbeddingExamples(validation_subset(bank))
+    examples = EmbeddingExamples(WarpedBank(UtteranceBank(voices_prefix)))
+    held_back = EmbeddingExamples(validation_subset(UtteranceBank(tuning_prefix)))
     model = XVector(channels=options.channels, embedding_dim=options.embedding_dim)
     model.specifications = EMBEDDING_SPECIFICATIONS
     criterion = AngularMargin(examples.classes, options.embedding_dim, options.scale)

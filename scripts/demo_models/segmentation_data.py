@@ -53,8 +53,6 @@ class Windows:
     """(batch, 1, samples)"""
     labels: NDArray[np.float32]
     """Who of at most three speaks: 0 or 1, (batch, frames, 3)."""
-    voices: NDArray[np.int64]
-    """Which of the mixer's speakers speaks alone, -1 for nobody or several: (batch, frames)."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +73,6 @@ class SegmentationWindows:
         self, mixer: ConversationMixer, grid: FrameGrid, settings: WindowSettings | None = None
     ) -> None:
         self.mixer = mixer
-        self.speakers = mixer.eligible_speakers()
         self.grid = grid
         self.settings = settings or WindowSettings()
         length = round(self.settings.conversation_s * SAMPLE_RATE)
@@ -84,16 +81,16 @@ class SegmentationWindows:
     def batch(self, seed: int, size: int) -> Windows:
         """One batch of `size` windows, the same for the same seed."""
         found = self._stream(random.Random(seed))
-        audio, labels, voices = zip(*[next(found) for _ in range(size)], strict=True)
-        return Windows(np.stack(audio)[:, None], np.stack(labels), np.stack(voices))
+        audio, labels = zip(*[next(found) for _ in range(size)], strict=True)
+        return Windows(np.stack(audio)[:, None], np.stack(labels))
 
-    def _stream(self, rng: random.Random) -> Iterator[tuple[Audio, NDArray[np.float32], NDArray[np.int64]]]:
+    def _stream(self, rng: random.Random) -> Iterator[tuple[Audio, NDArray[np.float32]]]:
         cfg = self.settings
         length = round(cfg.window_s * SAMPLE_RATE)
         while True:
             if rng.random() < cfg.noise_only_probability:
                 noise = noise_floor(length, rng.uniform(-80, -30), rng.randrange(2**31))
-                yield noise, slot_labels({}, self.grid.count), self._voices({})
+                yield noise, slot_labels({}, self.grid.count)
             conversation = self.mixer.mix(
                 rng.randrange(2**31), cfg.conversation_s, rng.choice(cfg.speakers), self._mix_settings(rng)
             )
@@ -104,15 +101,8 @@ class SegmentationWindows:
                 start = round(offset * SAMPLE_RATE)
                 activity = self.grid.activity(conversation, start / SAMPLE_RATE)
                 labels = slot_labels(activity, self.grid.count)
-                yield audio[start : start + length], labels, self._voices(activity)
+                yield audio[start : start + length], labels
                 offset += cfg.window_s
-
-    def _voices(self, activity: Mapping[str, NDArray[np.float32]]) -> NDArray[np.int64]:
-        alone = np.full(self.grid.count, -1, dtype=np.int64)
-        for name, row in activity.items():
-            alone[row > 0] = self.speakers.index(name)
-        alone[sum(activity.values(), np.zeros(self.grid.count)) != 1] = -1
-        return alone
 
     def _mix_settings(self, rng: random.Random) -> MixSettings:
         """The evaluation's kind of mixing, and around it busier and sparser talk."""

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812
 from pyannote.audio.models.segmentation import PyanNet
 from pyannote.audio.utils.powerset import Powerset
 from torch import Tensor
@@ -26,7 +25,6 @@ from .training import (
     learning_rate,
     save_pyannote_model,
     set_learning_rate,
-    training_subset,
     validation_subset,
 )
 from .warping import WarpedBank
@@ -45,8 +43,6 @@ class SegmentationOptions:
     hidden: int = 64
     stride: int = 16
     """Step of the sinc filters in samples; a frame is 27 times as long."""
-    voice_weight: float = 0.1
-    """Weight of the auxiliary loss on voices."""
     threads: int = 1
     seed: int = 1
 
@@ -62,8 +58,8 @@ def build_model(hidden: int, stride: int) -> PyanNet:
             "hidden_size": hidden,
             "num_layers": 2,
             "bidirectional": True,
-            "monolithic": False,  # the same network; the voice loss needs the output of its first layer
-            "dropout": 0.0,
+            "monolithic": False,
+            "dropout": 0.1,
         },
         linear={"hidden_size": hidden, "num_layers": 1},
     )
@@ -111,28 +107,6 @@ class PermutationLoss:
         return losses.min(0).values.mean(), error / truth.sum().clamp_min(1)
 
 
-class VoiceLoss(torch.nn.Module):
-    """Auxiliary loss: name the training speaker of each frame with one voice, from the first LSTM layer.
-
-    It makes the network learn early what tells voices apart; it is dropped after training.
-    """
-
-    def __init__(self, model: PyanNet, hidden: int, speakers: int) -> None:
-        super().__init__()
-        self.centres = torch.nn.Parameter(torch.randn(speakers, 2 * hidden) * 0.1)
-        self._frames: list[Tensor] = []
-        model.lstm[0].register_forward_hook(lambda _module, _inputs, output: self._keep(output[0]))
-
-    def _keep(self, frames: Tensor) -> None:
-        self._frames[:] = [frames]
-
-    def forward(self, voices: Tensor) -> Tensor:
-        """Cross-entropy of the last forward pass; voices are (batch, frames), -1 where not one speaks."""
-        frames = F.normalize(self._frames.pop()[:, ::4].float(), dim=-1)
-        scores = 16 * frames @ F.normalize(self.centres).T
-        return F.cross_entropy(scores.flatten(0, 1), voices[:, ::4].flatten(), ignore_index=-1)
-
-
 def validate(model: PyanNet, windows: SegmentationWindows, batches: int = 4) -> tuple[float, float]:
     """Loss and frame error rate on windows of the speakers kept back."""
     criterion = PermutationLoss()
@@ -149,25 +123,29 @@ def validate(model: PyanNet, windows: SegmentationWindows, batches: int = 4) -> 
 
 
 def train_segmentation(
-    bank_prefix: Path, state_path: Path, output: Path, options: SegmentationOptions
+    voices_prefix: Path, tuning_prefix: Path, state_path: Path, output: Path, options: SegmentationOptions
 ) -> None:
-    """Train, or go on training, until the budget is used; writes a pyannote checkpoint to `output`."""
+    """Train, or go on training, until the budget is used.
+
+    Args:
+        voices_prefix: bank whose voices are trained on.
+        tuning_prefix: bank with the voices that are kept back; errors on them are logged.
+        state_path: where the state is kept that an interrupted training goes on from.
+        output: pyannote checkpoint to write at the end; `<output>.partial` is written in between.
+    """
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
-    bank = UtteranceBank(bank_prefix)
     model = build_model(options.hidden, options.stride).train()
     grid = frame_grid(model)
-    windows = SegmentationWindows(ConversationMixer(WarpedBank(training_subset(bank))), grid)
-    held_back = SegmentationWindows(ConversationMixer(validation_subset(bank)), grid)
-    voice_loss = VoiceLoss(model, options.hidden, len(windows.speakers))
-    both = torch.nn.ModuleDict({"model": model, "voice_loss": voice_loss})
-    weights = [p for p in both.parameters() if p.requires_grad]
+    windows = SegmentationWindows(ConversationMixer(WarpedBank(UtteranceBank(voices_prefix))), grid)
+    held_back = SegmentationWindows(ConversationMixer(validation_subset(UtteranceBank(tuning_prefix))), grid)
+    weights = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(weights, lr=options.learning_rate, weight_decay=1e-3)
     budget = Budget(options.steps, options.minutes)
-    state = State(state_path, both, optimizer, budget)
+    state = State(state_path, model, optimizer, budget)
     state.resume()
     criterion = PermutationLoss()
-    recent: deque[tuple[float, float, float]] = deque(maxlen=100)
+    recent: deque[tuple[float, float]] = deque(maxlen=100)
     log.info("%d weights, %d frames a window", sum(p.numel() for p in model.parameters()), grid.count)
     while not budget.exhausted:
         step = budget.done_steps
@@ -176,21 +154,15 @@ def train_segmentation(
         with torch.autocast("cpu", torch.bfloat16):
             scores = model(torch.from_numpy(batch.audio))
         loss, error = criterion(scores.float(), torch.from_numpy(batch.labels))
-        voice = voice_loss(torch.from_numpy(batch.voices))
         optimizer.zero_grad()
-        (loss + options.voice_weight * voice).backward()
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(weights, 1.0)
         optimizer.step()
         budget.tick()
-        recent.append((loss.item(), error.item(), voice.item()))
+        recent.append((loss.item(), error.item()))
         if step % 100 == 0:
             mean = np.mean(recent, axis=0)
-            log.info(
-                "step %d  %.1f min  loss %.3f  frame error %.3f  voice loss %.3f",
-                step,
-                budget.done_seconds / 60,
-                *mean,
-            )
+            log.info("step %d  %.1f min  loss %.3f  frame error %.3f", step, budget.done_seconds / 60, *mean)
         if state.save() or budget.exhausted:
             log.info("validation: loss %.3f  frame error %.3f", *validate(model, held_back))
             save_pyannote_model(model, output.with_name(output.name + ".partial"))
