@@ -1,5 +1,6 @@
 """The agenda (what is there, what is to do) and what all rules share. No network, no heavy import."""
 
+import functools
 import sys
 from pathlib import Path
 
@@ -28,11 +29,12 @@ if workflow.is_main_process:
     workspace.release_stale_locks(Path(".snakemake"))
 
 
+@functools.cache
 def steer():
     """Tell Snakemake what to make: known by content, it need not guess from times, code or its metadata.
 
-    Called while the DAG is built, when the settings are known and nothing is decided yet: `forcefiles` is
-    what `--forcerun` fills. A test guards these names, which are no published interface.
+    Called by every input function, so that it is done while the DAG is built, whatever the targets are: the
+    settings are known then and nothing is decided yet. `forcefiles` is what `--forcerun` fills. A test guards these names, which are no published interface.
     """
     if workflow.is_main_process:
         workflow.dag.forcefiles.update(AGENDA.forced())
@@ -67,6 +69,7 @@ def sure(path):
 
     (Were all inputs `ancient`, Snakemake would overlook a missing output behind a job that runs.)
     """
+    steer()
     return path if AGENDA.is_pending(path) else ancient(path)
 
 

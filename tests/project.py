@@ -31,7 +31,6 @@ SETTINGS = {
     },
     "diarize": {"model": "resources/demo/models/diarization-demo", "device": "cpu"},
 }
-UNTRACED = ("benchmark", ".tmp-")
 
 
 def tracked_files() -> list[Path]:
@@ -146,11 +145,11 @@ class Project:
         return jobs(done.out + done.err)
 
     def results(self, folder: str = "results") -> dict[str, bytes]:
-        """Return path and content of all results, without what tells times."""
+        """Return path and content of all results, but for the report on the models that a run needed."""
         return {
             str(path.relative_to(self.root)): path.read_bytes()
             for path in sorted((self.root / folder).rglob("*"))
-            if path.is_file() and not any(mark in path.name for mark in UNTRACED)
+            if path.is_file() and path.parent.name != "preflight"
         }
 
     def status(self) -> dict[str, str]:

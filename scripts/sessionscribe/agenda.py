@@ -17,6 +17,7 @@ from typing import Any
 
 from sessionscribe import manifest, models
 from sessionscribe.config import Config
+from sessionscribe.errors import UserError
 from sessionscribe.manifest import Session
 from sessionscribe.steps import MODEL_RULES, SessionSteps, Step, decoders
 
@@ -158,7 +159,7 @@ class Agenda:
 
     def is_pending(self, path: str) -> bool:
         """Tell whether a file is still to be made."""
-        step = self._steps[path]
+        step = self._step(path)
         return step.outputs[0] in self.sessions[step.session].pending
 
     def awaits_models(self, path: str) -> bool:
@@ -166,7 +167,7 @@ class Agenda:
 
         The first job of a session waits too, so that hours of conversion do not come before the message.
         """
-        step = self._steps[path]
+        step = self._step(path)
         if not self.is_pending(path):
             return False
         return self.needs_models() if step.rule == "fetch_recording" else self._uses_model(step)
@@ -175,15 +176,28 @@ class Agenda:
         """Return what the job that makes ``path`` is told.
 
         Raises:
-            KeyError: no session of the manifest, with the present settings, has such a file.
+            UserError: no session of the manifest, with the present settings, has such a file.
         """
-        return self._steps[path].task
+        return self._step(path).task
+
+    def _step(self, path: str) -> Step:
+        try:
+            return self._steps[path]
+        except KeyError:
+            what = "belongs to no session, as the manifest and the settings are"
+            hint = "`sessionscribe status` lists the sessions"
+            raise UserError(what, where=path, hint=hint) from None
 
     def forget(self) -> None:
-        """Remove the records of what is to be redone, so that a run that dies cannot leave them valid."""
-        for agenda in self.sessions.values():
+        """Remove the records of what is to be redone and has the wanted key already.
+
+        A run that dies when it has made anew only what comes before cannot leave them valid. Records with
+        another key stay: they are valid again when the settings are as they were.
+        """
+        for name, agenda in self.sessions.items():
+            records = self._records(name)
             for step in agenda.pending.values():
-                if step.record:
+                if records.get(step.record, {}).get("key") == step.key:
                     (self.root / step.record).unlink(missing_ok=True)
 
 

@@ -403,6 +403,20 @@ def test_forgetting_removes_the_records_of_what_is_to_do_and_no_other(project: P
     assert (project.root / "results/export/talk/talk.srt").exists()
 
 
+def test_a_setting_that_was_tried_and_taken_back_costs_nothing(project: Project) -> None:
+    project.set("chunk.context_s", 1)
+    project.set("diarize.num_speakers", 2)
+    project.agenda().forget()
+    project.set("chunk.context_s", 2)
+    project.set("diarize.num_speakers", None)
+    assert project.agenda().outputs() == []
+
+
+def test_a_file_of_no_session_is_named(project: Project) -> None:
+    with pytest.raises(UserError, match=r"results/merge/nobody\.json: belongs to no session"):
+        project.agenda().task("results/merge/nobody.json")
+
+
 # Sessions and settings that cannot be worked on.
 
 

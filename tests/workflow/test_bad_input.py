@@ -1,0 +1,249 @@
+"""Recordings that are no good, all in one run with good ones: each is told in one line, the others finish."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import media
+from project import DEMO, ROOT, Done, Project, copy_project, cut_audio
+
+HOSTILE = ["a b.wav", "it's.wav", 'say "hi".wav', "$(touch pwned).wav", "`touch pwned`.wav", "li\nne.wav",
+           "-rf.wav", "Größe 日本.wav"]  # fmt: skip
+HOSTILE_SESSIONS = ["a-b", "it-s", "say-hi", "touch-pwned", "touch-pwned-2", "li-ne", "rf", "Größe-日本"]
+
+FAILS = {
+    "picture": "has no audio stream",
+    "nothing": "is empty (0 bytes)",
+    "noindex": "is an MP4 or MOV whose index (moov) is missing",
+    "words": "is not an audio or video file",
+    "gone": "does not exist",
+    "changed": "has changed since it was added",
+    "same": "two recordings have the session name `same`",
+}
+UNREADABLE = "locked"
+COMPLETE = ["good", "short", "silence", "music", "broken-samples", "holes", *HOSTILE_SESSIONS]
+
+
+def chords(seconds: float, rate: int = 16_000) -> media.Audio:
+    """Music of a kind: a chord every half second, with overtones."""
+    time = np.arange(round(seconds * rate)) / rate
+    notes = 220 * 2 ** (np.array([[0, 4, 7], [5, 9, 12], [7, 11, 14], [0, 4, 7]]) / 12)
+    chord = notes[(time * 2).astype(int) % 4]
+    sound = sum(np.sin(2 * np.pi * chord.T * k * time) / k for k in (1, 2, 3)).sum(axis=0)
+    return np.asarray([0.1 * sound * np.exp(-2 * (time % 0.5))], np.float32)
+
+
+def add(project: Project, *arguments: str) -> Done:
+    return project.sessionscribe("add", *arguments)
+
+
+def unprivileged() -> bool:
+    return os.geteuid() != 0
+
+
+@pytest.fixture(scope="module")
+def bad(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Project, Done, Done]]:
+    """A project of bad and good sessions, what `add` said, and what the run said."""
+    project = copy_project(tmp_path_factory.mktemp("bad"))
+    given = project / "in"
+    given.mkdir()
+    alice = DEMO / "recordings/tracks/alice.ogg"
+    speech = cut_audio(alice, given / "good.wav", 8, 13)
+    cut_audio(alice, given / "short.wav", 9, 9.3)
+    media.write_media(given / "picture.mp4", [], picture_s=1)
+    (given / "nothing.mp3").write_bytes(b"")
+    media.cut_short(media.write_tone(given / "noindex.mp4", 2), 0.6)
+    (given / "words.mp3").write_text("These are words and no sound.\n" * 50)
+    media.write_media(given / "silence.flac", [media.Sound(np.zeros((1, 180 * 16_000), np.float32))])
+    media.write_media(given / "music.flac", [media.Sound(chords(12))])
+    samples = media.tone(3, level=4.0)
+    samples[0, 8_000:8_400] = np.nan
+    samples[0, 9_000:9_100] = np.inf
+    media.write_media(given / "broken-samples.wav", [media.Sound(samples, codec="pcm_f32le")])
+    for name in ("gone.wav", "changed.wav", "same.wav"):
+        shutil.copy2(speech, given / name)
+    (project / "odd").mkdir()
+    for name in HOSTILE:
+        cut_audio(alice, project / "odd" / name, 8, 8.5)
+    (project / "holes").mkdir()
+    for part in (0, 2):
+        shutil.copy2(DEMO / f"recordings/live/chunk-00{part}.webm", project / "holes")
+    first = [f"in/{path.name}" for path in sorted(given.iterdir())]
+    # The same session name as `$(touch pwned)` would give: named by hand.
+    odd = [f"odd/{name}" for name in HOSTILE if "`" not in name]
+    said = add(project, *first, *odd, "holes")
+    named = add(project, "--session", "touch-pwned-2", "odd/`touch pwned`.wav")
+    assert named.code == 0, named.text
+    locked = given / "locked.wav"
+    shutil.copy2(speech, locked)
+    assert add(project, "in/locked.wav").code == 0
+    (given / "gone.wav").unlink()
+    shutil.copy2(given / "short.wav", given / "changed.wav")
+    manifest = project / "config/sessions.tsv"
+    rows = manifest.read_text(encoding="utf-8").splitlines(keepends=True)
+    same = next(row for row in rows if row.startswith("same\t"))
+    manifest.write_text("".join(rows) + same.replace("in/same.wav", "in/good.wav"), encoding="utf-8")
+    locked.chmod(0)
+    done = project.sessionscribe("run")
+    yield project, said, done
+    locked.chmod(0o600)
+
+
+def test_add_says_what_is_wrong_in_a_line_each_and_adds_the_rest(bad: tuple[Project, Done, Done]) -> None:
+    _, said, _ = bad
+    assert said.code == 1
+    lines = said.err.splitlines()
+    assert all(line.startswith("sessionscribe: ") for line in lines)
+    for name in ("picture", "nothing", "noindex", "words"):
+        (line,) = (line for line in lines if f"in/{name}." in line)
+        assert FAILS[name] in line
+    assert len(lines) == 4
+    assert "added good: recording, 1 file" in said.out
+
+
+def test_the_exit_code_is_not_0(bad: tuple[Project, Done, Done]) -> None:
+    assert bad[2].code != 0
+
+
+@pytest.mark.parametrize("name", FAILS)
+def test_a_bad_recording_is_told_in_one_line_and_its_session_is_failed(
+    bad: tuple[Project, Done, Done], name: str
+) -> None:
+    project, _, done = bad
+    told = [line for line in done.out.splitlines() if line.startswith("sessionscribe: ")]
+    lines = [line for line in told if FAILS[name] in line]
+    assert len(lines) == 1, done.text
+    assert lines[0].startswith("sessionscribe: fetch_recording failed: ")
+    assert "(log: logs/ingest/" in lines[0]
+    assert project.status()[name] == "failed"
+    assert not (project / f"results/export/{name}").exists()
+
+
+def test_an_unreadable_file_is_told_in_one_line(bad: tuple[Project, Done, Done]) -> None:
+    project, _, done = bad
+    if not unprivileged():
+        pytest.skip("root may read everything")
+    assert "in/locked.wav: may not be read (permission denied)" in done.out
+    assert project.status()[UNREADABLE] == "failed"
+
+
+def test_no_traceback_is_shown(bad: tuple[Project, Done, Done]) -> None:
+    assert "Traceback" not in bad[2].text
+    assert "Error in rule" not in bad[2].text
+
+
+@pytest.mark.parametrize("name", COMPLETE)
+def test_what_is_odd_and_not_wrong_is_finished(bad: tuple[Project, Done, Done], name: str) -> None:
+    project, _, done = bad
+    assert project.status()[name] == "complete", done.text
+    assert (project / f"results/export/{name}/{name}.srt").is_file()
+
+
+def test_names_are_never_executed(bad: tuple[Project, Done, Done]) -> None:
+    assert not list(bad[0].root.rglob("pwned"))
+
+
+def test_silence_has_no_words_and_says_so(bad: tuple[Project, Done, Done]) -> None:
+    project, _, _ = bad
+    assert (project / "results/export/silence/silence.srt").read_bytes() in (b"", b"\n")
+    assert '"words":[{' not in (project / "results/diarize/silence.json").read_text()
+
+
+def test_broken_samples_are_counted(bad: tuple[Project, Done, Done]) -> None:
+    text = (bad[0] / "results/convert/broken-samples/mix.json").read_text()
+    assert '"nonfinite_samples":500' in text
+    assert '"clipped_samples":0' not in text
+
+
+def test_a_missing_part_is_a_gap_that_is_counted_and_flagged(bad: tuple[Project, Done, Done]) -> None:
+    project, _, _ = bad
+    lines = project.sessionscribe("status").out.splitlines()
+    (row,) = (line.split() for line in lines if line.startswith("holes "))
+    assert row[5] == "1"
+    assert any(line.startswith("holes: ") and "part 1" in line for line in lines)
+
+
+def test_a_session_that_is_put_right_is_finished_by_the_next_run(bad: tuple[Project, Done, Done]) -> None:
+    project, _, _ = bad
+    shutil.copy2(project / "in/good.wav", project / "in/gone.wav")
+    done = project.sessionscribe("run", "--session", "gone")
+    assert done.code == 0, done.text
+    assert project.status()["gone"] == "complete"
+
+
+# Models that cannot be had, and secrets.
+
+SECRET = "hf_" + "secret" * 5
+
+
+def test_a_model_that_cannot_be_had_is_told_before_anything_else(fresh: Project, tmp_path: Path) -> None:
+    project = fresh.copy(tmp_path)
+    settings = project.settings.read_text().replace("resources/demo/models/whisper-demo", "small")
+    project.settings.write_text(settings)
+    done = project.sessionscribe("run", HF_TOKEN=SECRET, HF_HOME=str(tmp_path / "hub"))
+    assert done.code != 0
+    (line,) = (line for line in done.out.splitlines() if line.startswith("sessionscribe: "))
+    assert "check_models failed: Systran/faster-whisper-small: the speech model cannot be had" in line
+    for way in ("log in", "HF_TOKEN", "`transcribe.model` to a local folder", "the demo model"):
+        assert way in line
+    assert not (project / "results").exists() or not list((project / "results").rglob("*.*"))
+    everything = b"".join(path.read_bytes() for path in project.root.rglob("*") if path.is_file())
+    assert SECRET.encode() not in everything
+    assert SECRET not in done.text
+
+
+# A full disk.
+
+
+@pytest.fixture
+def tiny_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 12 MB."""
+    folder = tmp_path / "tiny"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(command, check=False, capture_output=True).returncode:
+        pytest.skip("only root can mount a small file system here")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=False)
+
+
+def test_a_full_disk_is_said_and_the_run_goes_on_when_there_is_room(tiny_disk: Path) -> None:
+    project = copy_project(tiny_disk / "project")
+    (project / "in").mkdir()
+    cut_audio(DEMO / "recordings/tracks/alice.ogg", project / "in/talk.wav", 8, 40)
+    assert project.sessionscribe("add", "in/talk.wav", "--shape", "tracks").code == 0
+    ballast = project / "ballast"
+    free = os.statvfs(tiny_disk).f_bavail * os.statvfs(tiny_disk).f_frsize
+    ballast.write_bytes(b"\0" * (free - 300_000))
+    done = project.sessionscribe("run")
+    assert done.code != 0
+    (line,) = (line for line in done.out.splitlines() if line.startswith("sessionscribe: "))
+    assert "the disk is full" in line
+    assert "Make room and run again: nothing is lost" in line
+    assert project.status()["in"] == "failed"
+    ballast.unlink()
+    done = project.sessionscribe("run")
+    assert done.code == 0, done.text
+    assert project.status()["in"] == "complete"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif("not config.getoption('-m')", reason="takes minutes: pytest -m slow")
+def test_forty_minutes_of_silence(tmp_path: Path) -> None:
+    project = copy_project(tmp_path)
+    media.write_media(project / "quiet.flac", [media.Sound(np.zeros((1, 2400 * 16_000), np.float32))])
+    assert project.sessionscribe("add", "quiet.flac").code == 0
+    done = project.sessionscribe("run")
+    assert done.code == 0, done.text
+    assert project.status() == {"quiet": "complete"}
+
+
+def test_the_checkout_was_not_touched() -> None:
+    assert not (ROOT / "in").exists()

@@ -1,0 +1,121 @@
+"""Any file of a finished project that is deleted or cut is found, and made again to the byte."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from project import Project, jobs
+
+# Two exports stand for six here, to save time; the others lie there and must not change.
+DUO = ("--config", "sessions=['duo']", "export={'formats': ['json', 'srt']}")
+TALK = ("--config", "sessions=['talk']", "export={'formats': ['json', 'srt']}")
+EXPORTS = {"write_export": 2}
+FROM_TRANSCRIPT = {"assign_speakers": 1, **EXPORTS}
+FROM_MERGE = {"merge_transcript": 1, **FROM_TRANSCRIPT}
+FROM_TURNS = {"diarize_speakers": 1, **FROM_TRANSCRIPT}
+FROM_TIMELINE = {"build_timeline": 1, **FROM_TURNS, **FROM_MERGE}
+FROM_PLAN = {"plan_chunks": 1, **FROM_TIMELINE}
+FROM_AUDIO = {"convert_audio": 1, **FROM_PLAN}
+MODEL = {"check_models": 1}
+
+
+def delete(path: Path) -> None:
+    path.unlink()
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def halve(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+CASES: list[tuple[str, Callable[[Path], None], dict[str, int]]] = [
+    ("ingest/duo/alice.json", delete, {"fetch_recording": 1}),
+    ("ingest/duo/bob.json", halve, {"fetch_recording": 1}),
+    ("convert/duo/alice.flac", halve, FROM_AUDIO),
+    ("convert/duo/bob.json", empty, FROM_AUDIO),
+    ("chunk/duo/alice.plan.json", delete, FROM_PLAN),
+    ("chunk/duo/bob.plan.json", halve, FROM_PLAN),
+    ("chunk/duo.timeline.json", empty, FROM_TIMELINE),
+    ("transcribe/duo/*/language.json", halve, {"detect_language": 1, **MODEL}),
+    ("transcribe/duo/*/alice.0000.json", delete, {"transcribe_chunk": 1, **MODEL, **FROM_MERGE}),
+    ("transcribe/duo/*/bob.0000.json", empty, {"transcribe_chunk": 1, **MODEL, **FROM_MERGE}),
+    ("transcribe/duo/*/bob.0000.json", halve, {"transcribe_chunk": 1, **MODEL, **FROM_MERGE}),
+    ("merge/duo.json", halve, FROM_MERGE),
+    ("diarize/duo.turns.json", delete, FROM_TURNS),
+    ("diarize/duo.json", empty, FROM_TRANSCRIPT),
+    ("export/duo/duo.srt", delete, {"write_export": 1}),
+    ("export/duo/duo.json", halve, {"write_export": 1}),
+    ("provenance/duo/fetch_recording.alice.json", empty, {"fetch_recording": 1}),
+    ("provenance/duo/plan_chunks.bob.json", delete, FROM_PLAN),
+    ("provenance/duo/merge_transcript.json", halve, FROM_MERGE),
+    ("provenance/duo/write_export.srt.json", delete, {"write_export": 1}),
+    ("preflight/models.txt", delete, {}),
+]
+
+
+def found(project: Project, pattern: str) -> Path:
+    (path,) = (project / "results").glob(pattern)
+    return path
+
+
+def check(project: Project, wanted: Counter[str], before: dict[str, bytes], only: tuple[str, ...]) -> None:
+    """Make what a dry run names, exactly that, and get the same bytes."""
+    assert project.plan(*only) == wanted
+    done = project.snakemake(*only)
+    assert done.code == 0, done.text
+    assert jobs(done.text) == wanted
+    assert project.results() == before
+
+
+@pytest.mark.parametrize(
+    ("pattern", "damage", "wanted"), CASES, ids=[f"{damage.__name__} {name}" for name, damage, _ in CASES]
+)
+def test_a_damaged_file_is_made_again_with_what_depends_on_it(
+    project: Project,
+    finished: Project,
+    pattern: str,
+    damage: Callable[[Path], None],
+    wanted: dict[str, int],
+) -> None:
+    damage(found(project, pattern))
+    before = finished.results()
+    if not wanted:  # a report that nobody needs while nothing is to do
+        assert project.plan(*DUO) == Counter()
+        return
+    check(project, Counter(wanted), before, DUO)
+
+
+def test_damage_in_many_places_is_repaired_in_one_run(project: Project, finished: Project) -> None:
+    """The dear file of a recording, its turns, is here too."""
+    halve(found(project, "diarize/talk.turns.json"))
+    delete(found(project, "transcribe/talk/*/mix.0001.json"))
+    empty(found(project, "export/talk/talk.srt"))
+    delete(found(project, "convert/talk/mix.flac"))
+    wanted = {"transcribe_chunk": 1, "convert_audio": 1, "plan_chunks": 1, "build_timeline": 1}
+    check(project, Counter(wanted | MODEL | FROM_MERGE | FROM_TURNS), finished.results(), TALK)
+
+
+def test_every_kind_of_file_has_been_damaged(finished: Project) -> None:
+    """Each folder of results, so that a new kind of file gets its case."""
+    kinds = {path.name for path in (finished / "results").iterdir()}
+    assert kinds == {name.split("/")[0] for name, *_ in CASES}
+
+
+def test_what_cannot_be_written_keeps_the_older_exports(project: Project) -> None:
+    """A stage that fails leaves what was finished before."""
+    exports = project.results("results/export/duo")
+    (chunk,) = (project / "results/transcribe/duo").glob("*/alice.0000.json")
+    chunk.unlink()
+    halve(project / "resources/demo/models/whisper-demo/tokenizer.json")
+    done = project.sessionscribe("run", "--session", "duo")
+    assert done.code != 0
+    assert project.results("results/export/duo") == exports
+    assert project.status()["duo"] == "failed"
+    assert project.status()["talk"] != "failed"
