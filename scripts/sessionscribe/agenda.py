@@ -21,7 +21,7 @@ from sessionscribe.errors import UserError
 from sessionscribe.manifest import Session
 from sessionscribe.steps import MODEL_RULES, SessionSteps, Step, decoders
 
-PREFLIGHT = "results/preflight/models.txt"
+PREFLIGHT = "logs/preflight/models.txt"
 
 
 @dataclass
