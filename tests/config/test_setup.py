@@ -79,7 +79,9 @@ def test_run_time_pins_are_among_the_development_pins() -> None:
 
 @pytest.mark.parametrize(("asked", "pinned"), ASKED.items())
 def test_what_is_asked_for_is_pinned(asked: str, pinned: str) -> None:
-    lines = [line.split("#")[0].strip() for line in (ENVS / asked).read_text(encoding="utf-8").splitlines()]
+    lines = [
+        re.split("[#;]", line)[0].strip() for line in (ENVS / asked).read_text(encoding="utf-8").splitlines()
+    ]
     wanted = [line for line in lines if line and not line.startswith("-")]
     have = pins(pinned)
     assert wanted

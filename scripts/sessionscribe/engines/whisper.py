@@ -65,6 +65,8 @@ class SpeechModel:
         import faster_whisper  # noqa: PLC0415
 
         device = models.machine_device() if options.device == "auto" else options.device
+        if device == "cuda":
+            load_cublas()
         try:
             kinds = ctranslate2.get_supported_compute_types(device)
             # A session that was begun on a GPU goes on where there is none, in a number format that is there.
@@ -135,6 +137,23 @@ class SpeechModel:
             raise UserError(
                 f"`{language}` is no language code", where="transcribe.language", hint=hint
             ) from error
+
+
+def load_cublas() -> None:
+    """Load CUDA 12's cuBLAS from its package, so that CTranslate2 finds it by name without LD_LIBRARY_PATH.
+
+    Without the package (another set-up, not Linux) CTranslate2 is left to find the system's.
+    """
+    import ctypes  # noqa: PLC0415
+    from importlib.metadata import PackageNotFoundError, files  # noqa: PLC0415
+
+    try:
+        found = {file.name: str(file.locate()) for file in files("nvidia-cublas-cu12") or ()}
+    except PackageNotFoundError:
+        return
+    for name in ("libcublasLt.so.12", "libcublas.so.12"):  # the second one needs the first
+        if name in found:
+            ctypes.CDLL(found[name], mode=ctypes.RTLD_GLOBAL)
 
 
 def check_folder(folder: Path) -> None:

@@ -1,0 +1,44 @@
+"""The engines' adapters, as far as they can be tested without a GPU and without a model."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sessionscribe.engines.whisper import check_folder
+from sessionscribe.errors import UserError
+
+LOADED = """
+import ctypes
+from sessionscribe.engines.whisper import load_cublas
+try:
+    ctypes.CDLL("libcublas.so.12")
+except OSError:
+    load_cublas()
+    ctypes.CDLL("libcublas.so.12")
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the package is for Linux only")
+def test_cublas_is_found_by_the_name_that_ctranslate2_asks_for() -> None:
+    subprocess.run([sys.executable, "-c", LOADED], check=True)
+
+
+def test_pyannote_is_imported_with_its_telemetry_off() -> None:
+    code = (
+        "import os; os.environ['PYANNOTE_METRICS_ENABLED'] = '1'\n"
+        "import sessionscribe.engines.pyannote\n"
+        "from pyannote.audio.telemetry import metrics\n"
+        "assert not metrics.is_metrics_enabled()\n"
+    )
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True)
+
+
+def test_a_folder_without_a_tokenizer_is_refused(tmp_path: Path) -> None:
+    for name in ("model.bin", "config.json"):
+        (tmp_path / name).touch()
+    with pytest.raises(UserError, match=r"tokenizer\.json missing"):
+        check_folder(tmp_path)
