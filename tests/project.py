@@ -145,11 +145,11 @@ class Project:
         return jobs(done.out + done.err)
 
     def results(self, folder: str = "results") -> dict[str, bytes]:
-        """Return path and content of all results, but for the report on the models that a run needed."""
+        """Return path and content of all results."""
         return {
             str(path.relative_to(self.root)): path.read_bytes()
             for path in sorted((self.root / folder).rglob("*"))
-            if path.is_file() and path.parent.name != "preflight"
+            if path.is_file()
         }
 
     def status(self) -> dict[str, str]:

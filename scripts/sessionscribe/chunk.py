@@ -178,7 +178,7 @@ def build_timeline(
     if shape == "live":
         rows.sort(key=lambda row: math.inf if row[1] is None else row[1])
         length = sorted(plan.samples for plan in plans)[(len(plans) - 1) // 2]
-        following = _first_part([part for _, part, _ in rows if part is not None])
+        following = first_part([part for _, part, _ in rows if part is not None])
     for plan, part, speaker in rows:
         if shape != "live":
             tracks.append(TimelineTrack(track=plan.track, offset=0, samples=plan.samples, speaker=speaker))
@@ -204,7 +204,7 @@ def build_timeline(
     return timeline
 
 
-def _first_part(numbers: list[int]) -> int:
+def first_part(numbers: list[int]) -> int:
     """Return the number that a live session begins with, given the sorted numbers of its parts."""
     if not numbers or numbers[0] <= 1:
         return numbers[0] if numbers else 0

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sessionscribe.agenda import Agenda, SessionAgenda
+from sessionscribe.chunk import first_part
 
 WORD_OF = {
     "ingest": "downloading",
@@ -84,9 +85,9 @@ def _reached(done: list[str], open_stages: set[str]) -> str:
 
 
 def _missing_parts(agenda: SessionAgenda) -> int:
-    """Count the numbers that a live session lacks between its first and last part."""
-    parts = {row.part for row in agenda.session.rows if row.part is not None}
-    return max(parts) - min(parts) + 1 - len(parts) if parts else 0
+    """Count the numbers that a live session lacks up to its last part, as its timeline does."""
+    parts = sorted({row.part for row in agenda.session.rows if row.part is not None})
+    return parts[-1] - first_part(parts) + 1 - len(parts) if parts else 0
 
 
 def _failures(root: Path, agenda: SessionAgenda) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -14,9 +15,8 @@ import pytest
 import media
 from project import DEMO, ROOT, Done, Project, copy_project, cut_audio
 
-HOSTILE = ["a b.wav", "it's.wav", 'say "hi".wav', "$(touch pwned).wav", "`touch pwned`.wav", "li\nne.wav",
+HOSTILE = ["a b.wav", "it's.wav", 'say "hi".wav', "$(touch pwned).wav", "`touch hacked`.wav", "li\nne.wav",
            "-rf.wav", "Größe 日本.wav"]  # fmt: skip
-HOSTILE_SESSIONS = ["a-b", "it-s", "say-hi", "touch-pwned", "touch-pwned-2", "li-ne", "rf", "Größe-日本"]
 
 FAILS = {
     "picture": "has no audio stream",
@@ -27,8 +27,7 @@ FAILS = {
     "changed": "has changed since it was added",
     "same": "two recordings have the session name `same`",
 }
-UNREADABLE = "locked"
-COMPLETE = ["good", "short", "silence", "music", "broken-samples", "holes", *HOSTILE_SESSIONS]
+COMPLETE = ["good", "short", "silence", "music", "broken-samples", "holes", "odd"]
 
 
 def chords(seconds: float, rate: int = 16_000) -> media.Audio:
@@ -49,13 +48,13 @@ def unprivileged() -> bool:
 
 
 @pytest.fixture(scope="module")
-def bad(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Project, Done, Done]]:
+def bad(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Done, Done]:
     """A project of bad and good sessions, what `add` said, and what the run said."""
     project = copy_project(tmp_path_factory.mktemp("bad"))
     given = project / "in"
     given.mkdir()
     alice = DEMO / "recordings/tracks/alice.ogg"
-    speech = cut_audio(alice, given / "good.wav", 8, 13)
+    speech = cut_audio(alice, given / ".good.wav", 8, 13)
     cut_audio(alice, given / "short.wav", 9, 9.3)
     media.write_media(given / "picture.mp4", [], picture_s=1)
     (given / "nothing.mp3").write_bytes(b"")
@@ -67,33 +66,30 @@ def bad(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Project, Don
     samples[0, 8_000:8_400] = np.nan
     samples[0, 9_000:9_100] = np.inf
     media.write_media(given / "broken-samples.wav", [media.Sound(samples, codec="pcm_f32le")])
-    for name in ("gone.wav", "changed.wav", "same.wav"):
+    for name in ("changed.wav", "same.wav"):
         shutil.copy2(speech, given / name)
+    (project / "holes").mkdir()
+    for part in (0, 2):  # without speech, as some others here: diarization is dear, and not what is tested
+        media.write_media(project / f"holes/chunk-{part}.webm", [media.Sound(media.tone(2))])
     (project / "odd").mkdir()
     for name in HOSTILE:
         cut_audio(alice, project / "odd" / name, 8, 8.5)
-    (project / "holes").mkdir()
-    for part in (0, 2):
-        shutil.copy2(DEMO / f"recordings/live/chunk-00{part}.webm", project / "holes")
-    first = [f"in/{path.name}" for path in sorted(given.iterdir())]
-    # The same session name as `$(touch pwned)` would give: named by hand.
-    odd = [f"odd/{name}" for name in HOSTILE if "`" not in name]
-    said = add(project, *first, *odd, "holes")
-    named = add(project, "--session", "touch-pwned-2", "odd/`touch pwned`.wav")
-    assert named.code == 0, named.text
-    locked = given / "locked.wav"
-    shutil.copy2(speech, locked)
-    assert add(project, "in/locked.wav").code == 0
-    (given / "gone.wav").unlink()
+    speech.rename(project / "good.wav")
+    said = add(project, *(f"in/{path.name}" for path in sorted(given.iterdir())), "holes")
+    shutil.copy2(project / "good.wav", project / "gone.wav")
+    shutil.copy2(project / "good.wav", project / "locked.wav")
+    tracks = ("--shape", "tracks", "--session")
+    for name in ("good", "gone", *(["locked"] if unprivileged() else [])):
+        assert add(project, f"{name}.wav", *tracks, name).code == 0
+    assert add(project, "odd", "--shape", "tracks").code == 0
+    (project / "gone.wav").unlink()
+    (project / "locked.wav").chmod(0)
     shutil.copy2(given / "short.wav", given / "changed.wav")
     manifest = project / "config/sessions.tsv"
-    rows = manifest.read_text(encoding="utf-8").splitlines(keepends=True)
-    same = next(row for row in rows if row.startswith("same\t"))
-    manifest.write_text("".join(rows) + same.replace("in/same.wav", "in/good.wav"), encoding="utf-8")
-    locked.chmod(0)
-    done = project.sessionscribe("run")
-    yield project, said, done
-    locked.chmod(0o600)
+    rows = manifest.read_text(encoding="utf-8")
+    (same,) = (row for row in rows.splitlines() if row.startswith("same\t"))
+    manifest.write_text(f"{rows}{same.replace('in/same.wav', 'in/short.wav')}\n", encoding="utf-8")
+    return project, said, project.sessionscribe("run")
 
 
 def test_add_says_what_is_wrong_in_a_line_each_and_adds_the_rest(bad: tuple[Project, Done, Done]) -> None:
@@ -105,7 +101,7 @@ def test_add_says_what_is_wrong_in_a_line_each_and_adds_the_rest(bad: tuple[Proj
         (line,) = (line for line in lines if f"in/{name}." in line)
         assert FAILS[name] in line
     assert len(lines) == 4
-    assert "added good: recording, 1 file" in said.out
+    assert "added short: recording, 1 file" in said.out
 
 
 def test_the_exit_code_is_not_0(bad: tuple[Project, Done, Done]) -> None:
@@ -130,8 +126,8 @@ def test_an_unreadable_file_is_told_in_one_line(bad: tuple[Project, Done, Done])
     project, _, done = bad
     if not unprivileged():
         pytest.skip("root may read everything")
-    assert "in/locked.wav: may not be read (permission denied)" in done.out
-    assert project.status()[UNREADABLE] == "failed"
+    assert "locked.wav: may not be read (permission denied)" in done.out
+    assert project.status()["locked"] == "failed"
 
 
 def test_no_traceback_is_shown(bad: tuple[Project, Done, Done]) -> None:
@@ -147,7 +143,9 @@ def test_what_is_odd_and_not_wrong_is_finished(bad: tuple[Project, Done, Done], 
 
 
 def test_names_are_never_executed(bad: tuple[Project, Done, Done]) -> None:
-    assert not list(bad[0].root.rglob("pwned"))
+    assert not [*bad[0].root.rglob("pwned"), *bad[0].root.rglob("hacked")]
+    text = (bad[0] / "config/sessions.tsv").read_text(encoding="utf-8")
+    assert all(f"odd/{name}".replace('"', '""') in text for name in HOSTILE)
 
 
 def test_silence_has_no_words_and_says_so(bad: tuple[Project, Done, Done]) -> None:
@@ -167,12 +165,12 @@ def test_a_missing_part_is_a_gap_that_is_counted_and_flagged(bad: tuple[Project,
     lines = project.sessionscribe("status").out.splitlines()
     (row,) = (line.split() for line in lines if line.startswith("holes "))
     assert row[5] == "1"
-    assert any(line.startswith("holes: ") and "part 1" in line for line in lines)
+    assert any(line.startswith("holes: 1 gap in the recording") for line in lines)
 
 
 def test_a_session_that_is_put_right_is_finished_by_the_next_run(bad: tuple[Project, Done, Done]) -> None:
     project, _, _ = bad
-    shutil.copy2(project / "in/good.wav", project / "in/gone.wav")
+    shutil.copy2(project / "good.wav", project / "gone.wav")
     done = project.sessionscribe("run", "--session", "gone")
     assert done.code == 0, done.text
     assert project.status()["gone"] == "complete"
@@ -225,17 +223,16 @@ def test_a_full_disk_is_said_and_the_run_goes_on_when_there_is_room(tiny_disk: P
     done = project.sessionscribe("run")
     assert done.code != 0
     (line,) = (line for line in done.out.splitlines() if line.startswith("sessionscribe: "))
-    assert "the disk is full" in line
-    assert "Make room and run again: nothing is lost" in line
-    assert project.status()["in"] == "failed"
+    assert re.search("the disk is full|no space left", line)
+    assert re.search("Make room .*run again", line)
+    assert project.status() == {"talk": "failed"}
     ballast.unlink()
     done = project.sessionscribe("run")
     assert done.code == 0, done.text
-    assert project.status()["in"] == "complete"
+    assert project.status() == {"talk": "complete"}
 
 
-@pytest.mark.slow
-@pytest.mark.skipif("not config.getoption('-m')", reason="takes minutes: pytest -m slow")
+@pytest.mark.skipif("SLOW_TESTS" not in os.environ, reason="takes minutes: set SLOW_TESTS=1")
 def test_forty_minutes_of_silence(tmp_path: Path) -> None:
     project = copy_project(tmp_path)
     media.write_media(project / "quiet.flac", [media.Sound(np.zeros((1, 2400 * 16_000), np.float32))])

@@ -190,7 +190,6 @@ def test_until_and_stage_stop_where_they_are_told(new_project: Project) -> None:
     assert {path.name for path in (new_project / "results").iterdir()} == {
         "convert",
         "ingest",
-        "preflight",
         "provenance",
     }
     assert new_project.status() == {"talk": "pending", "duo": "converting", "live": "pending"}

@@ -1,0 +1,66 @@
+"""Runs that end early: killed outright, or asked to stop."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import yaml
+from kill_demo import dear_files, main, started
+
+from project import Project, add_small_sessions, copy_project
+
+pytestmark = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="no /proc here")
+RUN = ["--configfile", "config/test.yaml"]
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A recording and a pair of tracks: every kind of job, and a diarization that is not repeated."""
+    project = copy_project(tmp_path_factory.mktemp("small"))
+    add_small_sessions(project)
+    settings = yaml.safe_load(project.settings.read_text())
+    settings |= {"sessions": ["talk", "duo"], "export": {"formats": ["json", "srt"]}}
+    project.settings.write_text(yaml.safe_dump(settings))
+    return project
+
+
+def test_three_kills_at_random_moments(small: Project, capfd: pytest.CaptureFixture[str]) -> None:
+    code = main(["--times", "3", "--seed", "7", "--project", str(small.root), "--config", "config/test.yaml"])
+    lines = capfd.readouterr().out.splitlines()
+    assert code == 0, "\n".join(lines)
+    assert lines[-1] == "3 of 3 kills went well (seed 7)"
+    assert len([line for line in lines if line.startswith("kill ")]) == 3
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+def test_a_run_that_is_asked_to_stop_stops_and_the_next_one_goes_on(
+    small: Project, tmp_path: Path, number: signal.Signals
+) -> None:
+    project = small.copy(tmp_path)
+    arguments = [*RUN, "--session", "duo"]
+    with started(project, arguments) as running:
+        end = time.monotonic() + 120
+        while not list(project.root.glob("results/convert/*/*.flac")) and time.monotonic() < end:
+            assert running.process.poll() is None, running.log.read_text()
+            time.sleep(0.1)
+        running.process.send_signal(number)
+        code = running.process.wait(60)
+        said = running.log.read_text()
+        assert code not in (0, None), said
+        assert "Traceback" not in said
+        assert "duo " in said, "the table shows how far it came"
+        end = time.monotonic() + 10
+        while running.pids() and time.monotonic() < end:
+            time.sleep(0.1)
+        assert running.pids() == [], "no job goes on alone"
+    before = dear_files(project)
+    done = project.sessionscribe("run", "--session", "duo")
+    assert done.code == 0, done.text
+    assert project.status()["duo"] == "complete"
+    after = dear_files(project)
+    assert all(after[name] == made for name, made in before.items())
+    assert project.plan("--config", "sessions=['duo']") == Counter()

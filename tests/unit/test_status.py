@@ -1,0 +1,109 @@
+"""The status words and the table, on the made-up project of the agenda's tests."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from test_agenda import Project, delete
+
+from sessionscribe import status
+from sessionscribe.artifacts import Failure
+from sessionscribe.manifest import Row
+from sessionscribe.status import SessionStatus
+
+
+@pytest.fixture
+def project(tmp_path: Path, fast_disk: None) -> Project:
+    found = Project(tmp_path)
+    found.finish()
+    return found
+
+
+def of(project: Project, session: str = "talk") -> SessionStatus:
+    return next(row for row in status.collect(project.agenda()) if row.session == session)
+
+
+def fail(project: Project, rule: str) -> None:
+    failure = Failure(session="talk", rule=rule, message="in/a.mp3: is odd. Do this", log="logs/a.log")
+    failure.write(project.root / f"logs/failed/talk/{rule}.talk.json")
+
+
+def test_a_finished_session_is_complete(project: Project) -> None:
+    row = of(project)
+    assert (row.status, row.stage, row.chunks_done, row.chunks) == ("complete", "export", 2, 2)
+    assert row.hours == pytest.approx(21 / 3600)
+
+
+def test_a_new_one_is_pending(tmp_path: Path, fast_disk: None) -> None:
+    row = of(Project(tmp_path))
+    assert (row.status, row.stage, row.chunks_done, row.chunks) == ("pending", "-", 0, 2)
+
+
+@pytest.mark.parametrize(
+    ("rule", "word", "reached"),
+    [
+        ("fetch_recording", "downloading", "-"),
+        ("convert_audio", "converting", "ingest"),
+        ("plan_chunks", "converting", "convert"),
+        ("transcribe_chunk", "transcribing", "chunk"),
+        ("merge_transcript", "transcribing", "transcribe"),
+        ("diarize_speakers", "diarizing", "merge"),
+        ("assign_speakers", "diarizing", "merge"),
+        ("write_export", "exporting", "diarize"),
+    ],
+)
+def test_the_word_is_that_of_the_first_stage_with_work(
+    project: Project, rule: str, word: str, reached: str
+) -> None:
+    delete(project.files(rule)[0])
+    row = of(project)
+    assert (row.status, row.stage) == (word, reached)
+    assert of(project, "duo").status == "complete"
+
+
+def test_chunks_are_counted(project: Project) -> None:
+    delete(project.files("transcribe_chunk")[1])
+    assert (of(project).chunks_done, of(project).chunks) == (1, 2)
+
+
+def test_a_failure_counts_while_its_step_is_to_do_and_is_said_with_its_log(project: Project) -> None:
+    fail(project, "merge_transcript")
+    assert of(project).status == "complete"
+    delete(project.files("merge_transcript")[0])
+    row = of(project)
+    assert row.status == "failed"
+    assert row.failures == ("in/a.mp3: is odd. Do this (log: logs/a.log)",)
+    assert "talk: in/a.mp3: is odd. Do this (log: logs/a.log)" in status.table([row])
+
+
+def test_a_problem_of_the_manifest_is_a_failure_before_any_run(project: Project) -> None:
+    project.rows.append(Row("talk", "recording", "mix", "in/other.flac", "8" * 64, 21.0))
+    assert of(project).status == "failed"
+    assert "two recordings" in of(project).failures[0]
+
+
+@pytest.mark.parametrize(
+    ("parts", "gaps"), [((0, 1), 0), ((0, 3), 2), ((1, 2), 0), ((2, 3), 1), ((50, 52), 1)]
+)
+def test_gaps_are_counted_as_the_timeline_does(project: Project, parts: tuple[int, int], gaps: int) -> None:
+    numbers = iter(parts)
+    project.rows = [replace(r, part=next(numbers)) if r.shape == "live" else r for r in project.rows]
+    assert of(project, "eve").gaps == gaps
+
+
+def test_flags_come_from_the_record(project: Project) -> None:
+    path = project.root / "results/provenance/talk/assign_speakers.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"flags": ["1 gap"]}))
+    assert of(project).flags == ("1 gap",)
+    lines = status.table([of(project)]).splitlines()
+    assert lines[0].split() == ["session", "shape", "hours", "stage", "chunks", "gaps", "flags", "status"]
+    assert lines[1].split() == ["talk", "recording", "0.01", "export", "2/2", "-", "1", "complete"]
+    assert lines[-1] == "talk: 1 gap"
+
+
+def test_tracks_are_as_long_as_the_longest_and_parts_add_up(project: Project) -> None:
+    assert of(project, "duo").hours == pytest.approx(9 / 3600)
+    assert of(project, "eve").hours == pytest.approx(30 / 3600)
