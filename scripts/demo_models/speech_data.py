@@ -247,16 +247,16 @@ class WindowMaker:
         start = rng.choice(
             [0.0, rng.uniform(0, 0.2), rng.uniform(0, 0.6), rng.uniform(0, 2.0 if stamps else 0.8)]
         )
-        members = rng.sample(self.groups, rng.choice([1, 2, 2, 3, 4]))
+        members = rng.sample(self.groups, rng.choice([2, 2, 3, 4] if not single else [1]))
         levels = [10 ** (rng.uniform(-12, 0) / 10) for _ in members]
-        limit = 1 if single else rng.choice([1, 2, 3, 20, 20, 20])
+        limit = 1 if single else rng.choice([1, 2, 3, 4, 20, 20, 20])
         gap = rng.choice([0.15, 0.35, 0.8])
         turns: list[Turn] = []
         others: list[int] = []
         misses = 0
         while len(turns) < limit and misses < 3 and start < canvas.seconds - 0.5:
             who = rng.choice(others or range(len(members)))
-            whole = not single and rng.random() < 0.8
+            whole = not single and rng.random() < 0.65
             part = self._part(rng, rng.choice(members[who]), whole)
             turn = self._place(canvas, part, start, levels[who], stamps and bool(turns))
             if turn is None:
@@ -269,7 +269,7 @@ class WindowMaker:
             turns.append(turn)
             others = []
             start = turn.end + 0.04 + rng.expovariate(1 / gap)
-            if len(members) > 1 and rng.random() < 0.25:  # another speaker takes over before the end
+            if len(members) > 1 and rng.random() < 0.5:  # another speaker takes over before the end
                 others = [k for k in range(len(members)) if k != who]
                 start = turn.end - min(rng.uniform(0.05, 1.3), 0.6 * (turn.end - turn.start))
         return turns, None
@@ -346,7 +346,7 @@ class WindowMaker:
             power = power * curve(0.7)
         if rng.random() < 0.85:
             at = rng.randrange(len(self.noise) - frames)
-            ratio = 10 ** (-rng.uniform(8, 50) / 10)
+            ratio = 10 ** (-rng.uniform(12, 50) / 10)
             shape = curve(1.5)
             power = power + self.noise[at : at + frames] * (shape / shape.mean() * (mean * ratio))
         if rng.random() < 0.3:  # bandwidth of a low bit rate
@@ -357,7 +357,7 @@ class WindowMaker:
         if rng.random() < 0.25:  # coders drop what is far below the loudest part of a frame
             floor = mel.max(1, keepdims=True) - rng.uniform(2.0, 4.5)
             mel = np.where(mel < floor, mel - rng.uniform(0.5, 4), mel)
-        if rng.random() < 0.3:
+        if rng.random() < 0.15:
             for _ in range(rng.randint(1, 3)):
                 low = rng.randrange(MELS - 8)
                 mel[:, low : low + rng.randint(1, 8)] = mel.mean()

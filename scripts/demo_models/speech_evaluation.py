@@ -62,7 +62,15 @@ def transcribe(model: SpeechModel, audio: Audio, options: Transcribe, vad: Vad) 
         path = Path(folder) / "audio.flac"
         write_audio(path, audio, FLAC)
         speech = scan(path, vad).speech
-    core = Core.model_construct(context_start=0, context_stop=len(audio))
+    core = Core(
+        index=0,
+        start=0,
+        stop=len(audio),
+        context_start=0,
+        context_stop=len(audio),
+        start_cut="edge",
+        stop_cut="edge",
+    )
     windows = decoding_windows(speech, core, longest=round(options.window_s * SAMPLE_RATE))
     if not windows:
         return []
@@ -97,7 +105,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=7000)
     parser.add_argument("--decoding", default="batched,sequential")
     parser.add_argument("--beam", type=int, default=5)
-    parser.add_argument("--window", type=float, default=15.0)
+    parser.add_argument("--window", type=float, default=6.0)
+    parser.add_argument(
+        "--pause", type=float, default=0.15, help="shortest pause that splits speech, seconds"
+    )
+    parser.add_argument("--pad", type=float, default=0.1, help="kept on either side of speech, seconds")
     parser.add_argument("--texts", action="store_true", help="print truth and result")
     options = parser.parse_args(arguments)
     bank = UtteranceBank(options.bank)
@@ -105,6 +117,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "sentences": single_sentences(bank, options.sentences, options.seed),
         "conversations": conversations(bank, options.conversations, options.seed),
     }
+    vad = Vad(min_silence_s=options.pause, pad_s=options.pad)
     for decoding in options.decoding.split(","):
         settings = Transcribe(
             model=options.model,
@@ -119,7 +132,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for name, recordings in sets.items():
             if not recordings:
                 continue
-            score, texts = evaluate(model, recordings, settings, Vad())
+            score, texts = evaluate(model, recordings, settings, vad)
             figures = {"set": name, "decoding": decoding, **score.figures()}
             keep = (
                 "set",

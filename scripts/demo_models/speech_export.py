@@ -27,7 +27,9 @@ def _huggingface(state: dict[str, torch.Tensor], size: ModelSize, tokenizer: Tok
     )
 
     def special(name: str) -> int:
-        return int(tokenizer.token_to_id(f"<|{name}|>"))
+        found = tokenizer.token_to_id(f"<|{name}|>")
+        assert found is not None
+        return found
 
     end = special("endoftext")
     config = WhisperConfig(
@@ -56,18 +58,19 @@ def _huggingface(state: dict[str, torch.Tensor], size: ModelSize, tokenizer: Tok
     weights["proj_out.weight"] = weights["model.decoder.embed_tokens.weight"]
     model.load_state_dict(weights)
     model.tie_weights()
-    generation = GenerationConfig(
-        decoder_start_token_id=special("startoftranscript"), eos_token_id=end, pad_token_id=end
+    model.generation_config = GenerationConfig(
+        decoder_start_token_id=special("startoftranscript"),
+        eos_token_id=end,
+        pad_token_id=end,
+        suppress_tokens=[],
+        # Whisper forbids an empty answer; this model may give one, so that noise comes out as nothing.
+        begin_suppress_tokens=[special("startoflm")],
+        alignment_heads=[[size.decoder_layers - 1, head] for head in range(size.alignment_heads)],
+        lang_to_id={f"<|{code}|>": special(code) for code in LANGUAGES.split()},
+        is_multilingual=True,
+        no_timestamps_token_id=special("notimestamps"),
+        task_to_id={task: special(task) for task in ("transcribe", "translate")},
     )
-    generation.suppress_tokens = []
-    # Whisper forbids an empty answer; this model may give one, so that noise comes out as nothing.
-    generation.begin_suppress_tokens = [special("startoflm")]
-    generation.alignment_heads = [[size.decoder_layers - 1, head] for head in range(size.alignment_heads)]
-    generation.lang_to_id = {f"<|{code}|>": special(code) for code in LANGUAGES.split()}
-    generation.is_multilingual = True
-    generation.no_timestamps_token_id = special("notimestamps")
-    generation.task_to_id = {task: special(task) for task in ("transcribe", "translate")}
-    model.generation_config = generation
     model.save_pretrained(folder)
     mark = "<|endoftext|>"
     PreTrainedTokenizerFast(

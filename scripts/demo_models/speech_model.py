@@ -264,7 +264,8 @@ class Whisper(nn.Module):
         hidden = self.decoder(tokens, memory, weighed)
         count = mel.shape[-1] // 2
         before, alignment = (self.decoder.layers[k].encoder_attn.weights for k in (0, -1))  # type: ignore[union-attr]
-        assert isinstance(before, Tensor) and isinstance(alignment, Tensor)
+        assert isinstance(before, Tensor)
+        assert isinstance(alignment, Tensor)
         return Output(
             logits=hidden @ self.decoder.embed_tokens.weight.T,
             words=self.word_head(memory[:, :count]),

@@ -188,7 +188,7 @@ class Trainer:
 
     def stream(self, single: bool) -> Iterator[Batch]:
         """Endless batches, made by another process."""
-        durations = [3, 4] if single else [4, 4, 4, 6, 6, 6, 6, 8, 8, 8, 8, 10, 10, 15, 15, 30]
+        durations = [3, 4] if single else [4, 4, 5, 5, 6, 6, 6, 6, 6, 7, 7, 7, 8, 8, 10, 10, 15, 30]
         seed = self.options.seed * 100003 + self.step
         batches = Batches(self.maker, seed, self.options.batch_seconds, durations, single)
         return iter(DataLoader(batches, batch_size=None, num_workers=1, prefetch_factor=4))
@@ -251,8 +251,8 @@ def train_speech_model(
 ) -> None:
     """Train until the budget is used up, resuming from ``folder`` if a training was stopped there.
 
-    Keeps ``tokenizer.json``, ``mels.f16``, ``last.pt`` (to resume) and ``log.jsonl`` in ``folder``; at the end
-    writes the weights to ``checkpoint`` and a copy of the tokenizer to ``tokenizer_file``.
+    ``folder`` keeps ``tokenizer.json``, ``mels.f16``, ``last.pt`` (to resume) and ``log.jsonl``; at the end
+    the weights go to ``checkpoint`` and a copy of the tokenizer to ``tokenizer_file``.
     """
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
