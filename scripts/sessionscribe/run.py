@@ -35,13 +35,16 @@ class Progress:
     """How much of the work is done, as a line every few seconds; in place on a terminal."""
 
     def __init__(self, work: Mapping[str, int], stream: IO[str]) -> None:
+        self._work = work
         self._total = sum(count * WEIGHTS.get(rule, 1) for rule, count in work.items())
         self._jobs, self._done, self._jobs_done, self._last = sum(work.values()), 0, 0, ""
         self._stream, self._started, self._shown = stream, time.monotonic(), 0.0
         self._live = stream.isatty()
 
     def finish(self, rule: str) -> None:
-        """Count a finished job."""
+        """Count a finished job, if it is of the work that was announced."""
+        if rule not in self._work:
+            return
         self._done += WEIGHTS.get(rule, 1)
         self._jobs_done += 1
         self._last = rule

@@ -1,0 +1,90 @@
+"""The front of Snakemake: progress in lines, messages, and the end of the log when nothing was told."""
+
+from __future__ import annotations
+
+import io
+import sys
+from pathlib import Path
+
+import pytest
+
+from sessionscribe import run
+from sessionscribe.run import Progress
+
+WORK = {"convert_audio": 2, "transcribe_chunk": 3}
+
+
+def test_progress_counts_its_own_jobs_and_says_the_end() -> None:
+    stream = io.StringIO()
+    progress = Progress(WORK, stream)
+    for rule in ("check_models", "convert_audio", "convert_audio", *["transcribe_chunk"] * 3, "all"):
+        progress.finish(rule)
+    progress.close()
+    assert stream.getvalue().startswith("100%  5 of 5 jobs, ")
+
+
+def test_long_jobs_weigh_more_than_short_ones() -> None:
+    stream = io.StringIO()
+    progress = Progress(WORK, stream)
+    progress.finish("convert_audio")
+    progress.show()
+    progress.show()
+    assert stream.getvalue().count("\n") == 1, "calmly"
+    assert stream.getvalue().startswith("  8%  1 of 5 jobs, about ")
+
+
+def test_nothing_to_do_is_no_division_by_zero() -> None:
+    stream = io.StringIO()
+    progress = Progress({}, stream)
+    progress.show()
+    progress.finish("all")
+    progress.close()
+    assert stream.getvalue() == ""
+
+
+def fake(folder: Path, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
+    """Put a program in the place of `python -m snakemake`."""
+    (folder / "snakemake.py").write_text(code)
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("PYTHONPATH", str(folder))
+
+
+def test_messages_of_jobs_are_shown_and_the_rest_is_in_the_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = "sessionscribe: x failed: a.mp3: is empty. Do this"
+    code = f"print('chatter')\nprint('{said}')\nraise SystemExit(1)\n"
+    fake(tmp_path, monkeypatch, code)
+    stream = io.StringIO()
+    assert run.snakemake([], WORK, stream=stream) == 1
+    assert f"{said}\n" in stream.getvalue()
+    assert "chatter" not in stream.getvalue()
+    assert "chatter" in run.LOG.read_text()
+
+
+def test_when_snakemake_itself_gave_up_the_end_of_its_output_is_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake(tmp_path, monkeypatch, 'print("WorkflowError: so it is")\nraise SystemExit(3)\n')
+    stream = io.StringIO()
+    assert run.snakemake([], WORK, stream=stream) == 3
+    assert "WorkflowError: so it is" in stream.getvalue()
+    assert str(run.LOG) in stream.getvalue()
+
+
+def test_arguments_reach_snakemake_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake(tmp_path, monkeypatch, "import sys\nprint(sys.argv[1:])\n")
+    hostile = ["a b", "$(touch x)", "--config", "sessions=['é']"]
+    assert run.snakemake(hostile, WORK, stream=io.StringIO()) == 0
+    assert repr(hostile) in run.LOG.read_text(encoding="utf-8")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_what_only_shows_something_is_not_wrapped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    fake(tmp_path, monkeypatch, 'print("as it is")\n')
+    stream = io.StringIO()
+    assert run.snakemake(["--dry-run"], WORK, stream=stream) == 0
+    assert (capfd.readouterr().out, stream.getvalue()) == ("as it is\n", "")
+    assert not run.LOG.exists()
