@@ -130,10 +130,8 @@ def test_a_new_project_has_everything_to_do_and_needs_the_models(tmp_path: Path)
     )
     assert PREFLIGHT in agenda.forced()
     assert agenda.preflight_task() == {
-        "speech": [[project.model("speech"), "int8"]],
+        "speech": [project.model("speech")],
         "diarization": [project.model("voices")],
-        "speech_device": "cpu",
-        "diarization_device": "cpu",
     }
 
 

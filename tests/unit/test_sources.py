@@ -237,10 +237,21 @@ def test_a_changed_recording_gets_its_new_checksum(tone: bytes) -> None:
 def test_new_parts_join_a_live_session_in_order(tone: bytes) -> None:
     put(tone, "eve/chunk-0.wav", "eve/chunk-3.wav")
     rows, _ = add(sources.discover(["eve"]))
-    put(tone, "more/chunk-1.wav", "more/chunk-10.wav")
-    rows, problems = add(sources.discover(["more"], session="eve"), rows)
+    put(tone, "eve/chunk-0.wav", "eve/chunk-3.wav", "eve/chunk-1.wav", "eve/chunk-10.wav")
+    rows, problems = add(sources.discover(["eve"]), rows)
     assert [row.part for row in rows] == [0, 1, 3, 10]
     assert problems == []
+
+
+@pytest.mark.parametrize("shape", ["live", "tracks"])
+def test_another_folder_of_the_same_name_is_another_session(tone: bytes, shape: str) -> None:
+    put(tone, "a/eve/chunk-0.wav", "a/eve/chunk-1.wav", "b/eve/part-1.wav", "b/eve/part-2.wav")
+    Path("b/eve/part-1.wav").write_bytes(tone[:-1] + b"x")
+    Path("b/eve/part-2.wav").write_bytes(tone[:-1] + b"y")
+    rows, _ = add(sources.discover(["a/eve"], shape=shape))
+    again, problems = add(sources.discover(["b/eve"], shape=shape), rows)
+    assert again == rows
+    assert "the session name is taken" in str(problems[0])
 
 
 def test_a_live_part_that_changed_gets_another_track_name(tone: bytes) -> None:
