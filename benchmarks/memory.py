@@ -56,6 +56,7 @@ def convert(folder: Path) -> None:
     from sessionscribe.artifacts import Ingest  # noqa: PLC0415
     from sessionscribe.config import Convert  # noqa: PLC0415
     from sessionscribe.convert import convert_audio  # noqa: PLC0415
+    from sessionscribe.files import sha256  # noqa: PLC0415
     from sessionscribe.ingest import probe  # noqa: PLC0415
 
     source = folder / "long.m4a"
@@ -66,7 +67,7 @@ def convert(folder: Path) -> None:
         source=str(source),
         path=str(source),
         size=source.stat().st_size,
-        checksum="",
+        checksum=sha256(source),
         container=probed.container,
         duration_s=probed.duration_s,
         streams=probed.streams,

@@ -34,9 +34,12 @@ def steer():
     """Tell Snakemake what to make: known by content, it need not guess from times, code or its metadata.
 
     Called by every input function, so that it is done while the DAG is built, whatever the targets are: the
-    settings are known then and nothing is decided yet. `forcefiles` is what `--forcerun` fills. A test guards these names, which are no published interface.
+    settings are known then and nothing is decided yet. `forcefiles` is what `--forcerun` fills. A test guards
+    these names, which are no published interface.
     """
     if workflow.is_main_process:
+        asked = workflow.dag_settings
+        AGENDA.force(map(str, asked.forcerun), everything=asked.forceall)
         workflow.dag.forcefiles.update(AGENDA.forced())
         workflow.dag_settings.force_incomplete = True
         workflow.dag_settings.rerun_triggers = frozenset()

@@ -9,10 +9,11 @@ from sessionscribe.runtime import job
 
 task, made = snakemake.params.task, dict(snakemake.output.items())
 with job(snakemake.rule, task, log=snakemake.log[0], outputs=made) as say:
-    convert_audio(
-        ingest=Ingest.read(Path(snakemake.input.ingest)),
+    conversion = convert_audio(
+        ingest=Ingest.read(Path(task["ingest"])),
         options=Convert(**task["options"]),
         audio=Path(made["audio"]),
         record=Path(made["record"]),
         log=say,
     )
+    say.flags += conversion.warnings

@@ -71,7 +71,7 @@ def transcribe(model: SpeechModel, audio: Audio, options: Transcribe, vad: Vad) 
         start_cut="edge",
         stop_cut="edge",
     )
-    windows = decoding_windows(speech, core, longest=round(options.window_s * SAMPLE_RATE))
+    windows = decoding_windows(speech, core, longest=round(options.window_s * SAMPLE_RATE), split=True)
     if not windows:
         return []
     segments, _ = model.transcribe(audio, windows, "en", options)

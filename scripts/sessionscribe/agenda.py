@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -26,16 +27,24 @@ PREFLIGHT = "logs/preflight/models.txt"
 
 @dataclass
 class SessionAgenda:
-    """A session's steps and the ones among them that are still to do (``pending``, by first output)."""
+    """A session's steps and the ones among them that are still to do (``pending``, by first output).
+
+    ``flags`` are what the jobs that are done found worth a look.
+    """
 
     session: Session
     steps: list[Step]
     fp: str = ""
     pending: dict[str, Step] = field(default_factory=dict)
+    flags: list[str] = field(default_factory=list)
 
     def of(self, rule: str) -> list[Step]:
         """Return the steps of a rule."""
         return [step for step in self.steps if step.rule == rule]
+
+    def needs_models(self) -> bool:
+        """Tell whether there is work for a model."""
+        return any(uses_model(step) for step in self.pending.values())
 
     def done(self, rule: str) -> int:
         """Return how many steps of a rule are done."""
@@ -67,11 +76,11 @@ class Agenda:
         return model, self._identity(model)
 
     def _plan(self, session: Session) -> SessionAgenda:
-        """Lay out a session's steps with the decoder that it was begun with, and see which are done."""
+        """Lay out a session's steps with the decoder that has most of it, and see which are done."""
         plans = [SessionSteps(session, self.config, d, self._diarizer) for d in self._decoders]
-        begun = (p for p in plans if len(plans) > 1 and self._listing(session.name, getattr(p, "fp", "")))
-        chosen = next(begun, plans[0])
-        agenda = SessionAgenda(session, chosen.steps, getattr(chosen, "fp", ""))
+        # Of equals, the first: what suits this machine best.
+        chosen = max(plans, key=lambda plan: len(self._listing(session.name, plan.fp)))
+        agenda = SessionAgenda(session, chosen.steps, chosen.fp)
         self._find_pending(agenda)
         return agenda
 
@@ -82,8 +91,7 @@ class Agenda:
     def _find_pending(self, agenda: SessionAgenda) -> None:
         records = self._records(agenda.session.name)
         listing = self._listing(agenda.session.name, agenda.fp)
-        merged = records.get(f"results/provenance/{agenda.session.name}/merge_transcript.json", {})
-        known = {entry["path"]: entry["size"] for entry in merged.get("inputs", ())}
+        known = self._merged_sizes(agenda, records)
         for step in agenda.steps:
             if step.record:
                 done = self._is_recorded(step, records.get(step.record))
@@ -91,6 +99,16 @@ class Agenda:
                 done = self._is_whole(step.outputs[0], listing, known)
             if not done or any(need.outputs[0] in agenda.pending for need in step.needs):
                 agenda.pending[step.outputs[0]] = step
+            elif step.record:
+                agenda.flags += records[step.record].get("flags", [])
+
+    def _merged_sizes(self, agenda: SessionAgenda, records: dict[str, dict[str, Any]]) -> dict[str, int]:
+        """Return the sizes that chunk transcripts had when they were merged as they would be merged now."""
+        for step in agenda.of("merge_transcript"):
+            record = records.get(step.record, {})
+            if record.get("key") == step.key:
+                return {entry["path"]: entry["size"] for entry in record.get("inputs", ())}
+        return {}
 
     def _records(self, session: str) -> dict[str, dict[str, Any]]:
         folder = f"results/provenance/{session}"
@@ -129,29 +147,26 @@ class Agenda:
 
     def needs_models(self) -> bool:
         """Tell whether there is work for a model."""
-        return any(self._uses_model(step) for s in self.sessions.values() for step in s.pending.values())
+        return any(session.needs_models() for session in self.sessions.values())
 
-    @staticmethod
-    def _uses_model(step: Step) -> bool:
-        return step.rule in MODEL_RULES and step.task.get("method") != "tracks"
-
-    def preflight_task(self) -> dict[str, Any]:
+    def preflight_task(self) -> dict[str, list[str]]:
         """Return the models that the pending work needs, for ``check_models``."""
-        steps = [
-            step for s in self.sessions.values() for step in s.pending.values() if self._uses_model(step)
-        ]
-        speech = {
-            (s.task["options"]["model"], s.task["options"]["compute_type"])
-            for s in steps
-            if "method" not in s.task
-        }
-        diarization = {s.task["options"]["model"] for s in steps if "method" in s.task}
-        return {
-            "speech": [list(pair) for pair in sorted(speech)],
-            "diarization": sorted(diarization),
-            "speech_device": self.config.transcribe.device,
-            "diarization_device": self.config.diarize.device,
-        }
+        steps = [step for s in self.sessions.values() for step in s.pending.values() if uses_model(step)]
+        wanted: dict[str, set[str]] = {"speech": set(), "diarization": set()}
+        for step in steps:
+            wanted["speech" if step.stage == "transcribe" else "diarization"].add(
+                step.task["options"]["model"]
+            )
+        return {kind: sorted(found) for kind, found in wanted.items()}
+
+    def force(self, names: Iterable[str], *, everything: bool) -> None:
+        """Hold the steps of these rules or files, and what follows from them, to be done again."""
+        asked = set(names)
+        for agenda in self.sessions.values():
+            for step in agenda.steps:
+                again = everything or step.rule in asked or not asked.isdisjoint(step.outputs)
+                if again or any(need.outputs[0] in agenda.pending for need in step.needs):
+                    agenda.pending[step.outputs[0]] = step
 
     def forced(self) -> set[str]:
         """Return the files that must be made even where a file of that name lies there."""
@@ -170,7 +185,7 @@ class Agenda:
         step = self._step(path)
         if not self.is_pending(path):
             return False
-        return self.needs_models() if step.rule == "fetch_recording" else self._uses_model(step)
+        return self.needs_models() if step.rule == "fetch_recording" else uses_model(step)
 
     def task(self, path: str) -> dict[str, Any]:
         """Return what the job that makes ``path`` is told.
@@ -199,6 +214,11 @@ class Agenda:
             for step in agenda.pending.values():
                 if records.get(step.record, {}).get("key") == step.key:
                     (self.root / step.record).unlink(missing_ok=True)
+
+
+def uses_model(step: Step) -> bool:
+    """Tell whether a step's job loads a model: diarization of speakers' tracks does not."""
+    return step.rule in MODEL_RULES and step.task.get("method") != "tracks"
 
 
 def _sizes(folder: Path) -> dict[str, int]:

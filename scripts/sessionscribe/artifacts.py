@@ -371,5 +371,6 @@ class Failure(Artifact):
 
     session: str
     rule: str
+    output: str
     message: str
     log: str

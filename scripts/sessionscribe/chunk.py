@@ -40,9 +40,7 @@ def chunk_count(duration_s: float, target_s: float) -> int:
     return max(1, round(duration_s / target_s)) if math.isfinite(duration_s) else 1
 
 
-def plan_chunks(
-    *, audio: Path, session: str, track: str, chunks: int, options: Chunk, output: Path, cut: bool = True
-) -> Plan:
+def plan_chunks(*, audio: Path, session: str, track: str, chunks: int, options: Chunk, output: Path) -> Plan:
     """Find the speech in a track, cut it into chunks and write the plan.
 
     The cores tile the track exactly. A cut lies within `options.search_s` of the place that makes the chunks
@@ -57,14 +55,13 @@ def plan_chunks(
         chunks: number of cores, from `chunk_count`; 1 for a part of a live session.
         options: lengths in seconds.
         output: the plan to write.
-        cut: False for a track that is never cut (a part of a live session): `chunks` must be 1.
 
     Raises:
-        ValueError: `chunks` is below 1, or above 1 without `cut`.
+        ValueError: `chunks` is below 1.
         UserError: the audio is missing or damaged.
     """
-    if chunks < 1 or (chunks > 1 and not cut):
-        raise ValueError(f"{chunks} chunks of a track that is {'cut' if cut else 'not cut'}")
+    if chunks < 1:
+        raise ValueError(f"a track cannot have {chunks} chunks")
     found = scan(audio, options.vad)
     plan = Plan(
         session=session,
@@ -178,7 +175,7 @@ def build_timeline(
     if shape == "live":
         rows.sort(key=lambda row: math.inf if row[1] is None else row[1])
         length = sorted(plan.samples for plan in plans)[(len(plans) - 1) // 2]
-        following = first_part([part for _, part, _ in rows if part is not None])
+        following = min((part for _, part, _ in rows if part is not None), default=0)
     for plan, part, speaker in rows:
         if shape != "live":
             tracks.append(TimelineTrack(track=plan.track, offset=0, samples=plan.samples, speaker=speaker))
@@ -202,10 +199,3 @@ def build_timeline(
     timeline = Timeline(session=session, shape=shape, samples=position, tracks=tracks, gaps=gaps)
     timeline.write(output)
     return timeline
-
-
-def first_part(numbers: list[int]) -> int:
-    """Return the number that a live session begins with, given the sorted numbers of its parts."""
-    if not numbers or numbers[0] <= 1:
-        return numbers[0] if numbers else 0
-    return 1 if numbers[0] - 1 <= len(numbers) else numbers[0]

@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 import yaml
 
-from sessionscribe import __version__, config, manifest, run, sources, status
+from sessionscribe import __version__, config, manifest, run, runtime, sources, status
 from sessionscribe.agenda import Agenda, SessionAgenda
 from sessionscribe.artifacts import Shape
 from sessionscribe.errors import UserError
@@ -41,6 +41,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except BrokenPipeError:
         return 0
+    except OSError as error:
+        print(f"sessionscribe: {runtime.describe(error, str(Path.cwd()))}", file=sys.stderr)
+        return 1
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -139,22 +142,22 @@ def _add_sources(
         if getattr(options, name) is not None:
             columns[name] = getattr(options, name)
     groups = sources.discover(given, shape=options.shape, session=session)
-    known = manifest.read(path)
     added: list[str] = []
 
     def report(name: str, line: str) -> None:
         added.append(name)
         print(f"added {name}: {line}")
 
-    rows, problems = sources.add(
-        groups,
-        known,
-        root=Path(),
-        settings=columns,
-        exact=options.exact,
-        report=report,
-    )
-    manifest.write(path, rows)
+    with manifest.locked(path):
+        rows, problems = sources.add(
+            groups,
+            manifest.read(path),
+            root=Path(),
+            settings=columns,
+            exact=options.exact,
+            report=report,
+        )
+        manifest.write(path, rows)
     for problem in problems:
         print(f"sessionscribe: {problem}", file=sys.stderr)
     return added, 1 if problems else 0

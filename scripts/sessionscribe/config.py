@@ -16,6 +16,18 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from sessionscribe.errors import UserError
 
 Device = Literal["auto", "cpu", "cuda"]
+ComputeType = Literal[
+    "auto",
+    "int8",
+    "int8_float32",
+    "int8_float16",
+    "int8_bfloat16",
+    "int16",
+    "float16",
+    "bfloat16",
+    "float32",
+]
+LANGUAGE = "auto|mixed|[a-z]{2,3}"
 Format = Literal["json", "srt", "vtt", "txt", "tsv", "rttm"]
 
 
@@ -75,11 +87,13 @@ class Transcribe(Options):
         "`large-v3-turbo`, `distil-large-v3`), a folder with a CTranslate2 model, or a hub id",
     )
     device: Device = Field("auto", description="`auto` takes CUDA where there is some")
-    compute_type: str = Field(
+    compute_type: ComputeType = Field(
         "auto", description="`auto` (`float16` on CUDA, `int8` on a CPU) or a CTranslate2 type"
     )
     language: str = Field(
-        "auto", description="A language code such as `en`, or `auto`: detected once per session"
+        "auto",
+        pattern=f"^({LANGUAGE})$",
+        description="A code such as `en`; `auto`: detected once per session; `mixed`: in every chunk",
     )
     decoding: Literal["sequential", "batched"] = Field(
         "sequential",
@@ -92,6 +106,7 @@ class Transcribe(Options):
     beam_size: int = Field(5, ge=1, description="Beams of the search")
     temperatures: tuple[float, ...] = Field(
         (0.0, 0.2, 0.4, 0.6, 0.8, 1.0),
+        min_length=1,
         description="Tried in turn until a window passes (batched: the first only)",
     )
     hotwords: str = Field(
@@ -140,12 +155,18 @@ class Diarize(Options):
         description="Step between windows as a share of their length; empty: the pipeline's own",
     )
 
+    @model_validator(mode="after")
+    def _bounds_fit(self) -> Diarize:
+        if self.min_speakers and self.max_speakers and self.min_speakers > self.max_speakers:
+            raise ValueError("min_speakers must not be above max_speakers")
+        return self
+
 
 class Export(Options):
     """Finished files."""
 
     formats: tuple[Format, ...] = Field(
-        ("json", "srt", "vtt", "txt", "tsv", "rttm"), description="Which files to make"
+        ("json", "srt", "vtt", "txt", "tsv", "rttm"), min_length=1, description="Which files to make"
     )
     max_line_chars: int = Field(42, ge=10, description="Longest line of a subtitle, in characters")
     max_lines: int = Field(2, ge=1, description="Most lines of a subtitle")

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from sessionscribe import files, ingest, media
+from sessionscribe import files, media
 from sessionscribe.artifacts import SAMPLE_RATE, Conversion, Ingest, seconds
 from sessionscribe.config import Convert
 from sessionscribe.errors import UserError, visible
+from sessionscribe.ingest import check_checksum, declared_duration
 
 if TYPE_CHECKING:
     import numpy as np
@@ -149,6 +150,8 @@ def convert_audio(
             and 2 % shorter than the manifest says, or the disk is full.
     """
     source = Path(ingest.path)
+    media.check_file(source)
+    check_checksum(source, ingest.checksum)
     try:
         with files.atomic_path(audio) as temporary:
             conversion = _convert(ingest, source, options, temporary, log)
@@ -216,7 +219,7 @@ def _expected_s(container: InputContainer, stream: Stream, record: Ingest, numbe
     auto, _ = media.choose_stream(media.audio_streams(container, source), "auto", source)
     if number == auto:
         return record.duration_s
-    declared = ingest.declared_duration(container, stream, source)
+    declared = declared_duration(container, stream, source)
     return record.duration_s if declared is None else min(declared, record.duration_s)
 
 

@@ -167,6 +167,19 @@ def _limit(container: InputContainer) -> float:
     return duration / 1e6 + media.RESET_S if duration > 0 else math.inf
 
 
+def check_checksum(path: Path, checksum: str) -> None:
+    """Check that a file has the content that was added.
+
+    Raises:
+        UserError: it has another SHA-256 than `checksum`.
+    """
+    found = files.sha256(path)
+    if found != checksum:
+        what = f"has changed since it was added (SHA-256 {found[:12]}…, not {checksum[:12]}…)"
+        hint = "Run `sessionscribe add` again for it, or put the old file back"
+        raise UserError(what, where=path, hint=hint)
+
+
 def fetch_recording(
     *, session: str, track: str, source: str, checksum: str, duration_s: float, output: Path
 ) -> Ingest:
@@ -185,19 +198,19 @@ def fetch_recording(
     """
     path = Path(source)
     media.check_file(path)
-    found = files.sha256(path)
-    if found != checksum.removeprefix("sha256:").lower():
-        what = f"has changed since it was added (SHA-256 {found[:12]}…, not {checksum[:12]}…)"
-        hint = "Run `sessionscribe add` again for it, or put the old file back"
-        raise UserError(what, where=path, hint=hint)
+    if checksum:
+        check_checksum(path, checksum)
     probed = probe(path)
+    if not checksum or duration_s <= 0:
+        what = "could not be read when it was added, or was never added"
+        raise UserError(what, where=path, hint="Run `sessionscribe add` for it")
     ingest = Ingest(
         session=session,
         track=track,
         source=source,
         path=str(path),
         size=path.stat().st_size,
-        checksum=found,
+        checksum=checksum,
         container=probed.container,
         duration_s=duration_s,
         streams=probed.streams,

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import csv
 import difflib
+import fcntl
 import io
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import get_args
 
 from sessionscribe.artifacts import Shape
+from sessionscribe.config import LANGUAGE
 from sessionscribe.errors import UserError, visible
 from sessionscribe.files import write_text
 
@@ -59,14 +62,19 @@ class Session:
         """``recording``, ``tracks`` or ``live``."""
         return self.rows[0].shape
 
-    def row(self, track: str) -> Row:
-        """Return the row of a track."""
-        return next(row for row in self.rows if row.track == track)
-
     def setting(self, column: str) -> object:
         """Return the first value that a row has in ``column``, or its empty value."""
         values = [getattr(row, column) for row in self.rows]
         return next((value for value in values if value not in ("", None)), values[0])
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Keep other `add`s waiting while the manifest is read, changed and written."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_name(f".{path.name}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def read(path: Path) -> dict[str, Session]:
@@ -162,6 +170,8 @@ def _parse(header: list[str], values: list[str], line: int) -> tuple[Row, str | 
         problem = problem or f"`shape` must be recording, tracks or live and is `{visible(row.shape)}`"
     if not NAME.fullmatch(row.track):
         problem = problem or f"`{visible(row.track)}` cannot be a track name (letters, digits, `_`, `-`)"
+    if row.language and not re.fullmatch(LANGUAGE, row.language):
+        problem = problem or f"`language` must be a code such as `en` and is `{visible(row.language)}`"
     if not row.source:
         problem = problem or "`source` is empty"
     return row, problem

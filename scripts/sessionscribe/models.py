@@ -17,11 +17,14 @@ WHISPER = {
             *("large-v1", "large-v2", "large-v3"),
         )
     },
+    "large": "Systran/faster-whisper-large-v3",
     "large-v3-turbo": "mobiuslabsgmbh/faster-whisper-large-v3-turbo",
+    "turbo": "mobiuslabsgmbh/faster-whisper-large-v3-turbo",
     "distil-small.en": "Systran/faster-distil-whisper-small.en",
     "distil-medium.en": "Systran/faster-distil-whisper-medium.en",
     "distil-large-v2": "Systran/faster-distil-whisper-large-v2",
     "distil-large-v3": "Systran/faster-distil-whisper-large-v3",
+    "distil-large-v3.5": "distil-whisper/distil-large-v3.5-ct2",
 }
 DIARIZATION = {
     "community-1": "pyannote/speaker-diarization-community-1",
@@ -68,6 +71,13 @@ def identity(model: str) -> str:
 def describe(model: str) -> str:
     """Return a model's name for transcripts: the hub id, or a folder's name and checksum."""
     return f"{Path(model).name} ({identity(model)})" if Path(model).is_dir() else model
+
+
+def unloadable(kind: str, model: str, setting: str, error: Exception) -> UserError:
+    """Return the error for a model that is there and does not get onto the GPU."""
+    reason = " ".join(str(error).split())[:300] or type(error).__name__
+    hint = f"Check the driver and the free memory of the GPU, or set `{setting}: cpu`"
+    return UserError(f"the {kind} cannot be loaded on the GPU ({reason})", where=model, hint=hint)
 
 
 def unavailable(kind: str, model: str, setting: str, error: Exception) -> UserError:

@@ -15,17 +15,12 @@ from sessionscribe.files import write_text
 
 
 def check_models(
-    *,
-    speech: list[list[str]],
-    diarization: list[str],
-    output: Path,
-    log: Callable[[str], None],
-    **_devices: str,
+    *, speech: list[str], diarization: list[str], output: Path, log: Callable[[str], None]
 ) -> None:
     """Fetch hub models into the hub's cache, check folders, and write what was found to ``output``.
 
     Args:
-        speech: pairs of speech model (folder or hub id) and compute type.
+        speech: speech models (folder or hub id).
         diarization: diarization pipelines (folder or hub id).
         output: a text file, one line per model.
         log: gets one line per model.
@@ -34,16 +29,10 @@ def check_models(
         UserError: a model cannot be had; the message names the ways out.
     """
     lines = []
-    for model in sorted({model for model, _ in speech}):
-        if Path(model).is_dir():
-            check_folder(Path(model))
-        else:
-            _fetch(
-                model,
-                "speech model",
-                "transcribe.model",
-                [*FOLDER_FILES, "preprocessor_config.json", "vocabulary.*"],
-            )
+    for model in speech:
+        patterns = [*FOLDER_FILES, "preprocessor_config.json", "vocabulary.*"]
+        here = Path(model).is_dir()
+        check_folder(Path(model) if here else _fetch(model, "speech model", "transcribe.model", patterns))
         lines.append(f"speech model: {models.describe(model)}")
     for model in diarization:
         if not Path(model).is_dir():
@@ -61,9 +50,11 @@ def _fetch_pipeline(model: str) -> None:
     """Bring a pipeline and the hub models that its configuration names into the hub's cache."""
     folder = _fetch(model, "diarization pipeline", "diarize.model", None)
     parts = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))["pipeline"]["params"]
-    for part in parts.values():
-        if isinstance(part, str) and "/" in part and not part.startswith("$"):
-            _fetch(part.partition("@")[0], "diarization model", "diarize.model", None)
+    # A pipeline without a PLDA of its own takes that of community-1, whatever its clustering.
+    for part in [*parts.values(), *([] if "plda" in parts else [models.DIARIZATION["community-1"]])]:
+        name = part.get("checkpoint", "") if isinstance(part, dict) else part
+        if isinstance(name, str) and "/" in name and not name.startswith("$"):
+            _fetch(name.partition("@")[0], "diarization model", "diarize.model", None)
 
 
 def _fetch(model: str, kind: str, setting: str, patterns: list[str] | None) -> Path:

@@ -84,6 +84,7 @@ def job(
     """
     watch_ancestors()
     session = str(task.get("session", "models"))
+    first = next(iter(outputs.values()), "")
     stem = Path(log).name.removesuffix(".log")
     failure = Path("logs/failed") / session / f"{rule}.{stem}.json"
     with Log(Path(log)) as file:
@@ -99,7 +100,8 @@ def job(
                 traceback.print_exc(file=file)
             message = describe(error, session)
             say(f"FAILED {message}")
-            _note_failure(failure, Failure(session=session, rule=rule, message=message, log=log))
+            noted = Failure(session=session, rule=rule, output=first, message=message, log=log)
+            _note_failure(failure, noted)
             print(f"sessionscribe: {rule} failed: {message} (log: {log})", file=sys.stderr)
             sys.exit(1)
 

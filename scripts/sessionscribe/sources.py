@@ -104,7 +104,7 @@ def _group(source: str, shape: str | None) -> list[Group]:
         hint = f"Name the files, or use one of the endings {' '.join(sorted(EXTENSIONS))}"
         raise UserError("holds no recording", where=path, hint=hint)
     name = path.resolve().name
-    if shape is None and len(files) > 1 and all(PART.match(file.stem) for file in files):
+    if shape is None and all(PART.match(file.stem) for file in files):
         shape = "live"
     if shape in ("tracks", "live"):
         return [Group(name, shape, files)]
@@ -196,6 +196,11 @@ def _row(
     )
 
 
+def _place(row: Row) -> Path:
+    """Return what tells a session from another of its name: its file, or the folder of its files."""
+    return Path(row.source) if row.shape == "recording" else Path(row.source).parent
+
+
 def _relative(file: Path, root: Path) -> str:
     absolute = file.resolve() if not file.is_symlink() else file.absolute()
     try:
@@ -215,9 +220,9 @@ def _update(old: list[Row], new: list[Row], settings: dict[str, Any], exact: boo
     if not old:
         return new
     name, shape = new[0].session, new[0].shape
-    same_file = {row.source for row in old} & {row.source for row in new}
-    same_content = {row.checksum for row in old} & {row.checksum for row in new}
-    if old[0].shape != shape or (shape == "recording" and not (same_file or same_content)):
+    same_place = {_place(row) for row in old} & {_place(row) for row in new}
+    same_content = {row.checksum for row in old if row.checksum} & {row.checksum for row in new}
+    if old[0].shape != shape or not (same_place or same_content):
         hint = "Give this one another name with --session"
         raise UserError(f"the session name is taken by {visible(old[0].source)}", where=name, hint=hint)
     rows = {row.part if shape == "live" else row.track: row for row in old}

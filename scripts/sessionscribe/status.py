@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sessionscribe.agenda import Agenda, SessionAgenda
-from sessionscribe.chunk import first_part
 
+MODELS = "models"  # the name under which the check of the models fails
 WORD_OF = {
     "ingest": "downloading",
     "convert": "converting",
@@ -67,7 +67,7 @@ def _status(root: Path, agenda: SessionAgenda) -> SessionStatus:
         chunks_done=agenda.done("transcribe_chunk"),
         chunks=len(agenda.of("transcribe_chunk")),
         gaps=_missing_parts(agenda),
-        flags=_flags(root, agenda),
+        flags=tuple(agenda.flags),
         failures=failures,
         status=word,
     )
@@ -85,35 +85,25 @@ def _reached(done: list[str], open_stages: set[str]) -> str:
 
 
 def _missing_parts(agenda: SessionAgenda) -> int:
-    """Count the numbers that a live session lacks up to its last part, as its timeline does."""
-    parts = sorted({row.part for row in agenda.session.rows if row.part is not None})
-    return parts[-1] - first_part(parts) + 1 - len(parts) if parts else 0
+    """Count the numbers that a live session lacks between its first and last part, as its timeline does."""
+    parts = {row.part for row in agenda.session.rows if row.part is not None}
+    return max(parts) - min(parts) + 1 - len(parts) if parts else 0
 
 
 def _failures(root: Path, agenda: SessionAgenda) -> tuple[str, ...]:
-    """Return what failed in the last run and is still to do."""
+    """Return what failed in the last run and is still to do, the check of the models included."""
     lines = []
-    for path in sorted((root / "logs/failed" / agenda.session.name).glob("*.json")):
+    folders = [agenda.session.name, *([MODELS] if agenda.needs_models() else [])]
+    for path in sorted(path for name in folders for path in (root / "logs/failed" / name).glob("*.json")):
         try:
             failure = json.loads(path.read_bytes())
         except (OSError, ValueError):
             continue
-        if any(step.rule == failure["rule"] for step in agenda.pending.values()):
+        if path.parent.name == MODELS or failure["output"] in agenda.pending:
             lines.append(f"{failure['message']} (log: {failure['log']})")
     if agenda.session.problem and not lines:
         lines.append(agenda.session.problem)
     return tuple(lines)
-
-
-def _flags(root: Path, agenda: SessionAgenda) -> tuple[str, ...]:
-    steps = agenda.of("assign_speakers")
-    if not steps or steps[0].outputs[0] in agenda.pending:
-        return ()
-    try:
-        record = json.loads((root / steps[0].record).read_bytes())
-    except (OSError, ValueError):
-        return ()
-    return tuple(record.get("flags", ()))
 
 
 def table(rows: Iterable[SessionStatus]) -> str:

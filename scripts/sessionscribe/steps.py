@@ -93,6 +93,7 @@ class SessionSteps:
     def __init__(self, session: Session, config: Config, decoder: Decoder, diarizer: tuple[str, str]) -> None:
         self.session, self.config, self.decoder, self.diarizer = session, config, decoder, diarizer
         self.steps: list[Step] = []
+        self.fp = ""
         unusable = [row for row in session.rows if not row.checksum or row.duration_s <= 0]
         if session.problem or unusable:
             # These jobs fail with one clear line, so that the session is marked and the others go on.
@@ -140,7 +141,7 @@ class SessionSteps:
             (f"{stem}.flac", f"{stem}.json"),
             key,
             uses=(fetched,),  # a recording that was moved is looked at again, and not converted again
-            task={"options": options},
+            task={"ingest": fetched.outputs[0], "options": options},
         )
 
     def _plan(self, converted: Step, row: Row) -> Step:
@@ -189,7 +190,7 @@ class SessionSteps:
 
     def _language(self, plans: list[Step]) -> Step:
         # A live session's first parts decide: later ones must not change what is already transcribed.
-        voters = plans[:3] if self.session.shape == "live" else plans
+        voters = plans[:10] if self.session.shape == "live" else plans
         task = {
             "plans": [plan.outputs[0] for plan in voters],
             "audio": [plan.needs[0].outputs[0] for plan in voters],

@@ -86,7 +86,12 @@ def transcribe_chunk(
     decoded: no model can invent words in silence.
     """
     core = plan.cores[index]
-    windows = decoding_windows(plan.speech, core, longest=round(options.window_s * SAMPLE_RATE))
+    windows = decoding_windows(
+        plan.speech,
+        core,
+        longest=round(options.window_s * SAMPLE_RATE),
+        split=options.decoding == "batched",  # sequential decoding moves through longer speech by itself
+    )
     segments: list[Decoded] = []
     engine = Engine(name="none", version="", model="no speech", device="", compute_type="")
     if windows:
@@ -109,11 +114,11 @@ def transcribe_chunk(
     return result
 
 
-def decoding_windows(speech: Iterable[Span], core: Core, *, longest: int) -> list[Span]:
+def decoding_windows(speech: Iterable[Span], core: Core, *, longest: int, split: bool) -> list[Span]:
     """Return windows of speech to decode, in samples from the start of the chunk's context.
 
     Neighbouring stretches are joined while the window stays within ``longest`` samples, so that the engine
-    sees whole sentences; a stretch that is longer by itself is cut into equal parts.
+    sees whole sentences. A stretch that is longer by itself is cut into equal parts if ``split``.
     """
     windows: list[Span] = []
     for span in speech:
@@ -124,7 +129,7 @@ def decoding_windows(speech: Iterable[Span], core: Core, *, longest: int) -> lis
         if windows and stop - windows[-1].start <= longest:
             windows[-1] = Span(start=windows[-1].start, stop=stop)
             continue
-        parts = -(-(stop - start) // longest)
+        parts = -(-(stop - start) // longest) if split else 1
         edges = [start + (stop - start) * part // parts for part in range(parts + 1)]
         windows += [Span(start=a, stop=b) for a, b in pairwise(edges)]
     return windows

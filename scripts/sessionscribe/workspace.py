@@ -12,16 +12,17 @@ _held: list[int] = []
 def release_stale_locks(folder: Path) -> None:
     """Remove Snakemake's lock files in ``folder`` (``.snakemake``) if the Snakemake that made them is dead.
 
-    Each of our main processes holds a kernel lock on one file for as long as it lives, whatever ends it. Who
-    gets it knows that no other one is running. Who does not leaves Snakemake's own locks in force.
+    Each of our main processes shares a kernel lock on one file for as long as it lives, whatever ends it. Who
+    gets it for itself alone knows that no other one is running; else Snakemake's own locks stay in force.
     """
     folder.mkdir(exist_ok=True)
     descriptor = os.open(folder / "sessionscribe.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    _held.append(descriptor)  # until this process ends
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
-        os.close(descriptor)
-        return
-    _held.append(descriptor)  # until this process ends
-    for lock in (folder / "locks").glob("*.lock"):
-        lock.unlink(missing_ok=True)
+        pass
+    else:
+        for lock in (folder / "locks").glob("*.lock"):
+            lock.unlink(missing_ok=True)
+    fcntl.flock(descriptor, fcntl.LOCK_SH)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import warnings
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sessionscribe import models
@@ -33,8 +32,8 @@ class DiarizationPipeline:
     """
 
     def __init__(self, options: Diarize, *, threads: int) -> None:
-        if Path(options.model).is_dir():
-            os.environ["HF_HUB_OFFLINE"] = "1"
+        # What comes from the hub was fetched before (``preflight``): a job never asks it, for nothing at all.
+        os.environ["HF_HUB_OFFLINE"] = "1"
         warnings.filterwarnings("ignore", message=".*torchcodec.*")  # audio is handed over in memory
         import torch  # noqa: PLC0415
         from pyannote.audio import Pipeline  # noqa: PLC0415
@@ -49,7 +48,10 @@ class DiarizationPipeline:
         device = models.machine_device() if options.device == "auto" else options.device
         if options.step is not None:
             _set_step(pipeline, options.step)
-        self._pipeline: Any = pipeline.to(torch.device(device))
+        try:
+            self._pipeline: Any = pipeline.to(torch.device(device))
+        except Exception as error:
+            raise models.unloadable("diarization pipeline", options.model, "diarize.device", error) from error
         self._torch = torch
 
     def diarize(self, samples: NDArray[np.float32], options: Diarize) -> tuple[list[Turn], list[Turn]]:

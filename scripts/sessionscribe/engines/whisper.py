@@ -60,7 +60,8 @@ class SpeechModel:
     def __init__(self, options: Transcribe, *, threads: int) -> None:
         if Path(options.model).is_dir():
             check_folder(Path(options.model))
-            os.environ["HF_HUB_OFFLINE"] = "1"  # a folder is complete: never ask the hub for a missing piece
+        # What comes from the hub was fetched before (``preflight``): a job never asks it, for nothing at all.
+        os.environ["HF_HUB_OFFLINE"] = "1"
         import ctranslate2  # noqa: PLC0415
         import faster_whisper  # noqa: PLC0415
 
@@ -75,6 +76,8 @@ class SpeechModel:
                 options.model, device=device, compute_type=kind, cpu_threads=threads
             )
         except Exception as error:
+            if device == "cuda":
+                raise models.unloadable("speech model", options.model, "transcribe.device", error) from error
             raise models.unavailable("speech model", options.model, "transcribe.model", error) from error
         self._batched = faster_whisper.BatchedInferencePipeline(self._model)
         self.engine = Engine(
@@ -87,6 +90,8 @@ class SpeechModel:
 
     def detect_language(self, audio: Audio) -> tuple[str, float]:
         """Return the language of up to 30 s of speech ``[n]`` and its probability."""
+        if not self._model.model.is_multilingual:
+            return "en", 1.0
         language, probability, _ = self._model.detect_language(audio=audio)
         return str(language), float(probability)
 
@@ -105,8 +110,8 @@ class SpeechModel:
             "language": language,
             "beam_size": options.beam_size,
             "temperature": list(options.temperatures),
-            "hotwords": options.hotwords or None,
-            "initial_prompt": options.initial_prompt or None,
+            # As hotwords the prompt stands before every window; the engine's own one before the first only.
+            "hotwords": f"{options.initial_prompt} {options.hotwords}".strip() or None,
             "no_speech_threshold": options.no_speech_threshold,
             "log_prob_threshold": options.log_prob_threshold,
             "compression_ratio_threshold": options.compression_ratio_threshold,
