@@ -79,7 +79,7 @@ rule train_speech_model:
     params:
         # Not an output: Snakemake would delete the checkpoints of a training that was stopped.
         folder=f"{BUILD}/speech",
-        options={"minutes": 78.0, "seed": 1},
+        options={"minutes": 85.0, "seed": 1},
     script:
         "../scripts/train_speech_model.py"
 
