@@ -208,7 +208,7 @@ rule tune_diarization_pipeline:
     params:
         models=PIPELINE_MODELS,
         folder=f"{BUILD}/pipeline",
-        conversations=dict(count=12, duration_s=240.0, seed=500),
+        conversations=dict(count=9, duration_s=240.0, seed=500),
     script:
         "../scripts/tune_diarization_pipeline.py"
 

@@ -31,17 +31,22 @@ log = logging.getLogger(__name__)
 class PipelineParameters:
     """What the pipeline's config.yaml holds; see `pyannote.audio.pipelines.SpeakerDiarization`."""
 
-    threshold: float = 0.6
-    Fa: float = 0.07
-    Fb: float = 0.8
+    threshold: float = 0.68
+    """Distance of unit vectors from which two clusters are two speakers."""
+    min_cluster_size: int = 20
+    """Smaller clusters (of windows) go to their nearest large one; pyannote takes 20 at most."""
     min_duration_off: float = 0.0
     segmentation_step: float = 0.1
 
-    def instantiation(self) -> dict[str, dict[str, float]]:
+    def instantiation(self) -> dict[str, dict[str, float | str]]:
         """Parameters in the form of `Pipeline.instantiate`."""
         return {
             "segmentation": {"min_duration_off": self.min_duration_off},
-            "clustering": {"threshold": self.threshold, "Fa": self.Fa, "Fb": self.Fb},
+            "clustering": {
+                "method": "centroid",
+                "min_cluster_size": self.min_cluster_size,
+                "threshold": self.threshold,
+            },
         }
 
 
@@ -52,7 +57,7 @@ def write_config(folder: Path, parameters: PipelineParameters) -> None:
         "pipeline": {
             "name": "pyannote.audio.pipelines.SpeakerDiarization",
             "params": {
-                "clustering": "VBxClustering",
+                "clustering": "AgglomerativeClustering",
                 "segmentation": "$model/segmentation",
                 "segmentation_batch_size": 16,
                 "segmentation_step": parameters.segmentation_step,
@@ -157,10 +162,10 @@ class Tuner:
 
 def tune(tuner: Tuner, start: PipelineParameters) -> list[Trial]:
     """Try a grid of clustering parameters, then gaps to close with the best of them; best trial first."""
-    grid = itertools.product((0.5, 0.6, 0.7, 0.8), (0.03, 0.07, 0.15, 0.3), (0.4, 0.8, 2.0, 5.0))
-    trials = [tuner.trial(replace(start, threshold=t, Fa=a, Fb=b)) for t, a, b in grid]
+    grid = itertools.product((0.6, 0.64, 0.68, 0.72, 0.76, 0.8), (12, 20))
+    trials = [tuner.trial(replace(start, threshold=t, min_cluster_size=size)) for t, size in grid]
     best = min(trials, key=lambda trial: trial.cost).parameters
-    trials += [tuner.trial(replace(best, min_duration_off=gap)) for gap in (0.1, 0.2, 0.3)]
+    trials += [tuner.trial(replace(best, min_duration_off=gap)) for gap in (0.1, 0.2)]
     return sorted(trials, key=lambda trial: trial.cost)
 
 

@@ -64,6 +64,8 @@ class WindowSettings:
     speakers: tuple[int, ...] = (1, 2, 2, 3, 3, 4)
     codec_probability: float = 0.03
     noise_only_probability: float = 0.02
+    varied: bool = True
+    """Draw the kind of talk anew for each conversation; otherwise the mixer's own settings hold."""
 
 
 class SegmentationWindows:
@@ -91,8 +93,9 @@ class SegmentationWindows:
             if rng.random() < cfg.noise_only_probability:
                 noise = noise_floor(length, rng.uniform(-80, -30), rng.randrange(2**31))
                 yield noise, slot_labels({}, self.grid.count)
+            kind = self._mix_settings(rng) if cfg.varied else None
             conversation = self.mixer.mix(
-                rng.randrange(2**31), cfg.conversation_s, rng.choice(cfg.speakers), self._mix_settings(rng)
+                rng.randrange(2**31), cfg.conversation_s, rng.choice(cfg.speakers), kind
             )
             noise = rng.choice(self._noises) * np.float32(10 ** (rng.uniform(-80, -42) / 20))
             audio = augment(conversation.waveform + noise, rng, cfg.codec_probability)
