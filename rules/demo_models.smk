@@ -27,7 +27,8 @@ PIPELINE_MODELS = [f"{BUILD}/{part}" for part in PIPELINE_PARTS]
 HELDOUT = [f"heldout-{number:02d}" for number in range(1, 10)]
 # Each fourth conversation is a file of low bit rate.
 HELDOUT_RECORDINGS = [
-    f"{BUILD}/heldout/{name}.{'m4a' if index % 4 == 3 else 'flac'}" for index, name in enumerate(HELDOUT)
+    f"{BUILD}/heldout/{name}.{'m4a' if index % 4 == 3 else 'flac'}"
+    for index, name in enumerate(HELDOUT)
 ]
 
 
@@ -241,9 +242,16 @@ rule make_demo_recordings:
         audio=f"{BUILD}/bank/heldout.raw",
     output:
         meeting="resources/demo/recordings/meeting.mp4",
-        tracks=expand("resources/demo/recordings/tracks/{name}.ogg", name=["alice", "bob"]),
-        live=expand("resources/demo/recordings/live/chunk-{index:03d}.webm", index=range(8)),
-        truth=expand("resources/demo/truth/{session}.json", session=["meeting", "tracks", "live"]),
+        tracks=expand(
+            "resources/demo/recordings/tracks/{name}.ogg", name=["alice", "bob"]
+        ),
+        live=expand(
+            "resources/demo/recordings/live/chunk-{index:03d}.webm", index=range(8)
+        ),
+        truth=expand(
+            "resources/demo/truth/{session}.json",
+            session=["meeting", "tracks", "live"],
+        ),
     log:
         f"{BUILD}/log/make_demo_recordings.log",
     threads: 1
@@ -292,24 +300,3 @@ rule score_diarization_pipeline:
         runtime="30m",
     script:
         "../scripts/score_diarization_pipeline.py"
-
-
-rule evaluate_demo_models:
-    """Score finished exports of the held-out conversations (run the pipeline on them first)."""
-    input:
-        truth=[path.rsplit(".", 1)[0] + ".json" for path in HELDOUT_RECORDINGS],
-        exports=expand(
-            "results/export/{session}/{session}.{format}", session=HELDOUT, format=["json", "rttm"]
-        ),
-    output:
-        scores=f"{BUILD}/evaluation.json",
-    log:
-        f"{BUILD}/log/evaluate_demo_models.log",
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime="10m",
-    params:
-        export="results/export",
-    script:
-        "../scripts/evaluate_demo_models.py"

@@ -105,7 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=7000)
     parser.add_argument("--decoding", default="batched,sequential")
     parser.add_argument("--beam", type=int, default=5)
-    parser.add_argument("--window", type=float, default=6.0)
+    parser.add_argument("--window", type=float, default=8.0)
     parser.add_argument(
         "--pause", type=float, default=0.15, help="shortest pause that splits speech, seconds"
     )

@@ -96,7 +96,12 @@ def snakemake(arguments: Sequence[str], work: Mapping[str, int], *, stream: IO[s
     told = 0
     with LOG.open("w", encoding="utf-8") as log:
         # A file, not a pipe: if this front dies, Snakemake goes on.
-        child = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+        child = subprocess.Popen(
+            command,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            preexec_fn=_heed_interrupts,  # noqa: PLW1509 -- there are no threads here
+        )
     with _passing_signals_to(child):
         for line in _follow(child):
             finished = FINISHED.match(line)
@@ -111,6 +116,11 @@ def snakemake(arguments: Sequence[str], work: Mapping[str, int], *, stream: IO[s
         tail = LOG.read_text(encoding="utf-8", errors="replace").splitlines()[-20:]
         stream.write("\n".join(tail) + f"\n(all of it: {LOG})\n")
     return child.returncode
+
+
+def _heed_interrupts() -> None:
+    """Undo what a background shell leaves to its children: SIGINT is how we tell Snakemake to stop."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _follow(child: subprocess.Popen[Any]) -> Iterator[str]:
