@@ -63,7 +63,7 @@ def _huggingface(state: dict[str, torch.Tensor], size: ModelSize, tokenizer: Tok
         eos_token_id=end,
         pad_token_id=end,
         suppress_tokens=[],
-        # Whisper forbids an empty answer; this model may give one, so that noise comes out as nothing.
+        # Nothing need be forbidden at the beginning, but the list must not be empty.
         begin_suppress_tokens=[special("startoflm")],
         alignment_heads=[[size.decoder_layers - 1, head] for head in range(size.alignment_heads)],
         lang_to_id={f"<|{code}|>": special(code) for code in LANGUAGES.split()},
