@@ -23,6 +23,8 @@ DRY = (
     (re.compile(r"\bmake (?=[a-z])"), "make -n "),
     (re.compile(r"(snakemake -s rules/demo_models\.smk\b)"), r"\1 -n"),
     (re.compile(r"\bapt-get install\b"), "apt-get install --simulate"),
+    (re.compile(r"\buv pip install\b"), "uv pip install --dry-run"),
+    (re.compile(r"(python -m demo_models\.\w+)\b"), r"\1 --help"),
 )
 
 
