@@ -19,6 +19,7 @@ from sessionscribe.steps import STAGES
 
 PROJECT = Path(__file__).resolve().parents[2]
 CONFIG = Path("config/config.yaml")
+NO_SESSIONS = "No sessions yet. Add recordings with `sessionscribe add SOURCE…`."
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -171,6 +172,9 @@ def _run(options: argparse.Namespace, rest: list[str]) -> int:
         if not names:
             return code
     agenda = Agenda(_load(options, names))
+    if not agenda.sessions and not rest:
+        print(NO_SESSIONS)
+        return code
     chosen = list(agenda.sessions.values())
     if options.limit is not None:
         chosen = [session for session in chosen if session.pending][: options.limit]
@@ -229,7 +233,7 @@ def _show_results(agenda: Agenda) -> None:
 def _status(options: argparse.Namespace) -> int:
     agenda = Agenda(_load(options, options.session))
     if not agenda.sessions:
-        print("No sessions yet. Add recordings with `sessionscribe add SOURCE…`.")
+        print(NO_SESSIONS)
         return 0
     print(status.table(status.collect(agenda)))
     return 0
