@@ -32,6 +32,11 @@ HELDOUT_RECORDINGS = [
 ]
 
 
+def bank_options(wildcards):
+    """Return how much speech a split of the bank gets, of how many voices, from which seed."""
+    return BANK[wildcards.split]
+
+
 rule all:
     """All bundled models and recordings, and the scores of the diarization."""
     default_target: True
@@ -56,9 +61,7 @@ rule synthesize_bank:
         mem_mb=3000,
         runtime="15m",
     params:
-        speakers=lambda wildcards: BANK[wildcards.split]["speakers"],
-        hours=lambda wildcards: BANK[wildcards.split]["hours"],
-        seed=lambda wildcards: BANK[wildcards.split]["seed"],
+        options=bank_options,
     script:
         "../scripts/synthesize_bank.py"
 
