@@ -1,0 +1,71 @@
+"""How much memory there is, of the machine and of its GPU; and how to give some back."""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+CGROUP = Path("/sys/fs/cgroup")
+
+
+def free(device: str) -> int:
+    """Return the bytes that a model on ``device`` (``cpu`` or ``cuda``) can still have."""
+    if device.startswith("cuda") and (gpu := _gpu()) is not None:
+        return int(gpu.free)
+    return min(psutil.virtual_memory().available, _cgroup_free())
+
+
+def gpu_in_use() -> int:
+    """Return the bytes in use on the GPU, by whomever; 0 where its driver does not say."""
+    gpu = _gpu()
+    return int(gpu.used) if gpu is not None else 0
+
+
+def release() -> None:
+    """Give back what nobody refers to any more, the caches of torch's allocator included."""
+    gc.collect()
+    if torch := sys.modules.get("torch"):
+        torch.cuda.empty_cache()
+
+
+def is_shortage(error: BaseException) -> bool:
+    """Tell whether an error of an engine means that memory, of the machine or the GPU, ran out."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    text = str(error).lower()
+    return any(phrase in text for phrase in ("out of memory", "cannot allocate memory", "bad_alloc"))
+
+
+def _cgroup_free() -> int:
+    """Return what a container's limit leaves (cgroup 2); without a limit, more than any machine has."""
+    try:
+        limit = int((CGROUP / "memory.max").read_text())
+        return limit - int((CGROUP / "memory.current").read_text())
+    except (OSError, ValueError):  # no such file, or `max`
+        return 1 << 62
+
+
+def _gpu() -> Any:
+    """Return the driver's memory figures of the GPU that this process sees first, or None."""
+    library, handle = _driver()
+    return library.nvmlDeviceGetMemoryInfo(handle) if library else None
+
+
+@cache
+def _driver() -> tuple[Any, Any]:
+    try:
+        import pynvml  # noqa: PLC0415 -- needs a driver
+
+        pynvml.nvmlInit()
+        first = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0].strip()
+        if first.isdigit():
+            return pynvml, pynvml.nvmlDeviceGetHandleByIndex(int(first))
+        return pynvml, pynvml.nvmlDeviceGetHandleByUUID(first)
+    except Exception:  # no package, no driver, another maker's GPU: then nothing is known
+        return None, None
