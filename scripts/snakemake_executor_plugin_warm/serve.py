@@ -1,0 +1,232 @@
+"""The worker: runs scripts of Snakemake rules one after the other in one process, as it is told on its input.
+
+    python serve.py [--lanes N]
+
+Every line of standard input is a request, every line of standard output the reply to one, both JSON objects:
+
+    {"id": 1, "script": "/…/transcribe_chunk.py", "rule": "transcribe_chunk", "threads": 2, "queued_s": 0.01,
+     "input": [["audio", "talk.flac"], …], "output": […], "params": […], "wildcards": […], "resources": […],
+     "log": [[null, "logs/talk.log"]]}
+    {"id": 1, "ok": true, "error": "", "usage": {"wall_s": …, "cpu_s": …, "max_rss": …, …}}
+
+The script sees an object `snakemake` like the one that Snakemake gives it, and with it whatever modules and
+models earlier jobs of this process loaded. When the input ends, the process ends at once, in the middle of a
+job as well: so it cannot outlive who started it. Needs nothing but Python's own library.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import os
+import queue
+import resource
+import sys
+import threading
+import time
+import traceback
+from collections import deque
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from types import CodeType, SimpleNamespace
+from typing import Any, TextIO
+
+LAST_LINES = 30
+
+
+class Names(list[Any]):
+    """A list some of whose entries have names, as `snakemake.input` is: by place, as attribute, by key."""
+
+    def __init__(self, pairs: list[tuple[str | None, Any]]) -> None:
+        super().__init__()
+        self._names: dict[str, Any] = {}
+        for name, value in pairs:
+            if name is not None:
+                self._names[name] = value
+            self.extend(value if isinstance(value, list) and name is not None else [value])
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self.__dict__["_names"][name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+    def __getitem__(self, key: Any) -> Any:
+        return self._names[key] if isinstance(key, str) else super().__getitem__(key)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return a named entry, or `default`."""
+        return self._names.get(key, default)
+
+    def keys(self) -> Any:
+        """Return the names."""
+        return self._names.keys()
+
+    def items(self) -> Any:
+        """Return names and entries."""
+        return self._names.items()
+
+
+class Params(Names):
+    """As `Names`, but a list among the values is one entry."""
+
+    def __init__(self, pairs: list[tuple[str | None, Any]]) -> None:
+        list.__init__(self, (value for _, value in pairs))
+        self._names = {name: value for name, value in pairs if name is not None}
+
+
+class LaneStderr(io.TextIOBase):
+    """Standard error, which remembers the last lines that each job wrote to it."""
+
+    def __init__(self) -> None:
+        self._lane = threading.local()
+
+    def begin(self) -> None:
+        """Forget what this thread wrote."""
+        self._lane.lines = deque[str](maxlen=LAST_LINES)
+
+    def text(self) -> str:
+        """Return what this thread wrote since `begin`."""
+        return "".join(self._lane.lines).strip()
+
+    def writable(self) -> bool:
+        """Tell libraries that it can be written."""
+        return True
+
+    def fileno(self) -> int:
+        """Return the descriptor, for libraries that write to it directly."""
+        return 2
+
+    def write(self, text: str) -> int:
+        """Write at once."""
+        if hasattr(self._lane, "lines"):
+            self._lane.lines.append(text)
+        os.write(2, text.encode("utf-8", "backslashreplace"))
+        return len(text)
+
+
+def serve(requests: TextIO, replies: TextIO, lanes: int) -> None:
+    """Run requests, `lanes` at once, until the input ends; then end the process."""
+    waiting: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+    errors, answering = LaneStderr(), threading.Lock()
+    sys.stderr = errors
+
+    def lane() -> None:
+        while True:
+            reply = run(waiting.get(), errors)
+            with answering:
+                replies.write(json.dumps(reply) + "\n")
+                replies.flush()
+
+    for number in range(lanes):
+        threading.Thread(target=lane, name=f"lane-{number}", daemon=True).start()
+    for line in requests:
+        waiting.put(json.loads(line))
+    os._exit(0)
+
+
+def run(request: dict[str, Any], errors: LaneStderr) -> dict[str, Any]:
+    """Run one script and return the reply."""
+    errors.begin()
+    _write_to(next((path for _, path in request["log"]), None))
+    _forget_peak()
+    before, ok = _usage(), False
+    try:
+        names = {"__name__": "__main__", "__file__": request["script"], "snakemake": _snakemake(request)}
+        exec(_code(request["script"]), names)
+        ok = True
+    except SystemExit as end:
+        ok = not end.code
+        if isinstance(end.code, str):
+            print(end.code, file=errors)
+    except BaseException:
+        traceback.print_exc(file=errors)
+    after = _usage()
+    spent = {name: after[name] - before[name] for name in after}
+    usage = {**spent, **_peak()}
+    return {"id": request["id"], "ok": ok, "error": "" if ok else errors.text(), "usage": usage}
+
+
+def _snakemake(request: dict[str, Any]) -> SimpleNamespace:
+    return SimpleNamespace(
+        input=Names(request["input"]),
+        output=Names(request["output"]),
+        params=Params(request["params"]),
+        wildcards=Names(request["wildcards"]),
+        resources=Names(request["resources"]),
+        log=Names(request["log"]),
+        rule=request["rule"],
+        threads=request["threads"],
+        queued_s=request.get("queued_s", 0.0),
+        scriptdir=str(Path(request["script"]).parent),
+        bench_iteration=0,
+    )
+
+
+@cache
+def _code(script: str) -> CodeType:
+    """Compile a script, and let it import what lies beside it."""
+    folder = str(Path(script).parent)
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    return compile(Path(script).read_bytes(), script, "exec")
+
+
+def _write_to(log: str | None) -> None:
+    """Send what libraries and native code write to a job's log, after what it holds."""
+    if log:
+        Path(log).parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        os.dup2(descriptor, 1)
+        os.dup2(descriptor, 2)
+        os.close(descriptor)
+
+
+def _usage() -> dict[str, float]:
+    """Return what this process has used so far: seconds and, where /proc says, bytes read and written."""
+    found = {"wall_s": time.monotonic(), "cpu_s": time.process_time(), "read": 0.0, "written": 0.0}
+    fields = _proc("io")
+    return found | {"read": fields.get("read_bytes", 0), "written": fields.get("write_bytes", 0)}
+
+
+def _peak() -> dict[str, float]:
+    """Return the most memory that the process had since `_forget_peak`, in bytes."""
+    fields = _proc("status")
+    if "VmHWM" in fields:
+        return {"max_rss": fields["VmHWM"] * 1024, "max_vms": fields["VmPeak"] * 1024}
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return {"max_rss": peak, "max_vms": peak}
+
+
+def _forget_peak() -> None:
+    """Let the kernel count the peak anew (Linux)."""
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def _proc(name: str) -> dict[str, int]:
+    """Return the numbers of a file of /proc/self; empty where there is none."""
+    try:
+        lines = Path("/proc/self", name).read_text().splitlines()
+    except OSError:
+        return {}
+    pairs = [(key, value.split()) for key, _, value in (line.partition(":") for line in lines)]
+    return {key: int(values[0]) for key, values in pairs if values and values[0].isdigit()}
+
+
+def main() -> None:
+    """Serve: the replies go to what was standard output, which from then on is the log."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--lanes", type=int, default=1, help="jobs at once")
+    lanes = parser.parse_args().lanes
+    replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    requests = os.fdopen(os.dup(0), encoding="utf-8")
+    os.dup2(2, 1)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    serve(requests, replies, lanes)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,153 @@
+"""One worker process, seen from Snakemake's side: requests in, replies out, and what it died of."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from concurrent.futures import Future
+from contextlib import suppress
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+SERVE = Path(__file__).with_name("serve.py")
+LAST_LINES = 10
+
+
+class StoppedError(Exception):
+    """The run was cancelled before the job had an answer."""
+
+
+class WorkerDiedError(Exception):
+    """A worker ended while it had a job; the text says of what, with the last lines of the job's log."""
+
+
+class Worker:
+    """A started worker. ``jobs``, ``scripts`` and ``idle_since`` are for whoever hands out the work.
+
+    It runs in a session of its own, so Ctrl-C reaches it through Snakemake only; it ends when its standard
+    input does, which is so however this process ends.
+
+    Args:
+        slot: its number, from 0; decides its GPU where there are several.
+        lanes: jobs that it runs at once.
+        log: file for what it says before its first job.
+    """
+
+    def __init__(self, slot: int, lanes: int, *, log: str | None) -> None:
+        self.slot, self.jobs, self.scripts, self.idle_since = slot, 0, set[str](), time.monotonic()
+        self._numbers, self._sending, self._ended_by_us = count(1), threading.Lock(), False
+        self._waiting: dict[int, tuple[Future[dict[str, Any]], dict[str, Any]]] = {}
+        if log:
+            Path(log).parent.mkdir(parents=True, exist_ok=True)
+        stderr = Path(log).open("ab") if log else None  # noqa: SIM115 -- closed below
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, str(SERVE), "--lanes", str(lanes)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                start_new_session=True,
+                env=os.environ | visible_gpu(slot),
+            )
+        finally:
+            if stderr:
+                stderr.close()
+        threading.Thread(target=self._listen, name=f"warm-{slot}", daemon=True).start()
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can take a job."""
+        return not self._ended_by_us and self._process.poll() is None
+
+    def run(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Send a request, wait for the reply and return it."""
+        future: Future[dict[str, Any]] = Future()
+        with self._sending:
+            number = next(self._numbers)
+            self._waiting[number] = future, request
+            line = json.dumps({"id": number, **request}) + "\n"
+            with suppress(OSError):  # it died: the listener says so
+                self._send(line.encode())
+        if self._process.poll() is not None:
+            self._give_up()
+        return future.result()
+
+    def _send(self, line: bytes) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(line)
+        self._process.stdin.flush()
+
+    def _listen(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            reply = json.loads(line)
+            future, _ = self._waiting.pop(reply["id"])
+            future.set_result(reply)
+        self._process.wait()
+        self._give_up()
+
+    def _give_up(self) -> None:
+        """Tell all who wait that there will be no reply."""
+        while self._waiting:
+            with suppress(KeyError):  # another thread was faster
+                _, (future, request) = self._waiting.popitem()
+                future.set_exception(
+                    StoppedError() if self._ended_by_us else WorkerDiedError(self._obituary(request))
+                )
+
+    def _obituary(self, request: dict[str, Any]) -> str:
+        code = self._process.returncode
+        if code is not None and code < 0:
+            cause = f"was killed by {signal.Signals(-code).name}"
+            if -code == signal.SIGKILL:
+                cause += " (too little memory is the usual reason)"
+        else:
+            cause = f"ended with exit code {code}"
+        log = next((path for _, path in request["log"]), None)
+        if log is None:
+            return f"its worker {cause}"
+        return f"its worker {cause}. The end of its log ({log}):\n{_tail(Path(log))}"
+
+    def end(self) -> None:
+        """Let it end: it does as soon as its input ends."""
+        self._ended_by_us = True
+        with self._sending, suppress(OSError):
+            assert self._process.stdin is not None
+            self._process.stdin.close()
+
+    def wait(self, seconds: float) -> None:
+        """Wait until it is gone, and kill it if that takes longer."""
+        try:
+            self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def kill(self) -> None:
+        """Kill it, and whatever it has started."""
+        self._ended_by_us = True
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+
+def visible_gpu(slot: int) -> dict[str, str]:
+    """Return the environment that gives the worker of a slot a GPU of its own, where there are several."""
+    given = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if given is not None:
+        devices = [name.strip() for name in given.split(",") if name.strip()]
+    else:
+        devices = [str(n) for n in range(len(list(Path("/dev").glob("nvidia[0-9]*"))))]
+    return {"CUDA_VISIBLE_DEVICES": devices[slot % len(devices)]} if len(devices) > 1 else {}
+
+
+def _tail(log: Path) -> str:
+    with suppress(OSError), log.open(encoding="utf-8", errors="replace") as file:
+        return "".join(f"  {line}" for line in deque(file, LAST_LINES)).rstrip("\n")
+    return "  (no log)"
