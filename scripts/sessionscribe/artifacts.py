@@ -374,3 +374,27 @@ class Failure(Artifact):
     output: str
     message: str
     log: str
+
+
+class JobUsage(Artifact):
+    """What a job used. ``logs/usage/{session}/{rule}.….json``; times in seconds.
+
+    ``queued_s`` is the wait for a worker, ``audio_s`` the audio it worked through, ``gpu_s`` the time it had
+    the GPU compute for it, ``loads`` the models it had to load and how long each took. ``cpu_s`` and
+    ``peak_memory_mb`` are the process's; a worker's memory holds its models.
+    """
+
+    session: str
+    rule: str
+    output: str
+    ok: bool
+    started: str
+    host: str
+    queued_s: Seconds
+    wall_s: Seconds
+    cpu_s: Seconds
+    gpu_s: Seconds
+    audio_s: Seconds
+    peak_memory_mb: float
+    peak_gpu_memory_mb: float
+    loads: dict[str, Seconds] = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import io
+import functools
 import os
 import shutil
 import sys
@@ -17,84 +17,47 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from sessionscribe import __version__
+from sessionscribe import __version__, meter
 from sessionscribe.artifacts import Failure, Output, Provenance
-from sessionscribe.errors import UserError, visible
+from sessionscribe.errors import UserError
 from sessionscribe.files import sha256
+from sessionscribe.joblog import Log, Say, printing_to
+from sessionscribe.usage import Clock
 
 PACKAGES = ("faster-whisper", "ctranslate2", "pyannote.audio", "av", "torch")
 
 
-class Log(io.TextIOBase):
-    """A job's log file. On a full disk it loses lines, not the job, and not the message about it."""
-
-    encoding = "utf-8"
-
-    def __init__(self, path: Path) -> None:
-        self._descriptor = -1
-        with contextlib.suppress(OSError):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
-
-    def writable(self) -> bool:
-        """Tell libraries that it can be written."""
-        return True
-
-    def fileno(self) -> int:
-        """Return the descriptor, for libraries that write to it directly."""
-        if self._descriptor < 0:
-            raise io.UnsupportedOperation("this log has no file")
-        return self._descriptor
-
-    def write(self, text: str) -> int:
-        """Write at once, without a buffer that a later failure would meet."""
-        with contextlib.suppress(OSError):
-            os.write(self._descriptor, text.encode("utf-8", "backslashreplace"))
-        return len(text)
-
-    def close(self) -> None:
-        """Close the file."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
-        super().close()
-
-
-class Say:
-    """A job's voice: call it with a line for the log; ``flags`` end in the record and the status table."""
-
-    def __init__(self, file: Log) -> None:
-        self._file = file
-        self.flags: list[str] = []
-
-    def __call__(self, line: str) -> None:
-        """Write a line to the log, with the time."""
-        print(f"{time.strftime('%H:%M:%S')} {visible(line)}", file=self._file)
-
-
 @contextmanager
 def job(
-    rule: str, task: Mapping[str, Any], *, log: str, outputs: Mapping[str, str], inputs: Sequence[str] = ()
+    rule: str,
+    task: Mapping[str, Any],
+    *,
+    log: str,
+    outputs: Mapping[str, str],
+    inputs: Sequence[str] = (),
+    queued_s: float = 0.0,
 ) -> Iterator[Say]:
     """Run a job's work: ``with job(...) as say``. All that is printed goes to the log with the time.
 
-    A failure ends the process with exit code 1 after one line on the log and on standard error, and leaves a
-    ``Failure`` for the status table. Success removes that, and writes the record named by
-    ``outputs["provenance"]`` last, so that a job counts as done only when all its outputs are whole.
+    A failure ends the process (in a worker: the job) with exit code 1 after one line on the log and on
+    standard error, and leaves a ``Failure`` for the status table. Success removes that, and writes the record
+    named by ``outputs["provenance"]`` last, so that a job counts as done only when all its outputs are whole.
+    Either way ``logs/usage`` gets what the job used; ``queued_s`` is how long it waited for a worker.
     """
     watch_ancestors()
     session = str(task.get("session", "models"))
     first = next(iter(outputs.values()), "")
     stem = Path(log).name.removesuffix(".log")
     failure = Path("logs/failed") / session / f"{rule}.{stem}.json"
-    with Log(Path(log)) as file:
-        started, say = time.monotonic(), Say(file)
+    message = None
+    with Log(Path(log)) as file, meter.measured() as used:
+        clock, say = Clock(), Say(file)
         try:
-            with contextlib.redirect_stdout(file), contextlib.redirect_stderr(file):
+            with printing_to(file):
                 yield say
                 _write_record(rule, task, outputs, inputs, say.flags)
             failure.unlink(missing_ok=True)
-            say(f"done in {time.monotonic() - started:.1f} s")
+            say(f"done in {clock.wall_s():.1f} s")
         except Exception as error:
             if not isinstance(error, UserError):
                 traceback.print_exc(file=file)
@@ -102,8 +65,12 @@ def job(
             say(f"FAILED {message}")
             noted = Failure(session=session, rule=rule, output=first, message=message, log=log)
             _note_failure(failure, noted)
-            print(f"sessionscribe: {rule} failed: {message} (log: {log})", file=sys.stderr)
-            sys.exit(1)
+        spent = clock.usage(session, rule, first, used, queued_s=queued_s, ok=message is None)
+        with contextlib.suppress(OSError):  # a full disk costs the figures, not the work
+            spent.write(Path("logs/usage") / session / f"{rule}.{stem}.json")
+    if message is not None:
+        print(f"sessionscribe: {rule} failed: {message} (log: {log})", file=sys.stderr)
+        sys.exit(1)
 
 
 def describe(error: Exception, where: str) -> str:
@@ -160,6 +127,7 @@ def _versions() -> dict[str, str]:
     return found
 
 
+@functools.cache
 def watch_ancestors() -> None:
     """End this process when one of its ancestors dies: a killed Snakemake leaves its jobs running."""
     chain = _ancestors(os.getpid())
