@@ -1,5 +1,6 @@
 """Whole files or none: atomic writes, and the checksums that name content."""
 
+import glob
 import hashlib
 import os
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     # The suffix stays: encoders choose the format by it. Hidden and with our pid: never taken for a result.
     temporary = path.with_name(f".tmp-{os.getpid()}-{path.name}")
+    _remove_leftovers(path)
     try:
         yield temporary
         with temporary.open("rb") as file:
@@ -32,6 +34,24 @@ def atomic_path(path: Path) -> Iterator[Path]:
             os.close(folder)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove what killed processes left of ``path``: an hour of audio may lie there."""
+    for leftover in path.parent.glob(f".tmp-*-{glob.escape(path.name)}"):
+        pid = leftover.name.split("-", 2)[1]
+        if leftover.name == f".tmp-{pid}-{path.name}" and pid.isdigit() and not _runs(int(pid)):
+            leftover.unlink(missing_ok=True)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # another user's
+        return True
+    return True
 
 
 def write_text(path: Path, text: str) -> None:

@@ -1,0 +1,50 @@
+"""Whole files or none, and nothing left of those that were killed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sessionscribe.files import atomic_path, write_text
+
+
+def a_dead_pid() -> int:
+    """The number of a process that has ended."""
+    return int(subprocess.check_output([sys.executable, "-c", "import os; print(os.getpid())"]))
+
+
+def test_a_file_has_its_name_only_when_it_is_whole(tmp_path: Path) -> None:
+    target = tmp_path / "deep/a.txt"
+    with atomic_path(target) as temporary:
+        temporary.write_text("half")
+        assert not target.exists()
+    assert target.read_text() == "half"
+    assert os.listdir(target.parent) == ["a.txt"]
+
+
+def test_an_error_leaves_what_was_there(tmp_path: Path) -> None:
+    target = tmp_path / "a.txt"
+    write_text(target, "first")
+
+    def fail() -> None:
+        with atomic_path(target) as temporary:
+            temporary.write_text("second")
+            raise RuntimeError("disk on fire")
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert target.read_text() == "first"
+    assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_what_a_killed_process_left_is_removed_and_what_others_write_is_not(tmp_path: Path) -> None:
+    dead, alive = a_dead_pid(), os.getppid()
+    kept = [f".tmp-{alive}-a[1].txt", f".tmp-{dead}-b-a[1].txt", f".tmp-{dead}-other.txt", ".tmp-notes-a[1].txt"]
+    for name in (f".tmp-{dead}-a[1].txt", *kept):
+        (tmp_path / name).write_text("half")
+    write_text(tmp_path / "a[1].txt", "whole")
+    assert sorted(os.listdir(tmp_path)) == sorted(["a[1].txt", *kept])
