@@ -43,7 +43,8 @@ def test_an_error_leaves_what_was_there(tmp_path: Path) -> None:
 
 def test_what_a_killed_process_left_is_removed_and_what_others_write_is_not(tmp_path: Path) -> None:
     dead, alive = a_dead_pid(), os.getppid()
-    kept = [f".tmp-{alive}-a[1].txt", f".tmp-{dead}-b-a[1].txt", f".tmp-{dead}-other.txt", ".tmp-notes-a[1].txt"]
+    others = (f"{alive}-a[1]", f"{dead}-b-a[1]", f"{dead}-other", "notes-a[1]")
+    kept = [f".tmp-{other}.txt" for other in others]
     for name in (f".tmp-{dead}-a[1].txt", *kept):
         (tmp_path / name).write_text("half")
     write_text(tmp_path / "a[1].txt", "whole")
