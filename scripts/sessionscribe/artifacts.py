@@ -226,6 +226,19 @@ class RemovedSegment(Segment):
     reason: str
 
 
+class Redecoded(Part):
+    """A stretch that batched decoding got wrong, or nothing from, and that was decoded again sequentially.
+
+    ``words`` is how many were found and kept; ``replaced`` are the segments that they stand for.
+    """
+
+    start: Seconds
+    end: Seconds
+    reason: str
+    words: int
+    replaced: list[Segment]
+
+
 class Engine(Part):
     """What decoded a chunk: enough to say why two transcripts differ."""
 
@@ -246,6 +259,10 @@ class ChunkTranscript(Artifact):
     engine: Engine
     segments: list[Segment]
     removed: list[RemovedSegment]
+    redecoded: list[Redecoded] = []
+
+    VERSION: ClassVar[int] = 2
+    schema_version: int = 2
 
 
 class Seam(Part):

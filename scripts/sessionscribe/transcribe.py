@@ -6,8 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from sessionscribe import meter
 from sessionscribe.artifacts import (
     SAMPLE_RATE,
     ChunkTranscript,
@@ -16,6 +17,7 @@ from sessionscribe.artifacts import (
     Language,
     LanguageVote,
     Plan,
+    Redecoded,
     RemovedSegment,
     Segment,
     Span,
@@ -25,6 +27,11 @@ from sessionscribe.artifacts import (
 from sessionscribe.audio import read_samples
 from sessionscribe.config import Transcribe
 from sessionscribe.engines.whisper import Decoded, SpeechModel
+from sessionscribe.redecoding import UNSURE, Again, doubt, find_doubtful, redecode
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 VOTES = 5
 UNDETERMINED = "und"
@@ -50,6 +57,7 @@ def detect_language(
     for plan, path, start in windows:
         heard = read_samples(path, start, min(plan.samples, start + 30 * SAMPLE_RATE))
         language, probability = model.detect_language(heard)
+        meter.heard(len(heard) / SAMPLE_RATE)
         weight[language] += probability
         votes.append(
             LanguageVote(
@@ -86,19 +94,15 @@ def transcribe_chunk(
     decoded: no model can invent words in silence.
     """
     core = plan.cores[index]
-    windows = decoding_windows(
-        plan.speech,
-        core,
-        longest=round(options.window_s * SAMPLE_RATE),
-        split=options.decoding == "batched",  # sequential decoding moves through longer speech by itself
-    )
+    speech = _speech_of(plan.speech, core)
     segments: list[Decoded] = []
+    again: list[Again] = []
     engine = Engine(name="none", version="", model="no speech", device="", compute_type="")
-    if windows:
+    if speech:
         model = SpeechModel(options, threads=threads)
         samples = read_samples(audio, core.context_start, core.context_stop)
         known = None if language in (UNDETERMINED, PER_CHUNK) else language
-        segments, language = model.transcribe(samples, windows, known, options)
+        segments, again, language = _decode(model, samples, speech, known, options)
         engine = model.engine
     kept, removed = _guard((_placed(segment, core) for segment in segments), options)
     result = ChunkTranscript(
@@ -109,23 +113,57 @@ def transcribe_chunk(
         engine=engine,
         segments=kept,
         removed=removed,
+        redecoded=[_noted(part, core, options) for part in again],
     )
     result.write(output)
+    meter.heard((core.stop - core.start) / SAMPLE_RATE)
     return result
 
 
-def decoding_windows(speech: Iterable[Span], core: Core, *, longest: int, split: bool) -> list[Span]:
-    """Return windows of speech to decode, in samples from the start of the chunk's context.
+def _speech_of(speech: Iterable[Span], core: Core) -> list[Span]:
+    """Return the speech of a chunk with its context, in samples from the start of the context."""
+    length, found = core.context_stop - core.context_start, []
+    for span in speech:
+        start, stop = max(0, span.start - core.context_start), min(length, span.stop - core.context_start)
+        if start < stop:
+            found.append(Span(start=start, stop=stop))
+    return found
+
+
+def _decode(
+    model: SpeechModel,
+    samples: NDArray[np.float32],
+    speech: list[Span],
+    language: str | None,
+    options: Transcribe,
+) -> tuple[list[Decoded], list[Again], str]:
+    """Decode the speech of a chunk; return the segments, what was decoded again, and the language."""
+    batched = options.decoding == "batched"
+    # Sequential decoding moves through longer speech by itself.
+    windows = decoding_windows(speech, longest=round(options.window_s * SAMPLE_RATE), split=batched)
+    segments, language = model.transcribe(samples, windows, language, options)
+    if not batched or not options.redecode_s:
+        return segments, [], language
+    thorough = options.model_copy(update={"decoding": "sequential"})
+
+    def decode(span: Span) -> list[Decoded]:
+        piece = samples[span.start : span.stop]
+        found, _ = model.transcribe(piece, [Span(start=0, stop=len(piece))], language, thorough)
+        return found
+
+    segments, again = redecode(segments, find_doubtful(segments, windows, speech, options), decode)
+    return segments, again, language
+
+
+def decoding_windows(speech: Iterable[Span], *, longest: int, split: bool) -> list[Span]:
+    """Return windows to decode, in samples, for stretches of speech in order and apart.
 
     Neighbouring stretches are joined while the window stays within ``longest`` samples, so that the engine
     sees whole sentences. A stretch that is longer by itself is cut into equal parts if ``split``.
     """
     windows: list[Span] = []
     for span in speech:
-        start = max(span.start, core.context_start) - core.context_start
-        stop = min(span.stop, core.context_stop) - core.context_start
-        if stop <= start:
-            continue
+        start, stop = span.start, span.stop
         if windows and stop - windows[-1].start <= longest:
             windows[-1] = Span(start=windows[-1].start, stop=stop)
             continue
@@ -165,23 +203,32 @@ def _placed(segment: Decoded, core: Core) -> Segment:
     return Segment(start=start, end=max(start, end), text=segment.text, words=words, **values)
 
 
+def _noted(part: Again, core: Core, options: Transcribe) -> Redecoded:
+    """Return what is stored about a stretch that was decoded again."""
+    kept, _ = _guard((_placed(segment, core) for segment in part.found), options)
+    return Redecoded(
+        start=seconds(core.context_start + part.span.start),
+        end=seconds(core.context_start + part.span.stop),
+        reason=part.reason,
+        words=sum(len(segment.words) for segment in kept),
+        replaced=[_placed(segment, core) for segment in part.replaced],
+    )
+
+
 def _guard(segments: Iterable[Segment], options: Transcribe) -> tuple[list[Segment], list[RemovedSegment]]:
     """Part what is kept from what a hallucination guard takes out, and say why it did."""
     kept: list[Segment] = []
     removed: list[RemovedSegment] = []
     for segment in segments:
-        unsure = segment.average_log_probability < options.log_prob_threshold
-        reason = None
-        if not segment.words:
-            reason = "no words" if segment.text else None
-        elif segment.no_speech_probability > options.no_speech_threshold and unsure:
-            reason = (
-                "taken for silence: no-speech probability above its threshold, mean log probability below"
-            )
-        elif segment.compression_ratio > options.compression_ratio_threshold:
-            reason = "repeats itself: compression ratio above its threshold"
+        if not segment.text and not segment.words:
+            continue
+        reason = doubt(segment, options)
+        if reason == UNSURE:
+            reason = None
+        if reason is None and not segment.words:
+            reason = "no words"
         if reason:
             removed.append(RemovedSegment(**segment.model_dump(), reason=reason))
-        elif segment.words:
+        else:
             kept.append(segment)
     return kept, removed

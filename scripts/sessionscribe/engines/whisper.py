@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sessionscribe import models
+from sessionscribe import meter, models
 from sessionscribe.artifacts import SAMPLE_RATE, Engine, Span
 from sessionscribe.config import Transcribe
+from sessionscribe.engines import pool, sequential
+from sessionscribe.engines.decoded import Decoded, TimedWord
+from sessionscribe.engines.windows import WindowDecoder
 from sessionscribe.errors import UserError
 
 if TYPE_CHECKING:
@@ -19,35 +24,24 @@ if TYPE_CHECKING:
 
     Audio = NDArray[np.float32]
 
+__all__ = ["Decoded", "SpeechModel", "TimedWord", "check_folder", "load_cublas"]
+
 FOLDER_FILES = ("model.bin", "config.json", "tokenizer.json")
+SEED = 0
+"""Where every generator of random numbers begins."""
 
 
-@dataclass(frozen=True)
-class TimedWord:
-    """A word, in seconds from the start of the decoded audio."""
+@dataclass(eq=False)
+class _Loaded:
+    """What is loaded once per process."""
 
-    text: str
-    start: float
-    end: float
-    probability: float
-
-
-@dataclass(frozen=True)
-class Decoded:
-    """One segment as the engine gives it, in seconds from the start of the decoded audio."""
-
-    text: str
-    start: float
-    end: float
-    words: tuple[TimedWord, ...]
-    average_log_probability: float
-    no_speech_probability: float
-    compression_ratio: float
-    temperature: float
+    whisper: Any
+    windows: WindowDecoder
+    engine: Engine
 
 
 class SpeechModel:
-    """A loaded speech model.
+    """A speech model at work for one job; what is heavy about it is loaded once per process, for all jobs.
 
     Args:
         options: model (a folder or a hub id), device and compute type.
@@ -62,37 +56,70 @@ class SpeechModel:
             check_folder(Path(options.model))
         # What comes from the hub was fetched before (``preflight``): a job never asks it, for nothing at all.
         os.environ["HF_HUB_OFFLINE"] = "1"
-        import ctranslate2  # noqa: PLC0415
-        import faster_whisper  # noqa: PLC0415
-
         device = models.machine_device() if options.device == "auto" else options.device
-        if device == "cuda":
-            load_cublas()
-        try:
-            kinds = ctranslate2.get_supported_compute_types(device)
-            # A session that was begun on a GPU goes on where there is none, in a number format that is there.
-            kind = options.compute_type if options.compute_type in kinds else "float32"
-            self._model = faster_whisper.WhisperModel(
-                options.model, device=device, compute_type=kind, cpu_threads=threads
+        self._model, self._device = options.model, device
+        self._threads = threads if device == "cpu" else 0
+        self._kind = _compute_type(options, device)
+        self._loaded = pool.hold(
+            ("whisper", options.model, device, self._kind, self._threads),
+            self._load,
+            size_bytes=_size(options.model),
+            device=device,
+        )
+        self.engine = self._loaded.engine
+
+    def _load(self) -> _Loaded:
+        import ctranslate2  # noqa: PLC0415 -- heavy
+        import faster_whisper  # noqa: PLC0415 -- heavy
+
+        ctranslate2.set_random_seed(SEED)
+        with self._named_errors():
+            whisper = faster_whisper.WhisperModel(
+                self._model, device=self._device, compute_type=self._kind, cpu_threads=self._threads
             )
-        except Exception as error:
-            if device == "cuda":
-                raise models.unloadable("speech model", options.model, "transcribe.device", error) from error
-            raise models.unavailable("speech model", options.model, "transcribe.model", error) from error
-        self._batched = faster_whisper.BatchedInferencePipeline(self._model)
-        self.engine = Engine(
+        engine = Engine(
             name="faster-whisper",
             version=faster_whisper.__version__,
-            model=models.describe(options.model),
-            device=device,
-            compute_type=kind,
+            model=models.describe(self._model),
+            device=self._device,
+            compute_type=self._kind,
         )
+        return _Loaded(whisper, WindowDecoder(whisper, self._device), engine)
+
+    def _load_copy(self) -> Any:
+        """Load the weights once more, for retries that draw at random (see ``sequential``)."""
+        import ctranslate2  # noqa: PLC0415 -- heavy
+        from faster_whisper.utils import download_model  # noqa: PLC0415 -- heavy
+
+        started = time.monotonic()
+        with self._named_errors():
+            here = Path(self._model).is_dir()
+            folder = self._model if here else download_model(self._model, local_files_only=True)
+            found = ctranslate2.models.Whisper(
+                folder, device=self._device, compute_type=self._kind, intra_threads=self._threads
+            )
+        meter.loaded(f"{self._model} (retries)", time.monotonic() - started)
+        return found
+
+    @contextmanager
+    def _named_errors(self) -> Iterator[None]:
+        if self._device == "cuda":
+            load_cublas()
+        try:
+            yield
+        except Exception as error:
+            if self._device == "cuda":
+                raise models.unloadable("speech model", self._model, "transcribe.device", error) from error
+            raise models.unavailable("speech model", self._model, "transcribe.model", error) from error
 
     def detect_language(self, audio: Audio) -> tuple[str, float]:
         """Return the language of up to 30 s of speech ``[n]`` and its probability."""
-        if not self._model.model.is_multilingual:
+        whisper = self._loaded.whisper
+        if not whisper.model.is_multilingual:
             return "en", 1.0
-        language, probability, _ = self._model.detect_language(audio=audio)
+        features = whisper.feature_extractor(audio[: 30 * SAMPLE_RATE])
+        with meter.on_device(self._device):
+            language, probability, _ = whisper.detect_language(features=features)
         return str(language), float(probability)
 
     def transcribe(
@@ -100,14 +127,15 @@ class SpeechModel:
     ) -> tuple[list[Decoded], str]:
         """Decode ``windows`` (in samples of ``audio``) and return the segments and the language.
 
+        Several threads may do so at once.
+
         Args:
             audio: mono samples ``[n]`` at 16 kHz, -1 to 1.
-            windows: stretches of speech, in order, without overlap.
+            windows: stretches of speech, in order, without overlap; for batched decoding of at most 30 s.
             language: a code, or None to detect it here.
             options: how to decode.
         """
-        common: dict[str, Any] = {
-            "language": language,
+        settings: dict[str, Any] = {
             "beam_size": options.beam_size,
             "temperature": list(options.temperatures),
             # As hotwords the prompt stands before every window; the engine's own one before the first only.
@@ -122,19 +150,17 @@ class SpeechModel:
         }
         try:
             if options.decoding == "batched":
-                clips = [{"start": w.start / SAMPLE_RATE, "end": w.stop / SAMPLE_RATE} for w in windows]
-                segments, info = self._batched.transcribe(
-                    audio, clip_timestamps=clips, batch_size=options.batch_size, **common
-                )
-            else:
-                bounds = [edge / SAMPLE_RATE for w in windows for edge in (w.start, w.stop)]
-                segments, info = self._model.transcribe(
-                    audio,
-                    clip_timestamps=bounds,
-                    hallucination_silence_threshold=options.hallucination_silence_s or None,
-                    **common,
-                )
-            return [_decoded(segment) for segment in segments], str(info.language)
+                return self._batched(audio, windows, language, options, settings)
+            settings["hallucination_silence_threshold"] = options.hallucination_silence_s or None
+            return sequential.decode(
+                self._loaded.whisper,
+                audio,
+                windows,
+                language,
+                settings,
+                device=self._device,
+                load_copy=self._load_copy,
+            )
         except ValueError as error:
             if "language code" not in str(error):
                 raise
@@ -142,6 +168,48 @@ class SpeechModel:
             raise UserError(
                 f"`{language}` is no language code", where="transcribe.language", hint=hint
             ) from error
+
+    def _batched(
+        self,
+        audio: Audio,
+        windows: Sequence[Span],
+        language: str | None,
+        options: Transcribe,
+        settings: dict[str, Any],
+    ) -> tuple[list[Decoded], str]:
+        import numpy as np  # noqa: PLC0415 -- heavy
+
+        pieces = [audio[window.start : window.stop] for window in windows]
+        if language is None:
+            language, _ = self.detect_language(np.concatenate(pieces))
+        elif not self._loaded.whisper.model.is_multilingual:
+            language = "en"
+        found = self._loaded.windows.decode(
+            [(window.start / SAMPLE_RATE, piece) for window, piece in zip(windows, pieces, strict=True)],
+            language,
+            settings,
+            batch_size=options.batch_size,
+            share=options.share_batches,
+        )
+        return found, language
+
+
+def _compute_type(options: Transcribe, device: str) -> str:
+    """Return the wanted number format; where a machine lacks it (a GPU's on a CPU), one that is there."""
+    import ctranslate2  # noqa: PLC0415 -- heavy
+
+    kinds = ctranslate2.get_supported_compute_types(device)
+    return options.compute_type if options.compute_type in kinds else "float32"
+
+
+def _size(model: str) -> int:
+    """Return the bytes of a model's weights: of a folder, or in the hub's cache; 0 where they are not."""
+    if Path(model).is_dir():
+        return (Path(model) / "model.bin").stat().st_size
+    import huggingface_hub  # noqa: PLC0415 -- heavy
+
+    cached = huggingface_hub.try_to_load_from_cache(model, "model.bin")
+    return Path(cached).stat().st_size if isinstance(cached, str) else 0
 
 
 def load_cublas() -> None:
@@ -175,34 +243,3 @@ def check_folder(folder: Path) -> None:
         raise UserError(
             f"is no CTranslate2 Whisper model ({', '.join(missing)} missing)", where=folder, hint=hint
         )
-
-
-def _decoded(segment: Any) -> Decoded:
-    return Decoded(
-        text=segment.text.strip(),
-        start=float(segment.start),
-        end=float(segment.end),
-        words=tuple(_joined(segment.words or ())),
-        average_log_probability=float(segment.avg_logprob),
-        no_speech_probability=float(segment.no_speech_prob),
-        compression_ratio=float(segment.compression_ratio),
-        temperature=float(segment.temperature or 0.0),
-    )
-
-
-def _joined(words: Iterable[Any]) -> list[TimedWord]:
-    """Return the engine's words; the pieces of a Latin word in a language without spaces become one word."""
-    joined: list[TimedWord] = []
-    for word in words:
-        text = word.word
-        piece = TimedWord(text.strip(), float(word.start), float(word.end), float(word.probability))
-        if joined and _latin(joined[-1].text[-1:]) and _latin(text[:1]):
-            last = joined.pop()
-            sure = min(last.probability, piece.probability)
-            piece = TimedWord(last.text + piece.text, last.start, piece.end, sure)
-        joined.append(piece)
-    return joined
-
-
-def _latin(character: str) -> bool:
-    return character.isascii() and character.isalnum()

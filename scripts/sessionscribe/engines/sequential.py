@@ -1,0 +1,156 @@
+"""Sequential decoding with faster-whisper: window after window, with retries, and nothing left out unseen."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from sessionscribe import meter
+from sessionscribe.artifacts import SAMPLE_RATE, Span
+from sessionscribe.engines.decoded import Decoded, joined
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Audio = NDArray[np.float32]
+
+WINDOW_S = 30.0
+
+
+def decode(
+    model: Any,
+    audio: Audio,
+    windows: Sequence[Span],
+    language: str | None,
+    settings: Mapping[str, Any],
+    *,
+    device: str,
+    load_copy: Callable[[], Any],
+) -> tuple[list[Decoded], str]:
+    """Decode the windows of ``audio`` one after the other; return the segments and the language.
+
+    Segments that the engine takes for silence and leaves out are among them, without words.
+
+    Args:
+        model: a loaded ``faster_whisper.WhisperModel``; it is not changed, and may be in use elsewhere.
+        audio: samples ``[n]`` at 16 kHz.
+        windows: in samples, of any length, in order, without overlap.
+        language: a code, or None to detect it here.
+        settings: further arguments of ``WhisperModel.transcribe``.
+        device: where the model is.
+        load_copy: loads the model's ``ctranslate2.models.Whisper`` once more.
+
+    Raises:
+        ValueError: the language is none.
+    """
+    witness = _Witness(windows)
+    view = copy.copy(model)
+    view.model = _Repeatable(model.model, device, load_copy)
+    view.logger = witness
+    view.generate_with_fallback = witness.watching(view.generate_with_fallback)
+    bounds = [edge / SAMPLE_RATE for window in windows for edge in (window.start, window.stop)]
+    try:
+        segments, info = view.transcribe(audio, language=language, clip_timestamps=bounds, **settings)
+        found = [_decoded(segment) for segment in segments]
+    finally:
+        del (
+            view.generate_with_fallback
+        )  # it refers to the view: the copy's memory would wait for the collector
+    return sorted([*found, *witness.left_out], key=lambda segment: segment.start), str(info.language)
+
+
+class _Repeatable:
+    """A ``ctranslate2.models.Whisper`` whose retries are the same each time.
+
+    A retry draws at random, from a generator that belongs to the model's thread and cannot be set back: what
+    it draws would depend on all that the thread did before. So a job that has to draw does so with a copy of
+    the model, whose thread is new; where every generator begins was set when the model was loaded.
+    """
+
+    def __init__(self, model: Any, device: str, load_copy: Callable[[], Any]) -> None:
+        self._model, self._device, self._load_copy = model, device, load_copy
+        self._copy: Any = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._model, name)
+
+    def encode(self, *args: Any, **more: Any) -> Any:
+        with meter.on_device(self._device):
+            return self._model.encode(*args, **more)
+
+    def align(self, *args: Any, **more: Any) -> Any:
+        with meter.on_device(self._device):
+            return self._model.align(*args, **more)
+
+    def generate(self, *args: Any, **more: Any) -> Any:
+        chosen = self._model
+        if more.get("sampling_temperature", 0) > 0:
+            self._copy = self._copy or self._load_copy()
+            chosen = self._copy
+        with meter.on_device(self._device):
+            return chosen.generate(*args, **more)
+
+
+class _Witness:
+    """Stands in for the engine's logger, which alone is told of windows that are taken for silence."""
+
+    def __init__(self, windows: Sequence[Span]) -> None:
+        self.left_out: list[Decoded] = []
+        self._windows = windows
+        self._at = 0.0
+        self._last: Callable[[], Decoded] | None = None
+
+    def isEnabledFor(self, _: int) -> bool:  # noqa: N802 -- a logger's name
+        return True
+
+    def info(self, *_: object) -> None:
+        """Say nothing."""
+
+    warning = info
+
+    def debug(self, message: str, *args: Any) -> None:
+        """Note where a window begins, and whether it was left out."""
+        if message.startswith("Processing segment at"):
+            *hours, minutes, seconds = str(args[0]).split(":")
+            self._at = 3600 * float(hours[0] if hours else 0) + 60 * float(minutes) + float(seconds)
+        elif message.startswith("No speech threshold is met") and self._last and (left := self._last()).text:
+            self.left_out.append(left)
+
+    def watching(self, search: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the engine's ``generate_with_fallback``, its results noted."""
+
+        def watched(encoded: Any, prompt: Any, tokenizer: Any, options: Any) -> Any:
+            found = search(encoded, prompt, tokenizer, options)
+            result, log_probability, temperature, compression = found
+            self._last = lambda: Decoded(
+                text=str(tokenizer.decode(result.sequences_ids[0])).strip(),
+                start=self._at,
+                end=self._end(),
+                words=(),
+                average_log_probability=float(log_probability),
+                no_speech_probability=float(result.no_speech_prob),
+                compression_ratio=float(compression),
+                temperature=float(temperature),
+            )
+            return found
+
+        return watched
+
+    def _end(self) -> float:
+        stops = (window.stop / SAMPLE_RATE for window in self._windows)
+        return min(self._at + WINDOW_S, next((stop for stop in stops if stop > self._at), self._at))
+
+
+def _decoded(segment: Any) -> Decoded:
+    return Decoded(
+        text=segment.text.strip(),
+        start=float(segment.start),
+        end=float(segment.end),
+        words=joined(vars(word) for word in segment.words or ()),
+        average_log_probability=float(segment.avg_logprob),
+        no_speech_probability=float(segment.no_speech_prob),
+        compression_ratio=float(segment.compression_ratio),
+        temperature=float(segment.temperature or 0.0),
+    )
