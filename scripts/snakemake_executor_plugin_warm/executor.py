@@ -26,8 +26,8 @@ class WarmExecutor:
         settings = self.workflow.executor_settings
         limit = self.workflow.global_resources.get(RESOURCE)
         lanes = max(1, settings.lanes)
-        slots = limit if isinstance(limit, int) and limit > 0 else 1
-        self._crew = Crew(settings.workers or -(-slots // lanes), lanes, float(settings.idle))
+        at_once = limit.value if limit is not None and isinstance(limit.value, int) else 1
+        self._crew = Crew(settings.workers or -(-max(1, at_once) // lanes), lanes, float(settings.idle))
         self._left: int | None = None
 
     def run_single_job(self, job: Any) -> Any:

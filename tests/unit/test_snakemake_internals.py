@@ -86,3 +86,41 @@ def test_finished_jobs_are_announced_as_the_progress_reads_them(rule: str) -> No
     found = run.FINISHED.match(f"Finished jobid: 12 (Rule: {rule})")
     assert found
     assert found[1] == rule
+
+
+def test_the_local_executor_has_what_the_warm_one_builds_on() -> None:
+    from snakemake.benchmark import BenchmarkRecord, write_benchmark_records  # noqa: PLC0415
+    from snakemake.executors import local  # noqa: PLC0415
+
+    source = inspect.getsource(local.Executor)
+    assert "future = self.run_single_job(job)" in source
+    assert "def cached_or_run(self, job: SingleJobExecutorInterface, run_func, *args):" in source
+    assert "except SpawnedJobError" in source  # ends a job without a message of Snakemake's own
+    assert "self.workflow.async_run(job.prepare())" in source
+    assert list(inspect.signature(write_benchmark_records).parameters) == ["records", "path", "extended_fmt"]
+    record = BenchmarkRecord(running_time=2.0, max_rss=1.0, cpu_usage=100.0, cpu_time=1.0)
+    record.data_collected = True
+    assert record.mean_load() == 50.0
+    assert len(record.get_benchmarks()) == len(record.get_header())
+
+
+def test_the_limit_of_a_resource_is_found_where_the_warm_executor_looks() -> None:
+    from snakemake.resources import Resources  # noqa: PLC0415
+
+    assert Resources.parse(["gpu=2"], allow_expressions=False)["gpu"].value == 2
+    assert "self.global_resources = self.resource_settings._parsed_resources" in inspect.getsource(
+        snakemake.workflow.Workflow
+    )
+
+
+def test_named_lists_tell_names_and_places_apart() -> None:
+    from snakemake.iocontainers import Namedlist  # noqa: PLC0415
+
+    made = Namedlist(["a", "b", "c", "d"])
+    made._set_name("one", 0)
+    made._set_name("many", 1, end=3)
+    assert [(name, list(v) if isinstance(v, list) else v) for name, v in made._allitems()] == [
+        ("one", "a"),
+        ("many", ["b", "c"]),
+        (None, "d"),
+    ]

@@ -1,0 +1,299 @@
+"""The warm executor: the local one's results; workers that stay, die alone and never outlive Snakemake."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from project import Done, Project
+
+SNAKEFILE = """
+N = int(config.get("jobs", 4))
+
+rule all:
+    input: expand("out/{i}.txt", i=range(N)), "late.txt"
+
+rule make:
+    output: text="out/{i}.txt"
+    log: "log/{i}.log"
+    benchmark: "bench/{i}.tsv"
+    threads: 1
+    resources: gpu=1
+    params: task=lambda w: {"number": int(w.i), "list": ["a", 1.5, None]}
+    script: "scripts/make.py"
+
+rule wait:
+    input: expand("out/{i}.txt", i=range(N))
+    output: "late.txt"
+    params: seconds=config.get("wait", 0)
+    shell: "sleep {params.seconds}; touch {output}"
+"""
+IDLE = """
+rule all:
+    input: "out/1.txt"
+
+rule first:
+    output: text="out/0.txt"
+    resources: gpu=1
+    params: task={"number": 0}
+    script: "scripts/make.py"
+
+rule between:
+    input: "out/0.txt"
+    output: "between.txt"
+    shell: "sleep 4; touch {output}"
+
+rule second:
+    input: "between.txt"
+    output: text="out/1.txt"
+    resources: gpu=1
+    params: task={"number": 1}
+    script: "scripts/make.py"
+"""
+MAKE = """
+import json, os, sys, time
+from pathlib import Path
+task = snakemake.params.task
+if task["number"] == 0 and Path("hold").exists():
+    Path("working").write_text(str(os.getpid()))
+    time.sleep(600)
+if task["number"] == 1 and Path("fail").exists():
+    sys.exit("number 1 will not do")
+if task["number"] == 1 and Path("die").exists():
+    Path("die").unlink()
+    os.write(2, b"last words of native code\\n")
+    os.kill(os.getpid(), 9)
+began = time.time()
+if task["number"] < 2 and Path("meet").exists():
+    Path(f"here.{task['number']}").touch()
+    while not (Path("here.0").exists() and Path("here.1").exists()):
+        if time.time() - began > 60:
+            sys.exit("waited in vain for the other one")
+        time.sleep(0.02)
+time.sleep(float(Path("slow").read_text()) if Path("slow").exists() else 0)
+with open("who", "a") as who:
+    print(json.dumps([os.getpid(), began, time.time()]), file=who)
+Path(snakemake.output.text).write_text(repr((
+    task, snakemake.threads, snakemake.rule, snakemake.wildcards.get('i'), snakemake.resources.gpu,
+    list(snakemake.output), list(snakemake.log), snakemake.params[0] == task,
+    dict(snakemake.wildcards.items()),
+)))
+"""
+
+
+class Folder(Project):
+    """A small workflow of its own."""
+
+    def run(self, *arguments: str, executor: str = "warm") -> Done:
+        return self.command(*self.line(*arguments, executor=executor), timeout=120)
+
+    def line(self, *arguments: str, executor: str = "warm") -> list[str]:
+        how = ["--executor", executor, "--cores", "2", "--scheduler", "greedy"]
+        gpu = [] if "--resources" in arguments else ["--resources", "gpu=1"]
+        return [sys.executable, "-m", "snakemake", *how, *gpu, *arguments]
+
+    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """Start a run as a terminal would, so that it can be signalled."""
+        return subprocess.Popen(
+            self.line(*arguments),
+            cwd=self.root,
+            env=self.environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
+        )
+
+    def who(self) -> list[tuple[int, float, float]]:
+        """Return process, begin and end of every job that ran to its end."""
+        return [tuple(json.loads(line)) for line in (self / "who").read_text().splitlines()]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    made = Folder(tmp_path)
+    (made / "scripts").mkdir()
+    (made / "Snakefile").write_text(SNAKEFILE)
+    (made / "scripts/make.py").write_text(MAKE)
+    return made
+
+
+def workers(folder: Folder) -> list[int]:
+    """Return the workers that run for this folder."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            ours = entry.name.isdigit() and b"/serve.py" in (entry / "cmdline").read_bytes()
+            if ours and (entry / "cwd").resolve() == folder.root and not _is_dead(int(entry.name)):
+                found.append(int(entry.name))
+        except OSError:
+            continue
+    return found
+
+
+def _is_dead(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+    except OSError:
+        return True
+
+
+def eventually(condition: Callable[[], object], within_s: float) -> bool:
+    until = time.monotonic() + within_s
+    while time.monotonic() < until:
+        if condition():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_both_executors_give_the_same_files(folder: Folder) -> None:
+    found = {}
+    for executor in ("local", "warm"):
+        for name in ("out", "log", "bench", ".snakemake"):
+            subprocess.run(["rm", "-rf", name], cwd=folder.root, check=True)
+        done = folder.run(executor=executor)
+        assert done.code == 0, done.text
+        found[executor] = folder.results("out")
+        benchmark = (folder / "bench/3.tsv").read_text().splitlines()
+        assert benchmark[0].split("\t")[:3] == ["s", "h:m:s", "max_rss"]
+        assert len(benchmark) == 2
+        assert len(benchmark[0].split("\t")) == len(benchmark[1].split("\t"))
+    assert len(found["warm"]) == 4
+    assert found["warm"] == found["local"]
+    assert len({pid for pid, *_ in folder.who()[:4]}) == 4
+    assert len({pid for pid, *_ in folder.who()[4:]}) == 1
+    assert workers(folder) == []
+
+
+def test_a_failed_job_leaves_the_worker_and_the_others(folder: Folder) -> None:
+    (folder / "fail").touch()
+    done = folder.run("--keep-going")
+    assert done.code == 1
+    assert "number 1 will not do" in done.err
+    assert sorted(folder.results("out")) == ["out/0.txt", "out/2.txt", "out/3.txt"]
+    assert len({pid for pid, *_ in folder.who()}) == 1
+    (folder / "fail").unlink()
+    assert folder.run().code == 0
+    assert len(folder.who()) == 4
+
+
+def test_the_death_of_a_worker_is_its_jobs_failure(folder: Folder) -> None:
+    (folder / "die").touch()
+    done = folder.run("--keep-going")
+    assert done.code == 1
+    (message,) = [line for line in done.err.splitlines() if line.startswith("warm: ")]
+    assert "make failed: its worker was killed by SIGKILL (too little memory" in message
+    assert "log/1.log" in message
+    assert "  last words of native code" in done.err.splitlines()
+    assert "last words of native code" in (folder / "log/1.log").read_text()
+    assert sorted(folder.results("out")) == ["out/0.txt", "out/2.txt", "out/3.txt"]
+
+
+def test_a_job_is_tried_again_in_a_new_worker(folder: Folder) -> None:
+    (folder / "die").touch()
+    done = folder.run("--retries", "1", "--config", "jobs=6")
+    assert done.code == 0, done.text
+    assert len(folder.results("out")) == 6
+    assert 1 <= len({pid for pid, *_ in folder.who()}) <= 2
+
+
+def test_one_job_at_a_time_if_there_is_one_gpu(folder: Folder) -> None:
+    (folder / "slow").write_text("0.2")
+    assert folder.run().code == 0
+    jobs = sorted(folder.who(), key=lambda job: job[1])
+    assert all(before[2] <= after[1] for before, after in pairwise(jobs))
+
+
+@pytest.mark.parametrize(("arguments", "processes"), [([], 2), (["--warm-lanes", "2"], 1)])
+def test_two_jobs_at_once_where_two_are_allowed(folder: Folder, arguments: list[str], processes: int) -> None:
+    (folder / "meet").touch()
+    done = folder.run("--resources", "gpu=2", *arguments)
+    assert done.code == 0, done.text
+    assert len({pid for pid, *_ in folder.who()}) == processes
+
+
+def test_a_dry_run_starts_no_worker_and_forced_jobs_run_again(folder: Folder) -> None:
+    done = folder.run("--dry-run")
+    assert done.code == 0, done.text
+    assert "make" in done.out + done.err
+    assert not (folder / "who").exists()
+    assert folder.run().code == 0
+    assert "Nothing to be done" in folder.run().text
+    assert folder.run("--forcerun", "out/2.txt").code == 0
+    assert len(folder.who()) == 5
+
+
+def test_what_json_cannot_bring_across_runs_in_a_process_of_its_own(folder: Folder) -> None:
+    text = SNAKEFILE.replace('"list": ["a", 1.5, None]', '"tuple": (1, 2)')
+    (folder / "Snakefile").write_text(text)
+    assert folder.run().code == 0
+    assert "'tuple': (1, 2)" in (folder / "out/0.txt").read_text()
+    assert len({pid for pid, *_ in folder.who()}) == 4
+
+
+def test_the_worker_ends_after_the_last_job_that_needs_it(folder: Folder) -> None:
+    running = folder.start("--config", "wait=8")
+    try:
+        assert eventually((folder / "out/3.txt").exists, 60)
+        assert eventually(lambda: not workers(folder), 5)
+        assert running.poll() is None  # the shell job is still at it
+        assert running.wait(60) == 0
+    finally:
+        running.kill()
+
+
+def test_an_idle_worker_ends_and_another_comes(folder: Folder) -> None:
+    (folder / "Snakefile").write_text(IDLE)
+    done = folder.run("--warm-idle", "1")
+    assert done.code == 0, done.text
+    (first, _, ended), (second, began, _) = folder.who()
+    assert first != second
+    assert began - ended > 3
+
+
+@pytest.fixture
+def at_work(folder: Folder) -> Iterator[tuple[Folder, subprocess.Popen[bytes]]]:
+    """A run in the middle of a job that takes ten minutes."""
+    (folder / "hold").touch()
+    running = folder.start()
+    try:
+        assert eventually((folder / "working").exists, 60)
+        assert len(workers(folder)) == 1
+        yield folder, running
+    finally:
+        running.kill()
+        for pid in workers(folder):
+            os.kill(pid, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_no_worker_outlives_snakemake(at_work: tuple[Folder, subprocess.Popen[bytes]], number: int) -> None:
+    folder, running = at_work
+    running.send_signal(number)
+    assert eventually(lambda: not workers(folder), 5)
+    running.wait(20)
+    assert not (folder / "out/0.txt").exists()
+
+
+def test_sigterm_lets_the_job_finish_and_ends_the_worker(folder: Folder) -> None:
+    (folder / "slow").write_text("3")
+    running = folder.start()
+    try:
+        assert eventually(lambda: workers(folder), 30)
+        time.sleep(0.5)
+        running.send_signal(signal.SIGTERM)
+        running.wait(30)
+        assert eventually(lambda: not workers(folder), 5)
+        assert len(folder.who()) == 1
+    finally:
+        running.kill()
