@@ -307,6 +307,28 @@ class Merged(Artifact):
     engines: list[Engine]
 
 
+class EmbeddingsHeader(Part):
+    """What the arrays of an embeddings file are. ``results/diarize/{session}/{fp}/{stretch}.npz``.
+
+    ``windows`` windows of ``window`` samples, one every ``step`` samples of the session; the first of them
+    is number ``first`` of the session's grid. ``frame_…`` say where the frames of a window lie in it, in
+    seconds, unrounded; with ``powerset`` the segmentations are decisions (0 or 1), else scores.
+    """
+
+    VERSION: ClassVar[int] = 1
+    schema_version: int = 1
+    session: str
+    first: int
+    windows: int
+    window: Samples
+    step: Samples
+    frame_start: float
+    frame_duration: float
+    frame_step: float
+    powerset: bool
+    model: str
+
+
 class Turn(Part):
     """One stretch of speech of one speaker, in seconds of the session."""
 

@@ -165,6 +165,16 @@ class Diarize(Options):
         le=1,
         description="Step between windows as a share of their length; empty: the pipeline's own",
     )
+    threshold: float | None = Field(
+        None,
+        gt=0,
+        le=2,
+        description="Voices nearer than this are one speaker's (higher: fewer speakers); empty: as the "
+        "pipeline has it",
+    )
+    chunk_s: float = Field(
+        600.0, ge=10, description="Audio that one job listens to, in seconds; changes no turn"
+    )
 
     @model_validator(mode="after")
     def _bounds_fit(self) -> Diarize:

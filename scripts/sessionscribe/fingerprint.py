@@ -14,6 +14,8 @@ VERSIONS: Mapping[str, int] = {
     "transcribe_chunk": 2,
     "merge_transcript": 1,
     "diarize_speakers": 1,
+    "embed_chunk": 1,
+    "cluster_speakers": 1,
     "assign_speakers": 1,
     "write_export": 1,
 }
