@@ -1,54 +1,71 @@
 """What is there, what is missing or stale, and hence what there is to do.
 
 An output counts as made when its record in ``results/provenance`` names the wanted key and the size that the
-file really has; a chunk transcript when a whole file lies in the folder that its fingerprint names. So a
-deleted, cut or outdated file is found whatever the times of files say, and in a copy made elsewhere as well.
-One scan costs a few listings per session.
+file really has; a file of a fingerprint folder when it is whole. So a deleted, cut or outdated file is found
+whatever the times of files say, and in a copy made elsewhere as well. One scan costs a listing, a few short
+reads and about as many looks at sizes per session; of a finished session hardly anything is kept.
 """
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from functools import cache
+from collections import Counter
+from collections.abc import Callable, Iterable
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from sessionscribe import manifest, models
+from sessionscribe import manifest, models, steps
 from sessionscribe.config import Config
 from sessionscribe.errors import UserError
 from sessionscribe.manifest import Session
-from sessionscribe.steps import MODEL_RULES, SessionSteps, Step, decoders
+from sessionscribe.results import Results
+from sessionscribe.steps import Decoder, Folder, SessionSteps, Step
 
 PREFLIGHT = "logs/preflight/models.txt"
 
 
-@dataclass
 class SessionAgenda:
     """A session's steps and the ones among them that are still to do (``pending``, by first output).
 
-    ``flags`` are what the jobs that are done found worth a look.
+    ``fp`` names the folder of its chunk transcripts; ``totals`` counts its steps by rule; ``flags`` are what
+    the jobs that are done found worth a look.
     """
 
-    session: Session
-    steps: list[Step]
-    fp: str = ""
-    pending: dict[str, Step] = field(default_factory=dict)
-    flags: list[str] = field(default_factory=list)
+    def __init__(self, session: Session, fp: str, lay_out: Callable[[], SessionSteps]) -> None:
+        self.session, self.fp = session, fp
+        self.pending: dict[str, Step] = {}
+        self.totals: Counter[str] = Counter()
+        self.flags: list[str] = []
+        self._lay_out = lay_out
+        self._plan: SessionSteps | None = None
+
+    @property
+    def plan(self) -> SessionSteps:
+        """All its steps; laid out again where they were dropped."""
+        if self._plan is None:
+            self._plan = self._lay_out()
+        return self._plan
+
+    def drop_plan(self) -> None:
+        """Let go of the steps: in a large archive hardly any are asked for."""
+        self._plan = None
+
+    @property
+    def steps(self) -> list[Step]:
+        """All steps, in order."""
+        return list(self.plan)
 
     def of(self, rule: str) -> list[Step]:
         """Return the steps of a rule."""
-        return [step for step in self.steps if step.rule == rule]
-
-    def needs_models(self) -> bool:
-        """Tell whether there is work for a model."""
-        return any(uses_model(step) for step in self.pending.values())
+        return [step for step in self.plan if step.rule == rule]
 
     def done(self, rule: str) -> int:
         """Return how many steps of a rule are done."""
-        return sum(step.outputs[0] not in self.pending for step in self.of(rule))
+        return self.totals[rule] - sum(step.rule == rule for step in self.pending.values())
+
+    def needs_models(self) -> bool:
+        """Tell whether there is work for a model."""
+        return any(step.model for step in self.pending.values())
 
 
 class Agenda:
@@ -60,132 +77,155 @@ class Agenda:
     """
 
     def __init__(self, config: Config, root: Path = Path()) -> None:
-        self.config, self.root = config, root
-        self._identity = cache(models.identity)
-        self._diarizer = self._find_diarizer()
-        self._decoders = list(decoders(config, self._identity))
+        self.root = root
+        self._results = Results(root)
+        identity = cache(models.identity)
+        diarizer = models.resolve(config.diarize.model, models.DIARIZATION, setting="diarize.model")
+        self._diarizer = diarizer, identity(diarizer)
+        self._decoders = list(steps.decoders(config, identity))
+        self._options = config.model_dump(mode="json")
         wanted = set(config.sessions)
         found = manifest.read(root / config.manifest)
         if missing := wanted - found.keys():
             raise manifest.unknown_session(sorted(missing)[0], found, root / config.manifest)
-        self.sessions = {name: self._plan(s) for name, s in found.items() if not wanted or name in wanted}
-        self._steps = {out: step for s in self.sessions.values() for step in s.steps for out in step.outputs}
+        self.sessions = {name: self._look(s) for name, s in found.items() if not wanted or name in wanted}
+        self._sum_up()
 
-    def _find_diarizer(self) -> tuple[str, str]:
-        model = models.resolve(self.config.diarize.model, models.DIARIZATION, setting="diarize.model")
-        return model, self._identity(model)
+    def _sum_up(self) -> None:
+        pending = [step for session in self.sessions.values() for step in session.pending.values()]
+        self._outputs = [output for step in pending for output in step.outputs]
+        self._due = frozenset(self._outputs)
+        self._needs_models = any(step.model for step in pending)
 
-    def _plan(self, session: Session) -> SessionAgenda:
+    def _look(self, session: Session) -> SessionAgenda:
         """Lay out a session's steps with the decoder that has most of it, and see which are done."""
-        plans = [SessionSteps(session, self.config, d, self._diarizer) for d in self._decoders]
-        # Of equals, the first: what suits this machine best.
-        chosen = max(plans, key=lambda plan: len(self._listing(session.name, plan.fp)))
-        agenda = SessionAgenda(session, chosen.steps, chosen.fp)
-        self._find_pending(agenda)
+        decoder, words, listing = self._choose_decoder(session)
+        lay_out = partial(SessionSteps, session, self._options, decoder, words, self._diarizer)
+        agenda = SessionAgenda(session, words, lay_out)
+        self._find_pending(agenda, listing)
+        if not agenda.pending:
+            agenda.drop_plan()
         return agenda
 
-    def _listing(self, session: str, fp: str) -> dict[str, int]:
-        """Return name and size of the files in a fingerprint folder."""
-        return _sizes(self.root / "results/transcribe" / session / fp) if fp else {}
+    def _choose_decoder(self, session: Session) -> tuple[Decoder, str, dict[str, int]]:
+        """Return a session's decoder, the key of its words and what lies in the folder of that name."""
+        choices = []
+        for decoder in self._decoders:
+            words = steps.words_key(session, self._options, decoder)
+            listing = self._results.listing(steps.words_folder(session.name, words)) if words else {}
+            choices.append((decoder, words, listing))
+        # Of equals, the first: what suits this machine best.
+        return max(choices, key=lambda choice: len(choice[2]))
 
-    def _find_pending(self, agenda: SessionAgenda) -> None:
-        records = self._records(agenda.session.name)
-        listing = self._listing(agenda.session.name, agenda.fp)
-        known = self._merged_sizes(agenda, records)
-        for step in agenda.steps:
-            if step.record:
-                done = self._is_recorded(step, records.get(step.record))
+    def _find_pending(self, agenda: SessionAgenda, listing: dict[str, int]) -> None:
+        works = agenda.plan.works
+        records = {w: self._results.record(w.record) for w in works if isinstance(w, Step)}
+        known = _read_before(records)
+        listings = {steps.words_folder(agenda.session.name, agenda.fp): listing}
+        undone: set[Step | Folder] = set()
+        for work in works:
+            if isinstance(work, Folder):
+                agenda.totals[work.rule] += len(work.names)
+                missing = self._missing(work, listings, known)
+                for name in missing:
+                    step = work.step(name)
+                    agenda.pending[step.outputs[0]] = step
+                if missing:
+                    undone.add(work)
+                continue
+            agenda.totals[work.rule] += 1
+            record = records[work]
+            if not undone.isdisjoint(work.needs) or not self._is_recorded(work, record):
+                agenda.pending[work.outputs[0]] = work
+                undone.add(work)
             else:
-                done = self._is_whole(step.outputs[0], listing, known)
-            if not done or any(need.outputs[0] in agenda.pending for need in step.needs):
-                agenda.pending[step.outputs[0]] = step
-            elif step.record:
-                agenda.flags += records[step.record].get("flags", [])
+                agenda.flags += record.get("flags", [])
 
-    def _merged_sizes(self, agenda: SessionAgenda, records: dict[str, dict[str, Any]]) -> dict[str, int]:
-        """Return the sizes that chunk transcripts had when they were merged as they would be merged now."""
-        for step in agenda.of("merge_transcript"):
-            record = records.get(step.record, {})
-            if record.get("key") == step.key:
-                return {entry["path"]: entry["size"] for entry in record.get("inputs", ())}
-        return {}
+    def _missing(
+        self, folder: Folder, listings: dict[str, dict[str, int]], known: dict[str, int]
+    ) -> list[str]:
+        """Return the names of a folder's files that are not there and whole.
 
-    def _records(self, session: str) -> dict[str, dict[str, Any]]:
-        folder = f"results/provenance/{session}"
-        records = {}
-        for name in _sizes(self.root / folder):
-            try:
-                record = json.loads((self.root / folder / name).read_bytes())
-            except (OSError, ValueError):
-                continue  # a broken record is none
-            if isinstance(record, dict):
-                records[f"{folder}/{name}"] = record
-        return records
+        A file is whole if it has the size with which it was used before, or else if it ends as it should.
+        """
+        if folder.path not in listings:
+            listings[folder.path] = self._results.listing(folder.path)
+        listing, missing = listings[folder.path], []
+        for name in folder.names:
+            size, path = listing.get(name, 0), f"{folder.path}/{name}"
+            before = known.get(path)
+            if size != before if before is not None else not self._results.is_whole(path, size):
+                missing.append(name)
+        return missing
 
-    def _is_recorded(self, step: Step, record: dict[str, Any] | None) -> bool:
-        if record is None or record.get("key") != step.key:
+    def _is_recorded(self, step: Step, record: dict[str, Any]) -> bool:
+        if record.get("key") != step.key:
             return False
         sizes = {entry["path"]: entry["size"] for entry in record.get("outputs", ())}
-        return all(self._size(path) == sizes.get(path, -1) for path in step.outputs)
-
-    def _size(self, path: str) -> int:
-        try:
-            return os.stat(self.root / path).st_size
-        except OSError:
-            return -2
-
-    def _is_whole(self, path: str, listing: dict[str, int], known: dict[str, int]) -> bool:
-        """Tell whether a chunk transcript is whole: of the size merged before, or ended as we end files."""
-        size = listing.get(os.path.basename(path), 0)
-        if path in known:
-            return size == known[path]
-        return size > 2 and _ends_well(self.root / path)
+        return all(self._results.size(path) == sizes.get(path, -2) for path in step.outputs)
 
     def outputs(self) -> list[str]:
         """Return every file that is to be made."""
-        return [out for s in self.sessions.values() for step in s.pending.values() for out in step.outputs]
+        return self._outputs
 
     def needs_models(self) -> bool:
         """Tell whether there is work for a model."""
-        return any(session.needs_models() for session in self.sessions.values())
+        return self._needs_models
 
     def preflight_task(self) -> dict[str, list[str]]:
         """Return the models that the pending work needs, for ``check_models``."""
-        steps = [step for s in self.sessions.values() for step in s.pending.values() if uses_model(step)]
         wanted: dict[str, set[str]] = {"speech": set(), "diarization": set()}
-        for step in steps:
-            wanted["speech" if step.stage == "transcribe" else "diarization"].add(
-                step.task["options"]["model"]
-            )
+        for session in self.sessions.values():
+            for step in session.pending.values():
+                if step.model:
+                    wanted["speech" if step.stage == "transcribe" else "diarization"].add(step.model)
         return {kind: sorted(found) for kind, found in wanted.items()}
 
     def force(self, names: Iterable[str], *, everything: bool) -> None:
         """Hold the steps of these rules or files, and what follows from them, to be done again."""
         asked = set(names)
+        if not asked and not everything:
+            return
         for agenda in self.sessions.values():
-            for step in agenda.steps:
-                again = everything or step.rule in asked or not asked.isdisjoint(step.outputs)
-                if again or any(need.outputs[0] in agenda.pending for need in step.needs):
-                    agenda.pending[step.outputs[0]] = step
+            undone: set[Step | Folder] = set()
+            for work in agenda.plan.works:
+                every = everything or work.rule in asked
+                if isinstance(work, Folder):
+                    chosen = [work.step(name) for name in work.names]
+                else:
+                    every = every or not undone.isdisjoint(work.needs)
+                    chosen = [work]
+                for step in chosen:
+                    if every or not asked.isdisjoint(step.outputs):
+                        agenda.pending[step.outputs[0]] = step
+                if any(step.outputs[0] in agenda.pending for step in chosen):
+                    undone.add(work)
+        self._sum_up()
 
     def forced(self) -> set[str]:
         """Return the files that must be made even where a file of that name lies there."""
-        return {*self.outputs(), *([PREFLIGHT] if self.needs_models() else [])}
+        return {*self._outputs, *([PREFLIGHT] if self._needs_models else [])}
 
     def is_pending(self, path: str) -> bool:
-        """Tell whether a file is still to be made."""
-        step = self._step(path)
-        return step.outputs[0] in self.sessions[step.session].pending
+        """Tell whether a file is still to be made.
+
+        Raises:
+            UserError: no session of the manifest, with the present settings, has such a file.
+        """
+        if path in self._due:
+            return True
+        self._step(path)
+        return False
 
     def awaits_models(self, path: str) -> bool:
         """Tell whether the job that makes ``path`` is to wait until the models are checked.
 
         The first job of a session waits too, so that hours of conversion do not come before the message.
         """
-        step = self._step(path)
         if not self.is_pending(path):
             return False
-        return self.needs_models() if step.rule == "fetch_recording" else uses_model(step)
+        step = self._step(path)
+        return self._needs_models if step.rule == "fetch_recording" else bool(step.model)
 
     def task(self, path: str) -> dict[str, Any]:
         """Return what the job that makes ``path`` is told.
@@ -196,12 +236,14 @@ class Agenda:
         return self._step(path).task
 
     def _step(self, path: str) -> Step:
-        try:
-            return self._steps[path]
-        except KeyError:
+        """Return the step that makes a file; whose it is, its path says (names have no dots or slashes)."""
+        parts = path.split("/", 3)
+        session = self.sessions.get(parts[2].partition(".")[0]) if len(parts) > 2 else None
+        step = session and (session.pending.get(path) or session.plan.find(path))
+        if not step:
             what = "belongs to no session, as the manifest and the settings are"
-            hint = "`sessionscribe status` lists the sessions"
-            raise UserError(what, where=path, hint=hint) from None
+            raise UserError(what, where=path, hint="`sessionscribe status` lists the sessions")
+        return step
 
     def forget(self) -> None:
         """Remove the records of what is to be redone and has the wanted key already.
@@ -209,27 +251,17 @@ class Agenda:
         A run that dies when it has made anew only what comes before cannot leave them valid. Records with
         another key stay: they are valid again when the settings are as they were.
         """
-        for name, agenda in self.sessions.items():
-            records = self._records(name)
+        for agenda in self.sessions.values():
             for step in agenda.pending.values():
-                if records.get(step.record, {}).get("key") == step.key:
-                    (self.root / step.record).unlink(missing_ok=True)
+                if step.record and self._results.record(step.record).get("key") == step.key:
+                    self._results.remove(step.record)
 
 
-def uses_model(step: Step) -> bool:
-    """Tell whether a step's job loads a model: diarization of speakers' tracks does not."""
-    return step.rule in MODEL_RULES and step.task.get("method") != "tracks"
-
-
-def _sizes(folder: Path) -> dict[str, int]:
-    try:
-        with os.scandir(folder) as entries:
-            return {e.name: e.stat().st_size for e in entries if e.is_file() and not e.name.startswith(".")}
-    except (FileNotFoundError, NotADirectoryError):
-        return {}
-
-
-def _ends_well(path: Path) -> bool:
-    with path.open("rb") as file:
-        file.seek(-2, os.SEEK_END)
-        return file.read() == b"}\n"
+def _read_before(records: dict[Step, dict[str, Any]]) -> dict[str, int]:
+    """Return the sizes that files of fingerprint folders had when they were read by what is still valid."""
+    return {
+        entry["path"]: entry["size"]
+        for step, record in records.items()
+        if record.get("key") == step.key and any(isinstance(need, Folder) for need in step.needs)
+        for entry in record.get("inputs", ())
+    }

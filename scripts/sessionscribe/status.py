@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sessionscribe.agenda import Agenda, SessionAgenda
+from sessionscribe.steps import STAGE_OF
 
 MODELS = "models"  # the name under which the check of the models fails
 WORD_OF = {
@@ -48,13 +49,13 @@ def collect(agenda: Agenda) -> list[SessionStatus]:
 def _status(root: Path, agenda: SessionAgenda) -> SessionStatus:
     session = agenda.session
     open_stages = {step.stage for step in agenda.pending.values()}
-    done = [stage for stage in WORD_OF if stage in {s.stage for s in agenda.steps} - open_stages]
+    done = [stage for stage in WORD_OF if stage in {STAGE_OF[rule] for rule in agenda.totals} - open_stages]
     failures = _failures(root, agenda)
     if failures:
         word = "failed"
     elif not agenda.pending:
         word = "complete"
-    elif len(agenda.pending) == len(agenda.steps):
+    elif len(agenda.pending) == agenda.totals.total():
         word = "pending"
     else:
         word = next(WORD_OF[stage] for stage in WORD_OF if stage in open_stages)
@@ -65,7 +66,7 @@ def _status(root: Path, agenda: SessionAgenda) -> SessionStatus:
         hours=(max(durations) if session.shape == "tracks" else sum(durations)) / 3600,
         stage=_reached(done, open_stages),
         chunks_done=agenda.done("transcribe_chunk"),
-        chunks=len(agenda.of("transcribe_chunk")),
+        chunks=agenda.totals["transcribe_chunk"],
         gaps=_missing_parts(agenda),
         flags=tuple(agenda.flags),
         failures=failures,

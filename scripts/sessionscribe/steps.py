@@ -1,13 +1,15 @@
 """The steps that lead from a session's recordings to its exports: their files, keys and order.
 
-A step is what one job does. Its ``key`` is the fingerprint of all that determines its outputs, so that
-"stale" and "missing" are the same question. Nothing here looks at results; ``agenda`` does.
+A step is what one job does. Its key is the fingerprint of all that determines its outputs, so that "stale"
+and "missing" are the same question. Nothing here looks at results; ``agenda`` does. An archive has very many
+steps and few of them are to be done: what a job is told is put together only when it is asked for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from sessionscribe import models
@@ -27,31 +29,63 @@ STAGES = {
     "export": ("write_export",),
 }
 STAGE_OF = {rule: stage for stage, rules in STAGES.items() for rule in rules}
-MODEL_RULES = ("detect_language", "transcribe_chunk", "diarize_speakers")
+Options = Mapping[str, Any]  # settings as plain values
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class Step:
     """What one job does for a session.
 
-    ``record`` is the job's provenance file; it is empty where the outputs' own name holds the key. When a
-    step of ``needs`` is redone, this one is too; a step of ``uses`` only has to be there (its content is
-    the same whenever it is made, because its key is in ours). ``task`` is what the job is told.
+    ``record`` is the job's provenance file; it is empty where the outputs' own name holds the key. When
+    something of ``needs`` is redone, this step is too; all else that it reads only has to be there (it is the
+    same whenever it is made, because its key is in ours). ``model`` is the one that the job loads, if any.
     """
 
     rule: str
     session: str
     outputs: tuple[str, ...]
     key: str
+    tell: Callable[[], dict[str, Any]]
     record: str = ""
-    needs: tuple[Step, ...] = ()
-    uses: tuple[Step, ...] = ()
-    task: dict[str, Any] = field(default_factory=dict)
+    needs: tuple[Step | Folder, ...] = ()
+    model: str = ""
 
     @property
     def stage(self) -> str:
         """The stage word of this step."""
         return STAGE_OF[self.rule]
+
+    @property
+    def task(self) -> dict[str, Any]:
+        """What the job is told."""
+        return {"session": self.session, "key": self.key, **self.tell()}
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Folder:
+    """Steps of one rule that make one file each, in a folder (``path``) named by the key that they share.
+
+    The names of the files are known before anything ran, and one listing tells which are there. What depends
+    on them is in the key, so that nothing but a missing or broken file makes one of them due.
+    """
+
+    rule: str
+    session: str
+    path: str
+    key: str
+    names: tuple[str, ...]
+    tell: Callable[[str], dict[str, Any]]
+    model: str = ""
+
+    def outputs(self) -> list[str]:
+        """Return the paths of all its files, in order."""
+        return [f"{self.path}/{name}" for name in self.names]
+
+    def step(self, name: str) -> Step:
+        """Return the step that makes the file ``name``."""
+        tell = self.tell
+        outputs = (f"{self.path}/{name}",)
+        return Step(self.rule, self.session, outputs, self.key, lambda: tell(name), model=self.model)
 
 
 @dataclass(frozen=True)
@@ -61,6 +95,21 @@ class Decoder:
     model: str
     compute_type: str
     identity: str
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """A row of the manifest and the steps that prepare its audio."""
+
+    row: Row
+    converted: Step
+    plan: Step
+    chunks: int
+
+    @property
+    def audio(self) -> str:
+        """The converted recording."""
+        return self.converted.outputs[0]
 
 
 def decoders(config: Config, identity: Callable[[str], str]) -> Iterator[Decoder]:
@@ -80,181 +129,279 @@ def decoders(config: Config, identity: Callable[[str], str]) -> Iterator[Decoder
             yield Decoder(model, kind, identity(model))
 
 
+@lru_cache(maxsize=64)
+def chunk_names(track: str, chunks: int, ending: str = "json") -> tuple[str, ...]:
+    """Return the names of the files that a track's chunks have in a fingerprint folder."""
+    return tuple(f"{track}.{index:04d}.{ending}" for index in range(chunks))
+
+
+def unusable(session: Session) -> tuple[Row, ...]:
+    """Return the rows that keep a session from being worked on; none where all is well."""
+    rows = tuple(row for row in session.rows if not row.checksum or row.duration_s <= 0)
+    return rows or (session.rows[:1] if session.problem else ())
+
+
+def decoding(session: Session, options: Options, decoder: Decoder) -> dict[str, Any]:
+    """Return the ``transcribe`` settings of a session: its row's over the general ones, nothing ``auto``."""
+    general = options["transcribe"]
+    return {
+        **general,
+        "model": decoder.model,
+        "compute_type": decoder.compute_type,
+        "language": str(session.setting("language") or general["language"]),
+        "hotwords": f"{general['hotwords']} {session.setting('hotwords')}".strip(),
+    }
+
+
+def words_folder(session: str, words: str) -> str:
+    """Return the folder of a session's chunk transcripts."""
+    return f"results/transcribe/{session}/{words}"
+
+
+def words_key(session: Session, options: Options, decoder: Decoder) -> str:
+    """Name all that determines a session's words; "" if it cannot be worked on.
+
+    Of a live session the parts are left out: the files' names say which they are of.
+    """
+    if unusable(session):
+        return ""
+    live = session.shape == "live"
+    decoded = decoding(session, options, decoder) | {"model": decoder.identity}
+    for speed_only in ("device", "batch_size"):
+        del decoded[speed_only]
+    return fingerprint(
+        [step_key(rule) for rule in ("plan_chunks", "detect_language", "transcribe_chunk")],
+        None if live else [(row.track, row.checksum, row.duration_s) for row in session.rows],
+        [row.audio_stream for row in (session.rows[:1] if live else session.rows)],
+        options["convert"],
+        options["chunk"],
+        decoded,
+    )
+
+
 class SessionSteps:
     """The steps of one session, in an order in which each comes after those that it needs.
 
     Args:
         session: its rows of the manifest.
-        config: the settings.
+        options: all settings as plain values.
         decoder: what transcribes it.
+        words: ``words_key`` of these three.
         diarizer: the diarization pipeline (folder or hub id) and its identity.
     """
 
-    def __init__(self, session: Session, config: Config, decoder: Decoder, diarizer: tuple[str, str]) -> None:
-        self.session, self.config, self.decoder, self.diarizer = session, config, decoder, diarizer
-        self.steps: list[Step] = []
-        self.fp = ""
-        unusable = [row for row in session.rows if not row.checksum or row.duration_s <= 0]
-        if session.problem or unusable:
+    def __init__(
+        self, session: Session, options: Options, decoder: Decoder, words: str, diarizer: tuple[str, str]
+    ) -> None:
+        self.session, self.options, self.decoder, self.diarizer = session, options, decoder, diarizer
+        self.words = words
+        self.works: list[Step | Folder] = []
+        if rows := unusable(session):
             # These jobs fail with one clear line, so that the session is marked and the others go on.
-            for row in unusable or session.rows[:1]:
+            for row in rows:
                 self._fetch(row)
             return
-        plans = [self._plan(self._convert(self._fetch(row), row), row) for row in session.rows]
-        timeline = self._timeline(plans)
-        self.fp = self._fingerprint()
-        language = self._language(plans)
-        chunks = [chunk for plan in plans for chunk in self._chunks(plan, language)]
-        merged = self._merge(timeline, plans, chunks)
-        spoken = self._assign(merged, self._diarize(timeline, plans), timeline)
-        for name in config.export.formats:
+        tracks = [self._track(row) for row in session.rows]
+        timeline = self._timeline(tracks)
+        chunks = self._transcribe(tracks)
+        merged = self._merge(timeline, tracks, chunks)
+        spoken = self._assign(merged, self._diarize(timeline, tracks), timeline)
+        for name in options["export"]["formats"]:
             self._export(name, spoken)
 
-    def _add(self, rule: str, name: str, outputs: tuple[str, ...], key: str, **more: Any) -> Step:
+    def __iter__(self) -> Iterator[Step]:
+        """Yield every step in order."""
+        for work in self.works:
+            if isinstance(work, Folder):
+                yield from map(work.step, work.names)
+            else:
+                yield work
+
+    def find(self, path: str) -> Step | None:
+        """Return the step that makes ``path``, if it is one of this session's files."""
+        folder, _, name = path.rpartition("/")
+        for work in self.works:
+            if isinstance(work, Folder):
+                if work.path == folder and name in work.names:
+                    return work.step(name)
+            elif path in work.outputs:
+                return work
+        return None
+
+    def _add(
+        self,
+        rule: str,
+        name: str,
+        outputs: tuple[str, ...],
+        key: str,
+        tell: Callable[[], dict[str, Any]],
+        *,
+        needs: tuple[Step | Folder, ...] = (),
+        model: str = "",
+    ) -> Step:
         record = f"results/provenance/{self.session.name}/{rule}{name}.json"
-        task = {"session": self.session.name, "key": key, **more.pop("task", {})}
-        step = Step(rule, self.session.name, outputs, key, more.pop("record", record), task=task, **more)
-        self.steps.append(step)
+        step = Step(rule, self.session.name, outputs, key, tell, record, needs, model)
+        self.works.append(step)
         return step
 
+    def _add_folder(
+        self,
+        rule: str,
+        path: str,
+        key: str,
+        names: tuple[str, ...],
+        tell: Callable[[str], dict[str, Any]],
+        *,
+        model: str = "",
+    ) -> Folder:
+        folder = Folder(rule, self.session.name, path, key, names, tell, model)
+        self.works.append(folder)
+        return folder
+
     def _fetch(self, row: Row) -> Step:
+        problem = self.session.problem
+
+        def tell() -> dict[str, Any]:
+            return {
+                "track": row.track,
+                "source": row.source,
+                "checksum": row.checksum,
+                "duration_s": row.duration_s,
+                "problem": problem,
+            }
+
         output = f"results/ingest/{row.session}/{row.track}.json"
-        key = step_key("fetch_recording", row.source, row.checksum, row.duration_s, self.session.problem)
-        task = {
-            "track": row.track,
-            "source": row.source,
-            "checksum": row.checksum,
-            "duration_s": row.duration_s,
-            "problem": self.session.problem,
-        }
-        return self._add("fetch_recording", f".{row.track}", (output,), key, task=task)
+        key = step_key("fetch_recording", row.source, row.checksum, row.duration_s, problem)
+        return self._add("fetch_recording", f".{row.track}", (output,), key, tell)
+
+    def _track(self, row: Row) -> Track:
+        fetched = self._fetch(row)
+        converted = self._convert(fetched, row)
+        chunks = 1 if row.shape == "live" else chunk_count(row.duration_s, self.options["chunk"]["target_s"])
+        return Track(row, converted, self._plan(converted, row, chunks), chunks)
 
     def _convert(self, fetched: Step, row: Row) -> Step:
-        options = self.config.convert.model_dump(mode="json")
+        """A recording that was moved is looked at again, and not converted again: no ``needs``."""
+        options = self.options["convert"]
         if row.audio_stream is not None:
-            options["audio_stream"] = row.audio_stream
+            options = {**options, "audio_stream": row.audio_stream}
+
+        def tell() -> dict[str, Any]:
+            return {"ingest": fetched.outputs[0], "options": options}
+
         stem = f"results/convert/{row.session}/{row.track}"
         key = step_key("convert_audio", row.checksum, options)
-        return self._add(
-            "convert_audio",
-            f".{row.track}",
-            (f"{stem}.flac", f"{stem}.json"),
-            key,
-            uses=(fetched,),  # a recording that was moved is looked at again, and not converted again
-            task={"ingest": fetched.outputs[0], "options": options},
-        )
+        return self._add("convert_audio", f".{row.track}", (f"{stem}.flac", f"{stem}.json"), key, tell)
 
-    def _plan(self, converted: Step, row: Row) -> Step:
-        options = self.config.chunk.model_dump(mode="json")
-        chunks = 1 if row.shape == "live" else chunk_count(row.duration_s, self.config.chunk.target_s)
+    def _plan(self, converted: Step, row: Row, chunks: int) -> Step:
+        options = self.options["chunk"]
+
+        def tell() -> dict[str, Any]:
+            return {"track": row.track, "chunks": chunks, "options": options}
+
         key = step_key("plan_chunks", converted.key, options, chunks)
         output = f"results/chunk/{row.session}/{row.track}.plan.json"
-        task = {"track": row.track, "chunks": chunks, "options": options}
-        return self._add("plan_chunks", f".{row.track}", (output,), key, needs=(converted,), task=task)
+        return self._add("plan_chunks", f".{row.track}", (output,), key, tell, needs=(converted,))
 
-    def _timeline(self, plans: list[Step]) -> Step:
-        rows = self.session.rows
-        task = {
-            "shape": self.session.shape,
-            "plans": [plan.outputs[0] for plan in plans],
-            "parts": [row.part for row in rows],
-            "speakers": [(row.speaker or row.track) if row.shape == "tracks" else None for row in rows],
-        }
-        key = step_key("build_timeline", [plan.key for plan in plans], task["parts"], task["speakers"])
+    def _timeline(self, tracks: list[Track]) -> Step:
+        rows, shape = self.session.rows, self.session.shape
+        parts = [row.part for row in rows]
+        speakers = [(row.speaker or row.track) if shape == "tracks" else None for row in rows]
+
+        def tell() -> dict[str, Any]:
+            return {"shape": shape, "plans": plans(tracks), "parts": parts, "speakers": speakers}
+
+        key = step_key("build_timeline", [track.plan.key for track in tracks], parts, speakers)
         output = f"results/chunk/{self.session.name}.timeline.json"
-        return self._add("build_timeline", "", (output,), key, needs=tuple(plans), task=task)
+        needs = tuple(track.plan for track in tracks)
+        return self._add("build_timeline", "", (output,), key, tell, needs=needs)
 
-    def _transcribe_options(self) -> dict[str, Any]:
-        words = f"{self.config.transcribe.hotwords} {self.session.setting('hotwords')}".strip()
-        return self.config.transcribe.model_dump(mode="json") | {
-            "model": self.decoder.model,
-            "compute_type": self.decoder.compute_type,
-            "language": str(self.session.setting("language") or self.config.transcribe.language),
-            "hotwords": words,
-        }
-
-    def _fingerprint(self) -> str:
-        """Name all that determines the words but, of a live session, the parts: their names say which."""
-        live = self.session.shape == "live"
-        options = self._transcribe_options() | {"model": self.decoder.identity}
-        for speed_only in ("device", "batch_size"):
-            del options[speed_only]
-        return fingerprint(
-            [step_key(rule) for rule in ("plan_chunks", "detect_language", "transcribe_chunk")],
-            None if live else [(row.track, row.checksum, row.duration_s) for row in self.session.rows],
-            [row.audio_stream for row in (self.session.rows[:1] if live else self.session.rows)],
-            self.config.convert.model_dump(mode="json"),
-            self.config.chunk.model_dump(mode="json"),
-            options,
-        )
-
-    def _language(self, plans: list[Step]) -> Step:
+    def _transcribe(self, tracks: list[Track]) -> Folder:
+        options = decoding(self.session, self.options, self.decoder)
+        folder = words_folder(self.session.name, self.words)
         # A live session's first parts decide: later ones must not change what is already transcribed.
-        voters = plans[:10] if self.session.shape == "live" else plans
-        task = {
-            "plans": [plan.outputs[0] for plan in voters],
-            "audio": [plan.needs[0].outputs[0] for plan in voters],
-            "options": self._transcribe_options(),
-        }
-        output = f"results/transcribe/{self.session.name}/{self.fp}/language.json"
-        return self._add("detect_language", "", (output,), self.fp, record="", uses=tuple(voters), task=task)
+        voters = tracks[:10] if self.session.shape == "live" else tracks
 
-    def _chunks(self, plan: Step, language: Step) -> Iterator[Step]:
-        folder = f"results/transcribe/{self.session.name}/{self.fp}"
-        for index in range(plan.task["chunks"]):
-            task = {
-                "track": plan.task["track"],
-                "index": index,
-                "language": [language.outputs[0]],
-                "options": self._transcribe_options(),
+        def tell_language(_: str) -> dict[str, Any]:
+            return {
+                "plans": plans(voters),
+                "audio": [track.audio for track in voters],
+                "options": options,
             }
-            output = f"{folder}/{plan.task['track']}.{index:04d}.json"
-            uses = (plan, plan.needs[0], language)
-            yield self._add("transcribe_chunk", "", (output,), self.fp, record="", uses=uses, task=task)
 
-    def _merge(self, timeline: Step, plans: list[Step], chunks: list[Step]) -> Step:
-        options = self.config.merge.model_dump(mode="json")
-        key = step_key("merge_transcript", self.fp, timeline.key, options)
-        task = {
-            "options": options,
-            "plans": [plan.outputs[0] for plan in plans],
-            "chunks": [chunk.outputs[0] for chunk in chunks],
-        }
-        needs = (timeline, *plans, *chunks)
+        def tell_chunk(name: str) -> dict[str, Any]:
+            track, index, _ = name.split(".")
+            return {
+                "track": track,
+                "index": int(index),
+                "language": [f"{folder}/language.json"],
+                "options": options,
+            }
+
+        names = tuple(name for track in tracks for name in chunk_names(track.row.track, track.chunks))
+        model = self.decoder.model
+        self._add_folder(
+            "detect_language", folder, self.words, ("language.json",), tell_language, model=model
+        )
+        return self._add_folder("transcribe_chunk", folder, self.words, names, tell_chunk, model=model)
+
+    def _merge(self, timeline: Step, tracks: list[Track], chunks: Folder) -> Step:
+        options = self.options["merge"]
+
+        def tell() -> dict[str, Any]:
+            return {"options": options, "plans": plans(tracks), "chunks": chunks.outputs()}
+
+        key = step_key("merge_transcript", self.words, timeline.key, options)
         output = f"results/merge/{self.session.name}.json"
-        return self._add("merge_transcript", "", (output,), key, needs=needs, task=task)
+        needs: tuple[Step | Folder, ...] = (timeline, *(track.plan for track in tracks), chunks)
+        return self._add("merge_transcript", "", (output,), key, tell, needs=needs)
 
-    def _diarize(self, timeline: Step, plans: list[Step]) -> Step:
-        output = f"results/diarize/{self.session.name}.turns.json"
-        audio = [plan.needs[0].outputs[0] for plan in plans]
-        task: dict[str, Any] = {"audio": audio, "plans": [plan.outputs[0] for plan in plans]}
+    def _diarize(self, timeline: Step, tracks: list[Track]) -> Step:
+        options: dict[str, Any] = {}
+        method, model = "tracks", ""
+        needs: tuple[Step, ...] = (timeline, *(track.plan for track in tracks))
         if self.session.shape == "tracks":
             key = step_key("diarize_speakers", timeline.key)
-            task |= {"method": "tracks", "options": {}}
-            return self._add("diarize_speakers", "", (output,), key, needs=(timeline, *plans), task=task)
-        options = self.config.diarize.model_dump(mode="json")
-        for name in ("num_speakers", "min_speakers", "max_speakers"):
-            options[name] = self.session.setting(name) or options[name]
-        options["model"] = self.diarizer[0]
-        identified = options | {"model": self.diarizer[1], "device": None}
-        key = step_key(
-            "diarize_speakers", [plan.needs[0].key for plan in plans], timeline.task["parts"], identified
-        )
-        converted = tuple(plan.needs[0] for plan in plans)
-        task |= {"method": "pyannote", "options": options}
-        return self._add("diarize_speakers", "", (output,), key, uses=(timeline, *converted), task=task)
+        else:
+            method, model, needs = "pyannote", self.diarizer[0], ()
+            options = {**self.options["diarize"], "model": model}
+            for name in ("num_speakers", "min_speakers", "max_speakers"):
+                options[name] = self.session.setting(name) or options[name]
+            key = step_key(
+                "diarize_speakers",
+                [track.converted.key for track in tracks],
+                [row.part for row in self.session.rows],
+                {**options, "model": self.diarizer[1], "device": None},
+            )
+
+        def tell() -> dict[str, Any]:
+            audio = [track.audio for track in tracks]
+            return {"audio": audio, "plans": plans(tracks), "method": method, "options": options}
+
+        output = f"results/diarize/{self.session.name}.turns.json"
+        return self._add("diarize_speakers", "", (output,), key, tell, needs=needs, model=model)
 
     def _assign(self, merged: Step, turns: Step, timeline: Step) -> Step:
+        def tell() -> dict[str, Any]:
+            return {"turns": [turns.outputs[0]]}
+
         key = step_key("assign_speakers", merged.key, turns.key)
         output = f"results/diarize/{self.session.name}.json"
-        task = {"turns": [turns.outputs[0]]}
-        return self._add("assign_speakers", "", (output,), key, needs=(merged, turns, timeline), task=task)
+        return self._add("assign_speakers", "", (output,), key, tell, needs=(merged, turns, timeline))
 
     def _export(self, name: str, spoken: Step) -> None:
-        every = self.config.export.model_dump(mode="json")
         # Only subtitles depend on the lengths of lines and cues.
-        options = {k: v for k, v in every.items() if k == "names" or (name in SUBTITLES and k != "formats")}
+        kept = self.options["export"].items()
+        options = {k: v for k, v in kept if k == "names" or (name in SUBTITLES and k != "formats")}
+
+        def tell() -> dict[str, Any]:
+            return {"options": options, "format": name}
+
         key = step_key("write_export", name, spoken.key, options)
         output = f"results/export/{self.session.name}/{self.session.name}.{name}"
-        task = {"options": options, "format": name}
-        self._add("write_export", f".{name}", (output,), key, needs=(spoken,), task=task)
+        self._add("write_export", f".{name}", (output,), key, tell, needs=(spoken,))
+
+
+def plans(tracks: list[Track]) -> list[str]:
+    """Return the files of the tracks' plans."""
+    return [track.plan.outputs[0] for track in tracks]

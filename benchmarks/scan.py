@@ -1,0 +1,281 @@
+"""What it costs to find out what there is to do: `snakemake -n`, a first run's start, `sessionscribe status`.
+
+    python benchmarks/scan.py [--short] [--folder FOLDER]
+
+It makes archives of finished sessions (files of the right names and sizes, records with the right keys; the
+audio and the transcripts are holes), takes 1 % of the chunk transcripts away, and runs each command in a new
+process. It prints one JSON object: CPU seconds of the process and its children, wall seconds and peak memory,
+beside the figures of an empty workflow in the same run and the bars that hold for a quiet machine. `--short`
+makes small archives: it checks that everything works and exactly the missing chunks are found, not how fast.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "scripts"))
+
+PARTS = ("Snakefile", "rules", "scripts", "profiles", "resources", "envs")
+SETTINGS = """\
+chunk: {target_s: 600}
+transcribe: {model: resources/demo/models/whisper-demo, language: en, device: cpu, compute_type: int8}
+diarize: {model: resources/demo/models/diarization-demo, device: cpu}
+"""
+# Sizes of real files, in bytes: a chunk of ten minutes, the rest of a session per chunk of it.
+CHUNK_BYTES, FLAC_BYTES, SMALL_BYTES = 180_000, 9_000_000, 2_000
+EMPTY = "rule all:\n    input: [],\n"
+STARTED = re.compile(r"^(?:local)?rule (?!all:)\w+:$")
+DRY_RUN = ("--dry-run",)
+SIZES = (("100 × 120", 100, 120), ("1000 × 120", 1000, 120))
+SHORT = (("3 × 4", 3, 4), ("5 × 4", 5, 4))
+CHUNK = re.compile(r"^ +output: (results/transcribe/\S+/mix\.\d+\.json)$", re.MULTILINE)
+# The bars are CPU seconds on a quiet machine, on which the empty workflow takes `EMPTY_CPU_S`. A slower or
+# busier one is measured by what the empty workflow takes there in the same run.
+EMPTY_CPU_S = 0.65
+BARS_CPU_S = {
+    "dry run, 100 × 120, finished": EMPTY_CPU_S + 1.0,
+    "dry run, 100 × 120, 1 % missing": EMPTY_CPU_S + 1.0,
+    "dry run, 1000 × 120, 1 % missing": 6.0,
+    "first job, 100 × 24": 5.0,
+    "status, 100 × 120, finished": 1.0,
+    "status, 100 × 120, 1 % missing": 1.0,
+    "status, 1000 × 120, finished": 4.0,
+    "status, 1000 × 120, 1 % missing": 4.0,
+}
+BARS_PEAK_MB = {"dry run, 1000 × 120, 1 % missing": 200.0}
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a process and its children took."""
+
+    cpu_s: float
+    wall_s: float
+    peak_mb: float
+
+
+def make(folder: Path, sessions: int, chunks: int, *, finished: bool) -> None:
+    """Make a project of `sessions` recordings of `chunks` chunks each; with results where `finished`."""
+    from sessionscribe import config, manifest  # noqa: PLC0415 -- not in the process that measures
+    from sessionscribe.agenda import Agenda  # noqa: PLC0415
+
+    (folder / "config").mkdir(parents=True)
+    for part in PARTS:
+        (folder / part).symlink_to(ROOT / part)
+    (folder / "config/config.yaml").write_text(SETTINGS, encoding="utf-8")
+    rows = [
+        manifest.Row(
+            session=f"session-{number:04}",
+            shape="recording",
+            track="mix",
+            source=f"recordings/session-{number:04}.m4a",
+            checksum=f"{number:064x}",
+            duration_s=chunks * 600.0,
+        )
+        for number in range(sessions)
+    ]
+    manifest.write(folder / "config/sessions.tsv", rows)
+    if not finished:
+        return
+    os.chdir(folder)
+    agenda = Agenda(config.load([Path("config/config.yaml")]))
+    for session in agenda.sessions.values():
+        for step in session.pending.values():
+            for output in step.outputs:
+                hole(Path(output), chunks)
+            if step.record:
+                record(step)
+
+
+def hole(path: Path, chunks: int) -> None:
+    """Write a file of a plausible size that ends as ours do and takes no room."""
+    if path.suffix == ".flac":
+        size = FLAC_BYTES * chunks
+    elif path.match("transcribe/*/*/*.*.json"):
+        size = CHUNK_BYTES
+    else:
+        size = SMALL_BYTES * chunks
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as file:
+        file.truncate(size - 2)
+        file.seek(0, os.SEEK_END)
+        file.write(b"}\n")
+
+
+def record(step: object) -> None:
+    """Write the record of a step's job, as the job does, without waiting for the disk."""
+    from sessionscribe.artifacts import Output, Provenance  # noqa: PLC0415
+
+    def entry(path: str) -> Output:
+        return Output(path=path, size=Path(path).stat().st_size, sha256="0" * 64)
+
+    made = Provenance(
+        rule=step.rule,
+        key=step.key,
+        outputs=[entry(path) for path in step.outputs],
+        inputs=[entry(path) for path in step.task.get("chunks", [])]
+        if step.rule == "merge_transcript"
+        else [],
+        options=step.task.get("options", {}),
+        versions={
+            "sessionscribe": "0",
+            "python": "3",
+            "faster-whisper": "1",
+            "ctranslate2": "4",
+            "torch": "2",
+        },
+    )
+    Path(step.record).parent.mkdir(parents=True, exist_ok=True)
+    Path(step.record).write_text(made.model_dump_json() + "\n", encoding="utf-8")
+
+
+def chunk_files(folder: Path) -> list[str]:
+    """Return the chunk transcripts of an archive, relative to it."""
+    found = (folder / "results/transcribe").glob("*/*/mix.*.json")
+    return sorted(str(path.relative_to(folder)) for path in found)
+
+
+def take_away(folder: Path, share: float) -> set[str]:
+    """Delete a share of the chunk transcripts, scattered, always the same ones; return their names."""
+    every = chunk_files(folder)
+    taken = set(random.Random(1).sample(every, max(1, round(share * len(every)))))
+    for name in taken:
+        (folder / name).unlink()
+    return taken
+
+
+def snakemake(*arguments: str) -> list[str]:
+    """Return the command for Snakemake with the everyday profile."""
+    return [sys.executable, "-m", "snakemake", *arguments, "--profile", "profiles/local", "--cores", "2"]
+
+
+def cost(folder: Path, command: list[str]) -> tuple[Cost, str]:
+    """Run a command in a folder to its end; return what it took and what it printed."""
+    with (folder / "output.txt").open("wb") as output:
+        began = time.perf_counter()
+        process = subprocess.Popen(command, cwd=folder, stdout=output, stderr=subprocess.STDOUT)
+        _, status, used = os.wait4(process.pid, 0)
+        wall_s = time.perf_counter() - began
+    printed = (folder / "output.txt").read_text(encoding="utf-8")
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise RuntimeError(f"{' '.join(command)} in {folder} failed:\n{printed[-2000:]}")
+    return Cost(used.ru_utime + used.ru_stime, wall_s, used.ru_maxrss / 1000), printed
+
+
+def until_first_job(folder: Path) -> Cost:
+    """Run Snakemake until it says that it starts a job, end it, and return what it took until then."""
+    began = time.perf_counter()
+    process = subprocess.Popen(
+        snakemake("--executor", "local"),
+        cwd=folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    printed = []
+    for line in process.stderr or ():
+        printed.append(line)
+        if STARTED.match(line.strip()):
+            break
+    else:
+        raise RuntimeError(f"no job was started in {folder}:\n{''.join(printed)[-2000:]}")
+    wall_s = time.perf_counter() - began
+    fields = Path(f"/proc/{process.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    cpu_s = sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")  # its own and that of ended children
+    status = Path(f"/proc/{process.pid}/status").read_text(encoding="ascii")
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    return Cost(cpu_s, wall_s, int(status.split("VmHWM:")[1].split()[0]) / 1000)
+
+
+def made_archive(folder: Path, sessions: int, chunks: int, *, finished: bool) -> Path:
+    """Make an archive in a process of its own, so that ours stays small."""
+    shutil.rmtree(folder, ignore_errors=True)
+    command = [sys.executable, __file__, "--make", str(sessions), str(chunks), str(int(finished))]
+    subprocess.run([*command, "--folder", str(folder)], check=True)
+    return folder
+
+
+def scan(folder: Path, *, short: bool) -> dict[str, Cost]:
+    """Make the archives and measure each command on them.
+
+    Raises:
+        RuntimeError: a command failed, or found something else than what is missing.
+    """
+    empty = folder / "empty"
+    empty.mkdir(parents=True)
+    (empty / "Snakefile").write_text(EMPTY, encoding="utf-8")
+    (empty / "profiles").symlink_to(ROOT / "profiles")
+    runs = [cost(empty, snakemake("--dry-run"))[0] for _ in range(3)]
+    found = {"empty workflow": min(runs, key=lambda run: run.cpu_s)}
+    status = [sys.executable, "-m", "sessionscribe.cli", "status"]
+    for name, sessions, chunks in SHORT if short else SIZES:
+        archive = made_archive(folder / name, sessions, chunks, finished=True)
+        for state in ("finished", "1 % missing"):
+            taken = take_away(archive, 0.01) if state == "1 % missing" else set()
+            found[f"dry run, {name}, {state}"], printed = cost(archive, snakemake("--dry-run"))
+            if (named := set(CHUNK.findall(printed))) != taken:
+                raise RuntimeError(f"{archive}: overlooked or not missing: {sorted(named ^ taken)[:5]}")
+            found[f"status, {name}, {state}"], printed = cost(archive, status)
+            if printed.count(" complete\n") != sessions - len({path.split("/")[2] for path in taken}):
+                raise RuntimeError(f"{archive}: the status is wrong:\n{printed[:2000]}")
+    name, sessions, chunks = ("3 × 2", 3, 2) if short else ("100 × 24", 100, 24)
+    first = made_archive(folder / f"new {name}", sessions, chunks, finished=False)
+    found[f"first job, {name}"] = until_first_job(first)
+    return found
+
+
+def main() -> int:
+    """Run the benchmark, or make one archive."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--short", action="store_true", help="small archives: does it work?")
+    parser.add_argument(
+        "--folder", type=Path, help="where to work and leave the archives (default: a temporary one)"
+    )
+    parser.add_argument("--make", nargs=3, type=int, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.make:
+        sessions, chunks, finished = arguments.make
+        make(arguments.folder, sessions, chunks, finished=bool(finished))
+        return 0
+    with tempfile.TemporaryDirectory(prefix="scan-") as temporary:
+        found = scan(arguments.folder or Path(temporary), short=arguments.short)
+    load = found["empty workflow"].cpu_s / EMPTY_CPU_S
+    slow = {name: bar for name, bar in BARS_CPU_S.items() if name in found and found[name].cpu_s > bar * load}
+    big = {name: bar for name, bar in BARS_PEAK_MB.items() if name in found and found[name].peak_mb > bar}
+    print(
+        json.dumps(
+            {
+                "ok": not slow and not big,
+                "figures": {name: asdict(figure) for name, figure in found.items()},
+                "bars_cpu_s": BARS_CPU_S,
+                "bars_peak_mb": BARS_PEAK_MB,
+                "slower_than_a_quiet_machine": round(load, 2),
+                "above": [*slow, *big],
+            },
+            indent=1,
+            ensure_ascii=False,
+        )
+    )
+    return 0 if not slow and not big else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
