@@ -13,7 +13,7 @@ from types import FrameType
 from typing import IO, Any
 
 FINISHED = re.compile(r"^Finished jobid: \d+ \(Rule: (\w+)\)")
-MESSAGE = re.compile(r"^sessionscribe: ")
+MESSAGE = re.compile(r"^(sessionscribe|warm): ")
 SHOWN_AS_IT_IS = (
     "-n",
     "--dry-run",
@@ -27,7 +27,7 @@ SHOWN_AS_IT_IS = (
     "--unlock",
 )
 # What jobs cost beside one another, so that the ETA does not jump when the long ones begin.
-WEIGHTS = {"transcribe_chunk": 10, "diarize_speakers": 30, "convert_audio": 3, "plan_chunks": 3}
+WEIGHTS = {"transcribe_chunk": 10, "embed_chunk": 10, "convert_audio": 3, "plan_chunks": 3}
 LOG = Path("logs/run/snakemake.log")
 
 
@@ -93,7 +93,7 @@ def snakemake(arguments: Sequence[str], work: Mapping[str, int], *, stream: IO[s
         return subprocess.run(command, check=False).returncode
     LOG.parent.mkdir(parents=True, exist_ok=True)
     progress = Progress(work, stream)
-    told = 0
+    told, telling = 0, False
     with LOG.open("w", encoding="utf-8") as log:
         # A file, not a pipe: if this front dies, Snakemake goes on.
         child = subprocess.Popen(
@@ -107,9 +107,11 @@ def snakemake(arguments: Sequence[str], work: Mapping[str, int], *, stream: IO[s
             finished = FINISHED.match(line)
             if finished and finished[1] != "all":
                 progress.finish(finished[1])
-            elif MESSAGE.match(line):
-                told += 1
+            elif MESSAGE.match(line) or (telling and line.startswith("  ")):
+                told, telling = told + 1, True
                 progress.say(line)
+            elif line:
+                telling = False
             progress.show()
     progress.close()
     if child.returncode and not told:

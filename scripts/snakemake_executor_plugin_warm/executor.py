@@ -38,8 +38,19 @@ class WarmExecutor:
             return super().run_single_job(job)  # type: ignore[misc]
         if self._left is None:
             self._left = sum(script_of(other) is not None for other in self.dag.needrun_jobs())
+            self._lift_rate_limit()
         self.workflow.async_run(job.prepare())
         return self.pool.submit(self.cached_or_run, job, self._run, job, request, time.time())  # type: ignore[attr-defined]
+
+    def _lift_rate_limit(self) -> None:
+        """Take back the scheduler's default limit of 100 jobs a second.
+
+        It makes the scheduler look again one second after every look, each of these for good: some thousand
+        jobs later it does nothing else.
+        """
+        scheduler = self.workflow.scheduler
+        scheduler.job_rate_limiter = None
+        scheduler.resources["_job_count"] = sys.maxsize
 
     def _run(self, job: Any, request: dict[str, Any], submitted: float) -> None:
         """Have a request run; any failure ends as Snakemake's error for jobs that have said what is wrong."""

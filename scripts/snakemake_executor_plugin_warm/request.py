@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,14 @@ def script_of(job: Any) -> Path | None:
     That is: a single job of a rule with `script: "….py"` in this file system and the resource `gpu`, run as
     it is: no shadow folder, no environment of its own, no repeated benchmark.
     """
-    rule = job.rule
-    if not (isinstance(rule.script, str) and rule.script.endswith(".py") and "{" not in rule.script):
-        return None
     if not job.resources.get(RESOURCE, 0) or job.is_shadow or (job.benchmark_repeats or 1) != 1:
+        return None
+    return _script(job.rule)
+
+
+@cache
+def _script(rule: Any) -> Path | None:
+    if not (isinstance(rule.script, str) and rule.script.endswith(".py") and "{" not in rule.script):
         return None
     path = Path(str(rule.basedir.get_path_or_uri(secret_free=True))) / rule.script
     return path.resolve() if path.is_file() else None

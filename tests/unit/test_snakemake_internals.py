@@ -113,6 +113,15 @@ def test_the_limit_of_a_resource_is_found_where_the_warm_executor_looks() -> Non
     )
 
 
+def test_the_schedulers_rate_limit_can_be_lifted_while_it_runs() -> None:
+    assert "self.scheduler = JobScheduler(" in inspect.getsource(snakemake.workflow.Workflow)
+    source = inspect.getsource(job_scheduler.JobScheduler)
+    assert "self.job_rate_limiter = (" in source
+    assert "if self.job_rate_limiter is None:" in source
+    assert """self.resources["_job_count"] == sys.maxsize""" in source
+    assert source.count("_schedule_reevalutation(self.job_rate_limiter.timespan)") == 1
+
+
 def test_named_lists_tell_names_and_places_apart() -> None:
     from snakemake.iocontainers import Namedlist  # noqa: PLC0415
 
