@@ -99,7 +99,7 @@ class Transcribe(Options):
         "sequential",
         description="`sequential` retries uncertain windows; `batched` is faster on a GPU and does not",
     )
-    batch_size: int = Field(8, ge=1, description="Windows decoded at once (batched decoding on a GPU)")
+    batch_size: int = Field(8, ge=1, description="Windows decoded at once (batched; on a CPU at most 4)")
     share_batches: bool = Field(
         False,
         description="Batched, on a GPU: windows of chunks that are decoded at the same time share batches; "

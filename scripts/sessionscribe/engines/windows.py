@@ -4,10 +4,10 @@ faster-whisper's own batched pipeline works out the features of all windows befo
 and keeps a state that its callers would share. Here one thread per model decodes on the GPU, while the
 threads of the jobs read audio, work out the features of the next batch and make words of the last one.
 
-What is heard in a window depends on the windows beside it in the batch, if ever so little: the last digits of
-floating-point sums do, and CTranslate2 aligns some words a frame (20 ms) earlier or later. So windows of
-several chunks share a batch only where that is asked for, and on a CPU, where batches gain nothing, each
-window is by itself.
+What is heard in a window can depend on the windows beside it in the batch, if ever so little: the last digits
+of floating-point sums do, and CTranslate2 aligns some words a frame (20 ms) earlier or later in a batch. So a
+batch holds windows of one chunk only, where sharing is not asked for. On a CPU words are aligned window by
+window; with int8 the composition of batches then changes nothing at all.
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 AHEAD = 2
 """Batches of a job that are decoded or wait for it, while the job works on another one."""
 FEATURE_THREADS = 4
+CPU_BATCH = 4
+"""Most windows decoded at once on a CPU: more take memory and gain nothing."""
 
 
 @dataclass(frozen=True)
@@ -71,17 +73,17 @@ class WindowDecoder:
     Args:
         model: a loaded ``faster_whisper.WhisperModel``.
         device: ``cpu`` or ``cuda``.
-        batches: whether windows are decoded together, by a thread of its own; by default on a GPU.
+        threaded: whether a thread of its own decodes; by default on a GPU.
     """
 
-    def __init__(self, model: Any, device: str, *, batches: bool | None = None) -> None:
+    def __init__(self, model: Any, device: str, *, threaded: bool | None = None) -> None:
         import faster_whisper  # noqa: PLC0415 -- heavy
 
         self._model, self._device = model, device
         self._pipeline = faster_whisper.BatchedInferencePipeline(model)
-        self._batches = device == "cuda" if batches is None else batches
-        self._thread = ThreadPoolExecutor(1, "decoder") if self._batches else None
-        self._helpers = ThreadPoolExecutor(FEATURE_THREADS, "features") if self._batches else None
+        threaded = device == "cuda" if threaded is None else threaded
+        self._thread = ThreadPoolExecutor(1, "decoder") if threaded else None
+        self._helpers = ThreadPoolExecutor(FEATURE_THREADS, "features") if threaded else None
         self._waiting: deque[_Window] = deque()
         self._lock = threading.Lock()
 
@@ -100,14 +102,14 @@ class WindowDecoder:
             windows: for each its start in seconds, and its samples ``[n]`` at 16 kHz, at most 30 s.
             language: a code that the model knows.
             settings: arguments of ``BatchedInferencePipeline.transcribe`` that say how to decode.
-            batch_size: windows decoded at once, where that is done.
-            share: whether windows of other jobs may be in the same batch.
+            batch_size: windows decoded at once; on a CPU at most `CPU_BATCH`.
+            share: whether windows of other jobs may be in the same batch (where a thread decodes).
 
         Raises:
             ValueError: the language is none.
         """
         recipe = self._recipe(language, settings)
-        size = batch_size if self._batches else 1
+        size = min(batch_size, CPU_BATCH) if self._device == "cpu" else batch_size
         found: list[Decoded] = []
         ahead: deque[list[_Window]] = deque()
         scribe = _Scribe(self._model, recipe)
@@ -208,8 +210,26 @@ class WindowDecoder:
             }
             pieces.append([part | shared for part in parts])
         texts = [_text_tokens(parts, recipe.tokenizer.eot) for parts in pieces]
-        alignments = model.find_alignment(recipe.tokenizer, texts, encoded, frames)
+        alignments = self._align(recipe.tokenizer, texts, encoded, frames)
         return [_Heard(parts, found) for parts, found in zip(pieces, alignments, strict=True)]
+
+    def _align(
+        self, tokenizer: Any, texts: list[list[int]], encoded: Any, frames: list[int]
+    ) -> list[list[dict[str, Any]]]:
+        """Find where the words of each window lie; from a GPU's memory windows cannot be taken one by one."""
+        if self._device != "cpu":
+            found: list[list[dict[str, Any]]] = self._model.find_alignment(tokenizer, texts, encoded, frames)
+            return found
+        import ctranslate2  # noqa: PLC0415 -- heavy
+        import numpy as np  # noqa: PLC0415 -- heavy
+
+        every = np.array(encoded)
+        return [
+            self._model.find_alignment(
+                tokenizer, [text], ctranslate2.StorageView.from_array(every[i : i + 1]), frames[i : i + 1]
+            )[0]
+            for i, text in enumerate(texts)
+        ]
 
 
 class _Scribe:
