@@ -9,14 +9,15 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sessionscribe import runtime
-from sessionscribe.artifacts import Failure, Provenance
+from sessionscribe import meter, runtime
+from sessionscribe.artifacts import Failure, JobUsage, Provenance
 from sessionscribe.errors import UserError
 from sessionscribe.files import sha256
 
@@ -209,3 +210,49 @@ def test_failures_are_valid_json(capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         work(RuntimeError('quote " and ünïcode'))
     assert 'quote " and ünïcode' in json.loads(FAILED.read_text())["message"]
+
+
+def test_jobs_in_threads_of_one_process_have_their_own_logs(capfd: pytest.CaptureFixture[str]) -> None:
+    started = threading.Barrier(2)
+
+    def run(name: str) -> None:
+        with runtime.job("nothing", {"session": name}, log=f"logs/{name}.log", outputs={}) as say:
+            started.wait(10)
+            for number in range(20):
+                print(f"print of {name}")
+                print(f"error of {name}", file=sys.stderr)
+                say(f"{number} of {name}")
+                time.sleep(0.001)
+
+    threads = [threading.Thread(target=run, args=(name,)) for name in ("one", "two")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for name, other in (("one", "two"), ("two", "one")):
+        text = Path(f"logs/{name}.log").read_text()
+        assert text.count(f"print of {name}\n") == text.count(f"error of {name}\n") == 20
+        assert other not in text
+    print("after the jobs")
+    assert capfd.readouterr() == ("after the jobs\n", "")
+
+
+def test_a_job_leaves_what_it_used() -> None:
+    with runtime.job("nothing", TASK, log=LOG, outputs={"merged": OUTPUTS["merged"]}, queued_s=1.5):
+        meter.heard(600)
+        meter.loaded("small", 2)
+        until = time.process_time() + 0.05
+        while time.process_time() < until:
+            pass
+    used = JobUsage.read(Path("logs/usage/talk/nothing.talk.json"))
+    assert (used.session, used.rule, used.output, used.ok) == ("talk", "nothing", OUTPUTS["merged"], True)
+    assert (used.queued_s, used.audio_s, used.gpu_s, used.loads) == (1.5, 600, 0, {"small": 2})
+    assert used.wall_s >= 0.05
+    assert used.cpu_s >= 0.05
+    assert 5 < used.peak_memory_mb < 50_000
+
+
+def test_a_failed_job_leaves_what_it_used_too(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        work(RuntimeError("no"))
+    assert not JobUsage.read(Path("logs/usage/talk/merge_transcript.talk.json")).ok
