@@ -89,11 +89,8 @@ def started(project: Project, arguments: Sequence[str]) -> Iterator[Running]:
 
 def dear_files(project: Project) -> dict[str, tuple[int, int]]:
     """Return when each dear file that is whole was made, and its inode."""
-    found = [path for path in project.root.glob("results/transcribe/*/*/*.json") if path.name[0] != "."]
-    for path in project.root.glob("results/diarize/*.turns.json"):
-        session = path.name.removesuffix(".turns.json")
-        if (project / f"results/provenance/{session}/diarize_speakers.json").exists():
-            found.append(path)
+    patterns = ("results/transcribe/*/*/*.json", "results/diarize/*/*/*.npz")
+    found = [path for pattern in patterns for path in project.root.glob(pattern) if path.name[0] != "."]
     return {str(path): (path.stat().st_mtime_ns, path.stat().st_ino) for path in found}
 
 

@@ -224,12 +224,12 @@ def test_jobs_in_threads_of_one_process_have_their_own_logs(capfd: pytest.Captur
                 say(f"{number} of {name}")
                 time.sleep(0.001)
 
-    threads = [threading.Thread(target=run, args=(name,)) for name in ("one", "two")]
+    threads = [threading.Thread(target=run, args=(name,)) for name in ("alpha", "beta")]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    for name, other in (("one", "two"), ("two", "one")):
+    for name, other in (("alpha", "beta"), ("beta", "alpha")):
         text = Path(f"logs/{name}.log").read_text()
         assert text.count(f"print of {name}\n") == text.count(f"error of {name}\n") == 20
         assert other not in text
