@@ -1,31 +1,57 @@
 """diarize: who speaks when, and hence who says each word."""
 
 
-rule diarize_speakers:
-    """Find who speaks when: by pyannote over the whole session, or from its speakers' tracks."""
+rule embed_chunk:
+    """Let the models look at the windows of a stretch of a session: who speaks in them, and how it sounds."""
+    input:
+        timeline=made("results/chunk/{session}.timeline.json"),
+        audio=made_for("results/diarize/{session}/{fp}/{stretch}.npz", "audio"),
+        models=checked_models("results/diarize/{session}/{fp}/{stretch}.npz"),
+    output:
+        embeddings="results/diarize/{session}/{fp}/{stretch}.npz",
+    log:
+        "logs/diarize/{session}/{fp}/{stretch}.log",
+    benchmark:
+        "logs/diarize/{session}/{fp}/{stretch}.tsv"
+    wildcard_constraints:
+        stretch="[0-9]{4}(-[0-9a-f]{12})?",
+    conda:
+        "../envs/sessionscribe.yaml"
+    threads: 2
+    resources:
+        gpu=1,
+        mem_mb=4000,
+        runtime="4h",
+    params:
+        task=task_of("results/diarize/{session}/{fp}/{stretch}.npz"),
+    script:
+        "../scripts/embed_chunk.py"
+
+
+rule cluster_speakers:
+    """Find whose voice is whose in a whole session, without a GPU; where the tracks are speakers, note that."""
     input:
         timeline=made("results/chunk/{session}.timeline.json"),
         plans=made_for("results/diarize/{session}.turns.json", "plans"),
-        audio=made_for("results/diarize/{session}.turns.json", "audio"),
+        embeddings=awaited_for("results/diarize/{session}.turns.json", "embeddings"),
         models=checked_models("results/diarize/{session}.turns.json"),
     output:
         turns="results/diarize/{session}.turns.json",
-        provenance="results/provenance/{session}/diarize_speakers.json",
+        provenance="results/provenance/{session}/cluster_speakers.json",
     log:
         "logs/diarize/{session}.turns.log",
     benchmark:
         "logs/diarize/{session}.turns.tsv"
     conda:
         "../envs/sessionscribe.yaml"
-    threads: 2
+    threads: 1
     resources:
-        gpu=1,
-        mem_mb=6000,
-        runtime="4h",
+        mem_mb=5000,
+        runtime="1h",
     params:
         task=task_of("results/diarize/{session}.turns.json"),
     script:
-        "../scripts/diarize_speakers.py"
+        "../scripts/cluster_speakers.py"
 
 
 rule assign_speakers:

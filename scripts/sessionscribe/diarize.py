@@ -1,12 +1,16 @@
 """Who speaks when, and a speaker on every word."""
 
+from __future__ import annotations
+
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from itertools import accumulate
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from sessionscribe import models
+from sessionscribe import meter, models
 from sessionscribe.artifacts import (
+    SAMPLE_RATE,
     Merged,
     MergedSegment,
     MergedWord,
@@ -21,9 +25,15 @@ from sessionscribe.artifacts import (
 )
 from sessionscribe.audio import read_samples
 from sessionscribe.config import Diarize
-from sessionscribe.engines.pyannote import DiarizationPipeline
+from sessionscribe.embeddings import Embeddings, united
+from sessionscribe.engines.pyannote import cluster, window_models
 from sessionscribe.errors import UserError
+from sessionscribe.grid import Stretch
 from sessionscribe.text import CLAUSE_END, SENTENCE_END, ends_with, join_words
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 NEAR_S = 0.5  # a word outside all turns belongs to a turn this near
 PAUSE_S = 0.15  # silence between two words from which it counts as a pause
@@ -260,32 +270,98 @@ def _turn(start: int, stop: int, speaker: str) -> Turn:
     return Turn(start=seconds(start), end=seconds(stop), speaker=speaker)
 
 
-def diarize_speakers(
-    *, timeline: Timeline, plans: list[Plan], audio: list[Path], options: Diarize, threads: int, output: Path
-) -> Turns:
-    """Find the speakers of a session by one run of the pipeline over all of its audio.
+def embed_chunk(
+    *,
+    timeline: Timeline,
+    stretch: Stretch,
+    audio: list[Path],
+    options: Diarize,
+    threads: int,
+    output: Path,
+) -> Embeddings:
+    """Let the models look at the windows that start in a stretch of a session, and write what they find.
 
-    Tracks (the parts of a live session) are laid where the timeline has them; what is missing is silence. A
-    session without any speech gets no turns and loads no model.
+    The result depends on the audio that these windows cover, the models and the step only: the stretches of
+    a session together have what one run over the whole session would have.
+
+    Args:
+        timeline: where the tracks lie (the parts of a live session); what is missing is silence.
+        stretch: the stretch.
+        audio: the converted audio of its tracks, in the order of ``stretch.tracks``.
+        options: model, device and step; no other setting matters here.
+        threads: CPU threads.
+        output: the file to write.
+
+    Raises:
+        UserError: the models cannot be had, or audio is missing, damaged or of another length than expected.
+    """
+    look_at = window_models(options, threads=threads)
+    grid = look_at.grid(options.step)
+    start, stop = stretch.within(timeline)
+    windows = grid.starting_in(start, stop, timeline.samples)
+    samples = _read(
+        timeline, dict(zip(stretch.tracks, audio, strict=True)), *grid.span(windows, timeline.samples)
+    )
+    segmentations, embeddings = look_at.look(samples, grid)
+    meter.heard(len(windows) * grid.step / SAMPLE_RATE)
+    found = Embeddings(look_at.describe(timeline.session, grid, windows), segmentations, embeddings)
+    found.write(output)
+    return found
+
+
+def _read(timeline: Timeline, audio: dict[str, Path], start: int, stop: int) -> NDArray[np.float32]:
+    """Return samples of a session; where no track lies, there is silence."""
+    import numpy as np  # noqa: PLC0415 -- heavy
+
+    samples = np.zeros(stop - start, dtype=np.float32)
+    for track in timeline.tracks:
+        first, last = max(start, track.offset), min(stop, track.offset + track.samples)
+        if first >= last:
+            continue
+        if track.track not in audio:
+            hint = "Add the session again: its durations are measured anew"
+            raise UserError(
+                f"is not as long as the manifest says (near {track.track})", where=timeline.session, hint=hint
+            )
+        samples[first - start : last - start] = read_samples(
+            audio[track.track], first - track.offset, last - track.offset
+        )
+    return samples
+
+
+def cluster_speakers(
+    *, timeline: Timeline, embeddings: list[Path], options: Diarize, output: Path
+) -> tuple[Turns, str | None]:
+    """Find the speakers of a session from what the models found in its windows; write and return the turns.
+
+    A session in whose windows nobody speaks gets no turns.
+
+    Args:
+        timeline: the session.
+        embeddings: the files of all its stretches, in order.
+        options: model, numbers of speakers and threshold.
+        output: the file to write.
+
+    Returns:
+        The turns, and a remark where not all voices could be clustered.
+
+    Raises:
+        UserError: a file is missing, damaged or of another session, or the pipeline cannot be had.
     """
     regular: list[Turn] = []
     exclusive: list[Turn] = []
-    if any(plan.speech for plan in plans):
-        import numpy as np  # noqa: PLC0415
-
-        samples = np.zeros(timeline.samples, dtype=np.float32)
-        for track, path in zip(timeline.tracks, audio, strict=True):
-            samples[track.offset : track.offset + track.samples] = read_samples(path, 0, track.samples)
-        pipeline = DiarizationPipeline(options, threads=threads)
-        regular, exclusive = pipeline.diarize(samples, options)
+    remark = None
+    found = united([(path, Embeddings.read(path)) for path in embeddings], timeline.samples)
+    if found is not None and found.segmentations.any():
+        regular, exclusive, remark = cluster(found.about, found.segmentations, found.embeddings, options)
     turns = Turns(
         session=timeline.session,
         duration_s=seconds(timeline.samples),
         method="pyannote",
-        model=models.describe(options.model),
+        model=found.about.model if found else models.describe(options.model),
         speakers=list(dict.fromkeys(turn.speaker for turn in regular)),
         turns=regular,
         exclusive=exclusive,
     )
     turns.write(output)
-    return turns
+    return turns, remark

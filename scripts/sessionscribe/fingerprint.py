@@ -13,7 +13,6 @@ VERSIONS: Mapping[str, int] = {
     "detect_language": 1,
     "transcribe_chunk": 2,
     "merge_transcript": 1,
-    "diarize_speakers": 1,
     "embed_chunk": 1,
     "cluster_speakers": 1,
     "assign_speakers": 1,

@@ -11,7 +11,6 @@ import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import pairwise
 
 from sessionscribe.artifacts import SAMPLE_RATE, Timeline
@@ -83,19 +82,18 @@ class Stretch:
         return place(self.start), None if self.stop is None else place(self.stop)
 
 
-@lru_cache(maxsize=256)
-def recording_names(duration_s: float, chunk_s: float) -> tuple[str, ...]:
-    """Return the names of a recording's stretches."""
-    return tuple(f"{index:04d}" for index in range(chunk_count(duration_s, chunk_s)))
+def recording_names(count: int) -> tuple[str, ...]:
+    """Return the names of the stretches of a recording that is cut into so many."""
+    return tuple(f"{index:04d}" for index in range(count))
 
 
 def of_recording(track: str, duration_s: float, chunk_s: float) -> list[Stretch]:
     """Return the stretches of a recording, each about ``chunk_s`` seconds long."""
-    names, size = recording_names(duration_s, chunk_s), round(chunk_s * SAMPLE_RATE)
-    stops = [*(index * size for index in range(1, len(names))), None]
+    count, size = chunk_count(duration_s, chunk_s), round(chunk_s * SAMPLE_RATE)
+    stops = [*(index * size for index in range(1, count)), None]
     return [
         Stretch(name, index * size, stop, (track,))
-        for index, (name, stop) in enumerate(zip(names, stops, strict=True))
+        for index, (name, stop) in enumerate(zip(recording_names(count), stops, strict=True))
     ]
 
 

@@ -8,11 +8,11 @@ steps and few of them are to be done: what a job is told is put together only wh
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any
 
-from sessionscribe import models
+from sessionscribe import grid, models
 from sessionscribe.chunk import chunk_count
 from sessionscribe.config import Config
 from sessionscribe.fingerprint import fingerprint, step_key
@@ -25,9 +25,11 @@ STAGES = {
     "chunk": ("plan_chunks", "build_timeline"),
     "transcribe": ("detect_language", "transcribe_chunk"),
     "merge": ("merge_transcript",),
-    "diarize": ("diarize_speakers", "assign_speakers"),
+    "diarize": ("embed_chunk", "cluster_speakers", "assign_speakers"),
     "export": ("write_export",),
 }
+# What `cluster_speakers` goes by beside what the models found.
+CLUSTERING = ("num_speakers", "min_speakers", "max_speakers", "threshold")
 STAGE_OF = {rule: stage for stage, rules in STAGES.items() for rule in rules}
 Options = Mapping[str, Any]  # settings as plain values
 
@@ -359,27 +361,55 @@ class SessionSteps:
     def _diarize(self, timeline: Step, tracks: list[Track]) -> Step:
         options: dict[str, Any] = {}
         method, model = "tracks", ""
-        needs: tuple[Step, ...] = (timeline, *(track.plan for track in tracks))
-        if self.session.shape == "tracks":
-            key = step_key("diarize_speakers", timeline.key)
-        else:
-            method, model, needs = "pyannote", self.diarizer[0], ()
+        embedded: Folder | None = None
+        needs: tuple[Step | Folder, ...] = (timeline, *(track.plan for track in tracks))
+        key = step_key("cluster_speakers", timeline.key)
+        if self.session.shape != "tracks":
+            embedded = self._embed(tracks)
+            method, model, needs = "pyannote", self.diarizer[0], (embedded,)
             options = {**self.options["diarize"], "model": model}
             for name in ("num_speakers", "min_speakers", "max_speakers"):
                 options[name] = self.session.setting(name) or options[name]
-            key = step_key(
-                "diarize_speakers",
-                [track.converted.key for track in tracks],
-                [row.part for row in self.session.rows],
-                {**options, "model": self.diarizer[1], "device": None},
-            )
+            own = {name: options[name] for name in CLUSTERING}
+            key = step_key("cluster_speakers", embedded.key, embedded.names, own)
 
         def tell() -> dict[str, Any]:
-            audio = [track.audio for track in tracks]
-            return {"audio": audio, "plans": plans(tracks), "method": method, "options": options}
+            return {
+                "embeddings": embedded.outputs() if embedded else [],
+                "plans": [] if embedded else plans(tracks),
+                "method": method,
+                "options": options,
+            }
 
         output = f"results/diarize/{self.session.name}.turns.json"
-        return self._add("diarize_speakers", "", (output,), key, tell, needs=needs, model=model)
+        return self._add("cluster_speakers", "", (output,), key, tell, needs=needs, model=model)
+
+    def _embed(self, tracks: list[Track]) -> Folder:
+        """Let the models hear the session; in its key is what matters to them.
+
+        The parts of a live session are in the files' names instead: those of its beginning stay as it grows.
+        """
+        given, live = self.options["diarize"], self.session.shape == "live"
+        options = {name: given[name] for name in ("device", "step", "chunk_s")} | {"model": self.diarizer[0]}
+        key = step_key(
+            "embed_chunk",
+            None if live else [track.converted.key for track in tracks],
+            {**options, "model": self.diarizer[1], "device": None},
+        )
+
+        def tell(name: str) -> dict[str, Any]:
+            stem = name.removesuffix(".npz")
+            stretch = next(found for found in stretches(tracks, given["chunk_s"]) if found.name == stem)
+            audio = {track.row.track: track.audio for track in tracks}
+            return {
+                "stretch": asdict(stretch),
+                "audio": [audio[track] for track in stretch.tracks],
+                "options": options,
+            }
+
+        names = stretch_files(tracks, given["chunk_s"])
+        folder = f"results/diarize/{self.session.name}/{key}"
+        return self._add_folder("embed_chunk", folder, key, names, tell, model=self.diarizer[0])
 
     def _assign(self, merged: Step, turns: Step, timeline: Step) -> Step:
         def tell() -> dict[str, Any]:
@@ -400,6 +430,27 @@ class SessionSteps:
         key = step_key("write_export", name, spoken.key, options)
         output = f"results/export/{self.session.name}/{self.session.name}.{name}"
         self._add("write_export", f".{name}", (output,), key, tell, needs=(spoken,))
+
+
+def stretches(tracks: list[Track], chunk_s: float) -> list[grid.Stretch]:
+    """Return the stretches of a session that diarization looks at one by one."""
+    if tracks[0].row.shape != "live":
+        return grid.of_recording(tracks[0].row.track, tracks[0].row.duration_s, chunk_s)
+    parts = [grid.Part(t.row.track, t.row.part, t.row.duration_s, t.converted.key) for t in tracks]
+    return grid.of_live(parts, chunk_s)
+
+
+def stretch_files(tracks: list[Track], chunk_s: float) -> tuple[str, ...]:
+    """Return the names of the files of these stretches."""
+    if tracks[0].row.shape != "live":
+        return recording_files(chunk_count(tracks[0].row.duration_s, chunk_s))
+    return tuple(f"{stretch.name}.npz" for stretch in stretches(tracks, chunk_s))
+
+
+@lru_cache(maxsize=64)
+def recording_files(count: int) -> tuple[str, ...]:
+    """Return the names of the files of a recording's stretches."""
+    return tuple(f"{name}.npz" for name in grid.recording_names(count))
 
 
 def plans(tracks: list[Track]) -> list[str]:

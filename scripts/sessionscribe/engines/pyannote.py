@@ -1,14 +1,24 @@
-"""The adapter of pyannote.audio: a session's samples in, turns out."""
+"""The adapter of pyannote.audio, in two halves: what its models find in windows, and whose voice is whose.
+
+What lies between them (which windows, which files) is not pyannote's business; together they do what its
+pipeline does on a whole file.
+"""
 
 from __future__ import annotations
 
 import os
+import threading
 import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sessionscribe import models
-from sessionscribe.artifacts import SAMPLE_RATE, Turn
+from sessionscribe import meter, models
+from sessionscribe.artifacts import SAMPLE_RATE, EmbeddingsHeader, Turn
 from sessionscribe.config import Diarize
+from sessionscribe.engines import pool
+from sessionscribe.engines.listening import listen_once
+from sessionscribe.errors import UserError
+from sessionscribe.grid import REACH_S, Grid
 
 # Read when pyannote is imported: nothing about a recording may leave this machine.
 os.environ["PYANNOTE_METRICS_ENABLED"] = "0"
@@ -16,27 +26,36 @@ os.environ["PYANNOTE_METRICS_ENABLED"] = "0"
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy as np
     from numpy.typing import NDArray
 
+MOST_CLUSTERED = 20_000
+"""Embeddings that are clustered at most: the distances of so many take 3.2 GB, of half as many a quarter."""
+HUB_MODEL_BYTES = 60_000_000
+"""Size of a pipeline from the hub, about: community-1 and 3.1 are smaller."""
 
-class DiarizationPipeline:
-    """A loaded diarization pipeline.
+
+class WindowModels:
+    """The two models of a loaded pipeline: who speaks when in a window, and how each of them sounds.
+
+    Use it from any thread: they compute one after the other.
 
     Args:
-        options: model (a folder or a hub id), device, step.
+        options: model (a folder or a hub id) and device.
+        device: ``cpu`` or ``cuda``.
         threads: CPU threads.
 
     Raises:
-        UserError: the pipeline cannot be had; the message names the ways out.
+        UserError: the pipeline cannot be had, or is none of this kind; the message names the ways out.
     """
 
-    def __init__(self, options: Diarize, *, threads: int) -> None:
-        # What comes from the hub was fetched before (``preflight``): a job never asks it, for nothing at all.
-        os.environ["HF_HUB_OFFLINE"] = "1"
-        warnings.filterwarnings("ignore", message=".*torchcodec.*")  # audio is handed over in memory
+    def __init__(self, options: Diarize, *, device: str, threads: int) -> None:
+        _prepare_import()
         import torch  # noqa: PLC0415
         from pyannote.audio import Pipeline  # noqa: PLC0415
+        from pyannote.audio.pipelines import SpeakerDiarization  # noqa: PLC0415
 
         torch.set_num_threads(threads)
         try:
@@ -45,30 +64,244 @@ class DiarizationPipeline:
                 raise RuntimeError("no access to the pipeline or one of its models")
         except Exception as error:
             raise models.unavailable("diarization pipeline", options.model, "diarize.model", error) from error
-        device = models.machine_device() if options.device == "auto" else options.device
-        if options.step is not None:
-            _set_step(pipeline, options.step)
+        if not isinstance(pipeline, SpeakerDiarization):
+            hint = (
+                "Set `diarize.model` to a pipeline that segments, embeds and clusters, such as `community-1`"
+            )
+            what = f"is a {type(pipeline).__name__}, not a SpeakerDiarization pipeline"
+            raise UserError(what, where=options.model, hint=hint)
+        _settle(pipeline)
+        pipeline._embedding = listen_once(pipeline._embedding)
         try:
             self._pipeline: Any = pipeline.to(torch.device(device))
         except Exception as error:
             raise models.unloadable("diarization pipeline", options.model, "diarize.device", error) from error
-        self._torch = torch
+        self.device, self.name = device, models.describe(options.model)
+        self._torch, self._lock = torch, threading.Lock()
 
-    def diarize(self, samples: NDArray[np.float32], options: Diarize) -> tuple[list[Turn], list[Turn]]:
-        """Return the turns and the exclusive turns (at most one speaker at a time) of ``samples`` ``[n]``."""
-        bounds = {
-            name: value
-            for name in ("num_speakers", "min_speakers", "max_speakers")
-            if (value := getattr(options, name)) is not None
-        }
-        waveform = self._torch.from_numpy(samples)[None]
-        found = self._pipeline({"waveform": waveform, "sample_rate": SAMPLE_RATE}, **bounds)
-        return _turns(found.speaker_diarization), _turns(found.exclusive_speaker_diarization)
+    def grid(self, step: float | None) -> Grid:
+        """Return the grid of windows with this step (a share of their length; None: the pipeline's own).
+
+        The step is a whole number of samples, so that windows lie at the same samples wherever one begins.
+        """
+        window = round(self._pipeline._segmentation.duration * SAMPLE_RATE)
+        grid = Grid(window, max(1, round((step or self._pipeline.segmentation_step) * window)))
+        if grid.window + grid.step > REACH_S * SAMPLE_RATE:
+            what = f"looks at windows of {grid.window / SAMPLE_RATE:g} s, which is too long"
+            hint = f"A window and a step may be {REACH_S:g} s together: set `diarize.step`, or another model"
+            raise UserError(what, where=self.name, hint=hint)
+        return grid
+
+    def look(
+        self, samples: NDArray[np.float32], grid: Grid
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return who speaks in each window of ``samples`` ``[n]``, and how each of them sounds.
+
+        The windows lie on the grid from the first sample on; the last one may reach beyond the end.
+
+        Returns:
+            Segmentations ``[windows, frames, speakers]`` and embeddings ``[windows, speakers, dimension]``.
+        """
+        import numpy as np  # noqa: PLC0415
+        from pyannote.audio.utils.signal import binarize  # noqa: PLC0415
+
+        if not len(samples):  # no window begins in the stretch
+            return np.zeros((0, 0, 0), np.float32), np.zeros((0, 0, 0), np.float32)
+        pipeline = self._pipeline
+        with self._lock, meter.on_device(self.device):
+            pipeline._segmentation.step = grid.step / SAMPLE_RATE
+            # On the device as a whole: windows overlap, so cut there they travel once, not ten times.
+            waveform = self._torch.from_numpy(samples)[None].to(self.device)
+            file = {"waveform": waveform, "sample_rate": SAMPLE_RATE}
+            segmentations = pipeline.get_segmentations(file)
+            decided = segmentations
+            if not self.powerset:
+                decided = binarize(segmentations, onset=pipeline.segmentation.threshold, initial_state=False)
+            embeddings = pipeline.get_embeddings(
+                file, decided, exclude_overlap=pipeline.embedding_exclude_overlap
+            )
+        return segmentations.data.astype(np.float32), embeddings.astype(np.float32)
+
+    @property
+    def powerset(self) -> bool:
+        """Whether segmentations are decisions, not scores."""
+        return bool(self._pipeline._segmentation.model.specifications.powerset)
+
+    def describe(self, session: str, grid: Grid, windows: range) -> EmbeddingsHeader:
+        """Return the header for what was found in these windows."""
+        frames = self._pipeline._segmentation.model.receptive_field
+        return EmbeddingsHeader(
+            session=session,
+            first=windows.start,
+            windows=len(windows),
+            window=grid.window,
+            step=grid.step,
+            frame_start=frames.start,
+            frame_duration=frames.duration,
+            frame_step=frames.step,
+            powerset=self.powerset,
+            model=self.name,
+        )
 
 
-def _set_step(pipeline: Any, step: float) -> None:
-    pipeline.segmentation_step = step
-    pipeline._segmentation.step = step * pipeline._segmentation.duration
+def window_models(options: Diarize, *, threads: int) -> WindowModels:
+    """Return this process's models for these options, loaded once."""
+    device = models.machine_device() if options.device == "auto" else options.device
+    return pool.hold(
+        ("pyannote", options.model, device),
+        lambda: WindowModels(options, device=device, threads=threads),
+        size_bytes=_size(options.model),
+        device=device,
+    )
+
+
+def _size(model: str) -> int:
+    files = Path(model).rglob("*") if Path(model).is_dir() else ()
+    return sum(path.stat().st_size for path in files if path.is_file()) or HUB_MODEL_BYTES
+
+
+def _settle(pipeline: Any) -> None:
+    """Give a pipeline that came without settings its own defaults, as its first use would."""
+    if not pipeline.instantiated:
+        pipeline.instantiate(pipeline.default_parameters())
+
+
+def _prepare_import() -> None:
+    # What comes from the hub was fetched before (``preflight``): a job never asks it, for nothing at all.
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    warnings.filterwarnings("ignore", message=".*torchcodec.*")  # audio is handed over in memory
+
+
+def cluster(
+    about: EmbeddingsHeader,
+    segmentations: NDArray[np.float32],
+    embeddings: NDArray[np.float32],
+    options: Diarize,
+    *,
+    most: int = MOST_CLUSTERED,
+) -> tuple[list[Turn], list[Turn], str | None]:
+    """Find whose voice is whose in all windows of a session, as the pipeline does after its models.
+
+    No model is loaded: the pipeline's own code counts, clusters and reconstructs. Beside the arrays and the
+    program it needs 8 bytes for each ordered pair of voices that it clusters, and afterwards 8 bytes for each
+    frame of each window and speaker.
+
+    Args:
+        about: the header of the session's windows.
+        segmentations: ``[windows, frames, speakers]``.
+        embeddings: ``[windows, speakers, dimension]``.
+        options: model, numbers of speakers, threshold.
+        most: so many embeddings are clustered at most. Where there are more, as many of them, evenly
+            spread, and the others go to the nearest cluster, as pyannote has it for all embeddings anyway.
+
+    Returns:
+        The turns, the exclusive turns (at most one speaker at a time), and a remark where not all embeddings
+        could be clustered.
+
+    Raises:
+        UserError: the pipeline cannot be had, or its clustering has no threshold to set.
+    """
+    _prepare_import()
+    import torch  # noqa: PLC0415
+
+    try:
+        pipeline = _without_models(about, embeddings.shape[2], options.model)
+    except Exception as error:
+        raise models.unavailable("diarization pipeline", options.model, "diarize.model", error) from error
+    _settle(pipeline)
+    if options.threshold is not None:
+        if "threshold" not in pipeline.clustering.parameters():
+            hint = "Leave `diarize.threshold` empty for this pipeline"
+            raise UserError("clusters without a threshold", where=options.model, hint=hint)
+        pipeline.clustering.instantiate({"threshold": options.threshold})
+    left_out = _bound(pipeline.clustering, most)
+    given = _feature(segmentations, about)
+    pipeline.get_segmentations = lambda *_, **__: given
+    pipeline.get_embeddings = lambda *_, **__: embeddings
+    bounds = {
+        name: value
+        for name in ("num_speakers", "min_speakers", "max_speakers")
+        if (value := getattr(options, name)) is not None
+    }
+    nothing = {"waveform": torch.zeros(1, 2), "sample_rate": SAMPLE_RATE}
+    found = pipeline(nothing, **bounds)
+    return _turns(found.speaker_diarization), _turns(found.exclusive_speaker_diarization), left_out()
+
+
+def _feature(data: NDArray[np.float32], about: EmbeddingsHeader) -> Any:
+    from pyannote.core import SlidingWindow, SlidingWindowFeature  # noqa: PLC0415
+
+    window = SlidingWindow(start=0.0, duration=about.window / SAMPLE_RATE, step=about.step / SAMPLE_RATE)
+    return SlidingWindowFeature(data, window)
+
+
+def _without_models(about: EmbeddingsHeader, dimension: int, model: str) -> Any:
+    """Return the pipeline with its settings and PLDA, but with stand-ins that only describe its models."""
+    import yaml  # noqa: PLC0415
+    from pyannote.audio import Pipeline  # noqa: PLC0415
+    from pyannote.audio.core.pipeline import expand_subfolders  # noqa: PLC0415
+    from pyannote.audio.utils.hf_hub import AssetFileName, download_from_hf_hub  # noqa: PLC0415
+
+    here = Path(model).is_dir()
+    file = Path(model) / "config.yaml" if here else download_from_hf_hub(model, AssetFileName.Pipeline)
+    if file is None:
+        raise RuntimeError("no access to the pipeline")
+    config = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
+    expand_subfolders(config, model)
+    config.pop("device", None)
+    config["pipeline"]["params"] |= {
+        "segmentation": _segmentation_model(about),
+        "embedding": _embedding_model(dimension),
+    }
+    return Pipeline.from_pretrained(config)
+
+
+def _segmentation_model(about: EmbeddingsHeader) -> Any:
+    from pyannote.audio.core.model import Model  # noqa: PLC0415
+    from pyannote.audio.core.task import Problem, Resolution, Specifications  # noqa: PLC0415
+    from pyannote.core import SlidingWindow  # noqa: PLC0415
+
+    class Described(Model):
+        receptive_field = SlidingWindow(about.frame_duration, about.frame_step, about.frame_start)
+
+    described = Described(sample_rate=SAMPLE_RATE, num_channels=1)
+    kind = Problem.MONO_LABEL_CLASSIFICATION if about.powerset else Problem.MULTI_LABEL_CLASSIFICATION
+    described.specifications = Specifications(
+        problem=kind,
+        resolution=Resolution.FRAME,
+        duration=about.window / SAMPLE_RATE,
+        classes=["one", "another"],
+        powerset_max_classes=1 if about.powerset else None,
+        permutation_invariant=True,
+    )
+    return described
+
+
+def _embedding_model(size: int) -> Any:
+    from pyannote.audio.core.model import Model  # noqa: PLC0415
+
+    class Described(Model):
+        dimension = size
+
+    return Described(sample_rate=SAMPLE_RATE, num_channels=1)
+
+
+def _bound(clustering: Any, most: int) -> Callable[[], str | None]:
+    """Let a clustering see at most so many of the embeddings that it would cluster; say how many it saw."""
+    choose, counts = clustering.filter_embeddings, [0]
+
+    def chosen(*arguments: Any, **named: Any) -> tuple[Any, Any, Any]:
+        import numpy as np  # noqa: PLC0415
+
+        found = choose(*arguments, **named)
+        counts[0] = len(found[0])
+        if counts[0] <= most:
+            return found  # type: ignore[no-any-return]
+        kept = np.linspace(0, counts[0] - 1, most).round().astype(int)
+        return tuple(part[kept] for part in found)
+
+    clustering.filter_embeddings = chosen
+    return lambda: f"clustered by {most} of {counts[0]} stretches of voice" if counts[0] > most else None
 
 
 def _turns(annotation: Any) -> list[Turn]:

@@ -1,0 +1,21 @@
+"""Rule embed_chunk: see rules/diarize.smk."""
+
+from pathlib import Path
+
+from sessionscribe.artifacts import Timeline
+from sessionscribe.config import Diarize
+from sessionscribe.diarize import embed_chunk
+from sessionscribe.grid import Stretch
+from sessionscribe.runtime import job
+
+task, made = snakemake.params.task, dict(snakemake.output.items())
+with job(snakemake.rule, task, log=snakemake.log[0], outputs=made) as say:
+    found = embed_chunk(
+        timeline=Timeline.read(Path(snakemake.input.timeline)),
+        stretch=Stretch(**task["stretch"]),
+        audio=[Path(path) for path in snakemake.input.audio],
+        options=Diarize(**task["options"]),
+        threads=snakemake.threads,
+        output=Path(made["embeddings"]),
+    )
+    say(f"{found.about.windows} windows from number {found.about.first}, by {found.about.model}")

@@ -1,0 +1,353 @@
+"""The two halves of diarization against one run of pyannote over a whole file: the same, wherever it is cut.
+
+The pipeline is the bundled one, on real recordings; pyannote itself runs unchanged.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+import yaml
+from numpy.typing import NDArray
+
+import builders
+from project import DEMO, cut_audio
+from sessionscribe.artifacts import SAMPLE_RATE, Timeline, Turn, Turns
+from sessionscribe.audio import read_samples
+from sessionscribe.config import Diarize
+from sessionscribe.diarize import cluster_speakers, embed_chunk
+from sessionscribe.embeddings import Embeddings, united
+from sessionscribe.engines.pyannote import cluster, window_models
+from sessionscribe.errors import UserError
+from sessionscribe.grid import Part, Stretch, of_live, of_recording
+
+MODEL = DEMO / "models/diarization-demo"
+OPTIONS = Diarize(model=str(MODEL), device="cpu")
+Samples = NDArray[np.float32]
+
+
+@pytest.fixture(scope="module")
+def meeting(tmp_path_factory: pytest.TempPathFactory) -> Samples:
+    """Return the demo meeting's samples: four minutes, three people."""
+    path = tmp_path_factory.mktemp("meeting") / "meeting.flac"
+    cut_audio(DEMO / "recordings/meeting.mp4", path, 0, 1000)
+    return read_samples(path, 0, soundfile.info(path).frames)
+
+
+@dataclass(frozen=True)
+class Whole:
+    """What pyannote finds in a whole file, in one run."""
+
+    turns: list[Turn]
+    exclusive: list[Turn]
+    found: dict[str, Any]
+
+
+def whole(samples: Samples, *, model: Path = MODEL, step: float | None = None, **bounds: int) -> Whole:
+    # Only now: our adapter has set what they read when they are imported.
+    import torch  # noqa: PLC0415
+    from pyannote.audio import Pipeline  # noqa: PLC0415
+
+    pipeline = Pipeline.from_pretrained(model)
+    if step is not None:
+        pipeline._segmentation.step = round(step * 160_000) / SAMPLE_RATE
+    found: dict[str, Any] = {}
+
+    def keep(name: str, what: Any, file: Any = None, **progress: int) -> None:
+        if not progress:
+            found[name] = what
+
+    waveform = torch.from_numpy(samples)[None]
+    output = pipeline({"waveform": waveform, "sample_rate": SAMPLE_RATE}, hook=keep, **bounds)
+    return Whole(turns(output.speaker_diarization), turns(output.exclusive_speaker_diarization), found)
+
+
+def turns(annotation: Any) -> list[Turn]:
+    found = [
+        Turn(start=s.start, end=s.end, speaker=who) for s, _, who in annotation.itertracks(yield_label=True)
+    ]
+    return sorted(found, key=lambda turn: (turn.start, turn.end, turn.speaker))
+
+
+@dataclass(frozen=True)
+class Split:
+    """A session that is diarized stretch by stretch, as the jobs do it."""
+
+    folder: Path
+    timeline: Timeline
+    stretches: Sequence[Stretch]
+
+    def embed(self, options: Diarize = OPTIONS) -> list[Path]:
+        return [self.embed_one(stretch, options) for stretch in self.stretches]
+
+    def embed_one(self, stretch: Stretch, options: Diarize = OPTIONS) -> Path:
+        output = self.folder / f"{stretch.name}.npz"
+        audio = [self.folder / f"{track}.flac" for track in stretch.tracks]
+        embed_chunk(
+            timeline=self.timeline, stretch=stretch, audio=audio, options=options, threads=2, output=output
+        )
+        return output
+
+    def cluster(self, files: list[Path], options: Diarize = OPTIONS) -> Turns:
+        found, remark = cluster_speakers(
+            timeline=self.timeline, embeddings=files, options=options, output=self.folder / "turns.json"
+        )
+        assert remark is None
+        assert Turns.read(self.folder / "turns.json") == found
+        return found
+
+
+def split(folder: Path, samples: Samples, chunk_s: float) -> Split:
+    soundfile.write(folder / "main.flac", samples, SAMPLE_RATE, subtype="PCM_16")
+    duration_s = len(samples) / SAMPLE_RATE
+    timeline = builders.timeline(builders.plan(duration_s))
+    assert timeline.samples == len(samples)
+    return Split(folder, timeline, of_recording("main", duration_s, chunk_s))
+
+
+def assert_same_windows(files: list[Path], wanted: Whole, samples: int) -> None:
+    found = united([(path, Embeddings.read(path)) for path in files], samples)
+    assert found is not None
+    np.testing.assert_array_equal(found.segmentations, wanted.found["segmentation"].data)
+    if "embeddings" in wanted.found:  # there are none where nobody speaks
+        np.testing.assert_allclose(
+            found.embeddings, wanted.found["embeddings"], rtol=0, atol=1e-4, equal_nan=True
+        )
+
+
+def assert_same_turns(found: Turns, wanted: Whole) -> None:
+    for ours, theirs in ((found.turns, wanted.turns), (found.exclusive, wanted.exclusive)):
+        assert [turn.speaker for turn in ours] == [turn.speaker for turn in theirs]
+        for one, other in zip(ours, theirs, strict=True):
+            assert abs(one.start - other.start) <= 0.001
+            assert abs(one.end - other.end) <= 0.001
+
+
+def check(folder: Path, samples: Samples, chunk_s: float, chunks: int) -> Turns:
+    found, wanted = split(folder, samples, chunk_s), whole(samples)
+    files = found.embed()
+    assert len(files) == chunks
+    assert_same_windows(files, wanted, len(samples))
+    turns = found.cluster(files)
+    assert_same_turns(turns, wanted)
+    return turns
+
+
+def test_a_meeting_in_five_stretches_is_the_same_as_in_one(tmp_path: Path, meeting: Samples) -> None:
+    """The stretches are no multiple of a window's step, nor of a batch."""
+    found = check(tmp_path, meeting, 51.3, 5)
+    assert len(found.speakers) == 3
+    assert len(found.turns) > 80
+
+
+def test_real_recordings_in_stretches_are_the_same_as_in_one(tmp_path: Path, shared: Path) -> None:
+    files = ["ami/dev00.wav", "ami/trn05.wav", "misc/sample.wav", "ami/trn06.wav", "ami/trñ00.wav"]
+    parts = [soundfile.read(shared / "data" / name, dtype="float32")[0] for name in files]
+    found = check(tmp_path, np.concatenate(parts), 30, 5)
+    assert len(found.speakers) >= 2
+
+
+@pytest.mark.parametrize("samples", [480_000, 480_001, 160_000, 160_001, 48_000, 200])
+def test_any_length_is_the_same(tmp_path: Path, meeting: Samples, samples: int) -> None:
+    """Whole windows; one sample past the grid's edge; a window; less than one; hardly anything."""
+    check(tmp_path, meeting[320_000 : 320_000 + samples], 10, max(1, round(samples / 160_000)))
+
+
+def test_silence_has_nobody(tmp_path: Path) -> None:
+    found = check(tmp_path, np.zeros(400_000, dtype=np.float32), 10, 2)
+    assert (found.speakers, found.turns, found.exclusive) == ([], [], [])
+    assert found.duration_s == 25.0
+
+
+def test_silence_between_speech_is_the_same(tmp_path: Path, meeting: Samples) -> None:
+    """A stretch in which nobody ever speaks still has its windows, and their embeddings."""
+    check(
+        tmp_path,
+        np.concatenate([meeting[:400_000], np.zeros(960_000, np.float32), meeting[400_000:800_000]]),
+        15,
+        7,
+    )
+
+
+def test_a_session_without_audio_has_no_window(tmp_path: Path) -> None:
+    found = split(tmp_path, np.zeros(0, dtype=np.float32), 600)
+    assert found.cluster(found.embed()).turns == []
+
+
+@pytest.mark.parametrize("step", [0.25, 0.0714])
+def test_another_step_is_the_same(tmp_path: Path, meeting: Samples, step: float) -> None:
+    """The second one is no whole number of samples: all stretches' windows lie on one grid all the same."""
+    options = OPTIONS.model_copy(update={"step": step})
+    samples = meeting[:960_000]
+    found, wanted = split(tmp_path, samples, 20), whole(samples, step=step)
+    files = found.embed(options)
+    assert_same_windows(files, wanted, len(samples))
+    assert_same_turns(found.cluster(files, options), wanted)
+
+
+def test_speakers_and_threshold_matter_to_the_clustering_only(tmp_path: Path, meeting: Samples) -> None:
+    samples = meeting[:960_000]
+    found = split(tmp_path, samples, 30)
+    files = found.embed()
+    before = [path.read_bytes() for path in files]
+    for bounds in ({"num_speakers": 2}, {"min_speakers": 4}, {"max_speakers": 1}):
+        assert_same_turns(found.cluster(files, OPTIONS.model_copy(update=bounds)), whole(samples, **bounds))
+    one = found.cluster(files, OPTIONS.model_copy(update={"threshold": 1.9}))
+    assert len(one.speakers) == 1 < len(found.cluster(files).speakers)
+    changed = OPTIONS.model_copy(update={"num_speakers": 2, "threshold": 1.9, "chunk_s": 99})
+    assert [path.read_bytes() for path in found.embed(changed)] == before
+
+
+def test_a_stretch_is_the_same_to_the_byte_whoever_went_before(tmp_path: Path, meeting: Samples) -> None:
+    found = split(tmp_path, meeting[:1_000_000], 20)
+    first = {path.name: path.read_bytes() for path in found.embed()}
+    for stretch in reversed(found.stretches):
+        path = found.folder / f"{stretch.name}.npz"
+        path.unlink()
+        assert found.embed_one(stretch).read_bytes() == first[path.name]
+
+
+def live(folder: Path, parts: list[Samples | None]) -> tuple[Split, Samples]:
+    """A live session of such parts (None: a missing one), and its samples, silence for what is missing."""
+    length = sorted(len(part) for part in parts if part is not None)
+    gap = length[(len(length) - 1) // 2]
+    rows, plans, offsets, position = [], [], [], 0
+    whole_session = np.zeros(sum(gap if part is None else len(part) for part in parts), dtype=np.float32)
+    for number, part in enumerate(parts):
+        if part is not None:
+            track = f"chunk-{number}"
+            soundfile.write(folder / f"{track}.flac", part, SAMPLE_RATE, subtype="PCM_16")
+            whole_session[position : position + len(part)] = part
+            rows.append(Part(track, number, len(part) / SAMPLE_RATE, f"key{number}"))
+            plans.append(builders.plan(len(part) / SAMPLE_RATE, track=track))
+            offsets.append(position / SAMPLE_RATE)
+        position += gap if part is None else len(part)
+    timeline = builders.timeline(*plans, shape="live", offsets=offsets)
+    return Split(folder, timeline, of_live(rows, chunk_s=30)), whole_session
+
+
+def test_a_live_session_with_a_gap_is_the_same_as_one_file(tmp_path: Path, meeting: Samples) -> None:
+    """Parts of odd lengths, so that they begin anywhere between two windows."""
+    cut: list[Samples | None] = [meeting[a : a + 230_411] for a in range(0, 1_900_000, 230_411)]
+    cut[4] = None
+    found, samples = live(tmp_path, cut)
+    assert len(found.stretches) == 3
+    files = found.embed()
+    wanted = whole(samples)
+    assert_same_windows(files, wanted, len(samples))
+    assert_same_turns(found.cluster(files), wanted)
+
+
+def test_a_live_session_that_grows_keeps_its_earlier_stretches(tmp_path: Path, meeting: Samples) -> None:
+    cut: list[Samples | None] = [meeting[a : a + 240_000] for a in range(0, 2_160_000, 240_000)]
+    (tmp_path / "before").mkdir()
+    (tmp_path / "after").mkdir()
+    before, _ = live(tmp_path / "before", cut[:7])
+    after, samples = live(tmp_path / "after", cut)
+    kept = [stretch for stretch in before.stretches if stretch in after.stretches]
+    assert len(kept) == 2
+    for stretch in kept:
+        shutil.copy(before.embed_one(stretch), after.folder)
+    files = [after.folder / f"{stretch.name}.npz" for stretch in after.stretches]
+    for stretch, path in zip(after.stretches, files, strict=True):
+        if not path.exists():
+            after.embed_one(stretch)
+    wanted = whole(samples)
+    assert_same_windows(files, wanted, len(samples))
+    assert_same_turns(after.cluster(files), wanted)
+
+
+def test_a_part_that_the_manifest_did_not_lead_to_expect_is_an_error(
+    tmp_path: Path, meeting: Samples
+) -> None:
+    cut: list[Samples | None] = [meeting[a : a + 240_000] for a in range(0, 960_000, 240_000)]
+    found, _ = live(tmp_path, cut)
+    short = Stretch("0000", 0, "chunk-2", ("chunk-0",))
+    with pytest.raises(UserError, match=r"is not as long as the manifest says \(near chunk-1\)"):
+        found.embed_one(short)
+
+
+def changed_pipeline(folder: Path, change: Callable[[dict[str, Any]], None]) -> Path:
+    """A copy of the bundled pipeline with other settings."""
+    shutil.copytree(MODEL, folder)
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    change(config)
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    return folder
+
+
+def test_a_pipeline_with_vbx_clustering_is_the_same(tmp_path: Path, meeting: Samples) -> None:
+    """The bundled models with the clustering, and the settings, of community-1."""
+
+    def as_community_1(config: dict[str, Any]) -> None:
+        config["pipeline"]["params"]["clustering"] = "VBxClustering"
+        config["pipeline"]["params"]["embedding_exclude_overlap"] = False
+        config["params"] = {
+            "clustering": {"threshold": 0.6, "Fa": 0.07, "Fb": 0.8},
+            "segmentation": {"min_duration_off": 0.1},
+        }
+
+    model = changed_pipeline(tmp_path / "model", as_community_1)
+    options = OPTIONS.model_copy(update={"model": str(model)})
+    samples = meeting[:1_600_000]
+    found, wanted = split(tmp_path, samples, 30), whole(samples, model=model)
+    files = found.embed(options)
+    assert_same_windows(files, wanted, len(samples))
+    assert_same_turns(found.cluster(files, options), wanted)
+
+
+def test_a_pipeline_of_another_kind_is_refused(tmp_path: Path, meeting: Samples) -> None:
+    def detects_speech_only(config: dict[str, Any]) -> None:
+        config["pipeline"] = {
+            "name": "pyannote.audio.pipelines.VoiceActivityDetection",
+            "params": {"segmentation": "$model/segmentation"},
+        }
+        config["params"] = {"min_duration_on": 0.0, "min_duration_off": 0.0}
+
+    model = changed_pipeline(tmp_path / "model", detects_speech_only)
+    with pytest.raises(UserError, match="is a VoiceActivityDetection, not a SpeakerDiarization pipeline"):
+        split(tmp_path, meeting[:160_000], 600).embed(OPTIONS.model_copy(update={"model": str(model)}))
+
+
+def test_more_voices_than_memory_allows_are_clustered_by_a_part_of_them(
+    tmp_path: Path, meeting: Samples
+) -> None:
+    samples = meeting[:1_600_000]
+    files = split(tmp_path, samples, 60).embed()
+    found = united([(path, Embeddings.read(path)) for path in files], len(samples))
+    assert found is not None
+    given = (found.about, found.segmentations, found.embeddings, OPTIONS)
+    all_of_them = cluster(*given)
+    part_of_them = cluster(*given, most=60)
+    assert all_of_them[2] is None
+    assert str(part_of_them[2]).startswith("clustered by 60 of 1")
+    by_all, by_part = (
+        sum(turn.end - turn.start for turn in found[0]) for found in (all_of_them, part_of_them)
+    )
+    assert by_part == pytest.approx(by_all)
+    assert {turn.speaker for turn in part_of_them[0]} == {turn.speaker for turn in all_of_them[0]}
+
+
+def test_clustering_loads_no_model(tmp_path: Path, meeting: Samples) -> None:
+    """It needs the pipeline's settings and its PLDA, whose files alone are there."""
+    found = split(tmp_path, meeting[:480_000], 600)
+    files = found.embed()
+    without = tmp_path / "without"
+    (without / "plda").mkdir(parents=True)
+    for path in (MODEL / "config.yaml", *(MODEL / "plda").iterdir()):
+        shutil.copy(path, without / path.relative_to(MODEL))
+    turns = found.cluster(files, OPTIONS.model_copy(update={"model": str(without)}))
+    assert turns == found.cluster(files)
+
+
+def test_the_models_are_loaded_once() -> None:
+    assert window_models(OPTIONS, threads=2) is window_models(
+        OPTIONS.model_copy(update={"num_speakers": 3, "step": 0.2}), threads=1
+    )
