@@ -2,9 +2,9 @@
 
     python benchmarks/random_whisper.py FOLDER [--size base] [--tokens 100] [--quantization int8]
 
-Speed does not depend on the weights as long as the number of tokens is fixed: this model says `--tokens` dummy
-words in every window, whatever it hears, and then stops. It has the token numbers of the real model, so that
-the real program runs on it unchanged. Nothing is downloaded.
+Speed does not depend on the weights as long as the number of tokens is fixed: this model says `--tokens`
+dummy words in every window, whatever it hears, and then stops. It has the token numbers of the real model, so
+that the real program runs on it unchanged. Nothing is downloaded.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ LANGUAGES = (
     "en zh de es ru ko fr ja pt tr pl ca nl ar sv it id hi fi vi he uk el ms cs ro da hu ta no th ur hr bg "
     "lt la mi ml cy sk te fa lv bn sr az sl kn et mk br eu is hy ne mn bs kk sq sw gl mr pa si km sn yo so "
     "af oc ka be tg sd gu am yi lo uz fo ht ps tk nn mt sa lb my bo tl mg as tt haw ln ha ba jw su yue"
-).split()
+)
 """In the order of their tokens; Cantonese came with large-v3."""
 TASKS = ("translate", "transcribe", "startoflm", "startofprev", "nospeech", "notimestamps")
 TEXT_TOKENS = 50_257
@@ -73,7 +73,7 @@ def vocabulary(size: Size) -> tuple[list[str], list[str]]:
         word if number % 4 == 3 else f"Ġ{word}"
         for number, word in zip(range(TEXT_TOKENS - len(text)), words, strict=False)
     ]
-    names = ["endoftext", "startoftranscript", *LANGUAGES[: size.languages], *TASKS]
+    names = ["endoftext", "startoftranscript", *LANGUAGES.split()[: size.languages], *TASKS]
     stamps = [f"{number * 0.02:.2f}" for number in range(TIMESTAMPS)]
     return text, [f"<|{name}|>" for name in (*names, *stamps)]
 
@@ -163,7 +163,8 @@ def model(size: Size, tokens: int) -> Any:
     spec.register_vocabulary([*text, *special])
     first = len(text) + special.index("<|en|>")
     spec.config.lang_ids = list(range(first, first + size.languages))
-    spec.config.suppress_ids, spec.config.suppress_ids_begin = [], [len(text) + special.index("<|startoflm|>")]
+    spec.config.suppress_ids = []
+    spec.config.suppress_ids_begin = [len(text) + special.index("<|startoflm|>")]  # must not be empty
     last = size.decoder_layers - 1
     spec.config.alignment_heads = [[last, head] for head in range(size.heads)]
     return spec
