@@ -51,7 +51,7 @@ onstart:
 
 def pending_outputs(wildcards):
     steer()
-    return AGENDA.outputs()
+    return AGENDA.targets()
 
 
 def models_task(wildcards):
@@ -73,7 +73,7 @@ def sure(path):
     (Were all inputs `ancient`, Snakemake would overlook a missing output behind a job that runs.)
     """
     steer()
-    return path if AGENDA.is_pending(path) else ancient(path)
+    return path if AGENDA.is_pending(path) else before_update(ancient(path))
 
 
 def made(pattern):

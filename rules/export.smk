@@ -2,16 +2,18 @@
 
 
 rule write_export:
-    """Write the finished transcript in one format."""
+    """Write the finished transcript in every format that is asked for."""
     input:
         transcript=made("results/diarize/{session}.json"),
     output:
-        export="results/export/{session}/{session}.{format}",
-        provenance="results/provenance/{session}/write_export.{format}.json",
+        exports=expand(
+            "results/export/{{session}}/{{session}}.{format}", format=AGENDA.formats
+        ),
+        provenance="results/provenance/{session}/write_export.json",
     log:
-        "logs/export/{session}/{session}.{format}.log",
+        "logs/export/{session}.log",
     benchmark:
-        "logs/export/{session}/{session}.{format}.tsv"
+        "logs/export/{session}.tsv"
     conda:
         "../envs/sessionscribe.yaml"
     threads: 1
@@ -19,6 +21,6 @@ rule write_export:
         mem_mb=1000,
         runtime="30m",
     params:
-        task=task_of("results/export/{session}/{session}.{format}"),
+        task=task_of("results/provenance/{session}/write_export.json"),
     script:
         "../scripts/write_export.py"

@@ -7,11 +7,11 @@ from sessionscribe.config import Export
 from sessionscribe.export import write_export
 from sessionscribe.runtime import job
 
-task, made = snakemake.params.task, dict(snakemake.output.items())
+task = snakemake.params.task
+exports = dict(zip(task["formats"], snakemake.output.exports, strict=True))
+made = {**exports, "provenance": snakemake.output.provenance}
 with job(snakemake.rule, task, log=snakemake.log[0], outputs=made) as say:
-    write_export(
-        transcript=Transcript.read(Path(snakemake.input.transcript)),
-        format=task["format"],
-        options=Export(**task["options"]),
-        output=Path(made["export"]),
-    )
+    transcript, options = Transcript.read(Path(snakemake.input.transcript)), Export(**task["options"])
+    for format, path in exports.items():
+        write_export(transcript=transcript, format=format, options=options, output=Path(path))
+    say(f"written as {', '.join(exports)}")

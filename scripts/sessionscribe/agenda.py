@@ -19,7 +19,7 @@ from sessionscribe.config import Config
 from sessionscribe.errors import UserError
 from sessionscribe.manifest import Session
 from sessionscribe.results import Results
-from sessionscribe.steps import Decoder, Folder, SessionSteps, Step
+from sessionscribe.steps import Decoder, Folder, SessionSteps, Step, files
 
 PREFLIGHT = "logs/preflight/models.txt"
 
@@ -63,6 +63,12 @@ class SessionAgenda:
         """Return how many steps of a rule are done."""
         return self.totals[rule] - sum(step.rule == rule for step in self.pending.values())
 
+    def targets(self) -> list[str]:
+        """Return the first outputs of pending steps that no other pending step needs."""
+        needed = {need for step in self.pending.values() for need in step.needs}
+        covered = {path for need in needed for path in files(need)}
+        return [path for path in self.pending if path not in covered]
+
     def needs_models(self) -> bool:
         """Tell whether there is work for a model."""
         return any(step.model for step in self.pending.values())
@@ -74,6 +80,10 @@ class Agenda:
     Args:
         config: the settings.
         root: the project's folder; every path of a step is relative to it.
+
+    Attributes:
+        formats: in which each session is exported.
+        sessions: all that are wanted, by name.
     """
 
     def __init__(self, config: Config, root: Path = Path()) -> None:
@@ -84,6 +94,7 @@ class Agenda:
         self._diarizer = diarizer, identity(diarizer)
         self._decoders = list(steps.decoders(config, identity))
         self._options = config.model_dump(mode="json")
+        self.formats = tuple(dict.fromkeys(config.export.formats))
         wanted = set(config.sessions)
         found = manifest.read(root / config.manifest)
         if missing := wanted - found.keys():
@@ -95,6 +106,7 @@ class Agenda:
         pending = [step for session in self.sessions.values() for step in session.pending.values()]
         self._outputs = [output for step in pending for output in step.outputs]
         self._due = frozenset(self._outputs)
+        self._targets = [path for session in self.sessions.values() for path in session.targets()]
         self._needs_models = any(step.model for step in pending)
 
     def _look(self, session: Session) -> SessionAgenda:
@@ -163,6 +175,10 @@ class Agenda:
             return False
         sizes = {entry["path"]: entry["size"] for entry in record.get("outputs", ())}
         return all(self._results.size(path) == sizes.get(path, -2) for path in step.outputs)
+
+    def targets(self) -> list[str]:
+        """Return the files to ask for so that all pending ones are made: those that no pending step needs."""
+        return self._targets
 
     def outputs(self) -> list[str]:
         """Return every file that is to be made."""

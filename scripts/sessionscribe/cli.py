@@ -221,7 +221,7 @@ def _show_results(agenda: Agenda) -> None:
         exports = session.of("write_export")
         if not exports:
             continue
-        names = [Path(step.outputs[0]) for step in exports]
+        names = [Path(path) for path in exports[0].outputs]
         endings = " ".join(path.suffix.removeprefix(".") for path in names)
         print(f"\n{names[0].parent}/  ({endings})")
         text = next((path for path in names if path.suffix == ".txt"), None)

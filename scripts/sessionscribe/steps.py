@@ -7,7 +7,7 @@ steps and few of them are to be done: what a job is told is put together only wh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any
@@ -88,6 +88,11 @@ class Folder:
         tell = self.tell
         outputs = (f"{self.path}/{name}",)
         return Step(self.rule, self.session, outputs, self.key, lambda: tell(name), model=self.model)
+
+
+def files(work: Step | Folder) -> Sequence[str]:
+    """Return the paths of all that a step or the steps of a folder make."""
+    return work.outputs() if isinstance(work, Folder) else work.outputs
 
 
 @dataclass(frozen=True)
@@ -208,8 +213,7 @@ class SessionSteps:
         chunks = self._transcribe(tracks)
         merged = self._merge(timeline, tracks, chunks)
         spoken = self._assign(merged, self._diarize(timeline, tracks), timeline)
-        for name in options["export"]["formats"]:
-            self._export(name, spoken)
+        self._export(spoken)
 
     def __iter__(self) -> Iterator[Step]:
         """Yield every step in order."""
@@ -226,7 +230,7 @@ class SessionSteps:
             if isinstance(work, Folder):
                 if work.path == folder and name in work.names:
                     return work.step(name)
-            elif path in work.outputs:
+            elif path in work.outputs or path == work.record:
                 return work
         return None
 
@@ -419,17 +423,20 @@ class SessionSteps:
         output = f"results/diarize/{self.session.name}.json"
         return self._add("assign_speakers", "", (output,), key, tell, needs=(merged, turns, timeline))
 
-    def _export(self, name: str, spoken: Step) -> None:
+    def _export(self, spoken: Step) -> None:
+        given = self.options["export"]
+        formats = list(dict.fromkeys(given["formats"]))
         # Only subtitles depend on the lengths of lines and cues.
-        kept = self.options["export"].items()
-        options = {k: v for k, v in kept if k == "names" or (name in SUBTITLES and k != "formats")}
+        subtitles = not set(SUBTITLES).isdisjoint(formats)
+        options = {k: v for k, v in given.items() if k == "names" or (subtitles and k != "formats")}
 
         def tell() -> dict[str, Any]:
-            return {"options": options, "format": name}
+            return {"options": options, "formats": formats}
 
-        key = step_key("write_export", name, spoken.key, options)
-        output = f"results/export/{self.session.name}/{self.session.name}.{name}"
-        self._add("write_export", f".{name}", (output,), key, tell, needs=(spoken,))
+        key = step_key("write_export", spoken.key, options)  # which formats there are, the record says
+        stem = f"results/export/{self.session.name}/{self.session.name}"
+        outputs = tuple(f"{stem}.{name}" for name in formats)
+        self._add("write_export", "", outputs, key, tell, needs=(spoken,))
 
 
 def stretches(tracks: list[Track], chunk_s: float) -> list[grid.Stretch]:

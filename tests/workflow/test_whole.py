@@ -17,7 +17,7 @@ from project import ROOT, Project, jobs
 
 SESSIONS = {"talk": 3, "duo": 2, "live": 2}
 FORMATS = ("json", "srt", "vtt", "txt", "tsv", "rttm")
-AFTER_CHUNK = {"merge_transcript": 1, "assign_speakers": 1, "write_export": 6}
+AFTER_CHUNK = {"merge_transcript": 1, "assign_speakers": 1, "write_export": 1}
 # A session whose diarization costs nothing is enough to follow a change through.
 DUO = ("--config", "sessions=['duo']")
 
@@ -114,7 +114,7 @@ def test_names_touch_exports_only_and_going_back_gives_the_same_bytes(
 ) -> None:
     before = project.settings.read_text()
     change(project, "export", names={"alice": "Dr Ada"})
-    assert project.plan(*DUO) == Counter(write_export=6)
+    assert project.plan(*DUO) == Counter(write_export=1)
     assert project.snakemake(*DUO).code == 0
     assert "Dr Ada" in (project / "results/export/duo/duo.txt").read_text()
     project.settings.write_text(before)
@@ -138,7 +138,7 @@ def test_a_stale_session_is_redone_beside_one_that_needs_a_model(project: Projec
     change(project, "export", max_lines=1)
     next((project / "results/transcribe/live").glob("*/chunk-001.*.json")).unlink()
     wanted = Counter(
-        check_models=1, transcribe_chunk=1, merge_transcript=1, assign_speakers=1, write_export=6 + 2 + 2
+        check_models=1, transcribe_chunk=1, merge_transcript=1, assign_speakers=1, write_export=3
     )
     assert project.plan() == wanted
 
@@ -173,7 +173,7 @@ def test_an_explicit_file_is_made_with_what_it_needs(project: Project) -> None:
     assert project.plan(target) == wanted
     done = project.sessionscribe("run", "--session", "duo", target)
     assert done.code == 0, done.text
-    assert [path.name for path in (project / "results/export/duo").iterdir()] == ["duo.srt"]
+    assert (project / target).is_file()
 
 
 def test_a_file_that_no_session_has_is_refused_by_name(finished: Project) -> None:
@@ -237,7 +237,7 @@ def test_run_with_a_source_adds_it_and_runs_it_alone(new_project: Project) -> No
 def test_every_profile_can_be_run_dry(fresh: Project, name: str) -> None:
     counts = fresh.plan(profile=name)
     assert counts["fetch_recording"] == 5
-    assert counts["write_export"] == 18
+    assert counts["write_export"] == 3
 
 
 def test_the_demo_settings_and_the_default_ones_can_be_run_dry(fresh: Project, tmp_path: Path) -> None:
