@@ -15,7 +15,7 @@ from sessionscribe import config, manifest, models
 from sessionscribe.agenda import PREFLIGHT, Agenda
 from sessionscribe.errors import UserError
 from sessionscribe.manifest import Row
-from sessionscribe.steps import STAGE_OF, Folder, Step
+from sessionscribe.steps import STAGE_OF, Step, files
 
 ZIP_END = "PK\5\6" + 18 * "\0"
 SHAPES = ("talk", "duo", "eve")
@@ -130,7 +130,7 @@ def test_a_new_project_has_everything_to_do_and_needs_the_models(tmp_path: Path)
         embed_chunk=2,
         cluster_speakers=1,
         assign_speakers=1,
-        write_export=3,
+        write_export=1,
     )
     assert PREFLIGHT in agenda.forced()
     assert agenda.preflight_task() == {
@@ -143,10 +143,6 @@ def test_tracks_ask_for_no_diarization_model(tmp_path: Path) -> None:
     project = Project(tmp_path)
     project.rows = [row for row in ROWS if row.session == "duo"]
     assert project.agenda().preflight_task()["diarization"] == []
-
-
-def files(work: Step | Folder) -> list[str]:
-    return work.outputs() if isinstance(work, Folder) else list(work.outputs)
 
 
 def test_steps_come_after_what_they_need(tmp_path: Path) -> None:
@@ -168,7 +164,6 @@ VOICES = "cluster_speakers assign_speakers write_export"
 HEARD = "embed_chunk " + VOICES
 TURNS_TOO = " cluster_speakers assign_speakers write_export"
 NOT_TURNS = " assign_speakers write_export"
-SUBTITLES = "subtitles"  # one export of the three
 ALL_SHAPES_FROM_AUDIO = (f"{FROM_AUDIO} {HEARD}",) * 3
 # What speech is decides who speaks on a track of one speaker; pyannote hears for itself.
 PLAN_BY_SHAPE = (FROM_PLAN + NOT_TURNS, FROM_PLAN + TURNS_TOO, FROM_PLAN + NOT_TURNS)
@@ -190,6 +185,8 @@ TABLE: dict[str, tuple[Any, tuple[str, str, str]]] = {
     "transcribe.language": ("fr", (SPEECH,) * 3),
     "transcribe.decoding": ("batched", (SPEECH,) * 3),
     "transcribe.batch_size": (4, ("",) * 3),
+    "transcribe.share_batches": (True, (SPEECH,) * 3),
+    "transcribe.redecode_s": (0, (SPEECH,) * 3),
     "transcribe.window_s": (15, (SPEECH,) * 3),
     "transcribe.beam_size": (1, (SPEECH,) * 3),
     "transcribe.temperatures": ([0.0], (SPEECH,) * 3),
@@ -211,17 +208,15 @@ TABLE: dict[str, tuple[Any, tuple[str, str, str]]] = {
     "diarize.threshold": (0.5, (VOICES, "", VOICES)),
     "diarize.step": (0.25, (HEARD, "", HEARD)),
     "diarize.chunk_s": (11, (HEARD, "", HEARD)),
-    "export.formats": (["json", "srt", "txt", "vtt"], (SUBTITLES,) * 3),
-    "export.max_line_chars": (30, (SUBTITLES,) * 3),
-    "export.max_lines": (1, (SUBTITLES,) * 3),
-    "export.max_cue_s": (5, (SUBTITLES,) * 3),
+    "export.formats": (["json", "srt", "txt", "vtt"], ("write_export",) * 3),
+    "export.max_line_chars": (30, ("write_export",) * 3),
+    "export.max_lines": (1, ("write_export",) * 3),
+    "export.max_cue_s": (5, ("write_export",) * 3),
     "export.names": ({"SPEAKER_00": "Anna"}, ("write_export",) * 3),
 }
 
 
 def expected(project: Project, session: str, rules: str) -> Counter[str]:
-    if rules == SUBTITLES:
-        return Counter(write_export=1)
     steps = project.agenda().sessions[session]
     return Counter({rule: len(steps.of(rule)) for rule in rules.split()})
 
@@ -308,7 +303,7 @@ def test_a_new_part_of_a_live_session_leaves_the_old_chunks(project: Project) ->
         embed_chunk=2,
         cluster_speakers=1,
         assign_speakers=1,
-        write_export=3,
+        write_export=1,
     )
 
 
@@ -362,13 +357,13 @@ def test_a_damaged_file_is_found_with_what_depends_on_it(project: Project, rule:
 @pytest.mark.parametrize("damage", [delete, empty, halve])
 def test_a_damaged_record_makes_its_step_due(project: Project, damage: Any) -> None:
     damage(project.root / "results/provenance/talk/assign_speakers.json")
-    assert project.todo("talk") == Counter(assign_speakers=1, write_export=3)
+    assert project.todo("talk") == Counter(assign_speakers=1, write_export=1)
 
 
 def test_a_record_that_is_no_record_makes_its_step_due(project: Project) -> None:
-    for name in ("merge_transcript", "write_export.srt"):
+    for name in ("merge_transcript", "write_export"):
         (project.root / f"results/provenance/talk/{name}.json").write_text("[]\n")
-    assert project.todo("talk") == Counter(merge_transcript=1, assign_speakers=1, write_export=3)
+    assert project.todo("talk") == Counter(merge_transcript=1, assign_speakers=1, write_export=1)
 
 
 def test_the_second_file_of_a_step_counts_too(project: Project) -> None:
@@ -380,7 +375,7 @@ def test_another_key_in_a_record_makes_its_step_due(project: Project) -> None:
     path = project.root / "results/provenance/talk/merge_transcript.json"
     record = json.loads(path.read_text())
     path.write_text(json.dumps(record | {"key": "0" * 12}))
-    assert project.todo("talk") == Counter(merge_transcript=1, assign_speakers=1, write_export=3)
+    assert project.todo("talk") == Counter(merge_transcript=1, assign_speakers=1, write_export=1)
 
 
 def test_a_cut_chunk_is_found_before_it_was_ever_merged(project: Project) -> None:
@@ -414,8 +409,7 @@ def test_forgetting_removes_the_records_of_what_is_to_do_and_no_other(project: P
     records = {path.name for path in (project.root / "results/provenance/talk").iterdir()}
     project.agenda().forget()
     left = {path.name for path in (project.root / "results/provenance/talk").iterdir()}
-    exports = {f"write_export.{name}.json" for name in ("json", "srt", "txt")}
-    assert records - left == {"merge_transcript.json", "assign_speakers.json"} | exports
+    assert records - left == {f"{rule}.json" for rule in MERGE.split()}
     assert (project.root / "results/export/talk/talk.srt").exists()
 
 
@@ -431,6 +425,36 @@ def test_a_setting_that_was_tried_and_taken_back_costs_nothing(project: Project)
 def test_a_file_of_no_session_is_named(project: Project) -> None:
     with pytest.raises(UserError, match=r"results/merge/nobody\.json: belongs to no session"):
         project.agenda().task("results/merge/nobody.json")
+
+
+def test_fewer_formats_cost_nothing_and_subtitles_alone_have_lines(project: Project) -> None:
+    project.set("export.formats", ["txt", "srt"])
+    assert project.agenda().outputs() == []
+    project.set("export.formats", ["txt"])
+    project.finish()
+    project.set("export.max_lines", 1)
+    assert project.agenda().outputs() == []
+
+
+# What Snakemake is told.
+
+
+@pytest.mark.parametrize("rule", [None, *AFTER])
+def test_whatever_is_pending_is_asked_for_or_needed_by_what_is(project: Project, rule: str | None) -> None:
+    """The chain of needs from the targets reaches every pending step, and no target is reached from another."""
+    if rule:
+        delete(project.files(rule)[0])
+    agenda = project.agenda()
+    agenda.force([], everything=rule is None)
+    pending = agenda.sessions["talk"].pending
+    reached, ahead = set(), [pending[path] for path in agenda.targets() if path in pending]
+    assert len(ahead) < max(2, len(pending))
+    while ahead:
+        step = ahead.pop()
+        assert step.outputs[0] not in reached or step.outputs[0] not in agenda.targets()
+        reached.add(step.outputs[0])
+        ahead += [pending[path] for need in step.needs for path in files(need) if path in pending]
+    assert reached == set(pending)
 
 
 # Sessions and settings that cannot be worked on.
