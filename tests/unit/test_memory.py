@@ -22,5 +22,6 @@ def test_the_short_form_keeps_the_limit() -> None:
     figures = json.loads(done.stdout)
     assert figures["ok"]
     assert all(0 < figures[stage]["peak_mb"] <= 250 for stage in ("convert", "plan"))
+    assert all(100 < figures[stage]["peak_mb"] <= 5000 for stage in ("embed", "cluster"))
     low = subprocess.run([*command, "--limit-mb", "1"], capture_output=True, text=True, check=False)
     assert low.returncode == 1
