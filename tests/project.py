@@ -29,7 +29,7 @@ SETTINGS = {
         "temperatures": [0.0],
         "beam_size": 1,
     },
-    "diarize": {"model": "resources/demo/models/diarization-demo", "device": "cpu"},
+    "diarize": {"model": "resources/demo/models/diarization-demo", "device": "cpu", "chunk_s": 12},
 }
 
 

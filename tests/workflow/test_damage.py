@@ -15,7 +15,7 @@ TALK = ("--config", "sessions=['talk']")
 EXPORTS = {"write_export": 1}
 FROM_TRANSCRIPT = {"assign_speakers": 1, **EXPORTS}
 FROM_MERGE = {"merge_transcript": 1, **FROM_TRANSCRIPT}
-FROM_TURNS = {"diarize_speakers": 1, **FROM_TRANSCRIPT}
+FROM_TURNS = {"cluster_speakers": 1, **FROM_TRANSCRIPT}
 FROM_TIMELINE = {"build_timeline": 1, **FROM_TURNS, **FROM_MERGE}
 FROM_PLAN = {"plan_chunks": 1, **FROM_TIMELINE}
 FROM_AUDIO = {"convert_audio": 1, **FROM_PLAN}
@@ -88,12 +88,18 @@ def test_a_damaged_file_is_made_again_with_what_depends_on_it(
 
 
 def test_damage_in_many_places_is_repaired_in_one_run(project: Project, finished: Project) -> None:
-    """The dear file of a recording, its turns, is here too."""
-    halve(found(project, "diarize/talk.turns.json"))
+    """The dear files of a recording are here too: one stretch of two is listened to again."""
+    halve(found(project, "diarize/talk/*/0001.npz"))
     delete(found(project, "transcribe/talk/*/mix.0001.json"))
     empty(found(project, "export/talk/talk.srt"))
     delete(found(project, "convert/talk/mix.flac"))
-    wanted = {"transcribe_chunk": 1, "convert_audio": 1, "plan_chunks": 1, "build_timeline": 1}
+    wanted = {
+        "transcribe_chunk": 1,
+        "convert_audio": 1,
+        "plan_chunks": 1,
+        "build_timeline": 1,
+        "embed_chunk": 1,
+    }
     check(project, Counter(wanted | MODEL | FROM_MERGE | FROM_TURNS), finished.results(), TALK)
 
 

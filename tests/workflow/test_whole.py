@@ -153,12 +153,25 @@ def test_a_changed_first_stage_runs_through_to_the_end_in_one_run(project: Proje
         build_timeline=1,
         detect_language=1,
         transcribe_chunk=2,
-        diarize_speakers=1,
+        cluster_speakers=1,
         **AFTER_CHUNK,
     )
     done = project.snakemake(*DUO)
     assert done.code == 0, done.text
     assert project.plan(*DUO) == Counter()
+
+
+def test_another_number_of_speakers_is_clustered_and_no_model_listens(project: Project) -> None:
+    before = project.results("results/diarize/talk")
+    change(project, "diarize", num_speakers=1)
+    done = project.snakemake("--config", "sessions=['talk']")
+    assert done.code == 0, done.text
+    wanted = Counter(check_models=1, cluster_speakers=1, assign_speakers=1, write_export=1)
+    assert jobs(done.text) == wanted
+    assert project.results("results/diarize/talk") == before
+    turns = json.loads((project / "results/diarize/talk.turns.json").read_text())
+    assert len(before) == 2
+    assert turns["speakers"] == ["SPEAKER_00"]
 
 
 # What can be asked for.
