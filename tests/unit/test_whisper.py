@@ -1,0 +1,330 @@
+"""The speech engine at work, with the bundled model: nothing about a chunk depends on what else runs."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from project import DEMO
+from sessionscribe import meter
+from sessionscribe.artifacts import ChunkTranscript, Plan, Span
+from sessionscribe.chunk import plan_chunks
+from sessionscribe.config import Chunk, Transcribe, Vad
+from sessionscribe.engines import pool, whisper
+from sessionscribe.engines.decoded import Decoded
+from sessionscribe.engines.whisper import SpeechModel
+from sessionscribe.engines.windows import WindowDecoder
+from sessionscribe.errors import UserError
+from sessionscribe.redecoding import NO_WORD, SILENCE
+from sessionscribe.transcribe import transcribe_chunk
+
+MODEL = str(DEMO / "models/whisper-demo")
+OPTIONS = Transcribe(model=MODEL, device="cpu", compute_type="int8", language="en", beam_size=2)
+BATCHED = OPTIONS.model_copy(update={"decoding": "batched", "temperatures": (0.0,), "window_s": 8.0})
+SETTINGS: dict[str, Any] = {
+    "beam_size": 2,
+    "temperature": [0.0],
+    "condition_on_previous_text": False,
+    "word_timestamps": True,
+}
+FROM_S, TO_S = 150, 240
+
+
+@pytest.fixture(scope="module")
+def talk(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Plan]:
+    """The last minute and a half of the demo meeting, and a plan of three chunks."""
+    from faster_whisper.audio import decode_audio  # noqa: PLC0415
+
+    folder = tmp_path_factory.mktemp("talk")
+    samples = decode_audio(str(DEMO / "recordings/meeting.mp4"))[FROM_S * 16_000 : TO_S * 16_000]
+    soundfile.write(folder / "talk.flac", samples, 16_000, subtype="PCM_16")
+    plan = plan_chunks(
+        audio=folder / "talk.flac",
+        session="talk",
+        track="main",
+        chunks=3,
+        options=Chunk(vad=Vad(min_silence_s=0.15, pad_s=0.1)),
+        output=folder / "plan.json",
+    )
+    return folder / "talk.flac", plan
+
+
+@pytest.fixture
+def make(talk: tuple[Path, Plan], tmp_path: Path) -> Any:
+    """Transcribe a chunk; the result and its file are returned."""
+
+    def made(index: int, options: Transcribe, name: str = "chunk") -> tuple[ChunkTranscript, bytes]:
+        output = tmp_path / f"{name}.{index}.json"
+        found = transcribe_chunk(
+            audio=talk[0], plan=talk[1], index=index, language="en", options=options, threads=1, output=output
+        )
+        return found, output.read_bytes()
+
+    return made
+
+
+@pytest.fixture
+def windows(talk: tuple[Path, Plan]) -> list[tuple[float, Any]]:
+    """Twelve windows of different lengths."""
+    samples, _ = soundfile.read(talk[0], dtype="float32")
+    lengths = random.Random(1)
+    return [
+        (7.0 * i, samples[int(7 * i * 16_000) :][: int(lengths.uniform(2, 6.9) * 16_000)]) for i in range(12)
+    ]
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Any]:
+    """The bundled model as faster-whisper has it."""
+    yield SpeechModel(OPTIONS, threads=1)._loaded.whisper
+    pool.free_all()
+
+
+def words(found: ChunkTranscript) -> list[str]:
+    return [word.text for segment in found.segments for word in segment.words]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        BATCHED,
+        OPTIONS,
+        # Every window fails its threshold and is tried again at random, at each temperature.
+        OPTIONS.model_copy(update={"log_prob_threshold": -0.01, "temperatures": (0.0, 0.4, 0.8)}),
+        # … as a second look at windows that were decoded in batches.
+        BATCHED.model_copy(update={"log_prob_threshold": -0.01, "temperatures": (0.0, 0.8)}),
+    ],
+    ids=["batched", "sequential", "retries", "decoded again"],
+)
+def test_chunks_at_once_are_the_same_to_the_byte_as_one_after_the_other(
+    make: Any, options: Transcribe
+) -> None:
+    alone = [make(index, options) for index in range(3)]
+    with ThreadPoolExecutor(3) as lanes:
+        beside = list(lanes.map(lambda index: make(index, options, "beside"), [2, 0, 1]))
+    assert [content for _, content in beside] == [alone[index][1] for index in (2, 0, 1)]
+    assert sum(len(words(found)) for found, _ in alone) > 50
+    if options.log_prob_threshold == -0.01:
+        retried = {s.temperature for found, _ in alone for s in found.segments + found.removed}
+        assert max(retried) > 0, "nothing was drawn at random: this shows nothing"
+
+
+def test_a_model_is_loaded_once_for_all_jobs_and_each_counts_what_it_heard(make: Any) -> None:
+    pool.free_all()
+    loads, heard = [], []
+
+    def job(index: int) -> None:
+        with meter.measured() as used:
+            core = make(index, BATCHED)[0].core
+            loads.append(used.loads)
+            heard.append(used.audio_s == pytest.approx((core.stop - core.start) / 16_000))
+
+    with ThreadPoolExecutor(3) as lanes:
+        list(lanes.map(job, range(3)))
+    assert sorted(map(list, loads)) == [[], [], [MODEL]]
+    assert all(heard)
+    assert len(pool.held()) == 1
+
+
+def test_another_number_format_is_another_model(make: Any) -> None:
+    pool.free_all()
+    make(0, BATCHED)
+    found, _ = make(0, BATCHED.model_copy(update={"compute_type": "float32"}))
+    assert found.engine.compute_type == "float32"
+    assert len(pool.held()) == 2
+    assert pool.free_all() == 2
+
+
+def test_a_number_format_that_this_machine_lacks_is_replaced(make: Any) -> None:
+    found, _ = make(0, BATCHED.model_copy(update={"compute_type": "int8_float16"}))
+    assert found.engine.compute_type == "float32"
+
+
+def test_speech_without_a_word_is_decoded_again(make: Any) -> None:
+    # In windows of 30 s, three times as long as it is used to, the bundled model loses its place.
+    lossy = BATCHED.model_copy(update={"window_s": 30.0, "redecode_s": 2.0})
+    first = [make(i, lossy.model_copy(update={"redecode_s": 0.0}), "first")[0] for i in range(3)]
+    both = [make(i, lossy)[0] for i in range(3)]
+    assert all(not found.redecoded for found in first)
+    again = [(found, part) for found in both for part in found.redecoded if part.reason == NO_WORD]
+    assert again
+    assert sum(part.words for _, part in again) > 0
+    for found, part in again:
+        inside = [
+            w for s in found.segments for w in s.words if part.start <= (w.start + w.end) / 2 <= part.end
+        ]
+        assert len(inside) == part.words
+        assert part.end - part.start >= lossy.redecode_s
+    gained = sum(len(words(found)) for found in both) - sum(len(words(found)) for found in first)
+    assert gained == sum(part.words for _, part in again)
+    for found in both:
+        starts = [segment.start for segment in found.segments]
+        assert starts == sorted(starts)
+
+
+def test_a_window_that_failed_a_threshold_is_decoded_again_and_what_it_replaces_is_kept(make: Any) -> None:
+    strict = BATCHED.model_copy(update={"log_prob_threshold": -0.1})
+    first, _ = make(1, strict.model_copy(update={"redecode_s": 0.0}), "first")
+    unsure = [s.text for s in first.segments if s.average_log_probability < -0.1]
+    found, _ = make(1, strict)
+    replaced = [s.text for part in found.redecoded for s in part.replaced]
+    assert unsure
+    assert set(unsure) <= set(replaced)
+    sure = [s for s in first.segments if s.text not in replaced]
+    assert all(segment in found.segments for segment in sure), "what was sure stays as it was"
+
+
+def test_windows_that_the_engine_takes_for_silence_are_listed(make: Any, talk: tuple[Path, Plan]) -> None:
+    deaf = OPTIONS.model_copy(
+        update={"no_speech_threshold": -1.0, "log_prob_threshold": 0.0, "temperatures": (0.0,)}
+    )
+    found, _ = make(1, deaf)
+    assert found.segments == []
+    assert {segment.reason for segment in found.removed} == {SILENCE}
+    heard = " ".join(segment.text for segment in found.removed).lower()
+    said = [word.strip(".,?!").lower() for word in words(make(1, OPTIONS)[0])]
+    assert sum(word in heard for word in said) > 0.7 * len(said)
+    core = talk[1].cores[1]
+    spans = [(segment.start, segment.end) for segment in found.removed]
+    assert spans == sorted(spans)
+    assert all(core.context_start / 16_000 <= a < b <= core.context_stop / 16_000 for a, b in spans)
+
+
+def test_a_language_that_is_none_is_a_clear_error(make: Any, talk: tuple[Path, Plan]) -> None:
+    for options in (OPTIONS, BATCHED):
+        with pytest.raises(UserError, match="`xx` is no language code"):
+            SpeechModel(options, threads=1).transcribe(
+                np.zeros(32_000, np.float32), [Span(start=0, stop=32_000)], "xx", options
+            )
+
+
+def test_without_a_language_it_is_detected(talk: tuple[Path, Plan]) -> None:
+    samples, _ = soundfile.read(talk[0], dtype="float32", stop=320_000)
+    for options in (OPTIONS, BATCHED):
+        found, language = SpeechModel(options, threads=1).transcribe(
+            samples, [Span(start=0, stop=100_000), Span(start=160_000, stop=300_000)], None, options
+        )
+        assert language == "en"
+        assert found
+
+
+def test_a_hub_model_that_is_not_here_has_no_size_and_is_not_asked_for() -> None:
+    assert whisper._size("somebody/no-such-model") == 0
+    assert whisper._size(MODEL) == (Path(MODEL) / "model.bin").stat().st_size
+
+
+def rounded(found: list[Decoded]) -> list[Decoded]:
+    """Without the last digits of what floating-point sums differ in."""
+    return [
+        replace(
+            segment,
+            average_log_probability=round(segment.average_log_probability, 4),
+            no_speech_probability=round(segment.no_speech_probability, 4),
+        )
+        for segment in found
+    ]
+
+
+@pytest.mark.parametrize("threaded", [False, True], ids=["inline", "with a thread"])
+def test_the_size_of_batches_changes_nothing_with_int8(
+    engine: Any, windows: list[tuple[float, Any]], threaded: bool
+) -> None:
+    decoder = WindowDecoder(engine, "cpu", threaded=threaded)
+    found = [
+        decoder.decode(windows, "en", SETTINGS, batch_size=size, share=False) for size in (1, 2, 3, 4, 9)
+    ]
+    assert all(other == found[0] for other in found)
+    assert [segment.window for segment in found[0]] == list(range(12))
+
+
+def test_it_is_what_faster_whisper_makes_of_the_windows(
+    engine: Any, windows: list[tuple[float, Any]], talk: tuple[Path, Plan]
+) -> None:
+    import faster_whisper  # noqa: PLC0415
+
+    samples, _ = soundfile.read(talk[0], dtype="float32")
+    clips = [{"start": start, "end": start + len(piece) / 16_000} for start, piece in windows]
+    theirs, _ = faster_whisper.BatchedInferencePipeline(engine).transcribe(
+        samples, language="en", clip_timestamps=clips, batch_size=1, **SETTINGS
+    )
+    ours = WindowDecoder(engine, "cpu").decode(windows, "en", SETTINGS, batch_size=4, share=False)
+    for segment, expected in zip(ours, theirs, strict=True):
+        assert segment.text == expected.text.strip()
+        assert segment.average_log_probability == pytest.approx(expected.avg_logprob, abs=1e-6)
+        assert segment.compression_ratio == pytest.approx(expected.compression_ratio)
+        assert [word.text for word in segment.words] == [word.word.strip() for word in expected.words]
+        for word, same in zip(segment.words, expected.words, strict=True):
+            assert (word.start, word.end) == pytest.approx((same.start, same.end), abs=0.021)
+
+
+def test_windows_of_several_jobs_share_batches_where_that_is_asked_for(
+    engine: Any, windows: list[tuple[float, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoder = WindowDecoder(engine, "cpu", threaded=True)
+    batches: list[list[float]] = []
+    hear = decoder._hear
+    monkeypatch.setattr(
+        decoder, "_hear", lambda batch: batches.append([w.start for w in batch]) or hear(batch)
+    )
+    jobs = [windows[0:1], windows[1:2], windows[2:3], windows[3:6]]
+    alone = [decoder.decode(job, "en", SETTINGS, batch_size=4, share=False) for job in jobs]
+    assert [len(batch) for batch in batches] == [1, 1, 1, 3]
+    batches.clear()
+    gate = threading.Event()
+    assert decoder._thread is not None
+    decoder._thread.submit(gate.wait)  # the device is busy: what comes now has to wait
+    with ThreadPoolExecutor(4) as lanes:
+        done = [lanes.submit(decoder.decode, job, "en", SETTINGS, batch_size=4, share=True) for job in jobs]
+        while len(decoder._waiting) < 6:
+            pass
+        gate.set()
+        assert [job.result() for job in done] == alone
+    assert sorted(len(batch) for batch in batches) == [2, 4]
+
+
+def test_windows_with_other_options_do_not_share_a_batch(
+    engine: Any, windows: list[tuple[float, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoder = WindowDecoder(engine, "cpu", threaded=True)
+    batches: list[set[str]] = []
+    hear = decoder._hear
+    monkeypatch.setattr(
+        decoder, "_hear", lambda batch: batches.append({w.recipe.key for w in batch}) or hear(batch)
+    )
+    with ThreadPoolExecutor(2) as lanes:
+        list(
+            lanes.map(
+                lambda beams: decoder.decode(
+                    windows[:4], "en", SETTINGS | {"beam_size": beams}, batch_size=3, share=True
+                ),
+                (1, 2),
+            )
+        )
+    assert all(len(keys) == 1 for keys in batches)
+    assert len(set().union(*batches)) == 2
+
+
+def test_an_error_reaches_its_job_and_the_next_one_is_decoded(
+    engine: Any, windows: list[tuple[float, Any]]
+) -> None:
+    decoder = WindowDecoder(engine, "cpu", threaded=True)
+    for share in (False, True):
+        with pytest.raises(ValueError, match="beam size"):
+            decoder.decode(windows[:2], "en", SETTINGS | {"beam_size": 0}, batch_size=2, share=share)
+        assert decoder.decode(windows[:1], "en", SETTINGS, batch_size=2, share=share)
+
+
+def test_float32_differs_in_last_digits_only(windows: list[tuple[float, Any]]) -> None:
+    exact = SpeechModel(OPTIONS.model_copy(update={"compute_type": "float32"}), threads=1)._loaded.whisper
+    decoder = WindowDecoder(exact, "cpu")
+    one, four = (decoder.decode(windows, "en", SETTINGS, batch_size=size, share=False) for size in (1, 4))
+    assert rounded(one) == rounded(four)
