@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from typing import Any
 
@@ -10,7 +11,7 @@ from snakemake.exceptions import SpawnedJobError
 
 from snakemake_executor_plugin_warm.benchmark import write_benchmark
 from snakemake_executor_plugin_warm.crew import Crew
-from snakemake_executor_plugin_warm.request import RESOURCE, request_for, script_of
+from snakemake_executor_plugin_warm.request import RESOURCE, needs_model, request_for, script_of
 from snakemake_executor_plugin_warm.worker import StoppedError, WorkerDiedError
 
 
@@ -27,20 +28,28 @@ class WarmExecutor:
         limit = self.workflow.global_resources.get(RESOURCE)
         lanes = max(1, settings.lanes)
         at_once = limit.value if limit is not None and isinstance(limit.value, int) else 1
-        self._crew = Crew(settings.workers or -(-max(1, at_once) // lanes), lanes, float(settings.idle))
+        idle_s = float(settings.idle)
+        self._models = Crew(settings.workers or -(-max(1, at_once) // lanes), lanes, idle_s)
+        self._others = (
+            Crew(self.workflow.resource_settings.cores or 1, 1, idle_s) if settings.others else None
+        )
         self._left: int | None = None
+        self._counting = threading.Lock()
 
     def run_single_job(self, job: Any) -> Any:
         """Hand a job to a worker, or run it as the local executor does, and return its future."""
-        script = None if self.workflow.deployment_settings.deployment_method else script_of(job)
+        crew = self._models if needs_model(job) else self._others
+        deployed = self.workflow.deployment_settings.deployment_method
+        script = script_of(job) if crew and not deployed else None
         request = request_for(job, script) if script else None
         if request is None:
             return super().run_single_job(job)  # type: ignore[misc]
         if self._left is None:
-            self._left = sum(script_of(other) is not None for other in self.dag.needrun_jobs())
+            jobs = self.dag.needrun_jobs()
+            self._left = sum(needs_model(other) and script_of(other) is not None for other in jobs)
             self._lift_rate_limit()
         self.workflow.async_run(job.prepare())
-        return self.pool.submit(self.cached_or_run, job, self._run, job, request, time.time())  # type: ignore[attr-defined]
+        return self.pool.submit(self.cached_or_run, job, self._run, crew, job, request, time.time())  # type: ignore[attr-defined]
 
     def _lift_rate_limit(self) -> None:
         """Take back the scheduler's default limit of 100 jobs a second.
@@ -52,10 +61,10 @@ class WarmExecutor:
         scheduler.job_rate_limiter = None
         scheduler.resources["_job_count"] = sys.maxsize
 
-    def _run(self, job: Any, request: dict[str, Any], submitted: float) -> None:
+    def _run(self, crew: Crew, job: Any, request: dict[str, Any], submitted: float) -> None:
         """Have a request run; any failure ends as Snakemake's error for jobs that have said what is wrong."""
         try:
-            reply = self._crew.run(request, submitted)
+            reply = crew.run(request, submitted)
         except StoppedError:
             raise SpawnedJobError() from None
         except WorkerDiedError as death:
@@ -67,14 +76,19 @@ class WarmExecutor:
         if job.benchmark is not None:
             extended = self.workflow.output_settings.benchmark_extended
             write_benchmark(str(job.benchmark), job, reply["usage"], extended=extended)
-        self._count_down()
+        if crew is self._models:
+            self._count_down()
 
     def _count_down(self) -> None:
-        """End the workers when the last job that needs one is done."""
-        if self._left is not None:
-            self._left -= 1
-            if self._left <= 0:
-                self._crew.dismiss()
+        """End the workers with models when the last job that needs one is done."""
+        with self._counting:
+            self._left = (self._left or 0) - 1
+            last = self._left <= 0
+        if last:
+            self._models.dismiss()
+
+    def _crews(self) -> list[Crew]:
+        return [crew for crew in (self._models, self._others) if crew]
 
     @staticmethod
     def _say(text: str) -> None:
@@ -83,10 +97,12 @@ class WarmExecutor:
 
     def shutdown(self) -> None:
         """End the workers, then as the local executor does."""
-        self._crew.dismiss()
+        for crew in self._crews():
+            crew.dismiss()
         super().shutdown()  # type: ignore[misc]
 
     def cancel(self) -> None:
         """Stop the workers with what they do: nothing that they write is half written."""
-        self._crew.stop()
+        for crew in self._crews():
+            crew.stop()
         super().cancel()  # type: ignore[misc]

@@ -14,12 +14,15 @@ RESOURCE = "gpu"
 def script_of(job: Any) -> Path | None:
     """Return the Python script of a job that a worker can run, else None.
 
-    That is: a single job of a rule with `script: "….py"` in this file system and the resource `gpu`, run as
-    it is: no shadow folder, no environment of its own, no repeated benchmark.
+    That is: a single job of a rule with `script: "….py"` in this file system, run as it is: no shadow folder,
+    no environment of its own, no repeated benchmark.
     """
-    if not job.resources.get(RESOURCE, 0) or job.is_shadow or (job.benchmark_repeats or 1) != 1:
-        return None
-    return _script(job.rule)
+    return None if job.is_shadow or (job.benchmark_repeats or 1) != 1 else _script(job.rule)
+
+
+def needs_model(job: Any) -> bool:
+    """Tell whether a job is one for the workers that keep models: its rule has the resource `gpu`."""
+    return bool(job.resources.get(RESOURCE, 0))
 
 
 @cache

@@ -32,3 +32,11 @@ class ExecutorSettings(ExecutorSettingsBase):
             "required": False,
         },
     )
+    others: bool = field(
+        default=False,
+        metadata={
+            "help": "Run all other Python scripts in workers too, one for each core, which have imported "
+            "already what a process of its own would import first",
+            "required": False,
+        },
+    )

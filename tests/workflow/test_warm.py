@@ -175,6 +175,16 @@ def test_both_executors_give_the_same_files(folder: Folder) -> None:
     assert workers(folder) == []
 
 
+def test_jobs_without_a_model_have_workers_of_their_own_if_asked(folder: Folder) -> None:
+    text = SNAKEFILE.replace("resources: gpu=1", "resources: gpu=lambda w: int(w.i) % 2")
+    (folder / "Snakefile").write_text(text)
+    assert folder.run("--warm-others", "--cores", "1", "--config", "jobs=6").code == 0
+    assert len({pid for pid, *_ in folder.who()}) == 2
+    assert workers(folder) == []
+    assert folder.run("--forceall", "--cores", "1", "--config", "jobs=6").code == 0
+    assert len({pid for pid, *_ in folder.who()[6:]}) == 1 + 3
+
+
 def test_a_failed_job_leaves_the_worker_and_the_others(folder: Folder) -> None:
     (folder / "fail").touch()
     done = folder.run("--keep-going")
