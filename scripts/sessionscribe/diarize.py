@@ -303,7 +303,8 @@ def embed_chunk(
         timeline, dict(zip(stretch.tracks, audio, strict=True)), *grid.span(windows, timeline.samples)
     )
     segmentations, embeddings = look_at.look(samples, grid)
-    meter.heard(len(windows) * grid.step / SAMPLE_RATE)
+    end = timeline.samples if stop is None else min(stop, timeline.samples)
+    meter.heard(max(0, end - start) / SAMPLE_RATE)
     found = Embeddings(look_at.describe(timeline.session, grid, windows), segmentations, embeddings)
     found.write(output)
     return found
@@ -358,7 +359,7 @@ def cluster_speakers(
         session=timeline.session,
         duration_s=seconds(timeline.samples),
         method="pyannote",
-        model=found.about.model if found else models.describe(options.model),
+        model=models.describe(options.model),
         speakers=list(dict.fromkeys(turn.speaker for turn in regular)),
         turns=regular,
         exclusive=exclusive,

@@ -76,7 +76,7 @@ class WindowModels:
             self._pipeline: Any = pipeline.to(torch.device(device))
         except Exception as error:
             raise models.unloadable("diarization pipeline", options.model, "diarize.device", error) from error
-        self.device, self.name = device, models.describe(options.model)
+        self.device, self.identity = device, models.identity(options.model)
         self._torch, self._lock = torch, threading.Lock()
 
     def grid(self, step: float | None) -> Grid:
@@ -89,7 +89,7 @@ class WindowModels:
         if grid.window + grid.step > REACH_S * SAMPLE_RATE:
             what = f"looks at windows of {grid.window / SAMPLE_RATE:g} s, which is too long"
             hint = f"A window and a step may be {REACH_S:g} s together: set `diarize.step`, or another model"
-            raise UserError(what, where=self.name, hint=hint)
+            raise UserError(what, where=self.identity, hint=hint)
         return grid
 
     def look(
@@ -140,7 +140,7 @@ class WindowModels:
             frame_duration=frames.duration,
             frame_step=frames.step,
             powerset=self.powerset,
-            model=self.name,
+            model=self.identity,
         )
 
 
