@@ -39,6 +39,7 @@ lock: setup ## pin what envs/*.in ask for, with hashes
 	$(LOCK) envs/uv.in --output-file envs/uv.txt
 	$(LOCK) envs/requirements-dev.in --output-file envs/requirements-dev.txt
 	$(LOCK) --constraints envs/requirements-dev.txt envs/requirements.in --output-file envs/requirements.txt
+	$(LOCK) envs/requirements-evaluation.in --output-file envs/requirements-evaluation.txt
 	$(BIN)/python envs/conda_environment.py
 
 docs: setup ## write the schema and the tables that are made from the code
