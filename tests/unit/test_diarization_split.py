@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -301,6 +301,36 @@ def test_a_pipeline_with_vbx_clustering_is_the_same(tmp_path: Path, meeting: Sam
     files = found.embed(options)
     assert_same_windows(files, wanted, len(samples))
     assert_same_turns(found.cluster(files, options), wanted)
+
+
+def test_a_pipeline_that_gives_scores_is_the_same(tmp_path: Path, meeting: Samples) -> None:
+    """Older models give each speaker a score, for a threshold to decide; so does the bundled one, remade."""
+    import torch  # noqa: PLC0415
+    from pyannote.audio.core.task import Problem  # noqa: PLC0415
+
+    def with_a_threshold(config: dict[str, Any]) -> None:
+        config["params"]["segmentation"] = {"threshold": 0.45, "min_duration_off": 0.0}
+
+    model = changed_pipeline(tmp_path / "model", with_a_threshold)
+    file = model / "segmentation/pytorch_model.bin"
+    checkpoint = torch.load(file, weights_only=False)
+    about = checkpoint["pyannote.audio"]
+    about["specifications"] = replace(
+        about["specifications"], problem=Problem.MULTI_LABEL_CLASSIFICATION, powerset_max_classes=None
+    )
+    for name in ("classifier.weight", "classifier.bias"):
+        nobody, *one = checkpoint["state_dict"][name][:4]
+        checkpoint["state_dict"][name] = torch.stack(one) - nobody
+    torch.save(checkpoint, file)
+    options = OPTIONS.model_copy(update={"model": str(model)})
+    samples = meeting[:960_000]
+    found, wanted = split(tmp_path, samples, 20), whole(samples, model=model)
+    files = found.embed(options)
+    scores = np.concatenate([Embeddings.read(path).segmentations for path in files])
+    np.testing.assert_allclose(scores, wanted.found["segmentation"].data, rtol=0, atol=1e-5)
+    assert ((scores > 0.1) & (scores < 0.9)).any()
+    assert_same_turns(found.cluster(files, options), wanted)
+    assert wanted.turns
 
 
 def test_a_pipeline_of_another_kind_is_refused(tmp_path: Path, meeting: Samples) -> None:

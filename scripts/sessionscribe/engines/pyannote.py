@@ -71,11 +71,16 @@ class WindowModels:
             what = f"is a {type(pipeline).__name__}, not a SpeakerDiarization pipeline"
             raise UserError(what, where=options.model, hint=hint)
         _settle(pipeline)
-        pipeline._embedding = listen_once(pipeline._embedding)
+        embedding = pipeline._embedding
+        pipeline._embedding = listen_once(embedding)
         try:
             self._pipeline: Any = pipeline.to(torch.device(device))
         except Exception as error:
             raise models.unloadable("diarization pipeline", options.model, "diarize.device", error) from error
+        if device == "cuda" and pipeline._embedding is not embedding:
+            # The batch size counts a window once for each speaker, but the model hears it once.
+            specifications: Any = pipeline._segmentation.model.specifications
+            pipeline.embedding_batch_size *= len(specifications.classes)
         self.device, self.identity = device, models.identity(options.model)
         self._torch, self._lock = torch, threading.Lock()
 
