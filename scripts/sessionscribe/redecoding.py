@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from sessionscribe.artifacts import SAMPLE_RATE, Segment, Span
+from sessionscribe.artifacts import SAMPLE_RATE, Span
 from sessionscribe.config import Transcribe
 from sessionscribe.engines.decoded import Decoded
 
@@ -29,7 +29,7 @@ class Again:
     found: tuple[Decoded, ...] = ()
 
 
-def doubt(segment: Decoded | Segment, options: Transcribe) -> str | None:
+def doubt(segment: Decoded, options: Transcribe) -> str | None:
     """Return why a segment is not to be trusted, or None: the thresholds of sequential decoding."""
     unsure = segment.average_log_probability < options.log_prob_threshold
     if unsure and segment.no_speech_probability > options.no_speech_threshold:

@@ -104,7 +104,7 @@ def transcribe_chunk(
         known = None if language in (UNDETERMINED, PER_CHUNK) else language
         segments, again, language = _decode(model, samples, speech, known, options)
         engine = model.engine
-    kept, removed = _guard((_placed(segment, core) for segment in segments), options)
+    kept, removed = _guard(segments, core, options)
     result = ChunkTranscript(
         session=plan.session,
         track=plan.track,
@@ -205,7 +205,7 @@ def _placed(segment: Decoded, core: Core) -> Segment:
 
 def _noted(part: Again, core: Core, options: Transcribe) -> Redecoded:
     """Return what is stored about a stretch that was decoded again."""
-    kept, _ = _guard((_placed(segment, core) for segment in part.found), options)
+    kept, _ = _guard(part.found, core, options)
     return Redecoded(
         start=seconds(core.context_start + part.span.start),
         end=seconds(core.context_start + part.span.stop),
@@ -215,18 +215,19 @@ def _noted(part: Again, core: Core, options: Transcribe) -> Redecoded:
     )
 
 
-def _guard(segments: Iterable[Segment], options: Transcribe) -> tuple[list[Segment], list[RemovedSegment]]:
-    """Part what is kept from what a hallucination guard takes out, and say why it did."""
+def _guard(
+    segments: Iterable[Decoded], core: Core, options: Transcribe
+) -> tuple[list[Segment], list[RemovedSegment]]:
+    """Part what is kept from what the engine or a guard takes out, and say why; on the clock of the track."""
     kept: list[Segment] = []
     removed: list[RemovedSegment] = []
-    for segment in segments:
+    for decoded in segments:
+        segment = _placed(decoded, core)
         if not segment.text and not segment.words:
             continue
-        reason = doubt(segment, options)
-        if reason == UNSURE:
-            reason = None
-        if reason is None and not segment.words:
-            reason = "no words"
+        reason = decoded.left_out or doubt(decoded, options)
+        if reason in (None, UNSURE):
+            reason = None if segment.words else "no words"
         if reason:
             removed.append(RemovedSegment(**segment.model_dump(), reason=reason))
         else:

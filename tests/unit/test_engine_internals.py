@@ -34,6 +34,13 @@ def test_a_logger_is_told_where_windows_begin_and_which_are_left_out() -> None:
     assert "self.logger.isEnabledFor" in source
 
 
+def test_what_is_taken_for_invented_vanishes_from_the_list_that_words_were_added_to() -> None:
+    source = inspect.getsource(WhisperModel.generate_segments)
+    begin = "self.add_word_timestamps(\n                    [current_segments],"
+    assert begin in source
+    assert source.index(begin) < source.index("current_segments[si:] = []")
+
+
 def test_words_are_made_by_what_the_model_gives() -> None:
     source = inspect.getsource(WhisperModel.add_word_timestamps)
     assert set(re.findall(r"self\.(\w+)", source)) == {"find_alignment", "frames_per_second"}

@@ -124,7 +124,7 @@ def test_whatever_the_engine_says_words_are_in_order_and_inside_the_chunk(
 
 
 def guard(*segments: Decoded) -> tuple[list[str], list[str]]:
-    kept, removed = transcribe._guard((transcribe._placed(s, core()) for s in segments), OPTIONS)
+    kept, removed = transcribe._guard(segments, core(), OPTIONS)
     return [segment.text for segment in kept], [segment.reason for segment in removed]
 
 
@@ -136,6 +136,10 @@ def test_what_a_guard_takes_out_is_kept_with_the_reason() -> None:
     assert kept == ["good"]
     assert reasons[0].startswith("taken for silence")
     assert reasons[1].startswith("repeats itself")
+
+
+def test_what_the_engine_left_out_is_kept_with_its_reason() -> None:
+    assert guard(decoded(("hm", 0, 1), left_out="not liked")) == ([], ["not liked"])
 
 
 def test_a_sure_word_in_a_quiet_window_stays() -> None:

@@ -21,8 +21,8 @@ class TimedWord:
 class Decoded:
     """One segment as the engine gives it, in seconds from the start of the decoded audio.
 
-    ``window`` is the number of the window that it was decoded from (batched decoding only). A segment that
-    the engine took for silence and left out itself has its text, and no words.
+    ``window`` is the number of the window that it was decoded from (batched decoding only).
+    ``left_out`` says why the engine itself left the segment out; else it is empty.
     """
 
     text: str
@@ -34,6 +34,7 @@ class Decoded:
     compression_ratio: float
     temperature: float
     window: int | None = None
+    left_out: str = ""
 
 
 def joined(words: Iterable[Mapping[str, Any]]) -> tuple[TimedWord, ...]:

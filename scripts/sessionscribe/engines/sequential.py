@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sessionscribe import meter
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     Audio = NDArray[np.float32]
 
 WINDOW_S = 30.0
+SILENT = "taken for silence: no-speech probability above its threshold, mean log probability below"
+INVENTED = "taken for invented: improbable words in a long silence"
 
 
 def decode(
@@ -31,7 +34,7 @@ def decode(
 ) -> tuple[list[Decoded], str]:
     """Decode the windows of ``audio`` one after the other; return the segments and the language.
 
-    Segments that the engine takes for silence and leaves out are among them, without words.
+    Segments that the engine leaves out are among them, marked.
 
     Args:
         model: a loaded ``faster_whisper.WhisperModel``; it is not changed, and may be in use elsewhere.
@@ -49,15 +52,16 @@ def decode(
     view = copy.copy(model)
     view.model = _Repeatable(model.model, device, load_copy)
     view.logger = witness
-    view.generate_with_fallback = witness.watching(view.generate_with_fallback)
+    view.generate_with_fallback = witness.watching_search(view.generate_with_fallback)
+    view.add_word_timestamps = witness.watching_words(view.add_word_timestamps)
     bounds = [edge / SAMPLE_RATE for window in windows for edge in (window.start, window.stop)]
     try:
         segments, info = view.transcribe(audio, language=language, clip_timestamps=bounds, **settings)
         found = [_decoded(segment) for segment in segments]
     finally:
-        del (
-            view.generate_with_fallback
-        )  # it refers to the view: the copy's memory would wait for the collector
+        witness.settle()
+        # They refer to the view: the memory of the model's copy would wait for the collector.
+        del view.generate_with_fallback, view.add_word_timestamps
     return sorted([*found, *witness.left_out], key=lambda segment: segment.start), str(info.language)
 
 
@@ -93,14 +97,34 @@ class _Repeatable:
             return chosen.generate(*args, **more)
 
 
+@dataclass(frozen=True)
+class _Result:
+    """What the search found in a window."""
+
+    tokens: list[int]
+    scores: Mapping[str, Any]
+    decode: Callable[[list[int]], str]
+
+    def segment(self, tokens: list[int], start: float, end: float, words: Any, reason: str) -> Decoded:
+        """Return a segment of the window that was left out."""
+        text = self.decode(tokens).strip()
+        return Decoded(text, start, end, joined(words), **self.scores, left_out=reason)
+
+
 class _Witness:
-    """Stands in for the engine's logger, which alone is told of windows that are taken for silence."""
+    """Sees what the engine leaves out: it stands in for its logger, and watches two of its methods.
+
+    The logger alone is told of windows taken for silence. Segments that are taken for invented vanish
+    from the list to which words were added.
+    """
 
     def __init__(self, windows: Sequence[Span]) -> None:
         self.left_out: list[Decoded] = []
         self._windows = windows
         self._at = 0.0
-        self._last: Callable[[], Decoded] | None = None
+        self._result: _Result | None = None
+        self._pieces: list[dict[str, Any]] = []
+        self._before: list[dict[str, Any]] = []
 
     def isEnabledFor(self, _: int) -> bool:  # noqa: N802 -- a logger's name
         return True
@@ -113,27 +137,44 @@ class _Witness:
     def debug(self, message: str, *args: Any) -> None:
         """Note where a window begins, and whether it was left out."""
         if message.startswith("Processing segment at"):
+            self.settle()
             *hours, minutes, seconds = str(args[0]).split(":")
             self._at = 3600 * float(hours[0] if hours else 0) + 60 * float(minutes) + float(seconds)
-        elif message.startswith("No speech threshold is met") and self._last and (left := self._last()).text:
-            self.left_out.append(left)
+        elif message.startswith("No speech threshold is met") and self._result:
+            tokens = self._result.tokens
+            self.left_out.append(self._result.segment(tokens, self._at, self._end(), (), SILENT))
 
-    def watching(self, search: Callable[..., Any]) -> Callable[..., Any]:
+    def settle(self) -> None:
+        """Note which segments of the last window have vanished."""
+        for piece in self._before[len(self._pieces) :]:
+            if self._result and piece["words"]:
+                given = piece["tokens"], piece["start"], piece["end"], piece["words"]
+                self.left_out.append(self._result.segment(*given, INVENTED))
+        self._pieces, self._before = [], []
+
+    def watching_search(self, search: Callable[..., Any]) -> Callable[..., Any]:
         """Return the engine's ``generate_with_fallback``, its results noted."""
 
         def watched(encoded: Any, prompt: Any, tokenizer: Any, options: Any) -> Any:
             found = search(encoded, prompt, tokenizer, options)
             result, log_probability, temperature, compression = found
-            self._last = lambda: Decoded(
-                text=str(tokenizer.decode(result.sequences_ids[0])).strip(),
-                start=self._at,
-                end=self._end(),
-                words=(),
-                average_log_probability=float(log_probability),
-                no_speech_probability=float(result.no_speech_prob),
-                compression_ratio=float(compression),
-                temperature=float(temperature),
-            )
+            scores = {
+                "average_log_probability": float(log_probability),
+                "no_speech_probability": float(result.no_speech_prob),
+                "compression_ratio": float(compression),
+                "temperature": float(temperature),
+            }
+            self._result = _Result(list(result.sequences_ids[0]), scores, tokenizer.decode)
+            return found
+
+        return watched
+
+    def watching_words(self, add_words: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the engine's ``add_word_timestamps``, the segments of the window noted."""
+
+        def watched(segments: list[list[dict[str, Any]]], *args: Any, **more: Any) -> Any:
+            found = add_words(segments, *args, **more)
+            self._pieces, self._before = segments[0], list(segments[0])
             return found
 
         return watched
