@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -212,6 +213,25 @@ def test_a_stretch_is_the_same_to_the_byte_whoever_went_before(tmp_path: Path, m
         path = found.folder / f"{stretch.name}.npz"
         path.unlink()
         assert found.embed_one(stretch).read_bytes() == first[path.name]
+
+
+def test_lanes_of_a_worker_do_not_disturb_one_another(tmp_path: Path, meeting: Samples) -> None:
+    """Several stretches at once, with different steps, while something is clustered."""
+    found = split(tmp_path, meeting[:640_000], 10)
+    wide = OPTIONS.model_copy(update={"step": 0.5})
+    (tmp_path / "wide").mkdir()
+    other = Split(tmp_path / "wide", found.timeline, found.stretches)
+    shutil.copy(tmp_path / "main.flac", tmp_path / "wide")
+    alone = [[path.read_bytes() for path in files] for files in (found.embed(), other.embed(wide))]
+    files = [tmp_path / f"{stretch.name}.npz" for stretch in found.stretches]
+    turns = found.cluster(files)
+    with ThreadPoolExecutor(3) as lanes:
+        clustered = lanes.submit(found.cluster, files)
+        one = [lanes.submit(found.embed_one, stretch) for stretch in found.stretches]
+        two = [lanes.submit(other.embed_one, stretch, wide) for stretch in found.stretches]
+        together = [[job.result().read_bytes() for job in jobs] for jobs in (one, two)]
+    assert together == alone
+    assert clustered.result() == turns
 
 
 def live(folder: Path, parts: list[Samples | None]) -> tuple[Split, Samples]:
