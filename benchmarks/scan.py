@@ -24,6 +24,10 @@ import tempfile
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sessionscribe.steps import Step
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "scripts"))
@@ -104,31 +108,32 @@ def hole(path: Path, chunks: int) -> None:
     """Write a file of a plausible size that ends as ours do and takes no room."""
     if path.suffix == ".flac":
         size = FLAC_BYTES * chunks
-    elif path.match("transcribe/*/*/*.*.json"):
+    elif path.parts[1] == "transcribe" or path.suffix == ".npz":
         size = CHUNK_BYTES
     else:
         size = SMALL_BYTES * chunks
+    end = b"PK\5\6" + bytes(18) if path.suffix == ".npz" else b"}\n"
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as file:
-        file.truncate(size - 2)
+        file.truncate(size - len(end))
         file.seek(0, os.SEEK_END)
-        file.write(b"}\n")
+        file.write(end)
 
 
-def record(step: object) -> None:
+def record(step: Step) -> None:
     """Write the record of a step's job, as the job does, without waiting for the disk."""
     from sessionscribe.artifacts import Output, Provenance  # noqa: PLC0415
+    from sessionscribe.steps import Folder, files  # noqa: PLC0415
 
     def entry(path: str) -> Output:
         return Output(path=path, size=Path(path).stat().st_size, sha256="0" * 64)
 
+    read = [path for need in step.needs if isinstance(need, Folder) for path in files(need)]
     made = Provenance(
         rule=step.rule,
         key=step.key,
         outputs=[entry(path) for path in step.outputs],
-        inputs=[entry(path) for path in step.task.get("chunks", [])]
-        if step.rule == "merge_transcript"
-        else [],
+        inputs=[entry(path) for path in read],
         options=step.task.get("options", {}),
         versions={
             "sessionscribe": "0",
