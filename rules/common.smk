@@ -1,6 +1,7 @@
 """The agenda (what is there, what is to do) and what all rules share. No network, no heavy import."""
 
 import functools
+import inspect
 import sys
 from pathlib import Path
 
@@ -27,6 +28,10 @@ except errors.UserError as error:
 if workflow.is_main_process:
     # No output is ever half written, so what a killed run left behind needs no manual step.
     workspace.release_stale_locks(Path(".snakemake"))
+    # Snakemake looks up the script of every job three times, a quarter of what a job costs it.
+    workflow.sourcecache._cache_entry = functools.cache(
+        workflow.sourcecache._cache_entry
+    )
 
 
 @functools.cache
@@ -58,9 +63,16 @@ def models_task(wildcards):
     return AGENDA.preflight_task()
 
 
+def signed(function):
+    """Keep a function's signature, which Snakemake asks for several times per job and Python works out anew."""
+    function.__signature__ = inspect.signature(function)
+    return function
+
+
 def task_of(pattern):
     """Return the params function of the job that makes a file: what the job is told, as one plain dict."""
 
+    @signed
     def task(wildcards):
         return AGENDA.task(pattern.format(**wildcards))
 
@@ -79,6 +91,7 @@ def sure(path):
 def made(pattern):
     """Return the input function of a file that is to be made first, or is there."""
 
+    @signed
     def path(wildcards):
         return sure(pattern.format(**wildcards))
 
@@ -88,6 +101,7 @@ def made(pattern):
 def made_if_due(pattern, needed):
     """Return the input function of a file that the job that makes `pattern` needs only where it is to run."""
 
+    @signed
     def path(wildcards):
         due = AGENDA.is_pending(pattern.format(**wildcards))
         return sure(needed.format(**wildcards)) if due else []
@@ -98,6 +112,7 @@ def made_if_due(pattern, needed):
 def made_for(pattern, name):
     """Return the input function of the files that the task of the job that makes `pattern` lists."""
 
+    @signed
     def paths(wildcards):
         return [sure(path) for path in AGENDA.task(pattern.format(**wildcards))[name]]
 
@@ -111,6 +126,7 @@ def awaited_for(pattern, name):
     redo it, and finished chunks must not weigh on the DAG.
     """
 
+    @signed
     def paths(wildcards):
         listed = AGENDA.task(pattern.format(**wildcards))[name]
         return [path for path in listed if AGENDA.is_pending(path)]
@@ -121,6 +137,7 @@ def awaited_for(pattern, name):
 def checked_models(pattern):
     """Return the input function that lets a job wait for the check of the models, where models are needed."""
 
+    @signed
     def paths(wildcards):
         steer()
         return (

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import snakemake.api  # first: its modules import one another
 import snakemake.workflow
-from snakemake import dag
+from snakemake import dag, sourcecache
 from snakemake.scheduling import job_scheduler
 from snakemake.settings.types import DAGSettings
 
@@ -38,6 +38,28 @@ def test_forcefiles_is_a_set_that_is_read_when_jobs_are_chosen() -> None:
 
 def test_an_ancient_input_that_exists_does_not_trigger() -> None:
     assert "f.is_ancient and await f.exists()" in inspect.getsource(dag.DAG.update_needrun)
+
+
+def test_an_input_from_before_an_update_has_no_producer() -> None:
+    source = inspect.getsource(dag.DAG.collect_potential_dependencies)
+    assert 'if is_flagged(file, "before_update"):' in source
+    assert "yield PotentialDependency(file, None, False)" in source
+
+
+def test_where_a_script_is_cached_depends_on_its_path_alone() -> None:
+    entry = inspect.getsource(sourcecache.SourceCache._cache_entry)
+    assert inspect.signature(sourcecache.SourceCache._cache_entry).parameters.keys() == {"self", "source_file"}
+    assert "get_cache_path()" in entry
+    assert "self._cache_entry(source_file)" in inspect.getsource(sourcecache.SourceCache._cache)
+
+
+def test_a_function_with_a_signature_is_taken_at_its_word() -> None:
+    from snakemake.common import get_function_params  # noqa: PLC0415
+
+    def function(wildcards: object) -> None: ...
+
+    function.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
+    assert list(get_function_params(function)) == ["wildcards"]
 
 
 def test_the_settings_of_the_dag_have_our_names_and_can_be_set() -> None:
