@@ -3,8 +3,8 @@
     python benchmarks/repair.py [--sessions N] [--folder FOLDER]
 
 99 sessions are made as benchmarks/scan.py makes them, one is real: the demo meeting, run to its end. Then a
-chunk transcript of it is deleted, and `sessionscribe run` repairs it. Prints one JSON object: seconds from the
-command to its end, the engine's own part (the chunk's job: import, load, decode), and the rest.
+chunk transcript of it is deleted, and `sessionscribe run` repairs it. Prints one JSON object: seconds from
+the command to its end, the engine's own part (the chunk's job: import, load, decode), and the rest.
 """
 
 from __future__ import annotations
