@@ -8,7 +8,8 @@ from sessionscribe.runtime import job
 from sessionscribe.transcribe import detect_language
 
 task, made = snakemake.params.task, dict(snakemake.output.items())
-with job(snakemake.rule, task, log=snakemake.log[0], outputs=made) as say:
+queued_s = getattr(snakemake, "queued_s", 0.0)  # only a worker says so
+with job(snakemake.rule, task, log=snakemake.log[0], outputs=made, queued_s=queued_s) as say:
     found = detect_language(
         plans=[Plan.read(Path(path)) for path in snakemake.input.plans],
         audio=[Path(path) for path in snakemake.input.audio],

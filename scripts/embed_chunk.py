@@ -9,7 +9,8 @@ from sessionscribe.grid import Stretch
 from sessionscribe.runtime import job
 
 task, made = snakemake.params.task, dict(snakemake.output.items())
-with job(snakemake.rule, task, log=snakemake.log[0], outputs=made) as say:
+queued_s = getattr(snakemake, "queued_s", 0.0)  # only a worker says so
+with job(snakemake.rule, task, log=snakemake.log[0], outputs=made, queued_s=queued_s) as say:
     found = embed_chunk(
         timeline=Timeline.read(Path(snakemake.input.timeline)),
         stretch=Stretch(**task["stretch"]),
