@@ -15,6 +15,7 @@ from sessionscribe import __version__, config, manifest, run, runtime, sources, 
 from sessionscribe.agenda import Agenda, SessionAgenda
 from sessionscribe.artifacts import Shape
 from sessionscribe.errors import UserError
+from sessionscribe.evaluation import command as evaluation
 from sessionscribe.steps import STAGES
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -29,6 +30,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if rest and options.command != "run":
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     try:
+        if options.command == "evaluate":
+            return evaluation.evaluate(options)
+        if options.command == "diff":
+            return evaluation.diff(options)
         if not Path("Snakefile").is_file():
             hint = f"Change to the project's folder, for example: cd {PROJECT}"
             raise UserError("there is no Snakefile here", where=Path.cwd(), hint=hint)
@@ -100,6 +105,7 @@ def _parser() -> argparse.ArgumentParser:
         "status", parents=[settings], allow_abbrev=False, help="show where every session stands"
     )
     shows.add_argument("--session", action="append", default=[], help="this session only (repeatable)")
+    evaluation.add_arguments(commands)
     return parser
 
 
@@ -222,9 +228,9 @@ def _show_results(agenda: Agenda) -> None:
         if not exports:
             continue
         names = [Path(path) for path in exports[0].outputs]
-        endings = " ".join(path.suffix.removeprefix(".") for path in names)
+        endings = " ".join(path.name.partition(".")[2] for path in names)
         print(f"\n{names[0].parent}/  ({endings})")
-        text = next((path for path in names if path.suffix == ".txt"), None)
+        text = next((path for path in names if path.name == f"{path.parent.name}.txt"), None)
         if text is not None and text.is_file():
             for line in text.read_text(encoding="utf-8").splitlines()[:6]:
                 print(f"    {line}")

@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LIBRARY = ROOT / "scripts/sessionscribe"
 DEMO_MODELS = "demo_models.smk"
 HEAVY = {"torch", "torchaudio", "faster_whisper", "ctranslate2", "pyannote"}
+SCORERS = {"pyannote.core", "pyannote.database", "pyannote.metrics"}  # no model in them
 KNOWS_THE_PROGRAM = {
     "cli.py",
     "run.py",
@@ -94,7 +95,13 @@ def test_the_library_knows_nothing_of_snakemake(path: Path) -> None:
 
 @pytest.mark.parametrize("path", sorted(LIBRARY.rglob("*.py")), ids=lambda path: path.name)
 def test_only_engines_import_what_is_heavy(path: Path) -> None:
-    if path.parent.name != "engines":
+    if path.parent.name == "evaluation":
+        names = re.findall(
+            r"^\s*(?:from|import) (pyannote\.\w+)", path.read_text(encoding="utf-8"), re.MULTILINE
+        )
+        assert set(names) <= SCORERS
+        assert imported(path).isdisjoint(HEAVY - {"pyannote"})
+    elif path.parent.name != "engines":
         assert imported(path).isdisjoint(HEAVY)
 
 

@@ -1,0 +1,190 @@
+"""A difference as text for a terminal and as a page in one file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sessionscribe.errors import visible
+from sessionscribe.evaluation.diff import Diff, Piece
+from sessionscribe.evaluation.said import SaidWord
+from sessionscribe.files import write_text
+from sessionscribe.text import join_words, spaced
+
+CONTEXT = 4  # words on either side of a difference
+PARAGRAPH_PAUSE_S = 2.0
+STYLES = {"lost": "red", "added": "green", "speaker": "yellow", "place": "dim"}
+
+
+def summary_lines(found: Diff) -> list[str]:
+    """Return what differs in numbers."""
+    s = found.summary
+    lines = [
+        f"words: {s.before} and {s.after}; {s.same} the same ({s.rewritten} of them written otherwise), "
+        f"{s.changed} changed, {s.added} added, {s.lost} lost",
+        f"WER of B against A: {100 * s.wer:.1f} %",
+    ]
+    if s.shift_median_s is not None:
+        lines.append(
+            f"times: median shift {s.shift_median_s:+.3f} s, 95 % within {s.shift_p95_s:.3f} s, "
+            f"at most {s.shift_max_s:.3f} s; {s.moved} words moved by half a second or more"
+        )
+    else:
+        lines.append("times: not compared, a side has none for its words")
+    if not (s.speakers_before and s.speakers_after):
+        lines.append("speakers: not compared, a side has none for its words")
+    else:
+        renamed = ", ".join(f"{b} is {a}" for b, a in sorted(found.names.items()) if a != b)
+        lines.append(
+            f"speakers: {s.speakers_before} and {s.speakers_after}; {s.other_speaker} of the same words "
+            f"by another one" + (f" (B's {visible(renamed)})" if renamed else "")
+        )
+    return lines
+
+
+def show(found: Diff, before: str, after: str, *, changes: bool) -> None:
+    """Print the difference, in colour on a terminal that has it; ``[-lost-]`` and ``{+added+}`` without."""
+    from rich.console import Console  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    console = Console(soft_wrap=True, highlight=False, emoji=False, markup=False)
+    console.print(f"A {visible(before)}\nB {visible(after)}")
+    for line in hunks(found) if changes else ():
+        console.print(Text.assemble(*((visible(text), STYLES.get(kind, "")) for kind, text in line)))
+    for text in summary_lines(found):
+        console.print(text)
+
+
+Run = tuple[str, str]
+"""Kind (place, same, lost, added, speaker) and text."""
+
+
+def hunks(found: Diff) -> Iterator[list[Run]]:
+    """Yield a line for each difference: time, speaker, the words with a few around them."""
+    language = found.language
+    line: list[Run] = []
+    tail: Sequence[SaidWord] = ()
+    for index, piece in enumerate(found.pieces):
+        if piece.kind == "same":
+            if line:
+                last = index == len(found.pieces) - 1
+                if len(piece.after) <= 2 * CONTEXT and not last:
+                    line.append(("same", _text(piece.after, language) + " "))
+                else:
+                    line.append(("same", _text(piece.after[:CONTEXT], language)))
+                    yield line
+                    line = []
+            tail = piece.after[-CONTEXT:]
+            continue
+        if not line:
+            first = (*tail, *piece.after, *piece.before)[0]
+            line = [("place", f"[{clock(first.start)}] {_speaker(first, found)}")]
+            if tail:
+                line.append(("same", _text(tail, language) + " "))
+        line += [(kind, text + " ") for kind, text in marked(piece, found)]
+        tail = ()
+    if line:
+        yield line
+
+
+def marked(piece: Piece, found: Diff) -> Iterator[Run]:
+    """Yield the words of a difference with marks around them."""
+    language = found.language
+    if piece.kind == "speaker":
+        old, new = piece.before[0].speaker, piece.after[0].speaker
+        name = found.names.get(new, new) if new else None
+        yield "speaker", f"<{old or 'nobody'} → {name or 'nobody'}: {_text(piece.after, language)}>"
+        return
+    if piece.before:
+        yield "lost", f"[-{_text(piece.before, language)}-]"
+    if piece.after:
+        yield "added", f"{{+{_text(piece.after, language)}+}}"
+
+
+def _text(words: Sequence[SaidWord], language: str) -> str:
+    return join_words([word.text for word in words], language)
+
+
+def _speaker(word: SaidWord, found: Diff) -> str:
+    return f"{found.names.get(word.speaker, word.speaker)}: " if word.speaker else ""
+
+
+def clock(time_s: float | None) -> str:
+    """Return a time as hours, minutes and seconds."""
+    if time_s is None:
+        return "--:--:--"
+    minutes, second = divmod(int(time_s), 60)
+    return f"{minutes // 60:02d}:{minutes % 60:02d}:{second:02d}"
+
+
+# --- page --------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Paragraph:
+    """What one speaker says, in runs of one kind; ``quiet`` where nothing differs."""
+
+    time: str
+    speaker: str
+    runs: list[Run] = field(default_factory=list)
+
+    @property
+    def quiet(self) -> bool:
+        """Whether nothing differs in it."""
+        return all(kind == "same" for kind, _ in self.runs)
+
+
+def paragraphs(found: Diff) -> list[Paragraph]:
+    """Return both transcripts as one text, a paragraph for each turn of a speaker."""
+    made: list[Paragraph] = []
+    latest: float | None = None
+    for piece in found.pieces:
+        for kind, word, text in _words_of(piece, found):
+            speaker = _speaker(word, found).rstrip(": ") if kind != "lost" else ""
+            paused = None not in (latest, word.start) and word.start - latest > PARAGRAPH_PAUSE_S  # type: ignore[operator]
+            new_voice = bool(made) and kind != "lost" and speaker != made[-1].speaker
+            if not made or new_voice or (paused and kind != "lost"):
+                made.append(Paragraph(clock(word.start), speaker or _speaker(word, found).rstrip(": ")))
+            made[-1].runs.append((kind, text))
+            latest = word.end if word.end is not None else latest
+    return [_joined(paragraph, found.language) for paragraph in made]
+
+
+def _words_of(piece: Piece, found: Diff) -> Iterator[tuple[str, SaidWord, str]]:
+    if piece.kind == "changed":
+        yield from (("lost", word, word.text) for word in piece.before)
+        yield from (("added", word, word.text) for word in piece.after)
+        return
+    yield from ((piece.kind, word, word.text) for word in piece.after)
+
+
+def _joined(paragraph: Paragraph, language: str) -> Paragraph:
+    runs: list[tuple[str, list[str]]] = []
+    for kind, text in paragraph.runs:
+        if runs and runs[-1][0] == kind:
+            runs[-1][1].append(text)
+        else:
+            runs.append((kind, [text]))
+    joined: list[Run] = []
+    for index, (kind, texts) in enumerate(runs):
+        space = " " if index and spaced(runs[index - 1][1][-1], texts[0], language) else ""
+        joined.append((kind, space + join_words(texts, language)))
+    return Paragraph(paragraph.time, paragraph.speaker, joined)
+
+
+def write_html(found: Diff, before: str, after: str, path: Path) -> None:
+    """Write the difference as one page that needs nothing else."""
+    from jinja2 import Environment, FileSystemLoader  # noqa: PLC0415
+
+    pages = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True)
+    page = pages.get_template("diff.html.jinja")
+    text = page.render(
+        session=found.session,
+        language=found.language,
+        before=before,
+        after=after,
+        summary=summary_lines(found),
+        paragraphs=paragraphs(found),
+    )
+    write_text(path, text + "\n")

@@ -1,0 +1,315 @@
+"""Accuracy of transcripts against references: for each session, and for all of them together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from sessionscribe.errors import UserError
+from sessionscribe.evaluation import together
+from sessionscribe.evaluation.intervals import (
+    FEWEST_SESSIONS,
+    Array,
+    Bootstrap,
+    Interval,
+    quantile,
+    ratio,
+)
+from sessionscribe.evaluation.normalise import Normaliser, normaliser
+from sessionscribe.evaluation.said import Said
+from sessionscribe.evaluation.speakers import SpeakerErrors, speaker_errors
+from sessionscribe.evaluation.words import (
+    Errors,
+    Matches,
+    character_errors,
+    match,
+    outside,
+    word_errors,
+)
+
+ALL = "all"
+
+
+@dataclass(frozen=True)
+class Options:
+    """How sides are compared.
+
+    Attributes:
+        language: overrides what the hypothesis says of itself.
+        as_written: compare words as they are written, without Whisper's normaliser.
+        collar_s: seconds on either side of true turns' edges that do not count for DER and JER.
+        skip_overlap: leave overlapped speech out of DER and JER.
+        word_collar_s: how far apart in time two words may be for tcpWER.
+        bootstrap: how confidence intervals are found.
+    """
+
+    language: str | None = None
+    as_written: bool = False
+    collar_s: float = 0.0
+    skip_overlap: bool = False
+    word_collar_s: float = 5.0
+    bootstrap: Bootstrap = field(default_factory=Bootstrap)
+
+
+@dataclass(frozen=True)
+class SessionScore:
+    """What was counted in one session; what could not be measured is None, ``missing`` says why."""
+
+    session: str
+    normaliser: str
+    words: Errors | None
+    characters: Errors | None
+    matches: Matches | None
+    speakers: SpeakerErrors | None
+    cpwer: together.AttributedErrors | None
+    tcpwer: together.AttributedErrors | None
+    missing: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A value with its 95 % interval, and what it was counted from."""
+
+    value: float
+    interval: Interval | None
+    counts: dict[str, float] = field(default_factory=dict)
+
+    def figures(self) -> dict[str, Any]:
+        """Return it for JSON."""
+        low, high = self.interval or (None, None)
+        return {"value": self.value, "low": low, "high": high, **self.counts}
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The measures of each session and of all together, by name; a missing measure was not measured."""
+
+    sessions: dict[str, dict[str, Measure]]
+    pooled: dict[str, Measure]
+    drawn: str
+    """What the intervals of the pooled measures draw: sessions or their blocks."""
+    missing: dict[str, dict[str, str]]
+    normalisers: tuple[str, ...]
+
+
+def pairs(
+    hypotheses: Mapping[str, Said], references: Mapping[str, Said], *, every: bool
+) -> list[tuple[Said, Said]]:
+    """Return (reference, hypothesis) of each session; if there is one on either side, names do not matter.
+
+    Args:
+        hypotheses: what was found, by session.
+        references: what is right, by session.
+        every: whether each reference must have a hypothesis.
+
+    Raises:
+        UserError: nothing fits, or a reference is left over.
+    """
+    if len(hypotheses) == len(references) == 1:
+        return [(next(iter(references.values())), next(iter(hypotheses.values())))]
+    common = [name for name in references if name in hypotheses]
+    left = [name for name in references if name not in hypotheses]
+    if not common or (every and left):
+        names = left if common else list(hypotheses)
+        what = "has no transcript to compare with" if common else "has no reference"
+        raise UserError(
+            what,
+            where=", ".join(names) or "the hypothesis",
+            hint=f"References: {', '.join(references) or 'none'}; transcripts: {', '.join(hypotheses)}",
+        )
+    return [(references[name], hypotheses[name]) for name in common]
+
+
+def score_session(reference: Said, hypothesis: Said, options: Options) -> SessionScore:
+    """Count the errors of one session."""
+    language = options.language or hypothesis.language or reference.language
+    chosen = normaliser(language, plain=options.as_written)
+    found = outside(hypothesis, reference.ignored)
+    missing: dict[str, str] = {}
+    speakers = speaker_errors(reference, found, collar_s=options.collar_s, skip_overlap=options.skip_overlap)
+    if speakers is None:
+        side = "reference" if reference.turns is None else "hypothesis"
+        missing["DER"] = missing["JER"] = f"the {side} does not say who speaks when"
+    elif not speakers.speech.sum():
+        missing["DER"] = missing["JER"] = "the reference has no speech"
+        speakers = None
+    if reference.utterances is None or found.utterances is None:
+        side = "reference" if reference.utterances is None else "hypothesis"
+        missing |= dict.fromkeys(("WER", "CER", "cpWER", "tcpWER"), f"the {side} has no words")
+        return SessionScore(reference.session, chosen.name, None, None, None, speakers, None, None, missing)
+    words = word_errors(reference, found, chosen)
+    if not words.totals.sum():
+        missing["WER"] = missing["CER"] = "the reference has no words"
+    matches = match(reference, found, chosen, speakers.names if speakers else None)
+    if not len(matches.time_blocks):
+        missing["word times"] = "no word that both have has times of its own on both sides"
+    if not len(matches.speaker_blocks):
+        missing["word speaker"] = "no word that both have has a speaker to compare"
+    attributed = _attributed(reference, found, chosen, options, missing)
+    return SessionScore(
+        session=reference.session,
+        normaliser=chosen.name,
+        words=words,
+        characters=character_errors(reference, found, chosen),
+        matches=matches,
+        speakers=speakers,
+        cpwer=attributed["cpWER"],
+        tcpwer=attributed["tcpWER"],
+        missing=missing,
+    )
+
+
+def _attributed(
+    reference: Said, found: Said, chosen: Normaliser, options: Options, missing: dict[str, str]
+) -> dict[str, together.AttributedErrors | None]:
+    results: dict[str, together.AttributedErrors | str] = {
+        "cpWER": together.cpwer(reference, found, chosen),
+        "tcpWER": together.tcpwer(reference, found, chosen, collar_s=options.word_collar_s),
+    }
+    missing |= {name: why for name, why in results.items() if isinstance(why, str)}
+    return {name: None if isinstance(value, str) else value for name, value in results.items()}
+
+
+def evaluate(both: Sequence[tuple[Said, Said]], options: Options) -> Scores:
+    """Score (reference, hypothesis) of every session, each by itself and all pooled."""
+    return scores_of([score_session(*pair, options) for pair in both], options.bootstrap)
+
+
+def scores_of(counted: Sequence[SessionScore], bootstrap: Bootstrap) -> Scores:
+    """Return rates and intervals of what was counted."""
+    by_session = len(counted) >= FEWEST_SESSIONS
+    return Scores(
+        sessions={score.session: measures([score], bootstrap) for score in counted},
+        pooled=measures(counted, bootstrap, by_session=by_session),
+        drawn="sessions" if by_session else "segments",
+        missing={score.session: score.missing for score in counted if score.missing},
+        normalisers=tuple(dict.fromkeys(score.normaliser for score in counted)),
+    )
+
+
+def measures(
+    counted: Sequence[SessionScore], bootstrap: Bootstrap, *, by_session: bool = False
+) -> dict[str, Measure]:
+    """Return all measures over some sessions: errors and totals are added up, then divided.
+
+    Args:
+        counted: the sessions.
+        bootstrap: how intervals are found.
+        by_session: draw sessions as a whole, not their blocks.
+    """
+    found: dict[str, Measure] = {}
+    _add_errors(found, "wer", [s.words for s in counted], bootstrap, by_session)
+    _add_errors(found, "cer", [s.characters for s in counted], bootstrap, by_session)
+    for name in ("cpwer", "tcpwer"):
+        parts = [part for s in counted if (part := getattr(s, name)) is not None]
+        if parts:
+            errors = _array(part.errors for part in parts)
+            totals = _array(part.words for part in parts)
+            _add_ratio(found, name, errors, totals, bootstrap if by_session else None)
+    _add_matches(found, [s.matches for s in counted], bootstrap, by_session)
+    _add_speakers(found, [s.speakers for s in counted], bootstrap, by_session)
+    return found
+
+
+def _array(values: Iterable[float]) -> Array:
+    return np.array(list(values), np.float64)
+
+
+def _blocks(parts: Sequence[Array], by_session: bool) -> Array:
+    """Return the values of all blocks, or one sum for each session."""
+    return _array(part.sum() for part in parts) if by_session else np.concatenate(parts)
+
+
+def _add_ratio(
+    found: dict[str, Measure],
+    name: str,
+    errors: Array,
+    totals: Array,
+    bootstrap: Bootstrap | None,
+    **counts: float,
+) -> None:
+    total = float(totals.sum())
+    if total > 0:
+        counts = {"errors": float(errors.sum()), "total": total, **counts}
+        interval = bootstrap.interval(len(totals), ratio(errors, totals)) if bootstrap else None
+        found[name] = Measure(float(errors.sum()) / total, interval, counts)
+
+
+def _add_errors(
+    found: dict[str, Measure],
+    name: str,
+    parts: Sequence[Errors | None],
+    bootstrap: Bootstrap,
+    by_session: bool,
+) -> None:
+    known = [part for part in parts if part is not None]
+    if not known:
+        return
+    kinds = ("substitutions", "deletions", "insertions")
+    counts = {kind: float(sum(getattr(part, kind).sum() for part in known)) for kind in kinds}
+    errors, totals = (_blocks([getattr(p, n) for p in known], by_session) for n in ("errors", "totals"))
+    _add_ratio(found, name, errors, totals, bootstrap, **counts)
+
+
+def _add_matches(
+    found: dict[str, Measure], parts: Sequence[Matches | None], bootstrap: Bootstrap, by_session: bool
+) -> None:
+    known = [part for part in parts if part is not None]
+    if not known:
+        return
+
+    def numbered(name: str) -> Any:
+        """Return the block of each value, numbered through all sessions (or the session itself)."""
+        all_of, first = [], 0
+        for index, part in enumerate(known):
+            blocks = getattr(part, name)
+            all_of.append(np.full(len(blocks), index) if by_session else blocks + first)
+            first += int(blocks.max(initial=-1)) + 1
+        return np.concatenate(all_of)
+
+    time_blocks, speaker_blocks = numbered("time_blocks"), numbered("speaker_blocks")
+    _, time_blocks = np.unique(time_blocks, return_inverse=True)
+    blocks = int(time_blocks.max(initial=-1)) + 1
+    for side in ("start", "end"):
+        errors = np.concatenate([getattr(part, f"{side}_errors") for part in known])
+        for name, share in (("median", 0.5), ("p95", 0.95)):
+            if len(errors):
+                interval = bootstrap.interval(blocks, quantile(errors, time_blocks, share))
+                found[f"{side}_{name}_s"] = Measure(
+                    float(np.quantile(errors, share)), interval, {"total": float(len(errors))}
+                )
+    wrong = np.concatenate([part.wrong_speaker for part in known])
+    if len(wrong):
+        _, speaker_blocks = np.unique(speaker_blocks, return_inverse=True)
+        words = np.bincount(speaker_blocks).astype(np.float64)
+        wrongs = np.bincount(speaker_blocks, wrong).astype(np.float64)
+        _add_ratio(found, "word_speaker_error", wrongs, words, bootstrap)
+
+
+def _add_speakers(
+    found: dict[str, Measure], parts: Sequence[SpeakerErrors | None], bootstrap: Bootstrap, by_session: bool
+) -> None:
+    known = [part for part in parts if part is not None]
+    if not known:
+        return
+    kinds = ("missed", "false_alarm", "confused")
+    counts: dict[str, float] = {
+        f"{kind}_s": float(sum(getattr(p, kind).sum() for p in known)) for kind in kinds
+    }
+    counts |= {
+        "speakers": sum(part.speakers for part in known),
+        "speakers_found": sum(part.speakers_found for part in known),
+        "sessions_with_right_count": sum(part.speakers == part.speakers_found for part in known),
+    }
+    errors, speech = (_blocks([getattr(p, n) for p in known], by_session) for n in ("errors", "speech"))
+    _add_ratio(found, "der", errors, speech, bootstrap, **counts)
+    _add_ratio(
+        found,
+        "jer",
+        _array(part.jaccard_error for part in known),
+        _array(part.jaccard_speakers for part in known),
+        bootstrap if by_session else None,
+    )

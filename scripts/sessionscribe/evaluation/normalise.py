@@ -1,0 +1,56 @@
+"""Words in the form in which they are compared: Whisper's normalisers, by the package whisper-normalizer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.metadata import version
+
+from sessionscribe.text import UNSPACED
+
+
+@dataclass(frozen=True)
+class Normaliser:
+    """Turns text into words to compare; ``name`` says how. ``unspaced``: the words are single characters."""
+
+    name: str
+    unspaced: bool
+    text: Callable[[str], str]
+
+    def words(self, text: str) -> list[str]:
+        """Return the normalised words of a text; there may be none."""
+        return self.text(text).split()
+
+
+def normaliser(language: str | None, *, plain: bool = False) -> Normaliser:
+    """Return the normaliser for a language (Whisper's code), as Whisper's own evaluation chooses it.
+
+    English has one of its own (numbers, contractions, spelling, fillers). All others lose case, punctuation
+    and bracketed remarks; the marks of a script that spells with them stay. Languages that are written
+    without spaces are compared character by character.
+
+    Args:
+        language: the language, or None where it is not known.
+        plain: compare words as they are written.
+    """
+    unspaced = language in UNSPACED
+    if plain:
+        return Normaliser("none (as written)", unspaced, _spread if unspaced else _as_written)
+    from whisper_normalizer.basic import BasicTextNormalizer  # noqa: PLC0415
+    from whisper_normalizer.english import EnglishTextNormalizer  # noqa: PLC0415
+
+    made_by = f"whisper-normalizer {version('whisper-normalizer')}"
+    if language == "en":
+        return Normaliser(f"English ({made_by})", False, lru_cache(1 << 16)(EnglishTextNormalizer()))
+    basic = BasicTextNormalizer(split_letters=unspaced, preserve_marks=True)
+    kind = "character by character" if unspaced else "basic"
+    return Normaliser(f"{kind} ({made_by})", unspaced, lru_cache(1 << 16)(basic))
+
+
+def _as_written(text: str) -> str:
+    return text
+
+
+def _spread(text: str) -> str:
+    return " ".join("".join(text.split()))

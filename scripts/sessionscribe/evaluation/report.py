@@ -1,0 +1,161 @@
+"""Scores as Markdown tables for people and as JSON for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sessionscribe.evaluation.evaluate import ALL, Measure, Options, Scores
+from sessionscribe.evaluation.intervals import LEVEL
+from sessionscribe.files import write_text
+
+Measures = Mapping[str, Measure]
+NOT_MEASURED = "–"
+
+
+def tables(scores: Scores, options: Options) -> str:
+    """Return the tables of words and of speakers, and how to read them."""
+    rows = dict(scores.sessions)
+    if len(rows) > 1:
+        rows[ALL] = scores.pooled
+    parts = [_table(columns, rows) for columns in (_WORDS, _SPEAKERS)]
+    return "\n\n".join([part for part in parts if part] + [notes(scores, options)])
+
+
+def notes(scores: Scores, options: Options) -> str:
+    """Return what the figures mean and what was not measured, a line each."""
+    lines = [f"Text: {', '.join(scores.normalisers)}."]
+    overlap = "overlap left out" if options.skip_overlap else "overlap scored"
+    lines.append(
+        f"DER and JER: collar {options.collar_s:g} s, {overlap}. tcpWER: {options.word_collar_s:g} s."
+    )
+    boot = options.bootstrap
+    if boot.resamples:
+        drawn = "; in the last row of whole sessions" if scores.drawn == "sessions" else ""
+        lines.append(
+            f"[low–high]: {LEVEL:.0%} interval of {boot.resamples} bootstrap resamples (seed {boot.seed}) "
+            f"of the reference's segments, for speakers of its minutes{drawn}."
+        )
+    reasons: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    measures = dict.fromkeys(name for why in scores.missing.values() for name in why)
+    for measure in measures:
+        for reason in dict.fromkeys(why[measure] for why in scores.missing.values() if measure in why):
+            sessions = tuple(name for name, why in scores.missing.items() if why.get(measure) == reason)
+            reasons.setdefault((reason, sessions), []).append(measure)
+    for (reason, sessions), names in reasons.items():
+        where = "" if len(sessions) == len(scores.sessions) else f" in {', '.join(sessions)}"
+        lines.append(f"Not measured{where}: {', '.join(names)} ({reason}).")
+    return "\n".join(lines)
+
+
+def write_json(scores: Scores, options: Options, path: Path) -> None:
+    """Write all figures to ``path``; rates are shares (0.1 is 10 %), times seconds."""
+    content = {
+        "text": list(scores.normalisers),
+        "collar_s": options.collar_s,
+        "skip_overlap": options.skip_overlap,
+        "word_collar_s": options.word_collar_s,
+        "interval": {
+            "level": LEVEL,
+            "method": "percentile bootstrap over segments (words), minutes (speakers)",
+            "resamples": options.bootstrap.resamples,
+            "seed": options.bootstrap.seed,
+            "pooled_draws": scores.drawn,
+        },
+        "sessions": {name: _figures(found) for name, found in scores.sessions.items()},
+        "pooled": _figures(scores.pooled),
+        "not_measured": scores.missing,
+    }
+    write_text(path, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
+
+
+def _figures(found: Measures) -> dict[str, Any]:
+    return {name: measure.figures() for name, measure in found.items()}
+
+
+# --- columns -----------------------------------------------------------------------------------------------
+
+Column = tuple[str, Callable[[Measures], str]]
+
+
+def _percent(name: str) -> Callable[[Measures], str]:
+    return lambda found: _with_interval(found.get(name), 100, 1)
+
+
+def _seconds(name: str) -> Callable[[Measures], str]:
+    return lambda found: _with_interval(found.get(name), 1, 3)
+
+
+def _with_interval(measure: Measure | None, factor: float, digits: int) -> str:
+    if measure is None:
+        return NOT_MEASURED
+    text = f"{factor * measure.value:.{digits}f}"
+    if measure.interval is None:
+        return text
+    low, high = (f"{factor * edge:.{digits}f}" for edge in measure.interval)
+    return f"{text} [{low}–{high}]"
+
+
+def _share(name: str, count: str) -> Callable[[Measures], str]:
+    """Return a count of a measure as per cent of its total."""
+
+    def cell(found: Measures) -> str:
+        measure = found.get(name)
+        if measure is None:
+            return NOT_MEASURED
+        return f"{100 * measure.counts[count] / measure.counts['total']:.1f}"
+
+    return cell
+
+
+def _count(name: str, count: str) -> Callable[[Measures], str]:
+    return lambda found: f"{found[name].counts[count]:.0f}" if name in found else NOT_MEASURED
+
+
+def _speakers(found: Measures) -> str:
+    if "der" not in found:
+        return NOT_MEASURED
+    counts = found["der"].counts
+    return f"{counts['speakers_found']:.0f}/{counts['speakers']:.0f}"
+
+
+_WORDS: tuple[Column, ...] = (
+    ("words", _count("wer", "total")),
+    ("WER %", _percent("wer")),
+    ("wrong", _share("wer", "substitutions")),
+    ("lost", _share("wer", "deletions")),
+    ("added", _share("wer", "insertions")),
+    ("CER %", _percent("cer")),
+    ("start median s", _seconds("start_median_s")),
+    ("p95 s", _seconds("start_p95_s")),
+    ("end median s", _seconds("end_median_s")),
+    ("p95 s", _seconds("end_p95_s")),
+)
+_SPEAKERS: tuple[Column, ...] = (
+    ("DER %", _percent("der")),
+    ("missed", _share("der", "missed_s")),
+    ("false", _share("der", "false_alarm_s")),
+    ("confused", _share("der", "confused_s")),
+    ("JER %", _percent("jer")),
+    ("speakers", _speakers),
+    ("words by wrong speaker %", _percent("word_speaker_error")),
+    ("cpWER %", _percent("cpwer")),
+    ("tcpWER %", _percent("tcpwer")),
+)
+
+
+def _table(columns: Sequence[Column], rows: Mapping[str, Measures]) -> str:
+    """Return an aligned Markdown table; nothing where no row has anything measured."""
+    cells = [[session, *(cell(found) for _, cell in columns)] for session, found in rows.items()]
+    if all(cell == NOT_MEASURED for row in cells for cell in row[1:]):
+        return ""
+    everything = [["session", *(name for name, _ in columns)], *cells]
+    widths = [max(len(row[i]) for row in everything) for i in range(len(everything[0]))]
+    lines = [
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
+        for row in everything
+    ]
+    lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
+    return "\n".join(lines)

@@ -1,0 +1,178 @@
+"""Word and character errors (jiwer), and the times and speakers of the words that were found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sessionscribe.evaluation.intervals import Array
+from sessionscribe.evaluation.normalise import Normaliser
+from sessionscribe.evaluation.said import Region, Said, SaidWord
+
+
+@dataclass(frozen=True)
+class Errors:
+    """Errors of each block (utterance of the reference), and the words or characters that it has."""
+
+    substitutions: Array
+    deletions: Array
+    insertions: Array
+    totals: Array
+
+    @property
+    def errors(self) -> Array:
+        """All errors of each block."""
+        return self.substitutions + self.deletions + self.insertions
+
+
+@dataclass(frozen=True)
+class Matches:
+    """What the words that both sides have say; one value for each, with the block that it belongs to."""
+
+    start_errors: Array = field(default_factory=lambda: np.zeros(0))
+    end_errors: Array = field(default_factory=lambda: np.zeros(0))
+    time_blocks: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    wrong_speaker: Array = field(default_factory=lambda: np.zeros(0))
+    speaker_blocks: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+
+
+@dataclass(frozen=True)
+class _Token:
+    """A normalised word, the word it comes from, and its block."""
+
+    text: str
+    word: SaidWord
+    number: int
+    block: int
+
+
+def word_errors(reference: Said, hypothesis: Said, normaliser: Normaliser) -> Errors:
+    """Count word errors; where the language has no spaces, every character is a word."""
+    import jiwer  # noqa: PLC0415
+
+    truth, blocks = _texts(reference, normaliser)
+    found, _ = _texts(hypothesis, normaliser)
+    aligned = jiwer.process_words(" ".join(truth), " ".join(found))
+    return _counted(aligned.alignments[0], blocks, len(reference.utterances or ()))
+
+
+def character_errors(reference: Said, hypothesis: Said, normaliser: Normaliser) -> Errors:
+    """Count character errors, spaces between words included as jiwer does it (if the language has them)."""
+    import jiwer  # noqa: PLC0415
+
+    between = "" if normaliser.unspaced else " "
+    truth, blocks = _texts(reference, normaliser)
+    found, _ = _texts(hypothesis, normaliser)
+    of_characters = [
+        block for word, block in zip(truth, blocks, strict=True) for block in [block] * len(word + between)
+    ]
+    aligned = jiwer.process_characters(between.join(truth), between.join(found))
+    if truth and between:
+        of_characters.pop()  # no space after the last word
+    return _counted(aligned.alignments[0], of_characters, len(reference.utterances or ()))
+
+
+def match(
+    reference: Said,
+    hypothesis: Said,
+    normaliser: Normaliser,
+    names: Mapping[str, str] | None,
+) -> Matches:
+    """Compare times and speakers of the words that both have, normalised one by one.
+
+    Args:
+        reference: what is right; only words with times of their own are compared in time.
+        hypothesis: what was found.
+        normaliser: when two words are the same.
+        names: the reference's speaker for each of the hypothesis; without it speakers are not compared.
+    """
+    import jiwer  # noqa: PLC0415
+
+    truth, found = _tokens(reference, normaliser), _tokens(hypothesis, normaliser)
+    aligned = jiwer.process_words(" ".join(t.text for t in truth), " ".join(t.text for t in found))
+    starts, ends, time_blocks = [], [], []
+    wrong, speaker_blocks = [], []
+    seen: set[tuple[int, int]] = set()
+    for chunk in aligned.alignments[0]:
+        if chunk.type != "equal":
+            continue
+        for step in range(chunk.ref_end_idx - chunk.ref_start_idx):
+            right, guess = truth[chunk.ref_start_idx + step], found[chunk.hyp_start_idx + step]
+            if (right.number, guess.number) in seen:  # "don't" is two words to the normaliser
+                continue
+            seen.add((right.number, guess.number))
+            if None not in (right.word.start, right.word.end, guess.word.start, guess.word.end):
+                starts.append(abs(guess.word.start - right.word.start))  # type: ignore[operator]
+                ends.append(abs(guess.word.end - right.word.end))  # type: ignore[operator]
+                time_blocks.append(right.block)
+            if names is not None and right.word.speaker is not None:
+                wrong.append(float(names.get(guess.word.speaker or "") != right.word.speaker))
+                speaker_blocks.append(right.block)
+    return Matches(
+        np.array(starts, np.float64),
+        np.array(ends, np.float64),
+        np.array(time_blocks, np.int64),
+        np.array(wrong, np.float64),
+        np.array(speaker_blocks, np.int64),
+    )
+
+
+def outside(said: Said, ignored: Sequence[Region]) -> Said:
+    """Return what is said outside of the regions that do not count, by the middle of each word."""
+    if not ignored or said.utterances is None:
+        return said
+    from dataclasses import replace  # noqa: PLC0415
+
+    def counts(start: float | None, end: float | None) -> bool:
+        middle = ((start or 0.0) + (end or 0.0)) / 2
+        return not any(a <= middle < b for a, b in ignored)
+
+    kept = []
+    for part in said.utterances:
+        if part.words:
+            words = tuple(word for word in part.words if counts(word.start, word.end))
+            if len(words) == len(part.words):
+                kept.append(part)
+            elif words:
+                kept.append(replace(part, words=words, text=" ".join(word.text for word in words)))
+        elif counts(part.start, part.end):
+            kept.append(part)
+    return replace(said, utterances=tuple(kept))
+
+
+def _texts(said: Said, normaliser: Normaliser) -> tuple[list[str], list[int]]:
+    """Return the normalised words and the utterance that each belongs to."""
+    words, blocks = [], []
+    for block, part in enumerate(said.utterances or ()):
+        found = normaliser.words(part.text)
+        words += found
+        blocks += [block] * len(found)
+    return words, blocks
+
+
+def _tokens(said: Said, normaliser: Normaliser) -> list[_Token]:
+    tokens = []
+    number = 0
+    for block, part in enumerate(said.utterances or ()):
+        for word in part.each_word():
+            tokens += [_Token(text, word, number, block) for text in normaliser.words(word.text)]
+            number += 1
+    return tokens
+
+
+def _counted(chunks: Sequence[object], blocks: Sequence[int], count: int) -> Errors:
+    """Add jiwer's alignment up by blocks; what was inserted belongs to the block of the word before it."""
+    size = max(1, count)
+    totals = np.bincount(np.array(blocks, np.int64), minlength=size).astype(np.float64)
+    parts = {kind: np.zeros(size) for kind in ("equal", "substitute", "delete", "insert")}
+    for chunk in chunks:
+        kind, start, end = chunk.type, chunk.ref_start_idx, chunk.ref_end_idx  # type: ignore[attr-defined]
+        if kind == "insert":
+            block = blocks[start - 1] if start else blocks[0] if blocks else 0
+            parts[kind][block] += chunk.hyp_end_idx - chunk.hyp_start_idx  # type: ignore[attr-defined]
+        else:
+            np.add.at(parts[kind], np.array(blocks[start:end], np.int64), 1.0)
+    return Errors(parts["substitute"], parts["delete"], parts["insert"], totals)
