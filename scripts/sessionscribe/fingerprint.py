@@ -11,7 +11,7 @@ VERSIONS: Mapping[str, int] = {
     "plan_chunks": 1,
     "build_timeline": 1,
     "detect_language": 1,
-    "transcribe_chunk": 2,
+    "transcribe_chunk": 3,
     "merge_transcript": 1,
     "embed_chunk": 1,
     "cluster_speakers": 1,

@@ -139,8 +139,7 @@ def _decode(
 ) -> tuple[list[Decoded], list[Again], str]:
     """Decode the speech of a chunk; return the segments, what was decoded again, and the language."""
     batched = options.decoding == "batched"
-    # Sequential decoding moves through longer speech by itself.
-    windows = decoding_windows(speech, longest=round(options.window_s * SAMPLE_RATE), split=batched)
+    windows = decoding_windows(speech, longest=round(options.window_s * SAMPLE_RATE), batched=batched)
     segments, language = model.transcribe(samples, windows, language, options)
     if not batched or not options.redecode_s:
         return segments, [], language
@@ -148,28 +147,37 @@ def _decode(
 
     def decode(span: Span) -> list[Decoded]:
         piece = samples[span.start : span.stop]
-        found, _ = model.transcribe(piece, [Span(start=0, stop=len(piece))], language, thorough)
+        found, _ = model.transcribe(piece, [(Span(start=0, stop=len(piece)),)], language, thorough)
         return found
 
-    segments, again = redecode(segments, find_doubtful(segments, windows, speech, options), decode)
+    spans = [Span(start=window[0].start, stop=window[-1].stop) for window in windows]
+    segments, again = redecode(segments, find_doubtful(segments, spans, speech, options), decode)
     return segments, again, language
 
 
-def decoding_windows(speech: Iterable[Span], *, longest: int, split: bool) -> list[Span]:
-    """Return windows to decode, in samples, for stretches of speech in order and apart.
+def decoding_windows(speech: Iterable[Span], *, longest: int, batched: bool) -> list[tuple[Span, ...]]:
+    """Return windows to decode, each a few stretches of speech, in samples.
 
     Neighbouring stretches are joined while the window stays within ``longest`` samples, so that the engine
-    sees whole sentences. A stretch that is longer by itself is cut into equal parts if ``split``.
+    sees whole sentences. Batched decoding is given no pauses, so only speech counts; a stretch that is longer
+    by itself is cut into equal parts. Sequential decoding hears the pauses, and moves through longer
+    stretches by itself.
+
+    Args:
+        speech: in order and apart.
+        longest: length of a window, in samples.
+        batched: what the windows are for.
     """
-    windows: list[Span] = []
+    windows: list[tuple[Span, ...]] = []
     for span in speech:
-        start, stop = span.start, span.stop
-        if windows and stop - windows[-1].start <= longest:
-            windows[-1] = Span(start=windows[-1].start, stop=stop)
-            continue
-        parts = -(-(stop - start) // longest) if split else 1
-        edges = [start + (stop - start) * part // parts for part in range(parts + 1)]
-        windows += [Span(start=a, stop=b) for a, b in pairwise(edges)]
+        if windows:
+            heard = sum(piece.stop - piece.start for piece in windows[-1]) + span.stop - span.start
+            if (heard if batched else span.stop - windows[-1][0].start) <= longest:
+                windows[-1] += (span,)
+                continue
+        parts = -(-(span.stop - span.start) // longest) if batched else 1
+        edges = [span.start + (span.stop - span.start) * part // parts for part in range(parts + 1)]
+        windows += [(Span(start=a, stop=b),) for a, b in pairwise(edges)]
     return windows
 
 

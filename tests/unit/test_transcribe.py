@@ -49,7 +49,9 @@ CORES = st.builds(core, st.integers(0, 300_000), st.integers(300_000, 900_000), 
 def test_windows_cover_all_speech_of_the_chunk_in_order_and_none_is_too_long(
     speech: list[Span], of: Core, longest: int
 ) -> None:
-    windows = transcribe.decoding_windows(transcribe._speech_of(speech, of), longest=longest, split=True)
+    packed = transcribe.decoding_windows(transcribe._speech_of(speech, of), longest=longest, batched=True)
+    assert all(sum(w.stop - w.start for w in window) <= longest for window in packed)
+    windows = [piece for window in packed for piece in window]
     length = of.context_stop - of.context_start
     edges = [edge for window in windows for edge in (window.start, window.stop)]
     assert edges == sorted(edges)
@@ -78,11 +80,23 @@ def test_speech_of_a_chunk_depends_on_its_own_audio_only(speech: list[Span], of:
 
 def test_neighbouring_stretches_are_joined_and_long_ones_cut_evenly() -> None:
     speech = [Span(start=0, stop=40), Span(start=60, stop=90), Span(start=200, stop=450)]
-    assert transcribe.decoding_windows(speech, longest=100, split=True) == [
-        Span(start=0, stop=90),
-        Span(start=200, stop=283),
-        Span(start=283, stop=366),
-        Span(start=366, stop=450),
+    packed = [
+        tuple((piece.start, piece.stop) for piece in window)
+        for window in transcribe.decoding_windows(speech, longest=100, batched=True)
+    ]
+    assert packed == [
+        ((0, 40), (60, 90)),
+        ((200, 283),),
+        ((283, 366),),
+        ((366, 450),),
+    ]
+
+
+def test_sequential_decoding_hears_the_pauses_and_moves_through_long_stretches_itself() -> None:
+    speech = [Span(start=0, stop=40), Span(start=60, stop=90), Span(start=95, stop=450)]
+    assert transcribe.decoding_windows(speech, longest=100, batched=False) == [
+        (speech[0], speech[1]),
+        (speech[2],),
     ]
 
 

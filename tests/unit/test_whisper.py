@@ -203,7 +203,7 @@ def test_a_language_that_is_none_is_a_clear_error(make: Any, talk: tuple[Path, P
     for options in (OPTIONS, BATCHED):
         with pytest.raises(UserError, match="`xx` is no language code"):
             SpeechModel(options, threads=1).transcribe(
-                np.zeros(32_000, np.float32), [Span(start=0, stop=32_000)], "xx", options
+                np.zeros(32_000, np.float32), [(Span(start=0, stop=32_000),)], "xx", options
             )
 
 
@@ -211,7 +211,7 @@ def test_without_a_language_it_is_detected(talk: tuple[Path, Plan]) -> None:
     samples, _ = soundfile.read(talk[0], dtype="float32", stop=320_000)
     for options in (OPTIONS, BATCHED):
         found, language = SpeechModel(options, threads=1).transcribe(
-            samples, [Span(start=0, stop=100_000), Span(start=160_000, stop=300_000)], None, options
+            samples, [(Span(start=0, stop=100_000), Span(start=160_000, stop=300_000))], None, options
         )
         assert language == "en"
         assert found

@@ -15,6 +15,7 @@ from sessionscribe.artifacts import SAMPLE_RATE, Engine, Span
 from sessionscribe.config import Transcribe
 from sessionscribe.engines import pool, sequential
 from sessionscribe.engines.decoded import Decoded, TimedWord
+from sessionscribe.engines.stitching import restored, stitched
 from sessionscribe.engines.windows import WindowDecoder
 from sessionscribe.errors import UserError
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Audio = NDArray[np.float32]
+    Window = Sequence[Span]
 
 __all__ = ["Decoded", "SpeechModel", "TimedWord", "check_folder", "load_cublas"]
 
@@ -123,7 +125,7 @@ class SpeechModel:
         return str(language), float(probability)
 
     def transcribe(
-        self, audio: Audio, windows: Sequence[Span], language: str | None, options: Transcribe
+        self, audio: Audio, windows: Sequence[Window], language: str | None, options: Transcribe
     ) -> tuple[list[Decoded], str]:
         """Decode ``windows`` (in samples of ``audio``) and return the segments and the language.
 
@@ -131,7 +133,8 @@ class SpeechModel:
 
         Args:
             audio: mono samples ``[n]`` at 16 kHz, -1 to 1.
-            windows: stretches of speech, in order, without overlap; for batched decoding of at most 30 s.
+            windows: each a few stretches of speech, all in order, without overlap; for batched decoding at
+                most 30 s without the pauses, which sequential decoding hears too.
             language: a code, or None to detect it here.
             options: how to decode.
         """
@@ -155,7 +158,7 @@ class SpeechModel:
             return sequential.decode(
                 self._loaded.whisper,
                 audio,
-                windows,
+                [Span(start=window[0].start, stop=window[-1].stop) for window in windows],
                 language,
                 settings,
                 device=self._device,
@@ -172,26 +175,26 @@ class SpeechModel:
     def _batched(
         self,
         audio: Audio,
-        windows: Sequence[Span],
+        windows: Sequence[Window],
         language: str | None,
         options: Transcribe,
         settings: dict[str, Any],
     ) -> tuple[list[Decoded], str]:
         import numpy as np  # noqa: PLC0415 -- heavy
 
-        pieces = [audio[window.start : window.stop] for window in windows]
+        pieces = [stitched(audio, window) for window in windows]
         if language is None:
             language, _ = self.detect_language(np.concatenate(pieces))
         elif not self._loaded.whisper.model.is_multilingual:
             language = "en"
         found = self._loaded.windows.decode(
-            [(window.start / SAMPLE_RATE, piece) for window, piece in zip(windows, pieces, strict=True)],
+            [(window[0].start / SAMPLE_RATE, piece) for window, piece in zip(windows, pieces, strict=True)],
             language,
             settings,
             batch_size=options.batch_size,
             share=options.share_batches,
         )
-        return found, language
+        return [restored(segment, windows[segment.window or 0]) for segment in found], language
 
 
 def _compute_type(options: Transcribe, device: str) -> str:

@@ -1,0 +1,53 @@
+"""Stretches of speech as one window without the pauses between them, and the way back to real time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import accumulate
+from typing import TYPE_CHECKING
+
+from sessionscribe.artifacts import SAMPLE_RATE, Span
+from sessionscribe.engines.decoded import Decoded, TimedWord
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+def stitched(audio: NDArray[np.float32], pieces: Sequence[Span]) -> NDArray[np.float32]:
+    """Return the pieces of ``audio`` ``[n]`` one after the other."""
+    import numpy as np  # noqa: PLC0415 -- heavy
+
+    return np.concatenate([audio[piece.start : piece.stop] for piece in pieces])
+
+
+def restored(segment: Decoded, pieces: Sequence[Span]) -> Decoded:
+    """Return a segment of a stitched window on the clock of the audio that the pieces were taken from.
+
+    A word belongs to the piece in which its middle lies, and stays inside it.
+
+    Args:
+        segment: in seconds; the window begins where its first piece does.
+        pieces: of the window, in samples, in order.
+    """
+    if len(pieces) == 1:
+        return segment
+    begin = pieces[0].start / SAMPLE_RATE
+    ends = [total / SAMPLE_RATE for total in accumulate(piece.stop - piece.start for piece in pieces)]
+
+    def place(start: float, end: float) -> tuple[float, float]:
+        middle = (start + end) / 2 - begin
+        number = next((i for i, stop in enumerate(ends) if middle < stop), len(ends) - 1)
+        low, high = pieces[number].start / SAMPLE_RATE, pieces[number].stop / SAMPLE_RATE
+        shift = high - begin - ends[number]
+        return min(max(start + shift, low), high), min(max(end + shift, low), high)
+
+    words = []
+    for word in segment.words:
+        start, end = place(word.start, word.end)
+        words.append(TimedWord(word.text, start, end, word.probability))
+    if words:
+        return replace(segment, words=tuple(words), start=words[0].start, end=words[-1].end)
+    first, last = place(segment.start, segment.start)[0], place(segment.end, segment.end)[1]
+    return replace(segment, start=first, end=last)
