@@ -48,7 +48,10 @@ def test_an_input_from_before_an_update_has_no_producer() -> None:
 
 def test_where_a_script_is_cached_depends_on_its_path_alone() -> None:
     entry = inspect.getsource(sourcecache.SourceCache._cache_entry)
-    assert inspect.signature(sourcecache.SourceCache._cache_entry).parameters.keys() == {"self", "source_file"}
+    assert inspect.signature(sourcecache.SourceCache._cache_entry).parameters.keys() == {
+        "self",
+        "source_file",
+    }
     assert "get_cache_path()" in entry
     assert "self._cache_entry(source_file)" in inspect.getsource(sourcecache.SourceCache._cache)
 
