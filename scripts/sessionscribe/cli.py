@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, get_args
 
@@ -130,8 +131,29 @@ def _configfiles(options: argparse.Namespace) -> list[Path]:
     return [*([CONFIG] if CONFIG.is_file() else []), *layers]
 
 
-def _load(options: argparse.Namespace, sessions: Sequence[str] = ()) -> config.Config:
-    settings = config.load(_configfiles(options))
+def _passed_settings(rest: Sequence[str]) -> dict[str, Any]:
+    """Return the settings that are passed on to Snakemake after ``--config``, read as it reads them."""
+    for flag in ("--config", "-C"):
+        if flag not in rest:
+            continue
+        # Of several, Snakemake takes the last; its values end at the next option.
+        given = rest[len(rest) - [*reversed(rest)].index(flag) :]
+        pairs = [text.partition("=") for text in takewhile(lambda text: not text.startswith("-"), given)]
+        return {key: _read_value(value) for key, _, value in pairs}
+    return {}
+
+
+def _read_value(text: str) -> Any:
+    try:
+        return yaml.load(text, yaml.BaseLoader) if text else None
+    except yaml.YAMLError:
+        return text
+
+
+def _load(
+    options: argparse.Namespace, sessions: Sequence[str] = (), rest: Sequence[str] = ()
+) -> config.Config:
+    settings = config.load(_configfiles(options), _passed_settings(rest))
     return settings.model_copy(update={"sessions": tuple(sessions)}) if sessions else settings
 
 
@@ -177,7 +199,7 @@ def _run(options: argparse.Namespace, rest: list[str]) -> int:
         names = added
         if not names:
             return code
-    agenda = Agenda(_load(options, names))
+    agenda = Agenda(_load(options, names, rest))
     if not agenda.sessions and not rest:
         print(NO_SESSIONS)
         return code
@@ -205,7 +227,7 @@ def _run(options: argparse.Namespace, rest: list[str]) -> int:
         work["check_models"] = 1
     result = run.snakemake(arguments, work)
     if not any(argument in run.SHOWN_AS_IT_IS for argument in rest):
-        after = Agenda(_load(options, names))
+        after = Agenda(_load(options, names, rest))
         print()
         print(status.table(status.collect(after)))
         _show_results(after)

@@ -241,8 +241,8 @@ def _nearest(place: list[str]) -> str:
     return f"Did you mean `{'.'.join([*place[:-1], *near])}`?"
 
 
-def load(paths: list[Path]) -> Config:
-    """Return the settings of the YAML files in ``paths``, later ones over earlier ones, validated."""
+def load(paths: list[Path], over: Mapping[str, Any] | None = None) -> Config:
+    """Return the settings of the YAML files in ``paths``, later ones over earlier ones, ``over`` over all."""
     import yaml  # noqa: PLC0415 -- the Snakefile gets its configuration from Snakemake
 
     values: dict[str, Any] = {}
@@ -255,7 +255,7 @@ def load(paths: list[Path]) -> Config:
         if not isinstance(layer, dict):
             raise UserError("holds no settings (`key: value`)", where=path, hint="Correct the file")
         values = _overlay(values, layer)
-    return validate(values)
+    return validate(_overlay(values, over or {}))
 
 
 def _overlay(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
