@@ -9,7 +9,7 @@ from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
-from sessionscribe import agenda, config as settings, errors, manifest, workspace
+from sessionscribe import agenda, config as settings, errors, formats, manifest, workspace
 
 
 wildcard_constraints:
@@ -17,7 +17,6 @@ wildcard_constraints:
     track=manifest.NAME.pattern,
     fp="[0-9a-f]{12}",
     index="[0-9]+",
-    format="[a-z]+",
 
 
 try:

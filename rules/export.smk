@@ -7,7 +7,8 @@ rule write_export:
         transcript=made("results/diarize/{session}.json"),
     output:
         exports=expand(
-            "results/export/{{session}}/{{session}}.{format}", format=AGENDA.formats
+            "results/export/{{session}}/{{session}}.{format}",
+            format=[formats.ending(name) for name in AGENDA.formats],
         ),
         provenance="results/provenance/{session}/write_export.json",
     log:

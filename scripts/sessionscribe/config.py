@@ -28,7 +28,41 @@ ComputeType = Literal[
     "float32",
 ]
 LANGUAGE = "auto|mixed|[a-z]{2,3}"
-Format = Literal["json", "srt", "vtt", "txt", "tsv", "rttm"]
+Format = Literal[
+    "json",
+    "whisper",
+    "whisperx",
+    "srt",
+    "vtt",
+    "ass",
+    "txt",
+    "md",
+    "html",
+    "docx",
+    "pdf",
+    "maxqda",
+    "tsv",
+    "csv",
+    "rttm",
+    "uem",
+    "ctm",
+    "stm",
+    "seglst",
+    "TextGrid",
+    "aud",
+    "eaf",
+]
+# What WebVTT allows after a cue's times, but for regions (they would have to be defined).
+_PERCENT = r"(100|\d{1,2})(\.\d+)?%"
+_SETTINGS = (
+    "vertical:(rl|lr)",
+    rf"line:(-?\d+|{_PERCENT})(,(start|center|end))?",
+    f"position:{_PERCENT}(,(line-left|center|line-right))?",
+    f"size:{_PERCENT}",
+    "align:(start|center|end|left|right)",
+)
+_SETTING = f"({'|'.join(_SETTINGS)})"
+VTT_SETTINGS = f"^({_SETTING}( {_SETTING})*)?$"
 
 
 class Options(BaseModel):
@@ -187,11 +221,43 @@ class Export(Options):
     """Finished files."""
 
     formats: tuple[Format, ...] = Field(
-        ("json", "srt", "vtt", "txt", "tsv", "rttm"), min_length=1, description="Which files to make"
+        ("json", "srt", "vtt", "txt", "tsv", "rttm"),
+        min_length=1,
+        description="Which files to make; all that there are: docs/output.md",
     )
-    max_line_chars: int = Field(42, ge=10, description="Longest line of a subtitle, in characters")
+    max_line_chars: int = Field(
+        42,
+        ge=10,
+        description="Longest line of a subtitle, in characters; full-width ones (CJK) count two",
+    )
     max_lines: int = Field(2, ge=1, description="Most lines of a subtitle")
     max_cue_s: float = Field(7.0, gt=0, description="Longest time a subtitle stays, in seconds")
+    min_cue_s: float = Field(
+        0.8, ge=0, description="Shortest time a subtitle stays where the speech after it allows, in seconds"
+    )
+    max_chars_per_s: float = Field(
+        20.0,
+        ge=0,
+        description="Reading speed: a subtitle stays on into a pause until it could be read; 0: no limit",
+    )
+    split_at: Literal["clauses", "sentences", "length"] = Field(
+        "clauses",
+        description="Where subtitles end early: with clauses and sentences, with sentences only, or "
+        "nowhere (`length`: when they are full)",
+    )
+    karaoke: bool = Field(False, description="`vtt`, `ass`: a time for every word, so that words light up")
+    vtt_settings: str = Field(
+        "", pattern=VTT_SETTINGS, description="`vtt`: settings of every cue, such as `line:85% align:start`"
+    )
+    audio: str = Field(
+        "",
+        description="`html`: the recording that plays: a path from the page or a URL, `{session}` in it "
+        "is the session's name; empty: a file beside the page that is named as it is",
+    )
+    pdf_fonts: tuple[str, ...] = Field(
+        (), description="`pdf`: font files (TTF, OTF) for letters that DejaVu lacks, tried in turn"
+    )
+    pdf_page: Literal["a4", "letter"] = Field("a4", description="`pdf`: size of the page")
     names: dict[str, str] = Field(
         {}, description="Names to show in place of speaker labels: `SPEAKER_00: Anna`"
     )

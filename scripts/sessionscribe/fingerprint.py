@@ -16,7 +16,7 @@ VERSIONS: Mapping[str, int] = {
     "embed_chunk": 1,
     "cluster_speakers": 1,
     "assign_speakers": 1,
-    "write_export": 1,
+    "write_export": 2,
 }
 
 

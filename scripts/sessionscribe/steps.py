@@ -16,9 +16,9 @@ from sessionscribe import grid, models
 from sessionscribe.chunk import chunk_count
 from sessionscribe.config import Config
 from sessionscribe.fingerprint import fingerprint, step_key
+from sessionscribe.formats import ending, options_for
 from sessionscribe.manifest import Row, Session
 
-SUBTITLES = ("srt", "vtt")
 STAGES = {
     "ingest": ("fetch_recording",),
     "convert": ("convert_audio",),
@@ -426,16 +426,14 @@ class SessionSteps:
     def _export(self, spoken: Step) -> None:
         given = self.options["export"]
         formats = list(dict.fromkeys(given["formats"]))
-        # Only subtitles depend on the lengths of lines and cues.
-        subtitles = not set(SUBTITLES).isdisjoint(formats)
-        options = {k: v for k, v in given.items() if k == "names" or (subtitles and k != "formats")}
+        options = options_for(formats, given)
 
         def tell() -> dict[str, Any]:
             return {"options": options, "formats": formats}
 
         key = step_key("write_export", spoken.key, options)  # which formats there are, the record says
         stem = f"results/export/{self.session.name}/{self.session.name}"
-        outputs = tuple(f"{stem}.{name}" for name in formats)
+        outputs = tuple(f"{stem}.{ending(name)}" for name in formats)
         self._add("write_export", "", outputs, key, tell, needs=(spoken,))
 
 

@@ -1,20 +1,29 @@
 """From a transcript to subtitle cues: what stands on the screen, how long, in which lines.
 
-A cue never holds two speakers. It is at most as long as the settings allow, in lines, characters and seconds,
-and ends, where it can, with a sentence, a clause or before a pause. Its times are those of its words; where
-people talk at once, a cue ends when the next one begins, so that cues never overlap.
+A cue never holds two speakers. It is at most as long as the settings allow, in lines, columns and seconds,
+and ends, where it can, with a sentence, a clause or before a pause. It begins with its first word and stays
+as long as its last one; after that it may stay on into a pause until it could be read. Where people talk at
+once, a cue ends when the next one begins, so that cues never overlap; but each is seen as long as it was
+spoken, or for the shortest time that the settings allow, before the next may begin.
 """
 
-import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from sessionscribe.artifacts import SpokenSegment, Transcript
 from sessionscribe.config import Export
-from sessionscribe.text import CLAUSE_END, SENTENCE_END, ends_with, one_line, spaced
+from sessionscribe.text import CLAUSE_END, SENTENCE_END, clusters, columns, ends_with, one_line, spaced
 
 PAUSE_MS = 300  # a pause from which it is a good place to end a cue
 EARLIEST = 0.4  # share of the longest possible cue that a cue fills at least when it ends at a good place
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A word in a line, with the space before it if there is one; ``start`` is null for a speaker's label."""
+
+    text: str
+    start: int | None
 
 
 @dataclass(frozen=True)
@@ -24,7 +33,12 @@ class Cue:
     start: int
     end: int
     speaker: str | None
-    lines: tuple[str, ...]
+    rows: tuple[tuple[Piece, ...], ...]
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The lines as text."""
+        return tuple(_row_text(row) for row in self.rows)
 
 
 @dataclass(frozen=True)
@@ -47,30 +61,30 @@ def cues(transcript: Transcript, options: Export, *, label_in_text: bool) -> lis
 
     Args:
         transcript: what was said.
-        options: the longest line, the most lines and the longest cue.
+        options: the measures of lines and cues.
         label_in_text: the speaker stands in the first line (``Anna: …``). A label of up to half a line counts
             towards its length; a longer one gets a line of its own above the others.
     """
     found: list[Cue] = []
     for segment in transcript.segments:
         label = f"{one_line(segment.speaker)}:" if label_in_text and segment.speaker else ""
-        if len(label) <= options.max_line_chars // 2:
+        if columns(label) <= options.max_line_chars // 2:
             found += _cues_of(segment, options, transcript.language, label)
         else:
             for cue in _cues_of(segment, options, transcript.language, ""):
-                found.append(replace(cue, lines=(label, *cue.lines)))
-    return _apart(found)
+                found.append(replace(cue, rows=((Piece(label, None),), *cue.rows)))
+    return _readable(_apart(found, milliseconds(options.min_cue_s)), options, transcript.duration_s)
 
 
 def _cues_of(segment: SpokenSegment, options: Export, language: str, label: str) -> Iterator[Cue]:
-    rest = list(_tokens(segment, options.max_line_chars - len(label) - bool(label), language))
+    rest = list(_tokens(segment, options.max_line_chars - columns(label) - bool(label), language))
     while rest:
         count = _count(rest, options, label)
         taken, rest = rest[:count], rest[count:]
         start = taken[0].start
         end = min(max(token.end for token in taken), start + milliseconds(options.max_cue_s))
-        lines = tuple(_wrapped(taken, options, label, balanced=True))
-        yield Cue(start=start, end=end, speaker=segment.speaker, lines=lines)
+        rows = tuple(tuple(row) for row in _wrapped(taken, options, label, balanced=True))
+        yield Cue(start=start, end=end, speaker=segment.speaker, rows=rows)
 
 
 def _tokens(segment: SpokenSegment, width: int, language: str) -> Iterator[_Token]:
@@ -91,14 +105,14 @@ def _tokens(segment: SpokenSegment, width: int, language: str) -> Iterator[_Toke
 
 
 def _pieces(text: str, width: int) -> Iterator[str]:
-    """Cut ``text`` into pieces of at most ``width`` characters, letters kept with their marks."""
-    while len(text) > width:
-        cut = width
-        while cut > 1 and (unicodedata.category(text[cut])[0] == "M" or "\u200d" in text[cut - 1 : cut + 1]):
-            cut -= 1
-        yield text[:cut]
-        text = text[cut:]
-    yield text
+    """Cut ``text`` into pieces of at most ``width`` columns, letters kept with their marks."""
+    piece = ""
+    for cluster in clusters(text):
+        if piece and columns(piece + cluster) > width:
+            yield piece
+            piece = ""
+        piece += cluster
+    yield piece
 
 
 def _count(tokens: Sequence[_Token], options: Export, label: str) -> int:
@@ -108,21 +122,24 @@ def _count(tokens: Sequence[_Token], options: Export, label: str) -> int:
         longest += 1
     if longest == len(tokens):
         return longest
-    sizes = [len(_text(tokens[:count])) for count in range(1, longest + 1)]
+    sizes = [columns(_text(tokens[:count])) for count in range(1, longest + 1)]
     least = EARLIEST * sizes[-1]
     places = [count for count in range(1, longest + 1) if sizes[count - 1] >= least]
-    best = max(places, key=lambda count: (_goodness(tokens[count - 1], tokens[count]), count))
-    if _goodness(tokens[best - 1], tokens[best]) == 0:
+    goodness = {count: _goodness(tokens[count - 1], tokens[count], options) for count in places}
+    best = max(places, key=lambda count: (goodness[count], count))
+    if goodness[best] == 0:
         # No good place: at least leave no word or two over for a cue of their own.
-        most = len(_text(tokens)) - least
+        most = columns(_text(tokens)) - least
         return max((count for count in places if sizes[count - 1] <= most), default=best)
     return best
 
 
-def _goodness(last: _Token, following: _Token) -> int:
+def _goodness(last: _Token, following: _Token, options: Export) -> int:
+    if options.split_at == "length":
+        return 0
     if ends_with(last.text, SENTENCE_END):
         return 3
-    if ends_with(last.text, CLAUSE_END):
+    if options.split_at == "clauses" and ends_with(last.text, CLAUSE_END):
         return 2
     return int(following.start - last.end >= PAUSE_MS)
 
@@ -133,40 +150,67 @@ def _fits(tokens: Sequence[_Token], options: Export, label: str) -> bool:
     return len(_wrapped(tokens, options, label, balanced=False)) <= options.max_lines
 
 
-def _wrapped(tokens: Sequence[_Token], options: Export, label: str, *, balanced: bool) -> list[str]:
+def _wrapped(tokens: Sequence[_Token], options: Export, label: str, *, balanced: bool) -> list[list[Piece]]:
     """Return the tokens in lines; ``balanced`` makes the lines as even as the same number of lines allows."""
-    lines = _filled(tokens, options.max_line_chars, label)
-    if balanced and len(lines) > 1:
-        narrowest = max(len(label), *(len(token.text) for token in tokens))
+    rows = _filled(tokens, options.max_line_chars, label)
+    if balanced and len(rows) > 1:
+        narrowest = max(columns(label), *(columns(token.text) for token in tokens))
         for width in range(narrowest, options.max_line_chars):
             narrow = _filled(tokens, width, label)
-            if len(narrow) == len(lines) and max(map(len, narrow)) <= width:
+            if len(narrow) == len(rows) and max(columns(_row_text(row)) for row in narrow) <= width:
                 return narrow
-    return lines
+    return rows
 
 
-def _filled(tokens: Sequence[_Token], width: int, label: str) -> list[str]:
-    lines = [label] if label else []
+def _filled(tokens: Sequence[_Token], width: int, label: str) -> list[list[Piece]]:
+    rows = [[Piece(label, None)]] if label else []
+    taken = columns(label)
     for token in tokens:
-        space = " " if lines and (token.space or lines == [label]) else ""
-        if lines and len(lines[-1]) + len(space) + len(token.text) <= width:
-            lines[-1] += space + token.text
+        alone = bool(label) and len(rows) == 1 and len(rows[0]) == 1  # the label, so far
+        space = " " if rows and (token.space or alone) else ""
+        size = columns(token.text)
+        if rows and taken + len(space) + size <= width:
+            rows[-1].append(Piece(space + token.text, token.start))
+            taken += len(space) + size
         else:
-            lines.append(token.text)
-    return lines
+            rows.append([Piece(token.text, token.start)])
+            taken = size
+    return rows
+
+
+def _row_text(row: Sequence[Piece]) -> str:
+    return "".join(piece.text for piece in row)
 
 
 def _text(tokens: Sequence[_Token]) -> str:
     return "".join(f" {token.text}" if token.space else token.text for token in tokens).strip()
 
 
-def _apart(found: Sequence[Cue]) -> list[Cue]:
-    """Return the cues in time order, none overlapping the next, each at least a millisecond long."""
+def _apart(found: Sequence[Cue], least: int) -> list[Cue]:
+    """Return the cues in time order, none overlapping the next.
+
+    Each stays as long as it was spoken or ``least`` milliseconds, whichever is shorter, and one in any case;
+    the next one waits for that. The delay ends with the first longer cue or pause.
+    """
     result: list[Cue] = []
+    ready = 0  # when the last one may go
     for cue in sorted(found, key=lambda cue: (cue.start, cue.end)):
-        start = cue.start
+        start = max(cue.start, ready)
         if result:
-            start = max(start, result[-1].start + 1)
             result[-1] = replace(result[-1], end=min(result[-1].end, start))
-        result.append(replace(cue, start=start, end=max(cue.end, start + 1)))
+        ready = start + max(1, min(least, cue.end - cue.start))
+        result.append(replace(cue, start=start, end=max(cue.end, ready)))
+    return result
+
+
+def _readable(found: Sequence[Cue], options: Export, duration_s: float) -> list[Cue]:
+    """Let cues stay on into the pause after them until they could be read, or the session ends."""
+    result = []
+    for number, cue in enumerate(found):
+        room = found[number + 1].start if number + 1 < len(found) else milliseconds(duration_s)
+        wanted = options.min_cue_s
+        if options.max_chars_per_s:
+            wanted = max(wanted, sum(columns(line) for line in cue.lines) / options.max_chars_per_s)
+        until = cue.start + milliseconds(min(wanted, options.max_cue_s))
+        result.append(replace(cue, end=max(cue.end, min(until, room))))
     return result

@@ -1,4 +1,4 @@
-"""Words as text: joined as their language is written, cleaned for files of lines, and compared."""
+"""Words as text: joined as their language is written, measured, cleaned for files of lines, and compared."""
 
 import re
 import unicodedata
@@ -11,9 +11,12 @@ _UNSPACED_SCRIPT = re.compile(
     "\u3000-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff00-\uff9f"  # CJK, punctuation too
     "\U00020000-\U0003ffff]"
 )
-SENTENCE_END = frozenset(".?!…。？！｡؟۔।॥။៕")
+SENTENCE_END = frozenset(".?!…。？！｡؟۔।॥።៕")
 CLAUSE_END = frozenset(",;:–—、，；：،؛၊៖")
 _CLOSING = "\"'”’»›)]}」』）】》〉"
+# Controls, halves of characters, what XML cannot hold, and marks that turn the direction of what follows.
+_UNWANTED = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
+_JOINER = "\u200d"
 
 
 def join_words(texts: Sequence[str], language: str) -> str:
@@ -40,9 +43,62 @@ def spaced(left: str, right: str, language: str) -> bool:
 
 
 def one_line(text: str) -> str:
-    """Return ``text`` on one line: any run of white space as one space, control characters left out."""
-    spaced_out = " ".join(text.split())
-    return "".join(c for c in spaced_out if unicodedata.category(c) not in {"Cc", "Cs"}).strip()
+    """Return ``text`` on one line: any run of white space as one space, no character that is not to be seen.
+
+    Left out are control characters, what XML cannot hold, and marks that would turn around the text after
+    them (the marks U+200E and U+200F, which do not, stay).
+    """
+    return _UNWANTED.sub("", " ".join(text.split())).strip()
+
+
+def clusters(text: str) -> list[str]:
+    """Return ``text`` in pieces that must not be cut: letters with their marks, joined emoji, flags."""
+    found: list[str] = []
+    for c in text:
+        if found and (_belongs_to(found[-1], c)):
+            found[-1] += c
+        else:
+            found.append(c)
+    return found
+
+
+def _belongs_to(before: str, c: str) -> bool:
+    if unicodedata.category(c)[0] == "M" or c == _JOINER or before[-1] == _JOINER:
+        return True
+    return "\U0001f3fb" <= c <= "\U0001f3ff" or (
+        _is_flag_letter(c) and len(before) == 1 and _is_flag_letter(before)
+    )
+
+
+def _is_flag_letter(c: str) -> bool:
+    return "\U0001f1e6" <= c <= "\U0001f1ff"
+
+
+def columns(text: str) -> int:
+    """Return how wide ``text`` is: East Asian full-width letters and emoji count two, marks nothing."""
+    return sum(_columns(c) for c in text)
+
+
+def _columns(c: str) -> int:
+    if c.isascii():
+        return 1
+    if unicodedata.category(c) in {"Mn", "Me", "Cf"}:
+        return 0
+    return 2 if unicodedata.east_asian_width(c) in {"W", "F"} else 1
+
+
+def is_right_to_left(text: str) -> bool:
+    """Return whether ``text`` has more letters that run from right to left than such from left to right."""
+    kinds = [unicodedata.bidirectional(c) for c in text]
+    return sum(kind in {"R", "AL"} for kind in kinds) > kinds.count("L")
+
+
+def starts_right_to_left(text: str) -> bool:
+    """Return whether programs that go by the first letter take ``text`` for right-to-left."""
+    for c in text:
+        if (kind := unicodedata.bidirectional(c)) in {"L", "R", "AL"}:
+            return kind != "L"
+    return False
 
 
 def normalised(text: str) -> str:

@@ -212,6 +212,15 @@ TABLE: dict[str, tuple[Any, tuple[str, str, str]]] = {
     "export.max_line_chars": (30, ("write_export",) * 3),
     "export.max_lines": (1, ("write_export",) * 3),
     "export.max_cue_s": (5, ("write_export",) * 3),
+    "export.min_cue_s": (2, ("write_export",) * 3),
+    "export.max_chars_per_s": (15, ("write_export",) * 3),
+    "export.split_at": ("length", ("write_export",) * 3),
+    # Only of formats that this project does not ask for.
+    "export.karaoke": (True, ("",) * 3),
+    "export.vtt_settings": ("align:left", ("",) * 3),
+    "export.audio": ("talk.mp3", ("",) * 3),
+    "export.pdf_fonts": (["font.ttf"], ("",) * 3),
+    "export.pdf_page": ("letter", ("",) * 3),
     "export.names": ({"SPEAKER_00": "Anna"}, ("write_export",) * 3),
 }
 

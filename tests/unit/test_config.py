@@ -60,7 +60,7 @@ def test_an_unknown_setting_is_refused_and_the_nearest_named(
         ({"transcribe": {"temperatures": 0.0}}, "transcribe.temperatures"),
         ({"transcribe": {"decoding": "fast"}}, "transcribe.decoding"),
         ({"convert": {"channel": "left"}}, "convert.channel"),
-        ({"export": {"formats": ["docx"]}}, "export.formats"),
+        ({"export": {"formats": ["doc"]}}, "export.formats"),
         ({"export": {"names": ["Anna"]}}, "export.names"),
         ({"diarize": {"num_speakers": 0}}, "diarize.num_speakers"),
         ({"sessions": "weekly"}, "sessions"),

@@ -19,8 +19,10 @@ from sessionscribe.artifacts import Transcript, Turn
 from sessionscribe.config import Export, Format
 from sessionscribe.export import write_export
 from sessionscribe.subtitles import cues
+from sessionscribe.text import columns
 
 FORMATS: tuple[Format, ...] = ("json", "srt", "vtt", "txt", "tsv", "rttm")
+AS_SPOKEN = {"min_cue_s": 0, "max_chars_per_s": 0}  # cues stay no longer than their words
 HOSTILE = [
     "<b>bold</b>",
     "a & b &amp; c",
@@ -110,7 +112,7 @@ def test_names_stand_everywhere_in_place_of_labels(tmp_path: Path) -> None:
 
 def test_srt_is_read_by_ffmpeg(tmp_path: Path) -> None:
     made = transcript(("Anna", words("hello there", 1)), (None, words("who is it", 3661)))
-    export(tmp_path, made, "srt")
+    export(tmp_path, made, "srt", **AS_SPOKEN)
     assert ffmpeg_cues(tmp_path / "out.srt") == [
         (1000, 1700, "Anna: hello there"),
         (3_661_000, 3_662_100, "who is it"),
@@ -119,7 +121,7 @@ def test_srt_is_read_by_ffmpeg(tmp_path: Path) -> None:
 
 def test_vtt_is_read_by_ffmpeg_and_a_strict_parser(tmp_path: Path) -> None:
     made = transcript(("Anna & <Bo>", words("hello there", 1)), (None, words("who is it", 3661)))
-    text = export(tmp_path, made, "vtt")
+    text = export(tmp_path, made, "vtt", **AS_SPOKEN)
     assert strict_vtt(text) == [
         ReadCue(1.0, 1.7, "Anna & <Bo>", ["hello there"]),
         ReadCue(3661.0, 3662.1, None, ["who is it"]),
@@ -131,7 +133,7 @@ def test_vtt_is_read_by_ffmpeg_and_a_strict_parser(tmp_path: Path) -> None:
 def test_hostile_text_stays_text(tmp_path: Path, hostile: str) -> None:
     made = transcript((hostile, [word(hostile, 1, 2)]), ("B", [word("after", 3, 4)]), session="a b")
     plain = " ".join("".join(c for c in hostile if c.isprintable() or c.isspace()).split())
-    options = {"max_line_chars": 200, "max_cue_s": 60}
+    options = {"max_line_chars": 200, "max_cue_s": 60, **AS_SPOKEN}
 
     first, second = strict_vtt(export(tmp_path, made, "vtt", **options))
     assert (first.lines, first.speaker) == ([plain], plain)
@@ -230,10 +232,11 @@ def test_scripts_are_written_as_they_are_written(tmp_path: Path, language: str, 
     found = [word(text, i * 0.5, i * 0.5 + 0.4) for i, text in enumerate(texts)]
     made = transcript(("A", found), language=language)
     shown = strict_vtt(export(tmp_path, made, "vtt", max_line_chars=12))
-    assert all(len(line) <= 12 for cue in shown for line in cue.lines)
+    assert all(columns(line) <= 12 for cue in shown for line in cue.lines)
     together = "".join(line for cue in shown for line in cue.lines).replace(" ", "")
     assert together == "".join(texts)
     text = export(tmp_path, made, "txt").strip()
+    assert text.startswith("\u200f") == (language in {"ar", "he"})
     if language in {"ar", "he", "ko"}:
         assert text.endswith(" ".join(texts))
     elif language == "zh":
@@ -257,8 +260,101 @@ def test_a_long_name_has_a_line_of_its_own_in_srt(tmp_path: Path) -> None:
 
 def test_people_who_talk_at_once_get_cues_that_do_not_overlap(tmp_path: Path) -> None:
     made = transcript(("A", [word("long", 0, 5)]), ("B", [word("yes", 1, 1.5)]), ("C", [word("no", 1, 1.2)]))
-    shown = strict_vtt(export(tmp_path, made, "vtt"))
+    shown = strict_vtt(export(tmp_path, made, "vtt", **AS_SPOKEN))
     assert [(c.start, c.end, c.speaker) for c in shown] == [(0, 1, "A"), (1, 1.001, "C"), (1.001, 1.5, "B")]
+
+
+def test_each_of_those_who_talk_at_once_is_seen_as_long_as_was_spoken_or_the_shortest_time(
+    tmp_path: Path,
+) -> None:
+    made = transcript(("A", [word("long", 0, 5)]), ("B", [word("yes", 1, 1.5)]), ("C", [word("no", 1, 1.2)]))
+    shown = strict_vtt(export(tmp_path, made, "vtt", min_cue_s=0.8))
+    assert [(c.start, c.end, c.speaker) for c in shown] == [(0, 1, "A"), (1, 1.2, "C"), (1.2, 2, "B")]
+    made = transcript(("A", [word("long", 0, 5)]), ("B", [word("yes", 0.1, 4)]), ("C", [word("no", 6, 9)]))
+    shown = strict_vtt(export(tmp_path, made, "vtt", min_cue_s=0.8))
+    assert [(c.start, c.end, c.speaker) for c in shown] == [(0, 0.8, "A"), (0.8, 4, "B"), (6, 9, "C")]
+
+
+def test_a_cue_stays_on_into_a_pause_until_it_could_be_read(tmp_path: Path) -> None:
+    made = transcript(
+        ("A", [word("1234567890", 0, 0.1), word("1234567890", 0.1, 0.2)]),
+        ("B", [word("soon", 1, 1.1)]),
+        ("A", [word("ok", 5, 5.1)]),
+        duration_s=5.5,
+    )
+
+    def ends(**options: float) -> list[float]:
+        return [c.end for c in strict_vtt(export(tmp_path, made, "vtt", **options))]
+
+    assert ends(min_cue_s=0, max_chars_per_s=0) == [0.2, 1.1, 5.1]
+    assert ends(min_cue_s=0.8, max_chars_per_s=0) == [0.8, 1.8, 5.5]  # the session ends
+    assert ends(min_cue_s=0.8, max_chars_per_s=10) == [1.0, 1.8, 5.5]  # the next one begins
+    assert ends(min_cue_s=0, max_chars_per_s=30) == [0.7, 1.133, 5.1]
+    assert ends(min_cue_s=9, max_cue_s=2, max_chars_per_s=0) == [1.0, 3.0, 5.5]
+
+
+@pytest.mark.parametrize(
+    ("split_at", "after_clause", "after_sentence"),
+    [
+        ("clauses", "It was late already,", "It was late, we had come home."),
+        ("sentences", "It was late already, so we went to", "It was late, we had come home."),
+        ("length", "It was late already, so we went to", "It was late, we had come home. Then"),
+    ],
+)
+def test_where_cues_end_early_is_a_setting(
+    tmp_path: Path, split_at: str, after_clause: str, after_sentence: str
+) -> None:
+    options = {"max_line_chars": 36, "max_lines": 1, "split_at": split_at}
+    for first, rest in (
+        (after_clause, "bed and slept"),
+        (after_sentence, "we talked on and on until morning"),
+    ):
+        start = (
+            "It was late already, so we went to"
+            if "already" in first
+            else "It was late, we had come home. Then"
+        )
+        made = transcript(("A", words(f"{start} {rest}")))
+        assert strict_vtt(export(tmp_path, made, "vtt", **options))[0].lines == [first]
+
+
+def test_full_width_letters_count_two(tmp_path: Path) -> None:
+    made = transcript(("A", [word("これ", i, i + 0.9) for i in range(6)]), language="ja")
+    shown = strict_vtt(export(tmp_path, made, "vtt", max_line_chars=10, max_lines=1))
+    assert [c.lines for c in shown] == [["これこれ"], ["これこれ"], ["これこれ"]]
+
+
+def test_words_have_their_times_in_karaoke(tmp_path: Path) -> None:
+    made = transcript(("Anna", words("so it is", 1)), ("B", [word("x", 3, 3.1), word("y", 3, 3.2)]))
+    lines = export(tmp_path, made, "vtt", karaoke=True, **AS_SPOKEN).split("\n")
+    assert lines[4] == "<v Anna>so <00:00:01.400>it <00:00:01.800>is"
+    assert lines[8] == "<v B>x y"  # no time that is not after the one before it
+
+
+def test_cue_settings_stand_after_the_times(tmp_path: Path) -> None:
+    made = transcript(("Anna", words("a --> b", 1)))
+    lines = export(tmp_path, made, "vtt", vtt_settings="line:85% align:start", **AS_SPOKEN).split("\n")
+    assert lines[3:5] == ["00:00:01.000 --> 00:00:02.100 line:85% align:start", "<v Anna>a --&gt; b"]
+
+
+@pytest.mark.parametrize(
+    "wrong", ["line", "line:85%  align:start", "align:up", "size:101%", "region:a", "x\ny"]
+)
+def test_other_cue_settings_are_refused(wrong: str) -> None:
+    with pytest.raises(ValueError, match="vtt_settings"):
+        Export(vtt_settings=wrong)
+
+
+def test_lines_from_right_to_left_are_marked(tmp_path: Path) -> None:
+    made = transcript(
+        ("Anna", words("Google שלום לכולם", 1)), ("נועה", words("hello Google", 5)), language="he"
+    )
+    srt = export(tmp_path, made, "srt").split("\n")
+    assert srt[2] == "\u202bAnna: Google שלום לכולם\u202c"
+    assert srt[6] == "נועה: hello Google"
+    vtt = export(tmp_path, made, "vtt").split("\n")
+    assert vtt[4] == "<v Anna>&rlm;Google שלום לכולם"
+    assert vtt[8] == "<v נועה>hello Google"
 
 
 texts = st.text(st.sampled_from("ab, .?-<>&é漢ที่ \u0301"), max_size=14)
@@ -276,10 +372,15 @@ spoken = st.lists(
     raw=spoken,
     limits=st.tuples(st.integers(10, 42), st.integers(1, 3), st.sampled_from([0.5, 2.0, 7.0])),
     language=st.sampled_from(["en", "zh", "th"]),
+    split_at=st.sampled_from(["clauses", "sentences", "length"]),
 )
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_cues_keep_every_letter_and_every_limit(
-    tmp_path_factory: pytest.TempPathFactory, raw: list, limits: tuple[int, int, float], language: str
+    tmp_path_factory: pytest.TempPathFactory,
+    raw: list,
+    limits: tuple[int, int, float],
+    language: str,
+    split_at: str,
 ) -> None:
     line, most, longest = limits
     time, segments = 0, []
@@ -290,11 +391,11 @@ def test_cues_keep_every_letter_and_every_limit(
             time += pause + length
         segments.append((speaker, found))
     made = transcript(*segments, language=language)
-    options = Export(max_line_chars=line, max_lines=most, max_cue_s=longest)
+    options = Export(max_line_chars=line, max_lines=most, max_cue_s=longest, split_at=split_at)
     shown = cues(made, options, label_in_text=False)
     for cue in shown:
         assert 1 <= len(cue.lines) <= most
-        assert all(0 < len(text) <= line for text in cue.lines)
+        assert all(text and columns(text) <= line for text in cue.lines)
         assert 0 < cue.end - cue.start <= longest * 1000
     assert all(a.end <= b.start for a, b in pairwise(shown))
 
@@ -309,7 +410,7 @@ def test_cues_keep_every_letter_and_every_limit(
     for cue in cues(made, options, label_in_text=True):
         short = not cue.speaker or len(cue.speaker) < line // 2
         assert len(cue.lines) <= most + (not short)
-        assert all(len(text) <= line for text in cue.lines[not short :])
+        assert all(columns(text) <= line for text in cue.lines[not short :])
         assert not cue.speaker or cue.lines[0].startswith(f"{cue.speaker}:")
     strict_vtt(export(tmp_path_factory.getbasetemp(), made, "vtt", max_line_chars=line))
 

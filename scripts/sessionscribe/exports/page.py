@@ -1,0 +1,147 @@
+"""The transcript as one web page: to read, search and listen to, without a network.
+
+The page holds its style and its program; a content security policy lets it run that program only and load
+nothing but audio. Without JavaScript it can be read. Audio is a file beside the page (or where the settings
+say), or one that the reader opens.
+"""
+
+import base64
+import hashlib
+from collections.abc import Iterator
+from html import escape
+from pathlib import Path
+from urllib.parse import quote
+
+from sessionscribe.artifacts import SpokenWord, Transcript
+from sessionscribe.config import Export
+from sessionscribe.exports.colours import on_dark, on_light
+from sessionscribe.exports.reading import Paragraph, clock, numbered, paragraphs, shares, summary
+from sessionscribe.text import is_right_to_left, one_line, spaced
+
+BESIDE = ("m4a", "mp3", "opus", "ogg", "flac", "wav", "mp4", "webm")  # tried in turn, in the page's folder
+
+
+def html(transcript: Transcript, options: Export) -> str:
+    """A page with speakers in colours, times, search, and audio that plays from any word."""
+    style = _read("page.css") + _speakers_style(len(shares(transcript)))
+    program = _read("page.js")
+    policy = (
+        f"default-src 'none'; style-src '{_sha256(style)}'; script-src '{_sha256(program)}'; "
+        "media-src * blob: file: data:"
+    )
+    title = escape(one_line(transcript.session))
+    numbers = numbered(transcript)
+    parts = [
+        "<!DOCTYPE html>",
+        f'<html lang="{escape(transcript.language)}">',
+        '<head><meta charset="utf-8">',
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">',
+        '<meta name="viewport" content="width=device-width, initial-scale=1">',
+        f"<title>{title}</title>",
+        f"<style>{style}</style></head>",
+        "<body>",
+        f'<header><h1 dir="auto">{title}</h1>',
+        f'<p class="summary">{escape(summary(transcript))}</p>',
+        *_speakers(transcript, numbers),
+        "</header>",
+        _TOOLS,
+        "<main>",
+        *(_said(part, transcript.language, numbers) for part in paragraphs(transcript)),
+        *_notes(transcript),
+        "</main>",
+        f"<footer>{escape(_made_by(transcript))}</footer>",
+        '<div id="player" hidden><audio id="audio" controls preload="metadata">',
+        f"{_sources(transcript, options)}</audio></div>",
+        f"<script>{program}</script>",
+        "</body></html>",
+    ]
+    return "\n".join(parts) + "\n"
+
+
+_TOOLS = """\
+<div class="tools" data-script hidden><div>
+<input id="search" type="search" placeholder="Search" aria-label="Search" autocomplete="off">
+<span id="hits" role="status"></span>
+<button id="previous" type="button" aria-label="Previous hit">↑</button>
+<button id="next" type="button" aria-label="Next hit">↓</button>
+<label class="file">Audio …<input id="open" type="file" accept="audio/*,video/*"></label>
+<button id="theme" type="button">Light / dark</button>
+</div></div>"""
+
+
+def _read(name: str) -> str:
+    return Path(__file__).with_name(name).read_text(encoding="utf-8")
+
+
+def _sha256(text: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+
+
+def _speakers_style(count: int) -> str:
+    rules = []
+    for number in range(count):
+        light, dark = (bytes(colour(number)).hex() for colour in (on_light, on_dark))
+        rules.append(f".s{number} {{ --speaker: light-dark(#{light}, #{dark}); }}\n")
+    return "".join(rules)
+
+
+def _speakers(transcript: Transcript, numbers: dict[str, int]) -> Iterator[str]:
+    found = shares(transcript)
+    if found:
+        yield '<ul class="speakers" aria-label="Speakers">'
+        for part in found:
+            number = numbers[part.speaker]
+            yield (
+                f'<li><button type="button" class="s{number}" data-who="{number}" aria-pressed="true">'
+                f'<b dir="auto">{escape(part.speaker)}</b> '
+                f"<small>{clock(part.seconds)} · {part.share:.0%}</small></button></li>"
+            )
+        yield "</ul>"
+
+
+def _said(part: Paragraph, language: str, numbers: dict[str, int]) -> str:
+    number = numbers.get(part.speaker or "")
+    mark = "" if number is None else f" s{number}"
+    who = f'<div class="who"><bdi>{escape(part.speaker)}</bdi></div>' if part.speaker else ""
+    name = f"t{round(part.start * 1000)}"
+    return (
+        f'<section class="said{mark}" dir="{_direction(part.text)}" data-start="{part.start:.3f}" '
+        f'data-who="{"" if number is None else number}">'
+        f'{who}<a class="at" id="{name}" href="#{name}">{clock(part.start)}</a>'
+        f"<p>{''.join(_words(part.words, language))}</p></section>"
+    )
+
+
+def _direction(text: str) -> str:
+    # Not `auto`, which goes by the first letter: a Hebrew sentence may begin with a Latin name.
+    return "rtl" if is_right_to_left(text) else "ltr"
+
+
+def _words(words: tuple[SpokenWord, ...], language: str) -> Iterator[str]:
+    before = ""
+    for word in words:
+        text = one_line(word.text)
+        if spaced(before, text, language):
+            yield " "
+        second = word.second_speaker
+        over = f' class="twofold" title="{escape(one_line(second))} speaks, too"' if second else ""
+        yield f'<span data-t="{word.start:.3f}"{over}>{escape(text)}</span>'
+        before = text
+
+
+def _notes(transcript: Transcript) -> Iterator[str]:
+    if transcript.flags:
+        yield "<h2>Worth a look</h2>\n<ul>"
+        yield from (f"<li>{escape(one_line(flag))}</li>" for flag in transcript.flags)
+        yield "</ul>"
+
+
+def _made_by(transcript: Transcript) -> str:
+    engines = [f"{engine.name} {engine.version}, {engine.model}" for engine in transcript.engines]
+    return one_line(" · ".join([*dict.fromkeys(engines), transcript.diarization]))
+
+
+def _sources(transcript: Transcript, options: Export) -> str:
+    if options.audio:
+        return f'<source src="{escape(options.audio.replace("{session}", quote(transcript.session)))}">'
+    return "".join(f'<source src="{quote(transcript.session)}.{kind}">' for kind in BESIDE)
