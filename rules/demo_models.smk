@@ -169,7 +169,7 @@ rule train_embedding_model:
         runtime="2h",
     params:
         state=f"{BUILD}/embedding/state.pt",
-        options=dict(steps=20000, minutes=40.0, seed=2),
+        options=dict(steps=40000, minutes=75.0, seed=2),
     script:
         "../scripts/train_embedding_model.py"
 
@@ -212,7 +212,7 @@ rule tune_diarization_pipeline:
     params:
         models=PIPELINE_MODELS,
         folder=f"{BUILD}/pipeline",
-        conversations=dict(count=9, duration_s=240.0, seed=500),
+        conversations=dict(count=18, duration_s=240.0, seed=500),
     script:
         "../scripts/tune_diarization_pipeline.py"
 
