@@ -1,6 +1,7 @@
 """The agenda (what is there, what is to do) and what all rules share. No network, no heavy import."""
 
 import functools
+import gc
 import inspect
 import sys
 from pathlib import Path
@@ -27,6 +28,9 @@ except errors.UserError as error:
 if workflow.is_main_process:
     # No output is ever half written, so what a killed run left behind needs no manual step.
     workspace.release_stale_locks(Path(".snakemake"))
+    # A DAG is very many objects that stay: to look for garbage among them at the usual rate takes a seventh of
+    # the time to build it.
+    gc.set_threshold(50_000)
     # Snakemake looks up the script of every job three times, a quarter of what a job costs it.
     workflow.sourcecache._cache_entry = functools.cache(
         workflow.sourcecache._cache_entry
