@@ -31,18 +31,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if rest and options.command != "run":
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     try:
-        if options.command == "evaluate":
-            return evaluation.evaluate(options)
-        if options.command == "diff":
-            return evaluation.diff(options)
+        if options.command in evaluation.COMMANDS:
+            return evaluation.COMMANDS[options.command](options)
         if not Path("Snakefile").is_file():
             hint = f"Change to the project's folder, for example: cd {PROJECT}"
             raise UserError("there is no Snakefile here", where=Path.cwd(), hint=hint)
-        if options.command == "add":
-            return _add(options)
         if options.command == "run":
             return _run(options, rest)
-        return _status(options)
+        return {"add": _add, "status": _status}[options.command](options)
     except UserError as error:
         print(f"sessionscribe: {error}", file=sys.stderr)
         return 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -126,3 +127,6 @@ def diff(options: argparse.Namespace) -> int:
         diff_report.write_html(found, options.before, options.after, options.html)
     diff_report.show(found, options.before, options.after, changes=not options.summary)
     return 0
+
+
+COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {"evaluate": evaluate, "diff": diff}

@@ -19,6 +19,8 @@ from sessionscribe.evaluation.said import Said, SaidWord
 from sessionscribe.text import normalised
 
 Kind = Literal["same", "speaker", "changed"]
+_Code = tuple[bool, range, range]
+"""Whether they are equal, and which words of the first and of the second."""
 MOVED_S = 0.5  # from this shift on a word counts as moved
 
 
@@ -45,6 +47,8 @@ class Summary:
     changed: int
     added: int
     lost: int
+    errors: int
+    """The fewest changed, added and lost words that make the second of the first."""
     other_speaker: int
     """Of the same words: said by another speaker, names of speakers matched as well as possible."""
     speakers_before: int
@@ -57,7 +61,7 @@ class Summary:
     @property
     def wer(self) -> float:
         """The word error rate of the second against the first."""
-        return (self.changed + self.added + self.lost) / max(1, self.before)
+        return self.errors / max(1, self.before)
 
 
 @dataclass(frozen=True)
@@ -96,39 +100,59 @@ def diff(before: Said, after: Said) -> Diff:
     for side in (before, after):
         if side.utterances is None:
             raise UserError("has no words to compare", where=side.session, hint="Give a transcript")
-    from rapidfuzz.distance import Levenshtein  # noqa: PLC0415
-
     old, new = before.words, after.words
-    number: dict[str, int] = {}
-    keys = [[number.setdefault(normalised(word.text), len(number)) for word in words] for words in (old, new)]
-    codes = [
-        (c.tag, slice(c.src_start, c.src_end), slice(c.dest_start, c.dest_end))
-        for c in Levenshtein.opcodes(*keys)
-    ]
-    same = [(old[i], new[j]) for tag, a, b in codes if tag == "equal" for i, j in _indexes(a, b)]
+    codes, distance = _aligned(old, new)
+    same = [(old[i], new[j]) for equal, a, b in codes if equal for i, j in zip(a, b, strict=True)]
     names = _names(same)
     told = before.has_speakers and after.has_speakers
     pieces: list[Piece] = []
-    for equal, group in groupby(codes, key=lambda code: code[0] == "equal"):
-        for _, a, b in group:
-            if equal:
-                pieces += _by_speaker(old[a], new[b], names) if told else [Piece("same", old[a], new[b])]
-            elif pieces and pieces[-1].kind == "changed":
-                last = pieces.pop()
-                pieces.append(Piece("changed", last.before + old[a], last.after + new[b]))
-            else:
-                pieces.append(Piece("changed", old[a], new[b]))
+    for equal, a, b in codes:
+        parts = old[a.start : a.stop], new[b.start : b.stop]
+        if equal and told:
+            pieces += _by_speaker(*parts, names)
+        else:
+            pieces.append(Piece("same" if equal else "changed", *parts))
     return Diff(
         before.session,
         after.language or before.language or "",
         tuple(pieces),
         names,
-        _summary(old, new, codes, same, pieces),
+        _summary(old, new, same, pieces, distance),
     )
 
 
-def _indexes(a: slice, b: slice) -> Iterator[tuple[int, int]]:
-    return zip(range(a.start, a.stop), range(b.start, b.stop), strict=True)
+def _aligned(old: Sequence[SaidWord], new: Sequence[SaidWord]) -> tuple[list[_Code], int]:
+    """Return the alignment, equal and other stretches in turn, and the number of word errors.
+
+    Levenshtein takes as few changes as it can, so it says ``a b`` became ``b c`` where ``b`` only moved up;
+    inside each such stretch the longest common part counts.
+    """
+    from rapidfuzz.distance import Indel, Levenshtein  # noqa: PLC0415
+
+    number: dict[str, int] = {}
+    a, b = ([number.setdefault(normalised(word.text), len(number)) for word in words] for words in (old, new))
+    found: list[_Code] = []
+
+    def add(equal: bool, mine: range, others: range) -> None:
+        if found and found[-1][0] == equal:
+            _, before, beside = found.pop()
+            mine, others = range(before.start, mine.stop), range(beside.start, others.stop)
+        found.append((equal, mine, others))
+
+    errors = 0
+    codes = Levenshtein.opcodes(a, b)
+    for equal, group in groupby(codes, key=lambda code: code.tag == "equal"):
+        stretch = list(group)
+        first, last = stretch[0], stretch[-1]
+        if equal:
+            add(True, range(first.src_start, last.src_end), range(first.dest_start, last.dest_end))
+            continue
+        errors += sum(max(c.src_end - c.src_start, c.dest_end - c.dest_start) for c in stretch)
+        i, j = first.src_start, first.dest_start
+        for c in Indel.opcodes(a[i : last.src_end], b[j : last.dest_end]):
+            mine, others = range(i + c.src_start, i + c.src_end), range(j + c.dest_start, j + c.dest_end)
+            add(c.tag == "equal", mine, others)
+    return found, errors
 
 
 def _names(same: Sequence[tuple[SaidWord, SaidWord]]) -> dict[str, str]:
@@ -159,13 +183,11 @@ def _by_speaker(
 def _summary(
     old: Sequence[SaidWord],
     new: Sequence[SaidWord],
-    codes: Sequence[tuple[str, slice, slice]],
     same: Sequence[tuple[SaidWord, SaidWord]],
     pieces: Sequence[Piece],
+    errors: int,
 ) -> Summary:
-    count = Counter[str]()
-    for tag, a, b in codes:
-        count[tag] += max(a.stop - a.start, b.stop - b.start)
+    sizes = [(len(p.before), len(p.after)) for p in pieces if p.kind == "changed"]
     shifts = np.array(
         [b.start - a.start for a, b in same if a.start is not None and b.start is not None], np.float64
     )
@@ -175,9 +197,10 @@ def _summary(
         after=len(new),
         same=len(same),
         rewritten=sum(a.text != b.text for a, b in same),
-        changed=count["replace"],
-        added=count["insert"],
-        lost=count["delete"],
+        changed=sum(min(size) for size in sizes),
+        added=sum(max(0, after - before) for before, after in sizes),
+        lost=sum(max(0, before - after) for before, after in sizes),
+        errors=errors,
         other_speaker=sum(len(piece.before) for piece in pieces if piece.kind == "speaker"),
         speakers_before=len({word.speaker for word in old} - {None}),
         speakers_after=len({word.speaker for word in new} - {None}),

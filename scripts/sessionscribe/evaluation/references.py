@@ -29,7 +29,7 @@ _LABEL = re.compile(r"^([^\s:][^:\n]{0,39}):(?:\s+|$)")
 _VOICE = re.compile(r"<v(?:\.[^\s>]*)?[ \t]+([^>]*)>")
 _TAG = re.compile(r"<[^>]*>")
 _IGNORED = "ignore_time_segment_in_scoring"
-_STM_FIELDS, _CTM_FIELDS = 5, 5
+_STM_FIELDS, _CTM_FIELDS, _RTTM_FIELDS = 5, 5, 8
 
 
 def read(paths: Iterable[Path]) -> dict[str, Said]:
@@ -162,9 +162,12 @@ def _rttm(path: Path, text: str) -> list[Said]:
 
     if not text.strip():
         return [Said(path.stem, turns=())]
-    kinds = {line.split(maxsplit=1)[0] for line in text.splitlines() if line.strip()}
-    if not kinds & {"SPEAKER", "SPKR-INFO"}:
+    rows = list(_rows(path, text, 1, 10))
+    if not {row[0] for _, row in rows} & {"SPEAKER", "SPKR-INFO"}:
         raise _broken(path, "has no line that begins with SPEAKER")
+    for line, row in rows:  # pandas would fill up a line that was cut short, and the turn be left out
+        if row[0] == "SPEAKER" and len(row) < _RTTM_FIELDS:
+            raise _broken(path, f"line {line} has {len(row)} fields, at least {_RTTM_FIELDS} are needed")
     found = _by_pandas(path, load_rttm)
     said = []
     for session, annotation in found.items():
