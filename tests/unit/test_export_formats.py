@@ -569,6 +569,7 @@ def eaf_tiers(path: Path) -> dict[str, list[tuple[float, float, str]]]:
     assert root.get("FORMAT") == "2.8"
     assert [e.tag for e in root][:2] == ["HEADER", "TIME_ORDER"]
     slots = {e.get("TIME_SLOT_ID"): int(e.get("TIME_VALUE") or 0) for e in root.iter("TIME_SLOT")}
+    assert list(slots.values()) == sorted(slots.values())
     types = {e.get("LINGUISTIC_TYPE_ID"): e for e in root.iter("LINGUISTIC_TYPE")}
     names = [e.get("ANNOTATION_ID") for e in root.iter("ALIGNABLE_ANNOTATION")]
     assert len(names) == len(set(names))

@@ -6,6 +6,7 @@ overlap: what would is moved behind what comes before it, by as little as can be
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sessionscribe.artifacts import Transcript
 from sessionscribe.config import Export
@@ -72,7 +73,18 @@ def eaf(transcript: Transcript, _: Export) -> str:
             file.add_annotation(name, part.start, part.end, part.text)
         for word in _words(parts):
             file.add_annotation(WORDS.format(name), word.start, word.end, word.text)
+    _order_times(file)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{Elan.to_string(file).strip()}\n'
+
+
+def _order_times(file: Any) -> None:
+    """Number the time slots by time: the format wants them in this order, pympi has them in that of making."""
+    order = sorted(file.timeslots, key=lambda slot: (file.timeslots[slot], int(slot.removeprefix("ts"))))
+    new = {slot: f"ts{number}" for number, slot in enumerate(order, start=1)}
+    file.timeslots = {new[slot]: file.timeslots[slot] for slot in order}
+    for annotations, *_ in file.tiers.values():
+        for name, (start, end, *rest) in annotations.items():
+            annotations[name] = (new[start], new[end], *rest)
 
 
 def _tiers(transcript: Transcript) -> dict[str, list[_Interval]]:

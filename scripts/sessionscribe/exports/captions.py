@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 # Around a line: it runs from right to left, whatever the player takes for the direction of the whole.
 EMBEDDED = "\u202b{}\u202c"
+UNSAID = (0x80, 0x80, 0x80)  # in karaoke: the colour of words that are still to be said
 
 
 def srt(transcript: Transcript, options: Export) -> str:
@@ -45,6 +46,7 @@ def ass(transcript: Transcript, options: Export) -> str:
     file.info.update({"WrapStyle": "2", "PlayResX": "1280", "PlayResY": "720"})
     default = file.styles["Default"]
     default.fontname, default.fontsize = "Sans", 48.0
+    default.secondarycolor = pysubs2.Color(*UNSAID)
     styles = {}
     for number, speaker in enumerate(transcript.speakers):
         styles[speaker] = f"Speaker {number + 1}"
