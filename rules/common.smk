@@ -131,8 +131,7 @@ def awaited_for(pattern, name):
 
     @signed
     def paths(wildcards):
-        listed = AGENDA.task(pattern.format(**wildcards))[name]
-        return [path for path in listed if AGENDA.is_pending(path)]
+        return AGENDA.awaited(AGENDA.task(pattern.format(**wildcards))[name])
 
     return paths
 

@@ -233,6 +233,10 @@ class Agenda:
         self._step(path)
         return False
 
+    def awaited(self, paths: Iterable[str]) -> list[str]:
+        """Return those of a task's files that are still to be made."""
+        return [path for path in paths if path in self._due]
+
     def awaits_models(self, path: str) -> bool:
         """Tell whether the job that makes ``path`` is to wait until the models are checked.
 
