@@ -138,6 +138,7 @@ rule train_segmentation_model:
         voices=f"{BUILD}/bank/voices.json",
         audio=f"{BUILD}/bank/voices.raw",
         tuning=f"{BUILD}/bank/train.json",
+        similar=f"{BUILD}/embedding/voices.pt",
     output:
         model=f"{BUILD}/segmentation/pytorch_model.bin",
     log:
@@ -148,7 +149,7 @@ rule train_segmentation_model:
         runtime="3h",
     params:
         state=f"{BUILD}/segmentation/state.pt",
-        options=dict(steps=20000, minutes=60.0, seed=1),
+        options=dict(steps=40000, minutes=120.0, seed=1),
     script:
         "../scripts/train_segmentation_model.py"
 
@@ -161,6 +162,7 @@ rule train_embedding_model:
         tuning=f"{BUILD}/bank/train.json",
     output:
         model=f"{BUILD}/embedding/pytorch_model.bin",
+        voices=f"{BUILD}/embedding/voices.pt",
     log:
         f"{BUILD}/log/train_embedding_model.log",
     threads: 1

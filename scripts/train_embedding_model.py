@@ -11,5 +11,6 @@ train_embedding(
     tuning_prefix=Path(snakemake.input.tuning).with_suffix(""),
     state_path=Path(snakemake.params.state),
     output=Path(snakemake.output.model),
+    voices=Path(snakemake.output.voices),
     options=EmbeddingOptions(threads=snakemake.threads, **snakemake.params.options),
 )

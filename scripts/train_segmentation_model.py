@@ -9,6 +9,7 @@ logging.basicConfig(filename=snakemake.log[0], level=logging.INFO, format="%(asc
 train_segmentation(
     voices_prefix=Path(snakemake.input.voices).with_suffix(""),
     tuning_prefix=Path(snakemake.input.tuning).with_suffix(""),
+    embedding_voices=Path(snakemake.input.similar),
     state_path=Path(snakemake.params.state),
     output=Path(snakemake.output.model),
     options=SegmentationOptions(threads=snakemake.threads, **snakemake.params.options),

@@ -18,9 +18,13 @@ import yaml
 from pyannote.audio import Pipeline
 from pyannote.metrics.diarization import DiarizationErrorRate
 
+from sessionscribe.evaluation.evaluate import Options, Scores, evaluate
+from sessionscribe.evaluation.references import from_truth
+from sessionscribe.evaluation.said import Said, SpeakerTurn
+from sessionscribe.evaluation.speakers import annotation
+
 from .bank import UtteranceBank
 from .conversation import Conversation, ConversationMixer
-from .evaluation import Score, annotation_of_turns, score_session
 from .media import M4A, read_audio, through_codec
 from .training import validation_speakers, validation_subset
 
@@ -135,7 +139,7 @@ class Tuner:
         self.pipeline = pipeline
         self.pipeline.training = True  # keeps segmentation and embeddings in the file's dictionary
         self.items = [
-            (pipeline_input(talk, coded=index % 3 == 2), annotation_of_turns(talk.truth()["turns"]))
+            (pipeline_input(talk, coded=index % 3 == 2), annotation(from_truth(talk.truth()).turns or ()))
             for index, talk in enumerate(conversations)
         ]
 
@@ -181,16 +185,18 @@ def tune_to_file(folder: Path, conversations: Iterable[Conversation], output: Pa
     os.replace(temporary, output)
 
 
-def score_recordings(folder: Path, truth: Path, threads: int = 1) -> list[Score]:
+def score_recordings(folder: Path, truth: Path, threads: int = 1) -> Scores:
     """Diarize every recording beside a truth file with the pipeline alone and score it."""
     torch.set_num_threads(threads)
     pipeline = Pipeline.from_pretrained(folder)
     assert pipeline is not None
-    scores = []
+    both = []
     for path in sorted(truth.glob("*.json")):
-        wanted = json.loads(path.read_text(encoding="utf-8"))
+        wanted = from_truth(json.loads(path.read_text(encoding="utf-8")))
         recording = next(p for p in sorted(truth.glob(f"{path.stem}.*")) if p.suffix != ".json")
         waveform = torch.from_numpy(read_audio(recording))[None]
         found = pipeline({"waveform": waveform, "sample_rate": 16_000, "uri": path.stem})
-        scores.append(score_session(wanted, None, found.speaker_diarization))
-    return scores
+        turns = found.speaker_diarization.itertracks(yield_label=True)
+        said = Said(wanted.session, turns=tuple(SpeakerTurn(t.start, t.end, label) for t, _, label in turns))
+        both.append((wanted, said))
+    return evaluate(both, Options())

@@ -21,6 +21,7 @@ from .training import (
     Budget,
     State,
     learning_rate,
+    save_atomically,
     save_pyannote_model,
     set_learning_rate,
     validation_subset,
@@ -86,7 +87,13 @@ def equal_error_rate(model: XVector, examples: EmbeddingExamples, trials: int = 
 
 
 def train_embedding(
-    voices_prefix: Path, tuning_prefix: Path, state_path: Path, output: Path, options: EmbeddingOptions
+    *,
+    voices_prefix: Path,
+    tuning_prefix: Path,
+    state_path: Path,
+    output: Path,
+    voices: Path,
+    options: EmbeddingOptions,
 ) -> None:
     """Train, or go on training, until the budget is used.
 
@@ -95,6 +102,7 @@ def train_embedding(
         tuning_prefix: bank with the voices that are kept back; errors on them are logged.
         state_path: where the state is kept that an interrupted training goes on from.
         output: pyannote checkpoint to write at the end; `<output>.partial` is written in between.
+        voices: where the classes' centres go: names, and vectors (classes, embedding_dim).
     """
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
@@ -134,4 +142,5 @@ def train_embedding(
             log.info("validation: equal error rate %.3f", equal_error_rate(model, held_back))
             save_pyannote_model(model, output.with_name(output.name + ".partial"))
     state.save(force=True)
+    save_atomically({"names": examples.speakers, "centres": criterion.centres.detach().clone()}, voices)
     save_pyannote_model(model, output)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -64,18 +64,56 @@ class WindowSettings:
     speakers: tuple[int, ...] = (1, 2, 2, 3, 3, 4)
     codec_probability: float = 0.03
     noise_only_probability: float = 0.02
+    similar_probability: float = 0.5
+    """Of conversations with two voices that sound alike, where it is known which do."""
     varied: bool = True
     """Draw the kind of talk anew for each conversation; otherwise the mixer's own settings hold."""
+
+
+class SimilarVoices:
+    """For each voice those that sound rather like it, as an embedding has them.
+
+    Voices drawn at random are mostly easy to tell apart; the model has to learn the others too.
+
+    Args:
+        names: the voices.
+        vectors: one for each, (voices, dimension).
+        near: distances of the unit vectors, between what may be the same voice and what clearly is not.
+    """
+
+    def __init__(
+        self, names: Sequence[str], vectors: NDArray[np.float32], near: tuple[float, float] = (0.75, 1.1)
+    ) -> None:
+        self.names = list(names)
+        self._place = {name: index for index, name in enumerate(self.names)}
+        self._vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        self._near = near
+
+    def cast(self, rng: random.Random, count: int) -> list[str]:
+        """Draw `count` voices, the second one similar to the first where there is such a voice."""
+        cast = rng.sample(self.names, count)
+        if count > 1:
+            distance = np.linalg.norm(self._vectors - self._vectors[self._place[cast[0]]], axis=1)
+            found = np.flatnonzero((distance > self._near[0]) & (distance < self._near[1]))
+            others = [self.names[index] for index in found if self.names[index] not in cast]
+            if others:
+                cast[1] = rng.choice(others)
+        return cast
 
 
 class SegmentationWindows:
     """Windows (audio, labels) out of mixed and augmented conversations, without end."""
 
     def __init__(
-        self, mixer: ConversationMixer, grid: FrameGrid, settings: WindowSettings | None = None
+        self,
+        mixer: ConversationMixer,
+        grid: FrameGrid,
+        settings: WindowSettings | None = None,
+        similar: SimilarVoices | None = None,
     ) -> None:
         self.mixer = mixer
         self.grid = grid
+        self.similar = similar
         self.settings = settings or WindowSettings()
         length = round(self.settings.conversation_s * SAMPLE_RATE)
         self._noises = [noise_floor(length, 0.0, seed) for seed in range(8)]  # drawn once: it takes time
@@ -94,9 +132,10 @@ class SegmentationWindows:
                 noise = noise_floor(length, rng.uniform(-80, -30), rng.randrange(2**31))
                 yield noise, slot_labels({}, self.grid.count)
             kind = self._mix_settings(rng) if cfg.varied else None
-            conversation = self.mixer.mix(
-                rng.randrange(2**31), cfg.conversation_s, rng.choice(cfg.speakers), kind
-            )
+            speakers: int | list[str] = rng.choice(cfg.speakers)
+            if self.similar and rng.random() < cfg.similar_probability:
+                speakers = self.similar.cast(rng, speakers)
+            conversation = self.mixer.mix(rng.randrange(2**31), cfg.conversation_s, speakers, kind)
             noise = rng.choice(self._noises) * np.float32(10 ** (rng.uniform(-80, -42) / 20))
             audio = augment(conversation.waveform + noise, rng, cfg.codec_probability)
             offset = rng.uniform(0, 3)

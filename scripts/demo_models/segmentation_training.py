@@ -16,7 +16,7 @@ from torch import Tensor
 
 from .bank import UtteranceBank
 from .conversation import SAMPLE_RATE, ConversationMixer
-from .segmentation_data import FrameGrid, SegmentationWindows, WindowSettings
+from .segmentation_data import FrameGrid, SegmentationWindows, SimilarVoices, WindowSettings
 from .training import (
     SEGMENTATION_SPECIFICATIONS,
     WINDOW_S,
@@ -146,13 +146,26 @@ def calibrate(model: PyanNet, windows: SegmentationWindows, batches: int = 8) ->
     return errors[0.0, 0.0], errors[silence, both]
 
 
+def similar_voices(embedding_voices: Path) -> SimilarVoices:
+    """Return which voices sound alike, by the class centres that the embedding's training learned of them."""
+    stored = torch.load(embedding_voices, map_location="cpu", weights_only=True)
+    return SimilarVoices(stored["names"], stored["centres"].numpy())
+
+
 def train_segmentation(
-    voices_prefix: Path, tuning_prefix: Path, state_path: Path, output: Path, options: SegmentationOptions
+    *,
+    voices_prefix: Path,
+    tuning_prefix: Path,
+    embedding_voices: Path,
+    state_path: Path,
+    output: Path,
+    options: SegmentationOptions,
 ) -> None:
     """Train, or go on training, until the budget is used.
 
     Args:
         voices_prefix: bank whose voices are trained on.
+        embedding_voices: what the embedding's training wrote of the same voices: which of them sound alike.
         tuning_prefix: bank with the voices that are kept back; errors on them are logged.
         state_path: where the state is kept that an interrupted training goes on from.
         output: pyannote checkpoint to write at the end; `<output>.partial` is written in between.
@@ -161,7 +174,8 @@ def train_segmentation(
     torch.manual_seed(options.seed)
     model = build_model(options.hidden, options.stride).train()
     grid = frame_grid(model)
-    windows = SegmentationWindows(ConversationMixer(WarpedBank(UtteranceBank(voices_prefix))), grid)
+    mixer = ConversationMixer(WarpedBank(UtteranceBank(voices_prefix)))
+    windows = SegmentationWindows(mixer, grid, similar=similar_voices(embedding_voices))
     held_back = SegmentationWindows(ConversationMixer(validation_subset(UtteranceBank(tuning_prefix))), grid)
     weights = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(weights, lr=options.learning_rate, weight_decay=1e-3)

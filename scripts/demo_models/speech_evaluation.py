@@ -13,20 +13,21 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from demo_models.bank import UtteranceBank
 from demo_models.conversation import Conversation, ConversationMixer, MixSettings, Turn, Word, noise_floor
-from demo_models.evaluation import Score, pooled, score_words, tokens_of, words_by_turn
 from demo_models.media import FLAC, M4A, WEBM, through_codec, write_audio
-from sessionscribe.artifacts import Core
+from sessionscribe.artifacts import Core, Plan
 from sessionscribe.config import Transcribe, Vad
 from sessionscribe.engines.vad import scan
-from sessionscribe.engines.whisper import SpeechModel
-from sessionscribe.transcribe import decoding_windows
+from sessionscribe.evaluation.evaluate import Options, Scores
+from sessionscribe.evaluation.evaluate import evaluate as scored
+from sessionscribe.evaluation.references import from_truth
+from sessionscribe.evaluation.said import Said, SaidWord, Utterance
+from sessionscribe.transcribe import transcribe_chunk
 
 SAMPLE_RATE = 16_000
 Audio = NDArray[np.float32]
@@ -56,41 +57,47 @@ def conversations(bank: UtteranceBank, count: int, seed: int, minutes: float = 4
     return result
 
 
-def transcribe(model: SpeechModel, audio: Audio, options: Transcribe, vad: Vad) -> list[dict[str, Any]]:
-    """Words of one recording as the pipeline finds them: VAD, windows, decoding."""
+def transcribe(audio: Audio, options: Transcribe, vad: Vad) -> tuple[Utterance, ...]:
+    """What the workflow finds in one recording, taken as one chunk."""
+    whole = len(audio)
+    core = Core(
+        index=0, start=0, stop=whole, context_start=0, context_stop=whole, start_cut="edge", stop_cut="edge"
+    )
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "audio.flac"
         write_audio(path, audio, FLAC)
         speech = scan(path, vad).speech
-    core = Core(
-        index=0,
-        start=0,
-        stop=len(audio),
-        context_start=0,
-        context_stop=len(audio),
-        start_cut="edge",
-        stop_cut="edge",
+        plan = Plan(session="s", track="main", samples=whole, cores=[core], speech=list(speech))
+        made = transcribe_chunk(
+            audio=path,
+            plan=plan,
+            index=0,
+            language="en",
+            options=options,
+            threads=1,
+            output=Path(folder) / "chunk.json",
+        )
+    return tuple(
+        Utterance(s.text, s.start, s.end, None, tuple(SaidWord(w.text, w.start, w.end) for w in s.words))
+        for s in made.segments
     )
-    windows = decoding_windows(speech, core, longest=round(options.window_s * SAMPLE_RATE), split=True)
-    if not windows:
-        return []
-    segments, _ = model.transcribe(audio, windows, "en", options)
-    return [{"text": w.text, "start": w.start, "end": w.end} for s in segments for w in s.words]
 
 
 def evaluate(
-    model: SpeechModel, recordings: Iterable[Conversation], options: Transcribe, vad: Vad
-) -> tuple[Score, list[tuple[str, str]]]:
-    """Pooled score, and (truth, found) text of each recording."""
-    scores, texts = [], []
+    recordings: Iterable[Conversation], options: Transcribe, vad: Vad
+) -> tuple[Scores, list[tuple[str, str]]]:
+    """Scores, and (truth, found) text of each recording."""
+    both = []
     for recording in recordings:
-        found = tokens_of(transcribe(model, recording.waveform, options, vad))
-        truth = tokens_of(words_by_turn(recording.truth()))
-        score = Score(recording.session)
-        score_words(score, truth, found, {})
-        scores.append(score)
-        texts.append((" ".join(t.text for t in truth), " ".join(t.text for t in found)))
-    return pooled(scores), texts
+        said = transcribe(recording.waveform, options, vad)
+        truth = replace(from_truth(recording.truth()), turns=None)
+        both.append((truth, Said(recording.session, utterances=said, language="en")))
+    texts = [(_text(truth), _text(found)) for truth, found in both]
+    return scored(both, Options()), texts
+
+
+def _text(said: Said) -> str:
+    return " ".join(part.text for part in said.utterances or ())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -128,24 +135,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             window_s=options.window,
             beam_size=options.beam,
         )
-        model = SpeechModel(settings, threads=1)
         for name, recordings in sets.items():
             if not recordings:
                 continue
-            score, texts = evaluate(model, recordings, settings, vad)
-            figures = {"set": name, "decoding": decoding, **score.figures()}
-            keep = (
-                "set",
-                "decoding",
-                "words",
-                "wer",
-                "substitutions",
-                "deletions",
-                "insertions",
-                "start_error_median_s",
-                "start_error_p95_s",
-            )
-            print(json.dumps({key: figures[key] for key in keep}), flush=True)
+            scores, texts = evaluate(recordings, settings, vad)
+            keep = ("wer", "start_median_s", "start_p95_s")
+            figures = {name: scores.pooled[name].figures() for name in keep if name in scores.pooled}
+            print(json.dumps({"set": name, "decoding": decoding, **figures}), flush=True)
             if options.texts:
                 for truth, found in texts:
                     print(f"  truth: {truth}\n  found: {found}")
