@@ -49,8 +49,8 @@ evaluate: setup ## measure the bundled models on held-out recordings (needs Debi
 	$(BIN)/snakemake -s rules/demo_models.smk --cores 2 synthesize_heldout
 	$(BIN)/sessionscribe run --profile demo --configfile config/demo.yaml --configfile config/heldout.yaml \
 	    --source build/demo_models/heldout
-	PYTHONPATH=scripts $(BIN)/python -m demo_models.evaluation --export results/export \
-	    --truth build/demo_models/heldout --max-wer 0.10 --max-der 0.15
+	$(BIN)/sessionscribe evaluate results/export --reference build/demo_models/heldout \
+	    --max-wer 0.10 --max-der 0.15
 
 kill-test: setup ## kill the demo run 20 times at random moments and compare what comes out
 	$(BIN)/python tests/failure/kill_demo.py --times 20

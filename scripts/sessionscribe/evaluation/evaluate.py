@@ -80,7 +80,8 @@ class Measure:
     def figures(self) -> dict[str, Any]:
         """Return it for JSON."""
         low, high = self.interval or (None, None)
-        return {"value": self.value, "low": low, "high": high, **self.counts}
+        figures = {"value": self.value, "low": low, "high": high, **self.counts}
+        return {name: None if value is None else round(value, 6) for name, value in figures.items()}
 
 
 @dataclass(frozen=True)

@@ -327,7 +327,7 @@ def _json(path: Path, text: str) -> list[Said]:
         if isinstance(content, dict) and "segments" in content:
             return [_from_transcript(path, _Transcript.model_validate(content))]
         if isinstance(content, dict) and "words" in content and "turns" in content:
-            return [_from_truth(_Truth.model_validate(content))]
+            return [from_truth(content)]
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
@@ -372,8 +372,15 @@ def _from_transcript(path: Path, found: _Transcript) -> Said:
     )
 
 
-def _from_truth(truth: _Truth) -> Said:
-    """Return the truth's words turn after turn: where two speak at once, each keeps their words together."""
+def from_truth(content: Any) -> Said:
+    """Return the content of a truth file, as ``resources/demo/truth`` has them.
+
+    Its words stand turn after turn: where two speak at once, each keeps their words together.
+
+    Raises:
+        ValidationError: it is no truth file.
+    """
+    truth = _Truth.model_validate(content)
     turns = sorted(truth.turns, key=lambda turn: (turn.start, turn.end))
     own: dict[str | None, list[int]] = {}
     for number, turn in enumerate(turns):

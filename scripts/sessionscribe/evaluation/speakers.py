@@ -59,7 +59,7 @@ def speaker_errors(
     metric: Any = DiarizationErrorRate(**options)
     region = _scored(reference, hypothesis)
     truth, found, scored = metric.uemify(
-        _annotation(reference.turns), _annotation(hypothesis.turns), uem=region, returns_uem=True, **options
+        annotation(reference.turns), annotation(hypothesis.turns), uem=region, returns_uem=True, **options
     )
     names = metric.optimal_mapping(truth, found)
     # Labels of our own on both sides: a speaker without a counterpart must not be called like one by chance.
@@ -80,7 +80,7 @@ def speaker_errors(
     speech, missed, false_alarm, confused = np.array(parts, np.float64).reshape(-1, 4).T
     jaccard_rate: Any = JaccardErrorRate(**options)  # type: ignore[no-untyped-call]
     jaccard = jaccard_rate(
-        _annotation(reference.turns), _annotation(hypothesis.turns), uem=region, detailed=True
+        annotation(reference.turns), annotation(hypothesis.turns), uem=region, detailed=True
     )
     return SpeakerErrors(
         speech=speech,
@@ -95,13 +95,14 @@ def speaker_errors(
     )
 
 
-def _annotation(turns: Iterable[SpeakerTurn]) -> Any:
+def annotation(turns: Iterable[SpeakerTurn]) -> Any:
+    """Return turns as pyannote's annotation."""
     from pyannote.core import Annotation, Segment  # noqa: PLC0415
 
-    annotation = Annotation()
+    made = Annotation()
     for index, turn in enumerate(turns):
-        annotation[Segment(turn.start, turn.end), index] = turn.speaker
-    return annotation
+        made[Segment(turn.start, turn.end), index] = turn.speaker
+    return made
 
 
 def _scored(reference: Said, hypothesis: Said) -> Any:
