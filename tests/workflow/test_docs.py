@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import builders
 from project import DEMO, ROOT, Project, copy_project
 
 PAGES = sorted(
@@ -34,6 +36,15 @@ def commands(page: Path) -> list[str]:
     return [line for block in blocks for line in block.replace("\\\n", " ").splitlines() if line.strip()]
 
 
+def finish_sessions(project: Project) -> None:
+    """Put transcripts of the demo sessions where a finished run has them: their truth without its first word."""
+    for path in sorted((DEMO / "truth").glob("*.json")):
+        truth = json.loads(path.read_text(encoding="utf-8"))
+        words = [builders.word(w["text"], w["start"], w["end"]) for w in truth["words"][1:]]
+        made = builders.transcript(("SPEAKER_00", words), session=path.stem, duration_s=truth["duration_s"])
+        made.write(project / f"results/export/{path.stem}/{path.stem}.json")
+
+
 @pytest.fixture
 def clone(tmp_path: Path) -> Project:
     """The project as a fresh clone that was set up: its own manifest is empty, its profiles are linked."""
@@ -44,6 +55,7 @@ def clone(tmp_path: Path) -> Project:
     shutil.copytree(ROOT / "scripts/demo_models", project / "scripts/demo_models", dirs_exist_ok=True)
     shutil.copytree(ROOT / "tests", project / "tests", ignore=shutil.ignore_patterns("__pycache__"))
     (project / ".venv").symlink_to(sys.prefix)
+    finish_sessions(project)
     done = project.command(sys.executable, "envs/link_profiles.py", XDG_CONFIG_HOME=str(tmp_path / "config"))
     assert done.code == 0, done.text
     return project
