@@ -13,7 +13,7 @@ queued_s = getattr(snakemake, "queued_s", 0.0)  # only a worker says so
 with job(snakemake.rule, task, log=snakemake.log[0], outputs=made, queued_s=queued_s) as say:
     found = embed_chunk(
         timeline=Timeline.read(Path(snakemake.input.timeline)),
-        stretch=Stretch(**task["stretch"]),
+        stretch=Stretch(**task["stretch"] | {"tracks": tuple(task["stretch"]["tracks"])}),
         audio=[Path(path) for path in snakemake.input.audio],
         options=Diarize(**task["options"]),
         threads=snakemake.threads,

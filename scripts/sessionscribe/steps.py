@@ -406,7 +406,7 @@ class SessionSteps:
             stretch = next(found for found in stretches(tracks, given["chunk_s"]) if found.name == stem)
             audio = {track.row.track: track.audio for track in tracks}
             return {
-                "stretch": asdict(stretch),
+                "stretch": asdict(stretch) | {"tracks": list(stretch.tracks)},
                 "audio": [audio[track] for track in stretch.tracks],
                 "options": options,
             }

@@ -35,6 +35,7 @@ class WarmExecutor:
         )
         self._left: int | None = None
         self._counting = threading.Lock()
+        self._alone = set[Any]()
 
     def run_single_job(self, job: Any) -> Any:
         """Hand a job to a worker, or run it as the local executor does, and return its future."""
@@ -42,6 +43,9 @@ class WarmExecutor:
         deployed = self.workflow.deployment_settings.deployment_method
         script = script_of(job) if crew and not deployed else None
         request = request_for(job, script) if script else None
+        if script and request is None and job.rule not in self._alone:
+            self._alone.add(job.rule)
+            self._say(f"warm: {job.rule.name} runs without workers: JSON would change its parameters")
         if request is None:
             return super().run_single_job(job)  # type: ignore[misc]
         if self._left is None:

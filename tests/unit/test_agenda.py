@@ -139,6 +139,13 @@ def test_a_new_project_has_everything_to_do_and_needs_the_models(tmp_path: Path)
     }
 
 
+def test_what_jobs_are_told_is_the_same_after_json(tmp_path: Path) -> None:
+    """Otherwise they could not run in a worker."""
+    for session in Project(tmp_path).agenda().sessions.values():
+        for step in session.steps:
+            assert json.loads(json.dumps(step.task)) == step.task, step.rule
+
+
 def test_tracks_ask_for_no_diarization_model(tmp_path: Path) -> None:
     project = Project(tmp_path)
     project.rows = [row for row in ROWS if row.session == "duo"]
