@@ -9,32 +9,40 @@ from pathlib import Path
 
 from sessionscribe.artifacts import Transcript, Turn
 from sessionscribe.config import Export, Format
-from sessionscribe.exports import annotation, captions, document, page, pdf, reading, scoring, tables, whisper
+from sessionscribe.exports.annotation import aud, eaf, textgrid
+from sessionscribe.exports.captions import ass, srt, vtt
+from sessionscribe.exports.document import docx
+from sessionscribe.exports.page import html
+from sessionscribe.exports.pdf import pdf
+from sessionscribe.exports.reading import maxqda, md, txt
+from sessionscribe.exports.scoring import ctm, rttm, seglst, stm, uem
+from sessionscribe.exports.tables import csv, tsv
+from sessionscribe.exports.whisper import whisper, whisperx
 from sessionscribe.files import atomic_path
 
 Writer = Callable[[Transcript, Export], str] | Callable[[Transcript, Export], bytes]
 WRITERS: dict[Format, Writer] = {
-    "whisper": whisper.whisper,
-    "whisperx": whisper.whisperx,
-    "srt": captions.srt,
-    "vtt": captions.vtt,
-    "ass": captions.ass,
-    "txt": reading.txt,
-    "md": reading.md,
-    "html": page.html,
-    "docx": document.docx,
-    "pdf": pdf.pdf,
-    "maxqda": reading.maxqda,
-    "tsv": tables.tsv,
-    "csv": tables.csv,
-    "rttm": scoring.rttm,
-    "uem": scoring.uem,
-    "ctm": scoring.ctm,
-    "stm": scoring.stm,
-    "seglst": scoring.seglst,
-    "TextGrid": annotation.textgrid,
-    "aud": annotation.aud,
-    "eaf": annotation.eaf,
+    "whisper": whisper,
+    "whisperx": whisperx,
+    "srt": srt,
+    "vtt": vtt,
+    "ass": ass,
+    "txt": txt,
+    "md": md,
+    "html": html,
+    "docx": docx,
+    "pdf": pdf,
+    "maxqda": maxqda,
+    "tsv": tsv,
+    "csv": csv,
+    "rttm": rttm,
+    "uem": uem,
+    "ctm": ctm,
+    "stm": stm,
+    "seglst": seglst,
+    "TextGrid": textgrid,
+    "aud": aud,
+    "eaf": eaf,
 }
 
 

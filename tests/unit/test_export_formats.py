@@ -313,6 +313,16 @@ def test_html_has_the_program_and_the_style_that_its_policy_allows(tmp_path: Pat
         assert f"{tag}-src 'sha256-{digest}'" in policy
 
 
+def test_the_program_of_the_page_is_one(tmp_path: Path) -> None:
+    (program,) = [
+        "".join(e.itertext()) for e in html_page(text_of(tmp_path, conversation(), "html")).iter("script")
+    ]
+    racer = MiniRacer()
+    assert racer.eval(f"new Function({json.dumps(program)}); true")
+    with pytest.raises(Exception, match="SyntaxError"):
+        racer.eval(f"new Function({json.dumps(program + '}')}); true")
+
+
 def contrast(one: tuple[int, ...], other: tuple[int, ...]) -> float:
     """The contrast of two colours as WCAG 2 defines it."""
 

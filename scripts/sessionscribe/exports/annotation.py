@@ -78,7 +78,7 @@ def eaf(transcript: Transcript, _: Export) -> str:
 
 
 def _order_times(file: Any) -> None:
-    """Number the time slots by time: the format wants them in this order, pympi has them in that of making."""
+    """Number the time slots by time: the format wants them so, pympi numbers as it adds them."""
     order = sorted(file.timeslots, key=lambda slot: (file.timeslots[slot], int(slot.removeprefix("ts"))))
     new = {slot: f"ts{number}" for number, slot in enumerate(order, start=1)}
     file.timeslots = {new[slot]: file.timeslots[slot] for slot in order}
