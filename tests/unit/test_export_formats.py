@@ -579,7 +579,8 @@ def eaf_tiers(path: Path) -> dict[str, list[tuple[float, float, str]]]:
     """Read an ELAN file, and check what its schema asks for: references, words within their parents."""
     root = ElementTree.parse(path).getroot()
     assert root.get("FORMAT") == "2.8"
-    assert [e.tag for e in root][:2] == ["HEADER", "TIME_ORDER"]
+    order = ["HEADER", "TIME_ORDER", "TIER", "LINGUISTIC_TYPE", "CONSTRAINT"]  # as the schema has it
+    assert list(dict.fromkeys(e.tag for e in root)) == [tag for tag in order if root.find(tag) is not None]
     slots = {e.get("TIME_SLOT_ID"): int(e.get("TIME_VALUE") or 0) for e in root.iter("TIME_SLOT")}
     assert list(slots.values()) == sorted(slots.values())
     types = {e.get("LINGUISTIC_TYPE_ID"): e for e in root.iter("LINGUISTIC_TYPE")}

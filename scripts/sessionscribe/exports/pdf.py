@@ -43,6 +43,7 @@ def pdf(transcript: Transcript, options: Export) -> bytes:
     logging.getLogger("fpdf").setLevel(logging.ERROR)  # what is missing is said at the end
     title = one_line(transcript.session)
     page = _empty(title, options)
+    page.set_lang(transcript.language)
     letters = _Letters(page)
     page.set_font(FAMILY, "B", 18)
     _write(page, letters.had(title))
