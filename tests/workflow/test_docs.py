@@ -37,7 +37,7 @@ def commands(page: Path) -> list[str]:
 
 
 def finish_sessions(project: Project) -> None:
-    """Put transcripts of the demo sessions where a finished run has them: their truth without its first word."""
+    """Put transcripts of the demo sessions where a finished run has them: the truth, less a word."""
     for path in sorted((DEMO / "truth").glob("*.json")):
         truth = json.loads(path.read_text(encoding="utf-8"))
         words = [builders.word(w["text"], w["start"], w["end"]) for w in truth["words"][1:]]
