@@ -400,6 +400,13 @@ def test_pdf_takes_more_fonts_and_more_pages(tmp_path: Path) -> None:
     assert all(f"number {n}" in more for n in range(80))
 
 
+def test_a_long_name_in_a_pdf_is_cut_to_a_line(tmp_path: Path) -> None:
+    made = transcript(("Bartholomew " * 20, words("so it is", 1)))
+    lines = pdf_text(export(tmp_path, made, "pdf")).splitlines()
+    assert [line.count("Bartholomew") for line in lines if "Barth" in line] == [2, 5]
+    assert "so it is" in lines
+
+
 def test_a_font_that_is_none_is_named(tmp_path: Path) -> None:
     for path in (tmp_path / "none.ttf", Path(__file__)):
         with pytest.raises(UserError, match=rf"{path.name}: is no font.*pdf_fonts"):

@@ -121,7 +121,9 @@ def _empty(title: str, options: Export) -> "FPDF":
         except (OSError, ValueError, TTLibError, FPDFException) as error:
             hint = "Name a TTF or OTF file in export.pdf_fonts"
             raise UserError(f"is no font that can be read ({error})", where=path, hint=hint) from error
-    page.set_fallback_fonts(others, exact_match=False)
+    page.set_fallback_fonts(
+        [FAMILY, *others], exact_match=False
+    )  # its own: not every letter is there in bold
     page.set_text_shaping(True)
     page.add_page()
     return page
@@ -144,10 +146,15 @@ def _write(
     width: float = 0,
     goes_on: bool = False,
 ) -> None:
-    """Write a paragraph ``width`` mm wide (0: to the margin); with ``goes_on`` the next stands beside it."""
+    """Write a paragraph ``width`` mm wide (0: to the margin).
+
+    With ``goes_on`` it is one line, cut where it must be, and the next paragraph stands beside it.
+    """
     from fpdf.enums import XPos, YPos  # noqa: PLC0415
 
     page.set_text_color(*colour)
+    if goes_on:
+        text = _shortened(page, text, width - 2 * page.c_margin)
     page.multi_cell(
         width,
         LINE_MM if page.font_size_pt < 14 else 9,
@@ -156,6 +163,13 @@ def _write(
         new_x=XPos.RIGHT if goes_on else XPos.LMARGIN,
         new_y=YPos.TOP if goes_on else YPos.NEXT,
     )
+
+
+def _shortened(page: "FPDF", text: str, width: float) -> str:
+    found = clusters(text)
+    while len(found) > 1 and page.get_string_width("".join(found)) > width:
+        found = [*found[:-2], "…"]
+    return "".join(found)
 
 
 def _paragraph(page: "FPDF", paragraph: Paragraph, letters: _Letters, colour: tuple[int, int, int]) -> None:
