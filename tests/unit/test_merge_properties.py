@@ -1,0 +1,369 @@
+"""What holds of every cut and every merge, whatever was said and heard."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+import builders
+from sessionscribe.artifacts import SAMPLE_RATE, ChunkTranscript, Core, CutKind, Merged, Plan, Timeline, Word
+from sessionscribe.chunk import chunk_count, place_cuts, plan_chunks, tile
+from sessionscribe.config import Chunk, Merge
+from sessionscribe.engines.vad import FRAME, Scan
+from sessionscribe.merge import merge_transcript
+from sessionscribe.seams import OTHER_SIDE, OVERLAID, SPLICED, Meeting, align, decide, midpoint, overlaid
+
+MATCH_S = Merge().match_s
+QUICK = settings(
+    max_examples=100,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.filter_too_much],
+)
+MINUTES = 60 * SAMPLE_RATE
+
+
+# --- cutting -----------------------------------------------------------------------------------------------
+
+
+@st.composite
+def scans(draw: st.DrawFn) -> tuple[Scan, int]:
+    """A track of up to ten minutes with any speech, and how many chunks are wanted of it."""
+    samples = draw(st.integers(1, 10 * MINUTES))
+    edges = sorted(draw(st.sets(st.integers(0, samples), max_size=40)))
+    voiced = [builders.Span(start=a, stop=b) for a, b in zip(edges[::2], edges[1::2], strict=False)]
+    seed = draw(st.integers(0, 1000))
+    energy = np.random.default_rng(seed).random(-(-samples // FRAME)).astype(np.float32)
+    found = Scan(samples=samples, speech=voiced, voiced=voiced, energy=energy)
+    return found, draw(st.integers(1, 30))
+
+
+OPTIONS = st.builds(
+    lambda target_s, share, **more: Chunk(target_s=target_s, search_s=share * target_s, **more),
+    target_s=st.sampled_from([5, 60, 600]),
+    share=st.floats(0, 0.4),
+    context_s=st.floats(0, 5),
+    min_silence_s=st.floats(0.05, 2),
+)
+
+
+@QUICK
+@given(track=scans(), options=OPTIONS)
+def test_every_sample_belongs_to_one_core_and_is_decoded_by_it(
+    track: tuple[Scan, int], options: Chunk
+) -> None:
+    found, chunks = track
+    context = round(options.context_s * SAMPLE_RATE)
+    cores = tile(found.samples, place_cuts(found, chunks, options), context)
+    assert [core.index for core in cores] == list(range(chunks))
+    assert (cores[0].start, cores[-1].stop) == (0, found.samples)
+    for before, after in pairwise(cores):
+        assert before.start <= before.stop == after.start <= after.stop
+        assert before.stop_cut == after.start_cut != "edge"
+    assert {cores[0].start_cut, cores[-1].stop_cut} == {"edge"}
+    for core in cores:
+        assert 0 <= core.context_start <= core.start
+        assert core.stop <= core.context_stop <= found.samples
+        assert core.start - core.context_start in (context, core.start)
+        assert core.context_stop - core.stop in (context, found.samples - core.stop)
+
+
+@QUICK
+@given(track=scans(), options=OPTIONS, seconds=st.floats(0.01, 10))
+def test_cuts_follow_from_the_audio_and_the_settings_of_chunks_alone(
+    track: tuple[Scan, int], options: Chunk, seconds: float
+) -> None:
+    found, chunks = track
+    cuts = place_cuts(found, chunks, options)
+    assert cuts == place_cuts(found, chunks, options)
+    # What is heard beyond a cut does not move it, nor does how the words are joined for decoding.
+    assert cuts == place_cuts(found, chunks, options.model_copy(update={"context_s": seconds}))
+    joined = Scan(samples=found.samples, speech=[], voiced=found.voiced, energy=found.energy)
+    assert cuts == place_cuts(joined, chunks, options)
+    # Neither does an equally loud recording of another level.
+    louder = Scan(samples=found.samples, speech=found.speech, voiced=found.voiced, energy=found.energy * 4)
+    assert cuts == place_cuts(louder, chunks, options)
+
+
+def test_a_copy_under_another_name_and_of_another_time_is_cut_alike(tmp_path: Path) -> None:
+    audio = np.random.default_rng(3).normal(0, 0.05, 40 * SAMPLE_RATE).astype(np.float32)
+    for name, stamp in (("one", 1), ("two", 10**9)):
+        soundfile.write(tmp_path / f"{name}.flac", audio, SAMPLE_RATE, subtype="PCM_16")
+        os.utime(tmp_path / f"{name}.flac", (stamp, stamp))
+    plans = [
+        plan_chunks(
+            audio=tmp_path / f"{name}.flac",
+            session=name,
+            track=name,
+            chunks=chunk_count(40, 10),
+            options=Chunk(target_s=10, search_s=3),
+            output=tmp_path / f"{name}.json",
+        )
+        for name in ("one", "two")
+    ]
+    assert plans[0].cores == plans[1].cores
+    assert len(plans[0].cores) == 4
+
+
+# --- one seam ----------------------------------------------------------------------------------------------
+
+TEXTS = st.sampled_from(["no", "No.", "yes", "the", "well,", "--", "Strahd"])
+
+
+def heard(
+    low: float, high: float, most: int = 8, texts: st.SearchStrategy[str] = TEXTS
+) -> st.SearchStrategy[list[Word]]:
+    """Words in time order, anywhere between two times; they may overlap and last no time at all."""
+    one = st.tuples(texts, st.floats(low, high), st.sampled_from([0.0, 0.05, 0.3, 1.0]), st.floats(0.01, 1))
+    return st.lists(one, max_size=most).map(
+        lambda found: [
+            Word(text=text, start=round(start, 3), end=round(start, 3) + length, probability=round(sure, 4))
+            for text, start, length, sure in sorted(found, key=lambda word: word[1])
+        ]
+    )
+
+
+@st.composite
+def meetings(draw: st.DrawFn, kinds: tuple[CutKind, ...] = ("silence", "forced")) -> Meeting:
+    """A cut at 10 s, two seconds of overlap on either side; both have some words, at times a bit off."""
+    shared = draw(heard(8, 12))
+    off = st.floats(-0.3, 0.3)
+    sides = []
+    for low, high in ((0.0, 12.5), (7.5, 20.0)):
+        words = draw(heard(low, high, most=5))
+        for word in shared:
+            if draw(st.integers(0, 4)):
+                start = round(word.start + draw(off), 3)
+                words.append(word.model_copy(update={"start": start, "end": start + word.end - word.start}))
+        sides.append(sorted(words, key=lambda w: w.start))
+    return Meeting(*sides, cut=10.0, kind=draw(st.sampled_from(kinds)), overlap_start=8.0, overlap_stop=12.0)
+
+
+@QUICK
+@given(meeting=meetings())
+def test_a_word_that_goes_is_a_word_and_has_a_reason(meeting: Meeting) -> None:
+    decision = decide(meeting, match_s=MATCH_S)
+    assert set(decision.left) <= set(range(len(meeting.left)))
+    assert set(decision.right) <= set(range(len(meeting.right)))
+    reason = {"midpoint": OTHER_SIDE, "spliced": SPLICED, "kept both": OVERLAID}[decision.method]
+    assert {*decision.left.values(), *decision.right.values()} <= {reason}
+    assert decision.method == "midpoint" or meeting.kind == "forced"
+
+
+@QUICK
+@given(meeting=meetings())
+def test_what_both_sides_heard_stays_once(meeting: Meeting) -> None:
+    within = MATCH_S if meeting.kind == "forced" else MATCH_S / 2
+    first = next((i for i, w in enumerate(meeting.left) if w.end > meeting.overlap_start), len(meeting.left))
+    theirs = [w for w in meeting.right if w.start < meeting.overlap_stop]
+    decision = decide(meeting, match_s=MATCH_S)
+    for i, j in align(meeting.left[first:], theirs, match_s=within):
+        assert (first + i in decision.left) != (j in decision.right)
+
+
+@QUICK
+@given(meeting=meetings(("silence",)))
+def test_a_word_without_a_counterpart_stays_on_its_own_side_of_a_silence(meeting: Meeting) -> None:
+    decision = decide(meeting, match_s=MATCH_S)
+    far = MATCH_S / 4  # a pair is less than half of `match_s` apart, and judged by its mean
+    for words, gone, sign in ((meeting.left, decision.left, 1), (meeting.right, decision.right, -1)):
+        for index, word in enumerate(words):
+            beyond = sign * (midpoint(word) - meeting.cut)
+            if beyond >= far:
+                assert index in gone
+            if beyond < -far:
+                assert index not in gone
+
+
+@QUICK
+@given(meeting=meetings(("forced",)))
+def test_a_splice_takes_the_left_up_to_one_word_and_the_right_from_there(meeting: Meeting) -> None:
+    decision = decide(meeting, match_s=MATCH_S)
+    assume(decision.method == "spliced")
+    assert sorted(decision.left) == list(range(len(meeting.left)))[len(meeting.left) - len(decision.left) :]
+    assert sorted(decision.right) == list(range(len(decision.right)))
+
+
+@QUICK
+@given(left=heard(0, 12.5), right=heard(7.5, 20, texts=st.sampled_from(["ja", "nein", "!"])))
+def test_where_both_are_kept_only_doubled_moments_go(left: list[Word], right: list[Word]) -> None:
+    meeting = Meeting(left, right, cut=10.0, kind="forced", overlap_start=8.0, overlap_stop=12.0)
+    decision = decide(meeting, match_s=MATCH_S)
+    assume(decision.method == "kept both")
+    stay = (
+        [w for i, w in enumerate(meeting.left) if i not in decision.left],
+        [w for j, w in enumerate(meeting.right) if j not in decision.right],
+    )
+    for index in decision.left:
+        assert any(overlaid(meeting.left[index], other) for other in stay[1])
+    for index in decision.right:
+        assert any(overlaid(meeting.right[index], other) for other in stay[0])
+
+
+# --- a session ---------------------------------------------------------------------------------------------
+
+Session = tuple[Timeline, list[Plan], list[ChunkTranscript]]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("properties")
+
+
+def numbered(words: Iterable[Word], serial: Iterator[int]) -> list[Word]:
+    """The words with a probability that names each."""
+    return [word.model_copy(update={"probability": next(serial) / 10_000}) for word in words]
+
+
+def in_context(core: Core) -> st.SearchStrategy[list[Word]]:
+    return heard(core.context_start / SAMPLE_RATE, core.context_stop / SAMPLE_RATE, most=6)
+
+
+@st.composite
+def sessions(draw: st.DrawFn) -> Session:
+    """One or two tracks of several chunks, with any cuts, words anywhere in what a chunk decodes."""
+    plans, chunks, serial = [], [], iter(range(1, 10_000))
+    for track in range(draw(st.integers(1, 2))):
+        lengths = draw(st.lists(st.integers(3, 12), min_size=1, max_size=5))
+        places = np.cumsum(lengths).tolist()
+        kinds: list[CutKind] = [draw(st.sampled_from(["silence", "forced"])) for _ in places[:-1]]
+        plan = builders.plan(
+            float(places[-1]), list(zip(places[:-1], kinds, strict=True)), track=f"t{track}", context_s=1.5
+        )
+        plans.append(plan)
+        for core in plan.cores:
+            words = numbered(draw(in_context(core)), serial)
+            half = len(words) // 2
+            chunks.append(builders.chunk(plan, core.index, words[:half], words[half:]))
+    offsets = [float(draw(st.integers(0, 20))) for _ in plans]
+    return builders.timeline(*plans, offsets=offsets), plans, chunks
+
+
+def merge(output: Path, session: Session) -> Merged:
+    timeline, plans, chunks = session
+    return merge_transcript(timeline=timeline, plans=plans, chunks=chunks, options=Merge(), output=output)
+
+
+def by_chunk(merged: Merged) -> dict[tuple[str, int], dict[float, Word]]:
+    """All words of the stored file by the chunk that they come from, kept and dropped, by their number."""
+    found: dict[tuple[str, int], dict[float, Word]] = defaultdict(dict)
+    for word in [*(w for segment in merged.segments for w in segment.words), *merged.dropped]:
+        assert word.probability not in found[word.track, word.chunk], "owned twice"
+        found[word.track, word.chunk][word.probability] = word
+    return found
+
+
+@pytest.mark.usefixtures("fast_disk")
+@QUICK
+@given(session=sessions())
+def test_from_the_stored_file_every_chunk_can_be_put_together_again(folder: Path, session: Session) -> None:
+    timeline, _, chunks = session
+    merge(folder / "merged.json", session)
+    found = by_chunk(Merged.read(folder / "merged.json"))
+    lies = {track.track: track for track in timeline.tracks}
+    for chunk in chunks:
+        own = found.pop((chunk.track, chunk.core.index), {})
+        words = [word for segment in chunk.segments for word in segment.words]
+        assert set(own) == {word.probability for word in words}
+        track = lies[chunk.track]
+        for word in words:
+            stored = own[word.probability]
+            assert stored.text == word.text
+            # Its time is that of the track on the session's clock, unless the word before it ends later.
+            start = (track.offset + min(round(word.start * SAMPLE_RATE), track.samples)) / SAMPLE_RATE
+            assert stored.start >= start - 0.001
+            if stored.reason is not None:
+                assert stored.start == pytest.approx(start, abs=0.001)
+        # in the order in which the chunk has them: those that are kept, and those that are dropped
+        for dropped in (False, True):
+            stored = [w for w in own.values() if (w.reason is not None) == dropped]
+            heard_at = {w.probability: w.start for w in words}
+            starts = [heard_at[w.probability] for w in stored]
+            assert starts == sorted(starts)
+    assert not found
+
+
+@pytest.mark.usefixtures("fast_disk")
+@QUICK
+@given(session=sessions())
+def test_chunks_follow_one_another_but_where_both_sides_of_a_cut_are_kept(
+    folder: Path, session: Session
+) -> None:
+    merged = merge(folder / "merged.json", session)
+    woven = {(seam.track, seam.left) for seam in merged.seams if seam.method == "kept both"}
+    for track in session[0].tracks:
+        own = [w for segment in merged.segments if segment.track == track.track for w in segment.words]
+        for before, after in pairwise(own):
+            assert before.chunk <= after.chunk or (track.track, after.chunk) in woven
+
+
+@pytest.mark.usefixtures("fast_disk")
+@QUICK
+@given(session=sessions(), data=st.data())
+def test_another_version_of_a_chunk_changes_nothing_beyond_its_neighbours(
+    folder: Path, session: Session, data: st.DataObject
+) -> None:
+    timeline, plans, chunks = session
+    place = data.draw(st.integers(0, len(chunks) - 1))
+    old = chunks[place]
+    plan = next(plan for plan in plans if plan.track == old.track)
+    words = numbered(data.draw(in_context(old.core)), iter(range(20_000, 30_000)))
+    other = [*chunks]
+    other[place] = builders.chunk(plan, old.core.index, words)
+
+    def elsewhere(merged: Merged) -> Counter[tuple[object, ...]]:
+        kept = [(w, None) for segment in merged.segments for w in segment.words]
+        return Counter(
+            (w.track, w.chunk, w.text, w.probability, reason)
+            for w, reason in [*kept, *((w, w.reason) for w in merged.dropped)]
+            if w.track != old.track or abs(w.chunk - old.core.index) > 1
+        )
+
+    before = merge(folder / "before.json", session)
+    after = merge(folder / "after.json", (timeline, plans, other))
+    assert elsewhere(before) == elsewhere(after)
+
+
+@pytest.mark.usefixtures("fast_disk")
+@QUICK
+@given(session=sessions(), data=st.data())
+def test_the_order_of_plans_and_chunks_does_not_matter_and_merging_changes_none_of_them(
+    folder: Path, session: Session, data: st.DataObject
+) -> None:
+    timeline, plans, chunks = session
+    given_ones = [part.model_dump_json() for part in (timeline, *plans, *chunks)]
+    merge(folder / "one.json", session)
+    assert [part.model_dump_json() for part in (timeline, *plans, *chunks)] == given_ones
+    shuffled = timeline, data.draw(st.permutations(plans)), data.draw(st.permutations(chunks))
+    merge(folder / "two.json", shuffled)
+    assert (folder / "one.json").read_bytes() == (folder / "two.json").read_bytes()
+
+
+@pytest.mark.usefixtures("fast_disk")
+@QUICK
+@given(session=sessions(), later=st.integers(1, 1000))
+def test_a_session_that_begins_later_is_the_same_later(folder: Path, session: Session, later: int) -> None:
+    timeline, plans, chunks = session
+    moved = timeline.model_copy(
+        update={
+            "samples": timeline.samples + later * SAMPLE_RATE,
+            "tracks": [
+                t.model_copy(update={"offset": t.offset + later * SAMPLE_RATE}) for t in timeline.tracks
+            ],
+        }
+    )
+    before = merge(folder / "before.json", session)
+    after = merge(folder / "after.json", (moved, plans, chunks))
+    for one, other in zip(before.segments, after.segments, strict=True):
+        assert [w.text for w in one.words] == [w.text for w in other.words]
+        times = [(w.start + later, w.end + later) for w in one.words]
+        assert [(w.start, w.end) for w in other.words] == [pytest.approx(pair, abs=0.0011) for pair in times]
+    assert [w.text for w in before.dropped] == [w.text for w in after.dropped]
