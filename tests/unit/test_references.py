@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import builders
-from sessionscribe.config import Export
+from sessionscribe.config import Export, Format
 from sessionscribe.errors import UserError
 from sessionscribe.evaluation import references, transcripts
 from sessionscribe.evaluation.said import SpeakerTurn
@@ -52,11 +52,33 @@ def lines(path: Path) -> list[tuple[str | None, str]]:
     return [(part.speaker, part.text) for part in said.utterances or ()]
 
 
-@pytest.mark.parametrize("format", ["json", "vtt", "txt"])
-def test_our_exports_are_read_back(tmp_path: Path, format: str) -> None:
-    path = tmp_path / f"talk.{format}"
-    write_export(transcript=TRANSCRIPT, format=format, options=Export(), output=path)  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    ("format", "name"),
+    [
+        ("json", "talk.json"),
+        ("vtt", "talk.vtt"),
+        ("txt", "talk.txt"),
+        ("stm", "talk.stm"),
+        ("seglst", "talk.seglst.json"),
+        ("whisperx", "talk.json"),
+    ],
+)
+def test_our_exports_are_read_back(tmp_path: Path, format: Format, name: str) -> None:
+    path = tmp_path / name
+    write_export(transcript=TRANSCRIPT, format=format, options=Export(), output=path)
     assert lines(path) == SAID
+
+
+@pytest.mark.parametrize(("format", "name"), [("ctm", "talk.ctm"), ("whisper", "talk.json")])
+def test_our_exports_without_speakers_are_read_back(tmp_path: Path, format: Format, name: str) -> None:
+    path = tmp_path / name
+    write_export(transcript=TRANSCRIPT, format=format, options=Export(), output=path)
+    words = [word for segment in TRANSCRIPT.segments for word in segment.words]
+    found = references.read([path])["talk"].words
+    assert [word.text for word in found] == [word.text for word in words]
+    assert [t for w in found for t in (w.start, w.end)] == pytest.approx(
+        [t for w in words for t in (w.start, w.end)]
+    )
 
 
 def test_our_srt_is_read_back_with_its_labels(tmp_path: Path) -> None:
