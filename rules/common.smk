@@ -10,7 +10,14 @@ from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
-from sessionscribe import agenda, config as settings, errors, formats, manifest, workspace
+from sessionscribe import (
+    agenda,
+    config as settings,
+    errors,
+    formats,
+    manifest,
+    workspace,
+)
 
 
 wildcard_constraints:

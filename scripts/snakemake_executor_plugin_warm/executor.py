@@ -33,13 +33,14 @@ class WarmExecutor:
         self._others = (
             Crew(self.workflow.resource_settings.cores or 1, 1, idle_s) if settings.others else None
         )
+        self._guests = frozenset((settings.guests or "").replace(",", " ").split())
         self._left: int | None = None
         self._counting = threading.Lock()
         self._alone = set[Any]()
 
     def run_single_job(self, job: Any) -> Any:
         """Hand a job to a worker, or run it as the local executor does, and return its future."""
-        crew = self._models if needs_model(job) else self._others
+        crew = self._models if self._wants_models(job) else self._others
         deployed = self.workflow.deployment_settings.deployment_method
         script = script_of(job) if crew and not deployed else None
         request = request_for(job, script) if script else None
@@ -50,10 +51,13 @@ class WarmExecutor:
             return super().run_single_job(job)  # type: ignore[misc]
         if self._left is None:
             jobs = self.dag.needrun_jobs()
-            self._left = sum(needs_model(other) and script_of(other) is not None for other in jobs)
+            self._left = sum(self._wants_models(other) and script_of(other) is not None for other in jobs)
             self._lift_rate_limit()
         self.workflow.async_run(job.prepare())
         return self.pool.submit(self.cached_or_run, job, self._run, crew, job, request, time.time())  # type: ignore[attr-defined]
+
+    def _wants_models(self, job: Any) -> bool:
+        return needs_model(job) or job.rule.name in self._guests
 
     def _lift_rate_limit(self) -> None:
         """Take back the scheduler's default limit of 100 jobs a second.

@@ -40,3 +40,11 @@ class ExecutorSettings(ExecutorSettingsBase):
             "required": False,
         },
     )
+    guests: Optional[str] = field(  # noqa: UP045
+        default=None,
+        metadata={
+            "help": "Rules, separated by commas, whose jobs go to the workers with models without having "
+            "`gpu`: they import the same packages",
+            "required": False,
+        },
+    )

@@ -292,8 +292,8 @@ def test_another_speaker_of_a_track_costs_no_transcription(project: Project) -> 
 
 def test_a_moved_recording_is_looked_at_again_and_nothing_else(project: Project) -> None:
     project.rows = [replace(row, source=f"elsewhere/{row.source}") for row in project.rows]
-    for session, files in zip(SHAPES, (1, 2, 2), strict=True):
-        assert project.todo(session) == Counter(fetch_recording=files)
+    for session, count in zip(SHAPES, (1, 2, 2), strict=True):
+        assert project.todo(session) == Counter(fetch_recording=count)
 
 
 def test_another_recording_redoes_all_of_its_session(project: Project) -> None:
@@ -457,7 +457,7 @@ def test_fewer_formats_cost_nothing_and_subtitles_alone_have_lines(project: Proj
 
 @pytest.mark.parametrize("rule", [None, *AFTER])
 def test_whatever_is_pending_is_asked_for_or_needed_by_what_is(project: Project, rule: str | None) -> None:
-    """The chain of needs from the targets reaches every pending step, and no target is reached from another."""
+    """The targets need every pending step, directly or not, and none of them needs another."""
     if rule:
         delete(project.files(rule)[0])
     agenda = project.agenda()

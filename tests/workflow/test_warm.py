@@ -185,6 +185,13 @@ def test_jobs_without_a_model_have_workers_of_their_own_if_asked(folder: Folder)
     assert len({pid for pid, *_ in folder.who()[6:]}) == 1 + 3
 
 
+def test_guests_share_the_workers_with_models(folder: Folder) -> None:
+    (folder / "Snakefile").write_text(SNAKEFILE.replace("gpu=1", "gpu=0"))
+    assert folder.run("--warm-guests", "make, other", "out/0.txt", "out/3.txt").code == 0
+    assert len({pid for pid, *_ in folder.who()}) == 1
+    assert workers(folder) == []
+
+
 def test_a_failed_job_leaves_the_worker_and_the_others(folder: Folder) -> None:
     (folder / "fail").touch()
     done = folder.run("--keep-going")
