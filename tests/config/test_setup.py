@@ -17,10 +17,11 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVS = ROOT / "envs"
-PINNED = ("requirements.txt", "requirements-dev.txt", "uv.txt")
+PINNED = ("requirements.txt", "requirements-dev.txt", "requirements-evaluation.txt", "uv.txt")
 ASKED = {
     "requirements.in": "requirements.txt",
     "requirements-dev.in": "requirements-dev.txt",
+    "requirements-evaluation.in": "requirements-evaluation.txt",
     "uv.in": "uv.txt",
 }
 
@@ -75,6 +76,13 @@ def test_run_time_pins_are_among_the_development_pins() -> None:
         k: development.get(k, "missing").split(" ;")[0] for k in run_time
     }
     assert len(development) > len(run_time)
+
+
+def test_the_extra_for_evaluation_changes_no_version() -> None:
+    extra, development = pins("requirements-evaluation.txt"), pins("requirements-dev.txt")
+    shared = set(extra) & set(development)
+    assert {"numpy", "scipy"} <= shared
+    assert {k: extra[k].split(" ;")[0] for k in shared} == {k: development[k].split(" ;")[0] for k in shared}
 
 
 @pytest.mark.parametrize(("asked", "pinned"), ASKED.items())
