@@ -427,6 +427,15 @@ def test_the_command(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert json.loads((project / "out/scores.json").read_text()) == content
 
 
+def test_control_characters_of_a_session_do_not_reach_the_terminal(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in "xy":
+        (project / f"{name}.json").write_text(json.dumps([{"session_id": "\x1b[2J", "words": "one"}]))
+    assert cli.main(["evaluate", "x.json", "--reference", "y.json"]) == 0
+    assert "\\x1b[2J" in capsys.readouterr().out
+
+
 def test_a_bar_that_is_missed_fails(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["evaluate", "one", "--reference", "ref.stm", "--max-wer", "0.19"]) == 1
     assert "the WER is 20.00 %, the bar is 19.00 %" in capsys.readouterr().err

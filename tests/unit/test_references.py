@@ -215,6 +215,7 @@ def test_nothing_said_is_not_an_error(tmp_path: Path) -> None:
 BROKEN = [
     ("x.stm", "talk 1 A 0\n", "line 1 has 4 fields"),
     ("x.stm", "talk 1 A zero 1 one\n", "line 1: zero is no time"),
+    ("x.stm", "talk 1 A \x1b[31m 1 one\n", r"line 1: \\x1b\[31m is no time"),
     ("x.stm", "talk 1 A nan 1 one\n", "line 1: nan is no time"),
     ("x.stm", "talk 1 A 2 1 one\n", "line 1: ends before it begins"),
     ("x.stm", "talk 1 A 0 1 { one / two }\n", "alternatives"),
@@ -249,6 +250,7 @@ def test_broken_files_are_one_line(tmp_path: Path, name: str, text: str, message
         references.read([write(tmp_path / name, text)])
     assert "\n" not in str(caught.value)
     assert name in str(caught.value)
+    assert str(caught.value).isprintable()
 
 
 def test_files_that_are_not_there_or_no_text(tmp_path: Path) -> None:

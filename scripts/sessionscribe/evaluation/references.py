@@ -19,7 +19,7 @@ from typing import Annotated, Any
 
 from pydantic import AliasChoices, BaseModel, Field, TypeAdapter, ValidationError
 
-from sessionscribe.errors import UserError
+from sessionscribe.errors import UserError, visible
 from sessionscribe.evaluation.said import Said, SaidWord, SpeakerTurn, Utterance, joined
 from sessionscribe.text import join_words
 
@@ -63,7 +63,9 @@ def read_file(path: Path) -> list[Said]:
     """
     reader = READERS.get(path.suffix.lower())
     if reader is None:
-        raise UserError(f"files ending in {path.suffix or 'nothing'} cannot be read", where=path, hint=_KNOWN)
+        raise UserError(
+            f"files ending in {visible(path.suffix) or 'nothing'} cannot be read", where=path, hint=_KNOWN
+        )
     try:
         return reader(path, path.read_text(encoding="utf-8-sig"))
     except (FileNotFoundError, NotADirectoryError) as error:
@@ -75,7 +77,10 @@ def read_file(path: Path) -> list[Said]:
 
 
 def _broken(path: Path, what: str) -> UserError:
-    return UserError(what, where=path, hint=f"Correct it: it is read as {path.suffix.lstrip('.').upper()}")
+    """Return the error for a broken file; what it quotes of the file may hold anything."""
+    return UserError(
+        visible(what)[:200], where=path, hint=f"Correct it: it is read as {path.suffix.lstrip('.').upper()}"
+    )
 
 
 # --- lines of fields ---------------------------------------------------------------------------------------

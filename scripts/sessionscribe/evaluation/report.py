@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from sessionscribe.errors import visible
 from sessionscribe.evaluation.evaluate import ALL, Measure, Options, Scores
 from sessionscribe.evaluation.intervals import LEVEL
 from sessionscribe.files import write_text
@@ -45,7 +46,7 @@ def notes(scores: Scores, options: Options) -> str:
             sessions = tuple(name for name, why in scores.missing.items() if why.get(measure) == reason)
             reasons.setdefault((reason, sessions), []).append(measure)
     for (reason, sessions), names in reasons.items():
-        where = "" if len(sessions) == len(scores.sessions) else f" in {', '.join(sessions)}"
+        where = "" if len(sessions) == len(scores.sessions) else f" in {visible(', '.join(sessions))}"
         lines.append(f"Not measured{where}: {', '.join(names)} ({reason}).")
     return "\n".join(lines)
 
@@ -148,7 +149,7 @@ _SPEAKERS: tuple[Column, ...] = (
 
 def _table(columns: Sequence[Column], rows: Mapping[str, Measures]) -> str:
     """Return an aligned Markdown table; nothing where no row has anything measured."""
-    cells = [[session, *(cell(found) for _, cell in columns)] for session, found in rows.items()]
+    cells = [[visible(session), *(cell(found) for _, cell in columns)] for session, found in rows.items()]
     if all(cell == NOT_MEASURED for row in cells for cell in row[1:]):
         return ""
     everything = [["session", *(name for name, _ in columns)], *cells]
