@@ -417,6 +417,8 @@ def test_the_command(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = capsys.readouterr().out
     assert "| one " in out
     assert "| all " in out
+    assert "| 2/2 " in out
+    assert "| 2 of 2 right " in out
     content = json.loads((project / "out/scores.json").read_text())
     assert list(content["sessions"]) == ["one", "two"]
     wer = content["pooled"]["wer"]

@@ -303,6 +303,7 @@ def _add_speakers(
     counts |= {
         "speakers": sum(part.speakers for part in known),
         "speakers_found": sum(part.speakers_found for part in known),
+        "sessions": len(known),
         "sessions_with_right_count": sum(part.speakers == part.speakers_found for part in known),
     }
     errors, speech = (_blocks([getattr(p, n) for p in known], by_session) for n in ("errors", "speech"))

@@ -119,6 +119,8 @@ def _speakers(found: Measures) -> str:
     if "der" not in found:
         return NOT_MEASURED
     counts = found["der"].counts
+    if counts["sessions"] > 1:
+        return f"{counts['sessions_with_right_count']:.0f} of {counts['sessions']:.0f} right"
     return f"{counts['speakers_found']:.0f}/{counts['speakers']:.0f}"
 
 
