@@ -429,6 +429,16 @@ def test_the_command(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert json.loads((project / "out/scores.json").read_text()) == content
 
 
+def test_one_session_of_many_references(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["evaluate", "results/export/two", "--reference", "ref.stm"]) == 0
+    out = capsys.readouterr().out
+    assert "| two " in out
+    assert "| one " not in out
+    (project / "ref.stm").write_text((project / "ref.stm").read_text() + "three 1 A 0 1 hello\n")
+    assert cli.main(["evaluate", "results/export", "--reference", "ref.stm"]) == 2
+    assert "three: has no transcript to compare with" in capsys.readouterr().err
+
+
 def test_control_characters_of_a_session_do_not_reach_the_terminal(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -82,8 +82,7 @@ def evaluate(options: argparse.Namespace) -> int:
             )
     found = transcripts.read(options.hypothesis)
     wanted = references.read(options.reference)
-    several = Path(options.hypothesis).is_dir()
-    pairs = evaluate.pairs(found, wanted, every=several)
+    pairs = evaluate.pairs(found, wanted, every=len(found) > 1)
     chosen = evaluate.Options(
         language=options.language,
         as_written=options.as_written,
