@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from project import Done, Project
+from sessionscribe.artifacts import JobUsage
 
 SNAKEFILE = """
 N = int(config.get("jobs", 4))
@@ -316,3 +318,20 @@ def test_sigterm_lets_the_job_finish_and_ends_the_worker(folder: Folder) -> None
         assert len(folder.who()) == 1
     finally:
         running.kill()
+
+
+def test_the_whole_workflow_gives_the_same_bytes_without_workers(
+    finished: Project, new_project: Project
+) -> None:
+    done = new_project.sessionscribe("run", "--executor", "local")
+    assert done.code == 0, done.text
+    assert new_project.results() == finished.results()
+
+
+def test_a_run_loads_each_model_once(finished: Project) -> None:
+    records = [JobUsage.read(path) for path in finished.root.glob("logs/usage/*/*.json")]
+    loads = Counter(Path(model).name for record in records for model in record.loads)
+    assert loads == {"whisper-demo": 1, "diarization-demo": 1}
+    chunks = [record for record in records if record.rule == "transcribe_chunk"]
+    assert len(chunks) > 4
+    assert all(record.ok and record.audio_s > 0 for record in chunks)
