@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from pyannote.database.util import load_rttm, load_uem
 
 import builders
 from sessionscribe.config import Export, Format
@@ -199,6 +200,41 @@ def test_without_speakers_there_are_no_turns(tmp_path: Path) -> None:
     assert said.turns is None
 
 
+def test_rttm_with_comments_odd_names_and_what_is_not_a_turn(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "x.rttm",
+        ";; a comment of more words than a turn has: one two three four five\n"
+        "SPKR-INFO talk 1 <NA> <NA> <NA> unknown NA <NA>\n"
+        "SPEAKER talk 1 0.0 1.5 <NA> <NA> NA <NA> <NA>\n"
+        'SPEAKER talk 1 1.0 2.0 <NA> <NA> "Ann <NA> <NA>\n',
+    )
+    assert references.read([path])["talk"].turns == (SpeakerTurn(0, 1.5, "NA"), SpeakerTurn(1, 3, '"Ann'))
+
+
+def test_rttm_and_uem_as_pyannote_reads_them(tmp_path: Path) -> None:
+    turns = write(
+        tmp_path / "x.rttm",
+        "SPEAKER b 1 4.250 1.125 <NA> <NA> Anna <NA> <NA>\nSPEAKER a 1 0 2 <NA> <NA> 1 <NA> <NA>\n"
+        "SPEAKER b 1 0.5 9 <NA> <NA> Ben <NA> <NA>\nSPEAKER 007 1 0.5 9 <NA> <NA> Ben <NA> <NA>\n",
+    )
+    regions = write(tmp_path / "x.uem", "b 1 3 4.5\na 1 0.25 1.75\nb 1 0 2\n")
+    found = references.read([turns, regions])
+    theirs = load_rttm(turns)
+    assert set(found) == set(theirs)
+    for name, said in found.items():
+        made = [(part.start, part.end, who) for part, _, who in theirs[name].itertracks(yield_label=True)]
+        assert sorted((t.start, t.end, t.speaker) for t in said.turns or ()) == sorted(made)
+    scored = {name: sorted(said.scored) for name, said in found.items() if said.scored}
+    assert scored == {
+        name: [(part.start, part.end) for part in made] for name, made in load_uem(regions).items()
+    }
+
+
+def test_a_path_that_is_not_there_is_said_whatever_its_ending(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="there is no such file"):
+        references.read([tmp_path / "meeting"])
+
+
 def test_nothing_said_is_not_an_error(tmp_path: Path) -> None:
     for name, text in (
         ("a.srt", ""),
@@ -206,6 +242,7 @@ def test_nothing_said_is_not_an_error(tmp_path: Path) -> None:
         ("c.vtt", "WEBVTT\n"),
         ("d.json", "[]"),
         ("e.rttm", ""),
+        ("f.vtt", "WEBVTT - talk\n\nNOTE nobody speaks\n\n\nSTYLE\n::cue {}\n"),
     ):
         (said,) = references.read([write(tmp_path / name, text)]).values()
         assert not said.utterances
@@ -223,13 +260,19 @@ BROKEN = [
     ("x.ctm", "talk 1 0 -1 one\n", "line 1: -1 is no time"),
     ("x.ctm", "talk 1 * * <ALT_BEGIN>\n", "alternatives"),
     ("x.rttm", "hello\n", "SPEAKER"),
-    ("x.rttm", "SPEAKER talk 1 a b <NA> <NA> X <NA> <NA>\n", "is not valid"),
+    ("x.rttm", "SPEAKER talk 1 a b <NA> <NA> X <NA> <NA>\n", "line 1: a is no time"),
+    ("x.rttm", "SPEAKER talk 1 nan 1 <NA> <NA> X <NA> <NA>\n", "line 1: nan is no time"),
+    ("x.rttm", "SPEAKER talk 1 2 -1 <NA> <NA> X <NA> <NA>\n", "line 1: -1 is no time"),
     ("x.rttm", "SPEAKER talk 1\n", "line 1 has 3 fields"),
     ("x.rttm", "SPEAKER talk 1 0 inf <NA> <NA> X <NA> <NA>\n", "no time"),
-    ("x.rttm", "SPEAKER a 1 0 1 - - X - -\nSPEAKER a b c d e f g h i j k l m\n", "is not valid"),
-    ("x.uem", "talk 1 a b\n", "is not valid"),
+    ("x.rttm", "SPEAKER a 1 0 1 - - X - -\nSPEAKER a b c d e f g h i j k l m\n", "line 2: c is no time"),
+    ("x.uem", "talk 1 a b\n", "line 1: a is no time"),
+    ("x.uem", "talk 1 0\n", "line 1 has 3 fields"),
+    ("x.uem", "talk 1 4 1\n", "line 1: ends before it begins"),
+    ("x.uem", "talk 1 -1 4\n", "line 1: -1 is no time"),
     ("x.srt", "this is no subtitle\n", "has no cue"),
     ("x.vtt", "this is no subtitle\n", "is not valid"),
+    ("x.vtt", "WEBVTT\n\n00:00:01.000 -> 00:00:02.000\nHello\n", "has no cue"),
     ("x.vtt", "WEBVTT\n\n00:xx --> 5\nHello\n", "is not valid"),
     ("x.json", "{", "is not valid JSON"),
     ("x.json", "[" * 100_000, "is not valid JSON"),

@@ -1,7 +1,8 @@
 """Read transcripts of any format: STM, CTM, RTTM, UEM, SegLST, SRT, VTT, plain text, our JSON and Whisper's.
 
-Subtitles are read by pysubs2 and webvtt-py, RTTM and UEM by pyannote.database, JSON by pydantic. For the
-lines of STM and CTM no library is there that every set-up has; a test compares ours with meeteval's.
+Subtitles are read by pysubs2 and webvtt-py, JSON by pydantic. Lines of fields are read here: for STM and CTM
+no library is there that every set-up has, and pyannote.database leaves out turns of RTTM and regions of UEM
+whose times are wrong, and takes neither comments nor a speaker called NA. Tests compare ours with theirs.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _LABEL = re.compile(r"^([^\s:][^:\n]{0,39}):(?:\s+|$)")
 _VOICE = re.compile(r"<v(?:\.[^\s>]*)?[ \t]+([^>]*)>")
 _TAG = re.compile(r"<[^>]*>")
 _IGNORED = "ignore_time_segment_in_scoring"
-_STM_FIELDS, _CTM_FIELDS, _RTTM_FIELDS = 5, 5, 8
+_STM_FIELDS, _CTM_FIELDS, _RTTM_FIELDS, _UEM_FIELDS = 5, 5, 8, 4
 
 
 def read(paths: Iterable[Path]) -> dict[str, Said]:
@@ -63,6 +64,8 @@ def read_file(path: Path) -> list[Said]:
     """
     reader = READERS.get(path.suffix.lower())
     if reader is None:
+        if not path.exists():
+            raise UserError("there is no such file", where=path, hint="Check the path")
         raise UserError(
             f"files ending in {visible(path.suffix) or 'nothing'} cannot be read", where=path, hint=_KNOWN
         )
@@ -163,44 +166,30 @@ def _by_pauses(channels: Iterable[list[SaidWord]]) -> tuple[Utterance, ...]:
 
 
 def _rttm(path: Path, text: str) -> list[Said]:
-    from pyannote.database.util import load_rttm  # noqa: PLC0415 -- brings pandas
-
     if not text.strip():
         return [Said(path.stem, turns=())]
     rows = list(_rows(path, text, 1, 10))
     if not {row[0] for _, row in rows} & {"SPEAKER", "SPKR-INFO"}:
         raise _broken(path, "has no line that begins with SPEAKER")
-    for line, row in rows:  # pandas would fill up a line that was cut short, and the turn be left out
-        if row[0] == "SPEAKER" and len(row) < _RTTM_FIELDS:
+    found: dict[str, list[SpeakerTurn]] = {}
+    for line, row in rows:
+        if row[0] != "SPEAKER":
+            continue
+        if len(row) < _RTTM_FIELDS:
             raise _broken(path, f"line {line} has {len(row)} fields, at least {_RTTM_FIELDS} are needed")
-    found = _by_pandas(path, load_rttm)
-    said = []
-    for session, annotation in found.items():
-        turns = []
-        for segment, _, speaker in annotation.itertracks(yield_label=True):
-            if not (isinstance(speaker, str) and math.isfinite(segment.end) and segment.start >= 0):
-                raise _broken(path, f"a turn of {session} has no time or no speaker")
-            turns.append(SpeakerTurn(float(segment.start), float(segment.end), speaker))
-        said.append(Said(str(session), turns=tuple(turns)))
-    return said
+        start, duration = (_number(path, line, time) for time in row[3:5])
+        found.setdefault(row[1], []).append(SpeakerTurn(start, start + duration, row[7]))
+    return [Said(session, turns=tuple(turns)) for session, turns in found.items()]
 
 
-def _uem(path: Path, _: str) -> list[Said]:
-    from pyannote.database.util import load_uem  # noqa: PLC0415 -- brings pandas
-
-    found = _by_pandas(path, load_uem)
-    return [
-        Said(str(session), scored=tuple((float(part.start), float(part.end)) for part in timeline))
-        for session, timeline in found.items()
-    ]
-
-
-def _by_pandas(path: Path, load: Callable[[Path], dict[str, Any]]) -> dict[str, Any]:
-    """Return what a loader of pyannote.database finds; it meets broken lines with many kinds of errors."""
-    try:
-        return load(path)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:  # pandas' own are ValueErrors
-        raise _broken(path, f"is not valid ({str(error).splitlines()[0]})") from error
+def _uem(path: Path, text: str) -> list[Said]:
+    found: dict[str, list[tuple[float, float]]] = {}
+    for line, row in _rows(path, text, _UEM_FIELDS, _UEM_FIELDS + 1):
+        start, end = (_number(path, line, time) for time in row[2:4])
+        if end < start:
+            raise _broken(path, f"line {line}: ends before it begins")
+        found.setdefault(row[0], []).append((start, end))
+    return [Said(session, scored=tuple(regions)) for session, regions in found.items()]
 
 
 # --- subtitles and plain text ------------------------------------------------------------------------------
@@ -235,6 +224,9 @@ def _vtt(path: Path, text: str) -> list[Said]:
         captions = webvtt.from_string(text, strict=True).captions
     except (MalformedFileError, MalformedCaptionError, ValueError) as error:
         raise _broken(path, f"is not valid ({error})") from error
+    blocks = re.split(r"\n\s*\n", text.strip())[1:]
+    if not captions and not all(block.startswith(("NOTE", "STYLE", "REGION")) for block in blocks):
+        raise _broken(path, "has no cue")
     utterances = []
     for caption in captions:
         start, end = (t.in_milliseconds() / 1000 for t in (caption.start_time, caption.end_time))
