@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -480,3 +481,40 @@ def test_the_command_starts_without_what_is_heavy(tmp_path: Path) -> None:
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("command", ["evaluate", "diff"])
+def test_what_is_no_utf8_is_written_as_escapes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    path = tmp_path / os.fsdecode(b"M\xfcller.json")
+    path.write_text('{"segments": [{"text": "hello \\ud800", "speaker": "A"}]}', encoding="utf-8")
+    output = tmp_path / "output"
+    options = {
+        "evaluate": ["--reference", str(path), "--resamples", "0", "--json", str(output)],
+        "diff": [str(path), "--html", str(output)],
+    }
+    assert cli.main([command, str(path), *options[command]]) == 0
+    written = output.read_text(encoding="utf-8")
+    assert r"M\udcfcller" in written
+    if command == "evaluate":
+        assert os.fsdecode(b"M\xfcller") in json.loads(written)["sessions"]
+    assert capsys.readouterr().out.encode()
+
+
+def test_names_of_sessions_in_an_error_are_one_short_line() -> None:
+    odd = {f"a\n{n}\x1b[31m": said("a") for n in range(1000)}
+    with pytest.raises(UserError, match="and 990 more") as caught:
+        pairs({"x": said("a")}, odd, every=False)
+    assert str(caught.value).isprintable()
+    with pytest.raises(UserError, match="and 990 more: has no transcript to compare with") as caught:
+        pairs({}, odd, every=False)
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.skipif(not together.installed(), reason="meeteval is not installed")
+def test_attributed_errors_do_not_depend_on_the_names_of_sessions() -> None:
+    reference = spoken(("hello there", 0, 1, "A"), ("good morning", 1, 2, "B"), session="this")
+    hypothesis = spoken(("hello there", 0, 1, "x"), ("good evening", 1, 2, "y"), session="that")
+    for name in ("cpwer", "tcpwer"):
+        assert value(reference, hypothesis, name) == 0.25

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sessionscribe.errors import UserError
+from sessionscribe.errors import UserError, visible
 
 if TYPE_CHECKING:
     from sessionscribe.evaluation.evaluate import Measure
@@ -94,7 +94,7 @@ def evaluate(options: argparse.Namespace) -> int:
     scores = evaluate.evaluate(pairs, chosen)
     print(report.tables(scores, chosen))
     if len(found) > 1 and (without := sorted(set(found) - set(wanted))):
-        print(f"Without a reference, so not scored: {', '.join(without)}.")
+        print(f"Without a reference, so not scored: {visible(', '.join(without))}.")
     if options.json:
         report.write_json(scores, chosen, options.json)
     bars = [("WER", options.max_wer), ("DER", options.max_der)]

@@ -87,7 +87,7 @@ def same_session(before: Mapping[str, Said], after: Mapping[str, Said]) -> tuple
     if len(common) == 1:
         return before[common[0]], after[common[0]]
     what = f"both have {len(common)} sessions" if common else "have no session in common"
-    where = f"A ({', '.join(before)}) and B ({', '.join(after)})"
+    where = f"A ({', '.join(before) or 'no session'}) and B ({', '.join(after) or 'no session'})"
     raise UserError(what, where=where, hint="Name one session's file or folder on either side")
 
 

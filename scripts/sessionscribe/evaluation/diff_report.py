@@ -187,4 +187,5 @@ def write_html(found: Diff, before: str, after: str, path: Path) -> None:
         summary=summary_lines(found),
         paragraphs=paragraphs(found),
     )
-    write_text(path, text + "\n")
+    # A file's name may hold bytes that are no UTF-8, JSON halves of characters.
+    write_text(path, text.encode(errors="backslashreplace").decode() + "\n")

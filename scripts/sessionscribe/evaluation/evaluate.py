@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from sessionscribe.errors import UserError
+from sessionscribe.errors import UserError, visible
 from sessionscribe.evaluation import together
 from sessionscribe.evaluation.intervals import (
     FEWEST_SESSIONS,
@@ -31,6 +31,7 @@ from sessionscribe.evaluation.words import (
 )
 
 ALL = "all"
+MOST_NAMED = 10  # sessions in an error
 
 
 @dataclass(frozen=True)
@@ -114,14 +115,21 @@ def pairs(
     common = [name for name in references if name in hypotheses]
     left = [name for name in references if name not in hypotheses]
     if not common or (every and left):
-        names = left if common else list(hypotheses)
-        what = "has no transcript to compare with" if common else "has no reference"
+        names = left if common or not hypotheses else list(hypotheses)
+        what = "has no transcript to compare with" if common or not hypotheses else "has no reference"
         raise UserError(
             what,
-            where=", ".join(names) or "the hypothesis",
-            hint=f"References: {', '.join(references) or 'none'}; transcripts: {', '.join(hypotheses)}",
+            where=_listed(names),
+            hint=f"References: {_listed(references)}; transcripts: {_listed(hypotheses)}",
         )
     return [(references[name], hypotheses[name]) for name in common]
+
+
+def _listed(names: Iterable[str]) -> str:
+    """Return the first names; files may give sessions any name, and there may be thousands."""
+    every = list(names)
+    more = f" and {len(every) - MOST_NAMED} more" if len(every) > MOST_NAMED else ""
+    return visible(", ".join(every[:MOST_NAMED]) or "none") + more
 
 
 def score_session(reference: Said, hypothesis: Said, options: Options) -> SessionScore:

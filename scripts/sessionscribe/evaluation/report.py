@@ -69,7 +69,9 @@ def write_json(scores: Scores, options: Options, path: Path) -> None:
         "pooled": _figures(scores.pooled),
         "not_measured": scores.missing,
     }
-    write_text(path, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
+    text = json.dumps(content, ensure_ascii=False, indent=1) + "\n"
+    # A file's name may hold bytes that are no UTF-8, JSON halves of characters: JSON's own escapes.
+    write_text(path, text.encode(errors="backslashreplace").decode())
 
 
 def _figures(found: Measures) -> dict[str, Any]:

@@ -80,7 +80,7 @@ def _segments(said: Said, normaliser: Normaliser, *, timed: bool) -> Any:
     segments = []
     for part in said.utterances or ():
         segment: dict[str, Any] = {
-            "session_id": said.session,
+            "session_id": "session",  # meeteval wants both sides alike; who is compared is settled
             "speaker": part.speaker or NOBODY,
             "words": " ".join(normaliser.words(part.text)),
         }
