@@ -323,6 +323,51 @@ def test_the_program_of_the_page_is_one(tmp_path: Path) -> None:
         racer.eval(f"new Function({json.dumps(program + '}')}); true")
 
 
+def test_the_word_that_is_heard_where_two_talk_at_once(tmp_path: Path) -> None:
+    """The page's own program, with as much of a browser as following the audio takes."""
+    made = transcript(
+        ("A", [word("a0", 0, 2), word("a2", 2, 4), word("a4", 4, 6), word("a6", 6, 8)]),
+        ("B", [word("b2", 2.5, 3), word("b3", 3, 4)]),
+        ("A", [word("a9", 9, 10)]),
+    )
+    page = html_page(text_of(tmp_path, made, "html"))
+    words = [(e.text, e.get("data-t")) for e in page.iter("span") if e.get("data-t")]
+    (program,) = ["".join(e.itertext()) for e in page.iter("script")]
+    racer = MiniRacer()
+    racer.eval(
+        """
+        const marked = new Set(), listeners = {};
+        const element = () => ({ addEventListener() {}, classList: { add() {} }, dataset: {} });
+        const listen = (name, call) => { listeners[name] = call; };
+        const audio = { ...element(), addEventListener: listen, paused: true };
+        const words = WORDS.map(([text, t]) => ({
+          dataset: { t }, getBoundingClientRect: () => null,
+          classList: { add: () => marked.add(text), remove: () => marked.delete(text) },
+        }));
+        var document = {
+          ...element(), body: element(),
+          getElementById: (id) => id === "audio" ? audio : element(),
+          querySelectorAll: (selector) => selector === "[data-t]" ? words : [],
+        };
+        const heard = (time) => {
+          audio.currentTime = time;
+          listeners.timeupdate();
+          return [...marked].join();
+        };
+        """.replace("WORDS", json.dumps(words))
+        + program
+    )
+    times = [0, 2.2, 2.7, 3.5, 4.5, 6.5, 9.5]
+    assert [racer.eval(f"heard({time})") for time in times] == ["a0", "a2", "b2", "b3", "a4", "a6", "a9"]
+
+
+def test_paragraphs_that_begin_at_once_have_links_of_their_own(tmp_path: Path) -> None:
+    made = transcript(("A", [word("one", 1, 4)]), ("B", [word("two", 1, 3)]), ("C", [word("three", 1, 2)]))
+    links = [e for e in html_page(text_of(tmp_path, made, "html")).iter("a") if e.get("class") == "at"]
+    assert [e.get("id") for e in links] == ["t1000", "t1000-2", "t1000-3"]
+    assert [e.get("href") for e in links] == [f"#{e.get('id')}" for e in links]
+
+
 def contrast(one: tuple[int, ...], other: tuple[int, ...]) -> float:
     """The contrast of two colours as WCAG 2 defines it."""
 

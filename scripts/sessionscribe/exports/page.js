@@ -3,7 +3,8 @@
   const $ = (id) => document.getElementById(id);
   const all = (selector) => [...document.querySelectorAll(selector)];
   const said = all(".said");
-  const words = all("[data-t]");
+  // By time, not as they stand: where two talk at once, a paragraph holds words later than the next one's.
+  const words = all("[data-t]").sort((one, other) => one.dataset.t - other.dataset.t);
   const starts = words.map((word) => Number(word.dataset.t));
   const audio = $("audio");
 

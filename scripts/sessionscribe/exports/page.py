@@ -7,6 +7,7 @@ say), or one that the reader opens.
 
 import base64
 import hashlib
+from collections import Counter
 from collections.abc import Iterator
 from html import escape
 from pathlib import Path
@@ -46,7 +47,7 @@ def html(transcript: Transcript, options: Export) -> str:
         "</header>",
         _TOOLS,
         "<main>",
-        *(_said(part, transcript.language, numbers) for part in paragraphs(transcript)),
+        *_all_said(transcript, numbers),
         *_notes(transcript),
         "</main>",
         f"<footer>{escape(_made_by(transcript))}</footer>",
@@ -99,11 +100,20 @@ def _speakers(transcript: Transcript, numbers: dict[str, int]) -> Iterator[str]:
         yield "</ul>"
 
 
-def _said(part: Paragraph, language: str, numbers: dict[str, int]) -> str:
+def _all_said(transcript: Transcript, numbers: dict[str, int]) -> Iterator[str]:
+    begun: Counter[str] = Counter()
+    for part in paragraphs(transcript):
+        name = f"t{round(part.start * 1000)}"
+        begun[name] += 1
+        if begun[name] > 1:  # two begin at once: a page holds each id once
+            name += f"-{begun[name]}"
+        yield _said(part, name, transcript.language, numbers)
+
+
+def _said(part: Paragraph, name: str, language: str, numbers: dict[str, int]) -> str:
     number = numbers.get(part.speaker or "")
     mark = "" if number is None else f" s{number}"
     who = f'<div class="who"><bdi>{escape(part.speaker)}</bdi></div>' if part.speaker else ""
-    name = f"t{round(part.start * 1000)}"
     return (
         f'<section class="said{mark}" dir="{_direction(part.text)}" data-start="{part.start:.3f}" '
         f'data-who="{"" if number is None else number}">'
