@@ -109,7 +109,10 @@ def _vtt_text(cue: Cue, *, karaoke: bool) -> str:
             text += _escaped(word)
         rows.append(text)
     text = "\\N".join(rows)
-    return f"<v {_escaped(one_line(cue.speaker))}>{text}" if cue.speaker else text
+    name = _escaped(one_line(cue.speaker or ""))
+    if name.endswith("-"):
+        name += " "  # else the tag's end would make an arrow of it, which no text may hold
+    return f"<v {name}>{text}" if name else text
 
 
 def _vtt_time(time_ms: int) -> str:

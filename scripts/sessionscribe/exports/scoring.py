@@ -47,6 +47,7 @@ def ctm(transcript: Transcript, _: Export) -> str:
     for word in sorted(words, key=lambda word: (word.start, word.end)):
         duration = max(word.end - word.start, SHORTEST_S)
         text = one_line(word.text).replace(" ", "_")
+        text = f"‹{text[1:]}" if text.startswith("<ALT") else text  # it would open alternatives
         lines.append(f"{uri} 1 {word.start:.3f} {duration:.3f} {text} {word.probability:.3f}\n")
     return "".join(lines)
 
@@ -61,6 +62,7 @@ def stm(transcript: Transcript, _: Export) -> str:
             end = max(segment.end, segment.start + SHORTEST_S)
             # At its start, text in angle brackets would be taken for labels of the segment.
             text = f"‹{text[1:]}" if text.startswith("<") else text
+            text = text.replace("{", "❴").replace("}", "❵")  # `{ a / b }` would be alternatives
             lines.append(f"{uri} 1 {speaker} {segment.start:.3f} {end:.3f} {text}\n")
     return "".join(lines)
 
