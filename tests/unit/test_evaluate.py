@@ -465,6 +465,10 @@ def test_a_bar_that_is_missed_fails(project: Path, capsys: pytest.CaptureFixture
         ["evaluate", "one", "--reference", "ref.stm", "--collar", "-1"],
         ["evaluate", "one", "--reference", "ref.stm", "--max-wer", "nan"],
         ["diff", "one", "three"],
+        ["evaluate", "one", "--reference", "ref.stm", "--resamples", "1"],
+        ["evaluate", "one", "--reference", "ref.stm", "--resamples", "0", "--json", "results"],
+        ["evaluate", "one", "--reference", "ref.stm", "--resamples", "0", "--json", "ref.stm/x.json"],
+        ["diff", "one", "one", "--html", "results"],
     ],
 )
 def test_what_is_asked_wrongly_is_one_line(

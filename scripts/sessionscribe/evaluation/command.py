@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,6 +81,8 @@ def evaluate(options: argparse.Namespace) -> int:
             raise UserError(
                 "must be a number from 0 on", where=f"--{name.replace('_', '-')}", hint="Correct it"
             )
+    if options.resamples == 1:
+        raise UserError("one resample has no spread", where="--resamples", hint="Give 0 or more than 1")
     found = transcripts.read(options.hypothesis)
     wanted = references.read(options.reference)
     pairs = evaluate.pairs(found, wanted, every=len(found) > 1)
@@ -96,10 +99,25 @@ def evaluate(options: argparse.Namespace) -> int:
     if len(found) > 1 and (without := sorted(set(found) - set(wanted))):
         print(f"Without a reference, so not scored: {visible(', '.join(without))}.")
     if options.json:
-        report.write_json(scores, chosen, options.json)
+        with _writing(options.json):
+            report.write_json(scores, chosen, options.json)
     bars = [("WER", options.max_wer), ("DER", options.max_der)]
     missed = [_missed(name, bar, scores.pooled) for name, bar in bars if bar is not None]  # say all
     return int(any(missed))
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Name the file that was asked for, not the temporary one beside it.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        hint = "Name a file in a folder that can be written to"
+        raise UserError(f"cannot be written ({error.strerror})", where=path, hint=hint) from error
 
 
 def _missed(name: str, bar: float, pooled: dict[str, Measure]) -> bool:
@@ -123,7 +141,8 @@ def diff(options: argparse.Namespace) -> int:
     before, after = transcripts.read(options.before), transcripts.read(options.after)
     found = diff.diff(*diff.same_session(before, after))
     if options.html:
-        diff_report.write_html(found, options.before, options.after, options.html)
+        with _writing(options.html):
+            diff_report.write_html(found, options.before, options.after, options.html)
     diff_report.show(found, options.before, options.after, changes=not options.summary)
     return 0
 
