@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -363,6 +364,13 @@ def test_intervals_are_the_same_each_time_and_none_for_one_block() -> None:
     assert once != Bootstrap(100, seed=4).interval(20, ratio(errors, totals))
     assert Bootstrap().interval(1, ratio(errors[:1], totals[:1])) is None
     assert Bootstrap(0).interval(20, ratio(errors, totals)) is None
+
+
+def test_draws_of_silent_minutes_are_left_out_without_a_word() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = Bootstrap(200).interval(2, ratio(np.array([1.0, 0.0]), np.array([4.0, 0.0])))
+    assert found == (0.25, 0.25)
 
 
 def test_a_quantile_of_drawn_blocks() -> None:

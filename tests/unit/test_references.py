@@ -178,7 +178,7 @@ def test_words_and_turns_of_one_session_may_come_from_two_files(tmp_path: Path) 
     assert said.turns == (SpeakerTurn(0.5, 1.5, "X"),)
     assert said.scored == ((0.25, 1.75),)
     write(tmp_path / "again.stm", "talk 1 A 0 2 one two\n")
-    with pytest.raises(UserError, match="talk: there are two references with its words"):
+    with pytest.raises(UserError, match="talk: two files have its words"):
         references.read([tmp_path])
 
 

@@ -6,6 +6,7 @@ not words: utterances of the reference, minutes for speakers, or whole sessions.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -33,20 +34,23 @@ class Bootstrap:
         """
         if blocks < 2 or self.resamples < 1:
             return None
-        from scipy.stats import bootstrap  # noqa: PLC0415 -- a second to import
+        from scipy.stats import DegenerateDataWarning, bootstrap  # noqa: PLC0415 -- a second to import
 
         def drawn(sample: NDArray[np.int64]) -> float:
             return statistic(np.bincount(sample, minlength=blocks).astype(np.float64))
 
-        found: Any = bootstrap(
-            (np.arange(blocks),),
-            drawn,
-            n_resamples=self.resamples,
-            vectorized=False,
-            confidence_level=LEVEL,
-            method="percentile",
-            rng=np.random.default_rng(self.seed),
-        )
+        with warnings.catch_warnings():
+            # scipy's own interval is not used: draws of nothing but silent minutes, say, have no rate.
+            warnings.simplefilter("ignore", DegenerateDataWarning)
+            found: Any = bootstrap(
+                (np.arange(blocks),),
+                drawn,
+                n_resamples=self.resamples,
+                vectorized=False,
+                confidence_level=LEVEL,
+                method="percentile",
+                rng=np.random.default_rng(self.seed),
+            )
         draws = found.bootstrap_distribution
         defined = draws[np.isfinite(draws)]
         if not len(defined):

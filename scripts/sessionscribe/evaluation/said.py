@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from sessionscribe.errors import UserError
 
-HINT = "Give each session one reference for its words and one for its speakers"
+HINT = "Name the files that count: for each session one with its words and one with its speakers"
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ def joined(parts: Iterable[Said]) -> dict[str, Said]:
         for name in ("utterances", "scored", "turns"):
             if getattr(before, name) is not None and getattr(part, name) is not None:
                 what = {"utterances": "words", "scored": "scored regions", "turns": "turns"}[name]
-                raise UserError(f"there are two references with its {what}", where=part.session, hint=HINT)
+                raise UserError(f"two files have its {what}", where=part.session, hint=HINT)
         found[part.session] = replace(
             before,
             **{
