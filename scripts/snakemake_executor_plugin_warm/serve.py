@@ -100,10 +100,11 @@ class LaneStderr(io.TextIOBase):
         return 2
 
     def write(self, text: str) -> int:
-        """Write at once."""
+        """Write at once. On a full disk lines are lost, not the reply to the job."""
         if hasattr(self._lane, "lines"):
             self._lane.lines.append(text)
-        os.write(2, text.encode("utf-8", "backslashreplace"))
+        with suppress(OSError):
+            os.write(2, text.encode("utf-8", "backslashreplace"))
         return len(text)
 
 
@@ -175,8 +176,13 @@ def _code(script: str) -> CodeType:
 
 
 def _write_to(log: str | None) -> None:
-    """Send what libraries and native code write to a job's log, after what it holds."""
-    if log:
+    """Send what libraries and native code write to a job's log, after what it holds.
+
+    Where that cannot be written (a full disk), what they say is lost, not the job.
+    """
+    if not log:
+        return
+    with suppress(OSError):
         Path(log).parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         os.dup2(descriptor, 1)
