@@ -51,6 +51,11 @@ def one_line(text: str) -> str:
     return _UNWANTED.sub("", " ".join(text.split())).strip()
 
 
+def harmless(text: str) -> str:
+    """Return ``text`` with what `one_line` leaves out as escapes; joiners, which spell words, stay."""
+    return _UNWANTED.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
 def clusters(text: str) -> list[str]:
     """Return ``text`` in pieces that must not be cut: letters with their marks, joined emoji, flags."""
     found: list[str] = []

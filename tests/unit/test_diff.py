@@ -249,3 +249,18 @@ def test_marks_of_a_speaker_who_is_nobody() -> None:
     before, after = said(("A", "one two"), (None, "three")), said(("A", "one two three"))
     found = diff(before, after)
     assert list(marked(found.pieces[-1], found)) == [("speaker", "<nobody → A: three>")]
+
+
+def test_what_would_turn_a_line_around_is_an_escape_and_what_spells_stays(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    persian = "می‌روم"  # with a zero-width non-joiner
+    for name, text in (("a", f"\u202eevil\x1b[31m {persian} one"), ("b", f"good {persian} two")):
+        (tmp_path / f"{name}.txt").write_text(text, encoding="utf-8")
+    page = tmp_path / "page.html"
+    assert cli.main(["diff", *(str(tmp_path / f"{n}.txt") for n in "ab"), "--html", str(page)]) == 0
+    for shown in (capsys.readouterr().out, page.read_text(encoding="utf-8")):
+        assert persian in shown
+        assert r"\u202eevil\x1b[31m" in shown
+        assert "\u202e" not in shown
+        assert "\x1b" not in shown

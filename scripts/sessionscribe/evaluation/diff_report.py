@@ -10,7 +10,7 @@ from sessionscribe.errors import visible
 from sessionscribe.evaluation.diff import Diff, Piece
 from sessionscribe.evaluation.said import SaidWord
 from sessionscribe.files import write_text
-from sessionscribe.text import join_words, spaced
+from sessionscribe.text import harmless, join_words, spaced
 
 CONTEXT = 4  # words on either side of a difference
 PARAGRAPH_PAUSE_S = 2.0
@@ -51,7 +51,7 @@ def show(found: Diff, before: str, after: str, *, changes: bool) -> None:
     console = Console(soft_wrap=True, highlight=False, emoji=False, markup=False)
     console.print(f"A {visible(before)}\nB {visible(after)}")
     for line in hunks(found) if changes else ():
-        console.print(Text.assemble(*((visible(text), STYLES.get(kind, "")) for kind, text in line)))
+        console.print(Text.assemble(*((harmless(text), STYLES.get(kind, "")) for kind, text in line)))
     for text in summary_lines(found):
         console.print(text)
 
@@ -169,8 +169,8 @@ def _joined(paragraph: Paragraph, language: str) -> Paragraph:
     joined: list[Run] = []
     for index, (kind, texts) in enumerate(runs):
         space = " " if index and spaced(runs[index - 1][1][-1], texts[0], language) else ""
-        joined.append((kind, space + join_words(texts, language)))
-    return Paragraph(paragraph.time, paragraph.speaker, joined)
+        joined.append((kind, harmless(space + join_words(texts, language))))
+    return Paragraph(paragraph.time, harmless(paragraph.speaker), joined)
 
 
 def write_html(found: Diff, before: str, after: str, path: Path) -> None:
