@@ -70,7 +70,16 @@ class Embeddings:
                     for name in ("about", "segmentations", "embeddings")
                 )
             header = EmbeddingsHeader.model_validate_json(about.tobytes())
-        except (OSError, KeyError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+        # RuntimeError: a directory that is damaged so that a member looks encrypted or packed in another way.
+        except (
+            OSError,
+            KeyError,
+            EOFError,
+            ValueError,
+            RuntimeError,
+            zipfile.BadZipFile,
+            zlib.error,
+        ) as error:
             reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
             raise UserError(f"cannot be read ({reason})", where=path, hint=HINT) from error
         if header.schema_version != EmbeddingsHeader.VERSION:

@@ -79,6 +79,17 @@ def test_a_flipped_bit_is_noticed(tmp_path: Path, place: str) -> None:
         Embeddings.read(path)
 
 
+@pytest.mark.parametrize(("field", "bit"), [(8, 0), (10, 7)], ids=["encrypted", "compression"])
+def test_a_damaged_directory_is_noticed(tmp_path: Path, field: int, bit: int) -> None:
+    path = tmp_path / "0000.npz"
+    part().write(path)
+    data = bytearray(path.read_bytes())
+    data[data.rindex(b"PK\1\2") + field] ^= 1 << bit
+    path.write_bytes(data)
+    with pytest.raises(UserError, match=r"cannot be read .* Delete the file and run again"):
+        Embeddings.read(path)
+
+
 def test_a_missing_file_and_one_of_another_kind_are_errors(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot be read"):
         Embeddings.read(tmp_path / "none.npz")
