@@ -69,7 +69,7 @@ class Crew:
     def _end_idle(self) -> None:
         """End workers that had nothing to do for a while; return when there is none."""
         while True:
-            time.sleep(min(1.0, self.idle_s / 2))
+            time.sleep(max(0.05, min(1.0, self.idle_s / 2)))  # 0 must not spin
             with self._changed:
                 now = time.monotonic()
                 for worker in self._workers:

@@ -6,9 +6,12 @@ import json
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
+
+from snakemake_executor_plugin_warm.crew import Crew
 
 SERVE = Path(__file__).parents[2] / "scripts" / "snakemake_executor_plugin_warm" / "serve.py"
 
@@ -39,3 +42,14 @@ def test_a_log_that_cannot_be_written_costs_no_answer(tmp_path: Path, log: str) 
         worker.stdin.close()
     assert [reply["ok"] for reply in replies] == [False, True]
     assert "ValueError: no" in replies[0]["error"]
+
+
+def test_to_end_idle_workers_at_once_costs_no_processor(tmp_path: Path) -> None:
+    (tmp_path / "sleeps.py").write_text("import time; time.sleep(1)")
+    request = {name: [] for name in ("input", "output", "params", "wildcards", "resources")}
+    about = {"script": str(tmp_path / "sleeps.py"), "rule": "r", "threads": 1}
+    crew, before = Crew(1, 1, 0.0), time.process_time()
+    assert crew.run({**request, **about, "log": [[None, str(tmp_path / "log")]]}, time.time())["ok"]
+    spent = time.process_time() - before
+    crew.stop()
+    assert spent < 0.1
