@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
+import types
 from collections.abc import Iterator
 
 import pytest
@@ -152,3 +154,11 @@ def test_the_machines_memory_is_known() -> None:
     assert memory.is_shortage(MemoryError())
     assert memory.is_shortage(RuntimeError("CUDA out of memory. Tried to allocate 20 MiB"))
     assert not memory.is_shortage(RuntimeError("the file is missing"))
+
+
+def test_memory_is_released_while_another_thread_imports_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    half_imported = types.ModuleType("torch")
+    monkeypatch.setitem(sys.modules, "torch", half_imported)
+    hold("a", 0.001)
+    assert pool.free_all() == 1
+    assert Model.alive == 0

@@ -30,8 +30,9 @@ def gpu_in_use() -> int:
 def release() -> None:
     """Give back what nobody refers to any more, the caches of torch's allocator included."""
     gc.collect()
-    if torch := sys.modules.get("torch"):
-        torch.cuda.empty_cache()
+    cuda: Any = getattr(sys.modules.get("torch"), "cuda", None)
+    if hasattr(cuda, "empty_cache"):  # it is not while another thread is importing torch
+        cuda.empty_cache()
 
 
 def is_shortage(error: BaseException) -> bool:
