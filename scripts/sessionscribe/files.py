@@ -40,14 +40,14 @@ def _remove_leftovers(path: Path) -> None:
     """Remove what killed processes left of ``path``: an hour of audio may lie there."""
     for leftover in path.parent.glob(f".tmp-*-{glob.escape(path.name)}"):
         pid = leftover.name.split("-", 2)[1]
-        if leftover.name == f".tmp-{pid}-{path.name}" and pid.isdigit() and not _runs(int(pid)):
+        if leftover.name == f".tmp-{pid}-{path.name}" and pid.isdecimal() and not _runs(int(pid)):
             leftover.unlink(missing_ok=True)
 
 
 def _runs(pid: int) -> bool:
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
     except OSError:  # another user's
         return True

@@ -88,8 +88,8 @@ class Worker:
         assert self._process.stdout is not None
         for line in self._process.stdout:
             reply = json.loads(line)
-            future, _ = self._waiting.pop(reply["id"])
-            future.set_result(reply)
+            if waiting := self._waiting.pop(reply["id"], None):  # unless it was given up a moment ago
+                waiting[0].set_result(reply)
         self._process.wait()
         self._give_up()
 
@@ -132,7 +132,7 @@ class Worker:
     def kill(self) -> None:
         """Kill it, and whatever it has started."""
         self._ended_by_us = True
-        with suppress(ProcessLookupError):
+        with suppress(ProcessLookupError, PermissionError):  # macOS says the latter of a zombie
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
