@@ -19,7 +19,7 @@ from sessionscribe.config import Config
 from sessionscribe.errors import UserError
 from sessionscribe.manifest import Session
 from sessionscribe.results import Results
-from sessionscribe.steps import Decoder, Folder, SessionSteps, Step, files
+from sessionscribe.steps import Decoder, Folder, Ledger, Step, files
 
 PREFLIGHT = "logs/preflight/models.txt"
 
@@ -31,16 +31,16 @@ class SessionAgenda:
     the jobs that are done found worth a look.
     """
 
-    def __init__(self, session: Session, fp: str, lay_out: Callable[[], SessionSteps]) -> None:
+    def __init__(self, session: Session, fp: str, lay_out: Callable[[], Ledger]) -> None:
         self.session, self.fp = session, fp
         self.pending: dict[str, Step] = {}
         self.totals: Counter[str] = Counter()
         self.flags: list[str] = []
         self._lay_out = lay_out
-        self._plan: SessionSteps | None = None
+        self._plan: Ledger | None = None
 
     @property
-    def plan(self) -> SessionSteps:
+    def plan(self) -> Ledger:
         """All its steps; laid out again where they were dropped."""
         if self._plan is None:
             self._plan = self._lay_out()
@@ -112,7 +112,7 @@ class Agenda:
     def _look(self, session: Session) -> SessionAgenda:
         """Lay out a session's steps with the decoder that has most of it, and see which are done."""
         decoder, words, listing = self._choose_decoder(session)
-        lay_out = partial(SessionSteps, session, self._options, decoder, words, self._diarizer)
+        lay_out = partial(steps.steps_of, session, self._options, decoder, words, self._diarizer)
         agenda = SessionAgenda(session, words, lay_out)
         self._find_pending(agenda, listing)
         if not agenda.pending:

@@ -1,0 +1,56 @@
+"""The steps that lead from a session's recordings to its exports: their files, keys and order.
+
+Nothing here looks at results; ``agenda`` does. A module each: what a step is (``work``), what transcribes
+(``decoder``), and the steps themselves in the order of the stages (``prepare``, ``words``, ``speakers``,
+``export``).
+"""
+
+from __future__ import annotations
+
+from sessionscribe.manifest import Session
+from sessionscribe.steps import export, prepare, speakers, words
+from sessionscribe.steps.decoder import Decoder, decoders, unusable, words_folder, words_key
+from sessionscribe.steps.work import STAGE_OF, STAGES, Folder, Ledger, Options, Step, files
+
+__all__ = [
+    "STAGES",
+    "STAGE_OF",
+    "Decoder",
+    "Folder",
+    "Ledger",
+    "Options",
+    "Step",
+    "decoders",
+    "files",
+    "steps_of",
+    "words_folder",
+    "words_key",
+]
+
+
+def steps_of(
+    session: Session, options: Options, decoder: Decoder, key: str, diarizer: tuple[str, str]
+) -> Ledger:
+    """Return the steps of one session.
+
+    Args:
+        session: its rows of the manifest.
+        options: all settings as plain values.
+        decoder: what transcribes it.
+        key: ``words_key`` of these three.
+        diarizer: the diarization pipeline (folder or hub id) and its identity.
+    """
+    ledger = Ledger(session, options)
+    if rows := unusable(session):
+        # These jobs fail with one clear line, so that the session is marked and the others go on.
+        for row in rows:
+            prepare.fetch_recording(ledger, row)
+        return ledger
+    tracks = [prepare.prepare_track(ledger, row) for row in session.rows]
+    timeline = prepare.build_timeline(ledger, tracks)
+    chunks = words.transcribe_chunks(ledger, tracks, decoder, key)
+    merged = words.merge_transcript(ledger, timeline, tracks, chunks)
+    turns = speakers.cluster_speakers(ledger, timeline, tracks, diarizer)
+    spoken = speakers.assign_speakers(ledger, merged, turns, timeline)
+    export.write_export(ledger, spoken)
+    return ledger

@@ -1,0 +1,96 @@
+"""The steps of ingest, convert and chunk: from recordings to tracks on one clock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sessionscribe.chunk import chunk_count
+from sessionscribe.fingerprint import step_key
+from sessionscribe.manifest import Row
+from sessionscribe.steps.work import Ledger, Step
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """A row of the manifest and the steps that prepare its audio."""
+
+    row: Row
+    converted: Step
+    plan: Step
+    chunks: int
+
+    @property
+    def audio(self) -> str:
+        """The converted recording."""
+        return self.converted.outputs[0]
+
+
+def plans(tracks: list[Track]) -> list[str]:
+    """Return the files of the tracks' plans."""
+    return [track.plan.outputs[0] for track in tracks]
+
+
+def prepare_track(ledger: Ledger, row: Row) -> Track:
+    """Note the steps that fetch, convert and cut a track."""
+    converted = _convert(ledger, fetch_recording(ledger, row), row)
+    chunks = 1 if row.shape == "live" else chunk_count(row.duration_s, ledger.options["chunk"]["target_s"])
+    return Track(row, converted, _plan(ledger, converted, row, chunks), chunks)
+
+
+def fetch_recording(ledger: Ledger, row: Row) -> Step:
+    """Note the step that makes sure that a source is what the manifest says."""
+    problem = ledger.session.problem
+
+    def tell() -> dict[str, Any]:
+        return {
+            "track": row.track,
+            "source": row.source,
+            "checksum": row.checksum,
+            "duration_s": row.duration_s,
+            "problem": problem,
+        }
+
+    output = f"results/ingest/{row.session}/{row.track}.json"
+    key = step_key("fetch_recording", row.source, row.checksum, row.duration_s, problem)
+    return ledger.add("fetch_recording", f".{row.track}", (output,), key, tell)
+
+
+def _convert(ledger: Ledger, fetched: Step, row: Row) -> Step:
+    """A recording that was moved is looked at again, and not converted again: no ``needs``."""
+    options = ledger.options["convert"]
+    if row.audio_stream is not None:
+        options = {**options, "audio_stream": row.audio_stream}
+
+    def tell() -> dict[str, Any]:
+        return {"ingest": fetched.outputs[0], "options": options}
+
+    stem = f"results/convert/{row.session}/{row.track}"
+    key = step_key("convert_audio", row.checksum, options)
+    return ledger.add("convert_audio", f".{row.track}", (f"{stem}.flac", f"{stem}.json"), key, tell)
+
+
+def _plan(ledger: Ledger, converted: Step, row: Row, chunks: int) -> Step:
+    options = ledger.options["chunk"]
+
+    def tell() -> dict[str, Any]:
+        return {"track": row.track, "chunks": chunks, "options": options}
+
+    key = step_key("plan_chunks", converted.key, options, chunks)
+    output = f"results/chunk/{row.session}/{row.track}.plan.json"
+    return ledger.add("plan_chunks", f".{row.track}", (output,), key, tell, needs=(converted,))
+
+
+def build_timeline(ledger: Ledger, tracks: list[Track]) -> Step:
+    """Note the step that puts the tracks on one clock."""
+    rows, shape = ledger.session.rows, ledger.session.shape
+    parts = [row.part for row in rows]
+    speakers = [(row.speaker or row.track) if shape == "tracks" else None for row in rows]
+
+    def tell() -> dict[str, Any]:
+        return {"shape": shape, "plans": plans(tracks), "parts": parts, "speakers": speakers}
+
+    key = step_key("build_timeline", [track.plan.key for track in tracks], parts, speakers)
+    output = f"results/chunk/{ledger.session.name}.timeline.json"
+    needs = tuple(track.plan for track in tracks)
+    return ledger.add("build_timeline", "", (output,), key, tell, needs=needs)

@@ -1,0 +1,105 @@
+"""The steps of diarize: who speaks when, and who says each word."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from functools import lru_cache
+from typing import Any
+
+from sessionscribe import grid
+from sessionscribe.chunk import chunk_count
+from sessionscribe.fingerprint import step_key
+from sessionscribe.steps.prepare import Track, plans
+from sessionscribe.steps.work import Folder, Ledger, Step
+
+# What `cluster_speakers` goes by beside what the models found.
+CLUSTERING = ("num_speakers", "min_speakers", "max_speakers", "threshold")
+
+
+def cluster_speakers(ledger: Ledger, timeline: Step, tracks: list[Track], diarizer: tuple[str, str]) -> Step:
+    """Note the steps that find who speaks when; ``diarizer`` is the pipeline and its identity."""
+    session = ledger.session
+    options: dict[str, Any] = {}
+    method, model = "tracks", ""
+    embedded: Folder | None = None
+    needs: tuple[Step | Folder, ...] = (timeline, *(track.plan for track in tracks))
+    key = step_key("cluster_speakers", timeline.key)
+    if session.shape != "tracks":
+        embedded = _embed(ledger, tracks, diarizer)
+        method, model, needs = "pyannote", diarizer[0], (embedded,)
+        options = {**ledger.options["diarize"], "model": model}
+        for name in ("num_speakers", "min_speakers", "max_speakers"):
+            options[name] = session.setting(name) or options[name]
+        own = {name: options[name] for name in CLUSTERING}
+        key = step_key("cluster_speakers", embedded.key, embedded.names, own)
+
+    def tell() -> dict[str, Any]:
+        return {
+            "embeddings": embedded.outputs() if embedded else [],
+            "plans": [] if embedded else plans(tracks),
+            "method": method,
+            "options": options,
+        }
+
+    output = f"results/diarize/{session.name}.turns.json"
+    return ledger.add("cluster_speakers", "", (output,), key, tell, needs=needs, model=model)
+
+
+def _embed(ledger: Ledger, tracks: list[Track], diarizer: tuple[str, str]) -> Folder:
+    """Let the models hear the session; in its key is what matters to them.
+
+    The parts of a live session are in the files' names instead: those of its beginning stay as it grows.
+    """
+    given, live = ledger.options["diarize"], ledger.session.shape == "live"
+    options = {name: given[name] for name in ("device", "step", "chunk_s")} | {"model": diarizer[0]}
+    key = step_key(
+        "embed_chunk",
+        None if live else [track.converted.key for track in tracks],
+        {**options, "model": diarizer[1], "device": None},
+    )
+
+    def tell(name: str) -> dict[str, Any]:
+        stem = name.removesuffix(".npz")
+        stretch = next(found for found in _stretches(tracks, given["chunk_s"]) if found.name == stem)
+        audio = {track.row.track: track.audio for track in tracks}
+        return {
+            "stretch": asdict(stretch) | {"tracks": list(stretch.tracks)},
+            "audio": [audio[track] for track in stretch.tracks],
+            "options": options,
+        }
+
+    names = _stretch_files(tracks, given["chunk_s"])
+    folder = f"results/diarize/{ledger.session.name}/{key}"
+    return ledger.add_folder("embed_chunk", folder, key, names, tell, model=diarizer[0])
+
+
+def assign_speakers(ledger: Ledger, merged: Step, turns: Step, timeline: Step) -> Step:
+    """Note the step that gives every word its speaker."""
+
+    def tell() -> dict[str, Any]:
+        return {"turns": [turns.outputs[0]]}
+
+    key = step_key("assign_speakers", merged.key, turns.key)
+    output = f"results/diarize/{ledger.session.name}.json"
+    return ledger.add("assign_speakers", "", (output,), key, tell, needs=(merged, turns, timeline))
+
+
+def _stretches(tracks: list[Track], chunk_s: float) -> list[grid.Stretch]:
+    """Return the stretches of a session that diarization looks at one by one."""
+    if tracks[0].row.shape != "live":
+        return grid.of_recording(tracks[0].row.track, tracks[0].row.duration_s, chunk_s)
+    parts = [grid.Part(t.row.track, t.row.part, t.row.duration_s, t.converted.key) for t in tracks]
+    return grid.of_live(parts, chunk_s)
+
+
+def _stretch_files(tracks: list[Track], chunk_s: float) -> tuple[str, ...]:
+    """Return the names of the files of these stretches."""
+    if tracks[0].row.shape != "live":
+        return _recording_files(chunk_count(tracks[0].row.duration_s, chunk_s))
+    return tuple(f"{stretch.name}.npz" for stretch in _stretches(tracks, chunk_s))
+
+
+@lru_cache(maxsize=64)
+def _recording_files(count: int) -> tuple[str, ...]:
+    """Return the names of the files of a recording's stretches."""
+    return tuple(f"{name}.npz" for name in grid.recording_names(count))
