@@ -349,6 +349,64 @@ class Turns(Artifact):
     exclusive: list[Turn]
 
 
+class Voice(Part):
+    """How a speaker sounds: the mean of the embeddings of ``speech_s`` seconds in which only he talks."""
+
+    speaker: str
+    speech_s: Seconds
+    embedding: list[float]
+
+
+class Voices(Artifact):
+    """How the speakers of a session sound, by label. ``results/diarize/{session}.voices.json``."""
+
+    session: str
+    model: str
+    voices: list[Voice]
+
+
+class EnrolledVoice(Artifact):
+    """How a person sounds in one enrolment clip. ``results/name/voices/{fingerprint}.json``.
+
+    ``embedding`` is null where the clip cannot be used. ``problem`` says why, or what else is wrong with it.
+    """
+
+    model: str
+    speech_s: Seconds
+    embedding: list[float] | None
+    problem: str | None = None
+
+
+class NamedSpeaker(Part):
+    """Who a speaker is: a name by the table, a track or a voice; or none, with the ``reason``.
+
+    ``nearest`` and ``second`` are the people whose enrolled voices are nearest, with cosine distances (0: the
+    same, 1: unrelated); ``margin`` is how much farther the second is. They are null where there are none.
+    """
+
+    speaker: str
+    name: str | None
+    origin: Literal["table", "track", "voice", "none"]
+    nearest: str | None = None
+    distance: float | None = None
+    second: str | None = None
+    second_distance: float | None = None
+    margin: float | None = None
+    reason: str | None = None
+
+
+class Names(Artifact):
+    """Who is who in a session; a speaker without a name keeps the label. ``results/name/{session}.json``."""
+
+    session: str
+    speakers: list[NamedSpeaker]
+    flags: list[str]
+
+    def by_label(self) -> dict[str, str]:
+        """Return the name of each speaker who has one."""
+        return {found.speaker: found.name for found in self.speakers if found.name is not None}
+
+
 class SpokenWord(Word):
     """A word with its speaker; ``second_speaker`` talks over it."""
 
