@@ -31,7 +31,7 @@ class Probe:
     streams: list[AudioStream]
 
 
-def probe(path: Path, *, exact: bool = False) -> Probe:
+def probe(path: media.Source, *, exact: bool = False) -> Probe:
     """Look at a recording.
 
     The duration is that of the audio stream that `convert.audio_stream: auto` takes, counted from the start
@@ -46,7 +46,6 @@ def probe(path: Path, *, exact: bool = False) -> Probe:
         UserError: missing, unreadable, a folder, empty, not audio or video, an MP4 without its index, without
             audio, or nothing of the audio can be decoded.
     """
-    path = Path(path)
     duration = None
     with media.open_media(path) as container:
         streams = media.audio_streams(container, path)
@@ -62,7 +61,7 @@ def probe(path: Path, *, exact: bool = False) -> Probe:
     return Probe(container=name, duration_s=round(duration, 3), streams=described)
 
 
-def declared_duration(container: InputContainer, stream: Stream, path: Path) -> float | None:
+def declared_duration(container: InputContainer, stream: Stream, path: media.Source) -> float | None:
     """Return where an audio stream ends on the container's clock (s); None if the file does not say."""
     name = container.format.name
     if name in GUESSED and not (name == "mp3" and _has_frame_count(path)):
@@ -92,7 +91,7 @@ def _clock(text: str) -> float | None:
     return value if math.isfinite(value) and value > 0 else None
 
 
-def _has_frame_count(path: Path) -> bool:
+def _has_frame_count(path: media.Source) -> bool:
     """Tell whether an MP3 begins with a frame that says how many there are (Xing, Info or VBRI)."""
     with path.open("rb") as file:
         head = file.read(10)
@@ -104,7 +103,7 @@ def _has_frame_count(path: Path) -> bool:
     return any(mark in first for mark in (b"Xing", b"Info", b"VBRI"))
 
 
-def _wav_bytes(path: Path) -> int | None:
+def _wav_bytes(path: media.Source) -> int | None:
     """Return how much audio a WAV's header promises, in bytes; FFmpeg silently takes what is there.
 
     None if it promises nothing: a streaming recorder leaves a placeholder, RF64 has its size elsewhere.
@@ -121,7 +120,7 @@ def _wav_bytes(path: Path) -> int | None:
     return None
 
 
-def _is_fragmented(path: Path) -> bool:
+def _is_fragmented(path: media.Source) -> bool:
     """Tell whether an MP4 is written in fragments, whose durations its header does not know."""
     with path.open("rb") as file:
         size = path.stat().st_size
@@ -140,7 +139,7 @@ def _is_fragmented(path: Path) -> bool:
     return False
 
 
-def _counted_duration(path: Path, chosen: int, *, decode: bool) -> float:
+def _counted_duration(path: media.Source, chosen: int, *, decode: bool) -> float:
     """Return the duration of audio stream `chosen` in seconds, from all its packets or from its samples."""
     import av  # noqa: PLC0415 -- heavy
 

@@ -7,13 +7,15 @@ conversion gives.
 from __future__ import annotations
 
 import errno
+import io
+import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from sessionscribe.artifacts import AudioStream
 from sessionscribe.errors import UserError
@@ -40,7 +42,19 @@ SIDE_STREAMS = ("comment", "dub", "descriptions", "hearing_impaired", "visual_im
 INDEX_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")
 
 
-def check_file(path: Path) -> None:
+class Source(Protocol):
+    """What a recording is read from: a path, or what opens as one does (a recording on a remote)."""
+
+    def open(self, mode: Literal["rb"], /) -> io.BufferedReader:
+        """Open it for reading, from its first byte on."""
+        ...
+
+    def stat(self) -> os.stat_result:
+        """Return its size and kind."""
+        ...
+
+
+def check_file(path: Source) -> None:
     """Check that `path` is a file with something in it that can be read.
 
     Raises:
@@ -81,7 +95,7 @@ def _formats() -> str:
 
 
 @contextmanager
-def open_media(path: Path) -> Iterator[InputContainer]:
+def open_media(path: Source) -> Iterator[InputContainer]:
     """Open a recording for reading; only this file is read, whatever it refers to.
 
     Raises:
@@ -90,13 +104,12 @@ def open_media(path: Path) -> Iterator[InputContainer]:
     """
     import av  # noqa: PLC0415 -- heavy
 
-    path = Path(path)
     check_file(path)
     # The prefix and the absolute path: a name such as `concat:a|b` or `-x` is a name and nothing else.
-    url = f"file:{path.absolute()}"
+    file = f"file:{path.absolute()}" if isinstance(path, Path) else path.open("rb")
     limits = {"protocol_whitelist": "file", "format_whitelist": _formats()}
     try:
-        container = av.open(url, mode="r", container_options=limits, metadata_errors="ignore")
+        container = av.open(file, mode="r", container_options=limits, metadata_errors="ignore")
     except (av.FFmpegError, ValueError) as error:
         raise _refusal(path, error) from error
     with container:
@@ -107,7 +120,7 @@ def open_media(path: Path) -> Iterator[InputContainer]:
             raise UserError(f"cannot be decoded ({error.strerror})", where=path, hint=hint) from error
 
 
-def _refusal(path: Path, error: Exception) -> UserError:
+def _refusal(path: Source, error: Exception) -> UserError:
     """Return what to tell the user about a file that could not be opened."""
     if getattr(error, "errno", None) in (errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENOMEM):
         hint = "Check the disk or the network share, then run again"
@@ -122,7 +135,7 @@ def _refusal(path: Path, error: Exception) -> UserError:
     return UserError(what, where=path, hint=hint)
 
 
-def audio_streams(container: InputContainer, path: Path) -> list[Stream]:
+def audio_streams(container: InputContainer, path: Source) -> list[Stream]:
     """Return the audio streams, in the order of the container; `convert.audio_stream` counts them from 0.
 
     Raises:
@@ -159,7 +172,7 @@ def describe(streams: list[Stream]) -> list[AudioStream]:
     ]
 
 
-def choose_stream(streams: list[Stream], wanted: int | Literal["auto"], path: Path) -> tuple[int, str]:
+def choose_stream(streams: list[Stream], wanted: int | Literal["auto"], path: Source) -> tuple[int, str]:
     """Return the number of the audio stream to use, and why.
 
     `auto` takes the container's default stream; where several or none are so marked, the first of these that
