@@ -27,7 +27,7 @@ rule plan_chunks:
 rule build_timeline:
     """Put the tracks of a session on one clock and note the audio it lacks."""
     input:
-        plans=made_for("results/chunk/{session}.timeline.json", "plans"),
+        conversions=made_for("results/chunk/{session}.timeline.json", "conversions"),
     output:
         timeline="results/chunk/{session}.timeline.json",
         provenance="results/provenance/{session}/build_timeline.json",

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from sessionscribe.artifacts import Plan
+from sessionscribe.artifacts import Conversion
 from sessionscribe.chunk import build_timeline
 from sessionscribe.runtime import job
 
@@ -11,7 +11,7 @@ with job(snakemake.rule, task, log=snakemake.log[0], outputs=made) as say:
     timeline = build_timeline(
         session=task["session"],
         shape=task["shape"],
-        plans=[Plan.read(Path(path)) for path in task["plans"]],
+        conversions=[Conversion.read(Path(path)) for path in task["conversions"]],
         parts=task["parts"],
         speakers=task["speakers"],
         output=Path(made["timeline"]),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from sessionscribe.artifacts import (
     SAMPLE_RATE,
+    Conversion,
     Core,
     CutKind,
     Gap,
@@ -141,7 +142,7 @@ def build_timeline(
     *,
     session: str,
     shape: Shape,
-    plans: list[Plan],
+    conversions: list[Conversion],
     parts: list[int | None],
     speakers: list[str | None],
     output: Path,
@@ -157,16 +158,16 @@ def build_timeline(
     Args:
         session: name of the session.
         shape: shape of the session.
-        plans: the plans of its tracks.
-        parts: the number of each plan's part in a live session, else None.
-        speakers: who is to be heard on each plan's track, where that is known.
+        conversions: its converted tracks.
+        parts: the number of each track's part in a live session, else None.
+        speakers: who is to be heard on each track, where that is known.
         output: the timeline to write.
 
     Raises:
         UserError: two parts of a live session have the same number, or the numbers do not count parts.
         ValueError: the lists differ in length, or a recording has several tracks.
     """
-    rows = list(zip(plans, parts, speakers, strict=True))
+    rows = list(zip(conversions, parts, speakers, strict=True))
     if not rows or (shape == "recording" and len(rows) != 1):
         raise ValueError(f"{session}: {len(rows)} tracks for the shape {shape}")
     tracks: list[TimelineTrack] = []
@@ -174,12 +175,13 @@ def build_timeline(
     position: Samples = 0
     if shape == "live":
         rows.sort(key=lambda row: math.inf if row[1] is None else row[1])
-        length = sorted(plan.samples for plan in plans)[(len(plans) - 1) // 2]
+        length = sorted(track.samples for track in conversions)[(len(conversions) - 1) // 2]
         following = min((part for _, part, _ in rows if part is not None), default=0)
-    for plan, part, speaker in rows:
+    for track, part, speaker in rows:
+        name, samples = track.track, track.samples
         if shape != "live":
-            tracks.append(TimelineTrack(track=plan.track, offset=0, samples=plan.samples, speaker=speaker))
-            position = max(position, plan.samples)
+            tracks.append(TimelineTrack(track=name, offset=0, samples=samples, speaker=speaker))
+            position = max(position, samples)
             continue
         if part is not None:
             if part < following:
@@ -194,8 +196,8 @@ def build_timeline(
                 gaps.append(Gap(start=position, stop=position + length, reason=f"part {missing} is missing"))
                 position += length
             following = part + 1
-        tracks.append(TimelineTrack(track=plan.track, offset=position, samples=plan.samples, speaker=speaker))
-        position += plan.samples
+        tracks.append(TimelineTrack(track=name, offset=position, samples=samples, speaker=speaker))
+        position += samples
     timeline = Timeline(session=session, shape=shape, samples=position, tracks=tracks, gaps=gaps)
     timeline.write(output)
     return timeline

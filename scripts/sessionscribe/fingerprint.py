@@ -9,7 +9,7 @@ VERSIONS: Mapping[str, int] = {
     "fetch_recording": 1,
     "convert_audio": 1,
     "plan_chunks": 1,
-    "build_timeline": 1,
+    "build_timeline": 2,
     "detect_language": 1,
     "transcribe_chunk": 3,
     "merge_transcript": 1,

@@ -164,7 +164,7 @@ def test_steps_come_after_what_they_need(tmp_path: Path) -> None:
 # Every setting, changed once: what is to be done again on a finished session of each shape?
 
 FROM_AUDIO = "convert_audio plan_chunks build_timeline detect_language transcribe_chunk merge_transcript"
-FROM_PLAN = "plan_chunks build_timeline detect_language transcribe_chunk merge_transcript"
+FROM_PLAN = "plan_chunks detect_language transcribe_chunk merge_transcript"
 SPEECH = "detect_language transcribe_chunk merge_transcript assign_speakers write_export"
 MERGE = "merge_transcript assign_speakers write_export"
 VOICES = "cluster_speakers assign_speakers write_export"
@@ -333,7 +333,7 @@ def test_another_session_of_the_manifest_touches_none(project: Project) -> None:
 AFTER = {
     "fetch_recording": "",
     "convert_audio": "plan_chunks build_timeline merge_transcript assign_speakers write_export",
-    "plan_chunks": "build_timeline merge_transcript assign_speakers write_export",
+    "plan_chunks": "merge_transcript assign_speakers write_export",
     "build_timeline": "merge_transcript assign_speakers write_export",
     "detect_language": "",
     "transcribe_chunk": "merge_transcript assign_speakers write_export",

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sessionscribe import audio
-from sessionscribe.artifacts import SAMPLE_RATE, Core, Plan, Span, Timeline
+from sessionscribe.artifacts import SAMPLE_RATE, AudioStream, Conversion, Core, Plan, Span, Timeline
 from sessionscribe.chunk import build_timeline, chunk_count, pauses, place_cuts, plan_chunks, tile
 from sessionscribe.config import Chunk, Vad
 from sessionscribe.engines import vad
@@ -238,27 +238,30 @@ def test_samples_are_read_exactly(tmp_path: Path) -> None:
         audio.read_samples(path, 0, minute(1) + 1)
 
 
-def plan(track: str, samples: int) -> Plan:
-    return Plan(session="s", track=track, samples=samples, cores=tile(samples, [], 0), speech=[])
+def converted(track: str, samples: int) -> Conversion:
+    stream = AudioStream(index=0, codec="flac", sample_rate=16_000, channels=1)
+    return Conversion(
+        session="s", track=track, samples=samples, stream=stream, choice="", channel="", peak=1.0
+    )
 
 
-def timeline(folder: Path, shape: str, plans: list[Plan], **settings: object) -> Timeline:
-    rows = {"parts": [None] * len(plans), "speakers": [None] * len(plans), **settings}
+def timeline(folder: Path, shape: str, tracks: list[Conversion], **settings: object) -> Timeline:
+    rows = {"parts": [None] * len(tracks), "speakers": [None] * len(tracks), **settings}
     output = folder / "timeline.json"
-    made = build_timeline(session="s", shape=shape, plans=plans, output=output, **rows)
+    made = build_timeline(session="s", shape=shape, conversions=tracks, output=output, **rows)
     assert Timeline.read(output) == made
     return made
 
 
 def test_a_recording_is_its_track(tmp_path: Path) -> None:
-    made = timeline(tmp_path, "recording", [plan("main", 500)])
+    made = timeline(tmp_path, "recording", [converted("main", 500)])
     assert (made.samples, made.gaps, made.tracks[0].offset, made.tracks[0].speaker) == (500, [], 0, None)
     with pytest.raises(ValueError, match="2 tracks"):
-        timeline(tmp_path, "recording", [plan("a", 1), plan("b", 1)])
+        timeline(tmp_path, "recording", [converted("a", 1), converted("b", 1)])
 
 
 def test_tracks_begin_together(tmp_path: Path) -> None:
-    made = timeline(tmp_path, "tracks", [plan("a", 500), plan("b", 700)], speakers=["Anna", "Bert"])
+    made = timeline(tmp_path, "tracks", [converted("a", 500), converted("b", 700)], speakers=["Anna", "Bert"])
     assert [(t.offset, t.speaker) for t in made.tracks] == [(0, "Anna"), (0, "Bert")]
     assert made.samples == 700
 
@@ -277,7 +280,7 @@ def test_tracks_begin_together(tmp_path: Path) -> None:
     ],
 )
 def test_a_missing_part_is_a_gap(tmp_path: Path, parts: list[int], missing: list[int]) -> None:
-    made = timeline(tmp_path, "live", [plan(f"p{part}", 100) for part in parts], parts=parts)
+    made = timeline(tmp_path, "live", [converted(f"p{part}", 100) for part in parts], parts=parts)
     assert [gap.reason for gap in made.gaps] == [f"part {number} is missing" for number in missing]
     assert made.samples == 100 * (len(parts) + len(missing))
     spans = sorted(
@@ -289,29 +292,29 @@ def test_a_missing_part_is_a_gap(tmp_path: Path, parts: list[int], missing: list
 def test_parts_are_put_in_order_with_gaps_of_the_median_length(tmp_path: Path) -> None:
     rows = [(3, 300), (0, 100), (1, 100), (4, 20)]
     random.Random(1).shuffle(rows)
-    plans = [plan(f"p{part}", samples) for part, samples in rows]
-    made = timeline(tmp_path, "live", plans, parts=[part for part, _ in rows])
+    tracks = [converted(f"p{part}", samples) for part, samples in rows]
+    made = timeline(tmp_path, "live", tracks, parts=[part for part, _ in rows])
     assert [(t.track, t.offset) for t in made.tracks] == [("p0", 0), ("p1", 100), ("p3", 300), ("p4", 600)]
     assert [(g.start, g.stop) for g in made.gaps] == [(200, 300)]
 
 
 def test_parts_without_a_number_come_last(tmp_path: Path) -> None:
-    made = timeline(tmp_path, "live", [plan("x", 10), plan("a", 10)], parts=[None, 1])
+    made = timeline(tmp_path, "live", [converted("x", 10), converted("a", 10)], parts=[None, 1])
     assert [t.track for t in made.tracks] == ["a", "x"]
 
 
 def test_two_parts_of_one_number_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"session s: has two parts with the number 3"):
-        timeline(tmp_path, "live", [plan("a", 10), plan("b", 10)], parts=[3, 3])
+        timeline(tmp_path, "live", [converted("a", 10), converted("b", 10)], parts=[3, 3])
 
 
 def test_numbers_that_do_not_count_parts_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="numbers jump from 3 to 20261121"):
-        timeline(tmp_path, "live", [plan("a", 10), plan("b", 10)], parts=[3, 20_261_121])
+        timeline(tmp_path, "live", [converted("a", 10), converted("b", 10)], parts=[3, 20_261_121])
 
 
 def test_a_timeline_needs_one_entry_for_each_track(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="argument 2 is longer"):
-        timeline(tmp_path, "live", [plan("a", 10)], parts=[1, 2])
+        timeline(tmp_path, "live", [converted("a", 10)], parts=[1, 2])
     with pytest.raises(ValueError, match="0 tracks"):
         timeline(tmp_path, "live", [])

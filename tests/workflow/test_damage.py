@@ -17,8 +17,8 @@ FROM_TRANSCRIPT = {"assign_speakers": 1, **EXPORTS}
 FROM_MERGE = {"merge_transcript": 1, **FROM_TRANSCRIPT}
 FROM_TURNS = {"cluster_speakers": 1, **FROM_TRANSCRIPT}
 FROM_TIMELINE = {"build_timeline": 1, **FROM_TURNS, **FROM_MERGE}
-FROM_PLAN = {"plan_chunks": 1, **FROM_TIMELINE}
-FROM_AUDIO = {"convert_audio": 1, **FROM_PLAN}
+FROM_PLAN = {"plan_chunks": 1, **FROM_TURNS, **FROM_MERGE}
+FROM_AUDIO = {"convert_audio": 1, **FROM_PLAN, **FROM_TIMELINE}
 MODEL = {"check_models": 1}
 
 

@@ -82,15 +82,16 @@ def _plan(ledger: Ledger, converted: Step, row: Row, chunks: int) -> Step:
 
 
 def build_timeline(ledger: Ledger, tracks: list[Track]) -> Step:
-    """Note the step that puts the tracks on one clock."""
+    """Note the step that puts the tracks on one clock: by their lengths, without awaiting the plans."""
     rows, shape = ledger.session.rows, ledger.session.shape
     parts = [row.part for row in rows]
     speakers = [(row.speaker or row.track) if shape == "tracks" else None for row in rows]
 
     def tell() -> dict[str, Any]:
-        return {"shape": shape, "plans": plans(tracks), "parts": parts, "speakers": speakers}
+        conversions = [track.converted.outputs[1] for track in tracks]
+        return {"shape": shape, "conversions": conversions, "parts": parts, "speakers": speakers}
 
-    key = step_key("build_timeline", [track.plan.key for track in tracks], parts, speakers)
+    key = step_key("build_timeline", [track.converted.key for track in tracks], parts, speakers)
     output = f"results/chunk/{ledger.session.name}.timeline.json"
-    needs = tuple(track.plan for track in tracks)
+    needs = tuple(track.converted for track in tracks)
     return ledger.add("build_timeline", "", (output,), key, tell, needs=needs)

@@ -23,7 +23,7 @@ def cluster_speakers(ledger: Ledger, timeline: Step, tracks: list[Track], diariz
     method, model = "tracks", ""
     embedded: Folder | None = None
     needs: tuple[Step | Folder, ...] = (timeline, *(track.plan for track in tracks))
-    key = step_key("cluster_speakers", timeline.key)
+    key = step_key("cluster_speakers", timeline.key, [track.plan.key for track in tracks])
     if session.shape != "tracks":
         embedded = _embed(ledger, tracks, diarizer)
         method, model, needs = "pyannote", diarizer[0], (embedded,)
