@@ -46,7 +46,7 @@ def detect_language(
     A given language is noted without loading a model, and so is a session without any speech (``und``).
     Votes count by their probability.
     """
-    windows = _voters(plans, audio)
+    windows = voting_windows(plans, audio)
     if options.language != "auto" or not windows:
         language, given = (UNDETERMINED, False) if options.language == "auto" else (options.language, True)
         found = Language(session=session, language=language, probability=float(given), given=given, votes=[])
@@ -54,8 +54,8 @@ def detect_language(
         return found
     model = SpeechModel(options, threads=threads)
     votes, weight = [], defaultdict[str, float](float)
-    for plan, path, start in windows:
-        heard = read_samples(path, start, min(plan.samples, start + 30 * SAMPLE_RATE))
+    for plan, path, start, stop in windows:
+        heard = read_samples(path, start, stop)
         language, probability = model.detect_language(heard)
         meter.heard(len(heard) / SAMPLE_RATE)
         weight[language] += probability
@@ -76,13 +76,16 @@ def detect_language(
     return found
 
 
-def _voters(plans: list[Plan], audio: list[Path]) -> list[tuple[Plan, Path, int]]:
-    """Choose where to listen: the stretches of speech at even steps through all speech of the session."""
+def voting_windows(plans: list[Plan], audio: list[Path]) -> list[tuple[Plan, Path, int, int]]:
+    """Choose where to listen, in samples ``[start, stop)``: at even steps through all speech of the session."""
     spans = [
         (plan, path, span.start) for plan, path in zip(plans, audio, strict=True) for span in plan.speech
     ]
     step = max(1, len(spans) // VOTES)
-    return spans[step // 2 :: step][:VOTES]
+    return [
+        (plan, path, start, min(plan.samples, start + 30 * SAMPLE_RATE))
+        for plan, path, start in spans[step // 2 :: step][:VOTES]
+    ]
 
 
 def transcribe_chunk(
