@@ -148,6 +148,7 @@ def cluster(folder: Path) -> None:
         embeddings=[folder / "all.npz"],
         options=diarization(folder),
         output=folder / "turns.json",
+        sounds=folder / "voices.json",
     )
 
 

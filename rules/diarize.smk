@@ -37,6 +37,7 @@ rule cluster_speakers:
         models=checked_models("results/diarize/{session}.turns.json"),
     output:
         turns="results/diarize/{session}.turns.json",
+        voices="results/diarize/{session}.voices.json",
         provenance="results/provenance/{session}/cluster_speakers.json",
     log:
         "logs/diarize/{session}.turns.log",

@@ -217,6 +217,28 @@ class Diarize(Options):
         return self
 
 
+class Name(Options):
+    """Who is who."""
+
+    voices: str = Field(
+        "config/voices",
+        description="The folder of enrolment clips: `Anna.wav`, `Anna.2.m4a`, or recordings in `Anna/`",
+    )
+    table: str = Field(
+        "config/names.tsv",
+        description="The table of names (`session`, `speaker`, `name`), which decides over voices",
+    )
+    threshold: float = Field(
+        0.5,
+        gt=0,
+        le=2,
+        description="A voice farther from a person's than this (cosine distance) is not that person's",
+    )
+    margin: float = Field(
+        0.05, ge=0, description="The second nearest person must be at least this much farther"
+    )
+
+
 class Export(Options):
     """Finished files."""
 
@@ -275,6 +297,7 @@ class Config(Options):
     transcribe: Transcribe = Transcribe()
     merge: Merge = Merge()
     diarize: Diarize = Diarize()
+    name: Name = Name()
     export: Export = Export()
 
 

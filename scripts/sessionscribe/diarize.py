@@ -21,6 +21,7 @@ from sessionscribe.artifacts import (
     Transcript,
     Turn,
     Turns,
+    Voices,
     seconds,
 )
 from sessionscribe.audio import read_samples
@@ -30,6 +31,7 @@ from sessionscribe.engines.pyannote import cluster, window_models
 from sessionscribe.errors import UserError
 from sessionscribe.grid import Stretch
 from sessionscribe.text import CLAUSE_END, SENTENCE_END, ends_with, join_words
+from sessionscribe.voices import voices
 
 if TYPE_CHECKING:
     import numpy as np
@@ -212,10 +214,11 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def track_turns(*, timeline: Timeline, plans: list[Plan], output: Path) -> Turns:
+def track_turns(*, timeline: Timeline, plans: list[Plan], output: Path, sounds: Path) -> Turns:
     """Return the turns of a session of one track per speaker, from where each track has speech; write them.
 
-    In ``exclusive`` speech at the same time is the earlier speaker's, so that its turns never overlap.
+    In ``exclusive`` speech at the same time is the earlier speaker's, so that its turns never overlap. To
+    ``sounds`` goes a file without voices: nobody listened to them.
 
     Raises:
         UserError: a track has no plan.
@@ -251,6 +254,7 @@ def track_turns(*, timeline: Timeline, plans: list[Plan], output: Path) -> Turns
         turns=[_turn(*turn) for turn in regular],
         exclusive=[_turn(*turn) for turn in exclusive],
     )
+    Voices(session=timeline.session, model=turns.model, voices=[]).write(sounds)
     turns.write(output)
     return turns
 
@@ -331,7 +335,7 @@ def _read(timeline: Timeline, audio: dict[str, Path], start: int, stop: int) -> 
 
 
 def cluster_speakers(
-    *, timeline: Timeline, embeddings: list[Path], options: Diarize, output: Path
+    *, timeline: Timeline, embeddings: list[Path], options: Diarize, output: Path, sounds: Path
 ) -> tuple[Turns, str | None]:
     """Find the speakers of a session from what the models found in its windows; write and return the turns.
 
@@ -341,7 +345,8 @@ def cluster_speakers(
         timeline: the session.
         embeddings: the files of all its stretches, in order.
         options: model, numbers of speakers and threshold.
-        output: the file to write.
+        output: the file to write the turns to.
+        sounds: the file to write to how each speaker sounds.
 
     Returns:
         The turns, and a remark where not all voices could be clustered.
@@ -364,5 +369,7 @@ def cluster_speakers(
         turns=regular,
         exclusive=exclusive,
     )
+    heard = voices(found, regular) if found is not None else []
+    Voices(session=timeline.session, model=turns.model, voices=heard).write(sounds)
     turns.write(output)
     return turns, remark

@@ -14,8 +14,10 @@ VERSIONS: Mapping[str, int] = {
     "transcribe_chunk": 3,
     "merge_transcript": 1,
     "embed_chunk": 1,
-    "cluster_speakers": 1,
+    "cluster_speakers": 2,
     "assign_speakers": 1,
+    "embed_voice": 1,
+    "name_speakers": 1,
     "write_export": 2,
 }
 

@@ -98,7 +98,11 @@ class Split:
 
     def cluster(self, files: list[Path], options: Diarize = OPTIONS) -> Turns:
         found, remark = cluster_speakers(
-            timeline=self.timeline, embeddings=files, options=options, output=self.folder / "turns.json"
+            timeline=self.timeline,
+            embeddings=files,
+            options=options,
+            output=self.folder / "turns.json",
+            sounds=self.folder / "voices.json",
         )
         assert remark is None
         assert Turns.read(self.folder / "turns.json") == found

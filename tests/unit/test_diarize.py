@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 import builders
 from builders import word, words
-from sessionscribe.artifacts import Merged, Seam, Transcript, Turns
+from sessionscribe.artifacts import Merged, Seam, Transcript, Turns, Voices
 from sessionscribe.diarize import NO_TURN, assign_speakers, track_turns
 from sessionscribe.errors import UserError
 
@@ -122,7 +122,8 @@ def test_turns_of_tracks_come_from_their_speech(tmp_path: Path) -> None:
     one = builders.plan(20, track="1", speech=[(1, 3), (3, 4), (8, 12)])
     two = builders.plan(20, track="2", speech=[(0, 1), (9, 10)])
     timeline = builders.timeline(one, two, shape="tracks", offsets=[0, 2], speakers=["ann", "bob"])
-    turns = track_turns(timeline=timeline, plans=[two, one], output=tmp_path / "turns.json")
+    written = {"output": tmp_path / "turns.json", "sounds": tmp_path / "voices.json"}
+    turns = track_turns(timeline=timeline, plans=[two, one], **written)
     assert [(t.start, t.end, t.speaker) for t in turns.turns] == [
         (1, 4, "ann"),
         (2, 3, "bob"),
@@ -132,14 +133,18 @@ def test_turns_of_tracks_come_from_their_speech(tmp_path: Path) -> None:
     assert [(t.start, t.end, t.speaker) for t in turns.exclusive] == [(1, 4, "ann"), (8, 12, "ann")]
     assert (turns.speakers, turns.method, turns.duration_s) == (["ann", "bob"], "tracks", 22)
     assert Turns.read(tmp_path / "turns.json") == turns
+    assert Voices.read(tmp_path / "voices.json").voices == []  # nobody listened
     with pytest.raises(UserError, match="track 1 has no plan"):
-        track_turns(timeline=timeline, plans=[two], output=tmp_path / "turns.json")
+        track_turns(timeline=timeline, plans=[two], **written)
 
 
 def test_exclusive_turns_are_cut_not_moved(tmp_path: Path) -> None:
     one = builders.plan(20, track="1", speech=[(0, 5)])
     two = builders.plan(20, track="2", speech=[(4, 8)])
     turns = track_turns(
-        timeline=builders.timeline(one, two, shape="tracks"), plans=[one, two], output=tmp_path / "turns.json"
+        timeline=builders.timeline(one, two, shape="tracks"),
+        plans=[one, two],
+        output=tmp_path / "turns.json",
+        sounds=tmp_path / "voices.json",
     )
     assert [(t.start, t.end, t.speaker) for t in turns.exclusive] == [(0, 5, "1"), (5, 8, "2")]

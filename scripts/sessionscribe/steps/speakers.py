@@ -41,8 +41,8 @@ def cluster_speakers(ledger: Ledger, timeline: Step, tracks: list[Track], diariz
             "options": options,
         }
 
-    output = f"results/diarize/{session.name}.turns.json"
-    return ledger.add("cluster_speakers", "", (output,), key, tell, needs=needs, model=model)
+    outputs = tuple(f"results/diarize/{session.name}.{what}.json" for what in ("turns", "voices"))
+    return ledger.add("cluster_speakers", "", outputs, key, tell, needs=needs, model=model)
 
 
 def _embed(ledger: Ledger, tracks: list[Track], diarizer: tuple[str, str]) -> Folder:
