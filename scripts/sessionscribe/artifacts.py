@@ -227,16 +227,21 @@ class RemovedSegment(Segment):
 
 
 class Redecoded(Part):
-    """A stretch that batched decoding got wrong, or nothing from, and that was decoded again sequentially.
+    """A stretch that one way of decoding got wrong, or nothing from, and that was decoded the other way, too.
 
-    ``words`` is how many were found and kept; ``replaced`` are the segments that they stand for.
+    ``first`` and ``second`` are what the two versions are worth (``redecoding.worth_of``), in seconds of speech
+    heard; the better one, the ``winner``, has ``words`` words and is in the transcript. ``loser`` are the
+    segments of the other.
     """
 
     start: Seconds
     end: Seconds
     reason: str
+    winner: Literal["sequential", "batched"]
     words: int
-    replaced: list[Segment]
+    first: Seconds
+    second: Seconds
+    loser: list[Segment]
 
 
 class Engine(Part):
@@ -261,8 +266,8 @@ class ChunkTranscript(Artifact):
     removed: list[RemovedSegment]
     redecoded: list[Redecoded] = []
 
-    VERSION: ClassVar[int] = 2
-    schema_version: int = 2
+    VERSION: ClassVar[int] = 3
+    schema_version: int = 3
 
 
 class Seam(Part):

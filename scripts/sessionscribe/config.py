@@ -27,6 +27,7 @@ ComputeType = Literal[
     "bfloat16",
     "float32",
 ]
+Decoding = Literal["sequential", "batched"]
 LANGUAGE = "auto|mixed|[a-z]{2,3}"
 Format = Literal[
     "json",
@@ -112,6 +113,32 @@ class Chunk(Options):
         return self
 
 
+class Guards(Options):
+    """Text that was invented where nobody speaks is taken out, and kept with the reason."""
+
+    doubt_no_speech: float = Field(
+        0.3, ge=0, le=1, description="Above this no-speech probability a segment is doubted"
+    )
+    doubt_log_prob: float = Field(-0.7, description="Below this mean log probability a segment is doubted")
+    margin_s: float | None = Field(
+        0.5,
+        ge=0,
+        description="Words of a doubted segment with no speech this near, in seconds, are taken out; "
+        "empty: never",
+    )
+    max_repeats: int = Field(
+        4,
+        ge=0,
+        description="Words that follow themselves more often (single words: twice as often), doubted or faster "
+        "than anybody speaks, are taken out but for the first time; 0: never",
+    )
+    phrases: bool = Field(
+        True,
+        description="Take out the phrases that models are known to invent (scripts/sessionscribe/phantoms.toml) "
+        "where nothing speaks for them",
+    )
+
+
 class Transcribe(Options):
     """From chunks to words (faster-whisper)."""
 
@@ -129,7 +156,7 @@ class Transcribe(Options):
         pattern=f"^({LANGUAGE})$",
         description="A code such as `en`; `auto`: detected once per session; `mixed`: in every chunk",
     )
-    decoding: Literal["sequential", "batched"] = Field(
+    decoding: Decoding = Field(
         "sequential",
         description="`sequential` retries uncertain windows; `batched` is faster on a GPU and does not",
     )
@@ -142,8 +169,8 @@ class Transcribe(Options):
     redecode_s: float = Field(
         3.0,
         ge=0,
-        description="Batched: speech this long without a word, and windows that failed a threshold, are "
-        "decoded again sequentially; in seconds, 0: never",
+        description="Speech this long without a word, and what failed a threshold, is decoded the other way as "
+        "well (batched or sequential), and the better version stays; in seconds, 0: never",
     )
     window_s: float = Field(
         30.0, ge=2, le=30, description="Longest window of speech decoded as one, in seconds"
@@ -174,6 +201,7 @@ class Transcribe(Options):
     )
     no_repeat_ngram_size: int = Field(0, ge=0, description="Refuse to repeat n words within a window; 0: off")
     repetition_penalty: float = Field(1.0, ge=1, description="Above 1: repeated tokens become less likely")
+    guards: Guards = Guards()
 
 
 class Merge(Options):
@@ -239,6 +267,28 @@ class Name(Options):
     )
 
 
+class Audit(Options):
+    """What is worth a second look."""
+
+    gap_s: float = Field(
+        3.0, ge=0, description="Speech longer than this without a word is listed, in seconds"
+    )
+    max_repeats: int = Field(
+        4,
+        ge=1,
+        description="Words that follow themselves more often (single words: twice as often) are listed",
+    )
+    unsure_below: float = Field(
+        0.4, ge=0, le=1, description="Words of a lower probability, averaged over five of them, are listed"
+    )
+    phantom_share: float = Field(
+        0.02,
+        ge=0,
+        lt=1,
+        description="A speaker with less of the speech may be none: he is flagged; 0: nobody",
+    )
+
+
 class Export(Options):
     """Finished files."""
 
@@ -298,6 +348,7 @@ class Config(Options):
     merge: Merge = Merge()
     diarize: Diarize = Diarize()
     name: Name = Name()
+    audit: Audit = Audit()
     export: Export = Export()
 
 

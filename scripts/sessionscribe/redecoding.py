@@ -1,32 +1,46 @@
-"""What batched decoding got wrong, or nothing from, is decoded again.
+"""What one way of decoding got wrong, or nothing from, is decoded the other way; the better version stays.
 
-Batched decoding tries each window once. Here is decided which stretches of its result are not to be trusted,
-and how what is found there the second time takes their place. All of it depends on the chunk alone.
+Batched decoding tries each window once; sequential decoding goes by its own times, and may jump over speech.
+Here is decided which stretches of a result are not to be trusted, and which version of them wins. All of it
+depends on the chunk alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
+from math import exp
 
 from sessionscribe.artifacts import SAMPLE_RATE, Span
 from sessionscribe.config import Transcribe
 from sessionscribe.engines.decoded import Decoded
+from sessionscribe.intervals import Interval, common, length, outside, united
 
 NO_WORD = "speech without a word"
 UNSURE = "mean log probability below its threshold"
 REPEATS = "repeats itself: compression ratio above its threshold"
 SILENCE = "taken for silence: no-speech probability above its threshold, mean log probability below"
+PAUSE_S = 0.3  # between words nearer than this nothing is missing
 
 
 @dataclass(frozen=True)
 class Again:
-    """A stretch of the decoded audio (in samples) that is decoded again, and what that replaces."""
+    """A stretch of the decoded audio (in samples) that is decoded the other way, and both versions of it.
+
+    ``worth`` is that of the first and of the second version (``worth_of``).
+    """
 
     span: Span
     reason: str
-    replaced: tuple[Decoded, ...] = ()
-    found: tuple[Decoded, ...] = ()
+    first: tuple[Decoded, ...] = ()
+    second: tuple[Decoded, ...] = ()
+    worth: tuple[float, float] = (0.0, 0.0)
+
+    @property
+    def second_wins(self) -> bool:
+        """Whether the second version is the better one; of equals the first stays."""
+        return self.worth[1] > self.worth[0]
 
 
 def doubt(segment: Decoded, options: Transcribe) -> str | None:
@@ -44,72 +58,135 @@ def find_doubtful(
 ) -> list[Again]:
     """Return the stretches to decode again, in order and apart.
 
-    These are the windows of doubtful segments, and in the others what of ``speech`` goes on for
-    ``options.redecode_s`` seconds without a word.
+    These are the windows of doubtful segments (of sequential decoding, which knows none: doubtful segments
+    next to one another), and elsewhere what of ``speech`` goes on for ``options.redecode_s`` seconds without
+    a word.
 
     Args:
-        segments: as decoded in batches.
+        segments: as decoded, in order.
         windows: as given to the engine, in samples, in order, without overlap.
         speech: stretches of speech in samples, in order, without overlap.
         options: the thresholds.
     """
-    again: dict[int, Again] = {}
-    for number, window in enumerate(windows):
-        inside = tuple(segment for segment in segments if segment.window == number)
-        reasons = [reason for segment in inside if (reason := doubt(segment, options))]
-        if reasons:
-            again[number] = Again(window, reasons[0], replaced=inside)
-    settled = [
-        Span(start=round(word.start * SAMPLE_RATE), stop=round(word.end * SAMPLE_RATE))
-        for segment in segments
-        if segment.window not in again
-        for word in segment.words
-        if word.text
-    ]
-    taken = sorted([*settled, *(part.span for part in again.values())], key=lambda span: span.start)
+    doubted = {s.window for s in segments if s.window is not None and doubt(s, options)}
+
+    def unit(segment: Decoded) -> tuple[bool, int | None]:
+        alone = segment.window is None
+        return bool(doubt(segment, options)) if alone else segment.window in doubted, segment.window
+
+    again: list[Again] = []
+    settled: list[Interval] = []
+    for (doubtful, _), group in groupby(segments, key=unit):
+        inside = tuple(group)
+        if doubtful:
+            reason = next(reason for segment in inside if (reason := doubt(segment, options)))
+            again.append(Again(_stretch(inside, windows), reason, first=inside))
+        else:
+            settled += [
+                (round(word.start * SAMPLE_RATE), round(word.end * SAMPLE_RATE))
+                for segment in inside
+                for word in segment.words
+                if word.text and not segment.left_out
+            ]
+    again = _apart(again, united(settled))
+    taken = united([*settled, *((part.span.start, part.span.stop) for part in again)])
     silent = [
-        Again(gap, NO_WORD)
-        for gap in _uncovered(speech, taken)
-        if gap.stop - gap.start >= options.redecode_s * SAMPLE_RATE
+        Again(Span(start=start, stop=stop), NO_WORD)
+        for start, stop in outside(_intervals(speech), taken)
+        if stop - start >= options.redecode_s * SAMPLE_RATE
     ]
-    return sorted([*again.values(), *silent], key=lambda part: part.span.start)
+    every = sorted([*again, *silent], key=lambda part: part.span.start)
+    return [part for part in every if _within(speech, part.span)]
 
 
-def _uncovered(spans: Sequence[Span], taken: Sequence[Span]) -> list[Span]:
-    """Return what is left of ``spans`` outside ``taken`` (in order of their starts)."""
-    left: list[Span] = []
-    for span in spans:
-        position = span.start
-        for other in taken:
-            if other.start >= span.stop:
-                break
-            if other.start > position:
-                left.append(Span(start=position, stop=other.start))
-            position = max(position, other.stop)
-        if position < span.stop:
-            left.append(Span(start=position, stop=span.stop))
-    return left
+def _stretch(segments: Sequence[Decoded], windows: Sequence[Span]) -> Span:
+    number = segments[0].window
+    if number is not None:
+        return windows[number]
+    start = round(min(segment.start for segment in segments) * SAMPLE_RATE)
+    stop = round(max(segment.end for segment in segments) * SAMPLE_RATE)
+    return Span(start=max(0, start), stop=max(0, start, stop))
+
+
+def _apart(again: Sequence[Again], settled: Sequence[Interval]) -> list[Again]:
+    """Return the stretches without what is settled, or another stretch's, at their edges; none is empty."""
+    found: list[Again] = []
+    taken = list(settled)
+    for part in again:
+        left = outside([(part.span.start, part.span.stop)], united(taken))
+        if left:
+            longest = max(left, key=lambda interval: interval[1] - interval[0])
+            found.append(replace(part, span=Span(start=longest[0], stop=longest[1])))
+            taken.append(longest)
+    return found
+
+
+def worth_of(segments: Sequence[Decoded], speech: Sequence[Span], options: Transcribe) -> float:
+    """Return how many seconds of speech a version hears, weighted by how sure it is of the words.
+
+    Each second of speech that is covered by words counts with the mean probability of its segment's tokens.
+    What the engine left out, and what repeats itself or is taken for silence, counts nothing.
+
+    Args:
+        segments: a version of a stretch.
+        speech: in the same stretch and on the same clock, in samples, in order, without overlap.
+        options: the thresholds.
+    """
+    pause = round(PAUSE_S * SAMPLE_RATE / 2)
+    total = 0.0
+    for segment in segments:
+        if segment.left_out or doubt(segment, options) in (SILENCE, REPEATS):
+            continue
+        words = united(
+            (round(word.start * SAMPLE_RATE) - pause, round(word.end * SAMPLE_RATE) + pause)
+            for word in segment.words
+            if word.text
+        )
+        heard = length(common(_intervals(speech), words)) / SAMPLE_RATE
+        total += heard * exp(min(0.0, segment.average_log_probability))
+    return total
 
 
 def redecode(
-    segments: Sequence[Decoded], doubtful: Sequence[Again], decode: Callable[[Span], list[Decoded]]
+    segments: Sequence[Decoded],
+    doubtful: Sequence[Again],
+    speech: Sequence[Span],
+    options: Transcribe,
+    decode: Callable[[Span], list[Decoded]],
 ) -> tuple[list[Decoded], list[Again]]:
-    """Decode the doubtful stretches again; return all segments in order, and what was done.
+    """Decode the doubtful stretches the other way; return all segments in order, and what was done.
 
     Args:
         segments: as decoded the first time.
         doubtful: from ``find_doubtful``.
-        decode: decodes a stretch sequentially; times count from the start of the stretch.
+        speech: stretches of speech in samples, in order, without overlap.
+        options: the thresholds.
+        decode: decodes a stretch the other way; times count from the start of the stretch.
     """
-    gone = {id(segment) for part in doubtful for segment in part.replaced}
-    kept = [segment for segment in segments if id(segment) not in gone]
     done: list[Again] = []
+    gone: set[int] = set()
+    won: list[Decoded] = []
     for part in doubtful:
-        offset, length = part.span.start / SAMPLE_RATE, (part.span.stop - part.span.start) / SAMPLE_RATE
-        found = tuple(_moved(segment, offset, length) for segment in decode(part.span))
-        done.append(replace(part, found=found))
-        kept += found
-    return sorted(kept, key=lambda segment: segment.start), done
+        offset, long = part.span.start / SAMPLE_RATE, (part.span.stop - part.span.start) / SAMPLE_RATE
+        second = tuple(_moved(segment, offset, long) for segment in decode(part.span))
+        within = _within(speech, part.span)
+        worth = worth_of(part.first, within, options), worth_of(second, within, options)
+        done.append(replace(part, second=second, worth=worth))
+        if done[-1].second_wins:
+            gone |= {id(segment) for segment in part.first}
+            won += second
+    kept = [segment for segment in segments if id(segment) not in gone]
+    return sorted([*kept, *won], key=lambda segment: segment.start), done
+
+
+def _within(speech: Sequence[Span], span: Span) -> list[Span]:
+    """Return the speech in a stretch."""
+    inside = common(_intervals(speech), [(span.start, span.stop)])
+    return [Span(start=start, stop=stop) for start, stop in inside]
+
+
+def _intervals(spans: Sequence[Span]) -> list[Interval]:
+    return [(span.start, span.stop) for span in spans]
 
 
 def _moved(segment: Decoded, offset: float, length: float) -> Decoded:

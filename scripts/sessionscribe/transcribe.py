@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,14 +26,16 @@ from sessionscribe.artifacts import (
     seconds,
 )
 from sessionscribe.audio import read_samples
-from sessionscribe.config import Transcribe
+from sessionscribe.config import Decoding, Transcribe
 from sessionscribe.engines.whisper import Decoded, SpeechModel
+from sessionscribe.guards import guard
 from sessionscribe.redecoding import UNSURE, Again, doubt, find_doubtful, redecode
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+OTHER: dict[Decoding, Decoding] = {"batched": "sequential", "sequential": "batched"}
 VOTES = 5
 UNDETERMINED = "und"
 PER_CHUNK = "mixed"
@@ -77,7 +80,7 @@ def detect_language(
 
 
 def voting_windows(plans: list[Plan], audio: list[Path]) -> list[tuple[Plan, Path, int, int]]:
-    """Choose where to listen, in samples ``[start, stop)``: at even steps through all speech of the session."""
+    """Choose where to listen, in samples ``[start, stop)``: at even steps through all speech."""
     spans = [
         (plan, path, span.start) for plan, path in zip(plans, audio, strict=True) for span in plan.speech
     ]
@@ -107,7 +110,8 @@ def transcribe_chunk(
         known = None if language in (UNDETERMINED, PER_CHUNK) else language
         segments, again, language = _decode(model, samples, speech, known, options)
         engine = model.engine
-    kept, removed = _guard(segments, core, options)
+    trusted, doubted = _by_thresholds(segments, core, options)
+    kept, invented = guard(trusted, speech=plan.speech, language=language, options=options)
     result = ChunkTranscript(
         session=plan.session,
         track=plan.track,
@@ -115,7 +119,7 @@ def transcribe_chunk(
         language=language,
         engine=engine,
         segments=kept,
-        removed=removed,
+        removed=sorted([*doubted, *invented], key=lambda segment: segment.start),
         redecoded=[_noted(part, core, options) for part in again],
     )
     result.write(output)
@@ -125,9 +129,14 @@ def transcribe_chunk(
 
 def _speech_of(speech: Iterable[Span], core: Core) -> list[Span]:
     """Return the speech of a chunk with its context, in samples from the start of the context."""
-    length, found = core.context_stop - core.context_start, []
+    return _inside(speech, Span(start=core.context_start, stop=core.context_stop))
+
+
+def _inside(speech: Iterable[Span], part: Span) -> list[Span]:
+    """Return the speech in a part of the audio, in samples from the start of that part."""
+    length, found = part.stop - part.start, []
     for span in speech:
-        start, stop = max(0, span.start - core.context_start), min(length, span.stop - core.context_start)
+        start, stop = max(0, span.start - part.start), min(length, span.stop - part.start)
         if start < stop:
             found.append(Span(start=start, stop=stop))
     return found
@@ -140,21 +149,26 @@ def _decode(
     language: str | None,
     options: Transcribe,
 ) -> tuple[list[Decoded], list[Again], str]:
-    """Decode the speech of a chunk; return the segments, what was decoded again, and the language."""
-    batched = options.decoding == "batched"
-    windows = decoding_windows(speech, longest=round(options.window_s * SAMPLE_RATE), batched=batched)
+    """Decode the speech of a chunk; return the segments, what was decoded both ways, and the language."""
+    longest = round(options.window_s * SAMPLE_RATE)
+    windows = decoding_windows(speech, longest=longest, batched=options.decoding == "batched")
     segments, language = model.transcribe(samples, windows, language, options)
-    if not batched or not options.redecode_s:
+    if not options.redecode_s:
         return segments, [], language
-    thorough = options.model_copy(update={"decoding": "sequential"})
+    other = options.model_copy(update={"decoding": OTHER[options.decoding]})
 
     def decode(span: Span) -> list[Decoded]:
         piece = samples[span.start : span.stop]
-        found, _ = model.transcribe(piece, [(Span(start=0, stop=len(piece)),)], language, thorough)
-        return found
+        part: list[tuple[Span, ...]] = [(Span(start=0, stop=len(piece)),)]
+        if other.decoding == "batched":
+            part = decoding_windows(_inside(speech, span), longest=longest, batched=True)
+        found, _ = model.transcribe(piece, part, language, other)
+        # Their windows are those of the piece.
+        return [replace(segment, window=None) for segment in found]
 
     spans = [Span(start=window[0].start, stop=window[-1].stop) for window in windows]
-    segments, again = redecode(segments, find_doubtful(segments, spans, speech, options), decode)
+    doubtful = find_doubtful(segments, spans, speech, options)
+    segments, again = redecode(segments, doubtful, speech, options, decode)
     return segments, again, language
 
 
@@ -215,21 +229,28 @@ def _placed(segment: Decoded, core: Core) -> Segment:
 
 
 def _noted(part: Again, core: Core, options: Transcribe) -> Redecoded:
-    """Return what is stored about a stretch that was decoded again."""
-    kept, _ = _guard(part.found, core, options)
+    """Return what is stored about a stretch that was decoded both ways."""
+    won, lost = (part.second, part.first) if part.second_wins else (part.first, part.second)
+    kept, _ = _by_thresholds(won, core, options)
     return Redecoded(
         start=seconds(core.context_start + part.span.start),
         end=seconds(core.context_start + part.span.stop),
         reason=part.reason,
+        winner=OTHER[options.decoding] if part.second_wins else options.decoding,
         words=sum(len(segment.words) for segment in kept),
-        replaced=[_placed(segment, core) for segment in part.replaced],
+        first=round(part.worth[0], 3),
+        second=round(part.worth[1], 3),
+        loser=[_placed(segment, core) for segment in lost],
     )
 
 
-def _guard(
+def _by_thresholds(
     segments: Iterable[Decoded], core: Core, options: Transcribe
 ) -> tuple[list[Segment], list[RemovedSegment]]:
-    """Part what is kept from what the engine or a guard takes out, and say why; on the clock of the track."""
+    """Part what is trusted from what the engine or a threshold takes out, with the reason.
+
+    The segments that are returned are on the clock of the track.
+    """
     kept: list[Segment] = []
     removed: list[RemovedSegment] = []
     for decoded in segments:

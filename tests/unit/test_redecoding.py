@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,10 +13,11 @@ from sessionscribe.redecoding import (
     REPEATS,
     SILENCE,
     UNSURE,
-    _uncovered,
+    Again,
     doubt,
     find_doubtful,
     redecode,
+    worth_of,
 )
 
 OPTIONS = Transcribe(decoding="batched")
@@ -57,55 +57,101 @@ def test_a_doubtful_window_and_long_speech_without_a_word_are_found() -> None:
         OPTIONS,
     )
     assert [(part.span, part.reason) for part in found] == [(span(3, 7), NO_WORD), (span(12, 20), UNSURE)]
-    assert found[1].replaced == (unsure,)
+    assert found[1].first == (unsure,)
 
 
 def test_a_window_in_which_nothing_was_heard_is_found_too() -> None:
     (found,) = find_doubtful([], [span(0, 10)], [span(0, 4), span(8, 10)], OPTIONS)
-    assert (found.span, found.reason, found.replaced) == (span(0, 4), NO_WORD, ())
+    assert (found.span, found.reason, found.first) == (span(0, 4), NO_WORD, ())
 
 
-SPANS = st.lists(st.tuples(st.integers(1, 50), st.integers(1, 50)), max_size=8).map(
-    lambda steps: [
-        Span(start=sum(a + b for a, b in steps[:i]) + gap, stop=sum(a + b for a, b in steps[: i + 1]))
-        for i, (gap, _) in enumerate(steps)
+def test_sequential_segments_next_to_one_another_are_decoded_again_as_one() -> None:
+    bad = {"average_log_probability": -2.0, "window": None}
+    first = [
+        segment((0, 2), window=None),
+        segment((2.5, 4), **bad),
+        segment((4, 6), **bad),
+        segment((6, 9), window=None),
     ]
+    (found,) = find_doubtful(first, [span(0, 10)], [span(0, 10)], OPTIONS)
+    assert (found.span, found.reason, found.first) == (span(2.5, 6), UNSURE, tuple(first[1:3]))
+
+
+def test_a_doubtful_segment_takes_no_speech_from_those_that_are_settled() -> None:
+    first = [
+        segment((0, 3), window=None),
+        segment((2, 6), average_log_probability=-2.0, window=None),
+        segment((5, 8), window=None),
+    ]
+    (found,) = find_doubtful(first, [span(0, 8)], [span(0, 8)], OPTIONS)
+    assert found.span == span(3, 5)
+
+
+def test_what_the_engine_left_out_settles_nothing() -> None:
+    (found,) = find_doubtful([segment((0, 9), left_out="invented")], [span(0, 9)], [span(0, 9)], OPTIONS)
+    assert (found.span, found.reason) == (span(0, 9), NO_WORD)
+
+
+def test_doubt_where_nobody_speaks_is_not_decoded_again() -> None:
+    bad = segment((12, 14), average_log_probability=-2.0, window=None)
+    assert find_doubtful([bad], [span(0, 20)], [span(0, 1)], OPTIONS) == []
+
+
+def test_more_speech_heard_is_worth_more_and_so_is_surer() -> None:
+    speech = [span(0, 10)]
+    all_of_it = worth_of([segment((0, 10))], speech, OPTIONS)
+    assert all_of_it > worth_of([segment((0, 7))], speech, OPTIONS)
+    assert all_of_it > worth_of([segment((0, 10), average_log_probability=-0.3)], speech, OPTIONS)
+    assert worth_of([segment((11, 20))], speech, OPTIONS) == 0
+    assert worth_of([segment((0, 10), compression_ratio=3.0)], speech, OPTIONS) == 0
+    assert worth_of([segment((0, 10), left_out="invented")], speech, OPTIONS) == 0
+
+
+SEGMENTS = st.lists(st.tuples(st.floats(0, 15), st.floats(0, 5), st.floats(-2, 0)), max_size=4).map(
+    lambda found: [segment((a, a + b), average_log_probability=c) for a, b, c in found]
 )
 
 
-@given(speech=SPANS, taken=st.lists(st.tuples(st.integers(0, 400), st.integers(0, 60)), max_size=8))
-def test_what_is_uncovered_is_speech_and_not_taken(speech: list[Span], taken: list[tuple[int, int]]) -> None:
-    others = [Span(start=start, stop=start + length) for start, length in sorted(taken)]
-    wanted = np.zeros(1000, bool)
-    for part in speech:
-        wanted[part.start : part.stop] = True
-    for part in others:
-        wanted[part.start : part.stop] = False
-    found = np.zeros(1000, int)
-    for part in _uncovered(speech, others):
-        found[part.start : part.stop] += 1
-    assert (found == wanted).all(), "all of it, and each sample once"
+@given(first=SEGMENTS, second=SEGMENTS)
+def test_the_version_that_is_worth_more_stays_and_the_other_is_kept_aside(
+    first: list[Decoded], second: list[Decoded]
+) -> None:
+    speech = [span(0, 8), span(9, 20)]
+    part = Again(span(0, 20), UNSURE, first=tuple(first))
+    every, (done,) = redecode(first, [part], speech, OPTIONS, lambda _: second)
+    worths = worth_of(first, speech, OPTIONS), worth_of(done.second, speech, OPTIONS)
+    assert done.worth == worths
+    assert len(every) == len(second if worths[1] > worths[0] else first)
+    assert done.first == tuple(first)
+    assert [s.start for s in every] == sorted(s.start for s in every)
 
 
-def test_what_is_found_takes_the_place_of_what_it_replaces_and_stays_inside() -> None:
+def test_what_wins_takes_the_place_of_what_it_replaces_and_stays_inside() -> None:
     bad = segment((11, 12), average_log_probability=-2.0, window=1)
     first = [segment((1, 2)), bad, segment((25, 26), window=2)]
-    doubtful = find_doubtful(first, [span(0, 10), span(10, 20), span(20, 30)], [span(1, 2)], OPTIONS)
+    speech = [span(1, 2), span(10, 20)]
+    doubtful = find_doubtful(first, [span(0, 10), span(10, 20), span(20, 30)], speech, OPTIONS)
     asked: list[Span] = []
 
     def decode(part: Span) -> list[Decoded]:
         asked.append(part)
         return [segment((0.5, 1), (9, 11), window=None)]
 
-    every, done = redecode(first, doubtful, decode)
+    every, done = redecode(first, doubtful, speech, OPTIONS, decode)
     assert asked == [span(10, 20)]
     assert [s.start for s in every] == [1, 10.5, 25]
     assert [(w.start, w.end) for w in every[1].words] == [(10.5, 11), (19, 20)]
-    assert done[0].replaced == (bad,)
-    assert done[0].found == (every[1],)
+    assert (done[0].first, done[0].second) == ((bad,), (every[1],))
+
+
+def test_of_equals_the_first_stays() -> None:
+    bad = segment((11, 12), average_log_probability=-2.0)
+    every, (done,) = redecode([bad], [Again(span(10, 20), UNSURE, (bad,))], [], OPTIONS, lambda _: [bad])
+    assert every == [bad]
+    assert not done.second_wins
 
 
 def test_without_doubt_nothing_is_decoded() -> None:
     first = [segment((0, 1))]
     doubtful = find_doubtful(first, [span(0, 1)], [span(0, 1)], OPTIONS)
-    assert redecode(first, doubtful, lambda _: []) == (first, [])
+    assert redecode(first, doubtful, [span(0, 1)], OPTIONS, lambda _: []) == (first, [])

@@ -138,11 +138,11 @@ def test_whatever_the_engine_says_words_are_in_order_and_inside_the_chunk(
 
 
 def guard(*segments: Decoded) -> tuple[list[str], list[str]]:
-    kept, removed = transcribe._guard(segments, core(), OPTIONS)
+    kept, removed = transcribe._by_thresholds(segments, core(), OPTIONS)
     return [segment.text for segment in kept], [segment.reason for segment in removed]
 
 
-def test_what_a_guard_takes_out_is_kept_with_the_reason() -> None:
+def test_what_a_threshold_takes_out_is_kept_with_the_reason() -> None:
     good = decoded(("good", 0, 1))
     silent = decoded(("you", 1, 2), no_speech_probability=0.9, average_log_probability=-1.5)
     again = decoded(("la", 2, 3), compression_ratio=3.0)

@@ -114,7 +114,8 @@ def test_chunks_at_once_are_the_same_to_the_byte_as_one_after_the_other(
     assert [content for _, content in beside] == [alone[index][1] for index in (2, 0, 1)]
     assert sum(len(words(found)) for found, _ in alone) > 50
     if options.log_prob_threshold == -0.01:
-        retried = {s.temperature for found, _ in alone for s in found.segments + found.removed}
+        both = [s for found, _ in alone for part in found.redecoded for s in part.loser]
+        retried = {s.temperature for found, _ in alone for s in [*found.segments, *found.removed, *both]}
         assert max(retried) > 0, "nothing was drawn at random: this shows nothing"
 
 
@@ -164,6 +165,7 @@ def test_speech_without_a_word_is_decoded_again(make: Any) -> None:
         ]
         assert len(inside) == part.words
         assert part.end - part.start >= lossy.redecode_s
+    assert {part.winner for _, part in again if part.words} == {"sequential"}
     gained = sum(len(words(found)) for found in both) - sum(len(words(found)) for found in first)
     assert gained == sum(part.words for _, part in again)
     for found in both:
@@ -171,16 +173,39 @@ def test_speech_without_a_word_is_decoded_again(make: Any) -> None:
         assert starts == sorted(starts)
 
 
-def test_a_window_that_failed_a_threshold_is_decoded_again_and_what_it_replaces_is_kept(make: Any) -> None:
+def test_a_window_that_failed_a_threshold_is_decoded_again_and_the_worse_version_is_kept_aside(
+    make: Any,
+) -> None:
     strict = BATCHED.model_copy(update={"log_prob_threshold": -0.1})
     first, _ = make(1, strict.model_copy(update={"redecode_s": 0.0}), "first")
     unsure = [s.text for s in first.segments if s.average_log_probability < -0.1]
     found, _ = make(1, strict)
-    replaced = [s.text for part in found.redecoded for s in part.replaced]
     assert unsure
-    assert set(unsure) <= set(replaced)
-    sure = [s for s in first.segments if s.text not in replaced]
+    assert len(found.redecoded) > 0
+    both = [s.text for s in found.segments] + [s.text for p in found.redecoded for s in p.loser]
+    assert set(unsure) <= set(both), "whichever won, what was heard first is there"
+    assert all(
+        part.winner == ("sequential" if part.second > part.first else "batched") for part in found.redecoded
+    )
+    spans = [(part.start, part.end) for part in found.redecoded]
+    sure = [s for s in first.segments if not any(a < s.end and s.start < b for a, b in spans)]
     assert all(segment in found.segments for segment in sure), "what was sure stays as it was"
+
+
+def test_sequential_decoding_has_its_doubts_decoded_in_batches(make: Any) -> None:
+    strict = OPTIONS.model_copy(
+        update={"log_prob_threshold": -0.1, "temperatures": (0.0,), "no_speech_threshold": 1.0}
+    )
+    first, _ = make(1, strict.model_copy(update={"redecode_s": 0.0}), "first")
+    found, content = make(1, strict)
+    assert any(s.average_log_probability < -0.1 for s in first.segments)
+    assert found.redecoded
+    assert all(
+        part.winner == ("batched" if part.second > part.first else "sequential") for part in found.redecoded
+    )
+    heard = [*found.segments, *(s for part in found.redecoded for s in part.loser)]
+    assert {s.text for s in first.segments} <= {s.text for s in heard}
+    assert make(1, strict)[1] == content
 
 
 def test_windows_that_the_engine_takes_for_silence_are_listed(make: Any, talk: tuple[Path, Plan]) -> None:

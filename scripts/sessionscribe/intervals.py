@@ -1,0 +1,48 @@
+"""Sets of half-open stretches ``(start, stop)``, in whole numbers (samples)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+Interval = tuple[int, int]
+
+
+def united(intervals: Iterable[Interval]) -> list[Interval]:
+    """Return the stretches in order, those that touch or overlap as one, empty ones left out."""
+    found: list[Interval] = []
+    for start, stop in sorted(intervals):
+        if start >= stop:
+            continue
+        if found and start <= found[-1][1]:
+            found[-1] = (found[-1][0], max(stop, found[-1][1]))
+        else:
+            found.append((start, stop))
+    return found
+
+
+def common(one: Sequence[Interval], other: Sequence[Interval]) -> list[Interval]:
+    """Return what two sets have in common; both in order and apart (``united``), and so is the result."""
+    found: list[Interval] = []
+    i = j = 0
+    while i < len(one) and j < len(other):
+        start, stop = max(one[i][0], other[j][0]), min(one[i][1], other[j][1])
+        if start < stop:
+            found.append((start, stop))
+        if one[i][1] <= other[j][1]:
+            i += 1
+        else:
+            j += 1
+    return found
+
+
+def outside(one: Sequence[Interval], other: Sequence[Interval]) -> list[Interval]:
+    """Return what of ``one`` is not in ``other``; both in order and apart, and so is the result."""
+    if not one:
+        return []
+    edges = [one[0][0], *(edge for interval in other for edge in interval), one[-1][1]]
+    return common(one, [(a, b) for a, b in zip(edges[::2], edges[1::2], strict=True) if a < b])
+
+
+def length(intervals: Iterable[Interval]) -> int:
+    """Return how long they are together."""
+    return sum(stop - start for start, stop in intervals)

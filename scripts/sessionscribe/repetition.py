@@ -1,0 +1,78 @@
+"""Words that follow themselves: what models say when they lose their place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+LONGEST = 10
+"""Words of the longest phrase that is looked for."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """``words[first : first + period * times]`` is the same ``period`` words, ``times`` times."""
+
+    first: int
+    period: int
+    times: int
+
+    @property
+    def stop(self) -> int:
+        """The number of the first word after it."""
+        return self.first + self.period * self.times
+
+
+def runs(texts: Sequence[str], *, most: int) -> list[Run]:
+    """Return where the same words follow one another more than ``most`` times, in order and apart.
+
+    A single word may do so twice as often: people say ``no no no no no``. Of several readings the one that
+    spans most words counts, of these the shortest phrase.
+
+    Args:
+        texts: words as they are compared (``text.normalised``).
+        most: repetitions that are nothing special.
+    """
+    found: list[Run] = []
+    at = 0
+    while at < len(texts):
+        read = [Run(at, period, _times(texts, at, period)) for period in range(1, LONGEST + 1)]
+        many = [run for run in read if run.times > (2 * most if run.period == 1 else most)]
+        if many:
+            best = max(many, key=lambda run: (run.stop, -run.period))
+            found.append(best)
+            at = best.stop
+        else:
+            at += 1
+    return found
+
+
+def _times(texts: Sequence[str], first: int, period: int) -> int:
+    at = first + period
+    while at + period <= len(texts) and texts[at] == texts[at - period]:
+        if any(texts[at + i] != texts[at + i - period] for i in range(1, period)):
+            break
+        at += period
+    return (at - first) // period
+
+
+def shared(left: Sequence[str], right: Sequence[str]) -> tuple[int, int, int] | None:
+    """Return the longest stretch of words that both sides of a cut have: its starts and its length.
+
+    It counts from three words on, or from two where they end one side and begin the other.
+    """
+    best = (0, 0, 0)
+    lengths = [0] * (len(right) + 1)
+    for i, one in enumerate(left):
+        before = 0
+        for j, other in enumerate(right):
+            before, lengths[j + 1] = lengths[j + 1], before + 1 if one and one == other else 0
+            if lengths[j + 1] > best[2]:
+                size = lengths[j + 1]
+                best = (i + 1 - size, j + 1 - size, size)
+    for size in range(min(len(left), len(right)), 1, -1):
+        if size >= best[2] and list(left[-size:]) == list(right[:size]):
+            best = (len(left) - size, 0, size)
+            break
+    at_cut = best[0] + best[2] == len(left) and best[1] == 0
+    return best if best[2] >= 3 or (best[2] == 2 and at_cut) else None

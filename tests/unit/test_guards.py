@@ -1,0 +1,243 @@
+"""Hallucination guards: what is invented goes, with the reason; what people say stays."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given
+from hypothesis import strategies as st
+
+import builders
+from project import DEMO
+from sessionscribe.artifacts import SAMPLE_RATE, RemovedSegment, Segment, Span, Word
+from sessionscribe.config import Guards, Transcribe
+from sessionscribe.guards import CIRCLES, OUTSIDE, PHANTOM, guard, kind_of_phantom, phrases
+from sessionscribe.repetition import Run, runs, shared
+from sessionscribe.transcribe import transcribe_chunk
+
+OPTIONS = Transcribe()
+UNSURE = {"average_log_probability": -0.9}
+QUIET = {"no_speech_probability": 0.9}
+
+
+def segment(text: str, start: float = 0.0, step: float = 0.4, **scores: float) -> Segment:
+    made = builders.segment(builders.words(text, start, step))
+    return made.model_copy(update=scores)
+
+
+def speech(*spans: tuple[float, float]) -> list[Span]:
+    return [Span(start=round(a * SAMPLE_RATE), stop=round(b * SAMPLE_RATE)) for a, b in spans]
+
+
+def guarded(
+    *segments: Segment, where: list[Span] | None = None, options: Transcribe = OPTIONS
+) -> tuple[list[str], list[tuple[str, str]]]:
+    where = speech((0, 1000)) if where is None else where
+    kept, removed = guard(segments, speech=where, language="en", options=options)
+    return [part.text for part in kept], [(part.text, part.reason) for part in removed]
+
+
+def test_every_phrase_is_known_whatever_case_spaces_and_marks() -> None:
+    for kind, languages in phrases().items():
+        for own in languages.values():
+            for phrase in own:
+                assert kind_of_phantom(f" {phrase.casefold()}! ") == kind
+                assert kind_of_phantom(f"{phrase} {phrase}") == kind
+                assert kind_of_phantom(f"{phrase} Then we left.") is None
+
+
+def test_a_credit_of_another_year_is_one_too_and_a_credit_before_a_closing() -> None:
+    assert kind_of_phantom("Untertitelung des ZDF, 2031") == "credits"
+    assert kind_of_phantom("Thank you for watching. Subtitles by the Amara.org community") == "closings"
+
+
+@pytest.mark.parametrize("text", ["", "...", "Thank you for the report", "Your turn", "Amara"])
+def test_other_texts_are_no_phantoms(text: str) -> None:
+    assert kind_of_phantom(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "scores", "where", "goes"),
+    [
+        ("Thank you.", {}, speech((0, 5)), False),
+        ("Thank you.", QUIET, speech((0, 5)), False),
+        ("Thank you.", QUIET | UNSURE, speech((0, 5)), True),
+        ("Thank you.", {}, speech((5, 9)), True),
+        ("Thank you.", {}, [], True),
+        ("ご視聴ありがとうございました", {}, speech((3, 9)), True),
+        ("Untertitel von Stephanie Geiges", {}, speech((0, 5)), False),
+        ("Untertitel von Stephanie Geiges", {"no_speech_probability": 0.4}, speech((0, 5)), True),
+        ("Thank you Martin.", QUIET | UNSURE, speech((0, 5)), False),
+    ],
+)
+def test_a_phantom_phrase_goes_only_where_nothing_speaks_for_it(
+    text: str, scores: dict[str, float], where: list[Span], goes: bool
+) -> None:
+    kept, removed = guarded(segment(text, **scores), where=where)
+    assert (kept, removed) == (([], [(text, PHANTOM)]) if goes else ([text], []))
+
+
+def test_doubted_words_outside_all_speech_go_and_their_neighbours_stay() -> None:
+    """Words every 0.4 s from 0 on; speech ends at 1.2 s and begins again at 4 s."""
+    where = speech((0, 1.2), (4, 6))
+    text = "one two three four five six seven eight nine ten eleven twelve"
+    kept, removed = guarded(segment(text, **UNSURE), where=where)
+    assert kept == ["one two three four five", "nine ten eleven twelve"]
+    assert removed == [("six seven eight", OUTSIDE)]
+    assert guarded(segment(text), where=where) == ([text], []), "what is sure stays"
+
+
+def test_a_phrase_that_goes_round_is_said_once_if_there_is_doubt() -> None:
+    loop = " ".join(["I don't know."] * 8)
+    assert guarded(segment(f"Well, {loop} So be it.")) == ([f"Well, {loop} So be it."], [])
+    kept, removed = guarded(segment(f"Well, {loop} So be it.", **UNSURE))
+    assert kept == ["Well, I don't know.", "So be it."]
+    assert removed == [(" ".join(["I don't know."] * 7), CIRCLES)]
+
+
+def test_it_goes_round_over_several_segments_too() -> None:
+    again = [segment("See you there.", start=2.0 * i, **UNSURE) for i in range(6)]
+    kept, removed = guarded(*again)
+    assert kept == ["See you there."]
+    assert removed == [("See you there.", CIRCLES)] * 5
+
+
+def test_faster_than_anybody_speaks_is_doubt_enough() -> None:
+    text = " ".join(["no"] * 20)
+    assert guarded(segment(text))[0] == [text]
+    assert guarded(segment(text, step=0.02)) == (["no"], [(" ".join(["no"] * 19), CIRCLES)])
+
+
+def test_each_guard_can_be_switched_off() -> None:
+    off = OPTIONS.model_copy(update={"guards": Guards(margin_s=None, max_repeats=0, phrases=False)})
+    said = [
+        segment("Thank you.", **QUIET, **UNSURE),
+        segment(" ".join(["so it is"] * 9), start=5, **UNSURE),
+    ]
+    assert guarded(*said, where=[], options=off) == ([part.text for part in said], [])
+    assert guarded(*said, where=[])[0] != [part.text for part in said]
+
+
+TEXTS = st.lists(st.sampled_from(["thank", "you", "no", "well", "bye"]), min_size=1, max_size=12)
+
+
+@st.composite
+def decoded(draw: st.DrawFn) -> list[Segment]:
+    at, made = 0.0, []
+    for _ in range(draw(st.integers(0, 6))):
+        texts = draw(TEXTS)
+        scores = {
+            "no_speech_probability": draw(st.floats(0, 1)),
+            "average_log_probability": draw(st.floats(-2, 0)),
+        }
+        made.append(segment(" ".join(texts), start=at, step=draw(st.floats(0.01, 1)), **scores))
+        at = made[-1].end + draw(st.floats(0, 3))
+    return made
+
+
+@given(
+    segments=decoded(),
+    where=st.lists(st.tuples(st.integers(0, 40), st.integers(1, 10)), max_size=4),
+)
+def test_no_word_is_changed_lost_or_doubled(segments: list[Segment], where: list[tuple[int, int]]) -> None:
+    spans = [Span(start=a * SAMPLE_RATE, stop=(a + b) * SAMPLE_RATE) for a, b in sorted(where)]
+    kept, removed = guard(segments, speech=spans, language="en", options=OPTIONS)
+
+    def words(parts: list[Segment] | list[RemovedSegment]) -> list[Word]:
+        return [word for part in parts for word in part.words]
+
+    before = words(segments)
+    left = iter(before)
+    assert all(word in left for word in words(kept)), "in their order"
+    assert Counter(words(kept)) + Counter(words(removed)) == Counter(before)
+    assert all(part.words for part in [*kept, *removed])
+    assert all(part.text == " ".join(w.text for w in part.words) for part in [*kept, *removed])
+    again = guard(kept, speech=spans, language="en", options=OPTIONS)
+    assert not [part for part in again[1] if part.reason == OUTSIDE], "one pass is enough"
+
+
+def test_runs_are_found_with_the_shortest_phrase() -> None:
+    assert runs(["a", "b", "a", "b", "a", "b", "a", "b", "a", "b", "c"], most=4) == [Run(0, 2, 5)]
+    assert runs(["x", "a", "a", "a", "a", "a", "a", "a", "a", "a", "y"], most=4) == [Run(1, 1, 9)]
+    assert runs(["a", "a", "a", "a", "a", "a", "a", "a"], most=4) == [], (
+        "a single word may come twice as often"
+    )
+    assert runs(["a", "b", "c", "a", "b", "c"], most=4) == []
+
+
+@given(st.lists(st.sampled_from("ab"), max_size=60), st.integers(1, 5))
+def test_a_run_is_what_it_says(texts: list[str], most: int) -> None:
+    found = runs(texts, most=most)
+    assert all(one.stop <= other.first for one, other in pairwise(found))
+    for run in found:
+        phrase = texts[run.first : run.first + run.period]
+        assert texts[run.first : run.stop] == phrase * run.times
+        assert run.times > most * (2 if run.period == 1 else 1)
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "wanted"),
+    [
+        ("we need two people", "two people for it", (2, 0, 2)),
+        ("we need two people", "then two people for it", None),
+        ("we need two people now", "well we need two people for it", (0, 1, 4)),
+        ("I know", "know it", None),
+        ("", "a b", None),
+    ],
+)
+def test_the_same_words_on_both_sides_of_a_cut(
+    left: str, right: str, wanted: tuple[int, int, int] | None
+) -> None:
+    assert shared(left.split(), right.split()) == wanted
+
+
+def bursts() -> Any:
+    """Twenty seconds of noise that comes and goes as syllables do."""
+    times = np.arange(20 * SAMPLE_RATE) / SAMPLE_RATE
+    return np.random.default_rng(3).normal(0, 0.1, len(times)) * (np.sin(6 * np.pi * times) > 0)
+
+
+def test_what_the_engine_invents_in_noise_is_taken_out(tmp_path: Path) -> None:
+    """A plan says that the noise has speech at its edges only, so the engine hears all of it."""
+    soundfile.write(tmp_path / "a.flac", bursts(), SAMPLE_RATE, subtype="PCM_16")
+    plan = builders.plan(20, speech=[(0, 2), (18, 20)])
+    engine = Transcribe(
+        model=str(DEMO / "models/whisper-demo"),
+        device="cpu",
+        compute_type="int8",
+        language="en",
+        beam_size=1,
+        temperatures=(0.0,),
+        redecode_s=0,
+    )
+
+    def transcribed(guards: Guards) -> tuple[list[Word], list[Word], set[str]]:
+        found = transcribe_chunk(
+            audio=tmp_path / "a.flac",
+            plan=plan,
+            index=0,
+            language="en",
+            options=engine.model_copy(update={"guards": guards}),
+            threads=1,
+            output=tmp_path / "c.json",
+        )
+        kept = [word for part in found.segments for word in part.words]
+        gone = [word for part in found.removed for word in part.words]
+        return kept, gone, {part.reason for part in found.removed}
+
+    every, nothing, _ = transcribed(Guards(margin_s=None, max_repeats=0))
+    # All of it is less sure than this: the bundled model is small, and not surprised by anything.
+    kept, gone, reasons = transcribed(Guards(doubt_log_prob=-0.3))
+    assert every
+    assert not nothing
+    assert gone
+    assert Counter(kept) + Counter(gone) == Counter(every)
+    assert reasons <= {OUTSIDE, CIRCLES}
+    assert OUTSIDE in reasons
+    assert not [word for word in kept if word.start > 2.5 and word.end < 17.5]
