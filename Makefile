@@ -20,7 +20,8 @@ setup: ## make .venv from the pinned requirements and link the profiles (all oth
 demo: setup ## transcribe the bundled demo recordings with the bundled models
 	@$(BIN)/sessionscribe run --profile demo
 
-test: lint ## lint and run all tests
+test: lint ## lint and run all tests (as root on Debian: with the servers that tests talk to)
+	@sh envs/test_packages.sh
 	$(BIN)/pytest $(TESTS)
 
 lint: setup ## check style and types of code and workflow
