@@ -12,6 +12,7 @@ rule plan_chunks:
         "logs/chunk/{session}/{track}.log",
     benchmark:
         "logs/chunk/{session}/{track}.tsv"
+    priority: 1
     conda:
         "../envs/sessionscribe.yaml"
     threads: 1
@@ -35,6 +36,7 @@ rule build_timeline:
         "logs/chunk/{session}.log",
     benchmark:
         "logs/chunk/{session}.tsv"
+    priority: 1
     conda:
         "../envs/sessionscribe.yaml"
     threads: 1

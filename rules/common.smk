@@ -31,6 +31,10 @@ try:
     AGENDA = agenda.Agenda(settings.validate(config))
 except errors.UserError as error:
     raise WorkflowError(str(error))
+# Threads of an engine. Where `gpu` limits the jobs with a model, Snakemake counts one core for each: an engine does
+# not keep all of its threads busy, and other jobs get on beside it instead of waiting for several free cores.
+MODEL_CPUS = min(4, workflow.resource_settings.cores or 4)
+MODEL_CORES = 1 if "gpu" in workflow.global_resources else MODEL_CPUS
 
 if workflow.is_main_process:
     # No output is ever half written, so what a killed run left behind needs no manual step.

@@ -15,11 +15,14 @@ rule embed_chunk:
         "logs/diarize/{session}/{fp}/{stretch}.tsv"
     wildcard_constraints:
         stretch="[0-9]{4}(-[0-9a-f]{12})?",
+    priority: 2
     conda:
         "../envs/sessionscribe.yaml"
-    threads: 2
+    threads: MODEL_CORES
     resources:
         gpu=1,
+        speaker_model=1,
+        cpus_per_task=MODEL_CPUS,
         mem_mb=4000,
         runtime="4h",
     params:

@@ -13,11 +13,14 @@ rule detect_language:
         "logs/transcribe/{session}/{fp}/language.log",
     benchmark:
         "logs/transcribe/{session}/{fp}/language.tsv"
+    priority: 2
     conda:
         "../envs/sessionscribe.yaml"
-    threads: 2
+    threads: MODEL_CORES
     resources:
         gpu=1,
+        speech_model=1,
+        cpus_per_task=MODEL_CPUS,
         mem_mb=4000,
         runtime="30m",
     params:
@@ -41,11 +44,14 @@ rule transcribe_chunk:
         "logs/transcribe/{session}/{fp}/{track}.{index}.log",
     benchmark:
         "logs/transcribe/{session}/{fp}/{track}.{index}.tsv"
+    priority: 2
     conda:
         "../envs/sessionscribe.yaml"
-    threads: 2
+    threads: MODEL_CORES
     resources:
         gpu=1,
+        speech_model=1,
+        cpus_per_task=MODEL_CPUS,
         mem_mb=4000,
         runtime="2h",
     params:

@@ -15,7 +15,7 @@ with job(snakemake.rule, task, log=snakemake.log[0], outputs=made, queued_s=queu
         audio=[Path(path) for path in snakemake.input.audio],
         session=task["session"],
         options=Transcribe(**task["options"]),
-        threads=snakemake.threads,
+        threads=snakemake.resources.cpus_per_task,
         output=Path(made["language"]),
     )
     say(f"language {found.language}, probability {found.probability:.2f}, {len(found.votes)} votes")

@@ -16,7 +16,7 @@ with job(snakemake.rule, task, log=snakemake.log[0], outputs=made, queued_s=queu
         stretch=Stretch(**task["stretch"] | {"tracks": tuple(task["stretch"]["tracks"])}),
         audio=[Path(path) for path in snakemake.input.audio],
         options=Diarize(**task["options"]),
-        threads=snakemake.threads,
+        threads=snakemake.resources.cpus_per_task,
         output=Path(made["embeddings"]),
     )
     say(f"{found.about.windows} windows from number {found.about.first}, by {found.about.model}")

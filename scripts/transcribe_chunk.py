@@ -16,7 +16,7 @@ with job(snakemake.rule, task, log=snakemake.log[0], outputs=made, queued_s=queu
         index=task["index"],
         language=Language.read(Path(task["language"][0])).language,
         options=Transcribe(**task["options"]),
-        threads=snakemake.threads,
+        threads=snakemake.resources.cpus_per_task,
         output=Path(made["transcript"]),
     )
     say(f"{len(found.segments)} segments, {len(found.removed)} removed, by {found.engine.model}")

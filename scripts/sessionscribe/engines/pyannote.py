@@ -6,6 +6,7 @@ pipeline does on a whole file.
 
 from __future__ import annotations
 
+import importlib
 import os
 import threading
 import warnings
@@ -152,6 +153,9 @@ class WindowModels:
 def window_models(options: Diarize, *, threads: int) -> WindowModels:
     """Return this process's models for these options, loaded once."""
     device = models.machine_device() if options.device == "auto" else options.device
+    _prepare_import()
+    # This takes seconds, in which another job of this process shall get its model: not in the locked pool.
+    importlib.import_module("pyannote.audio.pipelines")
     return pool.hold(
         ("pyannote", options.model, device),
         lambda: WindowModels(options, device=device, threads=threads),
