@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from sessionscribe.artifacts import SAMPLE_RATE
 from sessionscribe.errors import UserError
+from sessionscribe.slices import SlicedTrack
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,8 +20,8 @@ HINT = "Delete the file and run again: it is made anew from the recording"
 
 
 @contextmanager
-def open_audio(path: Path) -> Iterator[soundfile.SoundFile]:
-    """Open a converted track.
+def open_audio(path: Path) -> Iterator[soundfile.SoundFile | SlicedTrack]:
+    """Open a converted track, which on another machine may be a folder with slices of it.
 
     Raises:
         UserError: it is missing, damaged, or not 16 kHz mono.
@@ -28,7 +29,7 @@ def open_audio(path: Path) -> Iterator[soundfile.SoundFile]:
     import soundfile  # noqa: PLC0415 -- heavy
 
     try:
-        with soundfile.SoundFile(path) as file:
+        with SlicedTrack(path) if path.is_dir() else soundfile.SoundFile(path) as file:
             if file.samplerate != SAMPLE_RATE or file.channels != 1:
                 what = f"has {file.channels} channels at {file.samplerate} Hz, not 1 at {SAMPLE_RATE}"
                 raise UserError(what, where=path, hint=HINT)

@@ -47,15 +47,14 @@ def job(
     watch_ancestors()
     session = str(task.get("session", "models"))
     first = next(iter(outputs.values()), "")
-    stem = Path(log).name.removesuffix(".log")
-    failure = Path("logs/failed") / session / f"{rule}.{stem}.json"
+    failure, usage = notes_of(rule, task, log)
     message = None
     with Log(Path(log)) as file, meter.measured() as used:
         clock, say = Clock(), Say(file)
         try:
             with printing_to(file):
                 yield say
-                _write_record(rule, task, outputs, inputs, say.flags)
+                _write_record(rule, task, outputs, inputs, say)
             failure.unlink(missing_ok=True)
             say(f"done in {clock.wall_s():.1f} s")
         except Exception as error:
@@ -67,10 +66,16 @@ def job(
             _note_failure(failure, noted)
         spent = clock.usage(session, rule, first, used, queued_s=queued_s, ok=message is None)
         with contextlib.suppress(OSError):  # a full disk costs the figures, not the work
-            spent.write(Path("logs/usage") / session / f"{rule}.{stem}.json")
+            spent.write(usage)
     if message is not None:
         print(f"sessionscribe: {rule} failed: {message} (log: {log})", file=sys.stderr)
         sys.exit(1)
+
+
+def notes_of(rule: str, task: Mapping[str, Any], log: str) -> tuple[Path, Path]:
+    """Return where a job notes its failure, and where what it used."""
+    name = f"{task.get('session', 'models')}/{rule}.{Path(log).name.removesuffix('.log')}.json"
+    return Path("logs/failed", name), Path("logs/usage", name)
 
 
 def describe(error: Exception, where: str) -> str:
@@ -98,7 +103,7 @@ def _note_failure(path: Path, failure: Failure) -> None:
 
 
 def _write_record(
-    rule: str, task: Mapping[str, Any], outputs: Mapping[str, str], inputs: Sequence[str], flags: list[str]
+    rule: str, task: Mapping[str, Any], outputs: Mapping[str, str], inputs: Sequence[str], say: Say
 ) -> None:
     record = outputs.get("provenance")
     if record is None:
@@ -111,7 +116,8 @@ def _write_record(
         inputs=[_describe_file(path) for path in inputs],
         options=dict(task.get("options", {})),
         versions=_versions(),
-        flags=flags,
+        flags=say.flags,
+        verdict=say.verdict,
     ).write(Path(record))
 
 

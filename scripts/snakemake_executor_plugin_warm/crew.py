@@ -2,32 +2,113 @@
 
 from __future__ import annotations
 
+import random
 import threading
 import time
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
-from snakemake_executor_plugin_warm.worker import StoppedError, Worker
+from sessionscribe.runners.errors import DiedError, GivenBackError, LostError, UnusableError
+
+BACKOFF_S, LONGEST_BACKOFF_S = 2.0, 60.0
+
+
+class StoppedError(Exception):
+    """The run was cancelled before the job had an answer."""
+
+
+class WorkerDiedError(Exception):
+    """A worker ended while it had a job; the text says of what, with the last lines of the job's log."""
+
+
+class NoRunnerError(Exception):
+    """There is no runner left that could take the job."""
+
+
+class Worker(Protocol):
+    """What runs jobs, for a while: a process here, or one on another machine."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can take a job."""
+
+    def run(self, request: dict[str, Any], give_back: Callable[[], bool]) -> dict[str, Any]:
+        """Have a request run; ``give_back`` is asked whether another worker is free for it meanwhile."""
+
+    def lose(self) -> None:
+        """Let go of it after its connection was lost."""
+
+    def end(self) -> None:
+        """Let it end."""
+
+    def wait(self, seconds: float) -> None:
+        """Wait until it is gone, and see to it if that takes longer."""
+
+    def kill(self) -> None:
+        """End it in the middle of its jobs."""
+
+
+@dataclass(eq=False)
+class Place:
+    """Where one worker at a time can be.
+
+    Args:
+        name: the runner's.
+        start: starts a worker; it is given the log of the job that it is started for.
+        lanes: jobs that a worker runs at once.
+        waiting: jobs more that it may have, whose files are brought to it meanwhile.
+    """
+
+    name: str
+    start: Callable[[str | None], Worker]
+    lanes: int
+    waiting: int = 0
+    worker: Worker | None = None
+    jobs: int = 0
+    scripts: set[str] = field(default_factory=set)
+    idle_since: float = 0.0
+    failures: int = 0
+    not_before: float = 0.0
+    unusable: str = ""
+
+    def begin(self, log: str | None) -> None:
+        """Start a worker."""
+        self.worker, self.jobs, self.scripts = self.start(log), 0, set()
+
+    @property
+    def has_worker(self) -> bool:
+        """Whether a worker is there and can take jobs."""
+        return self.worker is not None and self.worker.alive
 
 
 class Crew:
-    """Up to ``size`` workers, each with ``lanes`` jobs at once, started when a job needs one.
+    """The workers of several places; one is started when a job needs it.
 
-    A job goes to a worker that ran the same script before, if one is free: that has the model.
+    A job goes to a worker that is free at once, if it can be one that ran the same script before: that has
+    the model. Else a new worker is started; else it waits where it is needed first.
 
     Args:
-        size: workers at most.
-        lanes: jobs at once in one worker.
+        places: where workers can be.
         idle_s: a worker without a job for so long is ended; the next job starts another.
+        tries: how often a connection is made again without a success in between, and how often a job is
+            tried again whose worker died on another machine.
+        say: shows the user a line.
     """
 
-    def __init__(self, size: int, lanes: int, idle_s: float) -> None:
-        self.size, self.lanes, self.idle_s = size, lanes, idle_s
-        self._workers: list[Worker] = []
+    def __init__(
+        self, places: list[Place], idle_s: float, *, tries: int = 3, say: Callable[[str], None] = print
+    ) -> None:
+        self.places, self.idle_s, self.tries, self._say = places, idle_s, tries, say
         self._changed = threading.Condition()
-        self._stopped = False
+        self._stopped = self._looking = False
+        self._unplaced = 0
 
     def run(self, request: dict[str, Any], submitted: float) -> dict[str, Any]:
         """Have a request run by a worker, wait for it, and return the worker's reply.
+
+        A job whose worker's connection is lost goes to the next one, and so does one whose worker died on
+        another machine, ``tries`` times.
 
         Args:
             request: what the worker is told.
@@ -35,64 +116,152 @@ class Crew:
 
         Raises:
             WorkerDiedError: the worker did, and the job with it. The next job starts another.
+            NoRunnerError: no runner is left.
             StoppedError: the run was cancelled.
         """
-        with self._changed:
-            while (worker := self._choose(request)) is None:
-                self._changed.wait()
-            worker.jobs += 1
-            worker.scripts.add(request["script"])
-        try:
-            return worker.run({**request, "queued_s": round(time.time() - submitted, 3)})
-        finally:
-            with self._changed:
-                worker.jobs -= 1
-                worker.idle_since = time.monotonic()
-                self._changed.notify_all()
+        deaths = 0
+        while True:
+            place, worker = self._take(request)
+            try:
+                queued_s = round(time.time() - submitted, 3)
+                reply = worker.run({**request, "queued_s": queued_s}, lambda: self._another_is_free(place))  # noqa: B023
+                place.failures = 0
+                return reply
+            except GivenBackError:
+                continue
+            except (LostError, UnusableError) as error:
+                self._lose(place, worker, error)
+            except DiedError as death:
+                deaths += 1
+                self._lose(place, worker, None)
+                if deaths > self.tries:
+                    raise WorkerDiedError(f"its worker on {place.name} {death}, {deaths} times") from None
+                self._say(f"warm: {place.name}: the worker {death}; its job is tried again")
+            finally:
+                self._leave(place, worker)
 
-    def _choose(self, request: dict[str, Any]) -> Worker | None:
+    def _take(self, request: dict[str, Any]) -> tuple[Place, Worker]:
+        """Wait for a worker that can take the job, and reserve it."""
+        log = next((path for _, path in request["log"]), None)
+        with self._changed:
+            self._unplaced += 1
+            try:
+                while (place := self._choose(request)) is None:
+                    self._changed.wait(self._next_try_s())
+            finally:
+                self._unplaced -= 1
+            if not place.has_worker:
+                place.begin(log)
+                if not self._looking:
+                    self._looking = True
+                    threading.Thread(target=self._end_idle, name="warm-idle", daemon=True).start()
+            place.jobs += 1
+            place.scripts.add(request["script"])
+            assert place.worker is not None
+            return place, place.worker
+
+    def _choose(self, request: dict[str, Any]) -> Place | None:
         if self._stopped:
             raise StoppedError
-        self._workers = [worker for worker in self._workers if worker.alive]
-        free = [worker for worker in self._workers if worker.jobs < self.lanes]
-        if free:
-            return max(free, key=lambda worker: (request["script"] in worker.scripts, -worker.jobs))
-        if len(self._workers) == self.size:
-            return None
-        if not self._workers:
-            threading.Thread(target=self._end_idle, name="warm-idle", daemon=True).start()
-        slot = min(set(range(self.size)) - {worker.slot for worker in self._workers})
-        worker = Worker(slot, self.lanes, log=next((path for _, path in request["log"]), None))
-        self._workers.append(worker)
-        return worker
+        usable = [place for place in self.places if not place.unusable]
+        if not usable:
+            raise NoRunnerError("; ".join(place.unusable for place in self.places))
+        there = [place for place in usable if place.has_worker]
+        if free := [place for place in there if place.jobs < place.lanes]:
+            return max(free, key=lambda place: (request["script"] in place.scripts, -place.jobs))
+        now = time.monotonic()
+        if empty := [place for place in usable if not place.has_worker and not place.jobs]:
+            ready = [place for place in empty if place.not_before <= now]
+            if ready:
+                return ready[0]
+        waiting = [place for place in there if place.jobs < place.lanes + place.waiting]
+        return min(waiting, key=lambda place: place.jobs) if waiting else None
+
+    def _next_try_s(self) -> float | None:
+        """Return the seconds until a place may be tried again; None where none waits for that."""
+        now = time.monotonic()
+        due = [
+            place.not_before - now for place in self.places if place.not_before > now and not place.unusable
+        ]
+        return min(due) + 0.01 if due else None
+
+    def _another_is_free(self, place: Place) -> bool:
+        """Tell whether a job that waits at a place could begin at once elsewhere."""
+        with self._changed:
+            return not self._unplaced and any(
+                other.has_worker and other.jobs < other.lanes for other in self.places if other is not place
+            )
+
+    def _leave(self, place: Place, worker: Worker) -> None:
+        with self._changed:
+            if place.worker is worker:
+                place.jobs -= 1
+                place.idle_since = time.monotonic()
+            self._changed.notify_all()
+
+    def _lose(self, place: Place, worker: Worker, error: LostError | UnusableError | None) -> None:
+        """Let go of a worker whose connection is lost, and see when to try again: once for all its jobs."""
+        with self._changed:
+            if place.worker is not worker or self._stopped:
+                return
+            place.worker, place.jobs = None, 0
+            if isinstance(error, LostError):
+                place.failures += 1
+                wait_s = min(LONGEST_BACKOFF_S, BACKOFF_S * 2 ** (place.failures - 1))
+                wait_s *= random.uniform(0.5, 1.0)  # so that several do not come back at once
+                place.not_before = time.monotonic() + wait_s
+            if isinstance(error, UnusableError) or place.failures > self.tries:
+                place.unusable = str(error)
+        if place.unusable:
+            left = sum(not other.unusable for other in self.places)
+            rest = f"the run goes on with {left} other(s)" if left else NONE_LEFT
+            self._say(f"warm: {place.name} is given up: {error}. {rest}")
+            worker.kill()
+        else:
+            if error:
+                self._say(f"warm: {error}; its jobs are given back, next try in {wait_s:.0f} s")
+            worker.lose()
 
     def _end_idle(self) -> None:
         """End workers that had nothing to do for a while; return when there is none."""
         while True:
             time.sleep(max(0.05, min(1.0, self.idle_s / 2)))  # 0 must not spin
+            ended = []
             with self._changed:
                 now = time.monotonic()
-                for worker in self._workers:
-                    if worker.jobs == 0 and now - worker.idle_since > self.idle_s:
-                        worker.end()
-                self._workers = [worker for worker in self._workers if worker.alive]
-                if not self._workers:
-                    return
+                for place in self.places:
+                    if place.worker and place.jobs == 0 and now - place.idle_since > self.idle_s:
+                        ended.append(place.worker)
+                        place.worker = None
+                if not any(place.has_worker for place in self.places):
+                    self._looking = False
+            for worker in ended:
+                worker.end()
+            for worker in ended:
+                worker.wait(5)
+            if not self._looking:
+                return
 
     def dismiss(self) -> None:
         """End all workers that have no job, and see to it that they are gone."""
         with self._changed:
-            idle = [worker for worker in self._workers if worker.jobs == 0]
-            self._workers = [worker for worker in self._workers if worker.jobs]
-        for worker in idle:
+            idle = [place for place in self.places if place.worker and place.jobs == 0]
+            workers = [place.worker for place in idle if place.worker]
+            for place in idle:
+                place.worker = None
+        for worker in workers:
             worker.end()
-        for worker in idle:
+        for worker in workers:
             worker.wait(5)
 
     def stop(self) -> None:
         """Kill all workers, whatever they do, and take no more jobs."""
         with self._changed:
             self._stopped = True
-            for worker in self._workers:
-                worker.kill()
+            workers = [place.worker for place in self.places if place.worker]
             self._changed.notify_all()
+        for worker in workers:
+            worker.kill()
+
+
+NONE_LEFT = "No runner is left; what is finished is home. Put it right, or add another runner, and run again"

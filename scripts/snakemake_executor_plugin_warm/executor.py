@@ -5,14 +5,17 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from snakemake.exceptions import SpawnedJobError
 
+from sessionscribe.errors import UserError
 from snakemake_executor_plugin_warm.benchmark import write_benchmark
-from snakemake_executor_plugin_warm.crew import Crew
+from snakemake_executor_plugin_warm.crew import Crew, NoRunnerError, StoppedError, WorkerDiedError
+from snakemake_executor_plugin_warm.elsewhere import remote_places
 from snakemake_executor_plugin_warm.request import RESOURCE, needs_model, request_for, script_of
-from snakemake_executor_plugin_warm.worker import StoppedError, WorkerDiedError
+from snakemake_executor_plugin_warm.worker import local_places
 
 
 class WarmExecutor:
@@ -21,6 +24,7 @@ class WarmExecutor:
     workflow: Any
     dag: Any
     pool: Any
+    workers: int
 
     def __post_init__(self) -> None:
         super().__post_init__()  # type: ignore[misc]
@@ -29,10 +33,18 @@ class WarmExecutor:
         lanes = max(1, settings.lanes)
         at_once = limit.value if limit is not None and isinstance(limit.value, int) else 1
         idle_s = float(settings.idle)
-        self._models = Crew(settings.workers or -(-max(1, at_once) // lanes), lanes, idle_s)
-        self._others = (
-            Crew(self.workflow.resource_settings.cores or 1, 1, idle_s) if settings.others else None
-        )
+        here = "local" in settings.runner
+        places = local_places(settings.workers or -(-max(1, at_once) // lanes), lanes) if here else []
+        elsewhere = remote_places(settings)
+        self._models = Crew(places + elsewhere, idle_s, tries=settings.tries, say=self._say)
+        cores = self.workflow.resource_settings.cores or 1
+        self._others = Crew(local_places(cores, 1), idle_s) if settings.others else None
+        # What `gpu=N` limits is this machine; every other one takes as many jobs as it has room for.
+        self._elsewhere = sum(place.lanes + place.waiting for place in elsewhere)
+        self._gpus = self._elsewhere - (0 if here else at_once)
+        if self._elsewhere:
+            self.workers += self._elsewhere
+            self.pool = ThreadPoolExecutor(max_workers=self.workers)
         self._guests = frozenset((settings.guests or "").replace(",", " ").split())
         self._left: int | None = None
         self._counting = threading.Lock()
@@ -53,6 +65,7 @@ class WarmExecutor:
             jobs = self.dag.needrun_jobs()
             self._left = sum(self._wants_models(other) and script_of(other) is not None for other in jobs)
             self._lift_rate_limit()
+            self._make_room(jobs)
         self.workflow.async_run(job.prepare())
         return self.pool.submit(self.cached_or_run, job, self._run, crew, job, request, time.time())  # type: ignore[attr-defined]
 
@@ -69,14 +82,26 @@ class WarmExecutor:
         scheduler.job_rate_limiter = None
         scheduler.resources["_job_count"] = sys.maxsize
 
+    def _make_room(self, jobs: set[Any]) -> None:
+        """Let the scheduler give away as many jobs more as other machines take, without cores of this one."""
+        if not self._elsewhere:
+            return
+        available = self.workflow.scheduler.resources
+        threads = max((job.threads for job in jobs if self._wants_models(job)), default=1)
+        available["_cores"] += self._elsewhere * threads
+        if RESOURCE in available:
+            available[RESOURCE] += self._gpus
+
     def _run(self, crew: Crew, job: Any, request: dict[str, Any], submitted: float) -> None:
         """Have a request run; any failure ends as Snakemake's error for jobs that have said what is wrong."""
         try:
             reply = crew.run(request, submitted)
         except StoppedError:
             raise SpawnedJobError() from None
-        except WorkerDiedError as death:
-            self._say(f"warm: {job.rule.name} failed: {death}")
+        except (WorkerDiedError, UserError) as error:
+            self._say(f"warm: {job.rule.name} failed: {error}")
+            raise SpawnedJobError() from None
+        except NoRunnerError:  # said once, when the last one was given up
             raise SpawnedJobError() from None
         if not reply["ok"]:
             self._say(reply["error"])

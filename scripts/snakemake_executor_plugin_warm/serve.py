@@ -9,6 +9,10 @@ Every line of standard input is a request, every line of standard output the rep
      "log": [[null, "logs/talk.log"]]}
     {"id": 1, "ok": true, "error": "", "usage": {"wall_s": …, "cpu_s": …, "max_rss": …, …}}
 
+On another machine a request also has `files`, the SHA-256 of every file that the job reads, by path, and
+`returns`, the paths that may be wanted of it. Where a file is not what it should be, the job is not run and
+the reply lists the paths as `spoilt`; else `made` has the SHA-256 of those of `returns` that the job wrote.
+
 The script sees an object `snakemake` like the one that Snakemake gives it, and with it whatever modules and
 models earlier jobs of this process loaded. When the input ends, the process ends at once, in the middle of a
 job as well: so it cannot outlive who started it. Needs nothing but Python's own library.
@@ -17,6 +21,7 @@ job as well: so it cannot outlive who started it. Needs nothing but Python's own
 from __future__ import annotations
 
 import argparse
+import hashlib
 import io
 import json
 import os
@@ -28,7 +33,7 @@ import time
 import traceback
 from collections import deque
 from contextlib import suppress
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from types import CodeType, SimpleNamespace
 from typing import Any, TextIO
@@ -131,6 +136,11 @@ def serve(requests: TextIO, replies: TextIO, lanes: int) -> None:
 def run(request: dict[str, Any], errors: LaneStderr) -> dict[str, Any]:
     """Run one script and return the reply."""
     errors.begin()
+    if "files" in request:
+        spoilt = _spoilt(request["files"])
+        if spoilt:
+            return {"id": request["id"], "ok": False, "error": "", "usage": {}, "made": {}, "spoilt": spoilt}
+        _clear(request["returns"])
     _write_to(next((path for _, path in request["log"]), None))
     _forget_peak()
     before, ok = _usage(), False
@@ -147,7 +157,49 @@ def run(request: dict[str, Any], errors: LaneStderr) -> dict[str, Any]:
     after = _usage()
     spent = {name: after[name] - before[name] for name in after}
     usage = {**spent, **_peak()}
-    return {"id": request["id"], "ok": ok, "error": "" if ok else errors.text(), "usage": usage}
+    reply = {"id": request["id"], "ok": ok, "error": "" if ok else errors.text(), "usage": usage}
+    if "files" in request:
+        # Of a job that failed only what it noted about that.
+        dropped = set() if ok else set(Names(request["output"]))
+        reply["made"] = {path: _sha256(path) for path in request["returns"] if _is_wanted(path, dropped)}
+    return reply
+
+
+def _spoilt(files: dict[str, str]) -> list[str]:
+    """Return those of a job's files that are not there as they should be."""
+    found = []
+    for path, checksum in files.items():
+        try:
+            about = os.stat(path)
+            same = _known_sha256(path, about.st_size, about.st_mtime_ns) == checksum
+        except OSError:
+            same = False
+        if not same:
+            found.append(path)
+    return found
+
+
+@lru_cache(maxsize=100_000)
+def _known_sha256(path: str, _size: int, _time: int) -> str:
+    return _sha256(path)
+
+
+def _sha256(path: str) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _is_wanted(path: str, dropped: set[str]) -> bool:
+    return path not in dropped and os.path.isfile(path)
+
+
+def _clear(paths: list[str]) -> None:
+    """Remove what an earlier job left under these names, and make their folders, as is done at home."""
+    for path in paths:
+        with suppress(FileNotFoundError):
+            os.unlink(path)
+        with suppress(OSError):  # a full disk: the job will say so
+            os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
 
 
 def _snakemake(request: dict[str, Any]) -> SimpleNamespace:

@@ -1,7 +1,7 @@
 """The settings of the executor: `--warm-NAME` on the command line, `warm-NAME:` in a profile."""
 
 from dataclasses import dataclass, field
-from typing import Optional
+from typing import List, Optional  # noqa: UP035 -- Snakemake looks for these
 
 from snakemake_interface_executor_plugins.settings import ExecutorSettingsBase
 
@@ -29,6 +29,64 @@ class ExecutorSettings(ExecutorSettingsBase):
         default=120,
         metadata={
             "help": "Seconds without a job after which a worker ends and its GPU is free again",
+            "required": False,
+        },
+    )
+    runner: List[str] = field(  # noqa: UP006
+        default_factory=lambda: ["local"],
+        metadata={
+            "help": "Where jobs with models run: `local`, `ssh:HOST` (docs/runners/); several share the work",
+            "nargs": "+",
+            "required": False,
+        },
+    )
+    remote_python: Optional[str] = field(  # noqa: UP045
+        default=None,
+        metadata={
+            "help": "Interpreter on other machines that has everything installed. Default: an environment "
+            "from envs/requirements.txt is made there, once",
+            "required": False,
+        },
+    )
+    remote_dir: str = field(
+        default=".cache/sessionscribe",
+        metadata={"help": "Our folder on other machines, below the home folder", "required": False},
+    )
+    ssh_config: Optional[str] = field(  # noqa: UP045
+        default=None,
+        metadata={
+            "help": "Configuration file for ssh instead of the user's own (`ssh -F`)",
+            "required": False,
+        },
+    )
+    secrets: str = field(
+        default="HF_TOKEN",
+        metadata={
+            "help": "Environment variables, separated by commas, that workers on other machines get, too",
+            "required": False,
+        },
+    )
+    lease: int = field(
+        default=60,
+        metadata={
+            "help": "Seconds without a sign of life from here after which a worker on another machine is "
+            "ended (and the machine is stopped, if we started it)",
+            "required": False,
+        },
+    )
+    tries: int = field(
+        default=3,
+        metadata={
+            "help": "How often a lost connection is made again, and a job tried again whose worker on "
+            "another machine died",
+            "required": False,
+        },
+    )
+    patience: int = field(
+        default=10,
+        metadata={
+            "help": "Seconds that a job on another machine may take for each second of its audio (and 15 "
+            "minutes beside)",
             "required": False,
         },
     )

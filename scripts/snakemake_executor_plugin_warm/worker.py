@@ -8,28 +8,22 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
 
+from snakemake_executor_plugin_warm.crew import Place, StoppedError, WorkerDiedError
+
 SERVE = Path(__file__).with_name("serve.py")
 LAST_LINES = 10
 
 
-class StoppedError(Exception):
-    """The run was cancelled before the job had an answer."""
-
-
-class WorkerDiedError(Exception):
-    """A worker ended while it had a job; the text says of what, with the last lines of the job's log."""
-
-
-class Worker:
-    """A started worker. ``jobs``, ``scripts`` and ``idle_since`` are for whoever hands out the work.
+class LocalWorker:
+    """A started worker on this machine.
 
     It runs in a session of its own, so Ctrl-C reaches it through Snakemake only; it ends when its standard
     input does, which is so however this process ends.
@@ -41,7 +35,6 @@ class Worker:
     """
 
     def __init__(self, slot: int, lanes: int, *, log: str | None) -> None:
-        self.slot, self.jobs, self.scripts, self.idle_since = slot, 0, set[str](), time.monotonic()
         self._numbers, self._sending, self._ended_by_us = count(1), threading.Lock(), False
         self._waiting: dict[int, tuple[Future[dict[str, Any]], dict[str, Any]]] = {}
         if log:
@@ -66,8 +59,8 @@ class Worker:
         """Whether it can take a job."""
         return not self._ended_by_us and self._process.poll() is None
 
-    def run(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Send a request, wait for the reply and return it."""
+    def run(self, request: dict[str, Any], give_back: Callable[[], bool] = bool) -> dict[str, Any]:
+        """Send a request, wait for the reply and return it; a job that is here is never given back."""
         future: Future[dict[str, Any]] = Future()
         with self._sending:
             number = next(self._numbers)
@@ -115,6 +108,10 @@ class Worker:
             return f"its worker {cause}"
         return f"its worker {cause}. The end of its log ({log}):\n{_tail(Path(log))}"
 
+    def lose(self) -> None:
+        """Let go of it; there is no connection to lose."""
+        self.end()
+
     def end(self) -> None:
         """Let it end: it does as soon as its input ends."""
         self._ended_by_us = True
@@ -135,6 +132,15 @@ class Worker:
         with suppress(ProcessLookupError, PermissionError):  # macOS says the latter of a zombie
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
+
+
+def local_places(size: int, lanes: int) -> list[Place]:
+    """Return places for ``size`` workers on this machine, each with ``lanes`` jobs at once."""
+
+    def place(slot: int) -> Place:
+        return Place("local", lambda log: LocalWorker(slot, lanes, log=log), lanes)
+
+    return [place(slot) for slot in range(size)]
 
 
 def visible_gpu(slot: int) -> dict[str, str]:

@@ -1,0 +1,10 @@
+"""Runners: machines elsewhere that work through jobs in a warm worker, reached by ssh.
+
+``machine`` says how a machine is brought up and stopped, ``connection`` is one multiplexed ssh connection to
+it, ``parcel`` finds what a job reads, ``remote`` puts these together into a worker. On the machine itself run
+``guard`` and ``environment`` (and the worker), with nothing but Python's own library.
+"""
+
+from sessionscribe.runners.errors import DiedError, GivenBackError, LostError, UnusableError
+
+__all__ = ["DiedError", "GivenBackError", "LostError", "UnusableError"]

@@ -1,0 +1,236 @@
+"""One multiplexed ssh connection to a machine: commands, and files by rsync.
+
+It is plain OpenSSH with the user's own configuration. All commands share the connection that ``open`` makes;
+when that is gone they fail, they never make one of their own. The machine's end of it waits for our end of
+file and then cuts the connection, so nothing of it outlives this process, however that ends.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import shlex
+import shutil
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from sessionscribe.errors import UserError
+from sessionscribe.runners.errors import LostError, UnusableError
+from sessionscribe.runners.machine import Address
+
+KEEP = "p=$PPID; echo ready; cat >/dev/null; kill $p"
+QUIET = ("BatchMode=yes", "RequestTTY=no", "RemoteCommand=none", "ClearAllForwardings=yes")
+MASTER = ("ControlMaster=yes", "ControlPersist=no", "ServerAliveCountMax=3")
+HOPELESS = (
+    "Permission denied",
+    "Host key verification failed",
+    "Bad configuration option",
+    "no such identity",
+)
+NO_CONNECTION = 255
+RSYNC_LOST = (10, 12, 30, 35, 255)
+FULL = ("No space left on device", "Disk quota exceeded")
+PREFIX = "sessionscribe-ssh-"
+STATISTIC = re.compile(r"^Total bytes (sent|received): ([\d,.]+)$", re.MULTILINE)
+
+
+class RemoteError(Exception):
+    """A command on the machine failed; the text is the end of what it wrote to standard error."""
+
+
+class Connection:
+    """A connection that is made by ``open``.
+
+    Args:
+        name: what messages call the machine.
+        address: where it is.
+        alive_s: seconds without an answer after which the connection counts as lost.
+    """
+
+    def __init__(self, name: str, address: Address, *, alive_s: float = 30.0) -> None:
+        self.name, self.address, self._alive_s = name, address, alive_s
+        self.sent = self.received = 0
+        self._counting = threading.Lock()
+        self._folder: Path | None = None
+        self._master: subprocess.Popen[bytes] | None = None
+
+    def open(self) -> None:
+        """Connect.
+
+        Raises:
+            LostError: that failed; another try may go better.
+            UnusableError: it will not do, as when the key is refused.
+        """
+        for program in ("ssh", "rsync"):
+            if shutil.which(program) is None:
+                hint = "Install openssh-client and rsync here (and rsync there)"
+                raise UnusableError(
+                    f"`{program}` is not installed on this machine", where=self.name, hint=hint
+                )
+        _sweep()
+        # A control socket's path may have some 90 characters: not in the project, whatever that is called.
+        self._folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=_short_folder()))
+        alive = f"ServerAliveInterval={max(1, round(self._alive_s / 3))}"
+        errors = self._folder / "stderr"
+        options = self._ssh("-M", *_options(*MASTER, alive))
+        with errors.open("wb") as stderr:
+            self._master = subprocess.Popen(
+                [*options, self.address.destination, f"exec sh -c {shlex.quote(KEEP)}"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                start_new_session=True,  # Ctrl-C reaches it through us only
+            )
+        assert self._master.stdout is not None
+        ready = select.select([self._master.stdout], [], [], self.address.connect_s)[0]
+        if ready and self._master.stdout.readline().strip() == b"ready":
+            return
+        if ready:
+            self._master.wait()
+        said = errors.read_text(encoding="utf-8", errors="replace").strip()
+        self.close()
+        said = said.splitlines()[-1] if said else f"no answer within {self.address.connect_s:g} s"
+        if any(sign in said for sign in HOPELESS):
+            hint = f"Make `ssh {self.address.destination}` work without a question first"
+            raise UnusableError(f"ssh does not get in ({said})", where=self.name, hint=hint)
+        raise LostError(f"no connection to {self.name} ({said})")
+
+    @property
+    def alive(self) -> bool:
+        """Whether the connection still stands, as far as ssh knows."""
+        return self._master is not None and self._master.poll() is None
+
+    def _ssh(self, *options: str) -> list[str]:
+        # Of an option that is given twice ssh takes the first.
+        return ["ssh", "-S", f"{self._folder}/c", *options, *_options(*QUIET), *self.address.options]
+
+    def _shared(self) -> list[str]:
+        """Return the command line of ssh over the connection that is there; a new one is made by nobody."""
+        return self._ssh(*_options("ControlMaster=no", "ProxyCommand=false"))
+
+    def start(self, command: str) -> subprocess.Popen[bytes]:
+        """Start a command (of the machine's shell), with pipes to all its streams."""
+        return subprocess.Popen(
+            [*self._shared(), self.address.destination, command],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+
+    def run(self, command: str, *, timeout_s: float = 60.0) -> str:
+        """Run a command (of the machine's shell) and return what it wrote to standard output.
+
+        Raises:
+            RemoteError: it failed.
+            LostError: the connection did, or there was no end within the time.
+        """
+        process = self.start(command)
+        try:
+            out, err = process.communicate(timeout=timeout_s)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+            raise LostError(f"{self.name}: no end of `{command[:60]}` within {timeout_s:g} s") from None
+        said = err.decode(errors="replace").strip()
+        if process.returncode == NO_CONNECTION:
+            raise LostError(f"the connection to {self.name} is lost ({said[-300:] or 'no reason given'})")
+        if process.returncode:
+            raise RemoteError(said[-2000:] or f"exit code {process.returncode}")
+        return out.decode(errors="replace")
+
+    def send(self, files: Iterable[tuple[Path, str]], folder: str) -> None:
+        """Bring files to a folder of the machine; what is there with the same size and time is left.
+
+        Args:
+            files: for each a folder here, and its path in that folder, which is also its path there.
+            folder: the folder there, absolute.
+
+        Raises:
+            LostError: the connection is gone; what came across partly is kept, and gone on with.
+            UnusableError: the machine's disk is full.
+            UserError: a file here cannot be read.
+        """
+        sources = [f"{root}/./{name}" for root, name in files]
+        for first in range(0, len(sources), 500):
+            self._rsync([*sources[first : first + 500], f"{self._host()}:{folder}/"], "there")
+
+    def fetch(self, names: Sequence[str], folder: str, into: Path) -> None:
+        """Bring files of a folder of the machine here, each to its path below ``into``; see ``send``."""
+        into.mkdir(parents=True, exist_ok=True)
+        sources = [f"{self._host() if n == 0 else ''}:{folder}/./{name}" for n, name in enumerate(names)]
+        self._rsync([*sources, f"{into}/"], "here")
+
+    def _host(self) -> str:
+        user, at, host = self.address.destination.rpartition("@")
+        return f"{user}{at}[{host}]" if ":" in host else self.address.destination
+
+    def _rsync(self, arguments: list[str], writing: str) -> None:
+        # Options as old as rsync 3.0, so that they work with a Mac's and with a server's of long ago.
+        command = ["rsync", "-rtLRs", "--partial-dir=.rsync-partial", "--stats", "--timeout=60"]
+        done = subprocess.run(
+            [*command, "-e", shlex.join(self._shared()), *arguments],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            env={**os.environ, "LC_ALL": "C"},
+            start_new_session=True,
+            check=False,
+        )
+        for way, number in STATISTIC.findall(done.stdout.decode(errors="replace")):
+            with self._counting:
+                if way == "sent":
+                    self.sent += int(re.sub(r"\D", "", number))
+                else:
+                    self.received += int(re.sub(r"\D", "", number))
+        if done.returncode == 0:
+            return
+        said = done.stderr.decode(errors="replace").strip()
+        if any(sign in said for sign in FULL):
+            if writing == "there":
+                hint = "Make room there, or choose another folder with `warm-remote-dir`"
+                raise UnusableError("the disk there is full", where=self.name, hint=hint)
+            raise UserError("the disk is full", where=arguments[-1], hint="Make room and run again")
+        if done.returncode in RSYNC_LOST or not self.alive:
+            raise LostError(
+                f"the connection to {self.name} is lost ({said.splitlines()[0] if said else 'rsync'})"
+            )
+        raise UserError(f"rsync failed ({said[-500:]})", where=self.name, hint="Run again; then see the docs")
+
+    def close(self) -> None:
+        """Cut the connection, with all commands that still use it."""
+        if self._master is not None:
+            with suppress(OSError):
+                assert self._master.stdin is not None
+                self._master.stdin.close()
+            try:
+                self._master.wait(2)
+            except subprocess.TimeoutExpired:  # the network is gone, or nobody answers there
+                self._master.kill()
+                self._master.wait()
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _options(*settings: str) -> list[str]:
+    return [word for setting in settings for word in ("-o", setting)]
+
+
+def _short_folder() -> str:
+    given = os.environ.get("XDG_RUNTIME_DIR", "")
+    return given if given and len(given) < 30 and os.access(given, os.W_OK) else "/tmp"
+
+
+def _sweep() -> None:
+    """Remove the folders of processes that were killed."""
+    for folder in Path(_short_folder()).glob(f"{PREFIX}*"):
+        pid = folder.name.removeprefix(PREFIX).split("-")[0]
+        if pid.isdecimal() and not Path(f"/proc/{pid}").exists() and Path("/proc/self").exists():
+            with suppress(OSError):
+                if time.time() - folder.stat().st_mtime > 60:
+                    shutil.rmtree(folder, ignore_errors=True)

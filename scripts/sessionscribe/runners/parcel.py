@@ -1,0 +1,274 @@
+"""What a job reads, so that it can be brought to another machine: files, folders of models, slices of tracks.
+
+A job is the request that a worker gets (see docs/warm.md). It reads its inputs, and the files that its task
+names; of converted tracks it hears what ``heard`` says, or all. Everything keeps its path relative to the
+project, so the job runs there unchanged; what lies elsewhere gets a place of its own, and is renamed in the
+request.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sessionscribe.artifacts import SAMPLE_RATE, Plan, Timeline
+from sessionscribe.audio import open_audio
+from sessionscribe.files import sha256
+from sessionscribe.grid import REACH_S, Stretch
+from sessionscribe.slices import cut_slices, slice_names
+from sessionscribe.transcribe import voting_windows
+
+TRACK = re.compile(r"results/convert/[^/]+/[^/]+\.flac")
+DIARIZATION_RULES = frozenset({"embed_chunk", "cluster_speakers", "name_speakers"})
+MODEL_SETTINGS = frozenset({"model", "speech", "diarization"})
+Request = dict[str, Any]
+Windows = list[tuple[int, int]]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A file to be there before a job runs: ``root/name`` here, ``name`` (relative) there."""
+
+    root: Path
+    name: str
+    sha256: str
+    size: int
+
+    @property
+    def path(self) -> Path:
+        """Where it lies here."""
+        return self.root / self.name
+
+
+@dataclass
+class Parcel:
+    """A job's request as the other machine gets it, and what it reads.
+
+    ``heard_s`` is the audio that the job hears, in seconds: how long it may take follows from that.
+    """
+
+    request: Request
+    pieces: list[Piece] = field(default_factory=list)
+    heard_s: float = 0.0
+
+
+class Checksums:
+    """SHA-256 of files, each read once for as long as size and time stay."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[Path, int, int], str] = {}
+        self._lock = threading.Lock()
+
+    def of(self, path: Path) -> str:
+        """Return the checksum of a file."""
+        about = path.stat()
+        key = path, about.st_size, about.st_mtime_ns
+        with self._lock:
+            known = self._known.get(key)
+        if known is None:
+            known = sha256(path)
+            with self._lock:
+                self._known[key] = known
+        return known
+
+
+class Packer:
+    """Finds out what jobs read. One thread at a time.
+
+    Args:
+        project: the folder that paths in requests are relative to.
+        staging: a folder for slices until they are sent, and for links to what lies outside the project.
+        checksums: shared by all runners of a run.
+    """
+
+    def __init__(self, project: Path, staging: Path, checksums: Checksums) -> None:
+        self.project, self.staging, self._checksums = project, staging, checksums
+        self._slices: dict[tuple[str, int], dict[str, Piece]] = {}
+
+    def pack(self, request: Request) -> Parcel:
+        """Return what a job reads, and its request in the other machine's paths.
+
+        Raises:
+            UserError: one of its files cannot be read as what it is.
+            OSError: one of its files cannot be read.
+        """
+        parcel = Parcel(request)
+        windows = heard(request, self.project)
+        renamed: dict[str, str] = {}
+        for path in files_read(request, self.project):
+            if TRACK.fullmatch(path):
+                parts = windows[path] if path in windows else [(0, self._length(path))]
+                parcel.pieces += self._sliced(path, parts)
+                parcel.heard_s += sum(stop - start for start, stop in parts) / SAMPLE_RATE
+            else:
+                parcel.pieces += self._whole(path, renamed)
+        if renamed:
+            parcel.request = _replaced(request, renamed)
+        return parcel
+
+    def provide(self, pieces: Iterable[Piece]) -> None:
+        """Cut those slices among ``pieces`` that are not there (any more)."""
+        for piece in pieces:
+            if piece.root == self.staging and not piece.path.exists():
+                track, _, name = piece.name.rpartition("/")
+                cut_slices(self.project / track, [name], self.staging / track)
+
+    def discard(self, pieces: Iterable[Piece]) -> None:
+        """Remove the slices among ``pieces``, which are sent."""
+        for piece in pieces:
+            if piece.root == self.staging:
+                piece.path.unlink(missing_ok=True)
+
+    def _whole(self, path: str, renamed: dict[str, str]) -> Iterator[Piece]:
+        root, name, here = self.project, path, self.project / path
+        if Path(path).is_absolute() or ".." in Path(path).parts:
+            here = Path(os.path.normpath(here))
+            place = hashlib.sha256(str(here.parent).encode()).hexdigest()[:12]
+            # Its own name stays: transcripts hold the name of the model's folder.
+            root, name = self.staging / "links", f"outside/{place}/{here.name}"
+            renamed[path] = name
+            link = root / name
+            link.parent.mkdir(parents=True, exist_ok=True)
+            with suppress(FileExistsError):
+                link.symlink_to(here)
+        files = sorted(file for file in here.rglob("*") if file.is_file()) if here.is_dir() else [here]
+        for file in files:
+            inside = Path(name, file.relative_to(here)).as_posix()
+            yield Piece(root, inside, self._checksums.of(file), file.stat().st_size)
+
+    def _length(self, path: str) -> int:
+        with open_audio(self.project / path) as file:
+            return file.frames
+
+    def _sliced(self, path: str, windows: Windows) -> Iterator[Piece]:
+        track = self.project / path
+        known = self._slices.setdefault((path, track.stat().st_mtime_ns), {})
+        names = slice_names(windows, self._length(path))
+        missing = [name for name in names if name not in known]
+        cut_slices(track, missing, self.staging / path)
+        for name in missing:
+            file = self.staging / path / name
+            known[name] = Piece(self.staging, f"{path}/{name}", sha256(file), file.stat().st_size)
+        return (known[name] for name in names)
+
+
+def files_read(request: Request, project: Path) -> list[str]:
+    """Return the files and folders of models that a job reads: its inputs, and what its task names.
+
+    Of the task only files in the project count (some text that a user wrote may look like another path), and
+    folders where a model is named.
+    """
+    inputs = [path for _, value in request["input"] for path in _strings(value)]
+    outputs = {path for _, value in request["output"] for path in _strings(value)}
+    named = []
+    for key, text in _named_strings(request["params"]):
+        inside = not Path(text).is_absolute() and ".." not in Path(text).parts
+        if ("/" in text and inside and len(text) < 1000 and _is_file(project / text)) or (
+            key in MODEL_SETTINGS and (project / text).is_dir()
+        ):
+            named.append(text)
+    return [path for path in dict.fromkeys([*inputs, *named]) if path not in outputs]
+
+
+def hub_models(request: Request, project: Path) -> list[tuple[str, str]]:
+    """Return kind (as ``check_models`` calls it) and id of the models of a job that are no folders here."""
+    kind = "diarization" if request["rule"] in DIARIZATION_RULES else "speech"
+    return [
+        (kind, text)
+        for key, text in _named_strings(request["params"])
+        if key == "model" and text.count("/") == 1 and not (project / text).is_dir()
+    ]
+
+
+def heard(request: Request, project: Path) -> dict[str, Windows]:
+    """Return the samples ``[start, stop)`` that a job hears of converted tracks, where its rule lets us know.
+
+    Raises:
+        UserError: the plan or timeline that says it is damaged.
+    """
+    task = next((value for name, value in request["params"] if name == "task"), None)
+    inputs = {name: value for name, value in request["input"] if name}
+    find = HEARD.get(request["rule"])
+    found = find(inputs, task, project) if find and isinstance(task, dict) else {}
+    return {path: windows for path, windows in found.items() if TRACK.fullmatch(path)}
+
+
+def _heard_by_chunk(inputs: dict[str, Any], task: dict[str, Any], project: Path) -> dict[str, Windows]:
+    core = Plan.read(project / inputs["plan"]).cores[task["index"]]
+    return {inputs["audio"]: [(core.context_start, core.context_stop)]}
+
+
+def _heard_for_language(inputs: dict[str, Any], task: dict[str, Any], project: Path) -> dict[str, Windows]:
+    plans, tracks = _list(inputs["plans"]), _list(inputs["audio"])
+    found: dict[str, Windows] = {track: [] for track in tracks}
+    if task["options"]["language"] == "auto":
+        read = [Plan.read(project / plan) for plan in plans]
+        for _, track, start, stop in voting_windows(read, [Path(track) for track in tracks]):
+            found[track.as_posix()].append((start, stop))
+    return found
+
+
+def _heard_by_stretch(inputs: dict[str, Any], task: dict[str, Any], project: Path) -> dict[str, Windows]:
+    timeline = Timeline.read(project / inputs["timeline"])
+    stretch = Stretch(**task["stretch"] | {"tracks": tuple(task["stretch"]["tracks"])})
+    start, stop = stretch.within(timeline)
+    end = timeline.samples if stop is None else stop + round(REACH_S * SAMPLE_RATE)
+    files = dict(zip(stretch.tracks, _list(inputs["audio"]), strict=True))
+    found: dict[str, Windows] = {path: [] for path in files.values()}
+    for track in timeline.tracks:
+        first, last = max(start, track.offset), min(end, track.offset + track.samples)
+        if track.track in files and first < last:
+            found[files[track.track]].append((first - track.offset, last - track.offset))
+    return found
+
+
+HEARD: Mapping[str, Callable[[dict[str, Any], dict[str, Any], Path], dict[str, Windows]]] = {
+    "transcribe_chunk": _heard_by_chunk,
+    "detect_language": _heard_for_language,
+    "embed_chunk": _heard_by_stretch,
+}
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # too long a name, a zero byte
+        return False
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _strings(value: Any) -> Iterator[str]:
+    return (text for _, text in _named_strings(value))
+
+
+def _named_strings(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
+    """Yield every string in a plain value, with the key of the nearest dict around it."""
+    if isinstance(value, str):
+        yield key, value
+    elif isinstance(value, list):
+        for part in value:
+            yield from _named_strings(part, key)
+    elif isinstance(value, dict):
+        for name, part in value.items():
+            yield from _named_strings(part, name)
+
+
+def _replaced(value: Any, renamed: Mapping[str, str]) -> Any:
+    """Return a plain value in which strings that are keys of ``renamed`` are replaced."""
+    if isinstance(value, str):
+        return renamed.get(value, value)
+    if isinstance(value, list):
+        return [_replaced(part, renamed) for part in value]
+    if isinstance(value, dict):
+        return {name: _replaced(part, renamed) for name, part in value.items()}
+    return value

@@ -1,0 +1,84 @@
+"""Places for workers on other machines, as the settings ask for them."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from snakemake.exceptions import WorkflowError
+
+from sessionscribe.errors import UserError
+from snakemake_executor_plugin_warm.crew import Place, Worker
+from snakemake_executor_plugin_warm.worker import SERVE
+
+if TYPE_CHECKING:
+    from sessionscribe.runners.machine import Machine
+
+LOCAL = "local"
+STAGING = Path(".snakemake/warm")
+
+
+def remote_places(settings: Any) -> list[Place]:
+    """Return the places that the executor's settings name beside ``local``.
+
+    Each has one job more than lanes: its files travel while another one is at work.
+
+    Raises:
+        WorkflowError: a name is no runner's.
+    """
+    names = [name for name in settings.runner if name != LOCAL]
+    if not names:
+        return []
+    # A run on this machine alone does not pay for these.
+    from sessionscribe.runners.machine import machine_of  # noqa: PLC0415
+    from sessionscribe.runners.parcel import Checksums  # noqa: PLC0415
+    from sessionscribe.runners.remote import RemoteWorker, Settings  # noqa: PLC0415
+
+    lanes = max(1, settings.lanes)
+    secrets = [name for name in settings.secrets.replace(",", " ").split() if name in os.environ]
+    how = Settings(
+        project=Path.cwd(),
+        staging=_staging(),
+        serve=SERVE,
+        folder=settings.remote_dir,
+        python=settings.remote_python or "",
+        environment={name: os.environ[name] for name in secrets},
+        lanes=lanes,
+        lease_s=settings.lease,
+        alive_s=settings.lease / 2,
+        per_audio_second=settings.patience,
+    )
+    ssh_options = ("-F", str(Path(settings.ssh_config).absolute())) if settings.ssh_config else ()
+    checksums = Checksums()
+
+    def starter(machine: Machine) -> Callable[[str | None], Worker]:
+        return lambda _log: RemoteWorker(machine, how, checksums)
+
+    try:
+        return [
+            Place(name, starter(machine_of(name, ssh_options)), lanes, waiting=1)
+            for name in dict.fromkeys(names)
+        ]
+    except UserError as error:
+        raise WorkflowError(f"--warm-runner: {error}") from None
+
+
+def _staging() -> Path:
+    """Return a folder of this process for files on their way; those of killed processes are removed."""
+    STAGING.mkdir(parents=True, exist_ok=True)
+    for left in STAGING.iterdir():
+        pid = left.name.split("-")[0]
+        with suppress(OSError, ValueError):
+            try:
+                os.kill(int(pid), 0)
+            except ProcessLookupError:
+                shutil.rmtree(left)
+    ours = Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=STAGING)).absolute()
+    atexit.register(shutil.rmtree, ours, ignore_errors=True)
+    return ours
