@@ -413,9 +413,14 @@ class Names(Artifact):
 
 
 class SpokenWord(Word):
-    """A word with its speaker; ``second_speaker`` talks over it."""
+    """A word with its speaker; ``second_speaker`` talks over it.
+
+    ``corrected``, which is left out where it is false: a person changed its text (its probability is then 1)
+    or its speaker.
+    """
 
     second_speaker: str | None = None
+    corrected: bool = Field(default=False, exclude_if=lambda value: not value)
 
 
 class SpokenSegment(Part):
@@ -429,7 +434,9 @@ class SpokenSegment(Part):
 
 
 class Transcript(Artifact):
-    """The finished transcript. ``results/diarize/{session}.json`` and the export ``json``."""
+    """A whole transcript: ``results/diarize/{session}.json``, by labels of speakers; and, with names and
+    corrections laid over it, ``results/correct/{session}.json`` and the export ``json``.
+    """
 
     session: str
     shape: Shape
@@ -442,6 +449,37 @@ class Transcript(Artifact):
     flags: list[str]
     engines: list[Engine]
     diarization: str
+
+
+class Correction(Part):
+    """A line of the corrections file and what became of it.
+
+    ``open``: there is no place for it, for the ``reason``; ``fulfilled``: the transcript says so already.
+    ``places`` is how many times it was applied; ``start`` and ``end`` are as given, the other columns too.
+    """
+
+    line: int
+    edit: Literal["words", "speaker", "name"]
+    start: Seconds | None
+    end: Seconds | None
+    speaker: str
+    was: str
+    now: str
+    before: str
+    after: str
+    note: str
+    author: str
+    date: str
+    state: Literal["applied", "fulfilled", "open"]
+    places: int
+    reason: str | None = None
+
+
+class Corrections(Artifact):
+    """What became of each correction of a session. ``results/correct/{session}.corrections.json``."""
+
+    session: str
+    corrections: list[Correction]
 
 
 class Output(Part):

@@ -20,10 +20,13 @@ EARLIEST = 0.4  # share of the longest possible cue that a cue fills at least wh
 
 @dataclass(frozen=True)
 class Piece:
-    """A word in a line, with the space before it if there is one; ``start`` is null for a speaker's label."""
+    """A word in a line, with the space before it if there is one; a speaker's label has neither ``start`` nor
+    ``word``, the word's number in the transcript.
+    """
 
     text: str
     start: int | None
+    word: int | None = None
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ class _Token:
     start: int
     end: int
     space: bool
+    word: int
 
 
 def milliseconds(time_s: float) -> int:
@@ -66,18 +70,20 @@ def cues(transcript: Transcript, options: Export, *, label_in_text: bool) -> lis
             towards its length; a longer one gets a line of its own above the others.
     """
     found: list[Cue] = []
+    first = 0
     for segment in transcript.segments:
         label = f"{one_line(segment.speaker)}:" if label_in_text and segment.speaker else ""
         if columns(label) <= options.max_line_chars // 2:
-            found += _cues_of(segment, options, transcript.language, label)
+            found += _cues_of(segment, first, options, transcript.language, label)
         else:
-            for cue in _cues_of(segment, options, transcript.language, ""):
+            for cue in _cues_of(segment, first, options, transcript.language, ""):
                 found.append(replace(cue, rows=((Piece(label, None),), *cue.rows)))
+        first += len(segment.words)
     return _readable(_apart(found, milliseconds(options.min_cue_s)), options, transcript.duration_s)
 
 
-def _cues_of(segment: SpokenSegment, options: Export, language: str, label: str) -> Iterator[Cue]:
-    rest = list(_tokens(segment, options.max_line_chars - columns(label) - bool(label), language))
+def _cues_of(segment: SpokenSegment, first: int, options: Export, language: str, label: str) -> Iterator[Cue]:
+    rest = list(_tokens(segment, first, options.max_line_chars - columns(label) - bool(label), language))
     while rest:
         count = _count(rest, options, label)
         taken, rest = rest[:count], rest[count:]
@@ -87,9 +93,9 @@ def _cues_of(segment: SpokenSegment, options: Export, language: str, label: str)
         yield Cue(start=start, end=end, speaker=segment.speaker, rows=rows)
 
 
-def _tokens(segment: SpokenSegment, width: int, language: str) -> Iterator[_Token]:
+def _tokens(segment: SpokenSegment, first: int, width: int, language: str) -> Iterator[_Token]:
     before = ""
-    for word in segment.words:
+    for place, word in enumerate(segment.words, first):
         text = one_line(word.text)
         if not text:
             continue
@@ -100,7 +106,7 @@ def _tokens(segment: SpokenSegment, width: int, language: str) -> Iterator[_Toke
             since = start + (end - start) * done // len(text)
             done += len(piece)
             until = start + (end - start) * done // len(text)
-            yield _Token(piece, since, until, number == 0 and spaced(before, text, language))
+            yield _Token(piece, since, until, number == 0 and spaced(before, text, language), place)
         before = text
 
 
@@ -170,10 +176,10 @@ def _filled(tokens: Sequence[_Token], width: int, label: str) -> list[list[Piece
         space = " " if rows and (token.space or alone) else ""
         size = columns(token.text)
         if rows and taken + len(space) + size <= width:
-            rows[-1].append(Piece(space + token.text, token.start))
+            rows[-1].append(Piece(space + token.text, token.start, token.word))
             taken += len(space) + size
         else:
-            rows.append([Piece(token.text, token.start)])
+            rows.append([Piece(token.text, token.start, token.word)])
             taken = size
     return rows
 

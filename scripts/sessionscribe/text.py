@@ -42,6 +42,11 @@ def spaced(left: str, right: str, language: str) -> bool:
     return not (_UNSPACED_SCRIPT.match(left[-1]) and _UNSPACED_SCRIPT.match(right[0]))
 
 
+def written_without_spaces(letter: str) -> bool:
+    """Return whether a letter is of a script that puts no spaces between words."""
+    return _UNSPACED_SCRIPT.match(letter) is not None
+
+
 def one_line(text: str) -> str:
     """Return ``text`` on one line: any run of white space as one space, no character that is not to be seen.
 

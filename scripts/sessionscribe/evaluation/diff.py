@@ -19,7 +19,7 @@ from sessionscribe.evaluation.said import Said, SaidWord
 from sessionscribe.text import normalised
 
 Kind = Literal["same", "speaker", "changed"]
-_Code = tuple[bool, range, range]
+Code = tuple[bool, range, range]
 """Whether they are equal, and which words of the first and of the second."""
 MOVED_S = 0.5  # from this shift on a word counts as moved
 
@@ -101,7 +101,7 @@ def diff(before: Said, after: Said) -> Diff:
         if side.utterances is None:
             raise UserError("has no words to compare", where=side.session, hint="Give a transcript")
     old, new = before.words, after.words
-    codes, distance = _aligned(old, new)
+    codes, distance = aligned(*([normalised(word.text) for word in words] for words in (old, new)))
     same = [(old[i], new[j]) for equal, a, b in codes if equal for i, j in zip(a, b, strict=True)]
     names = _names(same)
     told = before.has_speakers and after.has_speakers
@@ -121,7 +121,7 @@ def diff(before: Said, after: Said) -> Diff:
     )
 
 
-def _aligned(old: Sequence[SaidWord], new: Sequence[SaidWord]) -> tuple[list[_Code], int]:
+def aligned(old: Sequence[str], new: Sequence[str]) -> tuple[list[Code], int]:
     """Return the alignment, equal and other stretches in turn, and the number of word errors.
 
     Levenshtein takes as few changes as it can, so it says ``a b`` became ``b c`` where ``b`` only moved up;
@@ -130,8 +130,8 @@ def _aligned(old: Sequence[SaidWord], new: Sequence[SaidWord]) -> tuple[list[_Co
     from rapidfuzz.distance import Indel, Levenshtein  # noqa: PLC0415
 
     number: dict[str, int] = {}
-    a, b = ([number.setdefault(normalised(word.text), len(number)) for word in words] for words in (old, new))
-    found: list[_Code] = []
+    a, b = ([number.setdefault(word, len(number)) for word in words] for words in (old, new))
+    found: list[Code] = []
 
     def add(equal: bool, mine: range, others: range) -> None:
         if found and found[-1][0] == equal:

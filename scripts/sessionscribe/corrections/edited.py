@@ -1,0 +1,254 @@
+"""Read an edited copy of an export: what is said in it, by whom, in the order of the file.
+
+Its times are left aside: words keep theirs. What has no speaker in it says nothing about the speaker.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sessionscribe.corrections.atoms import atoms
+from sessionscribe.errors import UserError, visible
+from sessionscribe.evaluation import references
+from sessionscribe.exports.reading import MAXQDA_NAME
+from sessionscribe.exports.scoring import NOBODY, field
+from sessionscribe.exports.tables import FORMULA
+from sessionscribe.text import one_line
+
+# Which export each is a copy of, by the end of its name; of several the longest.
+FORMAT_OF = {
+    ".srt": "srt",
+    ".vtt": "vtt",
+    ".ass": "ass",
+    ".txt": "txt",
+    ".maxqda.txt": "maxqda",
+    ".md": "md",
+    ".docx": "docx",
+    ".tsv": "tsv",
+    ".csv": "csv",
+    ".stm": "stm",
+    ".json": "json",
+    ".seglst": "json",
+    ".aud": "aud",
+}
+_CLOCK = re.compile(r"[\[(]?(?:\d{1,3}:)?\d{1,2}:\d{2}(?:[.,]\d+)?[\])]?(?=\s|$)")
+_LABEL = re.compile(r"([^\s:][^:\n]{0,62}):(?:\s+|$)")
+_MAXQDA_TIME = re.compile(r"\s*#\d{1,3}:\d{2}:\d{2}-\d#\s*$")
+_SUMMARY = re.compile(r"[\d:]+ · .* · \d+ speakers?")
+_ENDS = "Worth a look"  # the heading below which an export lists flags
+
+
+@dataclass(frozen=True)
+class Line:
+    """What somebody says in one piece (a cue, a paragraph, a row); ``speaker`` as it is written."""
+
+    text: str
+    speaker: str | None = None
+
+
+@dataclass(frozen=True)
+class Atom:
+    """A piece of text of the edited file; ``line`` is the number of its `Line`."""
+
+    text: str
+    speaker: str | None
+    line: int
+
+
+def format_of(path: Path) -> str:
+    """Return of which format a file is.
+
+    Raises:
+        UserError: of none that can be read.
+    """
+    name = path.name.lower()
+    endings = [ending for ending in FORMAT_OF if name.endswith(ending)]
+    if not endings:
+        known = " ".join(sorted({ending for ending in FORMAT_OF if ending.count(".") == 1}))
+        raise UserError("is no format that can be read back", where=path, hint=f"Edit one of: {known}")
+    return FORMAT_OF[max(endings, key=len)]
+
+
+def read(path: Path, speakers: Collection[str], words: Collection[str]) -> list[Atom]:
+    """Return what an edited file says.
+
+    Args:
+        path: the file.
+        speakers: those of the transcript, to tell labels from text.
+        words: its words: one that ends with a colon is no label.
+
+    Raises:
+        UserError: it is missing, broken, or of no known format.
+    """
+    kind = format_of(path)
+    if not path.is_file():
+        raise UserError("there is no such file", where=path, hint="Check the path")
+    try:
+        lines = READERS[kind](path)
+    except UnicodeDecodeError as error:
+        hint = "Save it as UTF-8"
+        raise UserError(f"is not UTF-8 text (byte {error.start})", where=path, hint=hint) from error
+    if kind in LABELLED:
+        lines = _labelled(lines, speakers, words)
+    names = _spellings(speakers)
+    return [
+        Atom(text, names.get(line.speaker or "", line.speaker), number)
+        for number, line in enumerate(lines)
+        for text in atoms(line.text)
+    ]
+
+
+def _spellings(speakers: Iterable[str]) -> dict[str, str | None]:
+    """Return the speaker for each way in which exports write a name."""
+    found: dict[str, str | None] = {"": None, "?": None, NOBODY: None}
+    for name in speakers:
+        qda = one_line(name).replace(":", "꞉").replace("#", "＃")[:MAXQDA_NAME].strip()
+        found.update(dict.fromkeys((one_line(name), field(name), qda), name))
+    return found
+
+
+def _labelled(lines: Sequence[Line], speakers: Collection[str], words: Collection[str]) -> list[Line]:
+    """Return lines with the speaker's label taken from their text, where they begin with one.
+
+    A speaker of the transcript is one always; anything else before a colon if most lines have a label and it
+    is no word of the transcript (``Note: it rains`` may be a sentence), or if it opens several lines.
+    """
+    known = sorted(filter(None, _spellings(speakers)), key=len, reverse=True)
+    matches = [_LABEL.match(line.text) for line in lines]
+    often = Counter(match[1] for match in matches if match)
+    found = []
+    labels = sum(any(line.text.startswith(f"{name}:") for name in known) for line in lines)
+    for line, match in zip(lines, matches, strict=True):
+        name = next((name for name in known if line.text.startswith(f"{name}:")), None)
+        if name is None and match and f"{match[1]}:".split()[-1] not in words:
+            name = match[1] if often[match[1]] > 1 or 2 * labels >= len(lines) else None
+        text = line.text if name is None else line.text[len(name) + 1 :]
+        found.append(Line(text, line.speaker if name is None else name))
+    return found
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8-sig")
+
+
+def _subtitles(path: Path) -> list[Line]:
+    import pysubs2  # noqa: PLC0415
+
+    kind = path.suffix.lower().lstrip(".")
+    try:
+        events = pysubs2.SSAFile.from_string(_text(path), format_=kind)
+    except pysubs2.Pysubs2Error as error:
+        raise UserError(f"is no valid {kind} ({error})", where=path, hint="Export it anew") from error
+    # Marks of style are no text; SubRip's look like those of other markup.
+    tag = r"</?[a-zA-Z][^>]*>" if kind == "srt" else r"(?!)"
+    return [
+        Line(
+            _plain(re.sub(tag, "", re.sub(r"\{[^}]*\}", "", e.text)).replace("\\N", " ").replace("\\n", " "))
+        )
+        for e in events
+        if not e.is_comment
+    ]
+
+
+def _plain(text: str) -> str:
+    return one_line(text).strip("\u202b\u202c\u200e\u200f ")
+
+
+def _text_lines(path: Path) -> list[Line]:
+    found = (_plain(line) for line in _text(path).splitlines())
+    return [
+        Line(_CLOCK.sub("", line, count=1).strip() if _CLOCK.match(line) else line) for line in found if line
+    ]
+
+
+def _maxqda(path: Path) -> list[Line]:
+    return [Line(_plain(_MAXQDA_TIME.sub("", line))) for line in _text(path).splitlines() if line.strip()]
+
+
+def _markdown(path: Path) -> list[Line]:
+    blocks = (_plain(block) for block in re.split(r"\n\s*\n", _text(path)))
+    plain = [re.sub(r"\\([\\`*_\[\]<>&|~$])", r"\1", re.sub(r"(?<!\\)\*\*", "", block)) for block in blocks]
+    return list(_paragraphs(plain, heading=lambda text: text.startswith("#")))
+
+
+def _docx(path: Path) -> list[Line]:
+    import docx  # noqa: PLC0415
+    from docx.opc.exceptions import PackageNotFoundError  # noqa: PLC0415
+
+    try:
+        document = docx.Document(str(path))
+    except (PackageNotFoundError, KeyError, ValueError) as error:
+        raise UserError("is no Word document", where=path, hint="Save it as .docx") from error
+    headings = {
+        _plain(p.text) for p in document.paragraphs if str(p.style and p.style.name).startswith("Heading")
+    }
+    return list(_paragraphs([_plain(p.text) for p in document.paragraphs], heading=headings.__contains__))
+
+
+def _paragraphs(texts: Iterable[str], heading: Callable[[str], bool]) -> Iterator[Line]:
+    """Yield what is said: from the first paragraph with a time on, up to the list of flags."""
+    begun = False
+    for text in texts:
+        if begun and heading(text) and text.lstrip("# ") == _ENDS:
+            return
+        begun = begun or (_CLOCK.match(text) is not None and not _SUMMARY.fullmatch(text))
+        if begun and text and not heading(text):
+            yield Line(_CLOCK.sub("", text, count=1).strip() if _CLOCK.match(text) else text)
+
+
+def _table(path: Path) -> list[Line]:
+    kind = path.suffix.lower()
+    rows = csv.DictReader(
+        io.StringIO(_text(path), newline=""), dialect="excel-tab" if kind == ".tsv" else "excel"
+    )
+    if "text" not in (rows.fieldnames or ()):
+        found = visible(", ".join(rows.fieldnames or ["nothing"]))
+        raise UserError(f"has no column `text` (there is {found})", where=path, hint="Export it anew")
+    return [Line(_cell(row["text"]), _cell(row.get("speaker")) or None) for row in rows]
+
+
+def _cell(text: str | None) -> str:
+    """Return a cell as it was: what looks like a formula has an apostrophe in the export."""
+    line = one_line(text or "")
+    return line[1:] if line.startswith("'") and line[1:].startswith(FORMULA) else line
+
+
+def _labels(path: Path) -> list[Line]:
+    rows = (line.split("\t", 2) for line in _text(path).splitlines() if line.count("\t") > 1)
+    return [Line(_plain(text)) for _, _, text in rows]
+
+
+def _said(path: Path) -> list[Line]:
+    found = references.read_file(path)
+    if len(found) != 1:
+        raise UserError("holds several sessions", where=path, hint="Correct one session at a time")
+    lines = []
+    for part in found[0].utterances or ():
+        if part.words:
+            lines += [Line(word.text, word.speaker) for word in part.words]
+        else:
+            lines.append(Line(part.text, part.speaker))
+    return lines
+
+
+LABELLED = {"srt", "ass", "txt", "maxqda", "md", "docx", "aud"}
+READERS: dict[str, Callable[[Path], list[Line]]] = {
+    "srt": _subtitles,
+    "ass": _subtitles,
+    "vtt": _said,
+    "txt": _text_lines,
+    "maxqda": _maxqda,
+    "md": _markdown,
+    "docx": _docx,
+    "tsv": _table,
+    "csv": _table,
+    "stm": _said,
+    "json": _said,
+    "aud": _labels,
+}

@@ -1,0 +1,225 @@
+"""From an edited copy of a transcript to lines of the corrections file: as few and as small as can be.
+
+The copy is compared with the transcript as it is shown, with the corrections so far. Those that the copy
+leaves as they are stay; where it has something else, a line gives way to one that says that.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+
+from sessionscribe.artifacts import Transcript
+from sessionscribe.corrections import anchors
+from sessionscribe.corrections.atoms import shown
+from sessionscribe.corrections.comparison import Comparison, Hunk
+from sessionscribe.corrections.edited import Atom
+from sessionscribe.corrections.names import LABEL
+from sessionscribe.corrections.overlay import Overlaid, overlay, painted
+from sessionscribe.corrections.places import is_general
+from sessionscribe.corrections.table import Edit
+
+APART_S = 0.001  # between the times of lines that add words at one place
+
+
+@dataclass(frozen=True)
+class Signed:
+    """Who made the edits, when, and why: columns of each new line."""
+
+    author: str = ""
+    date: str = ""
+    note: str = ""
+
+    def put_on(self, edit: Edit) -> Edit:
+        """Return an edit with these columns."""
+        return replace(edit, author=self.author, date=self.date, note=self.note)
+
+
+@dataclass(frozen=True)
+class Made:
+    """All lines of the new file; which of them are new, and which old ones gave way."""
+
+    edits: list[Edit]
+    new: list[Edit]
+    gone: list[Edit]
+
+
+def make(
+    transcript: Transcript,
+    names: Mapping[str, str],
+    edits: Sequence[Edit],
+    copy: Sequence[Atom],
+    *,
+    order: Sequence[int] | None = None,
+    signed: Signed | None = None,
+) -> Made:
+    """Return the corrections that make of a transcript what an edited copy says.
+
+    Args:
+        transcript: as the machine made it, by labels.
+        names: of labels.
+        edits: the corrections so far.
+        copy: what the edited copy says.
+        order: the words of the corrected transcript, by number, in the order of the copy's format.
+        signed: columns of new lines.
+
+    Raises:
+        UserError: the copy has too little in common with the transcript.
+    """
+    given = signed or Signed()
+    laid = overlay(transcript, names, edits)
+    renamed = _renamed(transcript, laid, edits, Comparison(laid, copy, order))
+    laid = overlay(transcript, names, renamed)
+    changes = _Changes(laid, renamed, Comparison(laid, copy, order))
+    made = [_again(edit, edits) or given.put_on(edit) for edit in changes.made()]
+    result = [edit for number, edit in enumerate(renamed) if number not in changes.gone]
+    result = [edit if edit in edits else given.put_on(edit) for edit in result] + made
+    return Made(result, [e for e in result if e not in edits], [e for e in edits if e not in result])
+
+
+def _again(edit: Edit, edits: Sequence[Edit]) -> Edit | None:
+    """Return the line that said the same before, with who signed it."""
+
+    def bare(edit: Edit) -> Edit:
+        return replace(edit, before="", after="", note="", author="", date="")
+
+    return next((old for old in edits if bare(old) == bare(edit)), None)
+
+
+def _renamed(
+    transcript: Transcript, laid: Overlaid, edits: Sequence[Edit], compared: Comparison
+) -> list[Edit]:
+    """Return the edits so far, and names for speakers who have another one in all of the copy."""
+    called: dict[str, Counter[str]] = defaultdict(Counter)
+    for number, (first, _) in compared.intact.items():
+        old, new = compared.words[number].speaker, compared.speakers[first]
+        if old and new:
+            called[old][new] += 1
+    result = list(edits)
+    for old, counts in called.items():
+        new = counts.most_common(1)[0][0]
+        # Who has a name, and all of whose words are another's, keeps it: that is no new name.
+        if old in compared.speakers or (new in called and not LABEL.fullmatch(old)):
+            continue
+        for label, name in laid.names.final.items():
+            if name == old:
+                result = _with_name(transcript, laid, result, label, new)
+    return result
+
+
+def _with_name(
+    transcript: Transcript, laid: Overlaid, edits: Sequence[Edit], label: str, new: str
+) -> list[Edit]:
+    """Return the edits with a name for a label, in place of the one that it has."""
+    given, old = laid.names.given[label], laid.names.final[label]
+    own = [part.words for part in transcript.segments if part.speaker == label and part.words]
+    longest = max(own, key=lambda words: words[-1].end - words[0].start, default=None)
+    start = longest[0].start if longest else None
+    end = max(longest[0].start, longest[-1].end) if longest else None
+    result = []
+    for edit in edits:
+        if edit.edit == "name" and edit.now == old and edit.was in (label, given):
+            continue
+        speaker = new if edit.speaker == old else edit.speaker
+        now = new if edit.edit == "speaker" and edit.now == old else edit.now
+        result.append(replace(edit, speaker=speaker, now=now))
+    return result if given == new else [*result, Edit("name", start, end, was=given, now=new)]
+
+
+class _Changes:
+    """What a copy changes in words and who says them; ``gone`` are the numbers of edits that give way."""
+
+    def __init__(self, laid: Overlaid, edits: Sequence[Edit], compared: Comparison) -> None:
+        self.laid, self.edits, self.compared = laid, edits, compared
+        self.words = laid.words
+        self.gone: set[int] = set()
+        # Who says each word of the transcript, by the copy; None where it has no say.
+        self.targets: list[str | None] = [None] * len(laid.words)
+        self._added: list[tuple[int, list[tuple[str | None, list[str]]]]] = []
+
+    def made(self) -> list[Edit]:
+        """Return the new edits."""
+        for number, item in enumerate(self.laid.items):
+            if self.compared.solid[number]:
+                for place in range(item.start, item.stop):
+                    unchanged = item.edit is None
+                    self.targets[place] = (
+                        self.compared.speaker_of(number) if unchanged else self.laid.speakers[place]
+                    )
+        made = [edit for hunk in self.compared.hunks() for edit in self._of_hunk(hunk)]
+        speakers, spoken = self._of_speakers()
+        return [*made, *speakers, *self._of_additions(spoken)]
+
+    def _of_hunk(self, hunk: Hunk) -> list[Edit]:
+        items = self.laid.items[hunk.start : hunk.stop]
+        start = items[0].start if items else self.laid.items[hunk.start - 1].stop if hunk.start else 0
+        stop = items[-1].stop if items else start
+        own = {item.edit for item in items if item.edit is not None}
+        general = {number for number in own if is_general(self.edits[number])}
+        self.gone |= own - general
+        copy, said = self.compared.copy, self.compared.speakers
+        new = [(copy[n].text, said[n]) for n in hunk.atoms]
+        while not general and start < stop and self._begins(new, start):
+            count = len(self.words.text(start, start + 1))
+            self.targets[start] = new[0][1]
+            new, start = new[count:], start + 1
+        while not general and start < stop and self._begins(new, stop - 1, at_end=True):
+            count = len(self.words.text(stop - 1, stop))
+            self.targets[stop - 1] = new[-1][1]
+            new, stop = new[:-count], stop - 1
+        runs = [(who, [text for text, _ in run]) for who, run in groupby(new, key=lambda found: found[1])]
+        if start == stop:
+            self._added.append((start, runs))
+            return []
+        if not runs:
+            return [anchors.of_words(self.words, start, stop, [])]
+        # One speaker has the words that were there; what others say before and after is added.
+        main = max(range(len(runs)), key=lambda n: len(runs[n][1]))
+        self.targets[start:stop] = [runs[main][0]] * (stop - start)
+        self._added += [(start, runs[:main]), (stop, runs[main + 1 :])]
+        same = self.words.text(start, stop) == runs[main][1]
+        return [] if same and not general else [anchors.of_words(self.words, start, stop, runs[main][1])]
+
+    def _begins(self, new: Sequence[tuple[str, str | None]], place: int, *, at_end: bool = False) -> bool:
+        """Tell whether new text begins (or ends) with a word of the transcript, as one speaker's."""
+        own = self.words.text(place, place + 1)
+        part = new[-len(own) :] if at_end else new[: len(own)]
+        texts = [shown(text) for text, _ in part]
+        return bool(own) and texts == [shown(text) for text in own] and len({who for _, who in part}) == 1
+
+    def _of_speakers(self) -> tuple[list[Edit], list[str | None]]:
+        """Return edits of speakers, and who says each word with them."""
+        current, placed = self.laid.speakers, self.laid.placed
+        for number, found in enumerate(placed):
+            if found.edit.edit == "speaker" and found.state == "applied":
+                numbers = [n for start, stop in found.ranges for n in range(start, stop)]
+                if any(self.targets[n] not in (None, current[n]) for n in numbers):
+                    self.gone.add(number)
+        kept = painted(self.words, [found for n, found in enumerate(placed) if n not in self.gone])
+        made, start = [], 0
+        while start < len(kept):
+            who = self.targets[start]
+            if who is None or who == kept[start]:
+                start += 1
+                continue
+            stop = last = start + 1
+            while last < len(kept) and self.targets[last] in (None, who):
+                last += 1
+                stop = last if self.targets[last - 1] == who != kept[last - 1] else stop
+            made.append(anchors.of_speaker(self.words, start, stop, who))
+            kept[start:stop] = [who] * (stop - start)
+            start = stop
+        return made, kept
+
+    def _of_additions(self, spoken: Sequence[str | None]) -> list[Edit]:
+        made = []
+        gaps: Counter[int] = Counter()
+        for gap, runs in self._added:
+            for who, texts in runs:
+                edit = anchors.of_words(self.words, gap, gap, texts, delay_s=APART_S * gaps[gap])
+                beside = spoken[gap - 1] if gap else spoken[gap] if spoken else None
+                made.append(edit if who in (None, beside) else replace(edit, speaker=who))
+                gaps[gap] += 1
+        return made
