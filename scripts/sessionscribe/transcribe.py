@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +29,7 @@ from sessionscribe.config import Decoding, Transcribe
 from sessionscribe.engines.whisper import Decoded, SpeechModel
 from sessionscribe.guards import guard
 from sessionscribe.redecoding import UNSURE, Again, doubt, find_doubtful, redecode
+from sessionscribe.windowing import Window, chunk_windows, decoding_windows, inside, speech_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -96,19 +96,26 @@ def transcribe_chunk(
 ) -> ChunkTranscript:
     """Decode chunk ``index`` of ``plan`` with its context; times in the result are seconds of the track.
 
-    The result depends on the chunk's audio and the options only. Where the plan knows no speech, nothing is
-    decoded: no model can invent words in silence.
+    The result depends on the chunk's audio, the plan and the options only. Where the plan knows no speech,
+    nothing is decoded: no model can invent words in silence.
     """
     core = plan.cores[index]
-    speech = _speech_of(plan.speech, core)
+    windows = chunk_windows(
+        plan.speech,
+        core,
+        longest=round(options.window_s * SAMPLE_RATE),
+        batched=options.decoding == "batched",
+    )
     segments: list[Decoded] = []
     again: list[Again] = []
     engine = Engine(name="none", version="", model="no speech", device="", compute_type="")
-    if speech:
+    if windows:
         model = SpeechModel(options, threads=threads)
         samples = read_samples(audio, core.context_start, core.context_stop)
         known = None if language in (UNDETERMINED, PER_CHUNK) else language
-        segments, again, language = _decode(model, samples, speech, known, options)
+        segments, again, language = _decode(
+            model, samples, windows, speech_of(plan.speech, core), language=known, options=options
+        )
         engine = model.engine
     trusted, doubted = _by_thresholds(segments, core, options)
     kept, invented = guard(trusted, speech=plan.speech, language=language, options=options)
@@ -127,31 +134,16 @@ def transcribe_chunk(
     return result
 
 
-def _speech_of(speech: Iterable[Span], core: Core) -> list[Span]:
-    """Return the speech of a chunk with its context, in samples from the start of the context."""
-    return _inside(speech, Span(start=core.context_start, stop=core.context_stop))
-
-
-def _inside(speech: Iterable[Span], part: Span) -> list[Span]:
-    """Return the speech in a part of the audio, in samples from the start of that part."""
-    length, found = part.stop - part.start, []
-    for span in speech:
-        start, stop = max(0, span.start - part.start), min(length, span.stop - part.start)
-        if start < stop:
-            found.append(Span(start=start, stop=stop))
-    return found
-
-
 def _decode(
     model: SpeechModel,
     samples: NDArray[np.float32],
+    windows: list[Window],
     speech: list[Span],
+    *,
     language: str | None,
     options: Transcribe,
 ) -> tuple[list[Decoded], list[Again], str]:
     """Decode the speech of a chunk; return the segments, what was decoded both ways, and the language."""
-    longest = round(options.window_s * SAMPLE_RATE)
-    windows = decoding_windows(speech, longest=longest, batched=options.decoding == "batched")
     segments, language = model.transcribe(samples, windows, language, options)
     if not options.redecode_s:
         return segments, [], language
@@ -159,9 +151,10 @@ def _decode(
 
     def decode(span: Span) -> list[Decoded]:
         piece = samples[span.start : span.stop]
-        part: list[tuple[Span, ...]] = [(Span(start=0, stop=len(piece)),)]
+        part: list[Window] = [(Span(start=0, stop=len(piece)),)]
         if other.decoding == "batched":
-            part = decoding_windows(_inside(speech, span), longest=longest, batched=True)
+            longest = round(options.window_s * SAMPLE_RATE)
+            part = decoding_windows(inside(speech, span), longest=longest, batched=True)
         found, _ = model.transcribe(piece, part, language, other)
         # Their windows are those of the piece.
         return [replace(segment, window=None) for segment in found]
@@ -170,32 +163,6 @@ def _decode(
     doubtful = find_doubtful(segments, spans, speech, options)
     segments, again = redecode(segments, doubtful, speech, options, decode)
     return segments, again, language
-
-
-def decoding_windows(speech: Iterable[Span], *, longest: int, batched: bool) -> list[tuple[Span, ...]]:
-    """Return windows to decode, each a few stretches of speech, in samples.
-
-    Neighbouring stretches are joined while the window stays within ``longest`` samples, so that the engine
-    sees whole sentences. Batched decoding is given no pauses, so only speech counts; a stretch that is longer
-    by itself is cut into equal parts. Sequential decoding hears the pauses, and moves through longer
-    stretches by itself.
-
-    Args:
-        speech: in order and apart.
-        longest: length of a window, in samples.
-        batched: what the windows are for.
-    """
-    windows: list[tuple[Span, ...]] = []
-    for span in speech:
-        if windows:
-            heard = sum(piece.stop - piece.start for piece in windows[-1]) + span.stop - span.start
-            if (heard if batched else span.stop - windows[-1][0].start) <= longest:
-                windows[-1] += (span,)
-                continue
-        parts = -(-(span.stop - span.start) // longest) if batched else 1
-        edges = [span.start + (span.stop - span.start) * part // parts for part in range(parts + 1)]
-        windows += [(Span(start=a, stop=b),) for a, b in pairwise(edges)]
-    return windows
 
 
 def _placed(segment: Decoded, core: Core) -> Segment:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import builders
 from sessionscribe import transcribe
-from sessionscribe.artifacts import SAMPLE_RATE, ChunkTranscript, Core, Language, Span
+from sessionscribe.artifacts import SAMPLE_RATE, ChunkTranscript, Core, Language
 from sessionscribe.config import Transcribe
 from sessionscribe.engines.whisper import Decoded, TimedWord
 
@@ -32,72 +32,7 @@ def core(start: int = 0, stop: int = 160_000, context: int = 32_000) -> Core:
     )
 
 
-@st.composite
-def speeches(draw: st.DrawFn) -> list[Span]:
-    at, spans = draw(st.integers(0, 200_000)), []
-    for _ in range(draw(st.integers(0, 12))):
-        stop = at + draw(st.integers(1, 400_000))
-        spans.append(Span(start=at, stop=stop))
-        at = stop + draw(st.integers(1, 100_000))
-    return spans
-
-
 CORES = st.builds(core, st.integers(0, 300_000), st.integers(300_000, 900_000), st.integers(0, 40_000))
-
-
-@given(speech=speeches(), of=CORES, longest=st.integers(32_000, 480_000))
-def test_windows_cover_all_speech_of_the_chunk_in_order_and_none_is_too_long(
-    speech: list[Span], of: Core, longest: int
-) -> None:
-    packed = transcribe.decoding_windows(transcribe._speech_of(speech, of), longest=longest, batched=True)
-    assert all(sum(w.stop - w.start for w in window) <= longest for window in packed)
-    windows = [piece for window in packed for piece in window]
-    length = of.context_stop - of.context_start
-    edges = [edge for window in windows for edge in (window.start, window.stop)]
-    assert edges == sorted(edges)
-    assert all(0 <= w.start < w.stop <= length and w.stop - w.start <= longest for w in windows)
-    covered = np.zeros(length, bool)
-    for window in windows:
-        covered[window.start : window.stop] = True
-    heard = np.zeros(length, bool)
-    for span in speech:
-        heard[max(0, span.start - of.context_start) : max(0, span.stop - of.context_start)] = True
-    assert not (heard & ~covered).any(), "no speech is left out"
-    if windows:
-        assert heard[windows[0].start]
-        assert heard[windows[-1].stop - 1], "a window neither begins nor ends outside speech"
-
-
-@given(speech=speeches(), of=CORES, shift=st.integers(0, 10**6))
-def test_speech_of_a_chunk_depends_on_its_own_audio_only(speech: list[Span], of: Core, shift: int) -> None:
-    moved = [Span(start=s.start + shift, stop=s.stop + shift) for s in speech]
-    there = Core(
-        **{**of.model_dump(), **{k: getattr(of, k) + shift for k in ("start", "stop")}}
-        | {k: getattr(of, k) + shift for k in ("context_start", "context_stop")}
-    )
-    assert transcribe._speech_of(moved, there) == transcribe._speech_of(speech, of)
-
-
-def test_neighbouring_stretches_are_joined_and_long_ones_cut_evenly() -> None:
-    speech = [Span(start=0, stop=40), Span(start=60, stop=90), Span(start=200, stop=450)]
-    packed = [
-        tuple((piece.start, piece.stop) for piece in window)
-        for window in transcribe.decoding_windows(speech, longest=100, batched=True)
-    ]
-    assert packed == [
-        ((0, 40), (60, 90)),
-        ((200, 283),),
-        ((283, 366),),
-        ((366, 450),),
-    ]
-
-
-def test_sequential_decoding_hears_the_pauses_and_moves_through_long_stretches_itself() -> None:
-    speech = [Span(start=0, stop=40), Span(start=60, stop=90), Span(start=95, stop=450)]
-    assert transcribe.decoding_windows(speech, longest=100, batched=False) == [
-        (speech[0], speech[1]),
-        (speech[2],),
-    ]
 
 
 def decoded(*words: tuple[str, float, float], **more: Any) -> Decoded:

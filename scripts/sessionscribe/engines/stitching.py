@@ -25,14 +25,13 @@ def stitched(audio: NDArray[np.float32], pieces: Sequence[Span]) -> NDArray[np.f
 def restored(segment: Decoded, pieces: Sequence[Span]) -> Decoded:
     """Return a segment of a stitched window on the clock of the audio that the pieces were taken from.
 
-    A word belongs to the piece in which its middle lies, and stays inside it.
+    A word belongs to the piece in which its middle lies, and stays inside it: the engine may place one in the
+    silence that it appends to a window, which here is another window's.
 
     Args:
         segment: in seconds; the window begins where its first piece does.
         pieces: of the window, in samples, in order.
     """
-    if len(pieces) == 1:
-        return segment
     begin = pieces[0].start / SAMPLE_RATE
     ends = [total / SAMPLE_RATE for total in accumulate(piece.stop - piece.start for piece in pieces)]
 
