@@ -28,7 +28,7 @@ class SessionAgenda:
     """A session's steps and the ones among them that are still to do (``pending``, by first output).
 
     ``fp`` names the folder of its chunk transcripts; ``totals`` counts its steps by rule; ``flags`` are what
-    the jobs that are done found worth a look.
+    the jobs that are done found worth a look, and ``verdict`` is what the audit says, if it was made.
     """
 
     def __init__(self, session: Session, fp: str, lay_out: Callable[[], Ledger]) -> None:
@@ -36,6 +36,7 @@ class SessionAgenda:
         self.pending: dict[str, Step] = {}
         self.totals: Counter[str] = Counter()
         self.flags: list[str] = []
+        self.verdict = ""
         self._lay_out = lay_out
         self._plan: Ledger | None = None
 
@@ -152,6 +153,7 @@ class Agenda:
                 undone.add(work)
             else:
                 agenda.flags += record.get("flags", [])
+                agenda.verdict = record.get("verdict") or agenda.verdict
 
     def _missing(
         self, folder: Folder, listings: dict[str, dict[str, int]], known: dict[str, int]

@@ -494,7 +494,8 @@ class Provenance(Artifact):
     """What a job made, and the key of all that determined it. ``results/provenance/{session}/….json``.
 
     It is written last: an output is taken as made only if its record is there, names the wanted key and the
-    size that the file really has.
+    size that the file really has. ``flags`` and ``verdict`` are here as well so that a status table need not
+    read what may be long.
     """
 
     rule: str
@@ -504,6 +505,7 @@ class Provenance(Artifact):
     options: dict[str, object] = {}
     versions: dict[str, str] = {}
     flags: list[str] = []
+    verdict: str = ""
 
 
 class Failure(Artifact):

@@ -18,6 +18,7 @@ VERSIONS: Mapping[str, int] = {
     "assign_speakers": 1,
     "embed_voice": 1,
     "name_speakers": 1,
+    "audit_session": 1,
     "write_export": 2,
 }
 

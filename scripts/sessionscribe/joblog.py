@@ -56,11 +56,12 @@ class Log(io.TextIOBase):
 
 
 class Say:
-    """A job's voice: call it with a line for the log; ``flags`` end in the record and the status table."""
+    """A job's voice: call it with a line for the log; what it flags and judges ends in its record."""
 
     def __init__(self, file: Log) -> None:
         self._file = file
         self.flags: list[str] = []
+        self.verdict = ""
 
     def __call__(self, line: str) -> None:
         """Write a line to the log, with the time."""

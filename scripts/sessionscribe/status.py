@@ -18,6 +18,7 @@ WORD_OF = {
     "transcribe": "transcribing",
     "merge": "transcribing",
     "diarize": "diarizing",
+    "audit": "exporting",
     "export": "exporting",
 }
 
@@ -26,7 +27,8 @@ WORD_OF = {
 class SessionStatus:
     """One line of the status table.
 
-    ``stage`` is the last stage of which all is done (``-``: none yet); ``failures`` are one line each.
+    ``stage`` is the last stage of which all is done, ``audit`` the verdict on the transcript (``-``: none yet);
+    ``flags`` and ``failures`` are one line each.
     """
 
     session: str
@@ -37,6 +39,7 @@ class SessionStatus:
     chunks: int
     gaps: int
     flags: tuple[str, ...]
+    audit: str
     failures: tuple[str, ...]
     status: str
 
@@ -68,7 +71,8 @@ def _status(root: Path, agenda: SessionAgenda) -> SessionStatus:
         chunks_done=agenda.done("transcribe_chunk"),
         chunks=agenda.totals["transcribe_chunk"],
         gaps=_missing_parts(agenda),
-        flags=tuple(agenda.flags),
+        flags=tuple(dict.fromkeys(agenda.flags)),
+        audit=agenda.verdict or "-",
         failures=failures,
         status=word,
     )
@@ -110,7 +114,7 @@ def _failures(root: Path, agenda: SessionAgenda) -> tuple[str, ...]:
 def table(rows: Iterable[SessionStatus]) -> str:
     """Return the status table as text: a line per session, then what failed and what is flagged."""
     rows = list(rows)
-    header = ("session", "shape", "hours", "stage", "chunks", "gaps", "flags", "status")
+    header = ("session", "shape", "hours", "stage", "chunks", "gaps", "flags", "audit", "status")
     cells = [
         (
             row.session,
@@ -120,6 +124,7 @@ def table(rows: Iterable[SessionStatus]) -> str:
             f"{row.chunks_done}/{row.chunks}",
             str(row.gaps or "-"),
             str(len(row.flags) or "-"),
+            row.audit,
             row.status,
         )
         for row in rows

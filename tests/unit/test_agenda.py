@@ -130,6 +130,7 @@ def test_a_new_project_has_everything_to_do_and_needs_the_models(tmp_path: Path)
         embed_chunk=2,
         cluster_speakers=1,
         assign_speakers=1,
+        audit_session=1,
         write_export=1,
     )
     assert PREFLIGHT in agenda.forced()
@@ -165,12 +166,12 @@ def test_steps_come_after_what_they_need(tmp_path: Path) -> None:
 
 FROM_AUDIO = "convert_audio plan_chunks build_timeline detect_language transcribe_chunk merge_transcript"
 FROM_PLAN = "plan_chunks detect_language transcribe_chunk merge_transcript"
-SPEECH = "detect_language transcribe_chunk merge_transcript assign_speakers write_export"
-MERGE = "merge_transcript assign_speakers write_export"
-VOICES = "cluster_speakers assign_speakers write_export"
+SPEECH = "detect_language transcribe_chunk merge_transcript assign_speakers audit_session write_export"
+MERGE = "merge_transcript assign_speakers audit_session write_export"
+VOICES = "cluster_speakers assign_speakers audit_session write_export"
 HEARD = "embed_chunk " + VOICES
-TURNS_TOO = " cluster_speakers assign_speakers write_export"
-NOT_TURNS = " assign_speakers write_export"
+TURNS_TOO = " cluster_speakers assign_speakers audit_session write_export"
+NOT_TURNS = " assign_speakers audit_session write_export"
 ALL_SHAPES_FROM_AUDIO = (f"{FROM_AUDIO} {HEARD}",) * 3
 # What speech is decides who speaks on a track of one speaker; pyannote hears for itself.
 PLAN_BY_SHAPE = (FROM_PLAN + NOT_TURNS, FROM_PLAN + TURNS_TOO, FROM_PLAN + NOT_TURNS)
@@ -220,10 +221,10 @@ TABLE: dict[str, tuple[Any, tuple[str, str, str]]] = {
     "diarize.threshold": (0.5, (VOICES, "", VOICES)),
     "diarize.step": (0.25, (HEARD, "", HEARD)),
     "diarize.chunk_s": (11, (HEARD, "", HEARD)),
-    "audit.gap_s": (2.0, ("",) * 3),
-    "audit.max_repeats": (5, ("",) * 3),
-    "audit.unsure_below": (0.3, ("",) * 3),
-    "audit.phantom_share": (0.05, ("",) * 3),
+    "audit.gap_s": (2.0, ("audit_session",) * 3),
+    "audit.max_repeats": (5, ("audit_session",) * 3),
+    "audit.unsure_below": (0.3, ("audit_session",) * 3),
+    "audit.phantom_share": (0.05, ("audit_session",) * 3),
     "export.formats": (["json", "srt", "txt", "vtt"], ("write_export",) * 3),
     "export.max_line_chars": (30, ("write_export",) * 3),
     "export.max_lines": (1, ("write_export",) * 3),
@@ -294,7 +295,7 @@ def test_a_changed_column_redoes_what_depends_on_it(project: Project, column: st
 
 def test_another_speaker_of_a_track_costs_no_transcription(project: Project) -> None:
     project.rows = [replace(row, speaker="Anne" if row.speaker == "Anna" else "") for row in project.rows]
-    rules = "build_timeline merge_transcript cluster_speakers assign_speakers write_export"
+    rules = "build_timeline merge_transcript cluster_speakers assign_speakers audit_session write_export"
     assert project.todo("duo") == expected(project, "duo", rules)
     assert project.todo("talk") == Counter()
 
@@ -328,6 +329,7 @@ def test_a_new_part_of_a_live_session_leaves_the_old_chunks(project: Project) ->
         embed_chunk=2,
         cluster_speakers=1,
         assign_speakers=1,
+        audit_session=1,
         write_export=1,
     )
 
@@ -341,15 +343,16 @@ def test_another_session_of_the_manifest_touches_none(project: Project) -> None:
 
 AFTER = {
     "fetch_recording": "",
-    "convert_audio": "plan_chunks build_timeline merge_transcript assign_speakers write_export",
-    "plan_chunks": "merge_transcript assign_speakers write_export",
-    "build_timeline": "merge_transcript assign_speakers write_export",
+    "convert_audio": "plan_chunks build_timeline merge_transcript assign_speakers audit_session write_export",
+    "plan_chunks": "merge_transcript assign_speakers audit_session write_export",
+    "build_timeline": "merge_transcript assign_speakers audit_session write_export",
     "detect_language": "",
-    "transcribe_chunk": "merge_transcript assign_speakers write_export",
-    "merge_transcript": "assign_speakers write_export",
-    "embed_chunk": "cluster_speakers assign_speakers write_export",
-    "cluster_speakers": "assign_speakers write_export",
-    "assign_speakers": "write_export",
+    "transcribe_chunk": "merge_transcript assign_speakers audit_session write_export",
+    "merge_transcript": "assign_speakers audit_session write_export",
+    "embed_chunk": "cluster_speakers assign_speakers audit_session write_export",
+    "cluster_speakers": "assign_speakers audit_session write_export",
+    "assign_speakers": "audit_session write_export",
+    "audit_session": "",
     "write_export": "",
 }
 
@@ -382,13 +385,14 @@ def test_a_damaged_file_is_found_with_what_depends_on_it(project: Project, rule:
 @pytest.mark.parametrize("damage", [delete, empty, halve])
 def test_a_damaged_record_makes_its_step_due(project: Project, damage: Any) -> None:
     damage(project.root / "results/provenance/talk/assign_speakers.json")
-    assert project.todo("talk") == Counter(assign_speakers=1, write_export=1)
+    assert project.todo("talk") == Counter(assign_speakers=1, audit_session=1, write_export=1)
 
 
 def test_a_record_that_is_no_record_makes_its_step_due(project: Project) -> None:
     for name in ("merge_transcript", "write_export"):
         (project.root / f"results/provenance/talk/{name}.json").write_text("[]\n")
-    assert project.todo("talk") == Counter(merge_transcript=1, assign_speakers=1, write_export=1)
+    wanted = Counter(merge_transcript=1, assign_speakers=1, audit_session=1, write_export=1)
+    assert project.todo("talk") == wanted
 
 
 def test_the_second_file_of_a_step_counts_too(project: Project) -> None:
@@ -400,7 +404,8 @@ def test_another_key_in_a_record_makes_its_step_due(project: Project) -> None:
     path = project.root / "results/provenance/talk/merge_transcript.json"
     record = json.loads(path.read_text())
     path.write_text(json.dumps(record | {"key": "0" * 12}))
-    assert project.todo("talk") == Counter(merge_transcript=1, assign_speakers=1, write_export=1)
+    wanted = Counter(merge_transcript=1, assign_speakers=1, audit_session=1, write_export=1)
+    assert project.todo("talk") == wanted
 
 
 def test_a_cut_chunk_is_found_before_it_was_ever_merged(project: Project) -> None:

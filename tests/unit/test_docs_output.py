@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sessionscribe import artifacts
+from sessionscribe import artifacts, artifacts_audit
 from sessionscribe.artifacts import Artifact, Part
 from sessionscribe.config import Config
 
@@ -14,7 +14,8 @@ PAGE = (ROOT / "docs" / "output.md").read_text(encoding="utf-8")
 ARTIFACTS = {cls.__name__: cls for cls in Artifact.__subclasses__()}
 PARTS = {
     name: cls
-    for name, cls in vars(artifacts).items()
+    for module in (artifacts, artifacts_audit)
+    for name, cls in vars(module).items()
     if isinstance(cls, type) and issubclass(cls, Part) and not issubclass(cls, Artifact) and cls is not Part
 }
 

@@ -77,7 +77,9 @@ def test_the_snakefile_is_short() -> None:
     assert len((ROOT / "Snakefile").read_text(encoding="utf-8").splitlines()) < 60
 
 
-@pytest.mark.parametrize("stage", ["ingest", "convert", "chunk", "transcribe", "merge", "diarize", "export"])
+@pytest.mark.parametrize(
+    "stage", ["ingest", "convert", "chunk", "transcribe", "merge", "diarize", "audit", "export"]
+)
 def test_every_stage_has_its_rules_and_its_module(stage: str) -> None:
     assert (ROOT / f"rules/{stage}.smk").is_file()
     assert (LIBRARY / f"{stage}.py").is_file()

@@ -59,7 +59,8 @@ def test_a_new_one_is_pending(tmp_path: Path, fast_disk: None) -> None:
         ("embed_chunk", "diarizing", "merge"),
         ("cluster_speakers", "diarizing", "merge"),
         ("assign_speakers", "diarizing", "merge"),
-        ("write_export", "exporting", "diarize"),
+        ("audit_session", "exporting", "diarize"),
+        ("write_export", "exporting", "audit"),
     ],
 )
 def test_the_word_is_that_of_the_first_stage_with_work(
@@ -106,9 +107,24 @@ def test_flags_come_from_the_record(project: Project) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | {"flags": ["1 gap"]}))
     assert of(project).flags == ("1 gap",)
     lines = status.table([of(project)]).splitlines()
-    assert lines[0].split() == ["session", "shape", "hours", "stage", "chunks", "gaps", "flags", "status"]
-    assert lines[1].split() == ["talk", "recording", "0.01", "export", "2/2", "-", "1", "complete"]
+    columns = ["session", "shape", "hours", "stage", "chunks", "gaps", "flags", "audit", "status"]
+    assert lines[0].split() == columns
+    assert lines[1].split() == ["talk", "recording", "0.01", "export", "2/2", "-", "1", "-", "complete"]
     assert lines[-1] == "talk: 1 gap"
+
+
+def test_the_verdict_comes_from_the_record_while_the_audit_is_valid_and_flags_are_said_once(
+    project: Project,
+) -> None:
+    for rule, more in (
+        ("assign_speakers", {"flags": ["1 gap"]}),
+        ("audit_session", {"flags": ["1 gap", "1 cut"], "verdict": "complete with flags"}),
+    ):
+        path = project.root / f"results/provenance/talk/{rule}.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | more))
+    assert (of(project).audit, of(project).flags) == ("complete with flags", ("1 gap", "1 cut"))
+    delete(project.files("audit_session")[0])
+    assert (of(project).audit, of(project).flags) == ("-", ("1 gap",))
 
 
 def test_tracks_are_as_long_as_the_longest_and_parts_add_up(project: Project) -> None:

@@ -13,7 +13,8 @@ from project import Project, jobs
 DUO = ("--config", "sessions=['duo']")
 TALK = ("--config", "sessions=['talk']")
 EXPORTS = {"write_export": 1}
-FROM_TRANSCRIPT = {"assign_speakers": 1, **EXPORTS}
+AUDIT = {"audit_session": 1}
+FROM_TRANSCRIPT = {"assign_speakers": 1, **AUDIT, **EXPORTS}
 FROM_MERGE = {"merge_transcript": 1, **FROM_TRANSCRIPT}
 FROM_TURNS = {"cluster_speakers": 1, **FROM_TRANSCRIPT}
 FROM_TIMELINE = {"build_timeline": 1, **FROM_TURNS, **FROM_MERGE}
@@ -49,6 +50,8 @@ CASES: list[tuple[str, Callable[[Path], None], dict[str, int]]] = [
     ("merge/duo.json", halve, FROM_MERGE),
     ("diarize/duo.turns.json", delete, FROM_TURNS),
     ("diarize/duo.json", empty, FROM_TRANSCRIPT),
+    ("audit/duo.json", delete, AUDIT),
+    ("provenance/duo/audit_session.json", halve, AUDIT),
     ("export/duo/duo.srt", delete, {"write_export": 1}),
     ("export/duo/duo.json", halve, {"write_export": 1}),
     ("provenance/duo/fetch_recording.alice.json", empty, {"fetch_recording": 1}),

@@ -17,7 +17,7 @@ from project import ROOT, Project, jobs
 
 SESSIONS = {"talk": 3, "duo": 2, "live": 2}
 FORMATS = ("json", "srt", "vtt", "txt", "tsv", "rttm")
-AFTER_CHUNK = {"merge_transcript": 1, "assign_speakers": 1, "write_export": 1}
+AFTER_CHUNK = {"merge_transcript": 1, "assign_speakers": 1, "audit_session": 1, "write_export": 1}
 # A session whose diarization costs nothing is enough to follow a change through.
 DUO = ("--config", "sessions=['duo']")
 
@@ -137,9 +137,7 @@ def test_other_hotwords_redo_the_words_and_keep_the_old_ones(project: Project) -
 def test_a_stale_session_is_redone_beside_one_that_needs_a_model(project: Project) -> None:
     change(project, "export", max_lines=1)
     next((project / "results/transcribe/live").glob("*/chunk-001.*.json")).unlink()
-    wanted = Counter(
-        check_models=1, transcribe_chunk=1, merge_transcript=1, assign_speakers=1, write_export=3
-    )
+    wanted = Counter(check_models=1, transcribe_chunk=1, **AFTER_CHUNK | {"write_export": 3})
     assert project.plan() == wanted
 
 
@@ -166,7 +164,7 @@ def test_another_number_of_speakers_is_clustered_and_no_model_listens(project: P
     change(project, "diarize", num_speakers=1)
     done = project.snakemake("--config", "sessions=['talk']")
     assert done.code == 0, done.text
-    wanted = Counter(check_models=1, cluster_speakers=1, assign_speakers=1, write_export=1)
+    wanted = Counter(check_models=1, cluster_speakers=1, assign_speakers=1, audit_session=1, write_export=1)
     assert jobs(done.text) == wanted
     assert project.results("results/diarize/talk") == before
     turns = json.loads((project / "results/diarize/talk.turns.json").read_text())

@@ -2,13 +2,13 @@
 
 Nothing here looks at results; ``agenda`` does. A module each: what a step is (``work``), what transcribes
 (``decoder``), and the steps themselves in the order of the stages (``prepare``, ``words``, ``speakers``,
-``export``).
+``audit``, ``export``).
 """
 
 from __future__ import annotations
 
 from sessionscribe.manifest import Session
-from sessionscribe.steps import export, prepare, speakers, words
+from sessionscribe.steps import audit, export, prepare, speakers, words
 from sessionscribe.steps.decoder import Decoder, decoders, unusable, words_folder, words_key
 from sessionscribe.steps.work import STAGE_OF, STAGES, Folder, Ledger, Options, Step, files
 
@@ -52,5 +52,6 @@ def steps_of(
     merged = words.merge_transcript(ledger, timeline, tracks, chunks)
     turns = speakers.cluster_speakers(ledger, timeline, tracks, diarizer)
     spoken = speakers.assign_speakers(ledger, merged, turns, timeline)
+    audit.audit_session(ledger, tracks, chunks, timeline=timeline, merged=merged, spoken=spoken)
     export.write_export(ledger, spoken)
     return ledger

@@ -1,0 +1,30 @@
+"""audit: is all of a session in its transcript, and what of it needs a second look?"""
+
+
+rule audit_session:
+    """Count words, speech and cuts anew, and say whether the transcript is complete."""
+    input:
+        timeline=made("results/chunk/{session}.timeline.json"),
+        conversions=made_for("results/audit/{session}.json", "conversions"),
+        plans=made_for("results/audit/{session}.json", "plans"),
+        chunks=awaited_for("results/audit/{session}.json", "chunks"),
+        language=awaited_for("results/audit/{session}.json", "language"),
+        merged=made("results/merge/{session}.json"),
+        transcript=made("results/diarize/{session}.json"),
+    output:
+        audit="results/audit/{session}.json",
+        provenance="results/provenance/{session}/audit_session.json",
+    log:
+        "logs/audit/{session}.log",
+    benchmark:
+        "logs/audit/{session}.tsv"
+    conda:
+        "../envs/sessionscribe.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime="30m",
+    params:
+        task=task_of("results/audit/{session}.json"),
+    script:
+        "../scripts/audit_session.py"

@@ -1,0 +1,246 @@
+"""audit: is all of a session in its transcript, and what of it needs a second look?
+
+What can be counted anew is: words from the chunk transcripts, speech from the plans, cuts from the converted
+audio. What is found wrong is listed; the verdict says in a word what that means.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+from sessionscribe.artifacts import (
+    SAMPLE_RATE,
+    ChunkTranscript,
+    Conversion,
+    Language,
+    Merged,
+    MergedWord,
+    Plan,
+    Timeline,
+    TimelineTrack,
+    Transcript,
+    seconds,
+)
+from sessionscribe.artifacts_audit import (
+    Audit,
+    DecodedAgain,
+    LanguageAudit,
+    LanguageSpan,
+    ReasonCount,
+    RemovedText,
+    Repeat,
+    SpeechGap,
+    TrackAudit,
+    Unsure,
+    Verdict,
+    WordAudit,
+)
+from sessionscribe.checks import accounts, coverage, suspects, tiling, times
+from sessionscribe.checks.flags import flags_of
+from sessionscribe.config import Audit as Options
+from sessionscribe.shares import speaker_shares
+from sessionscribe.text import join_words
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that an audit reads about a session; plans and the like in the order of the tracks."""
+
+    timeline: Timeline
+    conversions: list[Conversion]
+    plans: list[Plan]
+    chunks: list[ChunkTranscript]
+    language: Language
+    merged: Merged
+    transcript: Transcript
+
+
+@dataclass(frozen=True)
+class _TrackFindings:
+    audit: TrackAudit
+    problems: list[str]
+    gaps: list[SpeechGap]
+    repeats: list[Repeat]
+    unsure: list[Unsure]
+    spans: list[LanguageSpan]
+    removed: list[RemovedText]
+    redecoded: list[DecodedAgain]
+
+
+def audit_session(evidence: Evidence, *, options: Options, output: Path) -> Audit:
+    """Audit a session, write what is found to ``output`` and return it.
+
+    The verdict is ``incomplete`` where something is missing or contradicts itself (``problems``), ``complete
+    with flags`` where something deserves a second look (``flags``), else ``complete``.
+
+    Args:
+        evidence: the files of the session.
+        options: from when on something is listed.
+        output: the file to write.
+    """
+    timeline, merged, transcript = evidence.timeline, evidence.merged, evidence.transcript
+    plans = {plan.track: plan for plan in evidence.plans}
+    tracks = {track.track: track for track in timeline.tracks}
+    found = [_look_at(plans[name], tracks[name], evidence, options) for name in tracks if name in plans]
+    words = accounts.account(evidence.chunks, tracks, merged, transcript)
+    doubted = 0.0 if timeline.shape == "tracks" else options.phantom_share  # there, the track is the speaker
+    speakers = speaker_shares(
+        transcript.turns,
+        (word for segment in transcript.segments for word in segment.words),
+        speakers=transcript.speakers,
+        phantom_share=doubted,
+    )
+    problems = [
+        *tiling.timeline_problems(timeline, plans),
+        *(problem for part in found for problem in part.problems),
+        *_unaccounted(words),
+        *times.transcript_problems(transcript),
+        *(f"{_clock_of(gap.start)}: {gap.reason}" for gap in timeline.gaps),
+    ]
+    draft = Audit(
+        session=timeline.session,
+        duration_s=seconds(timeline.samples),
+        verdict="complete",
+        problems=problems,
+        flags=[],
+        tracks=[part.audit for part in found],
+        words=words,
+        missing=timeline.gaps,
+        gaps=sorted((gap for part in found for gap in part.gaps), key=lambda gap: gap.start),
+        repeats=sorted((item for part in found for item in part.repeats), key=lambda item: item.start),
+        unsure=sorted((item for part in found for item in part.unsure), key=lambda item: item.start),
+        language=LanguageAudit(
+            language=evidence.language.language,
+            probability=evidence.language.probability,
+            given=evidence.language.given,
+            votes=evidence.language.votes,
+            spans=[span for part in found for span in part.spans],
+        ),
+        speakers=speakers,
+        dropped=[
+            ReasonCount(reason=reason, words=count)
+            for reason, count in accounts.reasons(merged.dropped).items()
+        ],
+        removed=sorted((item for part in found for item in part.removed), key=lambda item: item.start),
+        redecoded=sorted((item for part in found for item in part.redecoded), key=lambda item: item.start),
+    )
+    flags = flags_of(draft, transcript, evidence.conversions)
+    verdict: Verdict = "incomplete" if problems else "complete with flags" if flags else "complete"
+    audit = draft.model_copy(update={"flags": flags, "verdict": verdict})
+    audit.write(output)
+    return audit
+
+
+def _look_at(plan: Plan, track: TimelineTrack, evidence: Evidence, options: Options) -> _TrackFindings:
+    chunks = sorted(
+        (chunk for chunk in evidence.chunks if chunk.track == plan.track), key=lambda chunk: chunk.core.start
+    )
+    words = [word for part in evidence.merged.segments if part.track == plan.track for word in part.words]
+    language = evidence.merged.language
+    cut = [
+        problem
+        for conversion in evidence.conversions
+        if conversion.track == plan.track
+        for problem in tiling.tiling_problems(plan, conversion)
+    ]
+    decoded = tiling.decoded_cores(plan, chunks)
+    wrong = [f"track {plan.track}: {problem}" for problem in (*cut, *decoded)]
+    at = _in_samples(words, track)
+    speech, covered = coverage.covered(plan, at)
+    return _TrackFindings(
+        audit=TrackAudit(
+            track=plan.track,
+            duration_s=seconds(plan.samples),
+            tiled=not cut,
+            chunks=len(plan.cores) - len(decoded),
+            planned=len(plan.cores),
+            speech_s=seconds(speech),
+            covered_s=seconds(covered),
+        ),
+        problems=[*wrong, *times.track_problems(track, words)],
+        gaps=coverage.speech_gaps(plan, chunks, at, gap_s=options.gap_s, offset=track.offset),
+        repeats=[
+            *suspects.repeats(words, most=options.max_repeats, language=language),
+            *suspects.repeats_at_seams(plan, words, offset=track.offset, language=language),
+        ],
+        unsure=suspects.unsure(words, below=options.unsure_below, language=language),
+        spans=_languages(track, chunks),
+        removed=_removed(track, chunks),
+        redecoded=_redecoded(track, chunks),
+    )
+
+
+def _in_samples(words: Sequence[MergedWord], track: TimelineTrack) -> list[tuple[int, int]]:
+    offset = track.offset / SAMPLE_RATE
+    return coverage.in_samples((word.start - offset, word.end - offset) for word in words)
+
+
+def _at(track: TimelineTrack, time: float) -> float:
+    return seconds(track.offset + round(time * SAMPLE_RATE))
+
+
+def _languages(track: TimelineTrack, chunks: Sequence[ChunkTranscript]) -> list[LanguageSpan]:
+    """Return the languages of a track's chunks, neighbours of one language as one; silence has none."""
+    heard = [chunk for chunk in chunks if chunk.segments]
+    spans = []
+    for language, group in groupby(heard, key=lambda chunk: chunk.language):
+        part = list(group)
+        spans.append(
+            LanguageSpan(
+                track=track.track,
+                start=seconds(track.offset + part[0].core.start),
+                end=seconds(track.offset + part[-1].core.stop),
+                language=language,
+                chunks=len(part),
+            )
+        )
+    return spans
+
+
+def _removed(track: TimelineTrack, chunks: Sequence[ChunkTranscript]) -> list[RemovedText]:
+    return [
+        RemovedText(
+            track=track.track,
+            start=_at(track, part.start),
+            end=_at(track, part.end),
+            text=part.text,
+            reason=part.reason,
+        )
+        for chunk in chunks
+        for part in chunk.removed
+    ]
+
+
+def _redecoded(track: TimelineTrack, chunks: Sequence[ChunkTranscript]) -> list[DecodedAgain]:
+    return [
+        DecodedAgain(
+            track=track.track,
+            start=_at(track, part.start),
+            end=_at(track, part.end),
+            reason=part.reason,
+            winner=part.winner,
+            words=part.words,
+            lost=join_words([segment.text for segment in part.loser], chunk.language),
+        )
+        for chunk in chunks
+        for part in chunk.redecoded
+    ]
+
+
+def _unaccounted(words: WordAudit) -> list[str]:
+    found = []
+    if words.lost:
+        found.append(f"{words.lost} words are lost between stages")
+    if words.unknown:
+        found.append(f"{words.unknown} words are in the transcript that no chunk has")
+    if words.moved:
+        found.append(f"{words.moved} words were moved by more than {accounts.MOVED_S} s")
+    return found
+
+
+def _clock_of(samples: int) -> str:
+    minutes, second = divmod(samples // SAMPLE_RATE, 60)
+    return f"{minutes // 60:02d}:{minutes % 60:02d}:{second:02d}"

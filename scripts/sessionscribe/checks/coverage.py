@@ -1,0 +1,65 @@
+"""Where is speech without a word?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from sessionscribe.artifacts import SAMPLE_RATE, ChunkTranscript, Plan
+from sessionscribe.artifacts_audit import SpeechGap
+from sessionscribe.intervals import Interval, common, length, united
+
+COVERED_S = 1.0  # speech this near a word is covered by it
+
+
+def in_samples(times: Iterable[tuple[float, float]]) -> list[Interval]:
+    """Return stretches in seconds as stretches in samples."""
+    return [(round(start * SAMPLE_RATE), round(end * SAMPLE_RATE)) for start, end in times]
+
+
+def covered(plan: Plan, words: Sequence[Interval]) -> tuple[int, int]:
+    """Return how much speech a track has, and how much of it lies within a second of a word, in samples."""
+    speech = united((span.start, span.stop) for span in plan.speech)
+    near = round(COVERED_S * SAMPLE_RATE)
+    return length(speech), length(common(speech, united((a - near, b + near) for a, b in words)))
+
+
+def speech_gaps(
+    plan: Plan, chunks: Sequence[ChunkTranscript], words: Sequence[Interval], *, gap_s: float, offset: int
+) -> list[SpeechGap]:
+    """Return the stretches between words in which there is more than ``gap_s`` seconds of speech.
+
+    Speech with pauses in it counts together: twenty shouts between two words are a gap, too. What a guard
+    removed counts as words here, since the transcript says why it is not there.
+
+    Args:
+        plan: where the track has speech.
+        chunks: the transcripts of its chunks.
+        words: of the track, in samples of the track, in any order.
+        gap_s: in seconds.
+        offset: of the track in its session, in samples.
+    """
+    speech = united((span.start, span.stop) for span in plan.speech)
+    removed = in_samples((part.start, part.end) for chunk in chunks for part in chunk.removed)
+    again = united(in_samples((part.start, part.end) for chunk in chunks for part in chunk.redecoded))
+    taken = united([*words, *removed])
+    edges = [0, *(edge for interval in taken for edge in interval), plan.samples]
+    found: list[SpeechGap] = []
+    first = 0
+    for start, stop in zip(edges[::2], edges[1::2], strict=True):
+        while first < len(speech) and speech[first][1] <= start:
+            first += 1
+        last = first
+        while last < len(speech) and speech[last][0] < stop:
+            last += 1
+        within = common(speech[first:last], [(start, stop)])
+        if length(within) > gap_s * SAMPLE_RATE:
+            found.append(
+                SpeechGap(
+                    track=plan.track,
+                    start=round((offset + within[0][0]) / SAMPLE_RATE, 3),
+                    end=round((offset + within[-1][1]) / SAMPLE_RATE, 3),
+                    speech_s=round(length(within) / SAMPLE_RATE, 3),
+                    decoded_again=bool(common(within, again)),
+                )
+            )
+    return found

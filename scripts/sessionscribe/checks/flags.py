@@ -1,0 +1,72 @@
+"""What an audit found, in plain words: the lines that the status table and the exports show."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sessionscribe.artifacts import Conversion, Transcript
+from sessionscribe.artifacts_audit import Audit, LanguageAudit
+
+AGREED = 0.6  # share of the votes from which the language is not in doubt
+MUCH_UNSURE = 0.05  # share of words in stretches of low probability that is worth a flag
+
+
+def flags_of(audit: Audit, transcript: Transcript, conversions: Sequence[Conversion]) -> list[str]:
+    """Return a line for each kind of thing that deserves a second look."""
+    several = len(conversions) > 1
+    return [
+        *transcript.flags,
+        *(
+            f"track {conversion.track}: {warning}" if several else warning
+            for conversion in conversions
+            for warning in conversion.warnings
+        ),
+        *_speech(audit),
+        *_text(audit),
+        *_language(audit.language),
+        *(
+            f"speaker {found.speaker} has {found.share:.1%} of the speech only: perhaps nobody"
+            for found in audit.speakers
+            if found.phantom
+        ),
+    ]
+
+
+def _speech(audit: Audit) -> list[str]:
+    if not audit.gaps:
+        return []
+    lacking = sum(gap.speech_s for gap in audit.gaps)
+    longest = max(audit.gaps, key=lambda gap: gap.speech_s)
+    return [
+        f"{_count(len(audit.gaps), 'stretch', 'stretches')} of speech without a word, {lacking:.1f} s in all "
+        f"(the longest from {longest.start:.1f} to {longest.end:.1f} s)"
+    ]
+
+
+def _text(audit: Audit) -> list[str]:
+    found = []
+    at_seams = sum(item.at_seam for item in audit.repeats)
+    if at_seams:
+        found.append(f"{_count(at_seams, 'cut')} with the same words on both sides")
+    if len(audit.repeats) > at_seams:
+        found.append(f"{_count(len(audit.repeats) - at_seams, 'phrase')} repeated many times")
+    if audit.words.alone:
+        found.append(f"{_count(audit.words.alone, 'word')} left out at a cut with nothing in the place")
+    doubted = sum(part.words for part in audit.unsure)
+    if doubted > MUCH_UNSURE * audit.words.kept:
+        found.append(f"{doubted} of {audit.words.kept} words in stretches of low probability")
+    return found
+
+
+def _language(language: LanguageAudit) -> list[str]:
+    if language.given or not language.votes or language.probability >= AGREED:
+        return []
+    other = sorted({vote.language for vote in language.votes} - {language.language})
+    return [
+        f"the language is in doubt: {language.language} has {language.probability:.0%} of the votes "
+        f"(others: {', '.join(other)})"
+    ]
+
+
+def _count(number: int, noun: str, plural: str = "") -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {plural or noun + 's'}"

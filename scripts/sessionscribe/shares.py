@@ -1,0 +1,37 @@
+"""How much each speaker talks."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from sessionscribe.artifacts import SpokenWord, Turn
+from sessionscribe.artifacts_audit import SpeakerShare
+
+
+def speaker_shares(
+    turns: Iterable[Turn], words: Iterable[SpokenWord], *, speakers: Sequence[str], phantom_share: float
+) -> list[SpeakerShare]:
+    """Return the share of each speaker, in the order of ``speakers``.
+
+    Args:
+        turns: who speaks when, overlaps included: the time of both counts.
+        words: of the transcript; those without a speaker count for nobody.
+        speakers: whom to count.
+        phantom_share: with less than this share of all speech a speaker may be none; 0: nobody is doubted.
+    """
+    times = dict.fromkeys(speakers, 0.0)
+    for turn in turns:
+        times[turn.speaker] = times.get(turn.speaker, 0.0) + turn.end - turn.start
+    said = Counter(word.speaker for word in words)
+    total = sum(times.values())
+    return [
+        SpeakerShare(
+            speaker=speaker,
+            speech_s=round(time, 3),
+            share=round(time / total, 4) if total else 0.0,
+            words=said[speaker],
+            phantom=bool(total) and time < phantom_share * total,
+        )
+        for speaker, time in times.items()
+    ]

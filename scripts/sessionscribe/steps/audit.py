@@ -1,0 +1,29 @@
+"""The step of audit: is all of a session in its transcript?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sessionscribe.fingerprint import step_key
+from sessionscribe.steps.prepare import Track, plans
+from sessionscribe.steps.work import Folder, Ledger, Step
+
+
+def audit_session(
+    ledger: Ledger, tracks: list[Track], chunks: Folder, *, timeline: Step, merged: Step, spoken: Step
+) -> Step:
+    """Note the step that looks whether all of a session is in its transcript."""
+    options = ledger.options["audit"]
+
+    def tell() -> dict[str, Any]:
+        return {
+            "plans": plans(tracks),
+            "conversions": [track.converted.outputs[1] for track in tracks],
+            "chunks": chunks.outputs(),
+            "language": [f"{chunks.path}/language.json"],
+            "options": options,
+        }
+
+    key = step_key("audit_session", spoken.key, options)
+    output = f"results/audit/{ledger.session.name}.json"
+    return ledger.add("audit_session", "", (output,), key, tell, needs=(timeline, merged, spoken))
