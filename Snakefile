@@ -20,6 +20,7 @@ include: "rules/chunk.smk"
 include: "rules/transcribe.smk"
 include: "rules/merge.smk"
 include: "rules/diarize.smk"
+include: "rules/name.smk"
 include: "rules/audit.smk"
 include: "rules/export.smk"
 

@@ -39,6 +39,8 @@ MODEL_CORES = 1 if "gpu" in workflow.global_resources else MODEL_CPUS
 if workflow.is_main_process:
     # No output is ever half written, so what a killed run left behind needs no manual step.
     workspace.release_stale_locks(Path(".snakemake"))
+    for remark in AGENDA.remarks:
+        print(f"sessionscribe: {remark}", file=sys.stderr)
     # A DAG is very many objects that stay: to look for garbage among them at the usual rate takes a seventh of
     # the time to build it.
     gc.set_threshold(50_000)
@@ -129,6 +131,16 @@ def made_for(pattern, name):
     @signed
     def paths(wildcards):
         return [sure(path) for path in AGENDA.task(pattern.format(**wildcards))[name]]
+
+    return paths
+
+
+def given_for(pattern, name):
+    """Return the input function of listed files that no rule makes."""
+
+    @signed
+    def paths(wildcards):
+        return [ancient(path) for path in AGENDA.task(pattern.format(**wildcards))[name]]
 
     return paths
 

@@ -137,13 +137,18 @@ class Host:
 def _processes() -> Iterator[tuple[int, str]]:
     for entry in Path("/proc").iterdir():
         with suppress(OSError):
-            if entry.name.isdigit() and (entry / "stat").read_text().rpartition(")")[2].split()[0] not in "ZX":
+            if (
+                entry.name.isdigit()
+                and (entry / "stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+            ):
                 yield int(entry.name), (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
 
 
 def _sessions(port: int) -> list[int]:
     """Return the processes of sshd that serve a connection to a port."""
-    found = subprocess.run(["ss", "-Htnp", f"sport = :{port}"], capture_output=True, text=True, check=True).stdout
+    found = subprocess.run(
+        ["ss", "-Htnp", f"sport = :{port}"], capture_output=True, text=True, check=True
+    ).stdout
     return sorted({int(part.split(",")[0]) for part in found.split("pid=")[1:]})
 
 

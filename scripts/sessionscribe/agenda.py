@@ -14,7 +14,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from sessionscribe import manifest, models, steps
+from sessionscribe import clips, manifest, models, names_table, steps
 from sessionscribe.config import Config
 from sessionscribe.errors import UserError
 from sessionscribe.manifest import Session
@@ -85,6 +85,7 @@ class Agenda:
     Attributes:
         formats: in which each session is exported.
         sessions: all that are wanted, by name.
+        remarks: a line for each enrolment clip and row of the table of names that cannot be used.
     """
 
     def __init__(self, config: Config, root: Path = Path()) -> None:
@@ -100,20 +101,28 @@ class Agenda:
         found = manifest.read(root / config.manifest)
         if missing := wanted - found.keys():
             raise manifest.unknown_session(sorted(missing)[0], found, root / config.manifest)
+        enrolled = clips.read(config.name.voices, root, cache=steps.CHECKSUMS)
+        table = names_table.read(root / config.name.table, found)
+        self.remarks = [*enrolled.problems, *table.problems]
+        self._people = steps.people(enrolled.clips, table, self._options, self._diarizer)
+        self._voices = self._results.listing(steps.VOICES) if enrolled.clips else {}
         self.sessions = {name: self._look(s) for name, s in found.items() if not wanted or name in wanted}
         self._sum_up()
 
     def _sum_up(self) -> None:
         pending = [step for session in self.sessions.values() for step in session.pending.values()]
-        self._outputs = [output for step in pending for output in step.outputs]
+        # Enrolled voices are every session's work and one job's.
+        self._outputs = list(dict.fromkeys(output for step in pending for output in step.outputs))
         self._due = frozenset(self._outputs)
-        self._targets = [path for session in self.sessions.values() for path in session.targets()]
+        targets = (path for session in self.sessions.values() for path in session.targets())
+        self._targets = list(dict.fromkeys(targets))
         self._needs_models = any(step.model for step in pending)
 
     def _look(self, session: Session) -> SessionAgenda:
         """Lay out a session's steps with the decoder that has most of it, and see which are done."""
         decoder, words, listing = self._choose_decoder(session)
-        lay_out = partial(steps.steps_of, session, self._options, decoder, words, self._diarizer)
+        given = (session, self._options, decoder, words, self._diarizer)
+        lay_out = partial(steps.steps_of, *given, known=self._people)
         agenda = SessionAgenda(session, words, lay_out)
         self._find_pending(agenda, listing)
         if not agenda.pending:
@@ -134,7 +143,10 @@ class Agenda:
         works = agenda.plan.works
         records = {w: self._results.record(w.record) for w in works if isinstance(w, Step)}
         known = _read_before(records)
-        listings = {steps.words_folder(agenda.session.name, agenda.fp): listing}
+        listings = {
+            steps.words_folder(agenda.session.name, agenda.fp): listing,
+            steps.VOICES: self._voices,
+        }
         undone: set[Step | Folder] = set()
         for work in works:
             if isinstance(work, Folder):
@@ -259,6 +271,10 @@ class Agenda:
 
     def _step(self, path: str) -> Step:
         """Return the step that makes a file; whose it is, its path says (names have no dots or slashes)."""
+        folder, _, name = path.rpartition("/")
+        voices = self._people.folder
+        if voices and folder == steps.VOICES and name in voices.names:
+            return voices.step(name)
         parts = path.split("/", 3)
         session = self.sessions.get(parts[2].partition(".")[0]) if len(parts) > 2 else None
         step = session and (session.pending.get(path) or session.plan.find(path))

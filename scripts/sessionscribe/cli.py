@@ -218,6 +218,7 @@ def _run(options: argparse.Namespace, rest: list[str]) -> int:
             arguments += ["--config", setting]
     if options.stage:
         arguments += ["--until", *STAGES[options.stage]]
+    _show_remarks(agenda)
     work = _work(chosen, options.stage)
     if agenda.needs_models():
         work["check_models"] = 1
@@ -234,7 +235,9 @@ def _work(sessions: Sequence[SessionAgenda], stage: str | None) -> Counter[str]:
     """Count the jobs to come by rule, up to ``stage``."""
     stages = list(STAGES)
     wanted = stages[: stages.index(stage) + 1] if stage else stages
-    return Counter(step.rule for s in sessions for step in s.pending.values() if step.stage in wanted)
+    # By file: an enrolled voice is every session's work and one job's.
+    rules = {path: step.rule for s in sessions for path, step in s.pending.items() if step.stage in wanted}
+    return Counter(rules.values())
 
 
 def _show_results(agenda: Agenda) -> None:
@@ -259,8 +262,14 @@ def _status(options: argparse.Namespace) -> int:
     if not agenda.sessions:
         print(NO_SESSIONS)
         return 0
+    _show_remarks(agenda)
     print(status.table(status.collect(agenda)))
     return 0
+
+
+def _show_remarks(agenda: Agenda) -> None:
+    for remark in agenda.remarks:
+        print(f"sessionscribe: {remark}", file=sys.stderr)
 
 
 if __name__ == "__main__":

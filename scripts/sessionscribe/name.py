@@ -144,7 +144,6 @@ def name_speakers(
     Raises:
         UserError: voices were made by different models.
     """
-    flags = [f"{visible(clip)}: {voice.problem}" for _, clip, voice in people if voice.problem]
     given, problems = _by_table(transcript, table)
     enrolled: dict[str, list[list[float]]] = {}
     for person, clip, voice in people:
@@ -161,6 +160,13 @@ def name_speakers(
         taken={name for name in given.values() if name},
     )
     by_voice = {found.speaker: found for found in matched}
+    # What is less than perfect about a clip matters where it decided.
+    decided = {name for found in matched if found.name for name in (found.nearest, found.second)}
+    flags = [
+        f"{visible(clip)}: {voice.problem}"
+        for person, clip, voice in people
+        if voice.problem and (voice.embedding is None or person in decided)
+    ]
     names = Names(
         session=transcript.session,
         speakers=[_named(label, given, by_voice, transcript) for label in transcript.speakers],

@@ -18,6 +18,7 @@ WORD_OF = {
     "transcribe": "transcribing",
     "merge": "transcribing",
     "diarize": "diarizing",
+    "name": "naming",
     "audit": "exporting",
     "export": "exporting",
 }

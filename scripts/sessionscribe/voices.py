@@ -6,6 +6,7 @@ weighted by how long that person is the only one who talks there. No audio is re
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -46,13 +47,11 @@ def voices(found: Embeddings, turns: Sequence[Turn]) -> list[Voice]:
     units = np.where(usable, found.embeddings / np.where(usable, lengths, 1), 0)
     weights *= usable[None, ..., 0]
     sums = np.einsum("kws,wsd->kd", weights, units)
-    # Windows overlap: what one hears, others hear again.
-    seconds = weights.sum(axis=(1, 2)) * found.about.frame_step
-    seconds /= max(1.0, found.about.window / found.about.step)
+    alone_s = _time_alone(turns)
     return [
-        Voice(speaker=label, speech_s=round(float(time), 3), embedding=unit(total).round(DIGITS).tolist())
-        for label, time, total in zip(labels, seconds, sums, strict=True)
-        if time > 0 and np.linalg.norm(total) > 0
+        Voice(speaker=label, speech_s=round(alone_s[label], 3), embedding=unit(total).round(DIGITS).tolist())
+        for label, total in zip(labels, sums, strict=True)
+        if alone_s.get(label) and np.linalg.norm(total) > 0
     ]
 
 
@@ -79,6 +78,25 @@ def _centres(found: Embeddings) -> NDArray[np.float64]:
     inside = about.frame_start + about.frame_duration / 2 + np.arange(frames) * about.frame_step
     times: NDArray[np.float64] = windows[:, None] + inside[None, :]
     return times
+
+
+def _time_alone(turns: Sequence[Turn]) -> dict[str, float]:
+    """Return for how long each speaker is the only one who talks, in seconds."""
+    edges = sorted(
+        [(turn.start, 1, turn.speaker) for turn in turns] + [(turn.end, -1, turn.speaker) for turn in turns]
+    )
+    alone: dict[str, float] = {}
+    talking: Counter[str] = Counter()
+    before = 0.0
+    for time, change, speaker in edges:
+        if len(talking) == 1:
+            only = next(iter(talking))
+            alone[only] = alone.get(only, 0.0) + time - before
+        talking[speaker] += change
+        if not talking[speaker]:
+            del talking[speaker]
+        before = time
+    return alone
 
 
 def _speaker_of(

@@ -44,6 +44,12 @@ class Project:
         for name in ("speech", "speech2", "voices", "voices2"):
             (root / "models" / name).mkdir(parents=True)
             (root / "models" / name / "model.bin").write_text(name)
+        for folder in ("voices", "voices2"):
+            (root / folder).mkdir()
+            (root / folder / "Anna.wav").write_text(folder)  # nobody listens here
+        for table, name in (("names", "Ben"), ("names2", "Bert")):
+            rows = "".join(f"{session}\tSPEAKER_00\t{name}\n" for session in SHAPES)
+            (root / f"{table}.tsv").write_text(f"session\tspeaker\tname\n{rows}")
         self.settings: dict[str, Any] = {
             "manifest": "sessions.tsv",
             "chunk": {"target_s": 10, "search_s": 2},
@@ -54,6 +60,7 @@ class Project:
                 "language": "en",
             },
             "diarize": {"model": self.model("voices"), "device": "cpu", "chunk_s": 10},
+            "name": {"voices": "voices", "table": "names.tsv"},
             "export": {"formats": ["json", "srt", "txt"]},
         }
 
@@ -90,7 +97,11 @@ class Project:
         return {"path": name, "size": (self.root / name).stat().st_size, "sha256": "0" * 64}
 
     def record(self, step: Step) -> None:
-        used = {"merge_transcript": "chunks", "cluster_speakers": "embeddings"}
+        used = {
+            "merge_transcript": "chunks",
+            "cluster_speakers": "embeddings",
+            "name_speakers": "voices",
+        }
         inputs = step.task[used[step.rule]] if step.rule in used else []
         record = {
             "rule": step.rule,
@@ -131,6 +142,8 @@ def test_a_new_project_has_everything_to_do_and_needs_the_models(tmp_path: Path)
         cluster_speakers=1,
         assign_speakers=1,
         audit_session=1,
+        embed_voice=1,
+        name_speakers=1,
         write_export=1,
     )
     assert PREFLIGHT in agenda.forced()
@@ -166,12 +179,14 @@ def test_steps_come_after_what_they_need(tmp_path: Path) -> None:
 
 FROM_AUDIO = "convert_audio plan_chunks build_timeline detect_language transcribe_chunk merge_transcript"
 FROM_PLAN = "plan_chunks detect_language transcribe_chunk merge_transcript"
-SPEECH = "detect_language transcribe_chunk merge_transcript assign_speakers audit_session write_export"
-MERGE = "merge_transcript assign_speakers audit_session write_export"
-VOICES = "cluster_speakers assign_speakers audit_session write_export"
+SPEECH = "detect_language transcribe_chunk merge_transcript assign_speakers audit_session name_speakers write_export"
+MERGE = "merge_transcript assign_speakers audit_session name_speakers write_export"
+VOICES = "cluster_speakers assign_speakers audit_session name_speakers write_export"
 HEARD = "embed_chunk " + VOICES
-TURNS_TOO = " cluster_speakers assign_speakers audit_session write_export"
-NOT_TURNS = " assign_speakers audit_session write_export"
+TURNS_TOO = " cluster_speakers assign_speakers audit_session name_speakers write_export"
+NOT_TURNS = " assign_speakers audit_session name_speakers write_export"
+NAMES = "name_speakers"
+LISTENED = f"{HEARD} embed_voice"
 ALL_SHAPES_FROM_AUDIO = (f"{FROM_AUDIO} {HEARD}",) * 3
 # What speech is decides who speaks on a track of one speaker; pyannote hears for itself.
 PLAN_BY_SHAPE = (FROM_PLAN + NOT_TURNS, FROM_PLAN + TURNS_TOO, FROM_PLAN + NOT_TURNS)
@@ -213,7 +228,7 @@ TABLE: dict[str, tuple[Any, tuple[str, str, str]]] = {
     "transcribe.guards.phrases": (False, (SPEECH,) * 3),
     "merge.match_s": (0.5, (MERGE,) * 3),
     "merge.segment_gap_s": (2, (MERGE,) * 3),
-    "diarize.model": ("voices2", (HEARD, "", HEARD)),
+    "diarize.model": ("voices2", (LISTENED, "", LISTENED)),
     "diarize.device": ("auto", ("",) * 3),
     "diarize.num_speakers": (2, (VOICES, "", VOICES)),
     "diarize.min_speakers": (2, (VOICES, "", VOICES)),
@@ -221,6 +236,10 @@ TABLE: dict[str, tuple[Any, tuple[str, str, str]]] = {
     "diarize.threshold": (0.5, (VOICES, "", VOICES)),
     "diarize.step": (0.25, (HEARD, "", HEARD)),
     "diarize.chunk_s": (11, (HEARD, "", HEARD)),
+    "name.voices": ("voices2", (f"embed_voice {NAMES}", "", f"embed_voice {NAMES}")),
+    "name.table": ("names2.tsv", (NAMES,) * 3),
+    "name.threshold": (0.4, (NAMES, "", NAMES)),
+    "name.margin": (0.2, (NAMES, "", NAMES)),
     "audit.gap_s": (2.0, ("audit_session",) * 3),
     "audit.max_repeats": (5, ("audit_session",) * 3),
     "audit.unsure_below": (0.3, ("audit_session",) * 3),
@@ -295,7 +314,7 @@ def test_a_changed_column_redoes_what_depends_on_it(project: Project, column: st
 
 def test_another_speaker_of_a_track_costs_no_transcription(project: Project) -> None:
     project.rows = [replace(row, speaker="Anne" if row.speaker == "Anna" else "") for row in project.rows]
-    rules = "build_timeline merge_transcript cluster_speakers assign_speakers audit_session write_export"
+    rules = "build_timeline merge_transcript cluster_speakers assign_speakers audit_session name_speakers write_export"
     assert project.todo("duo") == expected(project, "duo", rules)
     assert project.todo("talk") == Counter()
 
@@ -309,7 +328,8 @@ def test_a_moved_recording_is_looked_at_again_and_nothing_else(project: Project)
 def test_another_recording_redoes_all_of_its_session(project: Project) -> None:
     project.rows[0] = replace(project.rows[0], checksum="9" * 64)
     agenda = project.agenda()
-    assert len(agenda.sessions["talk"].pending) == len(agenda.sessions["talk"].steps)
+    steps = {step.rule for step in agenda.sessions["talk"].steps} - {"embed_voice"}
+    assert {step.rule for step in agenda.sessions["talk"].pending.values()} == steps
     assert not agenda.sessions["duo"].pending
 
 
@@ -330,6 +350,7 @@ def test_a_new_part_of_a_live_session_leaves_the_old_chunks(project: Project) ->
         cluster_speakers=1,
         assign_speakers=1,
         audit_session=1,
+        name_speakers=1,
         write_export=1,
     )
 
@@ -343,16 +364,17 @@ def test_another_session_of_the_manifest_touches_none(project: Project) -> None:
 
 AFTER = {
     "fetch_recording": "",
-    "convert_audio": "plan_chunks build_timeline merge_transcript assign_speakers audit_session write_export",
-    "plan_chunks": "merge_transcript assign_speakers audit_session write_export",
-    "build_timeline": "merge_transcript assign_speakers audit_session write_export",
+    "convert_audio": "plan_chunks build_timeline merge_transcript assign_speakers audit_session name_speakers write_export",
+    "plan_chunks": "merge_transcript assign_speakers audit_session name_speakers write_export",
+    "build_timeline": "merge_transcript assign_speakers audit_session name_speakers write_export",
     "detect_language": "",
-    "transcribe_chunk": "merge_transcript assign_speakers audit_session write_export",
-    "merge_transcript": "assign_speakers audit_session write_export",
-    "embed_chunk": "cluster_speakers assign_speakers audit_session write_export",
-    "cluster_speakers": "assign_speakers audit_session write_export",
-    "assign_speakers": "audit_session write_export",
+    "transcribe_chunk": "merge_transcript assign_speakers audit_session name_speakers write_export",
+    "merge_transcript": "assign_speakers audit_session name_speakers write_export",
+    "embed_chunk": "cluster_speakers assign_speakers audit_session name_speakers write_export",
+    "cluster_speakers": "assign_speakers audit_session name_speakers write_export",
+    "assign_speakers": "audit_session name_speakers write_export",
     "audit_session": "",
+    "name_speakers": "",
     "write_export": "",
 }
 
@@ -382,16 +404,53 @@ def test_a_damaged_file_is_found_with_what_depends_on_it(project: Project, rule:
     assert project.todo("duo") == project.todo("eve") == Counter()
 
 
+def test_a_changed_clip_is_heard_once_and_names_follow(project: Project) -> None:
+    project.write("voices/Anna.wav", "another take")
+    agenda = project.agenda()
+    assert project.todo("talk") == project.todo("eve") == Counter(embed_voice=1, name_speakers=1)
+    assert project.todo("duo") == Counter()  # tracks have names
+    (voice,) = [path for path in agenda.outputs() if path.startswith("results/name/voices/")]
+    assert agenda.task(voice)["clip"] == ["voices/Anna.wav"]
+    assert voice not in agenda.targets()
+    project.finish()
+    assert not project.agenda().outputs()
+
+
+def test_a_clip_under_another_name_is_not_heard_again(project: Project) -> None:
+    (project.root / "voices/Anna.wav").rename(project.root / "voices/Ben.wav")
+    assert project.todo("talk") == Counter(name_speakers=1)
+
+
+def test_a_damaged_voice_is_found_by_every_session_that_needs_it(project: Project) -> None:
+    halve(project.files("embed_voice")[0])
+    assert project.todo("talk") == project.todo("eve") == Counter(embed_voice=1, name_speakers=1)
+    assert project.todo("duo") == Counter()
+
+
+def test_a_row_of_the_table_of_names_concerns_its_session(project: Project) -> None:
+    table = (project.root / "names.tsv").read_text()
+    project.write("names.tsv", f"{table}eve\t0:12\tEve\nadam\tSPEAKER_00\tAdam\n")
+    assert project.todo("eve") == Counter(name_speakers=1)
+    assert project.todo("talk") == project.todo("duo") == Counter()
+    (remark,) = project.agenda().remarks
+    assert "names.tsv, line 6: there is no session `adam`. Did you mean" in remark
+    project.write("names.tsv", "session;name\n")
+    with pytest.raises(UserError, match=r"names\.tsv: has the columns `session;name`"):
+        project.agenda()
+
+
 @pytest.mark.parametrize("damage", [delete, empty, halve])
 def test_a_damaged_record_makes_its_step_due(project: Project, damage: Any) -> None:
     damage(project.root / "results/provenance/talk/assign_speakers.json")
-    assert project.todo("talk") == Counter(assign_speakers=1, audit_session=1, write_export=1)
+    assert project.todo("talk") == Counter(
+        assign_speakers=1, audit_session=1, name_speakers=1, write_export=1
+    )
 
 
 def test_a_record_that_is_no_record_makes_its_step_due(project: Project) -> None:
     for name in ("merge_transcript", "write_export"):
         (project.root / f"results/provenance/talk/{name}.json").write_text("[]\n")
-    wanted = Counter(merge_transcript=1, assign_speakers=1, audit_session=1, write_export=1)
+    wanted = Counter(merge_transcript=1, assign_speakers=1, audit_session=1, name_speakers=1, write_export=1)
     assert project.todo("talk") == wanted
 
 
@@ -404,7 +463,7 @@ def test_another_key_in_a_record_makes_its_step_due(project: Project) -> None:
     path = project.root / "results/provenance/talk/merge_transcript.json"
     record = json.loads(path.read_text())
     path.write_text(json.dumps(record | {"key": "0" * 12}))
-    wanted = Counter(merge_transcript=1, assign_speakers=1, audit_session=1, write_export=1)
+    wanted = Counter(merge_transcript=1, assign_speakers=1, audit_session=1, name_speakers=1, write_export=1)
     assert project.todo("talk") == wanted
 
 

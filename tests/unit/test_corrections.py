@@ -61,7 +61,13 @@ def changed(draw: st.DrawFn, lines: Said) -> Said:
         if what == "word":
             result.append((draw(st.sampled_from([*VOCABULARY, "Quite"])), speaker))
         elif what == "add":
-            result += [(text, speaker), (draw(st.sampled_from([*VOCABULARY, "new"])), draw(st.sampled_from([speaker, speaker, draw(people)])))]
+            result += [
+                (text, speaker),
+                (
+                    draw(st.sampled_from([*VOCABULARY, "new"])),
+                    draw(st.sampled_from([speaker, speaker, draw(people)])),
+                ),
+            ]
         elif what == "who":
             result.append((text, draw(people)))
         elif not what:

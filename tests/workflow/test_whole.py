@@ -17,7 +17,13 @@ from project import ROOT, Project, jobs
 
 SESSIONS = {"talk": 3, "duo": 2, "live": 2}
 FORMATS = ("json", "srt", "vtt", "txt", "tsv", "rttm")
-AFTER_CHUNK = {"merge_transcript": 1, "assign_speakers": 1, "audit_session": 1, "write_export": 1}
+AFTER_CHUNK = {
+    "merge_transcript": 1,
+    "assign_speakers": 1,
+    "audit_session": 1,
+    "name_speakers": 1,
+    "write_export": 1,
+}
 # A session whose diarization costs nothing is enough to follow a change through.
 DUO = ("--config", "sessions=['duo']")
 
@@ -164,7 +170,14 @@ def test_another_number_of_speakers_is_clustered_and_no_model_listens(project: P
     change(project, "diarize", num_speakers=1)
     done = project.snakemake("--config", "sessions=['talk']")
     assert done.code == 0, done.text
-    wanted = Counter(check_models=1, cluster_speakers=1, assign_speakers=1, audit_session=1, write_export=1)
+    wanted = Counter(
+        check_models=1,
+        cluster_speakers=1,
+        assign_speakers=1,
+        audit_session=1,
+        name_speakers=1,
+        write_export=1,
+    )
     assert jobs(done.text) == wanted
     assert project.results("results/diarize/talk") == before
     turns = json.loads((project / "results/diarize/talk.turns.json").read_text())

@@ -2,26 +2,31 @@
 
 Nothing here looks at results; ``agenda`` does. A module each: what a step is (``work``), what transcribes
 (``decoder``), and the steps themselves in the order of the stages (``prepare``, ``words``, ``speakers``,
-``audit``, ``export``).
+``names``, ``audit``, ``export``).
 """
 
 from __future__ import annotations
 
 from sessionscribe.manifest import Session
-from sessionscribe.steps import audit, export, prepare, speakers, words
+from sessionscribe.steps import audit, export, names, prepare, speakers, words
 from sessionscribe.steps.decoder import Decoder, decoders, unusable, words_folder, words_key
+from sessionscribe.steps.names import CHECKSUMS, VOICES, People, people
 from sessionscribe.steps.work import STAGE_OF, STAGES, Folder, Ledger, Options, Step, files
 
 __all__ = [
+    "CHECKSUMS",
     "STAGES",
     "STAGE_OF",
+    "VOICES",
     "Decoder",
     "Folder",
     "Ledger",
     "Options",
+    "People",
     "Step",
     "decoders",
     "files",
+    "people",
     "steps_of",
     "words_folder",
     "words_key",
@@ -29,7 +34,13 @@ __all__ = [
 
 
 def steps_of(
-    session: Session, options: Options, decoder: Decoder, key: str, diarizer: tuple[str, str]
+    session: Session,
+    options: Options,
+    decoder: Decoder,
+    key: str,
+    diarizer: tuple[str, str],
+    *,
+    known: People,
 ) -> Ledger:
     """Return the steps of one session.
 
@@ -39,6 +50,7 @@ def steps_of(
         decoder: what transcribes it.
         key: ``words_key`` of these three.
         diarizer: the diarization pipeline (folder or hub id) and its identity.
+        known: who may be named.
     """
     ledger = Ledger(session, options)
     if rows := unusable(session):
@@ -52,6 +64,7 @@ def steps_of(
     merged = words.merge_transcript(ledger, timeline, tracks, chunks)
     turns = speakers.cluster_speakers(ledger, timeline, tracks, diarizer)
     spoken = speakers.assign_speakers(ledger, merged, turns, timeline)
+    names.name_speakers(ledger, spoken, turns, known)
     audit.audit_session(ledger, tracks, chunks, timeline=timeline, merged=merged, spoken=spoken)
     export.write_export(ledger, spoken)
     return ledger

@@ -20,6 +20,7 @@ STAGES = {
     "transcribe": ("detect_language", "transcribe_chunk"),
     "merge": ("merge_transcript",),
     "diarize": ("embed_chunk", "cluster_speakers", "assign_speakers"),
+    "name": ("embed_voice", "name_speakers"),
     "audit": ("audit_session",),
     "export": ("write_export",),
 }

@@ -1,0 +1,52 @@
+"""name: who is who, by enrolled voices and by the table of names."""
+
+
+rule embed_voice:
+    """Listen to an enrolment clip: how the person sounds, once for all sessions."""
+    input:
+        clip=given_for("results/name/voices/{voice}.json", "clip"),
+        models=checked_models("results/name/voices/{voice}.json"),
+    output:
+        voice="results/name/voices/{voice}.json",
+    log:
+        "logs/name/voices/{voice}.log",
+    benchmark:
+        "logs/name/voices/{voice}.tsv"
+    wildcard_constraints:
+        voice="[0-9a-f]{12}",
+    conda:
+        "../envs/sessionscribe.yaml"
+    threads: 2
+    resources:
+        gpu=1,
+        mem_mb=4000,
+        runtime="30m",
+    params:
+        task=task_of("results/name/voices/{voice}.json"),
+    script:
+        "../scripts/embed_voice.py"
+
+
+rule name_speakers:
+    """Give the speakers of a session their names, without a model."""
+    input:
+        transcript=made("results/diarize/{session}.json"),
+        sounds=made("results/diarize/{session}.voices.json"),
+        voices=awaited_for("results/name/{session}.json", "voices"),
+    output:
+        names="results/name/{session}.json",
+        provenance="results/provenance/{session}/name_speakers.json",
+    log:
+        "logs/name/{session}.log",
+    benchmark:
+        "logs/name/{session}.tsv"
+    conda:
+        "../envs/sessionscribe.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime="30m",
+    params:
+        task=task_of("results/name/{session}.json"),
+    script:
+        "../scripts/name_speakers.py"
