@@ -12,7 +12,7 @@ from typing import Any, get_args
 
 import yaml
 
-from sessionscribe import __version__, config, manifest, run, runtime, sources, status
+from sessionscribe import __version__, config, enroll, manifest, run, runtime, sources, status
 from sessionscribe.agenda import Agenda, SessionAgenda
 from sessionscribe.artifacts import Shape
 from sessionscribe.errors import UserError
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise UserError("there is no Snakefile here", where=Path.cwd(), hint=hint)
         if options.command == "run":
             return _run(options, rest)
-        return {"add": _add, "status": _status}[options.command](options)
+        return {"add": _add, "status": _status, "enroll": _enroll}[options.command](options)
     except UserError as error:
         print(f"sessionscribe: {error}", file=sys.stderr)
         return 2
@@ -102,6 +102,7 @@ def _parser() -> argparse.ArgumentParser:
         "status", parents=[settings], allow_abbrev=False, help="show where every session stands"
     )
     shows.add_argument("--session", action="append", default=[], help="this session only (repeatable)")
+    enroll.add_arguments(commands, [settings])
     evaluation.add_arguments(commands)
     return parser
 
@@ -265,6 +266,10 @@ def _status(options: argparse.Namespace) -> int:
     _show_remarks(agenda)
     print(status.table(status.collect(agenda)))
     return 0
+
+
+def _enroll(options: argparse.Namespace) -> int:
+    return enroll.command(options, _load(options))
 
 
 def _show_remarks(agenda: Agenda) -> None:

@@ -303,7 +303,7 @@ def embed_chunk(
     grid = look_at.grid(options.step)
     start, stop = stretch.within(timeline)
     windows = grid.starting_in(start, stop, timeline.samples)
-    samples = _read(
+    samples = read_session(
         timeline, dict(zip(stretch.tracks, audio, strict=True)), *grid.span(windows, timeline.samples)
     )
     segmentations, embeddings = look_at.look(samples, grid)
@@ -314,8 +314,18 @@ def embed_chunk(
     return found
 
 
-def _read(timeline: Timeline, audio: dict[str, Path], start: int, stop: int) -> NDArray[np.float32]:
-    """Return samples of a session; where no track lies, there is silence."""
+def read_session(timeline: Timeline, audio: dict[str, Path], start: int, stop: int) -> NDArray[np.float32]:
+    """Return samples ``[start, stop)`` of a session; where no track lies, there is silence.
+
+    Args:
+        timeline: where the tracks lie.
+        audio: the converted audio of each track that is reached.
+        start: first sample.
+        stop: the sample after the last.
+
+    Raises:
+        UserError: audio is missing, damaged or of another length than expected.
+    """
     import numpy as np  # noqa: PLC0415 -- heavy
 
     samples = np.zeros(stop - start, dtype=np.float32)

@@ -194,7 +194,7 @@ def _by_table(transcript: Transcript, table: Sequence[tuple[str, str]]) -> tuple
     given: dict[str, str] = {}
     problems = []
     for speaker, name in table:
-        label = speaker if speaker in transcript.speakers else _who_talks(transcript, speaker)
+        label = speaker if speaker in transcript.speakers else who_talks(transcript, speaker)
         if label is None:
             what = "nobody talks at" if moment(speaker) else "there is no speaker"
             problems.append(f"names: {what} {visible(speaker)}, so nobody is called {visible(name) or '-'}")
@@ -205,8 +205,8 @@ def _by_table(transcript: Transcript, table: Sequence[tuple[str, str]]) -> tuple
     return given, problems
 
 
-def _who_talks(transcript: Transcript, speaker: str) -> str | None:
-    """Return the label of who begins to talk at a moment, or else talks then."""
+def who_talks(transcript: Transcript, speaker: str) -> str | None:
+    """Return the label of who begins to talk at a moment (``12:34``), or else talks then; None: nobody."""
     time = moment(speaker)
     if time is None:
         return None
