@@ -522,8 +522,9 @@ class JobUsage(Artifact):
     """What a job used. ``logs/usage/{session}/{rule}.….json``; times in seconds.
 
     ``queued_s`` is the wait for a worker, ``audio_s`` the audio it worked through, ``gpu_s`` the time it had
-    the GPU compute for it, ``loads`` the models it had to load and how long each took. ``cpu_s`` and
-    ``peak_memory_mb`` are the process's; a worker's memory holds its models.
+    the GPU compute for it, ``loads`` the models it had to load and how long each took. Jobs
+    that run at once in one worker share its CPU time equally. ``peak_memory_mb`` is the process's; a worker's
+    memory holds its models.
     """
 
     session: str

@@ -6,8 +6,10 @@ import contextlib
 import os
 import resource
 import sys
+import threading
 import time
 from pathlib import Path
+from weakref import WeakSet
 
 from sessionscribe.artifacts import JobUsage
 from sessionscribe.meter import Meter
@@ -15,13 +17,47 @@ from sessionscribe.meter import Meter
 MIB = 1 << 20
 
 
+class _CpuTime:
+    """The CPU time of this process, in seconds, shared out among the jobs that run in it at the same time."""
+
+    def __init__(self) -> None:
+        self._running: WeakSet[Clock] = WeakSet()
+        self._lock = threading.Lock()
+        self._counted = 0.0
+
+    def begin(self, clock: Clock) -> None:
+        """Give a job its share from now on, until nobody refers to its clock any more."""
+        with self._lock:
+            self._share_out()
+            self._running.add(clock)
+
+    def end(self, clock: Clock) -> float:
+        """Return the share of a job, which ends."""
+        with self._lock:
+            self._share_out()
+            self._running.discard(clock)
+            return clock.cpu_s
+
+    def _share_out(self) -> None:
+        now = time.process_time()
+        running = list(self._running)
+        for clock in running:
+            clock.cpu_s += (now - self._counted) / len(running)
+        self._counted = now
+
+
+_CPU_TIME = _CpuTime()
+
+
 class Clock:
-    """Starts when it is made. CPU time and memory are the process's: lanes of one worker share them."""
+    """Starts when it is made. Jobs in the lanes of one worker share its CPU time; memory is the process's."""
 
     def __init__(self) -> None:
         with contextlib.suppress(OSError):  # Linux: count the peak of memory anew
             Path("/proc/self/clear_refs").write_text("5")
-        self._started, self._cpu, self._when = time.monotonic(), time.process_time(), time.time()
+        self._started, self._when = time.monotonic(), time.time()
+        self.cpu_s = 0.0
+        _CPU_TIME.begin(self)
 
     def wall_s(self) -> float:
         """Return the seconds since the start."""
@@ -40,7 +76,7 @@ class Clock:
             host=os.uname().nodename,
             queued_s=round(queued_s, 3),
             wall_s=round(self.wall_s(), 3),
-            cpu_s=round(time.process_time() - self._cpu, 3),
+            cpu_s=round(_CPU_TIME.end(self), 3),
             gpu_s=round(used.gpu_s, 3),
             audio_s=round(used.audio_s, 3),
             peak_memory_mb=round(_peak_bytes() / MIB, 1),

@@ -9,6 +9,8 @@ import pytest
 
 from sessionscribe import meter
 from sessionscribe.engines import memory
+from sessionscribe.meter import Meter
+from sessionscribe.usage import Clock
 
 
 def test_outside_a_job_nobody_counts() -> None:
@@ -46,3 +48,31 @@ def test_jobs_in_other_threads_have_their_own_count() -> None:
     for thread in threads:
         thread.join()
     assert counts == {"a": 2.0, "b": 20.0}
+
+
+def spend(seconds: float) -> None:
+    """Use CPU time."""
+    until = time.process_time() + seconds
+    while time.process_time() < until:
+        pass
+
+
+def test_jobs_at_once_share_the_cpu_time_of_their_process() -> None:
+    def ended(clock: Clock) -> float:
+        return clock.usage("talk", "rule", "output", Meter(), queued_s=0, ok=True).cpu_s
+
+    first = Clock()
+    spend(0.04)
+    second = Clock()
+    spend(0.04)
+    assert ended(first) == pytest.approx(0.06, abs=0.01)
+    spend(0.04)
+    assert ended(second) == pytest.approx(0.06, abs=0.01)
+
+
+def test_a_job_that_never_ended_has_no_share() -> None:
+    Clock()
+    clock = Clock()
+    spend(0.02)
+    used = clock.usage("talk", "rule", "output", Meter(), queued_s=0, ok=True)
+    assert used.cpu_s == pytest.approx(0.02, abs=0.01)
