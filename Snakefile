@@ -22,6 +22,7 @@ include: "rules/merge.smk"
 include: "rules/diarize.smk"
 include: "rules/name.smk"
 include: "rules/audit.smk"
+include: "rules/correct.smk"
 include: "rules/export.smk"
 
 

@@ -4,7 +4,7 @@
 rule write_export:
     """Write the finished transcript in every format that is asked for."""
     input:
-        transcript=made("results/diarize/{session}.json"),
+        transcript=made("results/correct/{session}.json"),
     output:
         exports=expand(
             "results/export/{{session}}/{{session}}.{format}",

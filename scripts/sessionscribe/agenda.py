@@ -16,6 +16,7 @@ from typing import Any
 
 from sessionscribe import clips, manifest, models, names_table, steps
 from sessionscribe.config import Config
+from sessionscribe.corrections import table as corrections
 from sessionscribe.errors import UserError
 from sessionscribe.manifest import Session
 from sessionscribe.results import Results
@@ -85,7 +86,8 @@ class Agenda:
     Attributes:
         formats: in which each session is exported.
         sessions: all that are wanted, by name.
-        remarks: a line for each enrolment clip and row of the table of names that cannot be used.
+        remarks: a line for each enrolment clip and row of the table of names that cannot be used,
+            and for each corrections file of a session that there is not.
     """
 
     def __init__(self, config: Config, root: Path = Path()) -> None:
@@ -96,6 +98,7 @@ class Agenda:
         self._diarizer = diarizer, identity(diarizer)
         self._decoders = list(steps.decoders(config, identity))
         self._options = config.model_dump(mode="json")
+        self._corrections = corrections.checksums(root)
         self.formats = tuple(dict.fromkeys(config.export.formats))
         wanted = set(config.sessions)
         found = manifest.read(root / config.manifest)
@@ -103,7 +106,7 @@ class Agenda:
             raise manifest.unknown_session(sorted(missing)[0], found, root / config.manifest)
         enrolled = clips.read(config.name.voices, root, cache=steps.CHECKSUMS)
         table = names_table.read(root / config.name.table, found)
-        self.remarks = [*enrolled.problems, *table.problems]
+        self.remarks = [*enrolled.problems, *table.problems, *corrections.strays(self._corrections, found)]
         self._people = steps.people(enrolled.clips, table, self._options, self._diarizer)
         self._voices = self._results.listing(steps.VOICES) if enrolled.clips else {}
         self.sessions = {name: self._look(s) for name, s in found.items() if not wanted or name in wanted}
@@ -122,7 +125,8 @@ class Agenda:
         """Lay out a session's steps with the decoder that has most of it, and see which are done."""
         decoder, words, listing = self._choose_decoder(session)
         given = (session, self._options, decoder, words, self._diarizer)
-        lay_out = partial(steps.steps_of, *given, known=self._people)
+        own = self._corrections.get(session.name, "")
+        lay_out = partial(steps.steps_of, *given, known=self._people, corrections=own)
         agenda = SessionAgenda(session, words, lay_out)
         self._find_pending(agenda, listing)
         if not agenda.pending:

@@ -15,6 +15,7 @@ import yaml
 from sessionscribe import __version__, config, enroll, manifest, run, runtime, sources, status
 from sessionscribe.agenda import Agenda, SessionAgenda
 from sessionscribe.artifacts import Shape
+from sessionscribe.corrections import command as correction
 from sessionscribe.errors import UserError
 from sessionscribe.evaluation import command as evaluation
 from sessionscribe.steps import STAGES
@@ -38,7 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise UserError("there is no Snakefile here", where=Path.cwd(), hint=hint)
         if options.command == "run":
             return _run(options, rest)
-        return {"add": _add, "status": _status, "enroll": _enroll}[options.command](options)
+        return {"add": _add, "status": _status, "enroll": _enroll, "correct": _correct}[options.command](
+            options
+        )
     except UserError as error:
         print(f"sessionscribe: {error}", file=sys.stderr)
         return 2
@@ -107,6 +110,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+    correction.add_arguments(commands, [settings])
 def _profile(name: str) -> Path:
     """Return the folder of a profile: one of ours by name, or any by path.
 
@@ -279,3 +283,7 @@ def _show_remarks(agenda: Agenda) -> None:
 
 if __name__ == "__main__":
     sys.exit(main())
+def _correct(options: argparse.Namespace) -> int:
+    return correction.correct(options, _load(options))
+
+

@@ -1,6 +1,6 @@
 """The transcript as people read it: names in place of labels, and corrections, laid over what was heard.
 
-What the machine made stays beside it, unchanged; so corrections live as long as the words that they are about,
+What the machine made stays beside it, unchanged: corrections live as long as the words that they are about,
 whatever is transcribed again.
 """
 

@@ -1,13 +1,13 @@
 """The finished files: the transcript with names, in each format that is asked for.
 
-All text is UTF-8 with LF line ends; every file's bytes depend on the transcript and the settings only. Names
-given in the settings stand in place of speaker labels everywhere. The writers are in ``exports``.
+All text is UTF-8 with LF line ends; every file's bytes depend on the transcript and the settings only. The
+writers are in ``exports``.
 """
 
 from collections.abc import Callable
 from pathlib import Path
 
-from sessionscribe.artifacts import Transcript, Turn
+from sessionscribe.artifacts import Transcript
 from sessionscribe.config import Export, Format
 from sessionscribe.exports.annotation import aud, eaf, textgrid
 from sessionscribe.exports.captions import ass, srt, vtt
@@ -50,40 +50,17 @@ def write_export(*, transcript: Transcript, format: Format, options: Export, out
     """Write a transcript to ``output`` in one format.
 
     Args:
-        transcript: what was said, by speaker label.
+        transcript: what was said, with names and corrections.
         format: which format.
-        options: names of speakers, and the settings of formats.
+        options: the settings of formats.
         output: the file to write.
 
     Raises:
         UserError: a font that the settings name cannot be read.
     """
-    shown = named(transcript, options.names)
     if format == "json":
-        shown.write(output)
+        transcript.write(output)
         return
-    content = WRITERS[format](shown, options)
+    content = WRITERS[format](transcript, options)
     with atomic_path(output) as temporary:
         temporary.write_bytes(content if isinstance(content, bytes) else content.encode())
-
-
-def named(transcript: Transcript, names: dict[str, str]) -> Transcript:
-    """Return the transcript with ``names`` in place of speaker labels; two labels of one name become one."""
-
-    def name(label: str | None) -> str | None:
-        return None if label is None else names.get(label, label)
-
-    segments = []
-    for segment in transcript.segments:
-        words = [
-            word.model_copy(
-                update={"speaker": name(word.speaker), "second_speaker": name(word.second_speaker)}
-            )
-            for word in segment.words
-        ]
-        segments.append(segment.model_copy(update={"speaker": name(segment.speaker), "words": words}))
-    turns = [
-        Turn(start=t.start, end=t.end, speaker=names.get(t.speaker, t.speaker)) for t in transcript.turns
-    ]
-    speakers = list(dict.fromkeys(names.get(label, label) for label in transcript.speakers))
-    return transcript.model_copy(update={"segments": segments, "turns": turns, "speakers": speakers})

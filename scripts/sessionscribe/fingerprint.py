@@ -19,7 +19,8 @@ VERSIONS: Mapping[str, int] = {
     "embed_voice": 1,
     "name_speakers": 1,
     "audit_session": 1,
-    "write_export": 2,
+    "correct_transcript": 1,
+    "write_export": 3,
 }
 
 

@@ -14,6 +14,7 @@ SUBTITLES = frozenset({"srt", "vtt", "ass"})
 # Which formats a setting matters to; one that is not named matters to all.
 MATTERS_TO: Mapping[str, frozenset[str]] = {
     "formats": frozenset(),
+    "names": frozenset(),  # they are in the transcript already
     "max_line_chars": SUBTITLES,
     "max_lines": SUBTITLES,
     "max_cue_s": SUBTITLES,

@@ -20,6 +20,7 @@ WORD_OF = {
     "diarize": "diarizing",
     "name": "naming",
     "audit": "exporting",
+    "correct": "exporting",
     "export": "exporting",
 }
 

@@ -144,6 +144,7 @@ def test_a_new_project_has_everything_to_do_and_needs_the_models(tmp_path: Path)
         audit_session=1,
         embed_voice=1,
         name_speakers=1,
+        correct_transcript=1,
         write_export=1,
     )
     assert PREFLIGHT in agenda.forced()
@@ -179,13 +180,14 @@ def test_steps_come_after_what_they_need(tmp_path: Path) -> None:
 
 FROM_AUDIO = "convert_audio plan_chunks build_timeline detect_language transcribe_chunk merge_transcript"
 FROM_PLAN = "plan_chunks detect_language transcribe_chunk merge_transcript"
-SPEECH = "detect_language transcribe_chunk merge_transcript assign_speakers audit_session name_speakers write_export"
-MERGE = "merge_transcript assign_speakers audit_session name_speakers write_export"
-VOICES = "cluster_speakers assign_speakers audit_session name_speakers write_export"
+NAMES = "name_speakers correct_transcript write_export"
+NAMED = dict.fromkeys(NAMES.split(), 1)
+SPEECH = f"detect_language transcribe_chunk merge_transcript assign_speakers audit_session {NAMES}"
+MERGE = f"merge_transcript assign_speakers audit_session {NAMES}"
+VOICES = f"cluster_speakers assign_speakers audit_session {NAMES}"
 HEARD = "embed_chunk " + VOICES
-TURNS_TOO = " cluster_speakers assign_speakers audit_session name_speakers write_export"
-NOT_TURNS = " assign_speakers audit_session name_speakers write_export"
-NAMES = "name_speakers"
+TURNS_TOO = f" cluster_speakers assign_speakers audit_session {NAMES}"
+NOT_TURNS = f" assign_speakers audit_session {NAMES}"
 LISTENED = f"{HEARD} embed_voice"
 ALL_SHAPES_FROM_AUDIO = (f"{FROM_AUDIO} {HEARD}",) * 3
 # What speech is decides who speaks on a track of one speaker; pyannote hears for itself.
@@ -257,7 +259,7 @@ TABLE: dict[str, tuple[Any, tuple[str, str, str]]] = {
     "export.audio": ("talk.mp3", ("",) * 3),
     "export.pdf_fonts": (["font.ttf"], ("",) * 3),
     "export.pdf_page": ("letter", ("",) * 3),
-    "export.names": ({"SPEAKER_00": "Anna"}, ("write_export",) * 3),
+    "export.names": ({"SPEAKER_00": "Anna"}, ("correct_transcript write_export",) * 3),
 }
 
 
@@ -314,7 +316,7 @@ def test_a_changed_column_redoes_what_depends_on_it(project: Project, column: st
 
 def test_another_speaker_of_a_track_costs_no_transcription(project: Project) -> None:
     project.rows = [replace(row, speaker="Anne" if row.speaker == "Anna" else "") for row in project.rows]
-    rules = "build_timeline merge_transcript cluster_speakers assign_speakers audit_session name_speakers write_export"
+    rules = f"build_timeline merge_transcript cluster_speakers assign_speakers audit_session {NAMES}"
     assert project.todo("duo") == expected(project, "duo", rules)
     assert project.todo("talk") == Counter()
 
@@ -351,6 +353,7 @@ def test_a_new_part_of_a_live_session_leaves_the_old_chunks(project: Project) ->
         assign_speakers=1,
         audit_session=1,
         name_speakers=1,
+        correct_transcript=1,
         write_export=1,
     )
 
@@ -364,17 +367,18 @@ def test_another_session_of_the_manifest_touches_none(project: Project) -> None:
 
 AFTER = {
     "fetch_recording": "",
-    "convert_audio": "plan_chunks build_timeline merge_transcript assign_speakers audit_session name_speakers write_export",
-    "plan_chunks": "merge_transcript assign_speakers audit_session name_speakers write_export",
-    "build_timeline": "merge_transcript assign_speakers audit_session name_speakers write_export",
+    "convert_audio": f"plan_chunks build_timeline merge_transcript assign_speakers audit_session {NAMES}",
+    "plan_chunks": f"merge_transcript assign_speakers audit_session {NAMES}",
+    "build_timeline": f"merge_transcript assign_speakers audit_session {NAMES}",
     "detect_language": "",
-    "transcribe_chunk": "merge_transcript assign_speakers audit_session name_speakers write_export",
-    "merge_transcript": "assign_speakers audit_session name_speakers write_export",
-    "embed_chunk": "cluster_speakers assign_speakers audit_session name_speakers write_export",
-    "cluster_speakers": "assign_speakers audit_session name_speakers write_export",
-    "assign_speakers": "audit_session name_speakers write_export",
+    "transcribe_chunk": f"merge_transcript assign_speakers audit_session {NAMES}",
+    "merge_transcript": f"assign_speakers audit_session {NAMES}",
+    "embed_chunk": f"cluster_speakers assign_speakers audit_session {NAMES}",
+    "cluster_speakers": f"assign_speakers audit_session {NAMES}",
+    "assign_speakers": f"audit_session {NAMES}",
     "audit_session": "",
-    "name_speakers": "",
+    "name_speakers": "correct_transcript write_export",
+    "correct_transcript": "write_export",
     "write_export": "",
 }
 
@@ -407,7 +411,7 @@ def test_a_damaged_file_is_found_with_what_depends_on_it(project: Project, rule:
 def test_a_changed_clip_is_heard_once_and_names_follow(project: Project) -> None:
     project.write("voices/Anna.wav", "another take")
     agenda = project.agenda()
-    assert project.todo("talk") == project.todo("eve") == Counter(embed_voice=1, name_speakers=1)
+    assert project.todo("talk") == project.todo("eve") == Counter(embed_voice=1, **NAMED)
     assert project.todo("duo") == Counter()  # tracks have names
     (voice,) = [path for path in agenda.outputs() if path.startswith("results/name/voices/")]
     assert agenda.task(voice)["clip"] == ["voices/Anna.wav"]
@@ -418,19 +422,19 @@ def test_a_changed_clip_is_heard_once_and_names_follow(project: Project) -> None
 
 def test_a_clip_under_another_name_is_not_heard_again(project: Project) -> None:
     (project.root / "voices/Anna.wav").rename(project.root / "voices/Ben.wav")
-    assert project.todo("talk") == Counter(name_speakers=1)
+    assert project.todo("talk") == Counter(**NAMED)
 
 
 def test_a_damaged_voice_is_found_by_every_session_that_needs_it(project: Project) -> None:
     halve(project.files("embed_voice")[0])
-    assert project.todo("talk") == project.todo("eve") == Counter(embed_voice=1, name_speakers=1)
+    assert project.todo("talk") == project.todo("eve") == Counter(embed_voice=1, **NAMED)
     assert project.todo("duo") == Counter()
 
 
 def test_a_row_of_the_table_of_names_concerns_its_session(project: Project) -> None:
     table = (project.root / "names.tsv").read_text()
     project.write("names.tsv", f"{table}eve\t0:12\tEve\nadam\tSPEAKER_00\tAdam\n")
-    assert project.todo("eve") == Counter(name_speakers=1)
+    assert project.todo("eve") == Counter(**NAMED)
     assert project.todo("talk") == project.todo("duo") == Counter()
     (remark,) = project.agenda().remarks
     assert "names.tsv, line 6: there is no session `adam`. Did you mean" in remark
@@ -442,15 +446,13 @@ def test_a_row_of_the_table_of_names_concerns_its_session(project: Project) -> N
 @pytest.mark.parametrize("damage", [delete, empty, halve])
 def test_a_damaged_record_makes_its_step_due(project: Project, damage: Any) -> None:
     damage(project.root / "results/provenance/talk/assign_speakers.json")
-    assert project.todo("talk") == Counter(
-        assign_speakers=1, audit_session=1, name_speakers=1, write_export=1
-    )
+    assert project.todo("talk") == Counter(assign_speakers=1, audit_session=1, **NAMED)
 
 
 def test_a_record_that_is_no_record_makes_its_step_due(project: Project) -> None:
     for name in ("merge_transcript", "write_export"):
         (project.root / f"results/provenance/talk/{name}.json").write_text("[]\n")
-    wanted = Counter(merge_transcript=1, assign_speakers=1, audit_session=1, name_speakers=1, write_export=1)
+    wanted = Counter(merge_transcript=1, assign_speakers=1, audit_session=1, **NAMED)
     assert project.todo("talk") == wanted
 
 
@@ -463,7 +465,7 @@ def test_another_key_in_a_record_makes_its_step_due(project: Project) -> None:
     path = project.root / "results/provenance/talk/merge_transcript.json"
     record = json.loads(path.read_text())
     path.write_text(json.dumps(record | {"key": "0" * 12}))
-    wanted = Counter(merge_transcript=1, assign_speakers=1, audit_session=1, name_speakers=1, write_export=1)
+    wanted = Counter(merge_transcript=1, assign_speakers=1, audit_session=1, **NAMED)
     assert project.todo("talk") == wanted
 
 

@@ -6,9 +6,9 @@ import random
 from collections.abc import Sequence
 from dataclasses import replace
 
-import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from rapidfuzz.distance import Levenshtein
 
 from builders import transcript, word, words
 from sessionscribe.artifacts import SpokenWord, Transcript
@@ -86,22 +86,110 @@ def same(found: Said, wanted: Said) -> None:
 
 
 def enough_in_common(old: Said, new: Said) -> bool:
-    from rapidfuzz.distance import Levenshtein
-
     errors = Levenshtein.distance([text for text, _ in old], [text for text, _ in new])
     return errors < 0.4 * min(len(old), len(new)) or not old
 
 
-@settings(max_examples=300, deadline=None, report_multiple_bugs=False)
+@settings(max_examples=80, deadline=None, report_multiple_bugs=False)
 @given(st.data())
 def test_what_was_changed_is_what_stands_there(data: st.DataObject) -> None:
     made = data.draw(transcripts())
     wanted = data.draw(changed(said(made)))
-    if not enough_in_common(said(made), wanted):
-        return
+    assume(enough_in_common(said(made), wanted))
     found = make(made, {}, [], copy_of(wanted))
     result = corrected(made, found.edits)
     same(said(result.transcript), wanted)
     assert {c.state for c in result.corrections} <= {"applied", "fulfilled"}
     again = make(made, {}, found.edits, copy_of(said(result.transcript)))
     assert (again.new, again.gone) == ([], [])
+
+
+@settings(max_examples=50, deadline=None, report_multiple_bugs=False)
+@given(st.data())
+def test_edits_are_undone_one_edited_copy_after_another(data: st.DataObject) -> None:
+    """Corrections of corrections: each copy is of the transcript as the one before it left it."""
+    made = data.draw(transcripts())
+    edits: list[Edit] = []
+    for _ in range(2):
+        before = said(corrected(made, edits).transcript)
+        wanted = data.draw(changed(before))
+        assume(enough_in_common(before, wanted))
+        edits = make(made, {}, edits, copy_of(wanted)).edits
+        same(said(corrected(made, edits).transcript), wanted)
+    if enough_in_common(wanted, said(made)):
+        edits = make(made, {}, edits, copy_of(said(made))).edits
+        same(said(corrected(made, edits).transcript), said(made))
+
+
+@st.composite
+def heard_again(draw: st.DrawFn, of: Transcript) -> Transcript:
+    """The same recording, transcribed anew: other times, some words others, missing or new."""
+    segments = []
+    for segment in of.segments:
+        found = []
+        for one in segment.words:
+            what = draw(st.sampled_from(["", "", "", "", "", "", "", "word", "out", "add"]))
+            shift = draw(st.sampled_from([0.0, 0.0, -0.04, 0.3]))
+            start, end = max(0.0, round(one.start + shift, 3)), max(0.0, round(one.end + shift, 3))
+            text = draw(st.sampled_from(VOCABULARY)) if what == "word" else one.text
+            if what != "out":
+                found.append(word(text, start, end))
+            if what == "add":
+                found.append(word(draw(st.sampled_from(VOCABULARY)), end, end))
+        if found:
+            segments.append((segment.speaker, found))
+    return transcript(*segments, duration_s=of.duration_s)
+
+
+@settings(max_examples=50, deadline=None, report_multiple_bugs=False)
+@given(st.data())
+def test_nothing_is_lost_when_it_is_transcribed_again(data: st.DataObject) -> None:
+    made = data.draw(transcripts())
+    wanted = data.draw(changed(said(made)))
+    assume(enough_in_common(said(made), wanted))
+    edits = make(made, {}, [], copy_of(wanted)).edits
+    again = data.draw(heard_again(made))
+    result = corrected(again, edits)
+    assert [replace(edits[n], line=c.line).was for n, c in enumerate(result.corrections)] == [
+        edit.was for edit in edits
+    ]
+    assert all((c.state == "open") == (c.reason is not None) for c in result.corrections)
+    # What no correction touches is as it was heard, in its order; the others read as they were corrected.
+    at = 0
+    for item in result.items:
+        own = [atom for found in item.words for atom in atoms(found.text)]
+        if item.edit is None:
+            assert own == result.words.text(item.start, item.stop)
+        else:
+            assert own == atoms(edits[item.edit].now)
+        assert item.start == at
+        at = item.stop
+    assert at == len(result.words)
+    shuffled = list(edits)
+    random.Random(data.draw(st.integers(0, 9))).shuffle(shuffled)
+    other = corrected(again, shuffled)
+    assert other.transcript == result.transcript
+    assert sorted(map(str, other.corrections)) == sorted(map(str, result.corrections))
+
+
+@settings(max_examples=30, deadline=None, report_multiple_bugs=False)
+@given(st.data())
+def test_a_corrected_transcript_is_whole(data: st.DataObject) -> None:
+    made = data.draw(transcripts())
+    wanted = data.draw(changed(said(made)))
+    assume(enough_in_common(said(made), wanted))
+    result = corrected(made, make(made, {}, [], copy_of(wanted)).edits).transcript
+    for segment in result.segments:
+        assert segment.words
+        assert {found.speaker for found in segment.words} == {segment.speaker}
+        assert all(0 <= found.start <= found.end <= result.duration_s for found in segment.words)
+        assert segment.start == min(found.start for found in segment.words)
+        assert all(found.probability == 1.0 or not found.corrected or keeps(found) for found in segment.words)
+    present = {segment.speaker for segment in result.segments if segment.speaker}
+    assert present <= set(result.speakers)
+    assert {turn.speaker for turn in result.turns} <= set(result.speakers)
+
+
+def keeps(found: SpokenWord) -> bool:
+    """Tell whether only the speaker of a word was corrected: its probability is the engine's."""
+    return found.probability == 0.9

@@ -17,6 +17,7 @@ import builders
 from builders import transcript, word, words
 from sessionscribe.artifacts import Transcript, Turn
 from sessionscribe.config import Export, Format
+from sessionscribe.corrections.overlay import overlay
 from sessionscribe.export import write_export
 from sessionscribe.subtitles import cues
 from sessionscribe.text import columns
@@ -98,14 +99,15 @@ def test_json_is_the_artifact(tmp_path: Path) -> None:
 def test_names_stand_everywhere_in_place_of_labels(tmp_path: Path) -> None:
     made = transcript(("S1", words("hello")), ("S2", words("hi", 3)), ("S3", words("bye", 6)))
     names = {"S1": "Anna Ek", "S3": "Anna Ek", "S9": "nobody"}
-    export(tmp_path, made, "json", names=names)
+    made = overlay(made, names, []).transcript
+    export(tmp_path, made, "json")
     read = Transcript.read(tmp_path / "out.json")
     assert read.speakers == ["Anna Ek", "S2"]
     assert [s.speaker for s in read.segments] == ["Anna Ek", "S2", "Anna Ek"]
     assert {w.speaker for s in read.segments for w in s.words} == {"Anna Ek", "S2"}
     assert {t.speaker for t in read.turns} == {"Anna Ek", "S2"}
     for name in FORMATS:
-        text = export(tmp_path, made, name, names=names)
+        text = export(tmp_path, made, name)
         assert "S1" not in text
         assert ("Anna_Ek" if name == "rttm" else "Anna Ek") in text
 
@@ -253,8 +255,8 @@ def test_letters_keep_their_marks_when_a_word_is_longer_than_a_line(tmp_path: Pa
 
 
 def test_a_long_name_has_a_line_of_its_own_in_srt(tmp_path: Path) -> None:
-    made = transcript(("S", words("good evening everybody here")))
-    text = export(tmp_path, made, "srt", names={"S": "Bartholomew of the Hill"}, max_line_chars=30)
+    made = transcript(("Bartholomew of the Hill", words("good evening everybody here")))
+    text = export(tmp_path, made, "srt", max_line_chars=30)
     assert text.split("\n")[2:4] == ["Bartholomew of the Hill:", "good evening everybody here"]
 
 

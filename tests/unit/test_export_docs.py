@@ -26,14 +26,13 @@ def test_every_text_format_has_an_example() -> None:
 def test_the_example_is_what_is_written(tmp_path: Path, format: Format) -> None:
     """`…` stands for what is left out."""
     made = transcript(
-        ("SPEAKER_00", words("Good afternoon, Martin. Are you busy?", 0.5)),
+        ("Anna", words("Good afternoon, Martin. Are you busy?", 0.5)),
         ("SPEAKER_01", words("We need two people for the contract.", 3.2)),
         (None, words("Who?", 7.0)),
         session="meeting",
         duration_s=10.0,
     )
-    options = Export(names={"SPEAKER_00": "Anna"})
-    write_export(transcript=made, format=format, options=options, output=tmp_path / "out")
+    write_export(transcript=made, format=format, options=Export(), output=tmp_path / "out")
     written = "\n".join(line.rstrip() for line in (tmp_path / "out").read_text(encoding="utf-8").split("\n"))
     example = EXAMPLES[format].strip("\n")
     pieces = re.split(r"\n?…\n?", example)

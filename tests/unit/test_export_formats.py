@@ -29,6 +29,7 @@ from pyannote.database.util import load_stm, load_uem
 from builders import transcript, word, words
 from sessionscribe.artifacts import SAMPLE_RATE, Gap, Transcript, Turn
 from sessionscribe.config import Config, Export, Format
+from sessionscribe.corrections.overlay import overlay
 from sessionscribe.errors import UserError
 from sessionscribe.export import WRITERS, write_export
 from sessionscribe.exports import colours
@@ -768,7 +769,8 @@ def test_a_speaker_who_only_has_turns_harms_nothing(tmp_path: Path, format: Form
 
 @pytest.mark.parametrize("format", sorted(set(TEXTS) - {"json", "uem", "ctm", "whisper"}))
 def test_names_stand_in_place_of_labels(tmp_path: Path, format: Format) -> None:
-    text = html_module.unescape(text_of(tmp_path, conversation(), format, names={"Martin": "Zoë"}))
+    named = overlay(conversation(), {"Martin": "Zoë"}, []).transcript
+    text = html_module.unescape(text_of(tmp_path, named, format))
     assert "Zoë" in text
     assert text.count("Martin") == (
         0

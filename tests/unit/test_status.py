@@ -59,13 +59,10 @@ def test_a_new_one_is_pending(tmp_path: Path, fast_disk: None) -> None:
         ("embed_chunk", "diarizing", "merge"),
         ("cluster_speakers", "diarizing", "merge"),
         ("assign_speakers", "diarizing", "merge"),
-<<<<<<< HEAD
-        ("audit_session", "exporting", "diarize"),
-        ("write_export", "exporting", "audit"),
-=======
         ("name_speakers", "naming", "diarize"),
-        ("write_export", "exporting", "name"),
->>>>>>> 277894f (Who is who: enrolled voices, heard once for all sessions, and a table of names that decides over them)
+        ("audit_session", "exporting", "name"),
+        ("correct_transcript", "exporting", "audit"),
+        ("write_export", "exporting", "correct"),
     ],
 )
 def test_the_word_is_that_of_the_first_stage_with_work(

@@ -14,7 +14,7 @@ DUO = ("--config", "sessions=['duo']")
 TALK = ("--config", "sessions=['talk']")
 EXPORTS = {"write_export": 1}
 AUDIT = {"audit_session": 1}
-FROM_TRANSCRIPT = {"assign_speakers": 1, "name_speakers": 1, **AUDIT, **EXPORTS}
+FROM_TRANSCRIPT = {"assign_speakers": 1, "name_speakers": 1, "correct_transcript": 1, **AUDIT, **EXPORTS}
 FROM_MERGE = {"merge_transcript": 1, **FROM_TRANSCRIPT}
 FROM_TURNS = {"cluster_speakers": 1, **FROM_TRANSCRIPT}
 FROM_TIMELINE = {"build_timeline": 1, **FROM_TURNS, **FROM_MERGE}

@@ -22,6 +22,7 @@ AFTER_CHUNK = {
     "assign_speakers": 1,
     "audit_session": 1,
     "name_speakers": 1,
+    "correct_transcript": 1,
     "write_export": 1,
 }
 # A session whose diarization costs nothing is enough to follow a change through.
@@ -120,7 +121,7 @@ def test_names_touch_exports_only_and_going_back_gives_the_same_bytes(
 ) -> None:
     before = project.settings.read_text()
     change(project, "export", names={"alice": "Dr Ada"})
-    assert project.plan(*DUO) == Counter(write_export=1)
+    assert project.plan(*DUO) == Counter(correct_transcript=1, write_export=1)
     assert project.snakemake(*DUO).code == 0
     assert "Dr Ada" in (project / "results/export/duo/duo.txt").read_text()
     project.settings.write_text(before)
@@ -176,6 +177,7 @@ def test_another_number_of_speakers_is_clustered_and_no_model_listens(project: P
         assign_speakers=1,
         audit_session=1,
         name_speakers=1,
+        correct_transcript=1,
         write_export=1,
     )
     assert jobs(done.text) == wanted
@@ -193,7 +195,9 @@ def test_an_explicit_file_is_made_with_what_it_needs(project: Project) -> None:
         path.unlink()
     (project / "results/merge/duo.json").unlink()
     target = "results/export/duo/duo.srt"
-    wanted = Counter(merge_transcript=1, assign_speakers=1, write_export=1)
+    wanted = Counter(
+        merge_transcript=1, assign_speakers=1, name_speakers=1, correct_transcript=1, write_export=1
+    )
     assert project.plan(target) == wanted
     done = project.sessionscribe("run", "--session", "duo", target)
     assert done.code == 0, done.text

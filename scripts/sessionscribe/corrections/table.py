@@ -12,13 +12,14 @@ import hashlib
 import io
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Literal, get_args
 
 from sessionscribe.errors import UserError, visible
 from sessionscribe.files import write_text
+from sessionscribe.manifest import unknown_session
 from sessionscribe.text import one_line
 
 FOLDER = "config/corrections"
@@ -77,6 +78,12 @@ def checksums(root: Path) -> dict[str, str]:
     except (FileNotFoundError, NotADirectoryError):
         pass
     return found
+
+
+def strays(found: Iterable[str], sessions: Collection[str]) -> list[str]:
+    """Return a line for each corrections file whose session there is not."""
+    unknown = sorted(set(found) - set(sessions))
+    return [str(unknown_session(name, sessions, path_of(name))) for name in unknown]
 
 
 def read(path: Path) -> list[Edit]:

@@ -2,13 +2,13 @@
 
 Nothing here looks at results; ``agenda`` does. A module each: what a step is (``work``), what transcribes
 (``decoder``), and the steps themselves in the order of the stages (``prepare``, ``words``, ``speakers``,
-``names``, ``audit``, ``export``).
+``names``, ``audit``, ``correct``, ``export``).
 """
 
 from __future__ import annotations
 
 from sessionscribe.manifest import Session
-from sessionscribe.steps import audit, export, names, prepare, speakers, words
+from sessionscribe.steps import audit, correct, export, names, prepare, speakers, words
 from sessionscribe.steps.decoder import Decoder, decoders, unusable, words_folder, words_key
 from sessionscribe.steps.names import CHECKSUMS, VOICES, People, people
 from sessionscribe.steps.work import STAGE_OF, STAGES, Folder, Ledger, Options, Step, files
@@ -41,6 +41,7 @@ def steps_of(
     diarizer: tuple[str, str],
     *,
     known: People,
+    corrections: str = "",
 ) -> Ledger:
     """Return the steps of one session.
 
@@ -51,6 +52,7 @@ def steps_of(
         key: ``words_key`` of these three.
         diarizer: the diarization pipeline (folder or hub id) and its identity.
         known: who may be named.
+        corrections: the checksum of the session's corrections file; empty where there is none.
     """
     ledger = Ledger(session, options)
     if rows := unusable(session):
@@ -64,7 +66,8 @@ def steps_of(
     merged = words.merge_transcript(ledger, timeline, tracks, chunks)
     turns = speakers.cluster_speakers(ledger, timeline, tracks, diarizer)
     spoken = speakers.assign_speakers(ledger, merged, turns, timeline)
-    names.name_speakers(ledger, spoken, turns, known)
+    named = names.name_speakers(ledger, spoken, turns, known)
     audit.audit_session(ledger, tracks, chunks, timeline=timeline, merged=merged, spoken=spoken)
-    export.write_export(ledger, spoken)
+    corrected = correct.correct_transcript(ledger, spoken, named, corrections)
+    export.write_export(ledger, corrected)
     return ledger

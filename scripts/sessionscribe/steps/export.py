@@ -9,7 +9,7 @@ from sessionscribe.formats import ending, options_for
 from sessionscribe.steps.work import Ledger, Step
 
 
-def write_export(ledger: Ledger, spoken: Step) -> Step:
+def write_export(ledger: Ledger, corrected: Step) -> Step:
     """Note the step that writes every format that is asked for."""
     given = ledger.options["export"]
     formats = list(dict.fromkeys(given["formats"]))
@@ -18,7 +18,7 @@ def write_export(ledger: Ledger, spoken: Step) -> Step:
     def tell() -> dict[str, Any]:
         return {"options": options, "formats": formats}
 
-    key = step_key("write_export", spoken.key, options)  # which formats there are, the record says
+    key = step_key("write_export", corrected.key, options)  # which formats there are, the record says
     stem = f"results/export/{ledger.session.name}/{ledger.session.name}"
     outputs = tuple(f"{stem}.{ending(name)}" for name in formats)
-    return ledger.add("write_export", "", outputs, key, tell, needs=(spoken,))
+    return ledger.add("write_export", "", outputs, key, tell, needs=(corrected,))

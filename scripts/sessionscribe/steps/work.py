@@ -22,6 +22,7 @@ STAGES = {
     "diarize": ("embed_chunk", "cluster_speakers", "assign_speakers"),
     "name": ("embed_voice", "name_speakers"),
     "audit": ("audit_session",),
+    "correct": ("correct_transcript",),
     "export": ("write_export",),
 }
 STAGE_OF = {rule: stage for stage, rules in STAGES.items() for rule in rules}

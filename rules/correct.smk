@@ -1,0 +1,27 @@
+"""correct: names and corrections, laid over what was heard."""
+
+
+rule correct_transcript:
+    """Lay names and people's corrections over a transcript; what has no place in it any more is listed."""
+    input:
+        transcript=made("results/diarize/{session}.json"),
+        names=made_for("results/correct/{session}.json", "names"),
+        corrections=given_for("results/correct/{session}.json", "corrections"),
+    output:
+        transcript="results/correct/{session}.json",
+        report="results/correct/{session}.corrections.json",
+        provenance="results/provenance/{session}/correct_transcript.json",
+    log:
+        "logs/correct/{session}.log",
+    benchmark:
+        "logs/correct/{session}.tsv"
+    conda:
+        "../envs/sessionscribe.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime="30m",
+    params:
+        task=task_of("results/correct/{session}.json"),
+    script:
+        "../scripts/correct_transcript.py"

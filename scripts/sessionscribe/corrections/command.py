@@ -1,0 +1,157 @@
+"""The sub-command ``correct``: note what was changed in an edited export, and list what became of it."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import sys
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import date
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from sessionscribe import manifest
+from sessionscribe.artifacts import Names, Transcript
+from sessionscribe.config import Config, Export
+from sessionscribe.errors import UserError, visible
+from sessionscribe.text import harmless
+
+SHOWN = 20  # edits that are printed; the file has them all
+MARKS = {"applied": "applied", "fulfilled": "fulfilled", "open": "NO PLACE"}
+
+
+def add_arguments(commands: Any, parents: Sequence[argparse.ArgumentParser]) -> None:
+    """Add the sub-command to the command's parsers."""
+    corrects = commands.add_parser(
+        "correct",
+        parents=parents,
+        allow_abbrev=False,
+        help="note what was corrected in an edited export",
+        description="Compare an edited copy of an export with the transcript and note the differences in "
+        "config/corrections/SESSION.tsv; the next run puts them into all exports.",
+    )
+    corrects.add_argument("session", metavar="SESSION")
+    corrects.add_argument(
+        "edited",
+        nargs="?",
+        type=Path,
+        metavar="FILE",
+        help="an edited copy of an export: srt, vtt, ass, txt, md, docx, tsv, csv, stm, aud or json",
+    )
+    corrects.add_argument("--list", action="store_true", help="list all corrections and their state")
+    corrects.add_argument("--author", default="", help="who corrected it, for the file")
+    corrects.add_argument("--note", default="", help="a remark, for the file")
+    corrects.add_argument("-n", "--dry-run", action="store_true", help="show the differences only")
+
+
+def correct(options: argparse.Namespace, config: Config, root: Path = Path()) -> int:
+    """Note the differences of an edited export, or list the corrections that there are.
+
+    Raises:
+        UserError: there is no such session or transcript, or a file cannot be understood.
+    """
+    from sessionscribe.correct import lay_over  # noqa: PLC0415
+    from sessionscribe.corrections import edited, making, table  # noqa: PLC0415
+
+    found = manifest.read(root / config.manifest)
+    if options.session not in found:
+        raise manifest.unknown_session(options.session, found, root / config.manifest)
+    transcript, names = _transcript(options.session, root)
+    path = table.path_of(options.session, root)
+    laid = lay_over(transcript, names, config.export.names, path)
+    if options.edited is None or options.list:
+        if options.edited is not None:
+            raise UserError("goes without a file", where="--list", hint="Leave one of them out")
+        _show_states(laid.corrections, path)
+        return 0
+    words = [word.text for segment in laid.transcript.segments for word in segment.words]
+    copy = edited.read(options.edited, laid.transcript.speakers, set(words))
+    made = making.make(
+        transcript,
+        {**config.export.names, **(names.by_label() if names else {})},
+        table.read(path),
+        copy,
+        order=_order(laid.transcript, config.export, edited.format_of(options.edited)),
+        signed=making.Signed(options.author, date.today().isoformat(), options.note),
+    )
+    known = {*laid.transcript.speakers, *laid.names.given}
+    for name in sorted({edit.now for edit in made.new if edit.edit == "speaker"} - known):
+        near = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.7)
+        if near:
+            what = f"`{visible(name)}` is new among the speakers: is `{visible(near[0])}` meant?"
+            print(f"sessionscribe: {what}", file=sys.stderr)
+    if not (made.new or made.gone):
+        print(f"{options.session}: the same as the transcript. Nothing to note.")
+        return 0
+    if not options.dry_run:
+        table.write(path, made.edits)
+    _show_new(made.new, made.gone)
+    where = f"in {path}" if not options.dry_run else "(nothing was written)"
+    kinds = Counter(edit.edit for edit in made.new)
+    parts = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items())) or "none"
+    print(f"{options.session}: new edits {where}: {parts}; taken back or replaced: {len(made.gone)}.")
+    if not options.dry_run:
+        print(f"Put them into the exports: sessionscribe run --session {options.session}")
+    return 0
+
+
+def _transcript(session: str, root: Path) -> tuple[Transcript, Names | None]:
+    path = root / f"results/diarize/{session}.json"
+    if not path.is_file():
+        hint = f"Make it first: sessionscribe run --session {session}"
+        raise UserError("there is no transcript yet", where=session, hint=hint)
+    named = root / f"results/name/{session}.json"
+    return Transcript.read(path), Names.read(named) if named.is_file() else None
+
+
+def _order(transcript: Transcript, options: Export, kind: str) -> list[int] | None:
+    """Return the words by number in the order in which a format has them; None: as they are."""
+    from sessionscribe.subtitles import cues  # noqa: PLC0415
+
+    if kind in ("srt", "vtt", "ass"):
+        found = cues(transcript, options, label_in_text=kind != "vtt")
+        pieces = (piece.word for cue in found for row in cue.rows for piece in row)
+        return list(dict.fromkeys(word for word in pieces if word is not None))
+    if kind == "stm":
+        first = 0
+        parts = []
+        for segment in transcript.segments:
+            parts.append((segment.start, segment.end, range(first, first + len(segment.words))))
+            first += len(segment.words)
+        return list(chain.from_iterable(numbers for *_, numbers in sorted(parts, key=lambda part: part[:2])))
+    return None
+
+
+def _show_new(new: Sequence[Any], gone: Sequence[Any]) -> None:
+    for mark, edits in (("+", new), ("-", gone)):
+        for edit in edits[:SHOWN]:
+            print(f"{mark} {_said(edit)}")
+        if len(edits) > SHOWN:
+            print(f"{mark} … and {len(edits) - SHOWN} more")
+
+
+def _said(edit: Any) -> str:
+    from sessionscribe.corrections.table import clock  # noqa: PLC0415
+
+    when = clock(edit.start) or "everywhere"
+    if edit.edit == "name":
+        return harmless(f"name     {edit.was} is {edit.now}")
+    if edit.edit == "speaker":
+        return harmless(f"speaker  {when}  {edit.now}: {edit.was or 'all that is said'}")
+    return harmless(f"words    {when}  {edit.was or '(nothing)'} → {edit.now or '(nothing)'}")
+
+
+def _show_states(corrections: Iterable[Any], path: Path) -> None:
+    found = list(corrections)
+    if not found:
+        print(f"No corrections: there is no {path}.")
+        return
+    for one in found:
+        reason = f"  ({harmless(one.reason)})" if one.reason else ""
+        times = f" ×{one.places}" if one.places > 1 else ""
+        print(f"line {one.line:<4} {MARKS[one.state] + times:<10} {_said(one)}{reason}")
+    states = Counter(one.state for one in found)
+    parts = [f"{states[state]} {word}" for state, word in MARKS.items() if states[state]]
+    print(f"{path}: {', '.join(parts).lower()}")

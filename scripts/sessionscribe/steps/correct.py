@@ -1,0 +1,35 @@
+"""The step of correct: names and corrections, laid over what was heard."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sessionscribe.corrections import table
+from sessionscribe.fingerprint import step_key
+from sessionscribe.steps.work import Ledger, Step
+
+
+def correct_transcript(ledger: Ledger, spoken: Step, named: Step | None, corrections: str) -> Step:
+    """Note the step that makes the transcript that exports are written from.
+
+    Args:
+        ledger: the session's steps.
+        spoken: what was said, by label.
+        named: who is who, where that is looked for.
+        corrections: the checksum of the session's corrections file; empty where there is none.
+    """
+    session = ledger.session.name
+    labels = ledger.options["export"]["names"]
+
+    def tell() -> dict[str, Any]:
+        return {
+            "labels": labels,
+            "names": list(named.outputs) if named else [],
+            "corrections": [str(table.path_of(session))] if corrections else [],
+        }
+
+    key = step_key("correct_transcript", spoken.key, named and named.key, labels, corrections)
+    stem = f"results/correct/{session}"
+    outputs = (f"{stem}.json", f"{stem}.corrections.json")
+    needs = (spoken, named) if named else (spoken,)
+    return ledger.add("correct_transcript", "", outputs, key, tell, needs=needs)
