@@ -39,7 +39,7 @@ from sessionscribe.artifacts_audit import (
     WordAudit,
 )
 from sessionscribe.checks import accounts, coverage, suspects, tiling, times
-from sessionscribe.checks.flags import flags_of
+from sessionscribe.checks.flags import counted, flags_of
 from sessionscribe.config import Audit as Options
 from sessionscribe.shares import speaker_shares
 from sessionscribe.text import join_words
@@ -233,11 +233,11 @@ def _redecoded(track: TimelineTrack, chunks: Sequence[ChunkTranscript]) -> list[
 def _unaccounted(words: WordAudit) -> list[str]:
     found = []
     if words.lost:
-        found.append(f"{words.lost} words are lost between stages")
+        found.append(f"{counted(words.lost, 'word')} lost between stages")
     if words.unknown:
-        found.append(f"{words.unknown} words are in the transcript that no chunk has")
+        found.append(f"{counted(words.unknown, 'word')} in the transcript that no chunk has")
     if words.moved:
-        found.append(f"{words.moved} words were moved by more than {accounts.MOVED_S} s")
+        found.append(f"{counted(words.moved, 'word')} moved by more than {accounts.MOVED_S} s")
     return found
 
 

@@ -37,8 +37,9 @@ def _speech(audit: Audit) -> list[str]:
         return []
     lacking = sum(gap.speech_s for gap in audit.gaps)
     longest = max(audit.gaps, key=lambda gap: gap.speech_s)
+    number = counted(len(audit.gaps), "stretch", "stretches")
     return [
-        f"{_count(len(audit.gaps), 'stretch', 'stretches')} of speech without a word, {lacking:.1f} s in all "
+        f"{number} of speech without a word, {lacking:.1f} s in all "
         f"(the longest from {longest.start:.1f} to {longest.end:.1f} s)"
     ]
 
@@ -47,11 +48,11 @@ def _text(audit: Audit) -> list[str]:
     found = []
     at_seams = sum(item.at_seam for item in audit.repeats)
     if at_seams:
-        found.append(f"{_count(at_seams, 'cut')} with the same words on both sides")
+        found.append(f"{counted(at_seams, 'cut')} with the same words on both sides")
     if len(audit.repeats) > at_seams:
-        found.append(f"{_count(len(audit.repeats) - at_seams, 'phrase')} repeated many times")
+        found.append(f"{counted(len(audit.repeats) - at_seams, 'phrase')} repeated many times")
     if audit.words.alone:
-        found.append(f"{_count(audit.words.alone, 'word')} left out at a cut with nothing in the place")
+        found.append(f"{counted(audit.words.alone, 'word')} left out at a cut with nothing in the place")
     doubted = sum(part.words for part in audit.unsure)
     if doubted > MUCH_UNSURE * audit.words.kept:
         found.append(f"{doubted} of {audit.words.kept} words in stretches of low probability")
@@ -68,5 +69,6 @@ def _language(language: LanguageAudit) -> list[str]:
     ]
 
 
-def _count(number: int, noun: str, plural: str = "") -> str:
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """Return a number with its noun."""
     return f"{number} {noun}" if number == 1 else f"{number} {plural or noun + 's'}"

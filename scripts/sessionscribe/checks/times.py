@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from sessionscribe.artifacts import SAMPLE_RATE, MergedWord, TimelineTrack, Transcript
+from sessionscribe.checks.flags import counted
 
 EPSILON_S = 0.0011  # times are rounded to a millisecond
 
@@ -31,7 +32,7 @@ def transcript_problems(transcript: Transcript) -> list[str]:
 def _said(name: str, outside: int, backwards: int, disordered: int) -> list[str]:
     found = {
         "outside the recording": outside,
-        "that end before they begin": backwards,
-        "that begin before the word in front of them": disordered,
+        "ending before the beginning": backwards,
+        "beginning before the word in front of it": disordered,
     }
-    return [f"{name}: {count} words {what}" for what, count in found.items() if count]
+    return [f"{name}: {counted(count, 'word')} {what}" for what, count in found.items() if count]
