@@ -281,9 +281,9 @@ def _show_remarks(agenda: Agenda) -> None:
         print(f"sessionscribe: {remark}", file=sys.stderr)
 
 
-if __name__ == "__main__":
-    sys.exit(main())
 def _correct(options: argparse.Namespace) -> int:
     return correction.correct(options, _load(options))
 
 
+if __name__ == "__main__":
+    sys.exit(main())
