@@ -145,15 +145,10 @@ def _subtitles(path: Path) -> list[Line]:
         events = pysubs2.SSAFile.from_string(_text(path), format_=kind)
     except pysubs2.Pysubs2Error as error:
         raise UserError(f"is no valid {kind} ({error})", where=path, hint="Export it anew") from error
-    # Marks of style are no text; SubRip's look like those of other markup.
-    tag = r"</?[a-zA-Z][^>]*>" if kind == "srt" else r"(?!)"
-    return [
-        Line(
-            _plain(re.sub(tag, "", re.sub(r"\{[^}]*\}", "", e.text)).replace("\\N", " ").replace("\\n", " "))
-        )
-        for e in events
-        if not e.is_comment
-    ]
+    # Marks of style are no text; in SubRip, braces without a backslash are.
+    marks = r"</?[a-zA-Z][^>]*>|\{\\[^}]*\}" if kind == "srt" else r"\{[^}]*\}"
+    texts = (re.sub(marks, "", event.text) for event in events if not event.is_comment)
+    return [Line(_plain(re.sub(r"\\[Nn]", " ", text))) for text in texts]
 
 
 def _plain(text: str) -> str:

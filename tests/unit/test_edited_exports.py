@@ -1,0 +1,270 @@
+"""Edited exports of every format: unchanged they say nothing; what is changed in them is what is corrected."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import docx
+import pytest
+
+from builders import transcript, word, words
+from sessionscribe import manifest
+from sessionscribe.artifacts import Transcript
+from sessionscribe.config import Config, Export, Format
+from sessionscribe.corrections import command, table
+from sessionscribe.corrections.edited import FORMAT_OF
+from sessionscribe.correct import lay_over
+from sessionscribe.errors import UserError
+from sessionscribe.export import write_export
+from sessionscribe.formats import ending
+from sessionscribe.manifest import Row
+
+READ_BACK: tuple[Format, ...] = (
+    "json",
+    "whisper",
+    "whisperx",
+    "seglst",
+    "srt",
+    "vtt",
+    "ass",
+    "txt",
+    "maxqda",
+    "md",
+    "docx",
+    "tsv",
+    "csv",
+    "stm",
+    "aud",
+)
+SPEAKERLESS = {"whisper"}
+
+
+def talk(**fields: Any) -> Transcript:
+    """Two who talk at once, one nobody knows, marks that formats change, a word in several directions."""
+    parts = [
+        ("Anna Ek", words("Good evening, everybody. Note: it rains; we go to the castle at once", 1)),
+        ("SPEAKER_01", words("no, no, no, wait", 3)),
+        (None, words("who <b>said</b> that --> {x} back\\slash a&b 'x' =1", 9)),
+        ("Anna Ek", words("I did.", 14)),
+        ("SPEAKER_01", words("It was a long and winding road that led us here, to the very end", 16)),
+        ("Anna Ek", words("naïve שלום לכולם café", 26)),
+    ]
+    return transcript(*parts, session="s", duration_s=40).model_copy(update=fields)
+
+
+class Corrector:
+    """A project of one session, whose exports are edited."""
+
+    def __init__(self, root: Path, made: Transcript, **options: Any) -> None:
+        self.root, self.made = root, made
+        self.config = Config(export=Export.model_validate(options))
+        manifest.write(root / "config/sessions.tsv", [Row("s", "recording", "mix", "in.wav", "0" * 64, 40.0)])
+        made.write(root / "results/diarize/s.json")
+
+    def export(self, format: Format) -> Path:
+        path = self.root / f"edited.{ending(format)}"
+        write_export(transcript=self.corrected(), format=format, options=self.config.export, output=path)
+        return path
+
+    def corrected(self) -> Transcript:
+        path = table.path_of("s", self.root)
+        return lay_over(self.made, None, self.config.export.names, path).transcript
+
+    def correct(self, edited: Path | None, **options: Any) -> None:
+        given = {"list": False, "author": "", "note": "", "dry_run": False} | options
+        asked = argparse.Namespace(session="s", edited=edited, **given)
+        assert command.correct(asked, self.config, self.root) == 0
+
+    def edits(self) -> list[table.Edit]:
+        return table.read(table.path_of("s", self.root))
+
+    def text(self) -> list[tuple[str | None, str]]:
+        return [(part.speaker, part.text) for part in self.corrected().segments]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Corrector:
+    return Corrector(tmp_path, talk())
+
+
+def replace(path: Path, old: str, new: str) -> Path:
+    if path.suffix == ".docx":
+        document = docx.Document(str(path))
+        (run,) = [run for p in document.paragraphs for run in p.runs if old in run.text]
+        run.text = run.text.replace(old, new, 1)
+        document.save(str(path))
+    else:
+        text = path.read_text(encoding="utf-8")
+        assert old in text
+        path.write_text(text.replace(old, new, 1), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("format", READ_BACK)
+def test_an_export_that_nobody_changed_says_nothing(
+    project: Corrector, format: Format, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project.correct(project.export(format))
+    assert "Nothing to note" in capsys.readouterr().out
+    assert project.edits() == []
+
+
+@pytest.mark.parametrize("format", READ_BACK)
+def test_a_changed_word_is_one_edit(project: Corrector, format: Format) -> None:
+    # In JSON with words, they count, not the text of the segment.
+    old, new = ('"castle"', '"Castle,"') if format == "json" else ("castle", "Castle,")
+    path = project.export(format)
+    if format in {"whisper", "whisperx"}:
+        text = path.read_text(encoding="utf-8")
+        path.write_text(text.replace('castle"', 'Castle,"'), encoding="utf-8")
+    else:
+        replace(path, old, new)
+    project.correct(path, author="Ada", note="sure")
+    (edit,) = project.edits()
+    assert (edit.edit, edit.was, edit.now) == ("words", "castle", "Castle,")
+    assert (edit.before, edit.after) == ("go to the", "at once no,")
+    assert (edit.author, edit.note) == ("Ada", "sure")
+    wanted = [(who, text.replace("castle", "Castle,")) for who, text in project_text(project)]
+    assert project.text() == wanted
+
+
+def project_text(project: Corrector) -> list[tuple[str | None, str]]:
+    return [(part.speaker, part.text) for part in project.made.segments]
+
+
+@pytest.mark.parametrize("format", sorted(set(READ_BACK) - SPEAKERLESS - {"json", "whisperx"}))
+def test_a_name_in_all_places_is_one_edit(project: Corrector, format: Format) -> None:
+    path = project.export(format)
+    if format == "docx":
+        document = docx.Document(str(path))
+        for run in (run for p in document.paragraphs for run in p.runs):
+            run.text = run.text.replace("SPEAKER_01", "Ben")
+        document.save(str(path))
+    else:
+        path.write_text(path.read_text(encoding="utf-8").replace("SPEAKER_01", "Ben"), encoding="utf-8")
+        escaped = path.read_text(encoding="utf-8").replace("SPEAKER\\_01", "Ben")
+        path.write_text(escaped, encoding="utf-8")
+    project.correct(path)
+    (edit,) = project.edits()
+    assert (edit.edit, edit.was, edit.now) == ("name", "SPEAKER_01", "Ben")
+    assert (edit.start, edit.end) == (16.0, pytest.approx(21.9))
+    assert project.corrected().speakers == ["Anna Ek", "Ben"]
+
+
+@pytest.mark.parametrize("format", ["srt", "vtt", "txt", "md", "tsv", "csv", "aud", "ass", "seglst", "stm"])
+def test_another_speaker_of_a_line_is_one_edit(project: Corrector, format: Format) -> None:
+    path = project.export(format)
+    lines = path.read_text(encoding="utf-8").split("\n" if format not in {"seglst"} else " },\n")
+    (number,) = [n for n, line in enumerate(lines) if "I did." in line]
+    for name in ("Anna Ek", "Anna_Ek"):
+        for old, new in ((name, "SPEAKER_01"),):
+            lines[number] = lines[number].replace(old, new)
+    path.write_text(("\n" if format not in {"seglst"} else " },\n").join(lines), encoding="utf-8")
+    project.correct(path)
+    (edit,) = project.edits()
+    assert (edit.edit, edit.was, edit.now) == ("speaker", "I did.", "SPEAKER_01")
+    assert ("SPEAKER_01", "I did.") in project.text()
+    turns = [(turn.start, turn.end) for turn in project.corrected().turns if turn.speaker == "SPEAKER_01"]
+    assert (14.0, 14.7) in turns
+
+
+def test_lines_that_an_editor_splits_joins_and_times_anew_are_the_same(project: Corrector) -> None:
+    path = project.export("srt")
+    cues = path.read_text(encoding="utf-8").strip().split("\n\n")
+    cues = [cue.replace("castle", "castle\n\n99\n00:00:05,000 --> 00:00:05,500\n") for cue in cues]
+    path.write_text("\n\n".join(cues) + "\n", encoding="utf-8")
+    project.correct(path)
+    assert project.edits() == []
+
+
+def test_words_are_added_and_left_out_where_they_belong(project: Corrector) -> None:
+    path = replace(project.export("txt"), "wait", "please wait, Anna")
+    replace(path, "I did.", "did.")
+    project.correct(path)
+    assert [(edit.was, edit.now) for edit in project.edits()] == [("wait", "please wait, Anna"), ("I", "")]
+    found = [part for part in project.corrected().segments if part.text.startswith("no,")][0]
+    assert found.text == "no, no, no, please wait, Anna"
+    assert found.speaker == "SPEAKER_01"
+    assert [w.corrected for w in found.words] == [False, False, False, True, True, True]
+    assert all(a.end <= b.start for a, b in zip(found.words, found.words[1:], strict=False))
+
+
+def test_a_new_person_takes_part_of_a_turn(project: Corrector, capsys: pytest.CaptureFixture[str]) -> None:
+    text = project.export("txt").read_text(encoding="utf-8")
+    text = text.replace(" that led us here", "\n[00:00:18] Anne Ek: that led us here").replace(
+        "led us here, to", "led us here,\n[00:00:20] SPEAKER_01: to"
+    )
+    path = project.root / "mine.txt"
+    path.write_text(text, encoding="utf-8")
+    project.correct(path)
+    assert "is `Anna Ek` meant?" in capsys.readouterr().err
+    assert [who for who, _ in project.text()].count("Anne Ek") == 1
+    assert ("Anne Ek", "that led us here,") in project.text()
+    assert project.corrected().speakers == ["Anna Ek", "SPEAKER_01", "Anne Ek"]
+
+
+@pytest.mark.parametrize("language", ["ja", "zh", "th"])
+def test_languages_without_spaces_are_compared_by_letter(tmp_path: Path, language: str) -> None:
+    texts = {"ja": ["これ", "は", "文章", "です。"], "zh": ["今天", "天气", "很好。"], "th": ["ที่นี่", "ดี", "มาก"]}
+    found = [word(text, i, i + 0.9) for i, text in enumerate(texts[language])]
+    project = Corrector(tmp_path, transcript(("A", found), ("A", words("ok", 8)), session="s", language=language))
+    for format in READ_BACK:
+        project.correct(project.export(format))
+        assert project.edits() == [], format
+    new = {"ja": ("文章", "文書"), "zh": ("天气", "天氣"), "th": ("ดี", "ดีๆ")}[language]
+    project.correct(replace(project.export("srt"), *new))
+    (edit,) = project.edits()
+    assert project.text()[0][1] == "".join(texts[language]).replace(*new)
+    assert edit.was in new[0]
+
+
+def test_a_second_copy_takes_back_and_adds(project: Corrector) -> None:
+    project.correct(replace(project.export("txt"), "castle", "Castle"), author="Ada")
+    project.correct(replace(project.export("srt"), "winding", "windy"), author="Ben")
+    assert [(e.now, e.author) for e in project.edits()] == [("Castle", "Ada"), ("windy", "Ben")]
+    project.correct(replace(project.export("txt"), "Castle", "castle"))
+    assert [(e.now, e.author) for e in project.edits()] == [("windy", "Ben")]
+    project.correct(replace(project.export("txt"), "windy", "winding"))
+    assert not table.path_of("s", project.root).exists()
+
+
+def test_what_is_shown_only_writes_nothing(project: Corrector, capsys: pytest.CaptureFixture[str]) -> None:
+    project.correct(replace(project.export("txt"), "castle", "Castle"), dry_run=True)
+    assert "castle → Castle" in capsys.readouterr().out
+    assert project.edits() == []
+
+
+def test_another_sessions_text_is_refused(project: Corrector) -> None:
+    path = project.root / "other.txt"
+    path.write_text("[00:00:01] Anna Ek: something else altogether was talked about on that day\n")
+    with pytest.raises(UserError, match=r"words in common with the copy. Give an edited copy of an export"):
+        project.correct(path)
+    assert project.edits() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("x.pdf", b"", "no format that can be read back"),
+        ("x.srt", b"M\xfcller", "is not UTF-8"),
+        ("x.tsv", b"a\tb\n1\t2\n", "has no column `text`"),
+        ("x.docx", b"none", "is no Word document"),
+        ("x.json", b"{}", "neither a transcript"),
+        ("no.txt", None, "there is no such file"),
+    ],
+)
+def test_a_copy_that_cannot_be_read_is_one_clear_line(
+    project: Corrector, name: str, content: bytes | None, message: str
+) -> None:
+    path = project.root / name
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(UserError, match=message) as raised:
+        project.correct(path)
+    assert "\n" not in str(raised.value)
+
+
+def test_every_format_that_is_named_is_tested() -> None:
+    assert set(FORMAT_OF.values()) <= set(READ_BACK)
