@@ -12,7 +12,7 @@ from typing import Any, get_args
 
 import yaml
 
-from sessionscribe import __version__, config, enroll, manifest, run, runtime, sources, status
+from sessionscribe import __version__, additions, config, enroll, manifest, run, runtime, sources, status
 from sessionscribe.agenda import Agenda, SessionAgenda
 from sessionscribe.artifacts import Shape
 from sessionscribe.corrections import command as correction
@@ -84,7 +84,12 @@ def _parser() -> argparse.ArgumentParser:
     add = commands.add_parser(
         "add", parents=[settings, kinds], allow_abbrev=False, help="add recordings to the manifest"
     )
-    add.add_argument("sources", nargs="+", metavar="SOURCE", help="a file, a folder or a quoted pattern")
+    add.add_argument(
+        "sources",
+        nargs="+",
+        metavar="SOURCE",
+        help="a file, a folder, a quoted pattern, `remote:path` or `s3://`",
+    )
     add.add_argument("--session", help="name of the session (default: from the file or folder)")
 
     runs = commands.add_parser(
@@ -166,12 +171,13 @@ def _add_sources(
     options: argparse.Namespace, given: Sequence[str], session: str | None
 ) -> tuple[list[str], int]:
     """Add sources to the manifest; return the names of the sessions that have them now, and the exit code."""
-    path = Path(_load(options).manifest)
+    settings = _load(options)
+    path, s3_remote = Path(settings.manifest), settings.ingest.s3_remote
     columns: dict[str, Any] = {}
     for name in ("language", "num_speakers", "min_speakers", "max_speakers", "hotwords", "audio_stream"):
         if getattr(options, name) is not None:
             columns[name] = getattr(options, name)
-    groups = sources.discover(given, shape=options.shape, session=session)
+    groups = sources.discover(given, shape=options.shape, session=session, s3_remote=s3_remote)
     added: list[str] = []
 
     def report(name: str, line: str) -> None:
@@ -179,18 +185,21 @@ def _add_sources(
         print(f"added {name}: {line}")
 
     with manifest.locked(path):
-        rows, problems = sources.add(
+        result = additions.add(
             groups,
             manifest.read(path),
             root=Path(),
             settings=columns,
             exact=options.exact,
             report=report,
+            s3_remote=s3_remote,
         )
-        manifest.write(path, rows)
-    for problem in problems:
+        manifest.write(path, result.rows)
+    for line in result.news:
+        print(line)
+    for problem in result.problems:
         print(f"sessionscribe: {problem}", file=sys.stderr)
-    return added, 1 if problems else 0
+    return added, 1 if result.problems else 0
 
 
 def _run(options: argparse.Namespace, rest: list[str]) -> int:

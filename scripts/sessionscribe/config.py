@@ -72,6 +72,39 @@ class Options(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class Cache(Options):
+    """Copies of remote recordings on this machine."""
+
+    folder: str = Field(
+        "", description="Where they lie; empty: a folder of this user's caches, which all projects share"
+    )
+    max_gb: float = Field(
+        20.0,
+        ge=0,
+        description="They never take more than this, in GB (10⁹ bytes); what does not fit is streamed",
+    )
+    max_days: float = Field(14.0, ge=0, description="A copy that nobody used for longer is removed, in days")
+    keep: bool = Field(
+        False, description="Keep the copies of a session that is complete until their room is needed"
+    )
+
+
+class Ingest(Options):
+    """Recordings that lie elsewhere."""
+
+    mode: Literal["copy", "stream"] = Field(
+        "copy",
+        description="Remote recordings are read from a copy in the cache, or (`stream`) part by part where "
+        "they lie, so that nothing of them is stored here",
+    )
+    s3_remote: str = Field(
+        "",
+        description="The rclone remote that stands for `s3://`; empty: what AWS's own environment variables "
+        "and files say",
+    )
+    cache: Cache = Cache()
+
+
 class Convert(Options):
     """From any recording to 16 kHz mono FLAC."""
 
@@ -342,6 +375,7 @@ class Config(Options):
         "config/sessions.tsv", description="The table of sessions, kept by `sessionscribe add`"
     )
     sessions: tuple[str, ...] = Field((), description="Work on these sessions only; empty: on all")
+    ingest: Ingest = Ingest()
     convert: Convert = Convert()
     chunk: Chunk = Chunk()
     transcribe: Transcribe = Transcribe()

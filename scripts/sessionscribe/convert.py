@@ -34,7 +34,7 @@ class Mono:
     """Turns blocks of any number of channels into one channel, and counts what is wrong with them."""
 
     channel: int | Literal["mix"]
-    path: Path
+    path: media.Source
     nonfinite: int = 0
     clipped: int = 0
     counted: int = 0
@@ -64,7 +64,7 @@ class Mono:
         return mixed
 
 
-def check_channel(channel: int, channels: int, path: Path) -> None:
+def check_channel(channel: int, channels: int, path: media.Source) -> None:
     """Check that there is a channel of that number.
 
     Raises:
@@ -130,7 +130,13 @@ class FlacWriter:
 
 
 def convert_audio(
-    *, ingest: Ingest, options: Convert, audio: Path, record: Path, log: Callable[[str], None] = print
+    *,
+    ingest: Ingest,
+    options: Convert,
+    audio: Path,
+    record: Path,
+    source: media.Source | None = None,
+    log: Callable[[str], None] = print,
 ) -> Conversion:
     """Convert a recording to 16 kHz mono 16-bit FLAC; the same recording and options give the same bytes.
 
@@ -143,15 +149,18 @@ def convert_audio(
         options: which audio stream and channel to take.
         audio: the FLAC to write.
         record: what was done, to write beside it, after it.
+        source: what to read, known to have the right content; without one the file that `ingest` names, whose
+            checksum is compared first.
         log: takes a line of text for the log.
 
     Raises:
         UserError: the recording cannot be opened or decoded, has no such stream or channel, is more than 2 s
             and 2 % shorter than the manifest says, or the disk is full.
     """
-    source = Path(ingest.path)
-    media.check_file(source)
-    check_checksum(source, ingest.checksum)
+    if source is None:
+        source = Path(ingest.path)
+        media.check_file(source)
+        check_checksum(source, ingest.checksum)
     try:
         with files.atomic_path(audio) as temporary:
             conversion = _convert(ingest, source, options, temporary, log)
@@ -164,7 +173,7 @@ def convert_audio(
 
 
 def _convert(
-    ingest: Ingest, source: Path, options: Convert, temporary: Path, log: Callable[[str], None]
+    ingest: Ingest, source: media.Source, options: Convert, temporary: Path, log: Callable[[str], None]
 ) -> Conversion:
     with media.open_media(source) as container:
         streams = media.audio_streams(container, source)
@@ -176,7 +185,7 @@ def _convert(
             channel = f"number {options.channel} of {stream.channels}"
         described = f"{stream.codec}, {stream.sample_rate} Hz, {stream.language or 'no language given'}"
         log(f"{visible(str(source))}: {choice} ({described}), channel: {channel}")
-        expected = _expected_s(container, streams[number], ingest, number)
+        expected = _expected_s(container, streams[number], ingest, number, source)
         reader = media.Reader(container, streams[number], limit_s=expected + _tolerance_s(expected))
         mono = Mono(options.channel, source)
         with FlacWriter(temporary) as writer:
@@ -213,9 +222,10 @@ def _tolerance_s(duration_s: float) -> float:
     return max(2.0, 0.02 * duration_s)
 
 
-def _expected_s(container: InputContainer, stream: Stream, record: Ingest, number: int) -> float:
+def _expected_s(
+    container: InputContainer, stream: Stream, record: Ingest, number: int, source: media.Source
+) -> float:
     """Return how long the audio should be, in seconds; the manifest knows it for one stream."""
-    source = Path(record.path)
     auto, _ = media.choose_stream(media.audio_streams(container, source), "auto", source)
     if number == auto:
         return record.duration_s
@@ -223,7 +233,7 @@ def _expected_s(container: InputContainer, stream: Stream, record: Ingest, numbe
     return record.duration_s if declared is None else min(declared, record.duration_s)
 
 
-def _other_streams_reach(source: Path, time_s: float) -> bool:
+def _other_streams_reach(source: media.Source, time_s: float) -> bool:
     """Tell whether the recording has video or subtitles later than `time_s`, so that it is whole."""
     import av  # noqa: PLC0415 -- heavy
 
@@ -263,7 +273,7 @@ def _warnings(reader: media.Reader, mono: Mono) -> list[str]:
     return warnings
 
 
-def _disk_error(error: OSError, source: Path, audio: Path) -> UserError:
+def _disk_error(error: OSError, source: media.Source, audio: Path) -> UserError:
     """Return what to tell the user about an error of the file system."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         free = shutil.disk_usage(audio.parent).free / 1e6

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sessionscribe import files, media
+from sessionscribe import config, files, media
 from sessionscribe.artifacts import AudioStream, Ingest
 from sessionscribe.errors import UserError
 
@@ -179,36 +181,81 @@ def check_checksum(path: Path, checksum: str) -> None:
         raise UserError(what, where=path, hint=hint)
 
 
+@contextlib.contextmanager
+def opened(
+    source: str, checksum: str, reading: config.Ingest, log: Callable[[str], None] = print
+) -> Iterator[media.Source]:
+    """Yield what a recording is read from, wherever it lies, if it still has the content that was added.
+
+    Args:
+        source: as the manifest has it: a path, `remote:path`, `s3://bucket/key`, `drive-desktop:path`.
+        checksum: of its content, as the manifest has it.
+        reading: how remote recordings are read.
+        log: takes a line of text for the log.
+
+    Raises:
+        UserError: it is not there, cannot be read, or has changed.
+    """
+    from sessionscribe.storage import recordings  # noqa: PLC0415 -- only jobs need it
+
+    path = recordings.local_path(source)
+    if path is None:
+        with recordings.opened(source, checksum, reading, log) as remote:
+            yield remote
+        return
+    media.check_file(path)
+    if checksum:
+        check_checksum(path, checksum)
+    yield path
+
+
 def fetch_recording(
-    *, session: str, track: str, source: str, checksum: str, duration_s: float, output: Path
+    *,
+    session: str,
+    track: str,
+    source: str,
+    checksum: str,
+    duration_s: float,
+    output: Path,
+    reading: config.Ingest | None = None,
+    log: Callable[[str], None] = print,
 ) -> Ingest:
-    """Check that a source is still what the manifest says, and write that down. Local files are not copied.
+    """Check that a source is still what the manifest says, and write that down.
+
+    Local files are not copied. A remote one is copied into the cache, where there is room: the job that
+    converts it follows.
 
     Args:
         session: name of the session.
         track: name of the track.
-        source: path of the file.
-        checksum: its SHA-256 in hexadecimal, as the manifest has it.
+        source: where the recording is, as the manifest has it (see `opened`).
+        checksum: its checksum, as the manifest has it.
         duration_s: duration of its audio in seconds, as the manifest has it; it decides the number of chunks.
         output: the record to write.
+        reading: how remote recordings are read.
+        log: takes a line of text for the log.
 
     Raises:
         UserError: the file has changed, or cannot be used (see `probe`).
     """
-    path = Path(source)
-    media.check_file(path)
-    if checksum:
-        check_checksum(path, checksum)
-    probed = probe(path)
+    from sessionscribe.storage import recordings  # noqa: PLC0415 -- only jobs need it
+
+    reading = reading or config.Ingest()
+    path = recordings.local_path(source)
+    if path is None and not recordings.prefetch(recordings.check(source, checksum, reading), reading, log):
+        reading = reading.model_copy(update={"mode": "stream"})  # to look at it, its ends will do
+    with opened(source, checksum, reading, log) as recording:
+        probed = probe(recording)
+        size = recording.stat().st_size
     if not checksum or duration_s <= 0:
         what = "could not be read when it was added, or was never added"
-        raise UserError(what, where=path, hint="Run `sessionscribe add` for it")
+        raise UserError(what, where=source, hint="Run `sessionscribe add` for it")
     ingest = Ingest(
         session=session,
         track=track,
         source=source,
-        path=str(path),
-        size=path.stat().st_size,
+        path=str(path or source),
+        size=size,
         checksum=checksum,
         container=probed.container,
         duration_s=duration_s,

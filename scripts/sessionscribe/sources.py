@@ -1,58 +1,57 @@
-"""What `sessionscribe add` is given, as rows of the manifest."""
+"""What `sessionscribe add` is given: files, folders, patterns and remotes, sorted into sessions."""
 
 from __future__ import annotations
 
 import glob
 import re
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
-from sessionscribe import manifest
-from sessionscribe.errors import UserError, visible
-from sessionscribe.files import sha256
-from sessionscribe.ingest import probe
-from sessionscribe.manifest import Row
+from sessionscribe.errors import UserError
+from sessionscribe.storage import drive_desktop
+from sessionscribe.storage.locations import DRIVE_DESKTOP, is_remote, split
+
+if TYPE_CHECKING:
+    from sessionscribe.storage.listing import Item
 
 # What a folder is searched for; a file that is named may have any ending.
-EXTENSIONS = frozenset(
-    (
-        "3gp",
-        "aac",
-        "ac3",
-        "aif",
-        "aiff",
-        "amr",
-        "avi",
-        "flac",
-        "flv",
-        "m4a",
-        "m4b",
-        "m4v",
-        "mka",
-        "mkv",
-        "mov",
-        "mp2",
-        "mp3",
-        "mp4",
-        "mpeg",
-        "mpg",
-        "mts",
-        "oga",
-        "ogg",
-        "ogv",
-        "opus",
-        "ts",
-        "wav",
-        "webm",
-        "wma",
-        "wmv",
-    )
+ENDINGS = (
+    "3gp aac ac3 aif aiff amr avi flac flv m4a m4b m4v mka mkv mov mp2 mp3 mp4 mpeg mpg mts oga ogg ogv opus "
+    "ts wav webm wma wmv"
 )
+EXTENSIONS = frozenset(ENDINGS.split())
 PART = re.compile(r"^(?:chunk|part|segment)[-_. ]?(\d+)$", re.IGNORECASE)
 NUMBER = re.compile(r"(\d+)(?!.*\d)")
+
+
+@dataclass(frozen=True)
+class File:
+    """A recording that was found: on this machine (``path``) or on a remote (``item``).
+
+    ``source`` is how it was come by; the manifest notes it so, or relative to the project.
+    """
+
+    source: str
+    path: Path | None = None
+    item: Item | None = None
+
+    @property
+    def name(self) -> str:
+        """Its name without the folder."""
+        return self.path.name if self.path else PurePosixPath(self.source).name
+
+    @property
+    def stem(self) -> str:
+        """Its name without the ending."""
+        return PurePosixPath(self.name).stem
+
+    @property
+    def is_recording(self) -> bool:
+        """Tell by its ending whether it may be a recording; hidden ones are leftovers of other programs."""
+        return PurePosixPath(self.name).suffix[1:].lower() in EXTENSIONS
 
 
 @dataclass(frozen=True)
@@ -61,23 +60,27 @@ class Group:
 
     name: str
     shape: str
-    files: tuple[Path, ...]
+    files: tuple[File, ...]
 
 
-def discover(sources: Iterable[str], *, shape: str | None = None, session: str | None = None) -> list[Group]:
-    """Sort sources (files, folders, glob patterns) into sessions.
+def discover(
+    sources: Iterable[str], *, shape: str | None = None, session: str | None = None, s3_remote: str = ""
+) -> list[Group]:
+    """Sort sources (files, folders, patterns, places on remotes) into sessions.
 
     A file is a recording. A folder holds recordings, one session each, unless all its files are numbered
-    parts (``chunk-000.webm`` …), which make one live session. ``shape`` says so where names do not.
+    parts (``chunk-000.webm`` …), which make one live session. ``shape`` says so where names do not. A folder
+    on a remote is searched with all folders in it.
 
     Raises:
-        UserError: nothing is there, or ``session`` names several sessions at once.
+        UserError: nothing is there, a remote cannot be read, or ``session`` names several sessions at once.
     """
     groups: list[Group] = []
     for source in sources:
-        groups += _group(source, shape)
+        groups += _group(source, shape, s3_remote)
     if shape == "tracks" and len(groups) > 1 and all(len(group.files) == 1 for group in groups):
-        groups = [Group(groups[0].files[0].parent.name, "tracks", tuple(g.files[0] for g in groups))]
+        files = tuple(group.files[0] for group in groups)
+        groups = [Group(_folder_name(files[0]), "tracks", files)]
     if session is not None:
         if len(groups) > 1:
             what = f"stand for {len(groups)} sessions, which cannot share one name"
@@ -88,156 +91,78 @@ def discover(sources: Iterable[str], *, shape: str | None = None, session: str |
     return [replace(group, name=slug(group.name)) for group in groups]
 
 
-def _group(source: str, shape: str | None) -> list[Group]:
+def _folder_name(file: File) -> str:
+    return file.path.parent.name if file.path else PurePosixPath(split(file.source)[1]).parent.name
+
+
+def _group(source: str, shape: str | None, s3_remote: str) -> list[Group]:
     path = Path(source)
-    if not path.exists() and glob.has_magic(source):
+    if path.exists():
+        return _group_local(path, source, shape)
+    if is_remote(source):
+        return _group_remote(source, shape, s3_remote)
+    if drive_desktop.is_drive_desktop(source):
+        return _group_local(drive_desktop.find(source), source, shape)
+    if glob.has_magic(source):
         found = sorted(Path(match) for match in glob.glob(source, recursive=True) if Path(match).is_file())
         if not found:
             raise UserError("matches no file", where=source, hint="Check the pattern, and quote it")
-        return [Group(file.stem, shape or "recording", (file,)) for file in found]
-    if not path.exists():
-        raise UserError("does not exist", where=source, hint="Check the name; nothing was added")
+        return [Group(file.stem, shape or "recording", (File(str(file), file),)) for file in found]
+    if drive_desktop.may_be_in_drive(source):
+        source = f"{DRIVE_DESKTOP}:{source}"
+        return _group_local(drive_desktop.find(source), source, shape)
+    raise UserError("does not exist", where=source, hint="Check the name; nothing was added")
+
+
+def _group_local(path: Path, source: str, shape: str | None) -> list[Group]:
+    """Sort what lies at a path; ``source`` is how it is to be noted."""
     if not path.is_dir():
-        return [Group(path.stem, shape or "recording", (path,))]
-    files = tuple(sorted(f for f in path.iterdir() if f.is_file() and f.suffix[1:].lower() in EXTENSIONS))
+        return [Group(path.stem, shape or "recording", (File(source, path),))]
+    names = sorted(file.name for file in path.iterdir() if file.is_file())
+    base = source.rstrip("/") if drive_desktop.is_drive_desktop(source) else None
+    files = [File(f"{base}/{name}" if base else str(path / name), path / name) for name in names]
+    files = [file for file in files if file.is_recording]
     if not files:
-        hint = f"Name the files, or use one of the endings {' '.join(sorted(EXTENSIONS))}"
-        raise UserError("holds no recording", where=path, hint=hint)
-    name = path.resolve().name
+        hint = f"Name the files, or use one of the endings {ENDINGS}"
+        raise UserError("holds no recording", where=source, hint=hint)
+    return _sessions(path.resolve().name, files, shape)
+
+
+def _group_remote(source: str, shape: str | None, s3_remote: str) -> list[Group]:
+    from sessionscribe.storage import listing  # noqa: PLC0415 -- only where something is remote
+
+    items = listing.list_files(source, s3_remote=s3_remote)
+    if len(items) == 1 and items[0].source == source:
+        return [Group(items[0].path.stem, shape or "recording", (File(source, item=items[0]),))]
+    top = PurePosixPath(split(source)[1])
+    groups: list[Group] = []
+    for folder, inside in sorted(listing.by_folder(items).items()):
+        files = [File(item.source, item=item) for item in sorted(inside, key=lambda item: item.source)]
+        files = [file for file in files if file.is_recording]
+        if files:
+            groups += _sessions(_name_below(top, PurePosixPath(folder), source), files, shape)
+    if not groups:
+        hint = f"Name the files, or use one of the endings {ENDINGS}"
+        raise UserError("holds no recording", where=source, hint=hint)
+    return groups
+
+
+def _name_below(top: PurePosixPath, folder: PurePosixPath, source: str) -> str:
+    """Return a name for a folder: its own, or the way to it from the one that was given."""
+    if folder != top and folder.is_relative_to(top):
+        return "-".join(folder.relative_to(top).parts)
+    return folder.name or split(source)[0].rstrip(":/")
+
+
+def _sessions(folder: str, files: list[File], shape: str | None) -> list[Group]:
+    """Sort the recordings of one folder into sessions."""
     if shape is None and all(PART.match(file.stem) for file in files):
         shape = "live"
     if shape in ("tracks", "live"):
-        return [Group(name, shape, files)]
+        return [Group(folder, shape, tuple(files))]
     return [Group(file.stem, "recording", (file,)) for file in files]
 
 
 def slug(name: str) -> str:
     """Return a name that is safe in paths, commands and Snakemake: word characters and ``-``."""
     return re.sub(r"[^\w-]+", "-", unicodedata.normalize("NFC", name)).strip("-") or "session"
-
-
-def add(
-    groups: Iterable[Group],
-    known: dict[str, manifest.Session],
-    *,
-    root: Path,
-    settings: dict[str, Any],
-    exact: bool,
-    report: Callable[[str, str], None],
-) -> tuple[list[Row], list[UserError]]:
-    """Return the manifest's rows with ``groups`` added, and what was wrong.
-
-    A file that cannot be probed gets a row all the same, so that its session shows as failed and is not
-    forgotten; a session whose name is taken by another recording gets none.
-
-    Args:
-        groups: what ``discover`` found.
-        known: the manifest as it is.
-        root: the project's folder; sources inside it are noted relative to it.
-        settings: columns to set (language, num_speakers …).
-        exact: count samples instead of trusting the container's duration.
-        report: gets the name of each session that was added, and a line about it.
-    """
-    sessions = {name: list(session.rows) for name, session in known.items()}
-    problems: list[UserError] = []
-    for group in groups:
-        try:
-            new = [
-                _row(group, file, root=root, settings=settings, exact=exact, problems=problems)
-                for file in group.files
-            ]
-            old = sessions.get(group.name, [])
-            sessions[group.name] = _update(old, new, settings, exact)
-        except UserError as error:
-            problems.append(error)
-            continue
-        hours = sum(row.duration_s for row in new) / 3600
-        report(group.name, f"{group.shape}, {len(new)} file{'s' * (len(new) > 1)}, {hours:.2f} h of audio")
-    return [row for rows in sessions.values() for row in rows], problems
-
-
-def _row(
-    group: Group, file: Path, *, root: Path, settings: dict[str, Any], exact: bool, problems: list[UserError]
-) -> Row:
-    duration, checksum = 0.0, ""
-    try:
-        str(file).encode()
-    except UnicodeEncodeError:
-        raise UserError("has a name that is not valid UTF-8", where=file, hint="Rename the file") from None
-    try:
-        duration = probe(file, exact=exact).duration_s
-    except UserError as error:
-        problems.append(error)
-    try:
-        checksum = sha256(file)
-    except OSError as error:
-        if duration:
-            raise UserError(
-                f"cannot be read ({error.strerror})", where=file, hint="Check the file"
-            ) from error
-    track = "mix" if group.shape == "recording" else slug(file.stem)
-    part = None
-    if group.shape == "live":
-        number = PART.match(file.stem) or NUMBER.search(file.stem)
-        if number is None:
-            raise UserError(
-                "has no number in its name", where=file, hint="Parts of a live session are numbered"
-            )
-        part = int(number[1])
-    return Row(
-        session=group.name,
-        shape=group.shape,
-        track=track,
-        source=_relative(file, root),
-        checksum=checksum,
-        duration_s=duration,
-        part=part,
-        **settings,
-    )
-
-
-def _place(row: Row) -> Path:
-    """Return what tells a session from another of its name: its file, or the folder of its files."""
-    return Path(row.source) if row.shape == "recording" else Path(row.source).parent
-
-
-def _relative(file: Path, root: Path) -> str:
-    absolute = file.resolve() if not file.is_symlink() else file.absolute()
-    try:
-        return str(absolute.relative_to(root.resolve()))
-    except ValueError:
-        return str(absolute)
-
-
-def _update(old: list[Row], new: list[Row], settings: dict[str, Any], exact: bool) -> list[Row]:
-    """Put new rows in the place of old ones of the same track; parts of a live session add up.
-
-    What the manifest had besides (speaker, language, a counted duration …) stays, where it is not given anew.
-
-    Raises:
-        UserError: the session's name belongs to something else.
-    """
-    if not old:
-        return new
-    name, shape = new[0].session, new[0].shape
-    same_place = {_place(row) for row in old} & {_place(row) for row in new}
-    same_content = {row.checksum for row in old if row.checksum} & {row.checksum for row in new}
-    if old[0].shape != shape or not (same_place or same_content):
-        hint = "Give this one another name with --session"
-        raise UserError(f"the session name is taken by {visible(old[0].source)}", where=name, hint=hint)
-    rows = {row.part if shape == "live" else row.track: row for row in old}
-    for row in new:
-        key = row.part if shape == "live" else row.track
-        before = rows.get(key)
-        if before is None:
-            rows[key] = row
-            continue
-        rows[key] = replace(before, source=row.source, checksum=row.checksum, **settings)
-        if before.checksum != row.checksum or exact or not before.duration_s:
-            rows[key] = replace(rows[key], duration_s=row.duration_s)
-        if before.checksum != row.checksum and shape == "live":
-            # Another content gets another name: what was made of the old one is not taken for it.
-            rows[key] = replace(rows[key], track=f"{row.track}-{row.checksum[:6]}")
-    if shape == "live":
-        return sorted(rows.values(), key=lambda row: row.part or 0)
-    return list(rows.values())

@@ -194,6 +194,13 @@ ALL_SHAPES_FROM_AUDIO = (f"{FROM_AUDIO} {HEARD}",) * 3
 PLAN_BY_SHAPE = (FROM_PLAN + NOT_TURNS, FROM_PLAN + TURNS_TOO, FROM_PLAN + NOT_TURNS)
 
 TABLE: dict[str, tuple[Any, tuple[str, str, str]]] = {
+    # How a recording is come by changes nothing that is made of it.
+    "ingest.mode": ("stream", ("",) * 3),
+    "ingest.s3_remote": ("other", ("",) * 3),
+    "ingest.cache.folder": ("copies", ("",) * 3),
+    "ingest.cache.max_gb": (1, ("",) * 3),
+    "ingest.cache.max_days": (1, ("",) * 3),
+    "ingest.cache.keep": (True, ("",) * 3),
     "convert.audio_stream": (1, ALL_SHAPES_FROM_AUDIO),
     "convert.channel": (0, ALL_SHAPES_FROM_AUDIO),
     "chunk.target_s": (11, PLAN_BY_SHAPE),

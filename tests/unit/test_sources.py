@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import media
-from sessionscribe import manifest, sources
+from sessionscribe import additions, manifest, sources
 from sessionscribe.errors import UserError
 from sessionscribe.manifest import Row
 from sessionscribe.sources import Group
@@ -52,7 +52,7 @@ def add(
     **settings: Any,
 ) -> tuple[list[Row], list[UserError]]:
     manifest.write(Path("m.tsv"), known)
-    return sources.add(
+    added = additions.add(
         groups,
         manifest.read(Path("m.tsv")),
         root=Path(),
@@ -60,6 +60,7 @@ def add(
         exact=exact,
         report=lambda *_: None,
     )
+    return added.rows, added.problems
 
 
 def test_a_file_is_a_recording(tone: bytes) -> None:

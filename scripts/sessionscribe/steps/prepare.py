@@ -48,6 +48,7 @@ def fetch_recording(ledger: Ledger, row: Row) -> Step:
             "source": row.source,
             "checksum": row.checksum,
             "duration_s": row.duration_s,
+            "reading": ledger.options["ingest"],
             "problem": problem,
         }
 
@@ -63,7 +64,8 @@ def _convert(ledger: Ledger, fetched: Step, row: Row) -> Step:
         options = {**options, "audio_stream": row.audio_stream}
 
     def tell() -> dict[str, Any]:
-        return {"ingest": fetched.outputs[0], "options": options}
+        reading = ledger.options["ingest"]
+        return {"ingest": fetched.outputs[0], "options": options, "reading": reading}
 
     stem = f"results/convert/{row.session}/{row.track}"
     key = step_key("convert_audio", row.checksum, options)

@@ -1,0 +1,293 @@
+"""Rows of the manifest for recordings that were found: looked at once, and known again after that."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from sessionscribe import media
+from sessionscribe.errors import UserError, visible
+from sessionscribe.fingerprint import fingerprint
+from sessionscribe.ingest import probe
+from sessionscribe.manifest import Row, Session
+from sessionscribe.sources import NUMBER, PART, File, Group, slug
+from sessionscribe.storage.checksums import Checksums
+from sessionscribe.storage.locations import is_remote, parent
+
+REMOTE_AT_ONCE = 16
+"""Remote recordings that are looked at at the same time: each waits for the network most of the time."""
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What a recording was found to be; a duration of 0 where that could not be told, and why."""
+
+    checksum: str
+    duration_s: float
+    problem: UserError | None = None
+
+
+@dataclass
+class Added:
+    """The manifest's rows with the new ones among them, and what there is to tell.
+
+    ``news`` are one line each: recordings that are no longer what or where they were.
+    """
+
+    rows: list[Row] = field(default_factory=list)
+    problems: list[UserError] = field(default_factory=list)
+    news: list[str] = field(default_factory=list)
+
+
+def add(
+    groups: Sequence[Group],
+    known: dict[str, Session],
+    *,
+    root: Path,
+    settings: dict[str, Any],
+    exact: bool,
+    report: Callable[[str, str], None],
+    s3_remote: str = "",
+) -> Added:
+    """Return the manifest's rows with ``groups`` added.
+
+    A file that cannot be probed gets a row all the same, so that its session shows as failed and is not
+    forgotten; a session whose name is taken by another recording gets none. A recording whose content the
+    manifest knows is not probed again; one that was moved keeps its session.
+
+    Args:
+        groups: what ``sources.discover`` found.
+        known: the manifest as it is.
+        root: the project's folder; sources inside it are noted relative to it.
+        settings: columns to set (language, num_speakers …).
+        exact: count samples instead of trusting the container's duration.
+        report: gets the name of each session that was added, and a line about it.
+        s3_remote: the remote that stands for `s3://`.
+    """
+    added = Added()
+    sessions = {name: list(session.rows) for name, session in known.items()}
+    looked = _look_at(groups, known, root=root, exact=exact, s3_remote=s3_remote)
+    homes = _Homes(sessions, {_note(file, root) for group in groups for file in group.files}, s3_remote)
+    for group in groups:
+        try:
+            new = [_row(group, file, looked[file], root=root, settings=settings) for file in group.files]
+            name = homes.of(new) or group.name
+            new = [replace(row, session=name) for row in new]
+            before = sessions.get(name, [])
+            added.news += _news(before, new)
+            sessions[name] = _update(before, new, settings, exact)
+        except UserError as error:
+            added.problems.append(error)
+            continue
+        added.problems += [problem for file in group.files if (problem := looked[file].problem)]
+        hours = sum(row.duration_s for row in new) / 3600
+        report(name, f"{group.shape}, {len(new)} file{'s' * (len(new) > 1)}, {hours:.2f} h of audio")
+    added.rows = [row for rows in sessions.values() for row in rows]
+    return added
+
+
+def _look_at(
+    groups: Sequence[Group], known: dict[str, Session], *, root: Path, exact: bool, s3_remote: str
+) -> dict[File, Looked]:
+    """Look at every file, at remote ones several at a time."""
+    files = [file for group in groups for file in group.files]
+    durations = {
+        row.checksum: row.duration_s
+        for session in known.values()
+        for row in session.rows
+        if row.checksum and row.duration_s > 0 and not exact
+    }
+    checksums = Checksums(root / ".sessionscribe/checksums.json")
+    local = {file: _look_locally(file, durations, checksums, exact) for file in files if file.item is None}
+    checksums.write()
+    remote = [file for file in files if file.item is not None]
+    return local | dict(zip(remote, _look_remotely(remote, durations, exact, s3_remote), strict=True))
+
+
+def _look_locally(file: File, durations: dict[str, float], checksums: Checksums, exact: bool) -> Looked:
+    path = file.path or Path(file.source)
+    try:
+        str(path).encode()
+        checksum = checksums.sha256(path)
+    except UnicodeEncodeError:
+        return Looked(
+            "", 0, UserError("has a name that is not valid UTF-8", where=path, hint="Rename the file")
+        )
+    except OSError as error:
+        what = f"cannot be read ({error.strerror})"
+        return Looked("", 0, UserError(what, where=path, hint="Check the file"))
+    return _probe(path, checksum, durations, exact)
+
+
+def _look_remotely(
+    files: list[File], durations: dict[str, float], exact: bool, s3_remote: str
+) -> Iterator[Looked]:
+    """Probe remote files by parts of them; those whose content is known cost nothing."""
+    items = [file.item for file in files if file.item is not None]
+    unknown = [item for item in items if item.checksum not in durations]
+    with contextlib.ExitStack() as stack:
+        found: dict[str, Looked] = {}
+        if unknown:
+            from sessionscribe.storage import ranges  # noqa: PLC0415 -- only where something is remote
+
+            server = stack.enter_context(ranges.serve(s3_remote=s3_remote))
+            threads = stack.enter_context(ThreadPoolExecutor(REMOTE_AT_ONCE))
+            recordings = [server.recording(item.source, item.size) for item in unknown]
+            probed = threads.map(
+                lambda recording, item: _probe(recording, item.checksum, {}, exact), recordings, unknown
+            )
+            found = dict(zip((item.source for item in unknown), probed, strict=True))
+        for item in items:
+            yield found.get(item.source) or Looked(item.checksum, durations[item.checksum])
+
+
+def _probe(recording: media.Source, checksum: str, durations: dict[str, float], exact: bool) -> Looked:
+    if checksum in durations:
+        return Looked(checksum, durations[checksum])
+    try:
+        return Looked(checksum, probe(recording, exact=exact).duration_s)
+    except UserError as error:
+        return Looked(checksum, 0, error)
+
+
+def _row(group: Group, file: File, looked: Looked, *, root: Path, settings: dict[str, Any]) -> Row:
+    if not looked.checksum and looked.problem:
+        raise looked.problem
+    part = None
+    if group.shape == "live":
+        number = PART.match(file.stem) or NUMBER.search(file.stem)
+        if number is None:
+            hint = "Parts of a live session are numbered"
+            raise UserError("has no number in its name", where=file.source, hint=hint)
+        part = int(number[1])
+    return Row(
+        session=group.name,
+        shape=group.shape,
+        track="mix" if group.shape == "recording" else slug(file.stem),
+        source=_note(file, root),
+        checksum=looked.checksum,
+        duration_s=looked.duration_s,
+        part=part,
+        **settings,
+    )
+
+
+def _note(file: File, root: Path) -> str:
+    """Return a file's source as the manifest has it: relative to the project where it lies in it."""
+    if file.path is None or str(file.path) != file.source:
+        return file.source
+    path = file.path
+    absolute = path.resolve() if not path.is_symlink() else path.absolute()
+    try:
+        inside = str(absolute.relative_to(root.resolve()))
+    except ValueError:
+        return str(absolute)
+    return f"./{inside}" if is_remote(inside) else inside
+
+
+def _place(row: Row) -> str:
+    """Return what tells a session from another of its name: its file, or the folder of its files."""
+    return row.source if row.shape == "recording" else parent(row.source)
+
+
+class _Homes:
+    """Which session recordings belong to that are found in another place, or by another name.
+
+    Args:
+        sessions: the manifest's rows.
+        found: the sources that were found.
+        s3_remote: the remote that stands for `s3://`.
+    """
+
+    def __init__(self, sessions: dict[str, list[Row]], found: set[str], s3_remote: str) -> None:
+        self._sessions, self._found, self._s3_remote = dict(sessions), found, s3_remote
+        self._by_place = {_place(row): name for name, rows in sessions.items() for row in rows}
+        self._by_content = {frozenset(row.checksum for row in rows): name for name, rows in sessions.items()}
+
+    def of(self, new: list[Row]) -> str | None:
+        """Return the session that has the place of these rows, or their content and lost its own files."""
+        name = self._by_place.get(_place(new[0])) if new[0].shape == "live" else None
+        name = name or self._by_content.get(frozenset(row.checksum for row in new))
+        if name is None or self._sessions[name][0].shape != new[0].shape:
+            return None
+        rows = self._sessions[name]
+        if new[0].shape == "live" and _place(rows[0]) == _place(new[0]):
+            return name
+        return None if any(self._is_there(row.source) for row in rows) else name
+
+    def _is_there(self, source: str) -> bool:
+        return source in self._found or _exists(source, self._s3_remote)
+
+
+def _exists(source: str, s3_remote: str) -> bool:
+    from sessionscribe.storage import listing, recordings  # noqa: PLC0415 -- only where something was moved
+
+    try:
+        path = recordings.local_path(source)
+        return path.exists() if path else listing.stat(source, s3_remote=s3_remote) is not None
+    except UserError:
+        return True  # who knows: it stays as it is
+
+
+def _news(old: list[Row], new: list[Row]) -> Iterator[str]:
+    """Yield what has become of recordings that the manifest knew."""
+    sources = {row.source: row for row in old}
+    contents = {row.checksum: row for row in old if row.checksum}
+    for row in new:
+        before = sources.get(row.source)
+        if before is not None:
+            if before.checksum and before.checksum != row.checksum:
+                yield f"changed: {visible(row.source)}"
+        elif row.checksum in contents:
+            yield f"moved: {visible(contents[row.checksum].source)} is now {visible(row.source)}"
+    if new[0].shape != "recording":
+        here, kept = {parent(row.source) for row in new}, {row.checksum for row in new}
+        for row in old:
+            gone = row.source not in {other.source for other in new} and row.checksum not in kept
+            if gone and parent(row.source) in here:
+                yield f"gone: {visible(row.source)}"
+
+
+def _update(old: list[Row], new: list[Row], settings: dict[str, Any], exact: bool) -> list[Row]:
+    """Put new rows in the place of old ones of the same track; parts of a live session add up.
+
+    What the manifest had besides (speaker, language, a counted duration …) stays, where it is not given anew.
+
+    Raises:
+        UserError: the session's name belongs to something else.
+    """
+    if not old:
+        return new
+    name, shape = new[0].session, new[0].shape
+    same_place = {_place(row) for row in old} & {_place(row) for row in new}
+    same_content = {row.checksum for row in old if row.checksum} & {row.checksum for row in new}
+    if old[0].shape != shape or not (same_place or same_content):
+        hint = "Give this one another name with --session"
+        raise UserError(f"the session name is taken by {visible(old[0].source)}", where=name, hint=hint)
+    rows = {row.part if shape == "live" else row.track: row for row in old}
+    for row in new:
+        key = row.part if shape == "live" else row.track
+        before = rows.get(key)
+        if before is None:
+            rows[key] = row
+            continue
+        rows[key] = replace(before, source=row.source, checksum=row.checksum, **settings)
+        if before.checksum != row.checksum or exact or not before.duration_s:
+            rows[key] = replace(rows[key], duration_s=row.duration_s)
+        if before.checksum != row.checksum and shape == "live":
+            # Another content gets another name: what was made of the old one is not taken for it.
+            rows[key] = replace(rows[key], track=f"{row.track}-{_short(row.checksum)}")
+    if shape == "live":
+        return sorted(rows.values(), key=lambda row: row.part or 0)
+    return list(rows.values())
+
+
+def _short(checksum: str) -> str:
+    """Return six characters that stand for a content in a name."""
+    digest = checksum.rpartition(":")[2]
+    return digest[:6] if re.fullmatch("[0-9a-f]+", digest) else fingerprint(checksum)[:6]

@@ -1,0 +1,48 @@
+"""Checksums of local files, worked out once: hours of recordings are gigabytes to read."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+from sessionscribe.files import sha256, write_text
+
+SETTLED_S = 2.0
+"""A file that changed this short a time ago may change again without its time telling."""
+
+
+class Checksums:
+    """SHA-256 of files by path, size and time of change, kept in a file that may be deleted."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._changed = False
+        try:
+            self._known: dict[str, list[int | str]] = json.loads(path.read_bytes())
+        except (OSError, ValueError):
+            self._known = {}
+
+    def sha256(self, path: Path) -> str:
+        """Return the SHA-256 of a file's content.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        status = path.stat()
+        stamp = [status.st_size, status.st_mtime_ns, status.st_ino]
+        key = str(path.resolve())
+        known = self._known.get(key)
+        if known is not None and known[:3] == stamp:
+            return str(known[3])
+        digest = sha256(path)
+        if time.time() - status.st_mtime > SETTLED_S:
+            self._known[key] = [*stamp, digest]
+            self._changed = True
+        return digest
+
+    def write(self) -> None:
+        """Keep what was worked out."""
+        if self._changed:
+            write_text(self._path, json.dumps(self._known))
+            self._changed = False

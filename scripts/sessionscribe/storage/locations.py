@@ -1,0 +1,48 @@
+"""What names a place: a path, `remote:path`, `s3://bucket/path`, `drive-desktop:path`."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path, PurePosixPath
+
+from sessionscribe.storage.rclone import S3_REMOTE
+
+REMOTE = re.compile(r"(?P<remote>[\w.+@][\w.+@ -]+):(?P<path>(?!//).*)", re.DOTALL)
+S3 = re.compile(r"s3://(?P<path>(?!/).*)", re.DOTALL)
+DRIVE_DESKTOP = "drive-desktop"
+
+
+def is_remote(source: str) -> bool:
+    """Tell whether a source is one that rclone reads. A local file `a:b` is noted as `./a:b`."""
+    match = REMOTE.fullmatch(source)
+    return bool(S3.fullmatch(source)) or (match is not None and match["remote"] != DRIVE_DESKTOP)
+
+
+def rclone_path(source: str, *, s3_remote: str = "") -> str:
+    """Return a remote source as rclone has it; ``s3_remote`` is the remote that stands for `s3://`."""
+    match = S3.fullmatch(source)
+    return f"{s3_remote or S3_REMOTE}:{match['path']}" if match else source
+
+
+def split(source: str) -> tuple[str, str]:
+    """Return the root of a remote source (`s3://`, `remote:`) and the path below it."""
+    match = S3.fullmatch(source) or REMOTE.fullmatch(source)
+    if match is None:
+        raise ValueError(source)
+    path = match["path"]
+    return source[: len(source) - len(path)], path
+
+
+def join(folder: str, name: str) -> str:
+    """Return the source that is ``name`` in a remote folder."""
+    root, path = split(folder)
+    return f"{root}{path.rstrip('/')}/{name}" if path.strip("/") else f"{root}{name}"
+
+
+def parent(source: str) -> str:
+    """Return the folder of a source, which tells sessions of one name apart."""
+    if not is_remote(source):
+        return str(Path(source).parent)
+    root, path = split(source)
+    folder = PurePosixPath(path).parent.as_posix()
+    return root if folder == "." else f"{root}{folder}"

@@ -1,0 +1,185 @@
+"""Parts of remote files, read as they are asked for: for probing, and for conversion without a local copy.
+
+One rclone serves all remotes on a Unix socket that only this user can open, so that a part costs one or two
+requests and no process. Files behave as files do: they are read and sought; what is read one after the other
+comes in ever larger blocks.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import http.client
+import io
+import os
+import socket
+import stat
+import tempfile
+import time
+import urllib.parse
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from sessionscribe.errors import UserError
+from sessionscribe.storage import rclone
+from sessionscribe.storage.locations import rclone_path
+from sessionscribe.storage.refusals import explain
+
+FIRST_BLOCK, LAST_BLOCK = 1 << 17, 1 << 23
+WAITS_S = (0.5, 1.0, 2.0, 4.0)
+"""How long to wait before each further try, in seconds, beside what rclone itself waits."""
+START_S = 20.0
+REQUEST_S = 90.0
+BY_STATUS = {401: "StatusCode: 401", 403: "StatusCode: 403", 404: "object not found"}
+FINAL = ("credentials", "missing", "remote", "clock")
+
+
+class _Connection(http.client.HTTPConnection):
+    """HTTP over a Unix socket."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__("localhost", timeout=REQUEST_S)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self._path))
+
+
+@dataclass(frozen=True)
+class Ranges:
+    """Reads parts of remote files through a running rclone that listens at ``address``.
+
+    ``s3_remote`` is the remote that stands for `s3://`.
+    """
+
+    address: Path
+    s3_remote: str = ""
+
+    def recording(self, source: str, size: int) -> RemoteRecording:
+        """Return a remote recording of ``size`` bytes, to be read part by part."""
+        # Its ends are asked for several times: by its kind, its index, its duration.
+        again = functools.lru_cache(maxsize=4)(self.read)
+
+        def read(source: str, start: int, length: int) -> bytes:
+            return again(source, start, length) if length <= FIRST_BLOCK else self.read(source, start, length)
+
+        return RemoteRecording(source, size, read)
+
+    def read(self, source: str, start: int, length: int) -> bytes:
+        """Return ``length`` bytes of a remote file from ``start`` on; failures that may pass are waited out.
+
+        Raises:
+            UserError: the file is not there, access is refused, or the remote stays away.
+        """
+        for wait in (*WAITS_S, None):
+            try:
+                return self._request(source, start, length)
+            except (OSError, http.client.HTTPException) as error:
+                reason, what, hint = explain([str(error)], type(error).__name__)
+                if reason in FINAL or wait is None:
+                    raise UserError(what, where=source, hint=hint) from error
+                time.sleep(wait)
+        raise AssertionError
+
+    def _request(self, source: str, start: int, length: int) -> bytes:
+        remote, _, path = rclone_path(source, s3_remote=self.s3_remote).partition(":")
+        # The remote stands in brackets, which end at the first `]`: the path comes after it, with whatever
+        # characters it has.
+        target = urllib.parse.quote(f"/[{remote}:]/{path.lstrip('/')}", safe="/", errors="surrogateescape")
+        connection = _Connection(self.address)
+        with contextlib.closing(connection):
+            connection.request("GET", target, headers={"Range": f"bytes={start}-{start + length - 1}"})
+            answer = connection.getresponse()
+            content = answer.read()
+        if answer.status not in (200, 206):
+            told = content.decode(errors="replace")
+            raise OSError(f"{told} {BY_STATUS.get(answer.status, '')}".strip())
+        if len(content) != length:
+            raise OSError(f"EOF after {len(content)} of {length} bytes")
+        return content
+
+
+class _RangeFile(io.RawIOBase):
+    """A remote file, open for reading."""
+
+    def __init__(self, name: str, size: int, read: Callable[[int, int], bytes]) -> None:
+        self.name, self._size, self._read = name, size, read
+        self._position = self._start = 0
+        self._block = b""
+        self._length = FIRST_BLOCK
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}[whence]
+        self._position = max(0, base + offset)
+        return self._position
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill a buffer as far as the block at hand goes; get the next one first where it is used up."""
+        view = memoryview(buffer)
+        if self._position >= self._size or not view:
+            return 0
+        if not self._start <= self._position < self._start + len(self._block):
+            goes_on = bool(self._block) and self._position == self._start + len(self._block)
+            self._length = min(2 * self._length, LAST_BLOCK) if goes_on else FIRST_BLOCK
+            wanted = min(self._length, self._size - self._position)
+            self._block, self._start = self._read(self._position, wanted), self._position
+        offset = self._position - self._start
+        count = min(len(view), len(self._block) - offset)
+        view[:count] = self._block[offset : offset + count]
+        self._position += count
+        return count
+
+
+@dataclass(frozen=True)
+class RemoteRecording:
+    """A recording that is read where it lies; of a path it has what looking at recordings needs."""
+
+    source: str
+    size: int
+    read: Callable[[str, int, int], bytes]
+
+    def __str__(self) -> str:
+        return self.source
+
+    def open(self, mode: Literal["rb"] = "rb") -> io.BufferedReader:
+        """Open it for reading."""
+        raw = _RangeFile(self.source, self.size, lambda start, length: self.read(self.source, start, length))
+        return io.BufferedReader(raw)
+
+    def stat(self) -> os.stat_result:
+        """Return its size as a file's status."""
+        return os.stat_result((stat.S_IFREG | 0o444, 0, 0, 1, 0, 0, self.size, 0, 0, 0))
+
+
+@contextlib.contextmanager
+def serve(*, s3_remote: str = "") -> Iterator[Ranges]:
+    """Run an rclone that gives parts of remote files, until this block ends.
+
+    Raises:
+        UserError: it does not start.
+    """
+    # A socket's path is short by law: the machine's own folder for temporary files is long on macOS.
+    with tempfile.TemporaryDirectory(prefix="sessionscribe-", dir="/tmp") as folder:
+        address = Path(folder) / "rclone"
+        options = ("--rc-no-auth", "--rc-serve", "--log-level=ERROR", *rclone.HASTE)
+        with rclone.daemon("rcd", f"--rc-addr=unix://{address}", *options) as child:
+            until = time.monotonic() + START_S
+            while not address.exists():
+                if child.poll() is not None or time.monotonic() > until:
+                    hint = "`rclone version` tells whether rclone works"
+                    raise UserError("rclone does not start", where="rclone rcd", hint=hint)
+                time.sleep(0.02)
+            yield Ranges(address, s3_remote)

@@ -1,0 +1,227 @@
+"""rclone as a child process: its arguments as a list, progress and errors as JSON, exit codes by name.
+
+rclone-python reads its progress, and is used where no name goes along. It hands a command line to a shell,
+with the names in double quotes: a recording called `$(...)` would be executed. So whatever names a file goes
+through here. Secrets come from rclone's configuration file or the environment, never from an argument.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import IO, Any
+
+from sessionscribe.errors import UserError
+from sessionscribe.storage.refusals import explain
+
+EXIT_CODES = {
+    1: "error",
+    2: "usage",
+    3: "directory not found",
+    4: "file not found",
+    5: "retries exhausted",
+    6: "less serious",
+    7: "fatal",
+    8: "transfer limit",
+    9: "nothing transferred",
+    10: "duration limit",
+}
+# A server that is away for some seconds is waited for. One that stays away is given up within two minutes
+# where a transfer is at stake, and within half a minute where somebody waits for an answer.
+PATIENCE = ("--retries=3", "--retries-sleep=3s", "--low-level-retries=4", "--contimeout=15s", "--timeout=60s")
+HASTE = ("--retries=2", "--retries-sleep=3s", "--low-level-retries=3", "--contimeout=10s", "--timeout=30s")
+S3_REMOTE = "sessionscribe_s3"
+"""The remote that stands for `s3://` where no other does: made of AWS's own environment variables."""
+
+
+class RcloneError(UserError):
+    """rclone failed. ``code`` is its exit code by name, ``messages`` are its own words."""
+
+    def __init__(self, code: str, messages: list[str], *, where: object) -> None:
+        self.code, self.messages = code, messages
+        self.reason, what, hint = explain(messages, code)
+        super().__init__(what, where=where, hint=hint)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a transfer is: bytes done and in all, bytes per second, seconds that are left if known."""
+
+    done: int
+    total: int
+    rate: float
+    eta_s: float | None
+
+    def __str__(self) -> str:
+        left = "" if self.eta_s is None else f", {self.eta_s:.0f} s left"
+        return f"{self.done / 1e6:.1f} of {self.total / 1e6:.1f} MB, {self.rate / 1e6:.1f} MB/s{left}"
+
+
+def run(
+    *arguments: str,
+    where: object,
+    on_progress: Callable[[Progress], None] | None = None,
+    patience: tuple[str, ...] | None = None,
+) -> bytes:
+    """Run rclone and return what it prints.
+
+    Args:
+        arguments: command, paths and options; a path begins with a remote's name or with `/`.
+        where: what a message is to name.
+        on_progress: called about once a second. What it raises ends rclone too.
+        patience: the options for retries and time-outs (`PATIENCE`).
+
+    Raises:
+        RcloneError: rclone is not there, or ended with an error.
+    """
+    told = ("--use-json-log", "--log-level=INFO", "--stats=1s")
+    command = [executable(), *told, *(patience or PATIENCE), *arguments]
+    errors: deque[str] = deque(maxlen=20)
+    output: list[bytes] = []
+    with _child(command) as (child, stdout, stderr):
+        reader = threading.Thread(target=lambda: output.append(stdout.read()), daemon=True)
+        reader.start()
+        for line in stderr:
+            _heed(line, errors, on_progress)
+        code = child.wait()
+        reader.join()
+    if code not in (0, 9):
+        name = EXIT_CODES.get(code, f"ended by signal {-code}" if code < 0 else f"exit code {code}")
+        raise RcloneError(name, list(errors), where=where)
+    return output[0]
+
+
+def _heed(line: bytes, errors: deque[str], on_progress: Callable[[Progress], None] | None) -> None:
+    """Take in a line of rclone's log."""
+    try:
+        entry: dict[str, Any] = json.loads(line)
+    except ValueError:
+        errors.append(line.decode(errors="replace").strip())
+        return
+    message = str(entry.get("msg", "")).strip()
+    if entry.get("level") in ("error", "critical") or message.startswith("Failed to"):
+        errors.append(f"{entry['object']}: {message}" if entry.get("object") else message)
+    elif on_progress is not None and "stats" in entry:
+        from rclone_python.utils import extract_rclone_progress  # noqa: PLC0415 -- brings a terminal's toolkit
+
+        known, found = extract_rclone_progress(line.decode())
+        if known and found:
+            eta = found["rclone_output"].get("eta")
+            on_progress(Progress(found["sent"], found["total"], found["transfer_speed"], eta))
+
+
+@contextlib.contextmanager
+def _child(command: list[str]) -> Iterator[tuple[subprocess.Popen[bytes], IO[bytes], IO[bytes]]]:
+    """Start a process with its output and its messages; it ends with this block at the latest."""
+    child = _start(command, subprocess.PIPE)
+    if child.stdout is None or child.stderr is None:
+        raise RuntimeError("no pipes")
+    with child.stdout, child.stderr:
+        try:
+            yield child, child.stdout, child.stderr
+        finally:
+            _end(child)
+
+
+def _start(command: list[str], output: int) -> subprocess.Popen[bytes]:
+    """Start a process in a session of its own: Ctrl-C reaches us, and it by us."""
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
+        env=environment(),
+        start_new_session=True,
+        preexec_fn=_end_with_parent,  # noqa: PLW1509 -- one system call
+    )
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """End a process that still runs; at an interrupt rclone removes what it has half written."""
+    if child.poll() is None:
+        os.killpg(child.pid, signal.SIGINT)
+        try:
+            child.wait(10)
+        except subprocess.TimeoutExpired:
+            os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
+
+
+@contextlib.contextmanager
+def daemon(*arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Start an rclone that serves until this block ends; what it says goes nowhere."""
+    child = _start([executable(), *arguments], subprocess.DEVNULL)
+    try:
+        yield child
+    finally:
+        _end(child)
+
+
+_libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+
+
+def _end_with_parent() -> None:
+    """Let the kernel end this process when the thread that started it is gone (Linux only)."""
+    if _libc is not None:
+        _libc.prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
+
+
+@cache
+def executable() -> str:
+    """Return the path of rclone: of this environment, or else of the machine.
+
+    Raises:
+        UserError: there is none.
+    """
+    beside = Path(sys.executable).with_name("rclone.exe" if os.name == "nt" else "rclone")
+    found = str(beside) if beside.is_file() else shutil.which("rclone")
+    if found is None:
+        raise UserError("is not installed", where="rclone", hint="Run `make setup`, which installs it")
+    return found
+
+
+def environment(given: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Return the environment of rclone: ours, with a remote for `s3://` made of AWS's own variables."""
+    stem = f"RCLONE_CONFIG_{S3_REMOTE.upper()}_"
+    endpoint = given.get("AWS_ENDPOINT_URL_S3") or given.get("AWS_ENDPOINT_URL")
+    own = {"TYPE": "s3", "ENV_AUTH": "true", "PROVIDER": "Other" if endpoint else "AWS"}
+    if endpoint:
+        own["ENDPOINT"] = endpoint
+    if region := given.get("AWS_REGION") or given.get("AWS_DEFAULT_REGION"):
+        own["REGION"] = region
+    return {
+        **given,
+        **{f"{stem}{name}": value for name, value in own.items()},
+        "RCLONE_ASK_PASSWORD": "false",
+    }
+
+
+def remotes() -> list[str]:
+    """Return the names of the remotes that are set up."""
+    from rclone_python.rclone import get_remotes  # noqa: PLC0415 -- brings a terminal's toolkit
+
+    with _on_path(Path(executable()).parent):
+        return sorted(name.rstrip(":") for name in get_remotes() if name != f"{S3_REMOTE}:")
+
+
+@contextlib.contextmanager
+def _on_path(folder: Path) -> Iterator[None]:
+    """Put a folder first in PATH, which is where rclone-python looks."""
+    before = os.environ.get("PATH", "")
+    os.environ["PATH"] = f"{folder}{os.pathsep}{before}"
+    try:
+        yield
+    finally:
+        os.environ["PATH"] = before

@@ -1,0 +1,76 @@
+"""What rclone's messages mean to the person who reads them."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+Reason = Literal[
+    "remote", "credentials", "missing", "unreachable", "full", "clock", "limit", "damaged", "other"
+]
+
+SAYINGS: tuple[tuple[str, Reason, str, str], ...] = (
+    (
+        r"didn't find section in config file|didn't find backend",
+        "remote",
+        "there is no rclone remote of that name",
+        "`rclone listremotes` shows those that there are; `rclone config` sets one up",
+    ),
+    (
+        r"RequestTimeTooSkewed|RequestExpired|clock skew",
+        "clock",
+        "the server refuses this machine's clock",
+        "Set the clock right (NTP), then run again",
+    ),
+    (
+        r"InvalidAccessKeyId|SignatureDoesNotMatch|AccessDenied|StatusCode: 40[13]\b|"
+        r"\b40[13] (?:Unauthorized|Forbidden)|invalid_grant|couldn't fetch token|"
+        r"unable to authenticate|no supported methods remain|"
+        r"NoCredentialProviders|failed to refresh cached credentials|permission denied",
+        "credentials",
+        "access is refused",
+        "Check the remote's keys or log in again (`rclone config reconnect REMOTE:`)",
+    ),
+    (
+        r"storageQuotaExceeded|quota (?:has been |was )?exceeded|insufficient storage|no space left|"
+        r"EntityTooLarge",
+        "full",
+        "there is no space left there",
+        "Make room there or raise the quota, then run again",
+    ),
+    (
+        r"userRateLimitExceeded|rateLimitExceeded|TooManyRequests|SlowDown|StatusCode: (?:429|503)\b",
+        "limit",
+        "the server asks to slow down",
+        "Run again later; a Drive client id of your own has limits of its own",
+    ),
+    (
+        r"NoSuchBucket|directory not found|object not found|file not found|doesn't exist|no such file",
+        "missing",
+        "does not exist",
+        "Check the name; upper and lower case count",
+    ),
+    (
+        r"corrupted on transfer|sizes differ|hashes? differ",
+        "damaged",
+        "arrived damaged and was thrown away",
+        "Run again; if it stays so, the file has to be uploaded anew",
+    ),
+    (
+        r"connection refused|no such host|i/o timeout|connection reset|network is unreachable|\bEOF\b|"
+        r"deadline exceeded|request send failed|couldn't connect|broken pipe|server closed",
+        "unreachable",
+        "cannot be reached",
+        "Check the network and the remote's address, then run again: what has arrived stays",
+    ),
+)
+
+
+def explain(messages: list[str], code: str) -> tuple[Reason, str, str]:
+    """Return why rclone failed, what that is in plain words, and what to do about it."""
+    text = "\n".join(messages)
+    for pattern, reason, what, hint in SAYINGS:
+        if re.search(pattern, text, re.IGNORECASE):
+            return reason, what, hint
+    last = " ".join(messages[-1].split()) if messages else code
+    return "other", f"rclone failed ({last[-300:]})", "`rclone lsf` with the same path may say more"

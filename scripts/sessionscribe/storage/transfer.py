@@ -1,0 +1,122 @@
+"""Whole files from and to remotes: complete and verified, or not there."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from sessionscribe.errors import UserError
+from sessionscribe.storage import rclone
+from sessionscribe.storage.locations import rclone_path
+
+REPORT_S = 10.0
+
+
+def download(
+    source: str,
+    target: Path,
+    checksum: str,
+    *,
+    s3_remote: str = "",
+    log: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Copy a remote file to ``target``, which is there afterwards as a whole, or not at all.
+
+    rclone writes under another name beside it until all has arrived with the size and checksum that the
+    remote tells; then the checksum is compared with the one that is wanted.
+
+    Args:
+        source: the remote file.
+        target: where to put it; there should be nothing yet.
+        checksum: what its content must be, as ``listing.Item`` has it.
+        s3_remote: the remote that stands for `s3://`.
+        log: takes a line about the progress, every ten seconds.
+
+    Raises:
+        UserError: it is not there, has another content, or cannot be had.
+    """
+    place = rclone_path(source, s3_remote=s3_remote)
+    command = ("copyto", "--no-traverse", "--", place, str(target.absolute()))
+    rclone.run(*command, where=source, on_progress=_reporter(source, log))
+    if not target.is_file():
+        raise UserError("does not exist", where=source, hint="Check the name; upper and lower case count")
+    try:
+        verify(target, checksum, where=source)
+    except UserError:
+        target.unlink()
+        raise
+
+
+def verify(path: Path, checksum: str, *, where: object) -> None:
+    """Check that a file has a content; a checksum that Python does not know is rclone's to check.
+
+    Raises:
+        UserError: it has another.
+    """
+    algorithm, wanted = split_checksum(checksum)
+    if algorithm not in hashlib.algorithms_available:
+        return
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, algorithm).hexdigest()
+    if found != wanted:
+        what = f"has changed since it was added ({algorithm} {found[:12]}…, not {wanted[:12]}…)"
+        raise UserError(
+            what, where=where, hint="Run `sessionscribe add` again for it, or put the old file back"
+        )
+
+
+def split_checksum(checksum: str) -> tuple[str, str]:
+    """Return algorithm and digest of a checksum; without a name it is a SHA-256."""
+    algorithm, _, digest = checksum.rpartition(":")
+    return algorithm or "sha256", digest
+
+
+def _reporter(name: str, log: Callable[[str], None]) -> Callable[[rclone.Progress], None]:
+    last = time.monotonic()
+
+    def report(progress: rclone.Progress) -> None:
+        nonlocal last
+        if time.monotonic() - last >= REPORT_S:
+            last = time.monotonic()
+            log(f"{name}: {progress}")
+
+    return report
+
+
+def upload(
+    files: Iterable[Path],
+    root: Path,
+    target: str,
+    *,
+    s3_remote: str = "",
+    log: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Copy files below ``root`` to the same places below a remote folder.
+
+    What has the same size and checksum there already is not sent again. Nothing is deleted.
+
+    Raises:
+        UserError: the remote cannot be written.
+    """
+    names = sorted(os.fsdecode(path.relative_to(root)) for path in files)
+    if not names:
+        return
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", suffix=".txt") as listed:
+        # Names as they are, one a line: no pattern, no comment. A name with a line break cannot be listed.
+        listed.write("".join(f"{name}\n" for name in names))
+        listed.flush()
+        place = rclone_path(target, s3_remote=s3_remote)
+        options = (f"--files-from-raw={listed.name}", "--no-traverse", "--checksum")
+        rclone.run(
+            "copy",
+            *options,
+            "--",
+            str(root.absolute()),
+            place,
+            where=target,
+            on_progress=_reporter(target, log),
+        )

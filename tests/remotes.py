@@ -1,0 +1,105 @@
+"""Real servers on loopback, by rclone itself: S3 with authentication, WebDAV, SFTP; and remotes for them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sessionscribe.storage.rclone import executable
+
+KEY, SECRET = "TESTACCESSKEY", "test-secret-access-key"
+
+
+def free_port() -> int:
+    """Return a port of loopback that nobody uses."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@dataclass
+class Server:
+    """A server of a folder, and the environment that makes a remote ``name`` of it."""
+
+    kind: str
+    folder: Path
+    name: str
+    port: int = field(default_factory=free_port)
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What makes the remote known to rclone."""
+        url = f"http://127.0.0.1:{self.port}"
+        settings = {
+            "s3": {"PROVIDER": "Rclone", "ENDPOINT": url, "ACCESS_KEY_ID": KEY, "SECRET_ACCESS_KEY": SECRET},
+            "webdav": {"URL": url, "USER": KEY, "PASS": _obscured(SECRET)},
+            "sftp": {
+                "HOST": "127.0.0.1",
+                "PORT": str(self.port),
+                "USER": KEY,
+                "PASS": _obscured(SECRET),
+            },
+        }[self.kind]
+        stem = f"RCLONE_CONFIG_{self.name.upper()}"
+        return {f"{stem}_TYPE": self.kind, **{f"{stem}_{name}": value for name, value in settings.items()}}
+
+    def start(self, *options: str) -> None:
+        """Start it, and wait until it answers."""
+        who = {
+            "s3": [f"--auth-key={KEY},{SECRET}"],
+            "webdav": [f"--user={KEY}", f"--pass={SECRET}"],
+            "sftp": [f"--user={KEY}", f"--pass={SECRET}"],
+        }[self.kind]
+        address = f"--addr=127.0.0.1:{self.port}"
+        command = [executable(), "serve", self.kind, *who, address, "--dir-cache-time=0", *options]
+        self.process = subprocess.Popen(
+            [*command, str(self.folder)],
+            env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", "RCLONE_CONFIG": os.devnull},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        until = time.monotonic() + 20
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+                return
+            except OSError:
+                assert self.process.poll() is None
+                assert time.monotonic() < until
+                time.sleep(0.02)
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        if self.process is not None:
+            self.process.send_signal(signal.SIGKILL)
+            self.process.wait()
+            self.process = None
+
+
+@contextlib.contextmanager
+def serving(kind: str, folder: Path, name: str = "far", *options: str) -> Iterator[Server]:
+    """Serve a folder until the block ends; the remote is known in this process and its children."""
+    server = Server(kind, folder, name)
+    before = dict(os.environ)
+    os.environ.update(server.environment, RCLONE_CONFIG=os.devnull)
+    server.start(*options)
+    try:
+        yield server
+    finally:
+        server.kill()
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def _obscured(secret: str) -> str:
+    done = subprocess.run([executable(), "obscure", secret], capture_output=True, text=True, check=True)
+    return done.stdout.strip()

@@ -1,0 +1,114 @@
+"""Google Drive for desktop: its folders on three systems, made up."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import media
+from sessionscribe import additions, sources
+from sessionscribe.errors import UserError
+from sessionscribe.storage import drive_desktop
+from sessionscribe.storage.drive_desktop import Machine, find, roots
+
+
+def make(top: Path, *folders: str) -> None:
+    for folder in folders:
+        (top / folder).mkdir(parents=True)
+
+
+def found(top: Path, machine: Machine) -> list[str]:
+    return [root.relative_to(top).as_posix() for root in roots(machine)]
+
+
+def test_macos(tmp_path: Path) -> None:
+    cloud = "home/Library/CloudStorage/GoogleDrive-anna@example.org"
+    make(
+        tmp_path,
+        f"{cloud}/Meine Ablage/Rec",
+        f"{cloud}/Shared drives/Team",
+        "home/Library/CloudStorage/Dropbox",
+    )
+    make(tmp_path, "Volumes/GoogleDrive/My Drive", "Volumes/Disk/My Drive")
+    machine = Machine(tmp_path / "home", (), (tmp_path / "Volumes",))
+    assert found(tmp_path, machine) == [
+        f"{cloud}/Meine Ablage",
+        f"{cloud}/Shared drives",
+        "Volumes/GoogleDrive/My Drive",
+    ]
+
+
+def test_windows_streaming_and_mirroring(tmp_path: Path) -> None:
+    make(
+        tmp_path,
+        "C/Users/anna/My Drive",
+        "C/Users/anna/My Drive (bob@example.org)/Rec",
+        "G/Mi unidad",
+        "H/data",
+    )
+    drives = tuple(tmp_path / letter for letter in "CDGH")
+    assert found(tmp_path, Machine(tmp_path / "C/Users/anna", drives)) == [
+        "G/Mi unidad",
+        "C/Users/anna/My Drive",
+        "C/Users/anna/My Drive (bob@example.org)",
+    ]
+
+
+def test_linux(tmp_path: Path) -> None:
+    make(
+        tmp_path,
+        "home/GoogleDrive/Rec",
+        "home/Insync/a@example.org/Google Drive",
+        "gvfs/google-drive:host=x/My Drive",
+    )
+    assert found(tmp_path, Machine(tmp_path / "home", (), (tmp_path / "gvfs",))) == [
+        "home/GoogleDrive",
+        "home/Insync/a@example.org/Google Drive",
+        "gvfs/google-drive:host=x/My Drive",
+    ]
+
+
+def test_a_machine_without_one(tmp_path: Path) -> None:
+    make(tmp_path, "home/Documents")
+    assert roots(Machine(tmp_path / "home", (tmp_path / "D",), (tmp_path / "none",))) == []
+
+
+def test_a_source_is_found_below_whichever_has_it(tmp_path: Path) -> None:
+    make(tmp_path, "Meine Ablage/Rec", "Shared drives/Team/Talks")
+    folders = [tmp_path / "Meine Ablage", tmp_path / "Shared drives"]
+    assert find("drive-desktop:Rec", folders) == tmp_path / "Meine Ablage/Rec"
+    assert find("drive-desktop:My Drive/Rec", folders) == tmp_path / "Meine Ablage/Rec"
+    assert find("drive-desktop:Geteilte Ablagen/Team/Talks", folders) == tmp_path / "Shared drives/Team/Talks"
+    with pytest.raises(UserError, match="does not exist"):
+        find("drive-desktop:Talks", folders)
+    make(tmp_path, "Shared drives/Rec")
+    with pytest.raises(UserError, match="is there 2 times"):
+        find("drive-desktop:Rec", folders)
+    with pytest.raises(UserError, match="no Google Drive folder on this machine"):
+        find("drive-desktop:Rec", [])
+
+
+@pytest.mark.parametrize(
+    ("given", "noted"),
+    [
+        ("drive-desktop:Rec", "drive-desktop:Rec/talk.wav"),
+        ("drive-desktop:Rec/talk.wav", "drive-desktop:Rec/talk.wav"),
+        ("My Drive/Rec", "drive-desktop:My Drive/Rec/talk.wav"),
+    ],
+)
+def test_recordings_are_noted_so_that_other_machines_find_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str, noted: str
+) -> None:
+    home = tmp_path / "home"
+    make(home, "My Drive/Rec")
+    media.write_tone(home / "My Drive/Rec/talk.wav", 0.1)
+    monkeypatch.setattr(drive_desktop, "this_machine", lambda: Machine(home))
+    monkeypatch.chdir(tmp_path)
+    added = additions.add(
+        sources.discover([given]), {}, root=Path(), settings={}, exact=False, report=lambda *_: None
+    )
+    (row,) = added.rows
+    assert row.source == noted
+    assert (row.session, row.duration_s) == ("talk", 0.1)
+    assert not (tmp_path / "results").exists()

@@ -1,0 +1,259 @@
+"""Recordings on remotes: found, looked at by parts, known again; real servers on loopback."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import media
+from remotes import KEY, SECRET, Server, serving
+from sessionscribe import additions, ingest, manifest, sources
+from sessionscribe.errors import UserError
+from sessionscribe.manifest import Row
+from sessionscribe.storage import listing, ranges, rclone
+
+HOSTILE = [
+    "with space.wav", "quote'd.wav", 'double"d.wav', "$(touch pwned).wav", "`id`.wav", "-n.wav", "--help.wav",
+    "Größe 日本語.wav", "a[1].wav", "star*.wav", "semi;colon&.wav", "back\\slash.wav", "100%.wav",
+    "a+b #1?.wav", "]odd{x}.wav", " lead.wav", "{a,b}.wav", "new\nline.wav", "tab\tbed.wav",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def tone(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    return media.write_tone(tmp_path_factory.mktemp("tone") / "tone.wav", 0.1).read_bytes()
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One S3 server for all tests; its buckets are the folders of its folder."""
+    with serving("s3", tmp_path_factory.mktemp("s3")) as server:
+        yield server
+
+
+@pytest.fixture
+def bucket(served: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty bucket called `rec`."""
+    monkeypatch.chdir(tmp_path)
+    folder = served.folder / "rec"
+    folder.mkdir()
+    yield folder
+    shutil.rmtree(folder)
+
+
+def put(folder: Path, content: bytes, *names: str) -> None:
+    """Write files that differ in their last byte."""
+    for number, name in enumerate(names):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content[:-1] + bytes([number]))
+
+
+def add(*given: str, known: list[Row] | None = None, s3_remote: str = "far") -> additions.Added:
+    manifest.write(Path("m.tsv"), known or [])
+    groups = sources.discover(given, s3_remote=s3_remote)
+    return additions.add(
+        groups,
+        manifest.read(Path("m.tsv")),
+        root=Path(),
+        settings={},
+        exact=False,
+        report=lambda *_: None,
+        s3_remote=s3_remote,
+    )
+
+
+@pytest.fixture
+def requests(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, int]]:
+    """What is read of remote files, request by request."""
+    seen: list[tuple[str, int, int]] = []
+    plain = ranges.Ranges.read
+
+    def read(self: ranges.Ranges, source: str, start: int, length: int) -> bytes:
+        seen.append((source, start, length))
+        return plain(self, source, start, length)
+
+    monkeypatch.setattr(ranges.Ranges, "read", read)
+    return seen
+
+
+def test_a_remote_file_is_a_recording(bucket: Path, tone: bytes) -> None:
+    put(bucket, tone, "Weekly game.wav")
+    added = add("far:rec/Weekly game.wav")
+    (row,) = added.rows
+    assert (row.session, row.shape, row.source) == ("Weekly-game", "recording", "far:rec/Weekly game.wav")
+    assert row.duration_s == 0.1
+    assert row.checksum.startswith("md5:")
+    assert added.problems == []
+
+
+def test_s3_is_the_remote_that_is_set_or_what_the_environment_says(
+    bucket: Path, tone: bytes, served: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(bucket, tone, "a.wav")
+    assert add("s3://rec/a.wav").rows[0].source == "s3://rec/a.wav"
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{served.port}")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEY)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+    assert add("s3://rec", s3_remote="").rows[0].source == "s3://rec/a.wav"
+    assert rclone.remotes() == ["far"]
+
+
+def test_a_prefix_holds_live_sessions_and_recordings(bucket: Path, tone: bytes) -> None:
+    put(
+        bucket, tone, "users/u1/eve/chunk-000.wav", "users/u1/eve/chunk-002.wav", "users/u2/eve/chunk-000.wav"
+    )
+    put(bucket, tone[::-1], "users/u2/eve/transcription-chunk-000.json", "users/talk.wav")
+    groups = {group.name: group for group in sources.discover(["far:rec/users"])}
+    assert {name: group.shape for name, group in groups.items()} == {
+        "talk": "recording",
+        "u1-eve": "live",
+        "u2-eve": "live",
+    }
+    assert [file.name for file in groups["u1-eve"].files] == ["chunk-000.wav", "chunk-002.wav"]
+    again = sources.discover(["far:rec/users/u1/eve/"])
+    assert [(group.name, group.shape) for group in again] == [("eve", "live")]
+
+
+def test_a_live_session_keeps_its_name_wherever_it_is_looked_for(bucket: Path, tone: bytes) -> None:
+    put(bucket, tone, "users/u1/eve/chunk-000.wav")
+    rows = add("far:rec/users").rows
+    put(bucket, tone, "users/u1/eve/chunk-000.wav", "users/u1/eve/chunk-001.wav")
+    again = add("far:rec/users/u1/eve", known=rows)
+    assert [(row.session, row.part) for row in again.rows] == [("u1-eve", 0), ("u1-eve", 1)]
+
+
+def test_patterns_are_rclones(bucket: Path, tone: bytes) -> None:
+    put(bucket, tone, "a1.wav", "a2.wav", "b[1].wav", "deep/a3.wav")
+    assert [group.name for group in sources.discover(["far:rec/a?.wav"])] == ["a1", "a2"]
+    assert [group.name for group in sources.discover(["far:rec/**/a*.wav"])] == ["a3"]
+    assert [group.name for group in sources.discover(["far:rec/b[1].wav"])] == ["b-1"]
+
+
+@pytest.mark.parametrize("kind", ["s3", "webdav", "sftp"])
+def test_hostile_names_are_read_as_any_other(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "srv/rec").mkdir(parents=True)
+    for name in HOSTILE:
+        (tmp_path / "srv/rec" / name).write_bytes(name.encode())
+    with serving(kind, tmp_path / "srv") as _, ranges.serve() as server:
+        items = listing.list_files("far:rec")
+        found = {server.read(item.source, 0, item.size).decode() for item in items}
+        assert {listing.stat(item.source) for item in items} == set(items)
+    assert found == set(HOSTILE)
+    assert not Path("pwned").exists()
+    # What rclone shows instead of a control character is what it reads under, and safe in the manifest.
+    assert all(item.source.isprintable() for item in items)
+
+
+def test_what_is_known_is_not_looked_at_again(
+    bucket: Path, tone: bytes, requests: list[tuple[str, int, int]]
+) -> None:
+    put(bucket, tone, "a.wav", "eve/chunk-0.wav", "eve/chunk-1.wav")
+    first = add("far:rec")
+    assert {source for source, *_ in requests} == {row.source for row in first.rows}
+    requests.clear()
+    assert add("far:rec", known=first.rows).rows == first.rows
+    put(bucket, tone, "copy/again.wav")  # the same bytes as a.wav
+    assert add("far:rec/copy", known=first.rows).problems == []
+    assert requests == []
+
+
+def test_a_long_recording_is_looked_at_by_its_ends(
+    bucket: Path, requests: list[tuple[str, int, int]], tmp_path: Path
+) -> None:
+    path = media.write_tone(bucket / "long.wav", 400.0)
+    (row,) = add("far:rec").rows
+    assert row.duration_s == pytest.approx(400)
+    assert sum(length for *_, length in requests) < path.stat().st_size / 10
+
+
+def test_a_remote_recording_reads_as_the_file_does(bucket: Path, tmp_path: Path) -> None:
+    path = media.write_tone(bucket / "long.wav", 60.0)
+    with ranges.serve() as server:
+        recording = server.recording("far:rec/long.wav", path.stat().st_size)
+        assert ingest.probe(recording) == ingest.probe(path)
+        with recording.open("rb") as there, path.open("rb") as here:
+            assert there.read() == here.read()
+            for place, whence in ((-1000, os.SEEK_END), (44, os.SEEK_SET), (100_000, os.SEEK_CUR)):
+                assert there.seek(place, whence) == here.seek(place, whence)
+                assert there.read(70_000) == here.read(70_000)
+
+
+def test_changed_moved_and_gone_recordings_are_told(bucket: Path, tone: bytes) -> None:
+    put(bucket, tone, "talk.wav", "b.wav", "c.wav", "eve/chunk-0.wav", "eve/chunk-1.wav")
+    rows = add("far:rec").rows
+    (bucket / "talk.wav").rename(bucket / "interview.wav")
+    media.write_tone(bucket / "b.wav", 0.3)
+    (bucket / "eve/chunk-1.wav").unlink()
+    again = add("far:rec", known=rows)
+    assert sorted(again.news) == [
+        "changed: far:rec/b.wav",
+        "gone: far:rec/eve/chunk-1.wav",
+        "moved: far:rec/talk.wav is now far:rec/interview.wav",
+    ]
+    kept = {row.session: row for row in again.rows if row.shape == "recording"}
+    assert set(kept) == {"talk", "b", "c"}
+    assert kept["talk"].source == "far:rec/interview.wav"
+    assert kept["b"].duration_s == 0.3
+
+
+def test_a_bad_recording_is_named_and_the_others_are_added(bucket: Path, tone: bytes) -> None:
+    put(bucket, tone, "good.wav")
+    (bucket / "bad.mp3").write_text("just words")
+    added = add("far:rec")
+    assert [(row.session, row.duration_s) for row in added.rows] == [("bad", 0.0), ("good", 0.1)]
+    assert [problem.where for problem in added.problems] == ["far:rec/bad.mp3"]
+
+
+def refused(source: str) -> str:
+    with pytest.raises(UserError) as caught:
+        sources.discover([source])
+    text = str(caught.value)
+    assert "\n" not in text
+    assert text.startswith(f"{source}: ")
+    return text
+
+
+def test_what_cannot_be_read_is_said_in_one_line(bucket: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "there is no rclone remote of that name" in refused("nowhere:rec")
+    assert "does not exist" in refused("far:no-such-bucket")
+    assert "does not exist" in refused("far:rec/no-such-folder/a.wav")
+    monkeypatch.setenv("RCLONE_CONFIG_FAR_SECRET_ACCESS_KEY", "wrong-secret")
+    text = refused("far:rec")
+    assert "access is refused" in text
+    assert "wrong-secret" not in text
+
+
+def test_secrets_are_never_arguments(bucket: Path, tone: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(bucket, tone, "a.wav")
+    commands: list[list[str]] = []
+    plain = rclone._start
+
+    def start(command: list[str], output: int) -> object:
+        commands.append(command)
+        return plain(command, output)
+
+    monkeypatch.setattr(rclone, "_start", start)
+    add("far:rec")
+    assert len(commands) >= 2
+    assert not any(secret in part for command in commands for part in command for secret in (KEY, SECRET))
+
+
+def test_twelve_thousand_objects_are_listed_at_once(served: Server, tmp_path: Path) -> None:
+    folder = served.folder / "many"
+    first = folder / "users/u/000/chunk-000.webm"
+    for session in range(50):
+        (folder / f"users/u/{session:03}").mkdir(parents=True)
+        first.touch()
+        for part in range(session == 0, 240):
+            (folder / f"users/u/{session:03}/chunk-{part:03}.webm").hardlink_to(first)
+    groups = sources.discover(["far:many/users"])
+    assert len(groups) == 50
+    assert {len(group.files) for group in groups} == {240}
+    shutil.rmtree(folder)

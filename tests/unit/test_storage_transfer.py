@@ -1,0 +1,155 @@
+"""Copies of remote files: whole, verified, or not there; whatever dies on the way."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from remotes import Server, serving
+from sessionscribe.errors import UserError
+from sessionscribe.storage import listing, rclone, transfer
+
+SLOW = ("--bwlimit=2M",)
+"""A server that takes four seconds for the recording."""
+
+
+@pytest.fixture(scope="module")
+def content() -> bytes:
+    return os.urandom(1 << 20) * 8
+
+
+@pytest.fixture
+def slow(tmp_path: Path, content: bytes) -> Iterator[Server]:
+    """A slow server with the recording `rec/talk.wav`."""
+    (tmp_path / "srv/rec").mkdir(parents=True)
+    (tmp_path / "srv/rec/talk.wav").write_bytes(content)
+    with serving("s3", tmp_path / "srv", "far", *SLOW) as server:
+        yield server
+
+
+def left(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.rglob("*") if path.is_file())
+
+
+def wait_for_bytes(folder: Path) -> None:
+    """Wait until a transfer into a folder is under way."""
+    until = time.monotonic() + 60
+    while not any(path.stat().st_blocks for path in folder.glob("*") if path.is_file()):
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("kind", ["s3", "webdav", "sftp"])
+def test_a_file_arrives_as_it_is(kind: str, tmp_path: Path) -> None:
+    (tmp_path / "srv/rec").mkdir(parents=True)
+    (tmp_path / "srv/rec/a b.wav").write_bytes(b"sound")
+    with serving(kind, tmp_path / "srv"):
+        item = listing.stat("far:rec/a b.wav")
+        assert item is not None
+        transfer.download(item.source, tmp_path / "here.wav", item.checksum)
+    assert (tmp_path / "here.wav").read_bytes() == b"sound"
+
+
+def test_progress_has_rate_and_time_left(slow: Server, tmp_path: Path) -> None:
+    told: list[rclone.Progress] = []
+    target = tmp_path / "talk.wav"
+    rclone.run("copyto", "far:rec/talk.wav", str(target), where="far:", on_progress=told.append)
+    assert any(0 < step.done < step.total for step in told)
+    assert told[-1].total == target.stat().st_size
+    assert any(step.eta_s is not None and step.rate > 0 for step in told)
+    assert "MB/s" in str(told[-1])
+
+
+def test_another_content_than_was_added_is_refused_and_not_kept(slow: Server, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="has changed since it was added"):
+        transfer.download("far:rec/talk.wav", tmp_path / "to/talk.wav", f"md5:{'0' * 32}")
+    assert left(tmp_path / "to") == []
+
+
+def test_a_server_that_comes_back_is_waited_for(slow: Server, tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "to").mkdir()
+
+    def die_and_come_back() -> None:
+        wait_for_bytes(tmp_path / "to")
+        slow.kill()
+        time.sleep(4)
+        slow.start(*SLOW)
+
+    thread = threading.Thread(target=die_and_come_back)
+    thread.start()
+    checksum = f"md5:{hashlib.md5(content).hexdigest()}"
+    transfer.download("far:rec/talk.wav", tmp_path / "to/talk.wav", checksum)
+    thread.join()
+    assert left(tmp_path / "to") == ["talk.wav"]
+
+
+def test_a_server_that_stays_away_is_given_up_and_nothing_is_left(
+    slow: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "to").mkdir()
+    thread = threading.Thread(target=lambda: (wait_for_bytes(tmp_path / "to"), slow.kill()))
+    thread.start()
+    monkeypatch.setattr(rclone, "PATIENCE", ("--retries=2", "--retries-sleep=0.1s", "--low-level-retries=2"))
+    with pytest.raises(UserError) as caught:
+        transfer.download("far:rec/talk.wav", tmp_path / "to/talk.wav", "md5:0")
+    thread.join()
+    assert "cannot be reached" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert left(tmp_path / "to") == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_a_killed_transfer_leaves_no_half_file_and_no_process(
+    slow: Server, tmp_path: Path, number: signal.Signals
+) -> None:
+    (tmp_path / "to").mkdir()
+    code = "import sys, pathlib; from sessionscribe.storage.transfer import download as d; "
+    code += "d('far:rec/talk.wav', pathlib.Path(sys.argv[1]), 'md5:0')"
+    target = tmp_path / "to/talk.wav"
+    child = subprocess.Popen([sys.executable, "-c", code, str(target)], stderr=subprocess.DEVNULL)
+    wait_for_bytes(tmp_path / "to")
+    child.send_signal(number)
+    child.wait(30)
+    until = time.monotonic() + 20
+    while str(target).encode() in b"".join(commands()):
+        assert time.monotonic() < until, "rclone lives on"
+        time.sleep(0.05)
+    assert not target.exists()
+
+
+def commands() -> Iterator[bytes]:
+    """Yield the command lines of all processes."""
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            yield path.read_bytes().replace(b"\0", b" ")
+        except OSError:
+            continue
+
+
+def test_an_upload_sends_what_is_new_and_deletes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "srv/out/old").mkdir(parents=True)
+    (tmp_path / "srv/out/old/theirs.txt").write_text("theirs")
+    made = tmp_path / "made"
+    for name in ("s1/$(touch pwned).txt", "s1/#b;c.txt", "s2/x.txt", "s2/not-this.txt"):
+        (made / name).parent.mkdir(parents=True, exist_ok=True)
+        (made / name).write_text(name)
+    wanted = [path for path in made.rglob("*.txt") if path.name != "not-this.txt"]
+    with serving("s3", tmp_path / "srv"):
+        transfer.upload(wanted, made, "far:out/results")
+        times = {path: path.stat().st_mtime_ns for path in (tmp_path / "srv/out").rglob("*.txt")}
+        (made / "s2/x.txt").write_text("changed")
+        transfer.upload(wanted, made, "far:out/results")
+    there = tmp_path / "srv/out"
+    assert left(there) == ["#b;c.txt", "$(touch pwned).txt", "theirs.txt", "x.txt"]
+    assert (there / "results/s2/x.txt").read_text() == "changed"
+    again = {path for path in times if path.stat().st_mtime_ns != times[path]}
+    assert again == {there / "results/s2/x.txt"}
