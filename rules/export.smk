@@ -5,6 +5,7 @@ rule write_export:
     """Write the finished transcript in every format that is asked for."""
     input:
         transcript=made("results/correct/{session}.json"),
+        audit=made_for("results/provenance/{session}/write_export.json", "audit"),
     output:
         exports=expand(
             "results/export/{{session}}/{{session}}.{format}",

@@ -8,8 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sessionscribe.artifacts import Transcript
+from sessionscribe.artifacts_audit import Audit
 from sessionscribe.config import Export, Format
 from sessionscribe.exports.annotation import aud, eaf, textgrid
+from sessionscribe.exports.audited import audited
 from sessionscribe.exports.captions import ass, srt, vtt
 from sessionscribe.exports.document import docx
 from sessionscribe.exports.page import html
@@ -19,6 +21,7 @@ from sessionscribe.exports.scoring import ctm, rttm, seglst, stm, uem
 from sessionscribe.exports.tables import csv, tsv
 from sessionscribe.exports.whisper import whisper, whisperx
 from sessionscribe.files import atomic_path
+from sessionscribe.formats import READING
 
 Writer = Callable[[Transcript, Export], str] | Callable[[Transcript, Export], bytes]
 WRITERS: dict[Format, Writer] = {
@@ -46,7 +49,9 @@ WRITERS: dict[Format, Writer] = {
 }
 
 
-def write_export(*, transcript: Transcript, format: Format, options: Export, output: Path) -> None:
+def write_export(
+    *, transcript: Transcript, format: Format, options: Export, output: Path, audit: Audit | None = None
+) -> None:
     """Write a transcript to ``output`` in one format.
 
     Args:
@@ -54,6 +59,7 @@ def write_export(*, transcript: Transcript, format: Format, options: Export, out
         format: which format.
         options: the settings of formats.
         output: the file to write.
+        audit: what the formats to read (``formats.READING``) say of it at their end; none of the others.
 
     Raises:
         UserError: a font that the settings name cannot be read.
@@ -61,6 +67,8 @@ def write_export(*, transcript: Transcript, format: Format, options: Export, out
     if format == "json":
         transcript.write(output)
         return
+    if audit and format in READING:
+        transcript = audited(transcript, audit)
     content = WRITERS[format](transcript, options)
     with atomic_path(output) as temporary:
         temporary.write_bytes(content if isinstance(content, bytes) else content.encode())

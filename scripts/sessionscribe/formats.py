@@ -10,6 +10,7 @@ ENDINGS: Mapping[str, str] = {
     "seglst": "seglst.json",
     "maxqda": "maxqda.txt",
 }
+READING = frozenset({"md", "html", "docx", "pdf"})  # these say at their end what is worth a look
 SUBTITLES = frozenset({"srt", "vtt", "ass"})
 # Which formats a setting matters to; one that is not named matters to all.
 MATTERS_TO: Mapping[str, frozenset[str]] = {

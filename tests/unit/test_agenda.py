@@ -302,6 +302,13 @@ def test_going_back_finds_the_chunks_that_were_made_before(project: Project, nam
         assert project.todo(session)["embed_chunk"] == 0
 
 
+def test_documents_show_the_audit_and_are_written_anew_with_it(project: Project) -> None:
+    project.set("export.formats", ["json", "md"])
+    project.finish()
+    project.set("audit.gap_s", 2.0)
+    assert project.todo("talk") == Counter(audit_session=1, write_export=1)
+
+
 COLUMNS: dict[str, tuple[Any, tuple[str, str, str]]] = {
     "language": ("fr", (SPEECH,) * 3),
     "hotwords": ("Zermatt", (SPEECH,) * 3),

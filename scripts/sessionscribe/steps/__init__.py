@@ -67,7 +67,7 @@ def steps_of(
     turns = speakers.cluster_speakers(ledger, timeline, tracks, diarizer)
     spoken = speakers.assign_speakers(ledger, merged, turns, timeline)
     named = names.name_speakers(ledger, spoken, turns, known)
-    audit.audit_session(ledger, tracks, chunks, timeline=timeline, merged=merged, spoken=spoken)
+    audited = audit.audit_session(ledger, tracks, chunks, timeline=timeline, merged=merged, spoken=spoken)
     corrected = correct.correct_transcript(ledger, spoken, named, corrections)
-    export.write_export(ledger, corrected)
+    export.write_export(ledger, corrected, audited)
     return ledger

@@ -5,20 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 from sessionscribe.fingerprint import step_key
-from sessionscribe.formats import ending, options_for
+from sessionscribe.formats import READING, ending, options_for
 from sessionscribe.steps.work import Ledger, Step
 
 
-def write_export(ledger: Ledger, corrected: Step) -> Step:
-    """Note the step that writes every format that is asked for."""
+def write_export(ledger: Ledger, corrected: Step, audited: Step) -> Step:
+    """Note the step that writes every format that is asked for; those to read show the audit."""
     given = ledger.options["export"]
     formats = list(dict.fromkeys(given["formats"]))
     options = options_for(formats, given)
+    needs = (corrected, audited) if READING.intersection(formats) else (corrected,)
 
     def tell() -> dict[str, Any]:
-        return {"options": options, "formats": formats}
+        return {"options": options, "formats": formats, "audit": [step.outputs[0] for step in needs[1:]]}
 
-    key = step_key("write_export", corrected.key, options)  # which formats there are, the record says
+    # Which formats there are, the record says.
+    key = step_key("write_export", *(step.key for step in needs), options)
     stem = f"results/export/{ledger.session.name}/{ledger.session.name}"
     outputs = tuple(f"{stem}.{ending(name)}" for name in formats)
-    return ledger.add("write_export", "", outputs, key, tell, needs=(corrected,))
+    return ledger.add("write_export", "", outputs, key, tell, needs=needs)

@@ -1,0 +1,76 @@
+"""Documents end with what the audit says; no other format knows of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import builders
+from sessionscribe.artifacts_audit import (
+    Audit,
+    DecodedAgain,
+    LanguageAudit,
+    RemovedText,
+    SpeechGap,
+    WordAudit,
+)
+from sessionscribe.config import Export, Format
+from sessionscribe.export import write_export
+from sessionscribe.exports.audited import MOST
+
+TRANSCRIPT = builders.transcript(("A", builders.words("so it is")), flags=["1 cut", "1 open correction"])
+AUDIT = Audit(
+    session="s",
+    duration_s=100,
+    verdict="complete with flags",
+    problems=[],
+    flags=["1 cut", "2 stretches of speech without a word"],
+    tracks=[],
+    words=WordAudit(heard=3, kept=3, dropped=0, lost=0, unknown=0, moved=0, alone=0, strays=[]),
+    missing=[],
+    gaps=[
+        SpeechGap(track="a", start=i, end=i + 4, speech_s=3.5, decoded_again=False) for i in range(MOST + 3)
+    ],
+    repeats=[],
+    unsure=[],
+    language=LanguageAudit(language="en", probability=1, given=True, votes=[], spans=[]),
+    speakers=[],
+    dropped=[],
+    removed=[RemovedText(track="a", start=61, end=62, text="Thank you.", reason="no speech there")],
+    redecoded=[DecodedAgain(track="a", start=70, end=75, reason="why", winner="batched", words=1, lost="")],
+)
+
+
+def written(folder: Path, format: Format, audit: Audit | None) -> bytes:
+    path = folder / "out"
+    write_export(transcript=TRANSCRIPT, format=format, options=Export(), output=path, audit=audit)
+    return path.read_bytes()
+
+
+def test_documents_end_with_the_verdict_the_flags_once_and_where_to_listen(tmp_path: Path) -> None:
+    text = written(tmp_path, "md", AUDIT).decode()
+    lines = text.partition("## Worth a look\n\n")[2].splitlines()
+    assert lines[:5] == [
+        "- Audit: complete with flags",
+        "- 0 of 0 chunks; 3 words heard, 3 kept, 0 left out at cuts, 0 lost",
+        "- 1 cut",
+        "- 2 stretches of speech without a word",
+        "- 1 open correction",
+    ]
+    assert lines[5] == "- 00:00:00 to 00:00:04: 3.5 s of speech without a word"
+    assert lines[-3:] == [
+        "- … and 3 more of these",
+        "- 00:01:01 removed: “Thank you.” (no speech there)",
+        "- 00:01:10 to 00:01:15 decoded both ways (why): what batched decoding heard is here, 1 word",
+    ]
+
+
+@pytest.mark.parametrize("format", ["html", "docx", "pdf"])
+def test_every_document_has_it(tmp_path: Path, format: Format) -> None:
+    assert len(written(tmp_path, format, AUDIT)) > len(written(tmp_path, format, None))
+
+
+@pytest.mark.parametrize("format", ["json", "srt", "vtt", "txt", "tsv", "rttm", "maxqda"])
+def test_no_other_format_knows_of_it(tmp_path: Path, format: Format) -> None:
+    assert written(tmp_path, format, AUDIT) == written(tmp_path, format, None)
