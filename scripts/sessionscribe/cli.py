@@ -111,11 +111,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     shows.add_argument("--session", action="append", default=[], help="this session only (repeatable)")
     enroll.add_arguments(commands, [settings])
+    correction.add_arguments(commands, [settings])
     evaluation.add_arguments(commands)
     return parser
 
 
-    correction.add_arguments(commands, [settings])
 def _profile(name: str) -> Path:
     """Return the folder of a profile: one of ours by name, or any by path.
 
