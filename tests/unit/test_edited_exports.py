@@ -1,4 +1,4 @@
-"""Edited exports of every format: unchanged they say nothing; what is changed in them is what is corrected."""
+"""Edited exports: unchanged they say nothing; what is changed in them is what is corrected."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from builders import transcript, word, words
 from sessionscribe import manifest
 from sessionscribe.artifacts import Transcript
 from sessionscribe.config import Config, Export, Format
+from sessionscribe.correct import lay_over
 from sessionscribe.corrections import command, table
 from sessionscribe.corrections.edited import FORMAT_OF
-from sessionscribe.correct import lay_over
 from sessionscribe.errors import UserError
 from sessionscribe.export import write_export
 from sessionscribe.formats import ending
@@ -184,7 +184,7 @@ def test_words_are_added_and_left_out_where_they_belong(project: Corrector) -> N
     replace(path, "I did.", "did.")
     project.correct(path)
     assert [(edit.was, edit.now) for edit in project.edits()] == [("wait", "please wait, Anna"), ("I", "")]
-    found = [part for part in project.corrected().segments if part.text.startswith("no,")][0]
+    found = next(part for part in project.corrected().segments if part.text.startswith("no,"))
     assert found.text == "no, no, no, please wait, Anna"
     assert found.speaker == "SPEAKER_01"
     assert [w.corrected for w in found.words] == [False, False, False, True, True, True]
@@ -207,9 +207,15 @@ def test_a_new_person_takes_part_of_a_turn(project: Corrector, capsys: pytest.Ca
 
 @pytest.mark.parametrize("language", ["ja", "zh", "th"])
 def test_languages_without_spaces_are_compared_by_letter(tmp_path: Path, language: str) -> None:
-    texts = {"ja": ["これ", "は", "文章", "です。"], "zh": ["今天", "天气", "很好。"], "th": ["ที่นี่", "ดี", "มาก"]}
+    texts = {
+        "ja": ["これ", "は", "文章", "です。"],
+        "zh": ["今天", "天气", "很好。"],
+        "th": ["ที่นี่", "ดี", "มาก"],
+    }
     found = [word(text, i, i + 0.9) for i, text in enumerate(texts[language])]
-    project = Corrector(tmp_path, transcript(("A", found), ("A", words("ok", 8)), session="s", language=language))
+    project = Corrector(
+        tmp_path, transcript(("A", found), ("A", words("ok", 8)), session="s", language=language)
+    )
     for format in READ_BACK:
         project.correct(project.export(format))
         assert project.edits() == [], format

@@ -30,7 +30,8 @@ def add_arguments(commands: Any) -> None:
         required=True,
         type=Path,
         metavar="REF",
-        help="files or folders: STM, CTM, RTTM, UEM, SegLST, SRT, VTT, plain text or JSON",
+        help="files or folders (STM, CTM, RTTM, UEM, SegLST, SRT, VTT, plain text or JSON), or a session "
+        "that was corrected",
     )
     evaluates.add_argument("--json", type=Path, metavar="FILE", help="also write all figures here")
     evaluates.add_argument("--max-wer", type=float, metavar="X", help="fail above this WER (0.1 is 10 %%)")
@@ -84,7 +85,7 @@ def evaluate(options: argparse.Namespace) -> int:
     if options.resamples == 1:
         raise UserError("one resample has no spread", where="--resamples", hint="Give 0 or more than 1")
     found = transcripts.read(options.hypothesis)
-    wanted = references.read(options.reference)
+    wanted = references.read(map(transcripts.reference, options.reference))
     pairs = evaluate.pairs(found, wanted, every=len(found) > 1)
     chosen = evaluate.Options(
         language=options.language,

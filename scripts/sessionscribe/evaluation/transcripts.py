@@ -6,7 +6,14 @@ import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from sessionscribe.artifacts import SAMPLE_RATE, ChunkTranscript, Plan, Timeline, TimelineTrack
+from sessionscribe.artifacts import (
+    SAMPLE_RATE,
+    ChunkTranscript,
+    Corrections,
+    Plan,
+    Timeline,
+    TimelineTrack,
+)
 from sessionscribe.config import Merge
 from sessionscribe.errors import UserError
 from sessionscribe.evaluation import references
@@ -31,11 +38,30 @@ def read(name: str) -> dict[str, Said]:
         return _of_folder(path)
     if path.is_file() or path.suffix or len(path.parts) != 1:
         return joined(references.read_file(path))
-    for found in (RESULTS / "export" / name / f"{name}.json", RESULTS / "diarize" / f"{name}.json"):
+    places = (RESULTS / "export" / name, RESULTS / "correct", RESULTS / "diarize")
+    for found in (folder / f"{name}.json" for folder in places):
         if found.is_file():
             return joined(references.read_file(found))
     hint = f"Give a file or folder, or finish the session: sessionscribe run --session {name}"
     raise UserError("is no file, no folder and no finished session", where=name, hint=hint)
+
+
+def reference(path: Path) -> Path:
+    """Return the reference that a user means: the path, or a session's corrected transcript by its name.
+
+    Raises:
+        UserError: nobody corrected the session: its transcript is only what the machine made.
+    """
+    if path.exists() or path.suffix or len(path.parts) != 1:
+        return path
+    corrected = RESULTS / "correct" / f"{path}.json"
+    if not corrected.is_file():
+        return path
+    report = Corrections.read(RESULTS / "correct" / f"{path}.corrections.json")
+    if all(found.state == "open" for found in report.corrections):
+        what = "has no corrections: its transcript is what the machine made, and no reference"
+        raise UserError(what, where=path, hint=f"Correct it first: sessionscribe correct {path} FILE")
+    return corrected
 
 
 def _of_folder(folder: Path) -> dict[str, Said]:
