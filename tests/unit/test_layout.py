@@ -78,7 +78,7 @@ def test_the_snakefile_is_short() -> None:
 
 
 @pytest.mark.parametrize(
-    "stage", ["ingest", "convert", "chunk", "transcribe", "merge", "diarize", "audit", "export"]
+    "stage", ["ingest", "convert", "chunk", "transcribe", "merge", "diarize", "audit", "correct", "export"]
 )
 def test_every_stage_has_its_rules_and_its_module(stage: str) -> None:
     assert (ROOT / f"rules/{stage}.smk").is_file()
