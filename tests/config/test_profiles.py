@@ -1,0 +1,56 @@
+"""Every profile is explained entry by entry, and plans the same work in a dry run."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from project import MODELS, Project, add_small_sessions, copy_project
+
+ROOT = Path(__file__).resolve().parents[2]
+PROFILES = sorted(path.parent.name for path in (ROOT / "profiles").glob("*/config.yaml"))
+# What a reader knows from any other profile.
+FAMILIAR = {"keep-going", "retries", "rerun-incomplete", "scheduler", "printshellcmds", "show-failed-logs"}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    assert all(folder.is_dir() for folder in MODELS)
+    project = copy_project(tmp_path_factory.mktemp("profiles"))
+    add_small_sessions(project)
+    return project
+
+
+def settings(profile: str) -> dict[str, object]:
+    return yaml.safe_load((ROOT / "profiles" / profile / "config.yaml").read_text())
+
+
+def test_no_profile_would_override_all_others() -> None:
+    assert "default" not in PROFILES
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_a_comment_stands_before_every_entry(profile: str) -> None:
+    lines = (ROOT / "profiles" / profile / "config.yaml").read_text().splitlines()
+    for before, line in itertools.pairwise(lines):
+        entry = re.match(r"([a-z-]+):", line)
+        if entry and entry[1] not in FAMILIAR:
+            assert before.startswith("#") or re.match(r"[a-z-]+:", before), line
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_every_profile_plans_the_same_jobs(profile: str, project: Project) -> None:
+    assert project.plan(profile=profile) == project.plan(profile=None)
+
+
+def test_a_rule_that_slurm_runs_belongs_to_a_submission() -> None:
+    files = [path for path in (ROOT / "rules").glob("*.smk") if path.stem != "demo_models"]
+    rules = {name for path in files for name in re.findall(r"^rule (\w+):", path.read_text(), re.M)}
+    local = {"check_models"}  # before anything is submitted, on the login node
+    groups = settings("slurm")["groups"]
+    assert isinstance(groups, list)
+    assert {entry.split("=")[0] for entry in groups} == rules - local

@@ -1,0 +1,74 @@
+"""The profile `slurm` on a real Slurm of one node: the local run's bytes, one load per submission."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+
+import slurm
+from project import Project
+
+pytestmark = pytest.mark.skipif(slurm.why_not() is not None, reason=slurm.why_not() or "")
+ON_CPU = ["--configfile", "config/cuda.yaml", "config/test.yaml"]  # as the profile has it, but no GPU here
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[slurm.Slurm]:
+    # A short path: sockets have no long names.
+    running = slurm.start(tmp_path_factory.mktemp("slurm", numbered=True))
+    yield running
+    running.stop()
+
+
+@pytest.mark.timeout(600)
+def test_slurm_gives_the_local_runs_bytes_with_one_load_per_submission(
+    new_project: Project, finished: Project, cluster: slurm.Slurm
+) -> None:
+    done = new_project.snakemake(*ON_CPU, profile="slurm", **cluster.environment)
+
+    assert done.code == 0, done.text
+    made, wanted = (project.results("results/export") for project in (new_project, finished))
+    assert made == wanted
+    groups = Counter(re.findall(r"SLURM jobid \d+ \(log: \S+/group_([a-z]+)_", done.text))
+    assert groups == {"prepare": 3, "session": 3}
+    usage = [json.loads(path.read_text()) for path in (new_project / "logs/usage").rglob("*.json")]
+    for session in ("talk", "duo", "live"):
+        chunks = [use for use in usage if use["rule"] == "transcribe_chunk" and use["session"] == session]
+        loads = Counter(name for use in usage if use["session"] == session for name in use["loads"])
+        assert len(chunks) > 1
+        assert max(loads.values()) == 1
+    assert cluster.ask("squeue", "--noheader", "--states", "pending,running") == ""
+
+
+@pytest.mark.timeout(300)
+def test_a_job_that_fails_on_the_node_is_reported_and_the_others_go_on(
+    new_project: Project, cluster: slurm.Slurm
+) -> None:
+    (new_project / "recordings/talk.flac").write_bytes(b"no longer a recording")
+
+    done = new_project.snakemake(*ON_CPU, "--retries", "0", profile="slurm", **cluster.environment)
+
+    assert done.code != 0
+    assert new_project.status() == {"talk": "failed", "duo": "complete", "live": "complete"}
+
+
+@pytest.mark.timeout(300)
+def test_what_was_submitted_is_cancelled_by_ctrl_c(new_project: Project, cluster: slurm.Slurm) -> None:
+    command = [sys.executable, "-m", "snakemake", *ON_CPU, "--cores", "2", "--profile", "profiles/slurm"]
+    environment = new_project.environment(**cluster.environment)
+    with subprocess.Popen(command, cwd=new_project.root, env=environment, stderr=subprocess.DEVNULL) as run:
+        slurm.wait_for(lambda: cluster.ask("squeue", "--noheader", "--states", "running") != "")
+        time.sleep(1)
+        run.send_signal(signal.SIGINT)
+        run.wait(60)
+
+    slurm.wait_for(lambda: cluster.ask("squeue", "--noheader", "--states", "pending,running") == "", 30)
+    assert new_project.sessionscribe("run", "--quiet").code == 0  # no manual step
