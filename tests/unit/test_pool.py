@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from held import free_all, held
 from sessionscribe import meter
 from sessionscribe.engines import memory, pool
 
@@ -31,9 +32,9 @@ class Model:
 
 @pytest.fixture(autouse=True)
 def empty() -> Iterator[None]:
-    pool.free_all()
+    free_all()
     yield
-    pool.free_all()
+    free_all()
     assert Model.alive == 0
 
 
@@ -48,7 +49,7 @@ def hold(name: str, size: float = 1.0, device: str = "cpu") -> Model:
 
 
 def names() -> list[str]:
-    return [str(key[1]) for key in pool.held()]
+    return [str(key[1]) for key in held()]
 
 
 def test_a_model_is_loaded_once() -> None:
@@ -160,5 +161,5 @@ def test_memory_is_released_while_another_thread_imports_torch(monkeypatch: pyte
     half_imported = types.ModuleType("torch")
     monkeypatch.setitem(sys.modules, "torch", half_imported)
     hold("a", 0.001)
-    assert pool.free_all() == 1
+    assert free_all() == 1
     assert Model.alive == 0

@@ -14,12 +14,13 @@ import numpy as np
 import pytest
 import soundfile
 
+from held import free_all, held
 from project import DEMO
 from sessionscribe import meter
 from sessionscribe.artifacts import ChunkTranscript, Plan, Span
 from sessionscribe.chunk import plan_chunks
 from sessionscribe.config import Chunk, Transcribe, Vad
-from sessionscribe.engines import pool, whisper
+from sessionscribe.engines import whisper
 from sessionscribe.engines.decoded import Decoded
 from sessionscribe.engines.whisper import SpeechModel
 from sessionscribe.engines.windows import WindowDecoder
@@ -86,7 +87,7 @@ def windows(talk: tuple[Path, Plan]) -> list[tuple[float, Any]]:
 def engine() -> Iterator[Any]:
     """The bundled model as faster-whisper has it."""
     yield SpeechModel(OPTIONS, threads=1)._loaded.whisper
-    pool.free_all()
+    free_all()
 
 
 def words(found: ChunkTranscript) -> list[str]:
@@ -120,7 +121,7 @@ def test_chunks_at_once_are_the_same_to_the_byte_as_one_after_the_other(
 
 
 def test_a_model_is_loaded_once_for_all_jobs_and_each_counts_what_it_heard(make: Any) -> None:
-    pool.free_all()
+    free_all()
     loads, heard = [], []
 
     def job(index: int) -> None:
@@ -133,16 +134,16 @@ def test_a_model_is_loaded_once_for_all_jobs_and_each_counts_what_it_heard(make:
         list(lanes.map(job, range(3)))
     assert sorted(map(list, loads)) == [[], [], [MODEL]]
     assert all(heard)
-    assert len(pool.held()) == 1
+    assert len(held()) == 1
 
 
 def test_another_number_format_is_another_model(make: Any) -> None:
-    pool.free_all()
+    free_all()
     make(0, BATCHED)
     found, _ = make(0, BATCHED.model_copy(update={"compute_type": "float32"}))
     assert found.engine.compute_type == "float32"
-    assert len(pool.held()) == 2
-    assert pool.free_all() == 2
+    assert len(held()) == 2
+    assert free_all() == 2
 
 
 def test_a_number_format_that_this_machine_lacks_is_replaced(make: Any) -> None:

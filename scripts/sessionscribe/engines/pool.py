@@ -67,21 +67,6 @@ def hold(key: tuple[Hashable, ...], load: Callable[[], T], *, size_bytes: int, d
         return model
 
 
-def held() -> list[tuple[Hashable, ...]]:
-    """Return the keys of the loaded models, the one used longest ago first."""
-    with _LOCK:
-        return list(_HELD)  # type: ignore[arg-type]
-
-
-def free_all() -> int:
-    """Forget every model, wait until the last job has let go of it, and return how many there were."""
-    with _LOCK:
-        count = len(_HELD)
-        while _HELD:
-            _free(next(iter(_HELD)))
-        return count
-
-
 def _free_one(device: str) -> bool:
     """Free the model on ``device`` that was used longest ago; False where there is none."""
     key = next((key for key, kept in _HELD.items() if kept.device == device), None)
