@@ -18,6 +18,7 @@ from sessionscribe import (
     manifest,
     workspace,
 )
+from sessionscribe.publish import unpack
 
 
 wildcard_constraints:
@@ -26,6 +27,10 @@ wildcard_constraints:
     fp="[0-9a-f]{12}",
     index="[0-9]+",
 
+
+if workflow.is_main_process:
+    for problem in unpack.put_in_place():
+        print(f"sessionscribe: {problem}", file=sys.stderr)
 
 try:
     AGENDA = agenda.Agenda(settings.validate(config))

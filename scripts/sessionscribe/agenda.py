@@ -14,7 +14,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from sessionscribe import clips, manifest, models, names_table, steps
+from sessionscribe import absent_audio, clips, manifest, models, names_table, steps
 from sessionscribe.config import Config
 from sessionscribe.corrections import table as corrections
 from sessionscribe.errors import UserError
@@ -30,11 +30,16 @@ class SessionAgenda:
 
     ``fp`` names the folder of its chunk transcripts; ``totals`` counts its steps by rule; ``flags`` are what
     the jobs that are done found worth a look, and ``verdict`` is what the audit says, if it was made.
+    ``absent`` is audio that was not published, with the step that makes it again; ``blocked`` are steps to do
+    that cannot be done here, as they lead back to recordings that are not here (``lacking``).
     """
 
     def __init__(self, session: Session, fp: str, lay_out: Callable[[], Ledger]) -> None:
         self.session, self.fp = session, fp
         self.pending: dict[str, Step] = {}
+        self.absent: dict[str, Step] = {}
+        self.blocked: dict[str, Step] = {}
+        self.lacking: list[str] = []
         self.totals: Counter[str] = Counter()
         self.flags: list[str] = []
         self.verdict = ""
@@ -63,7 +68,8 @@ class SessionAgenda:
 
     def done(self, rule: str) -> int:
         """Return how many steps of a rule are done."""
-        return self.totals[rule] - sum(step.rule == rule for step in self.pending.values())
+        undone = (*self.pending.values(), *self.blocked.values())
+        return self.totals[rule] - sum(step.rule == rule for step in undone)
 
     def targets(self) -> list[str]:
         """Return the first outputs of pending steps that no other pending step needs."""
@@ -86,8 +92,6 @@ class Agenda:
     Attributes:
         formats: in which each session is exported.
         sessions: all that are wanted, by name.
-        remarks: a line for each enrolment clip and row of the table of names that cannot be used,
-            and for each corrections file of a session that there is not.
     """
 
     def __init__(self, config: Config, root: Path = Path()) -> None:
@@ -106,7 +110,7 @@ class Agenda:
             raise manifest.unknown_session(sorted(missing)[0], found, root / config.manifest)
         enrolled = clips.read(config.name.voices, root, cache=steps.CHECKSUMS)
         table = names_table.read(root / config.name.table, found)
-        self.remarks = [*enrolled.problems, *table.problems, *corrections.strays(self._corrections, found)]
+        self._remarks = [*enrolled.problems, *table.problems, *corrections.strays(self._corrections, found)]
         self._people = steps.people(enrolled.clips, table, self._options, self._diarizer)
         self._voices = self._results.listing(steps.VOICES) if enrolled.clips else {}
         self.sessions = {name: self._look(s) for name, s in found.items() if not wanted or name in wanted}
@@ -170,6 +174,8 @@ class Agenda:
             else:
                 agenda.flags += record.get("flags", [])
                 agenda.verdict = record.get("verdict") or agenda.verdict
+                agenda.absent.update(dict.fromkeys(self._left_out(work, record), work))
+        absent_audio.provide(agenda, self.root)
 
     def _missing(
         self, folder: Folder, listings: dict[str, dict[str, int]], known: dict[str, int]
@@ -192,7 +198,15 @@ class Agenda:
         if record.get("key") != step.key:
             return False
         sizes = {entry["path"]: entry["size"] for entry in record.get("outputs", ())}
-        return all(self._results.size(path) == sizes.get(path, -2) for path in step.outputs)
+        allowed = record.get("left_out", ())
+        return all(
+            (size := self._results.size(path)) == sizes.get(path, -2) or (size == -1 and path in allowed)
+            for path in step.outputs
+        )
+
+    def _left_out(self, step: Step, record: dict[str, Any]) -> list[str]:
+        """Return the files of a step that is done which were not published and are not here."""
+        return [path for path in record.get("left_out", ()) if self._results.size(path) == -1]
 
     def targets(self) -> list[str]:
         """Return the files to ask for so that all pending ones are made: those that no pending step needs."""
@@ -205,6 +219,16 @@ class Agenda:
     def needs_models(self) -> bool:
         """Tell whether there is work for a model."""
         return self._needs_models
+
+    @property
+    def remarks(self) -> list[str]:
+        """A line for each thing that is not as it should be.
+
+        These are enrolment clips and rows of the table of names that cannot be used, corrections files of
+        sessions that there are not, and sessions of which something cannot be done here.
+        """
+        blocked = [absent_audio.remark(agenda) for agenda in self.sessions.values() if agenda.blocked]
+        return [*self._remarks, *blocked]
 
     def preflight_task(self) -> dict[str, list[str]]:
         """Return the models that the pending work needs, for ``check_models``."""
@@ -234,6 +258,7 @@ class Agenda:
                         agenda.pending[step.outputs[0]] = step
                 if any(step.outputs[0] in agenda.pending for step in chosen):
                     undone.add(work)
+            absent_audio.provide(agenda, self.root)
         self._sum_up()
 
     def forced(self) -> set[str]:
@@ -294,8 +319,13 @@ class Agenda:
         another key stay: they are valid again when the settings are as they were.
         """
         for agenda in self.sessions.values():
+            kept = set(agenda.absent.values())  # what is made again for others alone is as good as before
             for step in agenda.pending.values():
-                if step.record and self._results.record(step.record).get("key") == step.key:
+                if (
+                    step.record
+                    and step not in kept
+                    and self._results.record(step.record).get("key") == step.key
+                ):
                     self._results.remove(step.record)
 
 

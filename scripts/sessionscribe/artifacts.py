@@ -495,13 +495,15 @@ class Provenance(Artifact):
 
     It is written last: an output is taken as made only if its record is there, names the wanted key and the
     size that the file really has. ``flags`` and ``verdict`` are here as well so that a status table need not
-    read what may be long.
+    read what may be long. One of ``left_out`` was not published with the others, and may be absent until
+    something reads it.
     """
 
     rule: str
     key: str
     outputs: list[Output]
     inputs: list[Output] = []
+    left_out: list[str] = []
     options: dict[str, object] = {}
     versions: dict[str, str] = {}
     flags: list[str] = []

@@ -18,6 +18,8 @@ from sessionscribe.artifacts import Shape
 from sessionscribe.corrections import command as correction
 from sessionscribe.errors import UserError
 from sessionscribe.evaluation import command as evaluation
+from sessionscribe.publish import command as publishing
+from sessionscribe.publish import unpack
 from sessionscribe.steps import STAGES
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -37,11 +39,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not Path("Snakefile").is_file():
             hint = f"Change to the project's folder, for example: cd {PROJECT}"
             raise UserError("there is no Snakefile here", where=Path.cwd(), hint=hint)
+        for problem in unpack.put_in_place():
+            print(f"sessionscribe: {problem}", file=sys.stderr)
         if options.command == "run":
             return _run(options, rest)
-        return {"add": _add, "status": _status, "enroll": _enroll, "correct": _correct}[options.command](
-            options
-        )
+        commands = {"add": _add, "status": _status, "enroll": _enroll, "correct": _correct}
+        return (commands | dict.fromkeys(publishing.COMMANDS, _publishing))[options.command](options)
     except UserError as error:
         print(f"sessionscribe: {error}", file=sys.stderr)
         return 2
@@ -105,6 +108,7 @@ def _parser() -> argparse.ArgumentParser:
     runs.add_argument("--session", action="append", default=[], help="run this session only (repeatable)")
     runs.add_argument("--stage", choices=STAGES, help="stop after this stage")
     runs.add_argument("--limit", type=int, metavar="N", help="run at most N sessions that have work")
+    runs.add_argument("--publish", action="store_true", help="publish what is finished afterwards")
 
     shows = commands.add_parser(
         "status", parents=[settings], allow_abbrev=False, help="show where every session stands"
@@ -113,6 +117,7 @@ def _parser() -> argparse.ArgumentParser:
     enroll.add_arguments(commands, [settings])
     correction.add_arguments(commands, [settings])
     evaluation.add_arguments(commands)
+    publishing.add_arguments(commands, settings)
     return parser
 
 
@@ -238,11 +243,21 @@ def _run(options: argparse.Namespace, rest: list[str]) -> int:
         work["check_models"] = 1
     result = run.snakemake(arguments, work)
     if not any(argument in run.SHOWN_AS_IT_IS for argument in rest):
-        after = Agenda(_load(options, names, rest))
-        print()
-        print(status.table(status.collect(after)))
-        _show_results(after)
+        code = _show_outcome(options, _load(options, names, rest)) or code
     return result or code
+
+
+def _show_outcome(options: argparse.Namespace, settings: config.Config) -> int:
+    """Show where sessions stand after a run, and publish if asked; return 1 where that could not be done."""
+    after = Agenda(settings)
+    print()
+    print(status.table(status.collect(after)))
+    _show_results(after)
+    sessions = list(after.sessions.values())
+    code = int(any(session.blocked for session in sessions))
+    if options.publish:
+        code |= publishing.publish_sessions(sessions, settings, configfiles=_configfiles(options))
+    return code
 
 
 def _work(sessions: Sequence[SessionAgenda], stage: str | None) -> Counter[str]:
@@ -257,7 +272,7 @@ def _work(sessions: Sequence[SessionAgenda], stage: str | None) -> Counter[str]:
 def _show_results(agenda: Agenda) -> None:
     """Print where the finished files are, and how each transcript begins."""
     for session in agenda.sessions.values():
-        if session.pending or not session.steps:
+        if session.pending or session.blocked or not session.steps:
             continue
         exports = session.of("write_export")
         if not exports:
@@ -269,6 +284,11 @@ def _show_results(agenda: Agenda) -> None:
         if text is not None and text.is_file():
             for line in text.read_text(encoding="utf-8").splitlines()[:6]:
                 print(f"    {line}")
+
+
+def _publishing(options: argparse.Namespace) -> int:
+    options.configfiles = _configfiles(options)
+    return publishing.COMMANDS[options.command](options, _load(options))
 
 
 def _status(options: argparse.Namespace) -> int:

@@ -368,6 +368,16 @@ class Export(Options):
     )
 
 
+class Publish(Options):
+    """Finished sessions as versions that others can pull (DVC)."""
+
+    remote: str = Field("", description="The DVC remote to send to; empty: DVC's default")
+    audio: bool = Field(
+        False,
+        description="Publish the converted audio too (55 MB an hour): others can transcribe anew with it",
+    )
+
+
 class Config(Options):
     """The settings of sessionscribe."""
 
@@ -384,6 +394,7 @@ class Config(Options):
     name: Name = Name()
     audit: Audit = Audit()
     export: Export = Export()
+    publish: Publish = Publish()
 
 
 def validate(values: Mapping[str, Any]) -> Config:

@@ -53,11 +53,13 @@ def collect(agenda: Agenda) -> list[SessionStatus]:
 
 def _status(root: Path, agenda: SessionAgenda) -> SessionStatus:
     session = agenda.session
-    open_stages = {step.stage for step in agenda.pending.values()}
+    open_stages = {step.stage for step in (*agenda.pending.values(), *agenda.blocked.values())}
     done = [stage for stage in WORD_OF if stage in {STAGE_OF[rule] for rule in agenda.totals} - open_stages]
     failures = _failures(root, agenda)
     if failures:
         word = "failed"
+    elif agenda.blocked:
+        word = "blocked"
     elif not agenda.pending:
         word = "complete"
     elif len(agenda.pending) == agenda.totals.total():

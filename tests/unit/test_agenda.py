@@ -267,6 +267,8 @@ TABLE: dict[str, tuple[Any, tuple[str, str, str]]] = {
     "export.pdf_fonts": (["font.ttf"], ("",) * 3),
     "export.pdf_page": ("letter", ("",) * 3),
     "export.names": ({"SPEAKER_00": "Anna"}, ("correct_transcript write_export",) * 3),
+    "publish.remote": ("store", ("",) * 3),
+    "publish.audio": (True, ("",) * 3),
 }
 
 

@@ -1,0 +1,114 @@
+"""Git's side of publishing: which version of a session a revision names, and commits of single files."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from sessionscribe.errors import UserError
+from sessionscribe.publish.contents import target_of
+
+
+@dataclass(frozen=True)
+class Revision:
+    """A commit in which a session's published version changed."""
+
+    commit: str
+    date: str
+    author: str
+    version: str
+
+
+def git(root: Path, *arguments: str, check: bool = True, lock: int | None = None) -> str:
+    """Run git in the project's folder and return what it prints.
+
+    Args:
+        root: the folder.
+        arguments: git's.
+        check: whether a failure is an error; else nothing is returned then.
+        lock: a descriptor that git holds open. Git runs in a session of its own then, so that what kills us
+            lets it finish; who waits for this lock waits for it, too.
+
+    Raises:
+        UserError: git failed.
+    """
+    done = subprocess.run(
+        ["git", *arguments],
+        cwd=root,
+        env=os.environ | {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"},
+        capture_output=True,
+        check=False,
+        start_new_session=lock is not None,
+        pass_fds=() if lock is None else (lock,),
+    )
+    if done.returncode and check:
+        said = " ".join(done.stderr.decode(errors="replace").split()) or f"exit code {done.returncode}"
+        raise UserError(f"failed ({said})", where=f"git {arguments[0]}", hint="Put that right and run again")
+    return "" if done.returncode else done.stdout.decode(errors="surrogateescape")
+
+
+def version_of(root: Path, session: str) -> str:
+    """Return the version that the working tree's `.dvc` file names; "" if there is none."""
+    try:
+        text = (root / target_of(session)).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return ""
+    return version_in(text, target_of(session))
+
+
+def version_in(text: str, where: str) -> str:
+    """Return the version that the text of a `.dvc` file names.
+
+    Raises:
+        UserError: it is none of ours, or has the marks of a merge conflict.
+    """
+    try:
+        return str(yaml.safe_load(text)["outs"][0]["md5"])
+    except (yaml.YAMLError, KeyError, IndexError, TypeError) as error:
+        hint = "Take one side of a merge conflict in it: `git checkout --ours` or `--theirs`, then its path"
+        raise UserError("cannot be read", where=where, hint=hint) from error
+
+
+def revisions(root: Path, session: str) -> list[Revision]:
+    """Return the commits that changed a session's version, newest first."""
+    target = target_of(session)
+    lines = git(root, "log", "--format=%H%x09%aI%x09%an", "--diff-filter=AM", "--", target).splitlines()
+    found: list[Revision] = []
+    for line in lines:
+        commit, date, author = line.split("\t", 2)
+        found.append(Revision(commit, date, author, version_in(at(root, session, commit), commit)))
+    return found
+
+
+def at(root: Path, session: str, revision: str) -> str:
+    """Return the text of a session's `.dvc` file in a revision.
+
+    Raises:
+        UserError: there is no such revision, or the session was not published in it.
+    """
+    target = target_of(session)
+    text = git(root, "show", "--end-of-options", f"{revision}:./{target}", check=False)
+    if not text:
+        what = f"has no published version of {session}"
+        raise UserError(what, where=revision, hint=f"`sessionscribe versions {session}` lists them")
+    return text
+
+
+def dirty(root: Path, *paths: str) -> set[str]:
+    """Return the files below these paths that are new or changed since the last commit."""
+    given = [path for path in paths if not os.path.isabs(path)]
+    if not given:
+        return set()
+    listed = git(root, "status", "--porcelain", "-z", "--untracked-files=all", "--", *given)
+    prefix = git(root, "rev-parse", "--show-prefix").removesuffix("\n")
+    return {entry[3:].removeprefix(prefix) for entry in listed.split("\0") if entry[2:3] == " "}
+
+
+def commit(root: Path, paths: list[str], message: str, lock: int) -> None:
+    """Commit these files and nothing else, whatever else is staged."""
+    git(root, "add", "--", *paths, lock=lock)
+    git(root, "commit", "--quiet", "--message", message, "--only", "--", *paths, lock=lock)

@@ -1,0 +1,263 @@
+"""A finished session's files in few: artifacts as JSON lines, arrays in an archive, exports as they are.
+
+One pack per stage, so that a version which differs in its exports only shares all else with the one before.
+A line is the artifact itself, found by ``{"path":…,"content":…}``; packing and unpacking copy its bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import zipfile
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from sessionscribe import files
+from sessionscribe.agenda import SessionAgenda
+from sessionscribe.artifacts import Provenance
+from sessionscribe.errors import UserError
+from sessionscribe.publish.contents import CONTENTS, PackedFile, Published, folder_of
+from sessionscribe.steps import Step
+from sessionscribe.steps import files as files_of
+
+LEFT_OUT = ".flac"
+EXPORT = "export"
+RECORDS = "results/provenance/"
+DAMAGED = (
+    "Pull the session again (`sessionscribe pull`); if that does not help, publish it again where it was made"
+)
+
+
+def listed(agenda: SessionAgenda) -> list[str]:
+    """Return every file that a session's steps make, records included, in their order."""
+    found: dict[str, None] = {}
+    for work in agenda.plan.works:
+        found.update(dict.fromkeys(files_of(work)))
+        if isinstance(work, Step) and work.record:
+            found[work.record] = None
+    return list(found)
+
+
+def is_audio(path: str) -> bool:
+    """Tell whether a file is converted audio, which is large and can be made again from the recording."""
+    return path.endswith(LEFT_OUT)
+
+
+def pack(root: Path, agenda: SessionAgenda, *, audio: bool) -> Published:
+    """Write the published form of a finished session, and put it in place of the one before.
+
+    Args:
+        root: the project's folder.
+        agenda: the session; nothing of it is pending.
+        audio: whether its converted audio is published too.
+
+    Raises:
+        UserError: a file is not what the job that made it wrote down.
+    """
+    folder = root / folder_of(agenda.session.name)
+    fresh = folder.with_name(f".packing-{folder.name}")
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(parents=True)
+    names = listed(agenda)
+    kept = [path for path in names if audio or not is_audio(path)]
+    left_out = [path for path in names if path not in set(kept)]
+    packer = _Packer(root, fresh, _claimed(root, names), left_out)
+    packed = [file for name, paths in _grouped(kept) for file in packer.write(name, paths)]
+    transcript = _transcript(agenda)
+    published = _describe(root, agenda, transcript, packed, left_out)
+    published.write(fresh / CONTENTS)
+    shutil.rmtree(folder, ignore_errors=True)
+    fresh.rename(folder)
+    return published
+
+
+def _grouped(paths: Iterable[str]) -> list[tuple[str, list[str]]]:
+    """Return the packs: their names and what goes into each."""
+    groups: dict[str, list[str]] = {}
+    for path in paths:
+        _, stage, rest = path.split("/", 2)
+        if stage == EXPORT or is_audio(path):
+            name = f"{stage}/{rest.split('/', 1)[1]}"
+        else:
+            name = f"{stage}.jsonl" if path.endswith(".json") else f"{stage}.zip"
+        groups.setdefault(name, []).append(path)
+    return list(groups.items())
+
+
+class _Packer:
+    """Writes the packs of one session, checking each file against what the job that made it wrote down."""
+
+    def __init__(self, root: Path, folder: Path, claimed: dict[str, str], left_out: list[str]) -> None:
+        self._root, self._folder = root, folder
+        self._claimed, self._left_out = claimed, left_out
+
+    def write(self, name: str, paths: list[str]) -> list[PackedFile]:
+        """Write a pack; return what is in it."""
+        target = self._folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if "/" in name:
+            shutil.copyfile(self._root / paths[0], target)
+            return [self._checked(paths[0], target.stat().st_size, files.sha256(target), name)]
+        if name.endswith(".zip"):
+            with zipfile.ZipFile(target, "w") as archive:  # stored: arrays are compressed already
+                return [self._put(archive, name, path) for path in paths]
+        with target.open("wb") as lines:
+            return [self._put(lines, name, path) for path in paths]
+
+    def _put(self, pack_file: zipfile.ZipFile | BinaryIO, name: str, path: str) -> PackedFile:
+        data = (self._root / path).read_bytes()
+        found = self._checked(path, len(data), sha256(data).hexdigest(), name)
+        if path.startswith(RECORDS):
+            data = _without(data, self._left_out)
+            found = PackedFile(path=path, size=len(data), sha256=sha256(data).hexdigest(), pack=name)
+        if isinstance(pack_file, zipfile.ZipFile):
+            pack_file.writestr(zipfile.ZipInfo(path), data)  # of no date, so that same content is same bytes
+        else:
+            pack_file.write(line_of(path, data))
+        return found
+
+    def _checked(self, path: str, size: int, digest: str, pack_name: str) -> PackedFile:
+        if self._claimed.get(path, digest) != digest:
+            what = "is not what the job that made it wrote: it was changed or damaged since"
+            raise UserError(what, where=path, hint="Delete it and run again, then publish")
+        return PackedFile(path=path, size=size, sha256=digest, pack=pack_name)
+
+
+def _claimed(root: Path, names: list[str]) -> dict[str, str]:
+    """Return the checksums that the jobs' records have for files."""
+    claimed = {}
+    for path in names:
+        if path.startswith(RECORDS):
+            record = Provenance.read(root / path)
+            claimed.update({entry.path: entry.sha256 for entry in (*record.inputs, *record.outputs)})
+    return claimed
+
+
+def _without(record: bytes, left_out: list[str]) -> bytes:
+    """Return a job's record that says which of its outputs may be absent."""
+    content = json.loads(record)
+    mine = [entry["path"] for entry in content["outputs"] if entry["path"] in left_out]
+    if mine == content.get("left_out", []):
+        return record
+    content["left_out"] = mine
+    return (json.dumps(content, ensure_ascii=False, separators=(",", ":")) + "\n").encode()
+
+
+def line_of(path: str, data: bytes) -> bytes:
+    """Return a file's line of a pack. Our artifacts are one line of JSON: it is taken over as it is."""
+    head = f'{{"path":{json.dumps(path, ensure_ascii=False)},'.encode()
+    if data.startswith(b"{") and data.endswith(b"}\n") and data.count(b"\n") == 1:
+        return head + b'"content":' + data[:-1] + b"}\n"
+    return head + b'"text":' + json.dumps(data.decode(), ensure_ascii=False).encode() + b"}\n"
+
+
+def content_of(path: str, line: bytes) -> bytes:
+    """Return the bytes of a file from its line.
+
+    Raises:
+        ValueError: the line is another file's, or damaged.
+    """
+    head = f'{{"path":{json.dumps(path, ensure_ascii=False)},"content":'.encode()
+    if line.startswith(head) and line.endswith(b"}\n"):
+        return line[len(head) : -2] + b"\n"
+    found = json.loads(line)
+    if found["path"] != path:
+        raise ValueError(path)
+    return str(found["text"]).encode()
+
+
+def unpacked(folder: Path, published: Published) -> Iterator[tuple[PackedFile, bytes]]:
+    """Yield every packed file with its bytes; of audio and exports too, which lie in the folder as they are.
+
+    Raises:
+        UserError: the published form is incomplete, or a file is not what its contents say.
+    """
+    groups: dict[str, list[PackedFile]] = {}
+    for file in published.files:
+        groups.setdefault(file.pack, []).append(file)
+    for name, members in groups.items():
+        yield from _checked_members(folder / name, members)
+
+
+def _checked_members(where: Path, members: list[PackedFile]) -> Iterator[tuple[PackedFile, bytes]]:
+    try:
+        for file, data in zip(members, _read(where, members), strict=True):
+            if len(data) != file.size or sha256(data).hexdigest() != file.sha256:
+                raise ValueError(f"{file.path} has another checksum")
+            yield file, data
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise UserError(f"is damaged ({error})", where=where, hint=DAMAGED) from error
+
+
+def one(pack_file: Path, published: Published, path: str) -> bytes:
+    """Return the bytes of one packed file.
+
+    Raises:
+        UserError: it is not what the contents say.
+    """
+    wanted = published.file(path)
+    members = [file for file in published.files if file.pack == wanted.pack]
+    for file, data in _checked_members(pack_file, members):
+        if file.path == path:
+            return data
+    raise KeyError(path)
+
+
+def _read(pack_file: Path, members: list[PackedFile]) -> Iterator[bytes]:
+    if "/" in members[0].pack:
+        yield pack_file.read_bytes()
+    elif pack_file.suffix == ".zip":
+        with zipfile.ZipFile(pack_file) as archive:
+            for file in members:
+                yield archive.read(file.path)
+    else:
+        with pack_file.open("rb") as lines:
+            for file, line in zip(members, lines, strict=True):
+                yield content_of(file.path, line)
+
+
+def _transcript(agenda: SessionAgenda) -> str:
+    """Return the path of the finished transcript: what exports are written from."""
+    (export,) = agenda.of("write_export")
+    return next(need.outputs[0] for need in export.needs if isinstance(need, Step))
+
+
+def _describe(
+    root: Path, agenda: SessionAgenda, transcript: str, packed: list[PackedFile], left_out: list[str]
+) -> Published:
+    content = json.loads((root / transcript).read_bytes())
+    (export,) = agenda.of("write_export")
+    record = Provenance.read(root / export.record)
+    return Published(
+        session=agenda.session.name,
+        shape=content["shape"],
+        duration_s=content["duration_s"],
+        language=content["language"],
+        words=sum(len(segment["words"]) for segment in content["segments"]),
+        speakers=len(content["speakers"]),
+        engines=content["engines"],
+        diarization=content["diarization"],
+        versions=record.versions,
+        settings=_settings(agenda),
+        rows=[
+            {name: value for name, value in asdict(row).items() if name != "line" and value not in ("", None)}
+            for row in agenda.session.rows
+        ],
+        transcript=transcript,
+        files=packed,
+        left_out=left_out,
+    )
+
+
+def _settings(agenda: SessionAgenda) -> dict[str, dict[str, Any]]:
+    """Return what the jobs of a session were told, by stage; of jobs that are alike, the first one's."""
+    found: dict[str, dict[str, Any]] = {}
+    for work in agenda.plan.works:
+        step = work if isinstance(work, Step) else work.step(work.names[0]) if work.names else None
+        if step is not None and (options := step.task.get("options")):
+            for name, value in options.items():
+                found.setdefault(step.stage, {}).setdefault(name, value)
+    return found

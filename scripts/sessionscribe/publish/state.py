@@ -1,0 +1,117 @@
+"""What this clone knows of a published session: the version that its files are of, and where that is."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from sessionscribe import files
+from sessionscribe.artifacts import Artifact, Part
+from sessionscribe.errors import UserError
+from sessionscribe.publish.contents import CONTENTS, FOLDER, Published, folder_of
+
+STATES = f"{FOLDER}/.here"
+
+
+class Seen(Part):
+    """A file as it was when its content was known: a look at size and time tells that it still is so."""
+
+    size: int
+    mtime_ns: int
+    sha256: str
+
+
+class State(Artifact):
+    """A session as it was last published or pulled in this clone. ``results/publish/.here/{session}.json``.
+
+    ``version`` is DVC's name for it, empty until DVC has it; ``base`` the version that git had before;
+    ``sent`` the remotes that have it. The file's own time is that of the contents it is about.
+    """
+
+    version: str
+    base: str = ""
+    sent: tuple[str, ...] = ()
+    files: dict[str, Seen]
+
+    def store(self, root: Path, session: str) -> None:
+        """Write it, with the time of the session's contents."""
+        path = root / STATES / f"{session}.json"
+        self.write(path)
+        about = (root / folder_of(session) / CONTENTS).stat().st_mtime_ns
+        os.utime(path, ns=(about, about))
+
+
+def load(root: Path, session: str) -> State | None:
+    """Return what is known of a session; None if nothing is."""
+    path = root / STATES / f"{session}.json"
+    try:
+        return State.read(path) if path.is_file() else None
+    except UserError:
+        return None  # cut short by a power cut: as if it had never been
+
+
+def is_known(root: Path, session: str) -> bool:
+    """Tell whether a session's published form is there, and is the one that this clone knows."""
+    try:
+        contents = (root / folder_of(session) / CONTENTS).stat()
+        return contents.st_mtime_ns == (root / STATES / f"{session}.json").stat().st_mtime_ns
+    except OSError:
+        return False
+
+
+def unknown(root: Path) -> list[str]:
+    """Return the sessions whose published form is there and is not the one that this clone knows."""
+    known = {name.removesuffix(".json"): time for name, time in _times(root / STATES, "")}
+    return sorted(name for name, time in _times(root / FOLDER, f"/{CONTENTS}") if known.get(name) != time)
+
+
+def _times(folder: Path, inner: str) -> Iterator[tuple[str, int]]:
+    """Yield the names in a folder, with the time (ns) of ``inner`` in each."""
+    try:
+        entries = os.scandir(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    with entries:
+        for entry in entries:
+            if entry.name.startswith(".") or entry.name.endswith(".dvc"):
+                continue
+            try:
+                yield entry.name, os.stat(entry.path + inner).st_mtime_ns
+            except OSError:
+                continue
+
+
+def seen(path: Path, digest: str) -> Seen:
+    """Note a file whose checksum is known."""
+    found = path.stat()
+    return Seen(size=found.st_size, mtime_ns=found.st_mtime_ns, sha256=digest)
+
+
+def changed(root: Path, state: State) -> list[str]:
+    """Return the files that are there, and not as they were published or pulled."""
+    return [
+        path
+        for path, before in state.files.items()
+        if digest(root, path, before) not in (None, before.sha256)
+    ]
+
+
+def digest(root: Path, path: str, before: Seen | None) -> str | None:
+    """Return the SHA-256 of a file, without reading it where it looks as ``before``; None if it is absent."""
+    try:
+        found = (root / path).stat()
+    except OSError:
+        return None
+    if before and (found.st_size, found.st_mtime_ns) == (before.size, before.mtime_ns):
+        return before.sha256
+    return files.sha256(root / path)
+
+
+def of_packed(root: Path, published: Published, version: str, base: str) -> State:
+    """Return the state after the files that lie here were packed."""
+    return State(
+        version=version,
+        base=base,
+        files={file.path: seen(root / file.path, file.sha256) for file in published.files},
+    )

@@ -1,0 +1,136 @@
+"""What was pulled, put where the workflow looks for it; work that was not published is never overwritten.
+
+`dvc pull` brings the published form only. Whoever reads the project next (`snakemake`, `sessionscribe`) finds
+that it is new and puts its files in place, once: a file that is deleted later is missing, as anywhere else.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from sessionscribe.errors import UserError
+from sessionscribe.publish import history, state
+from sessionscribe.publish.contents import CONTENTS, Published, folder_of, is_safe
+from sessionscribe.publish.pack import DAMAGED, unpacked
+from sessionscribe.publish.state import Seen, State
+
+
+class UnpublishedError(UserError):
+    """Results that were made here and not published keep a pulled version from being put in place."""
+
+
+def put_in_place(root: Path = Path()) -> list[str]:
+    """Put in place what was pulled since the last time; return a line for each session that could not be.
+
+    Costs a look at two times per published session where nothing is new.
+    """
+    problems = []
+    for session in state.unknown(root):
+        try:
+            unpack(root, session)
+        except UserError as error:
+            problems.append(str(error))
+    return problems
+
+
+def unpack(root: Path, session: str, *, force: bool = False) -> int:
+    """Put a session's published files in place; return how many were written.
+
+    Args:
+        root: the project's folder.
+        session: its name.
+        force: overwrite results that were never published.
+
+    Raises:
+        UnpublishedError: files here have results that would be lost; nothing is touched.
+        UserError: the published form is damaged; nothing is touched.
+    """
+    published = read(root, session)
+    before = state.load(root, session)
+    known = before.files if before else {}
+    if not force:
+        refuse_loss(root, published, known)
+    here = {file.path: state.digest(root, file.path, known.get(file.path)) for file in published.files}
+    wanted = {file.path for file in published.files if here[file.path] != file.sha256}
+    folder = root / folder_of(session)
+    written: dict[str, bytes] = {}
+    if wanted:
+        # All are read and checked before the first is written.
+        for file, data in unpacked(folder, published):
+            if file.path in wanted:
+                written[file.path] = data
+        _write(root, written)
+    version = history.version_of(root, session)
+    found: dict[str, Seen] = {
+        file.path: state.seen(root / file.path, file.sha256) for file in published.files
+    }
+    State(version=version, base=version, files=found).store(root, session)
+    return len(written)
+
+
+def read(root: Path, session: str) -> Published:
+    """Read the contents of a session's published form.
+
+    Raises:
+        UserError: they are damaged, or name files that are none of a session's results.
+    """
+    return checked(Published.read(root / folder_of(session) / CONTENTS), session)
+
+
+def checked(published: Published, session: str) -> Published:
+    """Return contents whose files may be written."""
+    if published.session != session:
+        raise UserError(f"is of the session {published.session}", where=folder_of(session), hint=DAMAGED)
+    for file in published.files:
+        if not is_safe(file.path):
+            raise UserError(f"names a file that is no result: {file.path}", where=session, hint=DAMAGED)
+    return published
+
+
+def refuse_loss(root: Path, published: Published, known: dict[str, Seen]) -> None:
+    """Raise ``UnpublishedError`` if content would be overwritten that was neither published nor pulled."""
+    lost = []
+    for file in published.files:
+        before = known.get(file.path)
+        found = state.digest(root, file.path, before)
+        if found is not None and found != file.sha256 and not (before and found == before.sha256):
+            lost.append(file.path)
+    if lost:
+        more = f" and {len(lost) - 1} more" if lost[1:] else ""
+        session = published.session
+        what = f"results made here are not published ({lost[0]}{more}), so a pulled version waits"
+        hint = (
+            f"`sessionscribe publish {session} --force` publishes them over it, "
+            f"`sessionscribe pull {session} --force` gives them up for it"
+        )
+        raise UnpublishedError(what, where=session, hint=hint)
+
+
+def _write(root: Path, contents: dict[str, bytes]) -> None:
+    """Give files their final names when all of them are on disk, as ``files.atomic_path`` does for one.
+
+    One after the other, each waiting for the disk by itself, they would take ten times as long.
+    """
+    temporary = {path: (root / path).with_name(f".tmp-{os.getpid()}-{Path(path).name}") for path in contents}
+    try:
+        for path, data in contents.items():
+            temporary[path].parent.mkdir(parents=True, exist_ok=True)
+            temporary[path].write_bytes(data)
+        _sync(temporary.values())
+        for path, written in temporary.items():
+            written.replace(root / path)
+        _sync({written.parent for written in temporary.values()})
+    finally:
+        for written in temporary.values():
+            written.unlink(missing_ok=True)
+
+
+def _sync(paths: Iterable[Path]) -> None:
+    for path in paths:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
