@@ -98,23 +98,22 @@ def run_pipeline(folder: Path, *arguments: str) -> dict[str, float]:
 
 
 def _sessionscribe(folder: Path, *arguments: str) -> dict[str, float]:
-    first, *rest = arguments
-    command = [
-        sys.executable,
-        "-m",
-        "sessionscribe.cli",
-        first,
-        "--configfile",
-        "config/benchmark.yaml",
-        *rest,
-    ]
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    figures, _ = timed(command, folder, PYTHONPATH=str(folder / "scripts"), PATH=path)
+    command, environment = sessionscribe(folder, *arguments)
+    figures, _ = timed(command, folder, **environment)
     return figures
 
 
+def sessionscribe(folder: Path, *arguments: str) -> tuple[list[str], dict[str, str]]:
+    """Return the command that runs `sessionscribe` in a project, and what it needs in its environment."""
+    verb, *rest = arguments
+    settings = ["--configfile", "config/benchmark.yaml"]
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    environment = {"PYTHONPATH": str(folder.resolve() / "scripts"), "PATH": path}
+    return [sys.executable, "-m", "sessionscribe.cli", verb, *settings, *rest], environment
+
+
 def usage(folder: Path) -> dict[str, dict[str, float]]:
-    """Return what the jobs of each rule used in a project: how many, and seconds of CPU and wall time."""
+    """Return how many jobs of each rule a project had, their seconds of CPU and wall, their peak memory."""
     found: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
     for path in (folder / "logs/usage").rglob("*.json"):
         job = json.loads(path.read_text(encoding="utf-8"))
@@ -122,6 +121,7 @@ def usage(folder: Path) -> dict[str, dict[str, float]]:
         rule["jobs"] += 1
         for name in ("cpu_s", "wall_s"):
             rule[name] = round(rule[name] + job[name], 2)
+        rule["peak_mb"] = max(rule["peak_mb"], job["peak_memory_mb"])
     return {rule: dict(found[rule]) for rule in sorted(found)}
 
 

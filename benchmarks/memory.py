@@ -1,11 +1,16 @@
-"""Peak memory and CPU time of conversion, chunk planning and diarization for a long recording.
+"""Peak memory for a long recording: Snakemake, the worker with the models, and the jobs without one.
 
-    python benchmarks/memory.py [--hours 3] [--step 0.1] [--limit-mb 250] [--folder FOLDER]
+    python benchmarks/memory.py [--hours 3] [--chunks 2] [--step 0.1] [--limit-mb 250] [--folder FOLDER]
 
-It makes a recording (44.1 kHz stereo AAC, the demo meeting over and over), runs each stage in a process of
-its own, prints one JSON object, and exits with 1 if a stage needed more memory than its limit. The bundled
-models listen to one stretch of ten minutes; what they find there is repeated, with a little noise, for the
-clustering of the whole length, since only the number of voices matters to its memory.
+`sessionscribe run` begins on a fresh session of that length, and is stopped when so many chunks are
+transcribed and listened to: the others would take the same again. The jobs' records say how much memory they
+had (the worker's is with both models at work), and the kernel how much Snakemake's own process had, which
+holds all jobs of the session.
+
+Then a process of its own clusters the whole length: what the models found in the first stretch is repeated,
+with a little noise, since only the number of voices matters to the memory of that.
+
+Prints one JSON object, and exits with 1 if something needed more memory than its limit.
 """
 
 from __future__ import annotations
@@ -13,221 +18,172 @@ from __future__ import annotations
 import argparse
 import json
 import resource
+import signal
 import subprocess
 import sys
 import tempfile
 import time
-from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
-if TYPE_CHECKING:
-    from sessionscribe.artifacts import Timeline
-    from sessionscribe.config import Diarize
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from common import (
+    DIARIZATION_MODEL,
+    ENVIRONMENT,
+    ROOT,
+    SPEECH_MODEL,
+    make_project,
+    make_recording,
+    sessionscribe,
+    usage,
+)
 
-ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "scripts"))
 
-MODEL = ROOT / "resources" / "demo" / "models" / "diarization-demo"
-MEETING = ROOT / "resources" / "demo" / "recordings" / "meeting.mp4"
-RATE = 44_100
-LOOP_S = 60
+RULES = {
+    "convert": "convert_audio",
+    "plan": "plan_chunks",
+    "transcribe": "transcribe_chunk",
+    "embed": "embed_chunk",
+}
+WITH_MODELS = ("transcribe", "embed")
+RULE_MB = {"worker": 4000.0, "transcribe": 4000.0, "embed": 4000.0, "cluster": 5000.0}
+"""What the rules of these stages ask for (`mem_mb` in rules/); all else keeps the limit."""
+MIB = 1 << 20
 
 
-def make(folder: Path, hours: float) -> None:
-    """Write `folder/long.m4a`: one minute of the demo meeting, encoded once, its packets repeated."""
-    import av  # noqa: PLC0415 -- not in the process that measures
-
-    with av.open(str(MEETING)) as meeting, av.open(str(folder / "long.m4a"), "w", format="ipod") as output:
-        stream = output.add_stream("aac", RATE, layout="stereo")
-        resampler = av.AudioResampler(format="fltp", layout="stereo", rate=RATE)
-        loop: list[tuple[bytes, int]] = []
-        for frame in meeting.decode(meeting.streams.audio[0]):
-            frame.pts = None
-            for part in resampler.resample(frame):
-                loop += [(bytes(packet), packet.duration) for packet in stream.encode(part)]
-            if sum(duration for _, duration in loop) >= LOOP_S * RATE:
-                break
-        position = 0
-        while position < hours * 3600 * RATE:
-            for data, duration in loop:
-                packet = av.Packet(data)
-                packet.stream, packet.time_base = stream, Fraction(1, RATE)
-                packet.pts = packet.dts = position
-                packet.duration = duration
-                output.mux(packet)
-                position += duration
+def settings(step: float) -> dict[str, Any]:
+    """Return the settings of the session: the bundled models, on the CPU."""
+    return {
+        "transcribe": {"model": str(SPEECH_MODEL), "device": "cpu", "compute_type": "int8", "language": "en"},
+        "diarize": {"model": str(DIARIZATION_MODEL), "device": "cpu", "step": step},
+    }
 
 
-def convert(folder: Path) -> None:
-    """Probe and convert the recording."""
-    from sessionscribe.artifacts import Ingest  # noqa: PLC0415
-    from sessionscribe.config import Convert  # noqa: PLC0415
-    from sessionscribe.convert import convert_audio  # noqa: PLC0415
-    from sessionscribe.files import sha256  # noqa: PLC0415
-    from sessionscribe.ingest import probe  # noqa: PLC0415
+def run(project: Path, chunks: int) -> dict[str, dict[str, float]]:
+    """Run the pipeline until so many chunks are transcribed and listened to; return peaks and times by stage.
 
-    source = folder / "long.m4a"
-    probed = probe(source)
-    ingest = Ingest(
-        session="long",
-        track="main",
-        source=str(source),
-        path=str(source),
-        size=source.stat().st_size,
-        checksum=sha256(source),
-        container=probed.container,
-        duration_s=probed.duration_s,
-        streams=probed.streams,
-    )
-    convert_audio(
-        ingest=ingest,
-        options=Convert(),
-        audio=folder / "long.flac",
-        record=folder / "long.json",
-        log=lambda _: None,
-    )
+    Raises:
+        RuntimeError: it ended before without success.
+    """
+    command, environment = sessionscribe(project, "run")
+    main_mb, enough = 0.0, False
+    with (project / "run.log").open("w") as log:
+        front = subprocess.Popen(
+            command, cwd=project, env=ENVIRONMENT | environment, stdout=log, stderr=subprocess.STDOUT
+        )
+        while front.poll() is None:
+            main_mb = max([main_mb, *(peak_mb(child) for child in _children(front.pid))])
+            done = usage(project)
+            if not enough and all(done.get(RULES[s], {}).get("jobs", 0) >= chunks for s in WITH_MODELS):
+                enough = True
+                front.send_signal(signal.SIGINT)
+            time.sleep(0.2)
+    if front.returncode and not enough:
+        raise RuntimeError((project / "run.log").read_text(encoding="utf-8"))
+    done = usage(project)
+    stages = {stage: done[rule] for stage, rule in RULES.items()}
+    worker_mb = max(stages[stage]["peak_mb"] for stage in WITH_MODELS)
+    return {"main": {"peak_mb": main_mb}, "worker": {"peak_mb": worker_mb}, **stages}
 
 
-def plan(folder: Path) -> None:
-    """Plan the chunks of the converted recording."""
-    from sessionscribe.artifacts import Conversion, seconds  # noqa: PLC0415
-    from sessionscribe.chunk import chunk_count, plan_chunks  # noqa: PLC0415
-    from sessionscribe.config import Chunk  # noqa: PLC0415
-
-    duration_s = seconds(Conversion.read(folder / "long.json").samples)
-    options = Chunk()
-    plan_chunks(
-        audio=folder / "long.flac",
-        session="long",
-        track="main",
-        chunks=chunk_count(duration_s, options.target_s),
-        options=options,
-        output=folder / "long.plan.json",
-    )
+def _children(parent: int) -> list[int]:
+    try:
+        return [int(pid) for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()]
+    except OSError:
+        return []
 
 
-def embed(folder: Path) -> None:
-    """Let the models listen to the first stretch of the recording."""
-    from sessionscribe.diarize import embed_chunk  # noqa: PLC0415
-    from sessionscribe.grid import of_recording  # noqa: PLC0415
-
-    options, session = diarization(folder), timeline(folder)
-    stretch = of_recording("main", session.samples / 16_000, options.chunk_s)[0]
-    embed_chunk(
-        timeline=session,
-        stretch=stretch,
-        audio=[folder / "long.flac"],
-        options=options,
-        threads=2,
-        output=folder / "0000.npz",
-    )
+def peak_mb(process: int | str = "self") -> float:
+    """Return the most memory that a process ever had in RAM, in MiB; 0 where it is gone."""
+    try:  # ru_maxrss would count what the parent had when it started us
+        status = Path(f"/proc/{process}/status").read_text(encoding="ascii", errors="replace")
+        return int(status.split("VmHWM:")[1].split()[0]) * 1024 / MIB
+    except (OSError, IndexError):
+        return 0.0
 
 
-def cluster(folder: Path) -> None:
-    """Cluster a whole session of windows like those of the first stretch."""
+def cluster(folder: Path, step: float) -> None:
+    """Cluster a whole session of windows like those of its first stretch."""
     import numpy as np  # noqa: PLC0415
 
+    from sessionscribe.artifacts import Timeline  # noqa: PLC0415
+    from sessionscribe.config import Diarize  # noqa: PLC0415
     from sessionscribe.diarize import cluster_speakers  # noqa: PLC0415
     from sessionscribe.embeddings import Embeddings  # noqa: PLC0415
     from sessionscribe.grid import Grid  # noqa: PLC0415
 
-    session = timeline(folder)
-    heard = Embeddings.read(folder / "0000.npz")
-    windows = Grid(heard.about.window, heard.about.step).count(session.samples)
+    results = folder / "project/results"
+    timeline = Timeline.read(results / "chunk/talk.timeline.json")
+    heard = Embeddings.read(min((results / "diarize/talk").glob("*/*.npz")))
+    windows = Grid(heard.about.window, heard.about.step).count(timeline.samples)
     like = np.arange(windows) % heard.about.windows
     noise = np.random.default_rng(0).normal(scale=0.05, size=(windows, *heard.embeddings.shape[1:]))
     Embeddings(
-        about=heard.about.model_copy(update={"windows": windows}),
+        about=heard.about.model_copy(update={"first": 0, "windows": windows}),
         segmentations=heard.segmentations[like],
         embeddings=heard.embeddings[like] + noise.astype(np.float32),
     ).write(folder / "all.npz")
     del heard, like, noise
     cluster_speakers(
-        timeline=session,
+        timeline=timeline,
         embeddings=[folder / "all.npz"],
-        options=diarization(folder),
+        options=Diarize(**settings(step)["diarize"]),
         output=folder / "turns.json",
         sounds=folder / "voices.json",
     )
 
 
-def diarization(folder: Path) -> Diarize:
-    """Return the settings of diarization; the step lies in a file beside the recording."""
-    from sessionscribe.config import Diarize  # noqa: PLC0415
-
-    step = float((folder / "step.txt").read_text(encoding="ascii"))
-    return Diarize(model=str(MODEL), device="cpu", step=step)
-
-
-def timeline(folder: Path) -> Timeline:
-    """Return the timeline of a session that is this recording."""
-    from sessionscribe.artifacts import Conversion, Timeline, TimelineTrack  # noqa: PLC0415
-
-    samples = Conversion.read(folder / "long.json").samples
-    track = TimelineTrack(track="main", offset=0, samples=samples)
-    return Timeline(session="long", shape="recording", samples=samples, tracks=[track], gaps=[])
-
-
-STAGES = {"convert": convert, "plan": plan, "embed": embed, "cluster": cluster}
-RULE_MB = {"embed": 4000.0, "cluster": 5000.0}
-"""What the rules of these stages ask for (`mem_mb` in rules/diarize.smk); the other stages keep the limit."""
-
-
-def peak_mb() -> float:
-    """Return the most memory that this process ever had in RAM, in MB."""
-    try:  # ru_maxrss would count what the parent had when it started us
-        status = Path("/proc/self/status").read_text(encoding="ascii")
-        return int(status.split("VmHWM:")[1].split()[0]) / 1000
-    except (OSError, IndexError):
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
-
-
-def measure(stage: str, folder: Path) -> dict[str, float]:
-    """Run a stage in a process of its own; return its peak memory and its times."""
-    command = [sys.executable, str(Path(__file__).resolve()), "--stage", stage, "--folder", str(folder)]
+def measure_clustering(folder: Path, step: float) -> dict[str, float]:
+    """Cluster in a process of its own; return its peak memory and its times."""
+    command = [sys.executable, __file__, "--cluster", "--folder", str(folder), "--step", str(step)]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     figures: dict[str, float] = json.loads(done.stdout)
     return figures
 
 
+def held(stages: dict[str, dict[str, float]], limit_mb: float) -> bool:
+    """Note each stage's limit and tell whether all of them are kept."""
+    for stage, figures in stages.items():
+        figures["limit_mb"] = RULE_MB.get(stage, limit_mb)
+    return all(figures["peak_mb"] <= figures["limit_mb"] for figures in stages.values())
+
+
 def main() -> int:
-    """Run the benchmark, or one stage of it."""
+    """Run the benchmark, or be the process that clusters."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--hours", type=float, default=3.0, help="length of the recording")
+    parser.add_argument("--chunks", type=int, default=2, help="chunks to transcribe and to listen to")
     parser.add_argument("--step", type=float, default=0.1, help="`diarize.step`")
     parser.add_argument(
-        "--limit-mb", type=float, default=250.0, help="most memory that conversion and planning may need"
+        "--limit-mb",
+        type=float,
+        default=250.0,
+        help="most memory that Snakemake, conversion and planning may need",
     )
-    parser.add_argument(
-        "--folder", type=Path, help="where to work and leave the files (default: a temporary one)"
-    )
-    parser.add_argument("--stage", choices=["make", *STAGES], help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.stage == "make":
-        make(arguments.folder, arguments.hours)
-        return 0
-    if arguments.stage:
+    parser.add_argument("--folder", type=Path, help="an empty one, where to work and leave the files")
+    parser.add_argument("--cluster", action="store_true", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.cluster:
         began = time.perf_counter()
-        STAGES[arguments.stage](arguments.folder)
+        cluster(given.folder, given.step)
         used = resource.getrusage(resource.RUSAGE_SELF)
         figures = {"peak_mb": peak_mb(), "cpu_s": used.ru_utime + used.ru_stime}
-        figures["wall_s"] = time.perf_counter() - began
-        print(json.dumps({name: round(value, 1) for name, value in figures.items()}))
+        print(json.dumps(figures | {"wall_s": time.perf_counter() - began}))
         return 0
-    with tempfile.TemporaryDirectory(prefix="memory-") as temporary:
-        folder = arguments.folder or Path(temporary)
-        folder.mkdir(parents=True, exist_ok=True)
-        making = [sys.executable, str(Path(__file__).resolve()), "--stage", "make", "--folder", str(folder)]
-        subprocess.run([*making, "--hours", str(arguments.hours)], check=True)
-        (folder / "step.txt").write_text(str(arguments.step), encoding="ascii")
-        stages = {stage: measure(stage, folder) for stage in STAGES}
-    for stage, figures in stages.items():
-        figures["limit_mb"] = RULE_MB.get(stage, arguments.limit_mb)
-    ok = all(figures["peak_mb"] <= figures["limit_mb"] for figures in stages.values())
-    print(json.dumps({"hours": arguments.hours, "step": arguments.step, "ok": ok, **stages}))
+    with tempfile.TemporaryDirectory(prefix="memory-") as scratch:
+        folder = (given.folder or Path(scratch)).resolve()
+        project = folder / "project"
+        project.mkdir(parents=True)
+        make_recording(folder / "talk.m4a", 60 * given.hours)
+        make_project(project, folder / "talk.m4a", settings(given.step))
+        stages = run(project, given.chunks)
+        stages["cluster"] = measure_clustering(folder, given.step)
+    ok = held(stages, given.limit_mb)
+    rounded = {stage: {name: round(value, 1) for name, value in f.items()} for stage, f in stages.items()}
+    print(json.dumps({"hours": given.hours, "step": given.step, "ok": ok, **rounded}))
     return 0 if ok else 1
 
 
