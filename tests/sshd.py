@@ -53,7 +53,7 @@ class Host:
     ) -> None:
         self.folder, self.name, self.address, self.inside = folder, name, address, inside
         self.home = folder / "home"
-        self.home.mkdir(parents=True)
+        self.home.mkdir(parents=True, exist_ok=True)
         self.port = _free_port()
         for key in ("host_key", "key"):
             command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / key)]

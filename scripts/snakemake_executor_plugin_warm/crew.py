@@ -11,6 +11,8 @@ from typing import Any, Protocol
 
 from sessionscribe.runners.errors import DiedError, GivenBackError, LostError, UnusableError
 
+IDLE_S = 1.0
+"""After so long without a new job a worker takes one from another that has it wait."""
 BACKOFF_S, LONGEST_BACKOFF_S = 2.0, 60.0
 
 
@@ -75,6 +77,7 @@ class Place:
     def begin(self, log: str | None) -> None:
         """Start a worker."""
         self.worker, self.jobs, self.scripts = self.start(log), 0, set()
+        self.idle_since = time.monotonic()
 
     @property
     def has_worker(self) -> bool:
@@ -186,10 +189,13 @@ class Crew:
         return min(due) + 0.01 if due else None
 
     def _another_is_free(self, place: Place) -> bool:
-        """Tell whether a job that waits at a place could begin at once elsewhere."""
+        """Tell whether a job that waits at a place could begin elsewhere, where no other one comes."""
+        since = time.monotonic() - IDLE_S
         with self._changed:
             return not self._unplaced and any(
-                other.has_worker and other.jobs < other.lanes for other in self.places if other is not place
+                other.has_worker and other.jobs < other.lanes and other.idle_since < since
+                for other in self.places
+                if other is not place
             )
 
     def _leave(self, place: Place, worker: Worker) -> None:

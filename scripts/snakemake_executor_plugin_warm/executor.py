@@ -14,7 +14,7 @@ from sessionscribe.errors import UserError
 from snakemake_executor_plugin_warm.benchmark import write_benchmark
 from snakemake_executor_plugin_warm.crew import Crew, NoRunnerError, StoppedError, WorkerDiedError
 from snakemake_executor_plugin_warm.elsewhere import remote_places
-from snakemake_executor_plugin_warm.request import RESOURCE, needs_model, request_for, script_of
+from snakemake_executor_plugin_warm.request import LIMITS, RESOURCE, needs_model, request_for, script_of
 from snakemake_executor_plugin_warm.worker import local_places
 
 
@@ -62,7 +62,7 @@ class WarmExecutor:
         if request is None:
             return super().run_single_job(job)  # type: ignore[misc]
         if self._left is None:
-            jobs = self.dag.needrun_jobs()
+            jobs = list(self.dag.needrun_jobs())
             self._left = sum(self._wants_models(other) and script_of(other) is not None for other in jobs)
             self._lift_rate_limit()
             self._make_room(jobs)
@@ -82,15 +82,17 @@ class WarmExecutor:
         scheduler.job_rate_limiter = None
         scheduler.resources["_job_count"] = sys.maxsize
 
-    def _make_room(self, jobs: set[Any]) -> None:
+    def _make_room(self, jobs: list[Any]) -> None:
         """Let the scheduler give away as many jobs more as other machines take, without cores of this one."""
         if not self._elsewhere:
             return
         available = self.workflow.scheduler.resources
         threads = max((job.threads for job in jobs if self._wants_models(job)), default=1)
         available["_cores"] += self._elsewhere * threads
-        if RESOURCE in available:
-            available[RESOURCE] += self._gpus
+        for name in LIMITS:
+            if name in available:
+                available[name] += self._gpus if name == RESOURCE else self._elsewhere
+        self.workflow.scheduler._open_jobs.release()  # let it look again
 
     def _run(self, crew: Crew, job: Any, request: dict[str, Any], submitted: float) -> None:
         """Have a request run; any failure ends as Snakemake's error for jobs that have said what is wrong."""
@@ -98,7 +100,7 @@ class WarmExecutor:
             reply = crew.run(request, submitted)
         except StoppedError:
             raise SpawnedJobError() from None
-        except (WorkerDiedError, UserError) as error:
+        except (WorkerDiedError, UserError, OSError) as error:
             self._say(f"warm: {job.rule.name} failed: {error}")
             raise SpawnedJobError() from None
         except NoRunnerError:  # said once, when the last one was given up

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 RESOURCE = "gpu"
+LIMITS = (RESOURCE, "speech_model", "speaker_model")
+"""Resources whose limits are about the models of this machine."""
 
 
 def script_of(job: Any) -> Path | None:

@@ -171,7 +171,7 @@ def _spoilt(files: dict[str, str]) -> list[str]:
     for path, checksum in files.items():
         try:
             about = os.stat(path)
-            same = _known_sha256(path, about.st_size, about.st_mtime_ns) == checksum
+            same = _known_sha256(path, about.st_ino, about.st_size, about.st_ctime_ns) == checksum
         except OSError:
             same = False
         if not same:
@@ -180,7 +180,7 @@ def _spoilt(files: dict[str, str]) -> list[str]:
 
 
 @lru_cache(maxsize=100_000)
-def _known_sha256(path: str, _size: int, _time: int) -> str:
+def _known_sha256(path: str, *_about: int) -> str:
     return _sha256(path)
 
 

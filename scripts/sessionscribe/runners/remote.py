@@ -29,6 +29,7 @@ from sessionscribe.runtime import notes_of
 
 HERE = Path(__file__).parent
 REQUIREMENTS, UV_REQUIREMENTS = "requirements.txt", "uv.txt"
+THREADS, MOST_THREADS = "cpus_per_task", 4
 KEPT_DAYS = 30
 """After so long without use, what lies in our folder on a machine is removed."""
 MODELS_S = 7200.0
@@ -109,10 +110,19 @@ class RemoteWorker:
             UnusableError: the machine will not do.
             UserError: the job's own files are at fault.
         """
+        try:
+            return self._run(request, give_back)
+        except (OSError, ValueError) as error:
+            if self._over.is_set():  # another thread has closed what this one used
+                raise LostError(f"{self.machine.name} was let go") from error
+            raise
+
+    def _run(self, request: dict[str, Any], give_back: Callable[[], bool]) -> dict[str, Any]:
         notes = [path.as_posix() for path in notes_of(request["rule"], _task(request), _log(request))]
         self._connect()
         parcel = self._deliver(request)
         parcel.request |= {
+            "resources": self._resources(request),
             "script": f"{self._scripts(request)}/{Path(request['script']).name}",
             "files": {piece.name: piece.sha256 for piece in parcel.pieces},
             # In this order they get their names at home: a job's record, which says it is done, comes last.
@@ -134,6 +144,12 @@ class RemoteWorker:
             self._count(request, reply, Path(notes[-1]))
         return reply
 
+    def _resources(self, request: dict[str, Any]) -> list[list[Any]]:
+        """Return a job's resources, with as many threads for the engines as it would have at home there."""
+        assert self._channel is not None
+        cores = max(1, min(MOST_THREADS, int(self._channel.about["cores"] or 1) // self.settings.lanes))
+        return [[name, cores if name == THREADS else value] for name, value in request["resources"]]
+
     def _count(self, request: dict[str, Any], reply: dict[str, Any], usage: Path) -> None:
         audio_s = 0.0
         with suppress(OSError, ValueError):
@@ -145,19 +161,25 @@ class RemoteWorker:
         with self._connecting:
             if self._over.is_set():
                 raise LostError(f"{self.machine.name} was let go")
-            if self._channel is not None:
-                return
-            address = self.machine.start()
-            self._connection = connection = Connection(
-                self.machine.name, address, alive_s=self.settings.alive_s
-            )
-            if self._over.is_set():  # while it started
-                raise LostError(f"{self.machine.name} was let go")
-            connection.open()
-            self._root = self._prepare_folder(connection)
-            self._tools = sources.ship(connection, self._root, self._bundle_tools())
-            self._python = self.settings.python or self._environment(connection)
-            self._channel = self._start(self._mirror, self.settings.lanes)
+            if self._channel is None:
+                try:
+                    self._bring_up()
+                except BaseException:
+                    self._over.set()  # those who wait for the lock need not try
+                    raise
+
+    def _bring_up(self) -> None:
+        """Start the machine, connect, bring the tools and the environment, and start the worker."""
+        address = self.machine.start()
+        connection = Connection(self.machine.name, address, alive_s=self.settings.alive_s)
+        self._connection = connection
+        if self._over.is_set():  # while it started
+            raise LostError(f"{self.machine.name} was let go")
+        connection.open()
+        self._root = self._prepare_folder(connection)
+        self._tools = sources.ship(connection, self._root, self._bundle_tools())
+        self._python = self.settings.python or self._environment(connection)
+        self._channel = self._start(self._mirror, self.settings.lanes)
 
     def _prepare_folder(self, connection: Connection) -> str:
         """Return our folder there, absolute; what lay in it unused for long is removed."""
@@ -250,6 +272,7 @@ class RemoteWorker:
             try:
                 reply = channel.ask(
                     {
+                        "resources": self._resources(request),
                         "script": f"{self._scripts(request)}/{script.name}",
                         "rule": script.stem,
                         "threads": 1,

@@ -1,0 +1,402 @@
+"""Jobs on machines behind ssh: a real sshd on this one, and everything that may happen to the connection."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+import sshd
+from project import Done, Project
+from sshd import Host, eventually
+
+SNAKEFILE = """
+N = int(config.get("jobs", 4))
+
+rule all:
+    input: expand("out/{i}.txt", i=range(N))
+
+rule make:
+    input: text="in/{i}.txt"
+    output: text="out/{i}.txt", provenance="made/{i}.json"
+    log: "log/{i}.log"
+    benchmark: "bench/{i}.tsv"
+    threads: 2
+    resources: gpu=1
+    params: task=lambda w: {"number": int(w.i), "table": "in/table.txt", "note": "/etc/passwd"}
+    script: "scripts/make.py"
+"""
+MAKE = """
+import json, os, sys, time
+from pathlib import Path
+from beside import NAME
+task, began = snakemake.params.task, time.time()
+table = dict(line.split("=") for line in Path(task["table"]).read_text().splitlines())
+print(f"number {task['number']}", file=sys.stderr)
+home = Path(os.environ["HOME"])
+if task["number"] == 0 and (home / "hold").exists():
+    (home / "working").write_text(str(os.getpid()))
+    Path(snakemake.output.text).write_text("half")
+    time.sleep(600)
+if task["number"] == 1 and "fail" in table:
+    sys.exit("number 1 will not do")
+if task["number"] == 2 and "fill" in table:
+    Path("filler").write_bytes(bytes(50_000_000))
+time.sleep(float(table.get("slow", 0)))
+with open("/proc/self/environ", "rb") as file:
+    secret = os.environ.get("HF_TOKEN", "")
+others = [p.read_bytes() for p in Path("/proc").glob("[0-9]*/cmdline") if p.exists()]
+Path(snakemake.output.text).write_text(Path(snakemake.input.text).read_text().upper())
+Path(snakemake.output.provenance).write_text(json.dumps({
+    "home": str(home), "pid": os.getpid(), "began": began, "ended": time.time(), "name": NAME,
+    "secret": len(secret), "told": bool(secret) and any(secret.encode() in line for line in others),
+}))
+"""
+SECRET = "hf_" + "geheim" * 5
+
+
+class Remote(Project):
+    """A small workflow of its own, whose jobs run on hosts."""
+
+    def line(self, *arguments: str, runners: tuple[str, ...] = ("ssh:gpu-box",)) -> list[str]:
+        how = ["--executor", "warm", "--cores", "2", "--scheduler", "greedy", "--resources", "gpu=1"]
+        where = ["--warm-runner", *runners, "--warm-ssh-config", "ssh_config"]
+        return [
+            sys.executable,
+            "-m",
+            "snakemake",
+            *how,
+            *where,
+            "--warm-remote-python",
+            sys.executable,
+            *arguments,
+        ]
+
+    def run(self, *arguments: str, runners: tuple[str, ...] = ("ssh:gpu-box",), **environment: str) -> Done:
+        return self.command(*self.line(*arguments, runners=runners), timeout=150, **environment)
+
+    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """Start a run as a terminal would, so that it can be signalled."""
+        return subprocess.Popen(
+            self.line(*arguments),
+            cwd=self.root,
+            env=self.environment(),
+            stdout=(self / "said").open("wb"),
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
+        )
+
+    def made(self) -> dict[str, dict[str, object]]:
+        """Return what every job that is done says of itself."""
+        return {path.stem: json.loads(path.read_text()) for path in sorted((self / "made").glob("*.json"))}
+
+    def assert_whole(self, jobs: int = 4) -> None:
+        """See to it that everything is there and right, and nothing else."""
+        expected = {f"out/{number}.txt": f"TEXT {number}".encode() for number in range(jobs)}
+        assert self.results("out") == expected
+        assert not list((self / ".snakemake/warm").glob("*"))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Remote:
+    made = Remote(tmp_path / "project")
+    for name in ("scripts", "in"):
+        (made / name).mkdir(parents=True)
+    (made / "Snakefile").write_text(SNAKEFILE)
+    (made / "scripts/make.py").write_text(MAKE)
+    (made / "scripts/beside.py").write_text("NAME = 'beside'\n")
+    (made / "in/table.txt").write_text("a=b\n")
+    for number in range(30):
+        (made / f"in/{number}.txt").write_text(f"text {number}")
+    return made
+
+
+@pytest.fixture
+def host(tmp_path: Path, folder: Remote) -> Iterator[Host]:
+    with sshd.started(tmp_path / "host") as host:
+        (folder / "ssh_config").write_text(host.entry())
+        yield host
+
+
+def nothing_runs(host: Host) -> bool:
+    return not host.processes()
+
+
+def test_jobs_run_there_and_what_they_made_is_home(folder: Remote, host: Host) -> None:
+    done = folder.run(HF_TOKEN=SECRET)
+    assert done.code == 0, done.text
+    folder.assert_whole()
+    made = folder.made().values()
+    assert {one["home"] for one in made} == {str(host.home)}
+    assert len({one["pid"] for one in made}) == 1, "one worker, which stays"
+    assert {one["name"] for one in made} == {"beside"}
+    assert {one["secret"] for one in made} == {len(SECRET)}, "the worker has the secret"
+    assert "number 3" in (folder / "log/3.log").read_text()
+    assert len((folder / "bench/3.tsv").read_text().splitlines()) == 2
+    assert nothing_runs(host)
+    (record,) = map(json.loads, (folder / "logs/usage/runners.jsonl").read_text().splitlines())
+    assert record["runner"] == "ssh:gpu-box"
+    assert record["bytes_up"] > 0 < record["bytes_down"]
+    assert record["work"][""]["make"]["jobs"] == 4
+    # Written nowhere, on no command line, and what looked like a path in a text was not sent.
+    for place in (folder.root, host.folder):
+        for path in place.rglob("*"):
+            assert not path.is_file() or SECRET.encode() not in path.read_bytes(), path
+    assert not any(one["told"] for one in made)
+    assert SECRET not in done.text
+    assert not list(host.home.rglob("passwd"))
+
+
+def test_what_is_there_is_not_sent_again(folder: Remote, host: Host) -> None:
+    (folder / "in/table.txt").write_text("a=b\n" + "".join(f"{n}={n}\n" for n in range(200_000)))
+    size = (folder / "in/table.txt").stat().st_size
+    assert folder.run().code == 0
+    assert folder.run("--forceall").code == 0
+    first, second = map(json.loads, (folder / "logs/usage/runners.jsonl").read_text().splitlines())
+    assert size < first["bytes_up"] < 1.1 * size
+    assert second["bytes_up"] < 0.1 * size
+    (sent,) = host.home.rglob("table.txt")
+    times = sent.stat()
+    sent.write_bytes(sent.read_bytes().replace(b"199999=199999", b"199999=299999"))
+    os.utime(sent, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert folder.run("--forceall").code == 0
+    assert sent.read_bytes() == (folder / "in/table.txt").read_bytes(), "the worker saw that it was changed"
+    folder.assert_whole()
+
+
+def test_a_job_that_fails_is_not_tried_again(folder: Remote, host: Host) -> None:
+    (folder / "in/table.txt").write_text("fail=1\n")
+    done = folder.run("--keep-going")
+    assert done.code == 1
+    assert done.err.count("number 1 will not do") == 1
+    assert "number 1" in (folder / "log/1.log").read_text()
+    assert sorted(folder.results("out")) == ["out/0.txt", "out/2.txt", "out/3.txt"]
+    assert nothing_runs(host)
+
+
+def test_two_runners_do_nearly_twice_as_much(folder: Remote, host: Host, tmp_path: Path) -> None:
+    (folder / "in/table.txt").write_text("slow=0.5\n")
+    with sshd.started(tmp_path / "second", "second") as second:
+        (folder / "ssh_config").write_text(host.entry() + second.entry())
+        seconds = {}
+        for runners in (("ssh:gpu-box",), ("ssh:gpu-box", "ssh:second")):
+            done = folder.run("--forceall", "--config", "jobs=24", runners=runners)
+            assert done.code == 0, done.text
+            made = list(folder.made().values())
+            seconds[runners] = max(one["ended"] for one in made) - min(one["began"] for one in made)
+        shares = Counter(one["home"] for one in made)
+        assert set(shares) == {str(host.home), str(second.home)}
+        assert nothing_runs(host)
+        assert nothing_runs(second)
+    one, two = seconds.values()
+    assert one / two >= 1.8, (seconds, shares)
+
+
+def test_here_and_there_at_once_and_one_that_cannot_be_reached(folder: Remote, host: Host) -> None:
+    (folder / "in/table.txt").write_text("slow=0.3\n")
+    nowhere = host.entry().replace("gpu-box", "nowhere").replace(f"Port {host.port}", "Port 1")
+    (folder / "ssh_config").write_text(host.entry() + nowhere)
+    runners = ("local", "ssh:gpu-box", "ssh:nowhere")
+    done = folder.run("--config", "jobs=12", "--warm-tries", "1", runners=runners)
+    assert done.code == 0, done.text
+    folder.assert_whole(12)
+    homes = Counter(one["home"] for one in folder.made().values())
+    assert set(homes) == {str(host.home), os.environ["HOME"]}
+    assert "Connection refused" in done.err
+    assert "its jobs are given back" in done.err
+
+
+def test_without_any_runner_the_run_says_what_to_do(folder: Remote, host: Host) -> None:
+    host.stop()
+    began = time.monotonic()
+    done = folder.run("--keep-going", "--warm-tries", "1")
+    assert done.code == 1
+    (message,) = [line for line in done.err.splitlines() if "is given up" in line]
+    assert "ssh:gpu-box" in message
+    assert "No runner is left" in message
+    assert time.monotonic() - began < 60
+
+
+def test_a_key_that_is_refused_is_no_reason_to_try_again(folder: Remote, host: Host) -> None:
+    (host.folder / "key.pub").write_text("")
+    done = folder.run("--keep-going")
+    assert done.code == 1
+    (message,) = [line for line in done.err.splitlines() if line.startswith("warm: ")]
+    assert "Permission denied" in message
+    assert "Make `ssh gpu-box` work without a question first" in message
+
+
+@pytest.fixture
+def at_work(folder: Remote, host: Host) -> Iterator[tuple[Remote, Host, subprocess.Popen[bytes]]]:
+    """A run in the middle of a job that takes ten minutes; some others are done."""
+    (host.home / "hold").touch()
+    running = folder.start("--warm-lanes", "2")
+    try:
+        assert eventually((host.home / "working").exists, 60), (folder / "said").read_text()
+        assert eventually(lambda: len(folder.results("out")) == 3, 30)
+        (host.home / "hold").unlink()
+        yield folder, host, running
+    finally:
+        running.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_nothing_outlives_the_run(
+    at_work: tuple[Remote, Host, subprocess.Popen[bytes]], number: signal.Signals
+) -> None:
+    folder, host, running = at_work
+    assert host.pids("guard.py")
+    running.send_signal(number)
+    assert eventually(lambda: nothing_runs(host), 15), host.processes()
+    running.wait(30)
+    assert eventually(lambda: not _ssh_of(folder), 10), _ssh_of(folder)
+    assert sorted(folder.results("out")) == ["out/1.txt", "out/2.txt", "out/3.txt"]
+    before = folder.made()
+    done = folder.run("--rerun-incomplete", "--nolock")
+    assert done.code == 0, done.text
+    folder.assert_whole()
+    if number == signal.SIGINT:  # a killed Snakemake cannot say any more that the last job was well
+        assert [name for name, one in folder.made().items() if one != before.get(name)] == ["0"]
+
+
+def test_sigterm_lets_the_job_finish(folder: Remote, host: Host) -> None:
+    (folder / "in/table.txt").write_text("slow=3\n")
+    running = folder.start("--config", "jobs=1")
+    try:
+        assert eventually(lambda: host.pids("serve.py"), 30)
+        time.sleep(1)
+        running.send_signal(signal.SIGTERM)
+        running.wait(30)
+        assert nothing_runs(host)
+        folder.assert_whole(1)
+    finally:
+        running.kill()
+
+
+def test_a_worker_that_is_killed_there_costs_one_try(
+    at_work: tuple[Remote, Host, subprocess.Popen[bytes]],
+) -> None:
+    folder, host, running = at_work
+    os.kill(int((host.home / "working").read_text()), signal.SIGKILL)
+    assert running.wait(60) == 0
+    said = (folder / "said").read_text()
+    assert "the worker was killed by signal 9 (too little memory is the usual reason)" in said
+    assert nothing_runs(host)
+    folder.assert_whole()
+
+
+def test_a_connection_that_is_cut_is_made_again(
+    at_work: tuple[Remote, Host, subprocess.Popen[bytes]],
+) -> None:
+    folder, host, running = at_work
+    host.cut()
+    assert running.wait(60) == 0
+    assert "its jobs are given back, next try in" in (folder / "said").read_text()
+    assert eventually(lambda: nothing_runs(host), 15), host.processes()
+    folder.assert_whole()
+
+
+def test_a_full_disk_there(folder: Remote, tmp_path: Path) -> None:
+    home = tmp_path / "host/home"
+    home.mkdir(parents=True)
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(home)], check=False)
+    if mounted.returncode:
+        pytest.skip("no file system can be mounted here")
+    try:
+        with sshd.started(tmp_path / "host") as host:
+            (folder / "ssh_config").write_text(host.entry())
+            (folder / "in/2.txt").write_text("text 2" + " " * 2_000_000)
+            done = folder.run("--keep-going")
+            assert done.code == 1
+            assert "the disk there is full" in done.err
+            assert "Make room there, or choose another folder with `warm-remote-dir`" in done.err
+            assert eventually(lambda: nothing_runs(host), 15), host.processes()
+            assert "out/2.txt" not in folder.results("out")
+            subprocess.run(["mount", "-o", "remount,size=50m", str(home)], check=True)
+            (folder / "in/2.txt").write_text("text 2")
+            done = folder.run()
+            assert done.code == 0, done.text
+            folder.assert_whole()
+    finally:
+        subprocess.run(["umount", "--lazy", str(home)], check=False)
+
+
+@pytest.fixture
+def behind_a_link(tmp_path: Path, folder: Remote) -> Iterator[tuple[Host, str]]:
+    """A host in a network of its own, and the name of the link to it."""
+    sshd.require_sshd()
+    name = f"t{os.getpid()}"
+    made = subprocess.run(["ip", "netns", "add", name], capture_output=True, check=False)
+    if made.returncode:
+        pytest.skip("no network namespaces here")
+    link = [f"{name}a", f"{name}b"]
+    here, there = "198.51.100.1", "198.51.100.2"
+    commands = [
+        ["ip", "link", "add", link[0], "type", "veth", "peer", "name", link[1], "netns", name],
+        ["ip", "addr", "add", f"{here}/30", "dev", link[0]],
+        ["ip", "link", "set", link[0], "up"],
+        ["ip", "-n", name, "addr", "add", f"{there}/30", "dev", link[1]],
+        ["ip", "-n", name, "link", "set", link[1], "up"],
+    ]
+    try:
+        for command in commands:
+            subprocess.run(command, check=True)
+        inside = ("ip", "netns", "exec", name)
+        with sshd.started(tmp_path / "host", address=there, inside=inside) as host:
+            (folder / "ssh_config").write_text(host.entry())
+            yield host, link[0]
+    finally:
+        subprocess.run(["ip", "link", "del", link[0]], check=False)
+        subprocess.run(["ip", "netns", "del", name], check=False)
+
+
+def test_when_the_network_is_gone_both_sides_notice(folder: Remote, behind_a_link: tuple[Host, str]) -> None:
+    host, link = behind_a_link
+    (host.home / "hold").touch()
+    running = folder.start("--warm-lease", "6", "--config", "jobs=1")
+    try:
+        assert eventually((host.home / "working").exists, 60), (folder / "said").read_text()
+        (host.home / "hold").unlink()
+        subprocess.run(["ip", "link", "set", link, "down"], check=True)
+        assert eventually(lambda: nothing_runs_but_sshd(host), 20), host.processes()
+        assert not folder.results("out") if (folder / "out").exists() else True
+        subprocess.run(["ip", "link", "set", link, "up"], check=True)
+        assert running.wait(90) == 0, (folder / "said").read_text()
+        folder.assert_whole(1)
+    finally:
+        running.kill()
+
+
+def nothing_runs_but_sshd(host: Host) -> bool:
+    return not host.pids("guard.py") and not host.pids("serve.py")
+
+
+def _ssh_of(folder: Remote) -> list[int]:
+    """Return the ssh and rsync processes here that were started for a folder."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (entry / "cmdline").read_bytes()
+            state = (entry / "stat").read_text().rpartition(")")[2].split()[0]
+            if command.startswith((b"ssh\0", b"rsync\0")) and (entry / "cwd").resolve() == folder.root:
+                found += [int(entry.name)] if state not in "ZX" else []
+        except OSError:
+            continue
+    return found
+
+
+def test_the_order_of_events_of_one_runner(folder: Remote, host: Host) -> None:
+    (folder / "in/table.txt").write_text("slow=0.2\n")
+    assert folder.run().code == 0
+    made = sorted(folder.made().values(), key=lambda one: one["began"])
+    assert all(before["ended"] <= after["began"] for before, after in pairwise(made)), "one lane"
