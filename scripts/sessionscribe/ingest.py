@@ -242,9 +242,8 @@ def fetch_recording(
 
     reading = reading or config.Ingest()
     path = recordings.local_path(source)
-    if path is None and not recordings.prefetch(recordings.check(source, checksum, reading), reading, log):
-        reading = reading.model_copy(update={"mode": "stream"})  # to look at it, its ends will do
-    with opened(source, checksum, reading, log) as recording:
+    fetch = recordings.fetched if path is None else opened
+    with fetch(source, checksum, reading, log) as recording:
         probed = probe(recording)
         size = recording.stat().st_size
     if not checksum or duration_s <= 0:

@@ -99,6 +99,12 @@ class Cache:
         """
         return _size(path) == size or self._fetch(path, size, fetch, ahead=True)
 
+    @contextlib.contextmanager
+    def look(self, path: Path, size: int) -> Iterator[bool]:
+        """Keep a copy from going until the block ends, without using it up; yields whether it is there."""
+        with self._pinned(path, size, first_use=False) as there:
+            yield there
+
     def discard(self, path: Path) -> bool:
         """Remove a copy that nobody reads; return whether it is gone."""
         with self._guarded():
@@ -170,7 +176,7 @@ class Cache:
                 return
 
     @contextlib.contextmanager
-    def _pinned(self, path: Path, size: int) -> Iterator[bool]:
+    def _pinned(self, path: Path, size: int, *, first_use: bool = True) -> Iterator[bool]:
         """Hold a whole copy for reading; yields whether there is one."""
         try:
             file = path.open("rb")
@@ -183,9 +189,10 @@ class Cache:
             if status.st_nlink == 0 or status.st_size != size:  # removed meanwhile; not ours
                 yield False
                 return
-            with contextlib.suppress(FileNotFoundError):
-                os.utime(path)
-            (self.folder / f"{WAITING}{path.stem}").unlink(missing_ok=True)
+            if first_use:
+                with contextlib.suppress(FileNotFoundError):
+                    os.utime(path)
+                (self.folder / f"{WAITING}{path.stem}").unlink(missing_ok=True)
             yield True
 
     @contextlib.contextmanager

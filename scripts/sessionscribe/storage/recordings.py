@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
@@ -13,6 +13,7 @@ from typing import Literal
 import platformdirs
 
 from sessionscribe import config, media
+from sessionscribe.agenda import Agenda
 from sessionscribe.errors import UserError
 from sessionscribe.storage import drive_desktop, listing, ranges, transfer
 from sessionscribe.storage.cache import Cache
@@ -75,19 +76,27 @@ def check(source: str, checksum: str, options: config.Ingest) -> listing.Item:
     return item
 
 
-def prefetch(item: listing.Item, options: config.Ingest, log: Log) -> bool:
-    """Copy a remote recording into the cache, where that displaces nothing that is needed too.
+@contextlib.contextmanager
+def fetched(source: str, checksum: str, options: config.Ingest, log: Log) -> Iterator[media.Source]:
+    """Copy a remote recording into the cache, where that displaces nothing that is needed too; yield it.
 
-    Returns whether it is there.
+    Where there is no room, or none is wanted, what is yielded reads the remote.
+
+    Raises:
+        UserError: it is not there, has another content than ``checksum``, or cannot be had.
     """
-    if options.mode == "stream":
-        return False
-    kept = cache(options.cache)
-    there = kept.prefetch(_place(kept, item), item.size, _fetcher(item, options, log))
-    log(
-        f"{item.source}: {'in the cache' if there else 'no room in the cache now'}, {kept.counts().hits} hits"
-    )
-    return there
+    item = check(source, checksum, options)
+    if options.mode == "copy":
+        kept = cache(options.cache)
+        place = _place(kept, item)
+        there = kept.prefetch(place, item.size, _fetcher(item, options, log))
+        log(f"{source}: {'in the cache' if there else 'no room in the cache now'}")
+        with kept.look(place, item.size) as there:
+            if there:
+                yield Copy(source, place)
+                return
+    with ranges.serve(s3_remote=options.s3_remote) as server:
+        yield server.recording(source, item.size)
 
 
 @contextlib.contextmanager
@@ -112,11 +121,24 @@ def opened(source: str, checksum: str, options: config.Ingest, log: Log) -> Iter
     check(source, checksum, options)  # what was read was it all the time
 
 
-def release(sources: Iterable[tuple[str, str]], options: config.Ingest) -> int:
-    """Remove the copies of recordings (source and checksum) that are done with; return how many went."""
+def release(agenda: Agenda, options: config.Ingest) -> int:
+    """Remove the copies of recordings of which all is made, and what is too old; return how many went.
+
+    A copy that an unfinished session needs too, or that a job reads, stays.
+    """
+    needed: dict[bool, set[tuple[str, str]]] = {True: set(), False: set()}
+    for session in agenda.sessions.values():
+        rows = {(row.source, row.checksum) for row in session.session.rows if is_remote(row.source)}
+        needed[bool(session.pending)] |= rows
+    if options.cache.keep or not needed[False] | needed[True]:
+        return 0
     kept = cache(options.cache)
-    places = {_place(kept, listing.Item(source, 0, checksum)) for source, checksum in sources}
-    return sum(kept.discard(place) for place in places if place.exists())
+    kept.tidy()
+    done, open_ = (
+        {_place(kept, listing.Item(source, 0, checksum)) for source, checksum in needed[pending]}
+        for pending in (False, True)
+    )
+    return sum(kept.discard(place) for place in done - open_ if place.exists())
 
 
 def _place(kept: Cache, item: listing.Item) -> Path:
