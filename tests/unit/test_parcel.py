@@ -1,0 +1,144 @@
+"""What a job reads is found from its request: nothing too little, and nothing that is not its business."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from builders import plan, timeline
+from sessionscribe.artifacts import SAMPLE_RATE
+from sessionscribe.runners.parcel import Checksums, Packer, files_read, heard, hub_models
+from sessionscribe.slices import SLICE
+
+TRACK = "results/convert/talk/mix.flac"
+PLAN = "results/chunk/talk/mix.plan.json"
+LENGTH_S = 60
+CUT = plan(LENGTH_S, [(20, "silence"), (40, "forced")], session="talk", track="mix", speech=[(3, 50)])
+
+
+def request(rule: str, task: dict[str, Any], **inputs: Any) -> dict[str, Any]:
+    return {
+        "rule": rule,
+        "script": "/x/scripts/a.py",
+        "input": [[name, path] for name, path in inputs.items()],
+        "output": [["made", "results/made.json"]],
+        "params": [["task", task]],
+        "log": [[None, "logs/a.log"]],
+    }
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    folder = tmp_path / "project"
+    (folder / TRACK).parent.mkdir(parents=True)
+    samples = np.random.default_rng(1).integers(-900, 900, LENGTH_S * SAMPLE_RATE).astype("int16")
+    soundfile.write(folder / TRACK, samples, SAMPLE_RATE, subtype="PCM_16")
+    CUT.write(folder / PLAN)
+    for name in ("results/transcribe/language.json", "results/made.json", "config/voices/anna.flac"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(name)
+    for name in ("resources/model/model.bin", "resources/model/deep/tokenizer.json"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(name)
+    return folder
+
+
+@pytest.fixture
+def packer(project: Path, tmp_path: Path) -> Packer:
+    return Packer(project, tmp_path / "staging", Checksums())
+
+
+def names(packer: Packer, told: dict[str, Any]) -> list[str]:
+    return [piece.name for piece in packer.pack(told).pieces]
+
+
+def test_a_job_reads_its_inputs_and_what_its_task_names(project: Path) -> None:
+    task = {
+        "language": ["results/transcribe/language.json"],
+        "options": {"model": "resources/model", "hotwords": "results /etc/passwd ../x", "language": "config"},
+        "later": "results/not/there.json",
+        "stem": "config/voices",
+        "secret": "/etc/passwd",
+        "above": "../staging/x.json",
+        "own": "results/made.json",
+        "long": "/".join(["x" * 300] * 5),
+    }
+    assert files_read(request("r", task, audio=TRACK, plans=[PLAN]), project) == [
+        TRACK,
+        PLAN,
+        "results/transcribe/language.json",
+        "resources/model",
+    ]
+
+
+def test_of_a_track_a_chunk_gets_what_it_hears(project: Path, packer: Packer) -> None:
+    told = request("transcribe_chunk", {"index": 1}, audio=TRACK, plan=PLAN)
+    core = CUT.cores[1]
+    assert heard(told, project) == {TRACK: [(core.context_start, core.context_stop)]}
+    parcel = packer.pack(told)
+    slices = [piece for piece in parcel.pieces if piece.name.startswith(TRACK)]
+    # 20 to 40 s and 2 s on either side: of slices of 10 s the second to the fifth.
+    assert [int(piece.name.split("/")[-1].split("-")[0]) // SLICE for piece in slices] == [1, 2, 3, 4]
+    assert all(piece.path.is_file() for piece in slices)
+    assert parcel.heard_s == (core.context_stop - core.context_start) / SAMPLE_RATE
+    assert PLAN in [piece.name for piece in parcel.pieces]
+    packer.discard(parcel.pieces)
+    assert not any(piece.path.exists() for piece in slices)
+    assert (project / PLAN).exists()
+    packer.provide(parcel.pieces)
+    assert all(piece.path.is_file() for piece in slices)
+
+
+def test_the_vote_for_a_language_hears_its_windows_or_nothing(project: Path) -> None:
+    told = request("detect_language", {"options": {"language": "auto"}}, audio=[TRACK], plans=[PLAN])
+    (windows,) = heard(told, project).values()
+    assert windows
+    assert all(0 <= start < stop <= LENGTH_S * SAMPLE_RATE for start, stop in windows)
+    told = request("detect_language", {"options": {"language": "de"}}, audio=[TRACK], plans=[PLAN])
+    assert heard(told, project) == {TRACK: []}
+
+
+def test_a_stretch_of_a_live_session_hears_beyond_its_end(project: Path) -> None:
+    parts = [plan(100, session="talk", track=name) for name in ("a", "b", "c")]
+    timeline(*parts, shape="live", offsets=[0, 100, 200]).write(project / "results/chunk/talk.timeline.json")
+    paths = [f"results/convert/talk/{name}.flac" for name in ("a", "b")]
+    stretch = {"name": "0000-abc", "start": "a", "stop": "b", "tracks": ["a", "b"]}
+    inputs = {"timeline": "results/chunk/talk.timeline.json", "audio": paths}
+    found = heard(request("embed_chunk", {"stretch": stretch}, **inputs), project)
+    assert found == {paths[0]: [(0, 100 * SAMPLE_RATE)], paths[1]: [(0, 30 * SAMPLE_RATE)]}
+
+
+def test_a_rule_that_is_not_known_hears_all_of_a_track(packer: Packer) -> None:
+    assert len(names(packer, request("other_rule", {}, audio=TRACK))) == LENGTH_S * SAMPLE_RATE // SLICE
+
+
+def test_a_model_from_elsewhere_gets_a_place_and_keeps_its_name(packer: Packer, tmp_path: Path) -> None:
+    folder = tmp_path / "models/large"
+    folder.mkdir(parents=True)
+    (folder / "model.bin").write_text("weights")
+    parcel = packer.pack(request("r", {"options": {"model": str(folder)}}))
+    (piece,) = parcel.pieces
+    (task,) = (value for _, value in parcel.request["params"])
+    assert piece.name == f"{task['options']['model']}/model.bin"
+    assert task["options"]["model"].endswith("/large")
+    assert not Path(task["options"]["model"]).is_absolute()
+    assert piece.path.read_text() == "weights"
+
+
+def test_models_of_the_hub_are_named_with_their_kind(project: Path) -> None:
+    given = {"options": {"model": "Systran/faster-whisper-tiny"}}
+    assert hub_models(request("transcribe_chunk", given), project) == [("speech", given["options"]["model"])]
+    assert hub_models(request("embed_chunk", given), project)[0][0] == "diarization"
+    assert hub_models(request("transcribe_chunk", {"options": {"model": "resources/model"}}), project) == []
+
+
+def test_checksums_follow_the_file(tmp_path: Path) -> None:
+    known, path = Checksums(), tmp_path / "file"
+    path.write_text("one")
+    first = known.of(path)
+    path.write_text("other")
+    assert known.of(path) != first
