@@ -190,8 +190,9 @@ class Transcribe(Options):
         description="A code such as `en`; `auto`: detected once per session; `mixed`: in every chunk",
     )
     decoding: Decoding = Field(
-        "sequential",
-        description="`sequential` retries uncertain windows; `batched` is faster on a GPU and does not",
+        "batched",
+        description="`batched`: in windows that end in pauses, several at once on a GPU; `sequential`: the engine "
+        "moves through speech by itself. docs/accuracy.md compares them",
     )
     batch_size: int = Field(8, ge=1, description="Windows decoded at once (batched; on a CPU at most 4)")
     share_batches: bool = Field(
