@@ -335,3 +335,32 @@ def test_a_run_loads_each_model_once(finished: Project) -> None:
     chunks = [record for record in records if record.rule == "transcribe_chunk"]
     assert len(chunks) > 4
     assert all(record.ok and record.audio_s > 0 for record in chunks)
+
+
+def test_one_job_with_each_model_runs_beside_one_with_the_other(finished: Project) -> None:
+    spans: dict[str, list[tuple[float, float]]] = {"transcribe_chunk": [], "embed_chunk": []}
+    for path in finished.root.glob("logs/usage/*/*.json"):
+        record = JobUsage.read(path)
+        if record.rule in spans:
+            end = path.stat().st_mtime
+            spans[record.rule].append((end - record.wall_s, end))
+    for own in spans.values():
+        assert all(after - until > -0.1 for (_, until), (after, _) in pairwise(sorted(own)))
+    if (os.cpu_count() or 1) > 1:
+        assert any(
+            start < until and after < end
+            for start, end in spans["transcribe_chunk"]
+            for after, until in spans["embed_chunk"]
+        )
+
+
+def test_a_model_job_counts_one_core_only_where_gpu_limits_such_jobs(new_project: Project) -> None:
+    def counted(*arguments: str) -> list[bool]:
+        done = new_project.snakemake("-n", "--until", "embed_chunk", *arguments, profile=None)
+        assert done.code == 0, done.text
+        jobs = [text.split("mem_mb=")[0] for text in done.out.split("rule embed_chunk:")[1:]]
+        assert all("cpus_per_task=2" in job for job in jobs)
+        return ["threads: 2" in job for job in jobs]
+
+    assert counted() == [True] * 4
+    assert counted("--resources", "gpu=1") == [False] * 4
