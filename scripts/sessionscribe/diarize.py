@@ -29,8 +29,9 @@ from sessionscribe.config import Diarize
 from sessionscribe.embeddings import Embeddings, united
 from sessionscribe.engines.pyannote import cluster, window_models
 from sessionscribe.errors import UserError
+from sessionscribe.evidence import with_evidence
 from sessionscribe.grid import Stretch
-from sessionscribe.text import CLAUSE_END, SENTENCE_END, ends_with, join_words
+from sessionscribe.text import join_words
 from sessionscribe.voices import voices
 
 if TYPE_CHECKING:
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 NEAR_S = 0.5  # a word outside all turns belongs to a turn this near
-PAUSE_S = 0.15  # silence between two words from which it counts as a pause
 NO_TURN = f"no speaker turn within {NEAR_S} s"
 
 
@@ -66,9 +66,8 @@ def assign_speakers(*, merged: Merged, turns: Turns, speakers: dict[str, str], o
 
     A word belongs to the exclusive turn that covers most of it (equally much: the one that has its midpoint),
     outside all turns to the nearest within 0.5 s, else to nobody, which its ``reason`` says. A change of
-    speaker needs evidence: a single word between words of another speaker is theirs when there is neither a
-    pause of 0.15 s on either side of it nor punctuation before it. ``second_speaker`` is the other speaker
-    whose turn covers at least half of the word.
+    speaker needs a pause or punctuation near it (``evidence``). ``second_speaker`` is the other speaker whose
+    turn covers at least half of the word.
 
     Args:
         merged: the words.
@@ -80,7 +79,7 @@ def assign_speakers(*, merged: Merged, turns: Turns, speakers: dict[str, str], o
     exclusive, regular = _Index(turns.exclusive), _Index(turns.turns)
     found = [speakers.get(word.track) or _speaker(word, exclusive) for word in words]
     if not speakers:
-        found = _with_evidence(words, found)
+        found = with_evidence(words, found)
     spoken = iter(
         SpokenWord(
             text=word.text,
@@ -148,18 +147,6 @@ def _second(word: MergedWord, speaker: str | None, regular: _Index) -> str | Non
     ]
     covering = [item for item in others if item[0] > 0 and item[0] >= half - 1e-6]
     return max(covering, key=lambda item: item[0], default=(0.0, None))[1]
-
-
-def _with_evidence(words: Sequence[MergedWord], found: Sequence[str | None]) -> list[str | None]:
-    result = list(found)
-    for index in range(1, len(words) - 1):
-        before, word, after = words[index - 1], words[index], words[index + 1]
-        others = result[index - 1]
-        lone = None not in (result[index], others) and result[index] != others == result[index + 1]
-        flowing = word.start - before.end < PAUSE_S and after.start - word.end < PAUSE_S
-        if lone and flowing and not ends_with(before.text, SENTENCE_END | CLAUSE_END):
-            result[index] = others
-    return result
 
 
 def _split(segment: MergedSegment, spoken: Callable[[], SpokenWord], language: str) -> list[SpokenSegment]:

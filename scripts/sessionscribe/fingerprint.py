@@ -15,7 +15,7 @@ VERSIONS: Mapping[str, int] = {
     "merge_transcript": 1,
     "embed_chunk": 1,
     "cluster_speakers": 2,
-    "assign_speakers": 1,
+    "assign_speakers": 2,
     "embed_voice": 1,
     "name_speakers": 1,
     "audit_session": 1,

@@ -1,6 +1,7 @@
 """A speaker on every word."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -8,9 +9,10 @@ from hypothesis import strategies as st
 
 import builders
 from builders import word, words
-from sessionscribe.artifacts import Merged, Seam, Transcript, Turns, Voices
+from sessionscribe.artifacts import Merged, MergedWord, Seam, Transcript, Turns, Voices
 from sessionscribe.diarize import NO_TURN, assign_speakers, track_turns
 from sessionscribe.errors import UserError
+from sessionscribe.evidence import with_evidence
 
 
 def assign(folder: Path, merged: Merged, turns: Turns, speakers: dict[str, str] | None = None) -> Transcript:
@@ -148,3 +150,59 @@ def test_exclusive_turns_are_cut_not_moved(tmp_path: Path) -> None:
         sounds=tmp_path / "voices.json",
     )
     assert [(t.start, t.end, t.speaker) for t in turns.exclusive] == [(0, 5, "1"), (5, 8, "2")]
+
+
+# Changes of speakers, and what speaks for them.
+
+
+def spoken_by(text: str, speakers: str, *, pauses: dict[int, float] | None = None) -> str:
+    """Who says each word, a letter each; words last 0.2 s, with ``pauses`` (s) before some of them."""
+    clock, found = 0.0, []
+    for index, piece in enumerate(text.split()):
+        clock += (pauses or {}).get(index, 0.0)
+        found.append(MergedWord(**word(piece, clock, clock + 0.2).model_dump(), track="main", chunk=0))
+        clock += 0.2
+    return "".join(who or "-" for who in with_evidence(found, [None if s == "-" else s for s in speakers]))
+
+
+@pytest.mark.parametrize(
+    ("text", "by_turns", "wanted"),
+    [
+        # The edge of the turn lies one word too late, or too early.
+        ("We can go. That sounds good.", "AAAABB", "AAABBB"),
+        ("We can go. That sounds good.", "AABBBB", "AAABBB"),
+        # It is where it belongs.
+        ("We can go. That sounds good.", "AAABBB", "AAABBB"),
+        # Nothing near speaks for another place.
+        ("we can go that sounds good", "AAABBB", "AAABBB"),
+        ("One. two three four five six seven", "AAAAABB", "AAAAABB"),
+        # A word in running speech is no turn of its own, one after a sentence is.
+        ("we can go that sounds good", "AABAAA", "AAAAAA"),
+        ("We can. Yes. So we go", "AABAAA", "AABAAA"),
+        # A change does not move beyond the next one, and nobody is lost.
+        ("So. Well then. Yes now", "ABBAA", "ABBAA"),
+        ("go on. now", "A-B", "A-B"),
+    ],
+)
+def test_a_change_of_speakers_is_at_punctuation_near_it(text: str, by_turns: str, wanted: str) -> None:
+    assert spoken_by(text, by_turns) == wanted
+
+
+def test_a_pause_is_evidence_too_but_less_than_punctuation() -> None:
+    assert spoken_by("we can go that sounds good", "AAAABB", pauses={3: 0.2}) == "AAABBB"
+    assert spoken_by("we can go that sounds good", "AAAABB", pauses={3: 0.1}) == "AAAABB"
+    # A pause after three words, a full stop after five.
+    assert spoken_by("we can go that now. sounds good", "AAAABBB", pauses={3: 0.2}) == "AAAAABB"
+
+
+@given(st.text("AB-", min_size=1, max_size=30), st.data())
+def test_changes_move_by_half_a_second_at_most_and_no_speaker_is_made_up(speakers: str, data: Any) -> None:
+    pieces = data.draw(
+        st.lists(st.sampled_from(["a", "b.", "c,"]), min_size=len(speakers), max_size=len(speakers))
+    )
+    pauses = data.draw(st.dictionaries(st.integers(0, 30), st.floats(0, 1), max_size=10))
+    found = spoken_by(" ".join(pieces), speakers, pauses=pauses)
+    assert [who == "-" for who in found] == [who == "-" for who in speakers]
+    # Words are 0.2 s long: a change moves over three of them at most, and single words go first.
+    for index, who in enumerate(found):
+        assert who in speakers[max(0, index - 4) : index + 5]
