@@ -14,11 +14,14 @@ rule embed_voice:
         "logs/name/voices/{voice}.tsv"
     wildcard_constraints:
         voice="[0-9a-f]{12}",
+    priority: 2
     conda:
         "../envs/sessionscribe.yaml"
-    threads: 2
+    threads: MODEL_CORES
     resources:
         gpu=1,
+        speaker_model=1,
+        cpus_per_task=MODEL_CPUS,
         mem_mb=4000,
         runtime="30m",
     params:

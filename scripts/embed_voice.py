@@ -13,7 +13,7 @@ with job(snakemake.rule, task, log=snakemake.log[0], outputs=made, queued_s=queu
         clip=Path(task["clip"][0]),
         checksum=task["checksum"],
         options=Diarize(**task["options"]),
-        threads=snakemake.threads,
+        threads=snakemake.resources.cpus_per_task,
         output=Path(made["voice"]),
     )
     say(f"{task['clip'][0]}: {found.speech_s:.1f} s of speech; {found.problem or 'nothing wrong'}")
