@@ -41,6 +41,7 @@ from sessionscribe.artifacts_audit import (
 from sessionscribe.checks import accounts, coverage, suspects, tiling, times
 from sessionscribe.checks.flags import counted, flags_of
 from sessionscribe.config import Audit as Options
+from sessionscribe.intervals import heard_in
 from sessionscribe.shares import speaker_shares
 from sessionscribe.text import join_words
 
@@ -148,7 +149,7 @@ def _look_at(plan: Plan, track: TimelineTrack, evidence: Evidence, options: Opti
     ]
     decoded = tiling.decoded_cores(plan, chunks)
     wrong = [f"track {plan.track}: {problem}" for problem in (*cut, *decoded)]
-    at = _in_samples(words, track)
+    at = _heard(words, track)
     speech, covered = coverage.covered(plan, at)
     return _TrackFindings(
         audit=TrackAudit(
@@ -173,9 +174,9 @@ def _look_at(plan: Plan, track: TimelineTrack, evidence: Evidence, options: Opti
     )
 
 
-def _in_samples(words: Sequence[MergedWord], track: TimelineTrack) -> list[tuple[int, int]]:
+def _heard(words: Sequence[MergedWord], track: TimelineTrack) -> list[tuple[int, int]]:
     offset = track.offset / SAMPLE_RATE
-    return coverage.in_samples((word.start - offset, word.end - offset) for word in words)
+    return [part for word in words for part in heard_in(word.start - offset, word.end - offset)]
 
 
 def _at(track: TimelineTrack, time: float) -> float:

@@ -201,7 +201,7 @@ class Transcribe(Options):
         "faster with short chunks, but times (by 20 ms) and last digits then depend on what ran beside them",
     )
     redecode_s: float = Field(
-        3.0,
+        1.5,
         ge=0,
         description="Speech this long without a word, and what failed a threshold, is decoded the other way as "
         "well (batched or sequential), and the better version stays; in seconds, 0: never",

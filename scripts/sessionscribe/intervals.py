@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from sessionscribe.artifacts import SAMPLE_RATE
+
 Interval = tuple[int, int]
+WORD_S = 2.0
+"""No word takes longer: where one seems to, speech beside it was not heard."""
 
 
 def united(intervals: Iterable[Interval]) -> list[Interval]:
@@ -46,3 +50,12 @@ def outside(one: Sequence[Interval], other: Sequence[Interval]) -> list[Interval
 def length(intervals: Iterable[Interval]) -> int:
     """Return how long they are together."""
     return sum(stop - start for start, stop in intervals)
+
+
+def heard_in(start_s: float, end_s: float) -> list[Interval]:
+    """Return where a word may have been heard, in samples: of one that is too long the two ends."""
+    start, stop = round(start_s * SAMPLE_RATE), round(end_s * SAMPLE_RATE)
+    longest = round(WORD_S * SAMPLE_RATE)
+    if stop - start <= longest:
+        return [(start, stop)]
+    return [(start, start + longest // 2), (stop - longest // 2, stop)]

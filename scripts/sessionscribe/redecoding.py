@@ -15,7 +15,7 @@ from math import exp
 from sessionscribe.artifacts import SAMPLE_RATE, Span
 from sessionscribe.config import Transcribe
 from sessionscribe.engines.decoded import Decoded
-from sessionscribe.intervals import Interval, common, length, outside, united
+from sessionscribe.intervals import Interval, common, heard_in, length, outside, united
 
 NO_WORD = "speech without a word"
 UNSURE = "mean log probability below its threshold"
@@ -53,6 +53,15 @@ def doubt(segment: Decoded, options: Transcribe) -> str | None:
     return UNSURE if unsure else None
 
 
+def is_unsure(segment: Decoded, options: Transcribe) -> bool:
+    """Tell whether the engine is not sure of a segment, long before it would leave it out itself."""
+    guards = options.guards
+    return (
+        segment.no_speech_probability > guards.doubt_no_speech
+        or segment.average_log_probability < guards.doubt_log_prob
+    )
+
+
 def find_doubtful(
     segments: Sequence[Decoded], windows: Sequence[Span], speech: Sequence[Span], options: Transcribe
 ) -> list[Again]:
@@ -83,10 +92,11 @@ def find_doubtful(
             again.append(Again(_stretch(inside, windows), reason, first=inside))
         else:
             settled += [
-                (round(word.start * SAMPLE_RATE), round(word.end * SAMPLE_RATE))
+                interval
                 for segment in inside
                 for word in segment.words
                 if word.text and not segment.left_out
+                for interval in heard_in(word.start, word.end)
             ]
     again = _apart(again, united(settled))
     taken = united([*settled, *((part.span.start, part.span.stop) for part in again)])
@@ -138,9 +148,10 @@ def worth_of(segments: Sequence[Decoded], speech: Sequence[Span], options: Trans
         if segment.left_out or doubt(segment, options) in (SILENCE, REPEATS):
             continue
         words = united(
-            (round(word.start * SAMPLE_RATE) - pause, round(word.end * SAMPLE_RATE) + pause)
+            (start - pause, stop + pause)
             for word in segment.words
             if word.text
+            for start, stop in heard_in(word.start, word.end)
         )
         heard = length(common(_intervals(speech), words)) / SAMPLE_RATE
         total += heard * exp(min(0.0, segment.average_log_probability))
@@ -170,7 +181,9 @@ def redecode(
         offset, long = part.span.start / SAMPLE_RATE, (part.span.stop - part.span.start) / SAMPLE_RATE
         second = tuple(_moved(segment, offset, long) for segment in decode(part.span))
         within = _within(speech, part.span)
-        worth = worth_of(part.first, within, options), worth_of(second, within, options)
+        # Where nothing was heard, a version that is not sure of itself may have invented it.
+        sure = second if part.first else [s for s in second if not is_unsure(s, options)]
+        worth = worth_of(part.first, within, options), worth_of(sure, within, options)
         done.append(replace(part, second=second, worth=worth))
         if done[-1].second_wins:
             gone |= {id(segment) for segment in part.first}

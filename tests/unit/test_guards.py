@@ -212,6 +212,7 @@ def test_what_the_engine_invents_in_noise_is_taken_out(tmp_path: Path) -> None:
         device="cpu",
         compute_type="int8",
         language="en",
+        decoding="sequential",  # which hears pauses
         beam_size=1,
         temperatures=(0.0,),
         redecode_s=0,

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,25 +20,32 @@ from sessionscribe.redecoding import (
     Again,
     doubt,
     find_doubtful,
+    is_unsure,
     redecode,
     worth_of,
 )
 
-OPTIONS = Transcribe(decoding="batched")
+OPTIONS = Transcribe(decoding="batched", redecode_s=3)
 
 
 def span(start_s: float, stop_s: float) -> Span:
     return Span(start=round(start_s * SAMPLE_RATE), stop=round(stop_s * SAMPLE_RATE))
 
 
-def segment(*words: tuple[float, float], window: int | None = 0, **more: float) -> Decoded:
+def seconds_of(start: float, end: float) -> list[tuple[float, float]]:
+    """A stretch in parts of at most a second: words."""
+    edges = [start + i for i in range(math.ceil(end - start))] or [start]
+    return list(pairwise([*edges, end]))
+
+
+def segment(*stretches: tuple[float, float], window: int | None = 0, **more: float) -> Decoded:
     scores = {
         "average_log_probability": -0.2,
         "no_speech_probability": 0.1,
         "compression_ratio": 1.2,
     } | more
-    timed = tuple(TimedWord("word", start, end, 0.9) for start, end in words)
-    start, end = (words[0][0], words[-1][1]) if words else (0.0, 1.0)
+    timed = tuple(TimedWord("word", a, b, 0.9) for start, end in stretches for a, b in seconds_of(start, end))
+    start, end = (timed[0].start, timed[-1].end) if timed else (0.0, 1.0)
     return Decoded("text", start, end, timed, temperature=0.0, window=window, **scores)
 
 
@@ -92,6 +103,24 @@ def test_what_the_engine_left_out_settles_nothing() -> None:
     assert (found.span, found.reason) == (span(0, 9), NO_WORD)
 
 
+def test_a_word_that_takes_too_long_hides_no_speech() -> None:
+    long = replace(segment((0, 9), window=None), words=(TimedWord("word", 0, 9, 0.9),))
+    (found,) = find_doubtful([long], [span(0, 9)], [span(0, 9)], OPTIONS)
+    assert (found.span, found.reason) == (span(1, 8), NO_WORD)
+
+
+def test_what_is_not_sure_of_itself_does_not_fill_silence() -> None:
+    part, speech = Again(span(0, 9), NO_WORD), [span(0, 9)]
+    for scores, wins in (
+        ({}, True),
+        ({"average_log_probability": -0.8}, False),
+        ({"no_speech_probability": 0.4}, False),
+    ):
+        found = segment((0, 1), window=None, **scores)
+        every, (done,) = redecode([], [part], speech, OPTIONS, lambda _, found=found: [found])  # type: ignore[misc]
+        assert (every, done.second_wins) == ([found] if wins else [], wins)
+
+
 def test_doubt_where_nobody_speaks_is_not_decoded_again() -> None:
     bad = segment((12, 14), average_log_probability=-2.0, window=None)
     assert find_doubtful([bad], [span(0, 20)], [span(0, 1)], OPTIONS) == []
@@ -119,7 +148,8 @@ def test_the_version_that_is_worth_more_stays_and_the_other_is_kept_aside(
     speech = [span(0, 8), span(9, 20)]
     part = Again(span(0, 20), UNSURE, first=tuple(first))
     every, (done,) = redecode(first, [part], speech, OPTIONS, lambda _: second)
-    worths = worth_of(first, speech, OPTIONS), worth_of(done.second, speech, OPTIONS)
+    sure = [s for s in done.second if first or not is_unsure(s, OPTIONS)]
+    worths = worth_of(first, speech, OPTIONS), worth_of(sure, speech, OPTIONS)
     assert done.worth == worths
     assert len(every) == len(second if worths[1] > worths[0] else first)
     assert done.first == tuple(first)
@@ -135,12 +165,12 @@ def test_what_wins_takes_the_place_of_what_it_replaces_and_stays_inside() -> Non
 
     def decode(part: Span) -> list[Decoded]:
         asked.append(part)
-        return [segment((0.5, 1), (9, 11), window=None)]
+        return [segment((0.5, 1), (9.5, 10.5), window=None)]
 
     every, done = redecode(first, doubtful, speech, OPTIONS, decode)
     assert asked == [span(10, 20)]
     assert [s.start for s in every] == [1, 10.5, 25]
-    assert [(w.start, w.end) for w in every[1].words] == [(10.5, 11), (19, 20)]
+    assert [(w.start, w.end) for w in every[1].words] == [(10.5, 11), (19.5, 20)]
     assert (done[0].first, done[0].second) == ((bad,), (every[1],))
 
 
