@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from itertools import permutations
 from pathlib import Path
@@ -236,6 +237,20 @@ def test_what_is_written_is_read(file: Path) -> None:
     table.write(file, [])
     assert not file.exists()
     assert table.read(file) == []
+
+
+def test_the_lines_in_the_docs_are_understood(file: Path) -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs/usage.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"^```text\n(edit\t.*?)^```", page, re.MULTILINE | re.DOTALL)
+    file.parent.mkdir(parents=True)
+    file.write_text(example, encoding="utf-8")
+    assert [edit.edit for edit in table.read(file)] == ["name", "words", "words", "speaker"]
+    assert set(
+        re.findall(
+            r"`(\w+)`",
+            page.partition(example)[2].partition("| Column |")[2].partition("Corrections outlive")[0],
+        )
+    ) == {*table.COLUMNS} - {"edit", "was", "now"}
 
 
 # The stage.

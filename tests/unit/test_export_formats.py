@@ -4,6 +4,7 @@ import csv
 import html as html_module
 import io
 import json
+import re
 import zipfile
 from collections.abc import Callable
 from functools import cache
@@ -24,12 +25,13 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from parselmouth.praat import call
 from py_mini_racer import MiniRacer
-from pyannote.database.util import load_stm, load_uem
+from pyannote.database.util import load_rttm, load_stm, load_uem
 
 from builders import transcript, word, words
 from sessionscribe.artifacts import SAMPLE_RATE, Gap, Transcript, Turn
 from sessionscribe.config import Config, Export, Format
 from sessionscribe.corrections.overlay import overlay
+from sessionscribe.corrections.table import Edit
 from sessionscribe.errors import UserError
 from sessionscribe.export import WRITERS, write_export
 from sessionscribe.exports import colours
@@ -777,6 +779,43 @@ def test_names_stand_in_place_of_labels(tmp_path: Path, format: Format) -> None:
         if format == "rttm"
         else text.count("afternoon, Martin") + text.count('"Martin') + text.count(">Martin")
     )
+
+
+def read_text(path: Path) -> str:
+    """What a reader sees of an export, by a program that did not write it."""
+    if path.suffix == ".docx":
+        with path.open("rb") as file:
+            return str(mammoth.extract_raw_text(file).value)
+    if path.suffix == ".pdf":
+        return "\n".join(page.extract_text() for page in pypdf.PdfReader(path).pages)
+    return html_module.unescape(path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("format", sorted(set(FORMATS) - {"uem"}))
+@pytest.mark.parametrize("karaoke", [False, True])
+def test_corrections_are_in_every_format(tmp_path: Path, format: Format, karaoke: bool) -> None:
+    edits = [
+        Edit("name", was="Martin", now="Zed"),
+        Edit("words", 0.5, was="Good afternoon,", now="Splendid"),
+        Edit("words", 30.4, was="Bye!", now=""),
+        Edit("words", 60.0, now="Farewell", before="🎉 Bye!"),
+        Edit("speaker", 6, 8, now="Quentin"),
+    ]
+    of = overlay(conversation(), {}, edits)
+    assert {found.state for found in of.corrections} == {"applied"}
+    text = read_text(export(tmp_path, of.transcript, format, karaoke=karaoke))
+    if format != "rttm":
+        assert "Splendid" in text
+        assert "Farewell" in text
+        assert not {"afternoon", "Bye!"} & set(re.findall(r"[\w!]+", text))
+    if format not in {"ctm", "whisper"}:
+        assert "Zed" in text
+        assert "Quentin" in text
+    if format == "rttm":
+        read = load_rttm(tmp_path / "meeting.rttm")["meeting"]
+        assert {"Zed", "Quentin"} < set(read.labels())
+        assert "Martin" not in read.labels()
+        assert read.label_duration("Quentin") == pytest.approx(1.1)
 
 
 @pytest.mark.parametrize("format", FORMATS)

@@ -87,7 +87,7 @@ def test_a_bad_corrections_file_spoils_its_session_only(project: Project, bad: s
     assert project.plan() == Counter(correct_transcript=2, write_export=2)
     done = project.sessionscribe("run")
     assert done.code == 1
-    (line,) = [line for line in done.err.splitlines() if "correct_transcript failed" in line]
+    (line,) = [line for line in done.text.splitlines() if "correct_transcript failed" in line]
     assert message in line
     assert hint in line
     assert project.status() == {"talk": "complete", "duo": "failed", "live": "complete"}

@@ -13,6 +13,8 @@ import pytest
 
 import builders
 from project import DEMO, ROOT, Project, copy_project
+from sessionscribe.config import Export
+from sessionscribe.export import write_export
 
 PAGES = sorted(
     path.relative_to(ROOT)
@@ -42,7 +44,10 @@ def finish_sessions(project: Project) -> None:
         truth = json.loads(path.read_text(encoding="utf-8"))
         words = [builders.word(w["text"], w["start"], w["end"]) for w in truth["words"][1:]]
         made = builders.transcript(("SPEAKER_00", words), session=path.stem, duration_s=truth["duration_s"])
+        made.write(project / f"results/diarize/{path.stem}.json")
         made.write(project / f"results/export/{path.stem}/{path.stem}.json")
+        text = project / f"results/export/{path.stem}/{path.stem}.txt"
+        write_export(transcript=made, format="txt", options=Export(), output=text)
 
 
 @pytest.fixture

@@ -93,8 +93,19 @@ class Comparison:
         place = self.intact.get(self._first[number])
         return None if place is None else self.speakers[place[0]]
 
-    def hunks(self) -> Iterator[Hunk]:
-        """Yield where the copy has other words."""
+    def hunks(self) -> list[Hunk]:
+        """Return where the copy has other words, in the order of the transcript; none share an item."""
+        found: list[Hunk] = []
+        for hunk in sorted(map(self._wider, self._stretches()), key=lambda hunk: (hunk.start, hunk.stop)):
+            if found and hunk.start < found[-1].stop:
+                last = found.pop()
+                atoms = tuple(sorted({*last.atoms, *hunk.atoms}))
+                found.append(Hunk(last.start, max(last.stop, hunk.stop), atoms))
+            else:
+                found.append(hunk)
+        return found
+
+    def _stretches(self) -> Iterator[Hunk]:
         changed: list[int] = []
         at, before = 0, -1
         for number in self._order:
@@ -117,7 +128,7 @@ class Comparison:
                 )
                 gap = after if goes_with_next else before + 1
                 place = self._item_of[gap - 1] + 1 if gap else 0
-                yield self._wider(Hunk(place, place, new))
+                yield Hunk(place, place, new)
             return
         parts: list[list[int]] = []
         for number in changed:
@@ -129,7 +140,7 @@ class Comparison:
         texts = lines if len(lines) == len(parts) else [new, *[()] * (len(parts) - 1)]
         for part, text in zip(parts, texts, strict=True):
             places = [self._item_of[number] for number in part]
-            yield self._wider(Hunk(min(places), max(places) + 1, text))
+            yield Hunk(min(places), max(places) + 1, text)
 
     def _line(self, number: int) -> int:
         return self.copy[self.intact[number][0]].line

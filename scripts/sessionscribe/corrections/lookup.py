@@ -10,6 +10,7 @@ from sessionscribe.artifacts import SpokenWord, Transcript
 from sessionscribe.corrections.atoms import alike, atoms
 
 WINDOW_S = 5.0  # how far from its time an edit's place is looked for
+LONG_PAUSE_S = 60.0
 
 
 @dataclass(frozen=True, order=True)
@@ -79,7 +80,8 @@ class Words:
         # The more words the pattern itself has, the less it needs of what is around it.
         needed = max(0, (around + 2) // 3 - max(0, len(pattern) - 1)) if pattern else 0
         best: Found | None = None
-        within_s = 4 * WINDOW_S if ends or not pattern else WINDOW_S  # a word's start may lie well before
+        # The word before a pause may begin long before the time at which something is added in it.
+        within_s = WINDOW_S if pattern and not ends else LONG_PAUSE_S
         for place in self._places(pattern, before, after, time_s, within_s):
             found = self._judged(place, len(pattern), before, after)
             distance = self._distance(found.start, found.stop, time_s, ends=ends) if found else 0.0

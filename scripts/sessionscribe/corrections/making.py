@@ -7,7 +7,7 @@ leaves as they are stay; where it has something else, a line gives way to one th
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
@@ -70,9 +70,12 @@ def make(
     """
     given = signed or Signed()
     laid = overlay(transcript, names, edits)
-    renamed = _renamed(transcript, laid, edits, Comparison(laid, copy, order))
+    parted = _parted(laid, edits, {atom.speaker for atom in copy})
+    laid = overlay(transcript, names, parted)
+    renamed = _renamed(transcript, laid, parted, Comparison(laid, copy, order))
     laid = overlay(transcript, names, renamed)
-    changes = _Changes(laid, renamed, Comparison(laid, copy, order))
+    called = [replace(atom, speaker=atom.speaker and laid.names.shown(atom.speaker)) for atom in copy]
+    changes = _Changes(laid, renamed, Comparison(laid, called, order))
     made = [_again(edit, edits) or given.put_on(edit) for edit in changes.made()]
     result = [edit for number, edit in enumerate(renamed) if number not in changes.gone]
     result = [edit if edit in edits else given.put_on(edit) for edit in result] + made
@@ -86,6 +89,21 @@ def _again(edit: Edit, edits: Sequence[Edit]) -> Edit | None:
         return replace(edit, before="", after="", note="", author="", date="")
 
     return next((old for old in edits if bare(old) == bare(edit)), None)
+
+
+def _parted(laid: Overlaid, edits: Sequence[Edit], speakers: Collection[str | None]) -> list[Edit]:
+    """Return the edits without those that make one of two speakers whom the copy tells apart again."""
+    called = Counter(laid.names.final.values())
+    return [
+        edit
+        for edit in edits
+        if not (
+            edit.edit == "name"
+            and called[edit.now] > 1
+            and edit.was in speakers
+            and edit.was not in laid.names.final.values()
+        )
+    ]
 
 
 def _renamed(
@@ -197,7 +215,16 @@ class _Changes:
                 numbers = [n for start, stop in found.ranges for n in range(start, stop)]
                 if any(self.targets[n] not in (None, current[n]) for n in numbers):
                     self.gone.add(number)
-        kept = painted(self.words, [found for n, found in enumerate(placed) if n not in self.gone])
+        staying = [found for n, found in enumerate(placed) if n not in self.gone]
+        kept = painted(self.words, staying)
+        # A new stretch goes on over words that are left out, but not into a stretch that stays.
+        taken = {
+            n
+            for found in staying
+            if found.edit.edit == "speaker"
+            for start, stop in found.ranges
+            for n in range(start, stop)
+        }
         made, start = [], 0
         while start < len(kept):
             who = self.targets[start]
@@ -205,7 +232,9 @@ class _Changes:
                 start += 1
                 continue
             stop = last = start + 1
-            while last < len(kept) and self.targets[last] in (None, who):
+            while last < len(kept) and (
+                self.targets[last] == who or (self.targets[last] is None and last not in taken)
+            ):
                 last += 1
                 stop = last if self.targets[last - 1] == who != kept[last - 1] else stop
             made.append(anchors.of_speaker(self.words, start, stop, who))

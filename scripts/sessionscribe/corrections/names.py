@@ -25,7 +25,9 @@ class Names:
     placed: dict[int, Placed] = field(default_factory=dict)
 
     def shown(self, who: str) -> str:
-        """Return the final name of a label, of a name that was given, or of somebody new."""
+        """Return the final name of a speaker, by that name, the label or the name given; or a new one."""
+        if who in self.final.values():
+            return who
         if who in self.final:
             return self.final[who]
         return next((self.final[label] for label, name in self.given.items() if name == who), who)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from sessionscribe.artifacts import SpokenWord, Turn
+
+PAUSE_S = 1.0  # over a shorter one, words that lie in no turn are one turn
 
 
 def retold(turns: Sequence[Turn], words: Sequence[SpokenWord], speakers: Sequence[str | None]) -> list[Turn]:
@@ -34,10 +36,24 @@ def retold(turns: Sequence[Turn], words: Sequence[SpokenWord], speakers: Sequenc
             result += _divided(turn, [(words[n], speakers[n]) for n in numbers])
         else:
             result.append(turn)
-    for number, (word, new) in enumerate(zip(words, speakers, strict=True)):
-        if word.speaker != new and new is not None and number not in within and word.end > word.start:
-            result.append(Turn(start=word.start, end=word.end, speaker=new))
+    result += _alone(words, speakers, within)
     return united(result, moved | gaining) if moved or gaining else list(turns)
+
+
+def _alone(
+    words: Sequence[SpokenWord], speakers: Sequence[str | None], within: Collection[int]
+) -> Iterator[Turn]:
+    """Yield turns for words that were given to somebody and lie in no turn of who said them before."""
+    found: dict[str, list[Turn]] = defaultdict(list)
+    for number, (word, new) in enumerate(zip(words, speakers, strict=True)):
+        if word.speaker == new or new is None or number in within or word.end <= word.start:
+            continue
+        own, start = found[new], word.start
+        if own and 0 <= word.start - own[-1].end < PAUSE_S:
+            start = own.pop().start
+        own.append(Turn(start=start, end=word.end, speaker=new))
+    for own in found.values():
+        yield from own
 
 
 def _divided(turn: Turn, words: Sequence[tuple[SpokenWord, str | None]]) -> Iterator[Turn]:
