@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from pathlib import Path
 import pytest
 
 import sshd
-from project import Done, Project
+from project import ROOT, Done, Project
 from sshd import Host, eventually
 
 SNAKEFILE = """
@@ -61,28 +62,30 @@ Path(snakemake.output.provenance).write_text(json.dumps({
     "secret": len(secret), "told": bool(secret) and any(secret.encode() in line for line in others),
 }))
 """
+RUNNERS = ("ssh:gpu-box",)
 SECRET = "hf_" + "geheim" * 5
 
 
 class Remote(Project):
     """A small workflow of its own, whose jobs run on hosts."""
 
-    def line(self, *arguments: str, runners: tuple[str, ...] = ("ssh:gpu-box",)) -> list[str]:
+    def line(
+        self, *arguments: str, runners: tuple[str, ...] = RUNNERS, python: str | None = sys.executable
+    ) -> list[str]:
         how = ["--executor", "warm", "--cores", "2", "--scheduler", "greedy", "--resources", "gpu=1"]
         where = ["--warm-runner", *runners, "--warm-ssh-config", "ssh_config"]
-        return [
-            sys.executable,
-            "-m",
-            "snakemake",
-            *how,
-            *where,
-            "--warm-remote-python",
-            sys.executable,
-            *arguments,
-        ]
+        ready = ["--warm-remote-python", python] if python else []
+        return [sys.executable, "-m", "snakemake", *how, *where, *ready, *arguments]
 
-    def run(self, *arguments: str, runners: tuple[str, ...] = ("ssh:gpu-box",), **environment: str) -> Done:
-        return self.command(*self.line(*arguments, runners=runners), timeout=150, **environment)
+    def run(
+        self,
+        *arguments: str,
+        runners: tuple[str, ...] = RUNNERS,
+        python: str | None = sys.executable,
+        **environment: str,
+    ) -> Done:
+        line = self.line(*arguments, runners=runners, python=python)
+        return self.command(*line, timeout=150, **environment)
 
     def start(self, *arguments: str) -> subprocess.Popen[bytes]:
         """Start a run as a terminal would, so that it can be signalled."""
@@ -400,3 +403,54 @@ def test_the_order_of_events_of_one_runner(folder: Remote, host: Host) -> None:
     assert folder.run().code == 0
     made = sorted(folder.made().values(), key=lambda one: one["began"])
     assert all(before["ended"] <= after["began"] for before, after in pairwise(made)), "one lane"
+
+
+def test_the_whole_workflow_gives_the_same_bytes(
+    finished: Project, new_project: Project, tmp_path: Path
+) -> None:
+    with sshd.started(tmp_path / "host") as host:
+        (new_project / "ssh_config").write_text(host.entry())
+        how = ["--profile", "ssh", "--configfile", "config/test.yaml", "--warm-ssh-config", "ssh_config"]
+        where = ["--warm-runner", "ssh:gpu-box", "--warm-remote-python", sys.executable]
+        done = new_project.sessionscribe("run", *how, *where)
+        assert done.code == 0, done.text
+        assert new_project.results() == finished.results()
+        assert nothing_runs(host)
+        assert not [path for path in host.home.rglob("results/convert/*/*.flac") if path.is_file()], (
+            "slices only"
+        )
+    (record,) = map(json.loads, (new_project / "logs/usage/runners.jsonl").read_text().splitlines())
+    rules = {rule for rules in record["work"].values() for rule in rules}
+    assert rules == {"check_models", "detect_language", "transcribe_chunk", "embed_chunk"}
+
+
+def test_the_environment_is_made_once_for_the_same_requirements(folder: Remote, tmp_path: Path) -> None:
+    pins = {block.partition("==")[0]: block for block in _blocks(ROOT / "envs/requirements.txt")}
+    (folder / "envs").mkdir()
+    (folder / "envs/uv.txt").write_bytes((ROOT / "envs/uv.txt").read_bytes())
+    (folder / "envs/requirements.txt").write_text(pins["praatio"] + pins["typing-extensions"])
+    (folder / "scripts/beside.py").write_text("import sys, praatio\nNAME = sys.prefix\n")
+    passed = ("UV_", "PIP_", "SSL_", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
+    variables = {key: value for key, value in os.environ.items() if key.upper().startswith(passed)}
+    with sshd.started(tmp_path / "host", environment=variables) as host:
+        (folder / "ssh_config").write_text(host.entry())
+        found = []
+        for _ in range(2):
+            done = folder.run("--forceall", python=None)
+            assert done.code == 0, done.text
+            (ready,) = host.home.glob(".cache/sessionscribe/env/*/.ready")
+            (prefix,) = {one["name"] for one in folder.made().values()}
+            found.append((ready.stat().st_mtime_ns, prefix))
+        assert found[0] == found[1]
+        assert found[0][1] == str(ready.parent)
+        (folder / "envs/requirements.txt").write_text("praatio==1.0 --hash=sha256:" + "0" * 64)
+        done = folder.run("--forceall", "--keep-going", python=None)
+        assert done.code == 1
+        assert "the environment cannot be made there" in done.err
+        assert "name a ready interpreter with `warm-remote-python`" in done.err
+        assert len(list(host.home.glob(".cache/sessionscribe/env/*/.ready"))) == 1
+
+
+def _blocks(file: Path) -> list[str]:
+    """Return the packages of a file of requirements, each with its hashes."""
+    return [part + "\n" for part in re.split(r"\n(?=\w)", file.read_text())]
