@@ -63,7 +63,7 @@ def job(
             message = describe(error, session)
             say(f"FAILED {message}")
             noted = Failure(session=session, rule=rule, output=first, message=message, log=log)
-            _note_failure(failure, noted)
+            note_failure(failure, noted)
         spent = clock.usage(session, rule, first, used, queued_s=queued_s, ok=message is None)
         with contextlib.suppress(OSError):  # a full disk costs the figures, not the work
             spent.write(usage)
@@ -97,7 +97,8 @@ def describe(error: Exception, where: str) -> str:
     return str(UserError(f"{type(error).__name__}: {text}", where=where, hint=hint))
 
 
-def _note_failure(path: Path, failure: Failure) -> None:
+def note_failure(path: Path, failure: Failure) -> None:
+    """Write why a job failed, where the status table looks for it."""
     with contextlib.suppress(OSError):  # on a full disk the message on standard error must do
         failure.write(path)
 

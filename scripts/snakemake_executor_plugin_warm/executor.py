@@ -14,6 +14,7 @@ from sessionscribe.errors import UserError
 from snakemake_executor_plugin_warm.benchmark import write_benchmark
 from snakemake_executor_plugin_warm.crew import Crew, NoRunnerError, StoppedError, WorkerDiedError
 from snakemake_executor_plugin_warm.elsewhere import remote_places
+from snakemake_executor_plugin_warm.lost import note_lost
 from snakemake_executor_plugin_warm.request import LIMITS, RESOURCE, needs_model, request_for, script_of
 from snakemake_executor_plugin_warm.worker import local_places
 
@@ -101,6 +102,7 @@ class WarmExecutor:
         except StoppedError:
             raise SpawnedJobError() from None
         except (WorkerDiedError, UserError, OSError) as error:
+            note_lost(request, error)
             self._say(f"warm: {job.rule.name} failed: {error}")
             raise SpawnedJobError() from None
         except NoRunnerError:  # said once, when the last one was given up

@@ -1,0 +1,34 @@
+"""The failure of a job whose worker died: it could not note it itself, and status shows what is noted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sessionscribe.artifacts import Failure
+from sessionscribe.errors import UserError
+from sessionscribe.runtime import note_failure, notes_of
+
+HINT = "Run again; with too little memory, give it fewer jobs at once (`--cores`, `--resources gpu=1`)"
+
+
+def note_lost(request: Mapping[str, Any], error: Exception) -> None:
+    """Note that a job was lost, as it would have noted a failure; jobs without a session have no notes."""
+    task = dict(map(tuple, request["params"])).get("task")
+    if not isinstance(task, dict) or "session" not in task:
+        return
+    log, output = (_first(request[name]) for name in ("log", "output"))
+    failure, _ = notes_of(request["rule"], task, log)
+    # A death is told in one sentence before the end of the log; other errors say what to do.
+    what = str(error) if isinstance(error, UserError) else f"{str(error).partition('. ')[0]}. {HINT}"
+    message = f"{task['session']}: {request['rule']} failed: {what}"
+    note_failure(
+        failure,
+        Failure(session=task["session"], rule=request["rule"], output=output, message=message, log=log),
+    )
+
+
+def _first(named: list[list[Any]]) -> str:
+    """Return the first path of a named list."""
+    paths = (path for _, value in named for path in (value if isinstance(value, list) else [value]))
+    return next(paths, "")
