@@ -1,0 +1,146 @@
+"""What the use of machines has cost, by runner and by session: ``sessionscribe status --cost``."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from sessionscribe.errors import UserError
+
+
+class Price(BaseModel):
+    """What machines of a kind cost; ``runner`` and ``accelerator`` are patterns with ``*``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    runner: str
+    accelerator: str = "*"
+    per_hour: float = Field(ge=0)
+    currency: str
+    date: datetime.date
+    source: str
+
+
+@dataclass
+class Sum:
+    """What was used; times in seconds, cost by currency, ``unpriced_s`` where no price is known."""
+
+    wall_s: float = 0.0
+    busy_s: float = 0.0
+    bytes_up: int = 0
+    bytes_down: int = 0
+    audio_s: float = 0.0
+    unpriced_s: float = 0.0
+    cost: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+
+
+def read_prices(path: Path) -> list[Price]:
+    """Return the prices of a file.
+
+    Raises:
+        UserError: it is not what it should be.
+    """
+    try:
+        given = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return TypeAdapter(list[Price]).validate_python(given or [])
+    except FileNotFoundError:
+        return []
+    except (yaml.YAMLError, ValidationError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        hint = "Each entry has runner, accelerator, per_hour, currency, date and source"
+        raise UserError(f"cannot be understood ({reason})", where=path, hint=hint) from None
+
+
+def read_ledger(path: Path) -> list[dict[str, Any]]:
+    """Return the records of a ledger; a line that a full disk cut off is left out."""
+    found = []
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except FileNotFoundError:
+        return []
+    for line in lines:
+        try:
+            record = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(record, dict) and "runner" in record and "work" in record:
+            found.append(record)
+    return found
+
+
+def price_of(record: dict[str, Any], prices: Iterable[Price]) -> Price | None:
+    """Return the first price that fits a record."""
+    for price in prices:
+        fits = fnmatchcase(record["runner"], price.runner)
+        if fits and fnmatchcase(record.get("accelerator", ""), price.accelerator):
+            return price
+    return None
+
+
+def sum_up(records: Iterable[dict[str, Any]], prices: list[Price]) -> tuple[dict[str, Sum], dict[str, Sum]]:
+    """Return what was used by runner, and by session.
+
+    Sessions share the time of a connection, its idle time too, by the time that their jobs took.
+    """
+    runners: dict[str, Sum] = defaultdict(Sum)
+    sessions: dict[str, Sum] = defaultdict(Sum)
+    for record in records:
+        price = price_of(record, prices)
+        seconds = {
+            name: sum(done["seconds"] for done in rules.values()) for name, rules in record["work"].items()
+        }
+        shares = {name: spent / sum(seconds.values()) for name, spent in seconds.items() if spent}
+        parts = [(runners[record["runner"]], 1.0), *((sessions[name], part) for name, part in shares.items())]
+        for total, share in parts:
+            total.wall_s += record["wall_s"] * share
+            total.busy_s += record["busy_s"] * share
+            total.bytes_up += round(record["bytes_up"] * share)
+            total.bytes_down += round(record["bytes_down"] * share)
+            if price:
+                total.cost[price.currency] += price.per_hour * record["wall_s"] * share / 3600
+            else:
+                total.unpriced_s += record["wall_s"] * share
+        for name, rules in record["work"].items():
+            heard = rules.get("transcribe_chunk", {}).get("audio_s", 0.0)
+            sessions[name].audio_s += heard
+            runners[record["runner"]].audio_s += heard
+    return dict(runners), dict(sessions)
+
+
+def table(records: list[dict[str, Any]], prices: list[Price]) -> str:
+    """Return both sums as a text for people."""
+    if not records:
+        return "No machine but this one was used yet."
+    runners, sessions = sum_up(records, prices)
+    rows: list[tuple[str, ...]] = [
+        ("runner", "hours", "busy", "MB up", "MB down", "audio h", "cost", "per audio h")
+    ]
+    rows += [_row(name, total) for name, total in sorted(runners.items())]
+    rows += [("", *[""] * 7), ("session", *rows[0][1:])]
+    rows += [_row(name or "(all)", total) for name, total in sorted(sessions.items())]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = [
+        "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip() for row in rows
+    ]
+    unpriced = sum(total.unpriced_s for total in runners.values())
+    if unpriced:
+        lines += ["", f"{unpriced / 3600:.2f} h have no price: add one to config/prices.yaml"]
+    return "\n".join(lines)
+
+
+def _row(name: str, total: Sum) -> tuple[str, ...]:
+    hours, busy = total.wall_s / 3600, total.busy_s / total.wall_s if total.wall_s else 0.0
+    cost = " + ".join(f"{amount:.2f} {currency}" for currency, amount in sorted(total.cost.items())) or "?"
+    audio_h = total.audio_s / 3600
+    per_hour = [f"{amount / audio_h:.3f} {unit}" for unit, amount in sorted(total.cost.items()) if audio_h]
+    moved = (f"{total.bytes_up / 1e6:.1f}", f"{total.bytes_down / 1e6:.1f}")
+    return name, f"{hours:.2f}", f"{busy:.0%}", *moved, f"{audio_h:.2f}", cost, " + ".join(per_hour) or "-"
