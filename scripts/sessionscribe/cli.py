@@ -20,10 +20,13 @@ from sessionscribe.errors import UserError
 from sessionscribe.evaluation import command as evaluation
 from sessionscribe.publish import command as publishing
 from sessionscribe.publish import unpack
+from sessionscribe.runners import costs
+from sessionscribe.runners.ledger import LEDGER
 from sessionscribe.steps import STAGES
 
 PROJECT = Path(__file__).resolve().parents[2]
 CONFIG = Path("config/config.yaml")
+PRICES = Path("config/prices.yaml")
 NO_SESSIONS = "No sessions yet. Add recordings with `sessionscribe add SOURCE…`."
 
 
@@ -114,6 +117,7 @@ def _parser() -> argparse.ArgumentParser:
         "status", parents=[settings], allow_abbrev=False, help="show where every session stands"
     )
     shows.add_argument("--session", action="append", default=[], help="this session only (repeatable)")
+    shows.add_argument("--cost", action="store_true", help="show what the use of other machines has cost")
     enroll.add_arguments(commands, [settings])
     correction.add_arguments(commands, [settings])
     evaluation.add_arguments(commands)
@@ -292,6 +296,9 @@ def _publishing(options: argparse.Namespace) -> int:
 
 
 def _status(options: argparse.Namespace) -> int:
+    if options.cost:
+        print(costs.table(costs.read_ledger(LEDGER), costs.read_prices(PRICES)))
+        return 0
     agenda = Agenda(_load(options, options.session))
     if not agenda.sessions:
         print(NO_SESSIONS)
