@@ -17,7 +17,11 @@ import slurm
 from project import Project
 
 pytestmark = pytest.mark.skipif(slurm.why_not() is not None, reason=slurm.why_not() or "")
-ON_CPU = ["--configfile", "config/cuda.yaml", "config/test.yaml"]  # as the profile has it, but no GPU here
+# The profile's settings, over them a machine without a GPU; and one need not wait long for small jobs.
+ON_CPU = [
+    *("--configfile", "config/cuda.yaml", "config/test.yaml"),
+    *("--slurm-warm-init-seconds-before-status-checks", "1"),
+]
 
 
 @pytest.fixture(scope="module")
