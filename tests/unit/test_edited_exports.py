@@ -73,7 +73,7 @@ class Corrector:
         return lay_over(self.made, None, self.config.export.names, path).transcript
 
     def correct(self, edited: Path | None, **options: Any) -> None:
-        given = {"list": False, "author": "", "note": "", "dry_run": False} | options
+        given = {"list": False, "made_from": None, "author": "", "note": "", "dry_run": False} | options
         asked = argparse.Namespace(session="s", edited=edited, **given)
         assert command.correct(asked, self.config, self.root) == 0
 
@@ -224,6 +224,33 @@ def test_languages_without_spaces_are_compared_by_letter(tmp_path: Path, languag
     (edit,) = project.edits()
     assert project.text()[0][1] == "".join(texts[language]).replace(*new)
     assert edit.was in new[0]
+
+
+def test_a_copy_of_an_older_export_changes_only_what_was_changed_in_it(
+    project: Corrector, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """While a person edited, it was transcribed again, better and worse."""
+    old = project.export("txt").rename(project.root / "old.txt")
+    edited = project.root / "edited.txt"
+    edited.write_text(old.read_text(encoding="utf-8"), encoding="utf-8")
+    replace(edited, "castle", "Castle,")
+    replace(edited, "winding", "windy")
+    replace(edited, "Anna Ek: I did.", "SPEAKER_01: I did.")
+    again = project.made.model_dump_json().replace("rains;", "reigns;").replace("winding", "wandering")
+    project.made = Transcript.model_validate_json(again)
+    project.made.write(project.root / "results/diarize/s.json")
+    project.correct(edited, made_from=old)
+    found = {(edit.edit, edit.was, edit.now) for edit in project.edits()}
+    assert found == {
+        ("words", "castle", "Castle,"),
+        ("words", "winding", "windy"),
+        ("speaker", "I did.", "SPEAKER_01"),
+    }
+    texts = " ".join(text for _, text in project.text())
+    assert "Note: it reigns; we go to the Castle, at once" in texts
+    assert "long and wandering road" in texts
+    project.correct(None, list=True)
+    assert "NO PLACE   words    00:00:17.600  winding → windy  (`winding` is not" in capsys.readouterr().out
 
 
 def test_a_second_copy_takes_back_and_adds(project: Corrector) -> None:

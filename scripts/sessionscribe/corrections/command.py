@@ -10,13 +10,17 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sessionscribe import manifest
 from sessionscribe.artifacts import Names, Transcript
 from sessionscribe.config import Config, Export
 from sessionscribe.errors import UserError, visible
 from sessionscribe.text import harmless
+
+if TYPE_CHECKING:
+    from sessionscribe.corrections.making import Made
+    from sessionscribe.corrections.overlay import Overlaid
 
 SHOWN = 20  # edits that are printed; the file has them all
 MARKS = {"applied": "applied", "fulfilled": "fulfilled", "open": "NO PLACE"}
@@ -40,6 +44,12 @@ def add_arguments(commands: Any, parents: Sequence[argparse.ArgumentParser]) -> 
         metavar="FILE",
         help="an edited copy of an export: srt, vtt, ass, txt, md, docx, tsv, csv, stm, aud or json",
     )
+    corrects.add_argument(
+        "--made-from",
+        type=Path,
+        metavar="FILE",
+        help="the export that FILE is a copy of, where it was transcribed again since",
+    )
     corrects.add_argument("--list", action="store_true", help="list all corrections and their state")
     corrects.add_argument("--author", default="", help="who corrected it, for the file")
     corrects.add_argument("--note", default="", help="a remark, for the file")
@@ -53,7 +63,7 @@ def correct(options: argparse.Namespace, config: Config, root: Path = Path()) ->
         UserError: there is no such session or transcript, or a file cannot be understood.
     """
     from sessionscribe.correct import lay_over  # noqa: PLC0415
-    from sessionscribe.corrections import edited, making, table  # noqa: PLC0415
+    from sessionscribe.corrections import table  # noqa: PLC0415
 
     found = manifest.read(root / config.manifest)
     if options.session not in found:
@@ -66,16 +76,37 @@ def correct(options: argparse.Namespace, config: Config, root: Path = Path()) ->
             raise UserError("goes without a file", where="--list", hint="Leave one of them out")
         _show_states(laid.corrections, path)
         return 0
-    words = [word.text for segment in laid.transcript.segments for word in segment.words]
-    copy = edited.read(options.edited, laid.transcript.speakers, set(words))
-    made = making.make(
-        transcript,
-        {**config.export.names, **(names.by_label() if names else {})},
-        table.read(path),
-        copy,
-        order=_order(laid.transcript, config.export, edited.format_of(options.edited)),
-        signed=making.Signed(options.author, date.today().isoformat(), options.note),
-    )
+    with manifest.locked(path):  # another one may be noting corrections, too
+        made = _made(options, config, transcript, names, path)
+        if not options.dry_run and (made.new or made.gone):
+            table.write(path, made.edits)
+    _tell(options, laid, made, path)
+    return 0
+
+
+def _made(
+    options: argparse.Namespace, config: Config, transcript: Transcript, names: Names | None, path: Path
+) -> Made:
+    """Return the corrections with those that the edited file makes."""
+    from sessionscribe.correct import lay_over  # noqa: PLC0415
+    from sessionscribe.corrections import edited, making, rebase, table  # noqa: PLC0415
+
+    laid = lay_over(transcript, names, config.export.names, path)
+    words = {word.text for segment in laid.transcript.segments for word in segment.words}
+    copy = edited.read(options.edited, laid.transcript.speakers, words)
+    order = _order(laid.transcript, config.export, edited.format_of(options.edited))
+    lost: list[table.Edit] = []
+    signed = making.Signed(options.author, date.today().isoformat(), options.note)
+    if options.made_from is not None:
+        base = edited.read(options.made_from, laid.transcript.speakers, words)
+        (copy, lost), order = rebase.rebased(base, copy, laid.transcript), None
+    called = {**config.export.names, **(names.by_label() if names else {})}
+    made = making.make(transcript, called, table.read(path), copy, order=order, signed=signed)
+    new = [signed.put_on(edit) for edit in lost]
+    return making.Made([*made.edits, *new], [*made.new, *new], made.gone)
+
+
+def _tell(options: argparse.Namespace, laid: Overlaid, made: Made, path: Path) -> None:
     known = {*laid.transcript.speakers, *laid.names.given}
     for name in sorted({edit.now for edit in made.new if edit.edit == "speaker"} - known):
         near = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.7)
@@ -84,9 +115,7 @@ def correct(options: argparse.Namespace, config: Config, root: Path = Path()) ->
             print(f"sessionscribe: {what}", file=sys.stderr)
     if not (made.new or made.gone):
         print(f"{options.session}: the same as the transcript. Nothing to note.")
-        return 0
-    if not options.dry_run:
-        table.write(path, made.edits)
+        return
     _show_new(made.new, made.gone)
     where = f"in {path}" if not options.dry_run else "(nothing was written)"
     kinds = Counter(edit.edit for edit in made.new)
@@ -94,7 +123,6 @@ def correct(options: argparse.Namespace, config: Config, root: Path = Path()) ->
     print(f"{options.session}: new edits {where}: {parts}; taken back or replaced: {len(made.gone)}.")
     if not options.dry_run:
         print(f"Put them into the exports: sessionscribe run --session {options.session}")
-    return 0
 
 
 def _transcript(session: str, root: Path) -> tuple[Transcript, Names | None]:
