@@ -23,6 +23,7 @@ from sessionscribe.publish import unpack
 from sessionscribe.runners import costs
 from sessionscribe.runners.ledger import LEDGER
 from sessionscribe.steps import STAGES
+from sessionscribe.storage import command as storing
 
 PROJECT = Path(__file__).resolve().parents[2]
 CONFIG = Path("config/config.yaml")
@@ -47,7 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.command == "run":
             return _run(options, rest)
         commands = {"add": _add, "status": _status, "enroll": _enroll, "correct": _correct}
-        return (commands | dict.fromkeys(publishing.COMMANDS, _publishing))[options.command](options)
+        commands |= dict.fromkeys(publishing.COMMANDS, _publishing) | dict.fromkeys(storing.COMMANDS, _storing)
+        return commands[options.command](options)
     except UserError as error:
         print(f"sessionscribe: {error}", file=sys.stderr)
         return 2
@@ -121,6 +123,7 @@ def _parser() -> argparse.ArgumentParser:
     enroll.add_arguments(commands, [settings])
     correction.add_arguments(commands, [settings])
     evaluation.add_arguments(commands)
+    storing.add_arguments(commands, settings)
     publishing.add_arguments(commands, settings)
     return parser
 
@@ -293,6 +296,10 @@ def _show_results(agenda: Agenda) -> None:
 def _publishing(options: argparse.Namespace) -> int:
     options.configfiles = _configfiles(options)
     return publishing.COMMANDS[options.command](options, _load(options))
+
+
+def _storing(options: argparse.Namespace) -> int:
+    return storing.COMMANDS[options.command](options, _load(options))
 
 
 def _status(options: argparse.Namespace) -> int:

@@ -379,6 +379,17 @@ class Publish(Options):
     )
 
 
+class Upload(Options):
+    """Finished files back to where the recordings are, or elsewhere."""
+
+    to: str = Field(
+        "", description="`beside` (the recordings) or a folder: a path, `remote:path`, `s3://bucket/path`"
+    )
+    audio: bool = Field(
+        True, description="Upload a listening copy (`.m4a`, 22 MB an hour) along with the exports"
+    )
+
+
 class Config(Options):
     """The settings of sessionscribe."""
 
@@ -395,6 +406,7 @@ class Config(Options):
     name: Name = Name()
     audit: Audit = Audit()
     export: Export = Export()
+    upload: Upload = Upload()
     publish: Publish = Publish()
 
 

@@ -266,6 +266,9 @@ TABLE: dict[str, tuple[Any, tuple[str, str, str]]] = {
     "export.audio": ("talk.mp3", ("",) * 3),
     "export.pdf_fonts": (["font.ttf"], ("",) * 3),
     "export.pdf_page": ("letter", ("",) * 3),
+    # What is made goes there.
+    "upload.to": ("far:results", ("",) * 3),
+    "upload.audio": (False, ("",) * 3),
     "export.names": ({"SPEAKER_00": "Anna"}, ("correct_transcript write_export",) * 3),
     "publish.remote": ("store", ("",) * 3),
     "publish.audio": (True, ("",) * 3),

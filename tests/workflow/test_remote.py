@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -50,3 +52,46 @@ def test_recordings_come_from_s3_and_their_copies_go_when_all_is_made(
     assert done.code == 0, done.text
     assert project.status() == {"talk": "converting", "live": "converting", "duo": "complete"}
     assert copies(project) == 3
+
+
+def uploaded(project: Project) -> list[dict[str, str]]:
+    with (project / "results/upload/uploads.tsv").open(newline="") as file:
+        return list(csv.DictReader(file, dialect="excel-tab"))
+
+
+def test_results_go_where_they_are_wanted_once(project: Project, tmp_path: Path) -> None:
+    there = tmp_path / "srv/out/all"
+    there.mkdir(parents=True)
+    (there / "theirs.txt").write_text("theirs")
+    with serving("s3", tmp_path / "srv"):
+        done = project.sessionscribe("upload", "--to", "far:out/all")
+        assert done.code == 0, done.text
+        made = {path.relative_to(there).as_posix(): path for path in there.rglob("*") if path.is_file()}
+        assert {f"talk/talk.{ending}" for ending in ("json", "srt", "m4a")} < set(made)
+        assert "live/transcription-chunk-000.json" in made
+        assert made["duo/duo.srt"].read_bytes() == (project / "results/export/duo/duo.srt").read_bytes()
+        before = {name: path.stat().st_mtime_ns for name, path in made.items()}
+        rows = {row["place"]: row for row in uploaded(project)}
+        assert set(rows) == {f"far:out/all/{name}" for name in made if name != "theirs.txt"}
+        assert rows["far:out/all/talk/talk.srt"]["source"] == "recordings/talk.flac"
+        assert all(row["checksum"] and row["version"] for row in rows.values())
+
+        project.settings.write_text(project.settings.read_text() + "upload: {audio: false}\n")
+        done = project.sessionscribe("upload", "duo", "--to", "far:out/all", "--delete")
+        assert done.code == 0, done.text
+    after = {path.relative_to(there).as_posix() for path in there.rglob("*") if path.is_file()}
+    assert after == set(made) - {"duo/duo.m4a"}
+    assert {name: made[name].stat().st_mtime_ns == before[name] for name in after} == dict.fromkeys(
+        after, True
+    )
+
+
+def test_parts_of_a_live_session_get_their_transcripts_beside_them(project: Project) -> None:
+    done = project.sessionscribe("upload", "live", "--to", "beside")
+    assert done.code == 0, done.text
+    made = json.loads((project / "recordings/live/transcription-chunk-001.json").read_bytes())
+    assert made["source"] == "recordings/live/chunk-001.webm"
+    assert made["segments"][0]["words"][0]["word"]
+    assert json.loads((project / "recordings/live/transcription.json").read_bytes())["session"] == "live"
+    again = project.sessionscribe("upload", "live", "--to", "beside")
+    assert "uploaded live: nothing new" in again.out

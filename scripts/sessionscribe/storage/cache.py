@@ -19,8 +19,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from sessionscribe.files import write_text
-
 GUARD, COUNTS, INCOMING, WAITING = ".lock", ".counts.json", ".incoming-", ".waiting-"
 
 
@@ -211,12 +209,11 @@ class Cache:
         copies = self.copies()
         total = sum(copy.size for copy in copies) + self._incoming()
         oldest = time.time() - self._max_age_s
-        removable = [copy for copy in copies if not (ahead and copy.waits)]
-        if total + size - sum(copy.size for copy in removable) > self._max_bytes:
-            removable = []  # it would not help
+        removable = sum(copy.size for copy in copies if not (ahead and copy.waits))
+        helps = total + size - removable <= self._max_bytes
         for copy in copies:
-            too_much = copy in removable and total + size > self._max_bytes
-            if (too_much or copy.used < oldest) and self._remove(copy.path):
+            in_the_way = helps and total + size > self._max_bytes and not (ahead and copy.waits)
+            if (in_the_way or copy.used < oldest) and self._remove(copy.path):
                 total -= copy.size
                 self._add(evicted=1, evicted_bytes=copy.size)
         return total + size <= self._max_bytes
@@ -259,7 +256,8 @@ class Cache:
     def _add(self, **more: int) -> None:
         counts = self.counts()
         counts = replace(counts, **{name: getattr(counts, name) + value for name, value in more.items()})
-        write_text(self.folder / COUNTS, json.dumps(asdict(counts)))
+        # Not synced: after a power cut the counts may begin anew.
+        (self.folder / COUNTS).write_text(json.dumps(asdict(counts)), encoding="utf-8")
 
 
 def _bytes(there: bool) -> str:

@@ -1,0 +1,79 @@
+"""The sub-commands ``find`` and ``upload``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from sessionscribe.agenda import Agenda
+from sessionscribe.config import Config
+from sessionscribe.errors import UserError
+from sessionscribe.storage import recordings, survey, uploads
+from sessionscribe.storage.locations import is_remote
+
+ROOT = Path()
+CHECKSUMS = ROOT / ".sessionscribe/checksums.json"
+
+
+def add_arguments(commands: Any, settings: argparse.ArgumentParser) -> None:
+    """Add the sub-commands to the command's parsers; ``settings`` has the options that choose settings."""
+    finds = commands.add_parser(
+        "find",
+        parents=[settings],
+        allow_abbrev=False,
+        help="list what is new, moved, gone, unprocessed, incomplete, failed, orphaned",
+    )
+    finds.add_argument("places", nargs="*", metavar="SOURCE", help="default: where the known recordings are")
+    uploading = commands.add_parser(
+        "upload", parents=[settings], allow_abbrev=False, help="send finished files to where they are wanted"
+    )
+    uploading.add_argument("sessions", nargs="*", metavar="SESSION", help="default: all that are finished")
+    uploading.add_argument("--to", metavar="PLACE", help="`beside` the recordings, or a folder")
+    uploading.add_argument(
+        "--delete", action="store_true", help="remove earlier uploads there that are not made any more"
+    )
+
+
+def find(options: argparse.Namespace, config: Config) -> int:
+    """Print what there is to know about recordings and sessions."""
+    agenda = Agenda(config, ROOT)
+    found = survey.survey(agenda, options.places, checksums=CHECKSUMS, s3_remote=config.ingest.s3_remote)
+    for finding in found:
+        print(finding)
+    counts = Counter(finding.kind for finding in found)
+    print(", ".join(f"{count} {kind}" for kind, count in counts.items()) or "Nothing to do.")
+    rows = [row for session in agenda.sessions.values() for row in session.session.rows]
+    if any(is_remote(row.source) for row in rows):
+        kept = recordings.cache(config.ingest.cache)
+        copies, hits = kept.copies(), kept.counts()
+        size = sum(copy.size for copy in copies) / 1e9
+        print(f"cache: {len(copies)} recordings, {size:.2f} GB, {hits.hit_rate:.0%} of the uses were hits")
+    return 0
+
+
+def upload(options: argparse.Namespace, config: Config) -> int:
+    """Upload sessions; return 1 where one that was named, or that is finished, could not be."""
+    settings = config.model_copy(update={"sessions": tuple(options.sessions)})
+    place = config.upload.model_copy(update={"to": options.to} if options.to else {})
+    code = 0
+    for session in Agenda(settings, ROOT).sessions.values():
+        if session.pending and not options.sessions and session.session.shape != "live":
+            continue
+        try:
+            sent = uploads.upload(
+                session, place, root=ROOT, s3_remote=config.ingest.s3_remote, delete=options.delete
+            )
+        except UserError as error:
+            print(f"sessionscribe: {error}", file=sys.stderr)
+            code = 1
+            continue
+        size = sum(entry.size for entry in sent) / 1e6
+        what = f"{len(sent)} files, {size:.1f} MB" if sent else "nothing new"
+        print(f"uploaded {session.session.name}: {what}")
+    return code
+
+
+COMMANDS = {"find": find, "upload": upload}

@@ -1,0 +1,207 @@
+"""Results back to where the recordings are, or to a folder of your choice: sent once, listed, never mixed up.
+
+Which files went where, made from which recording and in which version, is a table of its own beside what was
+uploaded last (``results/upload/uploads.tsv``).
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path, PurePosixPath
+
+from sessionscribe import manifest
+from sessionscribe.agenda import SessionAgenda
+from sessionscribe.artifacts import ChunkTranscript, Provenance, Timeline
+from sessionscribe.config import Upload
+from sessionscribe.errors import UserError
+from sessionscribe.files import sha256, write_text
+from sessionscribe.manifest import Row
+from sessionscribe.storage import playback, rclone, recordings, transfer
+from sessionscribe.storage.locations import is_remote, join, parent, rclone_path
+
+FOLDER = Path("results/upload")
+TABLE = FOLDER / "uploads.tsv"
+BESIDE = "beside"
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A file that was uploaded: of which session, made from what, in which version, to where."""
+
+    session: str
+    source: str
+    checksum: str
+    version: str
+    place: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """Files of one version below ``root``, each with the recording it was made of, that go to one folder."""
+
+    root: Path
+    files: dict[Path, Row]
+    place: str
+    version: str
+
+    def sent(self) -> Iterator[Sent]:
+        """Yield what the table says about them."""
+        for path, row in self.files.items():
+            place = join_place(self.place, path.relative_to(self.root).as_posix())
+            size, digest = path.stat().st_size, sha256(path)
+            yield Sent(row.session, row.source, row.checksum, self.version, place, size, digest)
+
+
+def join_place(folder: str, name: str) -> str:
+    """Return a file's place in a remote or local folder."""
+    return join(folder, name) if is_remote(folder) else str(PurePosixPath(folder) / name)
+
+
+def upload(
+    session: SessionAgenda, options: Upload, *, root: Path, s3_remote: str, delete: bool = False
+) -> list[Sent]:
+    """Upload what is finished of a session; return what is new or changed there.
+
+    Args:
+        session: its steps.
+        options: where to, and whether a listening copy goes along.
+        root: the project's folder.
+        s3_remote: the remote that stands for `s3://`.
+        delete: remove files there that an earlier upload put there and that are not made any more.
+
+    Raises:
+        UserError: there is nothing to upload, or the place cannot be written.
+    """
+    if not options.to:
+        hint = "Set upload.to to `beside` or to a folder, or give --to"
+        raise UserError("there is no place to upload to", where=session.session.name, hint=hint)
+    parcels = list(_parcels(session, options, root))
+    if not parcels:
+        raise UserError("is not finished", where=session.session.name, hint="Run `sessionscribe run` first")
+    for parcel in parcels:
+        transfer.upload(parcel.files, parcel.root, _target(parcel.place), s3_remote=s3_remote)
+    sent = [entry for parcel in parcels for entry in parcel.sent()]
+    with manifest.locked(root / TABLE):
+        before = read_table(root / TABLE)
+        places = {entry.place for entry in sent}
+        stale = [e for e in before if e.session == session.session.name and e.place not in places]
+        if delete:
+            for entry in stale:
+                _delete(entry.place, s3_remote)
+        kept = [e for e in before if e.place not in places and not (delete and e in stale)]
+        _write_table(root / TABLE, [*kept, *sent])
+    return [entry for entry in sent if entry not in before]
+
+
+def _target(place: str) -> str:
+    """Return a place as rclone has it: a local one by its path on this machine."""
+    path = recordings.local_path(place)
+    return place if path is None else str(path.absolute())
+
+
+def _parcels(session: SessionAgenda, options: Upload, root: Path) -> Iterator[Parcel]:
+    """Yield what there is to send: the exports of a finished session, the parts of a live one."""
+    name, rows = session.session.name, session.session.rows
+    beside = parent(rows[0].source)
+    place = beside if options.to == BESIDE else join_place(options.to, name)
+    if rows[0].shape == "live" and (parts := _parts(session, root)):
+        yield Parcel(root / FOLDER / name, parts, place, session.fp)
+    if session.pending:
+        return
+    export = session.of("write_export")[0]
+    version = Provenance.read(root / export.record).key
+    folder = root / f"results/export/{name}"
+    yield Parcel(folder, dict.fromkeys((root / path for path in export.outputs), rows[0]), place, version)
+    if options.audio:
+        copy = _listening_copy(session, root)
+        yield Parcel(copy.parent, {copy: rows[0]}, place, version)
+    if rows[0].shape == "live":
+        whole = root / FOLDER / name / "transcription.json"
+        write_text(whole, (root / f"results/correct/{name}.json").read_text(encoding="utf-8"))
+        yield Parcel(whole.parent, {whole: rows[0]}, place, version)
+
+
+def _listening_copy(session: SessionAgenda, root: Path) -> Path:
+    """Return a session's listening copy, made anew where what it was made of has changed."""
+    name = session.session.name
+    copy, mark = root / FOLDER / name / f"{name}.m4a", root / FOLDER / name / ".made-of"
+    made_of = " ".join(step.key for step in [*session.of("convert_audio"), *session.of("build_timeline")])
+    if not copy.is_file() or not mark.is_file() or mark.read_text(encoding="utf-8") != made_of:
+        timeline = Timeline.read(root / f"results/chunk/{name}.timeline.json")
+        playback.write_m4a(timeline, root / f"results/convert/{name}", copy)
+        write_text(mark, made_of)
+    return copy
+
+
+def _parts(session: SessionAgenda, root: Path) -> dict[Path, Row]:
+    """Write the segments and words of each part that is transcribed, in files named after the parts' own."""
+    name = session.session.name
+    found: dict[Path, Row] = {}
+    for row in session.session.rows:
+        made = root / f"results/transcribe/{name}/{session.fp}/{row.track}.0000.json"
+        if not made.is_file():
+            continue
+        stem = PurePosixPath(row.source).stem
+        path = root / FOLDER / name / f"transcription-{stem}.json"
+        write_text(path, _segments(ChunkTranscript.read(made), row))
+        found[path] = row
+    return found
+
+
+def _segments(transcript: ChunkTranscript, row: Row) -> str:
+    """Return a part's transcript as other programs read it; times are seconds from the part's beginning."""
+    segments = [
+        {
+            "start": segment.start,
+            "end": segment.end,
+            "text": " ".join(word.text for word in segment.words),
+            "words": [
+                {"word": w.text, "start": w.start, "end": w.end, "probability": w.probability}
+                for w in segment.words
+            ],
+        }
+        for segment in transcript.segments
+    ]
+    found = {
+        "part": row.part,
+        "source": row.source,
+        "checksum": row.checksum,
+        "language": transcript.language,
+    }
+    return json.dumps({**found, "segments": segments}, ensure_ascii=False, separators=(",", ":")) + "\n"
+
+
+def read_table(path: Path) -> list[Sent]:
+    """Return what was uploaded so far."""
+    try:
+        text = path.read_bytes().decode()
+    except FileNotFoundError:
+        return []
+    rows = csv.DictReader(io.StringIO(text, newline=""), dialect="excel-tab")
+    return [Sent(size=int(row.pop("size")), **row) for row in rows]
+
+
+def _write_table(path: Path, entries: Iterable[Sent]) -> None:
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, "excel-tab", lineterminator="\n")
+    writer.writerow(field.name for field in fields(Sent))
+    writer.writerows(astuple(entry) for entry in sorted(entries, key=astuple))
+    write_text(path, text.getvalue())
+
+
+def _delete(place: str, s3_remote: str) -> None:
+    path = recordings.local_path(place)
+    if path is not None:
+        path.unlink(missing_ok=True)
+        return
+    try:
+        rclone.run("deletefile", "--", rclone_path(place, s3_remote=s3_remote), where=place)
+    except rclone.RcloneError as error:
+        if error.reason != "missing":
+            raise

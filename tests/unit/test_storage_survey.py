@@ -1,0 +1,107 @@
+"""`sessionscribe find`: what is new, moved, changed, gone, unprocessed, incomplete, failed, orphaned."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import media
+from remotes import Server, serving
+from sessionscribe import additions, config, manifest, sources
+from sessionscribe.agenda import Agenda
+from sessionscribe.storage.survey import survey
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serving("s3", tmp_path_factory.mktemp("s3")) as server:
+        yield server
+
+
+@pytest.fixture
+def far(served: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    monkeypatch.chdir(tmp_path)
+    (served.folder / "rec").mkdir()
+    yield served.folder / "rec"
+    shutil.rmtree(served.folder / "rec")
+
+
+def put(folder: Path, *names: str) -> None:
+    tone = media.write_tone(Path("tone.wav"), 0.1).read_bytes()
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(tone + name.encode())
+
+
+def add(*given: str) -> None:
+    found = additions.add(
+        sources.discover(given),
+        manifest.read(Path("config/sessions.tsv")),
+        root=Path(),
+        settings={},
+        exact=False,
+        report=lambda *_: None,
+    )
+    assert not found.problems
+    manifest.write(Path("config/sessions.tsv"), found.rows)
+
+
+def find(*given: str) -> set[tuple[str, str]]:
+    agenda = Agenda(config.Config())
+    found = survey(agenda, given, checksums=Path(".sessionscribe/checksums.json"), s3_remote="")
+    return {(finding.kind, finding.what) for finding in found if finding.kind != "unprocessed"}
+
+
+@pytest.mark.parametrize("where", ["here", "far"])
+def test_what_became_of_recordings(far: Path, where: str) -> None:
+    folder, place = (far, "far:rec") if where == "far" else (Path("rec"), "rec")
+    put(folder, "a.wav", "b.wav", "c.wav", "d.wav")
+    add(place)
+    assert find() == set()
+    (folder / "a.wav").rename(folder / "new name.wav")
+    media.write_tone(folder / "b.wav", 0.3)
+    (folder / "c.wav").unlink()
+    put(folder, "e.wav", "notes.txt")
+    assert find() == {
+        ("moved", f"{place}/a.wav"),
+        ("changed", f"{place}/b.wav"),
+        ("gone", f"{place}/c.wav"),
+        ("new", f"{place}/e.wav"),
+    }
+    add(place)
+    assert find() == {("gone", f"{place}/c.wav")}
+
+
+def test_new_parts_and_new_live_sessions(far: Path) -> None:
+    put(far, "users/u1/eve/chunk-0.wav", "users/u1/eve/chunk-1.wav", "users/u2/eve/chunk-0.wav")
+    add("far:rec/users")
+    put(far, "users/u1/eve/chunk-2.wav", "users/u2/morning/chunk-0.wav", "users/u2/morning/chunk-1.wav")
+    put(far, "users/u1/eve/transcription-chunk-0.json")
+    assert find() == {("new", "far:rec/users/u1/eve"), ("new", "far:rec/users/u2/morning")}
+    assert find("far:rec/users/u1") == {("new", "far:rec/users/u1/eve")}
+
+
+def test_a_remote_that_is_away_hides_nothing_else(far: Path, served: Server) -> None:
+    put(far, "a.wav")
+    put(Path("rec"), "b.wav")
+    add("far:rec", "rec")
+    (Path("config/sessions.tsv")).write_text(
+        Path("config/sessions.tsv").read_text().replace("far:rec", "nowhere:rec")
+    )
+    put(Path("rec"), "c.wav")
+    assert find() == {("unreachable", "nowhere:rec"), ("new", "rec/c.wav")}
+
+
+def test_sessions_and_what_belongs_to_none(far: Path) -> None:
+    put(Path("rec"), "a.wav")
+    add("rec")
+    put(Path("results"), "export/old/old.srt", "merge/old.json", "merge/a.json")
+    assert find() == {("orphaned", "old")}
+    agenda = Agenda(config.Config())
+    (line,) = (
+        f for f in survey(agenda, [], checksums=Path("c.json"), s3_remote="") if f.kind == "unprocessed"
+    )
+    assert str(line) == "unprocessed  a  (0.00 h)"
