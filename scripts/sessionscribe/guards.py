@@ -18,6 +18,7 @@ from pathlib import Path
 from sessionscribe.artifacts import SAMPLE_RATE, RemovedSegment, Segment, Span, Word
 from sessionscribe.config import Transcribe
 from sessionscribe.intervals import Interval, common, length, united
+from sessionscribe.redecoding import is_unsure
 from sessionscribe.repetition import runs
 from sessionscribe.text import join_words, normalised
 
@@ -68,23 +69,16 @@ class _Doubts:
         if kind is None or self._mostly_outside(segment.words):
             return kind is not None
         if kind == "credits":
-            return self.is_doubted(segment)
+            return is_unsure(segment, self._options)
         unsure = segment.average_log_probability < self._options.guards.doubt_log_prob
         return unsure and segment.no_speech_probability > self._options.no_speech_threshold
-
-    def is_doubted(self, segment: Segment) -> bool:
-        """Tell whether the engine is not sure of a segment, long before it would leave it out itself."""
-        return (
-            segment.no_speech_probability > self._options.guards.doubt_no_speech
-            or segment.average_log_probability < self._options.guards.doubt_log_prob
-        )
 
     def outside(self, segments: Sequence[Segment], margin_s: float) -> set[tuple[int, int]]:
         """Return the numbers (segment, word) of doubted words with no speech within ``margin_s``."""
         margin = round(margin_s * SAMPLE_RATE)
         found = set()
         for i, segment in enumerate(segments):
-            if not self.is_doubted(segment):
+            if not is_unsure(segment, self._options):
                 continue
             for j, word in enumerate(segment.words):
                 start, stop = _interval(word)
@@ -100,7 +94,7 @@ class _Doubts:
         for run in runs([normalised(word.text) for word in words], most=self._options.guards.max_repeats):
             said = words[run.first : run.stop]
             own = {i for i, _ in places[run.first : run.stop]}
-            if self._is_no_speech(said) or any(self.is_doubted(segments[i]) for i in own):
+            if self._is_no_speech(said) or any(is_unsure(segments[i], self._options) for i in own):
                 found |= set(places[run.first + run.period : run.stop])
         return found
 

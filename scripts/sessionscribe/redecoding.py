@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from math import exp
+from typing import Protocol
 
 from sessionscribe.artifacts import SAMPLE_RATE, Span
 from sessionscribe.config import Transcribe
@@ -53,7 +54,19 @@ def doubt(segment: Decoded, options: Transcribe) -> str | None:
     return UNSURE if unsure else None
 
 
-def is_unsure(segment: Decoded, options: Transcribe) -> bool:
+class Scored(Protocol):
+    """What an engine has said, and how sure it is of that."""
+
+    @property
+    def average_log_probability(self) -> float:
+        """The mean log probability of its tokens."""
+
+    @property
+    def no_speech_probability(self) -> float:
+        """The probability that nobody speaks."""
+
+
+def is_unsure(segment: Scored, options: Transcribe) -> bool:
     """Tell whether the engine is not sure of a segment, long before it would leave it out itself."""
     guards = options.guards
     return (
