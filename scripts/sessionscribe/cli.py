@@ -48,7 +48,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.command == "run":
             return _run(options, rest)
         commands = {"add": _add, "status": _status, "enroll": _enroll, "correct": _correct}
-        commands |= dict.fromkeys(publishing.COMMANDS, _publishing) | dict.fromkeys(storing.COMMANDS, _storing)
+        commands |= dict.fromkeys(publishing.COMMANDS, _publishing) | dict.fromkeys(
+            storing.COMMANDS, _storing
+        )
         return commands[options.command](options)
     except UserError as error:
         print(f"sessionscribe: {error}", file=sys.stderr)
