@@ -91,8 +91,9 @@ def _word_difference(
     summary = diff.diff(*said).summary
     if not summary.errors and not summary.other_speaker:
         return "the same words and speakers"
+    what = "1 word differs" if summary.errors == 1 else f"{summary.errors} words differ"
     speakers = f", {summary.other_speaker} by another speaker" if summary.other_speaker else ""
-    return f"{summary.errors} words differ ({summary.wer:.1%}){speakers}"
+    return f"{what} ({summary.wer:.1%}){speakers}"
 
 
 def differences(before: Published, after: Published) -> Iterator[str]:

@@ -1,0 +1,430 @@
+"""Published sessions: nothing is lost or doubled, whatever was killed, damaged or done by others."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from project import ROOT
+from published import DVC_CONFIG, TABLE, Clone, made_up, moved
+from sessionscribe.errors import UserError
+from sessionscribe.publish import history, pack, pulling, state, unpack, versions
+from sessionscribe.publish.contents import CONTENTS, Published, is_safe
+from sessionscribe.publish.store import RemoteError, Store
+
+CHUNK = "results/transcribe/one/*/mix.0001.json"
+
+
+@pytest.fixture(autouse=True)
+def dvc_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fast_disk: None) -> None:
+    """This machine's settings of DVC and git decide nothing; nothing is left outside the test's folder."""
+    for name in ("DVC_GLOBAL_CONFIG_DIR", "DVC_SYSTEM_CONFIG_DIR", "DVC_SITE_CACHE_DIR"):
+        monkeypatch.setenv(name, str(tmp_path / "dvc" / name))
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Clone:
+    """Two finished sessions, not published (do not change them: copy them)."""
+    return made_up(tmp_path_factory.mktemp("template") / "here")
+
+
+@pytest.fixture
+def here(template: Clone, tmp_path: Path) -> Clone:
+    """Two finished sessions, not published."""
+    shutil.copytree(template.root.parent, tmp_path, dirs_exist_ok=True, symlinks=True)
+    return moved(tmp_path / "here", template.settings)
+
+
+@pytest.fixture(scope="module")
+def pulled(template: Clone, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a project that is published and of a clone that pulled it (copy it)."""
+    folder = tmp_path_factory.mktemp("pulled")
+    shutil.copytree(template.root.parent, folder, dirs_exist_ok=True, symlinks=True)
+    here = moved(folder / "here", template.settings)
+    here.publish("one")
+    here.publish("two")
+    clone = here.clone(folder / "there")
+    clone.pull("one", "two")
+    assert unpack.put_in_place(clone.root) == []
+    return folder
+
+
+@pytest.fixture
+def there(pulled: Path, here: Clone) -> Clone:
+    """A fresh clone into which both sessions were pulled; ``here`` has published them."""
+    shutil.rmtree(here.root.parent / "here")
+    shutil.copytree(pulled, here.root.parent, dirs_exist_ok=True, symlinks=True)
+    return moved(here.root.parent / "there", here.settings)
+
+
+def chunk(clone: Clone) -> Path:
+    (path,) = clone.root.glob(CHUNK)
+    return path
+
+
+@pytest.mark.parametrize(
+    "data",
+    ['{"a":1}\n', '{"a":1}', '{"a":\n1}\n', "", "\n", '{"b":"\u2028é\0"}\n', "[1]\n", "x\r\n"],
+    ids=repr,
+)
+def test_a_line_has_the_bytes_of_its_file(data: str) -> None:
+    path = 'results/merge/"ä\\".json'
+    line = pack.line_of(path, data.encode())
+    assert line.count(b"\n") == 1
+    assert pack.content_of(path, line) == data.encode()
+
+
+def test_a_packed_artifact_is_a_line_of_json(here: Clone) -> None:
+    here.publish()
+    lines = (here.root / "results/publish/one/transcribe.jsonl").read_text().splitlines()
+    chunks = {line["path"]: line["content"] for line in map(json.loads, lines)}
+    assert chunks[str(chunk(here).relative_to(here.root))] == json.loads(chunk(here).read_bytes())
+
+
+def test_publishing_is_one_commit_a_session_and_nothing_the_second_time(here: Clone) -> None:
+    manifest = here.root / TABLE
+    manifest.write_text(manifest.read_text() + "\n")
+    (here.root / "mine.txt").write_text("staged, and no business of ours")
+    here.git("add", "mine.txt")
+    assert [here.publish(name).word for name in ("one", "two")] == ["published", "published"]
+    shown = here.git("log", "-2", "--reverse", "--name-only", "--format=%s").split("\n")
+    assert [line for line in shown if line] == [
+        "Publish one: 6 words, demo",
+        TABLE,  # without it nobody else knows of the sessions
+        "results/publish/one.dvc",
+        "Publish two: 6 words, demo",
+        "results/publish/two.dvc",
+    ]
+    assert here.git("status", "--porcelain") == "A  mine.txt\n"
+    assert [here.publish(name).word for name in ("one", "two")] == ["unchanged", "unchanged"]
+
+
+def test_the_same_results_are_the_same_version(here: Clone) -> None:
+    first = here.publish().version
+    shutil.rmtree(here.root / "results/publish/one")
+    assert here.publish().version == first
+    shutil.rmtree(here.root / "results/publish/.here")
+    assert here.publish(force=True).version == first
+
+
+def test_a_pulled_session_is_finished_without_its_audio(here: Clone, there: Clone) -> None:
+    assert there.todo() == there.todo("two") == Counter()
+    pulled, made = there.results(), here.results()
+    assert {name for name in made if name not in pulled} == {
+        "results/convert/one/mix.flac",
+        "results/convert/two/mix.flac",
+    }
+    differ = {name for name in pulled if pulled[name] != made[name]}
+    assert differ == {f"results/provenance/{name}/convert_audio.mix.json" for name in ("one", "two")}
+
+
+def test_a_deleted_chunk_stays_deleted_and_is_redone_alone(there: Clone) -> None:
+    (there.root / "recordings").mkdir()
+    (there.root / "recordings/one.flac").touch()
+    chunk(there).unlink()
+    assert unpack.put_in_place(there.root) == []
+    assert there.todo() == Counter(
+        # A recording that nobody has looked at on this machine, and its audio, which was not published.
+        fetch_recording=1,
+        convert_audio=1,
+        transcribe_chunk=1,
+        merge_transcript=1,
+        assign_speakers=1,
+        name_speakers=1,
+        audit_session=1,
+        correct_transcript=1,
+        write_export=1,
+    )
+    assert there.todo("two") == Counter()
+
+
+def test_without_the_recording_what_needs_it_is_held_back_and_named(there: Clone) -> None:
+    chunk(there).unlink()
+    agenda = there.agenda()
+    assert agenda.outputs() == []
+    assert agenda.sessions["one"].done("transcribe_chunk") == 1
+    (remark,) = agenda.remarks
+    assert "one: needs the recording recordings/one.flac" in remark
+    assert "1 transcribe_chunk" in remark
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "rules"),
+    [
+        ("export", {"formats": ["json", "srt", "md"]}, {"write_export"}),
+        (
+            "diarize",
+            {"num_speakers": 2},
+            {
+                "cluster_speakers",
+                "assign_speakers",
+                "name_speakers",
+                "audit_session",
+                "correct_transcript",
+                "write_export",
+            },
+        ),
+        ("transcribe", {"hotwords": "Friday"}, set()),
+    ],
+)
+def test_a_changed_setting_redoes_what_depends_on_it(
+    there: Clone, setting: str, value: dict[str, object], rules: set[str]
+) -> None:
+    there.settings[setting] |= value
+    assert there.todo().keys() == rules
+    assert bool(there.session().blocked) is (setting == "transcribe")
+
+
+def test_forced_work_is_held_back_too(there: Clone) -> None:
+    agenda = there.agenda()
+    agenda.force(["transcribe_chunk"], everything=False)
+    assert agenda.outputs() == []
+
+
+def test_a_dry_look_costs_no_second_unpacking(there: Clone) -> None:
+    assert state.unknown(there.root) == []
+    there.pull("one")
+    assert unpack.put_in_place(there.root) == []
+    assert state.unknown(there.root) == []
+
+
+def test_audio_is_published_where_asked_for(here: Clone, tmp_path: Path) -> None:
+    here.publish(audio=True)
+    clone = here.clone(tmp_path / "there")
+    clone.pull("one")
+    assert unpack.put_in_place(clone.root) == []
+    assert clone.results() == here.results("one")
+    chunk(clone).unlink()
+    assert clone.todo()["transcribe_chunk"] == 1
+    assert "convert_audio" not in clone.todo()
+
+
+def test_results_made_here_are_never_overwritten_unsaid(here: Clone, there: Clone) -> None:
+    there.settings["merge"] = {"segment_gap_s": 2}
+    there.finish("quite other words")
+    mine = there.results()
+    here.settings["merge"] = {"segment_gap_s": 3}
+    here.finish("words of today")
+    here.publish()
+    there.git("pull", "-q")
+    there.pull("one")
+    (problem,) = unpack.put_in_place(there.root)
+    assert "are not published" in problem
+    assert there.results() == mine
+    with pytest.raises(UserError, match="others published"):
+        there.publish()
+    assert unpack.unpack(there.root, "one", force=True) > 0
+    assert b"words" in there.results()["results/correct/one.json"]
+    assert there.results()["results/correct/one.json"] == here.results()["results/correct/one.json"]
+
+
+def test_a_version_of_others_is_published_over_only_by_force(here: Clone, there: Clone) -> None:
+    for clone, words in ((here, "words of today"), (there, "words of mine")):
+        clone.settings["merge"] = {"segment_gap_s": 2}
+        clone.finish(words)
+    theirs = here.publish().version
+    there.git("pull", "-q")
+    with pytest.raises(UserError, match="not pulled here"):
+        there.publish()
+    assert history.version_of(there.root, "one") == theirs
+    assert there.publish(force=True).version != theirs
+
+
+def test_changed_results_are_not_published_as_what_the_job_wrote(here: Clone) -> None:
+    path = here.root / "results/merge/one.json"
+    path.write_bytes(path.read_bytes().replace(b"friday", b"monday"))
+    with pytest.raises(UserError, match=r"results/merge/one\.json: is not what the job"):
+        here.publish()
+    assert not (here.root / "results/publish/one").exists()
+
+
+def flip(path: Path) -> None:
+    """Flip one bit in the middle of a file."""
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.chmod(0o644)
+    path.write_bytes(data)
+
+
+def test_a_damaged_object_is_refused(here: Clone, tmp_path: Path) -> None:
+    here.publish()
+    objects = [path for path in (tmp_path / "remote/files/md5").rglob("*") if path.is_file()]
+    flip(max(objects, key=lambda path: path.stat().st_size))
+    clone = here.clone(tmp_path / "there")
+    done = clone.ask("dvc", "pull", "results/publish/one.dvc")
+    assert done.returncode != 0
+    assert unpack.put_in_place(clone.root) == []
+    store = Store(clone.root)
+    with pytest.raises(RemoteError, match="missing or damaged"):
+        pulling.take(clone.root, store, "one")
+    store.close()
+    assert clone.results() == {}
+
+
+def test_a_remote_that_would_not_notice_is_refused(here: Clone) -> None:
+    (here.root / ".dvc/config").write_text(DVC_CONFIG.replace("verify = true", "verify = false"))
+    with pytest.raises(UserError, match="dvc remote modify store verify true"):
+        here.publish()
+
+
+@pytest.mark.parametrize("name", ["transcribe.jsonl", "diarize.zip", "export/one.srt", CONTENTS])
+def test_damage_after_the_pull_is_noticed_before_anything_is_written(
+    here: Clone, tmp_path: Path, name: str
+) -> None:
+    here.publish()
+    clone = here.clone(tmp_path / "there")
+    clone.pull("one")
+    flip(clone.root / "results/publish/one" / name)
+    (problem,) = unpack.put_in_place(clone.root)
+    assert name in problem
+    assert clone.results() == {}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/etc/passwd",
+        "results/../Snakefile",
+        "results/publish/one/session.json",
+        "results/merge/.tmp",
+        "scripts/x.py",
+        "results//x/y",
+        "results/x",
+    ],
+)
+def test_a_pack_writes_nowhere_but_among_the_results(path: str) -> None:
+    assert not is_safe(path)
+
+
+def test_a_hostile_pack_is_refused(here: Clone, tmp_path: Path) -> None:
+    here.publish()
+    clone = here.clone(tmp_path / "there")
+    clone.pull("one")
+    contents = clone.root / "results/publish/one" / CONTENTS
+    text = contents.read_text().replace("results/merge/one.json", "results/../Snakefile")
+    contents.chmod(0o644)
+    contents.write_text(text)
+    (problem,) = unpack.put_in_place(clone.root)
+    assert "no result" in problem
+    assert clone.results() == {}
+
+
+def test_versions_tell_what_changed_and_come_back(here: Clone) -> None:
+    here.publish()
+    first = here.results("one")
+    here.settings["transcribe"]["beam_size"] = 3
+    here.finish("we will eat again on friday")
+    here.publish()
+    second = here.results("one")
+    store = Store(here.root)
+    new, old = versions.collect(here.root, store, "one")
+    assert new.words == "1 word differs (16.7%)"
+    assert new.changes == ("transcribe.beam_size: 5 → 3",)
+    assert (old.words, old.changes) == ("", ())
+    text = history.at(here.root, "one", old.revision.commit)
+    pulling.take(here.root, store, "one", text=text)
+    assert here.results("one").items() >= first.items()
+    here.git("restore", "results/publish/one.dvc")
+    pulling.take(here.root, store, "one")
+    assert here.results("one") == second  # with the chunks of both, by the names of their folders
+    store.close()
+
+
+def test_an_old_version_does_not_overwrite_what_was_not_published(here: Clone) -> None:
+    here.publish()
+    revision = here.git("rev-parse", "HEAD").strip()
+    here.settings["merge"] = {"segment_gap_s": 2}
+    here.finish("never published")
+    before = here.results()
+    store = Store(here.root)
+    with pytest.raises(unpack.UnpublishedError):
+        pulling.take(here.root, store, "one", text=history.at(here.root, "one", revision))
+    store.close()
+    assert here.results() == before
+    assert here.git("status", "--porcelain") == ""
+
+
+def test_a_revision_without_the_session_is_named(here: Clone) -> None:
+    with pytest.raises(UserError, match=r"HEAD: has no published version of one"):
+        history.at(here.root, "one", "HEAD")
+
+
+def test_a_half_written_lock_note_of_dvc_is_no_obstacle(here: Clone) -> None:
+    here.publish("two")
+    (here.root / ".dvc/tmp/rwlock").write_text('{"write": {')
+    assert here.publish().word == "published"
+
+
+KILLED = """\
+import sys
+sys.path[:0] = sys.argv[1].split(":")
+from pathlib import Path
+import published
+clone = published.Clone(Path(sys.argv[2]), __import__("json").loads(sys.argv[3]))
+print("ready", flush=True)
+for name in ("one", "two"):
+    clone.publish(name)
+"""
+
+
+def test_after_kill_9_at_any_moment_the_next_one_finishes(here: Clone, tmp_path: Path) -> None:
+    """The last of ever longer lives is that of a `publish` which was let alone."""
+    command = [
+        sys.executable,
+        "-c",
+        KILLED,
+        f"{ROOT}/tests:{ROOT}/scripts",
+        str(here.root),
+        json.dumps(here.settings),
+    ]
+    chance, kills = random.Random(6), 0
+    for life_s in [chance.uniform(0, 0.3 + 0.3 * i) for i in range(6)]:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True)
+        assert process.stdout is not None
+        process.stdout.readline()
+        time.sleep(life_s)
+        os.killpg(process.pid, signal.SIGKILL)
+        kills += process.wait() != 0
+        process.stdout.close()
+    assert kills
+    for name in ("one", "two"):
+        here.publish(name)
+    assert here.git("status", "--porcelain") == ""
+    clone = here.clone(tmp_path / "there")
+    clone.pull("one", "two")
+    assert unpack.put_in_place(clone.root) == []
+    assert clone.todo() == clone.todo("two") == Counter()
+    assert len(here.git("log", "--oneline", "results/publish").splitlines()) == 2
+
+
+def test_killed_between_writing_and_noting_unpacking_goes_on(here: Clone, tmp_path: Path) -> None:
+    here.publish()
+    clone = here.clone(tmp_path / "there")
+    clone.pull("one")
+    assert unpack.put_in_place(clone.root) == []
+    whole = clone.results()
+    shutil.rmtree(clone.root / "results/publish/.here")
+    (clone.root / "results/merge/one.json").unlink()
+    assert unpack.put_in_place(clone.root) == []
+    assert clone.results() == whole
+
+
+def test_what_is_published_names_what_it_was_made_with(here: Clone) -> None:
+    here.publish()
+    published = Published.read(here.root / "results/publish/one" / CONTENTS)
+    assert published.rows[0]["checksum"] == b"one".hex().ljust(64, "0")
+    assert published.settings["transcribe"]["beam_size"] == 5
+    assert published.engines[0].model == "demo"
+    assert published.transcript == "results/correct/one.json"
+    assert published.left_out == ["results/convert/one/mix.flac"]
