@@ -10,12 +10,13 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from rapidfuzz.distance import Levenshtein
 
-from builders import transcript, word, words
+from builders import transcript, word
 from sessionscribe.artifacts import SpokenWord, Transcript
 from sessionscribe.corrections.atoms import atoms
 from sessionscribe.corrections.edited import Atom
 from sessionscribe.corrections.making import make
 from sessionscribe.corrections.overlay import Overlaid, overlay
+from sessionscribe.corrections.rebase import rebased
 from sessionscribe.corrections.table import Edit
 
 VOCABULARY = ["the", "a", "no", "Strahd", "castle", "went", "up", "hill,", "and", "then.", "don't", "ü", "…"]
@@ -193,3 +194,20 @@ def test_a_corrected_transcript_is_whole(data: st.DataObject) -> None:
 def keeps(found: SpokenWord) -> bool:
     """Tell whether only the speaker of a word was corrected: its probability is the engine's."""
     return found.probability == 0.9
+
+
+@settings(max_examples=40, deadline=None, report_multiple_bugs=False)
+@given(st.data())
+def test_changes_in_an_older_copy_are_carried_over_or_kept(data: st.DataObject) -> None:
+    made = data.draw(transcripts())
+    base, wanted = copy_of(said(made)), data.draw(changed(said(made)))
+    copy, lost = rebased(base, copy_of(wanted), made)
+    same([(atom.text, atom.speaker) for atom in copy], wanted)
+    assert lost == []
+    again = data.draw(heard_again(made))
+    copy, lost = rebased(base, base, again)
+    assert [(atom.text, atom.speaker) for atom in copy] == said(again)
+    assert lost == []
+    marked = [*said(made)[:3], ("unheard-of", None), *said(made)[3:]]
+    copy, lost = rebased(base, copy_of(marked), again)
+    assert [atom.text for atom in copy].count("unheard-of") + len(lost) == 1
