@@ -58,10 +58,11 @@ def upload(options: argparse.Namespace, config: Config) -> int:
     """Upload sessions; return 1 where one that was named, or that is finished, could not be."""
     settings = config.model_copy(update={"sessions": tuple(options.sessions)})
     place = config.upload.model_copy(update={"to": options.to} if options.to else {})
-    code = 0
+    code, seen = 0, False
     for session in Agenda(settings, ROOT).sessions.values():
-        if session.pending and not options.sessions and session.session.shape != "live":
+        if not (options.sessions or uploads.has_something(session)):
             continue
+        seen = True
         try:
             sent = uploads.upload(
                 session, place, root=ROOT, s3_remote=config.ingest.s3_remote, delete=options.delete
@@ -73,6 +74,8 @@ def upload(options: argparse.Namespace, config: Config) -> int:
         size = sum(entry.size for entry in sent) / 1e6
         what = f"{len(sent)} files, {size:.1f} MB" if sent else "nothing new"
         print(f"uploaded {session.session.name}: {what}")
+    if not seen:
+        print("Nothing is finished yet.")
     return code
 
 

@@ -99,6 +99,13 @@ def upload(
     return [entry for entry in sent if entry not in before]
 
 
+def has_something(session: SessionAgenda) -> bool:
+    """Tell whether something of a session is finished: all, or a part of a live one."""
+    if not session.pending:
+        return bool(session.steps)
+    return session.session.shape == "live" and session.done("transcribe_chunk") > 0
+
+
 def _target(place: str) -> str:
     """Return a place as rclone has it: a local one by its path on this machine."""
     path = recordings.local_path(place)
