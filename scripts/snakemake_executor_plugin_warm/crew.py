@@ -5,8 +5,9 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 from sessionscribe.runners.errors import DiedError, GivenBackError, LostError, UnusableError
@@ -241,10 +242,7 @@ class Crew:
                         place.worker = None
                 if not any(place.has_worker for place in self.places):
                     self._looking = False
-            for worker in ended:
-                worker.end()
-            for worker in ended:
-                worker.wait(5)
+            _let_go(ended)
             if not self._looking:
                 return
 
@@ -255,10 +253,7 @@ class Crew:
             workers = [place.worker for place in idle if place.worker]
             for place in idle:
                 place.worker = None
-        for worker in workers:
-            worker.end()
-        for worker in workers:
-            worker.wait(5)
+        _let_go(workers)
 
     def stop(self) -> None:
         """Kill all workers, whatever they do, and take no more jobs."""
@@ -266,8 +261,22 @@ class Crew:
             self._stopped = True
             workers = [place.worker for place in self.places if place.worker]
             self._changed.notify_all()
-        for worker in workers:
-            worker.kill()
+        _at_once(worker.kill for worker in workers)
+
+
+def _let_go(workers: list[Worker]) -> None:
+    for worker in workers:
+        worker.end()
+    _at_once(partial(worker.wait, 5) for worker in workers)
+
+
+def _at_once(calls: Iterable[Callable[[], None]]) -> None:
+    """Call each in a thread of its own, since a machine may take long to stop; wait for all."""
+    threads = [threading.Thread(target=call) for call in calls]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
 
 
 NONE_LEFT = "No runner is left; what is finished is home. Put it right, or add another runner, and run again"

@@ -38,7 +38,8 @@ def remote_places(settings: Any) -> list[Place]:
     # A run on this machine alone does not pay for these.
     from sessionscribe.runners.machine import machine_of  # noqa: PLC0415
     from sessionscribe.runners.parcel import Checksums  # noqa: PLC0415
-    from sessionscribe.runners.remote import RemoteWorker, Settings  # noqa: PLC0415
+    from sessionscribe.runners.remote import RemoteWorker  # noqa: PLC0415
+    from sessionscribe.runners.site import Settings  # noqa: PLC0415
 
     lanes = max(1, settings.lanes)
     secrets = [name for name in settings.secrets.replace(",", " ").split() if name in os.environ]

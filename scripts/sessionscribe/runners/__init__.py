@@ -1,7 +1,8 @@
 """Runners: machines elsewhere that work through jobs in a warm worker, reached by ssh.
 
 ``machine`` says how a machine is brought up and stopped, ``connection`` is one multiplexed ssh connection to
-it, ``parcel`` finds what a job reads, ``remote`` puts these together into a worker. On the machine itself run
+it, ``site`` our place there, ``channel`` a process under its guard, ``parcel`` finds what a job reads, and
+``remote`` puts these together into a worker. ``ledger`` and ``costs`` keep the accounts. On the machine run
 ``guard`` and ``environment`` (and the worker), with nothing but Python's own library.
 """
 

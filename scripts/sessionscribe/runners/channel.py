@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import select
 import subprocess
 import threading
 import time
@@ -15,10 +16,10 @@ from itertools import count
 from typing import Any
 
 from sessionscribe.runners.connection import NO_CONNECTION, Connection
-from sessionscribe.runners.errors import DiedError, LostError
+from sessionscribe.runners.errors import DiedError, LostError, UnusableError
 
 LAST_LINES = 20
-GUARD_LOST = 143
+GUARD_LOST, NOT_FOUND = 143, 127
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class Channel:
 
     Raises:
         LostError: the guard did not answer.
+        UnusableError: there is no Python to run it.
 
     Attributes:
         about: what the guard says of the machine: ``host``, ``accelerator``, ``cores``, ``python``.
@@ -70,13 +72,17 @@ class Channel:
         with suppress(OSError):
             self._write(json.dumps({**told, "lease_s": watch.lease_s, "grace_s": watch.grace_s}).encode())
         assert self._process.stdout is not None
-        timer = threading.Timer(60 + watch.grace_s, self._process.kill)  # a predecessor may have to be ended
-        timer.start()
-        line = self._process.stdout.readline()
-        timer.cancel()
+        patience_s = 60 + watch.grace_s  # a predecessor may have to be ended
+        answered = select.select([self._process.stdout], [], [], patience_s)[0]
+        line = self._process.stdout.readline() if answered else b""
         if not line:
+            if not answered:
+                self._process.kill()
             self._process.wait()
             reader.join(1)
+            if self._process.returncode == NOT_FOUND:
+                what, hint = f"cannot be run ({self.said()})", "Install Python 3.11 or newer there"
+                raise UnusableError(what, where=f"{self._name}: {guard.split()[1]}", hint=hint)
             raise LostError(f"{self._name}: the guard did not start ({self.said() or 'no reason given'})")
         self.about: dict[str, Any] = json.loads(line)
         threading.Thread(target=self._listen, name=f"{self._name}-replies", daemon=True).start()

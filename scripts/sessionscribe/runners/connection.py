@@ -136,7 +136,9 @@ class Connection:
             out, err = process.communicate(timeout=timeout_s)
         except subprocess.TimeoutExpired:
             process.kill()
-            process.communicate()
+            for stream in (process.stdin, process.stdout, process.stderr):
+                assert stream is not None
+                stream.close()  # not read to their ends: the shared connection holds them open
             raise LostError(f"{self.name}: no end of `{command[:60]}` within {timeout_s:g} s") from None
         said = err.decode(errors="replace").strip()
         if process.returncode == NO_CONNECTION:

@@ -2,8 +2,9 @@
 
     python3 environment.py REQUIREMENTS UV_REQUIREMENTS FOLDER
 
-Prints the environment's interpreter. FOLDER is named by the requirements' hash, so what is ready there is
-right. Every package is checked against its pinned hash, uv included, which installs the others.
+Prints a line of JSON, as a worker does: ``python`` is the environment's interpreter. FOLDER is named by the
+requirements' hash, so what is ready there is right. Every package is checked against its pinned hash, uv
+included, which installs the others.
 
 Needs nothing but Python's own library with the module venv.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -73,7 +75,7 @@ def main(requirements: Path, uv_requirements: Path, folder: Path) -> int:
                     print(f"exit code {done.returncode} from: {' '.join(command[:6])} …", file=sys.stderr)
                     return 1
             ready.write_text(f"{name}\n")
-    print(folder / "bin/python")
+    print(json.dumps({"id": 1, "python": str(folder / "bin/python")}), flush=True)
     return 0
 
 

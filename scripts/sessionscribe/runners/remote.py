@@ -3,68 +3,30 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
-import platform
 import shlex
 import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from sessionscribe.errors import UserError
 from sessionscribe.files import atomic_path, sha256
-from sessionscribe.runners import sources
-from sessionscribe.runners.channel import Channel, Watch
-from sessionscribe.runners.connection import Connection, RemoteError
-from sessionscribe.runners.errors import GivenBackError, LostError, UnusableError
+from sessionscribe.runners.channel import Channel
+from sessionscribe.runners.connection import Connection
+from sessionscribe.runners.errors import DiedError, GivenBackError, LostError, UnusableError
 from sessionscribe.runners.ledger import LEDGER, Entry
 from sessionscribe.runners.machine import Machine
-from sessionscribe.runners.parcel import Checksums, Packer, Parcel, Piece, hub_models
+from sessionscribe.runners.parcel import Checksums, Packer, Parcel, Piece
+from sessionscribe.runners.site import Settings, Site
 from sessionscribe.runtime import notes_of
 
-HERE = Path(__file__).parent
-REQUIREMENTS, UV_REQUIREMENTS = "requirements.txt", "uv.txt"
-THREADS, MOST_THREADS = "cpus_per_task", 4
-KEPT_DAYS = 30
-"""After so long without use, what lies in our folder on a machine is removed."""
-MODELS_S = 7200.0
-"""How long a machine may take to fetch a model from the hub."""
 OVERHEAD_S = 900.0
 """What a job may take beside its work: the models are loaded, a GPU wakes up."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How machines are used; the same for all of a run.
-
-    Attributes:
-        project: the folder that jobs' paths are relative to.
-        staging: a folder for what is on its way; on the project's file system, so that files can be renamed.
-        serve: the worker program.
-        folder: our folder on a machine, relative to the home folder there.
-        python: an interpreter there in whose environment everything is; "" to make one.
-        environment: variables for workers: secrets, which are written nowhere.
-        lanes: jobs at once in one worker.
-        lease_s: without a sign of life from home for so long, the guard ends the worker.
-        alive_s: without an answer from the machine for so long, the connection is lost.
-        per_audio_second: seconds that a job may take for a second of audio, beside ``OVERHEAD_S``.
-    """
-
-    project: Path
-    staging: Path
-    serve: Path
-    folder: str = ".cache/sessionscribe"
-    python: str = ""
-    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
-    lanes: int = 1
-    lease_s: float = 60.0
-    alive_s: float = 30.0
-    per_audio_second: float = 10.0
+THREADS, MOST_THREADS = "cpus_per_task", 4
 
 
 class RemoteWorker:
@@ -82,11 +44,10 @@ class RemoteWorker:
         self._packer = Packer(settings.project, self._staging, checksums)
         self._entry = Entry(machine.name)
         self._connection: Connection | None = None
+        self._site: Site | None = None
         self._channel: Channel | None = None
         self._sent: dict[str, str] = {}
-        self._folders: dict[Path, str] = {}
-        self._models: set[str] = set()
-        self._connecting, self._packing = threading.Lock(), threading.RLock()
+        self._connecting, self._packing = threading.Lock(), threading.Lock()
         self._closing, self._closed = threading.Lock(), False
         self._lanes = threading.Semaphore(settings.lanes)
         self._over = threading.Event()
@@ -118,214 +79,117 @@ class RemoteWorker:
             raise
 
     def _run(self, request: dict[str, Any], give_back: Callable[[], bool]) -> dict[str, Any]:
-        notes = [path.as_posix() for path in notes_of(request["rule"], _task(request), _log(request))]
-        self._connect()
-        parcel = self._deliver(request)
-        parcel.request |= {
-            "resources": self._resources(request),
-            "script": f"{self._scripts(request)}/{Path(request['script']).name}",
-            "files": {piece.name: piece.sha256 for piece in parcel.pieces},
-            # In this order they get their names at home: a job's record, which says it is done, comes last.
-            "returns": [*_paths(request["log"]), *notes, *_paths(request["output"])],
-        }
+        site, channel = self._connect()
+        parcel = self._deliver(site, request)
         while not self._lanes.acquire(timeout=0.1):
             if give_back():
                 raise GivenBackError
         try:
             with self._entry.busy():
-                reply = self._ask(parcel)
+                reply = self._ask(site, channel, parcel)
+        except DiedError as death:
+            self._save_log(site, request, death)
+            raise
         finally:
             self._lanes.release()
-        self._bring_home(reply, parcel.request["returns"])
-        for note in notes:
+        self._bring_home(site, reply, parcel.request["returns"])
+        for note in _notes(request):
             if note not in reply["made"]:
                 (self.settings.project / note).unlink(missing_ok=True)
         if reply["ok"]:
-            self._count(request, reply, Path(notes[-1]))
+            self._count(request, reply)
         return reply
 
     def _resources(self, request: dict[str, Any]) -> list[list[Any]]:
-        """Return a job's resources, with as many threads for the engines as it would have at home there."""
+        """Return a job's resources, with as many threads as the engines would have if that were home."""
         assert self._channel is not None
-        cores = max(1, min(MOST_THREADS, int(self._channel.about["cores"] or 1) // self.settings.lanes))
+        cores = min(MOST_THREADS, self._channel.about["cores"] or 1)
         return [[name, cores if name == THREADS else value] for name, value in request["resources"]]
 
-    def _count(self, request: dict[str, Any], reply: dict[str, Any], usage: Path) -> None:
+    def _count(self, request: dict[str, Any], reply: dict[str, Any]) -> None:
         audio_s = 0.0
         with suppress(OSError, ValueError):
-            audio_s = json.loads((self.settings.project / usage).read_bytes())["audio_s"]
+            audio_s = json.loads((self.settings.project / _notes(request)[-1]).read_bytes())["audio_s"]
         session = str(_task(request).get("session", ""))
         self._entry.finished(session, request["rule"], reply["usage"]["wall_s"], audio_s)
 
-    def _connect(self) -> None:
+    def _connect(self) -> tuple[Site, Channel]:
         with self._connecting:
             if self._over.is_set():
                 raise LostError(f"{self.machine.name} was let go")
-            if self._channel is None:
+            if self._site is None or self._channel is None:
                 try:
-                    self._bring_up()
+                    self._site, self._channel = self._bring_up()
                 except BaseException:
                     self._over.set()  # those who wait for the lock need not try
                     raise
+            return self._site, self._channel
 
-    def _bring_up(self) -> None:
-        """Start the machine, connect, bring the tools and the environment, and start the worker."""
+    def _bring_up(self) -> tuple[Site, Channel]:
         address = self.machine.start()
         connection = Connection(self.machine.name, address, alive_s=self.settings.alive_s)
         self._connection = connection
         if self._over.is_set():  # while it started
             raise LostError(f"{self.machine.name} was let go")
         connection.open()
-        self._root = self._prepare_folder(connection)
-        self._tools = sources.ship(connection, self._root, self._bundle_tools())
-        self._python = self.settings.python or self._environment(connection)
-        self._channel = self._start(self._mirror, self.settings.lanes)
+        site = Site(self.machine, self.settings, connection)
+        return site, site.start_worker(site.mirror, self.settings.lanes)
 
-    def _prepare_folder(self, connection: Connection) -> str:
-        """Return our folder there, absolute; what lay in it unused for long is removed."""
-        folder = shlex.quote(self.settings.folder)
-        make = f"cd && mkdir -p {folder} && chmod 700 {folder} && cd {folder} && mkdir -p src work env"
-        clear = f"find src work env -mindepth 1 -maxdepth 1 -mtime +{KEPT_DAYS} -exec rm -rf {{}} +"
-        command = f"exec sh -c {shlex.quote(f'{make} || exit 1; {clear}; pwd -P')}"
-        try:
-            root = connection.run(command, timeout_s=300).strip()
-        except RemoteError as error:
-            hint = "Name another folder with `warm-remote-dir`"
-            raise UnusableError(
-                f"no folder can be made there ({error})", where=self.machine.name, hint=hint
-            ) from None
-        project = f"{platform.node()}:{self.settings.project}:{self.machine.name}"
-        self._mirror = f"{root}/work/{hashlib.sha256(project.encode()).hexdigest()[:16]}"
-        return root
-
-    def _bundle_tools(self) -> sources.Bundle:
-        serve = self.settings.serve
-        return sources.bundle([(HERE, "guard.py"), (HERE, "environment.py"), (serve.parent, serve.name)])
-
-    def _environment(self, connection: Connection) -> str:
-        """Return the interpreter of the environment there; make it if the requirements changed."""
-        pins = self.settings.project / "envs"
-        if not (pins / REQUIREMENTS).is_file():
-            hint = "Name an interpreter with everything installed: `warm-remote-python`"
-            raise UnusableError(f"there is no envs/{REQUIREMENTS}", where=self.settings.project, hint=hint)
-        name = sha256(pins / REQUIREMENTS)[:16]
-        folder = f"{self._root}/env/{name}"
-        connection.send([(pins, REQUIREMENTS), (pins, UV_REQUIREMENTS)], f"{self._root}/env/{name}-pins")
-        given = (f"{self._root}/env/{name}-pins/{file}" for file in (REQUIREMENTS, UV_REQUIREMENTS))
-        command = shlex.join(["python3", f"{self._tools}/environment.py", *given, folder])
-        try:
-            return connection.run(f"exec {command}", timeout_s=3600).strip().splitlines()[-1]
-        except RemoteError as error:
-            reason = str(error).strip().splitlines()
-            hint = "Log in and look, or name a ready interpreter with `warm-remote-python`"
-            what = f"the environment cannot be made there ({reason[-1] if reason else 'no reason given'})"
-            raise UnusableError(what, where=self.machine.name, hint=hint) from None
-
-    def _start(self, folder: str, lanes: int) -> Channel:
-        assert self._connection is not None
-        watch = Watch(lease_s=self.settings.lease_s, stop=self.machine.stop_command)
-        return Channel(
-            self._connection,
-            f"exec {shlex.join([self._python, f'{self._tools}/guard.py'])}",
-            [self._python, f"{self._tools}/{self.settings.serve.name}", "--lanes", str(lanes)],
-            cwd=folder,
-            environment=self.settings.environment,
-            watch=watch,
-        )
-
-    def _deliver(self, request: dict[str, Any]) -> Parcel:
+    def _deliver(self, site: Site, request: dict[str, Any]) -> Parcel:
         """Bring there what a job reads and is not there yet."""
-        assert self._connection is not None
         with self._packing:  # one upload at a time
-            self._bring_models(request)
+            site.fetch_models(request)
             parcel = self._packer.pack(request)
-            self._send(parcel.pieces)
+            self._send(site, parcel.pieces)
+            script = f"{site.ship(Path(request['script']).parent)}/{Path(request['script']).name}"
+        parcel.request |= {
+            "script": script,
+            "resources": self._resources(request),
+            "files": {piece.name: piece.sha256 for piece in parcel.pieces},
+            # In this order they get their names at home: a job's record, which says it is done, comes last.
+            "returns": [*_paths(request["log"]), *_notes(request), *_paths(request["output"])],
+        }
         return parcel
 
-    def _send(self, pieces: Sequence[Piece]) -> None:
-        assert self._connection is not None
+    def _send(self, site: Site, pieces: Sequence[Piece]) -> None:
         missing = [piece for piece in pieces if self._sent.get(piece.name) != piece.sha256]
         if missing:
             self._packer.provide(missing)
-            self._connection.send([(piece.root, piece.name) for piece in missing], self._mirror)
+            site.connection.send([(piece.root, piece.name) for piece in missing], site.mirror)
             self._sent |= {piece.name: piece.sha256 for piece in missing}
         self._packer.discard(pieces)
 
-    def _scripts(self, request: dict[str, Any]) -> str:
-        """Return the folder there of the scripts of a request's rule."""
-        folder = Path(request["script"]).parent
-        with self._packing:
-            if folder not in self._folders:
-                assert self._connection is not None
-                bundle = sources.bundle(list(sources.files_of(folder)))
-                self._folders[folder] = f"{sources.ship(self._connection, self._root, bundle)}/{folder.name}"
-            return self._folders[folder]
-
-    def _bring_models(self, request: dict[str, Any]) -> None:
-        """Let the machine fetch models from the hub before a job needs them: jobs never ask it themselves."""
-        script = Path(request["script"]).with_name("check_models.py")
-        for kind, model in hub_models(request, self.settings.project):
-            if model in self._models or not script.is_file():
-                continue
-            channel = self._start(f"{self._mirror}/.models", 1)
-            task = {"speech": [], "diarization": [], kind: [model]}
-            try:
-                reply = channel.ask(
-                    {
-                        "resources": self._resources(request),
-                        "script": f"{self._scripts(request)}/{script.name}",
-                        "rule": script.stem,
-                        "threads": 1,
-                        "params": [["task", task]],
-                        "output": [["report", "models.txt"]],
-                        "log": [[None, "models.log"]],
-                        **{name: [] for name in ("input", "wildcards", "resources")},
-                    },
-                    MODELS_S,
-                )
-            finally:
-                channel.end()
-                channel.wait(10)
-            if not reply["ok"]:
-                raise UserError(reply["error"], where=self.machine.name, hint="Nothing was lost; run again")
-            self._models.add(model)
-
-    def _ask(self, parcel: Parcel) -> dict[str, Any]:
-        assert self._channel is not None
+    def _ask(self, site: Site, channel: Channel, parcel: Parcel) -> dict[str, Any]:
         limit_s = OVERHEAD_S + self.settings.per_audio_second * parcel.heard_s
-        reply = self._channel.ask(parcel.request, limit_s)
+        reply = channel.ask(parcel.request, limit_s)
         if spoilt := reply.get("spoilt"):
             # Somebody or something changed them there; the times may be the same, so they are removed first.
             with self._packing:
-                assert self._connection is not None
-                paths = (shlex.quote(f"{self._mirror}/{name}") for name in spoilt)
-                self._connection.run(f"rm -rf {' '.join(paths)}")
+                paths = (shlex.quote(f"{site.mirror}/{name}") for name in spoilt)
+                site.connection.run(f"rm -rf {' '.join(paths)}")
                 for name in spoilt:
                     self._sent.pop(name, None)
-                self._send(parcel.pieces)
-            reply = self._channel.ask(parcel.request, limit_s)
+                self._send(site, parcel.pieces)
+            reply = channel.ask(parcel.request, limit_s)
             if reply.get("spoilt"):
                 what = f"{len(reply['spoilt'])} files are not there as they were sent ({reply['spoilt'][0]})"
                 raise UnusableError(what, where=self.machine.name, hint="Look at the disk of that machine")
         return reply
 
-    def _bring_home(self, reply: dict[str, Any], returns: Sequence[str]) -> None:
+    def _bring_home(self, site: Site, reply: dict[str, Any], returns: Sequence[str]) -> None:
         """Fetch what a job made, check it, and give it its name; what ``returns`` names last comes last."""
-        assert self._connection is not None
         made: dict[str, str] = reply["made"]
         if not made:
             return
         into = self._staging / f"home-{reply['id']}"
-        for last_try in (False, True):
-            self._connection.fetch(list(made), self._mirror, into)
+        for tries_left in (1, 0):
+            site.connection.fetch(list(made), site.mirror, into)
             broken = [name for name, checksum in made.items() if sha256(into / name) != checksum]
             if not broken:
                 break
-            if last_try:
-                hint = "Run again; if it comes again, look at the disks on both sides"
-                raise UserError(
-                    f"{broken[0]} does not arrive as it was made", where=self.machine.name, hint=hint
-                )
+            if not tries_left:
+                what, hint = f"{broken[0]} does not arrive as it was made", "Look at the disks on both sides"
+                raise UserError(what, where=self.machine.name, hint=hint)
             for name in broken:
                 (into / name).unlink()
         for name in returns:
@@ -333,6 +197,15 @@ class RemoteWorker:
                 _place(into / name, self.settings.project / name)
                 self._sent[name] = made[name]
         shutil.rmtree(into, ignore_errors=True)
+
+    def _save_log(self, site: Site, request: Mapping[str, Any], death: DiedError) -> None:
+        """Bring home what a worker that died had written to its job's log, and why that ends there."""
+        for log in _paths(request["log"])[:1]:
+            with suppress(OSError, UserError, LostError):
+                site.connection.fetch([log], site.mirror, self._staging / "logs")
+                _place(self._staging / "logs" / log, self.settings.project / log)
+            with suppress(OSError), (self.settings.project / log).open("a", encoding="utf-8") as file:
+                print(f"{self.machine.name}: the worker {death}", file=file)
 
     def lose(self) -> None:
         """Let go of the connection, which is lost or of no use; the machine stays as it is."""
@@ -381,8 +254,10 @@ def _paths(named: Sequence[Sequence[Any]]) -> list[str]:
     return [path for _, value in named for path in (value if isinstance(value, list) else [value])]
 
 
-def _log(request: Mapping[str, Any]) -> str:
-    return next(iter(_paths(request["log"])), "")
+def _notes(request: Mapping[str, Any]) -> list[str]:
+    """Return where a job notes its failure, and what it used."""
+    log = next(iter(_paths(request["log"])), "")
+    return [path.as_posix() for path in notes_of(request["rule"], _task(request), log)]
 
 
 def _place(arrived: Path, path: Path) -> None:

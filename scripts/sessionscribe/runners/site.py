@@ -1,0 +1,179 @@
+"""Our place on a machine that is connected: a folder, the tools, the environment, the scripts, the models."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sessionscribe.errors import UserError
+from sessionscribe.files import sha256
+from sessionscribe.runners import sources
+from sessionscribe.runners.channel import Channel, Watch
+from sessionscribe.runners.connection import Connection, RemoteError
+from sessionscribe.runners.errors import DiedError, UnusableError
+from sessionscribe.runners.machine import Machine
+from sessionscribe.runners.parcel import hub_models
+
+HERE = Path(__file__).parent
+REQUIREMENTS, UV_REQUIREMENTS = "requirements.txt", "uv.txt"
+KEPT_DAYS = 30
+"""After so long without use, what lies in our folder on a machine is removed."""
+ENVIRONMENT_S = 3600.0
+"""How long a machine may take to make its environment."""
+MODELS_S = 7200.0
+"""How long a machine may take to fetch a model from the hub."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How machines are used; the same for all of a run.
+
+    Attributes:
+        project: the folder that jobs' paths are relative to.
+        staging: a folder for what is on its way; on the project's file system, so that files can be renamed.
+        serve: the worker program.
+        folder: our folder on a machine, relative to the home folder there.
+        python: an interpreter there in whose environment everything is; "" to make one.
+        environment: variables for workers: secrets, which are written nowhere.
+        lanes: jobs at once in one worker.
+        lease_s: without a sign of life from home for so long, the guard ends the worker.
+        alive_s: without an answer from the machine for so long, the connection is lost.
+        per_audio_second: seconds that a job may take for a second of audio, beside ``OVERHEAD_S``.
+    """
+
+    project: Path
+    staging: Path
+    serve: Path
+    folder: str = ".cache/sessionscribe"
+    python: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    lanes: int = 1
+    lease_s: float = 60.0
+    alive_s: float = 30.0
+    per_audio_second: float = 10.0
+
+
+class Site:
+    """Our place on a machine.
+
+    Args:
+        machine: which.
+        settings: how it is used.
+        connection: to it, open.
+
+    Raises:
+        LostError: the connection was lost.
+        UnusableError: the machine will not do: no room, no Python, no environment.
+
+    Attributes:
+        mirror: the folder there in which jobs run, with their files at the same paths as in the project.
+    """
+
+    def __init__(self, machine: Machine, settings: Settings, connection: Connection) -> None:
+        self.machine, self.settings, self.connection = machine, settings, connection
+        self._scripts: dict[Path, str] = {}
+        self._models: set[str] = set()
+        self._root = self._prepare_folder()
+        project = f"{platform.node()}:{settings.project}:{machine.name}"
+        self.mirror = f"{self._root}/work/{hashlib.sha256(project.encode()).hexdigest()[:16]}"
+        serve = settings.serve
+        tools = [(HERE, "guard.py"), (HERE, "environment.py"), (serve.parent, serve.name)]
+        self._tools = sources.ship(connection, self._root, sources.bundle(tools))
+        self._python = settings.python or self._environment()
+
+    def _prepare_folder(self) -> str:
+        """Return our folder there, absolute; what lay in it unused for long is removed."""
+        folder = shlex.quote(self.settings.folder)
+        make = f"cd && mkdir -p {folder} && chmod 700 {folder} && cd {folder} && mkdir -p src work env"
+        clear = f"find src work env -mindepth 1 -maxdepth 1 -mtime +{KEPT_DAYS} -exec rm -rf {{}} +"
+        command = f"exec sh -c {shlex.quote(f'{make} || exit 1; {clear}; pwd -P')}"
+        try:
+            return self.connection.run(command, timeout_s=300).strip()
+        except RemoteError as error:
+            what, hint = f"no folder can be made there ({error})", "Name another one with `warm-remote-dir`"
+            raise UnusableError(what, where=self.machine.name, hint=hint) from None
+
+    def _environment(self) -> str:
+        """Return the interpreter of the environment there; make it if the requirements changed."""
+        pins = self.settings.project / "envs"
+        if not (pins / REQUIREMENTS).is_file():
+            hint = "Name an interpreter with everything installed: `warm-remote-python`"
+            raise UnusableError(f"there is no envs/{REQUIREMENTS}", where=self.settings.project, hint=hint)
+        folder = f"{self._root}/env/{sha256(pins / REQUIREMENTS)[:16]}"
+        self.connection.send([(pins, REQUIREMENTS), (pins, UV_REQUIREMENTS)], f"{folder}-pins")
+        given = (f"{folder}-pins/{file}" for file in (REQUIREMENTS, UV_REQUIREMENTS))
+        argv = ["python3", f"{self._tools}/environment.py", *given, folder]
+        channel = self.start(f"{self.mirror}/.environment", argv, python="python3")
+        try:
+            return str(channel.ask({}, ENVIRONMENT_S)["python"])
+        except DiedError as death:
+            reason = (channel.said() or str(death)).splitlines()[-1]
+            hint = "Log in and look, or name a ready interpreter with `warm-remote-python`"
+            what = f"the environment cannot be made there ({reason})"
+            raise UnusableError(what, where=self.machine.name, hint=hint) from None
+        finally:
+            channel.end()
+            channel.wait(10)
+
+    def start(self, folder: str, argv: Sequence[str], *, python: str = "") -> Channel:
+        """Start a program there, under a guard that is run by ``python`` (else the environment's)."""
+        return Channel(
+            self.connection,
+            f"exec {shlex.join([python or self._python, f'{self._tools}/guard.py'])}",
+            argv,
+            cwd=folder,
+            environment=self.settings.environment,
+            watch=Watch(lease_s=self.settings.lease_s, stop=self.machine.stop_command),
+        )
+
+    def start_worker(self, folder: str, lanes: int) -> Channel:
+        """Start a worker there."""
+        serve = f"{self._tools}/{self.settings.serve.name}"
+        return self.start(folder, [self._python, serve, "--lanes", str(lanes)])
+
+    def ship(self, scripts: Path) -> str:
+        """Bring a folder of scripts there, if it is not, and return where it is."""
+        if scripts not in self._scripts:
+            bundle = sources.bundle(list(sources.files_of(scripts)))
+            folder = sources.ship(self.connection, self._root, bundle)
+            self._scripts[scripts] = f"{folder}/{scripts.name}"
+        return self._scripts[scripts]
+
+    def fetch_models(self, request: dict[str, Any]) -> None:
+        """Let the machine fetch models from the hub before a job needs them: jobs never ask it themselves.
+
+        Raises:
+            UserError: it cannot have one; the message names the ways out.
+            DiedError: the worker that did it died.
+        """
+        script = Path(request["script"]).with_name("check_models.py")
+        for kind, model in hub_models(request, self.settings.project):
+            if model in self._models or not script.is_file():
+                continue
+            channel = self.start_worker(f"{self.mirror}/.models", 1)
+            try:
+                reply = channel.ask(
+                    self._check(script, {"speech": [], "diarization": [], kind: [model]}), MODELS_S
+                )
+            finally:
+                channel.end()
+                channel.wait(10)
+            if not reply["ok"]:
+                raise UserError(reply["error"], where=self.machine.name, hint="Nothing was lost")
+            self._models.add(model)
+
+    def _check(self, script: Path, task: dict[str, list[str]]) -> dict[str, Any]:
+        return {
+            "script": f"{self.ship(script.parent)}/{script.name}",
+            "rule": script.stem,
+            "threads": 1,
+            "params": [["task", task]],
+            "output": [["report", "models.txt"]],
+            "log": [[None, "models.log"]],
+            **{name: [] for name in ("input", "wildcards", "resources")},
+        }

@@ -1,0 +1,157 @@
+"""The connection to a machine: commands and files over it, and how it says that it cannot."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import sshd
+from sessionscribe.errors import UserError
+from sessionscribe.runners.channel import Channel, Watch
+from sessionscribe.runners.connection import Connection, RemoteError
+from sessionscribe.runners.errors import DiedError, LostError, UnusableError
+from sessionscribe.runners.machine import Address, machine_of
+from sshd import Host, eventually
+
+ROOT = Path(__file__).parents[2]
+GUARD = ROOT / "scripts/sessionscribe/runners/guard.py"
+SERVE = ROOT / "scripts/snakemake_executor_plugin_warm/serve.py"
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
+    with sshd.started(tmp_path_factory.mktemp("host")) as host:
+        yield host
+
+
+@pytest.fixture
+def connection(host: Host) -> Iterator[Connection]:
+    made = Connection("ssh:gpu-box", Address("gpu-box", ("-F", str(host.config))))
+    made.open()
+    yield made
+    made.close()
+
+
+def test_commands_share_one_connection_and_end_with_it(connection: Connection, host: Host) -> None:
+    log = (host.folder / "sshd.log").read_text().count("Accepted publickey")
+    assert connection.run("echo one; echo two") == "one\ntwo\n"
+    assert connection.run('exec sh -c \'printf "%s" "$HOME"\'') == str(host.home)
+    with pytest.raises(RemoteError, match="not so"):
+        connection.run("echo not so >&2; exit 3")
+    assert (host.folder / "sshd.log").read_text().count("Accepted publickey") == log
+    sleeper = connection.start("sleep 600")
+    assert eventually(lambda: host.pids("sleep 600"), 5)
+    connection.close()
+    assert sleeper.wait(10) != 0
+    with pytest.raises(LostError):
+        connection.run("true")
+    assert not connection.alive
+
+
+def test_a_command_without_an_end_is_a_lost_connection(connection: Connection) -> None:
+    with pytest.raises(LostError, match=r"no end of `sleep 60` within 0\.3 s"):
+        connection.run("sleep 60", timeout_s=0.3)
+    assert connection.run("echo well") == "well\n"
+
+
+def test_files_travel_with_their_paths_once(connection: Connection, host: Host, tmp_path: Path) -> None:
+    names = ["a b/c'd $(x).txt", "deep/er/file.bin"]
+    for name in names:
+        (tmp_path / "here" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "here" / name).write_bytes(os.urandom(100_000))
+    (tmp_path / "here/link").symlink_to("deep/er/file.bin")
+    files = [(tmp_path / "here", name) for name in [*names, "link"]]
+    folder = str(host.home / "with space")
+    connection.send(files, folder)
+    sent = connection.sent
+    assert 300_000 < sent < 310_000
+    connection.send(files, folder)
+    assert connection.sent - sent < 1000
+    connection.fetch(names, folder, tmp_path / "back")
+    for name in names:
+        content = (tmp_path / "here" / name).read_bytes()
+        assert (tmp_path / "back" / name).read_bytes() == content
+        assert Path(folder, name).read_bytes() == content
+    assert Path(folder, "link").read_bytes() == (tmp_path / "here" / names[1]).read_bytes()
+    assert 200_000 < connection.received < 210_000
+
+
+def test_an_interrupted_file_goes_on_where_it_stopped(
+    connection: Connection, host: Host, tmp_path: Path
+) -> None:
+    content = os.urandom(3_000_000)
+    (tmp_path / "large.bin").write_bytes(content)
+    folder = host.home / "resumed"
+    (folder / ".rsync-partial").mkdir(parents=True)
+    (folder / ".rsync-partial/large.bin").write_bytes(content[:2_000_000])
+    connection.send([(tmp_path, "large.bin")], str(folder))
+    assert (folder / "large.bin").read_bytes() == content
+    assert connection.sent < 1_100_000
+
+
+def test_a_file_that_is_missing_here_is_named(connection: Connection, host: Host, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"missing\.txt"):
+        connection.send([(tmp_path, "missing.txt")], str(host.home))
+
+
+def test_while_the_connection_is_gone_nobody_makes_another(connection: Connection, host: Host) -> None:
+    before = (host.folder / "sshd.log").read_text().count("Accepted publickey")
+    host.cut()
+    assert eventually(lambda: not connection.alive, 10)
+    with pytest.raises(LostError):
+        connection.run("true")
+    with pytest.raises(LostError):
+        connection.send([(ROOT, "Makefile")], str(host.home))
+    assert (host.folder / "sshd.log").read_text().count("Accepted publickey") == before
+
+
+def test_a_job_that_takes_too_long_costs_its_worker(connection: Connection, host: Host) -> None:
+    (host.home / "slow.py").write_text("import time; time.sleep(600)")
+    channel = Channel(
+        connection,
+        f"exec {sys.executable} {GUARD}",
+        [sys.executable, str(SERVE)],
+        cwd=str(host.home / "work"),
+        environment={},
+        watch=Watch(grace_s=1),
+    )
+    named = {name: [] for name in ("input", "output", "params", "wildcards", "resources", "log")}
+    began = time.monotonic()
+    with pytest.raises(DiedError, match="gave no answer within 1 s"):
+        channel.ask({**named, "script": str(host.home / "slow.py"), "rule": "r", "threads": 1}, 1.0)
+    assert time.monotonic() - began < 20
+    assert channel.wait(10)
+    assert eventually(lambda: not host.pids("serve.py"), 10)
+
+
+def test_without_python_there_the_machine_is_of_no_use(connection: Connection, host: Host) -> None:
+    with pytest.raises(UnusableError, match="Install Python"):
+        Channel(connection, "exec pythonx guard.py", [], cwd=str(host.home), environment={}, watch=Watch())
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("shh:box", "Did you mean `ssh`?"),
+        ("aws", "There are: local, "),
+        ("ssh:", "names no host"),
+        ("ssh:-oProxyCommand=x", "names no host"),
+        ("ssh:ssh://box:22", "a port belongs into"),
+    ],
+)
+def test_a_runner_that_is_none_is_said_so(name: str, message: str) -> None:
+    with pytest.raises(UserError) as error:
+        machine_of(name)
+    assert message in str(error.value)
+
+
+def test_a_host_is_what_ssh_knows_and_stays_as_it_is() -> None:
+    machine = machine_of("ssh:me@box", ("-F", "config"))
+    assert machine.start() == Address("me@box", ("-F", "config"))
+    assert machine.stop_command == ""
+    assert machine.seconds_left() > 1e9
