@@ -51,6 +51,8 @@ CASES: list[tuple[str, Callable[[Path], None], dict[str, int]]] = [
     ("diarize/duo.turns.json", delete, FROM_TURNS),
     ("diarize/duo.json", empty, FROM_TRANSCRIPT),
     ("audit/duo.json", delete, AUDIT),
+    ("name/duo.json", delete, {"name_speakers": 1, "correct_transcript": 1, **EXPORTS}),
+    ("correct/duo.json", halve, {"correct_transcript": 1, **EXPORTS}),
     ("provenance/duo/audit_session.json", halve, AUDIT),
     ("export/duo/duo.srt", delete, {"write_export": 1}),
     ("export/duo/duo.json", halve, {"write_export": 1}),
