@@ -21,60 +21,31 @@ import argparse
 import json
 import sys
 import tempfile
-from bisect import bisect
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import soundfile
-from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import conversations
-from conversations import Recording, middle, paired, rounded
+from conversations import Recording, rounded
+from seam_counts import Found, Run, at_seams, by_utterance, changed, share, summary
 
-from sessionscribe.artifacts import SAMPLE_RATE, ChunkTranscript, CutKind, Merged, Plan
+from sessionscribe.artifacts import SAMPLE_RATE, Plan
 from sessionscribe.chunk import place_cuts
 from sessionscribe.config import Chunk, Config
 from sessionscribe.engines.vad import Scan, scan
-from sessionscribe.evaluation.intervals import Bootstrap
-from sessionscribe.evaluation.said import Said, SaidWord, Utterance
-from sessionscribe.evaluation.words import word_errors
 
-NEAR_S = 2.0
-SAME_S = 0.5
-"""How far two times of one word may lie apart."""
 SEARCHED = 0.2
 """How far a cut may move to a pause, in chunks."""
 PER_1000 = {"silence": 0.0, "forced": 2.0}
 """Most words that may be lost, and that may be doubled, at a thousand seams."""
 WER_OVER_WHOLE = 0.002
-Array = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Run:
-    """A recording decoded in chunks."""
-
-    plan: Plan
-    chunks: list[ChunkTranscript]
-    merged: Merged
-
-    @property
-    def cuts(self) -> list[tuple[float, CutKind]]:
-        """Where it was cut (s), and how."""
-        return [(core.stop / SAMPLE_RATE, core.stop_cut) for core in self.plan.cores[:-1]]
-
-    @property
-    def words(self) -> list[SaidWord]:
-        """All words of the merged transcript, in order of time; the chunk stands for the speaker."""
-        found = [word for segment in self.merged.segments for word in segment.words]
-        return [SaidWord(w.text, w.start, w.end, str(w.chunk)) for w in sorted(found, key=lambda w: w.start)]
 
 
 def run(recording: Recording, plan: Plan, config: Config) -> Run:
@@ -83,145 +54,17 @@ def run(recording: Recording, plan: Plan, config: Config) -> Run:
     return Run(plan, chunks, merged)
 
 
-# --- words at a moment -------------------------------------------------------------------------------------
-
-
-def around(words: Sequence[SaidWord], time: float, reach: float) -> list[SaidWord]:
-    """Return the words whose middle is so near a moment."""
-    return [word for word in words if abs(middle(word) - time) <= reach]
-
-
-def near_any(time: float, cuts: Sequence[float]) -> bool:
-    """Return whether a moment is near one of the cuts, which are in order."""
-    after = bisect(cuts, time)
-    return any(abs(time - cut) <= NEAR_S for cut in cuts[max(0, after - 1) : after + 1])
-
-
-# --- what is counted ---------------------------------------------------------------------------------------
-
-
-@dataclass
-class Seams:
-    """Seams of one kind, and what went wrong at them."""
-
-    count: int = 0
-    words: int = 0
-    lost: list[str] = field(default_factory=list)
-    doubled: list[str] = field(default_factory=list)
-
-    def add(self, other: Seams) -> None:
-        """Take those of another recording along."""
-        self.count += other.count
-        self.words += other.words
-        self.lost += other.lost
-        self.doubled += other.doubled
-
-    def figures(self) -> dict[str, Any]:
-        """Return them for JSON."""
-        lists = {"lost": self.lost, "doubled": self.doubled}
-        rates = {f"{name}_per_1000": round(1000 * len(of) / self.count, 2) for name, of in lists.items()}
-        return {"seams": self.count, "words_near": self.words, **rates, **lists}
-
-
-def at_seams(recording: Recording, done: Run, found: dict[CutKind, Seams]) -> None:
-    """Look for lost and doubled words at every seam."""
-    truth, merged = recording.words, done.words
-    sides = [[SaidWord(w.text, w.start, w.end) for s in c.segments for w in s.words] for c in done.chunks]
-    for number, (cut, kind) in enumerate(done.cuts):
-        seams = found.setdefault(kind, Seams())
-        said, kept = (around(words, cut, NEAR_S + 2) for words in (truth, merged))
-        has = paired(said, kept, SAME_S)
-        heard = {
-            i
-            for side in sides[number : number + 2]
-            for i in paired(said, around(side, cut, NEAR_S + 2), SAME_S)
-        }
-        near = [i for i, word in enumerate(said) if abs(middle(word) - cut) <= NEAR_S]
-        seams.count += 1
-        seams.words += len(near)
-        instead = replaced(said, kept, has)
-        lost = [i for i in near if i in heard and i not in has and i not in instead]
-        seams.lost += [_named(recording, said[i]) for i in lost]
-        for j, word in enumerate(kept):
-            if abs(middle(word) - cut) <= NEAR_S and j not in has.values():
-                beside = [kept[k] for k in has.values() if kept[k].speaker != word.speaker]
-                seams.doubled += [_named(recording, word)] if paired([word], beside, SAME_S) else []
-
-
-def replaced(said: Sequence[SaidWord], kept: Sequence[SaidWord], has: dict[int, int]) -> set[int]:
-    """Return the words for which another one stands in the transcript: an error, but none of cutting."""
-    left = [i for i in range(len(said)) if i not in has]
-    others = [j for j in range(len(kept)) if j not in has.values()]
-    blank = [replace(word, text="") for word in (*(said[i] for i in left), *(kept[j] for j in others))]
-    return {left[i] for i in paired(blank[: len(left)], blank[len(left) :], 2 * SAME_S)}
-
-
-def _named(recording: Recording, word: SaidWord) -> str:
-    return f"{recording.name} {middle(word):.2f} {word.text}"
-
-
-def errors_by_word(recording: Recording, done: Run) -> tuple[Array, Array]:
-    """Return the errors at each word of the truth, and how many words it is to the normaliser."""
-    each = [Utterance(w.text, w.start, w.end, None, (w,)) for w in recording.truth.words]
-    truth = Said(recording.name, utterances=tuple(each), language="en")
-    found = conversations.said(recording.name, [segment.words for segment in done.merged.segments])
-    counted = word_errors(truth, found, conversations.ENGLISH)
-    return counted.errors, counted.totals
-
-
-def changed(one: Run, other: Run, cuts: Sequence[float], by: float = 0.0) -> Array:
-    """Return how many words of either run the other lacks at that time, away from cuts, and of how many."""
-    moved = [replace(w, start=(w.start or 0.0) - by, end=(w.end or 0.0) - by) for w in other.words]
-    pairs = paired(one.words, moved, SAME_S)
-    lacking = total = 0
-    for words, known in ((one.words, set(pairs)), (moved, set(pairs.values()))):
-        away = [number for number, word in enumerate(words) if not near_any(middle(word), cuts)]
-        total += len(away)
-        lacking += len(set(away) - known)
-    return np.array([lacking, total], np.float64)
-
-
-@dataclass
-class Found:
-    """What was counted in one recording.
-
-    The rows of ``chunked`` and ``whole`` are utterances: errors near cuts, words there, the same elsewhere.
-    """
-
-    seams: dict[CutKind, Seams] = field(default_factory=dict)
-    chunked: Array = field(default_factory=lambda: np.zeros((0, 4)))
-    whole: Array = field(default_factory=lambda: np.zeros((0, 4)))
-    moved: Array = field(default_factory=lambda: np.zeros(2))
-
-
-def by_utterance(recording: Recording, runs: Sequence[Run]) -> Array:
-    """Return errors and words near cuts and elsewhere, a row for each utterance of the truth."""
-    words = recording.truth.words
-    starts = np.cumsum([0, *(len(part.words) for part in recording.truth.utterances or ())])[:-1]
-    rows: Array = np.zeros((len(starts), 4))
-    for done in runs:
-        errors, totals = errors_by_word(recording, done)
-        cuts = [cut for cut, _ in done.cuts]
-        near = np.array([near_any(middle(word), cuts) for word in words])
-        parts = (errors * near, totals * near, errors * ~near, totals * ~near)
-        rows += np.stack([np.add.reduceat(part, starts) for part in parts], axis=1)
-    return rows
-
-
-# --- runs --------------------------------------------------------------------------------------------------
-
-
-def grids(recording: Recording, found: Scan, chunk_s: float, share: float) -> list[Plan]:
+def grids(recording: Recording, found: Scan, chunk_s: float, reach: float) -> list[Plan]:
     """Return the plans of two grids that lie half a chunk apart.
 
     Args:
         recording: what is cut.
         found: its speech.
         chunk_s: length of a chunk in seconds.
-        share: how far a cut may lie from its place, in chunks; 0: all are forced.
+        reach: how far a cut may lie from its place, in chunks; 0: all are forced.
     """
     halves = round(2 * recording.samples / SAMPLE_RATE / chunk_s)
-    options = Chunk(target_s=chunk_s / 2, search_s=share * chunk_s)
+    options = Chunk(target_s=chunk_s / 2, search_s=reach * chunk_s)
     cuts = place_cuts(found, halves, options)
     return [conversations.plan(recording, found.speech, cuts[n::2], options.context_s) for n in (1, 0)]
 
@@ -252,14 +95,14 @@ class Decoder:
 
 
 def measure(
-    recording: Recording, chunk_s: float, shares: Sequence[float], decoder: Decoder
+    recording: Recording, chunk_s: float, reaches: Sequence[float], decoder: Decoder
 ) -> Callable[[], Found]:
     """Begin to decode a recording as a whole and on all grids; the result compares them when it is called."""
     found = scan(recording.path, decoder.config.chunk.vad)
     first = decoder.whole(recording)
     pairs = [
-        [decoder.submit(recording, plan) for plan in grids(recording, found, chunk_s, share)]
-        for share in shares
+        [decoder.submit(recording, plan) for plan in grids(recording, found, chunk_s, reach)]
+        for reach in reaches
     ]
 
     def compared() -> Found:
@@ -276,50 +119,6 @@ def measure(
         return result
 
     return compared
-
-
-def summary(parts: Sequence[Found]) -> dict[str, Any]:
-    """Return the figures over all recordings."""
-    seams: dict[CutKind, Seams] = defaultdict(Seams)
-    for part in parts:
-        for kind, found in part.seams.items():
-            seams[kind].add(found)
-    chunked, whole = (
-        np.concatenate([getattr(part, name) for part in parts]) for name in ("chunked", "whole")
-    )
-    wer = [float(rows[:, ::2].sum() / rows[:, 1::2].sum()) for rows in (whole, chunked)]
-    return {
-        "seams": {kind: seams[kind].figures() for kind in sorted(seams)},
-        "wer": {"whole": wer[0], "chunked": wer[1]}
-        | _between(lambda d: _over_whole(d, chunked, whole), len(whole)),
-        "word_errors": {
-            "near": float(chunked[:, 0].sum() / chunked[:, 1].sum()),
-            "elsewhere": float(chunked[:, 2].sum() / chunked[:, 3].sum()),
-            "words_near": int(chunked[:, 1].sum()),
-        }
-        | _between(lambda d: _near_over_elsewhere(d, chunked), len(chunked)),
-        "moved_cuts": _share(np.sum([part.moved for part in parts], axis=0)),
-    }
-
-
-def _over_whole(drawn: Array, chunked: Array, whole: Array) -> float:
-    one, other = drawn @ chunked, drawn @ whole
-    return float((one[0] + one[2]) / (one[1] + one[3]) - (other[0] + other[2]) / (other[1] + other[3]))
-
-
-def _near_over_elsewhere(drawn: Array, rows: Array) -> float:
-    near, near_words, other, other_words = drawn @ rows
-    return float(near / near_words - other / other_words)
-
-
-def _between(difference: Callable[[Array], float], utterances: int) -> dict[str, Any]:
-    """Return a difference with its 95 % interval; utterances are drawn."""
-    low, high = Bootstrap().interval(utterances, difference) or (None, None)
-    return {"difference": difference(np.ones(utterances)), "low": low, "high": high}
-
-
-def _share(counted: Array) -> dict[str, Any]:
-    return {"changed": int(counted[0]), "words": int(counted[1]), "share": float(counted[0] / counted[1])}
 
 
 def bars(found: dict[str, Any]) -> dict[str, bool]:
@@ -357,9 +156,9 @@ def main() -> int:
         if given.short
         else conversations.mixed(min(10.0, given.minutes), 11),
     }
-    shares = {"usual": (SEARCHED, 0.0), "dense": (SEARCHED,)}
+    reaches = {"usual": (SEARCHED, 0.0), "dense": (SEARCHED,)}
     if given.short:
-        del pieces["dense"], shares["dense"]
+        del pieces["dense"], reaches["dense"]
     with (
         tempfile.TemporaryDirectory(prefix="seams-") as scratch,
         # A process for each run: threads of the model would wait for one another.
@@ -368,10 +167,10 @@ def main() -> int:
         decoder, folder = Decoder(pool, config), Path(scratch)
         recordings = {name: conversations.joined(folder, name, made) for name, made in pieces.items()}
         noise = recordings.pop("noise")
-        parts = [measure(of, chunk_s, shares[name], decoder) for name, of in recordings.items()]
+        parts = [measure(of, chunk_s, reaches[name], decoder) for name, of in recordings.items()]
         first, again = decoder.whole(noise), decoder.whole(later(noise, folder))
         found = summary([compared() for compared in parts])
-        found["engine_noise"] = _share(changed(first.result(), again.result(), [], 0.01))
+        found["engine_noise"] = share(changed(first.result(), again.result(), [], 0.01))
     held = bars(found)
     print(
         json.dumps(

@@ -1,0 +1,46 @@
+"""Cutting loses nothing and words have the right times: the benchmarks of accuracy, in their short forms."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+from project import ROOT
+
+
+def benchmark(name: str) -> dict[str, Any]:
+    command = [sys.executable, str(ROOT / f"benchmarks/{name}.py"), "--short"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=800)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def test_no_word_is_lost_or_doubled_where_chunks_meet() -> None:
+    found = benchmark("seams")
+    for kind in ("silence", "forced"):
+        assert found["seams"][kind]["seams"] >= 9
+        assert found["seams"][kind]["lost"] == found["seams"][kind]["doubled"] == []
+    assert found["moved_cuts"]["words"] > 100
+    assert found["moved_cuts"]["share"] <= found["engine_noise"]["share"]
+    assert found["wer"]["whole"] < 0.1
+
+
+def test_word_times_are_right_and_do_not_drift() -> None:
+    found = benchmark("word_times")
+    assert found["sparse"]["minutes"] > 14
+    assert found["sparse"]["found"] > 0.9 * found["sparse"]["words"]
+    assert all(found["held"]["sparse"].values())
+
+
+def test_the_ways_of_decoding_are_compared_on_the_same_words() -> None:
+    found = benchmark("decoding")
+    ways = found["ways"]
+    assert set(ways) == {"batched", "sequential", "engine, word times", "engine, no word times"}
+    assert found["chosen"] in ways
+    for way in ("batched", "sequential"):
+        assert ways[way]["wer"] < 0.1
+        assert ways[way]["complete"] > 0.95
+        assert ways[way]["start_median_s"] < 0.08
