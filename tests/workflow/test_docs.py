@@ -10,9 +10,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import soundfile
 
 import builders
-from project import DEMO, ROOT, Project, copy_project
+from project import DEMO, ROOT, Project, copy_project, cut_audio
 from sessionscribe.config import Export
 from sessionscribe.export import write_export
 
@@ -39,7 +40,7 @@ def commands(page: Path) -> list[str]:
 
 
 def finish_sessions(project: Project) -> None:
-    """Put transcripts of the demo sessions where a finished run has them: the truth, less a word."""
+    """Put what a finished run has of the demo sessions where it has it: the truth, less a word."""
     for path in sorted((DEMO / "truth").glob("*.json")):
         truth = json.loads(path.read_text(encoding="utf-8"))
         words = [builders.word(w["text"], w["start"], w["end"]) for w in truth["words"][1:]]
@@ -48,6 +49,11 @@ def finish_sessions(project: Project) -> None:
         made.write(project / f"results/export/{path.stem}/{path.stem}.json")
         text = project / f"results/export/{path.stem}/{path.stem}.txt"
         write_export(transcript=made, format="txt", options=Export(), output=text)
+    audio = cut_audio(DEMO / "recordings/meeting.mp4", project / "results/convert/meeting/mix.flac", 0, 30)
+    plan = builders.plan(soundfile.info(audio).duration, session="meeting", track="mix")
+    builders.timeline(plan).write(project / "results/chunk/meeting.timeline.json")
+    turns = builders.turns((0, 15, "SPEAKER_00"))
+    turns.write(project / "results/diarize/meeting.turns.json")
 
 
 @pytest.fixture
