@@ -221,7 +221,7 @@ class Crew:
                 place.unusable = str(error)
         if place.unusable:
             left = sum(not other.unusable for other in self.places)
-            rest = f"the run goes on with {left} other(s)" if left else NONE_LEFT
+            rest = f"The run goes on with {left} other{'s' * (left > 1)}" if left else NONE_LEFT
             self._say(f"warm: {place.name} is given up: {error}. {rest}")
             worker.kill()
         else:

@@ -294,6 +294,7 @@ def test_a_worker_that_is_killed_there_costs_one_try(
     assert running.wait(60) == 0
     said = (folder / "said").read_text()
     assert "the worker was killed by signal 9 (too little memory is the usual reason)" in said
+    assert "its job is tried again" in said
     assert nothing_runs(host)
     folder.assert_whole()
 
@@ -454,3 +455,30 @@ def test_the_environment_is_made_once_for_the_same_requirements(folder: Remote, 
 def _blocks(file: Path) -> list[str]:
     """Return the packages of a file of requirements, each with its hashes."""
     return [part + "\n" for part in re.split(r"\n(?=\w)", file.read_text())]
+
+
+def test_models_of_the_hub_are_fetched_there_before_the_first_job(
+    folder: Remote, host: Host, tmp_path: Path
+) -> None:
+    text = SNAKEFILE.replace('"note": "/etc/passwd"', '"options": {"model": "hub/model"}')
+    (folder / "Snakefile").write_text(text)
+    (folder / "scripts/check_models.py").write_text(
+        "import os\n"
+        "from pathlib import Path\n"
+        "task = snakemake.params.task\n"
+        "with open(Path(os.environ['HOME'], 'fetched'), 'a') as file:\n"
+        "    print(task, bool(os.environ.get('HF_TOKEN')), file=file)\n"
+        "Path(snakemake.output.report).write_text('there')\n"
+    )
+    (folder / "scripts/make.py").write_text(
+        MAKE.replace("time.sleep(float", "(home / 'fetched').read_text()\ntime.sleep(float")
+    )
+    with sshd.started(tmp_path / "second", "second") as second:
+        (folder / "ssh_config").write_text(host.entry() + second.entry())
+        (folder / "in/table.txt").write_text("slow=0.5\n")
+        done = folder.run("--config", "jobs=6", runners=("ssh:gpu-box", "ssh:second"), HF_TOKEN=SECRET)
+        assert done.code == 0, done.text
+        folder.assert_whole(6)
+        for home in (host.home, second.home):
+            line = "{'speech': ['hub/model'], 'diarization': []} True\n"
+            assert (home / "fetched").read_text() == line, "once on each machine"

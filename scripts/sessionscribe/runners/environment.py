@@ -75,6 +75,7 @@ def main(requirements: Path, uv_requirements: Path, folder: Path) -> int:
                     print(f"exit code {done.returncode} from: {' '.join(command[:6])} …", file=sys.stderr)
                     return 1
             ready.write_text(f"{name}\n")
+    os.utime(folder)  # it is in use: what was not for long is removed
     print(json.dumps({"id": 1, "python": str(folder / "bin/python")}), flush=True)
     return 0
 
