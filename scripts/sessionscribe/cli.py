@@ -115,6 +115,7 @@ def _parser() -> argparse.ArgumentParser:
     runs.add_argument("--session", action="append", default=[], help="run this session only (repeatable)")
     runs.add_argument("--stage", choices=STAGES, help="stop after this stage")
     runs.add_argument("--limit", type=int, metavar="N", help="run at most N sessions that have work")
+    runs.add_argument("--upload", action="store_true", help="afterwards upload what is finished")
     runs.add_argument("--publish", action="store_true", help="publish what is finished afterwards")
 
     shows = commands.add_parser(
@@ -264,6 +265,8 @@ def _show_outcome(options: argparse.Namespace, settings: config.Config) -> int:
     _show_results(after)
     sessions = list(after.sessions.values())
     code = int(any(session.blocked for session in sessions))
+    if options.upload:
+        code |= storing.upload_sessions(sessions, settings)
     if options.publish:
         code |= publishing.publish_sessions(sessions, settings, configfiles=_configfiles(options))
     return code

@@ -23,6 +23,8 @@ ENDINGS = (
     "ts wav webm wma wmv"
 )
 EXTENSIONS = frozenset(ENDINGS.split())
+TRANSCRIPT = "transcription-{}.json"
+"""What a part's transcript is called that lies beside it."""
 PART = re.compile(r"^(?:chunk|part|segment)[-_. ]?(\d+)$", re.IGNORECASE)
 NUMBER = re.compile(r"(\d+)(?!.*\d)")
 
@@ -56,11 +58,15 @@ class File:
 
 @dataclass(frozen=True)
 class Group:
-    """The files of one session."""
+    """The files of one session.
+
+    ``transcribed`` are those of a live session on a remote that have a transcript beside them.
+    """
 
     name: str
     shape: str
     files: tuple[File, ...]
+    transcribed: tuple[File, ...] = ()
 
 
 def discover(
@@ -137,10 +143,14 @@ def _group_remote(source: str, shape: str | None, s3_remote: str) -> list[Group]
     top = PurePosixPath(split(source)[1])
     groups: list[Group] = []
     for folder, inside in sorted(listing.by_folder(items).items()):
-        files = [File(item.source, item=item) for item in sorted(inside, key=lambda item: item.source)]
-        files = [file for file in files if file.is_recording]
-        if files:
-            groups += _sessions(_name_below(top, PurePosixPath(folder), source), files, shape)
+        found = [File(item.source, item=item) for item in sorted(inside, key=lambda item: item.source)]
+        files = [file for file in found if file.is_recording]
+        if not files:
+            continue
+        names = {file.name for file in found}
+        done = tuple(file for file in files if TRANSCRIPT.format(file.stem) in names)
+        sessions = _sessions(_name_below(top, PurePosixPath(folder), source), files, shape)
+        groups += [replace(group, transcribed=done if group.shape == "live" else ()) for group in sessions]
     if not groups:
         hint = f"Name the files, or use one of the endings {ENDINGS}"
         raise UserError("holds no recording", where=source, hint=hint)

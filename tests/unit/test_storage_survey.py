@@ -80,8 +80,11 @@ def test_new_parts_and_new_live_sessions(far: Path) -> None:
     add("far:rec/users")
     put(far, "users/u1/eve/chunk-2.wav", "users/u2/morning/chunk-0.wav", "users/u2/morning/chunk-1.wav")
     put(far, "users/u1/eve/transcription-chunk-0.json")
-    assert find() == {("new", "far:rec/users/u1/eve"), ("new", "far:rec/users/u2/morning")}
-    assert find("far:rec/users/u1") == {("new", "far:rec/users/u1/eve")}
+    eve, morning = "far:rec/users/u1/eve", "far:rec/users/u2/morning"
+    assert {line for line in find() if line[0] == "new"} == {("new", eve), ("new", morning)}
+    assert find("far:rec/users/u1") == {("new", eve), ("untranscribed", eve)}
+    put(far, "users/u1/eve/transcription-chunk-1.json", "users/u1/eve/transcription-chunk-2.json")
+    assert find("far:rec/users/u1") == {("new", eve)}
 
 
 def test_a_remote_that_is_away_hides_nothing_else(far: Path, served: Server) -> None:
@@ -104,4 +107,4 @@ def test_sessions_and_what_belongs_to_none(far: Path) -> None:
     (line,) = (
         f for f in survey(agenda, [], checksums=Path("c.json"), s3_remote="") if f.kind == "unprocessed"
     )
-    assert str(line) == "unprocessed  a  (0.00 h)"
+    assert str(line) == "unprocessed   a  (0.00 h)"

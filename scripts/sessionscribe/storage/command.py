@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from sessionscribe.agenda import Agenda
+from sessionscribe.agenda import Agenda, SessionAgenda
 from sessionscribe.config import Config
 from sessionscribe.errors import UserError
-from sessionscribe.storage import recordings, survey, uploads
 from sessionscribe.storage.locations import is_remote
 
 ROOT = Path()
@@ -39,6 +39,8 @@ def add_arguments(commands: Any, settings: argparse.ArgumentParser) -> None:
 
 def find(options: argparse.Namespace, config: Config) -> int:
     """Print what there is to know about recordings and sessions."""
+    from sessionscribe.storage import recordings, survey  # noqa: PLC0415 -- of no use to the other commands
+
     agenda = Agenda(config, ROOT)
     found = survey.survey(agenda, options.places, checksums=CHECKSUMS, s3_remote=config.ingest.s3_remote)
     for finding in found:
@@ -55,18 +57,26 @@ def find(options: argparse.Namespace, config: Config) -> int:
 
 
 def upload(options: argparse.Namespace, config: Config) -> int:
-    """Upload sessions; return 1 where one that was named, or that is finished, could not be."""
-    settings = config.model_copy(update={"sessions": tuple(options.sessions)})
+    """Upload the sessions that were named, or all that are finished."""
     place = config.upload.model_copy(update={"to": options.to} if options.to else {})
-    code, seen = 0, False
-    for session in Agenda(settings, ROOT).sessions.values():
-        if not (options.sessions or uploads.has_something(session)):
+    settings = config.model_copy(update={"sessions": tuple(options.sessions), "upload": place})
+    sessions = Agenda(settings, ROOT).sessions.values()
+    return upload_sessions(sessions, settings, named=bool(options.sessions), delete=options.delete)
+
+
+def upload_sessions(
+    sessions: Iterable[SessionAgenda], config: Config, *, named: bool = False, delete: bool = False
+) -> int:
+    """Upload what is finished of sessions; return 1 where one of these could not be."""
+    from sessionscribe.storage import uploads  # noqa: PLC0415 -- of no use to the other commands
+
+    code, seen, s3_remote = 0, False, config.ingest.s3_remote
+    for session in sessions:
+        if not (named or uploads.has_something(session)):
             continue
         seen = True
         try:
-            sent = uploads.upload(
-                session, place, root=ROOT, s3_remote=config.ingest.s3_remote, delete=options.delete
-            )
+            sent = uploads.upload(session, config.upload, root=ROOT, s3_remote=s3_remote, delete=delete)
         except UserError as error:
             print(f"sessionscribe: {error}", file=sys.stderr)
             code = 1

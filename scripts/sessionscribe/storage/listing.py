@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -86,7 +87,8 @@ def _item(source: str, entry: dict[str, Any]) -> Item:
         if hashes.get(name):
             return Item(source, size, hashes[name] if name == "sha256" else f"{name}:{hashes[name]}")
     # Whole seconds: some remotes know no parts of them, and say so differently from call to call.
-    return Item(source, size, f"stat:{size}-{entry['ModTime'][:19]}")
+    changed = datetime.fromisoformat(entry["ModTime"]).astimezone(UTC)
+    return Item(source, size, f"stat:{size}-{changed:%Y-%m-%dT%H:%M:%SZ}")
 
 
 def _hashing(source: str, s3_remote: str) -> list[str]:

@@ -16,7 +16,18 @@ from sessionscribe.storage import recordings
 from sessionscribe.storage.checksums import Checksums
 from sessionscribe.storage.locations import is_remote, parent, split
 
-KINDS = ("new", "moved", "changed", "gone", "unprocessed", "incomplete", "failed", "orphaned", "unreachable")
+KINDS = (
+    "new",
+    "moved",
+    "changed",
+    "gone",
+    "untranscribed",
+    "unprocessed",
+    "incomplete",
+    "failed",
+    "orphaned",
+    "unreachable",
+)
 STAGE_FOLDERS = ("ingest", "convert", "chunk", "transcribe", "merge", "diarize", "correct", "audit", "export")
 
 
@@ -29,7 +40,7 @@ class Finding:
     more: str = ""
 
     def __str__(self) -> str:
-        return f"{self.kind:<12} {visible(self.what)}{f'  ({self.more})' if self.more else ''}"
+        return f"{self.kind:<13} {visible(self.what)}{f'  ({self.more})' if self.more else ''}"
 
 
 def survey(agenda: Agenda, given: Sequence[str], *, checksums: Path, s3_remote: str) -> list[Finding]:
@@ -81,6 +92,10 @@ def _places(rows: list[Row], given: Sequence[str], checksums: Checksums, s3_remo
                 yield Finding("moved", moved.source, f"is now {visible(_noted(file))}")
             else:
                 new.append(file)
+        if len(group.transcribed) < len(group.files) and group.shape == "live" and group.files[0].item:
+            missing = len(group.files) - len(group.transcribed)
+            more = f"{missing} of {len(group.files)} parts have no transcript beside them"
+            yield Finding("untranscribed", parent(_noted(group.files[0])), more)
         if new:
             what = _noted(new[0]) if group.shape == "recording" else parent(_noted(new[0]))
             yield Finding("new", what, f"{group.shape}, {len(new)} file{'s' * (len(new) > 1)}")

@@ -20,6 +20,7 @@ from sessionscribe.config import Upload
 from sessionscribe.errors import UserError
 from sessionscribe.files import sha256, write_text
 from sessionscribe.manifest import Row
+from sessionscribe.sources import TRANSCRIPT
 from sessionscribe.storage import playback, rclone, recordings, transfer
 from sessionscribe.storage.locations import is_remote, join, parent, rclone_path
 
@@ -154,8 +155,7 @@ def _parts(session: SessionAgenda, root: Path) -> dict[Path, Row]:
         made = root / f"results/transcribe/{name}/{session.fp}/{row.track}.0000.json"
         if not made.is_file():
             continue
-        stem = PurePosixPath(row.source).stem
-        path = root / FOLDER / name / f"transcription-{stem}.json"
+        path = root / FOLDER / name / TRANSCRIPT.format(PurePosixPath(row.source).stem)
         write_text(path, _segments(ChunkTranscript.read(made), row))
         found[path] = row
     return found

@@ -1,0 +1,59 @@
+"""What rclone's messages mean: those that no server on loopback gives are as the services word them."""
+
+import pytest
+
+from sessionscribe.storage.refusals import explain
+
+SAID = [
+    ("full", "googleapi: Error 403: The user's Drive storage quota has been exceeded., storageQuotaExceeded"),
+    ("full", "Insufficient Storage: 507 Insufficient Storage"),
+    (
+        "limit",
+        "googleapi: Error 403: User Rate Limit Exceeded. Rate of requests exceed, userRateLimitExceeded",
+    ),
+    (
+        "limit",
+        "operation error S3: PutObject, https response error StatusCode: 503, api error SlowDown: reduce",
+    ),
+    ("clock", "https response error StatusCode: 403, api error RequestTimeTooSkewed: The difference between"),
+    (
+        "credentials",
+        "https response error StatusCode: 403, api error InvalidAccessKeyId: does not exist in our",
+    ),
+    (
+        "credentials",
+        'couldn\'t fetch token: invalid_grant: maybe token expired? - try "rclone config reconnect"',
+    ),
+    ("credentials", "couldn't connect SSH: ssh: handshake failed: ssh: unable to authenticate, no supported"),
+    (
+        "missing",
+        "https response error StatusCode: 404, api error NoSuchBucket: The specified bucket does not",
+    ),
+    ("missing", "error in ListJSON: directory not found"),
+    ("remote", 'Failed to create file system for "x:": didn\'t find section in config file ("x")'),
+    ("unreachable", 'Get "http://127.0.0.1:1/bkt": dial tcp 127.0.0.1:1: connect: connection refused'),
+    ("unreachable", "dial tcp: lookup s3.nowhere.example on 127.0.0.1:53: no such host"),
+    ("unreachable", 'Get "https://drive.example/x": net/http: TLS handshake: unexpected EOF'),
+    ("damaged", "talk.wav: corrupted on transfer: md5 hashes differ src(S3 bucket rec) 8f vs dst(Local) 1c"),
+]
+
+
+@pytest.mark.parametrize(("reason", "message"), SAID)
+def test_a_message_has_its_meaning(reason: str, message: str) -> None:
+    found, what, hint = explain([message], "error")
+    assert found == reason
+    assert message not in what
+    assert what
+    assert hint
+
+
+def test_what_is_not_known_is_passed_on() -> None:
+    assert explain(["first", "the moon\nis full"], "error")[:2] == (
+        "other",
+        "rclone failed (the moon is full)",
+    )
+    assert explain([], "usage")[1] == "rclone failed (usage)"
+
+
+def test_a_name_of_a_recording_is_no_reason() -> None:
+    assert explain(["geofence EOFs.wav: quota.wav: strange"], "error")[0] == "other"
