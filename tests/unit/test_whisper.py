@@ -197,7 +197,7 @@ def test_a_window_that_failed_a_threshold_is_decoded_again_and_the_worse_version
 
 
 def test_sequential_decoding_has_its_doubts_decoded_in_batches(make: Any) -> None:
-    once = OPTIONS.model_copy(update={"temperatures": (0.0,), "no_speech_threshold": 1.0})
+    once = OPTIONS.model_copy(update={"temperatures": (0.0,), "no_speech_threshold": 1.0, "window_s": 8.0})
     first, _ = make(1, once.model_copy(update={"redecode_s": 0.0}), "first")
     threshold = median(s.average_log_probability for s in first.segments)
     strict = once.model_copy(update={"log_prob_threshold": threshold})
