@@ -113,9 +113,10 @@ def size(*paths: Path) -> int:
 def bytes_moved(folder: Path, minutes: float) -> dict[str, Any]:
     """Measure what travels for all chunks of a recording, and for one."""
     recording, project = folder / "talk.m4a", folder / "project"
+    project.mkdir(parents=True)
     make_recording(recording, minutes)
     settings = {
-        "chunk": {"target_s": 120},
+        "chunk": {"target_s": 120, "search_s": 30},
         "transcribe": {"model": str(SPEECH_MODEL), "device": "cpu", "compute_type": "int8", "beam_size": 1},
         "diarize": {"model": str(DIARIZATION_MODEL), "device": "cpu", "chunk_s": 120},
     }

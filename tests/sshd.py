@@ -161,9 +161,16 @@ def _free_port() -> int:
 @contextmanager
 def started(folder: Path, name: str = "gpu-box", **more: object) -> Iterator[Host]:
     """Have a host for the length of a ``with``; no session of it is left behind."""
+    with prepared(folder, name, **more) as host:
+        host.start()
+        yield host
+
+
+@contextmanager
+def prepared(folder: Path, name: str = "gpu-box", **more: object) -> Iterator[Host]:
+    """Have a host that is off for the length of a ``with``; what was started of it is not left behind."""
     require_sshd()
     host = Host(folder, name, **more)  # type: ignore[arg-type]
-    host.start()
     try:
         yield host
     finally:

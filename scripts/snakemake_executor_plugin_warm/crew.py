@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
 
+from sessionscribe.errors import UserError
 from sessionscribe.runners.errors import DiedError, GivenBackError, LostError, UnusableError
 
 IDLE_S = 1.0
@@ -61,12 +62,14 @@ class Place:
         start: starts a worker; it is given the log of the job that it is started for.
         lanes: jobs that a worker runs at once.
         waiting: jobs more that it may have, whose files are brought to it meanwhile.
+        release: lets go of what outlives workers there, such as a machine that was started.
     """
 
     name: str
     start: Callable[[str | None], Worker]
     lanes: int
     waiting: int = 0
+    release: Callable[[], None] = lambda: None
     worker: Worker | None = None
     jobs: int = 0
     scripts: set[str] = field(default_factory=set)
@@ -223,7 +226,7 @@ class Crew:
             left = sum(not other.unusable for other in self.places)
             rest = f"The run goes on with {left} other{'s' * (left > 1)}" if left else NONE_LEFT
             self._say(f"warm: {place.name} is given up: {error}. {rest}")
-            worker.kill()
+            self._at_once([worker.kill])
         else:
             if error:
                 self._say(f"warm: {error}; its jobs are given back, next try in {wait_s:.0f} s")
@@ -242,18 +245,19 @@ class Crew:
                         place.worker = None
                 if not any(place.has_worker for place in self.places):
                     self._looking = False
-            _let_go(ended)
+            self._let_go(ended)
             if not self._looking:
                 return
 
     def dismiss(self) -> None:
-        """End all workers that have no job, and see to it that they are gone."""
+        """End all workers that have no job, and see to it that they are gone, and what they had started."""
         with self._changed:
-            idle = [place for place in self.places if place.worker and place.jobs == 0]
+            idle = [place for place in self.places if place.jobs == 0]
             workers = [place.worker for place in idle if place.worker]
             for place in idle:
                 place.worker = None
-        _let_go(workers)
+        self._let_go(workers)
+        self._at_once(place.release for place in idle)
 
     def stop(self) -> None:
         """Kill all workers, whatever they do, and take no more jobs."""
@@ -261,22 +265,28 @@ class Crew:
             self._stopped = True
             workers = [place.worker for place in self.places if place.worker]
             self._changed.notify_all()
-        _at_once(worker.kill for worker in workers)
+        self._at_once(worker.kill for worker in workers)
+        self._at_once(place.release for place in self.places)
 
+    def _let_go(self, workers: list[Worker]) -> None:
+        for worker in workers:
+            worker.end()
+        self._at_once(partial(worker.wait, 5) for worker in workers)
 
-def _let_go(workers: list[Worker]) -> None:
-    for worker in workers:
-        worker.end()
-    _at_once(partial(worker.wait, 5) for worker in workers)
+    def _at_once(self, calls: Iterable[Callable[[], None]]) -> None:
+        """Call each in a thread of its own, since a machine may take long to stop; wait for all."""
 
+        def guarded(call: Callable[[], None]) -> None:
+            try:
+                call()
+            except UserError as error:
+                self._say(f"warm: {error}")
 
-def _at_once(calls: Iterable[Callable[[], None]]) -> None:
-    """Call each in a thread of its own, since a machine may take long to stop; wait for all."""
-    threads = [threading.Thread(target=call) for call in calls]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+        threads = [threading.Thread(target=guarded, args=(call,)) for call in calls]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
 
 
 NONE_LEFT = "No runner is left; what is finished is home. Put it right, or add another runner, and run again"

@@ -6,7 +6,6 @@ import atexit
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 from snakemake.exceptions import WorkflowError
 
 from sessionscribe.errors import UserError
-from snakemake_executor_plugin_warm.crew import Place, Worker
+from snakemake_executor_plugin_warm.crew import Place
 from snakemake_executor_plugin_warm.worker import SERVE
 
 if TYPE_CHECKING:
-    from sessionscribe.runners.machine import Machine
+    from sessionscribe.runners.kinds import Options
 
 LOCAL = "local"
 STAGING = Path(".snakemake/warm")
@@ -36,7 +35,7 @@ def remote_places(settings: Any) -> list[Place]:
     if not names:
         return []
     # A run on this machine alone does not pay for these.
-    from sessionscribe.runners.machine import machine_of  # noqa: PLC0415
+    from sessionscribe.runners.kinds import machine_of  # noqa: PLC0415
     from sessionscribe.runners.parcel import Checksums  # noqa: PLC0415
     from sessionscribe.runners.remote import RemoteWorker  # noqa: PLC0415
     from sessionscribe.runners.site import Settings  # noqa: PLC0415
@@ -55,19 +54,35 @@ def remote_places(settings: Any) -> list[Place]:
         alive_s=settings.lease / 2,
         per_audio_second=settings.patience,
     )
-    ssh_options = ("-F", str(Path(settings.ssh_config).absolute())) if settings.ssh_config else ()
     checksums = Checksums()
 
-    def starter(machine: Machine) -> Callable[[str | None], Worker]:
-        return lambda _log: RemoteWorker(machine, how, checksums)
+    def place(name: str) -> Place:
+        machine = machine_of(name, _options(settings))
+        return Place(name, lambda _log: RemoteWorker(machine, how, checksums), lanes, 1, release=machine.stop)
 
     try:
-        return [
-            Place(name, starter(machine_of(name, ssh_options)), lanes, waiting=1)
-            for name in dict.fromkeys(names)
-        ]
+        return [place(name) for name in dict.fromkeys(names)]
     except UserError as error:
         raise WorkflowError(f"--warm-runner: {error}") from None
+
+
+def _options(settings: Any) -> Options:
+    """Return what the settings say about all runners.
+
+    Raises:
+        UserError: they say how to start a machine, and not how to stop it.
+    """
+    from sessionscribe.runners.kinds import Options  # noqa: PLC0415
+    from sessionscribe.runners.started import Commands  # noqa: PLC0415
+
+    ssh = ("-F", str(Path(settings.ssh_config).absolute())) if settings.ssh_config else ()
+    given = (settings.start_command, settings.stop_command, settings.state_command)
+    if not any(given):
+        return Options(ssh)
+    if not all(given):
+        hint = "Give all three: warm-start-command, warm-stop-command, warm-state-command"
+        raise UserError("a machine that is started must also be stopped", where="settings", hint=hint)
+    return Options(ssh, Commands(*given, stops_itself=settings.remote_stop_command or ""))
 
 
 def _staging() -> Path:

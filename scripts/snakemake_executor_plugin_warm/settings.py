@@ -90,6 +90,36 @@ class ExecutorSettings(ExecutorSettingsBase):
             "required": False,
         },
     )
+    start_command: Optional[str] = field(  # noqa: UP045
+        default=None,
+        metadata={
+            "help": "Shell command, run here, that starts the machine of `ssh:HOST` when there is work; "
+            "`{host}` is its name",
+            "required": False,
+        },
+    )
+    stop_command: Optional[str] = field(  # noqa: UP045
+        default=None,
+        metadata={
+            "help": "Shell command, run here, that stops it when the work is done, if it was started by us",
+            "required": False,
+        },
+    )
+    state_command: Optional[str] = field(  # noqa: UP045
+        default=None,
+        metadata={
+            "help": "Shell command, run here, that succeeds if and only if it is up",
+            "required": False,
+        },
+    )
+    remote_stop_command: Optional[str] = field(  # noqa: UP045
+        default=None,
+        metadata={
+            "help": "Shell command that the machine runs to stop itself if nothing more is heard from here, "
+            "where it was started by us; such as `sudo shutdown -P now`",
+            "required": False,
+        },
+    )
     others: bool = field(
         default=False,
         metadata={

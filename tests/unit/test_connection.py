@@ -15,7 +15,8 @@ from sessionscribe.errors import UserError
 from sessionscribe.runners.channel import Channel, Watch
 from sessionscribe.runners.connection import Connection, RemoteError
 from sessionscribe.runners.errors import DiedError, LostError, UnusableError
-from sessionscribe.runners.machine import Address, machine_of
+from sessionscribe.runners.kinds import Options, machine_of
+from sessionscribe.runners.machine import Address
 from sshd import Host, eventually
 
 ROOT = Path(__file__).parents[2]
@@ -151,7 +152,7 @@ def test_a_runner_that_is_none_is_said_so(name: str, message: str) -> None:
 
 
 def test_a_host_is_what_ssh_knows_and_stays_as_it_is() -> None:
-    machine = machine_of("ssh:me@box", ("-F", "config"))
+    machine = machine_of("ssh:me@box", Options(("-F", "config")))
     assert machine.start() == Address("me@box", ("-F", "config"))
     assert machine.stop_command == ""
     assert machine.seconds_left() > 1e9

@@ -482,3 +482,62 @@ def test_models_of_the_hub_are_fetched_there_before_the_first_job(
         for home in (host.home, second.home):
             line = "{'speech': ['hub/model'], 'diarization': []} True\n"
             assert (home / "fetched").read_text() == line, "once on each machine"
+
+
+@pytest.fixture
+def switched(tmp_path: Path, folder: Remote) -> Iterator[tuple[Host, list[str]]]:
+    """A host that is off, and the options that say how it is switched on and off."""
+    with sshd.prepared(tmp_path / "host") as host:
+        (folder / "ssh_config").write_text(host.entry())
+        start = f"{sshd.require_sshd()} -f {host.folder}/sshd_config -E {host.folder}/sshd.log"
+        off = f"kill $(cat {host.folder}/sshd.pid)"
+        commands = {
+            "start": f"echo {{host}} >> started; mkdir -p /run/sshd; {start}",
+            "stop": f"echo {{host}} >> stopped; {off}",
+            "state": f"kill -0 $(cat {host.folder}/sshd.pid)",
+            "remote-stop": f"touch $HOME/stopped-itself; {off}",
+        }
+        yield host, [word for key, line in commands.items() for word in (f"--warm-{key}-command", line)]
+        subprocess.run(off, shell=True, capture_output=True, check=False)
+
+
+def test_a_machine_is_on_only_while_there_is_work(folder: Remote, switched: tuple[Host, list[str]]) -> None:
+    host, options = switched
+    done = folder.run("--dry-run", *options)
+    assert done.code == 0, done.text
+    assert not (folder / "started").exists()
+    done = folder.run(*options)
+    assert done.code == 0, done.text
+    folder.assert_whole()
+    assert folder.run(*options).code == 0
+    assert (folder / "started").read_text() == (folder / "stopped").read_text() == "gpu-box\n"
+    assert not (host.home / "stopped-itself").exists()
+    assert _pid(host) == "none", "it is off"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_machine_that_we_started_stops_whatever_happens(
+    folder: Remote, switched: tuple[Host, list[str]], number: signal.Signals
+) -> None:
+    host, options = switched
+    (host.home / "hold").touch()
+    running = folder.start("--warm-lease", "4", *options)
+    try:
+        assert eventually((host.home / "working").exists, 60), (folder / "said").read_text()
+        running.send_signal(number)
+        running.wait(60)
+        # Who is killed cannot stop it: it stops itself, when nobody came back within the lease.
+        assert eventually(lambda: not Path(f"/proc/{_pid(host)}").exists(), 15)
+        assert (host.home / "stopped-itself").exists() == (number == signal.SIGKILL)
+        assert (folder / "stopped").exists() == (number == signal.SIGINT)
+        assert eventually(lambda: nothing_runs(host), 10), host.processes()
+    finally:
+        running.kill()
+
+
+def _pid(host: Host) -> str:
+    """Return the number of a host's sshd, which removes the file with it when it ends."""
+    try:
+        return (host.folder / "sshd.pid").read_text().strip()
+    except FileNotFoundError:
+        return "none"

@@ -1,18 +1,14 @@
 """What a runner is: how a machine is brought up and stopped, and how ssh finds it.
 
-A kind of runner is one class with the members of ``Machine`` and one entry in ``KINDS``. All else (files,
+A kind of runner is one class with the members of ``Machine`` and one entry in ``kinds``. All else (files,
 environment, worker, guard, retries) is the same for all of them.
 """
 
 from __future__ import annotations
 
-import difflib
 import math
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
-
-from sessionscribe.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -68,34 +64,3 @@ class GivenHost:
     def seconds_left(self) -> float:
         """Return infinity."""
         return math.inf
-
-
-def given_host(name: str, argument: str, ssh_options: tuple[str, ...]) -> Machine:
-    """Return the machine that ``ssh:HOST`` names; HOST is whatever the user's ssh knows."""
-    if not argument or argument.startswith("-") or "//" in argument:
-        hint = "Write `ssh:HOST` or `ssh:USER@HOST`; a port belongs into ~/.ssh/config"
-        raise UserError("names no host", where=name, hint=hint)
-    return GivenHost(name, Address(argument, ssh_options))
-
-
-KINDS: Mapping[str, Callable[[str, str, tuple[str, ...]], Machine]] = {"ssh": given_host}
-LOCAL = "local"
-
-
-def machine_of(name: str, ssh_options: tuple[str, ...] = ()) -> Machine:
-    """Return the machine of a runner's name (``KIND:ARGUMENT``).
-
-    Args:
-        name: as the user wrote it.
-        ssh_options: options for every ssh command, such as ``("-F", "my_config")``.
-
-    Raises:
-        UserError: there is no such kind of runner, or its argument is wrong.
-    """
-    kind, _, argument = name.partition(":")
-    if kind not in KINDS:
-        known = [LOCAL, *(f"{other}:…" for other in KINDS)]
-        near = difflib.get_close_matches(kind, [LOCAL, *KINDS], n=1)
-        hint = f"Did you mean `{near[0]}`?" if near else f"There are: {', '.join(known)}"
-        raise UserError("is no runner", where=name, hint=hint)
-    return KINDS[kind](name, argument, ssh_options)

@@ -1,0 +1,48 @@
+"""The kinds of runners, by the word before the colon of a runner's name."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from sessionscribe.errors import UserError
+from sessionscribe.runners.machine import Address, GivenHost, Machine
+from sessionscribe.runners.started import CommandHost, Commands
+
+LOCAL = "local"
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user said about all runners: options of every ssh command, how hosts start and stop."""
+
+    ssh: tuple[str, ...] = ()
+    commands: Commands | None = None
+
+
+def _host(name: str, argument: str, options: Options) -> Machine:
+    """Return the machine that ``ssh:HOST`` names; HOST is whatever the user's ssh knows."""
+    if not argument or argument.startswith("-") or "//" in argument:
+        hint = "Write `ssh:HOST` or `ssh:USER@HOST`; a port belongs into ~/.ssh/config"
+        raise UserError("names no host", where=name, hint=hint)
+    address = Address(argument, options.ssh)
+    return CommandHost(name, address, options.commands) if options.commands else GivenHost(name, address)
+
+
+KINDS: Mapping[str, Callable[[str, str, Options], Machine]] = {"ssh": _host}
+
+
+def machine_of(name: str, options: Options = Options()) -> Machine:
+    """Return the machine of a runner's name (``KIND:ARGUMENT``).
+
+    Raises:
+        UserError: there is no such kind of runner, or its argument is wrong.
+    """
+    kind, _, argument = name.partition(":")
+    if kind not in KINDS:
+        known = [LOCAL, *(f"{other}:…" for other in KINDS)]
+        near = difflib.get_close_matches(kind, [LOCAL, *KINDS], n=1)
+        hint = f"Did you mean `{near[0]}`?" if near else f"There are: {', '.join(known)}"
+        raise UserError("is no runner", where=name, hint=hint)
+    return KINDS[kind](name, argument, options)

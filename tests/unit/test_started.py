@@ -1,0 +1,123 @@
+"""A machine that we start is stopped, and seen to be; one that was up stays up."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import sshd
+from sessionscribe.errors import UserError
+from sessionscribe.runners.errors import LostError, UnusableError
+from sessionscribe.runners.machine import Address
+from sessionscribe.runners.started import CommandHost, Commands
+from sshd import Host
+
+
+class Switch:
+    """A host that is off, and the commands that switch it on and off."""
+
+    def __init__(self, host: Host) -> None:
+        self.host, pid = host, host.folder / "sshd.pid"
+        self.log = host.folder / "commands"
+        start = f"{sshd.require_sshd()} -f {host.folder}/sshd_config -E {host.folder}/sshd.log"
+        self.commands = Commands(
+            start=f"echo start {{host}} >> {self.log}; mkdir -p /run/sshd; {start}",
+            stop=f"echo stop >> {self.log}; kill $(cat {pid})",
+            state=f"kill -0 $(cat {pid})",
+        )
+
+    def machine(self, **more: float) -> CommandHost:
+        return CommandHost(
+            "ssh:box", Address("gpu-box", ("-F", str(self.host.config))), self.commands, **more
+        )
+
+    def said(self) -> list[str]:
+        return self.log.read_text().splitlines() if self.log.exists() else []
+
+
+@pytest.fixture
+def switch(tmp_path: Path) -> Iterator[Switch]:
+    with sshd.prepared(tmp_path / "host") as host:
+        made = Switch(host)
+        off = made.commands.stop
+        yield made
+        subprocess.run(off, shell=True, capture_output=True, check=False)
+
+
+def test_it_is_started_once_and_stopped_once(switch: Switch) -> None:
+    machine = switch.machine()
+    assert not machine.is_up()
+    assert machine.stop_command == ""
+    assert machine.start() == machine.address()
+    machine.start()  # again after a lost connection
+    assert switch.said() == ["start gpu-box"]
+    machine.stop()
+    machine.stop()
+    assert switch.said() == ["start gpu-box", "stop"]
+    assert not machine.is_up()
+
+
+def test_what_was_up_stays_up(switch: Switch) -> None:
+    switch.machine().start()
+    machine = switch.machine()
+    machine.start()
+    machine.stop()
+    assert machine.is_up()
+    assert switch.said() == ["start gpu-box"]
+
+
+def test_only_a_machine_that_we_started_may_stop_itself(switch: Switch) -> None:
+    switch.commands = Commands(switch.commands.start, switch.commands.stop, switch.commands.state, "poweroff")
+    ours, other = switch.machine(), switch.machine()
+    ours.start()
+    other.start()
+    assert ours.stop_command == "poweroff"
+    assert other.stop_command == ""
+
+
+def test_one_that_does_not_stop_is_told_to_the_user(switch: Switch) -> None:
+    switch.commands = Commands(switch.commands.start, "echo no power >&2; exit 1", switch.commands.state)
+    machine = switch.machine(halt_s=1.5)
+    machine.start()
+    with pytest.raises(UserError, match="was started by us and cannot be seen to stop") as error:
+        machine.stop()
+    assert "no power" in str(error.value)
+    assert "stop it by hand" in str(error.value)
+
+
+def test_one_that_does_not_start_is_of_no_use(switch: Switch) -> None:
+    switch.commands = Commands("echo no such machine >&2; exit 1", "true", "false")
+    with pytest.raises(UnusableError, match="no such machine"):
+        switch.machine().start()
+
+
+def test_ssh_that_does_not_answer_in_time_is_worth_another_try(switch: Switch) -> None:
+    switch.commands = Commands("true", "true", "false")
+    with pytest.raises(LostError, match="ssh does not answer within 1 s"):
+        switch.machine(boot_s=1.0).start()
+
+
+def test_to_stop_ends_the_wait_for_its_start(switch: Switch) -> None:
+    up = switch.host.folder / "up"
+    switch.commands = Commands(f"touch {up}", f"rm {up}", f"test -e {up}")
+    machine, found = switch.machine(), []
+
+    def start() -> None:
+        try:
+            machine.start()
+        except LostError as error:
+            found.append(error)
+
+    thread = threading.Thread(target=start)
+    thread.start()
+    time.sleep(1)
+    assert up.exists()
+    machine.stop()
+    thread.join(10)
+    assert len(found) == 1
+    assert not up.exists()
