@@ -14,7 +14,7 @@ VERSIONS: Mapping[str, int] = {
     "transcribe_chunk": 6,
     "merge_transcript": 1,
     "embed_chunk": 1,
-    "cluster_speakers": 2,
+    "cluster_speakers": 3,
     "assign_speakers": 2,
     "embed_voice": 1,
     "name_speakers": 1,

@@ -234,7 +234,22 @@ def cluster(
     }
     nothing = {"waveform": torch.zeros(1, 2), "sample_rate": SAMPLE_RATE}
     found = pipeline(nothing, **bounds)
+    fewest = options.num_speakers or options.min_speakers or 1
+    while len(found.speaker_diarization.labels()) < fewest and _allow_smaller(pipeline.clustering):
+        found = pipeline(nothing, **bounds)
     return _turns(found.speaker_diarization), _turns(found.exclusive_speaker_diarization), left_out()
+
+
+def _allow_smaller(clustering: Any) -> bool:
+    """Halve how often somebody must be heard to be a speaker; tell whether that was possible.
+
+    Who is known to be there but says little would be given to another speaker otherwise.
+    """
+    settings = clustering.parameters(instantiated=True)
+    size = settings.get("min_cluster_size", 1)
+    if size > 1:
+        clustering.instantiate({**settings, "min_cluster_size": size // 2})
+    return bool(size > 1)
 
 
 def _feature(data: NDArray[np.float32], about: EmbeddingsHeader) -> Any:

@@ -1,0 +1,81 @@
+"""Many speakers: a conversation of twelve, from audio to words with speakers, against the truth.
+
+The short form of `benchmarks/speakers.py`. The words are the true ones: what is measured is who says them.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import soundfile
+
+import builders
+from project import DEMO, ROOT, cut_audio
+from sessionscribe.artifacts import SAMPLE_RATE, Timeline, Turns
+from sessionscribe.config import Diarize
+from sessionscribe.diarize import assign_speakers, cluster_speakers, embed_chunk
+from sessionscribe.evaluation.evaluate import Measure, Options, evaluate
+from sessionscribe.evaluation.intervals import Bootstrap
+from sessionscribe.evaluation.references import from_truth, read_file
+from sessionscribe.grid import of_recording
+
+OPTIONS = Diarize(model=str(DEMO / "models/diarization-demo"), device="cpu", chunk_s=120)
+TRUTH = json.loads((ROOT / "tests/data/twelve.json").read_text(encoding="utf-8"))
+
+
+class Heard:
+    """The conversation as the jobs that need models leave it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        audio = cut_audio(ROOT / "tests/data/twelve.ogg", folder / "mix.flac", 0, 1000)
+        duration_s = soundfile.info(audio).frames / SAMPLE_RATE
+        self.timeline: Timeline = builders.timeline(builders.plan(duration_s, session="twelve", track="mix"))
+        self.windows = []
+        for stretch in of_recording("mix", duration_s, OPTIONS.chunk_s):
+            output = folder / f"{stretch.name}.npz"
+            embed_chunk(
+                timeline=self.timeline,
+                stretch=stretch,
+                audio=[audio],
+                options=OPTIONS,
+                threads=2,
+                output=output,
+            )
+            self.windows.append(output)
+
+    def speakers(self, **given: int) -> tuple[Turns, dict[str, Measure]]:
+        """Cluster, give the true words their speakers, and compare with the truth."""
+        turns, _ = cluster_speakers(
+            timeline=self.timeline,
+            embeddings=self.windows,
+            options=OPTIONS.model_copy(update=given),
+            output=self.folder / "turns.json",
+            sounds=self.folder / "voices.json",
+        )
+        words = [builders.word(w["text"], w["start"], max(w["start"], w["end"])) for w in TRUTH["words"]]
+        output = self.folder / "transcript.json"
+        assign_speakers(merged=builders.merged(words), turns=turns, speakers={}, output=output)
+        options = Options(bootstrap=Bootstrap(resamples=10))
+        return turns, evaluate([(from_truth(TRUTH), read_file(output)[0])], options).pooled
+
+
+@pytest.fixture(scope="module")
+def heard(tmp_path_factory: pytest.TempPathFactory) -> Heard:
+    assert len({turn["speaker"] for turn in TRUTH["turns"]}) == 12
+    return Heard(tmp_path_factory.mktemp("twelve"))
+
+
+def test_of_twelve_people_about_as_many_are_found(heard: Heard) -> None:
+    turns, measures = heard.speakers()
+    assert 9 <= len(turns.speakers) <= 13
+    assert measures["word_speaker_error"].value < 0.3
+    assert measures["der"].value < 0.3
+
+
+def test_the_number_of_speakers_is_kept_to_without_listening_again(heard: Heard) -> None:
+    for given, found in (({"num_speakers": 12}, 12), ({"max_speakers": 6}, 6), ({"min_speakers": 14}, 14)):
+        turns, _ = heard.speakers(**given)
+        assert len(turns.speakers) == found
