@@ -127,10 +127,11 @@ class RemoteWorker:
 
     def _bring_up(self) -> tuple[Site, Channel]:
         address = self.machine.start()
+        if self._over.is_set():  # meanwhile; whoever let go of it may have come too early to stop it
+            self.machine.stop()
+            raise LostError(f"{self.machine.name} was let go")
         connection = Connection(self.machine.name, address, alive_s=self.settings.alive_s)
         self._connection = connection
-        if self._over.is_set():  # while it started
-            raise LostError(f"{self.machine.name} was let go")
         connection.open()
         site = Site(self.machine, self.settings, connection)
         return site, site.start_worker(site.mirror, self.settings.lanes)
