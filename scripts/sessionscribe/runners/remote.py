@@ -133,6 +133,9 @@ class RemoteWorker:
         connection = Connection(self.machine.name, address, alive_s=self.settings.alive_s)
         self._connection = connection
         connection.open()
+        if self._over.is_set():
+            connection.close()
+            raise LostError(f"{self.machine.name} was let go")
         site = Site(self.machine, self.settings, connection)
         return site, site.start_worker(site.mirror, self.settings.lanes)
 
