@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -21,6 +22,7 @@ from sessionscribe.storage.locations import is_remote, parent
 
 REMOTE_AT_ONCE = 16
 """Remote recordings that are looked at at the same time: each waits for the network most of the time."""
+SAY_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ def add(
     exact: bool,
     report: Callable[[str, str], None],
     s3_remote: str = "",
+    say: Callable[[str], None] = lambda _: None,
 ) -> Added:
     """Return the manifest's rows with ``groups`` added.
 
@@ -68,15 +71,16 @@ def add(
         exact: count samples instead of trusting the container's duration.
         report: gets the name of each session that was added, and a line about it.
         s3_remote: the remote that stands for `s3://`.
+        say: takes a line about the progress, every ten seconds.
     """
     added = Added()
     sessions = {name: list(session.rows) for name, session in known.items()}
-    looked = _look_at(groups, known, root=root, exact=exact, s3_remote=s3_remote)
+    looked = _look_at(groups, known, root=root, exact=exact, s3_remote=s3_remote, say=say)
     homes = _Homes(sessions, {_note(file, root) for group in groups for file in group.files}, s3_remote)
     for group in groups:
         try:
             new = [_row(group, file, looked[file], root=root, settings=settings) for file in group.files]
-            name = homes.of(new) or group.name
+            name = (None if group.named else homes.of(new)) or group.name
             new = [replace(row, session=name) for row in new]
             before = sessions.get(name, [])
             added.news += _news(before, new)
@@ -92,7 +96,13 @@ def add(
 
 
 def _look_at(
-    groups: Sequence[Group], known: dict[str, Session], *, root: Path, exact: bool, s3_remote: str
+    groups: Sequence[Group],
+    known: dict[str, Session],
+    *,
+    root: Path,
+    exact: bool,
+    s3_remote: str,
+    say: Callable[[str], None],
 ) -> dict[File, Looked]:
     """Look at every file, at remote ones several at a time."""
     files = [file for group in groups for file in group.files]
@@ -106,7 +116,7 @@ def _look_at(
     local = {file: _look_locally(file, durations, checksums, exact) for file in files if file.item is None}
     checksums.write()
     remote = [file for file in files if file.item is not None]
-    return local | dict(zip(remote, _look_remotely(remote, durations, exact, s3_remote), strict=True))
+    return local | dict(zip(remote, _look_remotely(remote, durations, exact, s3_remote, say), strict=True))
 
 
 def _look_locally(file: File, durations: dict[str, float], checksums: Checksums, exact: bool) -> Looked:
@@ -125,7 +135,11 @@ def _look_locally(file: File, durations: dict[str, float], checksums: Checksums,
 
 
 def _look_remotely(
-    files: list[File], durations: dict[str, float], exact: bool, s3_remote: str
+    files: list[File],
+    durations: dict[str, float],
+    exact: bool,
+    s3_remote: str,
+    say: Callable[[str], None],
 ) -> Iterator[Looked]:
     """Probe remote files by parts of them; those whose content is known cost nothing."""
     items = [file.item for file in files if file.item is not None]
@@ -141,7 +155,12 @@ def _look_remotely(
             probed = threads.map(
                 lambda recording, item: _probe(recording, item.checksum, {}, exact), recordings, unknown
             )
-            found = dict(zip((item.source for item in unknown), probed, strict=True))
+            told = time.monotonic()
+            for number, (item, looked) in enumerate(zip(unknown, probed, strict=True)):
+                found[item.source] = looked
+                if time.monotonic() - told >= SAY_S:
+                    told = time.monotonic()
+                    say(f"looked at {number + 1} of {len(unknown)} recordings")
         for item in items:
             yield found.get(item.source) or Looked(item.checksum, durations[item.checksum])
 
@@ -211,14 +230,13 @@ class _Homes:
 
     def of(self, new: list[Row]) -> str | None:
         """Return the session that has the place of these rows, or their content and lost its own files."""
-        name = self._by_place.get(_place(new[0])) if new[0].shape == "live" else None
-        name = name or self._by_content.get(frozenset(row.checksum for row in new))
+        name = self._by_place.get(_place(new[0]))
+        if name is not None and self._sessions[name][0].shape == new[0].shape != "tracks":
+            return name
+        name = self._by_content.get(frozenset(row.checksum for row in new))
         if name is None or self._sessions[name][0].shape != new[0].shape:
             return None
-        rows = self._sessions[name]
-        if new[0].shape == "live" and _place(rows[0]) == _place(new[0]):
-            return name
-        return None if any(self._is_there(row.source) for row in rows) else name
+        return None if any(self._is_there(row.source) for row in self._sessions[name]) else name
 
     def _is_there(self, source: str) -> bool:
         return source in self._found or _exists(source, self._s3_remote)

@@ -208,6 +208,7 @@ def _add_sources(
             exact=options.exact,
             report=report,
             s3_remote=s3_remote,
+            say=lambda line: print(line, file=sys.stderr),
         )
         manifest.write(path, result.rows)
     for line in result.news:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -51,6 +52,11 @@ class File:
         return PurePosixPath(self.name).stem
 
     @property
+    def folder(self) -> PurePosixPath:
+        """The folder that it is in, on its remote or this machine."""
+        return PurePosixPath(self.path or split(self.source)[1]).parent
+
+    @property
     def is_recording(self) -> bool:
         """Tell by its ending whether it may be a recording; hidden ones are leftovers of other programs."""
         return PurePosixPath(self.name).suffix[1:].lower() in EXTENSIONS
@@ -60,13 +66,15 @@ class File:
 class Group:
     """The files of one session.
 
-    ``transcribed`` are those of a live session on a remote that have a transcript beside them.
+    ``transcribed`` are those of a live session on a remote that have a transcript beside them; ``named`` if
+    the user gave the name.
     """
 
     name: str
     shape: str
     files: tuple[File, ...]
     transcribed: tuple[File, ...] = ()
+    named: bool = False
 
 
 def discover(
@@ -86,19 +94,15 @@ def discover(
         groups += _group(source, shape, s3_remote)
     if shape == "tracks" and len(groups) > 1 and all(len(group.files) == 1 for group in groups):
         files = tuple(group.files[0] for group in groups)
-        groups = [Group(_folder_name(files[0]), "tracks", files)]
+        groups = [Group(files[0].folder.name, "tracks", files)]
     if session is not None:
         if len(groups) > 1:
             what = f"stand for {len(groups)} sessions, which cannot share one name"
             raise UserError(
                 what, where="the given sources", hint="Add them one by one, or leave out --session"
             )
-        groups = [replace(group, name=session) for group in groups]
+        groups = [replace(group, name=session, named=True) for group in groups]
     return [replace(group, name=slug(group.name)) for group in groups]
-
-
-def _folder_name(file: File) -> str:
-    return file.path.parent.name if file.path else PurePosixPath(split(file.source)[1]).parent.name
 
 
 def _group(source: str, shape: str | None, s3_remote: str) -> list[Group]:
@@ -154,7 +158,14 @@ def _group_remote(source: str, shape: str | None, s3_remote: str) -> list[Group]
     if not groups:
         hint = f"Name the files, or use one of the endings {ENDINGS}"
         raise UserError("holds no recording", where=source, hint=hint)
-    return groups
+    taken = Counter(slug(group.name) for group in groups)
+    # `recording.m4a` in a folder for every day: the folder is what they differ by.
+    return [
+        replace(group, name=f"{_name_below(top, group.files[0].folder, source)}-{group.name}")
+        if group.shape == "recording" and taken[slug(group.name)] > 1
+        else group
+        for group in groups
+    ]
 
 
 def _name_below(top: PurePosixPath, folder: PurePosixPath, source: str) -> str:

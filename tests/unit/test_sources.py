@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import media
-from sessionscribe import additions, manifest, sources
+from sessionscribe import additions, config, ingest, manifest, sources
 from sessionscribe.errors import UserError
 from sessionscribe.manifest import Row
 from sessionscribe.sources import Group
@@ -127,6 +127,14 @@ def test_hostile_names_become_safe_sessions_and_keep_their_source(tone: bytes, n
     (session,) = manifest.read(Path("again.tsv")).values()
     assert session.rows == tuple(rows)
     assert session.problem is None
+
+
+def test_a_file_that_looks_like_a_remote_is_a_file(tone: bytes) -> None:
+    put(tone, "anna: talk.wav")
+    (row,), problems = add(sources.discover(["anna: talk.wav"]))
+    assert (row.source, problems) == ("./anna: talk.wav", [])
+    with ingest.opened(row.source, row.checksum, config.Ingest()) as found:
+        assert found == Path("anna: talk.wav")
 
 
 def test_hostile_names_in_a_folder_are_all_found(tone: bytes) -> None:

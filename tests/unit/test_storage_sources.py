@@ -126,6 +126,41 @@ def test_a_live_session_keeps_its_name_wherever_it_is_looked_for(bucket: Path, t
     assert [(row.session, row.part) for row in again.rows] == [("u1-eve", 0), ("u1-eve", 1)]
 
 
+def test_recordings_of_one_name_are_named_by_their_folders_and_keep_their_names(
+    bucket: Path, tone: bytes
+) -> None:
+    put(bucket, tone, "2026-01-05/audio.wav", "talk.wav")
+    rows = add("far:rec").rows
+    assert {row.session for row in rows} == {"audio", "talk"}
+    put(bucket, tone, "2026-01-05/audio.wav", "talk.wav", "2026-01-12/audio.wav")
+    again = add("far:rec", known=rows)
+    assert again.problems == []
+    assert {row.session: row.source for row in again.rows} == {
+        "audio": "far:rec/2026-01-05/audio.wav",
+        "talk": "far:rec/talk.wav",
+        "2026-01-12-audio": "far:rec/2026-01-12/audio.wav",
+    }
+
+
+def test_a_remote_that_goes_while_recordings_are_looked_at_is_waited_for_once(
+    bucket: Path, tone: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(bucket, tone, *(f"{number}.wav" for number in range(30)))
+    tries: list[str] = []
+
+    def fail(self: ranges.Ranges, source: str, start: int, length: int) -> bytes:
+        tries.append(source)
+        raise OSError("dial tcp: connection refused")
+
+    monkeypatch.setattr(ranges.Ranges, "_request", fail)
+    monkeypatch.setattr(ranges, "WAITS_S", (0.1, 0.1))
+    monkeypatch.setattr(additions, "REMOTE_AT_ONCE", 2)
+    added = add("far:rec")
+    assert len(tries) < 45
+    assert {problem.what for problem in added.problems} == {"cannot be reached"}
+    assert {row.duration_s for row in added.rows} == {0.0}
+
+
 def test_patterns_are_rclones(bucket: Path, tone: bytes) -> None:
     put(bucket, tone, "a1.wav", "a2.wav", "b[1].wav", "deep/a3.wav")
     assert [group.name for group in sources.discover(["far:rec/a?.wav"])] == ["a1", "a2"]

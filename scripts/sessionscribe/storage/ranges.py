@@ -49,15 +49,15 @@ class _Connection(http.client.HTTPConnection):
         self.sock.connect(str(self._path))
 
 
-@dataclass(frozen=True)
 class Ranges:
     """Reads parts of remote files through a running rclone that listens at ``address``.
 
-    ``s3_remote`` is the remote that stands for `s3://`.
+    ``s3_remote`` is the remote that stands for `s3://`. Once a remote has been waited for in vain, nothing
+    more is waited for.
     """
 
-    address: Path
-    s3_remote: str = ""
+    def __init__(self, address: Path, s3_remote: str = "") -> None:
+        self._address, self._s3_remote, self._gave_up = address, s3_remote, False
 
     def recording(self, source: str, size: int) -> RemoteRecording:
         """Return a remote recording of ``size`` bytes, to be read part by part."""
@@ -80,17 +80,18 @@ class Ranges:
                 return self._request(source, start, length)
             except (OSError, http.client.HTTPException) as error:
                 reason, what, hint = explain([str(error)], type(error).__name__)
-                if reason in FINAL or wait is None:
+                if reason in FINAL or wait is None or self._gave_up:
+                    self._gave_up |= reason == "unreachable"
                     raise UserError(what, where=source, hint=hint) from error
                 time.sleep(wait)
         raise AssertionError
 
     def _request(self, source: str, start: int, length: int) -> bytes:
-        remote, _, path = rclone_path(source, s3_remote=self.s3_remote).partition(":")
+        remote, _, path = rclone_path(source, s3_remote=self._s3_remote).partition(":")
         # The remote stands in brackets, which end at the first `]`: the path comes after it, with whatever
         # characters it has.
         target = urllib.parse.quote(f"/[{remote}:]/{path.lstrip('/')}", safe="/", errors="surrogateescape")
-        connection = _Connection(self.address)
+        connection = _Connection(self._address)
         with contextlib.closing(connection):
             connection.request("GET", target, headers={"Range": f"bytes={start}-{start + length - 1}"})
             answer = connection.getresponse()
