@@ -146,11 +146,13 @@ def changed(one: Run, other: Run, cuts: Sequence[float], by: float = 0.0) -> Arr
 class Found:
     """What was counted in one recording.
 
-    The rows of ``chunked`` and ``whole`` are utterances: errors near cuts, words there, the same elsewhere.
+    The rows are utterances: errors near cuts, words there, the same elsewhere; of the whole recording, of all
+    grids, and of those whose cuts move to pauses, as the workflow's do (``placed``).
     """
 
     seams: dict[CutKind, Seams] = field(default_factory=dict)
     chunked: Array = field(default_factory=lambda: np.zeros((0, 4)))
+    placed: Array = field(default_factory=lambda: np.zeros((0, 4)))
     whole: Array = field(default_factory=lambda: np.zeros((0, 4)))
     moved: Array = field(default_factory=lambda: np.zeros(2))
 
@@ -175,14 +177,13 @@ def summary(parts: Sequence[Found]) -> dict[str, Any]:
     for part in parts:
         for kind, found in part.seams.items():
             seams[kind].add(found)
-    chunked, whole = (
-        np.concatenate([getattr(part, name) for part in parts]) for name in ("chunked", "whole")
-    )
-    wer = [float(rows[:, ::2].sum() / rows[:, 1::2].sum()) for rows in (whole, chunked)]
+    names = ("whole", "placed", "chunked")
+    whole, placed, chunked = (np.concatenate([getattr(part, name) for part in parts]) for name in names)
+    wer = [float(rows[:, ::2].sum() / rows[:, 1::2].sum()) for rows in (whole, placed, chunked)]
     return {
         "seams": {kind: seams[kind].figures() for kind in sorted(seams)},
-        "wer": {"whole": wer[0], "chunked": wer[1]}
-        | _between(lambda d: _over_whole(d, chunked, whole), len(whole)),
+        "wer": {"whole": wer[0], "chunked": wer[1], "chunked, all grids": wer[2]}
+        | _between(lambda d: _over_whole(d, placed, whole), len(whole)),
         "word_errors": {
             "near": float(chunked[:, 0].sum() / chunked[:, 1].sum()),
             "elsewhere": float(chunked[:, 2].sum() / chunked[:, 3].sum()),

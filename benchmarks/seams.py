@@ -11,6 +11,7 @@ With `--short` two minutes of the demo are cut, every 10 s.
   neither this nor another word at that moment.
 - doubled: a word there that nobody said, beside the same word of the other chunk.
 - near, elsewhere: word errors within 2 s of a cut and beyond; what was added counts with the word before it.
+- wer: chunked is that of the grids whose cuts may move to pauses, as those of the workflow do.
 - moved cuts: words farther than 2 s from any cut that are others on the second grid. The engine's noise is
   the same between two runs over the whole recording, one of which begins a hundredth of a second later.
 """
@@ -107,12 +108,14 @@ def measure(
 
     def compared() -> Found:
         result = Found(whole=by_utterance(recording, [first.result()]))
-        for pair in pairs:
+        for reach, pair in zip(reaches, pairs, strict=True):
             runs = [job.result() for job in pair]
             for done in runs:
                 at_seams(recording, done, result.seams)
             rows = by_utterance(recording, runs)
             result.chunked = result.chunked + rows if len(result.chunked) else rows
+            if reach:
+                result.placed = rows
             counts = {kind: (of.count, len(of.lost), len(of.doubled)) for kind, of in result.seams.items()}
             print(f"{recording.name}: seams, words lost, doubled: {counts}", file=sys.stderr, flush=True)
             result.moved += changed(*runs, sorted(cut for done in runs for cut, _ in done.cuts))
