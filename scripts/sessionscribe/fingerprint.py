@@ -11,7 +11,7 @@ VERSIONS: Mapping[str, int] = {
     "plan_chunks": 1,
     "build_timeline": 2,
     "detect_language": 1,
-    "transcribe_chunk": 6,
+    "transcribe_chunk": 7,
     "merge_transcript": 1,
     "embed_chunk": 1,
     "cluster_speakers": 3,

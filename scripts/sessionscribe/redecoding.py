@@ -7,6 +7,7 @@ depends on the chunk alone.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -81,8 +82,8 @@ def find_doubtful(
     """Return the stretches to decode again, in order and apart.
 
     These are the windows of doubtful segments (of sequential decoding, which knows none: doubtful segments
-    next to one another), and elsewhere what of ``speech`` goes on for ``options.redecode_s`` seconds without
-    a word.
+    next to one another), and elsewhere, between two words, what has ``options.redecode_s`` seconds of speech.
+    Pauses in it do not count, as in the audit: a row of shouts that nobody wrote down is a gap, too.
 
     Args:
         segments: as decoded, in order.
@@ -114,12 +115,19 @@ def find_doubtful(
     again = _apart(again, united(settled))
     taken = united([*settled, *((part.span.start, part.span.stop) for part in again)])
     silent = [
-        Again(Span(start=start, stop=stop), NO_WORD)
-        for start, stop in outside(_intervals(speech), taken)
-        if stop - start >= options.redecode_s * SAMPLE_RATE
+        Again(Span(start=gap[0][0], stop=gap[-1][1]), NO_WORD)
+        for gap in _gaps(speech, taken)
+        if length(gap) >= options.redecode_s * SAMPLE_RATE
     ]
     every = sorted([*again, *silent], key=lambda part: part.span.start)
     return [part for part in every if _within(speech, part.span)]
+
+
+def _gaps(speech: Sequence[Span], taken: Sequence[Interval]) -> list[list[Interval]]:
+    """Return what of the speech lies between neighbouring stretches of ``taken``: a list for each pair."""
+    ends = [stop for _, stop in taken]
+    pieces = outside(_intervals(speech), taken)
+    return [list(gap) for _, gap in groupby(pieces, key=lambda piece: bisect_right(ends, piece[0]))]
 
 
 def _stretch(segments: Sequence[Decoded], windows: Sequence[Span]) -> Span:

@@ -150,12 +150,9 @@ def _decode(
     other = options.model_copy(update={"decoding": OTHER[options.decoding]})
 
     def decode(span: Span) -> list[Decoded]:
-        piece = samples[span.start : span.stop]
-        part: list[Window] = [(Span(start=0, stop=len(piece)),)]
-        if other.decoding == "batched":
-            longest = round(options.window_s * SAMPLE_RATE)
-            part = decoding_windows(inside(speech, span), longest=longest, batched=True)
-        found, _ = model.transcribe(piece, part, language, other)
+        longest = round(options.window_s * SAMPLE_RATE)
+        part = decoding_windows(inside(speech, span), longest=longest, batched=other.decoding == "batched")
+        found, _ = model.transcribe(samples[span.start : span.stop], part, language, other)
         # Their windows are those of the piece.
         return [replace(segment, window=None) for segment in found]
 

@@ -215,7 +215,7 @@ TABLE: dict[str, tuple[Any, tuple[str, str, str]]] = {
     "transcribe.device": ("auto", ("",) * 3),
     "transcribe.compute_type": ("float32", (SPEECH,) * 3),
     "transcribe.language": ("fr", (SPEECH,) * 3),
-    "transcribe.decoding": ("batched", (SPEECH,) * 3),
+    "transcribe.decoding": ("sequential", (SPEECH,) * 3),
     "transcribe.batch_size": (4, ("",) * 3),
     "transcribe.share_batches": (True, (SPEECH,) * 3),
     "transcribe.redecode_s": (0, (SPEECH,) * 3),

@@ -73,7 +73,13 @@ def test_a_doubtful_window_and_long_speech_without_a_word_are_found() -> None:
 
 def test_a_window_in_which_nothing_was_heard_is_found_too() -> None:
     (found,) = find_doubtful([], [span(0, 10)], [span(0, 4), span(8, 10)], OPTIONS)
-    assert (found.span, found.reason, found.first) == (span(0, 4), NO_WORD, ())
+    assert (found.span, found.reason, found.first) == (span(0, 10), NO_WORD, ())
+
+
+def test_speech_with_pauses_in_it_counts_together_and_words_part_it() -> None:
+    speech = [span(0, 2), span(5, 7), span(20, 22)]
+    (found,) = find_doubtful([segment((9, 10), window=None)], [span(0, 22)], speech, OPTIONS)
+    assert (found.span, found.reason) == (span(0, 7), NO_WORD)
 
 
 def test_sequential_segments_next_to_one_another_are_decoded_again_as_one() -> None:

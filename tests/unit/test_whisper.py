@@ -181,7 +181,7 @@ def test_a_window_that_failed_a_threshold_is_decoded_again_and_the_worse_version
     make: Any,
 ) -> None:
     first, _ = make(1, BATCHED.model_copy(update={"redecode_s": 0.0}), "first")
-    threshold = median(s.average_log_probability for s in first.segments)
+    threshold = median(s.average_log_probability for s in first.segments) + 0.01
     unsure = [s.text for s in first.segments if s.average_log_probability < threshold]
     found, _ = make(1, BATCHED.model_copy(update={"log_prob_threshold": threshold}))
     assert unsure
@@ -199,7 +199,7 @@ def test_a_window_that_failed_a_threshold_is_decoded_again_and_the_worse_version
 def test_sequential_decoding_has_its_doubts_decoded_in_batches(make: Any) -> None:
     once = OPTIONS.model_copy(update={"temperatures": (0.0,), "no_speech_threshold": 1.0, "window_s": 8.0})
     first, _ = make(1, once.model_copy(update={"redecode_s": 0.0}), "first")
-    threshold = median(s.average_log_probability for s in first.segments)
+    threshold = median(s.average_log_probability for s in first.segments) + 0.01
     strict = once.model_copy(update={"log_prob_threshold": threshold})
     found, content = make(1, strict)
     assert any(s.average_log_probability < threshold for s in first.segments)
