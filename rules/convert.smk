@@ -16,6 +16,8 @@ rule convert_audio:
         "logs/convert/{session}/{track}.log",
     benchmark:
         "logs/convert/{session}/{track}.tsv"
+    # Before further recordings are fetched: what waits in the cache is used first.
+    priority: 1
     conda:
         "../envs/sessionscribe.yaml"
     threads: 1

@@ -12,7 +12,6 @@ from typing import Any
 from sessionscribe.agenda import Agenda, SessionAgenda
 from sessionscribe.config import Config
 from sessionscribe.errors import UserError
-from sessionscribe.storage.locations import is_remote
 
 ROOT = Path()
 CHECKSUMS = ROOT / ".sessionscribe/checksums.json"
@@ -47,10 +46,9 @@ def find(options: argparse.Namespace, config: Config) -> int:
         print(finding)
     counts = Counter(finding.kind for finding in found)
     print(", ".join(f"{count} {kind}" for kind, count in counts.items()) or "Nothing to do.")
-    rows = [row for session in agenda.sessions.values() for row in session.session.rows]
-    if any(is_remote(row.source) for row in rows):
-        kept = recordings.cache(config.ingest.cache)
-        copies, hits = kept.copies(), kept.counts()
+    kept = recordings.cache(config.ingest.cache)
+    copies, hits = kept.copies(), kept.counts()
+    if copies or hits.misses:
         size = sum(copy.size for copy in copies) / 1e9
         print(f"cache: {len(copies)} recordings, {size:.2f} GB, {hits.hit_rate:.0%} of the uses were hits")
     return 0

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path, PurePosixPath
 
-from sessionscribe.storage.rclone import S3_REMOTE
-
 REMOTE = re.compile(r"(?P<remote>[\w.+@][\w.+@ -]+):(?P<path>(?!//).*)", re.DOTALL)
 S3 = re.compile(r"s3://(?P<path>(?!/).*)", re.DOTALL)
 DRIVE_DESKTOP = "drive-desktop"
+S3_REMOTE = "sessionscribe_s3"
+"""The remote that stands for `s3://` where no other does: made of AWS's own environment variables."""
 
 
 def is_remote(source: str) -> bool:

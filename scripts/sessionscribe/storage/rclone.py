@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from sessionscribe.errors import UserError
+from sessionscribe.storage.locations import S3_REMOTE
 from sessionscribe.storage.refusals import explain
 
 EXIT_CODES = {
@@ -42,8 +43,6 @@ EXIT_CODES = {
 # where a transfer is at stake, and within half a minute where somebody waits for an answer.
 PATIENCE = ("--retries=3", "--retries-sleep=3s", "--low-level-retries=4", "--contimeout=15s", "--timeout=60s")
 HASTE = ("--retries=2", "--retries-sleep=3s", "--low-level-retries=3", "--contimeout=10s", "--timeout=30s")
-S3_REMOTE = "sessionscribe_s3"
-"""The remote that stands for `s3://` where no other does: made of AWS's own environment variables."""
 
 
 class RcloneError(UserError):
