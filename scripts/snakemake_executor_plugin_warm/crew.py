@@ -35,7 +35,7 @@ class Worker(Protocol):
 
     @property
     def alive(self) -> bool:
-        """Whether it can take a job."""
+        """Whether it can take a job, and end it; once it cannot, it never can again."""
 
     def run(self, request: dict[str, Any], give_back: Callable[[], bool]) -> dict[str, Any]:
         """Have a request run; ``give_back`` is asked whether another worker is free for it meanwhile."""
@@ -77,6 +77,7 @@ class Place:
     failures: int = 0
     not_before: float = 0.0
     unusable: str = ""
+    closing: bool = False
 
     def begin(self, log: str | None) -> None:
         """Start a worker."""
@@ -177,7 +178,7 @@ class Crew:
         if free := [place for place in there if place.jobs < place.lanes]:
             return max(free, key=lambda place: (request["script"] in place.scripts, -place.jobs))
         now = time.monotonic()
-        if empty := [place for place in usable if not place.has_worker and not place.jobs]:
+        if empty := [place for place in usable if not (place.has_worker or place.jobs or place.closing)]:
             ready = [place for place in empty if place.not_before <= now]
             if ready:
                 return ready[0]
@@ -207,6 +208,24 @@ class Crew:
             if place.worker is worker:
                 place.jobs -= 1
                 place.idle_since = time.monotonic()
+                if not place.jobs and not worker.alive:  # it died, or takes no more jobs
+                    threading.Thread(target=self._empty, args=([self._vacate(place)],)).start()
+            self._changed.notify_all()
+
+    def _vacate(self, place: Place) -> tuple[Place, Worker]:
+        """Take the worker of a place, where none is started until ``_empty`` is done."""
+        assert place.worker is not None
+        worker, place.worker, place.closing = place.worker, None, True
+        return place, worker
+
+    def _empty(self, vacated: list[tuple[Place, Worker]]) -> None:
+        """Let go of workers, and then let their places have others."""
+        for _, worker in vacated:
+            worker.end()
+        self._at_once(partial(worker.wait, 5) for _, worker in vacated)
+        with self._changed:
+            for place, _ in vacated:
+                place.closing = False
             self._changed.notify_all()
 
     def _lose(self, place: Place, worker: Worker, error: LostError | UnusableError | None) -> None:
@@ -236,27 +255,26 @@ class Crew:
         """End workers that had nothing to do for a while; return when there is none."""
         while True:
             time.sleep(max(0.05, min(1.0, self.idle_s / 2)))  # 0 must not spin
-            ended = []
             with self._changed:
                 now = time.monotonic()
-                for place in self.places:
-                    if place.worker and place.jobs == 0 and now - place.idle_since > self.idle_s:
-                        ended.append(place.worker)
-                        place.worker = None
-                if not any(place.has_worker for place in self.places):
-                    self._looking = False
-            self._let_go(ended)
-            if not self._looking:
+                idle = [
+                    place
+                    for place in self.places
+                    if place.worker and place.jobs == 0 and now - place.idle_since > self.idle_s
+                ]
+                ended = [self._vacate(place) for place in idle]
+                self._looking = any(place.has_worker for place in self.places)
+                last = not self._looking
+            self._empty(ended)
+            if last:
                 return
 
     def dismiss(self) -> None:
         """End all workers that have no job, and see to it that they are gone, and what they had started."""
         with self._changed:
             idle = [place for place in self.places if place.jobs == 0]
-            workers = [place.worker for place in idle if place.worker]
-            for place in idle:
-                place.worker = None
-        self._let_go(workers)
+            ended = [self._vacate(place) for place in idle if place.worker]
+        self._empty(ended)
         self._at_once(place.release for place in idle)
 
     def stop(self) -> None:
@@ -267,11 +285,6 @@ class Crew:
             self._changed.notify_all()
         self._at_once(worker.kill for worker in workers)
         self._at_once(place.release for place in self.places)
-
-    def _let_go(self, workers: list[Worker]) -> None:
-        for worker in workers:
-            worker.end()
-        self._at_once(partial(worker.wait, 5) for worker in workers)
 
     def _at_once(self, calls: Iterable[Callable[[], None]]) -> None:
         """Call each in a thread of its own, since a machine may take long to stop; wait for all."""

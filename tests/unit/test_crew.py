@@ -136,6 +136,28 @@ def test_a_job_that_kills_its_workers_fails_in_the_end() -> None:
     assert len(said) == 2
 
 
+def test_a_worker_that_takes_no_more_jobs_is_let_go_before_the_next_one_starts() -> None:
+    events: list[str] = []
+
+    class Retiring(Sleeper):
+        def run(self, request: dict[str, Any], give_back: Callable[[], bool]) -> dict[str, Any]:
+            reply = super().run(request, give_back)
+            self.alive = False
+            return reply
+
+        def wait(self, seconds: float) -> None:
+            time.sleep(0.2)
+            events.append("ended")
+
+    def start() -> Sleeper:
+        events.append("started")
+        return Retiring(0.05)
+
+    crew = Crew([place("box", start, waiting=0)], 60)
+    run_all(crew, 3, 2)
+    assert events[:5] == ["started", "ended", "started", "ended", "started"]
+
+
 def test_to_stop_ends_jobs_and_those_that_wait() -> None:
     crew = Crew([place("box", lambda: Sleeper(60))], 60)
     with ThreadPoolExecutor(3) as pool:

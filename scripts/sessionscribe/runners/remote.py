@@ -26,6 +26,8 @@ from sessionscribe.runtime import notes_of
 
 OVERHEAD_S = 900.0
 """What a job may take beside its work: the models are loaded, a GPU wakes up."""
+SPARE_S = 60.0
+"""A machine that is taken away so soon gets no job any more; nor one within twice the longest job so far."""
 THREADS, MOST_THREADS = "cpus_per_task", 4
 
 
@@ -51,11 +53,16 @@ class RemoteWorker:
         self._closing, self._closed = threading.Lock(), False
         self._lanes = threading.Semaphore(settings.lanes)
         self._over = threading.Event()
+        self._longest_s, self._retired = 0.0, False
 
     @property
     def alive(self) -> bool:
-        """Whether it can take a job: it has not connected yet, or still is."""
-        return not self._over.is_set() and (self._channel is None or self._channel.alive)
+        """Whether it can take a job: it is not connected yet or still is, and there is time for one more."""
+        if self._over.is_set() or (self._channel is not None and not self._channel.alive):
+            return False
+        if self.machine.seconds_left() < SPARE_S + 2 * self._longest_s:
+            self._retired = True
+        return not self._retired
 
     def run(self, request: dict[str, Any], give_back: Callable[[], bool]) -> dict[str, Any]:
         """Have a request run there, bring home what it made, and return the worker's reply.
@@ -112,6 +119,7 @@ class RemoteWorker:
             audio_s = json.loads((self.settings.project / _notes(request)[-1]).read_bytes())["audio_s"]
         session = str(_task(request).get("session", ""))
         self._entry.finished(session, request["rule"], reply["usage"]["wall_s"], audio_s)
+        self._longest_s = max(self._longest_s, reply["usage"]["wall_s"])
 
     def _connect(self) -> tuple[Site, Channel]:
         with self._connecting:
