@@ -433,6 +433,19 @@ class SpokenSegment(Part):
     words: list[SpokenWord]
 
 
+class Made(Part):
+    """What a transcript was made of and with: enough to say why two differ.
+
+    ``sources`` has the checksum of each track's recording, ``models`` what identifies those that were asked
+    for, ``settings`` what the jobs were told, by stage, ``versions`` those of packages and of our own code.
+    """
+
+    sources: dict[str, str]
+    models: dict[str, str]
+    settings: dict[str, dict[str, object]]
+    versions: dict[str, str]
+
+
 class Transcript(Artifact):
     """A whole transcript: ``results/diarize/{session}.json``, by labels of speakers; and, with names and
     corrections laid over it, ``results/correct/{session}.json`` and the export ``json``.
@@ -449,6 +462,7 @@ class Transcript(Artifact):
     flags: list[str]
     engines: list[Engine]
     diarization: str
+    made: Made | None = None
 
 
 class Correction(Part):

@@ -66,6 +66,14 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def source_sha256(folder: Path) -> str:
+    """Return a checksum of the Python files below a folder, by name and content."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(folder).rglob("*.py")):
+        digest.update(f"{path.relative_to(folder).as_posix()}\0".encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
 def sampled_sha256(folder: Path) -> str:
     """Return a checksum that names a model folder without reading gigabytes.
 

@@ -69,8 +69,16 @@ def identity(model: str) -> str:
 
 
 def describe(model: str) -> str:
-    """Return a model's name for transcripts: the hub id, or a folder's name and checksum."""
-    return f"{Path(model).name} ({identity(model)})" if Path(model).is_dir() else model
+    """Return a model's name for transcripts: a folder's with its checksum, a hub id with the commit."""
+    if Path(model).is_dir():
+        return f"{Path(model).name} ({identity(model)})"
+    from huggingface_hub import try_to_load_from_cache  # noqa: PLC0415 -- heavy
+
+    for name in ("config.json", "config.yaml"):
+        found = try_to_load_from_cache(model, name)
+        if isinstance(found, str):
+            return f"{model} (commit:{Path(found).parent.name[:16]})"
+    return model
 
 
 def unloadable(kind: str, model: str, setting: str, error: Exception) -> UserError:

@@ -20,7 +20,7 @@ from typing import Any
 from sessionscribe import __version__, meter
 from sessionscribe.artifacts import Failure, Output, Provenance
 from sessionscribe.errors import UserError
-from sessionscribe.files import sha256
+from sessionscribe.files import sha256, source_sha256
 from sessionscribe.joblog import Log, Say, printing_to
 from sessionscribe.usage import Clock
 
@@ -116,7 +116,7 @@ def _write_record(
         outputs=made,
         inputs=[_describe_file(path) for path in inputs],
         options=dict(task.get("options", {})),
-        versions=_versions(),
+        versions=versions(),
         flags=say.flags,
         verdict=say.verdict,
     ).write(Path(record))
@@ -126,8 +126,13 @@ def _describe_file(path: str) -> Output:
     return Output(path=path, size=Path(path).stat().st_size, sha256=sha256(Path(path)))
 
 
-def _versions() -> dict[str, str]:
-    found = {"sessionscribe": __version__, "python": ".".join(map(str, sys.version_info[:3]))}
+@functools.cache
+def versions() -> dict[str, str]:
+    """Return the versions of our code (its number, and a checksum of its files) and of what it leans on."""
+    found = {
+        "sessionscribe": f"{__version__}+{source_sha256(Path(__file__).parent)[:12]}",
+        "python": ".".join(map(str, sys.version_info[:3])),
+    }
     for package in PACKAGES:
         with contextlib.suppress(PackageNotFoundError):
             found[package] = version(package)

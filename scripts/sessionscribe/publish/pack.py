@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from sessionscribe import files
 from sessionscribe.agenda import SessionAgenda
@@ -22,6 +22,7 @@ from sessionscribe.errors import UserError
 from sessionscribe.publish.contents import CONTENTS, PackedFile, Published, folder_of
 from sessionscribe.steps import Step
 from sessionscribe.steps import files as files_of
+from sessionscribe.steps.work import told
 
 LEFT_OUT = ".flac"
 EXPORT = "export"
@@ -241,7 +242,7 @@ def _describe(
         engines=content["engines"],
         diarization=content["diarization"],
         versions=record.versions,
-        settings=_settings(agenda),
+        settings=told(agenda.plan.works),
         rows=[
             {name: value for name, value in asdict(row).items() if name != "line" and value not in ("", None)}
             for row in agenda.session.rows
@@ -250,14 +251,3 @@ def _describe(
         files=packed,
         left_out=left_out,
     )
-
-
-def _settings(agenda: SessionAgenda) -> dict[str, dict[str, Any]]:
-    """Return what the jobs of a session were told, by stage; of jobs that are alike, the first one's."""
-    found: dict[str, dict[str, Any]] = {}
-    for work in agenda.plan.works:
-        step = work if isinstance(work, Step) else work.step(work.names[0]) if work.names else None
-        if step is not None and (options := step.task.get("options")):
-            for name, value in options.items():
-                found.setdefault(step.stage, {}).setdefault(name, value)
-    return found

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sessionscribe import files
-from sessionscribe.artifacts import Artifact, Part
-from sessionscribe.errors import UserError
+from sessionscribe.artifacts import Part
 from sessionscribe.publish.contents import CONTENTS, FOLDER, Published, folder_of
 
 STATES = f"{FOLDER}/.here"
@@ -22,7 +21,7 @@ class Seen(Part):
     sha256: str
 
 
-class State(Artifact):
+class State(Part):
     """A session as it was last published or pulled in this clone. ``results/publish/.here/{session}.json``.
 
     ``version`` is DVC's name for it, empty until DVC has it; ``base`` the version that git had before;
@@ -37,7 +36,7 @@ class State(Artifact):
     def store(self, root: Path, session: str) -> None:
         """Write it, with the time of the session's contents."""
         path = root / STATES / f"{session}.json"
-        self.write(path)
+        files.write_text(path, self.model_dump_json() + "\n")
         about = (root / folder_of(session) / CONTENTS).stat().st_mtime_ns
         os.utime(path, ns=(about, about))
 
@@ -46,8 +45,8 @@ def load(root: Path, session: str) -> State | None:
     """Return what is known of a session; None if nothing is."""
     path = root / STATES / f"{session}.json"
     try:
-        return State.read(path) if path.is_file() else None
-    except UserError:
+        return State.model_validate_json(path.read_bytes())
+    except (OSError, ValueError):
         return None  # cut short by a power cut: as if it had never been
 
 

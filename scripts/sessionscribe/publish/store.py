@@ -60,11 +60,6 @@ class Store:
         """What names the remote: its name and address; "" where there is none."""
         return f"{self._remote} {self._settings['url']}" if self._remote else ""
 
-    @property
-    def local_folder(self) -> Path | None:
-        """The folder of a remote that is one."""
-        return None if "://" in self._settings["url"] else Path(self._settings["url"])
-
     @cached_property
     def _settings(self) -> dict[str, Any]:
         try:

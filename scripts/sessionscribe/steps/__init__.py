@@ -68,6 +68,7 @@ def steps_of(
     spoken = speakers.assign_speakers(ledger, merged, turns, timeline)
     named = names.name_speakers(ledger, spoken, turns, known)
     audited = audit.audit_session(ledger, tracks, chunks, timeline=timeline, merged=merged, spoken=spoken)
-    corrected = correct.correct_transcript(ledger, spoken, named, corrections)
+    heard_by = {"speech": decoder.identity, "speakers": "" if session.shape == "tracks" else diarizer[1]}
+    corrected = correct.correct_transcript(ledger, spoken, named, corrections, models=heard_by)
     export.write_export(ledger, corrected, audited)
     return ledger

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from sessionscribe.corrections import table
 from sessionscribe.fingerprint import step_key
-from sessionscribe.steps.work import Ledger, Step
+from sessionscribe.steps.work import Ledger, Step, told
 
 
-def correct_transcript(ledger: Ledger, spoken: Step, named: Step | None, corrections: str) -> Step:
+def correct_transcript(
+    ledger: Ledger, spoken: Step, named: Step | None, corrections: str, *, models: Mapping[str, str]
+) -> Step:
     """Note the step that makes the transcript that exports are written from.
 
     Args:
@@ -17,8 +20,10 @@ def correct_transcript(ledger: Ledger, spoken: Step, named: Step | None, correct
         spoken: what was said, by label.
         named: who is who, where that is looked for.
         corrections: the checksum of the session's corrections file; empty where there is none.
+        models: what identifies the models that heard it.
     """
     session = ledger.session.name
+    before = list(ledger.works)
     labels = ledger.options["export"]["names"]
 
     def tell() -> dict[str, Any]:
@@ -26,6 +31,11 @@ def correct_transcript(ledger: Ledger, spoken: Step, named: Step | None, correct
             "labels": labels,
             "names": list(named.outputs) if named else [],
             "corrections": [str(table.path_of(session))] if corrections else [],
+            "made": {
+                "sources": {row.track: row.checksum for row in ledger.session.rows},
+                "models": dict(models),
+                "settings": told(before),
+            },
         }
 
     key = step_key("correct_transcript", spoken.key, named and named.key, labels, corrections)

@@ -7,7 +7,7 @@ only when it is asked for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,6 +83,20 @@ class Folder:
         tell = self.tell
         outputs = (f"{self.path}/{name}",)
         return Step(self.rule, self.session, outputs, self.key, lambda: tell(name), model=self.model)
+
+
+def told(works: Iterable[Step | Folder]) -> dict[str, dict[str, Any]]:
+    """Return the settings that jobs are told, by stage; of jobs that are alike, the first one's.
+
+    On which device and how many at once they work is left out: it is no matter of the result.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for work in works:
+        step = work if isinstance(work, Step) else work.step(work.names[0]) if work.names else None
+        for name, value in (step.task.get("options", {}) if step else {}).items():
+            if step and name not in ("device", "batch_size"):
+                found.setdefault(step.stage, {}).setdefault(name, value)
+    return found
 
 
 def files(work: Step | Folder) -> Sequence[str]:
