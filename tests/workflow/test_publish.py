@@ -1,0 +1,104 @@
+"""Published in one clone, pulled into another: real sessions, real commands; and the page that says how."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import published
+from project import ROOT, Project
+
+PAGE = ROOT / "docs/versioning.md"
+BLOCK = re.compile(r"^```bash\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+CHUNK = "results/transcribe/talk/*/mix.0001.json"
+AGAIN = {
+    "check_models": 1,
+    "fetch_recording": 1,
+    "convert_audio": 1,
+    "transcribe_chunk": 1,
+    "merge_transcript": 1,
+    "assign_speakers": 1,
+    "name_speakers": 1,
+    "audit_session": 1,
+    "correct_transcript": 1,
+    "write_export": 1,
+}
+
+
+@pytest.fixture(autouse=True)
+def dvc_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("DVC_GLOBAL_CONFIG_DIR", "DVC_SYSTEM_CONFIG_DIR", "DVC_SITE_CACHE_DIR"):
+        monkeypatch.setenv(name, str(tmp_path / "dvc" / name))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    identity = tmp_path / "gitconfig"
+    identity.write_text("[user]\nname = Anna\nemail = anna@example.org\n")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(identity))
+
+
+@pytest.fixture
+def here(finished: Project, tmp_path: Path) -> Project:
+    """A clone with three finished sessions; the recordings are not in git."""
+    project = finished.copy(tmp_path / "here")
+    shutil.rmtree(project / ".snakemake")
+    shutil.copy2(project.settings, project / "config/config.yaml")
+    published.set_up(project.root)
+    with (project / ".gitignore").open("a") as ignored:
+        ignored.write("/recordings/\n")
+    git(project, "add", "--all")
+    git(project, "commit", "-qm", "A project")
+    return project
+
+
+def git(project: Project, *arguments: str) -> str:
+    done = project.command("git", *arguments)
+    assert done.code == 0, done.text
+    return done.out
+
+
+def test_every_command_of_the_page_works_and_ends_with_nothing_to_do(here: Project, tmp_path: Path) -> None:
+    done = here.command(sys.executable, "envs/link_profiles.py")
+    assert done.code == 0, done.text
+    page = PAGE.read_text(encoding="utf-8").replace("meeting", "talk")
+    lines = [line for block in BLOCK.findall(page) for line in block.splitlines()]
+    script = "set -eu\n" + "\n".join(f"echo '+' {i}; {line}" for i, line in enumerate(lines))
+    done = here.command("bash", "-c", f'export PYTHONPATH="$PWD/scripts"\n{script}')
+    last = int(done.out.rsplit("+ ", 1)[1].split()[0])
+    assert done.code == 0, f"{lines[last]}\n{done.text[-2000:]}"
+
+    there = Project(tmp_path / "colleague")
+    assert set(there.status().values()) == {"complete"}
+    assert there.plan() == {}
+    assert not (there / "recordings").exists()
+    assert git(there, "status", "--porcelain") == ""
+
+    (chunk,) = there.root.glob(CHUNK)
+    chunk.unlink()
+    assert there.status() == {"talk": "blocked", "duo": "complete", "live": "complete"}
+    shutil.copytree(here / "recordings", there / "recordings")
+    assert there.plan() == AGAIN
+    done = there.sessionscribe("run", "--publish")
+    assert done.code == 0, done.text
+    assert "0 published, 3 unchanged" in done.out  # made again to the byte
+    assert there.plan() == {}
+    shutil.rmtree(there / "recordings")
+
+    more = there.sessionscribe("run", "--session", "duo", "--config", "export={formats: [md]}")
+    assert more.code == 0, more.text
+    assert (there / "results/export/duo/duo.md").is_file()
+
+
+def test_nobody_is_told(here: Project) -> None:
+    """DVC reports to its makers unless told otherwise; each way in which we start it tells it."""
+    shown = subprocess.run(
+        [str(Path(sys.executable).parent / "dvc"), "config", "--list"],
+        cwd=here.root,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    assert {"core.analytics=false", "core.check_update=false"} <= set(shown.split())
