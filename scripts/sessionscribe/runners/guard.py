@@ -33,6 +33,7 @@ PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 END = b"end"
 LOST = 143
 RELIEVED = signal.SIGUSR1
+SIGNALS = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT, RELIEVED)
 PID_FILE = ".guard"
 
 
@@ -145,6 +146,8 @@ class Guard:
 
     def ended(self, number: int, _frame: FrameType | None) -> None:
         """Heed a signal; the guard of the next connection sends RELIEVED, and needs the machine."""
+        for other in SIGNALS:
+            signal.signal(other, signal.SIG_IGN)  # once is enough
         self.ending = self.ending or number == RELIEVED
         os._exit(self.lost(f"signal {number}"))
 
@@ -155,10 +158,10 @@ def end_predecessor(file: Path, patience_s: float) -> None:
         pid, began = file.read_text().split()
         for number in (RELIEVED, signal.SIGKILL):
             until = time.monotonic() + patience_s
+            if _is(int(pid), began):
+                os.kill(int(pid), number)
             while _is(int(pid), began) and time.monotonic() < until:
-                with suppress(ProcessLookupError):
-                    os.kill(int(pid), number)
-                time.sleep(0.1)
+                time.sleep(0.05)
 
 
 def _is(pid: int, began: str) -> bool:
@@ -201,7 +204,7 @@ def main() -> int:
     pid_file.write_text(f"{os.getpid()} {(stat(os.getpid()) or ['0'] * 20)[19]}\n")
     guard = Guard(told, rest)
 
-    for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT, RELIEVED):
+    for number in SIGNALS:
         signal.signal(number, guard.ended)
     about = {"guard": os.getpid(), "host": platform.node(), "accelerator": accelerator()}
     print(json.dumps({**about, "cores": os.cpu_count(), "python": platform.python_version()}), flush=True)
