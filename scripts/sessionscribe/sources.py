@@ -26,6 +26,7 @@ ENDINGS = (
 EXTENSIONS = frozenset(ENDINGS.split())
 TRANSCRIPT = "transcription-{}.json"
 """What a part's transcript is called that lies beside it."""
+ENDING = re.compile(r"(?<=.)\.([^.]+)$", re.DOTALL)
 PART = re.compile(r"^(?:chunk|part|segment)[-_. ]?(\d+)$", re.IGNORECASE)
 NUMBER = re.compile(r"(\d+)(?!.*\d)")
 
@@ -44,12 +45,16 @@ class File:
     @property
     def name(self) -> str:
         """Its name without the folder."""
-        return self.path.name if self.path else PurePosixPath(self.source).name
+        # Strings, not paths: of a bucket with all that a recorder ever wrote there are very many.
+        if self.path is not None:
+            return self.path.name
+        folder, _, name = self.source.rpartition("/")
+        return name if folder else name.partition(":")[2]
 
     @property
     def stem(self) -> str:
         """Its name without the ending."""
-        return PurePosixPath(self.name).stem
+        return ENDING.sub("", self.name)
 
     @property
     def folder(self) -> PurePosixPath:
@@ -59,7 +64,8 @@ class File:
     @property
     def is_recording(self) -> bool:
         """Tell by its ending whether it may be a recording; hidden ones are leftovers of other programs."""
-        return PurePosixPath(self.name).suffix[1:].lower() in EXTENSIONS
+        ending = ENDING.search(self.name)
+        return ending is not None and ending[1].lower() in EXTENSIONS
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
@@ -77,7 +77,8 @@ def _list(folder: str, filters: list[str], s3_remote: str) -> list[Item]:
     if not entries:
         hint = "Check the name; upper and lower case count"
         raise UserError("does not exist, or holds no file", where=folder, hint=hint)
-    return [_item(join(folder, entry["Path"]), entry) for entry in entries]
+    above = join(folder, "")
+    return [_item(f"{above}{entry['Path']}", entry) for entry in entries]
 
 
 def _item(source: str, entry: dict[str, Any]) -> Item:
@@ -114,9 +115,10 @@ def _split_pattern(path: str) -> tuple[str, str]:
     return "/".join(parts[:first]), "/".join(parts[first:])
 
 
-def by_folder(items: Iterable[Item]) -> dict[str, list[Item]]:
-    """Sort files by the folder that they are in."""
+def by_folder(items: Sequence[Item]) -> dict[str, list[Item]]:
+    """Sort files of one remote by the path of the folder that they are in."""
     folders: dict[str, list[Item]] = {}
+    start = len(split(items[0].source)[0]) if items else 0
     for item in items:
-        folders.setdefault(item.path.parent.as_posix(), []).append(item)
+        folders.setdefault(item.source[start:].rpartition("/")[0], []).append(item)
     return folders
