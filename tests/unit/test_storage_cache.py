@@ -118,6 +118,17 @@ def test_a_copy_can_be_discarded_unless_it_is_in_use(cache: Cache) -> None:
     assert cache.copies() == []
 
 
+def test_what_else_lies_in_the_folder_is_not_touched(cache: Cache) -> None:
+    (cache.folder / "holidays").mkdir(parents=True)
+    mine = cache.folder / "film.wav"
+    mine.write_bytes(b"x" * 90)
+    age(mine, 100 * DAY)
+    assert use(cache, "a", 100)
+    cache.tidy()
+    assert mine.exists()
+    assert [copy.size for copy in cache.copies()] == [100]
+
+
 def test_a_failed_transfer_leaves_nothing(cache: Cache) -> None:
     def fail(path: Path) -> None:
         path.write_bytes(b"half")

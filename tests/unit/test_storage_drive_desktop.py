@@ -10,7 +10,7 @@ import media
 from sessionscribe import additions, sources
 from sessionscribe.errors import UserError
 from sessionscribe.storage import drive_desktop
-from sessionscribe.storage.drive_desktop import Machine, find, roots
+from sessionscribe.storage.drive_desktop import Machine, find, find_new, roots
 
 
 def make(top: Path, *folders: str) -> None:
@@ -87,6 +87,18 @@ def test_a_source_is_found_below_whichever_has_it(tmp_path: Path) -> None:
         find("drive-desktop:Rec", folders)
     with pytest.raises(UserError, match="no Google Drive folder on this machine"):
         find("drive-desktop:Rec", [])
+
+
+def test_a_place_for_results_need_not_be_there_yet(tmp_path: Path) -> None:
+    make(tmp_path, "Meine Ablage/Rec", "Shared drives/Team")
+    folders = [tmp_path / "Meine Ablage", tmp_path / "Shared drives"]
+    assert find_new("drive-desktop:Rec", folders) == tmp_path / "Meine Ablage/Rec"
+    assert find_new("drive-desktop:Rec/new/talk", folders) == tmp_path / "Meine Ablage/Rec/new/talk"
+    assert (
+        find_new("drive-desktop:My Drive/Transcripts/a", folders) == tmp_path / "Meine Ablage/Transcripts/a"
+    )
+    with pytest.raises(UserError, match="does not exist"):
+        find_new("drive-desktop:Elsewhere/talk", folders)
 
 
 @pytest.mark.parametrize(

@@ -158,7 +158,7 @@ def test_a_stream_outlives_a_server_that_is_away_for_a_while(served: Server, lin
 
 def test_the_cache_lies_where_this_users_caches_lie(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert recordings.cache(config.Cache()).folder == tmp_path / "sessionscribe"
+    assert recordings.cache(config.Cache()).folder == tmp_path / "sessionscribe/recordings"
 
 
 def test_files_of_this_machine_need_no_rclone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

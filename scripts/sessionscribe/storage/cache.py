@@ -13,6 +13,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +21,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 GUARD, COUNTS, INCOMING, WAITING = ".lock", ".counts.json", ".incoming-", ".waiting-"
+
+OURS = re.compile(r"[0-9a-f]{24}(\..*)?", re.DOTALL)
+"""Names of copies; what else may lie in the folder is not touched."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +127,7 @@ class Cache:
             for entry in entries:
                 if entry.name.startswith(WAITING):
                     waiting.add(entry.name.removeprefix(WAITING))
-                elif not entry.name.startswith("."):
+                elif OURS.fullmatch(entry.name) and entry.is_file():
                     with contextlib.suppress(FileNotFoundError):
                         status = entry.stat()
                         found.append(Copy(Path(entry.path), status.st_size, status.st_mtime, False))

@@ -131,6 +131,23 @@ def may_be_in_drive(source: str) -> bool:
     return source.partition("/")[0] in (*MY_DRIVE, *SHARED)
 
 
+def find_new(source: str, folders: Sequence[Path] | None = None) -> Path:
+    """Return the path on this machine of a source that need not be there yet.
+
+    Raises:
+        UserError: there is no Drive folder, or none that the path could be in.
+    """
+    path, missing = source, ""
+    while True:
+        try:
+            return find(path, folders) / missing
+        except UserError:
+            path, slash, name = path.rpartition("/")
+            if not slash:
+                raise
+            missing = f"{name}/{missing}".rstrip("/")
+
+
 def find(source: str, folders: Sequence[Path] | None = None) -> Path:
     """Return the path on this machine of a source `drive-desktop:path`.
 

@@ -54,7 +54,8 @@ def local_path(source: str) -> Path | None:
 
 def cache(options: config.Cache) -> Cache:
     """Return the cache of recordings."""
-    folder = Path(options.folder) if options.folder else platformdirs.user_cache_path("sessionscribe")
+    everybodys = platformdirs.user_cache_path("sessionscribe") / "recordings"
+    folder = Path(options.folder) if options.folder else everybodys
     return Cache(folder, max_bytes=int(options.max_gb * 1e9), max_age_s=options.max_days * 86_400)
 
 

@@ -21,7 +21,7 @@ from sessionscribe.errors import UserError
 from sessionscribe.files import sha256, write_text
 from sessionscribe.manifest import Row
 from sessionscribe.sources import TRANSCRIPT
-from sessionscribe.storage import playback, rclone, recordings, transfer
+from sessionscribe.storage import drive_desktop, playback, rclone, transfer
 from sessionscribe.storage.locations import is_remote, join, parent, rclone_path
 
 FOLDER = Path("results/upload")
@@ -109,8 +109,9 @@ def has_something(session: SessionAgenda) -> bool:
 
 def _target(place: str) -> str:
     """Return a place as rclone has it: a local one by its path on this machine."""
-    path = recordings.local_path(place)
-    return place if path is None else str(path.absolute())
+    if drive_desktop.is_drive_desktop(place):
+        return str(drive_desktop.find_new(place))
+    return place if is_remote(place) else str(Path(place).absolute())
 
 
 def _parcels(session: SessionAgenda, options: Upload, root: Path) -> Iterator[Parcel]:
@@ -203,9 +204,8 @@ def _write_table(path: Path, entries: Iterable[Sent]) -> None:
 
 
 def _delete(place: str, s3_remote: str) -> None:
-    path = recordings.local_path(place)
-    if path is not None:
-        path.unlink(missing_ok=True)
+    if not is_remote(place):
+        Path(_target(place)).unlink(missing_ok=True)
         return
     try:
         rclone.run("deletefile", "--", rclone_path(place, s3_remote=s3_remote), where=place)
