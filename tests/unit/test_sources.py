@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 import media
-from sessionscribe import additions, config, ingest, manifest, sources
+from sessionscribe import additions, config, files, ingest, manifest, sources
 from sessionscribe.errors import UserError
 from sessionscribe.manifest import Row
 from sessionscribe.sources import Group
+from sessionscribe.storage import checksums
 
 HOSTILE = [
     "with space.wav", "quote'd.wav", 'double"d.wav', "$(touch pwned).wav", "`id`.wav", "new\nline.wav",
@@ -223,6 +224,20 @@ def test_a_counted_duration_is_not_replaced_by_a_declared_one(tone: bytes) -> No
     counted = [replace(rows[0], duration_s=0.097)]
     assert add(sources.discover(["talk.wav"]), counted)[0] == counted
     assert add(sources.discover(["talk.wav"]), counted, exact=True)[0][0].duration_s == 0.1
+
+
+def test_a_file_that_did_not_change_is_read_once(tone: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[Path] = []
+    monkeypatch.setattr(checksums, "sha256", lambda path: read.append(path) or files.sha256(path))
+    put(tone, "in/old.wav", "in/new.wav")
+    os.utime("in/old.wav", (1, 1))
+    first, _ = add(sources.discover(["in"]))
+    read.clear()
+    monkeypatch.setattr(additions, "probe", None)  # what is known is not probed either
+    assert add(sources.discover(["in"]), first)[0] == first
+    assert [path.name for path in read] == ["new.wav"]  # it may have changed within the clock's grain
+    Path(".sessionscribe/checksums.json").write_text("{broken")
+    assert add(sources.discover(["in"]), first)[0] == first
 
 
 def test_a_moved_recording_keeps_its_session(tone: bytes) -> None:
