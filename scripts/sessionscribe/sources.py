@@ -26,6 +26,8 @@ ENDINGS = (
 EXTENSIONS = frozenset(ENDINGS.split())
 TRANSCRIPT = "transcription-{}.json"
 """What a part's transcript is called that lies beside it."""
+LISTENING = ".listening.m4a"
+"""How listening copies end that lie beside recordings, and are none themselves."""
 ENDING = re.compile(r"(?<=.)\.([^.]+)$", re.DOTALL)
 PART = re.compile(r"^(?:chunk|part|segment)[-_. ]?(\d+)$", re.IGNORECASE)
 NUMBER = re.compile(r"(\d+)(?!.*\d)")
@@ -63,7 +65,9 @@ class File:
 
     @property
     def is_recording(self) -> bool:
-        """Tell by its ending whether it may be a recording; hidden ones are leftovers of other programs."""
+        """Tell by its ending whether it may be a recording."""
+        if self.name.endswith(LISTENING):
+            return False
         ending = ENDING.search(self.name)
         return ending is not None and ending[1].lower() in EXTENSIONS
 

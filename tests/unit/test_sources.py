@@ -81,6 +81,11 @@ def test_a_folder_of_numbered_parts_is_a_live_session(tone: bytes) -> None:
     ]
 
 
+def test_what_was_uploaded_beside_recordings_is_no_recording(tone: bytes) -> None:
+    put(tone, "eve/chunk-0.wav", "eve/eve.listening.m4a", "eve/transcription-chunk-0.json", "eve/eve.srt")
+    assert groups_of("eve") == [("eve", "live", ["chunk-0.wav"])]
+
+
 @pytest.mark.parametrize("names", [("part_1.ogg", "part_2.ogg"), ("Segment 7.ogg", "Segment 8.ogg")])
 def test_other_words_for_parts_are_understood(tone: bytes, names: tuple[str, str]) -> None:
     put(tone, *(f"talk/{name}" for name in names))

@@ -95,3 +95,5 @@ def test_parts_of_a_live_session_get_their_transcripts_beside_them(project: Proj
     assert json.loads((project / "recordings/live/transcription.json").read_bytes())["session"] == "live"
     again = project.sessionscribe("upload", "live", "--to", "beside")
     assert "uploaded live: nothing new" in again.out
+    assert (project / "recordings/live/live.listening.m4a").is_file()
+    assert "new " not in project.sessionscribe("find").out  # what was uploaded is no recording

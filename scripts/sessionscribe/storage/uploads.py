@@ -20,7 +20,7 @@ from sessionscribe.config import Upload
 from sessionscribe.errors import UserError
 from sessionscribe.files import sha256, write_text
 from sessionscribe.manifest import Row
-from sessionscribe.sources import TRANSCRIPT
+from sessionscribe.sources import LISTENING, TRANSCRIPT
 from sessionscribe.storage import drive_desktop, playback, rclone, transfer
 from sessionscribe.storage.locations import is_remote, join, parent, rclone_path
 
@@ -128,7 +128,7 @@ def _parcels(session: SessionAgenda, options: Upload, root: Path) -> Iterator[Pa
     folder = root / f"results/export/{name}"
     yield Parcel(folder, dict.fromkeys((root / path for path in export.outputs), rows[0]), place, version)
     if options.audio:
-        copy = _listening_copy(session, root)
+        copy = _listening_copy(session, root, LISTENING if options.to == BESIDE else ".m4a")
         yield Parcel(copy.parent, {copy: rows[0]}, place, version)
     if rows[0].shape == "live":
         whole = root / FOLDER / name / "transcription.json"
@@ -136,10 +136,11 @@ def _parcels(session: SessionAgenda, options: Upload, root: Path) -> Iterator[Pa
         yield Parcel(whole.parent, {whole: rows[0]}, place, version)
 
 
-def _listening_copy(session: SessionAgenda, root: Path) -> Path:
+def _listening_copy(session: SessionAgenda, root: Path, ending: str) -> Path:
     """Return a session's listening copy, made anew where what it was made of has changed."""
     name = session.session.name
-    copy, mark = root / FOLDER / name / f"{name}.m4a", root / FOLDER / name / ".made-of"
+    copy = root / FOLDER / name / f"{name}{ending}"
+    mark = copy.with_name(f".{copy.name}.made-of")
     made_of = " ".join(step.key for step in [*session.of("convert_audio"), *session.of("build_timeline")])
     if not copy.is_file() or not mark.is_file() or mark.read_text(encoding="utf-8") != made_of:
         timeline = Timeline.read(root / f"results/chunk/{name}.timeline.json")
