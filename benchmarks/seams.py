@@ -116,7 +116,7 @@ def measure(
             result.chunked = result.chunked + rows if len(result.chunked) else rows
             if reach:
                 result.placed = rows
-            counts = {kind: (of.count, len(of.lost), len(of.doubled)) for kind, of in result.seams.items()}
+            counts = {kind: (of.count, of.lost, of.doubled) for kind, of in result.seams.items()}
             print(f"{recording.name}: seams, words lost, doubled: {counts}", file=sys.stderr, flush=True)
             result.moved += changed(*runs, sorted(cut for done in runs for cut, _ in done.cuts))
         return result
