@@ -191,8 +191,8 @@ class Transcribe(Options):
     )
     decoding: Decoding = Field(
         "batched",
-        description="`batched`: in windows that end in pauses, several at once on a GPU; `sequential`: the engine "
-        "moves through speech by itself. docs/accuracy.md compares them",
+        description="`batched`: in windows that end in pauses, several at once on a GPU; `sequential`: the "
+        "engine moves through speech by itself. docs/accuracy.md compares them",
     )
     batch_size: int = Field(8, ge=1, description="Windows decoded at once (batched; on a CPU at most 4)")
     share_batches: bool = Field(
