@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 import published
-from project import ROOT, Project
+from project import DEMO, ROOT, Project, copy_project, cut_audio
+from remotes import KEY, SECRET, serving
 
 PAGE = ROOT / "docs/versioning.md"
 BLOCK = re.compile(r"^```bash\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -45,13 +46,18 @@ def here(finished: Project, tmp_path: Path) -> Project:
     """A clone with three finished sessions; the recordings are not in git."""
     project = finished.copy(tmp_path / "here")
     shutil.rmtree(project / ".snakemake")
+    as_a_clone(project)
+    return project
+
+
+def as_a_clone(project: Project) -> None:
+    """Make a project's folder what a clone is that somebody works in, with settings of his own."""
     shutil.copy2(project.settings, project / "config/config.yaml")
     published.set_up(project.root)
     with (project / ".gitignore").open("a") as ignored:
         ignored.write("/recordings/\n")
     git(project, "add", "--all")
     git(project, "commit", "-qm", "A project")
-    return project
 
 
 def git(project: Project, *arguments: str) -> str:
@@ -90,6 +96,37 @@ def test_every_command_of_the_page_works_and_ends_with_nothing_to_do(here: Proje
     more = there.sessionscribe("run", "--session", "duo", "--config", "export={formats: [md]}")
     assert more.code == 0, more.text
     assert (there / "results/export/duo/duo.md").is_file()
+
+
+def test_recordings_on_s3_versions_on_s3_and_nothing_left_to_do_for_a_colleague(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEY)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+    (tmp_path / "served/versions").mkdir(parents=True)
+    cut_audio(DEMO / "recordings/meeting.mp4", tmp_path / "served/recordings/talk.flac", 20, 36)
+    here = copy_project(tmp_path / "here")
+    as_a_clone(here)
+    with serving("s3", tmp_path / "served", "far") as server:
+        address = f"http://127.0.0.1:{server.port}"
+        for arguments in (
+            ("dvc", "remote", "add", "-q", "--default", "versions", "s3://versions/dvc"),
+            ("dvc", "remote", "modify", "versions", "endpointurl", address),
+            ("dvc", "remote", "modify", "versions", "verify", "true"),
+            ("git", "commit", "-qam", "Versions are on S3"),
+            ("sessionscribe", "add", "far:recordings", "--session", "talk"),
+            ("sessionscribe", "run", "--publish"),
+            ("git", "clone", "-q", ".", "../there"),
+        ):
+            done = here.command(*arguments)
+            assert done.code == 0, f"{arguments}: {done.text}"
+        there = Project(tmp_path / "there")
+        done = there.command("dvc", "pull", "results/publish/talk.dvc")
+        assert done.code == 0, done.text
+        assert there.plan() == {}
+        (chunk,) = there.root.glob(CHUNK)
+        chunk.unlink()
+        assert there.plan() == AGAIN  # with the recording from S3
 
 
 def test_nobody_is_told(here: Project) -> None:
