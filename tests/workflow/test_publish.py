@@ -13,6 +13,7 @@ import pytest
 import published
 from project import DEMO, ROOT, Project, copy_project, cut_audio
 from remotes import KEY, SECRET, serving
+from sessionscribe.artifacts import Transcript
 
 PAGE = ROOT / "docs/versioning.md"
 BLOCK = re.compile(r"^```bash\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -124,6 +125,11 @@ def test_recordings_on_s3_versions_on_s3_and_nothing_left_to_do_for_a_colleague(
         done = there.command("dvc", "pull", "results/publish/talk.dvc")
         assert done.code == 0, done.text
         assert there.plan() == {}
+        made = Transcript.read(there / "results/export/talk/talk.json").made
+        assert made is not None
+        assert made.sources.keys() == {"mix"}
+        assert all(found.startswith("folder:") for found in made.models.values())
+        assert made.settings["transcribe"]["beam_size"] == 1
         (chunk,) = there.root.glob(CHUNK)
         chunk.unlink()
         assert there.plan() == AGAIN  # with the recording from S3
