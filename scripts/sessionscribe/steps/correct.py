@@ -7,7 +7,7 @@ from typing import Any
 
 from sessionscribe.corrections import table
 from sessionscribe.fingerprint import step_key
-from sessionscribe.steps.work import Ledger, Step, told
+from sessionscribe.steps.work import STAGE_OF, Ledger, Step, told
 
 
 def correct_transcript(
@@ -23,7 +23,9 @@ def correct_transcript(
         models: what identifies the models that heard it.
     """
     session = ledger.session.name
-    before = list(ledger.works)
+    heard = [
+        work for work in ledger.works if STAGE_OF[work.rule] != "audit"
+    ]  # which looks at it, and changes nothing
     labels = ledger.options["export"]["names"]
 
     def tell() -> dict[str, Any]:
@@ -34,7 +36,7 @@ def correct_transcript(
             "made": {
                 "sources": {row.track: row.checksum for row in ledger.session.rows},
                 "models": dict(models),
-                "settings": told(before),
+                "settings": told(heard),
             },
         }
 
