@@ -248,7 +248,7 @@ def at_work(folder: Remote, host: Host) -> Iterator[tuple[Remote, Host, subproce
     running = folder.start("--warm-lanes", "2")
     try:
         assert eventually((host.home / "working").exists, 60), (folder / "said").read_text()
-        assert eventually(lambda: len(folder.results("out")) == 3, 30)
+        assert eventually(lambda: (folder / "said").read_text().count("Finished jobid") == 3, 60)
         (host.home / "hold").unlink()
         yield folder, host, running
     finally:
