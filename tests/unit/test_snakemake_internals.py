@@ -158,3 +158,14 @@ def test_named_lists_tell_names_and_places_apart() -> None:
         ("many", ["b", "c"]),
         (None, "d"),
     ]
+
+
+def test_the_scheduler_can_be_given_room_for_other_machines() -> None:
+    source = inspect.getsource(job_scheduler.JobScheduler)
+    assert "self.resources = copy.copy(self.global_resources)" in source
+    assert "jobs, self.remaining_jobs, self.resources, self._input_sizes" in source
+    assert "self._open_jobs = threading.Semaphore(0)" in source
+    assert source.count("self._open_jobs.acquire()") >= 1
+    from snakemake.executors import local  # noqa: PLC0415
+
+    assert "ThreadPoolExecutor(max_workers=self.workers)" in inspect.getsource(local.Executor.__post_init__)
