@@ -142,7 +142,6 @@ def test_a_deleted_chunk_stays_deleted_and_is_redone_alone(there: Clone) -> None
         transcribe_chunk=1,
         merge_transcript=1,
         assign_speakers=1,
-        name_speakers=1,
         audit_session=1,
         correct_transcript=1,
         write_export=1,
@@ -174,7 +173,6 @@ def test_without_the_recording_what_needs_it_is_held_back_and_named(there: Clone
             {
                 "cluster_speakers",
                 "assign_speakers",
-                "name_speakers",
                 "audit_session",
                 "correct_transcript",
                 "write_export",

@@ -25,7 +25,6 @@ AGAIN = {
     "transcribe_chunk": 1,
     "merge_transcript": 1,
     "assign_speakers": 1,
-    "name_speakers": 1,
     "audit_session": 1,
     "correct_transcript": 1,
     "write_export": 1,

@@ -21,7 +21,6 @@ AFTER_CHUNK = {
     "merge_transcript": 1,
     "assign_speakers": 1,
     "audit_session": 1,
-    "name_speakers": 1,
     "correct_transcript": 1,
     "write_export": 1,
 }
@@ -176,7 +175,6 @@ def test_another_number_of_speakers_is_clustered_and_no_model_listens(project: P
         cluster_speakers=1,
         assign_speakers=1,
         audit_session=1,
-        name_speakers=1,
         correct_transcript=1,
         write_export=1,
     )
@@ -195,9 +193,7 @@ def test_an_explicit_file_is_made_with_what_it_needs(project: Project) -> None:
         path.unlink()
     (project / "results/merge/duo.json").unlink()
     target = "results/export/duo/duo.srt"
-    wanted = Counter(
-        merge_transcript=1, assign_speakers=1, name_speakers=1, correct_transcript=1, write_export=1
-    )
+    wanted = Counter(merge_transcript=1, assign_speakers=1, correct_transcript=1, write_export=1)
     assert project.plan(target) == wanted
     done = project.sessionscribe("run", "--session", "duo", target)
     assert done.code == 0, done.text

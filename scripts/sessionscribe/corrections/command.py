@@ -68,7 +68,7 @@ def correct(options: argparse.Namespace, config: Config, root: Path = Path()) ->
     found = manifest.read(root / config.manifest)
     if options.session not in found:
         raise manifest.unknown_session(options.session, found, root / config.manifest)
-    transcript, names = _transcript(options.session, root)
+    transcript, names = _transcript(options.session, config, root)
     path = table.path_of(options.session, root)
     laid = lay_over(transcript, names, config.export.names, path)
     if options.edited is None or options.list:
@@ -125,13 +125,18 @@ def _tell(options: argparse.Namespace, laid: Overlaid, made: Made, path: Path) -
         print(f"Put them into the exports: sessionscribe run --session {options.session}")
 
 
-def _transcript(session: str, root: Path) -> tuple[Transcript, Names | None]:
+def _transcript(session: str, config: Config, root: Path) -> tuple[Transcript, Names | None]:
+    """Return what was heard, and who is who where anybody may be named (an older file may lie there)."""
+    from sessionscribe.agenda import Agenda  # noqa: PLC0415
+
     path = root / f"results/diarize/{session}.json"
     if not path.is_file():
         hint = f"Make it first: sessionscribe run --session {session}"
         raise UserError("there is no transcript yet", where=session, hint=hint)
-    named = root / f"results/name/{session}.json"
-    return Transcript.read(path), Names.read(named) if named.is_file() else None
+    agenda = Agenda(config.model_copy(update={"sessions": [session]}), root)
+    named = [root / step.outputs[0] for step in agenda.sessions[session].of("name_speakers")]
+    found = [Names.read(file) for file in named if file.is_file()]
+    return Transcript.read(path), found[0] if found else None
 
 
 def _order(transcript: Transcript, options: Export, kind: str) -> list[int] | None:

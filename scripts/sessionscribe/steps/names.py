@@ -48,14 +48,16 @@ def people(clips: Sequence[Clip], table: NamesTable, options: Options, diarizer:
     return People(rows, folder if first else None, table)
 
 
-def name_speakers(ledger: Ledger, spoken: Step, turns: Step, people: People) -> Step:
-    """Note the step that finds out who is who; what the clips' voices are is in its key."""
+def name_speakers(ledger: Ledger, spoken: Step, turns: Step, people: People) -> Step | None:
+    """Note the step that finds out who is who, if anybody may be named; the voices are in its key."""
     session = ledger.session
     table = [[entry.speaker, entry.name] for entry in people.table.of(session.name)]
     options = ledger.options["name"]
     clips, folder = people.clips, people.folder
     if session.shape == "tracks":  # nobody listens for voices there
         clips, folder = (), None
+    if not clips and not table:
+        return None
     if folder is not None:
         ledger.works.append(folder)
 

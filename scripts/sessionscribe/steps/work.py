@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from sessionscribe.manifest import Session
@@ -75,8 +76,8 @@ class Folder:
     model: str = ""
 
     def outputs(self) -> list[str]:
-        """Return the paths of all its files, in order."""
-        return [f"{self.path}/{name}" for name in self.names]
+        """Return the paths of all its files, in order; the same list each time, since many jobs hold it."""
+        return _paths(self.path, self.names)
 
     def step(self, name: str) -> Step:
         """Return the step that makes the file ``name``."""
@@ -97,6 +98,11 @@ def told(works: Iterable[Step | Folder]) -> dict[str, dict[str, Any]]:
             if step and name not in ("device", "batch_size"):
                 found.setdefault(step.stage, {}).setdefault(name, value)
     return found
+
+
+@cache
+def _paths(folder: str, names: tuple[str, ...]) -> list[str]:
+    return [f"{folder}/{name}" for name in names]
 
 
 def files(work: Step | Folder) -> Sequence[str]:
