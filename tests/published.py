@@ -19,7 +19,8 @@ from sessionscribe.artifacts import Output, Provenance
 from sessionscribe.files import sha256
 from sessionscribe.manifest import Row
 from sessionscribe.publish import history
-from sessionscribe.publish.publishing import Done, Publisher, locked
+from sessionscribe.publish.publishing import Done, Publisher
+from sessionscribe.publish.state import locked
 from sessionscribe.publish.store import Store
 from sessionscribe.steps import Step
 
@@ -122,6 +123,7 @@ class Clone:
 
     def publish(self, name: str = "one", *, audio: bool = False, force: bool = False) -> Done:
         with locked(self.root) as lock:
+            assert lock is not None
             store = Store(self.root)
             try:
                 publisher = Publisher(self.root, TABLE, audio=audio, force=force, store=store, lock=lock)

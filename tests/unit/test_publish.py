@@ -423,6 +423,17 @@ def test_killed_between_writing_and_noting_unpacking_goes_on(here: Clone, tmp_pa
     assert clone.results() == whole
 
 
+def test_what_another_process_is_packing_is_left_to_it(here: Clone, tmp_path: Path) -> None:
+    here.publish()
+    clone = here.clone(tmp_path / "there")
+    clone.pull("one")
+    with state.locked(clone.root):
+        assert unpack.put_in_place(clone.root) == []
+        assert clone.results() == {}
+    assert unpack.put_in_place(clone.root) == []
+    assert clone.results() != {}
+
+
 def test_what_is_published_names_what_it_was_made_with(here: Clone) -> None:
     here.publish()
     published = Published.read(here.root / "results/publish/one" / CONTENTS)

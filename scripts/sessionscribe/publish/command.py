@@ -186,7 +186,8 @@ def _store(config: Config) -> Iterator[tuple[Store, int]]:
     def wait() -> None:
         print(f"Waiting for another `sessionscribe publish` or `pull` ({FOLDER}) …", flush=True)
 
-    with publishing.locked(ROOT, wait=wait) as lock:
+    with state.locked(ROOT, wait=wait) as lock:
+        assert lock is not None  # it was waited for
         store = Store(ROOT, config.publish.remote)
         try:
             yield store, lock

@@ -7,11 +7,7 @@ what is known of a session is written after the fact that it states.
 
 from __future__ import annotations
 
-import fcntl
-import os
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,8 +19,6 @@ from sessionscribe.publish.pack import is_audio, listed, pack
 from sessionscribe.publish.state import State
 from sessionscribe.publish.store import Store
 
-LOCK = f"{FOLDER}/.publish.lock"
-
 
 @dataclass(frozen=True)
 class Done:
@@ -33,23 +27,6 @@ class Done:
     word: str
     version: str
     sent: int
-
-
-@contextmanager
-def locked(root: Path, *, wait: Callable[[], None] = lambda: None) -> Iterator[int]:
-    """Let one process at a time publish or pull; yields the lock's descriptor. ``wait`` is told of a wait."""
-    path = root / LOCK
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            wait()
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield descriptor
-    finally:
-        os.close(descriptor)
 
 
 def is_finished(agenda: SessionAgenda) -> bool:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from sessionscribe import files
@@ -11,6 +13,7 @@ from sessionscribe.artifacts import Part
 from sessionscribe.publish.contents import CONTENTS, FOLDER, Published, folder_of
 
 STATES = f"{FOLDER}/.here"
+LOCK = f"{FOLDER}/.publish.lock"
 
 
 class Seen(Part):
@@ -39,6 +42,29 @@ class State(Part):
         files.write_text(path, self.model_dump_json() + "\n")
         about = (root / folder_of(session) / CONTENTS).stat().st_mtime_ns
         os.utime(path, ns=(about, about))
+
+
+@contextmanager
+def locked(root: Path, *, wait: Callable[[], None] | None = None) -> Iterator[int | None]:
+    """Let one process at a time publish, pull or unpack; yields the lock's descriptor.
+
+    Where another one has the lock, ``wait`` is called before waiting; without it, None is yielded at once.
+    """
+    path = root / LOCK
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            if wait is None:
+                yield None
+                return
+            wait()
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def load(root: Path, session: str) -> State | None:

@@ -24,14 +24,18 @@ class UnpublishedError(UserError):
 def put_in_place(root: Path = Path()) -> list[str]:
     """Put in place what was pulled since the last time; return a line for each session that could not be.
 
-    Costs a look at two times per published session where nothing is new.
+    Costs a look at two times per published session where nothing is new. What another process publishes or
+    pulls at this moment is that one's business.
     """
+    if not state.unknown(root):
+        return []
     problems = []
-    for session in state.unknown(root):
-        try:
-            unpack(root, session)
-        except UserError as error:
-            problems.append(str(error))
+    with state.locked(root) as mine:
+        for session in state.unknown(root) if mine is not None else ():
+            try:
+                unpack(root, session)
+            except UserError as error:
+                problems.append(str(error))
     return problems
 
 

@@ -23,9 +23,8 @@ def correct_transcript(
         models: what identifies the models that heard it.
     """
     session = ledger.session.name
-    heard = [
-        work for work in ledger.works if STAGE_OF[work.rule] != "audit"
-    ]  # which looks at it, and changes nothing
+    # The audit looks at the transcript, and changes nothing in it.
+    heard = [work for work in ledger.works if STAGE_OF[work.rule] != "audit"]
     labels = ledger.options["export"]["names"]
 
     def tell() -> dict[str, Any]:
