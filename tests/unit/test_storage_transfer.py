@@ -153,3 +153,22 @@ def test_an_upload_sends_what_is_new_and_deletes_nothing(tmp_path: Path) -> None
     assert (there / "results/s2/x.txt").read_text() == "changed"
     again = {path for path in times if path.stat().st_mtime_ns != times[path]}
     assert again == {there / "results/s2/x.txt"}
+
+
+@pytest.mark.parametrize("kind", ["webdav", "sftp"])
+def test_a_change_is_sent_to_a_remote_without_checksums_too(kind: str, tmp_path: Path) -> None:
+    made, there = tmp_path / "made", tmp_path / "srv/out"
+    made.mkdir()
+    there.mkdir(parents=True)
+    one, two = made / "one.txt", made / "two.txt"
+    one.write_text("first")
+    two.write_text("first")
+    with serving(kind, tmp_path / "srv"):
+        transfer.upload([one, two], made, "far:out")
+        before = (there / "one.txt").stat().st_mtime_ns, (there / "one.txt").stat().st_ino
+        one.touch()
+        two.write_text("other")  # as long as before
+        transfer.upload([one, two], made, "far:out", sent_before=[one])
+        # What the server has answered for it may still have in hand: it is asked, not its disk.
+        assert rclone.run("cat", "far:out/two.txt", where="far:") == b"other"
+    assert ((there / "one.txt").stat().st_mtime_ns, (there / "one.txt").stat().st_ino) == before

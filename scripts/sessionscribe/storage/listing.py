@@ -94,15 +94,23 @@ def _item(source: str, entry: dict[str, Any]) -> Item:
 
 def _hashing(source: str, s3_remote: str) -> list[str]:
     """Return the options that make a listing name checksums, where the remote knows them without reading."""
+    known = _hashes(source, s3_remote)
+    best = next((name for name in (*HASHES, *known) if name in known), None)
+    return ["--hash", f"--hash-type={best}"] if best else []
+
+
+def knows_checksums(source: str, *, s3_remote: str = "") -> bool:
+    """Tell whether a remote knows the checksums of its files without reading them."""
+    return bool(_hashes(source, s3_remote))
+
+
+def _hashes(source: str, s3_remote: str) -> list[str]:
     remote = rclone_path(split(source)[0], s3_remote=s3_remote)
     if remote not in _features:
         told = rclone.run("backend", "features", "--", remote, where=source, patience=rclone.HASTE)
         _features[remote] = json.loads(told)
     known = _features[remote]
-    if not known["Hashes"] or known["Features"].get("SlowHash"):
-        return []
-    best = next((name for name in HASHES if name in known["Hashes"]), known["Hashes"][0])
-    return ["--hash", f"--hash-type={best}"]
+    return [] if known["Features"].get("SlowHash") else known["Hashes"] or []
 
 
 _features: dict[str, dict[str, Any]] = {}

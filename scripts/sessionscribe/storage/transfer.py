@@ -6,12 +6,12 @@ import hashlib
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
 from sessionscribe.errors import UserError
-from sessionscribe.storage import rclone
-from sessionscribe.storage.locations import rclone_path
+from sessionscribe.storage import listing, rclone
+from sessionscribe.storage.locations import is_remote, rclone_path
 
 REPORT_S = 10.0
 
@@ -93,30 +93,46 @@ def upload(
     target: str,
     *,
     s3_remote: str = "",
+    sent_before: Collection[Path] = (),
     log: Callable[[str], None] = lambda _: None,
 ) -> None:
-    """Copy files below ``root`` to the same places below a remote folder.
+    """Copy files below ``root`` to the same places below a folder on a remote or on this machine.
 
-    What has the same size and checksum there already is not sent again. Nothing is deleted.
+    What is there already is not sent again. Nothing is deleted.
+
+    Args:
+        files: what to copy.
+        root: a folder that all of them are in.
+        target: the folder to copy to.
+        s3_remote: the remote that stands for `s3://`.
+        sent_before: files that went there as they are; a remote that knows no checksums is asked for their
+            sizes only, and gets all others anew.
+        log: takes a line about the progress, every ten seconds.
 
     Raises:
         UserError: the remote cannot be written.
     """
-    names = sorted(os.fsdecode(path.relative_to(root)) for path in files)
-    if not names:
-        return
+    names = {os.fsdecode(path.relative_to(root)): path in sent_before for path in sorted(files)}
+    if not is_remote(target) or listing.knows_checksums(target, s3_remote=s3_remote):
+        rounds = {"--checksum": list(names)}
+    else:
+        rounds = {
+            "--size-only": [name for name, known in names.items() if known],
+            "--ignore-times": [name for name, known in names.items() if not known],
+        }
+    for comparison, chosen in rounds.items():
+        if chosen:
+            _copy(chosen, root, target, how=comparison, s3_remote=s3_remote, log=log)
+
+
+def _copy(
+    names: list[str], root: Path, target: str, *, how: str, s3_remote: str, log: Callable[[str], None]
+) -> None:
     with tempfile.NamedTemporaryFile("w", encoding="utf-8", suffix=".txt") as listed:
         # Names as they are, one a line: no pattern, no comment. A name with a line break cannot be listed.
         listed.write("".join(f"{name}\n" for name in names))
         listed.flush()
         place = rclone_path(target, s3_remote=s3_remote)
-        options = (f"--files-from-raw={listed.name}", "--no-traverse", "--checksum")
-        rclone.run(
-            "copy",
-            *options,
-            "--",
-            str(root.absolute()),
-            place,
-            where=target,
-            on_progress=_reporter(target, log),
-        )
+        options = (f"--files-from-raw={listed.name}", "--no-traverse", how)
+        command = ("copy", *options, "--", str(root.absolute()), place)
+        rclone.run(*command, where=target, on_progress=_reporter(target, log))
