@@ -12,9 +12,10 @@ from snakemake.exceptions import SpawnedJobError
 
 from sessionscribe.errors import UserError
 from snakemake_executor_plugin_warm.benchmark import write_benchmark
-from snakemake_executor_plugin_warm.crew import Crew, NoRunnerError, StoppedError, WorkerDiedError
+from snakemake_executor_plugin_warm.crew import Crew
 from snakemake_executor_plugin_warm.elsewhere import remote_places
 from snakemake_executor_plugin_warm.lost import note_lost
+from snakemake_executor_plugin_warm.place import NoRunnerError, StoppedError, WorkerDiedError
 from snakemake_executor_plugin_warm.request import LIMITS, RESOURCE, needs_model, request_for, script_of
 from snakemake_executor_plugin_warm.worker import local_places
 

@@ -16,7 +16,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from snakemake_executor_plugin_warm.crew import Place, StoppedError, WorkerDiedError
+from snakemake_executor_plugin_warm.place import Place, StoppedError, WorkerDiedError
 
 SERVE = Path(__file__).with_name("serve.py")
 LAST_LINES = 10

@@ -14,7 +14,8 @@ import pytest
 
 from sessionscribe.runners.errors import DiedError, GivenBackError, LostError, UnusableError
 from snakemake_executor_plugin_warm import crew as crews
-from snakemake_executor_plugin_warm.crew import Crew, NoRunnerError, Place, StoppedError, WorkerDiedError
+from snakemake_executor_plugin_warm.crew import Crew
+from snakemake_executor_plugin_warm.place import NoRunnerError, Place, StoppedError, WorkerDiedError
 
 REQUEST: dict[str, Any] = {"script": "a.py", "log": []}
 
