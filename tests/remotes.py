@@ -7,12 +7,14 @@ import os
 import signal
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sessionscribe.storage.rclone import executable
+from sessionscribe.storage import listing
+from sessionscribe.storage.rclone import end_with_parent, executable
 
 KEY, SECRET = "TESTACCESSKEY", "test-secret-access-key"
 
@@ -61,11 +63,14 @@ class Server:
         }[self.kind]
         address = f"--addr=127.0.0.1:{self.port}"
         command = [executable(), "serve", self.kind, *who, address, "--dir-cache-time=0", *options]
+        in_main_thread = threading.current_thread() is threading.main_thread()
         self.process = subprocess.Popen(
             [*command, str(self.folder)],
             env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", "RCLONE_CONFIG": os.devnull},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            # It ends with the tests, however they end. The kernel goes by the thread; a test's own may end.
+            preexec_fn=end_with_parent if in_main_thread else None,  # noqa: PLW1509 -- one system call
         )
         until = time.monotonic() + 20
         while True:
@@ -89,6 +94,7 @@ class Server:
 def serving(kind: str, folder: Path, name: str = "far", *options: str) -> Iterator[Server]:
     """Serve a folder until the block ends; the remote is known in this process and its children."""
     server = Server(kind, folder, name)
+    listing._features.clear()  # the remote of this name may have been of another kind
     before = dict(os.environ)
     os.environ.update(server.environment, RCLONE_CONFIG=os.devnull)
     server.start(*options)

@@ -143,7 +143,7 @@ def _start(command: list[str], output: int) -> subprocess.Popen[bytes]:
         stderr=output,
         env=environment(),
         start_new_session=True,
-        preexec_fn=_end_with_parent,  # noqa: PLW1509 -- one system call
+        preexec_fn=end_with_parent,  # noqa: PLW1509 -- one system call
     )
 
 
@@ -171,7 +171,7 @@ def daemon(*arguments: str) -> Iterator[subprocess.Popen[bytes]]:
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """Let the kernel end this process when the thread that started it is gone (Linux only)."""
     if _libc is not None:
         _libc.prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
