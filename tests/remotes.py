@@ -102,6 +102,7 @@ def serving(kind: str, folder: Path, name: str = "far", *options: str) -> Iterat
         yield server
     finally:
         server.kill()
+        listing._features.clear()
         os.environ.clear()
         os.environ.update(before)
 
