@@ -149,7 +149,7 @@ rule train_segmentation_model:
         runtime="3h",
     params:
         state=f"{BUILD}/segmentation/state.pt",
-        options=dict(steps=40000, minutes=120.0, seed=1),
+        options=dict(steps=40000, minutes=180.0, seed=1),
     script:
         "../scripts/train_segmentation_model.py"
 
