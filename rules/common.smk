@@ -75,6 +75,24 @@ onstart:
     AGENDA.forget()
 
 
+def release_copies():
+    """Let go of the copies of recordings of which all is made: the sessions are looked at once more."""
+    from sessionscribe.storage import locations, recordings
+
+    sessions = AGENDA.sessions.values()
+    if any(locations.is_remote(row.source) for s in sessions for row in s.session.rows):
+        options = settings.validate(config)
+        recordings.release(agenda.Agenda(options), options.ingest)
+
+
+onsuccess:
+    release_copies()
+
+
+onerror:
+    release_copies()
+
+
 def pending_outputs(wildcards):
     steer()
     return AGENDA.targets()
@@ -145,7 +163,9 @@ def given_for(pattern, name):
 
     @signed
     def paths(wildcards):
-        return [ancient(path) for path in AGENDA.task(pattern.format(**wildcards))[name]]
+        return [
+            ancient(path) for path in AGENDA.task(pattern.format(**wildcards))[name]
+        ]
 
     return paths
 

@@ -229,9 +229,9 @@ class RemovedSegment(Segment):
 class Redecoded(Part):
     """A stretch that one way of decoding got wrong, or nothing from, and that was decoded the other way, too.
 
-    ``first`` and ``second`` are what the two versions are worth (``redecoding.worth_of``), in seconds of speech
-    heard; the better one, the ``winner``, has ``words`` words and is in the transcript. ``loser`` are the
-    segments of the other.
+    ``first`` and ``second`` are what the two versions are worth (``redecoding.worth_of``), in seconds of
+    speech heard; the better one, the ``winner``, has ``words`` words and is in the transcript. ``loser`` are
+    the segments of the other.
     """
 
     start: Seconds

@@ -162,13 +162,13 @@ class Guards(Options):
     max_repeats: int = Field(
         4,
         ge=0,
-        description="Words that follow themselves more often (single words: twice as often), doubted or faster "
-        "than anybody speaks, are taken out but for the first time; 0: never",
+        description="Words that follow themselves more often (single words: twice as often), doubted or "
+        "faster than anybody speaks, are taken out but for the first time; 0: never",
     )
     phrases: bool = Field(
         True,
-        description="Take out the phrases that models are known to invent (scripts/sessionscribe/phantoms.toml) "
-        "where nothing speaks for them",
+        description="Take out the phrases that models are known to invent "
+        "(scripts/sessionscribe/phantoms.toml) where nothing speaks for them",
     )
 
 
@@ -203,8 +203,8 @@ class Transcribe(Options):
     redecode_s: float = Field(
         1.5,
         ge=0,
-        description="Speech this long without a word, and what failed a threshold, is decoded the other way as "
-        "well (batched or sequential), and the better version stays; in seconds, 0: never",
+        description="Speech this long without a word, and what failed a threshold, is decoded the other way "
+        "as well (batched or sequential), and the better version stays; in seconds, 0: never",
     )
     window_s: float = Field(
         30.0, ge=2, le=30, description="Longest window of speech decoded as one, in seconds"

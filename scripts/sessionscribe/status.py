@@ -29,8 +29,8 @@ WORD_OF = {
 class SessionStatus:
     """One line of the status table.
 
-    ``stage`` is the last stage of which all is done, ``audit`` the verdict on the transcript (``-``: none yet);
-    ``flags`` and ``failures`` are one line each.
+    ``stage`` is the last stage of which all is done, ``audit`` the verdict on the transcript (``-``: none
+    yet); ``flags`` and ``failures`` are one line each.
     """
 
     session: str
