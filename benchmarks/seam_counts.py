@@ -61,11 +61,12 @@ def near_any(time: float, cuts: Sequence[float]) -> bool:
 
 @dataclass
 class Seams:
-    """Seams of one kind, and what went wrong at them."""
+    """Seams of one kind, and what went wrong at them; words that another person talks over are kept apart."""
 
     count: int = 0
     words: int = 0
     lost: list[str] = field(default_factory=list)
+    lost_talked_over: list[str] = field(default_factory=list)
     doubled: list[str] = field(default_factory=list)
 
     def add(self, other: Seams) -> None:
@@ -73,11 +74,12 @@ class Seams:
         self.count += other.count
         self.words += other.words
         self.lost += other.lost
+        self.lost_talked_over += other.lost_talked_over
         self.doubled += other.doubled
 
     def figures(self) -> dict[str, Any]:
         """Return them for JSON."""
-        lists = {"lost": self.lost, "doubled": self.doubled}
+        lists = {"lost": self.lost, "lost_talked_over": self.lost_talked_over, "doubled": self.doubled}
         rates = {f"{name}_per_1000": round(1000 * len(of) / self.count, 2) for name, of in lists.items()}
         return {"seams": self.count, "words_near": self.words, **rates, **lists}
 
@@ -100,7 +102,9 @@ def at_seams(recording: Recording, done: Run, found: dict[CutKind, Seams]) -> No
         seams.words += len(near)
         instead = replaced(said, kept, has)
         lost = [i for i in near if i in heard and i not in has and i not in instead]
-        seams.lost += [_named(recording, said[i]) for i in lost]
+        for i in lost:
+            group = seams.lost_talked_over if talked_over(said, i) else seams.lost
+            group.append(_named(recording, said[i]))
         for j, word in enumerate(kept):
             if abs(middle(word) - cut) <= NEAR_S and j not in has.values():
                 beside = [kept[k] for k in has.values() if kept[k].speaker != word.speaker]
@@ -113,6 +117,24 @@ def replaced(said: Sequence[SaidWord], kept: Sequence[SaidWord], has: dict[int, 
     others = [j for j in range(len(kept)) if j not in has.values()]
     blank = [replace(word, text="") for word in (*(said[i] for i in left), *(kept[j] for j in others))]
     return {left[i] for i in paired(blank[: len(left)], blank[len(left) :], 2 * SAME_S)}
+
+
+def talked_over(said: Sequence[SaidWord], number: int) -> bool:
+    """Return whether somebody else talks during a word, or the word before or after it by the same person.
+
+    An engine writes down one of two who talk at once; the two sides of a cut may each have chosen another.
+    """
+    speaker = said[number].speaker
+    own = [i for i, word in enumerate(said) if word.speaker == speaker]
+    at = own.index(number)
+    beside = [said[i] for i in own[max(0, at - 1) : at + 2] if _apart(said[i], said[number]) < SAME_S]
+    return any(_apart(word, other) < 0 for other in said if other.speaker != speaker for word in beside)
+
+
+def _apart(one: SaidWord, other: SaidWord) -> float:
+    """Return the pause between two words; below 0 they overlap."""
+    starts, ends = (one.start or 0.0, other.start or 0.0), (one.end or 0.0, other.end or 0.0)
+    return max(starts) - min(ends)
 
 
 def _named(recording: Recording, word: SaidWord) -> str:

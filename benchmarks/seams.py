@@ -8,7 +8,8 @@ conversation has hardly a pause, so that there is none to cut in. Prints one JSO
 With `--short` two minutes of the demo are cut, every 10 s.
 
 - lost: a word within 2 s of a cut that a neighbouring chunk has heard right, and the merged transcript has
-  neither this nor another word at that moment.
+  neither this nor another word at that moment. Words that somebody else talks over are counted apart: of two
+  who talk at once an engine writes down one, and either side of the cut may have chosen the other one.
 - doubled: a word there that nobody said, beside the same word of the other chunk.
 - near, elsewhere: word errors within 2 s of a cut and beyond; what was added counts with the word before it.
 - wer: chunked is that of the grids whose cuts may move to pauses, as those of the workflow do.
@@ -116,8 +117,12 @@ def measure(
             result.chunked = result.chunked + rows if len(result.chunked) else rows
             if reach:
                 result.placed = rows
-            counts = {kind: (of.count, of.lost, of.doubled) for kind, of in result.seams.items()}
-            print(f"{recording.name}: seams, words lost, doubled: {counts}", file=sys.stderr, flush=True)
+            counts = {
+                kind: (of.count, of.lost, of.lost_talked_over, of.doubled)
+                for kind, of in result.seams.items()
+            }
+            what = "seams, words lost, lost and talked over, doubled"
+            print(f"{recording.name}: {what}: {counts}", file=sys.stderr, flush=True)
             result.moved += changed(*runs, sorted(cut for done in runs for cut, _ in done.cuts))
         return result
 

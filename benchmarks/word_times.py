@@ -21,6 +21,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import redirect_stdout
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -164,7 +165,7 @@ def main() -> int:
     if not given.short:
         pieces = {"conversation": conversations.mixed(given.minutes, 21), "sparse": sparse(given.hours, 1000)}
     results = {}
-    with tempfile.TemporaryDirectory(prefix="times-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="times-") as scratch, redirect_stdout(sys.stderr):
         for name, made in pieces.items():
             recording = recorded(Path(scratch), name, made)
             results[name] = figures(recording, transcribed(recording, config, Path(scratch)))

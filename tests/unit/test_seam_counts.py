@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,16 @@ def test_a_word_that_was_heard_and_is_gone_is_lost_one_heard_wrong_is_not(done: 
     assert counted(tampered(done, {"five": []})).lost == ["talk 9.95 five"]
     other = {"five": [merged_word("fire", 9.8, 0)]}
     assert not counted(tampered(done, other)).lost
+
+
+def test_a_lost_word_that_somebody_else_talks_over_is_counted_apart() -> None:
+    said = [SaidWord("of", 9.0, 9.2, "anna"), SaidWord("course", 9.2, 9.6, "anna")]
+    over = SaidWord("good", 9.5, 9.9, "ben")
+    assert [seam_counts.talked_over([*said, over], i) for i in range(3)] == [True, True, True]
+    later = replace(over, start=9.6)
+    assert [seam_counts.talked_over([*said, later], i) for i in range(3)] == [False, False, False]
+    far = [SaidWord("well", 8.0, 8.4, "anna"), replace(over, start=8.1, end=8.3), *said]
+    assert [seam_counts.talked_over(far, i) for i in range(4)] == [True, True, False, False]
 
 
 def test_a_word_that_both_sides_gave_is_doubled_one_that_was_said_twice_is_not(done: Run) -> None:
