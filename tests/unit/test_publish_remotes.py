@@ -7,6 +7,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,8 @@ from sessionscribe.publish.store import RemoteError, Store
 from sshd import Host, require_sshd
 
 WRONG = "wrong-secret-of-somebody"
+# Without a cache of folders rclone's server turns in circles where files come into new folders at once.
+PATIENT = "--dir-cache-time=1m"
 
 
 @dataclass(frozen=True)
@@ -55,15 +58,15 @@ def far(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Far]:
         yield Far(where, host.stop, host.start, key, {"keyfile": str(tmp_path / "sshd/host_key")})
         host.stop()
         return
-    with serving(request.param, folder.parent) as server:
-        address = f"http://127.0.0.1:{server.port}"
+    with serving(request.param, folder.parent, "far", PATIENT) as server:
+        address, start = f"http://127.0.0.1:{server.port}", partial(server.start, PATIENT)
         if request.param == "s3":
             patience = {"connect_timeout": "10", "read_timeout": "30"}
             where = {"url": "s3://versions/dvc", "endpointurl": address, **patience}
-            yield Far(where, server.kill, server.start, {}, {"secret_access_key": WRONG})
+            yield Far(where, server.kill, start, {}, {"secret_access_key": WRONG})
         else:
             where = {"url": f"webdav{address[4:]}/versions", "user": KEY}
-            yield Far(where, server.kill, server.start, {"password": SECRET}, {"password": WRONG})
+            yield Far(where, server.kill, start, {"password": SECRET}, {"password": WRONG})
 
 
 @pytest.fixture

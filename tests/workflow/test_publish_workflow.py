@@ -107,7 +107,7 @@ def test_recordings_on_s3_versions_on_s3_and_nothing_left_to_do_for_a_colleague(
     cut_audio(DEMO / "recordings/meeting.mp4", tmp_path / "served/recordings/talk.flac", 20, 36)
     here = copy_project(tmp_path / "here")
     as_a_clone(here)
-    with serving("s3", tmp_path / "served", "far") as server:
+    with serving("s3", tmp_path / "served", "far", "--dir-cache-time=1m") as server:
         address = f"http://127.0.0.1:{server.port}"
         for arguments in (
             ("dvc", "remote", "add", "-q", "--default", "versions", "s3://versions/dvc"),
