@@ -6,11 +6,12 @@ import random
 from collections.abc import Sequence
 from dataclasses import replace
 
+import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from rapidfuzz.distance import Levenshtein
 
-from builders import transcript, word
+from builders import transcript, word, words
 from sessionscribe.artifacts import SpokenWord, Transcript
 from sessionscribe.corrections.atoms import atoms
 from sessionscribe.corrections.edited import Atom
@@ -18,6 +19,7 @@ from sessionscribe.corrections.making import make
 from sessionscribe.corrections.overlay import Overlaid, overlay
 from sessionscribe.corrections.rebase import rebased
 from sessionscribe.corrections.table import Edit
+from sessionscribe.errors import UserError
 
 VOCABULARY = ["the", "a", "no", "Strahd", "castle", "went", "up", "hill,", "and", "then.", "don't", "ü", "…"]
 SPEAKERS = ["SPEAKER_00", "SPEAKER_01", "Anna"]
@@ -26,14 +28,15 @@ Said = list[tuple[str, str | None]]
 
 @st.composite
 def transcripts(draw: st.DrawFn) -> Transcript:
-    """A few segments of words that often repeat; some of no length, some at the same time."""
+    """A few segments of words that often repeat; some of no length, some while others talk."""
     segments, at = [], 0.0
     for _ in range(draw(st.integers(0, 6))):
         found = []
         for text in draw(st.lists(st.sampled_from(VOCABULARY), min_size=1, max_size=8)):
             length = draw(st.sampled_from([0.0, 0.2, 0.3]))
             found.append(word(text, round(at, 3), round(at + length, 3)))
-            at += length + draw(st.sampled_from([0.0, 0.05, 1.5]))
+            # Which of a dozen equal words at one and the same moment is meant, nothing could tell.
+            at += max(0.01, length + draw(st.sampled_from([0.0, 0.05, 1.5])))
         segments.append((draw(st.sampled_from([*SPEAKERS, None])), found))
         at = max(0.0, at - draw(st.sampled_from([0.0, 0.0, 0.5])))  # people talk at once
     return transcript(*segments, duration_s=at + 5)
@@ -120,6 +123,77 @@ def test_edits_are_undone_one_edited_copy_after_another(data: st.DataObject) -> 
     if enough_in_common(wanted, said(made)):
         edits = make(made, {}, edits, copy_of(said(made))).edits
         same(said(corrected(made, edits).transcript), said(made))
+
+
+@settings(max_examples=40, deadline=None, report_multiple_bugs=False)
+@given(st.data())
+def test_a_copy_goes_before_what_is_said_of_words_everywhere(data: st.DataObject) -> None:
+    made = data.draw(transcripts())
+    anything = st.builds(
+        lambda was, now: Edit("words", was=was, now=now),
+        st.sampled_from(["the", "a", "the the", "no the"]),
+        st.sampled_from(["", "the", "X", "X the"]),
+    )
+    edits = data.draw(st.lists(anything, max_size=2))
+    for _ in range(2):
+        before = said(corrected(made, edits).transcript)
+        wanted = data.draw(changed(before))
+        assume(enough_in_common(before, wanted))
+        edits = make(made, {}, edits, copy_of(wanted)).edits
+        same(said(corrected(made, edits).transcript), wanted)
+
+
+def one_after_another(*copies: str, of: Transcript) -> list[Edit]:
+    """Return the edits that copies make, and see that each reads as it was written."""
+    edits: list[Edit] = []
+    for number, text in enumerate(copies):
+        pieces = [piece.partition("/") for piece in text.split()]
+        lines: Said = [(piece, who or "SPEAKER_00") for piece, _, who in pieces]
+        edits = make(of, {}, edits, copy_of(lines)).edits
+        assert said(corrected(of, edits).transcript) == lines, f"copy {number + 1}"
+    return edits
+
+
+def test_equal_additions_at_one_time_are_told_apart_by_what_is_around_them() -> None:
+    found = [word("a", 0.0, 0.2), *(word("the", 0.2, 0.2) for _ in range(6))]
+    of = transcript(("SPEAKER_00", found), duration_s=5)
+    edits = one_after_another("a no the the the the the the", "a the no the the the the the", of=of)
+    assert [(edit.now, edit.before) for edit in edits] == [("no", "a the")]
+
+
+def test_an_added_word_keeps_its_speaker_when_the_one_before_it_is_given_to_another() -> None:
+    of = transcript(("SPEAKER_00", words("we went up the hill")))
+    one_after_another("we all went up the hill", "we/Carla all went up the hill", of=of)
+
+
+def test_words_are_added_before_the_first_one_however_late_it_is() -> None:
+    of = transcript(("SPEAKER_00", words("we went up the hill", 200)), duration_s=300)
+    (edit,) = one_after_another("Welcome! we went up the hill", of=of)
+    added = corrected(of, [edit]).transcript.segments[0].words[0]
+    assert 190 < added.start < added.end <= 200
+
+
+def test_what_is_said_twice_of_words_everywhere_is_done_once() -> None:
+    of = transcript(("SPEAKER_00", words("the castle the hill")))
+    twice = [Edit("words", was="the", now="a", line=n) for n in (2, 3)]
+    laid = corrected(of, twice)
+    assert [text for text, _ in said(laid.transcript)] == ["a", "castle", "a", "hill"]
+    assert [c.state for c in laid.corrections] == ["applied", "fulfilled"]
+    laid = corrected(of, [twice[0], replace(twice[1], now="no")])
+    assert said(laid.transcript) == said(of)
+    assert [c.reason for c in laid.corrections] == ["contradicts line 3", "contradicts line 2"]
+    # What somebody says keeps none of it from being read otherwise.
+    mine = Edit("speaker", 0.0, 4.0, was="the castle the hill", now="Carla")
+    laid = corrected(of, [twice[0], mine])
+    assert said(laid.transcript) == [(text, "Carla") for text in ["a", "castle", "a", "hill"]]
+
+
+def test_what_no_line_can_say_is_an_error_and_noted_nowhere() -> None:
+    of = transcript(("SPEAKER_00", words("we went up the hill")))
+    lines = [*said(of)[:2], ("right", "SPEAKER_07"), *said(of)[2:]]
+    for order in (None, range(5)):
+        with pytest.raises(UserError, match=r"`.*right.*` .*cannot be noted.*there is no speaker SPEAKER_07"):
+            make(of, {}, [], copy_of(lines), order=order)
 
 
 @st.composite

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 
-from sessionscribe.corrections.lookup import Words
+from sessionscribe.corrections.lookup import WINDOW_S, Words
 from sessionscribe.corrections.places import BETWEEN, place
 from sessionscribe.corrections.table import Edit
 from sessionscribe.text import written_without_spaces
@@ -32,7 +32,8 @@ def of_words(words: Words, start: int, stop: int, now: Sequence[str], delay_s: f
     if start < stop:
         since, until = words.words[start].start, words.words[stop - 1].end
     else:
-        since = until = words.words[start - 1].end if start else 0.0
+        first = words.words[0].start if len(words) else 0.0  # maybe long after the recording begins
+        since = until = words.words[start - 1].end if start else max(0.0, first - WINDOW_S)
     edit = Edit(
         "words",
         round(since + delay_s, 3),

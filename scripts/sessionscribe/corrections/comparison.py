@@ -132,7 +132,7 @@ class Comparison:
             return
         parts: list[list[int]] = []
         for number in changed:
-            if parts and self._item_of[number] <= self._item_of[parts[-1][-1]] + 1:
+            if parts and 0 <= self._item_of[number] - self._item_of[parts[-1][-1]] <= 1:
                 parts[-1].append(number)
             else:
                 parts.append([number])

@@ -7,18 +7,19 @@ leaves as they are stay; where it has something else, a line gives way to one th
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
 from sessionscribe.artifacts import Transcript
-from sessionscribe.corrections import anchors
-from sessionscribe.corrections.atoms import shown
+from sessionscribe.corrections import anchors, verification
+from sessionscribe.corrections.atoms import alike, atoms, shown
 from sessionscribe.corrections.comparison import Comparison, Hunk
 from sessionscribe.corrections.edited import Atom
+from sessionscribe.corrections.lookup import Words
 from sessionscribe.corrections.names import LABEL
 from sessionscribe.corrections.overlay import Overlaid, overlay, painted
-from sessionscribe.corrections.places import is_general
+from sessionscribe.corrections.places import is_general, place
 from sessionscribe.corrections.table import Edit
 
 APART_S = 0.001  # between the times of lines that add words at one place
@@ -66,7 +67,7 @@ def make(
         signed: columns of new lines.
 
     Raises:
-        UserError: the copy has too little in common with the transcript.
+        UserError: the copy has too little in common with the transcript, or asks for what no lines can say.
     """
     given = signed or Signed()
     laid = overlay(transcript, names, edits)
@@ -76,30 +77,37 @@ def make(
     laid = overlay(transcript, names, renamed)
     called = [replace(atom, speaker=atom.speaker and laid.names.shown(atom.speaker)) for atom in copy]
     changes = _Changes(laid, renamed, Comparison(laid, called, order))
-    made = [_again(edit, edits) or given.put_on(edit) for edit in changes.made()]
+    made = [_again(laid.words, edit, edits) or given.put_on(edit) for edit in changes.made()]
     result = [edit for number, edit in enumerate(renamed) if number not in changes.gone]
     result = [edit if edit in edits else given.put_on(edit) for edit in result] + made
+    verification.check(laid, overlay(transcript, names, result), called, order)
     return Made(result, [e for e in result if e not in edits], [e for e in edits if e not in result])
 
 
-def _again(edit: Edit, edits: Sequence[Edit]) -> Edit | None:
-    """Return the line that said the same before, with who signed it."""
+def _again(words: Words, edit: Edit, edits: Sequence[Edit]) -> Edit | None:
+    """Return the line that said the same of the same place before, with who signed it."""
 
     def bare(edit: Edit) -> Edit:
         return replace(edit, before="", after="", note="", author="", date="")
 
-    return next((old for old in edits if bare(old) == bare(edit)), None)
+    # Among words of no length, two places may have one time: what is around them tells them apart.
+    same = [old for old in edits if bare(old) == bare(edit)]
+    wanted = [found.ranges for found in place(words, [edit])] if same else []
+    return next((old for old in same if [found.ranges for found in place(words, [old])] == wanted), None)
 
 
 def _parted(laid: Overlaid, edits: Sequence[Edit], speakers: Collection[str | None]) -> list[Edit]:
-    """Return the edits without those that make one of two speakers whom the copy tells apart again."""
+    """Return the edits without names that the copy takes back: it has the label again.
+
+    Of two speakers who were made one, it tells them apart; of one, it does not have the name any more.
+    """
     called = Counter(laid.names.final.values())
     return [
         edit
         for edit in edits
         if not (
             edit.edit == "name"
-            and called[edit.now] > 1
+            and (called[edit.now] > 1 or edit.now not in speakers)
             and edit.was in speakers
             and edit.was not in laid.names.final.values()
         )
@@ -153,6 +161,13 @@ class _Changes:
         self.laid, self.edits, self.compared = laid, edits, compared
         self.words = laid.words
         self.gone: set[int] = set()
+        # What is said of them everywhere holds again where a line gives way.
+        self._general = {
+            n
+            for edit in filter(is_general, edits)
+            for start, stop in laid.words.all_of([alike(atom) for atom in atoms(edit.was)])
+            for n in range(start, stop)
+        }
         # Who says each word of the transcript, by the copy; None where it has no say.
         self.targets: list[str | None] = [None] * len(laid.words)
         self._added: list[tuple[int, list[tuple[str | None, list[str]]]]] = []
@@ -168,15 +183,15 @@ class _Changes:
                     )
         made = [edit for hunk in self.compared.hunks() for edit in self._of_hunk(hunk)]
         speakers, spoken = self._of_speakers()
-        return [*made, *speakers, *self._of_additions(spoken)]
+        return [*made, *speakers, *self._of_additions(spoken), *self._of_neighbours(spoken)]
 
     def _of_hunk(self, hunk: Hunk) -> list[Edit]:
         items = self.laid.items[hunk.start : hunk.stop]
         start = items[0].start if items else self.laid.items[hunk.start - 1].stop if hunk.start else 0
         stop = items[-1].stop if items else start
         own = {item.edit for item in items if item.edit is not None}
-        general = {number for number in own if is_general(self.edits[number])}
-        self.gone |= own - general
+        self.gone |= {number for number in own if not is_general(self.edits[number])}
+        general = not self._general.isdisjoint(range(start, stop))
         copy, said = self.compared.copy, self.compared.speakers
         new = [(copy[n].text, said[n]) for n in hunk.atoms]
         while not general and start < stop and self._begins(new, start):
@@ -252,3 +267,13 @@ class _Changes:
                 made.append(edit if who in (None, beside) else replace(edit, speaker=who))
                 gaps[gap] += 1
         return made
+
+    def _of_neighbours(self, spoken: Sequence[str | None]) -> Iterator[Edit]:
+        """Yield additions that stay, with their speaker, where who speaks beside them is another one now."""
+        for item in self.laid.items:
+            if item.edit is None or item.edit in self.gone or item.start < item.stop or not item.words:
+                continue
+            edit, who = self.edits[item.edit], item.words[0].speaker
+            if not edit.speaker and who is not None and spoken and who != spoken[max(0, item.start - 1)]:
+                self.gone.add(item.edit)
+                yield replace(edit, speaker=who)

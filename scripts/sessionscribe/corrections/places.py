@@ -6,6 +6,7 @@ matter. A line whose words are not there any more has no place; nothing is guess
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -37,8 +38,32 @@ def place(words: Words, edits: Sequence[Edit]) -> list[Placed]:
     """
     found = [_placed(words, edit) for edit in edits]
     found = _without_conflicts(found)
-    taken = [range_ for placed in found if not is_general(placed.edit) for range_ in placed.ranges]
-    return [_everywhere(words, placed.edit, taken) if is_general(placed.edit) else placed for placed in found]
+    single = [placed for placed in found if placed.edit.edit == "words" and not is_general(placed.edit)]
+    taken = [range_ for placed in single for range_ in placed.ranges]
+    general: dict[tuple[str, ...], list[int]] = defaultdict(list)
+    for number, placed in enumerate(found):
+        if is_general(placed.edit):
+            general[tuple(alike(atom) for atom in atoms(placed.edit.was))].append(number)
+    for was in sorted(general, key=lambda was: (-len(was), was)):  # what is said of more words goes first
+        numbers = sorted(general[was], key=lambda n: (found[n].edit.line, n))
+        for number, placed in zip(
+            numbers, _of_same(words, [found[n].edit for n in numbers], taken), strict=True
+        ):
+            found[number] = placed
+            taken += placed.ranges
+    return found
+
+
+def _of_same(words: Words, edits: Sequence[Edit], taken: Sequence[tuple[int, int]]) -> list[Placed]:
+    """Return where edits belong that say of the same words what they are everywhere."""
+    if len({edit.now for edit in edits}) > 1:
+        return [
+            Placed(edit, "open", reason=f"contradicts line {min(o.line for o in edits if o.now != edit.now)}")
+            for edit in edits
+        ]
+    first = _everywhere(words, edits[0], taken)
+    again: State = "fulfilled" if first.state == "applied" else first.state
+    return [first, *(Placed(edit, again, reason=first.reason) for edit in edits[1:])]
 
 
 def is_general(edit: Edit) -> bool:
