@@ -21,7 +21,7 @@ PAGES = sorted(
     path.relative_to(ROOT)
     for path in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), ROOT / "envs/README.md"]
     if "```bash\n" in path.read_text(encoding="utf-8")
-    and path.name != "versioning.md"  # needs finished sessions and a second clone: test_publish_workflow types it
+    and path.name != "versioning.md"  # needs a second clone: test_publish_workflow types it
 )
 BLOCK = re.compile(r"^```bash\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # What takes hours, installs, or would call these tests: shown instead of done, with all options checked.
