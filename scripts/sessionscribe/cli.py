@@ -116,7 +116,7 @@ def _parser() -> argparse.ArgumentParser:
     runs.add_argument("--stage", choices=STAGES, help="stop after this stage")
     runs.add_argument("--limit", type=int, metavar="N", help="run at most N sessions that have work")
     runs.add_argument("--upload", action="store_true", help="afterwards upload what is finished")
-    runs.add_argument("--publish", action="store_true", help="publish what is finished afterwards")
+    runs.add_argument("--publish", action="store_true", help="afterwards publish what is finished")
 
     shows = commands.add_parser(
         "status", parents=[settings], allow_abbrev=False, help="show where every session stands"
@@ -192,6 +192,7 @@ def _add_sources(
     for name in ("language", "num_speakers", "min_speakers", "max_speakers", "hotwords", "audio_stream"):
         if getattr(options, name) is not None:
             columns[name] = getattr(options, name)
+    manifest.check_settings(columns)
     groups = sources.discover(given, shape=options.shape, session=session, s3_remote=s3_remote)
     added: list[str] = []
 

@@ -8,11 +8,11 @@ import fcntl
 import io
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 from sessionscribe.artifacts import Shape
 from sessionscribe.config import LANGUAGE
@@ -47,6 +47,8 @@ class Row:
 COLUMNS = tuple(f.name for f in fields(Row) if f.name != "line")
 REQUIRED = ("session", "shape", "track", "source")
 INTEGERS = ("part", "num_speakers", "min_speakers", "max_speakers", "audio_stream")
+SHOWN = 8  # sessions in a message, at most
+LEAST = {"num_speakers": 1, "min_speakers": 1, "max_speakers": 1, "audio_stream": 0}
 
 
 @dataclass(frozen=True)
@@ -170,11 +172,34 @@ def _parse(header: list[str], values: list[str], line: int) -> tuple[Row, str | 
         problem = problem or f"`shape` must be recording, tracks or live and is `{visible(row.shape)}`"
     if not NAME.fullmatch(row.track):
         problem = problem or f"`{visible(row.track)}` cannot be a track name (letters, digits, `_`, `-`)"
-    if row.language and not re.fullmatch(LANGUAGE, row.language):
-        problem = problem or f"`language` must be a code such as `en` and is `{visible(row.language)}`"
+    problem = problem or _wrong_setting(row.language, {name: getattr(row, name) for name in LEAST})
     if not row.source:
         problem = problem or "`source` is empty"
     return row, problem
+
+
+def check_settings(settings: Mapping[str, Any]) -> None:
+    """Refuse what no row may have, before it is written to the manifest.
+
+    Args:
+        settings: columns and their values, as `sessionscribe add` sets them.
+    """
+    numbers = {name: settings.get(name) for name in LEAST}
+    if problem := _wrong_setting(settings.get("language", ""), numbers):
+        raise UserError(problem, where="the given options", hint="Nothing was added")
+
+
+def _wrong_setting(language: str, numbers: Mapping[str, int | None]) -> str | None:
+    """Say what is wrong with what holds for one session only."""
+    if language and not re.fullmatch(LANGUAGE, language):
+        return f"`language` must be a code such as `en` and is `{visible(language)}`"
+    for name, number in numbers.items():
+        if number is not None and number < LEAST[name]:
+            return f"`{name}` must be at least {LEAST[name]} and is `{number}`"
+    fewest, most = numbers["min_speakers"], numbers["max_speakers"]
+    if fewest and most and fewest > most:
+        return "`min_speakers` must not be above `max_speakers`"
+    return None
 
 
 def _conflict(name: str, rows: list[Row], path: Path) -> str | None:
@@ -193,6 +218,12 @@ def _conflict(name: str, rows: list[Row], path: Path) -> str | None:
 
 def unknown_session(name: str, sessions: Iterable[str], path: Path) -> UserError:
     """Return the error for a session that is not in the manifest; it names the nearest one that is."""
-    near = difflib.get_close_matches(name, list(sessions), n=1, cutoff=0)
-    hint = f"Did you mean `{near[0]}`?" if near else "Add it with `sessionscribe add`"
+    known = list(sessions)
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    if near:
+        hint = f"Did you mean `{near[0]}`?"
+    elif known:
+        hint = f"There are: {', '.join(known[:SHOWN])}{' …' * (len(known) > SHOWN)}"
+    else:
+        hint = "Add it with `sessionscribe add`"
     return UserError(f"there is no session `{visible(name)}`", where=path, hint=hint)

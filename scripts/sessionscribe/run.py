@@ -13,6 +13,7 @@ from types import FrameType
 from typing import IO, Any
 
 FINISHED = re.compile(r"^Finished jobid: \d+ \(Rule: (\w+)\)")
+REFUSED = re.compile(r"^\S+: error: (.+)")
 MESSAGE = re.compile(r"^(sessionscribe|warm): ")
 SHOWN_AS_IT_IS = (
     "-n",
@@ -115,9 +116,15 @@ def snakemake(arguments: Sequence[str], work: Mapping[str, int], *, stream: IO[s
             progress.show()
     progress.close()
     if child.returncode and not told:
-        tail = LOG.read_text(encoding="utf-8", errors="replace").splitlines()[-20:]
-        stream.write("\n".join(tail) + f"\n(all of it: {LOG})\n")
+        stream.write(_why(LOG.read_text(encoding="utf-8", errors="replace").splitlines()))
     return child.returncode
+
+
+def _why(lines: Sequence[str]) -> str:
+    """Return the end of Snakemake's output; of an option that it does not know, the line that says so."""
+    if lines and (refused := REFUSED.search(lines[-1])):
+        return f"sessionscribe: {refused[1]} (`snakemake --help` lists what it takes)\n"
+    return "\n".join(lines[-20:]) + f"\n(all of it: {LOG})\n"
 
 
 def _heed_interrupts() -> None:

@@ -456,7 +456,7 @@ def test_a_row_of_the_table_of_names_concerns_its_session(project: Project) -> N
     assert project.todo("eve") == Counter(**NAMED)
     assert project.todo("talk") == project.todo("duo") == Counter()
     (remark,) = project.agenda().remarks
-    assert "names.tsv, line 6: there is no session `adam`. Did you mean" in remark
+    assert "names.tsv, line 6: there is no session `adam`. There are: " in remark
     project.write("names.tsv", "session;name\n")
     with pytest.raises(UserError, match=r"names\.tsv: has the columns `session;name`"):
         project.agenda()

@@ -335,7 +335,7 @@ def test_the_list_says_what_became_of_each(project: Path, capsys: pytest.Capture
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["tt"], "there is no session `tt`. Did you mean `s`?"),
+        (["tt"], "there is no session `tt`. There are: s"),
         (["s", "x.srt", "--list"], "--list: goes without a file"),
         (["s", "none.srt"], "there is no such file"),
     ],

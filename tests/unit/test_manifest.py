@@ -1,6 +1,7 @@
 """The manifest: what comes out is what went in, and a wrong table or row says where and what."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -172,4 +173,21 @@ def test_shapes_do_not_mix_and_tracks_are_apart(tmp_path: Path) -> None:
 def test_an_unknown_session_names_the_nearest(tmp_path: Path) -> None:
     error = manifest.unknown_session("meting", ["lecture", "meeting"], tmp_path)
     assert "Did you mean `meeting`?" in str(error)
+    assert str(manifest.unknown_session("x", ["lecture"], tmp_path)).endswith("There are: lecture")
+    assert str(manifest.unknown_session("x", "abcdefghi", tmp_path)).endswith("f, g, h …")
     assert "sessionscribe add" in str(manifest.unknown_session("x", [], tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"language": "klingon"}, "`language` must be a code such as `en` and is `klingon`"),
+        ({"num_speakers": 0}, "`num_speakers` must be at least 1 and is `0`"),
+        ({"audio_stream": -1}, "`audio_stream` must be at least 0 and is `-1`"),
+        ({"min_speakers": 3, "max_speakers": 2}, "`min_speakers` must not be above `max_speakers`"),
+    ],
+)
+def test_wrong_settings_of_a_session_are_refused(settings: dict[str, Any], message: str) -> None:
+    manifest.check_settings({"language": "en", "num_speakers": 2})
+    with pytest.raises(UserError, match=message):
+        manifest.check_settings(settings)

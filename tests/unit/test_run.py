@@ -72,6 +72,18 @@ def test_when_snakemake_itself_gave_up_the_end_of_its_output_is_shown(
     assert str(run.LOG) in stream.getvalue()
 
 
+def test_an_option_that_snakemake_does_not_know_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = "usage: snakemake [-h]\\n__main__.py: error: unrecognized arguments: --nosuch"
+    fake(tmp_path, monkeypatch, f'print("{said}")\nraise SystemExit(2)\n')
+    stream = io.StringIO()
+    assert run.snakemake([], {}, stream=stream) == 2
+    assert stream.getvalue() == (
+        "sessionscribe: unrecognized arguments: --nosuch (`snakemake --help` lists what it takes)\n"
+    )
+
+
 def test_arguments_reach_snakemake_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake(tmp_path, monkeypatch, "import sys\nprint(sys.argv[1:])\n")
     hostile = ["a b", "$(touch x)", "--config", "sessions=['é']"]

@@ -75,6 +75,14 @@ def test_what_became_of_recordings(far: Path, where: str) -> None:
     assert find() == {("gone", f"{place}/c.wav")}
 
 
+def test_what_was_added_by_name_is_not_gone_for_its_ending(far: Path) -> None:
+    put(Path(), "rec/talk.recorded")
+    add("rec/talk.recorded")
+    assert find() == set()
+    Path("rec/talk.recorded").unlink()
+    assert find() == {("gone", "rec/talk.recorded")}
+
+
 def test_new_parts_and_new_live_sessions(far: Path) -> None:
     put(far, "users/u1/eve/chunk-0.wav", "users/u1/eve/chunk-1.wav", "users/u2/eve/chunk-0.wav")
     add("far:rec/users")

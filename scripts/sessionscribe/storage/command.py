@@ -50,7 +50,8 @@ def find(options: argparse.Namespace, config: Config) -> int:
     copies, hits = kept.copies(), kept.counts()
     if copies or hits.misses:
         size = sum(copy.size for copy in copies) / 1e9
-        print(f"cache: {len(copies)} recordings, {size:.2f} GB, {hits.hit_rate:.0%} of the uses were hits")
+        number = f"{len(copies)} recording{'s' * (len(copies) != 1)}"
+        print(f"cache: {number}, {size:.2f} GB, {hits.hit_rate:.0%} of the uses were hits")
     return 0
 
 

@@ -74,7 +74,7 @@ def _places(rows: list[Row], given: Sequence[str], checksums: Checksums, s3_remo
     gone = {
         source: row
         for source, row in known.items()
-        if source not in there and any(_is_in(source, place) for place in looked)
+        if source not in there and any(_is_in(source, place) for place in looked) and not _is_here(source)
     }
     lost = {row.checksum: row for row in gone.values() if row.checksum}
     wanted = bool(lost)
@@ -130,6 +130,15 @@ def _is_in(source: str, place: str) -> bool:
     if not is_remote(source):
         return Path(parent(source)) == Path(place)
     return source.startswith(place if place.endswith((":", "/")) else f"{place}/")
+
+
+def _is_here(source: str) -> bool:
+    """Tell whether a recording is on this machine: what was added by name may have any ending."""
+    try:
+        path = recordings.local_path(source)
+    except UserError:
+        return False
+    return path is not None and path.exists()
 
 
 def _checksum(file: File, checksums: Checksums) -> str:
