@@ -19,7 +19,7 @@ VERSIONS: Mapping[str, int] = {
     "embed_voice": 1,
     "name_speakers": 1,
     "audit_session": 1,
-    "correct_transcript": 2,
+    "correct_transcript": 3,
     "write_export": 3,
 }
 
