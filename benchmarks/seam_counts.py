@@ -108,7 +108,14 @@ def at_seams(recording: Recording, done: Run, found: dict[CutKind, Seams]) -> No
         for j, word in enumerate(kept):
             if abs(middle(word) - cut) <= NEAR_S and j not in has.values():
                 beside = [kept[k] for k in has.values() if kept[k].speaker != word.speaker]
-                seams.doubled += [_named(recording, word)] if paired([word], beside, SAME_S) else []
+                twin = paired([word], beside, SAME_S)
+                if twin and not heard_twice(word, beside[twin[0]], sides[number : number + 2]):
+                    seams.doubled.append(_named(recording, word))
+
+
+def heard_twice(word: SaidWord, other: SaidWord, sides: Sequence[Sequence[SaidWord]]) -> bool:
+    """Return whether one side alone has both words: its own error, and none of cutting."""
+    return any(len(paired([word, other], side, SAME_S / 2)) == 2 for side in sides)
 
 
 def replaced(said: Sequence[SaidWord], kept: Sequence[SaidWord], has: dict[int, int]) -> set[int]:

@@ -12,7 +12,7 @@ VERSIONS: Mapping[str, int] = {
     "build_timeline": 2,
     "detect_language": 1,
     "transcribe_chunk": 7,
-    "merge_transcript": 1,
+    "merge_transcript": 2,
     "embed_chunk": 1,
     "cluster_speakers": 3,
     "assign_speakers": 2,

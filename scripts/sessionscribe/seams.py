@@ -5,6 +5,7 @@ Nothing here changes a word; a decision only names the ones that go, and why.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Literal
 
 from sessionscribe.artifacts import CutKind, Word
@@ -15,6 +16,7 @@ SPLICED = "beyond the splice: the neighbouring chunk's version is in the transcr
 OVERLAID = "at a forced cut without a match: another word at the same moment is in the transcript"
 
 DOUBT = 3.0  # how far from the cut a second between two versions of a word counts, in seconds
+SURE = 0.75  # words of one side that the other lacks count if their mean probability is higher
 
 
 @dataclass(frozen=True)
@@ -49,8 +51,9 @@ def decide(meeting: Meeting, *, match_s: float) -> Decision:
     apart) is judged once, by the mean of its two midpoints, so that it is neither lost nor doubled when the
     two times lie on different sides of the cut. At a forced cut the sides are spliced at the matched word
     (less than ``match_s`` apart) nearest the cut; one whose neighbour matches too goes before one that
-    stands alone, and an equal text at another time counts as farther away: it may be another word. Without a
-    match both sides' words stay, unless two lie over one another in time.
+    stands alone, then one that leaves out less of what only one side has; an equal text at another time
+    counts as farther away: it may be another word. Without a match both sides' words stay, unless two lie
+    over one another in time.
     """
     if meeting.overlap_stop <= meeting.overlap_start:
         return Decision("kept both" if meeting.kind == "forced" else "midpoint")
@@ -112,12 +115,13 @@ def _by_midpoint(meeting: Meeting, pairs: list[tuple[int, int]]) -> Decision:
 
 def _spliced(meeting: Meeting, pairs: list[tuple[int, int]]) -> Decision:
     middles = [(midpoint(meeting.left[i]), midpoint(meeting.right[j])) for i, j in pairs]
+    fewer = _missing(meeting, pairs)
 
-    def rank(index: int) -> tuple[bool, float]:
+    def rank(index: int) -> tuple[int, bool, float]:
         i, j = pairs[index]
         alone = (i - 1, j - 1) not in pairs and (i + 1, j + 1) not in pairs
         left, right = middles[index]
-        return alone, abs((left + right) / 2 - meeting.cut) + DOUBT * abs(left - right)
+        return alone, fewer[index], abs((left + right) / 2 - meeting.cut) + DOUBT * abs(left - right)
 
     best = min(range(len(pairs)), key=rank)
     i, j = pairs[best]
@@ -127,6 +131,31 @@ def _spliced(meeting: Meeting, pairs: list[tuple[int, int]]) -> Decision:
     return Decision(
         "spliced", dict.fromkeys(range(i, len(meeting.left)), SPLICED), dict.fromkeys(range(j), SPLICED)
     )
+
+
+def _missing(meeting: Meeting, pairs: list[tuple[int, int]]) -> list[int]:
+    """Return for each pair how many words a splice there would leave out that the other side heard better.
+
+    Between two matched words each side has its version, and one side may have nothing: of two who talk at
+    once, an engine hears now one, now both. Before the first and after the last pair one side begins or ends
+    in the middle of speech, so nothing can be said of what is there.
+    """
+    left, right = [0], [0]  # what the left lacks before each pair, and the right after it
+    for (i, j), (k, m) in pairwise(pairs):
+        ours, theirs = meeting.left[i + 1 : k], meeting.right[j + 1 : m]
+        left.append(left[-1] + _lacks(ours, theirs))
+        right.append(right[-1] + _lacks(theirs, ours))
+    return [before + right[-1] - after for before, after in zip(left, right, strict=True)]
+
+
+def _lacks(ours: Sequence[Word], theirs: Sequence[Word]) -> int:
+    """Return how many words more the other version has, if it is also the surer one."""
+    more = len(theirs) - len(ours)
+    return more if more > 0 and _sureness(theirs) > max(SURE, _sureness(ours)) else 0
+
+
+def _sureness(words: Sequence[Word]) -> float:
+    return sum(word.probability for word in words) / len(words) if words else 0.0
 
 
 def _both(meeting: Meeting, first: int, last: int) -> Decision:

@@ -237,6 +237,28 @@ def test_forced_cut_is_spliced_at_the_matched_word_nearest_the_cut(tmp_path: Pat
     assert len(merged.segments) == 1
 
 
+@pytest.mark.parametrize("lacking", ["left", "right"])
+def test_a_splice_leaves_out_nothing_that_only_one_side_has_between_two_matches(lacking: str) -> None:
+    # Two talk at once at 9.5 s or 10.5 s; one side wrote down one of them, the other side both.
+    said = words("so we are here now and then they left", 8.2)
+    at = 3 if lacking == "left" else 6
+    sides = {
+        side: [w for i, w in enumerate(said) if side != lacking or i != at] for side in ("left", "right")
+    }
+    decision = decide(
+        Meeting(**sides, cut=10.0, kind="forced", overlap_start=8.0, overlap_stop=12.0), match_s=0.8
+    )
+    kept = [w for i, w in enumerate(sides["left"]) if i not in decision.left]
+    kept += [w for j, w in enumerate(sides["right"]) if j not in decision.right]
+    assert kept == said
+    # What the engine is not sure of is no reason to leave the cut.
+    sides["right" if lacking == "left" else "left"][at] = said[at].model_copy(update={"probability": 0.5})
+    decision = decide(
+        Meeting(**sides, cut=10.0, kind="forced", overlap_start=8.0, overlap_stop=12.0), match_s=0.8
+    )
+    assert len(decision.left) + len(decision.right) == len(said)
+
+
 def test_forced_cut_without_a_match_keeps_both_sides_and_says_so(tmp_path: Path) -> None:
     plan = builders.plan(20, [(10, "forced")])
     left = builders.chunk(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from typing import Any
@@ -12,7 +13,9 @@ from project import ROOT
 
 def benchmark(name: str) -> dict[str, Any]:
     command = [sys.executable, str(ROOT / f"benchmarks/{name}.py"), "--short"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=800)
+    # A thread for each run: those of the model's libraries would wait for one another.
+    alone = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=800, env=alone)
     assert done.returncode == 0, done.stdout + done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
     return found
@@ -22,7 +25,7 @@ def test_no_word_is_lost_or_doubled_where_chunks_meet() -> None:
     found = benchmark("seams")
     for kind in ("silence", "forced"):
         assert found["seams"][kind]["seams"] >= 9
-        assert found["seams"][kind]["lost"] == found["seams"][kind]["doubled"] == []
+        assert all(found["seams"][kind][what] == [] for what in ("lost", "lost_talked_over", "doubled"))
     assert found["moved_cuts"]["words"] > 100
     assert found["moved_cuts"]["share"] <= found["engine_noise"]["share"]
     assert found["wer"]["whole"] < 0.1
