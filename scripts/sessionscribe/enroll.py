@@ -18,6 +18,7 @@ from sessionscribe.diarize import read_session
 from sessionscribe.errors import UserError, visible
 from sessionscribe.files import atomic_path
 from sessionscribe.name import who_talks
+from sessionscribe.names_table import moment
 
 WANTED_S = 30.0
 """So much speech is cut out, where there is as much."""
@@ -72,8 +73,10 @@ def enroll(name: str, session: str, speaker: str, *, folder: Path, root: Path = 
     transcript = Transcript.read(_made(root / f"results/diarize/{session}.json", session))
     label = speaker if speaker in transcript.speakers else who_talks(transcript, speaker)
     if label is None:
-        known = ", ".join(map(visible, transcript.speakers)) or "nobody"
+        known = ", ".join(map(visible, sorted(transcript.speakers))) or "nobody"
         what = f"there is no speaker `{visible(speaker)}`"
+        if moment(speaker):
+            what = f"nobody talks at {visible(speaker)}"
         raise UserError(what, where=session, hint=f"There are: {known}; or say when the person talks (12:34)")
     turns = Turns.read(_made(root / f"results/diarize/{session}.turns.json", session))
     chosen = longest(alone(turns.turns, label))

@@ -67,7 +67,8 @@ def embed_voice(*, clip: Path, checksum: str, options: Diarize, threads: int, ou
     try:
         samples = _samples(clip, checksum)
     except UserError as error:
-        problem = f"{error.what}. {error.hint}"
+        # Clips are opened like recordings, but have no row that could be removed.
+        problem = f"{error.what}. {error.hint.replace('its row from the manifest', 'it')}"
     else:
         grid = look_at.grid(None)
         segmentations, embeddings = look_at.look(samples, grid)

@@ -401,6 +401,7 @@ def test_a_clip_that_is_there_is_kept(campaign: Sessions) -> None:
         ("Anna.7", "monday", label, "cannot be the name of a clip"),
         ("Anna", "sunday", label, "sunday: has no finished diarization"),
         ("Anna", "monday", "SPEAKER_09", "there is no speaker `SPEAKER_09`. There are: SPEAKER_00"),
+        ("Anna", "monday", "9:59:59", "nobody talks at 9:59:59. There are: SPEAKER_00"),
     ):
         with pytest.raises(UserError, match=message):
             enroll(name, session, speaker, folder=Path("voices2"), root=campaign.root)

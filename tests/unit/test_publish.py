@@ -442,3 +442,13 @@ def test_what_is_published_names_what_it_was_made_with(here: Clone) -> None:
     assert published.engines[0].model == "demo"
     assert published.transcript == "results/correct/one.json"
     assert published.left_out == ["results/convert/one/mix.flac"]
+
+
+def test_what_is_not_committed_is_named_and_what_lies_outside_is_not_asked_for(tmp_path: Path) -> None:
+    root = tmp_path / "project"
+    (root / "config").mkdir(parents=True)
+    subprocess.run(["git", "init", "--quiet", root], check=True)
+    (root / "config/names.tsv").write_text("session\tspeaker\tname\n")
+    (tmp_path / "formats.yaml").write_text("")
+    paths = ("config/names.tsv", "config/voices", "../formats.yaml", str(tmp_path / "formats.yaml"))
+    assert history.dirty(root, *paths) == {"config/names.tsv"}

@@ -133,7 +133,7 @@ def _transcript(session: str, config: Config, root: Path) -> tuple[Transcript, N
     if not path.is_file():
         hint = f"Make it first: sessionscribe run --session {session}"
         raise UserError("there is no transcript yet", where=session, hint=hint)
-    agenda = Agenda(config.model_copy(update={"sessions": [session]}), root)
+    agenda = Agenda(config.model_copy(update={"sessions": (session,)}), root)
     named = [root / step.outputs[0] for step in agenda.sessions[session].of("name_speakers")]
     found = [Names.read(file) for file in named if file.is_file()]
     return Transcript.read(path), found[0] if found else None

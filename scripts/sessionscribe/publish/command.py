@@ -82,7 +82,7 @@ def publish_sessions(
     ready = [session for session in sessions if publishing.is_finished(session)]
     for session in sessions:
         if session not in ready:
-            reason = session.session.problem or f"{len(session.pending)} jobs to do"
+            reason = session.session.problem or f"not finished ({len(session.pending)} to do); run it first"
             print(f"left {session.session.name}: {reason}")
     counts: Counter[str] = Counter()
     failed = required and len(ready) < len(sessions)
@@ -110,10 +110,10 @@ def publish_sessions(
     print(f"{counts['published']} published, {counts['unchanged']} unchanged.")
     if counts["published"]:
         print("`git push` shows them to others.")
-    for path in sorted(history.dirty(ROOT, *map(str, configfiles))):
-        print(
-            f"{path} has changes that are not committed: with other settings, others would make things anew."
-        )
+    corrections = [f"config/corrections/{session.session.name}.tsv" for session in ready]
+    behind = [*map(str, configfiles), config.name.table, config.name.voices, *corrections]
+    for path in sorted(history.dirty(ROOT, *behind)):
+        print(f"{path} has changes that are not committed: without them, others would make things anew.")
     return int(failed)
 
 

@@ -99,8 +99,12 @@ def at(root: Path, session: str, revision: str) -> str:
 
 
 def dirty(root: Path, *paths: str) -> set[str]:
-    """Return the files below these paths that are new or changed since the last commit."""
-    given = [path for path in paths if not os.path.isabs(path)]
+    """Return the files below these paths that are new or changed since the last commit.
+
+    Paths outside of the project are left out: git refuses to look there.
+    """
+    inside = [path for path in map(os.path.normpath, paths) if path.split(os.sep)[0] != os.pardir]
+    given = [path for path in inside if not os.path.isabs(path)]
     if not given:
         return set()
     listed = git(root, "status", "--porcelain", "-z", "--untracked-files=all", "--", *given)
