@@ -117,7 +117,7 @@ def _spliced(meeting: Meeting, pairs: list[tuple[int, int]]) -> Decision:
     middles = [(midpoint(meeting.left[i]), midpoint(meeting.right[j])) for i, j in pairs]
     fewer = _missing(meeting, pairs)
 
-    def rank(index: int) -> tuple[int, bool, float]:
+    def rank(index: int) -> tuple[bool, int, float]:
         i, j = pairs[index]
         alone = (i - 1, j - 1) not in pairs and (i + 1, j + 1) not in pairs
         left, right = middles[index]
