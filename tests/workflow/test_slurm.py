@@ -72,7 +72,7 @@ def test_what_was_submitted_is_cancelled_by_ctrl_c(new_project: Project, cluster
         slurm.wait_for(lambda: cluster.ask("squeue", "--noheader", "--states", "running") != "")
         time.sleep(1)
         run.send_signal(signal.SIGINT)
-        run.wait(60)
+        run.wait(180)
 
-    slurm.wait_for(lambda: cluster.ask("squeue", "--noheader", "--states", "pending,running") == "", 30)
+    slurm.wait_for(lambda: cluster.ask("squeue", "--noheader", "--states", "pending,running") == "", 120)
     assert new_project.sessionscribe("run", "--quiet").code == 0  # no manual step
