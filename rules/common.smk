@@ -71,8 +71,12 @@ def steer():
         workflow.dag_settings.rerun_triggers = frozenset()
 
 
+FOUND = set()  # inputs that this run does not make
+
+
 onstart:
     AGENDA.forget()
+    workspace.bring_to_present(FOUND)
 
 
 def release_copies():
@@ -124,7 +128,10 @@ def sure(path):
     (Were all inputs `ancient`, Snakemake would overlook a missing output behind a job that runs.)
     """
     steer()
-    return path if AGENDA.is_pending(path) else before_update(ancient(path))
+    if AGENDA.is_pending(path):
+        return path
+    FOUND.add(path)
+    return before_update(ancient(path))
 
 
 def made(pattern):

@@ -48,7 +48,17 @@ def test_a_finished_run_has_every_export_and_says_so(finished: Project) -> None:
 
 def test_the_status_table_has_a_line_per_session(finished: Project) -> None:
     lines = finished.sessionscribe("status").out.splitlines()
-    assert lines[0].split() == ["session", "shape", "hours", "stage", "chunks", "gaps", "flags", "status"]
+    assert lines[0].split() == [
+        "session",
+        "shape",
+        "hours",
+        "stage",
+        "chunks",
+        "gaps",
+        "flags",
+        "audit",
+        "status",
+    ]
     rows = {line.split()[0]: line.split() for line in lines[1:4]}
     assert rows["talk"][:5] == ["talk", "recording", "0.01", "export", "3/3"]
     assert rows["live"][1:5] == ["live", "0.01", "export", "2/2"]
@@ -203,7 +213,7 @@ def test_an_explicit_file_is_made_with_what_it_needs(project: Project) -> None:
 def test_a_file_that_no_session_has_is_refused_by_name(finished: Project) -> None:
     done = finished.snakemake("results/export/nobody/nobody.srt", "--dry-run")
     assert done.code != 0
-    assert "results/diarize/nobody.json: belongs to no session" in done.text
+    assert "results/correct/nobody.json: belongs to no session" in done.text
 
 
 def test_until_and_stage_stop_where_they_are_told(new_project: Project) -> None:
