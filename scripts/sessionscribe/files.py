@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 BLOCK = 1 << 20
+CLOCKS_DIFFER_S = 2.0  # the kernel's count of ticks since boot, and the file system's clock
 
 
 @contextmanager
@@ -40,18 +41,26 @@ def _remove_leftovers(path: Path) -> None:
     """Remove what killed processes left of ``path``: an hour of audio may lie there."""
     for leftover in path.parent.glob(f".tmp-*-{glob.escape(path.name)}"):
         pid = leftover.name.split("-", 2)[1]
-        if leftover.name == f".tmp-{pid}-{path.name}" and pid.isdecimal() and not _runs(int(pid)):
+        if leftover.name == f".tmp-{pid}-{path.name}" and pid.isdecimal() and not _written_by(int(pid), leftover):
             leftover.unlink(missing_ok=True)
 
 
-def _runs(pid: int) -> bool:
+def _written_by(pid: int, leftover: Path) -> bool:
+    """Whether the process of this number still writes the file.
+
+    A killed process keeps its number until somebody collects it, which nobody does in a container without
+    an init; and a number is given again: to a process that began after the file was last written to.
+    """
+    import psutil
+
     try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except OSError:  # another user's
+        process = psutil.Process(pid)
+        began_s, state = process.create_time(), process.status()
+        return state != psutil.STATUS_ZOMBIE and began_s < leftover.stat().st_mtime + CLOCKS_DIFFER_S
+    except psutil.AccessDenied:  # another user's
         return True
-    return True
+    except (psutil.NoSuchProcess, OverflowError, FileNotFoundError):
+        return False
 
 
 def write_text(path: Path, text: str) -> None:

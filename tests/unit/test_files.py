@@ -49,3 +49,20 @@ def test_what_a_killed_process_left_is_removed_and_what_others_write_is_not(tmp_
         (tmp_path / name).write_text("half")
     write_text(tmp_path / "a[1].txt", "whole")
     assert sorted(os.listdir(tmp_path)) == sorted(["a[1].txt", *kept])
+
+
+def test_what_was_killed_and_not_collected_no_longer_writes(tmp_path: Path) -> None:
+    process = subprocess.Popen(["true"])
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # it has ended; its number is still taken
+    (tmp_path / f".tmp-{process.pid}-a.txt").write_text("half")
+    write_text(tmp_path / "a.txt", "whole")
+    process.wait()
+    assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_a_process_that_was_given_the_number_of_a_killed_one_writes_something_else(tmp_path: Path) -> None:
+    leftover = tmp_path / f".tmp-{os.getppid()}-a.txt"
+    leftover.write_text("half")
+    os.utime(leftover, (0, 0))
+    write_text(tmp_path / "a.txt", "whole")
+    assert os.listdir(tmp_path) == ["a.txt"]
