@@ -77,12 +77,13 @@ def _options(settings: Any) -> Options:
 
     ssh = ("-F", str(Path(settings.ssh_config).absolute())) if settings.ssh_config else ()
     given = (settings.start_command, settings.stop_command, settings.state_command)
+    stops_itself = settings.remote_stop_command or ""
     if not any(given):
-        return Options(ssh)
+        return Options(ssh, stops_itself=stops_itself)
     if not all(given):
         hint = "Give all three: warm-start-command, warm-stop-command, warm-state-command"
         raise UserError("a machine that is started must also be stopped", where="settings", hint=hint)
-    return Options(ssh, Commands(*given, stops_itself=settings.remote_stop_command or ""))
+    return Options(ssh, Commands(*given), stops_itself)
 
 
 def _staging() -> Path:

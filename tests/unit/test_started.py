@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,7 +32,7 @@ class Switch:
             state=f"kill -0 $(cat {pid})",
         )
 
-    def machine(self, **more: float) -> CommandHost:
+    def machine(self, **more: Any) -> CommandHost:
         return CommandHost(
             "ssh:box", Address("gpu-box", ("-F", str(self.host.config))), self.commands, **more
         )
@@ -72,8 +73,7 @@ def test_what_was_up_stays_up(switch: Switch) -> None:
 
 
 def test_only_a_machine_that_we_started_may_stop_itself(switch: Switch) -> None:
-    switch.commands = Commands(switch.commands.start, switch.commands.stop, switch.commands.state, "poweroff")
-    ours, other = switch.machine(), switch.machine()
+    ours, other = switch.machine(stops_itself="poweroff"), switch.machine(stops_itself="poweroff")
     ours.start()
     other.start()
     assert ours.stop_command == "poweroff"

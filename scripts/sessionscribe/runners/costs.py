@@ -16,13 +16,16 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from sessionscribe.errors import UserError
 
+PRICES = Path("config/prices.yaml")
+
 
 class Price(BaseModel):
-    """What machines of a kind cost; ``runner`` and ``accelerator`` are patterns with ``*``."""
+    """What machines of a kind cost; ``runner``, ``machine`` and ``accelerator`` are patterns with ``*``."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     runner: str
+    machine: str = "*"
     accelerator: str = "*"
     per_hour: float = Field(ge=0)
     currency: str
@@ -56,7 +59,7 @@ def read_prices(path: Path) -> list[Price]:
         return []
     except (yaml.YAMLError, ValidationError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())[:200]
-        hint = "Each entry has runner, accelerator, per_hour, currency, date and source"
+        hint = "Each entry has runner, machine or accelerator, per_hour, currency, date and source"
         raise UserError(f"cannot be understood ({reason})", where=path, hint=hint) from None
 
 
@@ -78,10 +81,12 @@ def read_ledger(path: Path) -> list[dict[str, Any]]:
 
 
 def price_of(record: dict[str, Any], prices: Iterable[Price]) -> Price | None:
-    """Return the first price that fits a record."""
+    """Return what a record says that it cost, else the first price that fits it."""
+    if record.get("price"):
+        return Price.model_validate(record["price"])
     for price in prices:
-        fits = fnmatchcase(record["runner"], price.runner)
-        if fits and fnmatchcase(record.get("accelerator", ""), price.accelerator):
+        patterns = {"runner": price.runner, "machine": price.machine, "accelerator": price.accelerator}
+        if all(fnmatchcase(record.get(name, ""), pattern) for name, pattern in patterns.items()):
             return price
     return None
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from sessionscribe.errors import UserError
+from sessionscribe.runners import ec2
 from sessionscribe.runners.machine import Address, GivenHost, Machine
 from sessionscribe.runners.started import CommandHost, Commands
 
@@ -15,10 +16,17 @@ LOCAL = "local"
 
 @dataclass(frozen=True)
 class Options:
-    """What the user said about all runners: options of every ssh command, how hosts start and stop."""
+    """What the user said about all runners.
+
+    Attributes:
+        ssh: options of every ssh command.
+        commands: how hosts start and stop; None for hosts that stay as they are.
+        stops_itself: a shell command with which a machine stops itself; "" for the usual one of its kind.
+    """
 
     ssh: tuple[str, ...] = ()
     commands: Commands | None = None
+    stops_itself: str = ""
 
 
 def _host(name: str, argument: str, options: Options) -> Machine:
@@ -27,10 +35,18 @@ def _host(name: str, argument: str, options: Options) -> Machine:
         hint = "Write `ssh:HOST` or `ssh:USER@HOST`; a port belongs into ~/.ssh/config"
         raise UserError("names no host", where=name, hint=hint)
     address = Address(argument, options.ssh)
-    return CommandHost(name, address, options.commands) if options.commands else GivenHost(name, address)
+    if options.commands is None:
+        return GivenHost(name, address)
+    return CommandHost(name, address, options.commands, stops_itself=options.stops_itself)
 
 
-KINDS: Mapping[str, Callable[[str, str, Options], Machine]] = {"ssh": _host}
+def _instance(name: str, argument: str, options: Options) -> Machine:
+    """Return the machine that ``ec2:INSTANCE`` names."""
+    target = ec2.Target.of(name, argument)
+    return ec2.Instance(name, target, ssh=options.ssh, stops_itself=options.stops_itself)
+
+
+KINDS: Mapping[str, Callable[[str, str, Options], Machine]] = {"ssh": _host, "ec2": _instance}
 
 
 def machine_of(name: str, options: Options = Options()) -> Machine:

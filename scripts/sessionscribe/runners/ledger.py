@@ -7,9 +7,11 @@ import json
 import os
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from sessionscribe.runners.costs import Price, price_of
 
 LEDGER = Path("logs/usage/runners.jsonl")
 TIME = "%Y-%m-%dT%H:%M:%SZ"
@@ -20,10 +22,13 @@ class Entry:
 
     Args:
         runner: its name, as ``ssh:gpu-box``.
+
+    Attributes:
+        machine: what its provider calls machines like it, as ``g5.xlarge``; "" where there is no such name.
     """
 
     def __init__(self, runner: str) -> None:
-        self.runner = runner
+        self.runner, self.machine = runner, ""
         self._began, self._started = time.time(), time.monotonic()
         self._busy_s = 0.0
         self._work: dict[str, dict[str, dict[str, float]]] = {}
@@ -54,11 +59,22 @@ class Entry:
             for name, amount in (("jobs", 1), ("seconds", seconds), ("audio_s", audio_s)):
                 done[name] = round(done[name] + amount, 3)
 
-    def close(self, file: Path, about: Mapping[str, Any], sent: int, received: int) -> None:
-        """Append the record. A full disk costs the figures, not the work."""
+    def close(
+        self, file: Path, about: Mapping[str, Any], sent: int, received: int, prices: Sequence[Price] = ()
+    ) -> None:
+        """Append the record. A full disk costs the figures, not the work.
+
+        Args:
+            file: the ledger.
+            about: what the guard said of the machine.
+            sent: bytes that went there.
+            received: bytes that came from there.
+            prices: what machines cost now; the first that fits is noted.
+        """
         wall_s = time.monotonic() - self._started
         record = {
             "runner": self.runner,
+            "machine": self.machine,
             "host": about.get("host", ""),
             "accelerator": about.get("accelerator", ""),
             "start": time.strftime(TIME, time.gmtime(self._began)),
@@ -70,6 +86,8 @@ class Entry:
             "bytes_down": received,
             "work": self._work,
         }
+        price = price_of(record, prices)
+        record["price"] = price.model_dump(mode="json") if price else None
         with contextlib.suppress(OSError):
             file.parent.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)

@@ -13,11 +13,16 @@ from typing import Protocol
 
 @dataclass(frozen=True)
 class Address:
-    """How ssh finds a machine: destination, options before it, seconds that a connection may take."""
+    """How ssh finds a machine: destination, options before it, seconds that a connection may take.
+
+    ``sort`` is what its provider calls machines like it, as ``g5.xlarge``: what it costs may follow from it.
+    """
 
     destination: str
     options: tuple[str, ...] = ()
     connect_s: float = 30.0
+    sort: str = ""
+    device: str = ""
 
 
 class Machine(Protocol):

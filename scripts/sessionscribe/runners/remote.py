@@ -17,6 +17,7 @@ from sessionscribe.errors import UserError
 from sessionscribe.files import atomic_path, sha256
 from sessionscribe.runners.channel import Channel
 from sessionscribe.runners.connection import Connection
+from sessionscribe.runners.costs import PRICES, Price, read_prices
 from sessionscribe.runners.errors import DiedError, GivenBackError, LostError, UnusableError
 from sessionscribe.runners.ledger import LEDGER, Entry
 from sessionscribe.runners.machine import Machine
@@ -135,6 +136,7 @@ class RemoteWorker:
 
     def _bring_up(self) -> tuple[Site, Channel]:
         address = self.machine.start()
+        self._entry.machine = address.sort
         if self._over.is_set():  # meanwhile; whoever let go of it may have come too early to stop it
             self.machine.stop()
             raise LostError(f"{self.machine.name} was let go")
@@ -252,8 +254,17 @@ class RemoteWorker:
             self._connection.close()
             about = self._channel.about if self._channel else {}
             file = self.settings.project / LEDGER
-            self._entry.close(file, about, self._connection.sent, self._connection.received)
+            moved = self._connection.sent, self._connection.received
+            self._entry.close(file, about, *moved, _prices(self.settings.project))
         shutil.rmtree(self._staging, ignore_errors=True)
+
+
+def _prices(project: Path) -> list[Price]:
+    """Return what machines cost; nothing where the file is wrong: who asks for the costs is told so."""
+    try:
+        return read_prices(project / PRICES)
+    except UserError:
+        return []
 
 
 def _task(request: Mapping[str, Any]) -> dict[str, Any]:

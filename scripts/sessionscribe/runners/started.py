@@ -3,6 +3,9 @@
 ``StartedMachine`` has the rules: a machine that was up before is not ours and stays up, one that we started
 is stopped whatever happens, and is seen to be stopped. A provider adds how to ask, start and stop.
 ``CommandHost`` does that with three shell commands of the user's.
+
+Who stops it: this process; if that is killed, a ``Successor`` on this machine; if this machine is gone as
+well, the guard on the other one.
 """
 
 from __future__ import annotations
@@ -12,11 +15,45 @@ import subprocess
 import threading
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import TypeVar
 
 from sessionscribe.errors import UserError
+from sessionscribe.runners.connection import HOPELESS
 from sessionscribe.runners.errors import LostError, UnusableError
 from sessionscribe.runners.machine import Address
+
+T = TypeVar("T")
+
+POLL_S = 2.0
+"""How often a machine is asked whether it is up, or off."""
+SUCCEED = 'read -r _ || for _ in 1 2 3 4 5 6; do "$@" && exit; sleep 10; done'
+"""A shell script: runs its arguments, again if that fails, unless it is told a line before its input ends."""
+
+
+class Successor:
+    """A process that runs a command when this one is gone, however that comes, unless it is dismissed before.
+
+    Args:
+        command: the command line.
+    """
+
+    def __init__(self, command: Sequence[str]) -> None:
+        self._process = subprocess.Popen(
+            ["sh", "-c", SUCCEED, "sessionscribe-stop", *command],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,  # neither Ctrl-C nor the end of the terminal reaches it
+        )
+
+    def dismiss(self) -> None:
+        """Let it end without doing anything."""
+        with suppress(OSError):  # somebody has killed it
+            self._process.communicate(b"\n")
+        self._process.wait()
 
 
 class StartedMachine(ABC):
@@ -31,12 +68,17 @@ class StartedMachine(ABC):
 
     def __init__(self, name: str, *, stops_itself: str, boot_s: float = 300.0, halt_s: float = 300.0) -> None:
         self.name, self._stops_itself, self._boot_s, self._halt_s = name, stops_itself, boot_s, halt_s
-        self._ours = False
+        self._ours, self._silence = False, ""
+        self._successor: Successor | None = None
         self._changing, self._stopping = threading.Lock(), threading.Event()
 
     @abstractmethod
     def is_up(self) -> bool:
         """Ask the provider whether the machine is up, or coming up."""
+
+    def is_off(self) -> bool:
+        """Ask the provider whether it is off for certain; here, where nothing is between, if it is not up."""
+        return not self.is_up()
 
     @abstractmethod
     def bring_up(self) -> None:
@@ -49,11 +91,23 @@ class StartedMachine(ABC):
 
     @abstractmethod
     def shut_down(self) -> None:
-        """Ask the provider to stop it."""
+        """Ask the provider to stop it.
+
+        Raises:
+            LostError, UserError: that failed; it is tried again for ``halt_s``.
+        """
 
     @abstractmethod
-    def address(self) -> Address:
-        """Return where it is; asked when it is up."""
+    def shut_down_command(self) -> Sequence[str]:
+        """Return the command line that does the same in a process of its own."""
+
+    @abstractmethod
+    def address(self) -> Address | None:
+        """Return where it is, or None where that is not known yet; asked when it is up.
+
+        Raises:
+            LostError: it is not up any more.
+        """
 
     @property
     def stop_command(self) -> str:
@@ -69,17 +123,29 @@ class StartedMachine(ABC):
         with self._changing:
             self._stopping.clear()
             if not self.is_up():
+                self._wait(self.is_off, self._halt_s, "is still stopping")
                 self._ours = True  # from now on: also where the answer gets lost
+                self._successor = self._successor or Successor(self.shut_down_command())
                 self.bring_up()
-            until = time.monotonic() + self._boot_s
-            while not self._answers(address := self.address()):
-                if self._stopping.wait(2):
-                    raise LostError(f"{self.name} was let go while it started")
-                if time.monotonic() > until:
-                    raise LostError(f"{self.name} is up, and ssh does not answer within {self._boot_s:g} s")
-            return address
+            return self._wait(self._answering, self._boot_s, "is up, and ssh does not answer")
 
-    def _answers(self, address: Address) -> bool:
+    def _wait(self, look: Callable[[], T | None], limit_s: float, what: str) -> T:
+        """Wait for a look that finds something, and return that."""
+        self._silence = ""
+        until = time.monotonic() + limit_s
+        while not (found := look()):
+            if time.monotonic() > until:
+                reason = f" ({self._silence})" if self._silence else ""
+                raise LostError(f"{self.name} {what} within {limit_s:g} s{reason}")
+            if self._stopping.wait(POLL_S):
+                raise LostError(f"{self.name} was let go while it started")
+        return found
+
+    def _answering(self) -> Address | None:
+        """Return its address if ssh answers there; if for good with a no, then the connection will say so."""
+        address = self.address()
+        if address is None:
+            return None
         alone = ["-o", "BatchMode=yes", "-o", "ConnectTimeout=10", "-o", "ControlPath=none"]
         command = ["ssh", *alone, *address.options, address.destination, "true"]
         try:
@@ -87,8 +153,10 @@ class StartedMachine(ABC):
                 command, stdin=subprocess.DEVNULL, capture_output=True, timeout=30, check=False
             )
         except subprocess.TimeoutExpired:
-            return False
-        return done.returncode == 0 or b"Permission denied" in done.stderr  # the connection will say so
+            return None
+        said = done.stderr.decode(errors="replace").strip()
+        self._silence = said.splitlines()[-1] if said else ""
+        return address if done.returncode == 0 or any(sign in said for sign in HOPELESS) else None
 
     def stop(self) -> None:
         """Stop it if we started it.
@@ -104,8 +172,8 @@ class StartedMachine(ABC):
             while time.monotonic() < until:
                 try:
                     self.shut_down()
-                    if not self.is_up():
-                        self._ours = False
+                    if self.is_off():
+                        self._disown()
                         return
                 except (LostError, UserError) as error:
                     problem = f" ({error})"
@@ -115,6 +183,12 @@ class StartedMachine(ABC):
                 f"was started by us and cannot be seen to stop{problem}", where=self.name, hint=hint
             )
 
+    def _disown(self) -> None:
+        self._ours = False
+        if self._successor:
+            self._successor.dismiss()
+            self._successor = None
+
 
 @dataclass(frozen=True)
 class Commands:
@@ -123,7 +197,6 @@ class Commands:
     start: str
     stop: str
     state: str
-    stops_itself: str = ""
 
 
 class CommandHost(StartedMachine):
@@ -133,14 +206,22 @@ class CommandHost(StartedMachine):
         name: what the user called it.
         address: where it is when it is up.
         commands: how it is started and stopped.
+        stops_itself: as for ``StartedMachine``.
         boot_s: how long it may take until ssh answers.
         halt_s: how long it may take to stop.
     """
 
     def __init__(
-        self, name: str, address: Address, commands: Commands, *, boot_s: float = 300.0, halt_s: float = 300.0
+        self,
+        name: str,
+        address: Address,
+        commands: Commands,
+        *,
+        stops_itself: str = "",
+        boot_s: float = 300.0,
+        halt_s: float = 300.0,
     ) -> None:
-        super().__init__(name, stops_itself=commands.stops_itself, boot_s=boot_s, halt_s=halt_s)
+        super().__init__(name, stops_itself=stops_itself, boot_s=boot_s, halt_s=halt_s)
         self._address, self._commands = address, commands
 
     def is_up(self) -> bool:
@@ -159,16 +240,27 @@ class CommandHost(StartedMachine):
         if problem := self._run(self._commands.stop):
             raise LostError(f"the stop command failed: {problem}")
 
+    def shut_down_command(self) -> Sequence[str]:
+        """Return the stop command as what a shell runs."""
+        return ("sh", "-c", self._line(self._commands.stop))
+
     def address(self) -> Address:
         """Return what the user said."""
         return self._address
 
+    def _line(self, command: str) -> str:
+        return command.replace("{host}", self._address.destination)
+
     def _run(self, command: str) -> str | None:
         """Run a command; return what was wrong, or None."""
-        line = command.replace("{host}", self._address.destination)
         try:
             done = subprocess.run(
-                line, shell=True, stdin=subprocess.DEVNULL, capture_output=True, timeout=120, check=False
+                self._line(command),
+                shell=True,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=120,
+                check=False,
             )
         except subprocess.TimeoutExpired:
             return "no end within 120 s"

@@ -1,0 +1,219 @@
+"""``ec2:INSTANCE``: an instance of AWS EC2 that is started when there is work and stopped when it is done.
+
+INSTANCE is the id (``i-0123456789abcdef0``) or the tag ``Name`` of an instance that is there; before it may
+stand ``USER@``, and ``REGION/`` where that is not the one of the user's AWS configuration. Who may do it is
+AWS's usual business (environment, ``~/.aws``, single sign-on): nothing of that is read or written here.
+
+ssh is told the instance's address of the moment, as the host that the user wrote, so the user's own ssh
+configuration can have an entry for it. Its key is learnt at the first connection, and known by the id.
+
+    python -m sessionscribe.runners.ec2 INSTANCE
+
+stops it, and is what remains to be done when the process that started it was killed.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from sessionscribe.errors import UserError
+from sessionscribe.runners.ec2_alarm import Alarm
+from sessionscribe.runners.ec2_errors import named
+from sessionscribe.runners.errors import LostError, UnusableError
+from sessionscribe.runners.machine import Address
+from sessionscribe.runners.started import StartedMachine
+
+TARGET = re.compile(
+    r"(?:(?P<user>[\w.-]+)@)?(?:(?P<region>[a-z]{2,}(?:-[a-z]+)+-\d)/)?(?P<instance>\w[\w.-]*)", re.ASCII
+)
+ID = re.compile(r"i-[0-9a-f]{8,17}")
+POWER_OFF = 'if [ "$(id -u)" = 0 ]; then shutdown -P now; else sudo -n shutdown -P now; fi'
+UP, OFF = ("pending", "running"), ("stopped", "terminated")
+LIVING = ("pending", "running", "stopping", "stopped")
+BOOT_S, HALT_S = 600.0, 600.0
+
+
+@dataclass(frozen=True)
+class Target:
+    """Which instance: ``instance`` is an id or a name; ``user`` and ``region`` are "" where not given."""
+
+    user: str
+    region: str
+    instance: str
+
+    @classmethod
+    def of(cls, name: str, argument: str) -> Target:
+        """Return what the argument of a runner's name says.
+
+        Raises:
+            UserError: it says nothing that could be an instance.
+        """
+        found = TARGET.fullmatch(argument)
+        if not found:
+            hint = "Write `ec2:i-0123456789abcdef0` or `ec2:NAME`; before it USER@ or REGION/, or both"
+            raise UserError("names no instance", where=name, hint=hint)
+        return cls(found["user"] or "", found["region"] or "", found["instance"])
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+class Instance(StartedMachine):
+    """An instance.
+
+    Args:
+        name: what the user called it.
+        target: which.
+        ssh: options of every ssh command.
+        stops_itself: as for ``StartedMachine``; "" powers it off.
+        say: shows the user a line.
+        boot_s: how long it may take until ssh answers.
+        halt_s: how long it may take to stop.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        target: Target,
+        *,
+        ssh: Sequence[str] = (),
+        stops_itself: str = "",
+        say: Callable[[str], None] = _say,
+        boot_s: float = BOOT_S,
+        halt_s: float = HALT_S,
+    ) -> None:
+        super().__init__(name, stops_itself=stops_itself or POWER_OFF, boot_s=boot_s, halt_s=halt_s)
+        self._target, self._ssh, self._say = target, tuple(ssh), say
+        self._session: Any = None
+        self._ec2: Any = None
+        self._alarm: Alarm | None = None
+        self._id = ""
+
+    def is_up(self) -> bool:
+        """Ask for its state."""
+        return self._ask()["State"]["Name"] in UP
+
+    def is_off(self) -> bool:
+        """Ask for its state: while it stops it is neither up nor off."""
+        return self._ask()["State"]["Name"] in OFF
+
+    def bring_up(self) -> None:
+        """Start it, if it will only stop, not vanish, when it powers itself off."""
+        about = self._ask()
+        if about["State"]["Name"] == "terminated":
+            raise UnusableError("was terminated, and is gone for good", where=self.name, hint="Name another")
+        self._check_that_it_stops(about)
+        counts = about.get("CpuOptions", {})
+        if problem := self._its_alarm().set(counts.get("CoreCount", 2) * counts.get("ThreadsPerCore", 2)):
+            self._say(f"warm: {self.name}: {problem}")
+        with self._errors():
+            self._ec2.start_instances(InstanceIds=[self._id])
+
+    def shut_down(self) -> None:
+        """Stop it, unless it is stopping."""
+        if self.is_up():
+            with self._errors():
+                self._ec2.stop_instances(InstanceIds=[self._id])
+        self._its_alarm().remove()
+
+    def shut_down_command(self) -> Sequence[str]:
+        """Return this module's own command."""
+        region = self._ec2.meta.region_name
+        return (sys.executable, "-m", "sessionscribe.runners.ec2", f"{region}/{self._id}")
+
+    def address(self) -> Address | None:
+        """Return its address of the moment: the public one, if it has one."""
+        about = self._ask()
+        if about["State"]["Name"] not in UP:
+            reason = about.get("StateReason", {}).get("Message", "no reason given")
+            raise LostError(f"{self.name} was started and stopped again ({reason})")
+        host = about.get("PublicIpAddress") or about.get("PrivateIpAddress")
+        if not host:
+            return None
+        settings = (f"HostName={host}", f"HostKeyAlias={self._id}", "StrictHostKeyChecking=accept-new")
+        options = [word for setting in settings for word in ("-o", setting)]
+        user = f"{self._target.user}@" if self._target.user else ""
+        return Address(
+            f"{user}{self._target.instance}", (*options, *self._ssh), sort=about.get("InstanceType", "")
+        )
+
+    def _its_alarm(self) -> Alarm:
+        self._alarm = self._alarm or Alarm(self._session, self._ec2.meta.region_name, self._id)
+        return self._alarm
+
+    def _ask(self) -> dict[str, Any]:
+        """Return what AWS says of the instance."""
+        with self._errors():
+            if self._ec2 is None:
+                self._connect()
+            if self._id:
+                found = self._ec2.describe_instances(InstanceIds=[self._id])
+            elif ID.fullmatch(self._target.instance):
+                found = self._ec2.describe_instances(InstanceIds=[self._target.instance])
+            else:
+                names = {"Name": "tag:Name", "Values": [self._target.instance]}
+                states = {"Name": "instance-state-name", "Values": list(LIVING)}
+                found = self._ec2.describe_instances(Filters=[names, states])
+        instances = [one for group in found["Reservations"] for one in group["Instances"]]
+        if len(instances) != 1:
+            where = f"in {self._ec2.meta.region_name}"
+            what = f"names {len(instances)} instances {where}" if instances else f"is no instance {where}"
+            hint = "Name one by its id, as ec2:i-…, or the region before it, as ec2:eu-west-1/…"
+            raise UnusableError(what, where=self.name, hint=hint)
+        self._id = instances[0]["InstanceId"]
+        return instances[0]  # type: ignore[no-any-return]
+
+    def _connect(self) -> None:
+        # A run on other machines does not pay for these.
+        from botocore.config import Config  # noqa: PLC0415
+        from botocore.session import Session  # noqa: PLC0415
+
+        patience = Config(connect_timeout=10, read_timeout=30, retries={"mode": "standard"})
+        self._session = Session()
+        self._session.set_default_client_config(patience)
+        self._ec2 = self._session.create_client("ec2", region_name=self._target.region or None)
+
+    def _check_that_it_stops(self, about: dict[str, Any]) -> None:
+        if about.get("RootDeviceType") == "instance-store":
+            hint = "Use an instance with an EBS root volume"
+            raise UnusableError("cannot be stopped, only terminated", where=self.name, hint=hint)
+        wanted = "instanceInitiatedShutdownBehavior"
+        with self._errors():
+            found = self._ec2.describe_instance_attribute(InstanceId=self._id, Attribute=wanted)
+        if found[wanted[0].upper() + wanted[1:]]["Value"] != "stop":
+            change = f"aws ec2 modify-instance-attribute --instance-id {self._id}"
+            raise UnusableError(
+                "would be terminated, with its disk, when it powers itself off",
+                where=self.name,
+                hint=f"`{change} --instance-initiated-shutdown-behavior stop`",
+            )
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            found = named(error, self.name, self._ec2.meta.region_name if self._ec2 else self._target.region)
+            if found is None:
+                raise
+            raise found from None
+
+
+def main(argument: str) -> int:
+    """Stop an instance."""
+    try:
+        Instance(argument, Target.of(argument, argument)).shut_down()
+    except (LostError, UserError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

@@ -1,0 +1,114 @@
+"""A small workflow whose jobs say where and when they ran, to be run on machines elsewhere."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from project import Done, Project
+
+SNAKEFILE = """
+N = int(config.get("jobs", 4))
+
+rule all:
+    input: expand("out/{i}.txt", i=range(N))
+
+rule make:
+    input: text="in/{i}.txt"
+    output: text="out/{i}.txt", provenance="made/{i}.json"
+    log: "log/{i}.log"
+    benchmark: "bench/{i}.tsv"
+    threads: 2
+    resources: gpu=1
+    params: task=lambda w: {"number": int(w.i), "table": "in/table.txt", "note": "/etc/passwd"}
+    script: "scripts/make.py"
+"""
+MAKE = """
+import json, os, sys, time
+from pathlib import Path
+from beside import NAME
+task, began = snakemake.params.task, time.time()
+table = dict(line.split("=") for line in Path(task["table"]).read_text().splitlines())
+print(f"number {task['number']}", file=sys.stderr)
+home = Path(os.environ["HOME"])
+if task["number"] == 0 and (home / "hold").exists():
+    (home / "working").write_text(str(os.getpid()))
+    Path(snakemake.output.text).write_text("half")
+    time.sleep(600)
+if task["number"] == 1 and "fail" in table:
+    sys.exit("number 1 will not do")
+if task["number"] == 2 and "fill" in table:
+    Path("filler").write_bytes(bytes(50_000_000))
+time.sleep(float(table.get("slow", 0)))
+with open("/proc/self/environ", "rb") as file:
+    secret = os.environ.get("HF_TOKEN", "")
+others = [p.read_bytes() for p in Path("/proc").glob("[0-9]*/cmdline") if p.exists()]
+Path(snakemake.output.text).write_text(Path(snakemake.input.text).read_text().upper())
+Path(snakemake.output.provenance).write_text(json.dumps({
+    "home": str(home), "pid": os.getpid(), "began": began, "ended": time.time(), "name": NAME,
+    "secret": len(secret), "told": bool(secret) and any(secret.encode() in line for line in others),
+}))
+"""
+RUNNERS = ("ssh:gpu-box",)
+SECRET = "hf_" + "geheim" * 5
+
+
+class Remote(Project):
+    """A small workflow of its own, whose jobs run on hosts."""
+
+    def line(
+        self, *arguments: str, runners: tuple[str, ...] = RUNNERS, python: str | None = sys.executable
+    ) -> list[str]:
+        how = ["--executor", "warm", "--cores", "2", "--scheduler", "greedy", "--resources", "gpu=1"]
+        where = ["--warm-runner", *runners, "--warm-ssh-config", "ssh_config"]
+        ready = ["--warm-remote-python", python] if python else []
+        return [sys.executable, "-m", "snakemake", *how, *where, *ready, *arguments]
+
+    def run(
+        self,
+        *arguments: str,
+        runners: tuple[str, ...] = RUNNERS,
+        python: str | None = sys.executable,
+        **environment: str,
+    ) -> Done:
+        line = self.line(*arguments, runners=runners, python=python)
+        return self.command(*line, timeout=150, **environment)
+
+    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """Start a run as a terminal would, so that it can be signalled."""
+        return subprocess.Popen(
+            self.line(*arguments),
+            cwd=self.root,
+            env=self.environment(),
+            stdout=(self / "said").open("wb"),
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
+        )
+
+    def made(self) -> dict[str, dict[str, object]]:
+        """Return what every job that is done says of itself."""
+        return {path.stem: json.loads(path.read_text()) for path in sorted((self / "made").glob("*.json"))}
+
+    def assert_whole(self, jobs: int = 4) -> None:
+        """See to it that everything is there and right, and nothing else."""
+        expected = {f"out/{number}.txt": f"TEXT {number}".encode() for number in range(jobs)}
+        assert self.results("out") == expected
+        assert not list((self / ".snakemake/warm").glob("*"))
+
+
+def remote_project(root: Path) -> Remote:
+    """Return the workflow in a new folder, with inputs for thirty jobs."""
+    made = Remote(root)
+    for name in ("scripts", "in"):
+        (made / name).mkdir(parents=True)
+    (made / "Snakefile").write_text(SNAKEFILE)
+    (made / "scripts/make.py").write_text(MAKE)
+    (made / "scripts/beside.py").write_text("NAME = 'beside'\n")
+    (made / "in/table.txt").write_text("a=b\n")
+    for number in range(30):
+        (made / f"in/{number}.txt").write_text(f"text {number}")
+    return made
