@@ -33,6 +33,8 @@ HOPELESS = (
     "Bad configuration option",
     "no such identity",
 )
+CONSEQUENCES = ("kex_exchange_identification:", "Connection closed by", "Connection reset by")
+"""What ssh adds where a program that should have made the connection has said why there is none."""
 NO_CONNECTION = 255
 RSYNC_LOST = (10, 12, 30, 35, 255)
 FULL = ("No space left on device", "Disk quota exceeded")
@@ -95,7 +97,8 @@ class Connection:
             self._master.wait()
         said = errors.read_text(encoding="utf-8", errors="replace").strip()
         self.close()
-        said = said.splitlines()[-1] if said else f"no answer within {self.address.connect_s:g} s"
+        lines = [line for line in said.splitlines() if not line.startswith(CONSEQUENCES)]
+        said = (lines or said.splitlines() or [f"no answer within {self.address.connect_s:g} s"])[-1]
         if any(sign in said for sign in HOPELESS):
             hint = f"Make `ssh {self.address.destination}` work without a question first"
             raise UnusableError(f"ssh does not get in ({said})", where=self.name, hint=hint)
