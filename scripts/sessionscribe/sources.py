@@ -28,7 +28,6 @@ TRANSCRIPT = "transcription-{}.json"
 """What a part's transcript is called that lies beside it."""
 LISTENING = ".listening.m4a"
 """How listening copies end that lie beside recordings, and are none themselves."""
-ENDING = re.compile(r"(?<=.)\.([^.]+)$", re.DOTALL)
 PART = re.compile(r"^(?:chunk|part|segment)[-_. ]?(\d+)$", re.IGNORECASE)
 NUMBER = re.compile(r"(\d+)(?!.*\d)")
 
@@ -56,7 +55,7 @@ class File:
     @property
     def stem(self) -> str:
         """Its name without the ending."""
-        return ENDING.sub("", self.name)
+        return _split_ending(self.name)[0]
 
     @property
     def folder(self) -> PurePosixPath:
@@ -66,18 +65,22 @@ class File:
     @property
     def is_recording(self) -> bool:
         """Tell by its ending whether it may be a recording."""
-        if self.name.endswith(LISTENING):
-            return False
-        ending = ENDING.search(self.name)
-        return ending is not None and ending[1].lower() in EXTENSIONS
+        name = self.name
+        return _split_ending(name)[1].lower() in EXTENSIONS and not name.endswith(LISTENING)
+
+
+def _split_ending(name: str) -> tuple[str, str]:
+    """Return what comes before the ending of a file's name, and the ending without its dot."""
+    stem, _, ending = name.rpartition(".")
+    return (stem, ending) if stem and ending else (name, "")
 
 
 @dataclass(frozen=True)
 class Group:
     """The files of one session.
 
-    ``transcribed`` are those of a live session on a remote that have a transcript beside them; ``named`` if
-    the user gave the name.
+    ``transcribed`` are the parts of a live session that have a transcript beside them; ``named`` if the user
+    gave the name.
     """
 
     name: str
@@ -145,7 +148,7 @@ def _group_local(path: Path, source: str, shape: str | None) -> list[Group]:
     if not files:
         hint = f"Name the files, or use one of the endings {ENDINGS}"
         raise UserError("holds no recording", where=source, hint=hint)
-    return _sessions(path.resolve().name, files, shape)
+    return _sessions(path.resolve().name, files, shape, set(names))
 
 
 def _group_remote(source: str, shape: str | None, s3_remote: str) -> list[Group]:
@@ -157,14 +160,12 @@ def _group_remote(source: str, shape: str | None, s3_remote: str) -> list[Group]
     top = PurePosixPath(split(source)[1])
     groups: list[Group] = []
     for folder, inside in sorted(listing.by_folder(items).items()):
-        found = [File(item.source, item=item) for item in sorted(inside, key=lambda item: item.source)]
+        found = [File(item.source, item=item) for item in sorted(inside)]
         files = [file for file in found if file.is_recording]
         if not files:
             continue
-        names = {file.name for file in found}
-        done = tuple(file for file in files if TRANSCRIPT.format(file.stem) in names)
-        sessions = _sessions(_name_below(top, PurePosixPath(folder), source), files, shape)
-        groups += [replace(group, transcribed=done if group.shape == "live" else ()) for group in sessions]
+        name = _name_below(top, PurePosixPath(folder), source)
+        groups += _sessions(name, files, shape, {file.name for file in found})
     if not groups:
         hint = f"Name the files, or use one of the endings {ENDINGS}"
         raise UserError("holds no recording", where=source, hint=hint)
@@ -185,11 +186,13 @@ def _name_below(top: PurePosixPath, folder: PurePosixPath, source: str) -> str:
     return folder.name or split(source)[0].rstrip(":/")
 
 
-def _sessions(folder: str, files: list[File], shape: str | None) -> list[Group]:
-    """Sort the recordings of one folder into sessions."""
-    if shape is None and all(PART.match(file.stem) for file in files):
-        shape = "live"
-    if shape in ("tracks", "live"):
+def _sessions(folder: str, files: list[File], shape: str | None, names: set[str]) -> list[Group]:
+    """Sort the recordings of one folder into sessions; ``names`` are those of all its files."""
+    if shape == "live" or (shape is None and all(PART.match(file.stem) for file in files)):
+        transcripts = {name for name in names if name.endswith(".json")}
+        done = tuple(file for file in files if transcripts and TRANSCRIPT.format(file.stem) in transcripts)
+        return [Group(folder, "live", tuple(files), done)]
+    if shape == "tracks":
         return [Group(folder, shape, tuple(files))]
     return [Group(file.stem, "recording", (file,)) for file in files]
 
