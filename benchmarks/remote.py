@@ -138,9 +138,9 @@ def bytes_moved(folder: Path, minutes: float) -> dict[str, Any]:
     }
 
     one = next(path for path in chunks if path.name.endswith(".0003.json"))
-    about = json.loads(one.read_text())["core"]
+    about = json.loads(one.read_text())["heard"]
     plan = json.loads(next(project.glob("results/chunk/talk/*.plan.json")).read_text())
-    share = (about["context_stop"] - about["context_start"]) / plan["samples"]
+    share = (about["stop"] - about["start"]) / plan["samples"]
     one.unlink()
     with host(folder) as there:
         run_pipeline(project, *arguments(there))

@@ -5,8 +5,8 @@ rule audit_session:
     """Count words, speech and cuts anew, and say whether the transcript is complete."""
     input:
         timeline=made("results/chunk/{session}.timeline.json"),
-        conversions=made_for("results/audit/{session}.json", "conversions"),
-        plans=made_for("results/audit/{session}.json", "plans"),
+        conversions=awaited_for("results/audit/{session}.json", "conversions"),
+        plans=awaited_for("results/audit/{session}.json", "plans"),
         chunks=awaited_for("results/audit/{session}.json", "chunks"),
         language=awaited_for("results/audit/{session}.json", "language"),
         merged=made("results/merge/{session}.json"),

@@ -4,7 +4,9 @@
 rule write_export:
     """Write the finished transcript in every format that is asked for."""
     input:
-        transcript=made("results/correct/{session}.json"),
+        transcript=made_for(
+            "results/provenance/{session}/write_export.json", "transcript"
+        ),
         audit=made_for("results/provenance/{session}/write_export.json", "audit"),
     output:
         exports=expand(

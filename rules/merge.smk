@@ -5,7 +5,7 @@ rule merge_transcript:
     """Merge chunk transcripts at their seams and put them on the session's clock."""
     input:
         timeline=made("results/chunk/{session}.timeline.json"),
-        plans=made_for("results/merge/{session}.json", "plans"),
+        plans=awaited_for("results/merge/{session}.json", "plans"),
         awaited=awaited_for("results/merge/{session}.json", "chunks"),
     output:
         merged="results/merge/{session}.json",

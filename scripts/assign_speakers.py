@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from sessionscribe.artifacts import Merged, Timeline, Turns
+from sessionscribe.artifacts import Made, Merged, Timeline, Turns
 from sessionscribe.diarize import assign_speakers
-from sessionscribe.runtime import job
+from sessionscribe.runtime import job, versions
 
 task, made = snakemake.params.task, dict(snakemake.output.items())
 with job(snakemake.rule, task, log=snakemake.log[0], outputs=made) as say:
@@ -13,6 +13,7 @@ with job(snakemake.rule, task, log=snakemake.log[0], outputs=made) as say:
         merged=Merged.read(Path(snakemake.input.merged)),
         turns=Turns.read(Path(task["turns"][0])),
         speakers={track.track: track.speaker for track in timeline.tracks if track.speaker},
+        made=Made(**task["made"], versions=versions()),
         output=Path(made["transcript"]),
     )
     say.flags += transcript.flags

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from sessionscribe.artifacts import Made, Names, Transcript
+from sessionscribe.artifacts import Names, Transcript
 from sessionscribe.correct import correct_transcript
-from sessionscribe.runtime import job, versions
+from sessionscribe.runtime import job
 
 task, made = snakemake.params.task, dict(snakemake.output.items())
 with job(snakemake.rule, task, log=snakemake.log[0], outputs=made) as say:
@@ -13,7 +13,7 @@ with job(snakemake.rule, task, log=snakemake.log[0], outputs=made) as say:
         names=next((Names.read(Path(path)) for path in task["names"]), None),
         labels=task["labels"],
         edits=next(map(Path, task["corrections"]), None),
-        made=Made(**task["made"], versions=versions()),
+        settings=task["settings"],
         output=Path(made["transcript"]),
         report=Path(made["report"]),
     )

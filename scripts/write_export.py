@@ -12,7 +12,7 @@ task = snakemake.params.task
 exports = dict(zip(task["formats"], snakemake.output.exports, strict=True))
 made = {**exports, "provenance": snakemake.output.provenance}
 with job(snakemake.rule, task, log=snakemake.log[0], outputs=made) as say:
-    transcript, options = Transcript.read(Path(snakemake.input.transcript)), Export(**task["options"])
+    transcript, options = Transcript.read(Path(task["transcript"][0])), Export(**task["options"])
     audit = Audit.read(Path(task["audit"][0])) if task["audit"] else None
     for format, path in exports.items():
         write_export(transcript=transcript, format=format, options=options, output=Path(path), audit=audit)

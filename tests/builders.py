@@ -99,12 +99,14 @@ def chunk(
     taken_out: Sequence[RemovedSegment] = (),
     language: str = "en",
     engine: Engine = ENGINE,
+    heard: Span | None = None,
 ) -> ChunkTranscript:
-    """The transcript of one core of a plan, one list of words for each segment."""
+    """The transcript of one core of a plan, one list of words for each segment; it heard its context."""
     return ChunkTranscript(
         session=of.session,
         track=of.track,
         core=of.cores[index],
+        heard=heard or Span(start=of.cores[index].context_start, stop=of.cores[index].context_stop),
         language=language,
         engine=engine,
         segments=[segment(found) for found in segments if found],

@@ -101,7 +101,7 @@ class Clone:
     def _make(self, step: Step, output: str, words: str) -> None:
         path = self.root / output
         path.parent.mkdir(parents=True, exist_ok=True)
-        if step.rule == "correct_transcript":
+        if step.rule == "assign_speakers":
             builders.transcript(("Anna", builders.words(words)), session=step.session).write(path)
         else:
             text = json.dumps({"made": output, "by": step.key, "of": words}, ensure_ascii=False)

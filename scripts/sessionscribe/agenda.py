@@ -20,7 +20,7 @@ from sessionscribe.corrections import table as corrections
 from sessionscribe.errors import UserError
 from sessionscribe.manifest import Session
 from sessionscribe.results import Results
-from sessionscribe.steps import Decoder, Folder, Ledger, Step, files
+from sessionscribe.steps import Decoder, Folder, Ledger, Step, correct, files
 
 PREFLIGHT = "logs/preflight/models.txt"
 
@@ -316,9 +316,13 @@ class Agenda:
         """Remove the records of what is to be redone and has the wanted key already.
 
         A run that dies when it has made anew only what comes before cannot leave them valid. Records with
-        another key stay: they are valid again when the settings are as they were.
+        another key stay: they are valid again when the settings are as they were. A corrected transcript of
+        which all corrections were taken back goes, too: it must not be read as one.
         """
         for agenda in self.sessions.values():
+            if agenda.pending and all(work.rule != "correct_transcript" for work in agenda.plan.works):
+                for path in correct.traces(agenda.session.name):
+                    self._results.remove(path)
             kept = set(agenda.absent.values())  # what is made again for others alone is as good as before
             for step in agenda.pending.values():
                 if (

@@ -41,10 +41,13 @@ class Artifact(Part):
     schema_version: int = 1
     VERSION: ClassVar[int] = 1
 
+    def text(self) -> str:
+        """Return the artifact as it is written: a line that depends on its content only."""
+        return json.dumps(self.model_dump(mode="json"), ensure_ascii=False, separators=(",", ":")) + "\n"
+
     def write(self, path: Path) -> None:
-        """Write the artifact to ``path`` atomically; its bytes depend on its content only."""
-        text = json.dumps(self.model_dump(mode="json"), ensure_ascii=False, separators=(",", ":"))
-        write_text(path, text + "\n")
+        """Write the artifact to ``path`` atomically."""
+        write_text(path, self.text())
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -255,19 +258,23 @@ class Engine(Part):
 
 
 class ChunkTranscript(Artifact):
-    """The words of one chunk. ``results/transcribe/{session}/{fingerprint}/{track}.{index}.json``."""
+    """The words of one chunk. ``results/transcribe/{session}/{fingerprint}/{track}.{index}.json``.
+
+    ``heard`` is the audio that was decoded, in which all its words lie.
+    """
 
     session: str
     track: str
     core: Core
+    heard: Span
     language: str
     engine: Engine
     segments: list[Segment]
     removed: list[RemovedSegment]
     redecoded: list[Redecoded] = []
 
-    VERSION: ClassVar[int] = 3
-    schema_version: int = 3
+    VERSION: ClassVar[int] = 4
+    schema_version: int = 4
 
 
 class Seam(Part):

@@ -133,7 +133,9 @@ class Chunk(Options):
 
     target_s: float = Field(600.0, ge=5, description="Wanted length of a chunk, in seconds")
     search_s: float = Field(60.0, ge=0, description="How far from the wanted place a cut may lie, in seconds")
-    context_s: float = Field(2.0, ge=0, description="Audio decoded on either side of a chunk, in seconds")
+    context_s: float = Field(
+        2.0, ge=0, description="Audio that sequential decoding hears beyond a forced cut, in seconds"
+    )
     min_silence_s: float = Field(
         0.5, gt=0, description="A pause must be this long to be a clean cut, in seconds"
     )
@@ -447,6 +449,9 @@ def load(paths: list[Path], over: Mapping[str, Any] | None = None) -> Config:
     for path in paths:
         try:
             layer = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        except FileNotFoundError as error:
+            hint = "Check its name (--configfile, or `configfile` in the profile)"
+            raise UserError("does not exist", where=path, hint=hint) from error
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
             what = f"cannot be read ({' '.join(str(error).split())})"
             raise UserError(what, where=path, hint="Correct the file") from error

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from sessionscribe.artifacts import Corrections, Made, Names, Transcript
+from sessionscribe.artifacts import Corrections, Names, Transcript
 from sessionscribe.corrections import table
 from sessionscribe.corrections.overlay import Overlaid, overlay
 
@@ -20,7 +20,7 @@ def correct_transcript(
     names: Names | None,
     labels: Mapping[str, str],
     edits: Path | None,
-    made: Made | None = None,
+    settings: Mapping[str, dict[str, object]],
     output: Path,
     report: Path,
 ) -> list[str]:
@@ -31,7 +31,7 @@ def correct_transcript(
         names: who is who in this session, if that was looked for.
         labels: names of labels in all sessions; ``names`` go before them.
         edits: the corrections file, if there is one.
-        made: what the transcript was made of and with.
+        settings: by what names were found, by stage, to say in the transcript.
         output: the file to write the transcript to.
         report: the file to write what became of the corrections to.
 
@@ -43,6 +43,9 @@ def correct_transcript(
     """
     laid = lay_over(transcript, names, labels, edits)
     flags = remarks(laid)
+    made = transcript.made and transcript.made.model_copy(
+        update={"settings": {**transcript.made.settings, **settings}}
+    )
     flagged = laid.transcript.model_copy(update={"flags": [*transcript.flags, *flags], "made": made})
     flagged.write(output)
     Corrections(session=transcript.session, corrections=laid.corrections).write(report)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from sessionscribe import meter, models
 from sessionscribe.artifacts import (
     SAMPLE_RATE,
+    Made,
     Merged,
     MergedSegment,
     MergedWord,
@@ -61,7 +62,9 @@ class _Index:
         return found[::-1]
 
 
-def assign_speakers(*, merged: Merged, turns: Turns, speakers: dict[str, str], output: Path) -> Transcript:
+def assign_speakers(
+    *, merged: Merged, turns: Turns, speakers: dict[str, str], made: Made | None = None, output: Path
+) -> Transcript:
     """Give every word its speaker, write the transcript to ``output`` and return it.
 
     A word belongs to the exclusive turn that covers most of it (equally much: the one that has its midpoint),
@@ -73,6 +76,7 @@ def assign_speakers(*, merged: Merged, turns: Turns, speakers: dict[str, str], o
         merged: the words.
         turns: who speaks when.
         speakers: the speaker of each track where a track is one person's; empty otherwise.
+        made: what the transcript was made of and with.
         output: the file to write.
     """
     words = [word for segment in merged.segments for word in segment.words]
@@ -108,6 +112,7 @@ def assign_speakers(*, merged: Merged, turns: Turns, speakers: dict[str, str], o
         flags=_flags(merged, found),
         engines=merged.engines,
         diarization=turns.model if turns.method == "pyannote" else turns.method,
+        made=made,
     )
     transcript.write(output)
     return transcript

@@ -11,16 +11,16 @@ VERSIONS: Mapping[str, int] = {
     "plan_chunks": 1,
     "build_timeline": 2,
     "detect_language": 1,
-    "transcribe_chunk": 7,
-    "merge_transcript": 2,
+    "transcribe_chunk": 8,
+    "merge_transcript": 3,
     "embed_chunk": 1,
     "cluster_speakers": 3,
-    "assign_speakers": 2,
+    "assign_speakers": 3,
     "embed_voice": 1,
     "name_speakers": 1,
     "audit_session": 1,
-    "correct_transcript": 3,
-    "write_export": 3,
+    "correct_transcript": 4,
+    "write_export": 4,
 }
 
 

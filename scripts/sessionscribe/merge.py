@@ -13,7 +13,6 @@ from pathlib import Path
 from sessionscribe.artifacts import (
     SAMPLE_RATE,
     ChunkTranscript,
-    Core,
     DroppedWord,
     Engine,
     Merged,
@@ -140,7 +139,8 @@ def _merge_track(track: TimelineTrack, chunks: Sequence[ChunkTranscript], option
         if left.stop_cut == "edge" or left.stop != right.start:
             decisions.append(None)  # not a cut of ours: neither side has heard the other's audio
             continue
-        decision = decide(_meeting(left, right, heard[index], heard[index + 1]), match_s=options.match_s)
+        meeting = _meeting(chunks[index], chunks[index + 1], heard[index], heard[index + 1])
+        decision = decide(meeting, match_s=options.match_s)
         decisions.append(decision)
         gone[index] |= decision.left
         gone[index + 1] |= decision.right
@@ -186,14 +186,16 @@ def _words_of(chunk: ChunkTranscript) -> list[_Heard]:
     return sorted(words, key=lambda item: item.word.start)
 
 
-def _meeting(left: Core, right: Core, heard_left: list[_Heard], heard_right: list[_Heard]) -> Meeting:
+def _meeting(
+    left: ChunkTranscript, right: ChunkTranscript, heard_left: list[_Heard], heard_right: list[_Heard]
+) -> Meeting:
     return Meeting(
         left=[item.word for item in heard_left],
         right=[item.word for item in heard_right],
-        cut=left.stop / SAMPLE_RATE,
-        kind=left.stop_cut,
-        overlap_start=right.context_start / SAMPLE_RATE,
-        overlap_stop=left.context_stop / SAMPLE_RATE,
+        cut=left.core.stop / SAMPLE_RATE,
+        kind=left.core.stop_cut,
+        overlap_start=right.heard.start / SAMPLE_RATE,
+        overlap_stop=left.heard.stop / SAMPLE_RATE,
     )
 
 

@@ -12,7 +12,6 @@ from sessionscribe import meter
 from sessionscribe.artifacts import (
     SAMPLE_RATE,
     ChunkTranscript,
-    Core,
     Engine,
     Language,
     LanguageVote,
@@ -29,7 +28,7 @@ from sessionscribe.config import Decoding, Transcribe
 from sessionscribe.engines.whisper import Decoded, SpeechModel
 from sessionscribe.guards import guard
 from sessionscribe.redecoding import UNSURE, Again, doubt, find_doubtful, redecode
-from sessionscribe.windowing import Window, chunk_windows, decoding_windows, inside, speech_of
+from sessionscribe.windowing import Window, chunk_windows, decoding_windows, inside, span_of, speech_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -94,60 +93,67 @@ def voting_windows(plans: list[Plan], audio: list[Path]) -> list[tuple[Plan, Pat
 def transcribe_chunk(
     *, audio: Path, plan: Plan, index: int, language: str, options: Transcribe, threads: int, output: Path
 ) -> ChunkTranscript:
-    """Decode chunk ``index`` of ``plan`` with its context; times in the result are seconds of the track.
+    """Decode chunk ``index`` of ``plan``; times in the result are seconds of the track.
 
-    The result depends on the chunk's audio, the plan and the options only. Where the plan knows no speech,
-    nothing is decoded: no model can invent words in silence.
+    The result depends on the audio of its windows, the plan and the options only. Where the plan knows no
+    speech, nothing is decoded: no model can invent words in silence.
     """
-    core = plan.cores[index]
-    windows = chunk_windows(
-        plan.speech,
-        core,
-        longest=round(options.window_s * SAMPLE_RATE),
-        batched=options.decoding == "batched",
-    )
+    core, windows = plan.cores[index], windows_of(plan, index, options)
+    heard = span_of(windows, core)
     segments: list[Decoded] = []
     again: list[Again] = []
     engine = Engine(name="none", version="", model="no speech", device="", compute_type="")
     if windows:
         model = SpeechModel(options, threads=threads)
-        samples = read_samples(audio, core.context_start, core.context_stop)
+        samples = read_samples(audio, heard.start, heard.stop)
         known = None if language in (UNDETERMINED, PER_CHUNK) else language
         segments, again, language = _decode(
-            model, samples, windows, speech_of(plan.speech, core), language=known, options=options
+            model, samples, _from(heard.start, windows), language=known, options=options
         )
         engine = model.engine
-    trusted, doubted = _by_thresholds(segments, core, options)
+    trusted, doubted = _by_thresholds(segments, heard, options)
     kept, invented = guard(trusted, speech=plan.speech, language=language, options=options)
     result = ChunkTranscript(
         session=plan.session,
         track=plan.track,
         core=core,
+        heard=heard,
         language=language,
         engine=engine,
         segments=kept,
         removed=sorted([*doubted, *invented], key=lambda segment: segment.start),
-        redecoded=[_noted(part, core, options) for part in again],
+        redecoded=[_noted(part, heard, options) for part in again],
     )
     result.write(output)
     meter.heard((core.stop - core.start) / SAMPLE_RATE)
     return result
 
 
+def windows_of(plan: Plan, index: int, options: Transcribe) -> list[Window]:
+    """Return the windows that chunk ``index`` of a plan decodes, in samples of the track."""
+    longest = round(options.window_s * SAMPLE_RATE)
+    return chunk_windows(plan, index, longest=longest, batched=options.decoding == "batched")
+
+
+def _from(origin: int, windows: list[Window]) -> list[Window]:
+    """Return the windows in samples from ``origin``."""
+    return [tuple(Span(start=s.start - origin, stop=s.stop - origin) for s in window) for window in windows]
+
+
 def _decode(
     model: SpeechModel,
     samples: NDArray[np.float32],
     windows: list[Window],
-    speech: list[Span],
     *,
     language: str | None,
     options: Transcribe,
 ) -> tuple[list[Decoded], list[Again], str]:
-    """Decode the speech of a chunk; return the segments, what was decoded both ways, and the language."""
+    """Decode the windows of a chunk; return the segments, what was decoded both ways, and the language."""
     segments, language = model.transcribe(samples, windows, language, options)
     if not options.redecode_s:
         return segments, [], language
     other = options.model_copy(update={"decoding": OTHER[options.decoding]})
+    speech = speech_of(windows)
 
     def decode(span: Span) -> list[Decoded]:
         longest = round(options.window_s * SAMPLE_RATE)
@@ -162,12 +168,12 @@ def _decode(
     return segments, again, language
 
 
-def _placed(segment: Decoded, core: Core) -> Segment:
+def _placed(segment: Decoded, heard: Span) -> Segment:
     """Move a decoded segment to the clock of its track; the offset is added in samples, so nothing drifts."""
 
     def at(time: float) -> float:
-        position = core.context_start + round(time * SAMPLE_RATE)
-        return seconds(min(max(position, core.context_start), core.context_stop))
+        position = heard.start + round(time * SAMPLE_RATE)
+        return seconds(min(max(position, heard.start), heard.stop))
 
     words: list[Word] = []
     for word in segment.words:
@@ -192,24 +198,24 @@ def _placed(segment: Decoded, core: Core) -> Segment:
     return Segment(start=start, end=max(start, end), text=segment.text, words=words, **values)
 
 
-def _noted(part: Again, core: Core, options: Transcribe) -> Redecoded:
+def _noted(part: Again, heard: Span, options: Transcribe) -> Redecoded:
     """Return what is stored about a stretch that was decoded both ways."""
     won, lost = (part.second, part.first) if part.second_wins else (part.first, part.second)
-    kept, _ = _by_thresholds(won, core, options)
+    kept, _ = _by_thresholds(won, heard, options)
     return Redecoded(
-        start=seconds(core.context_start + part.span.start),
-        end=seconds(core.context_start + part.span.stop),
+        start=seconds(heard.start + part.span.start),
+        end=seconds(heard.start + part.span.stop),
         reason=part.reason,
         winner=OTHER[options.decoding] if part.second_wins else options.decoding,
         words=sum(len(segment.words) for segment in kept),
         first=round(part.worth[0], 3),
         second=round(part.worth[1], 3),
-        loser=[_placed(segment, core) for segment in lost],
+        loser=[_placed(segment, heard) for segment in lost],
     )
 
 
 def _by_thresholds(
-    segments: Iterable[Decoded], core: Core, options: Transcribe
+    segments: Iterable[Decoded], heard: Span, options: Transcribe
 ) -> tuple[list[Segment], list[RemovedSegment]]:
     """Part what is trusted from what the engine or a threshold takes out, with the reason.
 
@@ -218,7 +224,7 @@ def _by_thresholds(
     kept: list[Segment] = []
     removed: list[RemovedSegment] = []
     for decoded in segments:
-        segment = _placed(decoded, core)
+        segment = _placed(decoded, heard)
         if not segment.text and not segment.words:
             continue
         reason = decoded.left_out or doubt(decoded, options)

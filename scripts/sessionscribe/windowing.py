@@ -12,8 +12,8 @@ import math
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
-from sessionscribe.artifacts import SAMPLE_RATE, Core, Span
-from sessionscribe.intervals import common
+from sessionscribe.artifacts import SAMPLE_RATE, Core, Plan, Span
+from sessionscribe.intervals import common, united
 
 Window = tuple[Span, ...]
 """A few stretches of speech in samples, in order and apart."""
@@ -22,32 +22,64 @@ BREAK = 4.0
 """What ending a window without any pause costs, in windows."""
 PAUSE_S = 0.5
 """A pause longer by this makes that cheaper by a factor of e."""
+WHOLE = 2
+"""How long a window may be with its pauses, in windows, before cuts in silence part it."""
 
 
-def chunk_windows(speech: Sequence[Span], core: Core, *, longest: int, batched: bool) -> list[Window]:
-    """Return the windows of a chunk, in samples from the start of its context.
+def chunk_windows(plan: Plan, index: int, *, longest: int, batched: bool) -> list[Window]:
+    """Return the windows that chunk ``index`` of a plan decodes, in order, in samples of the track.
+
+    Batched decoding takes each window by itself. The one that a cut lies in stays whole and belongs to the
+    chunk that has its middle: no word is cut, heard twice or left to nobody. Only where a window's pauses
+    are so long that a chunk would have to reach far beyond its own audio, cuts in silence part it.
+
+    Sequential decoding moves through its windows by itself. It ends at cuts in silence; at a forced cut both
+    chunks decode the context, and the merge finds out what they both heard.
 
     Args:
-        speech: of the whole track, in order and apart.
-        core: the chunk.
+        plan: with the speech of the whole track.
+        index: the chunk.
         longest: as for `decoding_windows`.
         batched: as for `decoding_windows`.
     """
-    windows = decoding_windows(speech, longest=longest, batched=batched)
-    return [tuple(heard) for window in windows if (heard := speech_of(window, core))]
+    core = plan.cores[index]
+    windows = decoding_windows(plan.speech, longest=longest, batched=batched)
+    if not batched:
+        low = core.start if core.start_cut == "silence" else core.context_start
+        high = core.stop if core.stop_cut == "silence" else core.context_stop
+        return [part for window in windows if (part := _part(window, low, high))]
+    low, high = _between_silences(plan.cores, index)
+    reach = WHOLE * longest
+    whole = (w if w[-1].stop - w[0].start <= reach else _part(w, low, high) for w in windows)
+    return [w for w in whole if w and core.start <= (w[0].start + w[-1].stop) // 2 < core.stop]
 
 
-def speech_of(speech: Iterable[Span], core: Core) -> list[Span]:
-    """Return the speech that a chunk decodes, in samples from the start of its context.
+def span_of(windows: Sequence[Window], core: Core) -> Span:
+    """Return the audio that windows lie in, in samples of the track; empty where there are none."""
+    if not windows:
+        return Span(start=core.start, stop=core.start)
+    return Span(start=windows[0][0].start, stop=windows[-1][-1].stop)
 
-    At a forced cut that is what the context holds, too. At a cut in silence it ends with the core: nobody
-    speaks there, and what lies beyond is the neighbour's.
-    """
-    low = core.start if core.start_cut == "silence" else core.context_start
-    high = core.stop if core.stop_cut == "silence" else core.context_stop
-    shift = low - core.context_start
-    found = inside(speech, Span(start=low, stop=high))
-    return [Span(start=span.start + shift, stop=span.stop + shift) for span in found]
+
+def speech_of(windows: Iterable[Window]) -> list[Span]:
+    """Return the speech in windows, in order and apart."""
+    found = united((piece.start, piece.stop) for window in windows for piece in window)
+    return [Span(start=start, stop=stop) for start, stop in found]
+
+
+def _between_silences(cores: Sequence[Core], index: int) -> tuple[int, int]:
+    """Return the audio around a chunk up to the next cut in silence on either side, or the track's edge."""
+    first = last = index
+    while cores[first].start_cut == "forced":
+        first -= 1
+    while cores[last].stop_cut == "forced":
+        last += 1
+    return cores[first].start, cores[last].stop
+
+
+def _part(window: Window, low: int, high: int) -> Window:
+    found = common([(piece.start, piece.stop) for piece in window], [(low, high)])
+    return tuple(Span(start=start, stop=stop) for start, stop in found)
 
 
 def inside(speech: Iterable[Span], part: Span) -> list[Span]:

@@ -11,7 +11,7 @@ import pytest
 
 from builders import transcript, word, words
 from sessionscribe import cli, manifest
-from sessionscribe.artifacts import Corrections, NamedSpeaker, Names, Transcript, Turn
+from sessionscribe.artifacts import Corrections, Made, NamedSpeaker, Names, Transcript, Turn
 from sessionscribe.correct import correct_transcript
 from sessionscribe.corrections import table
 from sessionscribe.corrections.overlay import Overlaid, overlay
@@ -259,12 +259,14 @@ def test_the_lines_in_the_docs_are_understood(file: Path) -> None:
 def test_the_stage_writes_the_transcript_and_what_became_of_each_line(file: Path, tmp_path: Path) -> None:
     written(file, "words\t60.8\t\t\tStrahl\tStrahd", "words\t9\t\t\tStrahl\tStrahd")
     named = NamedSpeaker(speaker="SPEAKER_00", name="Anna", origin="voice")
+    made = Made(sources={"mix": "1"}, models={}, settings={"merge": {"match_s": 0.8}}, versions={})
     output, report = tmp_path / "s.json", tmp_path / "s.corrections.json"
     flags = correct_transcript(
-        transcript=talk().model_copy(update={"flags": ["a gap"]}),
+        transcript=talk().model_copy(update={"flags": ["a gap"], "made": made}),
         names=Names(session="s", speakers=[named], flags=[]),
         labels={"SPEAKER_00": "everywhere", "SPEAKER_01": "Ben"},
         edits=file,
+        settings={"name": {"threshold": 0.6}},
         output=output,
         report=report,
     )
@@ -272,6 +274,9 @@ def test_the_stage_writes_the_transcript_and_what_became_of_each_line(file: Path
     assert text(found).startswith("Anna: we saw Strahd at the gate and Strahl saw us / Ben: yes")
     assert flags == ["1 correction has no place (sessionscribe correct s --list)"]
     assert found.flags == ["a gap", *flags]
+    assert found.made == made.model_copy(
+        update={"settings": {"merge": {"match_s": 0.8}, "name": {"threshold": 0.6}}}
+    )
     assert [(one.line, one.state) for one in Corrections.read(report).corrections] == [
         (2, "applied"),
         (3, "open"),
@@ -281,7 +286,7 @@ def test_the_stage_writes_the_transcript_and_what_became_of_each_line(file: Path
 def test_without_corrections_it_is_what_was_heard(tmp_path: Path) -> None:
     output, report = tmp_path / "s.json", tmp_path / "s.corrections.json"
     flags = correct_transcript(
-        transcript=talk(), names=None, labels={}, edits=None, output=output, report=report
+        transcript=talk(), names=None, labels={}, edits=None, settings={}, output=output, report=report
     )
     assert Transcript.read(output) == talk()
     assert b"corrected" not in output.read_bytes()
@@ -363,6 +368,7 @@ def test_a_corrected_session_is_a_reference_and_one_that_is_not_is_none(
             names=None,
             labels={},
             edits=edits,
+            settings={},
             output=Path("results/correct/s.json"),
             report=Path("results/correct/s.corrections.json"),
         )

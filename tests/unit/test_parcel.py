@@ -76,15 +76,16 @@ def test_a_job_reads_its_inputs_and_what_its_task_names(project: Path) -> None:
 
 
 def test_of_a_track_a_chunk_gets_what_it_hears(project: Path, packer: Packer) -> None:
-    told = request("transcribe_chunk", {"index": 1}, audio=TRACK, plan=PLAN)
-    core = CUT.cores[1]
-    assert heard(told, project) == {TRACK: [(core.context_start, core.context_stop)]}
+    options = {"decoding": "sequential", "window_s": 30.0}
+    told = request("transcribe_chunk", {"index": 1, "options": options}, audio=TRACK, plan=PLAN)
+    # From the cut in silence to the end of the context behind the forced one.
+    assert heard(told, project) == {TRACK: [(20 * SAMPLE_RATE, 42 * SAMPLE_RATE)]}
     parcel = packer.pack(told)
     slices = [piece for piece in parcel.pieces if piece.name.startswith(TRACK)]
-    # 20 to 40 s and 2 s on either side: of slices of 10 s the second to the fifth.
-    assert [int(piece.name.split("/")[-1].split("-")[0]) // SLICE for piece in slices] == [1, 2, 3, 4]
+    # Of slices of 10 s the third to the fifth.
+    assert [int(piece.name.split("/")[-1].split("-")[0]) // SLICE for piece in slices] == [2, 3, 4]
     assert all(piece.path.is_file() for piece in slices)
-    assert parcel.heard_s == (core.context_stop - core.context_start) / SAMPLE_RATE
+    assert parcel.heard_s == 22
     assert PLAN in [piece.name for piece in parcel.pieces]
     packer.discard(parcel.pieces)
     assert not any(piece.path.exists() for piece in slices)

@@ -143,7 +143,6 @@ def test_a_deleted_chunk_stays_deleted_and_is_redone_alone(there: Clone) -> None
         merge_transcript=1,
         assign_speakers=1,
         audit_session=1,
-        correct_transcript=1,
         write_export=1,
     )
     assert there.todo() == todo
@@ -174,7 +173,6 @@ def test_without_the_recording_what_needs_it_is_held_back_and_named(there: Clone
                 "cluster_speakers",
                 "assign_speakers",
                 "audit_session",
-                "correct_transcript",
                 "write_export",
             },
         ),
@@ -228,8 +226,8 @@ def test_results_made_here_are_never_overwritten_unsaid(here: Clone, there: Clon
     with pytest.raises(UserError, match="others published"):
         there.publish()
     assert unpack.unpack(there.root, "one", force=True) > 0
-    assert b"words" in there.results()["results/correct/one.json"]
-    assert there.results()["results/correct/one.json"] == here.results()["results/correct/one.json"]
+    assert b"words" in there.results()["results/diarize/one.json"]
+    assert there.results()["results/diarize/one.json"] == here.results()["results/diarize/one.json"]
 
 
 def test_a_version_of_others_is_published_over_only_by_force(here: Clone, there: Clone) -> None:
@@ -440,7 +438,7 @@ def test_what_is_published_names_what_it_was_made_with(here: Clone) -> None:
     assert published.rows[0]["checksum"] == b"one".hex().ljust(64, "0")
     assert published.settings["transcribe"]["beam_size"] == 5
     assert published.engines[0].model == "demo"
-    assert published.transcript == "results/correct/one.json"
+    assert published.transcript == "results/diarize/one.json"
     assert published.left_out == ["results/convert/one/mix.flac"]
 
 

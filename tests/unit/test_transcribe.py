@@ -13,26 +13,17 @@ from hypothesis import strategies as st
 
 import builders
 from sessionscribe import transcribe
-from sessionscribe.artifacts import SAMPLE_RATE, ChunkTranscript, Core, Language
+from sessionscribe.artifacts import SAMPLE_RATE, ChunkTranscript, Language, Span
 from sessionscribe.config import Transcribe
 from sessionscribe.engines.whisper import Decoded, TimedWord
 
 OPTIONS = Transcribe(language="en")
 
 
-def core(start: int = 0, stop: int = 160_000, context: int = 32_000) -> Core:
-    return Core(
-        index=0,
-        start=start,
-        stop=stop,
-        context_start=max(0, start - context),
-        context_stop=stop + context,
-        start_cut="silence",
-        stop_cut="silence",
-    )
-
-
-CORES = st.builds(core, st.integers(0, 300_000), st.integers(300_000, 900_000), st.integers(0, 40_000))
+HEARD = Span(start=0, stop=192_000)
+SPANS = st.builds(
+    lambda start, stop: Span(start=start, stop=stop), st.integers(0, 300_000), st.integers(300_000, 900_000)
+)
 
 
 def decoded(*words: tuple[str, float, float], **more: Any) -> Decoded:
@@ -50,7 +41,7 @@ def decoded(*words: tuple[str, float, float], **more: Any) -> Decoded:
 
 
 def test_words_are_moved_to_the_clock_of_their_track() -> None:
-    segment = transcribe._placed(decoded(("hello", 2.5, 2.9)), core(160_000, 320_000, 32_000))
+    segment = transcribe._placed(decoded(("hello", 2.5, 2.9)), Span(start=128_000, stop=352_000))
     assert (segment.words[0].start, segment.words[0].end) == (10.5, 10.9)
     assert (segment.start, segment.end) == (10.5, 10.9)
     assert segment.words[0].probability == 0.8765
@@ -59,21 +50,21 @@ def test_words_are_moved_to_the_clock_of_their_track() -> None:
 TIMES = st.floats(-5, 60, allow_nan=False)
 
 
-@given(words=st.lists(st.tuples(st.sampled_from(["a", "b", ""]), TIMES, TIMES), max_size=8), of=CORES)
+@given(words=st.lists(st.tuples(st.sampled_from(["a", "b", ""]), TIMES, TIMES), max_size=8), of=SPANS)
 def test_whatever_the_engine_says_words_are_in_order_and_inside_the_chunk(
-    words: list[tuple[str, float, float]], of: Core
+    words: list[tuple[str, float, float]], of: Span
 ) -> None:
     segment = transcribe._placed(decoded(*words), of)
     starts = [word.start for word in segment.words]
     assert starts == sorted(starts)
-    low, high = of.context_start / SAMPLE_RATE - 0.001, of.context_stop / SAMPLE_RATE + 0.001
+    low, high = of.start / SAMPLE_RATE - 0.001, of.stop / SAMPLE_RATE + 0.001
     assert all(low <= word.start <= word.end <= high for word in segment.words)
     assert [word.text for word in segment.words] == [text for text, *_ in words if text]
     assert segment.start <= segment.end
 
 
 def guard(*segments: Decoded) -> tuple[list[str], list[str]]:
-    kept, removed = transcribe._by_thresholds(segments, core(), OPTIONS)
+    kept, removed = transcribe._by_thresholds(segments, HEARD, OPTIONS)
     return [segment.text for segment in kept], [segment.reason for segment in removed]
 
 

@@ -8,8 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sessionscribe.artifacts import SAMPLE_RATE, Core, CutKind, Span
-from sessionscribe.windowing import BREAK, PAUSE_S, Window, chunk_windows, decoding_windows, inside
+import builders
+from sessionscribe.artifacts import SAMPLE_RATE, CutKind, Span
+from sessionscribe.windowing import (
+    BREAK,
+    PAUSE_S,
+    WHOLE,
+    Window,
+    chunk_windows,
+    decoding_windows,
+    inside,
+    speech_of,
+)
 
 SECOND = SAMPLE_RATE
 
@@ -31,6 +41,10 @@ def length(window: Window, *, batched: bool) -> int:
 
 def spans(*edges: tuple[float, float]) -> list[Span]:
     return [Span(start=round(a * SECOND), stop=round(b * SECOND)) for a, b in edges]
+
+
+def seconds(of: list[Span]) -> list[tuple[float, float]]:
+    return [(span.start / SECOND, span.stop / SECOND) for span in of]
 
 
 @given(speech=speeches(), longest=st.integers(2 * SECOND, 30 * SECOND), batched=st.booleans())
@@ -84,59 +98,69 @@ def test_a_long_stretch_is_cut_evenly_only_for_batched_decoding() -> None:
     assert decoding_windows(speech, longest=8 * SECOND, batched=False) == [(speech[0],)]
 
 
-@pytest.mark.parametrize("kinds", [("silence", "silence"), ("forced", "silence"), ("silence", "forced")])
-def test_at_a_silence_windows_end_with_the_core_at_a_forced_cut_with_the_context(
-    kinds: tuple[CutKind, CutKind],
+@pytest.mark.parametrize(
+    ("kinds", "expected"),
+    [
+        (("silence", "silence"), [(10.2, 19.8)]),
+        (("forced", "silence"), [(8, 9.9), (10.2, 19.8)]),
+        (("silence", "forced"), [(10.2, 19.8), (20.1, 22)]),
+    ],
+)
+def test_sequential_decoding_hears_the_context_at_a_forced_cut(
+    kinds: tuple[CutKind, CutKind], expected: list[tuple[float, float]]
 ) -> None:
-    speech = spans((0, 9.9), (10.2, 19.8), (20.1, 30))
-    core = Core(
-        index=1,
-        start=10 * SECOND,
-        stop=20 * SECOND,
-        context_start=8 * SECOND,
-        context_stop=22 * SECOND,
-        start_cut=kinds[0],
-        stop_cut=kinds[1],
-    )
-    heard = [
-        piece for window in chunk_windows(speech, core, longest=30 * SECOND, batched=True) for piece in window
+    speech = [(0, 9.9), (10.2, 19.8), (20.1, 30)]
+    cut = builders.plan(30, [(10, kinds[0]), (20, kinds[1])], speech=speech)
+    windows = chunk_windows(cut, 1, longest=30 * SECOND, batched=False)
+    assert speech_of(windows) == spans(*expected)
+
+
+def test_batched_decoding_leaves_a_window_at_a_forced_cut_to_the_chunk_that_has_its_middle() -> None:
+    speech = [(0, 4), (4.2, 9), (9.5, 14), (14.1, 20), (30, 36)]
+    cut = builders.plan(40, [(5, "forced"), (15, "forced"), (25, "silence")], speech=speech)
+    found = [chunk_windows(cut, index, longest=6 * SECOND, batched=True) for index in range(4)]
+    assert [[(w[0].start / SECOND, w[-1].stop / SECOND) for w in windows] for windows in found] == [
+        [(0, 4)],
+        [(4.2, 9), (9.5, 14)],
+        [(14.1, 20)],
+        [(30, 36)],
     ]
-    expected = [(2.2, 11.8)]  # from the start of the context
-    if kinds[0] == "forced":
-        expected = [(0, 1.9), *expected]
-    if kinds[1] == "forced":
-        expected = [*expected, (12.1, 14)]
-    assert heard == spans(*expected)
 
 
-@given(speech=speeches(), batched=st.booleans(), data=st.data())
+KINDS: list[CutKind] = ["silence", "forced"]
+
+
+@given(speech=speeches(), batched=st.booleans(), forced=st.booleans(), data=st.data())
 def test_chunks_hear_the_windows_of_the_whole_track_each_once(
-    speech: list[Span], batched: bool, data: st.DataObject
+    speech: list[Span], batched: bool, forced: bool, data: st.DataObject
 ) -> None:
-    """Cuts in silence only part the windows that they lie in."""
+    """Cuts in silence part windows, batched only those with long pauses; forced ones part none of these."""
     if not speech:
         return
     samples, longest = speech[-1].stop + SECOND, 8 * SECOND
-    middles = [(a.stop + b.start) // 2 for a, b in pairwise(speech)]
-    cuts = sorted(data.draw(st.sets(st.sampled_from(middles or [samples]), max_size=4)))
-    edges = [0, *cuts, samples]
-    found: list[Window] = []
-    for index, (start, stop) in enumerate(pairwise(edges)):
-        core = Core(
-            index=index,
-            start=start,
-            stop=stop,
-            context_start=max(0, start - SECOND),
-            context_stop=min(samples, stop + SECOND),
-            start_cut="silence" if index else "edge",
-            stop_cut="silence" if stop < samples else "edge",
-        )
-        for window in chunk_windows(speech, core, longest=longest, batched=batched):
-            shift = core.context_start
-            found.append(tuple(Span(start=p.start + shift, stop=p.stop + shift) for p in window))
-    whole = decoding_windows(speech, longest=longest, batched=batched)
+    places: dict[int, CutKind] = dict.fromkeys(
+        ((a.stop + b.start) // 2 for a, b in pairwise(speech)), "silence"
+    )
+    if batched and forced:
+        places |= dict.fromkeys(((span.start + span.stop) // 2 for span in speech), "forced")
+    chosen = sorted(data.draw(st.sets(st.sampled_from(sorted(places) or [samples]), max_size=6)))
+    cut = builders.plan(
+        samples / SECOND, [(at / SECOND, places[at]) for at in chosen if at in places], speech=seconds(speech)
+    )
+    found = [
+        window
+        for core in cut.cores
+        for window in chunk_windows(cut, core.index, longest=longest, batched=batched)
+    ]
+    whole = decoding_windows(cut.speech, longest=longest, batched=batched)
     assert [piece for window in found for piece in window] == [piece for window in whole for piece in window]
-    parted = {window for window in whole if any(window[0].start < cut < window[-1].stop for cut in cuts)}
+    silences = [core.stop for core in cut.cores if core.stop_cut == "silence"]
+    parted = {
+        window
+        for window in whole
+        if any(window[0].start < at < window[-1].stop for at in silences)
+        and (not batched or window[-1].stop - window[0].start > WHOLE * longest)
+    }
     assert set(whole) - set(found) <= parted
 
 

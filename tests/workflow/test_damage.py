@@ -14,7 +14,7 @@ DUO = ("--config", "sessions=['duo']")
 TALK = ("--config", "sessions=['talk']")
 EXPORTS = {"write_export": 1}
 AUDIT = {"audit_session": 1}
-FROM_TRANSCRIPT = {"assign_speakers": 1, "correct_transcript": 1, **AUDIT, **EXPORTS}
+FROM_TRANSCRIPT = {"assign_speakers": 1, **AUDIT, **EXPORTS}
 FROM_MERGE = {"merge_transcript": 1, **FROM_TRANSCRIPT}
 FROM_TURNS = {"cluster_speakers": 1, **FROM_TRANSCRIPT}
 FROM_TIMELINE = {"build_timeline": 1, **FROM_TURNS, **FROM_MERGE}
@@ -51,7 +51,6 @@ CASES: list[tuple[str, Callable[[Path], None], dict[str, int]]] = [
     ("diarize/duo.turns.json", delete, FROM_TURNS),
     ("diarize/duo.json", empty, FROM_TRANSCRIPT),
     ("audit/duo.json", delete, AUDIT),
-    ("correct/duo.json", halve, {"correct_transcript": 1, **EXPORTS}),
     ("provenance/duo/audit_session.json", halve, AUDIT),
     ("export/duo/duo.srt", delete, {"write_export": 1}),
     ("export/duo/duo.json", halve, {"write_export": 1}),

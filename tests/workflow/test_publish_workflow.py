@@ -26,7 +26,6 @@ AGAIN = {
     "merge_transcript": 1,
     "assign_speakers": 1,
     "audit_session": 1,
-    "correct_transcript": 1,
     "write_export": 1,
 }
 

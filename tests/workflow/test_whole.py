@@ -21,7 +21,6 @@ AFTER_CHUNK = {
     "merge_transcript": 1,
     "assign_speakers": 1,
     "audit_session": 1,
-    "correct_transcript": 1,
     "write_export": 1,
 }
 # A session whose diarization costs nothing is enough to follow a change through.
@@ -185,7 +184,6 @@ def test_another_number_of_speakers_is_clustered_and_no_model_listens(project: P
         cluster_speakers=1,
         assign_speakers=1,
         audit_session=1,
-        correct_transcript=1,
         write_export=1,
     )
     assert jobs(done.text) == wanted
@@ -203,7 +201,7 @@ def test_an_explicit_file_is_made_with_what_it_needs(project: Project) -> None:
         path.unlink()
     (project / "results/merge/duo.json").unlink()
     target = "results/export/duo/duo.srt"
-    wanted = Counter(merge_transcript=1, assign_speakers=1, correct_transcript=1, write_export=1)
+    wanted = Counter(merge_transcript=1, assign_speakers=1, write_export=1)
     assert project.plan(target) == wanted
     done = project.sessionscribe("run", "--session", "duo", target)
     assert done.code == 0, done.text
@@ -213,7 +211,7 @@ def test_an_explicit_file_is_made_with_what_it_needs(project: Project) -> None:
 def test_a_file_that_no_session_has_is_refused_by_name(finished: Project) -> None:
     done = finished.snakemake("results/export/nobody/nobody.srt", "--dry-run")
     assert done.code != 0
-    assert "results/correct/nobody.json: belongs to no session" in done.text
+    assert "write_export.json: belongs to no session" in done.text
 
 
 def test_until_and_stage_stop_where_they_are_told(new_project: Project) -> None:

@@ -20,10 +20,12 @@ from typing import Any
 
 from sessionscribe.artifacts import SAMPLE_RATE, Plan, Timeline
 from sessionscribe.audio import open_audio
+from sessionscribe.config import Transcribe
 from sessionscribe.files import sha256
 from sessionscribe.grid import REACH_S, Stretch
 from sessionscribe.slices import cut_slices, slice_names
-from sessionscribe.transcribe import voting_windows
+from sessionscribe.transcribe import voting_windows, windows_of
+from sessionscribe.windowing import span_of
 
 TRACK = re.compile(r"results/convert/[^/]+/[^/]+\.flac")
 DIARIZATION_RULES = frozenset({"embed_chunk", "cluster_speakers", "name_speakers"})
@@ -201,8 +203,9 @@ def heard(request: Request, project: Path) -> dict[str, Windows]:
 
 
 def _heard_by_chunk(inputs: dict[str, Any], task: dict[str, Any], project: Path) -> dict[str, Windows]:
-    core = Plan.read(project / inputs["plan"]).cores[task["index"]]
-    return {inputs["audio"]: [(core.context_start, core.context_stop)]}
+    plan, index = Plan.read(project / inputs["plan"]), task["index"]
+    found = span_of(windows_of(plan, index, Transcribe(**task["options"])), plan.cores[index])
+    return {inputs["audio"]: [(found.start, found.stop)]}
 
 
 def _heard_for_language(inputs: dict[str, Any], task: dict[str, Any], project: Path) -> dict[str, Windows]:

@@ -65,10 +65,10 @@ def steps_of(
     chunks = words.transcribe_chunks(ledger, tracks, decoder, key)
     merged = words.merge_transcript(ledger, timeline, tracks, chunks)
     turns = speakers.cluster_speakers(ledger, timeline, tracks, diarizer)
-    spoken = speakers.assign_speakers(ledger, merged, turns, timeline)
+    heard_by = {"speech": decoder.identity, "speakers": "" if session.shape == "tracks" else diarizer[1]}
+    spoken = speakers.assign_speakers(ledger, merged, turns, timeline, models=heard_by)
     named = names.name_speakers(ledger, spoken, turns, known)
     audited = audit.audit_session(ledger, tracks, chunks, timeline=timeline, merged=merged, spoken=spoken)
-    heard_by = {"speech": decoder.identity, "speakers": "" if session.shape == "tracks" else diarizer[1]}
-    corrected = correct.correct_transcript(ledger, spoken, named, corrections, models=heard_by)
-    export.write_export(ledger, corrected, audited)
+    corrected = correct.correct_transcript(ledger, spoken, named, corrections)
+    export.write_export(ledger, corrected or spoken, audited)
     return ledger

@@ -9,15 +9,20 @@ from sessionscribe.formats import READING, ending, options_for
 from sessionscribe.steps.work import Ledger, Step
 
 
-def write_export(ledger: Ledger, corrected: Step, audited: Step) -> Step:
-    """Note the step that writes every format that is asked for; those to read show the audit."""
+def write_export(ledger: Ledger, transcript: Step, audited: Step) -> Step:
+    """Note the step that writes a transcript in every format asked for; those to read show the audit."""
     given = ledger.options["export"]
     formats = list(dict.fromkeys(given["formats"]))
     options = options_for(formats, given)
-    needs = (corrected, audited) if READING.intersection(formats) else (corrected,)
+    needs = (transcript, audited) if READING.intersection(formats) else (transcript,)
 
     def tell() -> dict[str, Any]:
-        return {"options": options, "formats": formats, "audit": [step.outputs[0] for step in needs[1:]]}
+        return {
+            "transcript": [transcript.outputs[0]],
+            "audit": [step.outputs[0] for step in needs[1:]],
+            "options": options,
+            "formats": formats,
+        }
 
     # Which formats there are, the record says.
     key = step_key("write_export", *(step.key for step in needs), options)

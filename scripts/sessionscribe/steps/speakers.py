@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from functools import lru_cache
 from typing import Any
@@ -10,7 +11,7 @@ from sessionscribe import grid
 from sessionscribe.chunk import chunk_count
 from sessionscribe.fingerprint import step_key
 from sessionscribe.steps.prepare import Track, plans
-from sessionscribe.steps.work import Folder, Ledger, Step
+from sessionscribe.steps.work import Folder, Ledger, Step, told
 
 # What `cluster_speakers` goes by beside what the models found.
 CLUSTERING = ("num_speakers", "min_speakers", "max_speakers", "threshold")
@@ -73,11 +74,22 @@ def _embed(ledger: Ledger, tracks: list[Track], diarizer: tuple[str, str]) -> Fo
     return ledger.add_folder("embed_chunk", folder, key, names, tell, model=diarizer[0])
 
 
-def assign_speakers(ledger: Ledger, merged: Step, turns: Step, timeline: Step) -> Step:
-    """Note the step that gives every word its speaker."""
+def assign_speakers(
+    ledger: Ledger, merged: Step, turns: Step, timeline: Step, *, models: Mapping[str, str]
+) -> Step:
+    """Note the step that gives every word its speaker, and says of the transcript what it was made of.
+
+    ``models`` is what identifies those that heard the session.
+    """
+    before = tuple(ledger.works)
 
     def tell() -> dict[str, Any]:
-        return {"turns": [turns.outputs[0]]}
+        made = {
+            "sources": {row.track: row.checksum for row in ledger.session.rows},
+            "models": dict(models),
+            "settings": told(before),
+        }
+        return {"turns": [turns.outputs[0]], "made": made}
 
     key = step_key("assign_speakers", merged.key, turns.key)
     output = f"results/diarize/{ledger.session.name}.json"

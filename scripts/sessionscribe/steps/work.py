@@ -100,6 +100,11 @@ def told(works: Iterable[Step | Folder]) -> dict[str, dict[str, Any]]:
     return found
 
 
+def record_of(session: str, rule: str, name: str = "") -> str:
+    """Return the provenance file of a job; ``name`` tells it from those of the rule's others in the session."""
+    return f"results/provenance/{session}/{rule}{name}.json"
+
+
 @cache
 def _paths(folder: str, names: tuple[str, ...]) -> list[str]:
     return [f"{folder}/{name}" for name in names]
@@ -134,7 +139,7 @@ class Ledger:
         model: str = "",
     ) -> Step:
         """Note a step; ``name`` tells its record from those of the rule's other steps in the session."""
-        record = f"results/provenance/{self.session.name}/{rule}{name}.json"
+        record = record_of(self.session.name, rule, name)
         step = Step(rule, self.session.name, outputs, key, tell, record, needs, model)
         self.works.append(step)
         return step

@@ -132,7 +132,7 @@ def _parcels(session: SessionAgenda, options: Upload, root: Path) -> Iterator[Pa
         yield Parcel(copy.parent, {copy: rows[0]}, place, version)
     if rows[0].shape == "live":
         whole = root / FOLDER / name / "transcription.json"
-        write_text(whole, (root / f"results/correct/{name}.json").read_text(encoding="utf-8"))
+        write_text(whole, (root / export.task["transcript"][0]).read_text(encoding="utf-8"))
         yield Parcel(whole.parent, {whole: rows[0]}, place, version)
 
 
