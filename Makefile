@@ -41,6 +41,7 @@ lock: setup ## pin what envs/*.in ask for, with hashes
 	$(LOCK) envs/requirements-dev.in --output-file envs/requirements-dev.txt
 	$(LOCK) --constraints envs/requirements-dev.txt envs/requirements.in --output-file envs/requirements.txt
 	$(LOCK) envs/requirements-evaluation.in --output-file envs/requirements-evaluation.txt
+	$(LOCK:3.11=3.12) envs/colab.in --output-file envs/colab.txt
 	$(BIN)/python envs/conda_environment.py
 
 docs: setup ## write the schema and the tables that are made from the code

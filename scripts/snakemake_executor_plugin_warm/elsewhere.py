@@ -6,7 +6,9 @@ import atexit
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,10 +25,14 @@ LOCAL = "local"
 STAGING = Path(".snakemake/warm")
 
 
-def remote_places(settings: Any) -> list[Place]:
+def remote_places(settings: Any, say: Callable[[str], None]) -> list[Place]:
     """Return the places that the executor's settings name beside ``local``.
 
     Each has one job more than lanes: its files travel while another one is at work.
+
+    Args:
+        settings: the executor's.
+        say: shows the user a line.
 
     Raises:
         WorkflowError: a name is no runner's.
@@ -56,12 +62,13 @@ def remote_places(settings: Any) -> list[Place]:
     )
     checksums = Checksums()
 
-    def place(name: str) -> Place:
-        machine = machine_of(name, _options(settings))
+    def place(name: str, options: Options) -> Place:
+        machine = machine_of(name, options)
         return Place(name, lambda _log: RemoteWorker(machine, how, checksums), lanes, 1, release=machine.stop)
 
     try:
-        return [place(name) for name in dict.fromkeys(names)]
+        options = replace(_options(settings), say=lambda text: say(f"warm: {text}"))
+        return [place(name, options) for name in dict.fromkeys(names)]
     except UserError as error:
         raise WorkflowError(f"--warm-runner: {error}") from None
 
@@ -79,11 +86,11 @@ def _options(settings: Any) -> Options:
     given = (settings.start_command, settings.stop_command, settings.state_command)
     stops_itself = settings.remote_stop_command or ""
     if not any(given):
-        return Options(ssh, stops_itself=stops_itself)
+        return Options(ssh, stops_itself=stops_itself, colab_hours=settings.colab_hours)
     if not all(given):
         hint = "Give all three: warm-start-command, warm-stop-command, warm-state-command"
         raise UserError("a machine that is started must also be stopped", where="settings", hint=hint)
-    return Options(ssh, Commands(*given), stops_itself)
+    return Options(ssh, Commands(*given), stops_itself, settings.colab_hours)
 
 
 def _staging() -> Path:

@@ -37,7 +37,7 @@ class WarmExecutor:
         idle_s = float(settings.idle)
         here = "local" in settings.runner
         places = local_places(settings.workers or -(-max(1, at_once) // lanes), lanes) if here else []
-        elsewhere = remote_places(settings)
+        elsewhere = remote_places(settings, self._say)
         self._models = Crew(places + elsewhere, idle_s, tries=settings.tries, say=self._say)
         cores = self.workflow.resource_settings.cores or 1
         self._others = Crew(local_places(cores, 1), idle_s) if settings.others else None

@@ -35,7 +35,8 @@ class ExecutorSettings(ExecutorSettingsBase):
     runner: List[str] = field(  # noqa: UP006
         default_factory=lambda: ["local"],
         metadata={
-            "help": "Where jobs with models run: `local`, `ssh:HOST` (docs/runners/); several share the work",
+            "help": "Where jobs with models run: `local`, `ssh:HOST`, `ec2:INSTANCE`, `colab:T4` "
+            "(docs/runners/); several share the work",
             "nargs": "+",
             "required": False,
         },
@@ -117,6 +118,14 @@ class ExecutorSettings(ExecutorSettingsBase):
         metadata={
             "help": "Shell command that the machine runs to stop itself if nothing more is heard from here, "
             "where it was started by us; such as `sudo shutdown -P now`",
+            "required": False,
+        },
+    )
+    colab_hours: float = field(
+        default=12.0,
+        metadata={
+            "help": "Hours after which Colab takes a session away at the latest; a job that would not end "
+            "before goes to a new one",
             "required": False,
         },
     )

@@ -5,9 +5,10 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from sessionscribe.errors import UserError
-from sessionscribe.runners import ec2
+from sessionscribe.runners import colab, ec2
 from sessionscribe.runners.machine import Address, GivenHost, Machine
 from sessionscribe.runners.started import CommandHost, Commands
 
@@ -22,11 +23,17 @@ class Options:
         ssh: options of every ssh command.
         commands: how hosts start and stop; None for hosts that stay as they are.
         stops_itself: a shell command with which a machine stops itself; "" for the usual one of its kind.
+        colab_hours: for how long Colab lets a session be.
+        pins: the folder with the pinned requirements.
+        say: shows the user a line.
     """
 
     ssh: tuple[str, ...] = ()
     commands: Commands | None = None
     stops_itself: str = ""
+    colab_hours: float = colab.HOURS
+    pins: Path = Path("envs")
+    say: Callable[[str], None] = print
 
 
 def _host(name: str, argument: str, options: Options) -> Machine:
@@ -46,7 +53,23 @@ def _instance(name: str, argument: str, options: Options) -> Machine:
     return ec2.Instance(name, target, ssh=options.ssh, stops_itself=options.stops_itself)
 
 
-KINDS: Mapping[str, Callable[[str, str, Options], Machine]] = {"ssh": _host, "ec2": _instance}
+def _session(name: str, argument: str, options: Options) -> Machine:
+    """Return the machine that ``colab:ACCELERATOR,…`` names."""
+    return colab.Colab(
+        name,
+        colab.accelerators_of(name, argument),
+        pins=options.pins,
+        hours=options.colab_hours,
+        stops_itself=options.stops_itself,
+        say=options.say,
+    )
+
+
+KINDS: Mapping[str, Callable[[str, str, Options], Machine]] = {
+    "ssh": _host,
+    "ec2": _instance,
+    "colab": _session,
+}
 
 
 def machine_of(name: str, options: Options = Options()) -> Machine:

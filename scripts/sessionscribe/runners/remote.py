@@ -159,6 +159,7 @@ class RemoteWorker:
         parcel.request |= {
             "script": script,
             "resources": self._resources(request),
+            "params": _on(site.connection.address.device, parcel.request["params"]),
             "files": {piece.name: piece.sha256 for piece in parcel.pieces},
             # In this order they get their names at home: a job's record, which says it is done, comes last.
             "returns": [*_paths(request["log"]), *_notes(request), *_paths(request["output"])],
@@ -271,6 +272,15 @@ def _task(request: Mapping[str, Any]) -> dict[str, Any]:
     return next(
         (value for name, value in request["params"] if name == "task" and isinstance(value, dict)), {}
     )
+
+
+def _on(device: str, value: Any) -> Any:
+    """Return a plain value in which every setting ``device`` is this one; as it is where that is ""."""
+    if isinstance(value, list) and device:
+        return [_on(device, part) for part in value]
+    if isinstance(value, dict) and device:
+        return {name: device if name == "device" else _on(device, part) for name, part in value.items()}
+    return value
 
 
 def _paths(named: Sequence[Sequence[Any]]) -> list[str]:

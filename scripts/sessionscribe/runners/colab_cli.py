@@ -1,0 +1,222 @@
+"""The command ``colab`` of google-colab-cli: where it is, how it is called, and what its answers mean.
+
+It is not to be trusted: it succeeds where it failed, its time limits do not hold, and its log holds bearer
+tokens. So it is called in a home folder of its own, in which its log is nowhere and only the login is the
+user's; each call has a time limit, and is killed with all that it started; one call is made at a time; and
+what it did is seen by asking for the list of sessions.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import io
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from platformdirs import user_cache_path
+
+from sessionscribe.files import sha256
+from sessionscribe.runners import environment
+from sessionscribe.runners.errors import LostError, UnusableError
+
+OLDEST = (3, 12)
+CANDIDATES = ("python3", "python3.13", "python3.12", "python3.14")
+MANAGED = (".pyenv/versions/*/bin/python", ".local/share/uv/python/*/bin/python")
+"""Where pyenv and uv put interpreters, below the home folder: such need not be on PATH."""
+REQUIREMENTS, UV_REQUIREMENTS = "colab.txt", "uv.txt"
+CALL_S = 90.0
+CONFIGURATION = ".config/colab-cli"
+LOGIN = ".config/gcloud/application_default_credentials.json"
+NO_LOGIN = (
+    "To authorize colab-cli",
+    "No valid default credentials",
+    "DefaultCredentialsError",
+    "RefreshError",
+    "invalid_grant",
+    "Unauthorized",
+)
+"""What it writes where nobody is logged in, or not any more."""
+LOG_IN = "Log in by `{program} sessions`, which shows a link; then run again"
+LISTED = re.compile(r"^\[(?P<name>[^\]]+)\] (?P<endpoint>\S+) \| Hardware: (?P<hardware>\S+)", re.MULTILINE)
+NONE_LISTED = "No active sessions found on server"
+
+
+def find_program(pins: Path, say: Callable[[str], None] = print) -> Path:
+    """Return the command: the one on PATH, else one that is installed for this user, now if need be.
+
+    Args:
+        pins: the folder with the pinned requirements.
+        say: shows the user a line.
+
+    Raises:
+        UnusableError: there is none, and none can be installed.
+    """
+    if found := shutil.which("colab"):
+        return Path(found)
+    requirements = pins / REQUIREMENTS
+    if not requirements.is_file():
+        hint = "Install google-colab-cli: `uv tool install google-colab-cli`"
+        raise UnusableError("the command is not on PATH", where="colab", hint=hint)
+    folder = user_cache_path("sessionscribe") / "colab-cli" / sha256(requirements)[:16]
+    managed = sorted((str(path) for place in MANAGED for path in Path.home().glob(place)), reverse=True)
+    if not (folder / environment.READY).exists():
+        say(f"colab: the command is installed in {folder}, once")
+    with contextlib.redirect_stdout(io.StringIO()):  # a line for programs
+        code = environment.main(
+            requirements, pins / UV_REQUIREMENTS, folder, oldest=OLDEST, candidates=(*CANDIDATES, *managed)
+        )
+    if code:
+        version = ".".join(map(str, OLDEST))
+        what = f"the command cannot be installed (it needs Python {version} or newer; the reason is above)"
+        hint = "Install it yourself: `uv tool install google-colab-cli`"
+        raise UnusableError(what, where="colab", hint=hint)
+    return folder / "bin/colab"
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A session in Colab's list; ``name`` is "?" where it was not made from this home folder."""
+
+    name: str
+    endpoint: str
+    hardware: str
+
+
+class Cli:
+    """The command, in a home folder of its own.
+
+    Args:
+        program: the command.
+        home: the folder, which is made; readable for this user only, since runtimes' tokens are kept there.
+
+    Raises:
+        UnusableError: the user is not logged in.
+    """
+
+    def __init__(self, program: Path, home: Path) -> None:
+        self.program, self.home = program, home
+        self._store = home / CONFIGURATION / "sessions.json"
+        for folder in (home, self._store.parent.parent, self._store.parent):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._provider = self._take_login()
+        _link(self._store.with_name("colab.log"), Path(os.devnull))
+        # It would ask for newer versions of itself, and print what it finds among its answers.
+        self._store.with_name("settings.json").write_text('{"enable_update_check": false}')
+
+    def _take_login(self) -> str:
+        """Make use of the user's login, which stays where it is; return how it is called."""
+        theirs = Path.home() / CONFIGURATION / "token.json"
+        if theirs.exists():
+            _link(self._store.with_name("token.json"), theirs)
+            return "oauth2"
+        if "GOOGLE_APPLICATION_CREDENTIALS" in os.environ or (Path.home() / LOGIN).exists():
+            return "adc"
+        raise self._no_login("nobody is logged in to Colab here")
+
+    def _no_login(self, what: str) -> UnusableError:
+        return UnusableError(what, where="colab", hint=LOG_IN.format(program=self.program))
+
+    def environment(self) -> dict[str, str]:
+        """Return the variables that are its own; the others are this process's."""
+        theirs = os.environ.get("CLOUDSDK_CONFIG", str(Path.home() / ".config/gcloud"))
+        return {"HOME": str(self.home), "CLOUDSDK_CONFIG": theirs, "COLUMNS": "500", "NO_COLOR": "1"}
+
+    def argv(self, *arguments: str) -> list[str]:
+        """Return the command line of a call."""
+        own = Path.home() / ".colab-cli-oauth-config.json"
+        config = ["--client-oauth-config", str(own)] if own.exists() else []
+        return [str(self.program), "--auth", self._provider, *config, *arguments]
+
+    def shell_line(self, *arguments: str) -> str:
+        """Return a call as a line for a shell, in its own environment."""
+        variables = [f"{name}={value}" for name, value in self.environment().items()]
+        line = f"umask 077; exec {shlex.join(['env', *variables, *self.argv(*arguments)])}"
+        return f"sh -c {shlex.quote(line)}"
+
+    def call(self, *arguments: str, given: str = "", limit_s: float = CALL_S) -> str:
+        """Call it, and return all that it said. That it went well is not said by that.
+
+        Raises:
+            UnusableError: nobody is logged in (any more).
+            LostError: it did not end within the time.
+        """
+        with self._one_at_a_time() as lock:
+            process = subprocess.Popen(
+                self.argv(*arguments),
+                env={**os.environ, **self.environment()},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                umask=0o077,
+                pass_fds=(lock,),  # whoever is killed while he waits for it: the next call still waits
+                start_new_session=True,
+            )
+            try:
+                out, _ = process.communicate(given.encode(), limit_s)
+            except BaseException as error:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.communicate()
+                if isinstance(error, subprocess.TimeoutExpired):
+                    raise LostError(f"no end of `colab {arguments[0]}` within {limit_s:g} s") from None
+                raise
+        said = out.decode(errors="replace")
+        if any(sign in said for sign in NO_LOGIN):
+            raise self._no_login("the login to Colab does not hold (any more)")
+        return said
+
+    @contextlib.contextmanager
+    def _one_at_a_time(self) -> Iterator[int]:
+        with (self.home / "calls.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield lock.fileno()
+
+    def sessions(self) -> list[Listed]:
+        """Ask Colab for the sessions of this account.
+
+        Raises:
+            UnusableError, LostError: it does not say.
+        """
+        said = self.call("sessions")
+        found = [Listed(**match.groupdict()) for match in LISTED.finditer(said)]
+        if not found and NONE_LISTED not in said:
+            raise LostError(f"`colab sessions` does not say which there are ({last_line(said)})")
+        return found
+
+    def known(self) -> dict[str, dict[str, Any]]:
+        """Return the sessions that it knows by name, as it notes them."""
+        with contextlib.suppress(OSError, ValueError):
+            noted = json.loads(self._store.read_text(encoding="utf-8"))
+            if isinstance(noted, dict):
+                return noted
+        return {}
+
+    def remember(self, session: Mapping[str, Any]) -> None:
+        """Let it know a session of which it has lost the name, as it does when it takes one for gone."""
+        noted = {**self.known(), session["name"]: {"token": "", "url": "", **session}}
+        self._store.write_text(json.dumps(noted), encoding="utf-8")
+        self._store.chmod(0o600)
+
+
+def last_line(said: str) -> str:
+    """Return the last line of what was said: where it ends in an error, that is the error."""
+    lines = [line.removeprefix("[colab] ") for line in said.splitlines() if line.strip()]
+    return lines[-1].strip(" │╰─╯") if lines else "no reason given"
+
+
+def _link(link: Path, target: Path) -> None:
+    """Make a symbolic link, in place of whatever is there."""
+    temporary = link.with_name(f"{link.name}.{os.getpid()}")
+    with contextlib.suppress(FileNotFoundError):
+        temporary.unlink()
+    temporary.symlink_to(target)
+    temporary.replace(link)

@@ -1,0 +1,180 @@
+"""Sessions on Colab, with the real command: made once, found again, seen to be released; never others'."""
+
+from __future__ import annotations
+
+import math
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import colab
+from colab import PINS
+from sessionscribe.errors import UserError
+from sessionscribe.runners import colab as runner
+from sessionscribe.runners import colab_cli
+from sessionscribe.runners.connection import Connection
+from sessionscribe.runners.errors import LostError, UnusableError
+from sshd import eventually
+
+
+@pytest.fixture
+def google(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[colab.Colab]:
+    """Colab, and a user who is logged in."""
+    with colab.Colab(tmp_path / "google").running() as google:
+        for name, value in google.environment().items():
+            monkeypatch.setenv(name, value)
+        yield google
+        assert google.left_over() == [], "no token survives"
+
+
+@pytest.fixture
+def said() -> list[str]:
+    return []
+
+
+def machine(said: list[str], *accelerators: str) -> runner.Colab:
+    return runner.Colab("colab:T4", accelerators or ("T4",), pins=PINS, say=said.append)
+
+
+def test_a_session_is_made_once_used_and_released(
+    google: colab.Colab, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "KEEP_ALIVE_S", 0.2)
+    theirs = google.assigned()
+    ours = machine(said)
+    ours.stop()
+    assert google.asked == [], "nothing to stop, nobody is asked"
+    assert ours.seconds_left() == math.inf
+    address = ours.start()
+    monkeypatch.setattr(runner, "KEEP_ALIVE_S", 1000.0)
+    assert google.asked == ["POST assign T4"]
+    assert (address.sort, address.device) == ("T4", "")
+    assert 12 * 3600 - 60 < ours.seconds_left() < 12 * 3600
+    assert said == ["colab:T4: a session with T4, for 12 h 00 min at most"]
+    (vm,) = [vm for vm in google.machines.values() if vm is not theirs]
+    (private,) = (google.home / ".local/state/sessionscribe/colab").iterdir()
+    assert private.stat().st_mode & 0o077 == 0
+    connection = Connection("colab:T4", address)
+    connection.open()
+    assert connection.run("echo $HOME").strip() == str(vm.host.home)
+    connection.close()
+    assert ours.start() == address, "again after a lost connection"
+    assert google.asked.count("POST assign T4") == 1
+    assert eventually(lambda: vm.executed, 20), "the kernel was kept busy"
+    ours.stop()
+    assert google.released == [vm.endpoint]
+    assert google.asked[-1] == "GET assignments", "it was seen to be released"
+    assert list(google.machines.values()) == [theirs]
+    assert said[1:] == ["colab:T4: the session is released after 0 min"]
+
+
+def test_what_colab_takes_away_and_what_is_nearly_over_is_replaced(
+    google: colab.Colab, said: list[str]
+) -> None:
+    ours = machine(said)
+    ours.start()
+    (first,) = google.machines.values()
+    google.take_away(first)
+    ours.start()
+    (second,) = google.machines.values()
+    assert said[1:] == [
+        "colab:T4: Colab took the session away after 0 min",
+        "colab:T4: a session with T4, for 12 h 00 min at most",
+    ]
+    ours._limit_s = 500
+    assert 0 < ours.seconds_left() < 500
+    ours.start()
+    (third,) = google.machines.values()
+    assert len({first.endpoint, second.endpoint, third.endpoint}) == 3
+    assert google.released == [second.endpoint]
+    # The command forgets a session that it takes for gone, as after an answer of 401.
+    (store,) = google.home.rglob("sessions.json")
+    store.write_text("{}")
+    ours.stop()
+    assert not google.machines
+
+
+def test_what_is_not_to_be_had_is_followed_by_the_next(
+    google: colab.Colab, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLAB_CLI_ASSIGN_RETRIES", "0")
+    google.refuse = {"A100": 400, "H100": 412, "T4": 503}
+    ours = machine(said, "A100", "T4", "cpu")
+    assert ours.start().device == "cpu"
+    assert said[:2] == [
+        "colab:T4: no A100 (not for this account); trying T4",
+        "colab:T4: no T4 (none is free); trying cpu",
+    ]
+    ours.stop()
+    assert not google.machines
+    refused = machine(said, "H100")
+    with pytest.raises(UnusableError, match=r"no session \(H100: too many sessions, or a limit of this"):
+        refused.start()
+    refused.stop()
+    with pytest.raises(LostError, match=r"Colab gives no session now \(T4: none is free\)"):
+        machine(said, "T4").start()
+
+
+def test_a_login_that_does_not_hold(google: colab.Colab, said: list[str]) -> None:
+    google.log_in(expired=True)
+    ours = machine(said)
+    with pytest.raises(UnusableError, match=r"does not hold .* Log in by `.*colab sessions`"):
+        ours.start()
+    assert google.asked == []
+    google.log_in()
+    ours.start()
+    google.logged_in = False
+    with pytest.raises(UserError, match=r"cannot be seen to end \(the login .* Manage sessions"):
+        ours.stop()
+    google.logged_in = True
+    ours.stop()
+    assert not google.machines
+
+
+def test_without_a_login(google: colab.Colab, said: list[str]) -> None:
+    (google.home / ".config/colab-cli/token.json").unlink()
+    with pytest.raises(UnusableError, match="nobody is logged in to Colab here"):
+        machine(said).start()
+
+
+def test_a_session_of_a_killed_process_is_released(
+    google: colab.Colab, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom sessionscribe.runners.colab import Colab\n"
+        f"Colab('colab:T4', ('T4',), pins=Path({str(PINS)!r})).start()\nsys.stdin.read()"
+    )
+    running = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE)
+    assert eventually(lambda: google.machines, 60)
+    # In the middle of it: the command has the machine, and this side does not know that yet.
+    running.send_signal(signal.SIGSTOP)
+    monkeypatch.setattr(runner, "PATIENCE_S", 0.0)
+    with pytest.raises(UnusableError, match="is in use by another run"):
+        machine(said).start()
+    running.send_signal(signal.SIGKILL)
+    running.wait()
+    assert eventually(lambda: google.released and not google.machines and not google.left_over(), 30)
+
+
+def test_names() -> None:
+    assert runner.accelerators_of("colab:t4,L4,CPU", "t4,L4,CPU") == ("T4", "L4", "cpu")
+    for argument in ("", "P100", "T4,", "T4 L4"):
+        with pytest.raises(UserError):
+            runner.accelerators_of(f"colab:{argument}", argument)
+
+
+def test_without_a_python_that_can_have_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(UnusableError, match=r"needs Python 3\.12 or newer"):
+        colab_cli.find_program(PINS)
+    assert "there is no Python 3.12 or newer" in capsys.readouterr().err
+    with pytest.raises(UnusableError, match="uv tool install google-colab-cli"):
+        colab_cli.find_program(tmp_path)
