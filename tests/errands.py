@@ -6,9 +6,10 @@ import json
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
-from project import Done, Project
+from project import ROOT, Done, Project
 
 SNAKEFILE = """
 N = int(config.get("jobs", 4))
@@ -59,6 +60,11 @@ SECRET = "hf_" + "geheim" * 5
 class Remote(Project):
     """A small workflow of its own, whose jobs run on hosts."""
 
+    def environment(self, **more: str) -> dict[str, str]:
+        """Return the environment in which commands run: with this checkout's executor."""
+        found = super().environment(**more)
+        return found | {"PYTHONPATH": str(ROOT / "scripts")}
+
     def line(
         self, *arguments: str, runners: tuple[str, ...] = RUNNERS, python: str | None = sys.executable
     ) -> list[str]:
@@ -77,10 +83,10 @@ class Remote(Project):
         line = self.line(*arguments, runners=runners, python=python)
         return self.command(*line, timeout=150, **environment)
 
-    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+    def start(self, *arguments: str, runners: tuple[str, ...] = RUNNERS) -> subprocess.Popen[bytes]:
         """Start a run as a terminal would, so that it can be signalled."""
         return subprocess.Popen(
-            self.line(*arguments),
+            self.line(*arguments, runners=runners),
             cwd=self.root,
             env=self.environment(),
             stdout=(self / "said").open("wb"),
@@ -88,6 +94,16 @@ class Remote(Project):
             start_new_session=True,
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
         )
+
+    def successors(self) -> list[int]:
+        """Return the processes that stop a machine when the run that started it is gone."""
+        found = []
+        for entry in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                ours = (entry / "cwd").resolve() == self.root
+                if ours and b"sessionscribe-stop" in (entry / "cmdline").read_bytes():
+                    found.append(int(entry.name))
+        return found
 
     def made(self) -> dict[str, dict[str, object]]:
         """Return what every job that is done says of itself."""
