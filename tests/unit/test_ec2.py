@@ -239,7 +239,7 @@ def test_an_alarm_that_is_not_allowed_is_said_and_no_reason_to_stop(
     monkeypatch.setenv("AWS_ENDPOINT_URL_CLOUDWATCH", "http://127.0.0.1:1")
     found = machine(f"ec2:{box.id}", tmp_path)
     found.start()
-    assert "AWS would not set an alarm" in capsys.readouterr().err
+    assert "AWS would not set an alarm" in capsys.readouterr().out
     found.stop()
     assert box.cloud.state(box.id) == "stopped"
 

@@ -60,10 +60,6 @@ class Target:
         return cls(found["user"] or "", found["region"] or "", found["instance"])
 
 
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
-
-
 class Instance(StartedMachine):
     """An instance.
 
@@ -84,7 +80,7 @@ class Instance(StartedMachine):
         *,
         ssh: Sequence[str] = (),
         stops_itself: str = "",
-        say: Callable[[str], None] = _say,
+        say: Callable[[str], None] = print,
         boot_s: float = BOOT_S,
         halt_s: float = HALT_S,
     ) -> None:
@@ -111,7 +107,7 @@ class Instance(StartedMachine):
         self._check_that_it_stops(about)
         counts = about.get("CpuOptions", {})
         if problem := self._its_alarm().set(counts.get("CoreCount", 2) * counts.get("ThreadsPerCore", 2)):
-            self._say(f"warm: {self.name}: {problem}")
+            self._say(f"{self.name}: {problem}")
         with self._errors():
             self._ec2.start_instances(InstanceIds=[self._id])
 

@@ -50,7 +50,7 @@ def _host(name: str, argument: str, options: Options) -> Machine:
 def _instance(name: str, argument: str, options: Options) -> Machine:
     """Return the machine that ``ec2:INSTANCE`` names."""
     target = ec2.Target.of(name, argument)
-    return ec2.Instance(name, target, ssh=options.ssh, stops_itself=options.stops_itself)
+    return ec2.Instance(name, target, ssh=options.ssh, stops_itself=options.stops_itself, say=options.say)
 
 
 def _session(name: str, argument: str, options: Options) -> Machine:
