@@ -13,6 +13,7 @@ import pytest
 from held import free_all, held
 from sessionscribe import meter
 from sessionscribe.engines import memory, pool
+from sessionscribe.errors import UserError
 
 GIB = 1 << 30
 
@@ -113,6 +114,18 @@ def test_a_model_in_use_is_waited_for() -> None:
     assert time.monotonic() >= done[0]
     assert names() == ["large"]
     thread.join()
+
+
+@pytest.mark.usefixtures("small_machine")
+def test_a_model_that_is_in_use_for_ever_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "PATIENCE_S", 0.3)
+    forgotten = hold("a")
+    with pytest.raises(UserError, match=r"^a: is in use for over .* no memory for another model"):
+        hold("large", 3)
+    assert hold("a") is forgotten, "it can still be used"
+    del forgotten
+    hold("large", 3)
+    assert names() == ["large"]
 
 
 def test_a_load_that_lacks_memory_is_tried_again_after_all_others_are_freed() -> None:

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from sessionscribe import meter
 from sessionscribe.engines import memory
+from sessionscribe.errors import UserError
 
 T = TypeVar("T")
 
@@ -23,6 +24,10 @@ WORKING_ROOM = 1 << 30
 """Bytes that a model needs beside its weights, for what it computes."""
 GROWTH = 1.5
 """Weights in memory against the size of their files, at most: some formats are unpacked."""
+
+
+PATIENCE_S = 3600.0
+"""How long one model waits for the end of what another computes: much longer than a chunk should take."""
 
 
 @dataclass
@@ -39,13 +44,16 @@ def hold(key: tuple[Hashable, ...], load: Callable[[], T], *, size_bytes: int, d
     """Return this process's model for ``key``; load it if it is not there.
 
     Where memory would not hold it beside the others on its device, those that were used longest ago are
-    freed first; one that another thread still computes with is waited for.
+    freed first; one that another thread still computes with is waited for, up to ``PATIENCE_S``.
 
     Args:
         key: all that determines the loaded object; its second entry names the model in the job's record.
         load: loads it.
         size_bytes: size of its files.
         device: ``cpu`` or ``cuda``.
+
+    Raises:
+        UserError: memory does not hold both this model and one that is in use for very long.
     """
     with _LOCK:
         if key in _HELD:
@@ -62,7 +70,7 @@ def hold(key: tuple[Hashable, ...], load: Callable[[], T], *, size_bytes: int, d
             while _free_one(device):
                 pass
             model = load()
-        meter.loaded(str(key[1] if len(key) > 1 else key[0]), time.monotonic() - started)
+        meter.loaded(_name(key), time.monotonic() - started)
         _HELD[key] = _Held(model, device)
         return model
 
@@ -77,8 +85,21 @@ def _free_one(device: str) -> bool:
 
 
 def _free(key: Hashable) -> None:
-    gone = weakref.ref(_HELD.pop(key).model)
+    freed = _HELD.pop(key)
+    device, gone = freed.device, weakref.ref(freed.model)
+    del freed
     memory.release()
-    while gone() is not None:
-        time.sleep(0.05)  # another job computes with it
+    until = time.monotonic() + PATIENCE_S
+    while (model := gone()) is not None:  # another job computes with it
+        if time.monotonic() > until:
+            _HELD[key] = _Held(model, device)
+            what = f"is in use for over {PATIENCE_S / 60:g} minutes, and there is no memory for another model"
+            hint = "Run one job with a model at a time (`--resources gpu=1`), or choose a smaller model"
+            raise UserError(what, where=_name(key), hint=hint)
+        del model
+        time.sleep(0.05)
         memory.release()
+
+
+def _name(key: Hashable) -> str:
+    return str(key[1] if isinstance(key, tuple) and len(key) > 1 else key)
