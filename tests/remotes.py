@@ -17,6 +17,9 @@ from sessionscribe.storage import listing
 from sessionscribe.storage.rclone import end_with_parent, executable
 
 KEY, SECRET = "TESTACCESSKEY", "test-secret-access-key"
+# Without a cache of folders rclone's server turns in circles where several files come into a folder at once.
+# With it, it does not see what comes there by another way.
+PATIENT = "--dir-cache-time=1m"
 
 
 def free_port() -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any
 from sessionscribe import media
 from sessionscribe.errors import UserError, visible
 from sessionscribe.fingerprint import fingerprint
-from sessionscribe.ingest import probe
+from sessionscribe.ingest import Probe, probe
 from sessionscribe.manifest import Row, Session
 from sessionscribe.sources import NUMBER, PART, File, Group, slug
 from sessionscribe.storage.checksums import Checksums
@@ -53,8 +53,9 @@ def add(
     root: Path,
     settings: dict[str, Any],
     exact: bool,
-    report: Callable[[str, str], None],
+    report: Callable[[str, str, bool], None],
     s3_remote: str = "",
+    durations: Callable[[Sequence[str]], Mapping[str, float]] = lambda _: {},
     say: Callable[[str], None] = lambda _: None,
 ) -> Added:
     """Return the manifest's rows with ``groups`` added.
@@ -69,13 +70,17 @@ def add(
         root: the project's folder; sources inside it are noted relative to it.
         settings: columns to set (language, num_speakers …).
         exact: count samples instead of trusting the container's duration.
-        report: gets the name of each session that was added, and a line about it.
+        report: gets the name of each session that is there now, a line about it, and whether it changed.
+            A session of which no file can be used is in ``problems`` only.
         s3_remote: the remote that stands for `s3://`.
+        durations: tells how long recordings are (s) that others have looked at, by the checksum of their
+            content; gets the sources of those that the manifest does not know.
         say: takes a line about the progress, every ten seconds.
     """
     added = Added()
     sessions = {name: list(session.rows) for name, session in known.items()}
-    looked = _look_at(groups, known, root=root, exact=exact, s3_remote=s3_remote, say=say)
+    look = _Look(known, settings.get("audio_stream"), exact, s3_remote, durations, say)
+    looked = look.at(groups, root)
     homes = _Homes(sessions, {_note(file, root) for group in groups for file in group.files}, s3_remote)
     for group in groups:
         try:
@@ -88,90 +93,108 @@ def add(
         except UserError as error:
             added.problems.append(error)
             continue
-        added.problems += [problem for file in group.files if (problem := looked[file].problem)]
-        hours = sum(row.duration_s for row in new) / 3600
-        report(name, f"{group.shape}, {len(new)} file{'s' * (len(new) > 1)}, {hours:.2f} h of audio")
+        problems = [problem for file in group.files if (problem := looked[file].problem)]
+        added.problems += problems
+        if len(problems) < len(new):
+            hours = sum(row.duration_s for row in new) / 3600
+            line = f"{group.shape}, {len(new)} file{'s' * (len(new) > 1)}, {hours:.2f} h of audio"
+            report(name, line, sessions[name] != before)
     added.rows = [row for rows in sessions.values() for row in rows]
     return added
 
 
-def _look_at(
-    groups: Sequence[Group],
-    known: dict[str, Session],
-    *,
-    root: Path,
-    exact: bool,
-    s3_remote: str,
-    say: Callable[[str], None],
-) -> dict[File, Looked]:
-    """Look at every file, at remote ones several at a time."""
-    files = [file for group in groups for file in group.files]
-    durations = {
-        row.checksum: row.duration_s
-        for session in known.values()
-        for row in session.rows
-        if row.checksum and row.duration_s > 0 and not exact
-    }
-    checksums = Checksums(root / ".sessionscribe/checksums.json")
-    local = {file: _look_locally(file, durations, checksums, exact) for file in files if file.item is None}
-    checksums.write()
-    remote = [file for file in files if file.item is not None]
-    return local | dict(zip(remote, _look_remotely(remote, durations, exact, s3_remote, say), strict=True))
+@dataclass(frozen=True)
+class _Look:
+    """How recordings are looked at; the arguments are those of ``add``."""
 
+    known: dict[str, Session]
+    audio_stream: int | None
+    exact: bool
+    s3_remote: str
+    told: Callable[[Sequence[str]], Mapping[str, float]]
+    say: Callable[[str], None]
 
-def _look_locally(file: File, durations: dict[str, float], checksums: Checksums, exact: bool) -> Looked:
-    path = file.path or Path(file.source)
-    try:
-        str(path).encode()
-        checksum = checksums.sha256(path)
-    except UnicodeEncodeError:
-        return Looked(
-            "", 0, UserError("has a name that is not valid UTF-8", where=path, hint="Rename the file")
-        )
-    except OSError as error:
-        what = f"cannot be read ({error.strerror})"
-        return Looked("", 0, UserError(what, where=path, hint="Check the file"))
-    return _probe(path, checksum, durations, exact)
+    def at(self, groups: Sequence[Group], root: Path) -> dict[File, Looked]:
+        """Look at every file, at remote ones several at a time."""
+        files = [file for group in groups for file in group.files]
+        durations = {
+            row.checksum: row.duration_s
+            for session in self.known.values()
+            for row in session.rows
+            # Another stream of a file may be shorter.
+            if row.checksum and row.duration_s > 0 and not self.exact and self.audio_stream is None
+        }
+        checksums = Checksums(root / ".sessionscribe/checksums.json")
+        local = {file: self._locally(file, durations, checksums) for file in files if file.item is None}
+        checksums.write()
+        remote = [file for file in files if file.item is not None]
+        return local | dict(zip(remote, self._remotely(remote, durations), strict=True))
 
-
-def _look_remotely(
-    files: list[File],
-    durations: dict[str, float],
-    exact: bool,
-    s3_remote: str,
-    say: Callable[[str], None],
-) -> Iterator[Looked]:
-    """Probe remote files by parts of them; those whose content is known cost nothing."""
-    items = [file.item for file in files if file.item is not None]
-    unknown = [item for item in items if item.checksum not in durations]
-    with contextlib.ExitStack() as stack:
-        found: dict[str, Looked] = {}
-        if unknown:
-            from sessionscribe.storage import ranges  # noqa: PLC0415 -- only where something is remote
-
-            server = stack.enter_context(ranges.serve(s3_remote=s3_remote))
-            threads = stack.enter_context(ThreadPoolExecutor(REMOTE_AT_ONCE))
-            recordings = [server.recording(item.source, item.size) for item in unknown]
-            probed = threads.map(
-                lambda recording, item: _probe(recording, item.checksum, {}, exact), recordings, unknown
+    def _locally(self, file: File, durations: dict[str, float], checksums: Checksums) -> Looked:
+        path = file.path or Path(file.source)
+        try:
+            str(path).encode()
+            checksum = checksums.sha256(path)
+        except UnicodeEncodeError:
+            return Looked(
+                "", 0, UserError("has a name that is not valid UTF-8", where=path, hint="Rename the file")
             )
-            told = time.monotonic()
-            for number, (item, looked) in enumerate(zip(unknown, probed, strict=True)):
-                found[item.source] = looked
-                if time.monotonic() - told >= SAY_S:
-                    told = time.monotonic()
-                    say(f"looked at {number + 1} of {len(unknown)} recordings")
-        for item in items:
-            yield found.get(item.source) or Looked(item.checksum, durations[item.checksum])
+        except OSError as error:
+            what = f"cannot be read ({error.strerror})"
+            return Looked("", 0, UserError(what, where=path, hint="Check the file"))
+        return self._probed(path, checksum, durations)
 
+    def _remotely(self, files: list[File], durations: dict[str, float]) -> Iterator[Looked]:
+        """Probe remote files by parts of them; those whose content is known cost nothing."""
+        items = [file.item for file in files if file.item is not None]
+        if not self.exact and self.audio_stream is None:
+            new = [item.source for item in items if item.checksum not in durations]
+            durations = {**self.told(new), **durations}
+        unknown = [item for item in items if item.checksum not in durations]
+        with contextlib.ExitStack() as stack:
+            found: dict[str, Looked] = {}
+            if unknown:
+                from sessionscribe.storage import ranges  # noqa: PLC0415 -- only where something is remote
 
-def _probe(recording: media.Source, checksum: str, durations: dict[str, float], exact: bool) -> Looked:
-    if checksum in durations:
-        return Looked(checksum, durations[checksum])
-    try:
-        return Looked(checksum, probe(recording, exact=exact).duration_s)
-    except UserError as error:
-        return Looked(checksum, 0, error)
+                server = stack.enter_context(ranges.serve(s3_remote=self.s3_remote))
+                threads = stack.enter_context(ThreadPoolExecutor(REMOTE_AT_ONCE))
+                recordings = [server.recording(item.source, item.size) for item in unknown]
+                probed = threads.map(
+                    lambda recording, item: self._probed(recording, item.checksum, {}), recordings, unknown
+                )
+                told = time.monotonic()
+                for number, (item, looked) in enumerate(zip(unknown, probed, strict=True)):
+                    found[item.source] = looked
+                    if time.monotonic() - told >= SAY_S:
+                        told = time.monotonic()
+                        self.say(f"looked at {number + 1} of {len(unknown)} recordings")
+            for item in items:
+                yield found.get(item.source) or Looked(item.checksum, durations[item.checksum])
+
+    def _probed(self, recording: media.Source, checksum: str, durations: Mapping[str, float]) -> Looked:
+        if checksum in durations:
+            return Looked(checksum, durations[checksum])
+        try:
+            found = probe(recording, exact=self.exact)
+        except UserError as error:
+            return Looked(checksum, 0, error)
+        if self.audio_stream is not None:
+            found = self._probed_stream(recording, len(found.streams), self.audio_stream)
+        return Looked(checksum, found.duration_s)
+
+    def _probed_stream(self, recording: media.Source, count: int, wanted: int) -> Probe:
+        """Look at the stream that is asked for.
+
+        Raises:
+            UserError: there is none of that number.
+        """
+        if wanted >= count:
+            have = "1 audio stream, number 0" if count == 1 else f"{count}, numbers 0 to {count - 1}"
+            hint = "Give another --audio-stream, or none; nothing was added"
+            raise UserError(
+                f"has no audio stream number {wanted} (it has {have})", where=recording, hint=hint
+            )
+        return probe(recording, exact=self.exact, audio_stream=wanted)
 
 
 def _row(group: Group, file: File, looked: Looked, *, root: Path, settings: dict[str, Any]) -> Row:
@@ -295,7 +318,8 @@ def _update(old: list[Row], new: list[Row], settings: dict[str, Any], exact: boo
             rows[key] = row
             continue
         rows[key] = replace(before, source=row.source, checksum=row.checksum, **settings)
-        if before.checksum != row.checksum or exact or not before.duration_s:
+        other_stream = before.audio_stream != rows[key].audio_stream
+        if before.checksum != row.checksum or exact or other_stream or not before.duration_s:
             rows[key] = replace(rows[key], duration_s=row.duration_s)
         if before.checksum != row.checksum and shape == "live":
             # Another content gets another name: what was made of the old one is not taken for it.

@@ -12,7 +12,7 @@ from typing import Any, get_args
 
 import yaml
 
-from sessionscribe import __version__, additions, config, enroll, manifest, run, runtime, sources, status
+from sessionscribe import __version__, adding, config, enroll, run, runtime, status
 from sessionscribe.agenda import Agenda, SessionAgenda
 from sessionscribe.artifacts import Shape
 from sessionscribe.corrections import command as correction
@@ -178,51 +178,14 @@ def _load(
 
 
 def _add(options: argparse.Namespace) -> int:
-    return _add_sources(options, options.sources, options.session)[1]
-
-
-def _add_sources(
-    options: argparse.Namespace, given: Sequence[str], session: str | None
-) -> tuple[list[str], int]:
-    """Add sources to the manifest; return the names of the sessions that have them now, and the exit code."""
-    settings = _load(options)
-    path, s3_remote = Path(settings.manifest), settings.ingest.s3_remote
-    columns: dict[str, Any] = {}
-    for name in ("language", "num_speakers", "min_speakers", "max_speakers", "hotwords", "audio_stream"):
-        if getattr(options, name) is not None:
-            columns[name] = getattr(options, name)
-    manifest.check_settings(columns)
-    groups = sources.discover(given, shape=options.shape, session=session, s3_remote=s3_remote)
-    added: list[str] = []
-
-    def report(name: str, line: str) -> None:
-        added.append(name)
-        print(f"added {name}: {line}")
-
-    with manifest.locked(path):
-        result = additions.add(
-            groups,
-            manifest.read(path),
-            root=Path(),
-            settings=columns,
-            exact=options.exact,
-            report=report,
-            s3_remote=s3_remote,
-            say=lambda line: print(line, file=sys.stderr),
-        )
-        manifest.write(path, result.rows)
-    for line in result.news:
-        print(line)
-    for problem in result.problems:
-        print(f"sessionscribe: {problem}", file=sys.stderr)
-    return added, 1 if result.problems else 0
+    return adding.add_sources(options.sources, options.session, options, _load(options))[1]
 
 
 def _run(options: argparse.Namespace, rest: list[str]) -> int:
     names, code = list(options.session), 0
     if options.source:
-        added, code = _add_sources(options, options.source, options.session[0] if options.session else None)
-        names = added
+        name = options.session[0] if options.session else None
+        names, code = adding.add_sources(options.source, name, options, _load(options, (), rest))
         if not names:
             return code
     agenda = Agenda(_load(options, names, rest))

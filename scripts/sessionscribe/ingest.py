@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from sessionscribe import config, files, media
 from sessionscribe.artifacts import AudioStream, Ingest
@@ -33,16 +33,17 @@ class Probe:
     streams: list[AudioStream]
 
 
-def probe(path: media.Source, *, exact: bool = False) -> Probe:
+def probe(path: media.Source, *, exact: bool = False, audio_stream: int | Literal["auto"] = "auto") -> Probe:
     """Look at a recording.
 
-    The duration is that of the audio stream that `convert.audio_stream: auto` takes, counted from the start
-    of the recording: as the file says; where it does not say (a browser's webm, raw AAC) as its packets say,
+    The duration is that of the audio stream that `audio_stream` takes, counted from the start of the
+    recording: as the file says; where it does not say (a browser's webm, raw AAC) as its packets say,
     which costs one reading of the file. Rounded to a millisecond.
 
     Args:
         path: the file, in any container and codec that FFmpeg's libraries read.
         exact: decode the audio and count its samples (5 to 10 CPU-seconds an hour).
+        audio_stream: number of the audio stream, from 0, or `auto` (see `media.choose_stream`).
 
     Raises:
         UserError: missing, unreadable, a folder, empty, not audio or video, an MP4 without its index, without
@@ -51,7 +52,7 @@ def probe(path: media.Source, *, exact: bool = False) -> Probe:
     duration = None
     with media.open_media(path) as container:
         streams = media.audio_streams(container, path)
-        chosen, _ = media.choose_stream(streams, "auto", path)
+        chosen, _ = media.choose_stream(streams, audio_stream, path)
         name, described = container.format.name, media.describe(streams)
         if not exact:
             duration = declared_duration(container, streams[chosen], path)

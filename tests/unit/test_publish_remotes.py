@@ -13,14 +13,12 @@ from pathlib import Path
 import pytest
 
 from published import Clone, made_up
-from remotes import KEY, SECRET, serving
+from remotes import KEY, PATIENT, SECRET, serving
 from sessionscribe.publish import pulling
 from sessionscribe.publish.store import RemoteError, Store
 from sshd import Host, require_sshd
 
 WRONG = "wrong-secret-of-somebody"
-# Without a cache of folders rclone's server turns in circles where files come into new folders at once.
-PATIENT = "--dir-cache-time=1m"
 
 
 @dataclass(frozen=True)

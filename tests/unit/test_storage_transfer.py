@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from remotes import Server, serving
+from remotes import PATIENT, Server, serving
 from sessionscribe.errors import UserError
 from sessionscribe.storage import listing, rclone, transfer
 
@@ -143,7 +143,7 @@ def test_an_upload_sends_what_is_new_and_deletes_nothing(tmp_path: Path) -> None
         (made / name).parent.mkdir(parents=True, exist_ok=True)
         (made / name).write_text(name)
     wanted = [path for path in made.rglob("*.txt") if path.name != "not-this.txt"]
-    with serving("s3", tmp_path / "srv"):
+    with serving("s3", tmp_path / "srv", "far", PATIENT):
         transfer.upload(wanted, made, "far:out/results")
         times = {path: path.stat().st_mtime_ns for path in (tmp_path / "srv/out").rglob("*.txt")}
         (made / "s2/x.txt").write_text("changed")

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 
-from project import SETTINGS, Project
-from remotes import Server, serving
+from project import DEMO, SETTINGS, Project
+from remotes import PATIENT, Server, serving
+from sessionscribe.storage import rclone
 
 
 @pytest.fixture
@@ -22,7 +24,7 @@ def far(fresh: Project, tmp_path: Path) -> Iterator[tuple[Project, Server]]:
     (tmp_path / "srv").mkdir()
     (project / "recordings").rename(tmp_path / "srv/rec")
     (project / "config/sessions.tsv").unlink()
-    settings = SETTINGS | {"ingest": {"cache": {"folder": str(tmp_path / "copies")}}}
+    settings = SETTINGS | {"ingest": {"cache": {"folder": str(tmp_path / "copies-project")}}}
     project.settings.write_text(yaml.safe_dump(settings), encoding="utf-8")
     with serving("s3", tmp_path / "srv") as server:
         for given in (["far:rec/talk.flac", "far:rec/live"], ["far:rec/duo", "--shape", "tracks"]):
@@ -31,8 +33,21 @@ def far(fresh: Project, tmp_path: Path) -> Iterator[tuple[Project, Server]]:
         yield project, server
 
 
+ONE_MORE = {
+    "plan_chunks": 1,
+    "build_timeline": 1,
+    "transcribe_chunk": 1,
+    "merge_transcript": 1,
+    "embed_chunk": 3,
+    "cluster_speakers": 1,
+    "assign_speakers": 1,
+    "audit_session": 1,
+    "write_export": 1,
+}
+
+
 def copies(project: Project) -> int:
-    return len(list((project.root.parent / "copies").glob("[!.]*")))
+    return len(list((project.root.parent / f"copies-{project.root.name}").glob("[!.]*")))
 
 
 def test_recordings_come_from_s3_and_their_copies_go_when_all_is_made(
@@ -63,7 +78,7 @@ def test_results_go_where_they_are_wanted_once(project: Project, tmp_path: Path)
     there = tmp_path / "srv/out/all"
     there.mkdir(parents=True)
     (there / "theirs.txt").write_text("theirs")
-    with serving("s3", tmp_path / "srv"):
+    with serving("s3", tmp_path / "srv", "far", PATIENT):
         done = project.sessionscribe("upload", "--to", "far:out/all")
         assert done.code == 0, done.text
         made = {path.relative_to(there).as_posix(): path for path in there.rglob("*") if path.is_file()}
@@ -86,14 +101,60 @@ def test_results_go_where_they_are_wanted_once(project: Project, tmp_path: Path)
     )
 
 
-def test_parts_of_a_live_session_get_their_transcripts_beside_them(project: Project) -> None:
-    done = project.sessionscribe("upload", "live", "--to", "beside")
-    assert done.code == 0, done.text
-    made = json.loads((project / "recordings/live/transcription-chunk-001.json").read_bytes())
-    assert made["source"] == "recordings/live/chunk-001.webm"
-    assert made["segments"][0]["words"][0]["word"]
-    assert json.loads((project / "recordings/live/transcription.json").read_bytes())["session"] == "live"
-    again = project.sessionscribe("upload", "live", "--to", "beside")
-    assert "uploaded live: nothing new" in again.out
-    assert (project / "recordings/live/live.listening.m4a").is_file()
-    assert "new " not in project.sessionscribe("find").out  # what was uploaded is no recording
+def test_a_fresh_machine_goes_on_with_a_live_session_where_another_one_stopped(
+    fresh: Project, tmp_path: Path
+) -> None:
+    there = tmp_path / "srv/rec/users/u1/eve"
+    there.mkdir(parents=True)
+    parts = sorted((DEMO / "recordings/live").glob("chunk-*.webm"))[:5]
+    for part in parts[:4]:
+        shutil.copy2(part, there)
+    with serving("s3", tmp_path / "srv", "far", PATIENT):
+        one = machine(fresh, tmp_path / "one")
+        done = one.sessionscribe("run", "--source", "far:rec/users", "--upload")
+        assert done.code == 0, done.text
+        before = {path.name: path.read_bytes() for path in there.iterdir()}
+        assert {"transcription-chunk-003.json", "transcription.json"} < set(before)
+        rclone.run("copy", str(parts[4]), "far:rec/users/u1/eve", where="far:")
+
+        two = machine(fresh, tmp_path / "two")
+        done = two.sessionscribe("add", "far:rec/users")
+        assert done.out.splitlines()[0].startswith("added u1-eve: live, 5 files")
+        assert "taken over u1-eve: the transcripts of 4 parts" in done.out
+        # Speakers are heard across the ends of parts, so those right before the new one are needed as well.
+        assert two.plan() == {"check_models": 1, "fetch_recording": 3, "convert_audio": 3, **ONE_MORE}
+        done = two.sessionscribe("run", "--source", "far:rec/users", "--upload")
+        assert done.code == 0, done.text
+        assert copies(two) == 3
+        assert two.status() == {"u1-eve": "complete"}
+        assert two.sessionscribe("find").out.startswith("Nothing to do.")  # what was uploaded is no recording
+        assert "uploaded u1-eve: nothing new" in two.sessionscribe("upload").out
+
+        three = machine(fresh, tmp_path / "three")
+        three.settings.write_text(three.settings.read_text().replace("beam_size: 1", "beam_size: 2"))
+        done = three.sessionscribe("add", "far:rec/users")
+        assert done.out.splitlines() == ["added u1-eve: live, 5 files, 0.02 h of audio"]
+    after = {path.name: path.read_bytes() for path in there.iterdir()}
+    assert {name for name in before if after[name] != before[name]} >= {"transcription.json"}
+    transcripts = [f"transcription-chunk-00{number}.json" for number in range(5)]
+    assert [after[name] == before[name] for name in transcripts[:4]] == [True] * 4
+    said = json.loads(after[transcripts[4]])
+    assert (said["source"], said["part"]) == ("chunk-004.webm", 4)
+    assert said["segments"][0]["words"][0]["word"]
+    assert said["made"]["settings"]["transcribe"]["beam_size"] == 1
+    words = json.loads(after["transcription.json"])["segments"]
+    assert max(word["end"] for segment in words for word in segment["words"]) > 60
+
+
+def machine(fresh: Project, to: Path) -> Project:
+    """Return a project on another machine: without recordings, sessions and results."""
+    to.mkdir()
+    project = fresh.copy(to)
+    shutil.rmtree(project / "recordings")
+    (project / "config/sessions.tsv").unlink()
+    own = {
+        "ingest": {"cache": {"folder": str(to.parent / f"copies-{to.name}"), "keep": True}},
+        "upload": {"to": "beside"},
+    }
+    project.settings.write_text(yaml.safe_dump(SETTINGS | own), encoding="utf-8")
+    return project

@@ -6,10 +6,9 @@ that it is new and puts its files in place, once: a file that is deleted later i
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable
 from pathlib import Path
 
+from sessionscribe import files
 from sessionscribe.errors import UserError
 from sessionscribe.publish import history, state
 from sessionscribe.publish.contents import CONTENTS, Published, folder_of, is_safe
@@ -65,7 +64,7 @@ def unpack(root: Path, session: str, *, force: bool = False) -> int:
         for file, data in unpacked(folder, published):
             if file.path in wanted:
                 written[file.path] = data
-        _write(root, written)
+        files.write_many(root, written)
     version = history.version_of(root, session)
     found: dict[str, Seen] = {
         file.path: state.seen(root / file.path, file.sha256) for file in published.files
@@ -110,31 +109,3 @@ def refuse_loss(root: Path, published: Published, known: dict[str, Seen]) -> Non
             f"`sessionscribe pull {session} --force` gives them up for it"
         )
         raise UnpublishedError(what, where=session, hint=hint)
-
-
-def _write(root: Path, contents: dict[str, bytes]) -> None:
-    """Give files their final names when all of them are on disk, as ``files.atomic_path`` does for one.
-
-    One after the other, each waiting for the disk by itself, they would take ten times as long.
-    """
-    temporary = {path: (root / path).with_name(f".tmp-{os.getpid()}-{Path(path).name}") for path in contents}
-    try:
-        for path, data in contents.items():
-            temporary[path].parent.mkdir(parents=True, exist_ok=True)
-            temporary[path].write_bytes(data)
-        _sync(temporary.values())
-        for path, written in temporary.items():
-            written.replace(root / path)
-        _sync({written.parent for written in temporary.values()})
-    finally:
-        for written in temporary.values():
-            written.unlink(missing_ok=True)
-
-
-def _sync(paths: Iterable[Path]) -> None:
-    for path in paths:
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

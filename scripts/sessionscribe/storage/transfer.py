@@ -6,12 +6,13 @@ import hashlib
 import os
 import tempfile
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from sessionscribe.errors import UserError
 from sessionscribe.storage import listing, rclone
-from sessionscribe.storage.locations import is_remote, rclone_path
+from sessionscribe.storage.locations import is_remote, rclone_path, split
 
 REPORT_S = 10.0
 
@@ -49,6 +50,27 @@ def download(
     except UserError:
         target.unlink()
         raise
+
+
+def fetch(sources: Iterable[str], folder: Path, *, s3_remote: str = "") -> Iterator[tuple[str, Path]]:
+    """Copy small remote files into a folder, many at once; yield those that were there, with their paths.
+
+    Raises:
+        UserError: a remote cannot be read.
+    """
+    by_root: dict[str, list[str]] = {}
+    for source in sources:
+        root, path = split(source)
+        by_root.setdefault(root, []).append(path)
+    for number, (root, paths) in enumerate(by_root.items()):
+        target = folder / str(number)
+        with _listed(paths) as names:
+            options = (f"--files-from-raw={names}", "--no-traverse", "--transfers=32", "--checkers=32")
+            place = rclone_path(root, s3_remote=s3_remote)
+            rclone.run("copy", *options, "--", place, str(target.absolute()), where=root)
+        for path in paths:
+            if (target / path).is_file():
+                yield f"{root}{path}", target / path
 
 
 def verify(path: Path, checksum: str, *, where: object) -> None:
@@ -128,11 +150,20 @@ def upload(
 def _copy(
     names: list[str], root: Path, target: str, *, how: str, s3_remote: str, log: Callable[[str], None]
 ) -> None:
-    with tempfile.NamedTemporaryFile("w", encoding="utf-8", suffix=".txt") as listed:
-        # Names as they are, one a line: no pattern, no comment. A name with a line break cannot be listed.
-        listed.write("".join(f"{name}\n" for name in names))
-        listed.flush()
+    with _listed(names) as listed:
         place = rclone_path(target, s3_remote=s3_remote)
-        options = (f"--files-from-raw={listed.name}", "--no-traverse", how)
+        options = (f"--files-from-raw={listed}", "--no-traverse", how)
         command = ("copy", *options, "--", str(root.absolute()), place)
         rclone.run(*command, where=target, on_progress=_reporter(target, log))
+
+
+@contextmanager
+def _listed(names: Iterable[str]) -> Iterator[str]:
+    """Yield the path of a file with names as they are, one a line: no pattern, no comment.
+
+    A name with a line break cannot be listed.
+    """
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", suffix=".txt") as listed:
+        listed.write("".join(f"{name}\n" for name in names))
+        listed.flush()
+        yield listed.name

@@ -8,20 +8,19 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path, PurePosixPath
 
 from sessionscribe import manifest
 from sessionscribe.agenda import SessionAgenda
-from sessionscribe.artifacts import ChunkTranscript, Provenance, Timeline
+from sessionscribe.artifacts import Provenance, Timeline
 from sessionscribe.config import Upload
 from sessionscribe.errors import UserError
-from sessionscribe.files import sha256, write_text
+from sessionscribe.files import sha256, write_many, write_text
 from sessionscribe.manifest import Row
 from sessionscribe.sources import LISTENING, TRANSCRIPT
-from sessionscribe.storage import drive_desktop, playback, rclone, transfer
+from sessionscribe.storage import drive_desktop, parts, playback, rclone, takeover, transfer
 from sessionscribe.storage.locations import is_remote, join, parent, rclone_path
 
 FOLDER = Path("results/upload")
@@ -85,9 +84,14 @@ def upload(
     parcels = list(_parcels(session, options, root))
     if not parcels:
         raise UserError("is not finished", where=session.session.name, hint="Run `sessionscribe run` first")
+    known = set(read_table(root / TABLE))
+    sent: list[Sent] = []
     for parcel in parcels:
-        transfer.upload(parcel.files, parcel.root, _target(parcel.place), s3_remote=s3_remote)
-    sent = [entry for parcel in parcels for entry in parcel.sent()]
+        entries = dict(zip(parcel.files, parcel.sent(), strict=True))
+        there = [path for path, entry in entries.items() if entry in known]
+        place = _target(parcel.place)
+        transfer.upload(parcel.files, parcel.root, place, s3_remote=s3_remote, sent_before=there)
+        sent += entries.values()
     with manifest.locked(root / TABLE):
         before = read_table(root / TABLE)
         places = {entry.place for entry in sent}
@@ -119,15 +123,15 @@ def _parcels(session: SessionAgenda, options: Upload, root: Path) -> Iterator[Pa
     name, rows = session.session.name, session.session.rows
     beside = parent(rows[0].source)
     place = beside if options.to == BESIDE else join_place(options.to, name)
-    if rows[0].shape == "live" and (parts := _parts(session, root)):
-        yield Parcel(root / FOLDER / name, parts, place, session.fp)
+    if rows[0].shape == "live" and session.done("transcribe_chunk") and (found := _parts(session, root)):
+        yield Parcel(root / FOLDER / name, found, place, session.fp)
     if session.pending:
         return
     export = session.of("write_export")[0]
     version = Provenance.read(root / export.record).key
     folder = root / f"results/export/{name}"
     yield Parcel(folder, dict.fromkeys((root / path for path in export.outputs), rows[0]), place, version)
-    if options.audio:
+    if options.audio and not session.absent:  # what others converted may not be here
         copy = _listening_copy(session, root, LISTENING if options.to == BESIDE else ".m4a")
         yield Parcel(copy.parent, {copy: rows[0]}, place, version)
     if rows[0].shape == "live":
@@ -150,40 +154,21 @@ def _listening_copy(session: SessionAgenda, root: Path, ending: str) -> Path:
 
 
 def _parts(session: SessionAgenda, root: Path) -> dict[Path, Row]:
-    """Write the segments and words of each part that is transcribed, in files named after the parts' own."""
-    name = session.session.name
+    """Write what is to lie beside the parts of a live session: transcripts, and how speakers sound."""
+    folder = root / FOLDER / session.session.name
     found: dict[Path, Row] = {}
+    made = parts.made_of(session)
     for row in session.session.rows:
-        made = root / f"results/transcribe/{name}/{session.fp}/{row.track}.0000.json"
-        if not made.is_file():
-            continue
-        path = root / FOLDER / name / TRANSCRIPT.format(PurePosixPath(row.source).stem)
-        write_text(path, _segments(ChunkTranscript.read(made), row))
-        found[path] = row
+        if (transcript := parts.describe(session, row, made, root)) is not None:
+            path = folder / TRANSCRIPT.format(PurePosixPath(row.source).stem)
+            transcript.write(path)
+            found[path] = row
+    for made_here, name in takeover.embeddings_of(session).items() if found else ():
+        if made_here not in session.pending:
+            if not (folder / name).exists():  # its name says what it is of
+                write_many(folder, {name: (root / made_here).read_bytes()})
+            found[folder / name] = session.session.rows[0]
     return found
-
-
-def _segments(transcript: ChunkTranscript, row: Row) -> str:
-    """Return a part's transcript as other programs read it; times are seconds from the part's beginning."""
-    segments = [
-        {
-            "start": segment.start,
-            "end": segment.end,
-            "text": " ".join(word.text for word in segment.words),
-            "words": [
-                {"word": w.text, "start": w.start, "end": w.end, "probability": w.probability}
-                for w in segment.words
-            ],
-        }
-        for segment in transcript.segments
-    ]
-    found = {
-        "part": row.part,
-        "source": row.source,
-        "checksum": row.checksum,
-        "language": transcript.language,
-    }
-    return json.dumps({**found, "segments": segments}, ensure_ascii=False, separators=(",", ":")) + "\n"
 
 
 def read_table(path: Path) -> list[Sent]:

@@ -1,0 +1,101 @@
+"""The sub-command ``add``, and what ``run --source`` does first: recordings into the manifest."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sessionscribe import additions, manifest, sources
+from sessionscribe.additions import Added
+from sessionscribe.agenda import Agenda
+from sessionscribe.config import Config
+from sessionscribe.errors import UserError
+from sessionscribe.sources import Group
+from sessionscribe.storage import takeover
+
+COLUMNS = ("language", "num_speakers", "min_speakers", "max_speakers", "hotwords", "audio_stream")
+DEMO = Path("resources/demo")
+
+
+def add_sources(
+    given: Sequence[str], session: str | None, options: argparse.Namespace, config: Config
+) -> tuple[list[str], int]:
+    """Add sources to the manifest; return the names of the sessions that have them now, and the exit code.
+
+    Args:
+        given: files, folders, patterns, places on remotes.
+        session: the name to give; None: by the files.
+        options: the command's, with the columns to set.
+        config: the settings.
+    """
+    columns = {name: value for name in COLUMNS if (value := getattr(options, name)) is not None}
+    manifest.check_settings(columns)
+    groups = sources.discover(given, shape=options.shape, session=session, s3_remote=config.ingest.s3_remote)
+    _refuse_in_demo(Path(config.manifest), groups)
+    with takeover.beside(groups, config.ingest.s3_remote) as beside:
+        names, result = _add(groups, columns, options.exact, config, beside.durations)
+        for line in result.news:
+            print(line)
+        for problem in result.problems:
+            print(f"sessionscribe: {problem}", file=sys.stderr)
+        _take_over(names, config, beside)
+    return names, 1 if result.problems else 0
+
+
+def _add(
+    groups: Sequence[Group],
+    columns: dict[str, Any],
+    exact: bool,
+    config: Config,
+    durations: Callable[[Sequence[str]], Mapping[str, float]],
+) -> tuple[list[str], Added]:
+    """Add groups to the manifest; return the sessions that have them now, and what came of it."""
+    names: list[str] = []
+
+    def report(name: str, line: str, changed: bool) -> None:
+        names.append(name)
+        print(f"{'added' if changed else 'known'} {name}: {line}")
+
+    table = Path(config.manifest)
+    with manifest.locked(table):
+        result = additions.add(
+            groups,
+            manifest.read(table),
+            root=Path(),
+            settings=columns,
+            exact=exact,
+            report=report,
+            s3_remote=config.ingest.s3_remote,
+            durations=durations,
+            say=lambda line: print(line, file=sys.stderr),
+        )
+        manifest.write(table, result.rows)
+    return names, result
+
+
+def _take_over(names: Sequence[str], config: Config, beside: takeover.Beside) -> None:
+    """Take over what other machines have made of live sessions."""
+    if not beside:
+        return
+    chosen = config.model_copy(update={"sessions": tuple(dict.fromkeys(names))})
+    for name, session in Agenda(chosen).sessions.items() if names else ():
+        if taken := takeover.take(session, beside, Path()):
+            number = f"{taken} part{'s' * (taken > 1)}"
+            print(f"taken over {name}: the transcripts of {number}, which lie beside the recording")
+
+
+def _refuse_in_demo(table: Path, groups: Sequence[Group]) -> None:
+    """Keep own recordings out of the demo's table, which is part of the program.
+
+    Raises:
+        UserError: they would go there.
+    """
+    if table.parent != DEMO:
+        return
+    for file in (file for group in groups for file in group.files):
+        if file.path is None or not file.path.resolve().is_relative_to(DEMO.resolve()):
+            hint = "Leave out --profile demo, or set another `manifest`"
+            raise UserError("is not one of the demo's recordings", where=file.source, hint=hint)
