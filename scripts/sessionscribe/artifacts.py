@@ -284,7 +284,7 @@ class Seam(Part):
     left: int
     time: Seconds
     kind: CutKind
-    method: Literal["midpoint", "spliced", "kept both"]
+    method: Literal["apart", "midpoint", "spliced", "kept both"]
 
 
 class MergedWord(Word):

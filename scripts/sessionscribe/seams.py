@@ -1,4 +1,4 @@
-"""Where two chunks meet, both have heard the same few seconds: which version of each word stays.
+"""Where two chunks have heard the same few seconds: which version of each word stays.
 
 Nothing here changes a word; a decision only names the ones that go, and why.
 """
@@ -38,7 +38,7 @@ class Meeting:
 class Decision:
     """How it was decided, and the words that go: their index in ``left`` or ``right`` and the reason."""
 
-    method: Literal["midpoint", "spliced", "kept both"]
+    method: Literal["apart", "midpoint", "spliced", "kept both"]
     left: dict[int, str] = field(default_factory=dict)
     right: dict[int, str] = field(default_factory=dict)
 
@@ -46,7 +46,8 @@ class Decision:
 def decide(meeting: Meeting, *, match_s: float) -> Decision:
     """Return which words of either side go.
 
-    Without an overlap nothing was heard twice, and all words stay. At a cut in silence a word belongs to the
+    Without an overlap nothing was heard twice (batched decoding never does), and all words stay: the sides
+    are apart. At a cut in silence a word belongs to the
     side on which its midpoint lies. A word that both sides have (same text, less than half of ``match_s``
     apart) is judged once, by the mean of its two midpoints, so that it is neither lost nor doubled when the
     two times lie on different sides of the cut. At a forced cut the sides are spliced at the matched word
@@ -56,7 +57,7 @@ def decide(meeting: Meeting, *, match_s: float) -> Decision:
     over one another in time.
     """
     if meeting.overlap_stop <= meeting.overlap_start:
-        return Decision("kept both" if meeting.kind == "forced" else "midpoint")
+        return Decision("apart")
     # The left side's words from `first` on and the right side's before `last` may be versions of one another.
     first = next((i for i, w in enumerate(meeting.left) if w.end > meeting.overlap_start), len(meeting.left))
     beyond = (j for j, w in enumerate(meeting.right) if w.start >= meeting.overlap_stop)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import builders
 from builders import word, words
-from sessionscribe.artifacts import ChunkTranscript, Merged, Plan, Timeline, Word
+from sessionscribe.artifacts import ChunkTranscript, Merged, Plan, Span, Timeline, Word
 from sessionscribe.config import Merge
 from sessionscribe.errors import UserError
 from sessionscribe.merge import merge_transcript
@@ -271,6 +271,17 @@ def test_forced_cut_without_a_match_keeps_both_sides_and_says_so(tmp_path: Path)
     assert said(merged) == ["alpha", "beta", "gamma", "delta"]
     assert merged.seams[0].method == "kept both"
     assert {(w.text, w.reason) for w in merged.dropped} == {("bad", OVERLAID), ("wrong", OVERLAID)}
+
+
+def test_where_nothing_was_heard_twice_all_words_stay_and_nothing_is_doubted(tmp_path: Path) -> None:
+    plan = builders.plan(20, [(10, "forced")])
+    ends, begins = builders.samples(10.5), builders.samples(20)
+    left = builders.chunk(plan, 0, words("no no no", 9.6), heard=Span(start=0, stop=ends))
+    right = builders.chunk(plan, 1, words("no no", 10.6), heard=Span(start=ends, stop=begins))
+    merged = merge(tmp_path / "m.json", [plan], [left, right])
+    assert said(merged) == ["no"] * 5
+    assert merged.seams[0].method == "apart"
+    assert not merged.dropped
 
 
 def test_where_only_one_side_heard_something_nothing_is_dropped(tmp_path: Path) -> None:
