@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from project import ROOT, Done, Project
+from sshd import Host
 
 SNAKEFILE = """
 N = int(config.get("jobs", 4))
@@ -108,6 +109,10 @@ class Remote(Project):
     def made(self) -> dict[str, dict[str, object]]:
         """Return what every job that is done says of itself."""
         return {path.stem: json.loads(path.read_text()) for path in sorted((self / "made").glob("*.json"))}
+
+    def made_by(self, host: Host) -> list[str]:
+        """Return the jobs that a host has done."""
+        return [name for name, one in self.made().items() if one["home"] == str(host.home)]
 
     def assert_whole(self, jobs: int = 4) -> None:
         """See to it that everything is there and right, and nothing else."""

@@ -73,6 +73,20 @@ def test_what_a_connection_notes_can_be_summed_up(tmp_path: Path) -> None:
     assert 0 <= records[0]["idle_s"] <= records[0]["wall_s"]
 
 
+def test_the_price_goes_by_the_machine_and_is_that_of_its_day(tmp_path: Path) -> None:
+    prices = read_prices(ROOT / "config/prices.yaml")
+    entry = Entry("ec2:gpu")
+    entry.machine = "g5.xlarge"
+    entry.close(tmp_path / "runners.jsonl", {"accelerator": "NVIDIA A10G"}, 0, 0, prices)
+    (noted,) = read_ledger(tmp_path / "runners.jsonl")
+    assert noted["price"]["per_hour"] == 1.006
+    assert noted["price"]["date"] < "2027"
+    dearer = [price("ec2:*", "*", 9.0)]
+    assert price_of(noted, dearer) == next(one for one in prices if one.machine == "g5.xlarge")
+    assert price_of({**noted, "price": None}, dearer) == dearer[0]
+    assert price_of({**noted, "price": None, "machine": "x.large"}, prices) is None
+
+
 def test_our_prices_can_be_read_and_a_wrong_entry_is_one_line(tmp_path: Path) -> None:
     assert {entry.currency for entry in read_prices(ROOT / "config/prices.yaml")} == {"USD"}
     assert read_prices(tmp_path / "none.yaml") == []

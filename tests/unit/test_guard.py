@@ -14,9 +14,13 @@ from typing import Any
 
 import pytest
 
+from sessionscribe.runners.channel import Watch
+from snakemake_executor_plugin_warm.settings import ExecutorSettings
 from sshd import eventually
 
 GUARD = Path(__file__).parents[2] / "scripts/sessionscribe/runners/guard.py"
+LONGEST_KILL_S = 10
+"""What processes that cannot be killed delay it."""
 STUBBORN = """
 import os, signal, sys, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -131,6 +135,11 @@ def test_when_home_says_nothing_everything_ends_and_the_machine_is_stopped(tmp_p
         assert eventually((tmp_path / "stopped").exists, 3)
     finally:
         _clear(home)
+
+
+def test_by_default_a_machine_stops_within_two_minutes() -> None:
+    watch = Watch(lease_s=ExecutorSettings().lease)
+    assert watch.lease_s + watch.grace_s + LONGEST_KILL_S < 120
 
 
 def test_an_end_in_order_stops_no_machine(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from sessionscribe.errors import UserError
 from sessionscribe.runners.errors import LostError, UnusableError
 from sessionscribe.runners.machine import Address
 from sessionscribe.runners.started import CommandHost, Commands
-from sshd import Host
+from sshd import Host, eventually
 
 
 class Switch:
@@ -120,4 +120,34 @@ def test_to_stop_ends_the_wait_for_its_start(switch: Switch) -> None:
     machine.stop()
     thread.join(10)
     assert len(found) == 1
+    assert not up.exists()
+
+
+def test_one_that_went_off_by_itself_is_off(switch: Switch) -> None:
+    machine = switch.machine(halt_s=5)
+    machine.start()
+    subprocess.run(switch.commands.stop, shell=True, check=True)
+    assert eventually(machine.is_off, 5)
+    machine.stop()  # where the stop command fails: nothing is there to be stopped
+    assert not machine.stop_command
+
+
+def test_one_that_goes_off_while_ssh_is_waited_for_is_started_again(switch: Switch) -> None:
+    up = switch.host.folder / "up"
+    up.touch()
+    switch.commands = Commands(f"touch {up}", f"rm {up}", f"test -e {up}")
+    machine = switch.machine()
+    threading.Timer(1, up.unlink).start()
+    with pytest.raises(LostError, match="went off while it was waited for"):
+        machine.start()
+
+
+def test_one_that_still_boots_when_it_is_to_stop_is_stopped_after_that(switch: Switch) -> None:
+    up = switch.host.folder / "up"
+    switch.commands = Commands("true", f"rm {up}", f"test -e {up}")
+    machine = switch.machine(boot_s=0.5)
+    with pytest.raises(LostError):
+        machine.start()
+    threading.Timer(1, up.touch).start()
+    machine.stop()
     assert not up.exists()

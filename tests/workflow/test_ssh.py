@@ -124,6 +124,26 @@ def test_here_and_there_at_once_and_one_that_cannot_be_reached(folder: Remote, h
     assert "its jobs are given back" in done.err
 
 
+def test_a_runner_that_dies_gives_its_jobs_to_the_others(folder: Remote, host: Host, tmp_path: Path) -> None:
+    (folder / "in/table.txt").write_text("slow=0.5\n")
+    with sshd.started(tmp_path / "second", "second") as second:
+        (folder / "ssh_config").write_text(host.entry() + second.entry())
+        running = folder.start(
+            "--config", "jobs=12", "--warm-tries", "1", runners=("ssh:gpu-box", "ssh:second")
+        )
+        try:
+            assert eventually(lambda: len(folder.made_by(second)) > 1, 60), (folder / "said").read_text()
+            second.stop()
+            second.cut()
+            assert running.wait(60) == 0, (folder / "said").read_text()
+        finally:
+            running.kill()
+    said = (folder / "said").read_text()
+    assert "ssh:second is given up" in said
+    assert "The run goes on with 1 other" in said
+    folder.assert_whole(12)
+
+
 def test_without_any_runner_the_run_says_what_to_do(folder: Remote, host: Host) -> None:
     host.stop()
     began = time.monotonic()
@@ -269,19 +289,29 @@ def behind_a_link(tmp_path: Path, folder: Remote) -> Iterator[tuple[Host, str]]:
         subprocess.run(["ip", "netns", "del", name], check=False)
 
 
-def test_when_the_network_is_gone_both_sides_notice(folder: Remote, behind_a_link: tuple[Host, str]) -> None:
+def test_when_the_network_is_gone_both_sides_notice(
+    folder: Remote, behind_a_link: tuple[Host, str], tmp_path: Path
+) -> None:
     host, link = behind_a_link
+    # A machine that "is up" while there is a file, so that it can be asked without the network.
+    up, stopped = tmp_path / "up", host.home / "stopped-itself"
+    commands = {"start": f"echo on >> {up}.log; touch {up}", "stop": f"rm {up}", "state": f"test -e {up}"}
+    commands["remote-stop"] = f"touch {stopped}; rm {up}"
+    options = [word for key, line in commands.items() for word in (f"--warm-{key}-command", line)]
     (host.home / "hold").touch()
-    running = folder.start("--warm-lease", "6", "--config", "jobs=1")
+    running = folder.start("--warm-lease", "6", "--config", "jobs=1", *options)
     try:
         assert eventually((host.home / "working").exists, 60), (folder / "said").read_text()
         (host.home / "hold").unlink()
         subprocess.run(["ip", "link", "set", link, "down"], check=True)
         assert eventually(lambda: nothing_runs_but_sshd(host), 20), host.processes()
-        assert not folder.results("out") if (folder / "out").exists() else True
+        assert stopped.exists(), "the machine was started for this, and stops itself"
+        assert not folder.results("out")
         subprocess.run(["ip", "link", "set", link, "up"], check=True)
         assert running.wait(90) == 0, (folder / "said").read_text()
         folder.assert_whole(1)
+        assert Path(f"{up}.log").read_text() == "on\non\n", "started again"
+        assert not up.exists()
     finally:
         running.kill()
 

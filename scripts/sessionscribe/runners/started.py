@@ -68,7 +68,7 @@ class StartedMachine(ABC):
 
     def __init__(self, name: str, *, stops_itself: str, boot_s: float = 300.0, halt_s: float = 300.0) -> None:
         self.name, self._stops_itself, self._boot_s, self._halt_s = name, stops_itself, boot_s, halt_s
-        self._ours, self._silence = False, ""
+        self._ours, self._was_up, self._silence = False, False, ""
         self._successor: Successor | None = None
         self._changing, self._stopping = threading.Lock(), threading.Event()
 
@@ -122,7 +122,8 @@ class StartedMachine(ABC):
         """Bring it up if it is not, wait until ssh answers, and return its address."""
         with self._changing:
             self._stopping.clear()
-            if not self.is_up():
+            self._was_up = self.is_up()
+            if not self._was_up:
                 self._wait(self.is_off, self._halt_s, "is still stopping")
                 self._ours = True  # from now on: also where the answer gets lost
                 self._successor = self._successor or Successor(self.shut_down_command())
@@ -142,7 +143,13 @@ class StartedMachine(ABC):
         return found
 
     def _answering(self) -> Address | None:
-        """Return its address if ssh answers there; if for good with a no, then the connection will say so."""
+        """Return its address if ssh answers there; if for good with a no, then the connection will say so.
+
+        Raises:
+            LostError: it has been up, and is not any more.
+        """
+        if self._was_up and not self.is_up():
+            raise LostError(f"{self.name} went off while it was waited for")
         address = self.address()
         if address is None:
             return None
@@ -156,6 +163,8 @@ class StartedMachine(ABC):
             return None
         said = done.stderr.decode(errors="replace").strip()
         self._silence = said.splitlines()[-1] if said else ""
+        # Where "up" is an answer to ping, or the like, it comes some time after the start.
+        self._was_up = self._was_up or self.is_up()
         return address if done.returncode == 0 or any(sign in said for sign in HOPELESS) else None
 
     def stop(self) -> None:
@@ -171,8 +180,9 @@ class StartedMachine(ABC):
             until, problem = time.monotonic() + self._halt_s, ""
             while time.monotonic() < until:
                 try:
-                    self.shut_down()
-                    if self.is_off():
+                    problem = self._shut_down()
+                    # What was never seen up may still be booting, where the command to stop it fails.
+                    if (self._was_up or not problem) and self.is_off():
                         self._disown()
                         return
                 except (LostError, UserError) as error:
@@ -182,6 +192,14 @@ class StartedMachine(ABC):
             raise UserError(
                 f"was started by us and cannot be seen to stop{problem}", where=self.name, hint=hint
             )
+
+    def _shut_down(self) -> str:
+        """Ask for its stop; return what was wrong, or ""."""
+        try:
+            self.shut_down()
+        except (LostError, UserError) as error:
+            return f" ({error})"
+        return ""
 
     def _disown(self) -> None:
         self._ours = False

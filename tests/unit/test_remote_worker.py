@@ -1,0 +1,117 @@
+"""A worker on another machine: how long a job may take there, and that only whole files come home."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+import sshd
+from sessionscribe.artifacts import SAMPLE_RATE
+from sessionscribe.errors import UserError
+from sessionscribe.runners import remote
+from sessionscribe.runners.connection import Connection
+from sessionscribe.runners.errors import DiedError
+from sessionscribe.runners.machine import Address, GivenHost
+from sessionscribe.runners.parcel import Checksums
+from sessionscribe.runners.remote import RemoteWorker
+from sessionscribe.runners.site import Settings
+from snakemake_executor_plugin_warm.worker import SERVE
+from sshd import Host
+
+JOB = """
+import time
+from pathlib import Path
+time.sleep(snakemake.params.task["sleep_s"])
+Path(snakemake.output.made).write_text("made" * 1000)
+"""
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
+    with sshd.started(tmp_path_factory.mktemp("host")) as host:
+        yield host
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    project = tmp_path / "project"
+    (project / "scripts").mkdir(parents=True)
+    (project / "scripts/listen.py").write_text(JOB)
+    (tmp_path / "staging").mkdir()
+    return Settings(project, tmp_path / "staging", SERVE, python=sys.executable)
+
+
+def listen(host: Host, settings: Settings, seconds: int, sleep_s: float) -> dict[str, Any]:
+    """Have a job hear a track of some seconds and sleep, and return the reply."""
+    track = f"results/convert/talk/{seconds}.flac"
+    (settings.project / track).parent.mkdir(parents=True, exist_ok=True)
+    samples = np.zeros(seconds * SAMPLE_RATE, "int16")
+    soundfile.write(settings.project / track, samples, SAMPLE_RATE, subtype="PCM_16")
+    request = {
+        "script": str(settings.project / "scripts/listen.py"),
+        "rule": "listen",
+        "threads": 1,
+        "input": [["audio", track]],
+        "output": [["made", f"results/made/{seconds}.txt"]],
+        "params": [["task", {"session": "talk", "sleep_s": sleep_s}]],
+        "log": [[None, f"logs/{seconds}.log"]],
+        "wildcards": [],
+        "resources": [],
+    }
+    machine = GivenHost("ssh:gpu-box", Address("gpu-box", ("-F", str(host.config))))
+    worker = RemoteWorker(machine, settings, Checksums())
+    try:
+        return worker.run(request, bool)
+    finally:
+        worker.kill()
+
+
+def test_how_long_a_job_may_take_follows_from_its_audio(
+    host: Host, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote, "OVERHEAD_S", 0.0)
+    patient = replace(settings, per_audio_second=0.5)
+    with pytest.raises(DiedError, match="gave no answer within 2 s and was ended"):
+        listen(host, patient, 4, sleep_s=3)
+    assert sshd.eventually(lambda: not host.processes(), 10)
+    assert not (settings.project / "results/made").exists()
+    assert "gave no answer" in (settings.project / "logs/4.log").read_text()
+    assert listen(host, patient, 40, sleep_s=3)["ok"]
+    assert (settings.project / "results/made/40.txt").read_text() == "made" * 1000
+
+
+def spoil(monkeypatch: pytest.MonkeyPatch, times: int) -> None:
+    """Let files be changed on their way home, the first so many times that they are fetched."""
+    fetch, left = Connection.fetch, iter(range(times))
+
+    def changed(self: Connection, names: list[str], folder: str, into: Path) -> None:
+        fetch(self, names, folder, into)
+        if next(left, None) is not None:
+            arrived = into / names[-1]
+            arrived.write_bytes(b"M" + arrived.read_bytes()[1:])
+
+    monkeypatch.setattr(Connection, "fetch", changed)
+
+
+def test_what_does_not_arrive_as_it_was_made_is_fetched_again(
+    host: Host, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spoil(monkeypatch, 1)
+    assert listen(host, settings, 1, sleep_s=0)["ok"]
+    assert (settings.project / "results/made/1.txt").read_text() == "made" * 1000
+
+
+def test_what_never_arrives_as_it_was_made_has_no_name_at_home(
+    host: Host, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spoil(monkeypatch, 2)
+    with pytest.raises(UserError, match=r"does not arrive as it was made.*Look at the disks"):
+        listen(host, settings, 1, sleep_s=0)
+    assert not (settings.project / "results/made").exists()
