@@ -110,6 +110,39 @@ def serving(kind: str, folder: Path, name: str = "far", *options: str) -> Iterat
         os.environ.update(before)
 
 
+@contextlib.contextmanager
+def flipping(server: Server, place: int) -> Iterator[None]:
+    """Let a byte of what the server sends arrive as another: the one at ``place`` of each connection."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def pass_on(source: socket.socket, target: socket.socket, flipped: int | None) -> None:
+        position = 0
+        with contextlib.suppress(OSError):
+            while data := bytearray(source.recv(1 << 16)):
+                if flipped is not None and position <= flipped < position + len(data):
+                    data[flipped - position] ^= 1
+                position += len(data)
+                target.sendall(data)
+            target.shutdown(socket.SHUT_WR)
+
+    def serve() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = listener.accept()
+                behind = socket.create_connection(("127.0.0.1", server.port))
+                for ends in ((client, behind, None), (behind, client, place)):
+                    threading.Thread(target=pass_on, args=ends, daemon=True).start()
+
+    threading.Thread(target=serve, daemon=True).start()
+    name = f"RCLONE_CONFIG_{server.name.upper()}_ENDPOINT"
+    before, os.environ[name] = os.environ[name], f"http://127.0.0.1:{listener.getsockname()[1]}"
+    try:
+        yield
+    finally:
+        os.environ[name] = before
+        listener.close()
+
+
 def _obscured(secret: str) -> str:
     done = subprocess.run([executable(), "obscure", secret], capture_output=True, text=True, check=True)
     return done.stdout.strip()

@@ -1,7 +1,19 @@
 """What rclone's messages mean: those that no server on loopback gives are as the services word them."""
 
-import pytest
+from __future__ import annotations
 
+import urllib.error
+import urllib.request
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from botocore import auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+from remotes import KEY, SECRET, serving
 from sessionscribe.storage.refusals import explain
 
 SAID = [
@@ -28,6 +40,10 @@ SAID = [
     (
         "missing",
         "https response error StatusCode: 404, api error NoSuchBucket: The specified bucket does not",
+    ),
+    (
+        "server",
+        "https response error StatusCode: 500, RequestID: C9DC, api error InternalError: Internal Error",
     ),
     ("missing", "error in ListJSON: directory not found"),
     ("remote", 'Failed to create file system for "x:": didn\'t find section in config file ("x")'),
@@ -57,3 +73,22 @@ def test_what_is_not_known_is_passed_on() -> None:
 
 def test_a_name_of_a_recording_is_no_reason() -> None:
     assert explain(["geofence EOFs.wav: quota.wav: strange"], "error")[0] == "other"
+
+
+@pytest.mark.parametrize("hours", [-2, 2])
+def test_a_wrong_clock_is_named_as_such(hours: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asks a server with a signature of another time; rclone itself cannot be given another clock."""
+    then = datetime.now(UTC).replace(tzinfo=None) + timedelta(hours=hours)
+    monkeypatch.setattr(auth, "get_current_datetime", lambda *_, **__: then)
+    (tmp_path / "rec").mkdir()
+    with serving("s3", tmp_path) as server:
+        request = AWSRequest("GET", f"http://127.0.0.1:{server.port}/rec?list-type=2")
+        auth.S3SigV4Auth(Credentials(KEY, SECRET), "s3", "us-east-1").add_auth(request)
+        signed = request.prepare()
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            urllib.request.urlopen(urllib.request.Request(signed.url, headers=dict(signed.headers)))
+        said = ElementTree.fromstring(caught.value.read())
+    message = (
+        f"StatusCode: {caught.value.code}, api error {said.findtext('Code')}: {said.findtext('Message')}"
+    )
+    assert explain([message], "error")[0] == "clock"

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from remotes import PATIENT, Server, serving
+from remotes import PATIENT, Server, flipping, serving
 from sessionscribe.errors import UserError
 from sessionscribe.storage import listing, rclone, transfer
 
@@ -73,6 +73,20 @@ def test_another_content_than_was_added_is_refused_and_not_kept(slow: Server, tm
     with pytest.raises(UserError, match="has changed since it was added"):
         transfer.download("far:rec/talk.wav", tmp_path / "to/talk.wav", f"md5:{'0' * 32}")
     assert left(tmp_path / "to") == []
+
+
+def test_a_bit_that_flipped_on_the_way_is_seen_and_nothing_is_kept(
+    tmp_path: Path, content: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "srv/rec").mkdir(parents=True)
+    (tmp_path / "srv/rec/talk.wav").write_bytes(content)
+    checksum = f"md5:{hashlib.md5(content).hexdigest()}"
+    monkeypatch.setattr(rclone, "PATIENCE", ("--retries=1", "--multi-thread-streams=0"))
+    with serving("s3", tmp_path / "srv") as server:
+        with flipping(server, 1 << 20), pytest.raises(UserError, match="arrived damaged and was thrown away"):
+            transfer.download("far:rec/talk.wav", tmp_path / "to/talk.wav", checksum)
+        assert left(tmp_path / "to") == []
+        transfer.download("far:rec/talk.wav", tmp_path / "to/talk.wav", checksum)
 
 
 def test_a_server_that_comes_back_is_waited_for(slow: Server, tmp_path: Path, content: bytes) -> None:
@@ -172,3 +186,34 @@ def test_a_change_is_sent_to_a_remote_without_checksums_too(kind: str, tmp_path:
         # What the server has answered for it may still have in hand: it is asked, not its disk.
         assert rclone.run("cat", "far:out/two.txt", where="far:") == b"other"
     assert ((there / "one.txt").stat().st_mtime_ns, (there / "one.txt").stat().st_ino) == before
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of two megabytes."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("only root may mount a small disk")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_full_disk_there_or_here_is_named_and_nothing_half_is_left(
+    small_disk: Path, tmp_path: Path, content: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rclone, "PATIENCE", ("--retries=1", "--low-level-retries=1"))
+    (tmp_path / "made").mkdir()
+    (tmp_path / "made/talk.m4a").write_bytes(content)
+    with pytest.raises(UserError, match="no space left there"):
+        transfer.upload([tmp_path / "made/talk.m4a"], tmp_path / "made", str(small_disk))
+    assert left(small_disk) == []
+    with serving("s3", small_disk):  # says no more than that it failed
+        (small_disk / "out").mkdir()
+        with pytest.raises(UserError, match="its disk may be full"):
+            transfer.upload([tmp_path / "made/talk.m4a"], tmp_path / "made", "far:out")
+    assert left(small_disk) == []
+    with serving("s3", tmp_path), pytest.raises(UserError, match="no space left here"):
+        transfer.download("far:made/talk.m4a", small_disk / "copies/talk.m4a", "md5:0")
+    assert left(small_disk) == []

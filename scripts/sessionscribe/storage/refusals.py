@@ -6,7 +6,7 @@ import re
 from typing import Literal
 
 Reason = Literal[
-    "remote", "credentials", "missing", "unreachable", "full", "clock", "limit", "damaged", "other"
+    "remote", "credentials", "missing", "unreachable", "full", "clock", "limit", "damaged", "server", "other"
 ]
 
 SAYINGS: tuple[tuple[str, Reason, str, str], ...] = (
@@ -17,7 +17,7 @@ SAYINGS: tuple[tuple[str, Reason, str, str], ...] = (
         "`rclone listremotes` shows those that there are; `rclone config` sets one up",
     ),
     (
-        r"RequestTimeTooSkewed|RequestExpired|clock skew",
+        r"RequestTimeTooSkewed|RequestExpired|clock skew|difference between the request time and",
         "clock",
         "the server refuses this machine's clock",
         "Set the clock right (NTP), then run again",
@@ -33,6 +33,7 @@ SAYINGS: tuple[tuple[str, Reason, str, str], ...] = (
     ),
     (
         r"storageQuotaExceeded|quota (?:has been |was )?exceeded|insufficient storage|no space left|"
+        r"too big for remaining disk space|"
         r"EntityTooLarge",
         "full",
         "there is no space left there",
@@ -55,6 +56,12 @@ SAYINGS: tuple[tuple[str, Reason, str, str], ...] = (
         "damaged",
         "arrived damaged and was thrown away",
         "Run again; if it stays so, the file has to be uploaded anew",
+    ),
+    (
+        r"InternalError|StatusCode: 5\d\d\b|\b50[0-9] (?:Internal|Bad|Gateway)",
+        "server",
+        "the server failed at it",
+        "Run again; if it stays so, look at the server: its disk may be full",
     ),
     (
         r"connection refused|no such host|i/o timeout|connection reset|network is unreachable|\bEOF\b|"

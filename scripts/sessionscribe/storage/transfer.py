@@ -42,7 +42,13 @@ def download(
     """
     place = rclone_path(source, s3_remote=s3_remote)
     command = ("copyto", "--no-traverse", "--", place, str(target.absolute()))
-    rclone.run(*command, where=source, on_progress=_reporter(source, log))
+    try:
+        rclone.run(*command, where=source, on_progress=_reporter(source, log))
+    except rclone.RcloneError as error:
+        if error.reason != "full":
+            raise
+        what, hint = "there is no space left here", "Make room, then run again: nothing is lost"
+        raise UserError(what, where=target.parent, hint=hint) from error
     if not target.is_file():
         raise UserError("does not exist", where=source, hint="Check the name; upper and lower case count")
     try:
