@@ -54,6 +54,7 @@ def remote_places(settings: Any, say: Callable[[str], None]) -> list[Place]:
         serve=SERVE,
         folder=settings.remote_dir,
         python=settings.remote_python or "",
+        torch_backend=settings.remote_torch or "",
         environment={name: os.environ[name] for name in secrets},
         lanes=lanes,
         lease_s=settings.lease,

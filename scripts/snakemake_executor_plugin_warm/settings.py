@@ -49,6 +49,14 @@ class ExecutorSettings(ExecutorSettingsBase):
             "required": False,
         },
     )
+    remote_torch: Optional[str] = field(  # noqa: UP045
+        default=None,
+        metadata={
+            "help": "Build of torch in that environment, as uv names them (`auto`, `cu126`, `cpu`), where "
+            "the driver there is too old for the pinned one. It is not checked against our hashes",
+            "required": False,
+        },
+    )
     remote_dir: str = field(
         default=".cache/sessionscribe",
         metadata={"help": "Our folder on other machines, below the home folder", "required": False},

@@ -18,6 +18,9 @@ from sessionscribe.runners import colab as runner
 from sessionscribe.runners import colab_cli
 from sessionscribe.runners.connection import Connection
 from sessionscribe.runners.errors import LostError, UnusableError
+from sessionscribe.runners.parcel import Checksums
+from sessionscribe.runners.remote import RemoteWorker
+from sessionscribe.runners.site import Settings
 from sshd import eventually
 
 
@@ -73,7 +76,7 @@ def test_a_session_is_made_once_used_and_released(
 
 
 def test_what_colab_takes_away_and_what_is_nearly_over_is_replaced(
-    google: colab.Colab, said: list[str]
+    google: colab.Colab, said: list[str], tmp_path: Path
 ) -> None:
     ours = machine(said)
     ours.start()
@@ -85,8 +88,12 @@ def test_what_colab_takes_away_and_what_is_nearly_over_is_replaced(
         "colab:T4: Colab took the session away after 0 min",
         "colab:T4: a session with T4, for 12 h 00 min at most",
     ]
-    ours._limit_s = 500
-    assert 0 < ours.seconds_left() < 500
+    how = Settings(project=tmp_path, staging=tmp_path, serve=tmp_path / "serve.py")
+    worker = RemoteWorker(ours, how, Checksums())
+    assert worker.alive
+    ours._limit_s = 50
+    assert 0 < ours.seconds_left() < 50
+    assert not worker.alive, "no job is given to it any more"
     ours.start()
     (third,) = google.machines.values()
     assert len({first.endpoint, second.endpoint, third.endpoint}) == 3

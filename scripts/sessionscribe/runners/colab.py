@@ -43,6 +43,8 @@ HALT_S = 120.0
 PATIENCE_S = 60.0
 KEEP_ALIVE_S = 180.0
 CONNECT_S = 90.0
+DRIVER = "/usr/lib64-nvidia"
+"""Where Colab has the GPU's driver: notebooks are told that, what comes by ssh is not."""
 UNASSIGN = """
 import glob, http.client, os
 def variables():
@@ -126,13 +128,18 @@ class Colab:
         Raises:
             UserError: it is still there, or that cannot be said; the user has to look.
         """
-        with self._changing:
+        if not self._changing.acquire(blocking=False):
+            self._say(f"{self.name}: Colab is about to answer; what it gives is released")
+            self._changing.acquire()
+        try:
             if self._use is None:
                 return
             self._use.release()
             if self._session:
                 self._say(f"{self.name}: the session is released after {_spell(self._session.age_s)}")
             self._use = self._session = None
+        finally:
+            self._changing.release()
 
 
 class _Use:
@@ -171,7 +178,14 @@ class _Use:
         )
         options = ("-F", "none", *(word for setting in settings for word in ("-o", setting)))
         device = "cpu" if session.accelerator == CPU else ""
-        return Address(f"root@{session.name}", options, CONNECT_S, sort=session.accelerator, device=device)
+        return Address(
+            f"root@{session.name}",
+            options,
+            CONNECT_S,
+            sort=session.accelerator,
+            device=device,
+            environment=(("LD_LIBRARY_PATH", DRIVER),),
+        )
 
     def _keep_alive(self) -> None:
         """Let the notebook's kernel do something now and then: Colab does not look at what ssh does."""

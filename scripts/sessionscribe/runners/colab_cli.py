@@ -34,6 +34,7 @@ CANDIDATES = ("python3", "python3.13", "python3.12", "python3.14")
 MANAGED = (".pyenv/versions/*/bin/python", ".local/share/uv/python/*/bin/python")
 """Where pyenv and uv put interpreters, below the home folder: such need not be on PATH."""
 REQUIREMENTS, UV_REQUIREMENTS = "colab.txt", "uv.txt"
+FOREIGN = ("PYTHONPATH", "PYTHONHOME")
 CALL_S = 90.0
 CONFIGURATION = ".config/colab-cli"
 LOGIN = ".config/gcloud/application_default_credentials.json"
@@ -140,7 +141,8 @@ class Cli:
     def shell_line(self, *arguments: str) -> str:
         """Return a call as a line for a shell, in its own environment."""
         variables = [f"{name}={value}" for name, value in self.environment().items()]
-        line = f"umask 077; exec {shlex.join(['env', *variables, *self.argv(*arguments)])}"
+        without = [word for name in FOREIGN for word in ("-u", name)]
+        line = f"umask 077; exec {shlex.join(['env', *without, *variables, *self.argv(*arguments)])}"
         return f"sh -c {shlex.quote(line)}"
 
     def call(self, *arguments: str, given: str = "", limit_s: float = CALL_S) -> str:
@@ -153,7 +155,7 @@ class Cli:
         with self._one_at_a_time() as lock:
             process = subprocess.Popen(
                 self.argv(*arguments),
-                env={**os.environ, **self.environment()},
+                env={k: v for k, v in os.environ.items() if k not in FOREIGN} | self.environment(),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,

@@ -64,7 +64,8 @@ class Sessions:
             return Session(**json.loads(self._note.read_text(encoding="utf-8")))
         # A run that was killed while it made one may have left it to the command only.
         if known := self._cli.known().get(self.name):
-            return self._take_note(known["endpoint"], known["accelerator"])
+            accelerator = known["accelerator"]
+            return self._take_note(known["endpoint"], CPU if accelerator == "NONE" else accelerator)
         return None
 
     def _take_note(self, endpoint: str, accelerator: str) -> Session:

@@ -1,10 +1,12 @@
 """On the machine: the Python environment of the pinned requirements, made once.
 
-    python3 environment.py REQUIREMENTS UV_REQUIREMENTS FOLDER
+    python3 environment.py REQUIREMENTS UV_REQUIREMENTS FOLDER [TORCH_BACKEND]
 
 Prints a line of JSON, as a worker does: ``python`` is the environment's interpreter. FOLDER is named by the
 requirements' hash, so what is ready there is right. Every package is checked against its pinned hash, uv
-included, which installs the others.
+included, which installs the others. With TORCH_BACKEND (``auto``, ``cu126`` …: see uv) torch and torchaudio
+come, in the pinned versions, from where uv finds that build, and they and what they bring are not checked: a
+driver may be too old for the build that is pinned.
 
 Needs nothing but Python's own library, with the modules venv and ensurepip or else with pip.
 """
@@ -15,6 +17,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -24,6 +27,15 @@ from pathlib import Path
 READY = ".ready"
 OLDEST = (3, 11)
 CANDIDATES = ("python3", "python3.13", "python3.12", "python3.11", "python3.14")
+FOREIGN = frozenset(
+    f"{tool}_{name}"
+    for tool in ("UV", "PIP")
+    for name in ("CONSTRAINT", "BUILD_CONSTRAINT", "OVERRIDE", "PRERELEASE", "RESOLUTION", "TARGET", "USER")
+) | {"VIRTUAL_ENV", "CONDA_PREFIX", "PYTHONPATH", "PYTHONHOME", "UV_SYSTEM_PYTHON", "UV_TORCH_BACKEND"}
+"""Variables of the machine that would have another environment made, or something else put into it."""
+TORCH = ("torch", "torchaudio")
+TORCH_FAMILY = re.compile(r"torch|torchaudio|triton|cuda-.*|nvidia-(?!ml-py|cublas-cu12).*")
+"""What comes with a build of torch. The two that are left out are asked for beside it."""
 MODULES = ("ensurepip, venv", "pip")
 """What an interpreter can make environments with, best first. Some systems leave out one, some the other."""
 
@@ -46,10 +58,19 @@ def find_python(
     return next(usable, None)
 
 
+def blocks(requirements: str) -> list[tuple[str, str]]:
+    """Return the packages of pinned requirements, each with its name and its lines."""
+    found = re.findall(r"^[^\s#].*(?:\n[ \t].*)*", requirements, flags=re.MULTILINE)
+    return [(re.split(r"[=\s\[;]", block, maxsplit=1)[0].lower(), block) for block in found]
+
+
 def commands(
-    python: tuple[str, str], requirements: Path, uv_requirements: Path, folder: Path
+    python: tuple[str, str], requirements: Path, uv_requirements: Path, folder: Path, backend: str = ""
 ) -> list[list[str]]:
-    """Return the commands that make the environment, with what ``find_python`` found."""
+    """Return the commands that make the environment, with what ``find_python`` found.
+
+    For a build of torch that is not the pinned one, a file without torch is written beside the requirements.
+    """
     inside, (outside, modules) = str(folder / "bin/python"), python
     pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes"]
     if modules == "pip":
@@ -66,15 +87,25 @@ def commands(
             [inside, *pip, "--requirement", str(uv_requirements)],
         ]
     checked = ["--require-hashes", "--preview-features=build-dependency-hashes", "--require-build-hashes"]
-    pins = ["--build-constraints", str(requirements), str(requirements)]
+    wanted, installed = requirements, []
+    if backend:
+        packages = blocks(requirements.read_text(encoding="utf-8"))
+        wanted = requirements.with_name(f"without-torch-{requirements.name}")
+        kept = [block for name, block in packages if not TORCH_FAMILY.fullmatch(name)]
+        wanted.write_text("\n".join([*kept, ""]), encoding="utf-8")
+        torch = [block.split()[0] for name, block in packages if name in TORCH]
+        more = ["--compile-bytecode", "--torch-backend", backend]
+        installed = [[uv, "pip", "install", "--quiet", "--python", inside, *more, *torch]]
+    pins = ["--build-constraints", str(requirements), str(wanted)]
     sync = [uv, "pip", "sync", "--quiet", "--python", inside, *checked, "--compile-bytecode", *pins]
-    return [*make, sync]
+    return [*make, sync, *installed]
 
 
 def main(
     requirements: Path,
     uv_requirements: Path,
     folder: Path,
+    backend: str = "",
     *,
     oldest: tuple[int, int] = OLDEST,
     candidates: Sequence[str] = CANDIDATES,
@@ -93,10 +124,8 @@ def main(
                 print(f"there is no Python {version} or newer {needs}", file=sys.stderr)
                 return 2
             # What the machine's own settings would do to uv's choice of an environment is not wanted.
-            env = {
-                key: value for key, value in os.environ.items() if key not in ("VIRTUAL_ENV", "PYTHONPATH")
-            }
-            for command in commands(python, requirements, uv_requirements, folder):
+            env = {key: value for key, value in os.environ.items() if key not in FOREIGN}
+            for command in commands(python, requirements, uv_requirements, folder, backend):
                 done = subprocess.run(command, env=env, stdout=sys.stderr, check=False)
                 if done.returncode:
                     print(f"exit code {done.returncode} from: {' '.join(command[:6])} …", file=sys.stderr)
@@ -108,4 +137,4 @@ def main(
 
 
 if __name__ == "__main__":
-    sys.exit(main(*map(Path, sys.argv[1:])))
+    sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), *sys.argv[4:]))

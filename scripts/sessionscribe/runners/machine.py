@@ -16,6 +16,8 @@ class Address:
     """How ssh finds a machine: destination, options before it, seconds that a connection may take.
 
     ``sort`` is what its provider calls machines like it, as ``g5.xlarge``: what it costs may follow from it.
+    ``device`` is where models work there, whatever jobs are told; "" as they are told. ``environment`` are
+    variables that what runs there needs and would not get from ssh.
     """
 
     destination: str
@@ -23,6 +25,7 @@ class Address:
     connect_s: float = 30.0
     sort: str = ""
     device: str = ""
+    environment: tuple[tuple[str, str], ...] = ()
 
 
 class Machine(Protocol):

@@ -39,6 +39,7 @@ class Settings:
         serve: the worker program.
         folder: our folder on a machine, relative to the home folder there.
         python: an interpreter there in whose environment everything is; "" to make one.
+        torch_backend: which build of torch is put into that, as uv names them; "" for the pinned one.
         environment: variables for workers: secrets, which are written nowhere.
         lanes: jobs at once in one worker.
         lease_s: without a sign of life from home for so long, the guard ends the worker.
@@ -51,6 +52,7 @@ class Settings:
     serve: Path
     folder: str = ".cache/sessionscribe"
     python: str = ""
+    torch_backend: str = ""
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     lanes: int = 1
     lease_s: float = 60.0
@@ -104,10 +106,11 @@ class Site:
         if not (pins / REQUIREMENTS).is_file():
             hint = "Name an interpreter with everything installed: `warm-remote-python`"
             raise UnusableError(f"there is no envs/{REQUIREMENTS}", where=self.settings.project, hint=hint)
-        folder = f"{self._root}/env/{sha256(pins / REQUIREMENTS)[:16]}"
+        build = [self.settings.torch_backend] if self.settings.torch_backend else []
+        folder = f"{self._root}/env/{'-'.join([sha256(pins / REQUIREMENTS)[:16], *build])}"
         self.connection.send([(pins, REQUIREMENTS), (pins, UV_REQUIREMENTS)], f"{folder}-pins")
         given = (f"{folder}-pins/{file}" for file in (REQUIREMENTS, UV_REQUIREMENTS))
-        argv = ["python3", f"{self._tools}/environment.py", *given, folder]
+        argv = ["python3", f"{self._tools}/environment.py", *given, folder, *build]
         channel = self.start(f"{self.mirror}/.environment", argv, python="python3")
         try:
             return str(channel.ask({}, ENVIRONMENT_S)["python"])
@@ -127,7 +130,7 @@ class Site:
             f"exec {shlex.join([python or self._python, f'{self._tools}/guard.py'])}",
             argv,
             cwd=folder,
-            environment=self.settings.environment,
+            environment={**dict(self.connection.address.environment), **self.settings.environment},
             watch=Watch(lease_s=self.settings.lease_s, stop=self.machine.stop_command),
         )
 
