@@ -11,7 +11,8 @@ Every line of standard input is a request, every line of standard output the rep
 
 On another machine a request also has `files`, the SHA-256 of every file that the job reads, by path, and
 `returns`, the paths that may be wanted of it. Where a file is not what it should be, the job is not run and
-the reply lists the paths as `spoilt`; else `made` has the SHA-256 of those of `returns` that the job wrote.
+the reply lists the paths as `spoilt`; else `made` has the SHA-256 of those of `returns` that the job wrote,
+and `contents` the small ones themselves (zlib, base64), which then need not be fetched.
 
 The script sees an object `snakemake` like the one that Snakemake gives it, and with it whatever modules and
 models earlier jobs of this process loaded. When the input ends, the process ends at once, in the middle of a
@@ -21,6 +22,7 @@ job as well: so it cannot outlive who started it. Needs nothing but Python's own
 from __future__ import annotations
 
 import argparse
+import base64
 import hashlib
 import io
 import json
@@ -31,7 +33,9 @@ import sys
 import threading
 import time
 import traceback
+import zlib
 from collections import deque
+from collections.abc import Iterable
 from contextlib import suppress
 from functools import cache, lru_cache
 from pathlib import Path
@@ -39,6 +43,8 @@ from types import CodeType, SimpleNamespace
 from typing import Any, TextIO
 
 LAST_LINES = 30
+SMALL = 1 << 20
+"""Bytes of files that a reply may hold: to fetch them would take longer."""
 
 
 class Names(list[Any]):
@@ -139,7 +145,8 @@ def run(request: dict[str, Any], errors: LaneStderr) -> dict[str, Any]:
     if "files" in request:
         spoilt = _spoilt(request["files"])
         if spoilt:
-            return {"id": request["id"], "ok": False, "error": "", "usage": {}, "made": {}, "spoilt": spoilt}
+            nothing: dict[str, Any] = {"usage": {}, "made": {}, "contents": {}}
+            return {"id": request["id"], "ok": False, "error": "", "spoilt": spoilt, **nothing}
         _clear(request["returns"])
     _write_to(next((path for _, path in request["log"]), None))
     _forget_peak()
@@ -162,6 +169,7 @@ def run(request: dict[str, Any], errors: LaneStderr) -> dict[str, Any]:
         # Of a job that failed only what it noted about that.
         dropped = set() if ok else set(Names(request["output"]))
         reply["made"] = {path: _sha256(path) for path in request["returns"] if _is_wanted(path, dropped)}
+        reply["contents"] = _contents(reply["made"])
     return reply
 
 
@@ -191,6 +199,16 @@ def _sha256(path: str) -> str:
 
 def _is_wanted(path: str, dropped: set[str]) -> bool:
     return path not in dropped and os.path.isfile(path)
+
+
+def _contents(paths: Iterable[str]) -> dict[str, str]:
+    """Return what files hold, as many of them as fit into `SMALL`."""
+    found, room = {}, SMALL
+    for path in paths:
+        if (size := os.path.getsize(path)) <= room:
+            room -= size
+            found[path] = base64.b64encode(zlib.compress(Path(path).read_bytes(), 1)).decode()
+    return found
 
 
 def _clear(paths: list[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -18,6 +19,7 @@ from sessionscribe.errors import UserError
 from sessionscribe.runners import remote
 from sessionscribe.runners.connection import Connection
 from sessionscribe.runners.errors import DiedError
+from sessionscribe.runners.ledger import LEDGER
 from sessionscribe.runners.machine import Address, GivenHost
 from sessionscribe.runners.parcel import Checksums
 from sessionscribe.runners.remote import RemoteWorker
@@ -29,7 +31,7 @@ JOB = """
 import time
 from pathlib import Path
 time.sleep(snakemake.params.task["sleep_s"])
-Path(snakemake.output.made).write_text("made" * 1000)
+Path(snakemake.output.made).write_text("made" * snakemake.params.task["words"])
 """
 
 
@@ -48,8 +50,10 @@ def settings(tmp_path: Path) -> Settings:
     return Settings(project, tmp_path / "staging", SERVE, python=sys.executable)
 
 
-def listen(host: Host, settings: Settings, seconds: int, sleep_s: float) -> dict[str, Any]:
-    """Have a job hear a track of some seconds and sleep, and return the reply."""
+def listen(
+    host: Host, settings: Settings, seconds: int, *, sleep_s: float = 0, words: int = 1000
+) -> dict[str, Any]:
+    """Have a job hear a track of some seconds, sleep and write, and return the reply."""
     track = f"results/convert/talk/{seconds}.flac"
     (settings.project / track).parent.mkdir(parents=True, exist_ok=True)
     samples = np.zeros(seconds * SAMPLE_RATE, "int16")
@@ -60,7 +64,7 @@ def listen(host: Host, settings: Settings, seconds: int, sleep_s: float) -> dict
         "threads": 1,
         "input": [["audio", track]],
         "output": [["made", f"results/made/{seconds}.txt"]],
-        "params": [["task", {"session": "talk", "sleep_s": sleep_s}]],
+        "params": [["task", {"session": "talk", "sleep_s": sleep_s, "words": words}]],
         "log": [[None, f"logs/{seconds}.log"]],
         "wildcards": [],
         "resources": [],
@@ -87,31 +91,45 @@ def test_how_long_a_job_may_take_follows_from_its_audio(
     assert (settings.project / "results/made/40.txt").read_text() == "made" * 1000
 
 
-def spoil(monkeypatch: pytest.MonkeyPatch, times: int) -> None:
-    """Let files be changed on their way home, the first so many times that they are fetched."""
-    fetch, left = Connection.fetch, iter(range(times))
+@pytest.fixture
+def fetched(monkeypatch: pytest.MonkeyPatch) -> tuple[list[str], list[int]]:
+    """What is fetched, and how often, from now on, a file is changed on its way home."""
+    fetch, names_fetched, spoil = Connection.fetch, [], [0]
 
     def changed(self: Connection, names: list[str], folder: str, into: Path) -> None:
         fetch(self, names, folder, into)
-        if next(left, None) is not None:
-            arrived = into / names[-1]
+        names_fetched.extend(names)
+        if spoil[0]:
+            spoil[0] -= 1
+            arrived = into / names[0]
             arrived.write_bytes(b"M" + arrived.read_bytes()[1:])
 
     monkeypatch.setattr(Connection, "fetch", changed)
+    return names_fetched, spoil
 
 
-def test_what_does_not_arrive_as_it_was_made_is_fetched_again(
-    host: Host, settings: Settings, monkeypatch: pytest.MonkeyPatch
+def test_small_files_come_with_the_reply(
+    host: Host, settings: Settings, fetched: tuple[list[str], list[int]]
 ) -> None:
-    spoil(monkeypatch, 1)
-    assert listen(host, settings, 1, sleep_s=0)["ok"]
+    reply = listen(host, settings, 1)
+    assert reply["ok"]
+    assert not fetched[0]
     assert (settings.project / "results/made/1.txt").read_text() == "made" * 1000
+    (record,) = map(json.loads, (settings.project / LEDGER).read_text().splitlines())
+    assert record["bytes_down"] > len(json.dumps(reply))
 
 
-def test_what_never_arrives_as_it_was_made_has_no_name_at_home(
-    host: Host, settings: Settings, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("times", [1, 2])
+def test_what_does_not_arrive_as_it_was_made_is_fetched_again(
+    host: Host, settings: Settings, fetched: tuple[list[str], list[int]], times: int
 ) -> None:
-    spoil(monkeypatch, 2)
-    with pytest.raises(UserError, match=r"does not arrive as it was made.*Look at the disks"):
-        listen(host, settings, 1, sleep_s=0)
-    assert not (settings.project / "results/made").exists()
+    names, fetched[1][0] = fetched[0], times
+    made = settings.project / "results/made/1.txt"
+    if times == 1:
+        assert listen(host, settings, 1, words=500_000)["ok"]
+        assert made.read_text() == "made" * 500_000
+    else:
+        with pytest.raises(UserError, match=r"does not arrive as it was made.*Look at the disks"):
+            listen(host, settings, 1, words=500_000)
+        assert not made.exists()
+    assert names == ["results/made/1.txt"] * 2

@@ -49,6 +49,8 @@ class Channel:
 
     Attributes:
         about: what the guard says of the machine: ``host``, ``accelerator``, ``cores``, ``python``.
+        sent: bytes of requests.
+        received: bytes of replies.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class Channel:
         self._sending, self._ended_by_us = threading.Lock(), False
         self._waiting: dict[int, Future[dict[str, Any]]] = {}
         self._said = deque[str](maxlen=LAST_LINES)
+        self.sent = self.received = 0
         self._process = connection.start(guard)
         reader = threading.Thread(target=self._read_errors, name=f"{self._name}-errors", daemon=True)
         reader.start()
@@ -124,6 +127,7 @@ class Channel:
         assert self._process.stdin is not None
         self._process.stdin.write(line + b"\n")
         self._process.stdin.flush()
+        self.sent += len(line) + 1
 
     def _beat(self, every_s: float) -> None:
         while self.alive:
@@ -139,6 +143,7 @@ class Channel:
     def _listen(self) -> None:
         assert self._process.stdout is not None
         for line in self._process.stdout:
+            self.received += len(line)
             with suppress(ValueError):  # cut off with the connection
                 reply = json.loads(line)
                 if future := self._waiting.pop(reply["id"], None):

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import shlex
 import shutil
 import tempfile
 import threading
+import zlib
+from base64 import b64decode
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from sessionscribe.errors import UserError
-from sessionscribe.files import atomic_path, sha256
+from sessionscribe.files import atomic_path, write_many
 from sessionscribe.runners.channel import Channel
 from sessionscribe.runners.connection import Connection
 from sessionscribe.runners.costs import PRICES, Price, read_prices
@@ -192,26 +195,25 @@ class RemoteWorker:
         return reply
 
     def _bring_home(self, site: Site, reply: dict[str, Any], returns: Sequence[str]) -> None:
-        """Fetch what a job made, check it, and give it its name; what ``returns`` names last comes last."""
+        """Check what a job made, and give it its name; what ``returns`` names last comes last.
+
+        What the reply does not hold, or not as it was made, is fetched.
+        """
         made: dict[str, str] = reply["made"]
-        if not made:
-            return
+        here = {name: zlib.decompress(b64decode(text)) for name, text in reply["contents"].items()}
         into = self._staging / f"home-{reply['id']}"
-        for tries_left in (1, 0):
-            site.connection.fetch(list(made), site.mirror, into)
-            broken = [name for name, checksum in made.items() if sha256(into / name) != checksum]
-            if not broken:
+        for tries_left in (2, 1, 0):
+            missing = [name for name in made if name not in here or not _is(here[name], made[name])]
+            if not missing:
                 break
             if not tries_left:
-                what, hint = f"{broken[0]} does not arrive as it was made", "Look at the disks on both sides"
+                what, hint = f"{missing[0]} does not arrive as it was made", "Look at the disks on both sides"
                 raise UserError(what, where=self.machine.name, hint=hint)
-            for name in broken:
-                (into / name).unlink()
-        for name in returns:
-            if name in made:
-                _place(into / name, self.settings.project / name)
-                self._sent[name] = made[name]
-        shutil.rmtree(into, ignore_errors=True)
+            site.connection.fetch(missing, site.mirror, into)
+            here |= {name: (into / name).read_bytes() for name in missing}
+            shutil.rmtree(into)
+        write_many(self.settings.project, {name: here[name] for name in returns if name in made})
+        self._sent |= made
 
     def _save_log(self, site: Site, request: Mapping[str, Any], death: DiedError) -> None:
         """Bring home what a worker that died had written to its job's log, and why that ends there."""
@@ -255,9 +257,14 @@ class RemoteWorker:
             self._connection.close()
             about = self._channel.about if self._channel else {}
             file = self.settings.project / LEDGER
-            moved = self._connection.sent, self._connection.received
+            ends = [end for end in (self._connection, self._channel) if end is not None]
+            moved = sum(end.sent for end in ends), sum(end.received for end in ends)
             self._entry.close(file, about, *moved, _prices(self.settings.project))
         shutil.rmtree(self._staging, ignore_errors=True)
+
+
+def _is(content: bytes, checksum: str) -> bool:
+    return hashlib.sha256(content).hexdigest() == checksum
 
 
 def _prices(project: Path) -> list[Price]:
