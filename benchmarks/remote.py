@@ -6,7 +6,8 @@ The other machine is this one, behind an sshd that is started for it (as root; D
 so the network costs nothing and what is left is ours. Prints JSON.
 
 - ``per_job_ms``: jobs that sleep, one after the other: what each takes longer there than here. The files
-  of the next one travel meanwhile. ``alone_ms`` is the same where each job waits for the one before.
+  of the next one travel meanwhile. ``alone_ms`` is the same where each job waits for the one before. Each
+  reads a megabyte of its own, and makes 50 KB.
 - ``moved_over_needed``: all chunks of a recording; ``one_chunk_moved_over_needed``: only one is missing.
 """
 
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -30,12 +32,14 @@ sys.path.insert(0, str(ROOT / "tests"))
 from sshd import Host, started
 
 JOBS, SLEEP_S = 30, 0.3
+INPUT = 1_000_000
+"""Bytes that a job reads: so many have two minutes of speech."""
 SNAKEFILE = f"""
 rule all:
     input: [f"out/{{i}}.json" for i in range({JOBS})]
 
 rule nap:
-    input: "in/plan.json", lambda w: f"out/{{int(w.i) - 1}}.json" if config.get("chain") and int(w.i) else []
+    input: "in/{{i}}.bin", lambda w: f"out/{{int(w.i) - 1}}.json" if config.get("chain") and int(w.i) else []
     output: "out/{{i}}.json"
     log: "log/{{i}}.log"
     resources: gpu=1
@@ -67,9 +71,11 @@ def host(folder: Path) -> Iterator[Host]:
 def nap(folder: Path, *options: str) -> float:
     """Return the seconds from the first job's begin to the last one's end, per job, without their sleep."""
     shutil.rmtree(folder, ignore_errors=True)
-    for name, text in (("Snakefile", SNAKEFILE), ("scripts/nap.py", NAP), ("in/plan.json", "x" * 50_000)):
+    files = {"Snakefile": SNAKEFILE.encode(), "scripts/nap.py": NAP.encode()}
+    files |= {f"in/{number}.bin": os.urandom(INPUT) for number in range(JOBS)}
+    for name, content in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text)
+        (folder / name).write_bytes(content)
     how = [
         "--executor",
         "warm",
