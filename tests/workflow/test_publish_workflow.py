@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 import published
-from project import DEMO, ROOT, Project, copy_project, cut_audio
-from remotes import KEY, SECRET, serving
+from project import DEMO, ROOT, Project, copy_project
+from remotes import KEY, PATIENT, SECRET, serving
 from sessionscribe.artifacts import Transcript
 
 PAGE = ROOT / "docs/versioning.md"
@@ -27,6 +27,11 @@ AGAIN = {
     "assign_speakers": 1,
     "audit_session": 1,
     "write_export": 1,
+}
+# Of a recording and a live session; tracks are their speakers.
+SPEAKERS_AGAIN = {
+    "check_models": 1,
+    **dict.fromkeys(("cluster_speakers", "assign_speakers", "audit_session", "write_export"), 2),
 }
 
 
@@ -84,53 +89,58 @@ def test_every_command_of_the_page_works_and_ends_with_nothing_to_do(here: Proje
     (chunk,) = there.root.glob(CHUNK)
     chunk.unlink()
     assert there.status() == {"talk": "blocked", "duo": "complete", "live": "complete"}
-    shutil.copytree(here / "recordings", there / "recordings")
-    assert there.plan() == AGAIN
-    done = there.sessionscribe("run", "--publish")
-    assert done.code == 0, done.text
-    assert "0 published, 3 unchanged" in done.out  # made again to the byte
-    assert there.plan() == {}
-    shutil.rmtree(there / "recordings")
-
     more = there.sessionscribe("run", "--session", "duo", "--config", "export={formats: [md]}")
     assert more.code == 0, more.text
     assert (there / "results/export/duo/duo.md").is_file()
 
 
-def test_recordings_on_s3_versions_on_s3_and_nothing_left_to_do_for_a_colleague(
+def test_the_demo_from_s3_is_published_there_and_finished_for_a_colleague(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEY)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
     (tmp_path / "served/versions").mkdir(parents=True)
-    cut_audio(DEMO / "recordings/meeting.mp4", tmp_path / "served/recordings/talk.flac", 20, 36)
+    shutil.copytree(DEMO / "recordings", tmp_path / "served/recordings")
     here = copy_project(tmp_path / "here")
+    demo = (here / "config/demo.yaml").read_text()
+    here.settings.write_text(demo.replace("resources/demo/sessions.tsv", "config/sessions.tsv"))
     as_a_clone(here)
-    with serving("s3", tmp_path / "served", "far", "--dir-cache-time=1m") as server:
+    with serving("s3", tmp_path / "served", "far", PATIENT) as server:
         address = f"http://127.0.0.1:{server.port}"
         for arguments in (
             ("dvc", "remote", "add", "-q", "--default", "versions", "s3://versions/dvc"),
             ("dvc", "remote", "modify", "versions", "endpointurl", address),
             ("dvc", "remote", "modify", "versions", "verify", "true"),
             ("git", "commit", "-qam", "Versions are on S3"),
-            ("sessionscribe", "add", "far:recordings", "--session", "talk"),
+            ("sessionscribe", "add", "far:recordings/meeting.mp4", "far:recordings/live"),
+            ("sessionscribe", "add", "far:recordings/tracks", "--shape", "tracks"),
             ("sessionscribe", "run", "--publish"),
             ("git", "clone", "-q", ".", "../there"),
         ):
             done = here.command(*arguments)
             assert done.code == 0, f"{arguments}: {done.text}"
         there = Project(tmp_path / "there")
-        done = there.command("dvc", "pull", "results/publish/talk.dvc")
+        names = [f"results/publish/{session}.dvc" for session in ("live", "meeting", "tracks")]
+        done = there.command("dvc", "pull", *names)
         assert done.code == 0, done.text
-        assert there.plan() == {}
-        made = Transcript.read(there / "results/export/talk/talk.json").made
+        own = ("--configfile", "config/config.yaml")  # what was committed
+        assert there.plan(*own) == {}
+        assert there.results("results/export") == here.results("results/export")
+        made = Transcript.read(there / "results/export/meeting/meeting.json").made
         assert made is not None
         assert made.sources.keys() == {"mix"}
         assert all(found.startswith("folder:") for found in made.models.values())
-        assert made.settings["transcribe"]["beam_size"] == 1
-        (chunk,) = there.root.glob(CHUNK)
+        assert made.settings["transcribe"]["window_s"] == 8
+
+        (chunk,) = there.root.glob("results/transcribe/meeting/*/mix.0001.json")
+        said = chunk.read_bytes()
         chunk.unlink()
-        assert there.plan() == AGAIN  # with the recording from S3
+        assert there.plan(*own) == AGAIN  # with the recording from S3
+        done = there.sessionscribe("run", "--publish", *own)
+        assert done.code == 0, done.text
+        assert "0 published, 3 unchanged" in done.out  # made again to the byte
+        assert chunk.read_bytes() == said
+        assert there.plan(*own, "--config", "diarize={num_speakers: 2}") == SPEAKERS_AGAIN
 
 
 def test_nobody_is_told(here: Project) -> None:
