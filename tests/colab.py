@@ -8,12 +8,11 @@ yes to everything and does nothing. Machines can be taken away, refused, and the
 from __future__ import annotations
 
 import asyncio
-import datetime
 import json
 import os
 import secrets
 import signal
-import ssl
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -25,11 +24,8 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
+import authority
 import sshd
 from sessionscribe.runners import colab_cli
 from sessionscribe.runners.errors import UnusableError
@@ -49,7 +45,7 @@ def require_colab() -> Path:
     """Return the command, installed if need be; skip the test where that cannot be."""
     sshd.require_sshd()
     try:
-        return colab_cli.find_program(PINS)
+        return colab_cli.install(PINS, Path(sys.prefix) / "colab-cli")
     except UnusableError as error:
         pytest.skip(str(error))
 
@@ -86,7 +82,7 @@ class Colab:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.home = folder, folder / "user"
+        self.folder, self.home = folder, folder / "the user's"
         self.machines: dict[str, Vm] = {}
         self.refuse: dict[str, int] = {}
         self.asked: list[str] = []
@@ -97,7 +93,7 @@ class Colab:
         (folder / "bin/colab").symlink_to(require_colab())
         (self.home / ".config/colab-cli").mkdir(parents=True)
         self.log_in()
-        self._context = _certificates(folder)
+        self._context = authority.certify(folder, HOSTS)
         self._loop = asyncio.new_event_loop()
 
     def log_in(self, *, expired: bool = False) -> None:
@@ -374,49 +370,3 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 def _answer(told: dict[str, Any]) -> web.Response:
     return web.Response(text=PREFIX + json.dumps(told))
-
-
-def _certificates(folder: Path) -> ssl.SSLContext:
-    """Make a certificate for Google's names, signed by an authority of ours, which goes to ``ca.pem``."""
-    now = datetime.datetime.now(datetime.UTC)
-    keys = [ec.generate_private_key(ec.SECP256R1()) for _ in range(2)]
-    authority = _name("authority of a test")
-    made = []
-    for key, name, names in ((keys[0], authority, ()), (keys[1], _name("Google"), HOSTS)):
-        builder = (
-            x509.CertificateBuilder()
-            .subject_name(name)
-            .issuer_name(authority)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(days=1))
-            .not_valid_after(now + datetime.timedelta(days=2))
-            .add_extension(x509.BasicConstraints(ca=not names, path_length=None), critical=True)
-            .add_extension(_usage(signs=not names), critical=True)
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-            .add_extension(
-                x509.AuthorityKeyIdentifier.from_issuer_public_key(keys[0].public_key()), critical=False
-            )
-        )
-        if names:
-            alternatives = x509.SubjectAlternativeName(map(x509.DNSName, names))
-            builder = builder.add_extension(alternatives, critical=False)
-        made.append(builder.sign(keys[0], hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
-    (folder / "ca.pem").write_bytes(made[0])
-    private = keys[1].private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    (folder / "google.pem").write_bytes(private + made[1])
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "google.pem")
-    return context
-
-
-def _name(text: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
-
-
-def _usage(*, signs: bool) -> x509.KeyUsage:
-    ways = ("content_commitment", "key_encipherment", "data_encipherment", "key_agreement")
-    none = dict.fromkeys((*ways, "encipher_only", "decipher_only"), False)
-    return x509.KeyUsage(digital_signature=True, key_cert_sign=signs, crl_sign=signs, **none)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import signal
 import subprocess
@@ -142,9 +143,14 @@ def test_a_login_that_does_not_hold(google: colab.Colab, said: list[str]) -> Non
     assert not google.machines
 
 
-def test_without_a_login(google: colab.Colab, said: list[str]) -> None:
+def test_without_a_login(google: colab.Colab, said: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     (google.home / ".config/colab-cli/token.json").unlink()
     with pytest.raises(UnusableError, match="nobody is logged in to Colab here"):
+        machine(said).start()
+    login = {"type": "authorized_user", "client_id": "us", "client_secret": "no", "refresh_token": "old"}
+    (google.home / "login.json").write_text(json.dumps(login))
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(google.home / "login.json"))
+    with pytest.raises(UnusableError, match="the login to Colab does not hold"):
         machine(said).start()
 
 

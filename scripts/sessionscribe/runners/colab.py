@@ -169,7 +169,7 @@ class _Use:
         proxy = self._cli.shell_line("ssh", "--proxy-mode", "-s", session.name, "-i", str(self._key))
         settings = (
             f"ProxyCommand={proxy.replace('%', '%%')}",
-            f"IdentityFile={self._key}",
+            f'IdentityFile="{str(self._key).replace("%", "%%")}"',
             "IdentitiesOnly=yes",
             # Each session is another machine, with another key; who it is, the proxy's TLS vouches for.
             "StrictHostKeyChecking=no",

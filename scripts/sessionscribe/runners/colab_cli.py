@@ -64,18 +64,27 @@ def find_program(pins: Path, say: Callable[[str], None] = print) -> Path:
     """
     if found := shutil.which("colab"):
         return Path(found)
+    return install(pins, user_cache_path("sessionscribe") / "colab-cli", say)
+
+
+def install(pins: Path, tools: Path, say: Callable[[str], None] = print) -> Path:
+    """Install the command in a folder of its own below ``tools``, if it is not there, and return it.
+
+    Raises:
+        UnusableError: that cannot be.
+    """
     requirements = pins / REQUIREMENTS
     if not requirements.is_file():
         hint = "Install google-colab-cli: `uv tool install google-colab-cli`"
         raise UnusableError("the command is not on PATH", where="colab", hint=hint)
-    folder = user_cache_path("sessionscribe") / "colab-cli" / sha256(requirements)[:16]
+    folder = tools / sha256(requirements)[:16]
     managed = sorted((str(path) for place in MANAGED for path in Path.home().glob(place)), reverse=True)
+    candidates = (*CANDIDATES, *managed)
     if not (folder / environment.READY).exists():
         say(f"colab: the command is installed in {folder}, once")
     with contextlib.redirect_stdout(io.StringIO()):  # a line for programs
-        code = environment.main(
-            requirements, pins / UV_REQUIREMENTS, folder, oldest=OLDEST, candidates=(*CANDIDATES, *managed)
-        )
+        arguments = (requirements, pins / UV_REQUIREMENTS, folder)
+        code = environment.main(*arguments, oldest=OLDEST, candidates=candidates)
     if code:
         version = ".".join(map(str, OLDEST))
         what = f"the command cannot be installed (it needs Python {version} or newer; the reason is above)"

@@ -103,7 +103,11 @@ class Sessions:
         reasons = []
         for accelerator, following in zip(accelerators, [*accelerators[1:], ""], strict=True):
             hardware = [] if accelerator == CPU else ["--gpu", accelerator]
-            said = self._cli.call("new", "--session", self.name, *hardware, limit_s=NEW_S)
+            try:
+                said = self._cli.call("new", "--session", self.name, *hardware, limit_s=NEW_S)
+            except LostError as error:
+                unknown = "if it gave one after all, end it at colab.research.google.com (Manage sessions)"
+                raise LostError(f"{self.runner}: Colab gives no session ({error}); {unknown}") from None
             if known := self._cli.known().get(self.name):
                 return self._take_note(known["endpoint"], accelerator)
             reason = next((why for sign, why in REFUSALS.items() if sign in said), "")
