@@ -213,6 +213,21 @@ def test_what_aws_refuses_is_one_line(
     assert cloud.state(off[0]) == "stopped"
 
 
+def test_where_aws_will_not_stop_it_it_stops_itself(
+    box: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def expire(action: str, answer: bytes) -> tuple[int, bytes] | None:
+        return (400, refusal("RequestExpired")) if action == "StopInstances" else None
+
+    with changed(box.cloud, expire) as address:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", address)
+        options = Options(("-F", str(tmp_path / "ssh_config")), stops_itself=box.power_off)
+        found = machine_of(f"ec2:{box.id}", options)
+        found.start()
+        found.stop()
+    assert box.cloud.state(box.id) == "stopped"
+
+
 def test_one_that_still_stops_is_waited_for(
     box: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,7 +5,8 @@ is stopped whatever happens, and is seen to be stopped. A provider adds how to a
 ``CommandHost`` does that with three shell commands of the user's.
 
 Who stops it: this process; if that is killed, a ``Successor`` on this machine; if this machine is gone as
-well, the guard on the other one.
+well, the guard on the other one. Where the provider refuses, as when credentials have expired, it is told by
+ssh to stop itself.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ T = TypeVar("T")
 
 POLL_S = 2.0
 """How often a machine is asked whether it is up, or off."""
+PATIENCE_S = 15.0
+"""After so long a machine that is still up is asked to stop again."""
 SUCCEED = 'read -r _ || for _ in 1 2 3 4 5 6; do "$@" && exit; sleep 10; done'
 """A shell script: runs its arguments, again if that fails, unless it is told a line before its input ends."""
 
@@ -70,6 +73,7 @@ class StartedMachine(ABC):
         self.name, self._stops_itself, self._boot_s, self._halt_s = name, stops_itself, boot_s, halt_s
         self._ours, self._was_up, self._silence = False, False, ""
         self._successor: Successor | None = None
+        self._address_then: Address | None = None
         self._changing, self._stopping = threading.Lock(), threading.Event()
 
     @abstractmethod
@@ -153,12 +157,9 @@ class StartedMachine(ABC):
         address = self.address()
         if address is None:
             return None
-        alone = ["-o", "BatchMode=yes", "-o", "ConnectTimeout=10", "-o", "ControlPath=none"]
-        command = ["ssh", *alone, *address.options, address.destination, "true"]
+        self._address_then = address
         try:
-            done = subprocess.run(
-                command, stdin=subprocess.DEVNULL, capture_output=True, timeout=30, check=False
-            )
+            done = _over_ssh(address, "true")
         except subprocess.TimeoutExpired:
             return None
         said = done.stderr.decode(errors="replace").strip()
@@ -177,16 +178,19 @@ class StartedMachine(ABC):
         with self._changing:
             if not self._ours:
                 return
-            until, problem = time.monotonic() + self._halt_s, ""
-            while time.monotonic() < until:
+            until, asked, problem = time.monotonic() + self._halt_s, -math.inf, ""
+            while (now := time.monotonic()) < until:
                 try:
-                    problem = self._shut_down()
+                    if problem or now > asked + PATIENCE_S:
+                        problem, asked = self._shut_down(), now
                     # What was never seen up may still be booting, where the command to stop it fails.
                     if (self._was_up or not problem) and self.is_off():
                         self._disown()
                         return
                 except (LostError, UserError) as error:
                     problem = f" ({error})"
+                if problem:
+                    self._stop_from_inside()
                 time.sleep(1)
             hint = "It may cost money: stop it by hand, and look that it is off"
             raise UserError(
@@ -201,11 +205,24 @@ class StartedMachine(ABC):
             return f" ({error})"
         return ""
 
+    def _stop_from_inside(self) -> None:
+        """Have the machine stop itself, where its provider would not, as when credentials have expired."""
+        if self._stops_itself and self._address_then:
+            with suppress(subprocess.TimeoutExpired):
+                _over_ssh(self._address_then, self._stops_itself)
+
     def _disown(self) -> None:
         self._ours = False
         if self._successor:
             self._successor.dismiss()
             self._successor = None
+
+
+def _over_ssh(address: Address, line: str) -> subprocess.CompletedProcess[bytes]:
+    """Run a shell command on a machine, over a connection of its own."""
+    alone = ["-o", "BatchMode=yes", "-o", "ConnectTimeout=10", "-o", "ControlPath=none"]
+    command = ["ssh", *alone, *address.options, address.destination, line]
+    return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=30, check=False)
 
 
 @dataclass(frozen=True)
