@@ -7,15 +7,18 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
 import pytest
+from botocore import auth
 
 from published import Clone, made_up
 from remotes import KEY, PATIENT, SECRET, serving
-from sessionscribe.publish import pulling
+from sessionscribe.publish import pulling, unpack
 from sessionscribe.publish.store import RemoteError, Store
+from sessionscribe.storage import rclone
 from sshd import Host, require_sshd
 
 WRONG = "wrong-secret-of-somebody"
@@ -94,6 +97,28 @@ def test_what_is_published_there_is_pulled_from_there(here: Clone, far: Far, tmp
     assert clone.todo() == Counter()
     kept = here.results()
     assert all(data == kept[name] for name, data in clone.results().items() if "convert_audio" not in name)
+
+
+def test_a_folder_that_rclone_mirrors_serves_as_a_remote(tmp_path: Path) -> None:
+    """As docs/versioning.md has it for Google Drive."""
+    here = made_up(tmp_path / "anna/here", ["one"])
+    (tmp_path / "served/versions").mkdir(parents=True)
+    with serving("webdav", tmp_path / "served", "far", PATIENT):
+        assert here.publish().word == "published"
+        rclone.run("copy", str(tmp_path / "anna/remote"), "far:versions", where="far:")
+        clone = here.clone(tmp_path / "ben/there")
+        rclone.run("copy", "far:versions", str(tmp_path / "ben/remote"), where="far:")
+    clone.pull("one")
+    unpack.put_in_place(clone.root)
+    assert clone.todo() == Counter()
+
+
+@pytest.mark.parametrize("far", ["s3"], indirect=True)
+def test_a_clock_that_is_wrong_is_named(here: Clone, far: Far, monkeypatch: pytest.MonkeyPatch) -> None:
+    then = datetime.now(UTC).replace(tzinfo=None) + timedelta(hours=2)
+    monkeypatch.setattr(auth, "get_current_datetime", lambda *_, **__: then)
+    with pytest.raises(RemoteError, match=r"access is refused.* this machine's clock"):
+        here.publish()
 
 
 @pytest.mark.parametrize("far", ["s3"], indirect=True)

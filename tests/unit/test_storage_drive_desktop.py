@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import media
-from sessionscribe import additions, sources
+from sessionscribe import additions, config, files, ingest, sources
 from sessionscribe.errors import UserError
 from sessionscribe.storage import drive_desktop
 from sessionscribe.storage.drive_desktop import Machine, find, find_new, roots
@@ -124,3 +124,13 @@ def test_recordings_are_noted_so_that_other_machines_find_them(
     assert row.source == noted
     assert (row.session, row.duration_s) == ("talk", 0.1)
     assert not (tmp_path / "results").exists()
+
+
+def test_recordings_are_read_where_they_lie(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make(tmp_path / "home", "My Drive/Rec")
+    path = media.write_tone(tmp_path / "home/My Drive/Rec/talk.wav", 0.1)
+    monkeypatch.setattr(drive_desktop, "this_machine", lambda: Machine(tmp_path / "home"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
+    with ingest.opened("drive-desktop:Rec/talk.wav", files.sha256(path), config.Ingest()) as source:
+        assert source == path
+    assert not (tmp_path / "caches").exists()

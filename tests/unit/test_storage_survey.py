@@ -10,8 +10,9 @@ import pytest
 
 import media
 from remotes import Server, serving
-from sessionscribe import additions, config, manifest, sources
+from sessionscribe import additions, config, manifest, runtime, sources
 from sessionscribe.agenda import Agenda
+from sessionscribe.artifacts import Failure, Output, Provenance
 from sessionscribe.storage.survey import survey
 
 
@@ -104,6 +105,21 @@ def test_a_remote_that_is_away_hides_nothing_else(far: Path, served: Server) -> 
     )
     put(Path("rec"), "c.wav")
     assert find() == {("unreachable", "nowhere:rec"), ("new", "rec/c.wav")}
+
+
+def test_what_failed_and_what_was_begun(far: Path) -> None:
+    put(Path("rec"), "a.wav", "b.wav")
+    add("rec")
+    step = Agenda(config.Config()).sessions["a"].steps[0]
+    log, about = "logs/ingest/a/mix.log", {"session": "a", "rule": step.rule, "output": step.outputs[0]}
+    note, _ = runtime.notes_of(step.rule, {"session": "a"}, log)
+    Failure(message="a.wav: cannot be read. Copy it again", log=log, **about).write(note)
+    begun = Agenda(config.Config()).sessions["b"].steps[0]
+    Path(begun.outputs[0]).parent.mkdir(parents=True)
+    Path(begun.outputs[0]).write_text("{}\n")
+    made = Output(path=begun.outputs[0], size=3, sha256="")
+    Provenance(rule=begun.rule, key=begun.key, outputs=[made]).write(Path(begun.record))
+    assert find() == {("failed", "a"), ("incomplete", "b")}
 
 
 def test_sessions_and_what_belongs_to_none(far: Path) -> None:

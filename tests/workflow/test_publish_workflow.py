@@ -131,6 +131,7 @@ def test_the_demo_from_s3_is_published_there_and_finished_for_a_colleague(
         assert made.sources.keys() == {"mix"}
         assert all(found.startswith("folder:") for found in made.models.values())
         assert made.settings["transcribe"]["window_s"] == 8
+        assert made.versions.keys() >= {"sessionscribe", "ctranslate2", "pyannote.audio"}
 
         (chunk,) = there.root.glob("results/transcribe/meeting/*/mix.0001.json")
         said = chunk.read_bytes()

@@ -18,6 +18,7 @@ from typing import Any
 
 from sessionscribe.errors import UserError
 from sessionscribe.publish.contents import folder_of, target_of
+from sessionscribe.storage.refusals import explain
 
 SET_UP = "docs/versioning.md says how to set it up"
 BARS = "dvc.progress"  # draws bars where it may log errors
@@ -164,7 +165,7 @@ class Store:
 
     def _refuse(self, failed: Any, what: str, hint: str) -> None:
         if failed:
-            reason = f" ({self._said.last})" if self._said.last else ""
+            reason = f" ({_plain(self._said.last)})" if self._said.last else ""
             raise RemoteError(f"{len(failed)} files {what}{reason}", where=self._where, hint=hint)
 
     def _refuse_absent(self, names: list[str]) -> None:
@@ -184,8 +185,10 @@ class Store:
                 # Many kinds (DVC's, each cloud package's), with no base of their own.
                 reason = " ".join(str(error).split())[:300] or type(error).__name__
                 hint = "Run again when that is put right: what was done stays"
+                if explain([reason], "")[0] == "credentials":
+                    hint = f"Check the keys and this machine's clock; {hint[0].lower()}{hint[1:]}"
                 kind = RemoteError if where == self._where else UserError
-                raise kind(f"DVC could not go on ({reason})", where=where, hint=hint) from error
+                raise kind(f"DVC could not go on ({_plain(reason)})", where=where, hint=hint) from error
 
     @staticmethod
     def _mend_lock(root: Path) -> None:
@@ -196,6 +199,12 @@ class Store:
                 json.loads(note.read_bytes())
             except ValueError:
                 note.unlink(missing_ok=True)
+
+
+def _plain(reason: str) -> str:
+    """Return what a package says, after what that means, where it is known."""
+    known, what, _ = explain([reason], "")
+    return reason if known == "other" else f"{what}: {reason}"
 
 
 class _Said(logging.Handler):

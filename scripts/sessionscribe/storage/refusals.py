@@ -24,7 +24,7 @@ SAYINGS: tuple[tuple[str, Reason, str, str], ...] = (
     ),
     (
         r"InvalidAccessKeyId|SignatureDoesNotMatch|AccessDenied|StatusCode: 40[13]\b|"
-        r"\b40[13] (?:Unauthorized|Forbidden)|invalid_grant|couldn't fetch token|"
+        r"\bUnauthorized\b|\bForbidden\b|invalid_grant|couldn't fetch token|"
         r"unable to authenticate|no supported methods remain|"
         r"NoCredentialProviders|failed to refresh cached credentials|permission denied",
         "credentials",
