@@ -66,14 +66,22 @@ def test_a_session_is_made_once_used_and_released(
     connection.open()
     assert connection.run("echo $HOME").strip() == str(vm.host.home)
     connection.close()
-    assert ours.start() == address, "again after a lost connection"
-    assert google.asked.count("POST assign T4") == 1
     assert eventually(lambda: vm.executed, 20), "the kernel was kept busy"
-    ours.stop()
+    assert ours._use is not None
+    ours._use._lock.leave()  # as if this process had died, and nobody had released the session
+    other = machine(said)
+    assert other.start() == address
+    assert google.asked.count("POST assign T4") == 1
+    other.stop()
     assert google.released == [vm.endpoint]
     assert google.asked[-1] == "GET assignments", "it was seen to be released"
     assert list(google.machines.values()) == [theirs]
-    assert said[1:] == ["colab:T4: the session is released after 0 min"]
+    assert said[1:] == [
+        "colab:T4: a session with T4, for 12 h 00 min at most",
+        "colab:T4: the session is released after 0 min",
+    ]
+    ours.stop()
+    assert google.asked[-1] == "GET assignments"
 
 
 def test_what_colab_takes_away_and_what_is_nearly_over_is_replaced(
