@@ -23,6 +23,7 @@ ASKED = {
     "requirements-dev.in": "requirements-dev.txt",
     "requirements-evaluation.in": "requirements-evaluation.txt",
     "uv.in": "uv.txt",
+    "colab.in": "colab.txt",
 }
 
 
