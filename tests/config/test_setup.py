@@ -17,7 +17,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVS = ROOT / "envs"
-PINNED = ("requirements.txt", "requirements-dev.txt", "requirements-evaluation.txt", "uv.txt")
+PINNED = ("requirements.txt", "requirements-dev.txt", "requirements-evaluation.txt", "uv.txt", "colab.txt")
 ASKED = {
     "requirements.in": "requirements.txt",
     "requirements-dev.in": "requirements-dev.txt",
