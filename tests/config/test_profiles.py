@@ -35,10 +35,11 @@ def test_every_profile_plans_the_same_jobs(profile: str, project: Project) -> No
     assert project.plan(profile=profile) == project.plan(profile=None)
 
 
-def test_a_rule_that_slurm_runs_belongs_to_a_submission() -> None:
+@pytest.mark.parametrize("profile", [name for name in PROFILES if "groups" in settings(name)])
+def test_a_rule_that_is_submitted_belongs_to_a_submission(profile: str) -> None:
     files = [path for path in (ROOT / "rules").glob("*.smk") if path.stem != "demo_models"]
     rules = {name for path in files for name in re.findall(r"^rule (\w+):", path.read_text(), re.M)}
-    local = {"check_models"}  # before anything is submitted, on the login node
-    groups = settings("slurm")["groups"]
+    local = {"check_models"}  # before anything is submitted, where Snakemake runs
+    groups = settings(profile)["groups"]
     assert isinstance(groups, list)
     assert {entry.split("=")[0] for entry in groups} == rules - local

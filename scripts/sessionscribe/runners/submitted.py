@@ -1,0 +1,58 @@
+"""Run a submission's command and note what the machine was used for: `python -m … RUNNER SESSIONS COMMAND…`.
+
+Runs in a container whose current folder is the project's, on a volume; what the jobs did is in the records
+of their use that they left there.
+"""
+
+from __future__ import annotations
+
+import platform
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from sessionscribe.artifacts import JobUsage
+from sessionscribe.errors import UserError
+from sessionscribe.runners.costs import Price, read_prices
+from sessionscribe.runners.guard import accelerator
+from sessionscribe.runners.ledger import LEDGER, Entry
+
+PRICES = Path("config/prices.yaml")
+
+
+def run_noted(runner: str, sessions: Sequence[str], command: Sequence[str]) -> int:
+    """Run a command that works on sessions, add a line to the ledger, return the command's exit status."""
+    # Signals go to the whole process group: the command ends by them, and what was used is still noted.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)
+    entry, began = Entry(runner), time.time()
+    with entry.busy():
+        code = subprocess.run(command, check=False).returncode
+    for record in _records_of(sessions, began):
+        if record.ok:
+            entry.finished(record.session, record.rule, record.wall_s, record.audio_s)
+    about = {"host": platform.node(), "accelerator": accelerator()}
+    entry.close(LEDGER, about, sent=0, received=0, prices=_prices())
+    return code
+
+
+def _records_of(sessions: Sequence[str], began: float) -> list[JobUsage]:
+    """Return the records that these sessions' jobs on this host have left since then."""
+    files = [path for session in sessions for path in (LEDGER.parent / session).glob("*.json")]
+    records = [JobUsage.read(path) for path in files if path.stat().st_mtime >= began - 1]
+    return [record for record in records if record.host == platform.node()]
+
+
+def _prices() -> list[Price]:
+    try:
+        return read_prices(PRICES)
+    except UserError as error:
+        print(f"sessionscribe: {error}", file=sys.stderr)
+        return []
+
+
+if __name__ == "__main__":
+    sys.exit(run_noted(sys.argv[1], sys.argv[2].split(), sys.argv[3:]))

@@ -1,0 +1,49 @@
+"""Executor `aws-batch-warm`: submits as snakemake-executor-plugin-aws-batch does, keeps models loaded there.
+
+The project's folder is on an EFS file system (snakemake_executor_plugin_warm/submission.py says why), which
+the other plugin cannot mount; it also asks for no GPU, and gives all jobs the same time. The settings stand
+here so that neither a dry run nor any other start of Snakemake needs it.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Optional
+
+from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
+from snakemake_interface_executor_plugins.settings import ExecutorSettingsBase
+
+from snakemake_executor_plugin_warm.submission import SHARED_VOLUME, executor_of
+
+__all__ = ["Executor", "ExecutorSettings", "common_settings"]
+
+common_settings = SHARED_VOLUME
+
+
+@dataclass
+class ExecutorSettings(ExecutorSettingsBase):
+    """Options of the executor; on the command line they begin with ``--aws-batch-warm-``."""
+
+    region: Optional[str] = field(  # noqa: UP045 -- Snakemake makes an option of it and knows no `|`
+        default=None, metadata={"help": "Region; else what AWS's own settings say"}
+    )
+    job_queue: Optional[str] = field(  # noqa: UP045
+        default=None, metadata={"help": "Queue (name or ARN) of machines with a GPU", "required": True}
+    )
+    cpu_job_queue: Optional[str] = field(  # noqa: UP045
+        default=None,
+        metadata={"help": "Queue of machines without one, for jobs without a model; else the same"},
+    )
+    file_system: Optional[str] = field(  # noqa: UP045
+        default=None, metadata={"help": "EFS file system (fs-…) with the project's folder", "required": True}
+    )
+    mount_path: str = field(default="/sessionscribe", metadata={"help": "Where containers mount it"})
+    job_role: Optional[str] = field(  # noqa: UP045
+        default=None, metadata={"help": "ARN of the role of the containers, if any"}
+    )
+
+
+class Executor(RemoteExecutor):
+    """What Snakemake looks for under this name; stands for the executor proper until there is work."""
+
+    def __new__(cls, *given: Any, **named: Any) -> Any:
+        """Return the executor proper."""
+        return executor_of(f"{__name__}.executor", "snakemake-executor-plugin-aws-batch")(*given, **named)

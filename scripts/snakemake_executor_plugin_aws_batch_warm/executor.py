@@ -1,0 +1,75 @@
+"""The executor proper: a submission is a job definition of its own, with volume, GPU and time."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+from snakemake_executor_plugin_aws_batch import Executor as BatchExecutor
+from snakemake_interface_common.exceptions import WorkflowError
+from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
+
+from snakemake_executor_plugin_warm.submission import KILL_AFTER_S, Submission, time_limit_s
+
+VOLUME = "project"
+
+
+class Executor(Submission, BatchExecutor):
+    """Submits to AWS Batch; see the package."""
+
+    runner = "aws-batch"
+
+    def run_job(self, job: Any) -> None:
+        """Register a job definition and submit it."""
+        settings = self.workflow.executor_settings
+        what = definition(job, self.format_job_exec(job), self.container_image, settings, self.envvars())
+        name = what["jobDefinitionName"]
+        queue = settings.job_queue if job.resources.get("gpu") else settings.cpu_job_queue
+        try:
+            revision = self.batch_client.register_job_definition(**what)["revision"]
+            submitted = self.batch_client.submit_job(
+                jobName=name, jobQueue=queue or settings.job_queue, jobDefinition=f"{name}:{revision}"
+            )
+        except (BotoCoreError, ClientError) as error:
+            raise WorkflowError(f"AWS Batch does not take {job.name}: {error}") from None
+        self.report_job_submission(
+            SubmittedJobInfo(job=job, external_jobid=submitted["jobId"], aux=dict(submitted))
+        )
+
+
+def definition(
+    job: Any, command: str, image: str, settings: Any, environment: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return the job definition of a submission, as AWS Batch's RegisterJobDefinition takes it."""
+    needs = {"VCPU": int(job.resources.get("_cores", 1)), "MEMORY": int(job.resources.get("mem_mb", 2000))}
+    if gpus := int(job.resources.get("gpu", 0)):
+        needs["GPU"] = gpus
+    container = {
+        "image": image,
+        "command": ["/bin/sh", "-c", command],
+        "environment": [{"name": name, "value": value} for name, value in environment.items()],
+        "resourceRequirements": [{"type": kind, "value": str(value)} for kind, value in needs.items()],
+        "volumes": [
+            {
+                "name": VOLUME,
+                "efsVolumeConfiguration": {
+                    "fileSystemId": settings.file_system,
+                    "transitEncryption": "ENABLED",
+                },
+            }
+        ],
+        "mountPoints": [{"sourceVolume": VOLUME, "containerPath": settings.mount_path, "readOnly": False}],
+    }
+    if settings.job_role:
+        container["jobRoleArn"] = settings.job_role
+    return {
+        "jobDefinitionName": f"sessionscribe-{re.sub('[^A-Za-z0-9_-]', '-', job.name)[:60]}-{uuid.uuid4()}",
+        "type": "container",
+        "platformCapabilities": ["EC2"],
+        "containerProperties": container,
+        # The container ends itself before; this is for one that cannot.
+        "timeout": {"attemptDurationSeconds": time_limit_s(job) + 2 * KILL_AFTER_S},
+    }

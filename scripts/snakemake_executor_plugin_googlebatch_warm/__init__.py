@@ -1,0 +1,60 @@
+"""Executor `googlebatch-warm`: submits to Google Batch as its plugin does, keeps models loaded there.
+
+The project's folder is on an NFS share (snakemake_executor_plugin_warm/submission.py says why), which
+snakemake-executor-plugin-googlebatch cannot mount; it also takes no time, memory or GPU from the rules, and a
+failed job in a container for a good one. The settings stand here so that neither a dry run nor any other
+start of Snakemake needs it.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Optional
+
+from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
+from snakemake_interface_executor_plugins.settings import ExecutorSettingsBase
+
+from snakemake_executor_plugin_warm.submission import SHARED_VOLUME, executor_of
+
+__all__ = ["Executor", "ExecutorSettings", "common_settings"]
+
+common_settings = SHARED_VOLUME
+
+
+@dataclass
+class ExecutorSettings(ExecutorSettingsBase):
+    """Options of the executor; on the command line they begin with ``--googlebatch-warm-``."""
+
+    project: Optional[str] = field(  # noqa: UP045 -- Snakemake makes an option of it and knows no `|`
+        default=None, metadata={"help": "Google Cloud project", "required": True}
+    )
+    region: Optional[str] = field(  # noqa: UP045
+        default=None, metadata={"help": "Region, as europe-west4", "required": True}
+    )
+    share: Optional[str] = field(  # noqa: UP045
+        default=None,
+        metadata={"help": "NFS share with the project's folder, as 10.0.0.2:/share", "required": True},
+    )
+    mount_path: str = field(default="/sessionscribe", metadata={"help": "Where machines mount it"})
+    machine_type: str = field(default="n1-standard-4", metadata={"help": "Machine type of jobs with a model"})
+    gpu_type: str = field(default="nvidia-tesla-t4", metadata={"help": "GPU added to that machine type"})
+    cpu_machine_type: str = field(
+        default="e2-standard-4", metadata={"help": "Machine type of jobs without a model"}
+    )
+    boot_disk_gb: int = field(default=50, metadata={"help": "Boot disk; the image must fit on it twice"})
+    network: Optional[str] = field(  # noqa: UP045
+        default=None, metadata={"help": "Network of the machines"}
+    )
+    subnetwork: Optional[str] = field(  # noqa: UP045
+        default=None, metadata={"help": "Subnetwork of the machines"}
+    )
+    service_account: Optional[str] = field(  # noqa: UP045
+        default=None, metadata={"help": "Service account of the machines"}
+    )
+    labels: str = field(default="", metadata={"help": "Labels of the jobs, as team=a,stage=b"})
+
+
+class Executor(RemoteExecutor):
+    """What Snakemake looks for under this name; stands for the executor proper until there is work."""
+
+    def __new__(cls, *given: Any, **named: Any) -> Any:
+        """Return the executor proper."""
+        return executor_of(f"{__name__}.executor", "snakemake-executor-plugin-googlebatch")(*given, **named)

@@ -1,0 +1,71 @@
+"""Executor `kubernetes-warm`: submits to Kubernetes as its plugin does, keeps models loaded in a pod.
+
+The project's folder is on a persistent volume (snakemake_executor_plugin_warm/submission.py says why). The
+settings are those of snakemake-executor-plugin-kubernetes; they stand here so that neither a dry run nor any
+other start of Snakemake needs it.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Optional
+
+from snakemake_interface_common.exceptions import WorkflowError
+from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
+from snakemake_interface_executor_plugins.settings import ExecutorSettingsBase
+
+from snakemake_executor_plugin_warm.submission import SHARED_VOLUME, executor_of
+
+__all__ = ["Executor", "ExecutorSettings", "common_settings"]
+
+common_settings = SHARED_VOLUME
+
+
+class Volume(NamedTuple):
+    """A persistent volume claim, and where it is mounted in each pod."""
+
+    name: str
+    path: str
+
+
+def parse_volumes(given: list[str]) -> list[Volume]:
+    """Return the volumes of `claim:/path` entries.
+
+    Raises:
+        WorkflowError: an entry is none.
+    """
+    volumes = [Volume(*entry.split(":")) for entry in given if entry.count(":") == 1]
+    if len(volumes) != len(given):
+        raise WorkflowError(f"kubernetes-warm-persistent-volumes: {given} is not a list of claim:/path")
+    return volumes
+
+
+@dataclass
+class ExecutorSettings(ExecutorSettingsBase):
+    """Options of the executor; on the command line they begin with ``--kubernetes-warm-``."""
+
+    namespace: str = field(default="default", metadata={"help": "Namespace of the jobs"})
+    persistent_volumes: list[Volume] = field(
+        default_factory=list,
+        metadata={
+            "help": "Volumes of each pod, as claim:/path; the project's folder is on one of them",
+            "parse_func": parse_volumes,
+            "unparse_func": lambda volumes: [f"{volume.name}:{volume.path}" for volume in volumes],
+            "nargs": "+",
+        },
+    )
+    service_account_name: Optional[str] = field(  # noqa: UP045 -- Snakemake makes an option of it and knows no `|`
+        default=None, metadata={"help": "Service account of the pods"}
+    )
+    cpu_scalar: float = field(
+        default=0.95, metadata={"help": "Part of a job's cores that is asked for, as nodes keep some back"}
+    )
+    privileged: bool = field(default=False, metadata={"help": "Run privileged containers"})
+    omit_job_cleanup: bool = field(default=False, metadata={"help": "Keep jobs that have ended, to look at"})
+
+
+class Executor(RemoteExecutor):
+    """What Snakemake looks for under this name; stands for the executor proper until there is work."""
+
+    def __new__(cls, *given: Any, **named: Any) -> Any:
+        """Return the executor proper."""
+        package = "snakemake-executor-plugin-kubernetes"
+        return executor_of(f"{__name__}.executor", package)(*given, **named)

@@ -1,0 +1,98 @@
+"""What submits to containers elsewhere has in common: a shared volume, one warm Snakemake per submission.
+
+The plugins for Kubernetes, AWS Batch and Google Batch expect every file of a workflow to lie in a bucket, and
+each job to be a process of its own. Here files lie where the settings say, results are looked up there before
+anything runs, and a job group must load its models once. So the project's folder is on a volume that the
+machine with Snakemake and all containers mount at the same path, and the Snakemake in a container runs its
+jobs with the executor `warm`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import shlex
+from pathlib import Path
+from typing import Any
+
+from snakemake_interface_common.exceptions import WorkflowError
+from snakemake_interface_executor_plugins.settings import CommonSettings
+
+KILL_AFTER_S = 60
+WITHOUT_LIMIT = 24 * 60
+# Where the models of the hub lie: on the volume, too, for they are fetched before anything is submitted.
+GIVEN = ("HF_HOME",)
+SHARED_VOLUME = CommonSettings(
+    non_local_exec=True,
+    implies_no_shared_fs=False,
+    job_deploy_sources=False,
+    pass_default_storage_provider_args=False,
+    pass_default_resources_args=True,
+    pass_envvar_declarations_to_cmd=False,
+    auto_deploy_default_storage_provider=False,
+)
+
+
+class Submission:
+    """Mixed with the executor of such a plugin, before it."""
+
+    runner: str
+    tmpdir: str
+
+    def additional_general_args(self) -> str:
+        """Return the options with which a submission's own Snakemake runs its jobs."""
+        return "--executor warm --warm-others --warm-guests cluster_speakers"
+
+    def get_python_executable(self) -> str:
+        """Return the image's Python: the environment is not on the volume."""
+        return "python"
+
+    def format_job_exec(self, job: Any) -> str:
+        """Return the command of a submission: a script on the volume, as services do not take long ones.
+
+        It works in the project's folder and with its code, notes what was used, and ends after its time.
+        """
+        command: str = super().format_job_exec(job)  # type: ignore[misc]
+        folder = Path.cwd()
+        environment = {"PYTHONPATH": str(folder / "scripts")}
+        environment |= {name: os.environ[name] for name in GIVEN if name in os.environ}
+        # SIGINT, for upon SIGTERM Snakemake waits for what runs.
+        limit = ["timeout", "--signal=INT", f"--kill-after={KILL_AFTER_S}", str(time_limit_s(job))]
+        noted = ["python", "-m", "sessionscribe.runners.submitted", self.runner, " ".join(sessions_of(job))]
+        lines = [
+            shlex.join(["cd", str(folder)]),
+            shlex.join(["export", *(f"{name}={value}" for name, value in environment.items())]),
+            shlex.join(["exec", *limit, *noted, "sh", "-c", command]),
+        ]
+        script = Path(self.tmpdir) / f"{job.jobid}.{job.attempt}.sh"
+        script.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        return shlex.join(["exec", "sh", str(script)])
+
+
+def sessions_of(job: Any) -> list[str]:
+    """Return the sessions that a job, or the jobs of a group, work on."""
+    jobs = job.jobs if job.is_group() else [job]
+    return sorted({name for single in jobs if (name := single.wildcards.get("session"))})
+
+
+def time_limit_s(job: Any) -> int:
+    """Return how long a submission may take: the minutes (`runtime`) of its jobs, one after the other."""
+    return 60 * int(job.resources.get("runtime", WITHOUT_LIMIT))
+
+
+def executor_of(module: str, package: str) -> Any:
+    """Return the executor of `module`, which needs a package that set-up does not install.
+
+    Its clients of cloud services cost every start of Snakemake a second, so they are imported only where
+    there is something to submit.
+
+    Raises:
+        WorkflowError: the package is not installed.
+    """
+    try:
+        return importlib.import_module(module).Executor
+    except ModuleNotFoundError as error:
+        if error.name and error.name.startswith(("snakemake_executor_plugin_warm", "sessionscribe")):
+            raise
+        hint = "`.venv/bin/uv pip install --requirement envs/requirements-clouds.txt`, and run again"
+        raise WorkflowError(f"{package} is not installed ({error.name} is missing): {hint}") from None

@@ -1,0 +1,174 @@
+"""The profiles for Kubernetes, AWS Batch and Google Batch: their own clients against services on loopback.
+
+The services take what the clients send, refuse what real ones refuse, and run the commands
+(tests/containers.py). What they cannot show (images, drivers, volumes, rights) is said in docs/runners/.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import slurm
+from aws_batch_api import Batch
+from containers import Machine, make_image
+from kubernetes_api import Cluster
+from project import Done, Project
+
+ROOT = Path(__file__).resolve().parents[2]
+REQUIREMENTS = ROOT / "envs/requirements-clouds.txt"
+UV = Path(sys.executable).with_name("uv")
+# The profile's settings, over them a machine without a GPU; and one need not wait long for small jobs.
+ON_CPU = ("--configfile", "config/cuda.yaml", "config/test.yaml", "--seconds-between-status-checks", "1")
+
+
+@pytest.fixture(scope="module")
+def plugins(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """What set-up does not install, in a folder of its own: it would slow down all other tests."""
+    if not REQUIREMENTS.exists():
+        pytest.skip("`make lock` has not made envs/requirements-clouds.txt yet")
+    folder = tmp_path_factory.mktemp("plugins")
+    command = [str(UV), "pip", "install", "--quiet", "--no-deps", "--require-hashes", "--target", str(folder)]
+    done = subprocess.run(
+        [*command, "--python", sys.executable, "--requirement", str(REQUIREMENTS)],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        pytest.skip(f"the clouds' packages cannot be installed here: {done.stderr.strip()[-200:]}")
+    return str(folder)
+
+
+@pytest.fixture
+def machine(tmp_path: Path, plugins: str) -> Iterator[Machine]:
+    made = Machine(make_image(tmp_path / "image", plugins))
+    yield made
+    for container in made.running():
+        made.remove(container)
+
+
+@pytest.fixture
+def project(fresh: Project, tmp_path: Path) -> Project:
+    return fresh.copy(tmp_path / "project")
+
+
+def paths(project: Project, plugins: str) -> dict[str, str]:
+    return {"PYTHONPATH": f"{project / 'scripts'}{os.pathsep}{plugins}"}
+
+
+def run(project: Project, profile: str, plugins: str, sessions: str, **environment: str) -> Done:
+    asked = ["--config", f"sessions=[{sessions}]"]
+    environment |= paths(project, plugins)
+    return project.snakemake(*ON_CPU, *asked, "--retries", "0", profile=profile, **environment)
+
+
+def exports(project: Project, session: str) -> dict[str, bytes]:
+    return project.results(f"results/export/{session}")
+
+
+def usage(project: Project) -> list[dict[str, Any]]:
+    return [json.loads(path.read_text()) for path in (project / "logs/usage").rglob("*.json")]
+
+
+def ledger(project: Project) -> list[dict[str, Any]]:
+    lines = (project / "logs/usage/runners.jsonl").read_text().splitlines()
+    return [json.loads(line) for line in lines]
+
+
+@pytest.mark.timeout(300)
+def test_kubernetes_loads_once_per_pod_and_a_session_that_fails_stops_no_other(
+    project: Project, finished: Project, plugins: str, machine: Machine, tmp_path: Path
+) -> None:
+    cluster = Cluster(machine, claims={"sessionscribe"})
+    server = cluster.start(tmp_path / "kubeconfig")
+    (project / "recordings/duo/bob.flac").write_bytes(b"no longer a recording")
+
+    done = run(project, "kubernetes", plugins, "talk,duo", KUBECONFIG=str(tmp_path / "kubeconfig"))
+    server.shutdown()
+
+    assert done.code != 0
+    assert "Traceback" not in done.text
+    assert project.status() == {"talk": "complete", "duo": "failed", "live": "pending"}
+    assert exports(project, "talk") == exports(finished, "talk")
+    with_gpu, *others = sorted(machine.containers, key=lambda container: -container.gpus)
+    assert (with_gpu.gpus, [other.gpus for other in others]) == (1, [0, 0])
+    (loads,) = [Counter(name for use in usage(project) for name in use["loads"])]
+    assert len(loads) == 2  # what is spoken, and by whom
+    assert set(loads.values()) == {1}
+    assert cluster.secrets == {}
+    assert machine.running() == []
+    (entry,) = [entry for entry in ledger(project) if "transcribe_chunk" in entry["work"].get("talk", {})]
+    assert entry["runner"] == "kubernetes"
+    assert entry["work"]["talk"]["transcribe_chunk"]["audio_s"] > 20
+
+
+@pytest.mark.timeout(300)
+def test_aws_batch_gives_the_local_runs_bytes(
+    project: Project, finished: Project, plugins: str, machine: Machine
+) -> None:
+    batch = Batch(machine)
+    server, url = batch.start()
+    keys = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_ENDPOINT_URL": url}
+
+    done = run(project, "aws-batch", plugins, "duo", **keys)
+    server.shutdown()
+
+    assert done.code == 0, done.text
+    assert exports(project, "duo") == exports(finished, "duo")
+    assert [asked["jobQueue"] for asked in batch.submitted] == ["sessionscribe-cpu", "sessionscribe-gpu"]
+    assert len(batch.removed) == 2  # definitions
+    for made in batch.definitions.values():
+        what = made["containerProperties"]
+        assert what["volumes"][0]["efsVolumeConfiguration"]["fileSystemId"] == "fs-0123456789abcdef0"
+        assert what["mountPoints"][0]["containerPath"] == "/sessionscribe"
+        assert not what.get("privileged")
+        assert made["timeout"]["attemptDurationSeconds"] > 600
+
+
+@pytest.mark.usefixtures("machine")  # for its image
+@pytest.mark.timeout(300)
+def test_google_batch_gives_the_local_runs_bytes(
+    project: Project, finished: Project, plugins: str, tmp_path: Path
+) -> None:
+    command = [sys.executable, str(ROOT / "tests/google_batch_api.py"), str(tmp_path)]
+    given = os.environ | {"PYTHONPATH": plugins}
+    with subprocess.Popen(
+        command, env=given, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as server:
+        assert server.stdin
+        assert server.stdout
+        environment = json.loads(server.stdout.readline())
+        done = run(project, "googlebatch", plugins, "duo", **environment)
+        server.stdin.close()
+        gpus = json.loads(server.stdout.readline())
+
+    assert done.code == 0, done.text
+    assert exports(project, "duo") == exports(finished, "duo")
+    assert gpus == [0, 1]
+
+
+def test_ctrl_c_removes_what_was_submitted(
+    project: Project, plugins: str, machine: Machine, tmp_path: Path
+) -> None:
+    cluster = Cluster(machine, claims={"sessionscribe"})
+    server = cluster.start(tmp_path / "kubeconfig")
+    environment = project.environment(KUBECONFIG=str(tmp_path / "kubeconfig"), **paths(project, plugins))
+    command = [sys.executable, "-m", "snakemake", *ON_CPU, "--profile", "profiles/kubernetes"]
+    with subprocess.Popen(command, cwd=project.root, env=environment, stderr=subprocess.DEVNULL) as running:
+        slurm.wait_for(lambda: machine.running() != [])
+        running.send_signal(signal.SIGINT)
+        assert running.wait(60) != 0
+    server.shutdown()
+
+    assert machine.running() == []
+    assert cluster.secrets == {}
