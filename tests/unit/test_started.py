@@ -13,9 +13,9 @@ import pytest
 
 import sshd
 from sessionscribe.errors import UserError
+from sessionscribe.runners.commanded import CommandHost, Commands
 from sessionscribe.runners.errors import LostError, UnusableError
 from sessionscribe.runners.machine import Address
-from sessionscribe.runners.started import CommandHost, Commands
 from sshd import Host, eventually
 
 

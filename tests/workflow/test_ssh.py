@@ -197,20 +197,6 @@ def test_nothing_outlives_the_run(
         assert [name for name, one in folder.made().items() if one != before.get(name)] == ["0"]
 
 
-def test_sigterm_lets_the_job_finish(folder: Remote, host: Host) -> None:
-    (folder / "in/table.txt").write_text("slow=3\n")
-    running = folder.start("--config", "jobs=1")
-    try:
-        assert eventually(lambda: host.pids("serve.py"), 30)
-        time.sleep(1)
-        running.send_signal(signal.SIGTERM)
-        running.wait(30)
-        assert nothing_runs(host)
-        folder.assert_whole(1)
-    finally:
-        running.kill()
-
-
 def test_a_worker_that_is_killed_there_costs_one_try(
     at_work: tuple[Remote, Host, subprocess.Popen[bytes]],
 ) -> None:
@@ -441,6 +427,28 @@ def test_a_machine_is_on_only_while_there_is_work(folder: Remote, switched: tupl
     assert (folder / "started").read_text() == (folder / "stopped").read_text() == "gpu-box\n"
     assert not (host.home / "stopped-itself").exists()
     assert _pid(host) == "none", "it is off"
+
+
+def test_sigterm_lets_the_jobs_finish_and_stops_the_machine(
+    folder: Remote, switched: tuple[Host, list[str]]
+) -> None:
+    host, options = switched
+    (folder / "in/table.txt").write_text("slow=2\n")
+    running = folder.start(*options)
+    try:
+        assert eventually(lambda: host.pids("serve.py"), 30)
+        time.sleep(1)
+        running.send_signal(signal.SIGTERM)
+        running.wait(30)
+        assert nothing_runs(host)
+        assert (folder / "stopped").exists()
+        assert _pid(host) == "none", "it is off"
+        assert sorted(folder.results("out")) == ["out/0.txt", "out/1.txt"], "what it had taken"
+    finally:
+        running.kill()
+    (folder / "in/table.txt").write_text("slow=0\n")
+    assert folder.run(*options).code == 0
+    folder.assert_whole()
 
 
 @pytest.mark.parametrize("how", ["Ctrl-C", "kill -9", "no home any more"])

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from sessionscribe.errors import UserError
 from sessionscribe.runners import colab, ec2
+from sessionscribe.runners.commanded import CommandHost, Commands
 from sessionscribe.runners.machine import Address, GivenHost, Machine
-from sessionscribe.runners.started import CommandHost, Commands
 
 LOCAL = "local"
 

@@ -1,0 +1,89 @@
+"""``ssh:HOST`` where three shell commands of the user's start the host, stop it, and say whether it is up."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sessionscribe.runners.errors import LostError, UnusableError
+from sessionscribe.runners.machine import Address
+from sessionscribe.runners.started import StartedMachine
+
+
+@dataclass(frozen=True)
+class Commands:
+    """Shell commands, run here, in which ``{host}`` is the host's name; ``state`` succeeds where it is up."""
+
+    start: str
+    stop: str
+    state: str
+
+
+class CommandHost(StartedMachine):
+    """A host that commands of the user's start and stop, such as wake-on-LAN or a provider's own program.
+
+    Args:
+        name: what the user called it.
+        address: where it is when it is up.
+        commands: how it is started and stopped.
+        stops_itself: as for ``StartedMachine``.
+        boot_s: how long it may take until ssh answers.
+        halt_s: how long it may take to stop.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        address: Address,
+        commands: Commands,
+        *,
+        stops_itself: str = "",
+        boot_s: float = 300.0,
+        halt_s: float = 300.0,
+    ) -> None:
+        super().__init__(name, stops_itself=stops_itself, boot_s=boot_s, halt_s=halt_s)
+        self._address, self._commands = address, commands
+
+    def is_up(self) -> bool:
+        """Run the state command."""
+        return self._run(self._commands.state) is None
+
+    def bring_up(self) -> None:
+        """Run the start command."""
+        if problem := self._run(self._commands.start):
+            raise UnusableError(
+                f"the start command failed ({problem})", where=self.name, hint="Try it by hand"
+            )
+
+    def shut_down(self) -> None:
+        """Run the stop command."""
+        if problem := self._run(self._commands.stop):
+            raise LostError(f"the stop command failed: {problem}")
+
+    def shut_down_command(self) -> Sequence[str]:
+        """Return the stop command as what a shell runs."""
+        return ("sh", "-c", self._line(self._commands.stop))
+
+    def address(self) -> Address:
+        """Return what the user said."""
+        return self._address
+
+    def _line(self, command: str) -> str:
+        return command.replace("{host}", self._address.destination)
+
+    def _run(self, command: str) -> str | None:
+        """Run a command; return what was wrong, or None."""
+        try:
+            done = subprocess.run(
+                self._line(command),
+                shell=True,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=120,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            return "no end within 120 s"
+        said = done.stderr.decode(errors="replace").strip().splitlines()
+        return (said[-1] if said else f"exit code {done.returncode}") if done.returncode else None
