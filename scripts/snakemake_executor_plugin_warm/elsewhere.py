@@ -80,8 +80,8 @@ def _options(settings: Any) -> Options:
     Raises:
         UserError: they say how to start a machine, and not how to stop it.
     """
-    from sessionscribe.runners.kinds import Options  # noqa: PLC0415
     from sessionscribe.runners.commanded import Commands  # noqa: PLC0415
+    from sessionscribe.runners.kinds import Options  # noqa: PLC0415
 
     ssh = ("-F", str(Path(settings.ssh_config).absolute())) if settings.ssh_config else ()
     given = (settings.start_command, settings.stop_command, settings.state_command)
