@@ -13,6 +13,8 @@ import yaml
 
 from project import DEMO, SETTINGS, Project
 from remotes import PATIENT, Server, serving
+from sessionscribe import files, manifest
+from sessionscribe.artifacts import Provenance
 from sessionscribe.storage import rclone
 
 
@@ -88,12 +90,19 @@ def test_results_go_where_they_are_wanted_once(project: Project, tmp_path: Path)
         before = {name: path.stat().st_mtime_ns for name, path in made.items()}
         rows = {row["place"]: row for row in uploaded(project)}
         assert set(rows) == {f"far:out/all/{name}" for name in made if name != "theirs.txt"}
-        assert rows["far:out/all/talk/talk.srt"]["source"] == "recordings/talk.flac"
+        sent = rows["far:out/all/talk/talk.srt"]
+        (recording,) = manifest.read(project / "config/sessions.tsv")["talk"].rows
+        assert (sent["source"], sent["checksum"]) == (recording.source, recording.checksum)
+        record = Provenance.read(project / "results/provenance/talk/write_export.json")
+        assert sent["version"] == record.key
+        assert sent["sha256"] == files.sha256(made["talk/talk.srt"])
         assert all(row["checksum"] and row["version"] for row in rows.values())
 
         project.settings.write_text(project.settings.read_text() + "upload: {audio: false}\n")
-        done = project.sessionscribe("upload", "duo", "--to", "far:out/all", "--delete")
-        assert done.code == 0, done.text
+        for more, stays in (((), True), (("--delete",), False)):
+            done = project.sessionscribe("upload", "duo", "--to", "far:out/all", *more)
+            assert done.code == 0, done.text
+            assert made["duo/duo.m4a"].exists() == stays
     after = {path.relative_to(there).as_posix() for path in there.rglob("*") if path.is_file()}
     assert after == set(made) - {"duo/duo.m4a"}
     assert {name: made[name].stat().st_mtime_ns == before[name] for name in after} == dict.fromkeys(
