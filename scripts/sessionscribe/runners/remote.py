@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import shlex
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from sessionscribe.errors import UserError
-from sessionscribe.files import atomic_path, write_many
+from sessionscribe.files import write_many
 from sessionscribe.runners.channel import Channel
 from sessionscribe.runners.connection import Connection
 from sessionscribe.runners.costs import PRICES, Price, read_prices
@@ -25,8 +24,8 @@ from sessionscribe.runners.errors import DiedError, GivenBackError, LostError, U
 from sessionscribe.runners.ledger import LEDGER, Entry
 from sessionscribe.runners.machine import Machine
 from sessionscribe.runners.parcel import Checksums, Packer, Parcel, Piece
+from sessionscribe.runners.request import notes_for, on_device, paths_of, task_of
 from sessionscribe.runners.site import Settings, Site
-from sessionscribe.runtime import notes_of
 
 OVERHEAD_S = 900.0
 """What a job may take beside its work: the models are loaded, a GPU wakes up."""
@@ -104,7 +103,7 @@ class RemoteWorker:
         finally:
             self._lanes.release()
         self._bring_home(site, reply, parcel.request["returns"])
-        for note in _notes(request):
+        for note in notes_for(request):
             if note not in reply["made"]:
                 (self.settings.project / note).unlink(missing_ok=True)
         if reply["ok"]:
@@ -120,8 +119,8 @@ class RemoteWorker:
     def _count(self, request: dict[str, Any], reply: dict[str, Any]) -> None:
         audio_s = 0.0
         with suppress(OSError, ValueError):
-            audio_s = json.loads((self.settings.project / _notes(request)[-1]).read_bytes())["audio_s"]
-        session = str(_task(request).get("session", ""))
+            audio_s = json.loads((self.settings.project / notes_for(request)[-1]).read_bytes())["audio_s"]
+        session = str(task_of(request).get("session", ""))
         self._entry.finished(session, request["rule"], reply["usage"]["wall_s"], audio_s)
         self._longest_s = max(self._longest_s, reply["usage"]["wall_s"])
 
@@ -162,10 +161,10 @@ class RemoteWorker:
         parcel.request |= {
             "script": script,
             "resources": self._resources(request),
-            "params": _on(site.connection.address.device, parcel.request["params"]),
+            "params": on_device(site.connection.address.device, parcel.request["params"]),
             "files": {piece.name: piece.sha256 for piece in parcel.pieces},
             # In this order they get their names at home: a job's record, which says it is done, comes last.
-            "returns": [*_paths(request["log"]), *_notes(request), *_paths(request["output"])],
+            "returns": [*paths_of(request["log"]), *notes_for(request), *paths_of(request["output"])],
         }
         return parcel
 
@@ -217,10 +216,10 @@ class RemoteWorker:
 
     def _save_log(self, site: Site, request: Mapping[str, Any], death: DiedError) -> None:
         """Bring home what a worker that died had written to its job's log, and why that ends there."""
-        for log in _paths(request["log"])[:1]:
+        for log in paths_of(request["log"])[:1]:
             with suppress(OSError, UserError, LostError):
                 site.connection.fetch([log], site.mirror, self._staging / "logs")
-                _place(self._staging / "logs" / log, self.settings.project / log)
+                write_many(self.settings.project, {log: (self._staging / "logs" / log).read_bytes()})
             with suppress(OSError), (self.settings.project / log).open("a", encoding="utf-8") as file:
                 print(f"{self.machine.name}: the worker {death}", file=file)
 
@@ -273,39 +272,3 @@ def _prices(project: Path) -> list[Price]:
         return read_prices(project / PRICES)
     except UserError:
         return []
-
-
-def _task(request: Mapping[str, Any]) -> dict[str, Any]:
-    return next(
-        (value for name, value in request["params"] if name == "task" and isinstance(value, dict)), {}
-    )
-
-
-def _on(device: str, value: Any) -> Any:
-    """Return a plain value in which every setting ``device`` is this one; as it is where that is ""."""
-    if isinstance(value, list) and device:
-        return [_on(device, part) for part in value]
-    if isinstance(value, dict) and device:
-        return {name: device if name == "device" else _on(device, part) for name, part in value.items()}
-    return value
-
-
-def _paths(named: Sequence[Sequence[Any]]) -> list[str]:
-    return [path for _, value in named for path in (value if isinstance(value, list) else [value])]
-
-
-def _notes(request: Mapping[str, Any]) -> list[str]:
-    """Return where a job notes its failure, and what it used."""
-    log = next(iter(_paths(request["log"])), "")
-    return [path.as_posix() for path in notes_of(request["rule"], _task(request), log)]
-
-
-def _place(arrived: Path, path: Path) -> None:
-    """Give a file that has arrived its name, at once and whole."""
-    with atomic_path(path) as temporary:
-        try:
-            arrived.replace(temporary)
-        except OSError as error:
-            if error.errno != errno.EXDEV:
-                raise
-            shutil.copyfile(arrived, temporary)
