@@ -1,0 +1,69 @@
+"""`sessionscribe add` as a person meets it: what it says, and what it refuses."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+import media
+from project import ROOT
+from sessionscribe import cli, manifest
+
+TABLE = Path("config/sessions.tsv")
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("Snakefile").touch()
+    media.write_tone(Path("talk.wav"), 0.2)
+
+
+@pytest.fixture
+def told(capsys: pytest.CaptureFixture[str]) -> pytest.CaptureFixture[str]:
+    return capsys
+
+
+def test_it_tells_new_from_known(told: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["add", "talk.wav"]) == 0
+    assert told.readouterr().out == "added talk: recording, 1 file, 0.00 h of audio\n"
+    assert cli.main(["add", "talk.wav"]) == 0
+    assert told.readouterr().out == "known talk: recording, 1 file, 0.00 h of audio\n"
+    assert cli.main(["add", "talk.wav", "--language", "de"]) == 0
+    assert told.readouterr().out == "added talk: recording, 1 file, 0.00 h of audio\n"
+
+
+def test_what_is_no_recording_is_not_called_added(told: pytest.CaptureFixture[str]) -> None:
+    Path("notes.txt").write_text("just words")
+    assert cli.main(["add", "notes.txt"]) == 1
+    out, err = told.readouterr()
+    assert out == ""
+    assert err.startswith("sessionscribe: notes.txt: ")
+    assert len(err.splitlines()) == 1
+
+
+def test_own_recordings_do_not_go_into_the_table_of_the_demo(told: pytest.CaptureFixture[str]) -> None:
+    Path("config").mkdir()
+    shutil.copy2(ROOT / "config/demo.yaml", "config")
+    assert cli.main(["add", "talk.wav", "--profile", "demo"]) == 2
+    assert "talk.wav: is not one of the demo's recordings. Leave out --profile demo" in told.readouterr().err
+    assert not Path("resources").exists()
+    Path("resources/demo").mkdir(parents=True)
+    Path("talk.wav").rename("resources/demo/talk.wav")
+    assert cli.main(["add", "resources/demo/talk.wav", "--profile", "demo"]) == 0
+
+
+def test_a_stream_that_is_not_there_is_refused(told: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["add", "talk.wav", "--audio-stream", "7"]) == 2
+    assert "talk.wav: has no audio stream number 7 (it has 1 audio stream, number 0)" in told.readouterr().err
+    assert not TABLE.exists()
+    assert cli.main(["add", "talk.wav", "--audio-stream", "0"]) == 0
+    assert manifest.read(TABLE)["talk"].rows[0].audio_stream == 0
+
+
+def test_settings_that_are_not_there_are_named(told: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["add", "talk.wav", "--configfile", "mine.yaml"]) == 2
+    (line,) = told.readouterr().err.splitlines()
+    assert line.startswith("sessionscribe: mine.yaml: does not exist. Check its name")
