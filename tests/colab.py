@@ -133,14 +133,19 @@ class Colab:
         """End a machine in the middle of whatever it does."""
         self._wait(self._end(vm))
 
-    def left_over(self) -> list[str]:
-        """Return which files of the user's hold a login or a token, but for the login's own."""
-        return [
-            str(path)
-            for path in sorted(self.home.rglob("*"))
+    def told(self, *folders: Path) -> list[str]:
+        """Return the files and command lines in which a login or a token stands, but for the login's own."""
+        files = [
+            path
+            for folder in (self.folder, *folders)
+            for path in sorted(folder.rglob("*"))
             if path.is_file() and not path.is_symlink() and path.name != "token.json"
-            if b"secret-of-" in path.read_bytes()
         ]
+        found = []
+        for path in [*files, *Path("/proc").glob("[0-9]*/cmdline")]:
+            with suppress(OSError):
+                found += [str(path)] if b"secret-of-" in path.read_bytes() else []
+        return found
 
     def _wait(self, work: Any) -> Any:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(60)

@@ -32,7 +32,7 @@ def google(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[colab.Co
         for name, value in google.environment().items():
             monkeypatch.setenv(name, value)
         yield google
-        assert google.left_over() == [], "no token survives"
+        assert google.told() == [], "no token survives"
 
 
 @pytest.fixture
@@ -178,7 +178,7 @@ def test_a_session_of_a_killed_process_is_released(
         machine(said).start()
     running.send_signal(signal.SIGKILL)
     running.wait()
-    assert eventually(lambda: google.released and not google.machines and not google.left_over(), 30)
+    assert eventually(lambda: google.released and not google.machines and not google.told(), 30)
 
 
 def test_names() -> None:

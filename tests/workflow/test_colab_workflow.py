@@ -27,7 +27,7 @@ def google(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[colab.Co
         for name, value in google.environment().items():
             monkeypatch.setenv(name, value)
         yield google
-        assert eventually(lambda: not google.left_over(), 10), "no token survives"
+        assert eventually(lambda: not google.told(), 10), "no token survives"
 
 
 @pytest.fixture
@@ -66,6 +66,9 @@ def test_a_session_that_goes_and_a_door_that_shuts_cost_the_jobs_in_flight(
     try:
         assert eventually(done, 60), (folder / "said").read_text()
         (first,) = google.machines.values()
+        (session,) = google.home.rglob("sessions.json")
+        assert google.told(folder.root) == [str(session)], "of no use without the machine, gone with it"
+        assert session.stat().st_mode & 0o077 == 0
         before, door = done(), proxies(google)
         assert door
         for pid in door:
@@ -86,6 +89,7 @@ def test_a_session_that_goes_and_a_door_that_shuts_cost_the_jobs_in_flight(
     assert len(homes) == 2
     assert not google.machines
     assert len(google.released) == 1
+    assert google.told(folder.root) == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
