@@ -12,7 +12,7 @@ from sessionscribe import additions, manifest, sources
 from sessionscribe.additions import Added
 from sessionscribe.agenda import Agenda
 from sessionscribe.config import Config
-from sessionscribe.errors import UserError
+from sessionscribe.errors import UserError, complain
 from sessionscribe.sources import Group
 from sessionscribe.storage import takeover
 
@@ -40,7 +40,7 @@ def add_sources(
         for line in result.news:
             print(line)
         for problem in result.problems:
-            print(f"sessionscribe: {problem}", file=sys.stderr)
+            complain(problem)
         _take_over(names, config, beside)
     return names, 1 if result.problems else 0
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,10 +11,10 @@ from typing import Any
 
 from sessionscribe.agenda import Agenda, SessionAgenda
 from sessionscribe.config import Config
-from sessionscribe.errors import UserError
+from sessionscribe.errors import UserError, one_by_one
 from sessionscribe.publish import history, publishing, pulling, state, versions
 from sessionscribe.publish.contents import FOLDER, target_of
-from sessionscribe.publish.store import RemoteError, Store
+from sessionscribe.publish.store import Store
 
 ROOT = Path()
 
@@ -90,21 +89,15 @@ def publish_sessions(
         publisher = publishing.Publisher(
             ROOT, config.manifest, audio=config.publish.audio, force=force, store=store, lock=lock
         )
-        for session in ready:
-            try:
-                done = publisher.publish(session)
-            except UserError as error:
-                failed = True
-                _complain(error)
-                if isinstance(error, RemoteError):  # the next session would wait for it in vain, too
-                    break
-                continue
+
+        def send(session: SessionAgenda) -> None:
+            done = publisher.publish(session)
             counts[done.word] += 1
             if done.word == "published":
-                print(
-                    f"published {session.session.name}: {done.version[:12]}, {done.sent} files sent",
-                    flush=True,
-                )
+                version = done.version[:12]
+                print(f"published {session.session.name}: {version}, {done.sent} files sent", flush=True)
+
+        failed |= one_by_one(ready, send)
         if counts["published"] and not store.remote:
             print("No DVC remote is set up, so nothing was sent: docs/versioning.md says how.")
     print(f"{counts['published']} published, {counts['unchanged']} unchanged.")
@@ -124,18 +117,13 @@ def pull(options: argparse.Namespace, config: Config) -> int:
         hint = f"`git pull` first? Published are: {', '.join(there) or 'none'}"
         raise UserError("was never published", where=absent[0], hint=hint)
     wanted = options.sessions or [name for name in there if not pulling.is_taken(ROOT, name)]
-    failed = False
     with _store(config) as (store, _):
-        for session in wanted:
-            try:
-                written = pulling.take(ROOT, store, session, force=options.force)
-            except UserError as error:
-                failed = True
-                _complain(error)
-                if isinstance(error, RemoteError):
-                    break
-                continue
+
+        def take(session: str) -> None:
+            written = pulling.take(ROOT, store, session, force=options.force)
             print(f"pulled {session}: {written} files put in place", flush=True)
+
+        failed = one_by_one(wanted, take)
     if not wanted:
         print("Nothing to pull: all published sessions are here.")
     return int(failed)
@@ -193,10 +181,6 @@ def _store(config: Config) -> Iterator[tuple[Store, int]]:
             yield store, lock
         finally:
             store.close()
-
-
-def _complain(error: UserError) -> None:
-    print(f"sessionscribe: {error}", file=sys.stderr, flush=True)
 
 
 COMMANDS: dict[str, Callable[[argparse.Namespace, Config], int]] = {

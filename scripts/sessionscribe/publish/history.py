@@ -39,7 +39,7 @@ def git(root: Path, *arguments: str, check: bool = True, lock: int | None = None
     done = subprocess.run(
         ["git", *arguments],
         cwd=root,
-        # No optional locks: a command that only looks would take one to save its notes, and leave it when killed.
+        # No optional locks: a command that only looks would take one for its notes, and leave it when killed.
         env=os.environ | {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"},
         capture_output=True,
         check=False,

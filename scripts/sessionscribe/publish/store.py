@@ -26,7 +26,9 @@ LOGGERS = ("dvc", BARS, "dvc_data", "dvc_objects")
 
 
 class RemoteError(UserError):
-    """The remote does not do what is asked of it: other sessions would meet the same."""
+    """The remote does not do what is asked of it."""
+
+    ends_all = True
 
 
 class Store:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 from sessionscribe.agenda import Agenda, SessionAgenda
 from sessionscribe.config import Config
-from sessionscribe.errors import UserError
+from sessionscribe.errors import one_by_one
 
 ROOT = Path()
 CHECKSUMS = ROOT / ".sessionscribe/checksums.json"
@@ -69,23 +68,18 @@ def upload_sessions(
     """Upload what is finished of sessions; return 1 where one of these could not be."""
     from sessionscribe.storage import uploads  # noqa: PLC0415 -- of no use to the other commands
 
-    code, seen, s3_remote = 0, False, config.ingest.s3_remote
-    for session in sessions:
-        if not (named or uploads.has_something(session)):
-            continue
-        seen = True
-        try:
-            sent = uploads.upload(session, config.upload, root=ROOT, s3_remote=s3_remote, delete=delete)
-        except UserError as error:
-            print(f"sessionscribe: {error}", file=sys.stderr)
-            code = 1
-            continue
+    chosen = [session for session in sessions if named or uploads.has_something(session)]
+
+    def send(session: SessionAgenda) -> None:
+        s3_remote = config.ingest.s3_remote
+        sent = uploads.upload(session, config.upload, root=ROOT, s3_remote=s3_remote, delete=delete)
         size = sum(entry.size for entry in sent) / 1e6
         what = f"{len(sent)} files, {size:.1f} MB" if sent else "nothing new"
-        print(f"uploaded {session.session.name}: {what}")
-    if not seen:
+        print(f"uploaded {session.session.name}: {what}", flush=True)
+
+    if not chosen:
         print("Nothing is finished yet.")
-    return code
+    return int(one_by_one(chosen, send))
 
 
 COMMANDS = {"find": find, "upload": upload}

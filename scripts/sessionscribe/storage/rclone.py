@@ -39,6 +39,7 @@ EXIT_CODES = {
     9: "nothing transferred",
     10: "duration limit",
 }
+ENDS_ALL = ("remote", "credentials", "unreachable", "full", "clock")
 # A server that is away for some seconds is waited for. One that stays away is given up within two minutes
 # where a transfer is at stake, and within half a minute where somebody waits for an answer.
 PATIENCE = ("--retries=3", "--retries-sleep=3s", "--low-level-retries=4", "--contimeout=15s", "--timeout=60s")
@@ -51,6 +52,7 @@ class RcloneError(UserError):
     def __init__(self, code: str, messages: list[str], *, where: object) -> None:
         self.code, self.messages = code, messages
         self.reason, what, hint = explain(messages, code)
+        self.ends_all = self.reason in ENDS_ALL
         super().__init__(what, where=where, hint=hint)
 
 
