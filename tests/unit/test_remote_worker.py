@@ -17,10 +17,11 @@ import sshd
 from sessionscribe.artifacts import SAMPLE_RATE
 from sessionscribe.errors import UserError
 from sessionscribe.runners import remote
+from sessionscribe.runners.commanded import CommandHost, Commands
 from sessionscribe.runners.connection import Connection
-from sessionscribe.runners.errors import DiedError
+from sessionscribe.runners.errors import DiedError, LostError
 from sessionscribe.runners.ledger import LEDGER
-from sessionscribe.runners.machine import Address, GivenHost
+from sessionscribe.runners.machine import Address, GivenHost, Machine
 from sessionscribe.runners.parcel import Checksums
 from sessionscribe.runners.remote import RemoteWorker
 from sessionscribe.runners.site import Settings
@@ -42,6 +43,11 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
 
 
 @pytest.fixture
+def box(host: Host) -> Machine:
+    return GivenHost("ssh:gpu-box", Address("gpu-box", ("-F", str(host.config))))
+
+
+@pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     project = tmp_path / "project"
     (project / "scripts").mkdir(parents=True)
@@ -51,7 +57,7 @@ def settings(tmp_path: Path) -> Settings:
 
 
 def listen(
-    host: Host, settings: Settings, seconds: int, *, sleep_s: float = 0, words: int = 1000
+    machine: Machine, settings: Settings, seconds: int, *, sleep_s: float = 0, words: int = 1000
 ) -> dict[str, Any]:
     """Have a job hear a track of some seconds, sleep and write, and return the reply."""
     track = f"results/convert/talk/{seconds}.flac"
@@ -69,7 +75,6 @@ def listen(
         "wildcards": [],
         "resources": [],
     }
-    machine = GivenHost("ssh:gpu-box", Address("gpu-box", ("-F", str(host.config))))
     worker = RemoteWorker(machine, settings, Checksums())
     try:
         return worker.run(request, bool)
@@ -78,16 +83,16 @@ def listen(
 
 
 def test_how_long_a_job_may_take_follows_from_its_audio(
-    host: Host, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    host: Host, box: Machine, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(remote, "OVERHEAD_S", 0.0)
     patient = replace(settings, per_audio_second=0.5)
     with pytest.raises(DiedError, match="gave no answer within 2 s and was ended"):
-        listen(host, patient, 4, sleep_s=3)
+        listen(box, patient, 4, sleep_s=3)
     assert sshd.eventually(lambda: not host.processes(), 10)
     assert not (settings.project / "results/made").exists()
     assert "gave no answer" in (settings.project / "logs/4.log").read_text()
-    assert listen(host, patient, 40, sleep_s=3)["ok"]
+    assert listen(box, patient, 40, sleep_s=3)["ok"]
     assert (settings.project / "results/made/40.txt").read_text() == "made" * 1000
 
 
@@ -109,9 +114,9 @@ def fetched(monkeypatch: pytest.MonkeyPatch) -> tuple[list[str], list[int]]:
 
 
 def test_small_files_come_with_the_reply(
-    host: Host, settings: Settings, fetched: tuple[list[str], list[int]]
+    box: Machine, settings: Settings, fetched: tuple[list[str], list[int]]
 ) -> None:
-    reply = listen(host, settings, 1)
+    reply = listen(box, settings, 1)
     assert reply["ok"]
     assert not fetched[0]
     assert (settings.project / "results/made/1.txt").read_text() == "made" * 1000
@@ -121,15 +126,25 @@ def test_small_files_come_with_the_reply(
 
 @pytest.mark.parametrize("times", [1, 2])
 def test_what_does_not_arrive_as_it_was_made_is_fetched_again(
-    host: Host, settings: Settings, fetched: tuple[list[str], list[int]], times: int
+    box: Machine, settings: Settings, fetched: tuple[list[str], list[int]], times: int
 ) -> None:
     names, fetched[1][0] = fetched[0], times
     made = settings.project / "results/made/1.txt"
     if times == 1:
-        assert listen(host, settings, 1, words=500_000)["ok"]
+        assert listen(box, settings, 1, words=500_000)["ok"]
         assert made.read_text() == "made" * 500_000
     else:
         with pytest.raises(UserError, match=r"does not arrive as it was made.*Look at the disks"):
-            listen(host, settings, 1, words=500_000)
+            listen(box, settings, 1, words=500_000)
         assert not made.exists()
     assert names == ["results/made/1.txt"] * 2
+
+
+def test_a_machine_that_was_started_and_never_reached_is_in_the_ledger(settings: Settings) -> None:
+    nowhere = Address("nowhere", ("-o", "ProxyCommand=false"))
+    machine = CommandHost("ssh:nowhere", nowhere, Commands("true", "true", "false"), boot_s=0)
+    with pytest.raises(LostError, match="ssh does not answer"):
+        listen(machine, settings, 1)
+    (record,) = map(json.loads, (settings.project / LEDGER).read_text().splitlines())
+    assert (record["runner"], record["work"]) == ("ssh:nowhere", {})
+    assert record["wall_s"] > 0

@@ -337,6 +337,11 @@ def test_the_whole_workflow_gives_the_same_bytes(
     (record,) = map(json.loads, (new_project / "logs/usage/runners.jsonl").read_text().splitlines())
     rules = {rule for rules in record["work"].values() for rule in rules}
     assert rules == {"check_models", "detect_language", "transcribe_chunk", "embed_chunk"}
+    heard = {name: rules["transcribe_chunk"]["audio_s"] for name, rules in record["work"].items() if name}
+    assert set(heard) == {"talk", "live", "duo"}
+    assert min(heard.values()) > 1
+    costs = new_project.sessionscribe("status", "--cost").out
+    assert all(name in costs for name in ("ssh:gpu-box", *heard))
 
 
 def test_the_environment_is_made_once_for_the_same_requirements(folder: Remote, tmp_path: Path) -> None:

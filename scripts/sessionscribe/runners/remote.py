@@ -56,7 +56,7 @@ class RemoteWorker:
         self._closing, self._closed = threading.Lock(), False
         self._lanes = threading.Semaphore(settings.lanes)
         self._over = threading.Event()
-        self._longest_s, self._retired = 0.0, False
+        self._longest_s, self._asked, self._retired = 0.0, False, False
 
     @property
     def alive(self) -> bool:
@@ -137,6 +137,7 @@ class RemoteWorker:
             return self._site, self._channel
 
     def _bring_up(self) -> tuple[Site, Channel]:
+        self._asked = True  # from now on it costs something, also if it cannot be reached
         address = self.machine.start()
         self._entry.machine = address.sort
         if self._over.is_set():  # meanwhile; whoever let go of it may have come too early to stop it
@@ -254,6 +255,7 @@ class RemoteWorker:
             self._channel.wait(grace_s or 1.0)
         if self._connection is not None:
             self._connection.close()
+        if self._asked:
             about = self._channel.about if self._channel else {}
             file = self.settings.project / LEDGER
             ends = [end for end in (self._connection, self._channel) if end is not None]
