@@ -76,6 +76,7 @@ class Colab:
     Attributes:
         machines: those that are given out, by endpoint.
         refuse: HTTP statuses with which accelerators are refused.
+        slow_s: how long it takes to give out a machine.
         asked: what was asked for, as "POST assign T4".
         bridges: how often somebody came in by ssh.
         released: endpoints of machines that their owners gave back.
@@ -87,7 +88,7 @@ class Colab:
         self.refuse: dict[str, int] = {}
         self.asked: list[str] = []
         self.released: list[str] = []
-        self.bridges, self.logged_in = 0, True
+        self.bridges, self.logged_in, self.slow_s = 0, True, 0.0
         self._count, self._inside = 0, dict[str, Vm]()
         (folder / "bin").mkdir(parents=True)
         (folder / "bin/colab").symlink_to(require_colab())
@@ -218,6 +219,7 @@ class Colab:
         self.asked.append(f"POST assign {accelerator}")
         if accelerator in self.refuse:
             return web.Response(status=self.refuse[accelerator])
+        await asyncio.sleep(self.slow_s)
         vm = await self._give(notebook, accelerator, variant)
         return _answer(
             {

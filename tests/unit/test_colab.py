@@ -7,6 +7,7 @@ import math
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -179,6 +180,19 @@ def test_a_session_of_a_killed_process_is_released(
     running.send_signal(signal.SIGKILL)
     running.wait()
     assert eventually(lambda: google.released and not google.machines and not google.told(), 30)
+
+
+def test_what_is_let_go_while_colab_gives_it_is_released(google: colab.Colab, said: list[str]) -> None:
+    google.slow_s = 2.0
+    ours = machine(said)
+    starting = threading.Thread(target=ours.start)
+    starting.start()
+    assert eventually(lambda: google.asked == ["POST assign T4"], 30)
+    ours.stop()
+    starting.join()
+    assert said[0] == "colab:T4: Colab is about to answer; what it gives is released"
+    assert len(google.released) == 1
+    assert not google.machines
 
 
 def test_names() -> None:
