@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sessionscribe import additions, manifest, sources
+from sessionscribe import additions, manifest, models, sources, steps
 from sessionscribe.additions import Added
 from sessionscribe.agenda import Agenda
 from sessionscribe.config import Config
@@ -77,14 +78,24 @@ def _add(
 
 
 def _take_over(names: Sequence[str], config: Config, beside: takeover.Beside) -> None:
-    """Take over what other machines have made of live sessions."""
-    if not beside:
+    """Take over what other machines have made of live sessions.
+
+    With what any model made that `auto` may stand for: a session keeps the one that most of it was made with.
+    """
+    if not beside or not names:
         return
-    chosen = config.model_copy(update={"sessions": tuple(dict.fromkeys(names))})
-    for name, session in Agenda(chosen).sessions.items() if names else ():
-        if taken := takeover.take(session, beside, Path()):
-            number = f"{taken} part{'s' * (taken > 1)}"
-            print(f"taken over {name}: the transcripts of {number}, which lie beside the recording")
+    taken: Counter[str] = Counter()
+    for decoder in steps.decoders(config, models.identity):
+        chosen = {"model": decoder.model, "compute_type": decoder.compute_type}
+        given = {
+            "sessions": tuple(dict.fromkeys(names)),
+            "transcribe": config.transcribe.model_copy(update=chosen),
+        }
+        for name, session in Agenda(config.model_copy(update=given)).sessions.items():
+            taken[name] += takeover.take(session, beside, Path())
+    for name, count in (+taken).items():
+        number = f"{count} part{'s' * (count > 1)}"
+        print(f"taken over {name}: the transcripts of {number}, which lie beside the recording")
 
 
 def _refuse_in_demo(table: Path, groups: Sequence[Group]) -> None:

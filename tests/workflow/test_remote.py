@@ -139,10 +139,6 @@ def test_a_fresh_machine_goes_on_with_a_live_session_where_another_one_stopped(
         assert two.sessionscribe("find").out.startswith("Nothing to do.")  # what was uploaded is no recording
         assert "uploaded u1-eve: nothing new" in two.sessionscribe("upload").out
 
-        three = machine(fresh, tmp_path / "three")
-        three.settings.write_text(three.settings.read_text().replace("beam_size: 1", "beam_size: 2"))
-        done = three.sessionscribe("add", "far:rec/users")
-        assert done.out.splitlines() == ["added u1-eve: live, 5 files, 0.02 h of audio"]
     after = {path.name: path.read_bytes() for path in there.iterdir()}
     assert {name for name in before if after[name] != before[name]} >= {"transcription.json"}
     transcripts = [f"transcription-chunk-00{number}.json" for number in range(5)]
@@ -153,6 +149,33 @@ def test_a_fresh_machine_goes_on_with_a_live_session_where_another_one_stopped(
     assert said["made"]["settings"]["transcribe"]["beam_size"] == 1
     words = json.loads(after["transcription.json"])["segments"]
     assert max(word["end"] for segment in words for word in segment["words"]) > 60
+
+    # What is of another content, damaged, or made with other settings, is made anew.
+    (there / "chunk-000.webm").write_bytes((there / "chunk-001.webm").read_bytes() + b"?")
+    (there / "transcription-chunk-001.json").write_bytes(after["transcription-chunk-001.json"][:-9])
+    with serving("s3", tmp_path / "srv"):
+        three = machine(fresh, tmp_path / "three")
+        other = ("--configfile", "config/other.yaml")
+        (three / "config/other.yaml").write_text(three.settings.read_text().replace("size: 1", "size: 2"))
+        assert three.sessionscribe("add", "far:rec/users", *other).out == (
+            "added u1-eve: live, 5 files, 0.02 h of audio\n"
+        )
+        done = three.sessionscribe("add", "far:rec/users")
+        assert "the transcripts of 3 parts" in done.out
+
+
+def test_a_folder_with_transcripts_beside_its_parts_is_gone_on_with_too(project: Project) -> None:
+    done = project.sessionscribe("upload", "live", "--to", "beside")
+    assert done.code == 0, done.text
+    assert (project / "recordings/live/live.listening.m4a").is_file()
+    again = project.sessionscribe("upload", "live", "--to", "beside")
+    assert "uploaded live: nothing new" in again.out
+    assert "new " not in project.sessionscribe("find").out  # what was uploaded is no recording
+    made = {name: data for name, data in project.results("results/transcribe").items() if "/live/" in name}
+    shutil.rmtree(project / "results")
+    done = project.sessionscribe("add", "recordings/live")
+    assert "taken over live: the transcripts of 2 parts" in done.out
+    assert project.results("results/transcribe") == made
 
 
 def machine(fresh: Project, to: Path) -> Project:

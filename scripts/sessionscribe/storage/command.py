@@ -10,7 +10,7 @@ from typing import Any
 
 from sessionscribe.agenda import Agenda, SessionAgenda
 from sessionscribe.config import Config
-from sessionscribe.errors import one_by_one
+from sessionscribe.errors import UserError, one_by_one
 
 ROOT = Path()
 CHECKSUMS = ROOT / ".sessionscribe/checksums.json"
@@ -65,9 +65,16 @@ def upload(options: argparse.Namespace, config: Config) -> int:
 def upload_sessions(
     sessions: Iterable[SessionAgenda], config: Config, *, named: bool = False, delete: bool = False
 ) -> int:
-    """Upload what is finished of sessions; return 1 where one of these could not be."""
+    """Upload what is finished of sessions; return 1 where one of these could not be.
+
+    Raises:
+        UserError: nobody said where to.
+    """
     from sessionscribe.storage import uploads  # noqa: PLC0415 -- of no use to the other commands
 
+    if not config.upload.to:
+        hint = "Set upload.to to `beside` or to a folder, or give --to"
+        raise UserError("there is no place to upload to", where="upload.to", hint=hint)
     chosen = [session for session in sessions if named or uploads.has_something(session)]
 
     def send(session: SessionAgenda) -> None:

@@ -70,7 +70,7 @@ def upload(
 
     Args:
         session: its steps.
-        options: where to, and whether a listening copy goes along.
+        options: where to (it says so), and whether a listening copy goes along.
         root: the project's folder.
         s3_remote: the remote that stands for `s3://`.
         delete: remove files there that an earlier upload put there and that are not made any more.
@@ -78,9 +78,6 @@ def upload(
     Raises:
         UserError: there is nothing to upload, or the place cannot be written.
     """
-    if not options.to:
-        hint = "Set upload.to to `beside` or to a folder, or give --to"
-        raise UserError("there is no place to upload to", where=session.session.name, hint=hint)
     parcels = list(_parcels(session, options, root))
     if not parcels:
         raise UserError("is not finished", where=session.session.name, hint="Run `sessionscribe run` first")
