@@ -25,6 +25,7 @@ from sessionscribe.runners.machine import Address, GivenHost, Machine
 from sessionscribe.runners.parcel import Checksums
 from sessionscribe.runners.remote import RemoteWorker
 from sessionscribe.runners.site import Settings
+from sessionscribe.runners.started import Handling
 from snakemake_executor_plugin_warm.worker import SERVE
 from sshd import Host
 
@@ -142,7 +143,7 @@ def test_what_does_not_arrive_as_it_was_made_is_fetched_again(
 
 def test_a_machine_that_was_started_and_never_reached_is_in_the_ledger(settings: Settings) -> None:
     nowhere = Address("nowhere", ("-o", "ProxyCommand=false"))
-    machine = CommandHost("ssh:nowhere", nowhere, Commands("true", "true", "false"), boot_s=0)
+    machine = CommandHost("ssh:nowhere", nowhere, Commands("true", "true", "false"), Handling(boot_s=0))
     with pytest.raises(LostError, match="ssh does not answer"):
         listen(machine, settings, 1)
     (record,) = map(json.loads, (settings.project / LEDGER).read_text().splitlines())

@@ -16,6 +16,7 @@ from sessionscribe.errors import UserError
 from sessionscribe.runners.commanded import CommandHost, Commands
 from sessionscribe.runners.errors import LostError, UnusableError
 from sessionscribe.runners.machine import Address
+from sessionscribe.runners.started import Handling
 from sshd import Host, eventually
 
 
@@ -33,9 +34,8 @@ class Switch:
         )
 
     def machine(self, **more: Any) -> CommandHost:
-        return CommandHost(
-            "ssh:box", Address("gpu-box", ("-F", str(self.host.config))), self.commands, **more
-        )
+        address = Address("gpu-box", ("-F", str(self.host.config)))
+        return CommandHost("ssh:box", address, self.commands, Handling(**more))
 
     def said(self) -> list[str]:
         return self.log.read_text().splitlines() if self.log.exists() else []
@@ -51,7 +51,8 @@ def switch(tmp_path: Path) -> Iterator[Switch]:
 
 
 def test_it_is_started_once_and_stopped_once(switch: Switch) -> None:
-    machine = switch.machine()
+    told: list[str] = []
+    machine = switch.machine(say=told.append)
     assert not machine.is_up()
     assert machine.stop_command == ""
     assert machine.start() == machine.address()
@@ -60,6 +61,7 @@ def test_it_is_started_once_and_stopped_once(switch: Switch) -> None:
     machine.stop()
     machine.stop()
     assert switch.said() == ["start gpu-box", "stop"]
+    assert told == ["ssh:box is off, and started", "ssh:box is stopped"]
     assert not machine.is_up()
 
 

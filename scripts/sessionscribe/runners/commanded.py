@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from sessionscribe.runners.errors import LostError, UnusableError
 from sessionscribe.runners.machine import Address
-from sessionscribe.runners.started import StartedMachine
+from sessionscribe.runners.started import Handling, StartedMachine
 
 
 @dataclass(frozen=True)
@@ -27,22 +27,11 @@ class CommandHost(StartedMachine):
         name: what the user called it.
         address: where it is when it is up.
         commands: how it is started and stopped.
-        stops_itself: as for ``StartedMachine``.
-        boot_s: how long it may take until ssh answers.
-        halt_s: how long it may take to stop.
+        handling: as for ``StartedMachine``.
     """
 
-    def __init__(
-        self,
-        name: str,
-        address: Address,
-        commands: Commands,
-        *,
-        stops_itself: str = "",
-        boot_s: float = 300.0,
-        halt_s: float = 300.0,
-    ) -> None:
-        super().__init__(name, stops_itself=stops_itself, boot_s=boot_s, halt_s=halt_s)
+    def __init__(self, name: str, address: Address, commands: Commands, handling: Handling) -> None:
+        super().__init__(name, handling)
         self._address, self._commands = address, commands
 
     def is_up(self) -> bool:

@@ -16,9 +16,9 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sessionscribe.errors import UserError
@@ -26,7 +26,7 @@ from sessionscribe.runners.ec2_alarm import Alarm
 from sessionscribe.runners.ec2_errors import named
 from sessionscribe.runners.errors import LostError, UnusableError
 from sessionscribe.runners.machine import Address
-from sessionscribe.runners.started import StartedMachine
+from sessionscribe.runners.started import Handling, StartedMachine
 
 TARGET = re.compile(
     r"(?:(?P<user>[\w.-]+)@)?(?:(?P<region>[a-z]{2,}(?:-[a-z]+)+-\d)/)?(?P<instance>\w[\w.-]*)", re.ASCII
@@ -35,7 +35,6 @@ ID = re.compile(r"i-[0-9a-f]{8,17}")
 POWER_OFF = 'if [ "$(id -u)" = 0 ]; then shutdown -P now; else sudo -n shutdown -P now; fi'
 UP, OFF = ("pending", "running"), ("stopped", "terminated")
 LIVING = ("pending", "running", "stopping", "stopped")
-BOOT_S, HALT_S = 600.0, 600.0
 
 
 @dataclass(frozen=True)
@@ -67,25 +66,12 @@ class Instance(StartedMachine):
         name: what the user called it.
         target: which.
         ssh: options of every ssh command.
-        stops_itself: as for ``StartedMachine``; "" powers it off.
-        say: shows the user a line.
-        boot_s: how long it may take until ssh answers.
-        halt_s: how long it may take to stop.
+        handling: as for ``StartedMachine``; without a command of its own it powers itself off.
     """
 
-    def __init__(
-        self,
-        name: str,
-        target: Target,
-        *,
-        ssh: Sequence[str] = (),
-        stops_itself: str = "",
-        say: Callable[[str], None] = print,
-        boot_s: float = BOOT_S,
-        halt_s: float = HALT_S,
-    ) -> None:
-        super().__init__(name, stops_itself=stops_itself or POWER_OFF, boot_s=boot_s, halt_s=halt_s)
-        self._target, self._ssh, self._say = target, tuple(ssh), say
+    def __init__(self, name: str, target: Target, ssh: Sequence[str], handling: Handling) -> None:
+        super().__init__(name, replace(handling, stops_itself=handling.stops_itself or POWER_OFF))
+        self._target, self._ssh = target, tuple(ssh)
         self._session: Any = None
         self._ec2: Any = None
         self._alarm: Alarm | None = None
@@ -107,7 +93,7 @@ class Instance(StartedMachine):
         self._check_that_it_stops(about)
         counts = about.get("CpuOptions", {})
         if problem := self._its_alarm().set(counts.get("CoreCount", 2) * counts.get("ThreadsPerCore", 2)):
-            self._say(f"{self.name}: {problem}")
+            self._handling.say(f"{self.name}: {problem}")
         with self._errors():
             self._ec2.start_instances(InstanceIds=[self._id])
 
@@ -204,7 +190,7 @@ class Instance(StartedMachine):
 def main(argument: str) -> int:
     """Stop an instance."""
     try:
-        Instance(argument, Target.of(argument, argument)).shut_down()
+        Instance(argument, Target.of(argument, argument), (), Handling()).shut_down()
     except (LostError, UserError) as error:
         print(error, file=sys.stderr)
         return 1

@@ -11,6 +11,7 @@ from sessionscribe.errors import UserError
 from sessionscribe.runners import colab, ec2
 from sessionscribe.runners.commanded import CommandHost, Commands
 from sessionscribe.runners.machine import Address, GivenHost, Machine
+from sessionscribe.runners.started import Handling
 
 LOCAL = "local"
 
@@ -44,13 +45,15 @@ def _host(name: str, argument: str, options: Options) -> Machine:
     address = Address(argument, options.ssh)
     if options.commands is None:
         return GivenHost(name, address)
-    return CommandHost(name, address, options.commands, stops_itself=options.stops_itself)
+    handling = Handling(options.stops_itself, say=options.say)
+    return CommandHost(name, address, options.commands, handling)
 
 
 def _instance(name: str, argument: str, options: Options) -> Machine:
     """Return the machine that ``ec2:INSTANCE`` names."""
     target = ec2.Target.of(name, argument)
-    return ec2.Instance(name, target, ssh=options.ssh, stops_itself=options.stops_itself, say=options.say)
+    handling = Handling(options.stops_itself, boot_s=600, halt_s=600, say=options.say)
+    return ec2.Instance(name, target, options.ssh, handling)
 
 
 def _session(name: str, argument: str, options: Options) -> Machine:

@@ -18,6 +18,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TypeVar
 
 from sessionscribe.errors import UserError
@@ -58,18 +59,33 @@ class Successor:
         self._process.wait()
 
 
+@dataclass(frozen=True)
+class Handling:
+    """How a machine is started and stopped.
+
+    Attributes:
+        stops_itself: a shell command with which it stops itself; "" where there is none.
+        boot_s: how long it may take until ssh answers.
+        halt_s: how long it may take to stop.
+        say: shows the user a line.
+    """
+
+    stops_itself: str = ""
+    boot_s: float = 300.0
+    halt_s: float = 300.0
+    say: Callable[[str], None] = print
+
+
 class StartedMachine(ABC):
     """A machine that may be off.
 
     Args:
         name: what the user called it.
-        stops_itself: what the guard runs on the machine when home is gone, where we started it.
-        boot_s: how long it may take until ssh answers.
-        halt_s: how long it may take to stop.
+        handling: how it is started and stopped.
     """
 
-    def __init__(self, name: str, *, stops_itself: str, boot_s: float = 300.0, halt_s: float = 300.0) -> None:
-        self.name, self._stops_itself, self._boot_s, self._halt_s = name, stops_itself, boot_s, halt_s
+    def __init__(self, name: str, handling: Handling) -> None:
+        self.name, self._handling = name, handling
         self._ours, self._was_up, self._silence = False, False, ""
         self._successor: Successor | None = None
         self._address_then: Address | None = None
@@ -115,7 +131,7 @@ class StartedMachine(ABC):
     @property
     def stop_command(self) -> str:
         """What the guard runs there when home is gone: nothing on a machine that others have started."""
-        return self._stops_itself if self._ours else ""
+        return self._handling.stops_itself if self._ours else ""
 
     def seconds_left(self) -> float:
         """Return infinity: nobody takes it away."""
@@ -127,11 +143,12 @@ class StartedMachine(ABC):
             self._stopping.clear()
             self._was_up = self.is_up()
             if not self._was_up:
-                self._wait(self.is_off, self._halt_s, "is still stopping")
+                self._wait(self.is_off, self._handling.halt_s, "is still stopping")
                 self._ours = True  # from now on: also where the answer gets lost
                 self._successor = self._successor or Successor(self.shut_down_command())
+                self._handling.say(f"{self.name} is off, and started")
                 self.bring_up()
-            return self._wait(self._answering, self._boot_s, "is up, and ssh does not answer")
+            return self._wait(self._answering, self._handling.boot_s, "is up, and ssh does not answer")
 
     def _wait(self, look: Callable[[], T | None], limit_s: float, what: str) -> T:
         """Wait for a look that finds something, and return that."""
@@ -177,7 +194,7 @@ class StartedMachine(ABC):
         with self._changing:
             if not self._ours:
                 return
-            until, asked, problem = time.monotonic() + self._halt_s, -math.inf, ""
+            until, asked, problem = time.monotonic() + self._handling.halt_s, -math.inf, ""
             while (now := time.monotonic()) < until:
                 try:
                     if problem or now > asked + PATIENCE_S:
@@ -185,6 +202,7 @@ class StartedMachine(ABC):
                     # What was never seen up may still be booting, where the command to stop it fails.
                     if (self._was_up or not problem) and self.is_off():
                         self._disown()
+                        self._handling.say(f"{self.name} is stopped")
                         return
                 except (LostError, UserError) as error:
                     problem = f" ({error})"
@@ -206,9 +224,9 @@ class StartedMachine(ABC):
 
     def _stop_from_inside(self) -> None:
         """Have the machine stop itself, where its provider would not, as when credentials have expired."""
-        if self._stops_itself and self._address_then:
+        if self._handling.stops_itself and self._address_then:
             with suppress(subprocess.TimeoutExpired):
-                _over_ssh(self._address_then, self._stops_itself)
+                _over_ssh(self._address_then, self._handling.stops_itself)
 
     def _disown(self) -> None:
         self._ours = False
