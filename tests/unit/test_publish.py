@@ -211,6 +211,14 @@ def test_audio_is_published_where_asked_for(here: Clone, tmp_path: Path) -> None
     assert "convert_audio" not in clone.todo()
 
 
+def test_audio_that_is_not_here_is_left_out_even_where_asked_for(there: Clone) -> None:
+    there.publish(audio=True)
+    assert Published.read(there.root / "results/publish/one/session.json").left_out == [
+        "results/convert/one/mix.flac"
+    ]
+    assert there.publish(audio=True).word == "unchanged"
+
+
 def test_results_made_here_are_never_overwritten_unsaid(here: Clone, there: Clone) -> None:
     there.settings["merge"] = {"segment_gap_s": 2}
     there.finish("quite other words")

@@ -47,6 +47,11 @@ def is_audio(path: str) -> bool:
     return path.endswith(LEFT_OUT)
 
 
+def wanted(agenda: SessionAgenda, *, audio: bool) -> list[str]:
+    """Return the files that are published: all but audio that is not asked for, or not here."""
+    return [path for path in listed(agenda) if not is_audio(path) or (audio and path not in agenda.absent)]
+
+
 def pack(root: Path, agenda: SessionAgenda, *, audio: bool) -> Published:
     """Write the published form of a finished session, and put it in place of the one before.
 
@@ -63,7 +68,7 @@ def pack(root: Path, agenda: SessionAgenda, *, audio: bool) -> Published:
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
     names = listed(agenda)
-    kept = [path for path in names if audio or not is_audio(path)]
+    kept = wanted(agenda, audio=audio)
     left_out = [path for path in names if path not in set(kept)]
     packer = _Packer(root, fresh, _claimed(root, names), left_out)
     packed = [file for name, paths in _grouped(kept) for file in packer.write(name, paths)]

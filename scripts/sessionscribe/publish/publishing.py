@@ -15,7 +15,7 @@ from sessionscribe.agenda import SessionAgenda
 from sessionscribe.errors import UserError
 from sessionscribe.publish import history, state
 from sessionscribe.publish.contents import CONTENTS, FOLDER, Published, folder_of, target_of
-from sessionscribe.publish.pack import is_audio, listed, pack
+from sessionscribe.publish.pack import pack, wanted
 from sessionscribe.publish.state import State
 from sessionscribe.publish.store import Store
 
@@ -92,7 +92,7 @@ class Publisher:
         """Tell whether the published form that lies here is of the files that lie here."""
         if not state.is_known(self._root, agenda.session.name):
             return False
-        names = {path for path in listed(agenda) if self._audio or not is_audio(path)}
+        names = set(wanted(agenda, audio=self._audio))
         return names == known.files.keys() and not state.changed(self._root, known)
 
     def _add(self, session: str, known: State) -> State:
