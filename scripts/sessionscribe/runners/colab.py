@@ -154,10 +154,7 @@ class _Use:
         self._lock = Lock(home)
         if not self._lock.take(PATIENCE_S):
             raise UnusableError("is in use by another run", where=name, hint="Wait for that to end")
-        self._key = home / "key"
-        if not self._key.exists():
-            make = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(self._key)]
-            subprocess.run(make, check=True, stdin=subprocess.DEVNULL)
+        self._key = _key(home, name)
         self.sessions = Sessions(self._cli, self._session_name, runner=name, say=say)
         release = [sys.executable, "-m", __name__, str(program), str(home), self._session_name]
         self._successor = Successor(release)
@@ -216,6 +213,19 @@ def accelerators_of(name: str, argument: str) -> tuple[str, ...]:
     if "" in given:
         raise UserError("names no accelerator", where=name, hint="Write `colab:T4` or `colab:T4,L4,cpu`")
     return tuple(dict.fromkeys(known[word] for word in given))
+
+
+def _key(home: Path, name: str) -> Path:
+    """Return a key to get in with; Colab takes none of RSA, which the user's may be."""
+    key = home / "key"
+    if not key.exists():
+        make = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)]
+        try:
+            subprocess.run(make, check=True, stdin=subprocess.DEVNULL)
+        except FileNotFoundError:
+            hint = "Install openssh-client and rsync here"
+            raise UnusableError("`ssh-keygen` is not installed here", where=name, hint=hint) from None
+    return key
 
 
 def _spell(seconds: float) -> str:
