@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 from containers import Container, Machine
 
 PATH = re.compile(
-    r"/(?:api/v1|apis/batch/v1)/namespaces/(?P<namespace>[^/]+)/(?P<kind>\w+)(?:/(?P<name>[^/]+))?"
+    r"/(?:api/v1|apis/batch/v1)/namespaces/[^/]+/(?P<kind>\w+)(?:/(?P<name>[^/]+)(?:/(?P<part>\w+))?)?"
 )
 GPU = "nvidia.com/gpu"
 
@@ -33,7 +33,7 @@ class Cluster:
     pods: dict[str, Container] = field(default_factory=dict)
     specs: dict[str, Any] = field(default_factory=dict)
     secrets: dict[str, Any] = field(default_factory=dict)
-    port: int = 0
+    asked: set[tuple[str, str]] = field(default_factory=set)
 
     def start(self, kubeconfig: Path) -> ThreadingHTTPServer:
         """Serve; the file says to clients where."""
@@ -135,7 +135,11 @@ class _Handler(BaseHTTPRequestHandler):
     def _asked(self) -> dict[str, str]:
         match = PATH.match(urlsplit(self.path).path)
         assert match, self.path
-        return match.groupdict()
+        asked = match.groupdict()
+        verb = {"POST": "create", "GET": "get" if asked["name"] else "list", "DELETE": "delete"}[self.command]
+        part = f"/{asked['part']}" if asked["part"] else ""
+        self.cluster.asked.add((f"{asked['kind']}{part}", verb))
+        return asked
 
     def _answer(self, what: Any, status: int = 200) -> None:
         body = (what if isinstance(what, str) else json.dumps(what)).encode()

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 import slurm
 from aws_batch_api import Batch
@@ -107,6 +108,10 @@ def test_kubernetes_loads_once_per_pod_and_a_session_that_fails_stops_no_other(
     assert set(loads.values()) == {1}
     assert cluster.secrets == {}
     assert machine.running() == []
+    parts = yaml.safe_load_all((ROOT / "envs/kubernetes.yaml").read_text())
+    (role,) = [part for part in parts if part["kind"] == "Role"]
+    rights = {(what, verb) for rule in role["rules"] for what in rule["resources"] for verb in rule["verbs"]}
+    assert cluster.asked == rights
     (entry,) = [entry for entry in ledger(project) if "transcribe_chunk" in entry["work"].get("talk", {})]
     assert entry["runner"] == "kubernetes"
     assert entry["work"]["talk"]["transcribe_chunk"]["audio_s"] > 20
