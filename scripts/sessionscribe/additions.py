@@ -81,7 +81,7 @@ def add(
     sessions = {name: list(session.rows) for name, session in known.items()}
     look = _Look(known, settings.get("audio_stream"), exact, s3_remote, durations, say)
     looked = look.at(groups, root)
-    homes = _Homes(sessions, {_note(file, root) for group in groups for file in group.files}, s3_remote)
+    homes = _Homes(sessions, {note(file, root) for group in groups for file in group.files}, s3_remote)
     for group in groups:
         try:
             new = [_row(group, file, looked[file], root=root, settings=settings) for file in group.files]
@@ -211,7 +211,7 @@ def _row(group: Group, file: File, looked: Looked, *, root: Path, settings: dict
         session=group.name,
         shape=group.shape,
         track="mix" if group.shape == "recording" else slug(file.stem),
-        source=_note(file, root),
+        source=note(file, root),
         checksum=looked.checksum,
         duration_s=looked.duration_s,
         part=part,
@@ -219,7 +219,7 @@ def _row(group: Group, file: File, looked: Looked, *, root: Path, settings: dict
     )
 
 
-def _note(file: File, root: Path) -> str:
+def note(file: File, root: Path) -> str:
     """Return a file's source as the manifest has it: relative to the project where it lies in it."""
     if file.path is None or str(file.path) != file.source:
         return file.source

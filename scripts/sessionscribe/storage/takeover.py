@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
 
+from sessionscribe.additions import note
 from sessionscribe.agenda import SessionAgenda
 from sessionscribe.artifacts import Artifact, Language, Output, Provenance
 from sessionscribe.errors import UserError
@@ -45,7 +46,7 @@ class Beside:
 
     def expect(self, groups: Iterable[Group]) -> None:
         """Note which parts have a transcript beside them, as a listing says."""
-        self._there.update(file.source for group in groups for file in group.transcribed)
+        self._there.update(note(file, Path()) for group in groups for file in group.transcribed)
 
     def read(self, sources: Iterable[str]) -> dict[str, PartTranscript]:
         """Return those that can be used, by the source of the part; others' files are left out."""

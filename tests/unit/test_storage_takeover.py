@@ -1,0 +1,153 @@
+"""Transcripts beside the parts of a live session: what is taken over from other machines, and what is not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import builders
+import media
+from sessionscribe import cli, config, models, steps
+from sessionscribe.agenda import Agenda, SessionAgenda
+from sessionscribe.artifacts import AudioStream, Conversion, Ingest, Language, Output, Provenance
+from sessionscribe.files import sha256
+from sessionscribe.storage import parts
+
+OPUS = AudioStream(index=0, codec="pcm", sample_rate=16_000, channels=1)
+Machine = Callable[..., None]
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fast_disk: None) -> Machine:
+    """Goes to a machine by its name: a project's folder, with settings."""
+
+    def go(name: str, **settings: Any) -> None:
+        (tmp_path / name / "config").mkdir(parents=True, exist_ok=True)
+        monkeypatch.chdir(tmp_path / name)
+        Path("Snakefile").touch()
+        Path("config/config.yaml").write_text(json.dumps(settings))
+
+    return go
+
+
+@pytest.fixture
+def folder(tmp_path: Path, machine: Machine) -> Path:
+    """Three parts, each with the transcript that a machine with a GPU put beside it."""
+    for number in range(3):
+        (tmp_path / "eve").mkdir(exist_ok=True)
+        media.write_tone(tmp_path / f"eve/chunk-00{number}.wav", 0.2 + number / 10)
+    machine("one")
+    assert cli.main(["add", "../eve"]) == 0
+    _, gpu = steps.decoders(config.Config(), models.identity)
+    session = look({"model": gpu.model, "compute_type": gpu.compute_type})
+    finish(session)
+    session = look()
+    assert session.fp == steps.words_key(session.session, config.Config().model_dump(mode="json"), gpu)
+    for row in session.session.rows:
+        found = parts.describe(session, row, parts.made_of(session), Path())
+        assert found is not None
+        found.write(tmp_path / f"eve/transcription-{row.track}.json")
+    return tmp_path / "eve"
+
+
+def look(transcribe: dict[str, Any] | None = None) -> SessionAgenda:
+    settings = config.load([Path("config/config.yaml")], {"transcribe": transcribe} if transcribe else None)
+    return Agenda(settings).sessions["eve"]
+
+
+def finish(session: SessionAgenda) -> None:
+    """Make what the steps of the parts make, up to their transcripts."""
+    for row in session.session.rows:
+        of = parts.steps_of(session, row)
+        about: dict[str, Any] = {"session": "eve", "track": row.track}
+        plan = builders.plan(row.duration_s, session="eve", track=row.track)
+        known: dict[str, Any] = {"source": row.source, "checksum": row.checksum, "duration_s": row.duration_s}
+        found = Ingest(**about, **known, path=row.source, size=1, container="wav", streams=[OPUS])
+        found.write(Path(of["fetch_recording"].outputs[0]))
+        audio, conversion = map(Path, of["convert_audio"].outputs)
+        Conversion(**about, samples=plan.samples, stream=OPUS, choice="", channel="", peak=0.5).write(
+            conversion
+        )
+        audio.write_bytes(b"audio")
+        plan.write(Path(of["plan_chunks"].outputs[0]))
+        transcript = Path(of["transcribe_chunk"].outputs[0])
+        builders.chunk(plan, 0, builders.words(f"part {row.part}", step=0.05)).write(transcript)
+        language = Language(session="eve", language="en", probability=1, given=True, votes=[])
+        language.write(transcript.with_name("language.json"))
+        for rule in parts.PREPARING:
+            made = [
+                Output(path=path, size=Path(path).stat().st_size, sha256=sha256(Path(path)))
+                for path in of[rule].outputs
+            ]
+            record = Provenance(rule=rule, key=of[rule].key, outputs=made, versions={"av": "1"}, flags=[rule])
+            record.write(Path(of[rule].record))
+
+
+def taken(capsys: pytest.CaptureFixture[str]) -> int:
+    """Add the folder; return how many parts were taken over."""
+    capsys.readouterr()
+    assert cli.main(["add", "../eve"]) == 0
+    found = [line for line in capsys.readouterr().out.splitlines() if line.startswith("taken over eve")]
+    done = look().done("transcribe_chunk")
+    assert bool(found) == bool(done)
+    return done
+
+
+def test_all_of_it_is_put_in_place_though_this_machine_would_take_another_model(
+    folder: Path, machine: Machine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    machine("two")
+    assert taken(capsys) == 3
+    session = look()
+    todo = {step.rule for step in session.pending.values()}
+    assert todo.isdisjoint({"plan_chunks", "detect_language", "transcribe_chunk"})
+    assert "embed_chunk" in todo  # which listens, so the audio is made here
+    assert session.flags == ["fetch_recording", "convert_audio", "plan_chunks"] * 3
+
+
+def test_other_settings_take_nothing(
+    folder: Path, machine: Machine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    machine("two", transcribe={"beam_size": 2})
+    assert taken(capsys) == 0
+
+
+@pytest.mark.parametrize("spoil", [lambda text: text[:-9], lambda text: '{"segments": []}', str.upper])
+def test_what_is_damaged_or_anothers_is_made_anew(
+    folder: Path, machine: Machine, capsys: pytest.CaptureFixture[str], spoil: Callable[[str], str]
+) -> None:
+    path = folder / "transcription-chunk-001.json"
+    path.write_text(spoil(path.read_text()))
+    machine("two")
+    assert taken(capsys) == 2
+
+
+def test_a_part_of_another_content_is_made_anew(
+    folder: Path, machine: Machine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    media.write_tone(folder / "chunk-002.wav", 0.5)
+    machine("two")
+    assert taken(capsys) == 2
+
+
+def test_a_session_has_one_language(
+    folder: Path, machine: Machine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = folder / "transcription-chunk-001.json"
+    document = parts.PartTranscript.read(path)
+    other = document.work.language.model_copy(update={"language": "de"})
+    document.model_copy(update={"work": document.work.model_copy(update={"language": other})}).write(path)
+    machine("two")
+    assert taken(capsys) == 2
+
+
+def test_what_is_done_here_stays(folder: Path, machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
+    machine("one")
+    before = {path: path.stat().st_mtime_ns for path in Path("results").rglob("*")}
+    assert cli.main(["add", "../eve"]) == 0
+    assert "taken over" not in capsys.readouterr().out
+    assert {path: path.stat().st_mtime_ns for path in Path("results").rglob("*")} == before
