@@ -238,7 +238,7 @@ def test_a_file_that_did_not_change_is_read_once(tone: bytes, monkeypatch: pytes
     os.utime("in/old.wav", (1, 1))
     first, _ = add(sources.discover(["in"]))
     read.clear()
-    monkeypatch.setattr(additions, "probe", None)  # what is known is not probed either
+    monkeypatch.setattr(looking, "probe", None)  # what is known is not probed either
     assert add(sources.discover(["in"]), first)[0] == first
     assert [path.name for path in read] == ["new.wav"]  # it may have changed within the clock's grain
     Path(".sessionscribe/checksums.json").write_text("{broken")

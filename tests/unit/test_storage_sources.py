@@ -11,7 +11,7 @@ import pytest
 
 import media
 from remotes import KEY, SECRET, Server, serving
-from sessionscribe import additions, ingest, manifest, sources
+from sessionscribe import additions, ingest, looking, manifest, sources
 from sessionscribe.errors import UserError
 from sessionscribe.manifest import Row
 from sessionscribe.storage import listing, ranges, rclone
@@ -154,7 +154,7 @@ def test_a_remote_that_goes_while_recordings_are_looked_at_is_waited_for_once(
 
     monkeypatch.setattr(ranges.Ranges, "_request", fail)
     monkeypatch.setattr(ranges, "WAITS_S", (0.1, 0.1))
-    monkeypatch.setattr(additions, "REMOTE_AT_ONCE", 2)
+    monkeypatch.setattr(looking, "REMOTE_AT_ONCE", 2)
     added = add("far:rec")
     assert len(tries) < 45
     assert {problem.what for problem in added.problems} == {"cannot be reached"}
