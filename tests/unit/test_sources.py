@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import media
-from sessionscribe import additions, config, files, ingest, manifest, sources
+from sessionscribe import additions, config, files, ingest, looking, manifest, sources
 from sessionscribe.errors import UserError
 from sessionscribe.manifest import Row
 from sessionscribe.sources import Group
