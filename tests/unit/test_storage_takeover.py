@@ -11,11 +11,12 @@ import pytest
 
 import builders
 import media
+from remotes import serving
 from sessionscribe import cli, config, models, steps
 from sessionscribe.agenda import Agenda, SessionAgenda
 from sessionscribe.artifacts import AudioStream, Conversion, Ingest, Language, Output, Provenance
 from sessionscribe.files import sha256
-from sessionscribe.storage import parts
+from sessionscribe.storage import parts, uploads
 
 OPUS = AudioStream(index=0, codec="pcm", sample_rate=16_000, channels=1)
 Machine = Callable[..., None]
@@ -151,3 +152,19 @@ def test_what_is_done_here_stays(folder: Path, machine: Machine, capsys: pytest.
     assert cli.main(["add", "../eve"]) == 0
     assert "taken over" not in capsys.readouterr().out
     assert {path: path.stat().st_mtime_ns for path in Path("results").rglob("*")} == before
+
+
+def test_transcripts_are_sent_once_though_a_remote_knows_no_checksums(
+    folder: Path, machine: Machine, tmp_path: Path
+) -> None:
+    machine("one")
+    there = tmp_path / "srv/out/eve"
+    there.mkdir(parents=True)
+    with serving("webdav", tmp_path / "srv"):
+        sent, times = [], []
+        for _ in range(2):
+            sent.append(uploads.upload(look(), config.Upload(to="far:out"), root=Path(), s3_remote=""))
+            times.append({path.name: path.stat().st_mtime_ns for path in there.iterdir()})
+    assert [len(entries) for entries in sent] == [3, 0]
+    assert len(times[0]) == 3
+    assert times[0] == times[1]
