@@ -141,22 +141,28 @@ def cloud(folder: Path) -> Iterator[Cloud]:
 
 
 @contextmanager
-def changed(cloud: Cloud, change: Callable[[str, bytes], tuple[int, bytes] | None]) -> Iterator[str]:
+def changed(
+    cloud: Cloud, change: Callable[[str, Callable[[], bytes]], tuple[int, bytes] | None]
+) -> Iterator[str]:
     """Have an address at which the cloud answers, but for what is changed on the way.
 
     Args:
         cloud: which.
-        change: gets a request's action and the answer to it; returns another status and answer, or None.
+        change: gets a request's action and what asks the cloud and returns its answer; returns another status
+            and answer, or None.
     """
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             asked = self.rfile.read(int(self.headers["Content-Length"]))
             request = urllib.request.Request(f"{cloud.url}{self.path}", asked, dict(self.headers))
-            with urllib.request.urlopen(request, timeout=10) as answer:
-                status, text = answer.status, answer.read()
+
+            def ask() -> bytes:
+                with urllib.request.urlopen(request, timeout=10) as answer:
+                    return bytes(answer.read())
+
             action = re.search(rb"Action=(\w+)", asked)
-            status, text = change(action[1].decode() if action else "", text) or (status, text)
+            status, text = change(action[1].decode() if action else "", ask) or (200, ask())
             self.send_response(status)
             self.send_header("Content-Type", "text/xml")
             self.send_header("Content-Length", str(len(text)))

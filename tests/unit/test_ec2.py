@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import re
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -21,6 +24,7 @@ from sessionscribe.runners.kinds import Options, machine_of
 from sessionscribe.runners.started import StartedMachine
 
 NUMBERS = itertools.count()
+Ask = Callable[[], bytes]
 
 
 @pytest.fixture(scope="module")
@@ -200,7 +204,7 @@ def test_what_aws_refuses_is_one_line(
 ) -> None:
     status, kind, message = REFUSALS[code]
 
-    def refuse(action: str, answer: bytes) -> tuple[int, bytes] | None:
+    def refuse(action: str, _ask: Ask) -> tuple[int, bytes] | None:
         return (status, refusal(code)) if action == "StartInstances" else None
 
     with changed(cloud, refuse) as address:
@@ -216,7 +220,7 @@ def test_what_aws_refuses_is_one_line(
 def test_where_aws_will_not_stop_it_it_stops_itself(
     box: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def expire(action: str, answer: bytes) -> tuple[int, bytes] | None:
+    def expire(action: str, _ask: Ask) -> tuple[int, bytes] | None:
         return (400, refusal("RequestExpired")) if action == "StopInstances" else None
 
     with changed(box.cloud, expire) as address:
@@ -231,21 +235,46 @@ def test_where_aws_will_not_stop_it_it_stops_itself(
 def test_one_that_still_stops_is_waited_for(
     box: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stopping = iter(range(2))
+    # Twice it still stops; when it is started, AWS says twice that it is still off.
+    stopping, old, started = iter(range(2)), iter(range(2)), threading.Event()
 
-    def delay(action: str, answer: bytes) -> tuple[int, bytes] | None:
-        if action == "DescribeInstances" and next(stopping, None) is not None:
-            return 200, answer.replace(b"<name>stopped</name>", b"<name>stopping</name>")
+    def delay(action: str, ask: Ask) -> tuple[int, bytes] | None:
+        if action == "StartInstances":
+            started.set()
+        if action == "DescribeInstances" and next(old if started.is_set() else stopping, None) is not None:
+            state = b"stopped" if started.is_set() else b"stopping"
+            return 200, re.sub(rb"<name>(stopped|running)</name>", b"<name>" + state + b"</name>", ask())
         return None
 
     with changed(box.cloud, delay) as address:
         monkeypatch.setenv("AWS_ENDPOINT_URL", address)
         found = machine(f"ec2:{box.id}", tmp_path)
         found.start()
-        assert next(stopping, None) is None
+        assert next(stopping, None) is next(old, None) is None
         assert found.stop_command, "it is ours"
         found.stop()
     assert box.cloud.state(box.id) == "stopped"
+
+
+def test_one_that_is_said_to_be_off_still_is_stopped_all_the_same(
+    cloud: Cloud, off: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = threading.Event()
+
+    def old(action: str, ask: Ask) -> tuple[int, bytes] | None:
+        if action == "StartInstances":
+            begun.set()
+        return 200, ask().replace(b"<name>running</name>", b"<name>stopped</name>")
+
+    with changed(cloud, old) as address:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", address)
+        found = machine_of(f"ec2:{off[0]}")
+        with ThreadPoolExecutor(1) as pool:
+            start = pool.submit(found.start)
+            assert begun.wait(10)
+            found.stop()
+            assert isinstance(start.exception(10), LostError)
+    assert cloud.state(off[0]) == "stopped"
 
 
 def test_an_alarm_that_is_not_allowed_is_said_and_no_reason_to_stop(

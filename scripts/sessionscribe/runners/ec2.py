@@ -88,18 +88,22 @@ class Instance(StartedMachine):
     def bring_up(self) -> None:
         """Start it, if it will only stop, not vanish, when it powers itself off."""
         about = self._ask()
-        if about["State"]["Name"] == "terminated":
-            raise UnusableError("was terminated, and is gone for good", where=self.name, hint="Name another")
-        self._check_that_it_stops(about)
-        counts = about.get("CpuOptions", {})
-        if problem := self._its_alarm().set(counts.get("CoreCount", 2) * counts.get("ThreadsPerCore", 2)):
-            self._handling.say(f"{self.name}: {problem}")
-        with self._errors():
-            self._ec2.start_instances(InstanceIds=[self._id])
+        try:
+            self._check_that_it_stops(about)
+            counts = about.get("CpuOptions", {})
+            cores = counts.get("CoreCount", 2) * counts.get("ThreadsPerCore", 2)
+            if problem := self._its_alarm().set(cores):
+                self._handling.say(f"{self.name}: {problem}")
+            with self._errors():
+                self._ec2.start_instances(InstanceIds=[self._id])
+        except UnusableError:  # it was not started for certain
+            self._its_alarm().remove()
+            self._disown()
+            raise
 
     def shut_down(self) -> None:
-        """Stop it, unless it is stopping."""
-        if self.is_up():
+        """Stop it, whatever its state is said to be: what AWS says may be some seconds old."""
+        if self._ask()["State"]["Name"] != "terminated":
             with self._errors():
                 self._ec2.stop_instances(InstanceIds=[self._id])
         self._its_alarm().remove()
@@ -113,6 +117,8 @@ class Instance(StartedMachine):
         """Return its address of the moment: the public one, if it has one."""
         about = self._ask()
         if about["State"]["Name"] not in UP:
+            if not self._was_up:
+                return None
             reason = about.get("StateReason", {}).get("Message", "no reason given")
             raise LostError(f"{self.name} was started and stopped again ({reason})")
         host = about.get("PublicIpAddress") or about.get("PrivateIpAddress")
@@ -162,6 +168,8 @@ class Instance(StartedMachine):
         self._ec2 = self._session.create_client("ec2", region_name=self._target.region or None)
 
     def _check_that_it_stops(self, about: dict[str, Any]) -> None:
+        if about["State"]["Name"] == "terminated":
+            raise UnusableError("was terminated, and is gone for good", where=self.name, hint="Name another")
         if about.get("RootDeviceType") == "instance-store":
             hint = "Use an instance with an EBS root volume"
             raise UnusableError("cannot be stopped, only terminated", where=self.name, hint=hint)

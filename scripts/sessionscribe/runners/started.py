@@ -168,9 +168,11 @@ class StartedMachine(ABC):
         Raises:
             LostError: it has been up, and is not any more.
         """
-        if self._was_up and not self.is_up():
+        address, up = self.address(), self.is_up()
+        if self._was_up and not up:
             raise LostError(f"{self.name} went off while it was waited for")
-        address = self.address()
+        # Where "up" is an answer to ping, or the like, it comes some time after the start.
+        self._was_up = self._was_up or up
         if address is None:
             return None
         self._address_then = address
@@ -180,8 +182,6 @@ class StartedMachine(ABC):
             return None
         said = done.stderr.decode(errors="replace").strip()
         self._silence = said.splitlines()[-1] if said else ""
-        # Where "up" is an answer to ping, or the like, it comes some time after the start.
-        self._was_up = self._was_up or self.is_up()
         return address if done.returncode == 0 or any(sign in said for sign in HOPELESS) else None
 
     def stop(self) -> None:
