@@ -448,7 +448,7 @@ def test_sigterm_lets_the_jobs_finish_and_stops_the_machine(
         assert nothing_runs(host)
         assert (folder / "stopped").exists()
         assert _pid(host) == "none", "it is off"
-        assert sorted(folder.results("out")) == ["out/0.txt", "out/1.txt"], "what it had taken"
+        assert len(folder.results("out")) == 2, "what it had taken"
     finally:
         running.kill()
     (folder / "in/table.txt").write_text("slow=0\n")
