@@ -6,9 +6,11 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import Any
 
 from snakemake.exceptions import SpawnedJobError
+from snakemake.logging import logger
 
 from sessionscribe.errors import UserError
 from snakemake_executor_plugin_warm.benchmark import write_benchmark
@@ -130,8 +132,12 @@ class WarmExecutor:
 
     @staticmethod
     def _say(text: str) -> None:
-        """Write what a job's own process would have written."""
-        print(text, file=sys.stderr, flush=True)
+        """Write what a job's own process would have written, between two of Snakemake's lines."""
+        with ExitStack() as held:
+            for handler in logger.handlers:
+                handler.acquire()
+                held.callback(handler.release)
+            print(text, file=sys.stderr, flush=True)
 
     def shutdown(self) -> None:
         """End the workers, then as the local executor does."""
