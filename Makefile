@@ -22,6 +22,7 @@ demo: setup ## transcribe the bundled demo recordings with the bundled models
 
 test: lint ## lint and run all tests (as root on Debian: with the servers that tests talk to)
 	@sh envs/test_packages.sh
+	@sh envs/setup.sh
 	$(BIN)/pytest $(TESTS)
 
 lint: setup ## check style and types of code and workflow
@@ -41,6 +42,9 @@ lock: setup ## pin what envs/*.in ask for, with hashes
 	$(LOCK) envs/requirements-dev.in --output-file envs/requirements-dev.txt
 	$(LOCK) --constraints envs/requirements-dev.txt envs/requirements.in --output-file envs/requirements.txt
 	$(LOCK) envs/requirements-evaluation.in --output-file envs/requirements-evaluation.txt
+	$(LOCK) --no-deps envs/requirements-slurm.in --output-file envs/requirements-slurm.txt
+	$(LOCK) envs/requirements-clouds.in --output-file envs/requirements-clouds.txt
+	$(LOCK) envs/moto.in --output-file envs/moto.txt
 	$(LOCK:3.11=3.12) envs/colab.in --output-file envs/colab.txt
 	$(BIN)/python envs/conda_environment.py
 

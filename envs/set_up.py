@@ -18,6 +18,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import time
@@ -33,6 +34,7 @@ INCOMPLETE = VENV / ".incomplete"
 BACKEND = VENV / ".torch-backend"
 WITHOUT_TORCH = VENV / ".requirements-without-torch.txt"
 REQUIREMENTS = ROOT / "envs" / "requirements-dev.txt"
+SLURM_REQUIREMENTS = ROOT / "envs" / "requirements-slurm.txt"
 UV_REQUIREMENTS = ROOT / "envs" / "uv.txt"
 FROM_REGISTRY = "registry"
 TORCH = ("torch", "torchaudio")
@@ -109,16 +111,25 @@ def install_commands(backend: str, *, previous: str = "", repair: bool = False) 
             [*uv, "sync", *python, *checked, *again, str(WITHOUT_TORCH)],
             [*uv, "install", *python, "--torch-backend", backend, *wanted],
         ]
+    if submits_to_slurm():
+        slurm = ["--no-deps", "--require-hashes", "--requirement", str(SLURM_REQUIREMENTS)]
+        commands.append([*uv, "install", *python, *slurm])
     own = [*uv, "install", *python, "--no-deps", "--no-build-isolation", "--editable", str(ROOT)]
     return [*commands, own]
+
+
+def submits_to_slurm() -> bool:
+    """Tell whether this is a machine from which jobs are submitted to Slurm."""
+    return shutil.which("sbatch") is not None
 
 
 def state_hash(backend: str) -> str:
     """Name the state that a finished set-up stands for."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     parts = [project.get("build-system"), project.get("project"), project.get("tool", {}).get("setuptools")]
-    digest = hashlib.sha256(json.dumps([parts, backend, str(ROOT)], sort_keys=True).encode())
-    for path in (REQUIREMENTS, UV_REQUIREMENTS):
+    slurm = submits_to_slurm()
+    digest = hashlib.sha256(json.dumps([parts, backend, str(ROOT), slurm], sort_keys=True).encode())
+    for path in (REQUIREMENTS, UV_REQUIREMENTS, *([SLURM_REQUIREMENTS] if slurm else [])):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.settings.types import DeploymentMethod
 
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
@@ -69,6 +70,13 @@ def steer():
         workflow.dag.forcefiles.update(AGENDA.forced())
         workflow.dag_settings.force_incomplete = True
         workflow.dag_settings.rerun_triggers = frozenset()
+        # Snakemake asks every job for its environment, wanted or not, and for its params on the way.
+        if (
+            DeploymentMethod.CONDA
+            not in workflow.deployment_settings.deployment_method
+        ):
+            workflow.dag.update_conda_envs = bool
+        workflow.dag.dag_processors.clear()
 
 
 FOUND = set()  # inputs that this run does not make

@@ -14,13 +14,18 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sessionscribe.files import sha256
+from sessionscribe.manifest import locked
 from sshd import Host, eventually
+
+PINS = Path(__file__).resolve().parents[1] / "envs/moto.txt"
 
 SECRET = "aws" + "Geheim" * 6
 REGION = "eu-central-1"
@@ -41,6 +46,22 @@ while block := link.recv(1 << 16):
 os._exit(0)
 """
 """What takes a connection to an instance's address where its sshd is, and notes the address."""
+
+
+@cache
+def _moto() -> Path:
+    """Return the Python that has moto, installed if need be; skip the test where that cannot be."""
+    place = Path(sys.prefix) / "moto"
+    python, done = place / "bin/python", place / f".{sha256(PINS)[:16]}"
+    uv = [Path(sys.prefix) / "bin/uv", "--quiet"]
+    with locked(place.with_suffix(".lock")):
+        if not done.exists():
+            install = ["pip", "sync", "--require-hashes", "--python", python, PINS]
+            for command in (["venv", "--clear", "--python", sys.executable, place], install):
+                if subprocess.run([*uv, *command], check=False).returncode:
+                    pytest.skip("moto cannot be installed here")
+            done.touch()
+    return python
 
 
 class Cloud:
@@ -66,7 +87,7 @@ class Cloud:
             "AWS_MAX_ATTEMPTS": "1",
         }
         self._clients: dict[str, Any] = {}
-        command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+        command = [_moto(), "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
         with (folder / "moto.log").open("wb") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
         assert eventually(self._answers, 60), (folder / "moto.log").read_text()
@@ -132,7 +153,6 @@ class Cloud:
 @contextmanager
 def cloud(folder: Path) -> Iterator[Cloud]:
     """Have a cloud for the length of a ``with``."""
-    pytest.importorskip("moto.server")
     made = Cloud(folder)
     try:
         yield made

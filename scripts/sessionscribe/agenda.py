@@ -20,7 +20,7 @@ from sessionscribe.corrections import table as corrections
 from sessionscribe.errors import UserError
 from sessionscribe.manifest import Session
 from sessionscribe.results import Results
-from sessionscribe.steps import Decoder, Folder, Ledger, Step, correct, files
+from sessionscribe.steps import Decoder, Folder, Ledger, Step, correct
 
 PREFLIGHT = "logs/preflight/models.txt"
 
@@ -74,8 +74,14 @@ class SessionAgenda:
     def targets(self) -> list[str]:
         """Return the first outputs of pending steps that no other pending step needs."""
         needed = {need for step in self.pending.values() for need in step.needs}
-        covered = {path for need in needed for path in files(need)}
-        return [path for path in self.pending if path not in covered]
+        folders = {need.path: need.names for need in needed if isinstance(need, Folder)}
+        covered = {path for need in needed if isinstance(need, Step) for path in need.outputs}
+
+        def is_needed(path: str) -> bool:
+            folder, _, name = path.rpartition("/")
+            return path in covered or name in folders.get(folder, ())
+
+        return [path for path in self.pending if not is_needed(path)]
 
     def needs_models(self) -> bool:
         """Tell whether there is work for a model."""

@@ -5,27 +5,16 @@ The plugin that this one derives from lets every job of a submission be a proces
 submission starts runs its jobs with the executor `warm` instead: one worker in the submission's own batch
 step, which has its cores, its memory and its GPU. All else (options, log files, status, cancelling) is the
 other plugin's; its options begin with `--slurm-warm-` here.
+
+The other plugin is only there where `sbatch` is: Snakemake would import it at every start, and with it pandas.
+Elsewhere dry runs work with what stands in for it.
 """
 
-from snakemake_executor_plugin_slurm import Executor as SlurmExecutor
-from snakemake_executor_plugin_slurm import ExecutorSettings, common_settings
-from snakemake_interface_common.exceptions import WorkflowError
+try:
+    from snakemake_executor_plugin_slurm_warm.executor import Executor, ExecutorSettings, common_settings
+except ModuleNotFoundError as error:
+    if error.name != "snakemake_executor_plugin_slurm":
+        raise
+    from snakemake_executor_plugin_slurm_warm.absent import Executor, ExecutorSettings, common_settings
 
 __all__ = ["Executor", "ExecutorSettings", "common_settings"]
-
-
-class Executor(SlurmExecutor):
-    """Submits to Slurm; see the module."""
-
-    def __post_init__(self) -> None:
-        """Refuse what needs `slurm-jobstep` on the node."""
-        settings = self.workflow.executor_settings
-        if settings.array_jobs or settings.pass_command_as_script:
-            raise WorkflowError(
-                "slurm-warm has no job arrays and passes no commands as scripts: --executor slurm does"
-            )
-        super().__post_init__()
-
-    def additional_general_args(self) -> str:
-        """Return the options with which a submission's own Snakemake runs its jobs."""
-        return "--executor warm --warm-others --warm-guests cluster_speakers"

@@ -17,12 +17,24 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVS = ROOT / "envs"
-PINNED = ("requirements.txt", "requirements-dev.txt", "requirements-evaluation.txt", "uv.txt", "colab.txt")
+PINNED = (
+    "requirements.txt",
+    "requirements-dev.txt",
+    "requirements-evaluation.txt",
+    "requirements-slurm.txt",
+    "requirements-clouds.txt",
+    "uv.txt",
+    "moto.txt",
+    "colab.txt",
+)
 ASKED = {
     "requirements.in": "requirements.txt",
     "requirements-dev.in": "requirements-dev.txt",
     "requirements-evaluation.in": "requirements-evaluation.txt",
+    "requirements-slurm.in": "requirements-slurm.txt",
+    "requirements-clouds.in": "requirements-clouds.txt",
     "uv.in": "uv.txt",
+    "moto.in": "moto.txt",
     "colab.in": "colab.txt",
 }
 
@@ -110,6 +122,11 @@ def test_conda_environment_is_the_one_that_lock_writes() -> None:
     assert environment["dependencies"][-1]["pip"] == list(pins("requirements.txt").values())
 
 
+@pytest.fixture(autouse=True)
+def machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(set_up, "submits_to_slurm", lambda: False)
+
+
 def test_default_set_up_checks_everything() -> None:
     sync, own = set_up.install_commands("")
     assert "--require-hashes" in sync
@@ -119,6 +136,15 @@ def test_default_set_up_checks_everything() -> None:
     assert own[-2:] == ["--editable", str(ROOT)]
     assert {"--no-deps", "--no-build-isolation"} < set(own)
     assert "--reinstall" in set_up.install_commands("", repair=True)[0]
+
+
+def test_where_slurm_is_its_plugin_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = set_up.state_hash("")
+    monkeypatch.setattr(set_up, "submits_to_slurm", lambda: True)
+    _, slurm, _ = set_up.install_commands("")
+    assert slurm[-1] == str(ENVS / "requirements-slurm.txt")
+    assert {"--no-deps", "--require-hashes"} < set(slurm)
+    assert set_up.state_hash("") != before, "a machine that gets Slurm is set up once more"
 
 
 def test_another_torch_is_the_only_thing_not_checked() -> None:

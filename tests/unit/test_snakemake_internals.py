@@ -169,3 +169,13 @@ def test_the_scheduler_can_be_given_room_for_other_machines() -> None:
     from snakemake.executors import local  # noqa: PLC0415
 
     assert "ThreadPoolExecutor(max_workers=self.workers)" in inspect.getsource(local.Executor.__post_init__)
+
+
+def test_what_the_dag_asks_of_every_job_needlessly_can_be_left_out() -> None:
+    """Environments that nobody wants, and whether each job's script can be read: both ask for its params."""
+    source = inspect.getsource(dag.DAG)
+    assert source.count("self.update_conda_envs()") == 2
+    assert "job.conda_env_spec" in inspect.getsource(dag.DAG.update_conda_envs)
+    listed = source.partition("self.dag_processors: ")[2].partition("= [")[2].partition("]")[0]
+    processors = {line.strip(" ,") for line in listed.splitlines() if line.strip()}
+    assert processors == {"ScriptProcessor(self)", "WrapperProcessor(self)", "NotebookProcessor(self)"}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 from sessionscribe.manifest import Session
@@ -76,7 +76,7 @@ class Folder:
     model: str = ""
 
     def outputs(self) -> list[str]:
-        """Return the paths of all its files, in order; the same list each time, since many jobs hold it."""
+        """Return the paths of all its files, in order; the same list each time, while it is in use."""
         return _paths(self.path, self.names)
 
     def step(self, name: str) -> Step:
@@ -105,7 +105,7 @@ def record_of(session: str, rule: str, name: str = "") -> str:
     return f"results/provenance/{session}/{rule}{name}.json"
 
 
-@cache
+@lru_cache(maxsize=64)  # not more: of every session of an archive they would be tens of megabytes
 def _paths(folder: str, names: tuple[str, ...]) -> list[str]:
     return [f"{folder}/{name}" for name in names]
 

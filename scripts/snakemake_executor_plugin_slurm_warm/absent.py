@@ -1,0 +1,31 @@
+"""What stands in for the plugin for Slurm where it is not installed: the options of the profile, and a message."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from snakemake_interface_common.exceptions import WorkflowError
+from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
+from snakemake_interface_executor_plugins.settings import CommonSettings, ExecutorSettingsBase
+
+common_settings = CommonSettings(non_local_exec=True, implies_no_shared_fs=False)
+
+
+@dataclass
+class ExecutorSettings(ExecutorSettingsBase):
+    """The options that `profiles/slurm` gives; the plugin itself has more."""
+
+    status_command: str = field(
+        default="squeue", metadata={"help": "Command that asks for the state of jobs"}
+    )
+    init_seconds_before_status_checks: int = field(
+        default=40, metadata={"help": "Seconds before the state of jobs is asked for"}
+    )
+
+
+class Executor(RemoteExecutor):
+    """Says that there is no plugin."""
+
+    def __new__(cls, *_: Any, **__: Any) -> Any:
+        """Refuse to run."""
+        hint = "run `make setup` on a machine with `sbatch` (Slurm's login node), and there again"
+        raise WorkflowError(f"snakemake-executor-plugin-slurm is not installed: {hint}")
