@@ -71,10 +71,7 @@ def steer():
         workflow.dag_settings.force_incomplete = True
         workflow.dag_settings.rerun_triggers = frozenset()
         # Snakemake asks every job for its environment, wanted or not, and for its params on the way.
-        if (
-            DeploymentMethod.CONDA
-            not in workflow.deployment_settings.deployment_method
-        ):
+        if DeploymentMethod.CONDA not in workflow.deployment_settings.deployment_method:
             workflow.dag.update_conda_envs = bool
         workflow.dag.dag_processors.clear()
 

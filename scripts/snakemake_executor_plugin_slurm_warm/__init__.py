@@ -6,8 +6,8 @@ submission starts runs its jobs with the executor `warm` instead: one worker in 
 step, which has its cores, its memory and its GPU. All else (options, log files, status, cancelling) is the
 other plugin's; its options begin with `--slurm-warm-` here.
 
-The other plugin is only there where `sbatch` is: Snakemake would import it at every start, and with it pandas.
-Elsewhere dry runs work with what stands in for it.
+The other plugin is only there where `sbatch` is: Snakemake would import it at every start, and with it
+pandas. Elsewhere dry runs work with what stands in for it.
 """
 
 try:

@@ -1,4 +1,4 @@
-"""What stands in for the plugin for Slurm where it is not installed: the options of the profile, and a message."""
+"""Stands in for the plugin for Slurm where it is not installed: the profile's options, and a message."""
 
 from dataclasses import dataclass, field
 from typing import Any
