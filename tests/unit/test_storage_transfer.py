@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import signal
@@ -43,7 +44,10 @@ def left(folder: Path) -> list[str]:
 def wait_for_bytes(folder: Path) -> None:
     """Wait until a transfer into a folder is under way."""
     until = time.monotonic() + 60
-    while not any(path.stat().st_blocks for path in folder.glob("*") if path.is_file()):
+    while True:
+        with contextlib.suppress(FileNotFoundError):  # gone while it was looked at
+            if any(path.stat().st_blocks for path in folder.rglob("*") if path.is_file()):
+                return
         assert time.monotonic() < until
         time.sleep(0.02)
 
@@ -138,6 +142,31 @@ def test_a_killed_transfer_leaves_no_half_file_and_no_process(
         assert time.monotonic() < until, "rclone lives on"
         time.sleep(0.05)
     assert not target.exists()
+
+
+@pytest.mark.parametrize("kind", ["s3", "webdav", "sftp"])
+def test_a_killed_upload_leaves_no_half_file_and_the_next_one_finishes_it(
+    kind: str, tmp_path: Path, content: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = tmp_path / "srv/out"
+    there.mkdir(parents=True)
+    (tmp_path / "made").mkdir()
+    made = tmp_path / "made/talk.m4a"
+    made.write_bytes(content)
+    code = "import sys, pathlib; from sessionscribe.storage.transfer import upload; "
+    code += "made = pathlib.Path(sys.argv[1]); upload([made], made.parent, 'far:out')"
+    with serving(kind, tmp_path / "srv"):
+        monkeypatch.setenv("RCLONE_BWLIMIT", "2M")
+        child = subprocess.Popen([sys.executable, "-c", code, str(made)], stderr=subprocess.DEVNULL)
+        wait_for_bytes(there)
+        child.kill()
+        child.wait()
+        assert "talk.m4a" not in rclone.run("lsf", "far:out", where="far:").decode().split()
+        monkeypatch.delenv("RCLONE_BWLIMIT")
+        transfer.upload([made], made.parent, "far:out")
+        listed = rclone.run("lsf", "--recursive", "far:out", where="far:").decode().split()
+        assert [name for name in listed if not name.endswith(".partial")] == ["talk.m4a"]
+        assert rclone.run("cat", "far:out/talk.m4a", where="far:") == content
 
 
 def commands() -> Iterator[bytes]:

@@ -122,13 +122,24 @@ def knows_checksums(source: str, *, s3_remote: str = "") -> bool:
     return bool(_hashes(source, s3_remote))
 
 
+def shows_half_files(source: str, *, s3_remote: str = "") -> bool:
+    """Tell whether a remote may show a file under its name before all of it has arrived (WebDAV does)."""
+    able = _known(source, s3_remote)["Features"]
+    return bool(able.get("Move")) and not (able.get("PartialUploads") or able.get("BucketBased"))
+
+
 def _hashes(source: str, s3_remote: str) -> list[str]:
+    known = _known(source, s3_remote)
+    return [] if known["Features"].get("SlowHash") else known["Hashes"] or []
+
+
+def _known(source: str, s3_remote: str) -> dict[str, Any]:
+    """Return what rclone knows of a remote; it is asked once."""
     remote = rclone_path(split(source)[0], s3_remote=s3_remote)
     if remote not in _features:
         told = rclone.run("backend", "features", "--", remote, where=source, patience=rclone.HASTE)
         _features[remote] = json.loads(told)
-    known = _features[remote]
-    return [] if known["Features"].get("SlowHash") else known["Hashes"] or []
+    return _features[remote]
 
 
 _features: dict[str, dict[str, Any]] = {}

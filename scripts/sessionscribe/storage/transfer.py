@@ -7,14 +7,17 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from sessionscribe.errors import UserError
 from sessionscribe.storage import listing, rclone
-from sessionscribe.storage.locations import is_remote, rclone_path, split
+from sessionscribe.storage.locations import is_remote, join, rclone_path, split
 
 REPORT_S = 10.0
+PART = ".sessionscribe-arriving"
+"""The folder on a remote in which files arrive where they would be seen half."""
 
 
 def download(
@@ -126,7 +129,7 @@ def upload(
 ) -> None:
     """Copy files below ``root`` to the same places below a folder on a remote or on this machine.
 
-    What is there already is not sent again. Nothing is deleted.
+    What is there already is not sent again. Nothing is deleted. A file has its name when all of it is there.
 
     Args:
         files: what to copy.
@@ -148,19 +151,46 @@ def upload(
             "--size-only": [name for name, known in names.items() if known],
             "--ignore-times": [name for name, known in names.items() if not known],
         }
+    send = _Sending(root, target, s3_remote, log)
     for comparison, chosen in rounds.items():
-        if chosen:
-            _copy(chosen, root, target, how=comparison, s3_remote=s3_remote, log=log)
+        if chosen and (
+            comparison == "--checksum" or not listing.shows_half_files(target, s3_remote=s3_remote)
+        ):
+            send.copy(chosen, comparison)
+        elif chosen:
+            send.copy_and_move(chosen, comparison)
 
 
-def _copy(
-    names: list[str], root: Path, target: str, *, how: str, s3_remote: str, log: Callable[[str], None]
-) -> None:
-    with _listed(names) as listed:
-        place = rclone_path(target, s3_remote=s3_remote)
-        options = (f"--files-from-raw={listed}", "--no-traverse", how)
-        command = ("copy", *options, "--", str(root.absolute()), place)
-        rclone.run(*command, where=target, on_progress=_reporter(target, log))
+@dataclass(frozen=True)
+class _Sending:
+    """Files below ``root`` on their way to ``target``; the rest is as ``upload`` has it."""
+
+    root: Path
+    target: str
+    s3_remote: str
+    log: Callable[[str], None]
+
+    def copy(self, names: list[str], how: str, *, to: str = "", more: tuple[str, ...] = ()) -> None:
+        with _listed(names) as listed:
+            options = (f"--files-from-raw={listed}", "--no-traverse", how, *more)
+            command = ("copy", *options, "--", str(self.root.absolute()), self._place(to or self.target))
+            rclone.run(*command, where=self.target, on_progress=_reporter(self.target, self.log))
+
+    def copy_and_move(self, names: list[str], how: str) -> None:
+        """Let files arrive in a folder of their own, and then move them to their places, on the remote."""
+        part = join(self.target, PART)
+        # What is there as it is does not set out. (To compare there by anything but the size is of no use.)
+        there = (f"--compare-dest={self._place(self.target)}",) if how == "--size-only" else ()
+        self.copy(names, how, to=part, more=there)
+        with _listed(names) as listed:
+            options = (f"--files-from-raw={listed}", "--no-traverse", "--ignore-times")
+            command = ("move", *options, "--", self._place(part), self._place(self.target))
+            rclone.run(*command, where=self.target)
+        with suppress(rclone.RcloneError):  # nothing had to be sent
+            rclone.run("rmdirs", "--", self._place(part), where=self.target, patience=("--retries=1",))
+
+    def _place(self, folder: str) -> str:
+        return rclone_path(folder, s3_remote=self.s3_remote)
 
 
 @contextmanager
