@@ -42,7 +42,7 @@ def add_sources(
             print(line)
         for problem in result.problems:
             complain(problem)
-        _take_over(names, config, beside)
+        _take_over([row.session for row in result.rows if row.source in beside], config, beside)
     return names, 1 if result.problems else 0
 
 
@@ -82,7 +82,7 @@ def _take_over(names: Sequence[str], config: Config, beside: takeover.Beside) ->
 
     With what any model made that `auto` may stand for: a session keeps the one that most of it was made with.
     """
-    if not beside or not names:
+    if not names:
         return
     taken: Counter[str] = Counter()
     for decoder in steps.decoders(config, models.identity):

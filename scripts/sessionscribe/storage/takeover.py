@@ -40,9 +40,9 @@ class Beside:
     _there: set[str] = field(default_factory=set)
     _read: dict[str, PartTranscript | None] = field(default_factory=dict)
 
-    def __bool__(self) -> bool:
-        """Tell whether there are any."""
-        return bool(self._there)
+    def __contains__(self, source: str) -> bool:
+        """Tell whether a part has a transcript beside it."""
+        return source in self._there
 
     def expect(self, groups: Iterable[Group]) -> None:
         """Note which parts have a transcript beside them, as a listing says."""
