@@ -235,7 +235,7 @@ class Box:
 
     def _follow(self) -> None:
         up, file = False, self.host.home / "power-off"
-        while not self._over.wait(0.1):
+        while not self._over.wait(0.25):
             if file.exists():
                 file.unlink()
                 self.cloud.client().stop_instances(InstanceIds=[self.id])
