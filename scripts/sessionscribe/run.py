@@ -15,10 +15,9 @@ from typing import IO, Any
 FINISHED = re.compile(r"^Finished jobid: \d+ \(Rule: (\w+)\)")
 REFUSED = re.compile(r"^\S+: error: (.+)")
 MESSAGE = re.compile(r"^(sessionscribe|warm): ")
+PLANS = ("-n", "--dry-run", "--dryrun")
 SHOWN_AS_IT_IS = (
-    "-n",
-    "--dry-run",
-    "--dryrun",
+    *PLANS,
     "-h",
     "--help",
     "--lint",
@@ -26,6 +25,10 @@ SHOWN_AS_IT_IS = (
     "--rulegraph",
     "--filegraph",
     "--unlock",
+)
+# Options that say how much of a plan is shown.
+DETAILS = re.compile(
+    r"-q|--quiet|-p$|--printshellcmds|--verbose|--debug|--dag|--(rule|file)graph|-D$|-S$|--(detailed-)?summary"
 )
 # What jobs cost beside one another, so that the ETA does not jump when the long ones begin.
 WEIGHTS = {"transcribe_chunk": 10, "embed_chunk": 10, "convert_audio": 3, "plan_chunks": 3}
@@ -87,9 +90,11 @@ def snakemake(arguments: Sequence[str], work: Mapping[str, int], *, stream: IO[s
 
     Its own output goes to ``logs/run/snakemake.log``; ``stream`` gets the progress, every message of a failed
     job and, if Snakemake itself could not go on, the end of its output. Requests to show something (``-n``,
-    ``--dag`` …) are passed through as they are.
+    ``--dag`` …) are passed through as they are; of a plan only the table, unless more is asked for.
     """
     command = [sys.executable, "-m", "snakemake", *arguments]
+    if any(argument in PLANS for argument in arguments) and not any(map(DETAILS.match, arguments)):
+        command += ["--quiet", "rules", "host", "reason"]
     if any(argument in SHOWN_AS_IT_IS for argument in arguments):
         return subprocess.run(command, check=False).returncode
     LOG.parent.mkdir(parents=True, exist_ok=True)

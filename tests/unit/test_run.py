@@ -100,3 +100,27 @@ def test_what_only_shows_something_is_not_wrapped(
     assert run.snakemake(["--dry-run"], WORK, stream=stream) == 0
     assert (capfd.readouterr().out, stream.getvalue()) == ("as it is\n", "")
     assert not run.LOG.exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "quiet"),
+    [
+        (["-n"], True),
+        (["a.txt", "--dry-run"], True),
+        (["-n", "-p"], False),
+        (["-n", "--quiet", "host"], False),
+    ],
+)
+def test_of_a_plan_the_table_is_shown_unless_more_is_asked_for(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    given: list[str],
+    quiet: bool,
+) -> None:
+    fake(tmp_path, monkeypatch, "import sys\nprint(*sys.argv[1:])\n")
+    assert run.snakemake(given, WORK) == 0
+    assert capfd.readouterr().out.split() == [
+        *given,
+        *(["--quiet", "rules", "host", "reason"] if quiet else []),
+    ]
