@@ -9,7 +9,7 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import builders
 from project import ROOT
@@ -24,6 +24,9 @@ from sessionscribe.publish.state import locked
 from sessionscribe.publish.store import Store
 from sessionscribe.steps import Step
 
+if TYPE_CHECKING:
+    import pytest
+
 SET_UP = (".gitignore", ".dvcignore", ".dvc/config", ".dvc/.gitignore")
 ZIP_END = "PK\5\6" + 18 * "\0"
 TABLE = "config/sessions.tsv"
@@ -37,6 +40,16 @@ DVC_CONFIG = """\
     verify = true
 """
 IDENTITY = ("-c", "user.name=Anna", "-c", "user.email=anna@example.org")
+
+
+def isolate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep out this machine's settings of DVC and git; nothing is left outside the test's folder."""
+    for name in ("DVC_GLOBAL_CONFIG_DIR", "DVC_SYSTEM_CONFIG_DIR", "DVC_SITE_CACHE_DIR"):
+        monkeypatch.setenv(name, str(tmp_path / "dvc" / name))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    identity = tmp_path / "gitconfig"
+    identity.write_text("[user]\nname = Anna\nemail = anna@example.org\n")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(identity))
 
 
 def rows(session: str) -> list[Row]:

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from project import ROOT
-from published import DVC_CONFIG, TABLE, Clone, made_up, moved
+from published import DVC_CONFIG, TABLE, Clone, isolate, made_up, moved
 from sessionscribe import status
 from sessionscribe.errors import UserError
 from sessionscribe.publish import history, pack, pulling, state, unpack, versions
@@ -28,10 +28,7 @@ CHUNK = "results/transcribe/one/*/mix.0001.json"
 
 @pytest.fixture(autouse=True)
 def dvc_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fast_disk: None) -> None:
-    """This machine's settings of DVC and git decide nothing; nothing is left outside the test's folder."""
-    for name in ("DVC_GLOBAL_CONFIG_DIR", "DVC_SYSTEM_CONFIG_DIR", "DVC_SITE_CACHE_DIR"):
-        monkeypatch.setenv(name, str(tmp_path / "dvc" / name))
-    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    isolate(tmp_path, monkeypatch)
 
 
 @pytest.fixture(scope="module")

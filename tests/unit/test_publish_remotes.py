@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from pathlib import Path
 import pytest
 from botocore import auth
 
-from published import Clone, made_up
+from published import Clone, isolate, made_up
 from remotes import KEY, PATIENT, SECRET, serving
 from sessionscribe.publish import pulling, unpack
 from sessionscribe.publish.store import RemoteError, Store
@@ -37,9 +36,7 @@ class Far:
 
 @pytest.fixture(autouse=True)
 def dvc_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fast_disk: None) -> None:
-    for name in ("DVC_GLOBAL_CONFIG_DIR", "DVC_SYSTEM_CONFIG_DIR", "DVC_SITE_CACHE_DIR"):
-        monkeypatch.setenv(name, str(tmp_path / "dvc" / name))
-    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    isolate(tmp_path, monkeypatch)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEY)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
 

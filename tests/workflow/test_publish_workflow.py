@@ -37,12 +37,7 @@ SPEAKERS_AGAIN = {
 
 @pytest.fixture(autouse=True)
 def dvc_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("DVC_GLOBAL_CONFIG_DIR", "DVC_SYSTEM_CONFIG_DIR", "DVC_SITE_CACHE_DIR"):
-        monkeypatch.setenv(name, str(tmp_path / "dvc" / name))
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    identity = tmp_path / "gitconfig"
-    identity.write_text("[user]\nname = Anna\nemail = anna@example.org\n")
-    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(identity))
+    published.isolate(tmp_path, monkeypatch)
 
 
 @pytest.fixture
