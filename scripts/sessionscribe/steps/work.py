@@ -101,7 +101,7 @@ def told(works: Iterable[Step | Folder]) -> dict[str, dict[str, Any]]:
 
 
 def record_of(session: str, rule: str, name: str = "") -> str:
-    """Return the provenance file of a job; ``name`` tells it from those of the rule's others in the session."""
+    """Return the provenance file of a job; ``name`` tells it from others of its rule in the session."""
     return f"results/provenance/{session}/{rule}{name}.json"
 
 
