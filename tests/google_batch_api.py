@@ -3,7 +3,7 @@
 The unmodified client is led here as into any other of Google's clouds: by a universe domain, and the key of
 a service account that belongs to it. It needs a version of protobuf that is not the set-up's, and so does
 this server: a process of its own, `python google_batch_api.py FOLDER`, which says the client's environment,
-serves until its input ends, and then says how many GPUs each job had.
+serves until its input ends, and then says what each job asked for.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ class Batch:
 
     machine: Machine
     jobs: dict[str, Container] = field(default_factory=dict)
+    seen: list[dict[str, Any]] = field(default_factory=list)
 
     def start(self, folder: Path) -> tuple[grpc.Server, dict[str, str]]:
         """Serve; return the server, and the environment that leads clients to it."""
@@ -82,6 +83,17 @@ class Batch:
         (instance,) = asked.job.allocation_policy.instances
         gpus = sum(accelerator.count for accelerator in instance.policy.accelerators)
         environment = dict(runnable.environment.variables)
+        (volume,) = task.volumes
+        self.seen.append(
+            {
+                "gpus": gpus,
+                "machine": instance.policy.machine_type,
+                "drivers": instance.install_gpu_drivers,
+                "share": f"{volume.nfs.server}:{volume.nfs.remote_path}",
+                "mounted": runnable.container.volumes[0],
+                "seconds": task.max_run_duration.seconds,
+            }
+        )
         self.jobs[name] = self.machine.run(command, environment, gpus=gpus)
         return self._job(name)
 
@@ -120,13 +132,14 @@ def _certificate(folder: Path) -> tuple[bytes, bytes]:
 def main(folder: Path) -> None:
     """Serve until the input ends."""
     machine = Machine(folder / "image")
-    server, environment = Batch(machine).start(folder)
+    batch = Batch(machine)
+    server, environment = batch.start(folder)
     print(json.dumps(environment), flush=True)
     sys.stdin.read()
     server.stop(None)
     for container in machine.running():
         machine.remove(container)
-    print(json.dumps([container.gpus for container in machine.containers]), flush=True)
+    print(json.dumps(batch.seen), flush=True)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,8 +36,6 @@ ON_CPU = ("--configfile", "config/cuda.yaml", "config/test.yaml", "--seconds-bet
 @pytest.fixture(scope="module")
 def plugins(tmp_path_factory: pytest.TempPathFactory) -> str:
     """What set-up does not install, in a folder of its own: it would slow down all other tests."""
-    if not REQUIREMENTS.exists():
-        pytest.skip("`make lock` has not made envs/requirements-clouds.txt yet")
     folder = tmp_path_factory.mktemp("plugins")
     command = [str(UV), "pip", "install", "--quiet", "--no-deps", "--require-hashes", "--target", str(folder)]
     done = subprocess.run(
@@ -94,7 +93,10 @@ def test_kubernetes_loads_once_per_pod_and_a_session_that_fails_stops_no_other(
     server = cluster.start(tmp_path / "kubeconfig")
     (project / "recordings/duo/bob.flac").write_bytes(b"no longer a recording")
 
-    done = run(project, "kubernetes", plugins, "talk,duo", KUBECONFIG=str(tmp_path / "kubeconfig"))
+    with (project / "profiles/kubernetes/config.yaml").open("a") as profile:
+        profile.write("envvars:\n  - DEMO_TOKEN\n")
+    given = {"KUBECONFIG": str(tmp_path / "kubeconfig"), "DEMO_TOKEN": "hunter2"}
+    done = run(project, "kubernetes", plugins, "talk,duo", **given)
     server.shutdown()
 
     assert done.code != 0
@@ -108,6 +110,9 @@ def test_kubernetes_loads_once_per_pod_and_a_session_that_fails_stops_no_other(
     assert set(loads.values()) == {1}
     assert cluster.secrets == {}
     assert machine.running() == []
+    assert {container.environment["DEMO_TOKEN"] for container in machine.containers} == {"hunter2"}
+    written = [path for path in project.root.rglob("*") if path.is_file() and b"hunter2" in path.read_bytes()]
+    assert (written, "hunter2" in done.text + json.dumps(cluster.specs)) == ([], False)
     parts = yaml.safe_load_all((ROOT / "envs/kubernetes.yaml").read_text())
     (role,) = [part for part in parts if part["kind"] == "Role"]
     rights = {(what, verb) for rule in role["rules"] for what in rule["resources"] for verb in rule["verbs"]}
@@ -155,11 +160,16 @@ def test_google_batch_gives_the_local_runs_bytes(
         environment = json.loads(server.stdout.readline())
         done = run(project, "googlebatch", plugins, "duo", **environment)
         server.stdin.close()
-        gpus = json.loads(server.stdout.readline())
+        prepare, session = json.loads(server.stdout.readline())
 
     assert done.code == 0, done.text
     assert exports(project, "duo") == exports(finished, "duo")
-    assert gpus == [0, 1]
+    assert (prepare["gpus"], prepare["machine"], prepare["drivers"]) == (0, "e2-standard-4", False)
+    assert (session["gpus"], session["machine"], session["drivers"]) == (1, "n1-standard-4", True)
+    for job in (prepare, session):
+        assert job["share"] == "10.0.0.2:/share"
+        assert job["mounted"] == "/sessionscribe:/sessionscribe"
+        assert job["seconds"] > 600
 
 
 def test_ctrl_c_removes_what_was_submitted(
@@ -168,9 +178,11 @@ def test_ctrl_c_removes_what_was_submitted(
     cluster = Cluster(machine, claims={"sessionscribe"})
     server = cluster.start(tmp_path / "kubeconfig")
     environment = project.environment(KUBECONFIG=str(tmp_path / "kubeconfig"), **paths(project, plugins))
-    command = [sys.executable, "-m", "snakemake", *ON_CPU, "--profile", "profiles/kubernetes"]
+    one = ["--config", "sessions=[duo]"]
+    command = [sys.executable, "-m", "snakemake", *ON_CPU, *one, "--profile", "profiles/kubernetes"]
     with subprocess.Popen(command, cwd=project.root, env=environment, stderr=subprocess.DEVNULL) as running:
         slurm.wait_for(lambda: machine.running() != [])
+        time.sleep(1)
         running.send_signal(signal.SIGINT)
         assert running.wait(60) != 0
     server.shutdown()
