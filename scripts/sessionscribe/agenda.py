@@ -326,7 +326,8 @@ class Agenda:
         which all corrections were taken back goes, too: it must not be read as one.
         """
         for agenda in self.sessions.values():
-            if agenda.pending and all(work.rule != "correct_transcript" for work in agenda.plan.works):
+            rules = {work.rule for work in agenda.plan.works} if agenda.pending else set()
+            if "write_export" in rules and "correct_transcript" not in rules:
                 for path in correct.traces(agenda.session.name):
                     self._results.remove(path)
             kept = set(agenda.absent.values())  # what is made again for others alone is as good as before

@@ -189,13 +189,15 @@ def _words_of(chunk: ChunkTranscript) -> list[_Heard]:
 def _meeting(
     left: ChunkTranscript, right: ChunkTranscript, heard_left: list[_Heard], heard_right: list[_Heard]
 ) -> Meeting:
+    silent = left.heard.start == left.heard.stop or right.heard.start == right.heard.stop
     return Meeting(
         left=[item.word for item in heard_left],
         right=[item.word for item in heard_right],
         cut=left.core.stop / SAMPLE_RATE,
         kind=left.core.stop_cut,
         overlap_start=right.heard.start / SAMPLE_RATE,
-        overlap_stop=left.heard.stop / SAMPLE_RATE,
+        # Where one side heard nothing at all, the other may have heard far beyond the cut.
+        overlap_stop=right.heard.start / SAMPLE_RATE if silent else left.heard.stop / SAMPLE_RATE,
     )
 
 

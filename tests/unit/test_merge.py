@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 
 import builders
 from builders import word, words
-from sessionscribe.artifacts import ChunkTranscript, Merged, Plan, Span, Timeline, Word
+from sessionscribe.artifacts import SAMPLE_RATE, ChunkTranscript, CutKind, Merged, Plan, Span, Timeline, Word
 from sessionscribe.config import Merge
 from sessionscribe.errors import UserError
 from sessionscribe.merge import merge_transcript
 from sessionscribe.seams import OTHER_SIDE, OVERLAID, SPLICED, Meeting, align, decide
+from sessionscribe.windowing import chunk_windows, span_of
 
 OPTIONS = Merge()
 
@@ -282,6 +283,25 @@ def test_where_nothing_was_heard_twice_all_words_stay_and_nothing_is_doubted(tmp
     assert said(merged) == ["no"] * 5
     assert merged.seams[0].method == "apart"
     assert not merged.dropped
+
+
+@pytest.mark.parametrize("kind", ["silence", "forced"])
+@pytest.mark.parametrize("empty", [0, 1])
+def test_a_window_that_reaches_over_a_chunk_without_any_keeps_its_words(
+    tmp_path: Path, kind: CutKind, empty: int
+) -> None:
+    """Speech on both sides of the cut is one window, and one side has nothing else to decode."""
+    speech = [(7.5, 9.5), (10.5, 12.0)] if empty else [(8.5, 9.0), (10.5, 14.5)]
+    plan = builders.plan(20, [(10, kind)], speech=speech)
+    windows = [chunk_windows(plan, n, longest=8 * SAMPLE_RATE, batched=True) for n in (0, 1)]
+    assert not windows[empty]
+    heard = [span_of(found, core) for found, core in zip(windows, plan.cores, strict=True)]
+    talk = words("one two", speech[0][0]) + words("three four", speech[1][0])
+    chunks = [builders.chunk(plan, n, *([] if n == empty else [talk]), heard=heard[n]) for n in (0, 1)]
+    merged = merge(tmp_path / "m.json", [plan], chunks)
+    assert said(merged) == ["one", "two", "three", "four"]
+    assert not merged.dropped
+    assert [seam.method for seam in merged.seams] == ["apart"]
 
 
 def test_where_only_one_side_heard_something_nothing_is_dropped(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from sessionscribe.windowing import (
     chunk_windows,
     decoding_windows,
     inside,
+    span_of,
     speech_of,
 )
 
@@ -154,6 +155,12 @@ def test_chunks_hear_the_windows_of_the_whole_track_each_once(
     ]
     whole = decoding_windows(cut.speech, longest=longest, batched=batched)
     assert [piece for window in found for piece in window] == [piece for window in whole for piece in window]
+    spans_heard = [
+        span_of(windows, core)
+        for core in cut.cores
+        if (windows := chunk_windows(cut, core.index, longest=longest, batched=batched))
+    ]
+    assert all(one.stop <= other.start for one, other in pairwise(spans_heard)), "nothing is heard twice"
     silences = [core.stop for core in cut.cores if core.stop_cut == "silence"]
     parted = {
         window
