@@ -148,7 +148,8 @@ def _look_at(plan: Plan, track: TimelineTrack, evidence: Evidence, options: Opti
         for problem in tiling.tiling_problems(plan, conversion)
     ]
     decoded = tiling.decoded_cores(plan, chunks)
-    wrong = [f"track {plan.track}: {problem}" for problem in (*cut, *decoded)]
+    missing = [] if decoded else tiling.undecoded_speech(plan, chunks)
+    wrong = [f"track {plan.track}: {problem}" for problem in (*cut, *decoded, *missing)]
     at = _heard(words, track)
     speech, covered = coverage.covered(plan, at)
     return _TrackFindings(

@@ -18,7 +18,7 @@ VERSIONS: Mapping[str, int] = {
     "assign_speakers": 3,
     "embed_voice": 1,
     "name_speakers": 1,
-    "audit_session": 1,
+    "audit_session": 2,
     "correct_transcript": 4,
     "write_export": 4,
 }

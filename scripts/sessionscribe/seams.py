@@ -23,7 +23,7 @@ SURE = 0.75  # words of one side that the other lacks count if their mean probab
 class Meeting:
     """The neighbours ``left`` and ``right`` at ``cut``; both heard ``[overlap_start, overlap_stop)``.
 
-    That is empty, in any order, where nothing was heard twice. Words are in time order; all times are seconds of the track.
+    That is empty where nothing was heard twice. Words are in time order; all times are seconds of the track.
     """
 
     left: Sequence[Word]

@@ -104,6 +104,12 @@ def changed(chunk: ChunkTranscript, words: Callable[[list[Word]], list[Word]]) -
     return chunk.model_copy(update={"segments": [segment.model_copy(update={"words": words(segment.words)})]})
 
 
+def deaf(given: Evidence) -> Evidence:
+    left, right = given.chunks
+    heard = Span(start=round(6.5 * SAMPLE_RATE), stop=right.heard.stop)
+    return replace(given, chunks=[left, right.model_copy(update={"heard": heard})])
+
+
 def without_chunk(given: Evidence) -> Evidence:
     return replace(given, chunks=given.chunks[:1])
 
@@ -164,6 +170,7 @@ def with_missing_audio(given: Evidence) -> Evidence:
     ("spoil", "problem"),
     [
         (without_chunk, "track main: chunk 1 has no transcript"),
+        (deaf, "track main: no chunk has decoded the speech from 6.200 to 6.500 s"),
         (without_chunk, "in the transcript that no chunk has"),
         (with_a_changed_word, "1 word lost between stages"),
         (with_a_changed_word, "1 word in the transcript that no chunk has"),

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from sessionscribe.artifacts import SAMPLE_RATE, ChunkTranscript, Conversion, Plan, Timeline
+from sessionscribe.intervals import outside, united
 
 
 def tiling_problems(plan: Plan, conversion: Conversion) -> list[str]:
@@ -56,3 +57,13 @@ def decoded_cores(plan: Plan, chunks: Sequence[ChunkTranscript]) -> list[str]:
         if count != 1:
             found.append(f"chunk {core.index} has {count or 'no'} transcript{'s' if count else ''}")
     return found
+
+
+def undecoded_speech(plan: Plan, chunks: Sequence[ChunkTranscript]) -> list[str]:
+    """Return where there is speech that no chunk has decoded."""
+    speech = united((span.start, span.stop) for span in plan.speech)
+    heard = united((chunk.heard.start, chunk.heard.stop) for chunk in chunks)
+    return [
+        f"no chunk has decoded the speech from {start / SAMPLE_RATE:.3f} to {stop / SAMPLE_RATE:.3f} s"
+        for start, stop in outside(speech, heard)
+    ]
