@@ -32,6 +32,7 @@ PYTHON = VENV / "bin" / "python"
 UV = VENV / "bin" / "uv"
 INCOMPLETE = VENV / ".incomplete"
 BACKEND = VENV / ".torch-backend"
+SLURM = VENV / ".slurm"
 WITHOUT_TORCH = VENV / ".requirements-without-torch.txt"
 REQUIREMENTS = ROOT / "envs" / "requirements-dev.txt"
 SLURM_REQUIREMENTS = ROOT / "envs" / "requirements-slurm.txt"
@@ -119,8 +120,8 @@ def install_commands(backend: str, *, previous: str = "", repair: bool = False) 
 
 
 def submits_to_slurm() -> bool:
-    """Tell whether this is a machine from which jobs are submitted to Slurm."""
-    return shutil.which("sbatch") is not None
+    """Tell whether jobs are submitted to Slurm from here; once is for good, as `sbatch` may come by a module."""
+    return SLURM.exists() or shutil.which("sbatch") is not None
 
 
 def state_hash(backend: str) -> str:
@@ -217,6 +218,8 @@ def set_up(backend: str, previous: str) -> None:
     for command in install_commands(backend, previous=previous, repair=repair):
         run(command)
     BACKEND.write_text(backend, encoding="utf-8")
+    if submits_to_slurm():
+        SLURM.touch()
     INCOMPLETE.unlink()
     (VENV / f".ready-{state_hash(backend)}").touch()
     print(f"Set up in {time.monotonic() - began:.0f} s.", flush=True)
