@@ -120,7 +120,7 @@ def install_commands(backend: str, *, previous: str = "", repair: bool = False) 
 
 
 def submits_to_slurm() -> bool:
-    """Tell whether jobs are submitted to Slurm from here; once is for good, as `sbatch` may come by a module."""
+    """Tell whether jobs go to Slurm from here; once is for good, as `sbatch` may come with a module."""
     return SLURM.exists() or shutil.which("sbatch") is not None
 
 
