@@ -7,18 +7,17 @@ it is held back with all that follows from it, for a job that is begun and fails
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sessionscribe.steps import Step, files
+from sessionscribe.storage.locations import DRIVE_DESKTOP, is_remote
 
 if TYPE_CHECKING:
     from sessionscribe.agenda import SessionAgenda
 
-REMOTE = re.compile(r"[\w.+@-]{2,}:")  # what rclone reads; a drive's letter is one
 SOURCE_RULES = ("fetch_recording", "convert_audio")
 
 
@@ -36,7 +35,7 @@ def provide(agenda: SessionAgenda, root: Path) -> None:
     for path, step in list(agenda.pending.items()):
         for audio in _heard(step, agenda.absent):
             source = sources[Path(audio).stem]
-            if REMOTE.match(source) or (root / source).exists():
+            if is_remote(source) or source.startswith(f"{DRIVE_DESKTOP}:") or (root / source).exists():
                 for maker in (agenda.plan.find(_record_of(audio)), agenda.absent[audio]):
                     if maker is not None:
                         agenda.pending[maker.outputs[0]] = maker
