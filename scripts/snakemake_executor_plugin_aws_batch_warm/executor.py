@@ -12,12 +12,12 @@ from snakemake_executor_plugin_aws_batch import Executor as BatchExecutor
 from snakemake_interface_common.exceptions import WorkflowError
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 
-from snakemake_executor_plugin_warm.submission import KILL_AFTER_S, Submission, time_limit_s
+from snakemake_executor_plugin_warm.submission import KILL_AFTER_S, ContainerSubmission, time_limit_s
 
 VOLUME = "project"
 
 
-class Executor(Submission, BatchExecutor):
+class Executor(ContainerSubmission, BatchExecutor):
     """Submits to AWS Batch; see the package."""
 
     runner = "aws-batch"

@@ -15,13 +15,13 @@ from snakemake_executor_plugin_googlebatch import Executor as BatchExecutor
 from snakemake_interface_common.exceptions import WorkflowError
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 
-from snakemake_executor_plugin_warm.submission import KILL_AFTER_S, Submission, time_limit_s
+from snakemake_executor_plugin_warm.submission import KILL_AFTER_S, ContainerSubmission, time_limit_s
 
 # Where Container-Optimized OS keeps the driver that Batch installs, and where containers look for it.
 DRIVER = ("/var/lib/nvidia/lib64:/usr/local/nvidia/lib64", "/var/lib/nvidia/bin:/usr/local/nvidia/bin")
 
 
-class Executor(Submission, BatchExecutor):
+class Executor(ContainerSubmission, BatchExecutor):
     """Submits to Google Batch; see the package."""
 
     runner = "googlebatch"

@@ -7,10 +7,10 @@ from typing import Any
 
 from snakemake_executor_plugin_kubernetes import Executor as KubernetesExecutor
 
-from snakemake_executor_plugin_warm.submission import Submission
+from snakemake_executor_plugin_warm.submission import ContainerSubmission
 
 
-class Executor(Submission, KubernetesExecutor):
+class Executor(ContainerSubmission, KubernetesExecutor):
     """Submits to Kubernetes; see the package."""
 
     runner = "kubernetes"

@@ -4,11 +4,15 @@ from snakemake_executor_plugin_slurm import Executor as SlurmExecutor
 from snakemake_executor_plugin_slurm import ExecutorSettings, common_settings
 from snakemake_interface_common.exceptions import WorkflowError
 
+from snakemake_executor_plugin_warm.submission import Submission
+
 __all__ = ["Executor", "ExecutorSettings", "common_settings"]
 
 
-class Executor(SlurmExecutor):
+class Executor(Submission, SlurmExecutor):
     """Submits to Slurm; see the package."""
+
+    runner = "slurm"
 
     def __post_init__(self) -> None:
         """Refuse what needs `slurm-jobstep` on the node."""
@@ -18,7 +22,3 @@ class Executor(SlurmExecutor):
                 "slurm-warm has no job arrays and passes no commands as scripts: --executor slurm does"
             )
         super().__post_init__()
-
-    def additional_general_args(self) -> str:
-        """Return the options with which a submission's own Snakemake runs its jobs."""
-        return "--executor warm --warm-others --warm-guests cluster_speakers"

@@ -1,10 +1,10 @@
-"""What submits to containers elsewhere has in common: a shared volume, one warm Snakemake per submission.
+"""What submits elsewhere has in common: a shared project folder, one warm Snakemake per submission.
 
 The plugins for Kubernetes, AWS Batch and Google Batch expect every file of a workflow to lie in a bucket, and
 each job to be a process of its own. Here files lie where the settings say, results are looked up there before
 anything runs, and a job group must load its models once. So the project's folder is on a volume that the
-machine with Snakemake and all containers mount at the same path, and the Snakemake in a container runs its
-jobs with the executor `warm`.
+machine with Snakemake and all containers mount at the same path, as the nodes of a Slurm cluster do anyway,
+and the Snakemake of a submission runs its jobs with the executor `warm`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import importlib
 import os
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,35 +35,40 @@ SHARED_VOLUME = CommonSettings(
 
 
 class Submission:
-    """Mixed with the executor of such a plugin, before it."""
+    """Mixed with the executor of a plugin that submits, before it."""
 
     runner: str
     tmpdir: str
+    get_python_executable: Callable[[], str]
 
     def additional_general_args(self) -> str:
         """Return the options with which a submission's own Snakemake runs its jobs."""
         return "--executor warm --warm-others --warm-guests cluster_speakers"
 
-    def get_python_executable(self) -> str:
-        """Return the image's Python: the environment is not on the volume."""
-        return "python"
+    def limit(self, job: Any) -> list[str]:
+        """Return what is put before a command to end it after its time; nothing where Slurm sees to it."""
+        return []
 
     def format_job_exec(self, job: Any) -> str:
-        """Return the command of a submission: a script on the volume, as services do not take long ones.
+        """Return the command of a submission: a script in the project's folder, as few places take long ones.
 
-        It works in the project's folder and with its code, notes what was used, and ends after its time.
+        It works in that folder and with its code, notes what was used, and ends after its time.
         """
         command: str = super().format_job_exec(job)  # type: ignore[misc]
         folder = Path.cwd()
         environment = {"PYTHONPATH": str(folder / "scripts")}
         environment |= {name: os.environ[name] for name in GIVEN if name in os.environ}
-        # SIGINT, for upon SIGTERM Snakemake waits for what runs.
-        limit = ["timeout", "--signal=INT", f"--kill-after={KILL_AFTER_S}", str(time_limit_s(job))]
-        noted = ["python", "-m", "sessionscribe.runners.submitted", self.runner, " ".join(sessions_of(job))]
+        noted = [
+            self.get_python_executable(),
+            "-m",
+            "sessionscribe.runners.submitted",
+            self.runner,
+            " ".join(sessions_of(job)),
+        ]
         lines = [
             shlex.join(["cd", str(folder)]),
             shlex.join(["export", *(f"{name}={value}" for name, value in environment.items())]),
-            shlex.join(["exec", *limit, *noted, "sh", "-c", command]),
+            shlex.join(["exec", *self.limit(job), *noted, "sh", "-c", command]),
         ]
         script = Path(self.tmpdir) / f"{job.jobid}.{job.attempt}.sh"
         script.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -73,6 +79,19 @@ def sessions_of(job: Any) -> list[str]:
     """Return the sessions that a job, or the jobs of a group, work on."""
     jobs = job.jobs if job.is_group() else [job]
     return sorted({name for single in jobs if (name := single.wildcards.get("session"))})
+
+
+class ContainerSubmission(Submission):
+    """The same for a plugin that submits to containers."""
+
+    def get_python_executable(self) -> str:
+        """Return the image's Python: the environment is not on the volume."""
+        return "python"
+
+    def limit(self, job: Any) -> list[str]:
+        """Return the program that ends a command after the time of its jobs."""
+        # SIGINT, for upon SIGTERM Snakemake waits for what runs.
+        return ["timeout", "--signal=INT", f"--kill-after={KILL_AFTER_S}", str(time_limit_s(job))]
 
 
 def time_limit_s(job: Any) -> int:

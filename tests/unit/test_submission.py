@@ -17,7 +17,7 @@ from snakemake_interface_common.exceptions import WorkflowError
 from sessionscribe.artifacts import JobUsage
 from sessionscribe.runners import submitted
 from snakemake_executor_plugin_kubernetes_warm import parse_volumes
-from snakemake_executor_plugin_warm.submission import Submission, sessions_of, time_limit_s
+from snakemake_executor_plugin_warm.submission import ContainerSubmission, sessions_of, time_limit_s
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 
@@ -29,7 +29,7 @@ class Plugin:
         return "echo \"in $PWD with '$PYTHONPATH' and $HF_HOME\" && exit 3"
 
 
-class Executor(Submission, Plugin):
+class Executor(ContainerSubmission, Plugin):
     runner = "cluster"
 
     def __init__(self, folder: Path) -> None:

@@ -54,6 +54,10 @@ def test_slurm_gives_the_local_runs_bytes_with_one_load_per_submission_and_goes_
         assert len(chunks) > 1
         assert len(loads) == 2  # what is spoken, and by whom
         assert set(loads.values()) == {1}
+    lines = (new_project / "logs/usage/runners.jsonl").read_text().splitlines()
+    entries = [json.loads(line) for line in lines]
+    assert Counter(entry["runner"] for entry in entries) == {"slurm": 5}
+    assert sum("transcribe_chunk" in entry["work"].get("talk", {}) for entry in entries) == 1
     assert cluster.ask("squeue", "--noheader", "--states", "pending,running") == ""
 
 
