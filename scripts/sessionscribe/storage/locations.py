@@ -39,6 +39,12 @@ def join(folder: str, name: str) -> str:
     return f"{root}{path.rstrip('/')}/{name}" if path.strip("/") else f"{root}{name}"
 
 
+def name_of(source: str) -> str:
+    """Return the name of a source's file; one at a remote's root has no slash before it."""
+    match = S3.fullmatch(source) or REMOTE.fullmatch(source)
+    return PurePosixPath(match["path"] if match else source).name
+
+
 def parent(source: str) -> str:
     """Return the folder of a source, which tells sessions of one name apart."""
     if not is_remote(source):

@@ -6,7 +6,7 @@ was found out about the part, so that another machine needs neither the recordin
 
 from __future__ import annotations
 
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from sessionscribe.agenda import SessionAgenda
@@ -24,6 +24,7 @@ from sessionscribe.artifacts import (
 )
 from sessionscribe.manifest import Row
 from sessionscribe.steps import Step
+from sessionscribe.storage.locations import name_of
 
 PREPARING = ("fetch_recording", "convert_audio", "plan_chunks")
 """The steps that prepare a part, each with a record."""
@@ -126,7 +127,7 @@ def describe(session: SessionAgenda, row: Row, made: Made, root: Path) -> PartTr
         path in session.pending for step in steps.values() for path in step.outputs[:1]
     ):
         return None
-    name = PurePosixPath(row.source).name
+    name = name_of(row.source)
     transcript = ChunkTranscript.read(root / steps["transcribe_chunk"].outputs[0])
     records = {rule: Provenance.read(root / steps[rule].record) for rule in PREPARING}
     converted = records["convert_audio"]

@@ -24,7 +24,7 @@ from sessionscribe.manifest import Row
 from sessionscribe.sources import TRANSCRIPT, Group
 from sessionscribe.steps import Folder
 from sessionscribe.storage import recordings, transfer
-from sessionscribe.storage.locations import is_remote, join, parent
+from sessionscribe.storage.locations import is_remote, join, name_of, parent
 from sessionscribe.storage.parts import RULES, PartTranscript, folder_of, steps_of
 
 
@@ -88,7 +88,7 @@ def fetched(places: Iterable[str], folder: Path, s3_remote: str) -> Iterator[tup
 
 def _beside(source: str) -> str:
     """Return where the transcript of a part lies."""
-    return _in_folder_of(source, TRANSCRIPT.format(PurePosixPath(source).stem))
+    return _in_folder_of(source, TRANSCRIPT.format(PurePosixPath(name_of(source)).stem))
 
 
 def _in_folder_of(source: str, name: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import platform
 import tempfile
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -12,12 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sessionscribe.errors import UserError
+from sessionscribe.fingerprint import fingerprint
 from sessionscribe.storage import listing, rclone
 from sessionscribe.storage.locations import is_remote, join, rclone_path, split
 
 REPORT_S = 10.0
 PART = ".sessionscribe-arriving"
-"""The folder on a remote in which files arrive where they would be seen half."""
+"""How the folder on a remote begins in which files arrive where they would be seen half."""
 
 
 def download(
@@ -178,7 +180,8 @@ class _Sending:
 
     def copy_and_move(self, names: list[str], how: str) -> None:
         """Let files arrive in a folder of their own, and then move them to their places, on the remote."""
-        part = join(self.target, PART)
+        # Of this folder here: two machines may send to one place, and who was killed finds his own again.
+        part = join(self.target, f"{PART}-{fingerprint(platform.node(), str(self.root.absolute()))}")
         # What is there as it is does not set out. (To compare there by anything but the size is of no use.)
         there = (f"--compare-dest={self._place(self.target)}",) if how == "--size-only" else ()
         self.copy(names, how, to=part, more=there)

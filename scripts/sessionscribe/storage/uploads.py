@@ -21,7 +21,7 @@ from sessionscribe.files import sha256, write_many, write_text
 from sessionscribe.manifest import Row
 from sessionscribe.sources import LISTENING, TRANSCRIPT
 from sessionscribe.storage import drive_desktop, parts, playback, rclone, takeover, transfer
-from sessionscribe.storage.locations import is_remote, join, parent, rclone_path
+from sessionscribe.storage.locations import is_remote, join, name_of, parent, rclone_path
 
 FOLDER = Path("results/upload")
 TABLE = FOLDER / "uploads.tsv"
@@ -157,7 +157,7 @@ def _parts(session: SessionAgenda, root: Path) -> dict[Path, Row]:
     made = parts.made_of(session)
     for row in session.session.rows:
         if (transcript := parts.describe(session, row, made, root)) is not None:
-            path = folder / TRANSCRIPT.format(PurePosixPath(row.source).stem)
+            path = folder / TRANSCRIPT.format(PurePosixPath(name_of(row.source)).stem)
             transcript.write(path)
             found[path] = row
     for made_here, name in takeover.embeddings_of(session).items() if found else ():
