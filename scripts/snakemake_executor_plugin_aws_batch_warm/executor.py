@@ -22,6 +22,11 @@ class Executor(ContainerSubmission, BatchExecutor):
 
     runner = "aws-batch"
 
+    def __post_init__(self) -> None:
+        """Connect, and ask after jobs as often as the profile says, not every five seconds."""
+        super().__post_init__()
+        self.next_seconds_between_status_checks = None
+
     def run_job(self, job: Any) -> None:
         """Register a job definition and submit it."""
         settings = self.workflow.executor_settings
