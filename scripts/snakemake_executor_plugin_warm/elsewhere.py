@@ -46,10 +46,10 @@ def remote_places(settings: Any, say: Callable[[str], None]) -> list[Place]:
     from sessionscribe.runners.remote import RemoteWorker  # noqa: PLC0415
     from sessionscribe.runners.site import Settings  # noqa: PLC0415
 
-    lanes = max(1, settings.lanes)
+    lanes, project = max(1, settings.lanes), Path.cwd()
     secrets = [name for name in settings.secrets.replace(",", " ").split() if name in os.environ]
     how = Settings(
-        project=Path.cwd(),
+        project=project,
         staging=_staging(),
         serve=SERVE,
         folder=settings.remote_dir,
@@ -68,13 +68,13 @@ def remote_places(settings: Any, say: Callable[[str], None]) -> list[Place]:
         return Place(name, lambda _log: RemoteWorker(machine, how, checksums), lanes, 1, release=machine.stop)
 
     try:
-        options = replace(_options(settings), say=lambda text: say(f"warm: {text}"))
+        options = replace(_options(settings, project), say=lambda text: say(f"warm: {text}"))
         return [place(name, options) for name in dict.fromkeys(names)]
     except UserError as error:
         raise WorkflowError(f"--warm-runner: {error}") from None
 
 
-def _options(settings: Any) -> Options:
+def _options(settings: Any, project: Path) -> Options:
     """Return what the settings say about all runners.
 
     Raises:
@@ -87,11 +87,11 @@ def _options(settings: Any) -> Options:
     given = (settings.start_command, settings.stop_command, settings.state_command)
     stops_itself = settings.remote_stop_command or ""
     if not any(given):
-        return Options(ssh, stops_itself=stops_itself, colab_hours=settings.colab_hours)
+        return Options(project, ssh, stops_itself=stops_itself, colab_hours=settings.colab_hours)
     if not all(given):
         hint = "Give all three: warm-start-command, warm-stop-command, warm-state-command"
         raise UserError("a machine that is started must also be stopped", where="settings", hint=hint)
-    return Options(ssh, Commands(*given), stops_itself, settings.colab_hours)
+    return Options(project, ssh, Commands(*given), stops_itself, settings.colab_hours)
 
 
 def _staging() -> Path:

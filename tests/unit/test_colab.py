@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import math
 import signal
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,8 @@ from colab import PINS
 from sessionscribe.errors import UserError
 from sessionscribe.runners import colab as runner
 from sessionscribe.runners import colab_cli
+from sessionscribe.runners.colab_cli import Cli
+from sessionscribe.runners.colab_sessions import Lock
 from sessionscribe.runners.connection import Connection
 from sessionscribe.runners.errors import LostError, UnusableError
 from sessionscribe.runners.parcel import Checksums
@@ -42,11 +46,11 @@ def said() -> list[str]:
 
 
 def machine(said: list[str], *accelerators: str) -> runner.Colab:
-    return runner.Colab("colab:T4", accelerators or ("T4",), pins=PINS, say=said.append)
+    return runner.Colab("colab:T4", accelerators or ("T4",), project=PINS.parent, say=said.append)
 
 
 def test_a_session_is_made_once_used_and_released(
-    google: colab.Colab, said: list[str], monkeypatch: pytest.MonkeyPatch
+    google: colab.Colab, said: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(runner, "KEEP_ALIVE_S", 0.2)
     theirs = google.assigned()
@@ -70,6 +74,7 @@ def test_a_session_is_made_once_used_and_released(
     assert eventually(lambda: vm.executed, 20), "the kernel was kept busy"
     assert ours._use is not None
     ours._use._lock.leave()  # as if this process had died, and nobody had released the session
+    monkeypatch.chdir(tmp_path)  # which is of no account: it is the project's
     other = machine(said)
     assert other.start() == address
     assert google.asked.count("POST assign T4") == 1
@@ -168,11 +173,12 @@ def test_a_session_of_a_killed_process_is_released(
 ) -> None:
     code = (
         "import sys\nfrom pathlib import Path\nfrom sessionscribe.runners.colab import Colab\n"
-        f"Colab('colab:T4', ('T4',), pins=Path({str(PINS)!r})).start()\nsys.stdin.read()"
+        f"Colab('colab:T4', ('T4',), project=Path({str(PINS.parent)!r})).start()\nsys.stdin.read()"
     )
+    google.slow_s = 2.0
     running = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE)
-    assert eventually(lambda: google.machines, 60)
-    # In the middle of it: the command has the machine, and this side does not know that yet.
+    # In the middle of it: Colab is asked, and neither the command nor this side knows yet what it gives.
+    assert eventually(lambda: google.asked == ["POST assign T4"], 60)
     running.send_signal(signal.SIGSTOP)
     monkeypatch.setattr(runner, "PATIENCE_S", 0.0)
     with pytest.raises(UnusableError, match="is in use by another run"):
@@ -180,6 +186,59 @@ def test_a_session_of_a_killed_process_is_released(
     running.send_signal(signal.SIGKILL)
     running.wait()
     assert eventually(lambda: google.released and not google.machines and not google.told(), 30)
+
+
+@pytest.fixture
+def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    """The command in a home folder of its own, where calls last."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "login.json")
+    return Cli(Path("/bin/true"), tmp_path / "private")
+
+
+@pytest.fixture
+def hanging(cli: Cli) -> Iterator[subprocess.Popen[bytes]]:
+    """A call that does not end, of a process that was killed."""
+    with (cli.home / "calls.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        child = subprocess.Popen(["sleep", "20"], pass_fds=(lock.fileno(),))
+    yield child
+    child.kill()
+    child.wait()
+
+
+def test_a_call_that_hangs_is_not_waited_for_without_end(
+    cli: Cli, hanging: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(colab_cli, "CALL_S", 0.2)
+    with pytest.raises(LostError, match=r"no end of an earlier call of `colab` within 0\.3 s"):
+        cli.call("stop", limit_s=0.3)
+    with pytest.raises(LostError, match="no end of an earlier call"):
+        cli.remember({"name": "ours", "endpoint": "gpu"})
+    hanging.kill()
+    assert cli.call("stop", limit_s=20.0) == ""
+
+
+def test_what_is_remembered_is_whole_and_for_this_user_only(cli: Cli) -> None:
+    cli.remember({"name": "theirs", "endpoint": "cpu"})
+    (store,) = cli.home.rglob("sessions.json")
+    (reader := cli.home / "before").hardlink_to(store)
+    before = reader.read_text()
+    cli.remember({"name": "ours", "endpoint": "gpu"})
+    assert reader.read_text() == before, "whoever reads meanwhile reads all of it"
+    assert [about["endpoint"] for about in cli.known().values()] == ["cpu", "gpu"]
+    assert store.stat().st_mode & 0o077 == 0
+
+
+def test_who_releases_what_was_left_keeps_others_out_until_then(
+    cli: Cli, hanging: subprocess.Popen[bytes]
+) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        releasing = pool.submit(runner.main, cli.program, cli.home, "ours")
+        assert eventually(lambda: not Lock(cli.home).take(0), 10)
+        hanging.kill()
+        assert releasing.result(20) == 0
+    assert Lock(cli.home).take(0)
 
 
 def test_what_is_let_go_while_colab_gives_it_is_released(google: colab.Colab, said: list[str]) -> None:

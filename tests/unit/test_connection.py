@@ -147,12 +147,12 @@ def test_without_python_there_the_machine_is_of_no_use(connection: Connection, h
 )
 def test_a_runner_that_is_none_is_said_so(name: str, message: str) -> None:
     with pytest.raises(UserError) as error:
-        machine_of(name)
+        machine_of(name, Options(Path("/project")))
     assert message in str(error.value)
 
 
 def test_a_host_is_what_ssh_knows_and_stays_as_it_is() -> None:
-    machine = machine_of("ssh:me@box", Options(("-F", "config")))
+    machine = machine_of("ssh:me@box", Options(Path("/project"), ("-F", "config")))
     assert machine.start() == Address("me@box", ("-F", "config"))
     assert machine.stop_command == ""
     assert machine.seconds_left() > 1e9

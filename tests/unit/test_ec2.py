@@ -21,6 +21,7 @@ from sessionscribe.runners import started
 from sessionscribe.runners.ec2 import POWER_OFF, Instance
 from sessionscribe.runners.errors import LostError, UnusableError
 from sessionscribe.runners.kinds import Options, machine_of
+from sessionscribe.runners.machine import Machine
 from sessionscribe.runners.started import StartedMachine
 
 NUMBERS = itertools.count()
@@ -61,8 +62,12 @@ def box(cloud: Cloud, off: tuple[str, str], tmp_path: Path) -> Iterator[Box]:
         made.end()
 
 
+def instance(name: str, *ssh: str, **more: str) -> Machine:
+    return machine_of(name, Options(Path("/project"), ssh, **more))
+
+
 def machine(name: str, folder: Path) -> Instance:
-    made = machine_of(name, Options(("-F", str(folder / "ssh_config"))))
+    made = instance(name, "-F", str(folder / "ssh_config"))
     assert isinstance(made, Instance)
     assert isinstance(made, StartedMachine)
     return made
@@ -71,7 +76,7 @@ def machine(name: str, folder: Path) -> Instance:
 @pytest.mark.parametrize("argument", ["", "-oProxyCommand=x", "a b", "us-east-1/", "me@", "i-1/2"])
 def test_what_cannot_be_an_instance_is_said_so(argument: str) -> None:
     with pytest.raises(UserError, match="names no instance"):
-        machine_of(f"ec2:{argument}")
+        instance(f"ec2:{argument}")
 
 
 def test_it_is_started_used_and_stopped(box: Box, tmp_path: Path) -> None:
@@ -108,8 +113,10 @@ def test_what_was_up_stays_up(box: Box, tmp_path: Path) -> None:
 
 def test_whoever_is_killed_has_a_successor_that_stops_it(off: tuple[str, str], cloud: Cloud) -> None:
     program = (
+        "from pathlib import Path\n"
         "from sessionscribe.runners.kinds import Options, machine_of\n"
-        f"machine = machine_of('ec2:{off[0]}', Options(('-o', 'ProxyCommand=echo booting >&2; false')))\n"
+        "options = Options(Path.cwd(), ('-o', 'ProxyCommand=echo booting >&2; false'))\n"
+        f"machine = machine_of('ec2:{off[0]}', options)\n"
         "machine.start()\n"
     )
     killed = subprocess.Popen(
@@ -138,7 +145,7 @@ def test_powering_off_needs_no_password(tmp_path: Path) -> None:
 
 def test_one_that_would_vanish_when_it_powers_off_is_not_started(cloud: Cloud) -> None:
     box = cloud.instance("fleeting", behaviour="terminate")
-    found = machine_of(f"ec2:{box}")
+    found = instance(f"ec2:{box}")
     with pytest.raises(UnusableError, match="would be terminated") as error:
         found.start()
     assert "--instance-initiated-shutdown-behavior stop" in str(error.value)
@@ -157,7 +164,7 @@ def test_names_that_do_not_name_one(cloud: Cloud) -> None:
         (f"us-east-1/{gone}", "is no instance in us-east-1"),
         (gone, "was terminated"),
     ):
-        found = machine_of(f"ec2:{name}")
+        found = instance(f"ec2:{name}")
         with pytest.raises(UnusableError, match=message):
             found.start()
         found.stop()
@@ -169,20 +176,20 @@ def test_without_credentials_or_region_it_says_what_to_do(
     with monkeypatch.context() as other:
         other.delenv("AWS_SECRET_ACCESS_KEY")
         with pytest.raises(UnusableError, match="aws sso login"):
-            machine_of(f"ec2:{off[0]}").start()
+            instance(f"ec2:{off[0]}").start()
         other.delenv("AWS_ACCESS_KEY_ID")
         with pytest.raises(UnusableError, match=r"Unable to locate credentials.*aws configure"):
-            machine_of(f"ec2:{off[0]}").start()
+            instance(f"ec2:{off[0]}").start()
     monkeypatch.delenv("AWS_DEFAULT_REGION")
     with pytest.raises(UnusableError, match="set AWS_REGION"):
-        machine_of(f"ec2:{off[0]}").start()
+        instance(f"ec2:{off[0]}").start()
 
 
 def test_wrong_credentials_and_missing_permissions(cloud: Cloud, off: tuple[str, str]) -> None:
     cloud.tell("reset-auth", "0")  # from now on moto looks at credentials
     try:
         with pytest.raises(UnusableError, match=r"AWS refuses the credentials \(AuthFailure\)") as error:
-            machine_of(f"ec2:{off[0]}").start()
+            instance(f"ec2:{off[0]}").start()
     finally:
         cloud.tell("reset-auth", "1000000")
     assert aws.SECRET not in str(error.value)
@@ -206,7 +213,7 @@ def test_what_aws_refuses_is_one_line(
 
     with changed(cloud, refuse) as address:
         monkeypatch.setenv("AWS_ENDPOINT_URL", address)
-        found = machine_of(f"ec2:{off[0]}")
+        found = instance(f"ec2:{off[0]}")
         with pytest.raises(kind, match=message) as error:
             found.start()
         assert "\n" not in str(error.value)
@@ -222,8 +229,8 @@ def test_where_aws_will_not_stop_it_it_stops_itself(
 
     with changed(box.cloud, expire) as address:
         monkeypatch.setenv("AWS_ENDPOINT_URL", address)
-        options = Options(("-F", str(tmp_path / "ssh_config")), stops_itself=box.power_off)
-        found = machine_of(f"ec2:{box.id}", options)
+        ssh = ("-F", str(tmp_path / "ssh_config"))
+        found = instance(f"ec2:{box.id}", *ssh, stops_itself=box.power_off)
         found.start()
         found.stop()
     assert box.cloud.state(box.id) == "stopped"
@@ -265,7 +272,7 @@ def test_one_that_is_said_to_be_off_still_is_stopped_all_the_same(
 
     with changed(cloud, old) as address:
         monkeypatch.setenv("AWS_ENDPOINT_URL", address)
-        found = machine_of(f"ec2:{off[0]}")
+        found = instance(f"ec2:{off[0]}")
         with ThreadPoolExecutor(1) as pool:
             start = pool.submit(found.start)
             assert begun.wait(10)
@@ -288,4 +295,4 @@ def test_an_alarm_that_is_not_allowed_is_said_and_no_reason_to_stop(
 def test_no_network_is_worth_another_try(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     with pytest.raises(LostError, match="AWS does not answer"):
-        machine_of("ec2:i-0123456789abcdef0").start()
+        instance("ec2:i-0123456789abcdef0").start()

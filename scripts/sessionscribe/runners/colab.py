@@ -69,7 +69,7 @@ class Colab:
     Args:
         name: what the user called it.
         accelerators: what is asked for, in turn.
-        pins: the folder with the pinned requirements of the command.
+        project: the project's folder, absolute: whose session it is, and where the command's pins lie.
         hours: for how long Colab lets a session be.
         stops_itself: what the guard runs in it when home is gone; "" for the usual.
         say: shows the user a line.
@@ -80,12 +80,12 @@ class Colab:
         name: str,
         accelerators: tuple[str, ...],
         *,
-        pins: Path,
+        project: Path,
         hours: float = HOURS,
         stops_itself: str = "",
         say: Callable[[str], None] = print,
     ) -> None:
-        self.name, self._accelerators, self._pins, self._say = name, accelerators, pins, say
+        self.name, self._accelerators, self._project, self._say = name, accelerators, project, say
         self._limit_s = hours * 3600
         self._stops_itself = stops_itself or f"python3 -c {shlex.quote(UNASSIGN)}"
         self._use: _Use | None = None
@@ -105,7 +105,7 @@ class Colab:
     def start(self) -> Address:
         """Make a session, or find the one that is there, and return its address."""
         with self._changing:
-            self._use = use = self._use or _Use(self.name, self._pins, self._say)
+            self._use = use = self._use or _Use(self.name, self._project, self._say)
             before, session = self._session, use.sessions.find()
             if before and not session:
                 self._say(f"{self.name}: Colab took the session away after {_spell(before.age_s)}")
@@ -145,10 +145,10 @@ class Colab:
 class _Use:
     """What is needed for as long as a session is, or may be: the command, a key, and who releases it."""
 
-    def __init__(self, name: str, pins: Path, say: Callable[[str], None]) -> None:
-        whose = hashlib.sha256(f"{platform.node()}:{Path.cwd()}:{name}".encode()).hexdigest()[:10]
+    def __init__(self, name: str, project: Path, say: Callable[[str], None]) -> None:
+        whose = hashlib.sha256(f"{platform.node()}:{project}:{name}".encode()).hexdigest()[:10]
         self._session_name = f"sessionscribe-{whose}"
-        program = find_program(pins, say)
+        program = find_program(project / "envs", say)
         home = user_state_path("sessionscribe") / "colab" / whose
         self._cli = Cli(program, home)
         self._lock = Lock(home)
@@ -236,13 +236,16 @@ def _spell(seconds: float) -> str:
 
 def main(program: Path, home: Path, name: str) -> int:
     """Release what a process that was killed has left, unless another one has taken it over."""
-    if not Lock(home).take(5.0):
+    lock = Lock(home)  # kept: with the last reference to it the lock is gone
+    if not lock.take(5.0):
         return 0
     try:
         Sessions(Cli(program, home), name, runner="colab").release(600.0)
     except UserError as error:
         print(error, file=sys.stderr)
         return 1
+    finally:
+        lock.leave()
     return 0
 
 

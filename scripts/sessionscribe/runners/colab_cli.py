@@ -18,6 +18,7 @@ import shlex
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,7 @@ from typing import Any
 
 from platformdirs import user_cache_path
 
-from sessionscribe.files import sha256
+from sessionscribe.files import atomic_path, sha256
 from sessionscribe.runners import environment
 from sessionscribe.runners.errors import LostError, UnusableError
 
@@ -159,9 +160,9 @@ class Cli:
 
         Raises:
             UnusableError: nobody is logged in (any more).
-            LostError: it did not end within the time.
+            LostError: it, or one before it, did not end within the time.
         """
-        with self._one_at_a_time() as lock:
+        with self._one_at_a_time(limit_s) as lock:
             process = subprocess.Popen(
                 self.argv(*arguments),
                 env={k: v for k, v in os.environ.items() if k not in FOREIGN} | self.environment(),
@@ -186,10 +187,31 @@ class Cli:
         return said
 
     @contextlib.contextmanager
-    def _one_at_a_time(self) -> Iterator[int]:
+    def _one_at_a_time(self, patience_s: float) -> Iterator[int]:
+        """Wait so long for a call before, which may be one that hangs and whose caller was killed.
+
+        Raises:
+            LostError: it does not end.
+        """
+        until = time.monotonic() + patience_s
         with (self.home / "calls.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            while True:
+                with contextlib.suppress(BlockingIOError):
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                if time.monotonic() >= until:
+                    raise LostError(f"no end of an earlier call of `colab` within {patience_s:g} s")
+                time.sleep(0.1)
             yield lock.fileno()
+
+    def wait(self, patience_s: float) -> None:
+        """Wait until no call is under way: whoever made one may be dead, and what comes of it not noted yet.
+
+        Raises:
+            LostError: it does not end.
+        """
+        with self._one_at_a_time(patience_s):
+            pass
 
     def sessions(self) -> list[Listed]:
         """Ask Colab for the sessions of this account.
@@ -212,10 +234,15 @@ class Cli:
         return {}
 
     def remember(self, session: Mapping[str, Any]) -> None:
-        """Let it know a session of which it has lost the name, as it does when it takes one for gone."""
-        noted = {**self.known(), session["name"]: {"token": "", "url": "", **session}}
-        self._store.write_text(json.dumps(noted), encoding="utf-8")
-        self._store.chmod(0o600)
+        """Let it know a session of which it has lost the name, as it does when it takes one for gone.
+
+        Raises:
+            LostError: a call did not end in the meantime.
+        """
+        with self._one_at_a_time(CALL_S), atomic_path(self._store) as temporary:
+            noted = {**self.known(), session["name"]: {"token": "", "url": "", **session}}
+            temporary.touch(mode=0o600)
+            temporary.write_text(json.dumps(noted), encoding="utf-8")
 
 
 def last_line(said: str) -> str:

@@ -128,6 +128,8 @@ class Sessions:
         Raises:
             UserError: it is still there, or that cannot be said; the user has to look.
         """
+        with contextlib.suppress(LostError):  # it may be about to note a session
+            self._cli.wait(limit_s)
         session = self.noted()
         if session is None:
             return

@@ -21,19 +21,19 @@ class Options:
     """What the user said about all runners.
 
     Attributes:
+        project: the project's folder, absolute.
         ssh: options of every ssh command.
         commands: how hosts start and stop; None for hosts that stay as they are.
         stops_itself: a shell command with which a machine stops itself; "" for the usual one of its kind.
         colab_hours: for how long Colab lets a session be.
-        pins: the folder with the pinned requirements.
         say: shows the user a line.
     """
 
+    project: Path
     ssh: tuple[str, ...] = ()
     commands: Commands | None = None
     stops_itself: str = ""
     colab_hours: float = colab.HOURS
-    pins: Path = Path("envs")
     say: Callable[[str], None] = print
 
 
@@ -61,7 +61,7 @@ def _session(name: str, argument: str, options: Options) -> Machine:
     return colab.Colab(
         name,
         colab.accelerators_of(name, argument),
-        pins=options.pins,
+        project=options.project,
         hours=options.colab_hours,
         stops_itself=options.stops_itself,
         say=options.say,
@@ -75,7 +75,7 @@ KINDS: Mapping[str, Callable[[str, str, Options], Machine]] = {
 }
 
 
-def machine_of(name: str, options: Options = Options()) -> Machine:
+def machine_of(name: str, options: Options) -> Machine:
     """Return the machine of a runner's name (``KIND:ARGUMENT``).
 
     Raises:
