@@ -221,6 +221,33 @@ def test_what_aws_refuses_is_one_line(
     assert cloud.state(off[0]) == "stopped"
 
 
+@pytest.mark.parametrize("body", [b"<html>Bad Gateway</html>", b"no gateway"])
+def test_what_is_started_while_its_answer_is_lost_is_stopped(
+    cloud: Cloud, off: tuple[str, str], monkeypatch: pytest.MonkeyPatch, body: bytes
+) -> None:
+    answers = iter([(502, body), (403, refusal("UnauthorizedOperation"))])
+
+    def lose(action: str, ask: Ask) -> tuple[int, bytes] | None:
+        if action == "StartInstances":
+            ask()
+            return next(answers)
+        return 200, ask().replace(b"<name>running</name>", b"<name>stopped</name>")
+
+    with changed(cloud, lose) as address:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", address)
+        found = instance(f"ec2:{off[0]}")
+        with pytest.raises(LostError, match="AWS does not answer"):
+            found.start()
+        assert cloud.state(off[0]) == "running"
+        assert found.stop_command, "it may be ours"
+        with pytest.raises(UnusableError, match="may not do StartInstances"):
+            found.start()
+        assert cloud.alarms()
+        found.stop()
+    assert cloud.state(off[0]) == "stopped"
+    assert not cloud.alarms()
+
+
 def test_where_aws_will_not_stop_it_it_stops_itself(
     box: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

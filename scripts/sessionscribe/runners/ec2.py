@@ -96,9 +96,10 @@ class Instance(StartedMachine):
                 self._handling.say(f"{self.name}: {problem}")
             with self._errors():
                 self._ec2.start_instances(InstanceIds=[self._id])
-        except UnusableError:  # it was not started for certain
-            self._its_alarm().remove()
-            self._disown()
+        except UnusableError:  # this did not start it for certain; a try before may have
+            if not self._ours_before:
+                self._its_alarm().remove()
+                self._disown()
             raise
 
     def shut_down(self) -> None:

@@ -18,6 +18,8 @@ BUSY = {
     "Unavailable": "AWS is not available",
 }
 """Error codes after which another try may go better."""
+SERVER_ERRORS = 500
+"""HTTP statuses from here on say nothing of the request."""
 CREDENTIALS = (
     "AuthFailure",
     "InvalidClientTokenId",
@@ -42,15 +44,20 @@ def named(error: Exception, name: str, region: str) -> LostError | UnusableError
         name: the runner's.
         region: the instance's; "" where none is known.
     """
-    from botocore import exceptions  # noqa: PLC0415
+    from botocore import exceptions, parsers  # noqa: PLC0415
 
     if isinstance(error, exceptions.ClientError):
         about = error.response.get("Error", {})
-        return _refused(about.get("Code", ""), about.get("Message", ""), error.operation_name, name, region)
+        code, message = about.get("Code", ""), about.get("Message", "")
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        if status >= SERVER_ERRORS and code not in BUSY:  # it may have done what was asked all the same
+            return LostError(f"{name}: AWS does not answer ({code}: {_short(message)})")
+        return _refused(code, message, error.operation_name, name, region)
     if isinstance(error, exceptions.NoRegionError):
         hint = "Put it before the instance, as ec2:eu-west-1/…, or set AWS_REGION"
         return UnusableError("is in no region that is known here", where=name, hint=hint)
-    if isinstance(error, exceptions.HTTPClientError | exceptions.ConnectionError):  # no network
+    no_answer = exceptions.HTTPClientError | exceptions.ConnectionError | parsers.ResponseParserError
+    if isinstance(error, no_answer):  # no network, or not AWS at its end
         return LostError(f"{name}: AWS does not answer ({_short(str(error))})")
     if isinstance(error, exceptions.BotoCoreError):  # the credentials, in one of a dozen ways
         return UnusableError(f"AWS cannot be asked ({_short(str(error))})", where=name, hint=LOG_IN)

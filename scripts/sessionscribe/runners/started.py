@@ -86,7 +86,7 @@ class StartedMachine(ABC):
 
     def __init__(self, name: str, handling: Handling) -> None:
         self.name, self._handling = name, handling
-        self._ours, self._was_up, self._silence = False, False, ""
+        self._ours, self._ours_before, self._was_up, self._silence = False, False, False, ""
         self._successor: Successor | None = None
         self._address_then: Address | None = None
         self._changing, self._stopping = threading.Lock(), threading.Event()
@@ -144,7 +144,8 @@ class StartedMachine(ABC):
             self._was_up = self.is_up()
             if not self._was_up:
                 self._wait(self.is_off, self._handling.halt_s, "is still stopping")
-                self._ours = True  # from now on: also where the answer gets lost
+                # From now on it is ours: also where the answer gets lost, as that of a try before may be.
+                self._ours_before, self._ours = self._ours, True
                 self._successor = self._successor or Successor(self.shut_down_command())
                 self._handling.say(f"{self.name} is off, and started")
                 self.bring_up()
