@@ -22,7 +22,6 @@ demo: setup ## transcribe the bundled demo recordings with the bundled models
 
 test: lint ## lint and run all tests (as root on Debian: with the servers that tests talk to)
 	@sh envs/test_packages.sh
-	@sh envs/setup.sh
 	$(BIN)/pytest $(TESTS)
 
 lint: setup ## check style and types of code and workflow

@@ -18,7 +18,6 @@ import json
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 import time
@@ -32,7 +31,7 @@ PYTHON = VENV / "bin" / "python"
 UV = VENV / "bin" / "uv"
 INCOMPLETE = VENV / ".incomplete"
 BACKEND = VENV / ".torch-backend"
-SLURM = VENV / ".slurm"
+SLURM = VENV / "slurm"
 WITHOUT_TORCH = VENV / ".requirements-without-torch.txt"
 REQUIREMENTS = ROOT / "envs" / "requirements-dev.txt"
 SLURM_REQUIREMENTS = ROOT / "envs" / "requirements-slurm.txt"
@@ -112,25 +111,19 @@ def install_commands(backend: str, *, previous: str = "", repair: bool = False) 
             [*uv, "sync", *python, *checked, *again, str(WITHOUT_TORCH)],
             [*uv, "install", *python, "--torch-backend", backend, *wanted],
         ]
-    if submits_to_slurm():
-        slurm = ["--no-deps", "--require-hashes", "--requirement", str(SLURM_REQUIREMENTS)]
-        commands.append([*uv, "install", *python, *slurm])
+    # Beside all else: Snakemake imports every plugin that it finds, and this one imports pandas.
+    beside = ["--target", str(SLURM), "--upgrade", "--no-deps", "--require-hashes"]
+    commands.append([*uv, "install", *python, *beside, "--requirement", str(SLURM_REQUIREMENTS)])
     own = [*uv, "install", *python, "--no-deps", "--no-build-isolation", "--editable", str(ROOT)]
     return [*commands, own]
-
-
-def submits_to_slurm() -> bool:
-    """Tell whether jobs go to Slurm from here; once is for good, as `sbatch` may come with a module."""
-    return SLURM.exists() or shutil.which("sbatch") is not None
 
 
 def state_hash(backend: str) -> str:
     """Name the state that a finished set-up stands for."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     parts = [project.get("build-system"), project.get("project"), project.get("tool", {}).get("setuptools")]
-    slurm = submits_to_slurm()
-    digest = hashlib.sha256(json.dumps([parts, backend, str(ROOT), slurm], sort_keys=True).encode())
-    for path in (REQUIREMENTS, UV_REQUIREMENTS, *([SLURM_REQUIREMENTS] if slurm else [])):
+    digest = hashlib.sha256(json.dumps([parts, backend, str(ROOT)], sort_keys=True).encode())
+    for path in (REQUIREMENTS, UV_REQUIREMENTS, SLURM_REQUIREMENTS):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
@@ -218,8 +211,6 @@ def set_up(backend: str, previous: str) -> None:
     for command in install_commands(backend, previous=previous, repair=repair):
         run(command)
     BACKEND.write_text(backend, encoding="utf-8")
-    if submits_to_slurm():
-        SLURM.touch()
     INCOMPLETE.unlink()
     (VENV / f".ready-{state_hash(backend)}").touch()
     print(f"Set up in {time.monotonic() - began:.0f} s.", flush=True)

@@ -6,10 +6,16 @@ submission starts runs its jobs with the executor `warm` instead: one worker in 
 step, which has its cores, its memory and its GPU. All else (options, log files, status, cancelling) is the
 other plugin's; its options begin with `--slurm-warm-` here.
 
-The other plugin is only there where `sbatch` is: Snakemake would import it at every start, and with it
-pandas. Elsewhere dry runs work with what stands in for it.
+Snakemake imports every plugin that it finds at every start, and the other one imports pandas. So it lies
+beside all else (envs/set_up.py), and is looked for only where the command line says `slurm`. Elsewhere
+something stands in for it.
 """
 
+import sys
+from pathlib import Path
+
+if any("slurm" in argument for argument in sys.argv):
+    sys.path.append(str(Path(sys.prefix) / "slurm"))
 try:
     from snakemake_executor_plugin_slurm_warm.executor import Executor, ExecutorSettings, common_settings
 except ModuleNotFoundError as error:

@@ -1,4 +1,4 @@
-"""Stands in for the plugin for Slurm where it is not installed: the profile's options, and a message."""
+"""Stands in for the plugin for Slurm where it is not looked for: the profile's options, and a message."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -7,7 +7,7 @@ from snakemake_interface_common.exceptions import WorkflowError
 from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
 from snakemake_interface_executor_plugins.settings import CommonSettings, ExecutorSettingsBase
 
-common_settings = CommonSettings(non_local_exec=True, implies_no_shared_fs=False)
+common_settings = CommonSettings(non_local_exec=True, implies_no_shared_fs=False, job_deploy_sources=False)
 
 
 @dataclass
@@ -27,5 +27,5 @@ class Executor(RemoteExecutor):
 
     def __new__(cls, *_: Any, **__: Any) -> Any:
         """Refuse to run."""
-        hint = "run `make setup` on a machine with `sbatch` (Slurm's login node), and there again"
-        raise WorkflowError(f"snakemake-executor-plugin-slurm is not installed: {hint}")
+        hint = "`make setup` installs it, and `--executor slurm-warm` on the command line finds it"
+        raise WorkflowError(f"snakemake-executor-plugin-slurm was not found: {hint}")

@@ -122,33 +122,21 @@ def test_conda_environment_is_the_one_that_lock_writes() -> None:
     assert environment["dependencies"][-1]["pip"] == list(pins("requirements.txt").values())
 
 
-@pytest.fixture(autouse=True)
-def machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(set_up, "submits_to_slurm", lambda: False)
-
-
 def test_default_set_up_checks_everything() -> None:
-    sync, own = set_up.install_commands("")
+    sync, slurm, own = set_up.install_commands("")
     assert "--require-hashes" in sync
     assert "--require-build-hashes" in sync
     assert sync[-1] == str(ENVS / "requirements-dev.txt")
     assert not [word for word in sync if "torch" in word or "reinstall" in word]
+    assert slurm[-1] == str(ENVS / "requirements-slurm.txt")
+    assert {"--no-deps", "--require-hashes", "--target"} < set(slurm)
     assert own[-2:] == ["--editable", str(ROOT)]
     assert {"--no-deps", "--no-build-isolation"} < set(own)
     assert "--reinstall" in set_up.install_commands("", repair=True)[0]
 
 
-def test_where_slurm_is_its_plugin_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = set_up.state_hash("")
-    monkeypatch.setattr(set_up, "submits_to_slurm", lambda: True)
-    _, slurm, _ = set_up.install_commands("")
-    assert slurm[-1] == str(ENVS / "requirements-slurm.txt")
-    assert {"--no-deps", "--require-hashes"} < set(slurm)
-    assert set_up.state_hash("") != before, "a machine that gets Slurm is set up once more"
-
-
 def test_another_torch_is_the_only_thing_not_checked() -> None:
-    rest, torch, _ = set_up.install_commands("cpu")
+    rest, torch, *_ = set_up.install_commands("cpu")
     assert "--require-hashes" in rest
     assert rest[-1].endswith("without-torch.txt")
     pinned = pins("requirements-dev.txt")

@@ -6,7 +6,10 @@ scripts/sessionscribe/workspace.py and scripts/sessionscribe/run.py again before
 
 from __future__ import annotations
 
+import importlib.util
 import inspect
+import subprocess
+import sys
 from dataclasses import fields
 from pathlib import Path
 
@@ -179,3 +182,11 @@ def test_what_the_dag_asks_of_every_job_needlessly_can_be_left_out() -> None:
     listed = source.partition("self.dag_processors: ")[2].partition("= [")[2].partition("]")[0]
     processors = {line.strip(" ,") for line in listed.splitlines() if line.strip()}
     assert processors == {"ScriptProcessor(self)", "WrapperProcessor(self)", "NotebookProcessor(self)"}
+
+
+def test_a_start_imports_no_plugins_client_and_no_pandas() -> None:
+    """Every start pays for what is imported then: a second and 30 MB each."""
+    code = "import sys, snakemake.cli; print(*{'pandas', 'torch', 'kubernetes', 'boto3'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
+    assert importlib.util.find_spec("boto3") is None, "smart_open, which opens the Snakefile, would import it"
