@@ -9,6 +9,7 @@ start of Snakemake needs it.
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
+from snakemake_interface_common.exceptions import WorkflowError
 from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
 from snakemake_interface_executor_plugins.settings import ExecutorSettingsBase
 
@@ -17,6 +18,18 @@ from snakemake_executor_plugin_warm.submission import SHARED_VOLUME, executor_of
 __all__ = ["Executor", "ExecutorSettings", "common_settings"]
 
 common_settings = SHARED_VOLUME
+
+
+def parse_labels(given: str) -> dict[str, str]:
+    """Return the labels of `name=value` entries between commas.
+
+    Raises:
+        WorkflowError: an entry is none.
+    """
+    entries = [entry.strip() for entry in given.split(",") if entry.strip()]
+    if wrong := next((entry for entry in entries if entry.find("=") < 1), None):
+        raise WorkflowError(f"googlebatch-warm-labels: `{wrong}` is not name=value, as in team=a,stage=b")
+    return dict(entry.split("=", 1) for entry in entries)
 
 
 @dataclass
@@ -49,7 +62,14 @@ class ExecutorSettings(ExecutorSettingsBase):
     service_account: Optional[str] = field(  # noqa: UP045
         default=None, metadata={"help": "Service account of the machines"}
     )
-    labels: str = field(default="", metadata={"help": "Labels of the jobs, as team=a,stage=b"})
+    labels: dict[str, str] = field(
+        default_factory=dict,
+        metadata={
+            "help": "Labels of the jobs, as team=a,stage=b",
+            "parse_func": parse_labels,
+            "unparse_func": lambda labels: ",".join(f"{name}={value}" for name, value in labels.items()),
+        },
+    )
 
 
 class Executor(RemoteExecutor):

@@ -97,10 +97,9 @@ def batch_job(
         policy.network = batch_v1.AllocationPolicy.NetworkPolicy(network_interfaces=[interface])
     if settings.service_account:
         policy.service_account = batch_v1.ServiceAccount(email=settings.service_account)
-    labels = dict(pair.split("=", 1) for pair in settings.labels.split(",") if pair)
     return batch_v1.Job(
         task_groups=[batch_v1.TaskGroup(task_spec=task, task_count=1)],
         allocation_policy=policy,
-        labels={"app": "sessionscribe"} | labels,
+        labels={"app": "sessionscribe"} | settings.labels,
         logs_policy=batch_v1.LogsPolicy(destination=batch_v1.LogsPolicy.Destination.CLOUD_LOGGING),
     )

@@ -16,6 +16,7 @@ from snakemake_interface_common.exceptions import WorkflowError
 
 from sessionscribe.artifacts import JobUsage
 from sessionscribe.runners import submitted
+from snakemake_executor_plugin_googlebatch_warm import parse_labels
 from snakemake_executor_plugin_kubernetes_warm import parse_volumes
 from snakemake_executor_plugin_warm.submission import ContainerSubmission, sessions_of, time_limit_s
 
@@ -83,22 +84,51 @@ def test_the_sessions_of_a_submission_are_those_of_its_jobs() -> None:
     assert sessions_of(job()) == ["duo", "talk"]
 
 
+def used(session: str, host: str) -> JobUsage:
+    times = dict.fromkeys(("queued_s", "cpu_s", "gpu_s", "peak_memory_mb", "peak_gpu_memory_mb"), 0.0)
+    return JobUsage(
+        session=session, rule="transcribe_chunk", output="o", ok=True, started="", host=host,
+        wall_s=5.0, audio_s=600.0, **times,
+    )  # fmt: skip
+
+
+def noted() -> list[Any]:
+    return [json.loads(line)["work"] for line in Path("logs/usage/runners.jsonl").read_text().splitlines()]
+
+
+ONE_JOB = {"talk": {"transcribe_chunk": {"jobs": 1, "seconds": 5.0, "audio_s": 600.0}}}
+
+
 def test_only_its_own_jobs_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    times = dict.fromkeys(("queued_s", "cpu_s", "gpu_s", "peak_memory_mb", "peak_gpu_memory_mb"), 0.0)
-    for session, host in (
-        ("talk", submitted.platform.node()),
-        ("duo", submitted.platform.node()),
-        ("talk", "x"),
-    ):
-        used = JobUsage(
-            session=session, rule="transcribe_chunk", output="o", ok=True, started="", host=host,
-            wall_s=5.0, audio_s=600.0, **times,
-        )  # fmt: skip
-        used.write(tmp_path / f"logs/usage/{session}/{host}.json")
+    here = submitted.platform.node()
+    for session, host in (("talk", here), ("duo", here), ("talk", "x")):
+        used(session, host).write(tmp_path / f"logs/usage/{session}/{host}.json")
     assert submitted.run_noted("slurm", ["talk"], ["true"]) == 0
-    (record,) = [json.loads(line) for line in Path("logs/usage/runners.jsonl").read_text().splitlines()]
-    assert record["work"] == {"talk": {"transcribe_chunk": {"jobs": 1, "seconds": 5.0, "audio_s": 600.0}}}
+    assert noted() == [ONE_JOB]
+
+
+def test_a_damaged_record_costs_neither_the_other_ones_nor_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "logs/usage/talk"
+    whole = used("talk", submitted.platform.node())
+    whole.write(folder / "b.json")
+    (folder / "a.json").write_text(whole.text()[:40])
+    (folder / "c.json").symlink_to("vanished")
+    assert submitted.run_noted("slurm", ["talk"], ["false"]) == 1
+    assert submitted.run_noted("slurm", ["talk"], ["true"]) == 0
+    assert noted() == [ONE_JOB, ONE_JOB]
+    assert "a.json" in capsys.readouterr().err
+
+
+def test_labels_have_a_name_and_a_value() -> None:
+    assert parse_labels("team=a, stage=b=c,") == {"team": "a", "stage": "b=c"}
+    assert parse_labels("") == {}
+    for given, wrong in (("team=a,mine", "mine"), ("=a", "=a")):
+        with pytest.raises(WorkflowError, match=f"googlebatch-warm-labels: `{wrong}` is not name=value"):
+            parse_labels(given)
 
 
 def test_volumes_are_claims_with_a_place() -> None:

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from sessionscribe.artifacts import JobUsage
@@ -39,17 +39,25 @@ def run_noted(runner: str, sessions: Sequence[str], command: Sequence[str]) -> i
     return code
 
 
-def _records_of(sessions: Sequence[str], began: float) -> list[JobUsage]:
-    """Return the records that these sessions' jobs on this host have left since then."""
-    files = [path for session in sessions for path in (LEDGER.parent / session).glob("*.json")]
-    records = [JobUsage.read(path) for path in files if path.stat().st_mtime >= began - 1]
-    return [record for record in records if record.host == platform.node()]
+def _records_of(sessions: Sequence[str], began: float) -> Iterator[JobUsage]:
+    """Yield the records that these sessions' jobs on this host have left since then.
+
+    One that is damaged or vanishes costs its figures, not the work: others write in the same folder.
+    """
+    for path in [path for session in sessions for path in (LEDGER.parent / session).glob("*.json")]:
+        try:
+            if path.stat().st_mtime >= began - 1:
+                record = JobUsage.read(path)
+                if record.host == platform.node():
+                    yield record
+        except (UserError, OSError) as error:
+            print(f"sessionscribe: {error}", file=sys.stderr)
 
 
 def _prices() -> list[Price]:
     try:
         return read_prices(PRICES)
-    except UserError as error:
+    except (UserError, OSError) as error:
         print(f"sessionscribe: {error}", file=sys.stderr)
         return []
 
