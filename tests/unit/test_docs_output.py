@@ -9,13 +9,14 @@ from sessionscribe import artifacts, artifacts_audit
 from sessionscribe.artifacts import Artifact, Part
 from sessionscribe.config import Config
 from sessionscribe.publish import contents
+from sessionscribe.storage import parts
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "output.md").read_text(encoding="utf-8")
 ARTIFACTS = {cls.__name__: cls for cls in Artifact.__subclasses__()}
 PARTS = {
     name: cls
-    for module in (artifacts, artifacts_audit, contents)
+    for module in (artifacts, artifacts_audit, contents, parts)
     for name, cls in vars(module).items()
     if isinstance(cls, type) and issubclass(cls, Part) and not issubclass(cls, Artifact) and cls is not Part
 }
