@@ -5,10 +5,13 @@ rule audit_session:
     """Count words, speech and cuts anew, and say whether the transcript is complete."""
     input:
         timeline=made("results/chunk/{session}.timeline.json"),
-        conversions=awaited_for("results/audit/{session}.json", "conversions"),
-        plans=awaited_for("results/audit/{session}.json", "plans"),
-        chunks=awaited_for("results/audit/{session}.json", "chunks"),
-        language=awaited_for("results/audit/{session}.json", "language"),
+        awaited=awaited_for(
+            "results/audit/{session}.json",
+            "conversions",
+            "plans",
+            "chunks",
+            "language",
+        ),
         merged=made("results/merge/{session}.json"),
         transcript=made("results/diarize/{session}.json"),
     output:

@@ -6,6 +6,7 @@ import inspect
 import sys
 from pathlib import Path
 
+from snakemake import iocontainers
 from snakemake.exceptions import WorkflowError
 from snakemake.settings.types import DeploymentMethod
 
@@ -53,6 +54,10 @@ if workflow.is_main_process:
     # Snakemake looks up the script of every job three times, a quarter of what a job costs it.
     workflow.sourcecache._cache_entry = functools.cache(
         workflow.sourcecache._cache_entry
+    )
+    # Each list of files or names has two guards of its own, all alike: five megabytes of an archive's DAG.
+    iocontainers.AttributeGuard.__new__ = functools.cache(
+        lambda guard, name="": object.__new__(guard)
     )
 
 
@@ -182,7 +187,7 @@ def given_for(pattern, name):
     return paths
 
 
-def awaited_for(pattern, name):
+def awaited_for(pattern, *names):
     """Return the input function of those listed files that this run makes; the others are no nodes.
 
     For what is dear and known by content: an upstream file that is made again, the same as before, must not
@@ -191,7 +196,8 @@ def awaited_for(pattern, name):
 
     @signed
     def paths(wildcards):
-        return AGENDA.awaited(AGENDA.task(pattern.format(**wildcards))[name])
+        task = AGENDA.task(pattern.format(**wildcards))
+        return AGENDA.awaited(path for name in names for path in task[name])
 
     return paths
 

@@ -5,8 +5,7 @@ rule merge_transcript:
     """Merge chunk transcripts at their seams and put them on the session's clock."""
     input:
         timeline=made("results/chunk/{session}.timeline.json"),
-        plans=awaited_for("results/merge/{session}.json", "plans"),
-        awaited=awaited_for("results/merge/{session}.json", "chunks"),
+        awaited=awaited_for("results/merge/{session}.json", "plans", "chunks"),
     output:
         merged="results/merge/{session}.json",
         provenance="results/provenance/{session}/merge_transcript.json",

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import snakemake.api  # first: its modules import one another
 import snakemake.workflow
-from snakemake import dag, sourcecache
+from snakemake import dag, iocontainers, sourcecache
 from snakemake.scheduling import job_scheduler
 from snakemake.settings.types import DAGSettings
 
@@ -190,3 +190,10 @@ def test_a_start_imports_no_plugins_client_and_no_pandas() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
     assert importlib.util.find_spec("boto3") is None, "smart_open, which opens the Snakefile, would import it"
+
+
+def test_guards_of_lists_say_their_name_and_nothing_else() -> None:
+    """All of one name may be the same object then, in this process and in one that a list is sent to."""
+    source = inspect.getsource(iocontainers.AttributeGuard)
+    assert [name for name in vars(iocontainers.AttributeGuard) if not name.startswith("__")] == []
+    assert source.count("self.") == 2, "it is made with its name and tells it"
