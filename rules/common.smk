@@ -43,6 +43,12 @@ except errors.UserError as error:
 MODEL_CPUS = min(4, workflow.resource_settings.cores or 4)
 MODEL_CORES = 1 if "gpu" in workflow.global_resources else MODEL_CPUS
 
+
+def new_guard(kind, name=""):
+    """Return a guard of a list's methods, before it knows its name."""
+    return object.__new__(kind)
+
+
 if workflow.is_main_process:
     # No output is ever half written, so what a killed run left behind needs no manual step.
     workspace.release_stale_locks(Path(".snakemake"))
@@ -56,9 +62,7 @@ if workflow.is_main_process:
         workflow.sourcecache._cache_entry
     )
     # Each list of files or names has two guards of its own, all alike: five megabytes of an archive's DAG.
-    iocontainers.AttributeGuard.__new__ = functools.cache(
-        lambda guard, name="": object.__new__(guard)
-    )
+    iocontainers.AttributeGuard.__new__ = functools.cache(new_guard)
 
 
 @functools.cache
