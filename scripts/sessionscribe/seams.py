@@ -48,12 +48,12 @@ def decide(meeting: Meeting, *, match_s: float) -> Decision:
 
     Without an overlap nothing was heard twice (batched decoding never does), and all words stay: the sides
     are apart. At a cut in silence a word belongs to the side on which its midpoint lies. A word that both
-    sides have (same text, less than half of ``match_s`` apart) is judged once, by the mean of its two midpoints, so that it is neither lost nor doubled when the
-    two times lie on different sides of the cut. At a forced cut the sides are spliced at the matched word
-    (less than ``match_s`` apart) nearest the cut; one whose neighbour matches too goes before one that
-    stands alone, then one that leaves out less of what only one side has; an equal text at another time
-    counts as farther away: it may be another word. Without a match both sides' words stay, unless two lie
-    over one another in time.
+    sides have (same text, less than half of ``match_s`` apart) is judged once, by the mean of its two
+    midpoints, so that it is neither lost nor doubled when the two times lie on different sides of the cut. At
+    a forced cut the sides are spliced at the matched word (less than ``match_s`` apart) nearest the cut; one
+    whose neighbour matches too goes before one that stands alone, then one that leaves out less of what only
+    one side has; an equal text at another time counts as farther away: it may be another word. Without a
+    match both sides' words stay, unless two lie over one another in time.
     """
     if meeting.overlap_stop <= meeting.overlap_start:
         return Decision("apart")
