@@ -12,7 +12,7 @@ VERSIONS: Mapping[str, int] = {
     "build_timeline": 2,
     "detect_language": 1,
     "transcribe_chunk": 8,
-    "merge_transcript": 4,
+    "merge_transcript": 5,
     "embed_chunk": 1,
     "cluster_speakers": 3,
     "assign_speakers": 3,

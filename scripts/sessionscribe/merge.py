@@ -7,7 +7,7 @@ are in order and never overlap; their text is never touched.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import takewhile
+from itertools import accumulate, takewhile
 from pathlib import Path
 
 from sessionscribe.artifacts import (
@@ -201,14 +201,13 @@ def _meeting(
     )
 
 
-def _session_time(track: TimelineTrack, time: float) -> float:
-    samples = min(max(round(time * SAMPLE_RATE), 0), track.samples)
-    return seconds(track.offset + samples)
+def _session_samples(track: TimelineTrack, time: float) -> int:
+    return track.offset + min(max(round(time * SAMPLE_RATE), 0), track.samples)
 
 
 def _session_times(track: TimelineTrack, part: Word | RemovedSegment) -> tuple[float, float]:
-    start = _session_time(track, part.start)
-    return start, max(start, _session_time(track, part.end))
+    start = _session_samples(track, part.start)
+    return seconds(start), seconds(max(start, _session_samples(track, part.end)))
 
 
 def _moved(track: TimelineTrack, segment: RemovedSegment) -> RemovedSegment:
@@ -223,19 +222,15 @@ def _moved(track: TimelineTrack, segment: RemovedSegment) -> RemovedSegment:
 
 def _segments(track: TimelineTrack, kept: Sequence[_Heard], gap_s: float) -> list[MergedSegment]:
     """Return the words on the session's clock; the engine's segments and long pauses divide them."""
-    times: list[tuple[float, float]] = []
-    latest = 0.0
-    for item in kept:
-        start, end = _session_times(track, item.word)
-        latest = max(latest, start)
-        times.append((latest, max(latest, end)))
+    starts = list(accumulate((_session_samples(track, item.word.start) for item in kept), max))
+    stops = [max(start, _session_samples(track, i.word.end)) for start, i in zip(starts, kept, strict=True)]
+    stops = [min(stop, after) for stop, after in zip(stops, [*starts[1:], *stops[-1:]], strict=True)]
     groups: list[list[MergedWord]] = []
-    for index, (item, (start, end)) in enumerate(zip(kept, times, strict=True)):
-        stop = min(end, times[index + 1][0]) if index + 1 < len(kept) else end
-        word = MergedWord(
-            **{**item.word.model_dump(), "start": start, "end": stop}, track=track.track, chunk=item.chunk
-        )
-        if groups and start - groups[-1][-1].end < _pause_between(kept[index - 1], item, gap_s):
+    for index, (item, start, stop) in enumerate(zip(kept, starts, stops, strict=True)):
+        times = {"start": seconds(start), "end": seconds(stop)}
+        word = MergedWord(**{**item.word.model_dump(), **times}, track=track.track, chunk=item.chunk)
+        # In samples: of seconds, the same pause would be a little longer late in a session, or shorter.
+        if index and start - stops[index - 1] < _pause_between(kept[index - 1], item, gap_s):
             groups[-1].append(word)
         else:
             groups.append([word])
@@ -245,14 +240,16 @@ def _segments(track: TimelineTrack, kept: Sequence[_Heard], gap_s: float) -> lis
     ]
 
 
-def _pause_between(before: _Heard, item: _Heard, gap_s: float) -> float:
-    """Return the pause from which ``item`` begins a new segment: 0 where the engine did so itself.
+def _pause_between(before: _Heard, item: _Heard, gap_s: float) -> int:
+    """Return the pause in samples from which ``item`` begins a new segment: 0 where the engine did so itself.
 
     Where two chunks meet, the engine had no say: a sentence that runs on over the cut stays whole.
     """
     if before.chunk != item.chunk:
-        return 0.0 if ends_with(before.word.text, SENTENCE_END) else min(gap_s, RUNS_ON_S)
-    return gap_s if before.segment == item.segment else 0.0
+        over_s = 0.0 if ends_with(before.word.text, SENTENCE_END) else min(gap_s, RUNS_ON_S)
+    else:
+        over_s = gap_s if before.segment == item.segment else 0.0
+    return round(over_s * SAMPLE_RATE)
 
 
 def _language(chunks: Sequence[ChunkTranscript]) -> str:

@@ -339,6 +339,16 @@ def test_segments_follow_the_engine_and_long_pauses(tmp_path: Path) -> None:
     assert [[w.text for w in s.words] for s in merged.segments] == [["a", "b"], ["c", "d"], ["e"]]
 
 
+@pytest.mark.parametrize("offset", [0, 495, 14400 + 1 / 3])
+def test_where_a_segment_ends_does_not_depend_on_when_the_track_begins(tmp_path: Path, offset: float) -> None:
+    """As floats, 17.233 - 16.933 is more than 0.3, and 512.233 - 511.933 less."""
+    plan = builders.plan(26, [(17, "silence")])
+    left, right = word("and", 16.8, 16.933), word("so", 17.233, 17.4)
+    chunks = [builders.chunk(plan, 0, [left]), builders.chunk(plan, 1, [right])]
+    merged = merge(tmp_path / "m.json", [plan], chunks, builders.timeline(plan, offsets=[offset]))
+    assert [[w.text for w in s.words] for s in merged.segments] == [["and"], ["so"]]
+
+
 def test_what_the_guards_removed_is_there_in_session_time(tmp_path: Path) -> None:
     plan = builders.plan(20)
     phantom = builders.removed(words("thanks for watching", 3), "phrase in silence")

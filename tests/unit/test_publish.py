@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import random
@@ -370,6 +371,27 @@ def test_a_half_written_lock_note_of_dvc_is_no_obstacle(here: Clone) -> None:
     here.publish("two")
     (here.root / ".dvc/tmp/rwlock").write_text('{"write": {')
     assert here.publish().word == "published"
+
+
+def test_a_version_is_named_whole_or_not_at_all(here: Clone, monkeypatch: pytest.MonkeyPatch) -> None:
+    here.publish()
+    target = here.root / "results/publish/one.dvc"
+    before = target.read_bytes()
+    here.settings["transcribe"]["beam_size"] = 3
+    here.finish("we will eat again on friday")
+
+    def full(descriptor: int) -> None:
+        if os.readlink(f"/proc/self/fd/{descriptor}").endswith(".dvc"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as disk:
+        disk.setattr(os, "fsync", full)
+        with pytest.raises(UserError, match="No space left"):
+            here.publish()
+    assert target.read_bytes() == before
+    assert here.git("status", "--porcelain") == ""
+    assert here.publish().word == "published"
+    assert target.read_bytes() != before
 
 
 KILLED = """\

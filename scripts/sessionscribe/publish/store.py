@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from sessionscribe.errors import UserError
+from sessionscribe.files import write_text
 from sessionscribe.publish.contents import folder_of, target_of
 from sessionscribe.storage.refusals import explain
 
@@ -91,6 +92,9 @@ class Store:
             session: its name.
             on_version: is told the version before the file is written.
         """
+        from dvc.stage.serialize import to_single_stage_file  # noqa: PLC0415 -- heavy
+        from dvc.utils.serialize import dumps_yaml  # noqa: PLC0415 -- heavy
+
         with self._named_errors(folder_of(session)), self._repo.lock:
             stage = self._repo.stage.create(
                 single_stage=True,
@@ -103,7 +107,8 @@ class Store:
             stage.add_outs()
             version = str(stage.outs[0].hash_info.value)
             on_version(version)
-            stage.dump()
+            # Not `stage.dump()`, which writes in place: killed there, it leaves an empty file.
+            write_text(Path(stage.path), dumps_yaml(to_single_stage_file(stage)))
         return version
 
     def _path(self, name: str) -> str:
