@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    import colab
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -17,3 +22,16 @@ def shared() -> Path:
     if not (folder / "data" / "misc").is_dir():
         pytest.skip("no real recordings here (SESSIONSCRIBE_SHARED)")
     return folder
+
+
+@pytest.fixture
+def google(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[colab.Colab]:
+    """Return Colab, where a user is logged in."""
+    import colab  # noqa: PLC0415 -- of use to few, and all of a web server
+    from sshd import eventually  # noqa: PLC0415
+
+    with colab.Colab(tmp_path / "google").running() as google:
+        for name, value in google.environment().items():
+            monkeypatch.setenv(name, value)
+        yield google
+        assert eventually(lambda: not google.told(), 10), "no token survives"

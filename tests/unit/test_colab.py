@@ -31,16 +31,6 @@ from sshd import eventually
 
 
 @pytest.fixture
-def google(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[colab.Colab]:
-    """Colab, and a user who is logged in."""
-    with colab.Colab(tmp_path / "google").running() as google:
-        for name, value in google.environment().items():
-            monkeypatch.setenv(name, value)
-        yield google
-        assert google.told() == [], "no token survives"
-
-
-@pytest.fixture
 def said() -> list[str]:
     return []
 

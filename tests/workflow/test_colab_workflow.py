@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,16 +17,6 @@ from project import Project
 from sshd import eventually
 
 RUNNERS = ("colab:T4",)
-
-
-@pytest.fixture
-def google(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[colab.Colab]:
-    """Colab, and a user who is logged in."""
-    with colab.Colab(tmp_path / "google").running() as google:
-        for name, value in google.environment().items():
-            monkeypatch.setenv(name, value)
-        yield google
-        assert eventually(lambda: not google.told(), 10), "no token survives"
 
 
 @pytest.fixture
