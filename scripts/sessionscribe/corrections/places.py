@@ -160,7 +160,7 @@ def _without_conflicts(found: list[Placed]) -> list[Placed]:
                     result[later] = replace(found[later], state="fulfilled", ranges=())
                     continue
                 for one, against in ((number, others), (other, mine)):
-                    reason = f"contradicts line {against.edit.line}"
+                    reason = f"contradicts {against.edit.called}"
                     result[one] = Placed(found[one].edit, "open", reason=reason)
     return result
 

@@ -40,7 +40,8 @@ class Edit:
     - ``name``: the speaker ``was`` is called ``now``; between ``start`` and ``end`` he can be heard, so that
       the name goes with the voice when speakers are labelled anew.
 
-    ``before`` and ``after`` are the words around the place. Times are seconds. ``line`` counts from 1.
+    ``before`` and ``after`` are the words around the place. Times are seconds. ``line`` counts from 1;
+    it is 0 before the edit is in a file.
     """
 
     edit: Kind
@@ -55,6 +56,11 @@ class Edit:
     author: str = ""
     date: str = ""
     line: int = field(default=0, compare=False)
+
+    @property
+    def called(self) -> str:
+        """What a message calls it."""
+        return f"line {self.line}" if self.line else "another change of this copy"
 
 
 COLUMNS = tuple(f.name for f in fields(Edit) if f.name != "line")
