@@ -373,6 +373,32 @@ def test_a_half_written_lock_note_of_dvc_is_no_obstacle(here: Clone) -> None:
     assert here.publish().word == "published"
 
 
+@pytest.mark.parametrize("killed_in", ["add", "push"])
+def test_what_was_packed_and_went_no_further_is_published_though_others_looked_at_it(
+    here: Clone, monkeypatch: pytest.MonkeyPatch, killed_in: str
+) -> None:
+    here.publish()
+    before = here.git("rev-parse", "HEAD")
+    here.settings["transcribe"]["beam_size"] = 3
+    here.finish("we will eat again on friday")
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as death:
+        death.setattr(Store, killed_in, killed)
+        death.setattr(os, "utime", lambda *_, **__: None)  # what is known of it was written, and no more
+        with pytest.raises(KeyboardInterrupt):
+            here.publish()
+    assert unpack.put_in_place(here.root) == []  # as `status` or `run` do
+    assert here.publish().word == "published"
+    assert here.git("rev-parse", "HEAD") != before
+    clone = here.clone(here.root.parent / "there")
+    clone.pull("one")
+    assert unpack.put_in_place(clone.root) == []
+    assert clone.todo() == Counter(), "the new version is there"
+
+
 def test_a_version_is_named_whole_or_not_at_all(here: Clone, monkeypatch: pytest.MonkeyPatch) -> None:
     here.publish()
     target = here.root / "results/publish/one.dvc"

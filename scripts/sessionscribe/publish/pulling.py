@@ -32,7 +32,7 @@ def take(root: Path, store: Store, session: str, *, text: str = "", force: bool 
     if text:
         files.write_text(root / target_of(session), text)
     store.checkout(session)
-    return unpack.unpack(root, session, force=force)
+    return unpack.unpack(root, session, version=version, force=force)
 
 
 def is_taken(root: Path, session: str) -> bool:

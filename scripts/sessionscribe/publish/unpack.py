@@ -38,12 +38,14 @@ def put_in_place(root: Path = Path()) -> list[str]:
     return problems
 
 
-def unpack(root: Path, session: str, *, force: bool = False) -> int:
+def unpack(root: Path, session: str, *, version: str = "", force: bool = False) -> int:
     """Put a session's published files in place; return how many were written.
 
     Args:
         root: the project's folder.
         session: its name.
+        version: what DVC calls the published form that lies here; "": not known. It need not be what the
+            `.dvc` file names: a killed `publish` may have packed it and gone no further.
         force: overwrite results that were never published.
 
     Raises:
@@ -65,11 +67,11 @@ def unpack(root: Path, session: str, *, force: bool = False) -> int:
             if file.path in wanted:
                 written[file.path] = data
         files.write_many(root, written)
-    version = history.version_of(root, session)
+    base = history.version_of(root, session)
     found: dict[str, Seen] = {
         file.path: state.seen(root / file.path, file.sha256) for file in published.files
     }
-    State(version=version, base=version, files=found).store(root, session)
+    State(version=version, base=base, files=found).store(root, session)
     return len(written)
 
 
