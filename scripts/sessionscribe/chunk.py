@@ -151,9 +151,8 @@ def build_timeline(
 
     The track of a recording, and all tracks of a session of tracks, begin at 0. The parts of a live session
     follow one another by number (parts without a number come last, as given); a missing number is a gap of
-    the parts' median length. A live session begins with part 0 or 1: if its lowest number is higher, the
-    parts from 1 on are missing too, unless more would be missing than are there (then the recorder counts on
-    from an earlier session).
+    the parts' median length. A live session begins with its lowest number: some recorders count on from an
+    earlier session.
 
     Args:
         session: name of the session.

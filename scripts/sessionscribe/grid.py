@@ -128,7 +128,6 @@ def of_live(parts: Sequence[Part], chunk_s: float) -> list[Stretch]:
         found.append(
             Stretch(
                 name=f"{index:04d}-{key}",
-                # What is missing before the first part is looked at too.
                 start=ordered[first].track if first else 0,
                 stop=ordered[after].track if after < len(ordered) else None,
                 tracks=tuple(part.track for part in ordered[first:reached]),
@@ -158,6 +157,6 @@ def _reached(parts: Sequence[Part], after: int) -> int:
 
 
 def _has_gap(numbers: Sequence[int | None]) -> bool:
-    """Tell whether a part may be missing before or between those of these numbers."""
+    """Tell whether a part is missing between those of these numbers (ascending)."""
     known = [number for number in numbers if number is not None]
-    return bool(known) and (known[0] > 1 or known[-1] - known[0] + 1 != len(known))
+    return bool(known) and known[-1] - known[0] + 1 != len(known)

@@ -111,13 +111,18 @@ def test_another_part_before_it_changes_a_stretch_but_not_one_behind_it() -> Non
     assert [s.name for s in of_live(given[::-1], chunk_s=40)] == names
 
 
+@pytest.mark.parametrize("first", [0, 1, 2, 412])
+def test_whatever_the_first_number_a_part_that_is_added_leaves_the_earlier_ones(
+    first: int,
+) -> None:
+    before = [s.name for s in of_live(parts(40, 40, 40, 40, first=first), 40)]
+    after = [s.name for s in of_live(parts(40, 40, 40, 40, 40, first=first), 40)]
+    assert after[:3] == before[:3]
+
+
 def test_behind_a_gap_a_stretch_depends_on_all_parts() -> None:
     """What is missing is as long as the parts usually are, and every part has a say in that."""
     with_gap = parts(40, 40, 40, 40, 40, 40, skip=(4,))
     names = [s.name for s in of_live(with_gap, 40)]
     grown = [s.name for s in of_live([*with_gap, Part("chunk-7", 7, 40, "key7")], 40)]
     assert [name in grown for name in names] == [True, True, True, False, False, False]
-    late = parts(40, 40, 40, first=2)
-    assert not {s.name for s in of_live(late, 40)} & {
-        s.name for s in of_live(parts(40, 40, 40, 40, first=2), 40)
-    }

@@ -27,7 +27,7 @@ class Seen(Part):
 class State(Part):
     """A session as it was last published or pulled in this clone. ``results/publish/.here/{session}.json``.
 
-    ``version`` is DVC's name for it, empty until DVC has it; ``base`` the version that git had before;
+    ``version`` is DVC's name for it, empty while that is not known; ``base`` what git had when it was made;
     ``sent`` the remotes that have it. The file's own time is that of the contents it is about.
     """
 
