@@ -12,11 +12,11 @@ from typing import Any, get_args
 
 import yaml
 
-from sessionscribe import __version__, adding, config, enroll, run, runtime, status
+from sessionscribe import __version__, adding, config, enroll, run, status
 from sessionscribe.agenda import Agenda, SessionAgenda
 from sessionscribe.artifacts import Shape
 from sessionscribe.corrections import command as correction
-from sessionscribe.errors import UserError
+from sessionscribe.errors import UserError, complain, describe
 from sessionscribe.evaluation import command as evaluation
 from sessionscribe.publish import command as publishing
 from sessionscribe.publish import unpack
@@ -52,12 +52,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         return commands[options.command](options)
     except UserError as error:
-        print(f"sessionscribe: {error}", file=sys.stderr)
+        complain(error)
         return 2
     except BrokenPipeError:
         return 0
     except OSError as error:
-        print(f"sessionscribe: {runtime.describe(error, str(Path.cwd()))}", file=sys.stderr)
+        complain(describe(error, str(Path.cwd())))
         return 1
 
 

@@ -1,7 +1,9 @@
 """The one exception that a user is meant to read, and how a command goes on after one."""
 
+import errno
+import shutil
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -29,21 +31,44 @@ def complain(problem: object) -> None:
     print(f"sessionscribe: {problem}", file=sys.stderr, flush=True)
 
 
-def one_by_one(items: Iterable[T], act: Callable[[T], None]) -> bool:
+def one_by_one(items: Mapping[str, T], act: Callable[[T], None]) -> bool:
     """Do something for each; what goes wrong with one is told, and the others go on if that is of use.
 
-    Returns whether something went wrong.
+    Args:
+        items: what there is, by what the user calls it.
+        act: is given one after the other.
+
+    Returns:
+        Whether something went wrong.
     """
     failed = False
-    for item in items:
+    for name, item in items.items():
         try:
             act(item)
-        except UserError as error:
+        except (UserError, OSError) as error:
             failed = True
-            complain(error)
-            if error.ends_all:
+            complain(describe(error, name))
+            if is_full(error) or getattr(error, "ends_all", False):
                 break
     return failed
+
+
+def describe(error: Exception, where: str) -> str:
+    """Return an error as one line that says what is wrong, where and what to do."""
+    if isinstance(error, UserError):
+        return str(error)
+    if is_full(error):
+        what = f"the disk is full ({shutil.disk_usage('.').free / 1e6:.0f} MB free)"
+        hint = "Make room and run again: nothing is lost"
+        return str(UserError(what, where=getattr(error, "filename", None) or where, hint=hint))
+    text = " ".join(str(error).split()) or "no message"
+    hint = "The log has the details; if it is not clear from them, please report it"
+    return str(UserError(f"{type(error).__name__}: {text}", where=where, hint=hint))
+
+
+def is_full(error: Exception) -> bool:
+    """Tell whether it says that there is no room left."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def visible(text: str) -> str:

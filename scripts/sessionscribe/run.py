@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import signal
 import subprocess
@@ -33,6 +34,7 @@ DETAILS = re.compile(
 # What jobs cost beside one another, so that the ETA does not jump when the long ones begin.
 WEIGHTS = {"transcribe_chunk": 10, "embed_chunk": 10, "convert_audio": 3, "plan_chunks": 3}
 LOG = Path("logs/run/snakemake.log")
+BEFORE = LOG.with_name("snakemake.before.log")
 
 
 class Progress:
@@ -88,9 +90,10 @@ class Progress:
 def snakemake(arguments: Sequence[str], work: Mapping[str, int], *, stream: IO[str] = sys.stdout) -> int:
     """Run Snakemake in this folder and return its exit code.
 
-    Its own output goes to ``logs/run/snakemake.log``; ``stream`` gets the progress, every message of a failed
-    job and, if Snakemake itself could not go on, the end of its output. Requests to show something (``-n``,
-    ``--dag`` …) are passed through as they are; of a plan only the table, unless more is asked for.
+    Its own output goes to ``LOG``, that of the run before is in ``BEFORE``; ``stream`` gets the progress,
+    every message of a failed job and, if Snakemake itself could not go on, the end of its output. Requests to
+    show something (``-n``, ``--dag`` …) are passed through as they are; of a plan only the table, unless more
+    is asked for.
     """
     command = [sys.executable, "-m", "snakemake", *arguments]
     if any(argument in PLANS for argument in arguments) and not any(map(DETAILS.match, arguments)):
@@ -98,9 +101,11 @@ def snakemake(arguments: Sequence[str], work: Mapping[str, int], *, stream: IO[s
     if any(argument in SHOWN_AS_IT_IS for argument in arguments):
         return subprocess.run(command, check=False).returncode
     LOG.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(FileNotFoundError):
+        LOG.replace(BEFORE)  # a run that is still at work goes on in it
     progress = Progress(work, stream)
     told, telling = 0, False
-    with LOG.open("w", encoding="utf-8") as log:
+    with LOG.open("wb") as log, LOG.open(encoding="utf-8", errors="replace") as said:
         # A file, not a pipe: if this front dies, Snakemake goes on.
         child = subprocess.Popen(
             command,
@@ -108,20 +113,21 @@ def snakemake(arguments: Sequence[str], work: Mapping[str, int], *, stream: IO[s
             stderr=subprocess.STDOUT,
             preexec_fn=_heed_interrupts,  # noqa: PLW1509 -- there are no threads here
         )
-    with _passing_signals_to(child):
-        for line in _follow(child):
-            finished = FINISHED.match(line)
-            if finished and finished[1] != "all":
-                progress.finish(finished[1])
-            elif MESSAGE.match(line) or (telling and line.startswith("  ")):
-                told, telling = told + 1, True
-                progress.say(line)
-            elif line:
-                telling = False
-            progress.show()
-    progress.close()
-    if child.returncode and not told:
-        stream.write(_why(LOG.read_text(encoding="utf-8", errors="replace").splitlines()))
+        with _passing_signals_to(child):
+            for line in _follow(child, said):
+                finished = FINISHED.match(line)
+                if finished and finished[1] != "all":
+                    progress.finish(finished[1])
+                elif MESSAGE.match(line) or (telling and line.startswith("  ")):
+                    told, telling = told + 1, True
+                    progress.say(line)
+                elif line:
+                    telling = False
+                progress.show()
+        progress.close()
+        if child.returncode and not told:
+            said.seek(0)
+            stream.write(_why(said.read().splitlines()))
     return child.returncode
 
 
@@ -137,18 +143,17 @@ def _heed_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def _follow(child: subprocess.Popen[Any]) -> Iterator[str]:
+def _follow(child: subprocess.Popen[Any], log: IO[str]) -> Iterator[str]:
     """Yield the lines of the log as they come, an empty one when none came, until the process has ended."""
-    with LOG.open(encoding="utf-8", errors="replace") as log:
-        rest = ""
-        while True:
-            ended = child.poll() is not None
-            *lines, rest = (rest + log.read()).split("\n")
-            yield from lines
-            if ended:
-                return
-            yield ""
-            time.sleep(0.2)
+    rest = ""
+    while True:
+        ended = child.poll() is not None
+        *lines, rest = (rest + log.read()).split("\n")
+        yield from lines
+        if ended:
+            return
+        yield ""
+        time.sleep(0.2)
 
 
 class _passing_signals_to:  # noqa: N801 -- reads as a sentence

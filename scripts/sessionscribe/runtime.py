@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import functools
 import os
-import shutil
 import sys
 import threading
 import time
@@ -17,7 +15,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from sessionscribe import __version__, meter
+from sessionscribe import __version__, errors, meter
 from sessionscribe.artifacts import Failure, Output, Provenance
 from sessionscribe.errors import UserError
 from sessionscribe.files import sha256, source_sha256
@@ -60,7 +58,7 @@ def job(
         except Exception as error:
             if not isinstance(error, UserError):
                 traceback.print_exc(file=file)
-            message = describe(error, session)
+            message = errors.describe(error, session)
             say(f"FAILED {message}")
             noted = Failure(session=session, rule=rule, output=first, message=message, log=log)
             note_failure(failure, noted)
@@ -76,25 +74,6 @@ def notes_of(rule: str, task: Mapping[str, Any], log: str) -> tuple[Path, Path]:
     """Return where a job notes its failure, and where what it used."""
     name = f"{task.get('session', 'models')}/{rule}.{Path(log).name.removesuffix('.log')}.json"
     return Path("logs/failed", name), Path("logs/usage", name)
-
-
-def describe(error: Exception, where: str) -> str:
-    """Return an error as one line that says what is wrong, where and what to do."""
-    if isinstance(error, UserError):
-        return str(error)
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        place = error.filename or where
-        free = shutil.disk_usage(".").free / 1e6
-        return str(
-            UserError(
-                f"the disk is full ({free:.0f} MB free)",
-                where=place,
-                hint="Make room and run again: nothing is lost",
-            )
-        )
-    text = " ".join(str(error).split()) or "no message"
-    hint = "The log has the details; if it is not clear from them, please report it"
-    return str(UserError(f"{type(error).__name__}: {text}", where=where, hint=hint))
 
 
 def note_failure(path: Path, failure: Failure) -> None:

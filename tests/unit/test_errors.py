@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import os
+
 import pytest
 
-from sessionscribe.errors import UserError, one_by_one
+from sessionscribe.errors import UserError, describe, one_by_one
 from sessionscribe.storage.rclone import RcloneError
+
+THREE = {"one": 1, "two": 2, "three": 3}
 
 
 def test_one_that_fails_keeps_no_other_from_being_done(capsys: pytest.CaptureFixture[str]) -> None:
@@ -16,10 +21,34 @@ def test_one_that_fails_keeps_no_other_from_being_done(capsys: pytest.CaptureFix
             raise UserError("is not finished", where="two", hint="Run it first")
         done.append(number)
 
-    assert one_by_one([1, 2, 3], act)
+    assert one_by_one(THREE, act)
     assert done == [1, 3]
     assert capsys.readouterr().err == "sessionscribe: two: is not finished. Run it first\n"
-    assert not one_by_one([1, 3], act)
+    assert not one_by_one({"one": 1, "three": 3}, act)
+
+
+@pytest.mark.parametrize(("number", "tries"), [(errno.EACCES, 3), (errno.ENOSPC, 1), (errno.EDQUOT, 1)])
+def test_a_file_that_cannot_be_read_concerns_one_and_a_full_disk_all(
+    capsys: pytest.CaptureFixture[str], number: int, tries: int
+) -> None:
+    tried: list[int] = []
+
+    def act(item: int) -> None:
+        tried.append(item)
+        if item == 1:
+            raise OSError(number, os.strerror(number))
+
+    assert one_by_one(THREE, act)
+    assert len(tried) == tries
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("sessionscribe: one: ")
+
+
+def test_a_full_disk_says_so_and_what_to_do() -> None:
+    text = describe(OSError(errno.ENOSPC, "No space left on device", "results/a.json"), "talk")
+    assert text.startswith("results/a.json: the disk is full (")
+    assert "Make room and run again: nothing is lost" in text
+    assert "the disk is full" in describe(OSError(errno.EDQUOT, "quota"), "talk")
 
 
 @pytest.mark.parametrize(("said", "tries"), [("connection refused", 1), ("object not found", 3)])
@@ -30,5 +59,5 @@ def test_a_server_that_is_away_is_not_waited_for_again(said: str, tries: int) ->
         tried.append(number)
         raise RcloneError("error", [said], where="far:")
 
-    assert one_by_one([1, 2, 3], act)
+    assert one_by_one(THREE, act)
     assert len(tried) == tries

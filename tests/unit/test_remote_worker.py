@@ -19,6 +19,7 @@ from sessionscribe.errors import UserError
 from sessionscribe.runners import remote
 from sessionscribe.runners.commanded import CommandHost, Commands
 from sessionscribe.runners.connection import Connection
+from sessionscribe.runners.costs import PRICES
 from sessionscribe.runners.errors import DiedError, LostError
 from sessionscribe.runners.ledger import LEDGER
 from sessionscribe.runners.machine import Address, GivenHost, Machine
@@ -149,3 +150,15 @@ def test_a_machine_that_was_started_and_never_reached_is_in_the_ledger(settings:
     (record,) = map(json.loads, (settings.project / LEDGER).read_text().splitlines())
     assert (record["runner"], record["work"]) == ("ssh:nowhere", {})
     assert record["wall_s"] > 0
+
+
+def test_a_machine_is_stopped_though_its_price_cannot_be_read(settings: Settings, tmp_path: Path) -> None:
+    (settings.project / PRICES).mkdir(parents=True)
+    nowhere, up = Address("nowhere", ("-o", "ProxyCommand=false")), tmp_path / "up"
+    commands = Commands(f"touch {up}", f"rm {up}", f"test -e {up}")
+    machine = CommandHost("ssh:nowhere", nowhere, commands, Handling(boot_s=0))
+    with pytest.raises(LostError, match="ssh does not answer"):
+        listen(machine, settings, 1)
+    assert not up.exists()
+    (record,) = map(json.loads, (settings.project / LEDGER).read_text().splitlines())
+    assert record["price"] is None

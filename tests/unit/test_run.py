@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 from pathlib import Path
 
@@ -60,6 +61,31 @@ def test_messages_of_jobs_are_shown_and_the_rest_is_in_the_log(
     assert f"{said}\n" in stream.getvalue()
     assert "chatter" not in stream.getvalue()
     assert "chatter" in run.LOG.read_text()
+
+
+def test_a_second_run_takes_nothing_from_the_log_that_the_first_one_follows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Snakemake refuses the second, but not before it has a log."""
+    second = "import sys; from sessionscribe import run; sys.exit(run.snakemake(['second'], {}))"
+    code = f"""
+import subprocess, sys
+if "second" in sys.argv:
+    print("the folder is locked")
+    raise SystemExit(1)
+print("sessionscribe: said before", flush=True)
+subprocess.run([sys.executable, "-c", {second!r}], env={{"PYTHONPATH": {os.pathsep.join(sys.path)!r}}})
+print("sessionscribe: said after", flush=True)
+"""
+    fake(tmp_path, monkeypatch, code)
+    stream = io.StringIO()
+    assert run.snakemake([], WORK, stream=stream) == 0
+    assert [line for line in stream.getvalue().splitlines() if line.startswith("sessionscribe")] == [
+        "sessionscribe: said before",
+        "sessionscribe: said after",
+    ]
+    assert "said after" in run.BEFORE.read_text()
+    assert "locked" in run.LOG.read_text()
 
 
 def test_when_snakemake_itself_gave_up_the_end_of_its_output_is_shown(

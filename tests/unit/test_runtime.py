@@ -122,13 +122,6 @@ def test_success_takes_the_mark_of_an_earlier_failure_away() -> None:
     assert not FAILED.exists()
 
 
-def test_a_full_disk_says_so_and_what_to_do() -> None:
-    text = runtime.describe(OSError(errno.ENOSPC, "No space left on device", "results/a.json"), "talk")
-    assert text.startswith("results/a.json: the disk is full (")
-    assert "Make room and run again: nothing is lost" in text
-    assert "the disk is full" in runtime.describe(OSError(errno.EDQUOT, "quota"), "talk")
-
-
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
 def test_a_disk_too_full_for_the_log_still_gives_one_line(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

@@ -98,6 +98,14 @@ def test_results_go_where_they_are_wanted_once(project: Project, tmp_path: Path)
         assert sent["sha256"] == files.sha256(made["talk/talk.srt"])
         assert all(row["checksum"] and row["version"] for row in rows.values())
 
+        (project / "config/changed.yaml").write_text("merge: {segment_gap_s: 3}\n")
+        changed = ("--configfile", "config/test.yaml", "--configfile", "config/changed.yaml")
+        done = project.sessionscribe("upload", "live", "--to", "far:out/all", "--delete", *changed)
+        assert done.code == 0, done.text
+        assert all(path.exists() for path in made.values()), (
+            "of a live session, all but its parts is to be made"
+        )
+
         project.settings.write_text(project.settings.read_text() + "upload: {audio: false}\n")
         for more, stays in (((), True), (("--delete",), False)):
             done = project.sessionscribe("upload", "duo", "--to", "far:out/all", *more)

@@ -97,7 +97,7 @@ def publish_sessions(
                 version = done.version[:12]
                 print(f"published {session.session.name}: {version}, {done.sent} files sent", flush=True)
 
-        failed |= one_by_one(ready, send)
+        failed |= one_by_one({session.session.name: session for session in ready}, send)
         if counts["published"] and not store.remote:
             print("No DVC remote is set up, so nothing was sent: docs/versioning.md says how.")
     print(f"{counts['published']} published, {counts['unchanged']} unchanged.")
@@ -123,7 +123,7 @@ def pull(options: argparse.Namespace, config: Config) -> int:
             written = pulling.take(ROOT, store, session, force=options.force)
             print(f"pulled {session}: {written} files put in place", flush=True)
 
-        failed = one_by_one(wanted, take)
+        failed = one_by_one({name: name for name in wanted}, take)
     if not wanted:
         print("Nothing to pull: all published sessions are here.")
     return int(failed)

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from sessionscribe.errors import UserError
+from sessionscribe.files import write_text
 from sessionscribe.runners.colab_cli import Cli, last_line
 from sessionscribe.runners.errors import LostError, UnusableError
 
@@ -70,7 +71,7 @@ class Sessions:
 
     def _take_note(self, endpoint: str, accelerator: str) -> Session:
         session = Session(self.name, endpoint, accelerator, time.time())
-        self._note.write_text(json.dumps(asdict(session)), encoding="utf-8")
+        write_text(self._note, json.dumps(asdict(session)))
         return session
 
     def find(self) -> Session | None:

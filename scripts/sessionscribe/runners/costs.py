@@ -63,6 +63,14 @@ def read_prices(path: Path) -> list[Price]:
         raise UserError(f"cannot be understood ({reason})", where=path, hint=hint) from None
 
 
+def known_prices(path: Path) -> list[Price]:
+    """Return the prices of a file; none where it cannot be read: who asks what things cost is told so."""
+    try:
+        return read_prices(path)
+    except (UserError, OSError):
+        return []
+
+
 def read_ledger(path: Path) -> list[dict[str, Any]]:
     """Return the records of a ledger; a line that a full disk cut off is left out."""
     found = []

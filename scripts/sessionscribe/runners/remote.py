@@ -19,7 +19,7 @@ from sessionscribe.errors import UserError
 from sessionscribe.files import write_many
 from sessionscribe.runners.channel import Channel
 from sessionscribe.runners.connection import Connection
-from sessionscribe.runners.costs import PRICES, Price, read_prices
+from sessionscribe.runners.costs import PRICES, known_prices
 from sessionscribe.runners.errors import DiedError, GivenBackError, LostError, UnusableError
 from sessionscribe.runners.ledger import LEDGER, Entry
 from sessionscribe.runners.machine import Machine
@@ -236,13 +236,17 @@ class RemoteWorker:
 
     def wait(self, seconds: float) -> None:
         """Wait until worker and guard are gone, cut the connection, and stop the machine if it is ours."""
-        self._close(grace_s=seconds)
-        self.machine.stop()
+        try:
+            self._close(grace_s=seconds)
+        finally:
+            self.machine.stop()
 
     def kill(self) -> None:
         """End the worker in the middle of its jobs, cut the connection, stop the machine if it is ours."""
-        self._close(grace_s=0.0)
-        self.machine.stop()
+        try:
+            self._close(grace_s=0.0)
+        finally:
+            self.machine.stop()
 
     def _close(self, grace_s: float) -> None:
         self._over.set()
@@ -260,17 +264,9 @@ class RemoteWorker:
             file = self.settings.project / LEDGER
             ends = [end for end in (self._connection, self._channel) if end is not None]
             moved = sum(end.sent for end in ends), sum(end.received for end in ends)
-            self._entry.close(file, about, *moved, _prices(self.settings.project))
+            self._entry.close(file, about, *moved, known_prices(self.settings.project / PRICES))
         shutil.rmtree(self._staging, ignore_errors=True)
 
 
 def _is(content: bytes, checksum: str) -> bool:
     return hashlib.sha256(content).hexdigest() == checksum
-
-
-def _prices(project: Path) -> list[Price]:
-    """Return what machines cost; nothing where the file is wrong: who asks for the costs is told so."""
-    try:
-        return read_prices(project / PRICES)
-    except UserError:
-        return []

@@ -12,15 +12,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from sessionscribe.artifacts import JobUsage
 from sessionscribe.errors import UserError
-from sessionscribe.runners.costs import Price, read_prices
+from sessionscribe.runners.costs import PRICES, known_prices
 from sessionscribe.runners.guard import accelerator
 from sessionscribe.runners.ledger import LEDGER, Entry
-
-PRICES = Path("config/prices.yaml")
 
 
 def run_noted(runner: str, sessions: Sequence[str], command: Sequence[str]) -> int:
@@ -35,7 +32,7 @@ def run_noted(runner: str, sessions: Sequence[str], command: Sequence[str]) -> i
         if record.ok:
             entry.finished(record.session, record.rule, record.wall_s, record.audio_s)
     about = {"host": platform.node(), "accelerator": accelerator()}
-    entry.close(LEDGER, about, sent=0, received=0, prices=_prices())
+    entry.close(LEDGER, about, sent=0, received=0, prices=known_prices(PRICES))
     return code
 
 
@@ -52,14 +49,6 @@ def _records_of(sessions: Sequence[str], began: float) -> Iterator[JobUsage]:
                     yield record
         except (UserError, OSError) as error:
             print(f"sessionscribe: {error}", file=sys.stderr)
-
-
-def _prices() -> list[Price]:
-    try:
-        return read_prices(PRICES)
-    except (UserError, OSError) as error:
-        print(f"sessionscribe: {error}", file=sys.stderr)
-        return []
 
 
 if __name__ == "__main__":

@@ -86,7 +86,7 @@ def upload_sessions(
 
     if not chosen:
         print("Nothing is finished yet.")
-    return int(one_by_one(chosen, send))
+    return int(one_by_one({session.session.name: session for session in chosen}, send))
 
 
 COMMANDS = {"find": find, "upload": upload}

@@ -93,10 +93,11 @@ def upload(
         before = read_table(root / TABLE)
         places = {entry.place for entry in sent}
         stale = [e for e in before if e.session == session.session.name and e.place not in places]
-        if delete:
-            for entry in stale:
-                _delete(entry.place, s3_remote)
-        kept = [e for e in before if e.place not in places and not (delete and e in stale)]
+        # Of what is still to be made, or can only be made elsewhere, nothing says that it is not made any more.
+        gone = stale if delete and not session.pending and not (options.audio and session.absent) else []
+        for entry in gone:
+            _delete(entry.place, s3_remote)
+        kept = [e for e in before if e.place not in places and e not in gone]
         _write_table(root / TABLE, [*kept, *sent])
     return [entry for entry in sent if entry not in before]
 
