@@ -44,7 +44,8 @@ def add(
 
     A file that cannot be probed gets a row all the same, so that its session shows as failed and is not
     forgotten; a session whose name is taken by another recording gets none. A recording whose content the
-    manifest knows is not probed again; one that was moved keeps its session.
+    manifest knows is not probed again; one that was moved keeps its session. Rows that could not be
+    understood stay as they are, and so does a session that has such rows.
 
     Args:
         groups: what ``sources.discover`` found.
@@ -69,6 +70,7 @@ def add(
             new = [_row(group, file, looked[file], root=root, settings=settings) for file in group.files]
             name = (None if group.named else homes.of(new)) or group.name
             new = [replace(row, session=name) for row in new]
+            _refuse_wrong(name, known)
             before = sessions.get(name, [])
             added.news += _news(before, new)
             sessions[name] = _update(before, new, settings, exact)
@@ -83,6 +85,16 @@ def add(
             report(name, line, sessions[name] != before)
     added.rows = [row for rows in sessions.values() for row in rows]
     return added
+
+
+def _refuse_wrong(name: str, known: Mapping[str, Session]) -> None:
+    """Keep off a session whose rows are wrong: what they mean is for whoever wrote them to say.
+
+    Raises:
+        UserError: they are.
+    """
+    if name in known and (problem := known[name].problem):
+        raise UserError(f"nothing was added ({problem})", where=name, hint="Correct the table first")
 
 
 def _row(group: Group, file: File, looked: Looked, *, root: Path, settings: dict[str, Any]) -> Row:

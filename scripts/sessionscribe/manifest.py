@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, get_args
 
+from sessionscribe import tables
 from sessionscribe.artifacts import Shape
 from sessionscribe.config import LANGUAGE
 from sessionscribe.errors import UserError, visible
@@ -24,7 +25,10 @@ NAME = re.compile(r"\w[\w-]*")  # of sessions and tracks; a dot would make file 
 
 @dataclass(frozen=True)
 class Row:
-    """A source file and its place in a session; ``line`` is its line in the manifest, from 1."""
+    """A source file and its place in a session; ``line`` is its line in the manifest, from 1.
+
+    ``cells`` are those of a row that could not be understood, as they are to be written back.
+    """
 
     session: str
     shape: str
@@ -42,9 +46,10 @@ class Row:
     audio_stream: int | None = None
     recorded_at: str = ""
     line: int = field(default=0, compare=False)
+    cells: tuple[str, ...] | None = field(default=None, compare=False)
 
 
-COLUMNS = tuple(f.name for f in fields(Row) if f.name != "line")
+COLUMNS = tuple(f.name for f in fields(Row) if f.name not in ("line", "cells"))
 REQUIRED = ("session", "shape", "track", "source")
 INTEGERS = ("part", "num_speakers", "min_speakers", "max_speakers", "audio_stream")
 SHOWN = 8  # sessions in a message, at most
@@ -83,8 +88,9 @@ def read(path: Path) -> dict[str, Session]:
     """Read the manifest; a missing file is an empty one.
 
     Raises:
-        UserError: the table as a whole cannot be understood (encoding, columns). A row that is wrong only
-            spoils its own session (``Session.problem``), so that the others go on.
+        UserError: the table as a whole cannot be understood (encoding, columns, a quotation mark that is not
+            closed). A row that is wrong only spoils its own session (``Session.problem``), so that the others
+            go on.
     """
     try:
         text = Path(path).read_bytes().decode("utf-8-sig")  # line breaks inside names stay as they are
@@ -92,18 +98,19 @@ def read(path: Path) -> dict[str, Session]:
         return {}
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"cannot be read ({error})", where=path, hint="Save it as UTF-8 text") from error
-    reader = csv.reader(io.StringIO(text, newline=""), "excel-tab")
-    header = next(reader, [])
+    found = tables.rows(text, path)
+    _, header = next(found, (1, []))
     _check_header(header, path)
     rows: dict[str, list[Row]] = {}
     problems: dict[str, str] = {}
-    for values in reader:
+    for line, values in found:
         if not any(value.strip() for value in values):
             continue
-        row, problem = _parse(header, values, reader.line_num)
-        rows.setdefault(row.session, []).append(row)
+        row, problem = _parse(header, values, line)
         if problem:
-            problems.setdefault(row.session, f"{path}, line {reader.line_num}: {problem}")
+            row = replace(row, cells=_as_found(header, values))
+            problems.setdefault(row.session, f"{path}, line {line}: {problem}")
+        rows.setdefault(row.session, []).append(row)
     return {
         name: Session(name, tuple(group), problems.get(name) or _conflict(name, group, path))
         for name, group in rows.items()
@@ -111,13 +118,16 @@ def read(path: Path) -> dict[str, Session]:
 
 
 def write(path: Path, rows: Iterable[Row]) -> None:
-    """Write the manifest atomically; fields with tabs, quotes or line breaks are quoted."""
+    """Write the manifest atomically; fields with tabs, quotes or line breaks are quoted.
+
+    A row that could not be understood is written as it was found: it is not ours to change.
+    """
     text = io.StringIO(newline="")
     writer = csv.writer(text, "excel-tab", lineterminator="\n")
     writer.writerow(COLUMNS)
     quoting = csv.writer(text, "excel-tab", lineterminator="\n", quoting=csv.QUOTE_ALL)
     for row in rows:
-        cells = [_format(getattr(row, column)) for column in COLUMNS]
+        cells = row.cells or [_format(getattr(row, column)) for column in COLUMNS]
         # Before Python 3.13 a lone carriage return is not quoted by itself.
         (quoting if any("\r" in cell for cell in cells) else writer).writerow(cells)
     write_text(path, text.getvalue())
@@ -140,10 +150,24 @@ def _check_header(header: list[str], path: Path) -> None:
             raise UserError(
                 f"there is no column `{visible(name)}`", where=path, hint=f"Did you mean `{near}`?"
             )
+        if header.count(name) > 1:
+            raise UserError(f"there are two columns `{name}`", where=path, hint="Join them, or remove one")
     for name in REQUIRED:
         if name not in header:
             hint = "Put it back, separated by tabs, or let `sessionscribe add` write the table"
             raise UserError(f"the column `{name}` is missing", where=path, hint=hint)
+
+
+def _as_found(header: list[str], values: list[str]) -> tuple[str, ...]:
+    """Return a row's cells in the order of ``COLUMNS``.
+
+    Of too many none is left out, and too few are as few again: what is wrong with the row stays.
+    """
+    given = dict(zip(header, values, strict=False))
+    cells = [given.get(name, "") for name in COLUMNS]
+    if len(values) < len(header):
+        return tuple(cells[: 1 + max(COLUMNS.index(name) for name in given)])
+    return (*cells, *values[len(header) :])
 
 
 def _parse(header: list[str], values: list[str], line: int) -> tuple[Row, str | None]:

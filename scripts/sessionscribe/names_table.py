@@ -6,13 +6,12 @@ or a moment at which that person talks (``12:34``), which holds whatever the lab
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sessionscribe import tables
 from sessionscribe.errors import UserError, visible
 from sessionscribe.manifest import unknown_session
 
@@ -50,7 +49,8 @@ def read(path: Path, sessions: Iterable[str]) -> NamesTable:
         sessions: the names of all sessions that there are.
 
     Raises:
-        UserError: the table as a whole cannot be understood (encoding, columns).
+        UserError: the table as a whole cannot be understood (encoding, columns, a quotation mark that is not
+            closed).
     """
     try:
         text = path.read_bytes().decode("utf-8-sig")
@@ -58,20 +58,20 @@ def read(path: Path, sessions: Iterable[str]) -> NamesTable:
         return NamesTable()
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"cannot be read ({error})", where=path, hint="Save it as UTF-8 text") from error
-    reader = csv.reader(io.StringIO(text, newline=""), "excel-tab")
-    header = [cell.strip() for cell in next(reader, [])]
+    found = tables.rows(text, path)
+    header = [cell.strip() for cell in next(found, (1, []))[1]]
     if header and sorted(header) != sorted(COLUMNS):
         what = f"has the columns `{visible(' '.join(header))}`"
         hint = f"Its first line is `{' '.join(COLUMNS)}`, with tabs between"
         raise UserError(what, where=path, hint=hint)
     known, problems = set(sessions), []
     entries: dict[str, list[Entry]] = {}
-    for values in reader:
+    for line, values in found:
         cells = [" ".join(value.split()) for value in values]
         if not any(cells):
             continue
         row = dict.fromkeys(COLUMNS, "") | dict(zip(header, cells, strict=False))
-        entry = Entry(row["session"], row["speaker"], row["name"], reader.line_num)
+        entry = Entry(row["session"], row["speaker"], row["name"], line)
         problem = _problem(entry, len(cells), known, path)
         if problem:
             problems.append(f"{path}, line {entry.line}: {problem}")

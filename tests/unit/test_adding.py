@@ -63,6 +63,46 @@ def test_a_stream_that_is_not_there_is_refused(told: pytest.CaptureFixture[str])
     assert manifest.read(TABLE)["talk"].rows[0].audio_stream == 0
 
 
+WRONG = "session\tshape\ttrack\tsource\tnum_speakers\nother\trecording\tmix\tother.wav\ttwo\n"
+
+
+def test_the_wrong_row_of_another_session_is_left_as_it_is() -> None:
+    TABLE.parent.mkdir()
+    TABLE.write_text(WRONG)
+    said = "line 2: `num_speakers` must be a number and is `two`"
+    assert said in str(manifest.read(TABLE)["other"].problem)
+    assert cli.main(["add", "talk.wav"]) == 0
+    found = manifest.read(TABLE)
+    assert said in str(found["other"].problem)
+    assert found["talk"].problem is None
+
+
+def test_nothing_is_added_to_a_session_whose_rows_are_wrong(told: pytest.CaptureFixture[str]) -> None:
+    TABLE.parent.mkdir()
+    TABLE.write_text(WRONG)
+    media.write_tone(Path("other.wav"), 0.3)
+    assert cli.main(["add", "other.wav", "talk.wav", "--num-speakers", "3"]) == 1
+    out, err = told.readouterr()
+    assert out == "added talk: recording, 1 file, 0.00 h of audio\n"
+    assert err == (
+        f"sessionscribe: other: nothing was added ({TABLE}, line 2: `num_speakers` must be a number and is "
+        "`two`). Correct the table first\n"
+    )
+    (row,) = manifest.read(TABLE)["other"].rows
+    assert (row.checksum, row.cells and row.cells[-1]) == ("", "")
+    assert "\ttwo\t" in TABLE.read_text()
+
+
+def test_a_table_with_an_open_quotation_mark_is_not_written(told: pytest.CaptureFixture[str]) -> None:
+    TABLE.parent.mkdir()
+    before = WRONG.replace("two", '"2') + "third\trecording\tmix\tthird.wav\t\n"
+    TABLE.write_text(before)
+    assert cli.main(["add", "talk.wav"]) == 2
+    (line,) = told.readouterr().err.splitlines()
+    assert line.startswith(f"sessionscribe: {TABLE}, line 2: a quotation mark is not closed")
+    assert TABLE.read_text() == before
+
+
 def test_settings_that_are_not_there_are_named(told: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["add", "talk.wav", "--configfile", "mine.yaml"]) == 2
     (line,) = told.readouterr().err.splitlines()

@@ -207,6 +207,12 @@ def test_what_has_no_place_is_listed_with_the_reason(
         ("edit\twas\tnow\nspeaker\tx\tB\n", "needs `start`"),
         ("edit\twas\tnow\nwords\ta\tb\tc\n", "line 2: 4 fields where the header has 3"),
         ('edit\twas\tnow\nwords\t"a\tb\nwords\tc\td\n', "line 2: a quotation mark is not closed"),
+        ('edit\twas\tnow\nwords\ta\t"b', "line 2: a quotation mark is not closed"),
+        (
+            'edit\twas\tnow\n\nwords\ta\t"b' + "\nwords\tc\td" * 20_000,
+            "line 3: a quotation mark is not closed",
+        ),
+        ('edit\twas\tnow\nwords\t"a\tb\nwords"\tc\td\n', "line 2: a quotation mark is not closed"),
         ("edit\twas\tnow\nwords\tM\xfc\tb\n", "s.tsv: cannot be read"),
     ],
 )

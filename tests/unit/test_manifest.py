@@ -102,6 +102,67 @@ def test_a_table_separated_by_commas_is_refused_in_one_line(tmp_path: Path) -> N
     assert "\n" not in str(caught.value)
 
 
+def test_a_column_that_is_there_twice_is_refused(tmp_path: Path) -> None:
+    path = table(tmp_path, f"{HEADER}\tsource")
+    with pytest.raises(UserError, match="there are two columns `source`"):
+        manifest.read(path)
+
+
+QUOTE = "a quotation mark is not closed at the end of its cell"
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        lines("bad", "recording", "mix", '"a.wav', "1", ""),
+        lines("bad", "live", "mix", "a.wav", "1", '"2'),  # what follows was dropped on writing
+        lines("bad", "recording", "mix", '"a".wav', "1", ""),  # it would come back without its marks
+    ],
+)
+@pytest.mark.parametrize("after", [20, 5000])  # csv gives up after 128 KiB
+def test_an_open_quotation_mark_swallows_no_session(tmp_path: Path, bad: str, after: int) -> None:
+    first = lines("first", "recording", "mix", '"two\nlines.wav"', "1", "")
+    rest = [lines(f"s{n}", "recording", "mix", f"recordings/{n}.wav", "1", "") for n in range(after)]
+    path = table(tmp_path, HEADER, first, bad, *rest)
+    with pytest.raises(UserError) as caught:
+        manifest.read(path)
+    assert str(caught.value).startswith(f"{path}, line 4: {QUOTE}")
+    assert str(caught.value).isprintable()
+
+
+# Each has a column that `write` would have in another place, or not at all.
+WRONG_ROWS = [
+    ("talk\trecording\tmix\ta.wav\t1\ttwo", "`num_speakers` must be a number and is `two`"),
+    ("my talk\trecording\tmix\ta.wav\t1\t", "`my talk` cannot be a session name"),
+    ("talk\trecording\tmix\ta.wav\t1\t2\tby Anna", "7 fields where the header has 6"),
+    ("talk\trecording\tmix", "3 fields where the header has 6"),
+    ('talk\tvideo\tmix\t"a\nb.wav"\tnan\t', "`duration_s` must be seconds and is `nan`"),
+]
+
+
+@pytest.mark.parametrize(("row", "says"), WRONG_ROWS)
+@pytest.mark.parametrize("order", [[0, 1, 2, 3, 4, 5], [2, 0, 1, 3, 5, 4]])
+def test_a_wrong_row_is_written_back_as_it_was(tmp_path: Path, row: str, says: str, order: list[int]) -> None:
+    """Whatever is added besides; in a table as people make it, with few columns in any order."""
+    cells = row.split("\t")
+    header = ("session", "shape", "track", "source", "duration_s", "num_speakers")
+    ordered = [cells[n] for n in order if n < len(cells)] + cells[6:]
+    good = dict(zip(header, ["good", "recording", "mix", "g.wav", "1", ""], strict=True))
+    named = [header[n] for n in order]
+    path = table(tmp_path, lines(*named), lines(*ordered), lines(*(good[name] for name in named)))
+    (name,) = manifest.read(path).keys() - {"good"}
+    assert says in str(manifest.read(path)[name].problem)
+    for _ in range(2):  # the second time the table is as we write it
+        found = manifest.read(path)
+        manifest.write(path, [row for session in found.values() for row in session.rows])
+        again = manifest.read(path)
+        assert says.replace("has 6", "has 15").replace("7 f", "16 f") in str(again[name].problem)
+        assert again["good"] == found["good"]
+        assert again["good"].problem is None
+    written = path.read_text(encoding="utf-8")
+    assert all(cell.strip('"') in written for cell in cells)
+
+
 def test_text_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "m.tsv"
     path.write_bytes(b"session\tshape\ttrack\tsource\nM\xfcller\trecording\tmix\ta.mp3\n")

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Literal, get_args
 
+from sessionscribe import tables
 from sessionscribe.errors import UserError, visible
 from sessionscribe.files import write_text
 from sessionscribe.manifest import unknown_session
@@ -104,11 +105,9 @@ def read(path: Path) -> list[Edit]:
         return []
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"cannot be read ({error})", where=path, hint="Save it as UTF-8 text") from error
-    reader = csv.reader(io.StringIO(text, newline=""), "excel-tab")
     edits: list[Edit] = []
     header: list[str] = []
-    line = 1
-    for values in reader:
+    for line, values in tables.rows(text, path):
         if any("\n" in value or "\r" in value for value in values):
             raise UserError("a quotation mark is not closed", where=f"{path}, line {line}", hint=_HINT)
         if not header:
@@ -116,7 +115,6 @@ def read(path: Path) -> list[Edit]:
             _check_header(header, path)
         elif any(value.strip() for value in values):
             edits.append(_parse(header, values, line, path))
-        line = reader.line_num + 1
     return edits
 
 
