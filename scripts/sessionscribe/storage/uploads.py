@@ -93,7 +93,7 @@ def upload(
         before = read_table(root / TABLE)
         places = {entry.place for entry in sent}
         stale = [e for e in before if e.session == session.session.name and e.place not in places]
-        # Of what is still to be made, or can only be made elsewhere, nothing says that it is not made any more.
+        # Nothing says so of what is still to be made, or can only be made elsewhere.
         gone = stale if delete and not session.pending and not (options.audio and session.absent) else []
         for entry in gone:
             _delete(entry.place, s3_remote)
