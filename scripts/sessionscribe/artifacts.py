@@ -29,6 +29,15 @@ def seconds(samples: int) -> float:
     return round(samples / SAMPLE_RATE, 3)
 
 
+def milliseconds(time_s: float) -> int:
+    """Return seconds as whole milliseconds.
+
+    What is decided by lengths of time is decided in whole numbers: between floats of seconds, the same pause
+    is a little longer at one place of a recording than at another.
+    """
+    return round(time_s * 1000)
+
+
 class Part(BaseModel):
     """A piece of an artifact; unknown keys are refused, so that a newer file is never half understood."""
 

@@ -8,7 +8,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sessionscribe import meter, models
+from sessionscribe import intervals, meter, models
 from sessionscribe.artifacts import (
     SAMPLE_RATE,
     Made,
@@ -26,6 +26,7 @@ from sessionscribe.artifacts import (
     seconds,
 )
 from sessionscribe.audio import read_samples
+from sessionscribe.checks.flags import counted
 from sessionscribe.config import Diarize
 from sessionscribe.embeddings import Embeddings, united
 from sessionscribe.engines.pyannote import cluster, window_models
@@ -118,17 +119,14 @@ def assign_speakers(
     return transcript
 
 
-def _middle(start: float, end: float) -> float:
-    return (start + end) / 2
-
-
 def _common(word: MergedWord, turn: Turn) -> float:
     """Return the time that a word and a turn share; below zero, the distance between them."""
     return min(word.end, turn.end) - max(word.start, turn.start)
 
 
 def _covers_middle(word: MergedWord, turn: Turn) -> bool:
-    return turn.start <= _middle(word.start, word.end) < turn.end
+    # To the microsecond: half the sum of two floats may miss an edge on which the middle lies.
+    return turn.start <= round((word.start + word.end) / 2, 6) < turn.end
 
 
 def _speaker(word: MergedWord, exclusive: _Index) -> str | None:
@@ -190,20 +188,16 @@ def _flags(merged: Merged, found: Sequence[str | None]) -> list[str]:
         flags.append("no speech was found")
     if merged.gaps:
         missing = seconds(sum(gap.stop - gap.start for gap in merged.gaps))
-        flags.append(f"{_count(len(merged.gaps), 'gap')} in the recording, {missing:.1f} s in all")
+        flags.append(f"{counted(len(merged.gaps), 'gap')} in the recording, {missing:.1f} s in all")
     unsure = sum(seam.method == "kept both" for seam in merged.seams)
     if unsure:
-        flags.append(f"{_count(unsure, 'forced cut')} without a match: both sides' words were kept")
+        flags.append(f"{counted(unsure, 'forced cut')} without a match: both sides' words were kept")
     if merged.removed:
-        flags.append(f"{_count(len(merged.removed), 'segment')} removed as no speech or repetition")
+        flags.append(f"{counted(len(merged.removed), 'segment')} removed as no speech or repetition")
     nobody = sum(speaker is None for speaker in found)
     if nobody:
-        flags.append(f"{_count(nobody, 'word')} without a speaker")
+        flags.append(f"{counted(nobody, 'word')} without a speaker")
     return flags
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def track_turns(*, timeline: Timeline, plans: list[Plan], output: Path, sounds: Path) -> Turns:
@@ -226,10 +220,7 @@ def track_turns(*, timeline: Timeline, plans: list[Plan], output: Path, sounds: 
             start = min(track.offset + span.start, timeline.samples)
             own.append((start, min(track.offset + span.stop, timeline.samples)))
     regular = sorted(
-        (start, stop, speaker)
-        for speaker, own in spans.items()
-        for start, stop in _united(own)
-        if start < stop
+        (start, stop, speaker) for speaker, own in spans.items() for start, stop in intervals.united(own)
     )
     exclusive: list[tuple[int, int, str]] = []
     until = 0
@@ -249,17 +240,6 @@ def track_turns(*, timeline: Timeline, plans: list[Plan], output: Path, sounds: 
     Voices(session=timeline.session, model=turns.model, voices=[]).write(sounds)
     turns.write(output)
     return turns
-
-
-def _united(spans: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Return spans in order, those that touch or overlap as one."""
-    united: list[tuple[int, int]] = []
-    for start, stop in sorted(spans):
-        if united and start <= united[-1][1]:
-            united[-1] = (united[-1][0], max(stop, united[-1][1]))
-        else:
-            united.append((start, stop))
-    return united
 
 
 def _turn(start: int, stop: int, speaker: str) -> Turn:

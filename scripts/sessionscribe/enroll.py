@@ -17,6 +17,7 @@ from sessionscribe.config import Config
 from sessionscribe.diarize import read_session
 from sessionscribe.errors import UserError, visible
 from sessionscribe.files import atomic_path
+from sessionscribe.intervals import Interval, interval, length
 from sessionscribe.name import who_talks
 from sessionscribe.names_table import moment
 
@@ -80,7 +81,7 @@ def enroll(name: str, session: str, speaker: str, *, folder: Path, root: Path = 
         raise UserError(what, where=session, hint=f"There are: {known}; or say when the person talks (12:34)")
     turns = Turns.read(_made(root / f"results/diarize/{session}.turns.json", session))
     chosen = longest(alone(turns.turns, label))
-    length_s = sum(end - start for start, end in chosen)
+    length_s = length(chosen) / SAMPLE_RATE
     if length_s < FEWEST_S:
         what = f"{visible(label)} is heard alone for {length_s:.1f} s only, in stretches of {SHORTEST_S:g} s"
         raise UserError(what, where=session, hint="Take another session, or record a clip")
@@ -104,28 +105,29 @@ def _made(path: Path, session: str) -> Path:
     return path
 
 
-def alone(turns: Sequence[Turn], speaker: str) -> list[tuple[float, float]]:
-    """Return where a speaker is the only one who talks, in seconds, less the edges."""
+def alone(turns: Sequence[Turn], speaker: str) -> list[Interval]:
+    """Return where a speaker is the only one who talks, in samples, less the edges."""
     found = []
-    others = sorted((turn.start, turn.end) for turn in turns if turn.speaker != speaker)
+    others = sorted(interval(turn.start, turn.end) for turn in turns if turn.speaker != speaker)
     for turn in turns:
         if turn.speaker != speaker:
             continue
-        start = turn.start
+        start, stop = interval(turn.start, turn.end)
         for begins, ends in others:
-            if ends <= start or begins >= turn.end:
+            if ends <= start or begins >= stop:
                 continue
             found.append((start, begins))
             start = max(start, ends)
-        found.append((start, turn.end))
-    trimmed = [(start + EDGE_S, end - EDGE_S) for start, end in found]
-    return [(start, end) for start, end in trimmed if end - start >= SHORTEST_S]
+        found.append((start, stop))
+    edge, shortest = round(EDGE_S * SAMPLE_RATE), round(SHORTEST_S * SAMPLE_RATE)
+    trimmed = [(start + edge, stop - edge) for start, stop in found]
+    return [(start, stop) for start, stop in trimmed if stop - start >= shortest]
 
 
-def longest(stretches: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Return the longest stretches that make up what is wanted, in the order of time."""
-    chosen: list[tuple[float, float]] = []
-    left = WANTED_S
+def longest(stretches: Sequence[Interval]) -> list[Interval]:
+    """Return the longest stretches that make up what is wanted, in the order of time; all in samples."""
+    chosen: list[Interval] = []
+    left = round(WANTED_S * SAMPLE_RATE)
     for start, end in sorted(stretches, key=lambda stretch: (stretch[0] - stretch[1], stretch)):
         if left <= 0:
             break
@@ -134,7 +136,7 @@ def longest(stretches: Sequence[tuple[float, float]]) -> list[tuple[float, float
     return sorted(chosen)
 
 
-def _cut(root: Path, session: str, label: str, stretches: Sequence[tuple[float, float]]) -> Any:
+def _cut(root: Path, session: str, label: str, stretches: Sequence[Interval]) -> Any:
     import numpy as np  # noqa: PLC0415 -- heavy
 
     timeline = Timeline.read(_made(root / f"results/chunk/{session}.timeline.json", session))
@@ -143,8 +145,8 @@ def _cut(root: Path, session: str, label: str, stretches: Sequence[tuple[float, 
     audio = {track.track: root / f"results/convert/{session}/{track.track}.flac" for track in own}
     parts = []
     for start, end in stretches:
-        span = (round(start * SAMPLE_RATE), min(timeline.samples, round(end * SAMPLE_RATE)))
-        parts += [read_session(timeline, audio, *span), np.zeros(round(PAUSE_S * SAMPLE_RATE), np.float32)]
+        heard = read_session(timeline, audio, start, min(timeline.samples, end))
+        parts += [heard, np.zeros(round(PAUSE_S * SAMPLE_RATE), np.float32)]
     return np.concatenate(parts[:-1])
 
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from sessionscribe.artifacts import MergedWord
+from sessionscribe.artifacts import MergedWord, milliseconds
 from sessionscribe.text import CLAUSE_END, SENTENCE_END, ends_with
 
-PAUSE_S = 0.15
+PAUSE_MS = 150
 """Silence between two words from which it counts as a pause."""
-REACH_S = 0.5
+REACH_MS = 500
 """A change of speakers is moved by this much at most."""
 NOTHING, PAUSE, PUNCTUATION = 0, 1, 2
 
@@ -39,7 +39,11 @@ def _evidence(words: Sequence[MergedWord], index: int) -> int:
     before, word = words[index - 1], words[index]
     if ends_with(before.text, SENTENCE_END | CLAUSE_END):
         return PUNCTUATION
-    return PAUSE if word.start - before.end >= PAUSE_S else NOTHING
+    return PAUSE if _pause(before, word) >= PAUSE_MS else NOTHING
+
+
+def _pause(before: MergedWord, word: MergedWord) -> int:
+    return milliseconds(word.start) - milliseconds(before.end)
 
 
 def _without_single_words(words: Sequence[MergedWord], found: Sequence[str | None]) -> Speakers:
@@ -47,7 +51,7 @@ def _without_single_words(words: Sequence[MergedWord], found: Sequence[str | Non
     for index in range(1, len(words) - 1):
         others = result[index - 1]
         lone = None not in (result[index], others) and result[index] != others == result[index + 1]
-        after_it = words[index + 1].start - words[index].end >= PAUSE_S
+        after_it = _pause(words[index], words[index + 1]) >= PAUSE_MS
         if lone and not after_it and _evidence(words, index) == NOTHING:
             result[index] = others
     return result
@@ -74,19 +78,19 @@ def _places(words: Sequence[MergedWord], speakers: Speakers, change: int) -> Ite
 
     It stays between the change before it and the one after it, so that no turn of words is lost.
     """
-    middle = (words[change - 1].end + words[change].start) / 2
+    middle = (milliseconds(words[change - 1].end) + milliseconds(words[change].start)) / 2
     index = change - 1
     while index > 0 and speakers[index - 1] == speakers[change - 1]:
-        away = middle - words[index].start
-        if away > REACH_S:
+        away = middle - milliseconds(words[index].start)
+        if away > REACH_MS:
             break
         if evidence := _evidence(words, index):
             yield -evidence, away, index
         index -= 1
     index = change + 1
     while index < len(words) and speakers[index] == speakers[change]:
-        away = words[index - 1].end - middle
-        if away > REACH_S:
+        away = milliseconds(words[index - 1].end) - middle
+        if away > REACH_MS:
             break
         if evidence := _evidence(words, index):
             yield -evidence, away, index

@@ -11,16 +11,16 @@ VERSIONS: Mapping[str, int] = {
     "plan_chunks": 1,
     "build_timeline": 2,
     "detect_language": 1,
-    "transcribe_chunk": 8,
+    "transcribe_chunk": 9,
     "merge_transcript": 5,
     "embed_chunk": 1,
     "cluster_speakers": 3,
-    "assign_speakers": 3,
+    "assign_speakers": 4,
     "embed_voice": 1,
-    "name_speakers": 1,
-    "audit_session": 2,
-    "correct_transcript": 4,
-    "write_export": 4,
+    "name_speakers": 2,
+    "audit_session": 3,
+    "correct_transcript": 5,
+    "write_export": 5,
 }
 
 

@@ -17,13 +17,13 @@ from pathlib import Path
 
 from sessionscribe.artifacts import SAMPLE_RATE, RemovedSegment, Segment, Span, Word
 from sessionscribe.config import Transcribe
-from sessionscribe.intervals import Interval, common, length, united
+from sessionscribe.intervals import Interval, common, interval, length, united
 from sessionscribe.redecoding import is_unsure
 from sessionscribe.repetition import runs
 from sessionscribe.text import join_words, normalised
 
 PHRASES = Path(__file__).with_name("phantoms.toml")
-FASTEST = 10.0  # words in a second that nobody can say
+FASTEST = 10  # words in a second that nobody can say
 
 PHANTOM = "a phrase that models invent in silence, and no speech there"
 OUTSIDE = "outside all speech, in a segment that may be no speech"
@@ -81,7 +81,7 @@ class _Doubts:
             if not is_unsure(segment, self._options):
                 continue
             for j, word in enumerate(segment.words):
-                start, stop = _interval(word)
+                start, stop = interval(word.start, word.end)
                 if not common([(start - margin, stop + margin + 1)], self._voiced):
                     found.add((i, j))
         return found
@@ -100,16 +100,12 @@ class _Doubts:
 
     def _is_no_speech(self, words: Sequence[Word]) -> bool:
         """Tell whether words come faster than anybody speaks, or lie outside speech for the most part."""
-        lasts = words[-1].end - words[0].start
-        return lasts * FASTEST < len(words) or self._mostly_outside(words)
+        start, stop = interval(words[0].start, words[-1].end)
+        return (stop - start) * FASTEST < len(words) * SAMPLE_RATE or self._mostly_outside(words)
 
     def _mostly_outside(self, words: Sequence[Word]) -> bool:
-        said = united(_interval(word) for word in words)
+        said = united(interval(word.start, word.end) for word in words)
         return 2 * length(common(said, self._voiced)) < length(said) or not said
-
-
-def _interval(word: Word) -> Interval:
-    return round(word.start * SAMPLE_RATE), round(word.end * SAMPLE_RATE)
 
 
 def _without(

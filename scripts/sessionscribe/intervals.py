@@ -52,9 +52,14 @@ def length(intervals: Iterable[Interval]) -> int:
     return sum(stop - start for start, stop in intervals)
 
 
+def interval(start_s: float, end_s: float) -> Interval:
+    """Return a stretch of seconds in samples."""
+    return round(start_s * SAMPLE_RATE), round(end_s * SAMPLE_RATE)
+
+
 def heard_in(start_s: float, end_s: float) -> list[Interval]:
     """Return where a word may have been heard, in samples: of one that is too long the two ends."""
-    start, stop = round(start_s * SAMPLE_RATE), round(end_s * SAMPLE_RATE)
+    start, stop = interval(start_s, end_s)
     longest = round(WORD_S * SAMPLE_RATE)
     if stop - start <= longest:
         return [(start, stop)]

@@ -193,11 +193,11 @@ def _meeting(
     return Meeting(
         left=[item.word for item in heard_left],
         right=[item.word for item in heard_right],
-        cut=left.core.stop / SAMPLE_RATE,
+        cut=left.core.stop,
         kind=left.core.stop_cut,
-        overlap_start=right.heard.start / SAMPLE_RATE,
+        overlap_start=right.heard.start,
         # Where one side heard nothing at all, the other may have heard far beyond the cut.
-        overlap_stop=right.heard.start / SAMPLE_RATE if silent else left.heard.stop / SAMPLE_RATE,
+        overlap_stop=right.heard.start if silent else left.heard.stop,
     )
 
 

@@ -21,6 +21,7 @@ from sessionscribe.artifacts import (
     Transcript,
     Voice,
     Voices,
+    milliseconds,
 )
 from sessionscribe.audio import read_samples
 from sessionscribe.config import Convert, Diarize, Name
@@ -211,9 +212,13 @@ def who_talks(transcript: Transcript, speaker: str) -> str | None:
     time = moment(speaker)
     if time is None:
         return None
-    start, end = time
-    spoken = [segment for segment in transcript.segments if segment.speaker is not None]
-    begins = [segment.speaker for segment in spoken if start <= segment.start < max(end, start + 0.001)]
-    talks = [segment.speaker for segment in spoken if segment.start <= end and segment.end > start]
-    turns = [turn.speaker for turn in transcript.turns if turn.start <= end and turn.end > start]
-    return next(iter([*begins, *talks, *turns]), None)
+    start, end = map(milliseconds, time)
+    spoken = [part for part in transcript.segments if part.speaker is not None]
+    begins = [part.speaker for part in spoken if start <= milliseconds(part.start) < max(end, start + 1)]
+    talks = [
+        part.speaker
+        for parts in (spoken, transcript.turns)
+        for part in parts
+        if milliseconds(part.start) <= end and milliseconds(part.end) > start
+    ]
+    return next(iter([*begins, *talks]), None)

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Literal
 
-from sessionscribe.artifacts import CutKind, Word
+from sessionscribe.artifacts import SAMPLE_RATE, CutKind, Word
+from sessionscribe.intervals import Interval, interval
 from sessionscribe.text import normalised
 
 OTHER_SIDE = "beyond the cut: the neighbouring chunk owns this moment"
@@ -23,15 +24,16 @@ SURE = 0.75  # words of one side that the other lacks count if their mean probab
 class Meeting:
     """The neighbours ``left`` and ``right`` at ``cut``; both heard ``[overlap_start, overlap_stop)``.
 
-    That is empty where nothing was heard twice. Words are in time order; all times are seconds of the track.
+    That is empty where nothing was heard twice. Positions are samples of the track, in which all is compared;
+    the words are in time order.
     """
 
     left: Sequence[Word]
     right: Sequence[Word]
-    cut: float
+    cut: int
     kind: CutKind
-    overlap_start: float
-    overlap_stop: float
+    overlap_start: int
+    overlap_stop: int
 
 
 @dataclass(frozen=True)
@@ -58,11 +60,12 @@ def decide(meeting: Meeting, *, match_s: float) -> Decision:
     if meeting.overlap_stop <= meeting.overlap_start:
         return Decision("apart")
     # The left side's words from `first` on and the right side's before `last` may be versions of one another.
-    first = next((i for i, w in enumerate(meeting.left) if w.end > meeting.overlap_start), len(meeting.left))
-    beyond = (j for j, w in enumerate(meeting.right) if w.start >= meeting.overlap_stop)
+    within = (i for i, w in enumerate(meeting.left) if _at(w)[1] > meeting.overlap_start)
+    first = next(within, len(meeting.left))
+    beyond = (j for j, w in enumerate(meeting.right) if _at(w)[0] >= meeting.overlap_stop)
     last = next(beyond, len(meeting.right))
-    within = match_s if meeting.kind == "forced" else match_s / 2
-    pairs = [(i + first, j) for i, j in align(meeting.left[first:], meeting.right[:last], match_s=within)]
+    apart_s = match_s if meeting.kind == "forced" else match_s / 2
+    pairs = [(i + first, j) for i, j in align(meeting.left[first:], meeting.right[:last], match_s=apart_s)]
     if meeting.kind != "forced" or (first == len(meeting.left) and last == 0):
         return _by_midpoint(meeting, pairs)
     return _spliced(meeting, pairs) if pairs else _both(meeting, first, last)
@@ -75,12 +78,14 @@ def align(left: Sequence[Word], right: Sequence[Word], *, match_s: float) -> lis
     must not win over fewer that are on the spot.
     """
     texts_left, texts_right = [normalised(w.text) for w in left], [normalised(w.text) for w in right]
+    middles_left, middles_right = [midpoint(w) for w in left], [midpoint(w) for w in right]
+    within = round(match_s * SAMPLE_RATE)
     # best[i][j]: the most that left[i:] and right[j:] can have in common
-    best = [[0] * (len(right) + 1) for _ in range(len(left) + 1)]
+    best = [[0.0] * (len(right) + 1) for _ in range(len(left) + 1)]
     for i in reversed(range(len(left))):
         for j in reversed(range(len(right))):
             best[i][j] = max(best[i + 1][j], best[i][j + 1])
-            closeness = round((match_s - abs(midpoint(left[i]) - midpoint(right[j]))) * 1000)
+            closeness = within - abs(middles_left[i] - middles_right[j])
             if texts_left[i] == texts_right[j] and closeness > 0:
                 best[i][j] = max(best[i][j], best[i + 1][j + 1] + closeness)
     pairs: list[tuple[int, int]] = []
@@ -97,8 +102,12 @@ def align(left: Sequence[Word], right: Sequence[Word], *, match_s: float) -> lis
 
 
 def midpoint(word: Word) -> float:
-    """Return the middle of a word in time."""
-    return (word.start + word.end) / 2
+    """Return the middle of a word, in samples."""
+    return sum(_at(word)) / 2
+
+
+def _at(word: Word) -> Interval:
+    return interval(word.start, word.end)
 
 
 def _by_midpoint(meeting: Meeting, pairs: list[tuple[int, int]]) -> Decision:
@@ -175,6 +184,7 @@ def _both(meeting: Meeting, first: int, last: int) -> Decision:
 
 def overlaid(one: Word, other: Word) -> bool:
     """Return whether two words lie over one another for more than half of the shorter one."""
-    common = min(one.end, other.end) - max(one.start, other.start)
-    shorter = min(one.end - one.start, other.end - other.start)
-    return common > shorter / 2 or (shorter <= 0 <= common)
+    (one_start, one_stop), (other_start, other_stop) = _at(one), _at(other)
+    common = min(one_stop, other_stop) - max(one_start, other_start)
+    shorter = min(one_stop - one_start, other_stop - other_start)
+    return 2 * common > shorter or (shorter <= 0 <= common)

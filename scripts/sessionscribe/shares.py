@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from sessionscribe.artifacts import SpokenWord, Turn
+from sessionscribe.artifacts import SpokenWord, Turn, milliseconds
 from sessionscribe.artifacts_audit import SpeakerShare
 
 
@@ -20,15 +20,16 @@ def speaker_shares(
         speakers: whom to count.
         phantom_share: with less than this share of all speech a speaker may be none; 0: nobody is doubted.
     """
-    times = dict.fromkeys(speakers, 0.0)
+    times = dict.fromkeys(speakers, 0)
     for turn in turns:
-        times[turn.speaker] = times.get(turn.speaker, 0.0) + turn.end - turn.start
+        lasts = milliseconds(turn.end) - milliseconds(turn.start)
+        times[turn.speaker] = times.get(turn.speaker, 0) + lasts
     said = Counter(word.speaker for word in words)
     total = sum(times.values())
     return [
         SpeakerShare(
             speaker=speaker,
-            speech_s=round(time, 3),
+            speech_s=time / 1000,
             share=round(time / total, 4) if total else 0.0,
             words=said[speaker],
             phantom=bool(total) and time < phantom_share * total,

@@ -10,7 +10,7 @@ spoken, or for the shortest time that the settings allow, before the next may be
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from sessionscribe.artifacts import SpokenSegment, Transcript
+from sessionscribe.artifacts import SpokenSegment, Transcript, milliseconds
 from sessionscribe.config import Export
 from sessionscribe.text import CLAUSE_END, SENTENCE_END, clusters, columns, ends_with, one_line, spaced
 
@@ -53,11 +53,6 @@ class _Token:
     end: int
     space: bool
     word: int
-
-
-def milliseconds(time_s: float) -> int:
-    """Return seconds as whole milliseconds."""
-    return round(time_s * 1000)
 
 
 def cues(transcript: Transcript, options: Export, *, label_in_text: bool) -> list[Cue]:

@@ -19,6 +19,7 @@ from sessionscribe.seams import OTHER_SIDE, OVERLAID, SPLICED, Meeting, align, d
 from sessionscribe.windowing import chunk_windows, span_of
 
 OPTIONS = Merge()
+AT_TEN_S = {"cut": 10 * SAMPLE_RATE, "overlap_start": 8 * SAMPLE_RATE, "overlap_stop": 12 * SAMPLE_RATE}
 
 
 @pytest.fixture(scope="module")
@@ -176,7 +177,8 @@ def heard_at_a_seam(rng: random.Random, kind: str) -> tuple[Meeting, list[int], 
 
     numbers_left, left = hear(0, cut + 2, last=True)
     numbers_right, right = hear(cut - 2, time, last=False)
-    return Meeting(left, right, cut, kind, cut - 2, cut + 2), numbers_left, numbers_right  # type: ignore[arg-type]
+    at = [builders.samples(time) for time in (cut, cut - 2, cut + 2)]
+    return Meeting(left, right, at[0], kind, *at[1:]), numbers_left, numbers_right  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("kind", "bar"), [("silence", 0), ("forced", 2)])
@@ -246,17 +248,13 @@ def test_a_splice_leaves_out_nothing_that_only_one_side_has_between_two_matches(
     sides = {
         side: [w for i, w in enumerate(said) if side != lacking or i != at] for side in ("left", "right")
     }
-    decision = decide(
-        Meeting(**sides, cut=10.0, kind="forced", overlap_start=8.0, overlap_stop=12.0), match_s=0.8
-    )
+    decision = decide(Meeting(**sides, kind="forced", **AT_TEN_S), match_s=0.8)
     kept = [w for i, w in enumerate(sides["left"]) if i not in decision.left]
     kept += [w for j, w in enumerate(sides["right"]) if j not in decision.right]
     assert kept == said
     # What the engine is not sure of is no reason to leave the cut.
     sides["right" if lacking == "left" else "left"][at] = said[at].model_copy(update={"probability": 0.5})
-    decision = decide(
-        Meeting(**sides, cut=10.0, kind="forced", overlap_start=8.0, overlap_stop=12.0), match_s=0.8
-    )
+    decision = decide(Meeting(**sides, kind="forced", **AT_TEN_S), match_s=0.8)
     assert len(decision.left) + len(decision.right) == len(said)
 
 

@@ -23,6 +23,7 @@ from sessionscribe.merge import merge_transcript
 from sessionscribe.seams import OTHER_SIDE, OVERLAID, SPLICED, Meeting, align, decide, midpoint, overlaid
 
 MATCH_S = Merge().match_s
+AT_TEN_S = {"cut": 10 * SAMPLE_RATE, "overlap_start": 8 * SAMPLE_RATE, "overlap_stop": 12 * SAMPLE_RATE}
 QUICK = settings(
     max_examples=100,
     deadline=None,
@@ -144,7 +145,7 @@ def meetings(draw: st.DrawFn, kinds: tuple[CutKind, ...] = ("silence", "forced")
                 start = round(word.start + draw(off), 3)
                 words.append(word.model_copy(update={"start": start, "end": start + word.end - word.start}))
         sides.append(sorted(words, key=lambda w: w.start))
-    return Meeting(*sides, cut=10.0, kind=draw(st.sampled_from(kinds)), overlap_start=8.0, overlap_stop=12.0)
+    return Meeting(*sides, kind=draw(st.sampled_from(kinds)), **AT_TEN_S)
 
 
 @QUICK
@@ -162,8 +163,11 @@ def test_a_word_that_goes_is_a_word_and_has_a_reason(meeting: Meeting) -> None:
 @given(meeting=meetings())
 def test_what_both_sides_heard_stays_once(meeting: Meeting) -> None:
     within = MATCH_S if meeting.kind == "forced" else MATCH_S / 2
-    first = next((i for i, w in enumerate(meeting.left) if w.end > meeting.overlap_start), len(meeting.left))
-    theirs = [w for w in meeting.right if w.start < meeting.overlap_stop]
+    first = next(
+        (i for i, w in enumerate(meeting.left) if builders.samples(w.end) > 8 * SAMPLE_RATE),
+        len(meeting.left),
+    )
+    theirs = [w for w in meeting.right if builders.samples(w.start) < 12 * SAMPLE_RATE]
     decision = decide(meeting, match_s=MATCH_S)
     for i, j in align(meeting.left[first:], theirs, match_s=within):
         assert (first + i in decision.left) != (j in decision.right)
@@ -173,7 +177,7 @@ def test_what_both_sides_heard_stays_once(meeting: Meeting) -> None:
 @given(meeting=meetings(("silence",)))
 def test_a_word_without_a_counterpart_stays_on_its_own_side_of_a_silence(meeting: Meeting) -> None:
     decision = decide(meeting, match_s=MATCH_S)
-    far = MATCH_S / 4  # a pair is less than half of `match_s` apart, and judged by its mean
+    far = MATCH_S / 4 * SAMPLE_RATE  # a pair is less than half of `match_s` apart, and judged by its mean
     for words, gone, sign in ((meeting.left, decision.left, 1), (meeting.right, decision.right, -1)):
         for index, word in enumerate(words):
             beyond = sign * (midpoint(word) - meeting.cut)
@@ -195,7 +199,7 @@ def test_a_splice_takes_the_left_up_to_one_word_and_the_right_from_there(meeting
 @QUICK
 @given(left=heard(0, 12.5), right=heard(7.5, 20, texts=st.sampled_from(["ja", "nein", "!"])))
 def test_where_both_are_kept_only_doubled_moments_go(left: list[Word], right: list[Word]) -> None:
-    meeting = Meeting(left, right, cut=10.0, kind="forced", overlap_start=8.0, overlap_stop=12.0)
+    meeting = Meeting(left, right, kind="forced", **AT_TEN_S)
     decision = decide(meeting, match_s=MATCH_S)
     assume(decision.method == "kept both")
     stay = (

@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,7 @@ from sessionscribe.artifacts import (
     Turn,
     Voice,
     Voices,
+    seconds,
 )
 from sessionscribe.config import Diarize, Name
 from sessionscribe.diarize import assign_speakers, cluster_speakers, embed_chunk
@@ -383,6 +385,10 @@ def test_a_moment_is_the_second_that_a_transcript_shows() -> None:
 
 
 # Clips out of sessions.
+
+
+def in_seconds(stretches: Sequence[tuple[int, int]]) -> list[tuple[float, ...]]:
+    return [tuple(seconds(edge) for edge in stretch) for stretch in stretches]
 
 
 def test_a_clip_has_what_is_said_alone_the_longest_first() -> None:

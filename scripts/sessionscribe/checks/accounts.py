@@ -15,13 +15,14 @@ from sessionscribe.artifacts import (
     TimelineTrack,
     Transcript,
     Word,
+    milliseconds,
 )
 from sessionscribe.artifacts_audit import StrayWord, WordAudit
 from sessionscribe.text import normalised
 
 MOST_SHOWN = 50
 MOVED_S = 0.5
-NEAR_S = 1.0  # a version of a dropped word lies no farther away
+NEAR_MS = 1000  # a version of a dropped word lies no farther away
 LOST = "in a chunk transcript, but neither in the merged transcript nor left out with a reason"
 UNKNOWN = "in the merged transcript, but in no chunk transcript"
 MOVED = f"more than {MOVED_S} s from where its chunk transcript has it"
@@ -55,7 +56,7 @@ def account(
         for kind, starts in heard.items()
         if len(starts) == len(placed.get(kind, ()))
         for here, there in zip(starts, placed[kind], strict=True)
-        if abs(here - there) > MOVED_S
+        if abs(milliseconds(here) - milliseconds(there)) > milliseconds(MOVED_S)
     ]
     said = _by_kind(("", None, word, word.start) for part in transcript.segments for word in part.words)
     before = _by_kind(("", None, word, word.start) for word in kept)
@@ -84,11 +85,11 @@ def left_alone(dropped: Iterable[DroppedWord], kept: Iterable[MergedWord]) -> li
     of_track: dict[str, list[MergedWord]] = defaultdict(list)
     for other in sorted(kept, key=lambda word: word.start):
         of_track[other.track].append(other)
-    starts = {track: [word.start for word in words] for track, words in of_track.items()}
+    starts = {track: [milliseconds(word.start) for word in words] for track, words in of_track.items()}
     found: list[StrayWord] = []
     for word in dropped:
-        first = bisect_left(starts.get(word.track, []), word.start - NEAR_S - 1)
-        last = bisect_right(starts.get(word.track, []), word.end + NEAR_S)
+        first = bisect_left(starts.get(word.track, []), milliseconds(word.start) - NEAR_MS - 1000)
+        last = bisect_right(starts.get(word.track, []), milliseconds(word.end) + NEAR_MS)
         if not any(_replaces(other, word) for other in of_track.get(word.track, [])[first:last]):
             found.append(
                 StrayWord(track=word.track, chunk=word.chunk, text=word.text, start=word.start, reason=ALONE)
@@ -97,10 +98,10 @@ def left_alone(dropped: Iterable[DroppedWord], kept: Iterable[MergedWord]) -> li
 
 
 def _replaces(other: Word, word: Word) -> bool:
-    apart = abs(other.start + other.end - word.start - word.end) / 2
-    if normalised(other.text) == normalised(word.text) and apart < NEAR_S:
+    begin, stop, start, end = map(milliseconds, (other.start, other.end, word.start, word.end))
+    if normalised(other.text) == normalised(word.text) and abs(begin + stop - start - end) < 2 * NEAR_MS:
         return True
-    return min(other.end, word.end) - max(other.start, word.start) >= (word.end - word.start) / 2
+    return 2 * (min(stop, end) - max(begin, start)) >= end - start
 
 
 def _on_session_clock(time: float, track: TimelineTrack | None) -> float:

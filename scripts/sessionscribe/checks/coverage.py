@@ -6,14 +6,14 @@ from collections.abc import Iterable, Sequence
 
 from sessionscribe.artifacts import SAMPLE_RATE, ChunkTranscript, Plan
 from sessionscribe.artifacts_audit import SpeechGap
-from sessionscribe.intervals import Interval, common, length, united
+from sessionscribe.intervals import Interval, common, interval, length, united
 
 COVERED_S = 1.0  # speech this near a word is covered by it
 
 
 def in_samples(times: Iterable[tuple[float, float]]) -> list[Interval]:
     """Return stretches in seconds as stretches in samples."""
-    return [(round(start * SAMPLE_RATE), round(end * SAMPLE_RATE)) for start, end in times]
+    return [interval(start, end) for start, end in times]
 
 
 def covered(plan: Plan, words: Sequence[Interval]) -> tuple[int, int]:

@@ -11,7 +11,7 @@ from sessionscribe.artifacts_audit import Repeat, Unsure
 from sessionscribe.repetition import runs, shared
 from sessionscribe.text import join_words, normalised
 
-REACH_S = 1.0  # beyond what both chunks have heard, words may still be doubled: times are not exact
+REACH = SAMPLE_RATE  # beyond what both chunks have heard, words may still be doubled: times are not exact
 SMOOTH = 5  # words over which the probability is averaged
 FEWEST = 4  # words of a stretch that is worth naming
 
@@ -34,15 +34,16 @@ def repeats_at_seams(plan: Plan, words: Sequence[MergedWord], *, offset: int, la
         offset: of the track in its session, in samples.
         language: how words are joined.
     """
+    starts = [round(word.start * SAMPLE_RATE) for word in words]
     found: list[Repeat] = []
     first = 0
     for left, right in pairwise(sorted(plan.cores, key=lambda core: core.start)):
-        begin = (offset + right.context_start) / SAMPLE_RATE - REACH_S
-        end = (offset + left.context_stop) / SAMPLE_RATE + REACH_S
-        while first < len(words) and words[first].start < begin:
+        begin = offset + right.context_start - REACH
+        end = offset + left.context_stop + REACH
+        while first < len(words) and starts[first] < begin:
             first += 1
         last = first
-        while last < len(words) and words[last].start <= end:
+        while last < len(words) and starts[last] <= end:
             last += 1
         sides = (
             [word for word in words[first:last] if word.chunk <= left.index],

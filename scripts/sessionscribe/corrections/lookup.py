@@ -6,7 +6,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from sessionscribe.artifacts import SpokenWord, Transcript
+from sessionscribe.artifacts import SpokenWord, Transcript, milliseconds
 from sessionscribe.corrections.atoms import alike, atoms
 
 WINDOW_S = 5.0  # how far from its time an edit's place is looked for
@@ -41,9 +41,10 @@ class Words:
                 self.words.append(word)
                 self.segments.append(number)
         self._first.append(len(self._atoms))
-        found: dict[str, list[tuple[float, int]]] = {}
+        found: dict[str, list[tuple[int, int]]] = {}
         for place, atom in enumerate(self._atoms):
-            found.setdefault(atom, []).append((self.words[self._word_of[place]].start, place))
+            start = milliseconds(self.words[self._word_of[place]].start)
+            found.setdefault(atom, []).append((start, place))
         self._index = {atom: sorted(places) for atom, places in found.items()}
 
     def __len__(self) -> int:
@@ -85,7 +86,8 @@ class Words:
         for place in self._places(pattern, before, after, time_s, within_s):
             found = self._judged(place, len(pattern), before, after)
             distance = self._distance(found.start, found.stop, time_s, ends=ends) if found else 0.0
-            found = found and replace(found, distance=round(distance, 3))
+            distance = round(distance, 3)
+            found = found and replace(found, distance=distance)
             if distance > WINDOW_S:
                 continue
             if found and around - found.misses >= needed and (best is None or found < best):
@@ -128,8 +130,8 @@ class Words:
         places = self._index.get(atom, [])
         first, last = 0, len(places)
         if time_s is not None:
-            first = bisect_left(places, (time_s - within_s, -1))
-            last = bisect_right(places, (time_s + within_s, len(self._atoms)))
+            first = bisect_left(places, (milliseconds(time_s) - milliseconds(within_s), -1))
+            last = bisect_right(places, (milliseconds(time_s) + milliseconds(within_s), len(self._atoms)))
         for _, place in places[first:last]:
             yield place
 
@@ -160,6 +162,12 @@ class Words:
 
     def between(self, start_s: float, end_s: float, speaker: str | None) -> list[int]:
         """Return the words with their middle in a stretch; those of ``speaker``, where he has some there."""
-        found = [n for n, word in enumerate(self.words) if start_s <= (word.start + word.end) / 2 <= end_s]
+        found = [n for n, word in enumerate(self.words) if has_middle(start_s, end_s, word)]
         own = [n for n in found if speaker and self.words[n].speaker == speaker]
         return own or found
+
+
+def has_middle(start_s: float, end_s: float, word: SpokenWord) -> bool:
+    """Tell whether the middle of a word lies in a stretch, its ends included."""
+    twice = milliseconds(word.start) + milliseconds(word.end)
+    return 2 * milliseconds(start_s) <= twice <= 2 * milliseconds(end_s)

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from sessionscribe.artifacts import Transcript
+from sessionscribe.artifacts import Transcript, milliseconds
 from sessionscribe.corrections import anchors, verification
 from sessionscribe.corrections.atoms import alike, atoms, shown
 from sessionscribe.corrections.comparison import Comparison, Hunk
@@ -141,7 +141,8 @@ def _with_name(
     """Return the edits with a name for a label, in place of the one that it has."""
     given, old = laid.names.given[label], laid.names.final[label]
     own = [part.words for part in transcript.segments if part.speaker == label and part.words]
-    longest = max(own, key=lambda words: words[-1].end - words[0].start, default=None)
+    lasts = [milliseconds(words[-1].end) - milliseconds(words[0].start) for words in own]
+    longest = own[lasts.index(max(lasts))] if own else None
     start = longest[0].start if longest else None
     end = max(longest[0].start, longest[-1].end) if longest else None
     result = []

@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 
-from sessionscribe.artifacts import Transcript
+from sessionscribe.artifacts import Transcript, milliseconds
+from sessionscribe.corrections.lookup import has_middle
 from sessionscribe.corrections.places import Placed
 from sessionscribe.corrections.table import Edit, clock
 
 LABEL = re.compile(r"SPEAKER_\d+")
 # A named stretch was heard of the speaker's label if it has this share of its words; of another one from
 # that share on.
-OWN, OTHER = 1 / 3, 2 / 3
+OWN, OTHER = Fraction(1, 3), Fraction(2, 3)
 
 
 @dataclass
@@ -81,7 +83,7 @@ def _meant(transcript: Transcript, given: Mapping[str, str], edit: Edit) -> tupl
     if edit.start is not None and edit.end is not None:
         heard = _heard(transcript, edit.start, edit.end)
         total = sum(heard.values())
-        if total and sum(heard.get(label, 0.0) for label in own) < OWN * total:
+        if total and sum(heard.get(label, 0) for label in own) < OWN * total:
             label = max(heard, key=lambda label: (heard[label], label))
             if heard[label] < OTHER * total:
                 return [], f"several speak at {clock(edit.start)}: who is {edit.was}?"
@@ -89,11 +91,12 @@ def _meant(transcript: Transcript, given: Mapping[str, str], edit: Edit) -> tupl
     return own, None if own else f"there is no speaker {edit.was}"
 
 
-def _heard(transcript: Transcript, start_s: float, end_s: float) -> dict[str, float]:
-    """Return how long each speaker's words take whose middle lies in a stretch; at least a moment each."""
-    heard: dict[str, float] = {}
+def _heard(transcript: Transcript, start_s: float, end_s: float) -> dict[str, int]:
+    """Return how many ms the words of each speaker take whose middle lies in a stretch; at least one each."""
+    heard: dict[str, int] = {}
     for segment in transcript.segments:
         for word in segment.words:
-            if word.speaker is not None and start_s <= (word.start + word.end) / 2 <= end_s:
-                heard[word.speaker] = heard.get(word.speaker, 0.0) + max(word.end - word.start, 0.001)
+            if word.speaker is not None and has_middle(start_s, end_s, word):
+                lasts = milliseconds(word.end) - milliseconds(word.start)
+                heard[word.speaker] = heard.get(word.speaker, 0) + max(lasts, 1)
     return heard

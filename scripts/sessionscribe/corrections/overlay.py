@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
-from sessionscribe.artifacts import Correction, SpokenSegment, SpokenWord, Transcript
+from sessionscribe.artifacts import Correction, SpokenSegment, SpokenWord, Transcript, milliseconds
 from sessionscribe.corrections import names as naming
 from sessionscribe.corrections.atoms import atoms
 from sessionscribe.corrections.lookup import Words
@@ -15,7 +15,7 @@ from sessionscribe.corrections.table import Edit
 from sessionscribe.corrections.turns import retold, united
 from sessionscribe.text import join_words
 
-JOIN_S = 1.0  # over a shorter pause, neighbours that have one speaker now are one segment
+JOIN_MS = 1000  # over a shorter pause, neighbours that have one speaker now are one segment
 
 
 @dataclass(frozen=True)
@@ -198,7 +198,7 @@ def _goes_on(named: Transcript, last: int, before: SpokenWord, segment: int, wor
         return True
     # What only parted two speakers parts nothing when they are one.
     were_apart = named.segments[last].speaker != named.segments[segment].speaker
-    return were_apart and word.start - before.end < JOIN_S
+    return were_apart and milliseconds(word.start) - milliseconds(before.end) < JOIN_MS
 
 
 def _segment(named: Transcript, number: int, words: list[SpokenWord]) -> SpokenSegment:

@@ -6,9 +6,9 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
-from sessionscribe.artifacts import SpokenWord, Turn
+from sessionscribe.artifacts import SpokenWord, Turn, milliseconds
 
-PAUSE_S = 1.0  # over a shorter one, words that lie in no turn are one turn
+PAUSE_MS = 1000  # over a shorter one, words that lie in no turn are one turn
 
 
 def retold(turns: Sequence[Turn], words: Sequence[SpokenWord], speakers: Sequence[str | None]) -> list[Turn]:
@@ -19,17 +19,18 @@ def retold(turns: Sequence[Turn], words: Sequence[SpokenWord], speakers: Sequenc
     """
     moved = {word.speaker for word, new in zip(words, speakers, strict=True) if word.speaker != new}
     gaining = {new for word, new in zip(words, speakers, strict=True) if word.speaker != new}
-    own: dict[str | None, list[tuple[float, int]]] = defaultdict(list)
+    own: dict[str | None, list[tuple[int, int]]] = defaultdict(list)
     for number, word in enumerate(words):
         if word.speaker in moved:
-            own[word.speaker].append(((word.start + word.end) / 2, number))
+            twice_the_middle = milliseconds(word.start) + milliseconds(word.end)
+            own[word.speaker].append((twice_the_middle, number))
     for places in own.values():
         places.sort()
     result: list[Turn] = []
     within: set[int] = set()
     for turn in turns:
         places = own.get(turn.speaker, [])
-        first, last = bisect_left(places, (turn.start, -1)), bisect_left(places, (turn.end, -1))
+        first, last = (bisect_left(places, (2 * milliseconds(time), -1)) for time in (turn.start, turn.end))
         numbers = [number for _, number in places[first:last]]
         within.update(numbers)
         if any(words[n].speaker != speakers[n] for n in numbers):
@@ -49,7 +50,7 @@ def _alone(
         if word.speaker == new or new is None or number in within or word.end <= word.start:
             continue
         own, start = found[new], word.start
-        if own and 0 <= word.start - own[-1].end < PAUSE_S:
+        if own and 0 <= milliseconds(word.start) - milliseconds(own[-1].end) < PAUSE_MS:
             start = own.pop().start
         own.append(Turn(start=start, end=word.end, speaker=new))
     for own in found.values():

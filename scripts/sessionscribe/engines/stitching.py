@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from sessionscribe.artifacts import SAMPLE_RATE, Span
 from sessionscribe.engines.decoded import Decoded, TimedWord
+from sessionscribe.intervals import interval
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,14 +33,15 @@ def restored(segment: Decoded, pieces: Sequence[Span]) -> Decoded:
         segment: in seconds; the window begins where its first piece does.
         pieces: of the window, in samples, in order.
     """
-    begin = pieces[0].start / SAMPLE_RATE
-    ends = [total / SAMPLE_RATE for total in accumulate(piece.stop - piece.start for piece in pieces)]
+    lengths = (piece.stop - piece.start for piece in pieces)
+    ends = list(accumulate(lengths, initial=pieces[0].start))[1:]
 
     def place(start: float, end: float) -> tuple[float, float]:
-        middle = (start + end) / 2 - begin
+        # In samples: of seconds, a word on the border of two pieces would be now the one's, now the other's.
+        middle = sum(interval(start, end)) / 2
         number = next((i for i, stop in enumerate(ends) if middle < stop), len(ends) - 1)
         low, high = pieces[number].start / SAMPLE_RATE, pieces[number].stop / SAMPLE_RATE
-        shift = high - begin - ends[number]
+        shift = high - ends[number] / SAMPLE_RATE
         return min(max(start + shift, low), high), min(max(end + shift, low), high)
 
     words = []

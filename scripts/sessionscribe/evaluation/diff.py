@@ -207,5 +207,5 @@ def _summary(
         shift_median_s=float(np.median(shifts)) if some else None,
         shift_p95_s=float(np.quantile(np.abs(shifts), 0.95)) if some else None,
         shift_max_s=float(np.abs(shifts).max()) if some else None,
-        moved=int((np.abs(shifts) >= MOVED_S).sum()),
+        moved=int((np.abs(shifts).round(6) >= MOVED_S).sum()),
     )

@@ -142,7 +142,7 @@ def paragraphs(found: Diff) -> list[Paragraph]:
     for piece in found.pieces:
         for kind, word, text in _words_of(piece, found):
             speaker = _speaker(word, found).rstrip(": ") if kind != "lost" else ""
-            paused = None not in (latest, word.start) and word.start - latest > PARAGRAPH_PAUSE_S  # type: ignore[operator]
+            paused = None not in (latest, word.start) and round(word.start - latest, 6) > PARAGRAPH_PAUSE_S  # type: ignore[operator]
             new_voice = bool(made) and kind != "lost" and speaker != made[-1].speaker
             if not made or new_voice or (paused and kind != "lost"):
                 made.append(Paragraph(clock(word.start), speaker or _speaker(word, found).rstrip(": ")))

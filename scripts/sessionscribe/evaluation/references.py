@@ -28,6 +28,7 @@ PAUSE_S = 1.0  # in CTM, which has words only: a pause from which a new utteranc
 _CLOCK = re.compile(r"^\s*[\[(]?(\d{1,3}:)?\d{1,2}:\d{2}(?:[.,]\d+)?[\])]?[ \t]+")
 _LABEL = re.compile(r"^([^\s:][^:\n]{0,39}):(?:\s+|$)")
 _VOICE = re.compile(r"<v(?:\.[^\s>]*)?[ \t]+([^>]*)>")
+STYLE_IN_SRT = re.compile(r"\{\\[^}]*\}")  # as pysubs2 has it; other braces are text
 _TAG = re.compile(r"<[^>]*>")
 _IGNORED = "ignore_time_segment_in_scoring"
 _STM_FIELDS, _CTM_FIELDS, _RTTM_FIELDS, _UEM_FIELDS = 5, 5, 8, 4
@@ -154,7 +155,7 @@ def _by_pauses(channels: Iterable[list[SaidWord]]) -> tuple[Utterance, ...]:
     for words in channels:
         groups: list[list[SaidWord]] = []
         for word in sorted(words, key=lambda w: w.start or 0.0):
-            if groups and (word.start or 0.0) - (groups[-1][-1].end or 0.0) < PAUSE_S:
+            if groups and round((word.start or 0.0) - (groups[-1][-1].end or 0.0), 6) < PAUSE_S:
                 groups[-1].append(word)
             else:
                 groups.append([word])
@@ -199,7 +200,7 @@ def _srt(path: Path, text: str) -> list[Said]:
     import pysubs2  # noqa: PLC0415
 
     cues = [
-        (event.start / 1000, event.end / 1000, re.sub(r"\{[^}]*\}", "", event.text).replace("\\N", "\n"))
+        (event.start / 1000, event.end / 1000, STYLE_IN_SRT.sub("", event.text).replace("\\N", "\n"))
         for event in pysubs2.SSAFile.from_string(text, format_="srt")
     ]
     if text.strip() and not cues:

@@ -127,7 +127,7 @@ def outside(said: Said, ignored: Sequence[Region]) -> Said:
     from dataclasses import replace  # noqa: PLC0415
 
     def counts(start: float | None, end: float | None) -> bool:
-        middle = ((start or 0.0) + (end or 0.0)) / 2
+        middle = round(((start or 0.0) + (end or 0.0)) / 2, 6)
         return not any(a <= middle < b for a, b in ignored)
 
     kept = []

@@ -8,9 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sessionscribe.artifacts import Transcript
+from sessionscribe.artifacts import Transcript, milliseconds
 from sessionscribe.config import Export
-from sessionscribe.subtitles import milliseconds
 from sessionscribe.text import one_line
 
 NO_SPEAKER = "no speaker"

@@ -3,12 +3,12 @@
 import re
 from dataclasses import dataclass
 
-from sessionscribe.artifacts import SpokenSegment, SpokenWord, Transcript
+from sessionscribe.artifacts import SpokenSegment, SpokenWord, Transcript, milliseconds
 from sessionscribe.config import Export
 from sessionscribe.text import is_right_to_left, join_words, one_line
 
-PARAGRAPH_PAUSE_S = 2.0  # silence from which the same speaker's next words stand in a new paragraph
-PARAGRAPH_S = 60.0  # after it a new paragraph begins with the next segment
+PARAGRAPH_PAUSE_MS = 2000  # silence from which the same speaker's next words stand in a new paragraph
+PARAGRAPH_MS = 60_000  # after it a new paragraph begins with the next segment
 RIGHT_TO_LEFT = "\u200f"  # at the start of a line: it runs from right to left
 MAXQDA_NAME = 63  # MAXQDA takes a longer name for text
 
@@ -55,8 +55,8 @@ def paragraphs(transcript: Transcript) -> list[Paragraph]:
 def _continues(group: list[SpokenSegment], segment: SpokenSegment) -> bool:
     return (
         segment.speaker == group[-1].speaker
-        and segment.start - group[-1].end < PARAGRAPH_PAUSE_S
-        and segment.end - group[0].start <= PARAGRAPH_S
+        and milliseconds(segment.start) - milliseconds(group[-1].end) < PARAGRAPH_PAUSE_MS
+        and milliseconds(segment.end) - milliseconds(group[0].start) <= PARAGRAPH_MS
     )
 
 

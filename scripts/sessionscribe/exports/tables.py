@@ -3,9 +3,8 @@
 import csv as csv_module
 import io
 
-from sessionscribe.artifacts import Transcript
+from sessionscribe.artifacts import Transcript, milliseconds
 from sessionscribe.config import Export
-from sessionscribe.subtitles import milliseconds
 from sessionscribe.text import one_line
 
 FORMULA = ("=", "+", "-", "@")  # what spreadsheets take for a formula at the start of a cell
