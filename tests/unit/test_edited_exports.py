@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import io
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -284,6 +287,13 @@ def test_another_sessions_text_is_refused(project: Corrector) -> None:
         ("x.srt", b"M\xfcller", "is not UTF-8"),
         ("x.tsv", b"a\tb\n1\t2\n", "has no column `text`"),
         ("x.docx", b"none", "is no Word document"),
+        ("x.tsv", b'start\ttext\n1\t"one\n2\ttwo\n', r"x\.tsv, line 2: a quotation mark is not closed"),
+        (
+            "x.csv",
+            b'start,text\n1,one\n2,"two' + b"\n3,three" * 20_000,
+            r"line 3: a quotation mark is not closed",
+        ),
+        ("x.csv", b"", "has no column `text`"),
         ("x.json", b"{}", "neither a transcript"),
         ("no.txt", None, "there is no such file"),
     ],
@@ -297,6 +307,79 @@ def test_a_copy_that_cannot_be_read_is_one_clear_line(
     with pytest.raises(UserError, match=message) as raised:
         project.correct(path)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("Sans,48", "Sans,large"), ("&H00FFFFFF", ""), ("&H00FFFFFF", "\x1b[31m")]
+)
+def test_a_damaged_style_is_one_clear_line(project: Corrector, old: str, new: str) -> None:
+    path = replace(project.export("ass"), old, new)
+    with pytest.raises(UserError, match="is no valid ass") as raised:
+        project.correct(path)
+    assert str(raised.value).isprintable()
+
+
+def cut_xml(data: bytes) -> bytes:
+    """The document's XML ends in the middle."""
+    return rewritten(data, lambda name, xml: xml[:-99] if name == "word/document.xml" else xml)
+
+
+def other_xml(data: bytes) -> bytes:
+    """A part is XML, but not what it should be."""
+    return rewritten(data, lambda name, xml: b"<a/>" if name == "_rels/.rels" else xml)
+
+
+def rewritten(data: bytes, change: Callable[[str, bytes], bytes]) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(out, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, change(name, old.read(name)))
+    return out.getvalue()
+
+
+def spoilt_member(data: bytes) -> bytes:
+    """A byte of what is compressed is another."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        member = archive.getinfo("word/document.xml")
+    start = member.header_offset + 30 + len(member.filename)
+    return data[:start] + b"\xff" * 40 + data[start + 40 :]
+
+
+def no_members(data: bytes) -> bytes:
+    """The first half was overwritten; the list at the end is whole."""
+    return bytes(len(data) // 2) + data[len(data) // 2 :]
+
+
+@pytest.mark.parametrize("damage", [cut_xml, other_xml, spoilt_member, no_members])
+def test_a_damaged_word_document_is_one_clear_line(
+    project: Corrector, damage: Callable[[bytes], bytes]
+) -> None:
+    path = project.export("docx")
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(UserError, match="is no Word document, or damaged") as raised:
+        project.correct(path)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("format", ["srt", "docx", "tsv", "stm"])
+def test_a_copy_that_may_not_be_read_is_one_clear_line(
+    project: Corrector, format: Format, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = project.export(format)
+    read_bytes, read_text = Path.read_bytes, Path.read_text
+
+    def refuse(real: Callable[..., Any]) -> Callable[..., Any]:
+        def read(self: Path, *given: Any, **options: Any) -> Any:
+            if self == path:  # root may read everything
+                raise PermissionError(13, "Permission denied", str(self))
+            return real(self, *given, **options)
+
+        return read
+
+    monkeypatch.setattr(Path, "read_bytes", refuse(read_bytes))
+    monkeypatch.setattr(Path, "read_text", refuse(read_text))
+    with pytest.raises(UserError, match=r"cannot be read \(Permission denied\)"):
+        project.correct(path)
 
 
 def test_every_format_that_is_named_is_tested() -> None:

@@ -89,6 +89,15 @@ def test_our_srt_is_read_back_with_its_labels(tmp_path: Path) -> None:
     assert lines(path)[0] == SAID[0]
 
 
+def test_braces_are_text_in_srt_and_marks_of_style_are_none(tmp_path: Path) -> None:
+    said = builders.transcript((None, builders.words("say {this} now", 1.0)), session="talk", duration_s=3)
+    path = tmp_path / "talk.srt"
+    write_export(transcript=said, format="srt", options=Export(), output=path)
+    assert lines(path) == [(None, "say {this} now")]
+    write(path, path.read_text().replace("say {this}", "{\\an8}say <i>{this}</i>"))
+    assert lines(path) == [(None, "say {this} now")]
+
+
 def test_rttm_is_read_back(tmp_path: Path) -> None:
     path = tmp_path / "talk.rttm"
     write_export(transcript=TRANSCRIPT, format="rttm", options=Export(), output=path)

@@ -5,7 +5,6 @@ Its times are left aside: words keep theirs. What has no speaker in it says noth
 
 from __future__ import annotations
 
-import csv
 import io
 import re
 from collections import Counter
@@ -13,6 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from sessionscribe import tables
 from sessionscribe.corrections.atoms import atoms
 from sessionscribe.errors import UserError, visible
 from sessionscribe.evaluation import references
@@ -40,6 +40,7 @@ FORMAT_OF = {
 _CLOCK = re.compile(r"[\[(]?(?:\d{1,3}:)?\d{1,2}:\d{2}(?:[.,]\d+)?[\])]?(?=\s|$)")
 _LABEL = re.compile(r"([^\s:][^:\n]{0,62}):(?:\s+|$)")
 _MAXQDA_TIME = re.compile(r"\s*#\d{1,3}:\d{2}:\d{2}-\d#\s*$")
+_STYLE_IN_ASS = re.compile(r"\{[^}]*\}")
 _SUMMARY = re.compile(r"[\d:]+ · .* · \d+ speakers?")
 _ENDS = "Worth a look"  # the heading below which an export lists flags
 
@@ -94,6 +95,8 @@ def read(path: Path, speakers: Collection[str], words: Collection[str]) -> list[
     except UnicodeDecodeError as error:
         hint = "Save it as UTF-8"
         raise UserError(f"is not UTF-8 text (byte {error.start})", where=path, hint=hint) from error
+    except OSError as error:
+        raise UserError(f"cannot be read ({error.strerror})", where=path, hint="Check the file") from error
     if kind in LABELLED:
         lines = _labelled(lines, speakers, words)
     names = _spellings(speakers)
@@ -140,14 +143,14 @@ def _text(path: Path) -> str:
 def _subtitles(path: Path) -> list[Line]:
     import pysubs2  # noqa: PLC0415
 
-    kind = path.suffix.lower().lstrip(".")
+    kind, text = path.suffix.lower().lstrip("."), _text(path)
     try:
-        events = pysubs2.SSAFile.from_string(_text(path), format_=kind)
-    except pysubs2.Pysubs2Error as error:
-        raise UserError(f"is no valid {kind} ({error})", where=path, hint="Export it anew") from error
-    # Marks of style are no text; in SubRip, braces without a backslash are.
-    marks = r"</?[a-zA-Z][^>]*>|\{\\[^}]*\}" if kind == "srt" else r"\{[^}]*\}"
-    texts = (re.sub(marks, "", event.text) for event in events if not event.is_comment)
+        events = pysubs2.SSAFile.from_string(text, format_=kind)
+    except (pysubs2.Pysubs2Error, ValueError, LookupError) as error:
+        what = f"is no valid {kind} ({visible(str(error))})"
+        raise UserError(what, where=path, hint="Export it anew") from error
+    style = references.STYLE_IN_SRT if kind == "srt" else _STYLE_IN_ASS
+    texts = (style.sub("", event.text) for event in events if not event.is_comment)
     return [Line(_plain(re.sub(r"\\[Nn]", " ", text))) for text in texts]
 
 
@@ -174,16 +177,14 @@ def _markdown(path: Path) -> list[Line]:
 
 def _docx(path: Path) -> list[Line]:
     import docx  # noqa: PLC0415
-    from docx.opc.exceptions import PackageNotFoundError  # noqa: PLC0415
 
+    data = io.BytesIO(path.read_bytes())
     try:
-        document = docx.Document(str(path))
-    except (PackageNotFoundError, KeyError, ValueError) as error:
-        raise UserError("is no Word document", where=path, hint="Save it as .docx") from error
-    headings = {
-        _plain(p.text) for p in document.paragraphs if str(p.style and p.style.name).startswith("Heading")
-    }
-    return list(_paragraphs([_plain(p.text) for p in document.paragraphs], heading=headings.__contains__))
+        found = [(_plain(p.text), str(p.style and p.style.name)) for p in docx.Document(data).paragraphs]
+    except Exception as error:  # of damage, whatever zipfile, zlib, struct, lxml and python-docx meet first
+        raise UserError("is no Word document, or damaged", where=path, hint="Save it as .docx") from error
+    headings = {text for text, style in found if style.startswith("Heading")}
+    return list(_paragraphs([text for text, _ in found], heading=headings.__contains__))
 
 
 def _paragraphs(texts: Iterable[str], heading: Callable[[str], bool]) -> Iterator[Line]:
@@ -198,19 +199,18 @@ def _paragraphs(texts: Iterable[str], heading: Callable[[str], bool]) -> Iterato
 
 
 def _table(path: Path) -> list[Line]:
-    kind = path.suffix.lower()
-    rows = csv.DictReader(
-        io.StringIO(_text(path), newline=""), dialect="excel-tab" if kind == ".tsv" else "excel"
-    )
-    if "text" not in (rows.fieldnames or ()):
-        found = visible(", ".join(rows.fieldnames or ["nothing"]))
-        raise UserError(f"has no column `text` (there is {found})", where=path, hint="Export it anew")
-    return [Line(_cell(row["text"]), _cell(row.get("speaker")) or None) for row in rows]
+    found = tables.rows(_text(path), path, "excel-tab" if path.suffix.lower() == ".tsv" else "excel")
+    _, header = next(found, (1, []))
+    if "text" not in header:
+        there = visible(", ".join(header) or "nothing")
+        raise UserError(f"has no column `text` (there is {there})", where=path, hint="Export it anew")
+    rows = (dict(zip(header, cells, strict=False)) for _, cells in found if cells)
+    return [Line(_cell(row.get("text", "")), _cell(row.get("speaker", "")) or None) for row in rows]
 
 
-def _cell(text: str | None) -> str:
+def _cell(text: str) -> str:
     """Return a cell as it was: what looks like a formula has an apostrophe in the export."""
-    line = one_line(text or "")
+    line = one_line(text)
     return line[1:] if line.startswith("'") and line[1:].startswith(FORMULA) else line
 
 
