@@ -107,6 +107,22 @@ def test_a_remote_that_is_away_hides_nothing_else(far: Path, served: Server) -> 
     assert find() == {("unreachable", "nowhere:rec"), ("new", "rec/c.wav")}
 
 
+def test_a_server_has_folders_from_its_root_and_from_the_users(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    nas = tmp_path / "srv"
+    with serving("sftp", nas, "nas"):
+        put(nas, "vol/a.wav", "rec/b.wav", "rec/more/c.wav")
+        add("nas:/vol", "nas:rec")
+        assert find() == set()
+        shutil.rmtree(nas / "vol")
+        (nas / "rec/b.wav").unlink()
+        assert find() == {("gone", "nas:/vol/a.wav"), ("gone", "nas:rec/b.wav")}
+        # Only the user's folder was looked at.
+        assert find("nas:") == {("gone", "nas:rec/b.wav")}
+
+
 def test_what_failed_and_what_was_begun(far: Path) -> None:
     put(Path("rec"), "a.wav", "b.wav")
     add("rec")

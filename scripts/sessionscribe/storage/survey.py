@@ -105,18 +105,21 @@ def _places(rows: list[Row], given: Sequence[str], checksums: Checksums, s3_remo
 
 
 def _folders(rows: list[Row]) -> list[str]:
-    """Return where to look: local folders one by one, of a remote the folder that has them all below it."""
+    """Return where to look: local folders one by one, of a remote the folder that has them all below it.
+
+    On a server, what begins with a slash and what does not may lie apart: the latter is in the user's folder.
+    """
     local: dict[str, None] = {}
-    remote: dict[str, list[PurePosixPath]] = {}
+    remote: dict[tuple[str, str, bool], list[PurePosixPath]] = {}
     for row in rows:
         if is_remote(row.source):
-            root, path = split(row.source)
-            bucket = PurePosixPath(path).parts[0] if root == "s3://" else ""
-            remote.setdefault(f"{root}{bucket}", []).append(PurePosixPath(path).parent)
+            root, name = split(row.source)
+            path = PurePosixPath(name)
+            bucket = path.parts[0] if root == "s3://" else ""
+            remote.setdefault((root, bucket, path.is_absolute()), []).append(path.parent)
         else:
             local[parent(row.source)] = None
-    common = [f"{split(root)[0]}{os.path.commonpath(paths)}" for root, paths in remote.items()]
-    return [*local, *(place.removesuffix(".") for place in common)]
+    return [*local, *(f"{root}{os.path.commonpath(paths)}" for (root, *_), paths in remote.items())]
 
 
 def _noted(file: File) -> str:
@@ -129,6 +132,8 @@ def _is_in(source: str, place: str) -> bool:
         return False
     if not is_remote(source):
         return Path(parent(source)) == Path(place)
+    if split(source)[1].startswith("/") != split(place)[1].startswith("/"):
+        return False
     return source.startswith(place if place.endswith((":", "/")) else f"{place}/")
 
 
