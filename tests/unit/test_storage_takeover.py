@@ -146,6 +146,23 @@ def test_a_session_has_one_language(
     assert taken(capsys) == 2
 
 
+@pytest.mark.parametrize(
+    ("language", "said", "text"), [("ja", "今日 は 晴れ", "今日は晴れ"), ("en", "so be it", "so be it")]
+)
+def test_a_parts_text_is_written_as_its_language_is(
+    folder: Path, machine: Machine, language: str, said: str, text: str
+) -> None:
+    machine("one")
+    session = look()
+    row = session.session.rows[0]
+    path = Path(parts.steps_of(session, row)["transcribe_chunk"].outputs[0])
+    plan = builders.plan(row.duration_s, session="eve", track=row.track)
+    builders.chunk(plan, 0, builders.words(said, step=0.05), language=language).write(path)
+    found = parts.describe(session, row, parts.made_of(session), Path())
+    assert found is not None
+    assert [segment.text for segment in found.segments] == [text]
+
+
 def test_what_is_done_here_stays(folder: Path, machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
     machine("one")
     before = {path: path.stat().st_mtime_ns for path in Path("results").rglob("*")}

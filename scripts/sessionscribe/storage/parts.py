@@ -25,6 +25,7 @@ from sessionscribe.artifacts import (
 from sessionscribe.manifest import Row
 from sessionscribe.steps import Step
 from sessionscribe.storage.locations import name_of
+from sessionscribe.text import join_words
 
 PREPARING = ("fetch_recording", "convert_audio", "plan_chunks")
 """The steps that prepare a part, each with a record."""
@@ -143,7 +144,7 @@ def describe(session: SessionAgenda, row: Row, made: Made, root: Path) -> PartTr
             Said(
                 start=segment.start,
                 end=segment.end,
-                text=" ".join(word.text for word in segment.words),
+                text=join_words([word.text for word in segment.words], transcript.language),
                 words=[
                     SaidWord(word=w.text, start=w.start, end=w.end, probability=w.probability)
                     for w in segment.words
