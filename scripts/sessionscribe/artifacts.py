@@ -25,8 +25,8 @@ Samples = Annotated[int, Field(ge=0)]
 
 
 def seconds(samples: int) -> float:
-    """Return a position in samples as seconds, rounded to a millisecond."""
-    return round(samples / SAMPLE_RATE, 3)
+    """Return a position in samples as seconds, rounded to a millisecond (half of one upwards, everywhere)."""
+    return (samples * 1000 + SAMPLE_RATE // 2) // SAMPLE_RATE / 1000
 
 
 def milliseconds(time_s: float) -> int:

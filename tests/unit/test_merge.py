@@ -11,7 +11,17 @@ from hypothesis import strategies as st
 
 import builders
 from builders import word, words
-from sessionscribe.artifacts import SAMPLE_RATE, ChunkTranscript, CutKind, Merged, Plan, Span, Timeline, Word
+from sessionscribe.artifacts import (
+    SAMPLE_RATE,
+    ChunkTranscript,
+    CutKind,
+    Merged,
+    Plan,
+    Span,
+    Timeline,
+    Word,
+    milliseconds,
+)
 from sessionscribe.config import Merge
 from sessionscribe.errors import UserError
 from sessionscribe.merge import merge_transcript
@@ -328,6 +338,19 @@ def test_track_offsets_are_added_in_whole_samples(tmp_path: Path) -> None:
     late = builders.timeline(plan, offsets=[14400 - 1 / 3])
     merged = merge(tmp_path / "m.json", [plan], [builders.chunk(plan, 0, [word("hi", 1.001)])], late)
     assert merged.segments[0].start == round((14400 * 16000 - 5333 + 16016) / 16000, 3)
+
+
+def test_the_same_lengths_stay_the_same_wherever_a_track_begins(tmp_path: Path) -> None:
+    """Where it begins half a millisecond off, all times are halves: rounded to even, lengths would differ."""
+    plan = builders.plan(20)
+    for begin in range(8, 16 * 200, 16):
+        late = builders.timeline(plan, offsets=[begin / SAMPLE_RATE])
+        found = merge(
+            tmp_path / "m.json", [plan], [builders.chunk(plan, 0, words("a b c", 0.15, 0.15))], late
+        )
+        (segment,) = found.segments
+        starts = [milliseconds(w.start) for w in segment.words]
+        assert [b - a for a, b in pairwise(starts)] == [150, 150], begin
 
 
 def test_segments_follow_the_engine_and_long_pauses(tmp_path: Path) -> None:

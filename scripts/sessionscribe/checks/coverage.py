@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from sessionscribe.artifacts import SAMPLE_RATE, ChunkTranscript, Plan
+from sessionscribe.artifacts import SAMPLE_RATE, ChunkTranscript, Plan, seconds
 from sessionscribe.artifacts_audit import SpeechGap
 from sessionscribe.intervals import Interval, common, interval, length, united
 
@@ -56,9 +56,9 @@ def speech_gaps(
             found.append(
                 SpeechGap(
                     track=plan.track,
-                    start=round((offset + within[0][0]) / SAMPLE_RATE, 3),
-                    end=round((offset + within[-1][1]) / SAMPLE_RATE, 3),
-                    speech_s=round(length(within) / SAMPLE_RATE, 3),
+                    start=seconds(offset + within[0][0]),
+                    end=seconds(offset + within[-1][1]),
+                    speech_s=seconds(length(within)),
                     decoded_again=bool(common(within, again)),
                 )
             )
