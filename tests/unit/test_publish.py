@@ -367,6 +367,22 @@ def test_a_revision_without_the_session_is_named(here: Clone) -> None:
         history.at(here.root, "one", "HEAD")
 
 
+@pytest.mark.parametrize(
+    ("url", "noted"),
+    [
+        ("webdavs://anna:secret@host:8443/x", "webdavs://host:8443/x"),
+        ("s3://bucket/folder", "s3://bucket/folder"),
+        ("/srv/store", "/srv/store"),
+    ],
+)
+def test_what_is_noted_of_a_remote_has_no_password(here: Clone, url: str, noted: str) -> None:
+    config_file = here.root / ".dvc/config"
+    config_file.write_text(DVC_CONFIG.replace("../../remote", url))
+    store = Store(here.root)
+    assert store.remote == f"store {noted}"
+    store.close()
+
+
 def test_a_half_written_lock_note_of_dvc_is_no_obstacle(here: Clone) -> None:
     here.publish("two")
     (here.root / ".dvc/tmp/rwlock").write_text('{"write": {')

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 from sessionscribe.errors import UserError
 from sessionscribe.files import write_text
@@ -61,8 +62,11 @@ class Store:
 
     @property
     def remote(self) -> str:
-        """What names the remote: its name and address; "" where there is none."""
-        return f"{self._remote} {self._settings['url']}" if self._remote else ""
+        """What names the remote: its name and address, without what it may have of a password; "": none."""
+        if not self._remote:
+            return ""
+        parts = urlsplit(str(self._settings["url"]))
+        return f"{self._remote} {urlunsplit(parts._replace(netloc=parts.netloc.rpartition('@')[2]))}"
 
     @cached_property
     def _settings(self) -> dict[str, Any]:
