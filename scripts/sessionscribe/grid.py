@@ -110,10 +110,10 @@ class Part:
 def of_live(parts: Sequence[Part], chunk_s: float) -> list[Stretch]:
     """Return the stretches of a live session: whole parts, as many as make up ``chunk_s`` seconds.
 
-    A stretch's name holds what its windows depend on: the parts before it (they say where it lies), its own,
-    and those after it as far as a window can reach. So a part that is added at the end leaves the earlier
-    stretches as they are, but the last. A missing part is as long as the parts usually are: with a gap before
-    it, a stretch depends on all parts.
+    A stretch's name holds where it begins and ends, and what its windows depend on: the parts before it (they
+    say where it lies), its own, and those after it as far as a window can reach. So a part that is added at
+    the end leaves the earlier stretches as they are, but the last. A missing part is as long as the parts
+    usually are: with a gap before it, a stretch depends on all parts.
     """
     ordered = sorted(parts, key=lambda part: math.inf if part.number is None else part.number)
     numbers = [part.number for part in ordered]
@@ -124,12 +124,15 @@ def of_live(parts: Sequence[Part], chunk_s: float) -> list[Stretch]:
     found = []
     for index, (first, after) in enumerate(pairwise([*_cut(ordered, chunk_s), len(ordered)])):
         reached = _reached(ordered, after)
-        key = fingerprint(upto[reached], upto[-1] if _has_gap(numbers[:reached]) else None)
+        start = ordered[first].track if first else 0
+        stop = ordered[after].track if after < len(ordered) else None
+        # These follow from lengths, which may become known more exactly.
+        key = fingerprint(upto[reached], start, stop, upto[-1] if _has_gap(numbers[:reached]) else None)
         found.append(
             Stretch(
                 name=f"{index:04d}-{key}",
-                start=ordered[first].track if first else 0,
-                stop=ordered[after].track if after < len(ordered) else None,
+                start=start,
+                stop=stop,
                 tracks=tuple(part.track for part in ordered[first:reached]),
             )
         )

@@ -74,6 +74,13 @@ class Session:
         values = [getattr(row, column) for row in self.rows]
         return next((value for value in values if value not in ("", None)), values[0])
 
+    def audio_stream(self, row: Row) -> object:
+        """Return which audio stream of a row's recording is taken; None: as for all sessions.
+
+        The parts of a live session are one recording: what one of them says holds for all.
+        """
+        return row.audio_stream if self.shape == "tracks" else self.setting("audio_stream")
+
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:

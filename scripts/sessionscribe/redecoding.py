@@ -23,6 +23,7 @@ NO_WORD = "speech without a word"
 UNSURE = "mean log probability below its threshold"
 REPEATS = "repeats itself: compression ratio above its threshold"
 SILENCE = "taken for silence: no-speech probability above its threshold, mean log probability below"
+INVENTED = "taken for invented: nothing was heard there at first, and not sure of itself"
 PAUSE_S = 0.3  # between words nearer than this nothing is missing
 
 
@@ -202,15 +203,21 @@ def redecode(
         offset, long = part.span.start / SAMPLE_RATE, (part.span.stop - part.span.start) / SAMPLE_RATE
         second = tuple(_moved(segment, offset, long) for segment in decode(part.span))
         within = _within(speech, part.span)
-        # Where nothing was heard, a version that is not sure of itself may have invented it.
-        sure = second if part.first else [s for s in second if not is_unsure(s, options)]
-        worth = worth_of(part.first, within, options), worth_of(sure, within, options)
+        if not part.first:
+            second = tuple(_sure(segment, options) for segment in second)
+        worth = worth_of(part.first, within, options), worth_of(second, within, options)
         done.append(replace(part, second=second, worth=worth))
         if done[-1].second_wins:
             gone |= {id(segment) for segment in part.first}
             won += second
     kept = [segment for segment in segments if id(segment) not in gone]
     return sorted([*kept, *won], key=lambda segment: segment.start), done
+
+
+def _sure(segment: Decoded, options: Transcribe) -> Decoded:
+    """Return a segment from where nothing was heard before: left out if it may be invented."""
+    doubtful = not segment.left_out and is_unsure(segment, options)
+    return replace(segment, left_out=INVENTED) if doubtful else segment
 
 
 def _within(speech: Sequence[Span], span: Span) -> list[Span]:

@@ -333,6 +333,11 @@ def test_a_changed_column_redoes_what_depends_on_it(project: Project, column: st
         assert project.todo(session) == expected(project, session, wanted), session
 
 
+def test_the_audio_stream_of_one_part_is_that_of_the_whole_live_session(project: Project) -> None:
+    project.rows = [replace(row, audio_stream=1) if row.part == 1 else row for row in project.rows]
+    assert project.todo("eve") == expected(project, "eve", ALL_SHAPES_FROM_AUDIO[2])
+
+
 def test_another_speaker_of_a_track_costs_no_transcription(project: Project) -> None:
     project.rows = [replace(row, speaker="Anne" if row.speaker == "Anna" else "") for row in project.rows]
     rules = f"build_timeline merge_transcript cluster_speakers assign_speakers audit_session {NAMES}"

@@ -120,6 +120,14 @@ def test_whatever_the_first_number_a_part_that_is_added_leaves_the_earlier_ones(
     assert after[:3] == before[:3]
 
 
+def test_stretches_that_begin_elsewhere_have_other_names() -> None:
+    """Lengths that are counted anew differ by a little: forty of 15 s are ten minutes, of 14.998 s less."""
+    before, after = (of_live(parts(*[length] * 60), 600) for length in (15.0, 14.998))
+    assert [s.start for s in before] == [0, "chunk-40"]
+    assert [s.start for s in after] == [0, "chunk-41"]
+    assert not {s.name for s in before} & {s.name for s in after}
+
+
 def test_behind_a_gap_a_stretch_depends_on_all_parts() -> None:
     """What is missing is as long as the parts usually are, and every part has a say in that."""
     with_gap = parts(40, 40, 40, 40, 40, 40, skip=(4,))

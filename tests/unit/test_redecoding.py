@@ -13,6 +13,7 @@ from sessionscribe.artifacts import SAMPLE_RATE, Span
 from sessionscribe.config import Transcribe
 from sessionscribe.engines.decoded import Decoded, TimedWord
 from sessionscribe.redecoding import (
+    INVENTED,
     NO_WORD,
     REPEATS,
     SILENCE,
@@ -127,6 +128,18 @@ def test_what_is_not_sure_of_itself_does_not_fill_silence() -> None:
         assert (every, done.second_wins) == ([found] if wins else [], wins)
 
 
+def test_one_sure_word_in_a_silence_brings_no_unsure_ones_along() -> None:
+    sure = segment((0, 1), window=None)
+    phantom = segment((4, 6), window=None, average_log_probability=-0.9, no_speech_probability=0.55)
+    every, (done,) = redecode(
+        [], [Again(span(0, 9), NO_WORD)], [span(0, 9)], OPTIONS, lambda _: [sure, phantom]
+    )
+    assert done.second_wins
+    assert [(s.start, s.left_out) for s in every] == [(0, ""), (4, INVENTED)], (
+        "it is kept aside, with the reason"
+    )
+
+
 def test_doubt_where_nobody_speaks_is_not_decoded_again() -> None:
     bad = segment((12, 14), average_log_probability=-2.0, window=None)
     assert find_doubtful([bad], [span(0, 20)], [span(0, 1)], OPTIONS) == []
@@ -154,7 +167,7 @@ def test_the_version_that_is_worth_more_stays_and_the_other_is_kept_aside(
     speech = [span(0, 8), span(9, 20)]
     part = Again(span(0, 20), UNSURE, first=tuple(first))
     every, (done,) = redecode(first, [part], speech, OPTIONS, lambda _: second)
-    sure = [s for s in done.second if first or not is_unsure(s, OPTIONS)]
+    sure = [s for s in second if first or not is_unsure(s, OPTIONS)]
     worths = worth_of(first, speech, OPTIONS), worth_of(sure, speech, OPTIONS)
     assert done.worth == worths
     assert len(every) == len(second if worths[1] > worths[0] else first)

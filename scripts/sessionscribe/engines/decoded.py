@@ -22,7 +22,7 @@ class Decoded:
     """One segment as the engine gives it, in seconds from the start of the decoded audio.
 
     ``window`` is the number of the window that it was decoded from (batched decoding only).
-    ``left_out`` says why the engine itself left the segment out; else it is empty.
+    ``left_out`` says why the segment is not to be in the transcript; else it is empty.
     """
 
     text: str

@@ -76,7 +76,7 @@ def words_key(session: Session, options: Options, decoder: Decoder) -> str:
     return fingerprint(
         [step_key(rule) for rule in ("plan_chunks", "detect_language", "transcribe_chunk")],
         None if live else [(row.track, row.checksum, row.duration_s) for row in session.rows],
-        [row.audio_stream for row in (session.rows[:1] if live else session.rows)],
+        [session.audio_stream(row) for row in (session.rows[:1] if live else session.rows)],
         options["convert"],
         options["chunk"],
         decoded,

@@ -60,8 +60,8 @@ def fetch_recording(ledger: Ledger, row: Row) -> Step:
 def _convert(ledger: Ledger, fetched: Step, row: Row) -> Step:
     """A recording that was moved is looked at again, and not converted again: no ``needs``."""
     options = ledger.options["convert"]
-    if row.audio_stream is not None:
-        options = {**options, "audio_stream": row.audio_stream}
+    if (stream := ledger.session.audio_stream(row)) is not None:
+        options = {**options, "audio_stream": stream}
 
     def tell() -> dict[str, Any]:
         reading = ledger.options["ingest"]
