@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+from test_agenda import Project
 
 from builders import plan, timeline
 from sessionscribe.artifacts import SAMPLE_RATE
@@ -130,11 +131,25 @@ def test_a_model_from_elsewhere_gets_a_place_and_keeps_its_name(packer: Packer, 
     assert piece.path.read_text() == "weights"
 
 
-def test_models_of_the_hub_are_named_with_their_kind(project: Path) -> None:
-    given = {"options": {"model": "Systran/faster-whisper-tiny"}}
-    assert hub_models(request("transcribe_chunk", given), project) == [("speech", given["options"]["model"])]
-    assert hub_models(request("embed_chunk", given), project)[0][0] == "diarization"
+def test_a_model_in_a_folder_is_none_of_the_hub(project: Path) -> None:
     assert hub_models(request("transcribe_chunk", {"options": {"model": "resources/model"}}), project) == []
+
+
+def test_models_of_the_hub_are_named_with_their_kind_whatever_the_job(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    project.set("transcribe.model", "Systran/faster-whisper-tiny")
+    project.set("diarize.model", "pyannote/speaker-diarization-community-1")
+    agenda = project.agenda()
+    kinds = {model: kind for kind, (model,) in agenda.preflight_task().items()}
+    assert sorted(kinds.values()) == ["diarization", "speech"]
+    steps = {step.rule: step for session in agenda.sessions.values() for step in session.steps if step.model}
+    assert set(steps) == {
+        *("detect_language", "transcribe_chunk"),
+        *("embed_chunk", "cluster_speakers", "embed_voice"),
+    }
+    for step in steps.values():
+        found = hub_models(request(step.rule, step.task), tmp_path)
+        assert found == [(kinds[step.model], step.model)], step.rule
 
 
 def test_checksums_follow_the_file(tmp_path: Path) -> None:

@@ -24,11 +24,13 @@ from sessionscribe.config import Transcribe
 from sessionscribe.files import sha256
 from sessionscribe.grid import REACH_S, Stretch
 from sessionscribe.slices import cut_slices, slice_names
+from sessionscribe.steps import STAGE_OF
 from sessionscribe.transcribe import voting_windows, windows_of
 from sessionscribe.windowing import span_of
 
 TRACK = re.compile(r"results/convert/[^/]+/[^/]+\.flac")
-DIARIZATION_RULES = frozenset({"embed_chunk", "cluster_speakers", "name_speakers"})
+LISTEN_FOR_VOICES = frozenset({"diarize", "name"})
+"""Stages whose models are diarization pipelines."""
 MODEL_SETTINGS = frozenset({"model", "speech", "diarization"})
 Request = dict[str, Any]
 Windows = list[tuple[int, int]]
@@ -181,7 +183,7 @@ def files_read(request: Request, project: Path) -> list[str]:
 
 def hub_models(request: Request, project: Path) -> list[tuple[str, str]]:
     """Return kind (as ``check_models`` calls it) and id of the models of a job that are no folders here."""
-    kind = "diarization" if request["rule"] in DIARIZATION_RULES else "speech"
+    kind = "diarization" if STAGE_OF.get(request["rule"]) in LISTEN_FOR_VOICES else "speech"
     return [
         (kind, text)
         for key, text in _named_strings(request["params"])
