@@ -59,9 +59,15 @@ def settings(tmp_path: Path) -> Settings:
 
 
 def listen(
-    machine: Machine, settings: Settings, seconds: int, *, sleep_s: float = 0, words: int = 1000
+    machine: Machine,
+    settings: Settings,
+    seconds: int,
+    *,
+    sleep_s: float = 0,
+    words: int = 1000,
+    runtime: int = 0,
 ) -> dict[str, Any]:
-    """Have a job hear a track of some seconds, sleep and write, and return the reply."""
+    """Have a job hear a track of some seconds (0: no track), sleep and write, and return the reply."""
     track = f"results/convert/talk/{seconds}.flac"
     (settings.project / track).parent.mkdir(parents=True, exist_ok=True)
     samples = np.zeros(seconds * SAMPLE_RATE, "int16")
@@ -70,12 +76,12 @@ def listen(
         "script": str(settings.project / "scripts/listen.py"),
         "rule": "listen",
         "threads": 1,
-        "input": [["audio", track]],
+        "input": [["audio", track]] if seconds else [],
         "output": [["made", f"results/made/{seconds}.txt"]],
         "params": [["task", {"session": "talk", "sleep_s": sleep_s, "words": words}]],
         "log": [[None, f"logs/{seconds}.log"]],
         "wildcards": [],
-        "resources": [],
+        "resources": [["runtime", runtime]] if runtime else [],
     }
     worker = RemoteWorker(machine, settings, Checksums())
     try:
@@ -96,6 +102,19 @@ def test_how_long_a_job_may_take_follows_from_its_audio(
     assert "gave no answer" in (settings.project / "logs/4.log").read_text()
     assert listen(box, patient, 40, sleep_s=3)["ok"]
     assert (settings.project / "results/made/40.txt").read_text() == "made" * 1000
+
+
+def test_a_job_that_hears_nothing_has_the_time_that_its_rule_says(
+    box: Machine, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote, "OVERHEAD_S", 1.0)
+    with pytest.raises(DiedError, match="gave no answer within 1 s"):
+        listen(box, settings, 0, sleep_s=3)
+    # As when models are fetched over a slow line.
+    assert listen(box, settings, 0, sleep_s=3, runtime=1)["ok"]
+    # What hears something is bounded by that (`warm-patience`), however long its rule would wait.
+    with pytest.raises(DiedError, match="gave no answer within 2 s"):
+        listen(box, replace(settings, per_audio_second=0.5), 2, sleep_s=4, runtime=1)
 
 
 @pytest.fixture

@@ -32,6 +32,7 @@ OVERHEAD_S = 900.0
 SPARE_S = 60.0
 """A machine that is taken away so soon gets no job any more; nor one within twice the longest job so far."""
 THREADS, MOST_THREADS = "cpus_per_task", 4
+RUNTIME = "runtime"
 
 
 class RemoteWorker:
@@ -178,7 +179,7 @@ class RemoteWorker:
         self._packer.discard(pieces)
 
     def _ask(self, site: Site, channel: Channel, parcel: Parcel) -> dict[str, Any]:
-        limit_s = OVERHEAD_S + self.settings.per_audio_second * parcel.heard_s
+        limit_s = self._limit_s(parcel)
         reply = channel.ask(parcel.request, limit_s)
         if spoilt := reply.get("spoilt"):
             # Somebody or something changed them there; the times may be the same, so they are removed first.
@@ -193,6 +194,14 @@ class RemoteWorker:
                 what = f"{len(reply['spoilt'])} files are not there as they were sent ({reply['spoilt'][0]})"
                 raise UnusableError(what, where=self.machine.name, hint="Look at the disk of that machine")
         return reply
+
+    def _limit_s(self, parcel: Parcel) -> float:
+        """Return how long a job may take: by what it hears, else by what its rule says (in minutes)."""
+        if parcel.heard_s:
+            return OVERHEAD_S + self.settings.per_audio_second * parcel.heard_s
+        # Models are fetched, or the voices of a long session compared.
+        minutes = next((value for name, value in parcel.request["resources"] if name == RUNTIME), 0)
+        return max(OVERHEAD_S, 60.0 * minutes)
 
     def _bring_home(self, site: Site, reply: dict[str, Any], returns: Sequence[str]) -> None:
         """Check what a job made, and give it its name; what ``returns`` names last comes last.
