@@ -67,9 +67,9 @@ VTT_SETTINGS = f"^({_SETTING}( {_SETTING})*)?$"
 
 
 class Options(BaseModel):
-    """Base of all settings: unknown keys are errors."""
+    """Base of all settings: unknown keys are errors, and so are numbers without an end."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Cache(Options):

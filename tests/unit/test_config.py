@@ -1,6 +1,7 @@
 """Settings: what is refused and how, what lies over what, and that the derived files follow the models."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,12 @@ def test_an_unknown_setting_is_refused_and_the_nearest_named(
         ({"export": {"names": ["Anna"]}}, "export.names"),
         ({"diarize": {"num_speakers": 0}}, "diarize.num_speakers"),
         ({"sessions": "weekly"}, "sessions"),
+        ({"ingest": {"cache": {"max_gb": math.inf}}}, "ingest.cache.max_gb"),
+        ({"export": {"max_cue_s": math.inf}}, "export.max_cue_s"),
+        ({"diarize": {"chunk_s": math.inf}}, "diarize.chunk_s"),
+        ({"transcribe": {"log_prob_threshold": -math.inf}}, "transcribe.log_prob_threshold"),
+        ({"transcribe": {"temperatures": [0.0, math.nan]}}, "transcribe.temperatures.1"),
+        ({"transcribe": {"guards": {"margin_s": math.inf}}}, "transcribe.guards.margin_s"),
     ],
 )
 def test_a_value_of_the_wrong_kind_is_refused_in_one_line_that_names_it(
