@@ -205,6 +205,11 @@ def test_what_has_no_place_is_listed_with_the_reason(
         ("edit\twas\tnow\nname\tx\t\n", "`now` is missing"),
         ("edit\twas\tnow\nname\t\tx\n", "`was` is missing"),
         ("edit\twas\tnow\nspeaker\tx\tB\n", "needs `start`"),
+        ("edit\tstart\twas\tnow\nwords\t\t\u200e\tx\n", "line 2: `start` is missing"),
+        ("edit\tstart\twas\tnow\nwords\t9\t\u200f\t\u202b \n", "line 2: has neither `was` nor `now`"),
+        ("edit\twas\tnow\nname\tx\t\u200e\n", "`now` is missing"),
+        ("edit\twas\tnow\nname\t\u200e\tx\n", "`was` is missing"),
+        ("edit\tstart\twas\tnow\nspeaker\t9\t\u200e\tB\n", "needs `start`"),
         ("edit\twas\tnow\nwords\ta\tb\tc\n", "line 2: 4 fields where the header has 3"),
         ('edit\twas\tnow\nwords\t"a\tb\nwords\tc\td\n', "line 2: a quotation mark is not closed"),
         ('edit\twas\tnow\nwords\ta\t"b', "line 2: a quotation mark is not closed"),
@@ -213,12 +218,14 @@ def test_what_has_no_place_is_listed_with_the_reason(
             "line 3: a quotation mark is not closed",
         ),
         ('edit\twas\tnow\nwords\t"a\tb\nwords"\tc\td\n', "line 2: a quotation mark is not closed"),
-        ("edit\twas\tnow\nwords\tM\xfc\tb\n", "s.tsv: cannot be read"),
+        (b"edit\twas\tnow\nwords\tM\xfc\tb\n", "s.tsv: cannot be read"),
     ],
 )
-def test_a_file_that_cannot_be_understood_is_one_clear_line(file: Path, content: str, message: str) -> None:
+def test_a_file_that_cannot_be_understood_is_one_clear_line(
+    file: Path, content: str | bytes, message: str
+) -> None:
     file.parent.mkdir(parents=True)
-    file.write_bytes(content.encode("latin-1"))
+    file.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(UserError) as raised:
         table.read(file)
     assert message in str(raised.value)

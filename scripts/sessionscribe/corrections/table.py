@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from sessionscribe import tables
+from sessionscribe.corrections.atoms import atoms
 from sessionscribe.errors import UserError, visible
 from sessionscribe.files import write_text
 from sessionscribe.manifest import unknown_session
@@ -183,15 +184,15 @@ def _seconds(text: str) -> float | None:
 
 
 def _problem(edit: Edit) -> str | None:
-    """Say what an edit lacks."""
-    timeless = edit.start is None
+    """Say what an edit lacks; text of which nothing is to be seen is none."""
+    timeless, was, now = edit.start is None, atoms(edit.was), atoms(edit.now)
     checks = {
         "ends before it begins": None not in (edit.start, edit.end) and edit.end < edit.start,  # type: ignore[operator]
-        "has neither `was` nor `now`": edit.edit == "words" and not (edit.was or edit.now),
-        "`start` is missing: when are these words said?": edit.edit == "words" and timeless and not edit.was,
-        "`now` is missing: who is it?": edit.edit != "words" and not edit.now,
-        "`was` is missing: which speaker is it?": edit.edit == "name" and not edit.was,
+        "has neither `was` nor `now`": edit.edit == "words" and not (was or now),
+        "`start` is missing: when are these words said?": edit.edit == "words" and timeless and not was,
+        "`now` is missing: who is it?": edit.edit != "words" and not now,
+        "`was` is missing: which speaker is it?": edit.edit == "name" and not was,
         "needs `start`, and `end` or the words (`was`)": edit.edit == "speaker"
-        and (timeless or not (edit.was or edit.end is not None)),
+        and (timeless or not (was or edit.end is not None)),
     }
     return next((problem for problem, found in checks.items() if found), None)
