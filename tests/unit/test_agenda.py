@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -282,6 +283,13 @@ def expected(project: Project, session: str, rules: str) -> Counter[str]:
 
 def test_the_table_has_every_setting() -> None:
     assert set(TABLE) | {"manifest", "sessions"} == {".".join(path) for path in leaves(config.Config)}
+
+
+def test_the_docs_say_of_every_section_that_redoes_something_what() -> None:
+    text = (Path(__file__).resolve().parents[2] / "docs/configuration.md").read_text(encoding="utf-8")
+    rows = text.partition("| Change | Redone |\n")[2].partition("\n\n")[0].splitlines()
+    named = {name for row in rows for name in re.findall(r"`(\w+)", row.split("|")[1])}
+    assert {name.split(".")[0] for name, (_, rules) in TABLE.items() if any(rules)} <= named
 
 
 @pytest.mark.parametrize("name", TABLE)
