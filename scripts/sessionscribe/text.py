@@ -16,6 +16,8 @@ CLAUSE_END = frozenset(",;:–—、，；：،؛၊៖")
 _CLOSING = "\"'”’»›)]}」』）】》〉"
 # Controls, halves of characters, what XML cannot hold, and marks that turn the direction of what follows.
 _UNWANTED = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
+# Marks that say in which direction text runs; U+FEFF is what programs put at the start of a file.
+_DIRECTION = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
 _JOINER = "\u200d"
 
 
@@ -54,6 +56,11 @@ def one_line(text: str) -> str:
     them (the marks U+200E and U+200F, which do not, stay).
     """
     return _UNWANTED.sub("", " ".join(text.split())).strip()
+
+
+def undirected(text: str) -> str:
+    """Return ``text`` without the invisible marks of direction, which exports and editors put around it."""
+    return _DIRECTION.sub("", text)
 
 
 def harmless(text: str) -> str:

@@ -14,6 +14,7 @@ from sessionscribe.errors import UserError
 from sessionscribe.evaluation import references, transcripts
 from sessionscribe.evaluation.said import SpeakerTurn
 from sessionscribe.export import write_export
+from sessionscribe.formats import ending
 
 TRANSCRIPT = builders.transcript(
     ("Anna", builders.words("Hello there, Ben & co.", 1.0)),
@@ -96,6 +97,54 @@ def test_braces_are_text_in_srt_and_marks_of_style_are_none(tmp_path: Path) -> N
     assert lines(path) == [(None, "say {this} now")]
     write(path, path.read_text().replace("say {this}", "{\\an8}say <i>{this}</i>"))
     assert lines(path) == [(None, "say {this} now")]
+
+
+HEBREW = builders.transcript(
+    ("דנה", builders.words("שלום לכולם", 1.0)),
+    ("יוסי", builders.words("Google היא חברה", 4.0)),
+    ("דנה", builders.words("נכון", 7.0)),
+    ("יוסי", builders.words("תודה רבה", 9.0)),
+    session="talk",
+    duration_s=12.0,
+)
+
+
+@pytest.mark.parametrize("format", ["txt", "srt", "vtt", "stm", "seglst", "maxqda"])
+def test_our_exports_from_right_to_left_are_read_back_without_their_marks(
+    tmp_path: Path, format: Format
+) -> None:
+    path = tmp_path / f"talk.{ending(format)}"
+    write_export(transcript=HEBREW, format=format, options=Export(), output=path)
+    assert lines(path) == [(part.speaker, part.text) for part in HEBREW.segments]
+
+
+def test_marks_of_direction_are_no_letters_wherever_they_are(tmp_path: Path) -> None:
+    marks = "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff"
+    told = {"start_time": 1, "end_time": 2, "speaker": f"A{marks}nna", "words": f"{marks}Hello the{marks}re"}
+    write(tmp_path / "a.seglst", json.dumps([told]))
+    write(tmp_path / "a.json", json.dumps([told], ensure_ascii=False))
+    write(tmp_path / "a.txt", f"{marks}[00:00:01]{marks} A{marks}nna: Hello the{marks}re{marks}\n")
+    write(tmp_path / "a.vtt", "WEBVTT\n\n00:01.000 --> 00:02.000\n<v A&rlm;nna>&lrm;Hello the&#8207;re\n")
+    for path in tmp_path.iterdir():
+        (said,) = references.read([path]).values()
+        assert [(part.speaker, part.text) for part in said.utterances or ()] == [("Anna", "Hello there")], (
+            path
+        )
+
+
+def test_a_maxqda_export_has_times_and_signs_of_its_own(tmp_path: Path) -> None:
+    long = "Prof. Dr. Wilhelmina van der Heuvel: Chair of #1"
+    said = builders.transcript(
+        (long, builders.words("in C# now: #1", 1.0)), (None, builders.words("who?", 4.0)), duration_s=6
+    )
+    path = tmp_path / "talk.maxqda.txt"
+    write_export(transcript=said, format="maxqda", options=Export(), output=path)
+    assert "#00:00:04-3#" in path.read_text()
+    assert lines(path) == [(long, "in C# now: #1"), (None, "who?")]
+    assert lines(write(path, path.read_text().replace(" #00:00:04-3#", ""))) == [
+        (long, "in C# now: #1"),
+        (None, "who?"),
+    ]
 
 
 def test_rttm_is_read_back(tmp_path: Path) -> None:
@@ -362,6 +411,15 @@ def test_a_session_a_folder_or_a_file(project: Path, name: str, sessions: list[s
 def test_a_session_without_an_export_in_json(project: Path) -> None:
     TRANSCRIPT.model_copy(update={"session": "three"}).write(project / "results/diarize/three.json")
     assert list(transcripts.read("three")) == ["three"]
+
+
+def test_a_session_is_what_its_last_step_made_of_it_not_an_export_that_is_asked_for_no_more(
+    project: Path,
+) -> None:
+    for folder, text in (("diarize", "heard again"), ("correct", "and corrected")):
+        made = builders.transcript(("Anna", builders.words(text)), session="one")
+        made.write(project / f"results/{folder}/one.json")
+        assert [part.text for part in transcripts.read("one")["one"].utterances or ()] == [text]
 
 
 @pytest.mark.parametrize("name", ["four", "results/export/four/four.json"])

@@ -18,15 +18,18 @@ from itertools import groupby
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AliasChoices, BaseModel, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, AliasChoices, BaseModel, Field, TypeAdapter, ValidationError
 
 from sessionscribe.errors import UserError, visible
 from sessionscribe.evaluation.said import Said, SaidWord, SpeakerTurn, Utterance, joined
-from sessionscribe.text import join_words
+from sessionscribe.text import join_words, undirected
 
 PAUSE_S = 1.0  # in CTM, which has words only: a pause from which a new utterance begins
 _CLOCK = re.compile(r"^\s*[\[(]?(\d{1,3}:)?\d{1,2}:\d{2}(?:[.,]\d+)?[\])]?[ \t]+")
 _LABEL = re.compile(r"^([^\s:][^:\n]{0,39}):(?:\s+|$)")
+OWN_LABEL = re.compile(r"([^\s:][^:\n]{0,62}):(?:\s+|$)")  # in exports: a longer name MAXQDA takes for text
+_MAXQDA = ".maxqda.txt"
+_MAXQDA_TIME = re.compile(r"\s*#\d{1,3}:\d{2}:\d{2}-\d#\s*$")
 _VOICE = re.compile(r"<v(?:\.[^\s>]*)?[ \t]+([^>]*)>")
 STYLE_IN_SRT = re.compile(r"\{\\[^}]*\}")  # as pysubs2 has it; other braces are text
 _TAG = re.compile(r"<[^>]*>")
@@ -63,7 +66,7 @@ def read_file(path: Path) -> list[Said]:
     Raises:
         UserError: it is missing, of an unknown format, or broken.
     """
-    reader = READERS.get(path.suffix.lower())
+    reader = READERS.get(_MAXQDA if path.name.lower().endswith(_MAXQDA) else path.suffix.lower())
     if reader is None:
         if not path.exists():
             raise UserError("there is no such file", where=path, hint="Check the path")
@@ -71,7 +74,7 @@ def read_file(path: Path) -> list[Said]:
             f"files ending in {visible(path.suffix) or 'nothing'} cannot be read", where=path, hint=_KNOWN
         )
     try:
-        return reader(path, path.read_text(encoding="utf-8-sig"))
+        return reader(path, undirected(path.read_text(encoding="utf-8")))
     except (FileNotFoundError, NotADirectoryError) as error:
         raise UserError("there is no such file", where=path, hint="Check the path") from error
     except UnicodeDecodeError as error:
@@ -234,9 +237,9 @@ def _vtt(path: Path, text: str) -> list[Said]:
         first, *voices = _VOICE.split(caption.raw_text)
         parts = [(None, first), *zip(voices[::2], voices[1::2], strict=True)]
         for voice, said in parts:
-            words = " ".join(html.unescape(_TAG.sub("", said)).split())
+            words = " ".join(undirected(html.unescape(_TAG.sub("", said))).split())
             if words:
-                name = html.unescape(voice).strip() if voice else None
+                name = undirected(html.unescape(voice)).strip() if voice else None
                 utterances.append(Utterance(words, start, end, name or None))
     return [Said(path.stem, utterances=tuple(utterances))]
 
@@ -251,6 +254,23 @@ def _txt(path: Path, text: str) -> list[Said]:
             utterances=tuple(Utterance(said, speaker=who) for who, said in _labelled(bare, sure=clocked)),
         )
     ]
+
+
+def maxqda_lines(text: str) -> list[str]:
+    """Return the paragraphs of a MAXQDA export, ``Name: text``, without times.
+
+    The number sign, which opens a time there, has a look-alike in it; in a name the colon has one, too.
+    """
+    return [_MAXQDA_TIME.sub("", line) for line in text.replace("＃", "#").splitlines() if line.strip()]
+
+
+def _maxqda(path: Path, text: str) -> list[Said]:
+    utterances = []
+    for line in maxqda_lines(text):
+        match = OWN_LABEL.match(line)
+        name = match[1].replace("꞉", ":") if match and match[1] != "?" else None
+        utterances.append(Utterance(" ".join(line[match.end() if match else 0 :].split()), speaker=name))
+    return [Said(path.name[: -len(_MAXQDA)], utterances=tuple(utterances))]
 
 
 def _labelled(lines: Sequence[str], *, sure: bool = False) -> list[tuple[str | None, str]]:
@@ -269,27 +289,28 @@ def _labelled(lines: Sequence[str], *, sure: bool = False) -> list[tuple[str | N
 # --- JSON --------------------------------------------------------------------------------------------------
 
 Time = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+_Text = Annotated[str, AfterValidator(undirected)]  # in JSON, marks may be written as escapes
 
 
 class _Word(BaseModel):
-    text: str = Field(validation_alias=AliasChoices("text", "word"))
+    text: _Text = Field(validation_alias=AliasChoices("text", "word"))
     start: Time | None = None
     end: Time | None = None
-    speaker: str | None = None
+    speaker: _Text | None = None
 
 
 class _Segment(BaseModel):
     start: Time | None = None
     end: Time | None = None
-    text: str | None = None
-    speaker: str | None = None
+    text: _Text | None = None
+    speaker: _Text | None = None
     words: list[_Word] = []
 
 
 class _Turn(BaseModel):
     start: Time
     end: Time
-    speaker: str
+    speaker: _Text
 
 
 class _Transcript(BaseModel):
@@ -311,10 +332,10 @@ class _Truth(BaseModel):
 
 class _SegLst(BaseModel):
     session_id: str | None = None
-    words: str
+    words: _Text
     start_time: Time | None = None
     end_time: Time | None = None
-    speaker: str | None = None
+    speaker: _Text | None = None
 
 
 def _json(path: Path, text: str) -> list[Said]:
@@ -414,6 +435,7 @@ READERS: dict[str, Callable[[Path, str], list[Said]]] = {
     ".srt": _srt,
     ".vtt": _vtt,
     ".txt": _txt,
+    _MAXQDA: _maxqda,
     ".json": _json,
     ".seglst": _json,
 }

@@ -38,7 +38,9 @@ def read(name: str) -> dict[str, Said]:
         return _of_folder(path)
     if path.is_file() or path.suffix or len(path.parts) != 1:
         return joined(references.read_file(path))
-    places = (RESULTS / "export" / name, RESULTS / "correct", RESULTS / "diarize")
+    # The last step first. The export is what somebody has who pulled nothing else: it may be of an earlier
+    # transcript, where JSON is not asked for any more.
+    places = (RESULTS / "correct", RESULTS / "diarize", RESULTS / "export" / name)
     for found in (folder / f"{name}.json" for folder in places):
         if found.is_file():
             return joined(references.read_file(found))
@@ -100,9 +102,10 @@ def _chunks(folder: Path) -> list[ChunkTranscript]:
 
 
 def _merged(folder: Path, chunks: list[ChunkTranscript]) -> Said:
-    """Return the chunks of a fingerprint folder as one transcript, merged as the workflow merges them.
+    """Return the chunks of a fingerprint folder as one transcript, merged as the workflow does by default.
 
-    The plan follows from the chunks themselves, since the settings may have changed since.
+    The plan follows from the chunks themselves, since the settings may have changed since; those of merging
+    are left aside, so that two folders are compared by what was heard.
     """
     session = chunks[0].session
     plans = []
