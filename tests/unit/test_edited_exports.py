@@ -173,6 +173,40 @@ def test_another_speaker_of_a_line_is_one_edit(project: Corrector, format: Forma
     assert (14.0, 14.7) in turns
 
 
+@pytest.mark.parametrize("format", READ_BACK)
+def test_signs_that_formats_write_otherwise_are_no_change(tmp_path: Path, format: Format) -> None:
+    parts = [
+        ("A: #1 <b>\\{x}", words("in C# now #1 #tag C＃ 東京＃1 is it so", 1)),
+        ("دنا\u200f", words("'=x or so", 8)),
+        ("A: #1 <b>\\{x}", words("''+1 again and again", 14)),
+        ("دنا\u200f", words("'tis נכון", 20)),
+    ]
+    project = Corrector(tmp_path, transcript(*parts, session="s", duration_s=40))
+    project.correct(project.export(format))
+    assert project.edits() == []
+
+
+def test_a_number_sign_that_was_added_in_maxqda_is_one(project: Corrector) -> None:
+    project.correct(replace(project.export("maxqda"), "castle", "C＃ castle"))
+    assert [(edit.was, edit.now) for edit in project.edits()] == [("", "C#")]
+
+
+@pytest.mark.parametrize("nobody", [False, True])
+@pytest.mark.parametrize("format", READ_BACK)
+def test_speakers_who_are_called_like_nobody_are_no_change(
+    tmp_path: Path, format: Format, nobody: bool
+) -> None:
+    parts = [
+        ("?", words("Good evening everybody we go to the castle", 1)),
+        ("<NA>", words("no no wait for me", 8)),
+        ("?", words("I did it again", 14)),
+        (None if nobody else "<NA>", words("who said that just now", 20)),
+    ]
+    project = Corrector(tmp_path, transcript(*parts, session="s", duration_s=40))
+    project.correct(project.export(format))
+    assert project.edits() == []
+
+
 def test_lines_that_an_editor_splits_joins_and_times_anew_are_the_same(project: Corrector) -> None:
     path = project.export("srt")
     cues = path.read_text(encoding="utf-8").strip().split("\n\n")

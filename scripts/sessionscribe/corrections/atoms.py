@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sessionscribe.text import clusters, normalised, one_line, written_without_spaces
+from sessionscribe.text import clusters, normalised, one_line, undirected, written_without_spaces
 
 # What exports put in place of text that their formats would take for markup.
 _SHOWN = str.maketrans({"‹": "<", "∖": "\\", "❴": "{", "❵": "}", "＃": "#", "꞉": ":", "→": "-->"})
-_UNSEEN = dict.fromkeys(map(ord, "\u200e\u200f\u202b\u202c\ufeff"))
 
 
 def atoms(text: str) -> list[str]:
@@ -17,14 +16,15 @@ def atoms(text: str) -> list[str]:
 
 
 def _atoms(text: str) -> Iterator[str]:
-    for piece in one_line(text.translate(_UNSEEN)).split(" "):
+    for piece in one_line(undirected(text)).split(" "):
         if piece.isascii():
             if piece:
                 yield piece
             continue
         run = ""
         for cluster in clusters(piece):
-            if written_without_spaces(cluster):
+            # What stands for `#` is full-width, and still part of a word such as C#.
+            if written_without_spaces(cluster) and shown(cluster) == cluster:
                 if run:
                     yield run
                 yield cluster

@@ -16,10 +16,11 @@ from sessionscribe import tables
 from sessionscribe.corrections.atoms import atoms
 from sessionscribe.errors import UserError, visible
 from sessionscribe.evaluation import references
-from sessionscribe.exports.reading import MAXQDA_NAME
+from sessionscribe.exports.captions import in_ass, in_srt
+from sessionscribe.exports.reading import maxqda_name
 from sessionscribe.exports.scoring import NOBODY, field
-from sessionscribe.exports.tables import FORMULA
-from sessionscribe.text import one_line
+from sessionscribe.exports.tables import uncomputed
+from sessionscribe.text import one_line, undirected
 
 # Which export each is a copy of, by the end of its name; of several the longest.
 FORMAT_OF = {
@@ -38,10 +39,10 @@ FORMAT_OF = {
     ".aud": "aud",
 }
 _CLOCK = re.compile(r"[\[(]?(?:\d{1,3}:)?\d{1,2}:\d{2}(?:[.,]\d+)?[\])]?(?=\s|$)")
-_LABEL = re.compile(r"([^\s:][^:\n]{0,62}):(?:\s+|$)")
-_MAXQDA_TIME = re.compile(r"\s*#\d{1,3}:\d{2}:\d{2}-\d#\s*$")
 _STYLE_IN_ASS = re.compile(r"\{[^}]*\}")
 _SUMMARY = re.compile(r"[\d:]+ · .* · \d+ speakers?")
+# What stands for nobody, where a line has to have a speaker; one who is called so is not told from nobody.
+_NOBODY_IN = {"maxqda": "?", "stm": NOBODY, "json": NOBODY}
 _ENDS = "Worth a look"  # the heading below which an export lists flags
 
 
@@ -100,6 +101,8 @@ def read(path: Path, speakers: Collection[str], words: Collection[str]) -> list[
     if kind in LABELLED:
         lines = _labelled(lines, speakers, words)
     names = _spellings(speakers)
+    if kind in _NOBODY_IN:
+        names[_NOBODY_IN[kind]] = None
     return [
         Atom(text, names.get(line.speaker or "", line.speaker), number)
         for number, line in enumerate(lines)
@@ -109,11 +112,13 @@ def read(path: Path, speakers: Collection[str], words: Collection[str]) -> list[
 
 def _spellings(speakers: Iterable[str]) -> dict[str, str | None]:
     """Return the speaker for each way in which exports write a name."""
-    found: dict[str, str | None] = {"": None, "?": None, NOBODY: None}
+    found: dict[str, str | None] = {"?": None, NOBODY: None}
     for name in speakers:
-        qda = one_line(name).replace(":", "꞉").replace("#", "＃")[:MAXQDA_NAME].strip()
-        found.update(dict.fromkeys((one_line(name), field(name), qda), name))
-    return found
+        line = one_line(name)
+        qda = maxqda_name(line).replace("＃", "#")
+        written = (line, field(name), qda, in_srt(line), in_ass(line))
+        found.update(dict.fromkeys((*written, *map(undirected, written)), name))
+    return found | {"": None}
 
 
 def _labelled(lines: Sequence[Line], speakers: Collection[str], words: Collection[str]) -> list[Line]:
@@ -123,7 +128,7 @@ def _labelled(lines: Sequence[Line], speakers: Collection[str], words: Collectio
     is no word of the transcript (``Note: it rains`` may be a sentence), or if it opens several lines.
     """
     known = sorted(filter(None, _spellings(speakers)), key=len, reverse=True)
-    matches = [_LABEL.match(line.text) for line in lines]
+    matches = [references.OWN_LABEL.match(line.text) for line in lines]
     often = Counter(match[1] for match in matches if match)
     found = []
     labels = sum(any(line.text.startswith(f"{name}:") for name in known) for line in lines)
@@ -155,7 +160,7 @@ def _subtitles(path: Path) -> list[Line]:
 
 
 def _plain(text: str) -> str:
-    return one_line(text).strip("\u202b\u202c\u200e\u200f ")
+    return one_line(undirected(text))
 
 
 def _text_lines(path: Path) -> list[Line]:
@@ -166,7 +171,7 @@ def _text_lines(path: Path) -> list[Line]:
 
 
 def _maxqda(path: Path) -> list[Line]:
-    return [Line(_plain(_MAXQDA_TIME.sub("", line))) for line in _text(path).splitlines() if line.strip()]
+    return [Line(_plain(line)) for line in references.maxqda_lines(undirected(_text(path)))]
 
 
 def _markdown(path: Path) -> list[Line]:
@@ -205,13 +210,8 @@ def _table(path: Path) -> list[Line]:
         there = visible(", ".join(header) or "nothing")
         raise UserError(f"has no column `text` (there is {there})", where=path, hint="Export it anew")
     rows = (dict(zip(header, cells, strict=False)) for _, cells in found if cells)
-    return [Line(_cell(row.get("text", "")), _cell(row.get("speaker", "")) or None) for row in rows]
-
-
-def _cell(text: str) -> str:
-    """Return a cell as it was: what looks like a formula has an apostrophe in the export."""
-    line = one_line(text)
-    return line[1:] if line.startswith("'") and line[1:].startswith(FORMULA) else line
+    cell = one_line if path.suffix.lower() == ".tsv" else uncomputed
+    return [Line(cell(row.get("text", "")), cell(row.get("speaker", "")) or None) for row in rows]
 
 
 def _labels(path: Path) -> list[Line]:

@@ -74,11 +74,12 @@ def _events(found: Iterable[Cue], text: Callable[[Cue], str]) -> "pysubs2.SSAFil
 
 
 def _srt_text(cue: Cue) -> str:
-    """SubRip has no way to escape: what players or parsers would take for markup gets a look-alike."""
-    lines = (
-        re.sub(r"<(?=[/!a-zA-Z])", "‹", line.replace("-->", "→").replace("\\", "∖")) for line in cue.lines
-    )
-    return "\\N".join(_embedded(lines, cue))
+    return "\\N".join(_embedded(map(in_srt, cue.lines), cue))
+
+
+def in_srt(line: str) -> str:
+    """Return a line as it is in SubRip: what players or parsers would take for markup gets a look-alike."""
+    return re.sub(r"<(?=[/!a-zA-Z])", "‹", line.replace("-->", "→").replace("\\", "∖"))
 
 
 def _embedded(lines: Iterable[str], cue: Cue) -> Iterable[str]:
@@ -127,7 +128,6 @@ def _escaped(text: str) -> str:
 
 
 def _ass_text(cue: Cue, *, karaoke: bool) -> str:
-    """SubStation cannot escape either: braces and backslashes get look-alikes."""
     pieces = [piece for row in cue.rows for piece in row]
     lengths = _karaoke_lengths(pieces, cue) if karaoke else None
     lines, number = [], 0
@@ -135,10 +135,15 @@ def _ass_text(cue: Cue, *, karaoke: bool) -> str:
         line = ""
         for piece in row:
             line += f"{{\\k{lengths[number]}}}" if lengths else ""
-            line += piece.text.replace("\\", "∖").replace("{", "❴").replace("}", "❵")
+            line += in_ass(piece.text)
             number += 1
         lines.append(line)
     return "\\N".join(_embedded(lines, cue))
+
+
+def in_ass(text: str) -> str:
+    """Return text as it is in SubStation: it cannot escape either, braces and backslashes get look-alikes."""
+    return text.replace("\\", "∖").replace("{", "❴").replace("}", "❵")
 
 
 def _karaoke_lengths(pieces: list[Piece], cue: Cue) -> list[int]:

@@ -131,9 +131,14 @@ def maxqda(transcript: Transcript, _: Export) -> str:
     """
     lines = []
     for paragraph in paragraphs(transcript):
-        name = (paragraph.speaker or "?").replace(":", "꞉").replace("#", "＃")[:MAXQDA_NAME].strip()
+        name = maxqda_name(paragraph.speaker or "?")
         tenths = round(paragraph.end * 10)
         time = f"#{clock(tenths // 10)}-{tenths % 10}#"
         mark = RIGHT_TO_LEFT if is_right_to_left(paragraph.text) else ""
         lines.append(f"{name}: {mark}{paragraph.text.replace('#', '＃')} {time}\n")
     return "\n".join(lines)
+
+
+def maxqda_name(speaker: str) -> str:
+    """Return a name, on one line, as MAXQDA takes it."""
+    return speaker.replace(":", "꞉").replace("#", "＃")[:MAXQDA_NAME].strip()

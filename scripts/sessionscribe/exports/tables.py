@@ -2,12 +2,14 @@
 
 import csv as csv_module
 import io
+import re
 
 from sessionscribe.artifacts import Transcript, milliseconds
 from sessionscribe.config import Export
 from sessionscribe.text import one_line
 
-FORMULA = ("=", "+", "-", "@")  # what spreadsheets take for a formula at the start of a cell
+# What spreadsheets take for a formula at the start of a cell, whatever apostrophes are before it.
+_FORMULA = re.compile("'*[=+@-]")
 
 
 def tsv(transcript: Transcript, _: Export) -> str:
@@ -35,6 +37,15 @@ def csv(transcript: Transcript, _: Export) -> str:
 
 
 def _cell(text: str) -> str:
-    """Return ``text`` as a cell that no spreadsheet computes: what looks like it gets an apostrophe."""
+    """Return ``text`` as a cell that no spreadsheet computes: what looks like it gets an apostrophe.
+
+    So does what begins with apostrophes and would then look like it: `uncomputed` can tell which was there.
+    """
     line = one_line(text)
-    return f"'{line}" if line.startswith(FORMULA) else line
+    return f"'{line}" if _FORMULA.match(line) else line
+
+
+def uncomputed(cell: str) -> str:
+    """Return a cell of `csv` as it was, on one line."""
+    line = one_line(cell)
+    return line[1:] if line.startswith("'") and _FORMULA.match(line) else line
