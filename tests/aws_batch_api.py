@@ -20,6 +20,9 @@ class Batch:
     jobs: dict[str, Container] = field(default_factory=dict)
     submitted: list[dict[str, Any]] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
+    refused: tuple[int, ...] = ()
+    """Which submissions are refused, by number."""
+    asked: int = 0
 
     def start(self) -> tuple[ThreadingHTTPServer, str]:
         """Serve; return the server and its address."""
@@ -37,7 +40,10 @@ class Batch:
         self.definitions[name] = asked
         return {"jobDefinitionName": name, "jobDefinitionArn": f"arn:{name}:1", "revision": 1}
 
-    def submitjob(self, asked: dict[str, Any]) -> dict[str, Any]:
+    def submitjob(self, asked: dict[str, Any]) -> dict[str, Any] | None:
+        self.asked += 1
+        if self.asked - 1 in self.refused:
+            return None
         what = self.definitions[asked["jobDefinition"].removesuffix(":1")]["containerProperties"]
         needs = {need["type"]: int(need["value"]) for need in what["resourceRequirements"]}
         environment = {pair["name"]: pair["value"] for pair in what["environment"]}
@@ -53,7 +59,7 @@ class Batch:
             status = "RUNNING" if code is None else "FAILED" if code else "SUCCEEDED"
             job = {"jobId": number, "jobName": "", "jobQueue": "", "startedAt": 0, "status": status}
             about = {
-                "jobDefinition": f"{self.submitted[int(number)]['jobDefinition']}",
+                "jobDefinition": f"arn:{self.submitted[int(number)]['jobDefinition']}",
                 "container": {"exitCode": code},
             }
             found.append(job | about | {"statusReason": "Essential container in task exited"})
@@ -74,8 +80,8 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         answer = getattr(self.batch, self.path.removeprefix("/v1/"))(asked)
-        body = json.dumps(answer).encode()
-        self.send_response(200)
+        body = json.dumps({"message": "Job queue is full"} if answer is None else answer).encode()
+        self.send_response(400 if answer is None else 200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

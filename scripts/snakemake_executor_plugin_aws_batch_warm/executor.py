@@ -27,22 +27,26 @@ class Executor(ContainerSubmission, BatchExecutor):
         super().__post_init__()
         self.next_seconds_between_status_checks = None
 
-    def run_job(self, job: Any) -> None:
+    def submit(self, job: Any) -> None:
         """Register a job definition and submit it."""
         settings = self.workflow.executor_settings
         what = definition(job, self.format_job_exec(job), self.container_image, settings, self.envvars())
         name = what["jobDefinitionName"]
         queue = settings.job_queue if job.resources.get("gpu") else settings.cpu_job_queue
+        made = SubmittedJobInfo(job, aux={})
         try:
-            revision = self.batch_client.register_job_definition(**what)["revision"]
-            submitted = self.batch_client.submit_job(
-                jobName=name, jobQueue=queue or settings.job_queue, jobDefinition=f"{name}:{revision}"
-            )
+            registered = self.batch_client.register_job_definition(**what)
+            # By this name the plugin removes it, with the secrets in it, when the job ends or is cancelled.
+            made.aux["job_definition_arn"] = registered["jobDefinitionArn"]
+            made.external_jobid = self.batch_client.submit_job(
+                jobName=name,
+                jobQueue=queue or settings.job_queue,
+                jobDefinition=f"{name}:{registered['revision']}",
+            )["jobId"]
         except (BotoCoreError, ClientError) as error:
+            self._deregister_job(made)
             raise WorkflowError(f"AWS Batch does not take {job.name}: {error}") from None
-        self.report_job_submission(
-            SubmittedJobInfo(job=job, external_jobid=submitted["jobId"], aux=dict(submitted))
-        )
+        self.report_job_submission(made)
 
 
 def definition(

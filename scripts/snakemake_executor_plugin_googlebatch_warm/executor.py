@@ -26,7 +26,7 @@ class Executor(ContainerSubmission, BatchExecutor):
 
     runner = "googlebatch"
 
-    def run_job(self, job: Any) -> None:
+    def submit(self, job: Any) -> None:
         """Create a Batch job."""
         settings = self.workflow.executor_settings
         image = self.workflow.remote_execution_settings.container_image

@@ -13,10 +13,12 @@ import importlib
 import os
 import shlex
 from collections.abc import Callable
+from logging import Logger
 from pathlib import Path
 from typing import Any
 
 from snakemake_interface_common.exceptions import WorkflowError
+from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 from snakemake_interface_executor_plugins.settings import CommonSettings
 
 KILL_AFTER_S = 60
@@ -83,6 +85,34 @@ def sessions_of(job: Any) -> list[str]:
 
 class ContainerSubmission(Submission):
     """The same for a plugin that submits to containers."""
+
+    logger: Logger
+    report_job_error: Callable[[SubmittedJobInfo], None]
+    _taken = False
+
+    def run_job(self, job: Any) -> None:
+        """Submit a job. One that is refused fails, and no other; but all end where none was ever taken.
+
+        Raises:
+            WorkflowError: it is refused as all others would be: a wrong queue, no credentials.
+        """
+        try:
+            self.submit(job)
+        except WorkflowError as error:
+            if not self._taken:
+                raise
+            self.logger.error(f"sessionscribe: {error}")  # of a group, Snakemake itself says no reason
+            self.report_job_error(SubmittedJobInfo(job))
+        else:
+            self._taken = True
+
+    def submit(self, job: Any) -> None:
+        """Submit a job and report that.
+
+        Raises:
+            WorkflowError: it is refused.
+        """
+        super().run_job(job)  # type: ignore[misc]
 
     def get_python_executable(self) -> str:
         """Return the image's Python: the environment is not on the volume."""

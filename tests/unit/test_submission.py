@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import json
+import logging
 import subprocess
 import sys
 from pathlib import Path
@@ -121,6 +122,34 @@ def test_a_damaged_record_costs_neither_the_other_ones_nor_the_work(
     assert submitted.run_noted("slurm", ["talk"], ["true"]) == 0
     assert noted() == [ONE_JOB, ONE_JOB]
     assert "a.json" in capsys.readouterr().err
+
+
+class Service(ContainerSubmission, Plugin):
+    """Takes what it is told to; what is refused, raises."""
+
+    runner = "cluster"
+
+    def __init__(self, *takes: bool) -> None:
+        self.takes, self.failed, self.logger = list(takes), list[Any](), logging.getLogger("service")
+
+    def submit(self, job: Any) -> None:
+        if not self.takes.pop(0):
+            raise WorkflowError(f"{job} is refused")
+
+    def report_job_error(self, job_info: Any) -> None:  # type: ignore[override]
+        self.failed.append(job_info.job)
+
+
+def test_a_refused_submission_costs_its_job_and_all_if_none_was_ever_taken(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    service = Service(True, False, True)
+    for name in ("one", "two", "three"):
+        service.run_job(name)
+    assert service.failed == ["two"]
+    assert caplog.messages == ["sessionscribe: two is refused"]
+    with pytest.raises(WorkflowError, match="one is refused"):
+        Service(False).run_job("one")
 
 
 def test_labels_have_a_name_and_a_value() -> None:

@@ -123,20 +123,23 @@ def test_kubernetes_loads_once_per_pod_and_a_session_that_fails_stops_no_other(
 
 
 @pytest.mark.timeout(300)
-def test_aws_batch_gives_the_local_runs_bytes(
+def test_aws_batch_gives_the_local_runs_bytes_and_refuses_one_session_only(
     project: Project, finished: Project, plugins: str, machine: Machine
 ) -> None:
-    batch = Batch(machine)
+    batch = Batch(machine, refused=(1,))
     server, url = batch.start()
     keys = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_ENDPOINT_URL": url}
 
-    done = run(project, "aws-batch", plugins, "duo", **keys)
+    done = run(project, "aws-batch", plugins, "duo,talk", **keys)
     server.shutdown()
 
-    assert done.code == 0, done.text
-    assert exports(project, "duo") == exports(finished, "duo")
+    assert done.code != 0
+    assert "Job queue is full" in done.text
+    (session,) = (name for name in ("duo", "talk") if exports(project, name))
+    assert exports(project, session) == exports(finished, session)
     assert [asked["jobQueue"] for asked in batch.submitted] == ["sessionscribe-cpu", "sessionscribe-gpu"]
-    assert len(batch.removed) == 2  # definitions
+    assert sorted(batch.removed) == sorted(f"arn:{name}:1" for name in batch.definitions)
+    assert len(batch.removed) == 3, "that of the refused one, too"
     for made in batch.definitions.values():
         what = made["containerProperties"]
         assert what["volumes"][0]["efsVolumeConfiguration"]["fileSystemId"] == "fs-0123456789abcdef0"
