@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, get_args
 
-from sessionscribe import tables
+from sessionscribe import locks, tables
 from sessionscribe.artifacts import Shape
 from sessionscribe.config import LANGUAGE
 from sessionscribe.errors import UserError, visible
@@ -87,7 +87,7 @@ def locked(path: Path) -> Iterator[None]:
     """Keep other `add`s waiting while the manifest is read, changed and written."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.with_name(f".{path.name}.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        locks.take(file, fcntl.LOCK_EX)  # without one, where there are none: most work alone
         yield
 
 

@@ -16,7 +16,8 @@ def release_stale_locks(folder: Path) -> None:
     """Remove Snakemake's lock files in ``folder`` (``.snakemake``) if the Snakemake that made them is dead.
 
     Each of our main processes shares a kernel lock on one file for as long as it lives, whatever ends it. Who
-    gets it for itself alone knows that no other one is running; else Snakemake's own locks stay in force.
+    gets it for itself alone knows that no other one is running; else, as on a file system without such locks,
+    Snakemake's own stay in force.
     """
     folder.mkdir(exist_ok=True)
     descriptor = os.open(folder / "sessionscribe.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -28,7 +29,8 @@ def release_stale_locks(folder: Path) -> None:
     else:
         for lock in (folder / "locks").glob("*.lock"):
             lock.unlink(missing_ok=True)
-    fcntl.flock(descriptor, fcntl.LOCK_SH)
+    with suppress(OSError):
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
 
 
 def bring_to_present(paths: Iterable[str]) -> None:

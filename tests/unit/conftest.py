@@ -1,5 +1,7 @@
 """What unit tests share."""
 
+import errno
+import fcntl
 import os
 
 import pytest
@@ -16,3 +18,13 @@ settings.load_profile("same each time")
 def fast_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     """Many small files: that they survive a power cut is not what is tested here."""
     monkeypatch.setattr(os, "fsync", lambda _: None)
+
+
+@pytest.fixture
+def no_locks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file system without `flock`, as Lustre is where it was not mounted for it."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)

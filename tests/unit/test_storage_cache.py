@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import subprocess
 import sys
@@ -9,9 +11,11 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from sessionscribe.errors import UserError
 from sessionscribe.storage.cache import Cache
 
 DAY = 86_400.0
@@ -214,3 +218,32 @@ def test_what_a_killed_process_held_is_free_at_once(cache: Cache) -> None:
     process.wait()
     assert use(cache, "b", 100)
     assert [path.name for path in cache.folder.iterdir() if path.name.startswith(".incoming")] == []
+
+
+def test_on_a_file_system_without_locks_the_folder_is_named(cache: Cache, no_locks: None) -> None:
+    with pytest.raises(UserError, match="has no file locks") as error:
+        use(cache, "a")
+    assert str(cache.folder) in str(error.value)
+    assert "ingest.cache.folder" in str(error.value)
+    cache.tidy()  # as at the end of a run, which may have needed no copies
+
+
+def test_what_is_locked_for_oneself_is_open_for_writing(
+    cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On NFS such a lock is refused otherwise."""
+    lock = fcntl.flock
+
+    def as_nfs_does(file: Any, how: int) -> None:
+        number = file if isinstance(file, int) else file.fileno()
+        if how & fcntl.LOCK_EX and fcntl.fcntl(number, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        lock(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", as_nfs_does)
+    use(cache, "old", 60)
+    assert use(cache, "new", 60)
+    assert kept(cache, "old", "new") == ["new"]
+    (cache.folder / ".incoming-killed").write_text("60")
+    cache.tidy()
+    assert not (cache.folder / ".incoming-killed").exists()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sessionscribe import files
+from sessionscribe import files, locks
 from sessionscribe.artifacts import Part
 from sessionscribe.publish.contents import CONTENTS, FOLDER, Published, folder_of
 
@@ -55,13 +55,14 @@ def locked(root: Path, *, wait: Callable[[], None] | None = None) -> Iterator[in
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+            # Where there are no locks it goes on without: most work alone.
+            locks.take(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
             if wait is None:
                 yield None
                 return
             wait()
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            locks.take(descriptor, fcntl.LOCK_EX)
         yield descriptor
     finally:
         os.close(descriptor)

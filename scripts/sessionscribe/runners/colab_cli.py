@@ -26,6 +26,7 @@ from typing import Any
 
 from platformdirs import user_cache_path
 
+from sessionscribe import locks
 from sessionscribe.files import atomic_path, sha256
 from sessionscribe.runners import environment
 from sessionscribe.runners.errors import LostError, UnusableError
@@ -197,7 +198,7 @@ class Cli:
         with (self.home / "calls.lock").open("w") as lock:
             while True:
                 with contextlib.suppress(BlockingIOError):
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    locks.take(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     break
                 if time.monotonic() >= until:
                     raise LostError(f"no end of an earlier call of `colab` within {patience_s:g} s")

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from sessionscribe import locks
 from sessionscribe.errors import UserError
 from sessionscribe.files import write_text
 from sessionscribe.runners.colab_cli import Cli, last_line
@@ -159,6 +160,8 @@ class Sessions:
 class Lock:
     """Whoever has it is the only one who uses a home folder of the command; it ends with the process.
 
+    Where that folder is on a file system without locks, everybody has it.
+
     Args:
         home: the folder.
     """
@@ -171,7 +174,7 @@ class Lock:
         until = time.monotonic() + patience_s
         while True:
             with contextlib.suppress(BlockingIOError):
-                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                locks.take(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 return True
             if time.monotonic() >= until:
                 return False
@@ -179,4 +182,4 @@ class Lock:
 
     def leave(self) -> None:
         """Let others have it."""
-        fcntl.flock(self._file, fcntl.LOCK_UN)
+        locks.take(self._file, fcntl.LOCK_UN)

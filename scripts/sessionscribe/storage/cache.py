@@ -19,6 +19,10 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import IO
+
+from sessionscribe import locks
+from sessionscribe.errors import UserError
 
 GUARD, COUNTS, INCOMING, WAITING = ".lock", ".counts.json", ".incoming-", ".waiting-"
 
@@ -136,7 +140,8 @@ class Cache:
 
     def tidy(self) -> None:
         """Remove what is too old, and what killed processes left behind."""
-        with self._guarded():
+        # Where there are no locks nothing is kept: this must not be the end of who has all streamed.
+        with contextlib.suppress(UserError), self._guarded():
             self._make_room(0, ahead=False)
 
     def _fetch(self, path: Path, size: int, fetch: Callable[[Path], None], *, ahead: bool) -> bool:
@@ -168,7 +173,7 @@ class Cache:
         place = self.folder / f"{INCOMING}{path.stem}"
         while True:
             with place.open("a+b") as file:
-                fcntl.flock(file, fcntl.LOCK_EX)
+                self._lock(file, fcntl.LOCK_EX)
                 if os.fstat(file.fileno()).st_nlink == 0:
                     continue  # the one before us is done with it, and it is no longer where others look
                 try:
@@ -186,7 +191,7 @@ class Cache:
             yield False
             return
         with file:
-            fcntl.flock(file, fcntl.LOCK_SH)
+            self._lock(file, fcntl.LOCK_SH)
             status = os.fstat(file.fileno())
             if status.st_nlink == 0 or status.st_size != size:  # removed meanwhile; not ours
                 yield False
@@ -202,8 +207,15 @@ class Cache:
         """Keep other processes waiting that decide what to remove, or count."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / GUARD).open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+            self._lock(file, fcntl.LOCK_EX)
             yield
+
+    def _lock(self, file: IO[bytes] | IO[str], how: int) -> None:
+        # Without locks a copy would go while it is read, and one on its way would be taken for a leftover.
+        if not locks.take(file, how):
+            what = "has no file locks, without which copies of recordings cannot be shared between jobs"
+            hint = "Set `ingest.cache.folder` to a folder on a disk of this machine, or `ingest.mode: stream`"
+            raise UserError(what, where=self.folder, hint=hint)
 
     def _make_room(self, size: int, *, ahead: bool) -> bool:
         """Remove what is too old, and the longest unused until ``size`` more bytes fit; return if they do.
@@ -230,9 +242,9 @@ class Cache:
                 if not place.with_suffix("").exists():
                     shutil.rmtree(place, ignore_errors=True)
                 continue
-            with contextlib.suppress(FileNotFoundError), place.open("rb") as ticket:
+            with contextlib.suppress(FileNotFoundError), place.open("r+b") as ticket:
                 try:
-                    fcntl.flock(ticket, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    self._lock(ticket, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError:
                     total += int(ticket.read() or 0)
                 else:
@@ -243,8 +255,8 @@ class Cache:
     def _remove(self, path: Path) -> bool:
         """Remove a copy unless somebody reads it."""
         try:
-            with path.open("rb") as file:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with path.open("r+b") as file:  # NFS has no lock of this kind on what is open for reading only
+                self._lock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 path.unlink()
                 (self.folder / f"{WAITING}{path.stem}").unlink(missing_ok=True)
         except FileNotFoundError:

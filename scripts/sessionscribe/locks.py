@@ -1,0 +1,25 @@
+"""Kernel locks on files, which end with the process that has them, and the file systems that have none."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+from typing import IO, Any
+
+NONE = (errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP)
+"""What Lustre says unless it is mounted for locks, NFS without its lock service, and others."""
+
+
+def take(file: IO[Any] | int, how: int) -> bool:
+    """Take a lock, or let go of it, as ``fcntl.flock`` does; return whether the file system has locks.
+
+    Raises:
+        BlockingIOError: another one has it, and ``how`` says not to wait.
+    """
+    try:
+        fcntl.flock(file, how)
+    except OSError as error:
+        if error.errno not in NONE:
+            raise
+        return False
+    return True
