@@ -54,6 +54,45 @@ def test_commands_share_one_connection_and_end_with_it(connection: Connection, h
     assert not connection.alive
 
 
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("Welcome to the cluster\\n", "`Welcome to the cluster`"),
+        ("\\n", "`an empty line`"),
+        ("loading modules ... ", "`loading modules ... ready`"),
+    ],
+)
+def test_a_shell_that_is_not_silent_is_said_so_at_once(
+    said: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with an `echo` in `~/.bashrc`: rsync would fail, and the end there waits for ours."""
+    ssh = tmp_path / "ssh"
+    ssh.write_text(f"#!/bin/sh\nprintf '{said}'\necho ready\nexec cat > /dev/null\n")
+    ssh.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    noisy = Connection("ssh:box", Address("box", connect_s=20))
+    began = time.monotonic()
+    with pytest.raises(UnusableError, match="rsync needs it silent") as error:
+        noisy.open()
+    assert f"the shell there prints {told} before a command" in str(error.value)
+    assert time.monotonic() - began < 10
+    assert noisy._folder is not None
+    assert not noisy._folder.exists()
+
+
+def test_one_that_says_half_a_line_and_stops_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ssh = tmp_path / "ssh"
+    ssh.write_text("#!/bin/sh\nprintf 'Password: '\nexec sleep 60\n")
+    ssh.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    began = time.monotonic()
+    with pytest.raises(UnusableError, match="prints `Password: `"):
+        Connection("ssh:box", Address("box", connect_s=1)).open()
+    assert time.monotonic() - began < 15
+
+
 def test_a_command_without_an_end_is_a_lost_connection(connection: Connection) -> None:
     with pytest.raises(LostError, match=r"no end of `sleep 60` within 0\.3 s"):
         connection.run("sleep 60", timeout_s=0.3)

@@ -20,7 +20,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from sessionscribe.errors import UserError
+from sessionscribe.errors import UserError, visible
 from sessionscribe.runners.errors import LostError, UnusableError
 from sessionscribe.runners.machine import Address
 
@@ -89,20 +89,41 @@ class Connection:
                 stderr=stderr,
                 start_new_session=True,  # Ctrl-C reaches it through us only
             )
-        assert self._master.stdout is not None
-        ready = select.select([self._master.stdout], [], [], self.address.connect_s)[0]
-        if ready and self._master.stdout.readline().strip() == b"ready":
+        came = self._first_line(self.address.connect_s).decode(errors="replace").splitlines()
+        if came[:1] == ["ready"]:
             return
-        if ready:
-            self._master.wait()
+        self._cut()  # only then all is there that ssh says
         said = errors.read_text(encoding="utf-8", errors="replace").strip()
         self.close()
+        if came:
+            line = next((line for line in came if line.strip() not in ("", "ready")), "an empty line")
+            what = f"the shell there prints `{visible(line[:80])}` before a command, or instead of it"
+            hint = "rsync needs it silent: let what prints it (`~/.bashrc`?) do so on terminals only"
+            raise UnusableError(what, where=self.name, hint=hint)
         lines = [line for line in said.splitlines() if not line.startswith(CONSEQUENCES)]
         said = (lines or said.splitlines() or [f"no answer within {self.address.connect_s:g} s"])[-1]
         if any(sign in said for sign in HOPELESS):
             hint = f"Make `ssh {self.address.destination}` work without a question first"
             raise UnusableError(f"ssh does not get in ({said})", where=self.name, hint=hint)
         raise LostError(f"no connection to {self.name} ({said})")
+
+    def _first_line(self, patience_s: float) -> bytes:
+        """Return the first line that comes from there, or as much as there is of it when time or ssh end.
+
+        What came along with it may follow.
+        """
+        assert self._master is not None
+        assert self._master.stdout is not None
+        until, came = time.monotonic() + patience_s, b""
+        while b"\n" not in came:
+            left = max(0.0, until - time.monotonic())
+            more = b""
+            if select.select([self._master.stdout], [], [], left)[0]:
+                more = os.read(self._master.stdout.fileno(), 4096)
+            if not more:
+                break
+            came += more
+        return came
 
     @property
     def alive(self) -> bool:
@@ -209,6 +230,11 @@ class Connection:
 
     def close(self) -> None:
         """Cut the connection, with all commands that still use it."""
+        self._cut()
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _cut(self) -> None:
         if self._master is not None:
             with suppress(OSError):
                 assert self._master.stdin is not None
@@ -218,8 +244,6 @@ class Connection:
             except subprocess.TimeoutExpired:  # the network is gone, or nobody answers there
                 self._master.kill()
                 self._master.wait()
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
 
 
 def _options(*settings: str) -> list[str]:
