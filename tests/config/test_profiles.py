@@ -43,3 +43,9 @@ def test_a_rule_that_is_submitted_belongs_to_a_submission(profile: str) -> None:
     groups = settings(profile)["groups"]
     assert isinstance(groups, list)
     assert {entry.split("=")[0] for entry in groups} == rules - local
+
+
+@pytest.mark.parametrize("profile", [name for name in PROFILES if "warm-runner" in settings(name)])
+def test_what_needs_files_of_a_model_goes_to_the_machine_that_has_them(profile: str) -> None:
+    guests = str(settings(profile)["warm-guests"]).replace(",", " ").split()
+    assert sorted(guests) == ["check_models", "cluster_speakers"]

@@ -145,5 +145,6 @@ def test_the_whole_workflow_gives_the_same_bytes(
     assert not google.machines
     (record,) = map(json.loads, (new_project / "logs/usage/runners.jsonl").read_text().splitlines())
     rules = {rule for rules in record["work"].values() for rule in rules}
-    assert rules == {"check_models", "detect_language", "transcribe_chunk", "embed_chunk"}
+    with_models = {"check_models", "detect_language", "transcribe_chunk", "embed_chunk", "cluster_speakers"}
+    assert rules == with_models
     assert (record["runner"], record["machine"]) == ("colab:T4,cpu", "cpu")

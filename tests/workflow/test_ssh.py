@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,7 +19,7 @@ import pytest
 
 import sshd
 from errands import MAKE, SECRET, SNAKEFILE, Remote, remote_project
-from project import ROOT, Project
+from project import DEMO, MODELS, ROOT, Project, cut_audio
 from sshd import Host, eventually
 
 
@@ -336,12 +337,43 @@ def test_the_whole_workflow_gives_the_same_bytes(
         )
     (record,) = map(json.loads, (new_project / "logs/usage/runners.jsonl").read_text().splitlines())
     rules = {rule for rules in record["work"].values() for rule in rules}
-    assert rules == {"check_models", "detect_language", "transcribe_chunk", "embed_chunk"}
+    with_models = {"check_models", "detect_language", "transcribe_chunk", "embed_chunk", "cluster_speakers"}
+    assert rules == with_models
     heard = {name: rules["transcribe_chunk"]["audio_s"] for name, rules in record["work"].items() if name}
     assert set(heard) == {"talk", "live", "duo"}
     assert min(heard.values()) > 1
     costs = new_project.sessionscribe("status", "--cost").out
     assert all(name in costs for name in ("ssh:gpu-box", *heard))
+
+
+def test_a_pipeline_of_the_hub_need_not_be_here(
+    finished: Project, new_project: Project, tmp_path: Path
+) -> None:
+    settings = new_project.settings.read_text().replace("resources/demo/models/diarization-demo", "some/one")
+    new_project.settings.write_text(settings)
+    # The pipeline hears an enrolled voice, too.
+    cut_audio(DEMO / "recordings/meeting.mp4", new_project / "config/voices/Anna.flac", 20, 30)
+    with sshd.started(tmp_path / "host") as host:
+        cached = host.home / ".cache/huggingface/hub/models--some--one"
+        shutil.copytree(MODELS[1], cached / "snapshots/0123abcd")
+        (cached / "refs").mkdir()
+        (cached / "refs/main").write_text("0123abcd")
+        (new_project / "ssh_config").write_text(host.entry())
+        how = ["--profile", "ssh", "--configfile", "config/test.yaml", "--warm-ssh-config", "ssh_config"]
+        where = ["--warm-runner", "ssh:gpu-box", "--warm-remote-python", sys.executable]
+        here = {"HF_HOME": str(tmp_path / "nothing")}
+        done = new_project.sessionscribe("run", "--session", "talk", *how, *where, **here)
+    assert done.code == 0, done.text
+    assert new_project.status()["talk"] == "complete"
+    made, wanted = (
+        json.loads((project / "results/diarize/talk.turns.json").read_text())
+        for project in (new_project, finished)
+    )
+    assert made.pop("model") == "some/one (commit:0123abcd)"
+    assert "diarization-demo" in wanted.pop("model")
+    assert made == wanted
+    names = json.loads((new_project / "results/name/talk.json").read_text())
+    assert {speaker["nearest"] for speaker in names["speakers"]} == {"Anna"}
 
 
 def test_the_environment_is_made_once_for_the_same_requirements(folder: Remote, tmp_path: Path) -> None:
