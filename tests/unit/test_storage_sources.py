@@ -15,6 +15,7 @@ from sessionscribe import additions, ingest, looking, manifest, sources
 from sessionscribe.errors import UserError
 from sessionscribe.manifest import Row
 from sessionscribe.storage import listing, ranges, rclone
+from sessionscribe.storage.presence import Presence
 
 HOSTILE = [
     "with space.wav", "quote'd.wav", 'double"d.wav', "$(touch pwned).wav", "`id`.wav", "-n.wav", "--help.wav",
@@ -292,3 +293,32 @@ def test_twelve_thousand_objects_are_listed_at_once(served: Server, tmp_path: Pa
     assert len(groups) == 50
     assert {len(group.files) for group in groups} == {240}
     shutil.rmtree(folder)
+
+
+def test_what_was_renamed_on_a_remote_is_there_once(
+    bucket: Path, tone: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"eve/chunk-{number}.wav" for number in range(1, 6)]
+    put(bucket, tone, *names)
+    rows = add("far:rec").rows
+    for number in range(5, 0, -1):
+        (bucket / f"eve/chunk-{number}.wav").rename(bucket / f"eve/chunk-{number + 5}.wav")
+    listed: list[str] = []
+    plain = listing.names
+    monkeypatch.setattr(listing, "names", lambda f, **more: listed.append(f) or plain(f, **more))
+    monkeypatch.setattr(listing, "stat", None)  # a request for every part would take minutes
+    again = add("far:rec", known=rows)
+    assert [(row.part, row.checksum) for row in again.rows] == [(row.part + 5, row.checksum) for row in rows]
+    assert listed == ["far:rec/eve"]
+    shutil.copy2(bucket / "eve/chunk-9.wav", bucket / "eve/chunk-11.wav")
+    assert [row.part for row in add("far:rec", known=again.rows).rows] == [6, 7, 8, 9, 10, 11]
+
+
+def test_a_remote_that_is_away_has_lost_nothing(bucket: Path, tone: bytes) -> None:
+    put(bucket, tone, "eve/chunk-1.wav")
+    (row,) = add("far:rec").rows
+    there = Presence((), "")
+    assert row.source in there
+    assert "far:rec/eve/chunk-2.wav" not in there
+    assert "far:rec/nowhere/chunk-1.wav" not in there
+    assert "nowhere:rec/eve/chunk-1.wav" in there

@@ -53,6 +53,9 @@ SHARED = (
     "共享云端硬盘",
 )
 
+MISSING = "does not exist"
+"""What the error says where no folder has a file of that name."""
+
 
 @dataclass(frozen=True)
 class Machine:
@@ -171,4 +174,4 @@ def find(source: str, folders: Sequence[Path] | None = None) -> Path:
         places = ", ".join(str(path) for path in found)
         raise UserError(f"is there {len(found)} times ({places})", where=source, hint="Name one by its path")
     looked = ", ".join(map(str, known))
-    raise UserError("does not exist", where=source, hint=f"Looked in: {looked}")
+    raise UserError(MISSING, where=source, hint=f"Looked in: {looked}")

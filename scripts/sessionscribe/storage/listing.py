@@ -73,6 +73,23 @@ def stat(source: str, *, s3_remote: str = "") -> Item | None:
     return None if entry is None or entry["IsDir"] else _item(source, entry, best)
 
 
+def names(folder: str, *, s3_remote: str = "") -> list[str]:
+    """Return the names of the files right in a remote folder; none where there is no such folder.
+
+    Raises:
+        UserError: the remote cannot be read.
+    """
+    options = ("--files-only", *QUICK, "--csv", "--format=p")
+    try:
+        place = rclone_path(folder, s3_remote=s3_remote)
+        text = rclone.run("lsf", *options, "--", place, where=folder, patience=rclone.HASTE)
+    except rclone.RcloneError as error:
+        if error.reason == "missing":
+            return []
+        raise
+    return [name for (name,) in csv.reader(io.StringIO(text.decode(errors="replace"), newline=""))]
+
+
 def _list(folder: str, filters: list[str], s3_remote: str) -> list[Item]:
     place, best = rclone_path(folder, s3_remote=s3_remote), _best_hash(folder, s3_remote)
     # Lines, not objects of JSON: of a quarter of a million files the latter cost seconds on both sides.
