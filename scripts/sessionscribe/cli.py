@@ -216,7 +216,7 @@ def _run(options: argparse.Namespace, rest: list[str]) -> int:
     if agenda.needs_models():
         work["check_models"] = 1
     result = run.snakemake(arguments, work)
-    if not any(argument in run.SHOWN_AS_IT_IS for argument in rest):
+    if not run.only_shows(rest):
         code = _show_outcome(options, _load(options, names, rest)) or code
     return result or code
 

@@ -16,21 +16,21 @@ from typing import IO, Any
 FINISHED = re.compile(r"^Finished jobid: \d+ \(Rule: (\w+)\)")
 REFUSED = re.compile(r"^\S+: error: (.+)")
 MESSAGE = re.compile(r"^(sessionscribe|warm): ")
-PLANS = ("-n", "--dry-run", "--dryrun")
-SHOWN_AS_IT_IS = (
-    *PLANS,
-    "-h",
-    "--help",
-    "--lint",
-    "--dag",
-    "--rulegraph",
-    "--filegraph",
-    "--unlock",
+FLAGS = "hntkfFlSDvpa"
+"""Snakemake's short options that take no value: several may stand behind one dash, as in `-np`."""
+
+
+def _asking(short: str, long: str) -> re.Pattern[str]:
+    """Return what options match that are one of these: letters, and how long ones begin."""
+    return re.compile(rf"-[{FLAGS}]*[{short}]|--({long})")
+
+
+PLANS = _asking("n", "dry")
+SHOWN_AS_IT_IS = _asking(
+    "nhlSDv", "dry|help|l[iptu]|dag|d3dag|(rule|file)graph|unlock|(detailed-)?summary|version"
 )
 # Options that say how much of a plan is shown.
-DETAILS = re.compile(
-    r"-q|--quiet|-p$|--printshellcmds|--verbose|--debug|--dag|--(rule|file)graph|-D$|-S$|--(detailed-)?summary"
-)
+DETAILS = _asking("qpSD", "quiet|printshellcmds|verbose|debug|dag|(rule|file)graph|(detailed-)?summary")
 # What jobs cost beside one another, so that the ETA does not jump when the long ones begin.
 WEIGHTS = {"transcribe_chunk": 10, "embed_chunk": 10, "convert_audio": 3, "plan_chunks": 3}
 LOG = Path("logs/run/snakemake.log")
@@ -87,6 +87,11 @@ class Progress:
         self._stream.flush()
 
 
+def only_shows(arguments: Sequence[str]) -> bool:
+    """Tell whether Snakemake, given these arguments, shows something and makes nothing."""
+    return any(map(SHOWN_AS_IT_IS.match, arguments))
+
+
 def snakemake(arguments: Sequence[str], work: Mapping[str, int], *, stream: IO[str] = sys.stdout) -> int:
     """Run Snakemake in this folder and return its exit code.
 
@@ -96,9 +101,9 @@ def snakemake(arguments: Sequence[str], work: Mapping[str, int], *, stream: IO[s
     is asked for.
     """
     command = [sys.executable, "-m", "snakemake", *arguments]
-    if any(argument in PLANS for argument in arguments) and not any(map(DETAILS.match, arguments)):
+    if any(map(PLANS.match, arguments)) and not any(map(DETAILS.match, arguments)):
         command += ["--quiet", "rules", "host", "reason"]
-    if any(argument in SHOWN_AS_IT_IS for argument in arguments):
+    if only_shows(arguments):
         return subprocess.run(command, check=False).returncode
     LOG.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.suppress(FileNotFoundError):

@@ -38,3 +38,24 @@ def test_it_goes_over_the_files_and_becomes_what_the_settings_are(tmp_path: Path
     found = config.load([tmp_path / "a.yaml"], cli._passed_settings(passed))
     assert (found.transcribe.beam_size, found.transcribe.window_s) == (2, 20)
     assert found.diarize.num_speakers == 3
+
+
+@pytest.fixture
+def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """What Snakemake is told, in a project without any work to do."""
+    (tmp_path / "Snakefile").touch()
+    monkeypatch.chdir(tmp_path)
+    found: list[list[str]] = []
+    monkeypatch.setattr(cli.run, "snakemake", lambda arguments, _work: bool(found.append(arguments)))
+    return found
+
+
+@pytest.mark.parametrize(("given", "outcome"), [("-np", False), ("-n", False), ("-pk", True)])
+def test_a_plan_is_followed_by_no_upload(
+    given: str, outcome: bool, told: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uploads: list[object] = []
+    monkeypatch.setattr(cli.storing, "upload_sessions", lambda *_: bool(uploads.append(None)))
+    assert cli.main(["run", given, "--upload"]) == 0
+    assert told[0][0] == given
+    assert bool(uploads) is outcome

@@ -129,11 +129,29 @@ def test_what_only_shows_something_is_not_wrapped(
 
 
 @pytest.mark.parametrize(
+    "given", ["-n", "-np", "-pn", "-Fnk", "--dryrun", "--dry-r", "-l", "-kS", "--list-rules"]
+)
+def test_what_makes_nothing_is_known(given: str) -> None:
+    assert run.only_shows(["-c4", given, "a.txt"])
+
+
+@pytest.mark.parametrize(
+    "given", ["-c4", "-j2n", "-Rname", "-pk", "-C", "n=1", "-qn", "--notemp", "--debug-dag"]
+)
+def test_what_makes_something_is_not_taken_for_a_plan(given: str) -> None:
+    """Least of all a value that an `n` is in."""
+    assert not run.only_shows([given, "--cores", "2"])
+
+
+@pytest.mark.parametrize(
     ("given", "quiet"),
     [
         (["-n"], True),
         (["a.txt", "--dry-run"], True),
         (["-n", "-p"], False),
+        (["-np"], False),
+        (["-kn"], True),
+        (["-nqrules"], False),
         (["-n", "--quiet", "host"], False),
     ],
 )

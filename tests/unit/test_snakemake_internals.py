@@ -116,6 +116,16 @@ def test_finished_jobs_are_announced_as_the_progress_reads_them(rule: str) -> No
     assert found[1] == rule
 
 
+def test_the_short_options_that_take_no_value_are_those_that_we_know() -> None:
+    from snakemake.cli import get_argument_parser  # noqa: PLC0415
+
+    actions = get_argument_parser()._actions
+    short = {
+        name[1] for action in actions if action.nargs == 0 for name in action.option_strings if name[2:] == ""
+    }
+    assert short == set(run.FLAGS)
+
+
 def test_the_local_executor_has_what_the_warm_one_builds_on() -> None:
     from snakemake.benchmark import BenchmarkRecord, write_benchmark_records  # noqa: PLC0415
     from snakemake.executors import local  # noqa: PLC0415
