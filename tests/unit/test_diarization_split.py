@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import huggingface_hub.errors
 import numpy as np
 import pytest
 import soundfile
@@ -414,3 +415,15 @@ def test_the_models_are_loaded_once() -> None:
     assert window_models(OPTIONS, threads=2) is window_models(
         OPTIONS.model_copy(update={"num_speakers": 3, "step": 0.2}), threads=1
     )
+
+
+def test_a_job_asks_the_hub_for_nothing_though_its_worker_has_fetched_the_models(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "")
+    # As where the check of the models has imported it.
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    with pytest.raises(UserError, match="the diarization pipeline cannot be had"):
+        window_models(Diarize(model="some/one-that-is-not-here", device="cpu"), threads=1)
+    with pytest.raises(huggingface_hub.errors.OfflineModeIsEnabled):
+        huggingface_hub.get_session().get("https://huggingface.co/some/one-that-is-not-here")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import sys
 import threading
 import warnings
 from pathlib import Path
@@ -178,6 +179,10 @@ def _settle(pipeline: Any) -> None:
 def _prepare_import() -> None:
     # What comes from the hub was fetched before (``preflight``): a job never asks it, for nothing at all.
     os.environ["HF_HUB_OFFLINE"] = "1"
+    # It reads that when it is imported: before us, where this worker has fetched the models (`warm-guests`).
+    hub: Any = sys.modules.get("huggingface_hub.constants")
+    if hub:
+        hub.HF_HUB_OFFLINE = True
     warnings.filterwarnings("ignore", message=".*torchcodec.*")  # audio is handed over in memory
 
 
