@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from sessionscribe.errors import UserError
 from sessionscribe.storage import drive_desktop
-from sessionscribe.storage.locations import DRIVE_DESKTOP, is_remote, split
+from sessionscribe.storage.locations import DRIVE_DESKTOP, is_remote, join, split
 
 if TYPE_CHECKING:
     from sessionscribe.storage.listing import Item
@@ -142,8 +142,8 @@ def _group_local(path: Path, source: str, shape: str | None) -> list[Group]:
     if not path.is_dir():
         return [Group(path.stem, shape or "recording", (File(source, path),))]
     names = sorted(file.name for file in path.iterdir() if file.is_file())
-    base = source.rstrip("/") if drive_desktop.is_drive_desktop(source) else None
-    files = [File(f"{base}/{name}" if base else str(path / name), path / name) for name in names]
+    base = join(source, "") if drive_desktop.is_drive_desktop(source) else None
+    files = [File(f"{base}{name}" if base else str(path / name), path / name) for name in names]
     files = [file for file in files if file.is_recording]
     if not files:
         hint = f"Name the files, or use one of the endings {ENDINGS}"

@@ -11,6 +11,7 @@ from sessionscribe import additions, config, files, ingest, sources
 from sessionscribe.errors import UserError
 from sessionscribe.storage import drive_desktop
 from sessionscribe.storage.drive_desktop import Machine, find, find_new, roots
+from sessionscribe.storage.locations import parent
 
 
 def make(top: Path, *folders: str) -> None:
@@ -97,14 +98,29 @@ def test_a_place_for_results_need_not_be_there_yet(tmp_path: Path) -> None:
     assert (
         find_new("drive-desktop:My Drive/Transcripts/a", folders) == tmp_path / "Meine Ablage/Transcripts/a"
     )
-    with pytest.raises(UserError, match="does not exist"):
+    with pytest.raises(UserError, match="drive-desktop:Elsewhere/talk: does not exist"):
         find_new("drive-desktop:Elsewhere/talk", folders)
+    make(tmp_path, "Shared drives/Rec")
+    with pytest.raises(UserError, match="is there 2 times"):
+        find_new("drive-desktop:Rec/new", folders)
+
+
+@pytest.mark.parametrize(
+    "given", ["transcripts", "transcripts/talk", "My Drive/transcripts/talk", "", "/talk"]
+)
+def test_a_new_folder_for_results_is_made_in_the_only_drive(tmp_path: Path, given: str) -> None:
+    make(tmp_path, "Meine Ablage")
+    wanted = tmp_path / "Meine Ablage" / given.removeprefix("My Drive/").strip("/")
+    assert find_new(f"drive-desktop:{given}", [tmp_path / "Meine Ablage"]) == wanted
+    with pytest.raises(UserError, match="no Google Drive folder on this machine"):
+        find_new(f"drive-desktop:{given}", [])
 
 
 @pytest.mark.parametrize(
     ("given", "noted"),
     [
         ("drive-desktop:Rec", "drive-desktop:Rec/talk.wav"),
+        ("drive-desktop:Rec/", "drive-desktop:Rec/talk.wav"),
         ("drive-desktop:Rec/talk.wav", "drive-desktop:Rec/talk.wav"),
         ("My Drive/Rec", "drive-desktop:My Drive/Rec/talk.wav"),
     ],
@@ -134,3 +150,13 @@ def test_recordings_are_read_where_they_lie(tmp_path: Path, monkeypatch: pytest.
     with ingest.opened("drive-desktop:Rec/talk.wav", files.sha256(path), config.Ingest()) as source:
         assert source == path
     assert not (tmp_path / "caches").exists()
+
+
+def test_recordings_in_the_drive_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make(tmp_path / "home", "My Drive")
+    media.write_tone(tmp_path / "home/My Drive/talk.wav", 0.1)
+    monkeypatch.setattr(drive_desktop, "this_machine", lambda: Machine(tmp_path / "home"))
+    (group,) = sources.discover(["drive-desktop:"])
+    assert [file.source for file in group.files] == ["drive-desktop:talk.wav"]
+    assert parent("drive-desktop:talk.wav") == "drive-desktop:"
+    assert parent("drive-desktop:Rec/talk.wav") == "drive-desktop:Rec"

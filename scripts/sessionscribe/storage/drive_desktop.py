@@ -137,17 +137,23 @@ def may_be_in_drive(source: str) -> bool:
 def find_new(source: str, folders: Sequence[Path] | None = None) -> Path:
     """Return the path on this machine of a source that need not be there yet.
 
+    A new folder comes below the Drive folder itself, where there is only one.
+
     Raises:
         UserError: there is no Drive folder, or none that the path could be in.
     """
-    path, missing = source, ""
+    path, missing = source.removeprefix(f"{DRIVE_DESKTOP}:"), ""
+    first: UserError | None = None
     while True:
         try:
-            return find(path, folders) / missing
-        except UserError:
-            path, slash, name = path.rpartition("/")
-            if not slash:
+            return find(f"{DRIVE_DESKTOP}:{path}", folders) / missing
+        except UserError as error:
+            first = first or error
+            if not path:
+                raise first from None
+            if error.what != MISSING:
                 raise
+            path, _, name = path.rpartition("/")
             missing = f"{name}/{missing}".rstrip("/")
 
 

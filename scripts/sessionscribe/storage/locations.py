@@ -47,7 +47,7 @@ def name_of(source: str) -> str:
 
 def parent(source: str) -> str:
     """Return the folder of a source, which tells sessions of one name apart."""
-    if not is_remote(source):
+    if not is_remote(source) and not source.startswith(f"{DRIVE_DESKTOP}:"):
         return str(Path(source).parent)
     root, path = split(source)
     folder = PurePosixPath(path).parent.as_posix()
