@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -27,6 +28,8 @@ from sessionscribe.storage import command as storing
 
 PROJECT = Path(__file__).resolve().parents[2]
 CONFIG = Path("config/config.yaml")
+SETTINGS = re.compile(rf"(?P<flags>-[{run.FLAGS}]*)C=?(?P<short>.*)|--config(?:=(?P<long>.*))?", re.DOTALL)
+"""How Snakemake is given settings; before the short form may stand letters, as in `-npC`."""
 NO_SESSIONS = "No sessions yet. Add recordings with `sessionscribe add SOURCE…`."
 
 
@@ -152,15 +155,26 @@ def _configfiles(options: argparse.Namespace) -> list[Path]:
 
 
 def _passed_settings(rest: Sequence[str]) -> dict[str, Any]:
-    """Return the settings that are passed on to Snakemake after ``--config``, read as it reads them."""
-    for flag in ("--config", "-C"):
-        if flag not in rest:
-            continue
-        # Of several, Snakemake takes the last; its values end at the next option.
-        given = rest[len(rest) - [*reversed(rest)].index(flag) :]
-        pairs = [text.partition("=") for text in takewhile(lambda text: not text.startswith("-"), given)]
-        return {key: _read_value(value) for key, _, value in pairs}
-    return {}
+    """Return the settings that are passed on to Snakemake, read as it reads them."""
+    pairs = [text.partition("=") for text in _settings_apart(rest)[1]]
+    return {key: _read_value(value) for key, _, value in pairs}
+
+
+def _settings_apart(rest: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Part what is passed on to Snakemake from the settings (``key=value``) in it: of its last ``--config``.
+
+    Of several it takes the last, and each has the values up to the next option, or the one that it is one
+    word with (``-Ckey=value``).
+    """
+    found = [(at, option) for at, text in enumerate(rest) if (option := SETTINGS.fullmatch(text))]
+    if not found:
+        return list(rest), []
+    at, option = found[-1]
+    after = rest[at + 1 :]
+    joined = option["short"] or option["long"]
+    pairs = [] if joined else list(takewhile(lambda text: not text.startswith("-"), after))
+    flags = [option["flags"]] if option["flags"] not in (None, "-") else []
+    return [*rest[:at], *flags, *after[len(pairs) :]], [joined] if joined else pairs
 
 
 def _read_value(text: str) -> Any:
@@ -200,15 +214,14 @@ def _run(options: argparse.Namespace, rest: list[str]) -> int:
             print("Nothing to do.")
             return code
     # What is passed on comes first: options with several values would take its targets for theirs.
-    arguments = [*rest, "--profile", str(_profile(options.profile))]
+    others, pairs = _settings_apart(rest)
+    arguments = [*others, "--profile", str(_profile(options.profile))]
     if options.configfile:
         arguments += ["--configfile", *map(str, options.configfile)]
     if names:
-        setting = f"sessions={yaml.safe_dump(names, default_flow_style=True, width=10**9).strip()}"
-        if "--config" in arguments:  # of several, Snakemake takes the last
-            arguments.insert(arguments.index("--config") + 1, setting)
-        else:
-            arguments += ["--config", setting]
+        pairs.append(f"sessions={yaml.safe_dump(names, default_flow_style=True, width=10**9).strip()}")
+    if pairs:
+        arguments += ["--config", *pairs]
     if options.stage:
         arguments += ["--until", *STAGES[options.stage]]
     _show_remarks(agenda)

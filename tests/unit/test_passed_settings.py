@@ -20,6 +20,11 @@ FILE = "transcribe: {beam_size: 3, window_s: 20}\n"
         ("--config transcribe={beam_size:2} --config manifest=a.tsv", {"manifest": "a.tsv"}),
         ("--config manifest=a=b.tsv", {"manifest": "a=b.tsv"}),
         ("-C manifest=", {"manifest": None}),
+        ("-npC manifest=a.tsv", {"manifest": "a.tsv"}),
+        ("--config=manifest=a.tsv b.tsv", {"manifest": "a.tsv"}),
+        ("-Cmanifest=a.tsv b.tsv", {"manifest": "a.tsv"}),
+        ("--config manifest=a.tsv -C manifest=b.tsv", {"manifest": "b.tsv"}),
+        ("-C manifest=a.tsv --configfile b.yaml", {"manifest": "a.tsv"}),
         ("--config manifest=a:b:{", {"manifest": "a:b:{"}),
     ],
 )
@@ -59,3 +64,31 @@ def test_a_plan_is_followed_by_no_upload(
     assert cli.main(["run", given, "--upload"]) == 0
     assert told[0][0] == given
     assert bool(uploads) is outcome
+
+
+ROWS = "session\tshape\ttrack\tsource\na\trecording\tmain\ta.mp3\nb\trecording\tmain\tb.mp3\n"
+
+
+@pytest.mark.parametrize(
+    "passed",
+    [
+        "-n -C manifest=a.tsv",
+        "-n --config manifest=a.tsv",
+        "-n --config manifest=no.tsv -C manifest=a.tsv",
+        "-C manifest=no.tsv --config manifest=a.tsv -n",
+        "-nCmanifest=a.tsv",
+        "-n target.txt --config=manifest=a.tsv",
+        "-n --config manifest=a.tsv sessions=[b]",
+    ],
+)
+def test_settings_hold_beside_the_sessions_that_were_named(passed: str, told: list[list[str]]) -> None:
+    """Snakemake's own parser says what it makes of it."""
+    from snakemake.cli import get_argument_parser, parse_config  # noqa: PLC0415
+
+    Path("a.tsv").write_text(ROWS, encoding="utf-8")
+    assert cli.main(["run", "--session", "a", *passed.split()]) == 0
+    profile = told[0].index("--profile")
+    options = get_argument_parser().parse_args([*told[0][:profile], *told[0][profile + 2 :]])
+    assert parse_config(options.config) == {"manifest": "a.tsv", "sessions": ["a"]}
+    assert options.dryrun
+    assert list(options.targets) == (["target.txt"] if "target" in passed else [])
