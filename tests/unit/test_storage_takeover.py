@@ -185,3 +185,26 @@ def test_transcripts_are_sent_once_though_a_remote_knows_no_checksums(
     assert [len(entries) for entries in sent] == [3, 0]
     assert len(times[0]) == 3
     assert times[0] == times[1]
+
+
+def test_only_the_transcripts_that_changed_are_written_again(folder: Path, machine: Machine) -> None:
+    def send() -> dict[str, tuple[int, int]]:
+        uploads.upload(look(), config.Upload(to="out"), root=Path(), s3_remote="")
+        found = (path.stat() for path in sorted(Path("results/upload/eve").iterdir()))
+        return {str(number): (state.st_ino, state.st_mtime_ns) for number, state in enumerate(found)}
+
+    machine("one")
+    first = send()
+    assert len(first) == 3
+    assert send() == first
+    session = look()
+    row = session.session.rows[1]
+    path = Path(parts.steps_of(session, row)["transcribe_chunk"].outputs[0])
+    plan = builders.plan(row.duration_s, session="eve", track=row.track)
+    builders.chunk(plan, 0, builders.words("other words", step=0.05)).write(path)
+    Path("results/upload/eve/transcription-chunk-002.json").write_text("damaged")
+    third = send()
+    assert [third[name] == first[name] for name in "012"] == [True, False, False]
+    for name in ("transcription-chunk-001.json", "transcription-chunk-002.json"):
+        sent = parts.PartTranscript.read(Path("out/eve", name))
+        assert sent == parts.PartTranscript.read(Path("results/upload/eve", name))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path, PurePosixPath
 
@@ -134,7 +134,7 @@ def _parcels(session: SessionAgenda, options: Upload, root: Path) -> Iterator[Pa
         yield Parcel(copy.parent, {copy: rows[0]}, place, version)
     if rows[0].shape == "live":
         whole = root / FOLDER / name / "transcription.json"
-        write_text(whole, (root / export.task["transcript"][0]).read_text(encoding="utf-8"))
+        _write_changed(whole.parent, {whole.name: (root / export.task["transcript"][0]).read_bytes()})
         yield Parcel(whole.parent, {whole: rows[0]}, place, version)
 
 
@@ -155,18 +155,30 @@ def _parts(session: SessionAgenda, root: Path) -> dict[Path, Row]:
     """Write what is to lie beside the parts of a live session: transcripts, and how speakers sound."""
     folder = root / FOLDER / session.session.name
     found: dict[Path, Row] = {}
+    contents: dict[str, bytes] = {}
     made = parts.made_of(session)
     for row in session.session.rows:
         if (transcript := parts.describe(session, row, made, root)) is not None:
-            path = folder / TRANSCRIPT.format(PurePosixPath(name_of(row.source)).stem)
-            transcript.write(path)
-            found[path] = row
+            name = TRANSCRIPT.format(PurePosixPath(name_of(row.source)).stem)
+            contents[name] = transcript.text().encode()
+            found[folder / name] = row
     for made_here, name in takeover.embeddings_of(session).items() if found else ():
         if made_here not in session.pending:
             if not (folder / name).exists():  # its name says what it is of
-                write_many(folder, {name: (root / made_here).read_bytes()})
+                contents[name] = (root / made_here).read_bytes()
             found[folder / name] = session.session.rows[0]
+    _write_changed(folder, contents)
     return found
+
+
+def _write_changed(folder: Path, contents: Mapping[str, bytes]) -> None:
+    """Write the files that are not there as they are to be: of hundreds of parts one is new."""
+
+    def is_there(name: str, data: bytes) -> bool:
+        path = folder / name
+        return path.is_file() and path.read_bytes() == data
+
+    write_many(folder, {name: data for name, data in contents.items() if not is_there(name, data)})
 
 
 def read_table(path: Path) -> list[Sent]:
