@@ -90,12 +90,40 @@ def test_one_that_does_not_stop_is_told_to_the_user(switch: Switch) -> None:
         machine.stop()
     assert "no power" in str(error.value)
     assert "stop it by hand" in str(error.value)
+    began = time.monotonic()
+    machine.stop()  # as at the end of the run: this has been said
+    assert time.monotonic() - began < 1
+    machine.start()  # it is still ours
+    with pytest.raises(UserError, match="was started by us"):
+        machine.stop()
 
 
 def test_one_that_does_not_start_is_of_no_use(switch: Switch) -> None:
     switch.commands = Commands("echo no such machine >&2; exit 1", "true", "false")
     with pytest.raises(UnusableError, match="no such machine"):
         switch.machine().start()
+
+
+def test_a_start_command_that_is_none_has_started_nothing(switch: Switch) -> None:
+    switch.commands = Commands("no-such-command {host}", "exit 1", "exit 1")
+    machine = switch.machine(halt_s=60, stops_itself="poweroff")
+    with pytest.raises(UnusableError, match=r"start command failed .*not found"):
+        machine.start()
+    assert machine.stop_command == ""
+    began = time.monotonic()
+    machine.stop()
+    assert time.monotonic() - began < 5
+
+
+def test_where_another_command_may_have_started_it_is_ours(switch: Switch) -> None:
+    up = switch.host.folder / "up"
+    switch.commands = Commands(f"touch {up}; no-such-command", f"rm {up}", f"test -e {up}")
+    machine = switch.machine()
+    with pytest.raises(UnusableError, match="not found"):
+        machine.start()
+    assert up.exists()
+    machine.stop()
+    assert not up.exists()
 
 
 def test_ssh_that_does_not_answer_in_time_is_worth_another_try(switch: Switch) -> None:

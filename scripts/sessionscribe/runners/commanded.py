@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,6 +10,11 @@ from dataclasses import dataclass
 from sessionscribe.runners.errors import LostError, UnusableError
 from sessionscribe.runners.machine import Address
 from sessionscribe.runners.started import Handling, StartedMachine
+
+CANNOT_BE_RUN = (126, 127)
+"""Exit codes of a shell where there is no such command: nothing was started …"""
+SEVERAL = re.compile(r"[;&|\n]")
+"""… unless by another one of several."""
 
 
 @dataclass(frozen=True)
@@ -36,19 +42,21 @@ class CommandHost(StartedMachine):
 
     def is_up(self) -> bool:
         """Run the state command."""
-        return self._run(self._commands.state) is None
+        return self._run(self._commands.state)[0] == 0
 
     def bring_up(self) -> None:
         """Run the start command."""
-        if problem := self._run(self._commands.start):
-            raise UnusableError(
-                f"the start command failed ({problem})", where=self.name, hint="Try it by hand"
-            )
+        code, said = self._run(self._commands.start)
+        if code in CANNOT_BE_RUN and not SEVERAL.search(self._commands.start) and not self._ours_before:
+            self._disown()
+        if code:
+            raise UnusableError(f"the start command failed ({said})", where=self.name, hint="Try it by hand")
 
     def shut_down(self) -> None:
         """Run the stop command."""
-        if problem := self._run(self._commands.stop):
-            raise LostError(f"the stop command failed: {problem}")
+        code, said = self._run(self._commands.stop)
+        if code:
+            raise LostError(f"the stop command failed: {said}")
 
     def shut_down_command(self) -> Sequence[str]:
         """Return the stop command as what a shell runs."""
@@ -61,8 +69,8 @@ class CommandHost(StartedMachine):
     def _line(self, command: str) -> str:
         return command.replace("{host}", self._address.destination)
 
-    def _run(self, command: str) -> str | None:
-        """Run a command; return what was wrong, or None."""
+    def _run(self, command: str) -> tuple[int, str]:
+        """Run a command; return its exit code, and what was wrong if that is not 0."""
         try:
             done = subprocess.run(
                 self._line(command),
@@ -73,6 +81,6 @@ class CommandHost(StartedMachine):
                 check=False,
             )
         except subprocess.TimeoutExpired:
-            return "no end within 120 s"
+            return -1, "no end within 120 s"
         said = done.stderr.decode(errors="replace").strip().splitlines()
-        return (said[-1] if said else f"exit code {done.returncode}") if done.returncode else None
+        return done.returncode, said[-1] if said else f"exit code {done.returncode}"

@@ -87,6 +87,7 @@ class StartedMachine(ABC):
     def __init__(self, name: str, handling: Handling) -> None:
         self.name, self._handling = name, handling
         self._ours, self._ours_before, self._was_up, self._silence = False, False, False, ""
+        self._told = False
         self._successor: Successor | None = None
         self._address_then: Address | None = None
         self._changing, self._stopping = threading.Lock(), threading.Event()
@@ -141,6 +142,7 @@ class StartedMachine(ABC):
         """Bring it up if it is not, wait until ssh answers, and return its address."""
         with self._changing:
             self._stopping.clear()
+            self._told = False
             self._was_up = self.is_up()
             if not self._was_up:
                 self._wait(self.is_off, self._handling.halt_s, "is still stopping")
@@ -189,11 +191,12 @@ class StartedMachine(ABC):
         """Stop it if we started it.
 
         Raises:
-            UserError: it is still up, or that cannot be said; the user has to look.
+            UserError: it is still up, or that cannot be said; the user has to look. This is said, and tried
+                for so long, once for each start.
         """
         self._stopping.set()
         with self._changing:
-            if not self._ours:
+            if not self._ours or self._told:
                 return
             until, asked, problem = time.monotonic() + self._handling.halt_s, -math.inf, ""
             while (now := time.monotonic()) < until:
@@ -210,6 +213,7 @@ class StartedMachine(ABC):
                 if problem:
                     self._stop_from_inside()
                 time.sleep(1)
+            self._told = True  # the successor tries again when this process ends
             hint = "It may cost money: stop it by hand, and look that it is off"
             raise UserError(
                 f"was started by us and cannot be seen to stop{problem}", where=self.name, hint=hint
