@@ -76,6 +76,31 @@ def test_what_became_of_recordings(far: Path, where: str) -> None:
     assert find() == {("gone", f"{place}/c.wav")}
 
 
+@pytest.mark.parametrize("spelt", ["rec", "rec/", "./rec", "{here}/rec", "../{name}/rec", "link"])
+def test_recordings_are_known_however_their_place_is_written(far: Path, tmp_path: Path, spelt: str) -> None:
+    put(Path("rec"), "a.wav", "b.wav", "c.wav")
+    Path("link").symlink_to("rec")
+    add("rec")
+    place = spelt.format(here=tmp_path, name=tmp_path.name)
+    assert find(place) == set()
+    Path("rec/a.wav").rename("rec/new.wav")
+    Path("rec/b.wav").unlink()
+    put(Path("rec"), "d.wav")
+    assert find(place) == {("moved", "rec/a.wav"), ("gone", "rec/b.wav"), ("new", "rec/d.wav")}
+
+
+def test_recordings_outside_the_project_are_known_however_their_place_is_written(
+    far: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(tmp_path / "audio", "a.wav", "b.wav")
+    (tmp_path / "project").mkdir()
+    monkeypatch.chdir(tmp_path / "project")
+    add("../audio")
+    (tmp_path / "audio/b.wav").unlink()
+    gone = {("gone", str(tmp_path.resolve() / "audio/b.wav"))}
+    assert find("../audio") == find(str(tmp_path / "audio")) == find() == gone
+
+
 def test_what_was_added_by_name_is_not_gone_for_its_ending(far: Path) -> None:
     put(Path(), "rec/talk.recorded")
     add("rec/talk.recorded")

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from sessionscribe import sources, status
+from sessionscribe.additions import note
 from sessionscribe.agenda import Agenda
 from sessionscribe.errors import UserError, visible
 from sessionscribe.manifest import Row
 from sessionscribe.sources import File, Group
-from sessionscribe.storage import recordings
+from sessionscribe.storage import drive_desktop, recordings
 from sessionscribe.storage.checksums import Checksums
-from sessionscribe.storage.locations import is_remote, parent, split
+from sessionscribe.storage.locations import DRIVE_DESKTOP, is_remote, parent, split
 
 KINDS = (
     "new",
@@ -53,15 +54,18 @@ def survey(agenda: Agenda, given: Sequence[str], *, checksums: Path, s3_remote: 
         s3_remote: the remote that stands for `s3://`.
     """
     rows = [row for session in agenda.sessions.values() for row in session.session.rows]
-    found = [*_places(rows, given, Checksums(checksums), s3_remote), *_sessions(agenda), *_orphans(agenda)]
+    places = _places(rows, given, agenda.root, Checksums(checksums), s3_remote)
+    found = [*places, *_sessions(agenda), *_orphans(agenda)]
     return sorted(found, key=lambda finding: KINDS.index(finding.kind))
 
 
-def _places(rows: list[Row], given: Sequence[str], checksums: Checksums, s3_remote: str) -> Iterator[Finding]:
+def _places(
+    rows: list[Row], given: Sequence[str], root: Path, checksums: Checksums, s3_remote: str
+) -> Iterator[Finding]:
     """Yield what is new, moved, changed or gone where recordings lie."""
     known = {row.source: row for row in rows}
     groups: list[Group] = []
-    looked: list[str] = []
+    looked = _Looked()
     for place in given or _folders(rows):
         try:
             groups += sources.discover([place], s3_remote=s3_remote)
@@ -69,19 +73,20 @@ def _places(rows: list[Row], given: Sequence[str], checksums: Checksums, s3_remo
             if not (error.what.startswith("holds no") or "does not exist" in error.what):
                 yield Finding("unreachable", place, error.what)
                 continue
-        looked.append(place)
-    there = {_noted(file): file for group in groups for file in group.files}
+        looked.add(place)
+    noted = {file: note(file, root) for group in groups for file in group.files}
+    there = set(noted.values())
     gone = {
         source: row
         for source, row in known.items()
-        if source not in there and any(_is_in(source, place) for place in looked) and not _is_here(source)
+        if source not in there and source in looked and not _is_here(source)
     }
     lost = {row.checksum: row for row in gone.values() if row.checksum}
     wanted = bool(lost)
     for group in groups:
         new = []
         for file in group.files:
-            row = known.get(_noted(file))
+            row = known.get(noted[file])
             checksum = _checksum(file, checksums) if row is not None or wanted else ""
             if row is not None:
                 if row.checksum and checksum != row.checksum:
@@ -89,15 +94,15 @@ def _places(rows: list[Row], given: Sequence[str], checksums: Checksums, s3_remo
             elif checksum in lost:
                 moved = lost.pop(checksum)
                 del gone[moved.source]
-                yield Finding("moved", moved.source, f"is now {visible(_noted(file))}")
+                yield Finding("moved", moved.source, f"is now {visible(noted[file])}")
             else:
                 new.append(file)
         if len(group.transcribed) < len(group.files) and group.shape == "live" and group.files[0].item:
             missing = len(group.files) - len(group.transcribed)
             more = f"{missing} of {len(group.files)} parts have no transcript beside them"
-            yield Finding("untranscribed", parent(_noted(group.files[0])), more)
+            yield Finding("untranscribed", parent(noted[group.files[0]]), more)
         if new:
-            what = _noted(new[0]) if group.shape == "recording" else parent(_noted(new[0]))
+            what = noted[new[0]] if group.shape == "recording" else parent(noted[new[0]])
             yield Finding("new", what, f"{group.shape}, {len(new)} file{'s' * (len(new) > 1)}")
     checksums.write()
     for source, row in gone.items():
@@ -122,19 +127,42 @@ def _folders(rows: list[Row]) -> list[str]:
     return [*local, *(f"{root}{os.path.commonpath(paths)}" for (root, *_), paths in remote.items())]
 
 
-def _noted(file: File) -> str:
-    """Return a file's source as the manifest has it, where the folder was noted by the manifest."""
-    return file.source if file.path is None else file.source.removeprefix("./")
+class _Looked:
+    """The places that were looked at: folders of this machine, however they are written, and of remotes."""
+
+    def __init__(self) -> None:
+        self._here: set[Path] = set()
+        self._far: list[str] = []
+
+    def add(self, place: str) -> None:
+        """Note a place."""
+        if is_remote(place):
+            self._far.append(place)
+        else:
+            self._here.add(_on_this_machine(place))
+
+    def __contains__(self, source: str) -> bool:
+        """Tell whether a source would have been found."""
+        if not is_remote(source):
+            return _on_this_machine(parent(source)) in self._here
+        return any(_is_below(source, place) for place in self._far)
 
 
-def _is_in(source: str, place: str) -> bool:
-    if is_remote(source) != is_remote(place):
-        return False
-    if not is_remote(source):
-        return Path(parent(source)) == Path(place)
+def _is_below(source: str, place: str) -> bool:
+    """Tell whether a remote source is below a place."""
     if split(source)[1].startswith("/") != split(place)[1].startswith("/"):
         return False
     return source.startswith(place if place.endswith((":", "/")) else f"{place}/")
+
+
+def _on_this_machine(place: str) -> Path:
+    """Return the path of a folder, however it is written."""
+    if drive_desktop.may_be_in_drive(place) and not Path(place).exists():
+        place = f"{DRIVE_DESKTOP}:{place}"
+    try:
+        return (recordings.local_path(place) or Path(place)).resolve()
+    except UserError:  # there is no Drive here
+        return Path(place)
 
 
 def _is_here(source: str) -> bool:
