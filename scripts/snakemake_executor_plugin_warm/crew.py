@@ -85,6 +85,7 @@ class Crew:
     def _take(self, request: dict[str, Any]) -> tuple[Place, Worker]:
         """Wait for a worker that can take the job, and reserve it."""
         log = next((path for _, path in request["log"]), None)
+        gone = None
         with self._changed:
             self._unplaced += 1
             try:
@@ -93,6 +94,7 @@ class Crew:
             finally:
                 self._unplaced -= 1
             if not place.has_worker:
+                gone = place.worker
                 place.begin(log)
                 if not self._looking:
                     self._looking = True
@@ -100,7 +102,10 @@ class Crew:
             place.jobs += 1
             place.scripts.add(request["script"])
             assert place.worker is not None
-            return place, place.worker
+            worker = place.worker
+        if gone:  # its connection went while it had no job: nobody else has let go of it
+            self._at_once([gone.lose])
+        return place, worker
 
     def _choose(self, request: dict[str, Any]) -> Place | None:
         if self._stopped:

@@ -184,3 +184,19 @@ def test_an_idle_worker_is_ended_and_the_next_job_starts_another() -> None:
     crew.run(REQUEST, time.time())
     crew.dismiss()
     assert [worker.state for worker in made] == ["ended", "ended"]
+
+
+def test_a_worker_whose_connection_went_while_it_had_no_job_is_let_go() -> None:
+    made: list[Sleeper] = []
+
+    def start() -> Sleeper:
+        made.append(Sleeper())
+        return made[-1]
+
+    crew = Crew([place("box", start)], 60)
+    crew.run(REQUEST, time.time())
+    made[0].alive = False
+    crew.run(REQUEST, time.time())
+    assert [worker.state for worker in made] == ["lost", "at work"]
+    crew.dismiss()
+    assert [worker.state for worker in made] == ["lost", "ended"]
