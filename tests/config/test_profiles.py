@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import snakemake.api  # noqa: F401 -- first: its modules import one another
 import yaml
+from snakemake.resources import GroupResources, Resources
 
 from project import MODELS, Project, add_small_sessions, copy_project
 
@@ -43,6 +46,29 @@ def test_a_rule_that_is_submitted_belongs_to_a_submission(profile: str) -> None:
     groups = settings(profile)["groups"]
     assert isinstance(groups, list)
     assert {entry.split("=")[0] for entry in groups} == rules - local
+
+
+@pytest.mark.parametrize("profile", [name for name in PROFILES if "groups" in settings(name)])
+def test_a_live_session_of_240_parts_is_prepared_within_a_days_limit(profile: str, project: Project) -> None:
+    done = project.snakemake("--dry-run", profile=profile)
+    assert done.code == 0, done.text
+    # The last of each rule; they are all alike.
+    minutes = dict(re.findall(r"^ *rule (\w+):$.*?\bruntime=(\d+)", done.text, re.M | re.S))
+
+    def jobs(rule: str, count: int) -> list[SimpleNamespace]:
+        return [
+            SimpleNamespace(resources={"_cores": 1, "runtime": int(minutes[rule])}, pipe_group=None)
+        ] * count
+
+    parts = 240
+    layers = [
+        jobs("fetch_recording", parts),
+        jobs("convert_audio", parts),
+        jobs("plan_chunks", parts) + jobs("build_timeline", 1),
+    ]
+    cores = Resources.from_mapping({"_cores": settings(profile)["cores"]})
+    asked = GroupResources.basic_layered(layers, cores, run_local=False)["runtime"]
+    assert parts < asked < 24 * 60
 
 
 @pytest.mark.parametrize("profile", [name for name in PROFILES if "warm-runner" in settings(name)])
