@@ -154,6 +154,20 @@ def test_a_number_format_that_this_machine_lacks_is_replaced(make: Any) -> None:
     assert found.engine.compute_type == "float32"
 
 
+def test_a_gpu_that_is_none_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    import ctranslate2  # noqa: PLC0415
+
+    def refuse(_device: str) -> set[str]:
+        raise RuntimeError("CUDA failed with error CUDA driver version is insufficient")
+
+    monkeypatch.setattr(ctranslate2, "get_supported_compute_types", refuse)
+    with pytest.raises(
+        UserError, match=r"cannot be loaded on the GPU \(CUDA failed .* insufficient\)"
+    ) as error:
+        SpeechModel(OPTIONS.model_copy(update={"device": "cuda"}), threads=1)
+    assert "set `transcribe.device: cpu`" in str(error.value)
+
+
 def test_speech_without_a_word_is_decoded_again(make: Any) -> None:
     # In windows of 30 s, three times as long as it is used to, the bundled model loses its place.
     lossy = BATCHED.model_copy(update={"window_s": 30.0, "redecode_s": 2.0})

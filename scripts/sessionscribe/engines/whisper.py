@@ -61,7 +61,8 @@ class SpeechModel:
         device = models.machine_device() if options.device == "auto" else options.device
         self._model, self._device = options.model, device
         self._threads = threads if device == "cpu" else 0
-        self._kind = _compute_type(options, device)
+        with self._named_errors():  # this asks the GPU, which may not be there
+            self._kind = _compute_type(options, device)
         self._loaded = pool.hold(
             ("whisper", options.model, device, self._kind, self._threads),
             self._load,
@@ -105,9 +106,9 @@ class SpeechModel:
 
     @contextmanager
     def _named_errors(self) -> Iterator[None]:
-        if self._device == "cuda":
-            load_cublas()
         try:
+            if self._device == "cuda":
+                load_cublas()
             yield
         except Exception as error:
             if self._device == "cuda":
