@@ -169,6 +169,23 @@ def test_patterns_are_rclones(bucket: Path, tone: bytes) -> None:
     assert [group.name for group in sources.discover(["far:rec/b[1].wav"])] == ["b-1"]
 
 
+def test_a_pattern_from_a_servers_root_is_looked_for_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(listing, "_entry", lambda *_: None)
+    monkeypatch.setattr(listing, "_list", lambda folder, *_: asked.append(folder) or [])
+    for pattern in ("nas:/*.wav", "nas:*.wav", "nas:/srv/*/a.wav"):
+        listing.list_files(pattern)
+    assert asked == ["nas:/", "nas:", "nas:/srv"]
+
+
+@pytest.mark.parametrize("kind", ["s3", "sftp"])
+def test_a_folder_whose_name_looks_like_a_pattern_is_a_folder(kind: str, tmp_path: Path, tone: bytes) -> None:
+    put(tmp_path, tone, "rec/b[1]/b.wav", "rec/b[1]/deep/c.wav", "rec/b1/d.wav")
+    with serving(kind, tmp_path):
+        assert [group.name for group in sources.discover(["far:rec/b[1]"])] == ["b", "c"]
+        assert [group.name for group in sources.discover(["far:rec/b[1]/*"])] == ["d"]
+
+
 @pytest.mark.parametrize("kind", ["s3", "webdav", "sftp"])
 def test_hostile_names_are_read_as_any_other(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 
@@ -13,7 +13,7 @@ from remotes import Server, serving
 from sessionscribe import additions, config, manifest, runtime, sources
 from sessionscribe.agenda import Agenda
 from sessionscribe.artifacts import Failure, Output, Provenance
-from sessionscribe.storage.survey import survey
+from sessionscribe.storage.survey import look_below, survey
 
 
 @pytest.fixture(scope="module")
@@ -110,15 +110,82 @@ def test_what_was_added_by_name_is_not_gone_for_its_ending(far: Path) -> None:
 
 
 def test_new_parts_and_new_live_sessions(far: Path) -> None:
-    put(far, "users/u1/eve/chunk-0.wav", "users/u1/eve/chunk-1.wav", "users/u2/eve/chunk-0.wav")
+    put(far, "users/u1/eve/chunk-0.wav", "users/u1/eve/chunk-1.wav", "users/u1/noon/chunk-0.wav")
+    put(far, "users/u2/eve/chunk-0.wav")
     add("far:rec/users")
-    put(far, "users/u1/eve/chunk-2.wav", "users/u2/morning/chunk-0.wav", "users/u2/morning/chunk-1.wav")
-    put(far, "users/u1/eve/transcription-chunk-0.json")
-    eve, morning = "far:rec/users/u1/eve", "far:rec/users/u2/morning"
+    put(far, "users/u1/eve/chunk-2.wav", "users/u1/morning/chunk-0.wav", "users/u1/morning/chunk-1.wav")
+    put(far, "users/u1/eve/transcription-chunk-0.json", "users/u2/morning/chunk-0.wav")
+    eve, morning, another = "far:rec/users/u1/eve", "far:rec/users/u1/morning", "far:rec/users/u2/morning"
     assert {line for line in find() if line[0] == "new"} == {("new", eve), ("new", morning)}
-    assert find("far:rec/users/u1") == {("new", eve), ("untranscribed", eve)}
+    assert ("new", another) in find("far:rec/users")
+    assert find("far:rec/users/u1/eve") == {("new", eve), ("untranscribed", eve)}
     put(far, "users/u1/eve/transcription-chunk-1.json", "users/u1/eve/transcription-chunk-2.json")
-    assert find("far:rec/users/u1") == {("new", eve)}
+    assert find("far:rec/users/u1/eve") == {("new", eve)}
+
+
+@pytest.mark.parametrize(
+    ("recordings", "places"),
+    [
+        ("", ""),
+        ("rec/2026/a rec/2026/b", "rec/2026"),
+        ("Recordings/2026/a Meetings/b", "Meetings Recordings/2026"),  # not the whole Drive
+        ("/srv/rec/a /home/x/b", "/home/x /srv/rec"),  # not the whole server
+        ("rec/a rec/more/b rec/more/deep/c", "rec"),
+        ("rec/u1/s1/a rec/u1/s2/a", "rec/u1"),  # a folder of sessions: others come there
+        ("rec/u1/s1/a rec/u1/s2/a rec/u2/s1/a", "rec/u1 rec/u2/s1"),
+        ("s1/a s2/a", "s1 s2"),
+        ("a rec/b", "* rec"),  # what is right in the root is no reason to search the whole of it
+        ("/a /rec/b", "/* /rec"),
+    ],
+)
+def test_remotes_are_searched_where_recordings_are(recordings: str, places: str) -> None:
+    assert look_below({PurePosixPath(name).parent for name in recordings.split()}) == places.split()
+
+
+@pytest.mark.parametrize(
+    ("name", "places"),
+    [
+        ("rec/users/{user}/{session}", [f"rec/users/{user}" for user in range(7)]),
+        ("rec/users/{session}/s1", ["rec/users"]),
+        ("rec/users/{user}/{session}/s1", [f"rec/users/{user}" for user in range(7)]),
+        ("rec/{session}", ["rec"]),
+    ],
+)
+def test_a_thousand_sessions_are_some_places(name: str, places: list[str]) -> None:
+    folders = {PurePosixPath(name.format(user=number % 7, session=f"{number:04}")) for number in range(1000)}
+    assert look_below(folders) == places
+
+
+def test_a_drive_is_not_listed_for_what_lies_in_two_of_its_folders(tmp_path: Path, far: Path) -> None:
+    drive = tmp_path / "drive"
+    put(drive, "own.wav", "Recordings [old]/2026/a.wav", "Meetings/b.wav", "Music/song.wav")
+    with serving("webdav", drive, "drive"):
+        add("drive:own.wav", "drive:Recordings [old]/2026/a.wav", "drive:Meetings/b.wav")
+        assert find() == set()
+        put(drive, "Meetings/new.wav", "next.wav")
+        (drive / "own.wav").unlink()
+        (drive / "Recordings [old]/2026/a.wav").unlink()
+        assert find() == {
+            ("new", "drive:Meetings/new.wav"),
+            ("new", "drive:next.wav"),
+            ("gone", "drive:own.wav"),
+            ("gone", "drive:Recordings [old]/2026/a.wav"),
+        }
+        assert ("new", "drive:Music/song.wav") in find("drive:")
+
+
+def test_a_remote_that_is_away_is_told_of_once(far: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(far, *(f"u{number}/s/a{number}.wav" for number in range(20)), "b/a.wav")
+    add("far:rec")
+    table = Path("config/sessions.tsv")
+    table.write_text(table.read_text().replace("far:rec/u", "nowhere:rec/u"))
+    asked: list[str] = []
+    plain = sources.discover
+    monkeypatch.setattr(
+        sources, "discover", lambda given, **more: asked.extend(given) or plain(given, **more)
+    )
+    assert [(kind, what.partition("/")[0]) for kind, what in find()] == [("unreachable", "nowhere:rec")]
+    assert len(asked) < 20
 
 
 def test_a_remote_that_is_away_hides_nothing_else(far: Path, served: Server) -> None:

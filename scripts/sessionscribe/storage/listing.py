@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import threading
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
@@ -43,9 +44,17 @@ def list_files(source: str, *, s3_remote: str = "") -> list[Item]:
         UserError: there is nothing, or the remote cannot be read.
     """
     root, path = split(source)
-    if MAGIC.intersection(path) and stat(source, s3_remote=s3_remote) is None:
-        base, pattern = _split_pattern(path)
-        return _list(f"{root}{base}", [f"--include=/{pattern}"], s3_remote)
+    if MAGIC.intersection(path):
+        entry = _entry(source, s3_remote)
+        if entry is not None and entry["IsDir"]:  # S3 says so of every name
+            try:
+                return _list(source, [], s3_remote)
+            except UserError as error:
+                if not error.what.startswith("does not exist"):
+                    raise
+        if entry is None or entry["IsDir"]:
+            base, pattern = _split_pattern(path)
+            return _list(f"{root}{base}", [f"--include=/{pattern}"], s3_remote)
     items = _list(source, [], s3_remote)
     if len(items) == 1 and items[0].path == PurePosixPath(path) / PurePosixPath(path).name:
         # A file is listed as the only one of a folder; a folder may hold one of its own name.
@@ -60,6 +69,12 @@ def stat(source: str, *, s3_remote: str = "") -> Item | None:
     Raises:
         UserError: the remote cannot be read.
     """
+    entry = _entry(source, s3_remote)
+    return None if entry is None or entry["IsDir"] else _item(source, entry, _best_hash(source, s3_remote))
+
+
+def _entry(source: str, s3_remote: str) -> dict[str, Any] | None:
+    """Return what rclone says of a file or folder; None if there is none."""
     place, best = rclone_path(source, s3_remote=s3_remote), _best_hash(source, s3_remote)
     hashing = ["--hash", f"--hash-type={best}"] if best else []
     try:
@@ -70,7 +85,7 @@ def stat(source: str, *, s3_remote: str = "") -> Item | None:
             return None
         raise
     entry: dict[str, Any] | None = json.loads(found or b"null")
-    return None if entry is None or entry["IsDir"] else _item(source, entry, best)
+    return entry
 
 
 def names(folder: str, *, s3_remote: str = "") -> list[str]:
@@ -153,20 +168,23 @@ def _hashes(source: str, s3_remote: str) -> list[str]:
 def _known(source: str, s3_remote: str) -> dict[str, Any]:
     """Return what rclone knows of a remote; it is asked once."""
     remote = rclone_path(split(source)[0], s3_remote=s3_remote)
-    if remote not in _features:
-        told = rclone.run("backend", "features", "--", remote, where=source, patience=rclone.HASTE)
-        _features[remote] = json.loads(told)
-    return _features[remote]
+    with _asking:
+        if remote not in _features:
+            told = rclone.run("backend", "features", "--", remote, where=source, patience=rclone.HASTE)
+            _features[remote] = json.loads(told)
+        return _features[remote]
 
 
 _features: dict[str, dict[str, Any]] = {}
+_asking = threading.Lock()  # several places of one remote are looked at at once
 
 
 def _split_pattern(path: str) -> tuple[str, str]:
     """Return the folder above the first part of a path that is a pattern, and the rest."""
     parts = path.split("/")
     first = next(number for number, part in enumerate(parts) if MAGIC.intersection(part))
-    return "/".join(parts[:first]), "/".join(parts[first:])
+    above = "/".join(parts[:first])
+    return above or "/" * (first > 0), "/".join(parts[first:])
 
 
 def by_folder(items: Sequence[Item]) -> dict[str, list[Item]]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -29,6 +30,12 @@ KINDS = (
     "orphaned",
     "unreachable",
 )
+AT_ONCE = 8
+"""Places that are looked at at the same time: each waits for the network most of the time."""
+AWAY = ("remote", "clock", "unreachable")
+"""Reasons of ``rclone.RcloneError`` that hold for a whole remote: it is not waited for twice."""
+MANY = 64
+"""Folders of a remote that are listed one by one, at most."""
 STAGE_FOLDERS = ("ingest", "convert", "chunk", "transcribe", "merge", "diarize", "correct", "audit", "export")
 
 
@@ -66,14 +73,32 @@ def _places(
     known = {row.source: row for row in rows}
     groups: list[Group] = []
     looked = _Looked()
-    for place in given or _folders(rows):
+    places = given or _folders(row.source for row in rows)
+
+    away: dict[str, UserError] = {}
+
+    def look(place: str) -> list[Group] | UserError:
+        remote = split(place)[0] if is_remote(place) else place
+        if remote in away:
+            return away[remote]
         try:
-            groups += sources.discover([place], s3_remote=s3_remote)
+            return sources.discover([place], s3_remote=s3_remote)
         except UserError as error:
-            if not (error.what.startswith("holds no") or "does not exist" in error.what):
-                yield Finding("unreachable", place, error.what)
-                continue
-        looked.add(place)
+            if error.what.startswith("holds no") or "does not exist" in error.what:
+                return []
+            if getattr(error, "reason", "") in AWAY:
+                return away.setdefault(remote, error)
+            return error
+
+    told: list[UserError] = []
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        for place, found in zip(places, threads.map(look, places), strict=True):
+            if not isinstance(found, UserError):
+                groups += found
+                looked.add(place)
+            elif found not in told:
+                told.append(found)
+                yield Finding("unreachable", place, found.what)
     noted = {file: note(file, root) for group in groups for file in group.files}
     there = set(noted.values())
     gone = {
@@ -109,22 +134,58 @@ def _places(
         yield Finding("gone", source, f"session {row.session}")
 
 
-def _folders(rows: list[Row]) -> list[str]:
-    """Return where to look: local folders one by one, of a remote the folder that has them all below it.
+def _folders(known: Iterable[str]) -> list[str]:
+    """Return where to look for recordings: local folders one by one, of remotes what `look_below` says.
 
     On a server, what begins with a slash and what does not may lie apart: the latter is in the user's folder.
     """
     local: dict[str, None] = {}
-    remote: dict[tuple[str, str, bool], list[PurePosixPath]] = {}
-    for row in rows:
-        if is_remote(row.source):
-            root, name = split(row.source)
-            path = PurePosixPath(name)
-            bucket = path.parts[0] if root == "s3://" else ""
-            remote.setdefault((root, bucket, path.is_absolute()), []).append(path.parent)
+    remote: dict[tuple[str, bool], set[PurePosixPath]] = {}
+    for source in known:
+        if is_remote(source):
+            root, path = split(source)
+            remote.setdefault((root, path.startswith("/")), set()).add(PurePosixPath(path).parent)
         else:
-            local[parent(row.source)] = None
-    return [*local, *(f"{root}{os.path.commonpath(paths)}" for (root, *_), paths in remote.items())]
+            local[parent(source)] = None
+    places = (f"{root}{place}" for (root, _), folders in remote.items() for place in look_below(folders))
+    return [*local, *places]
+
+
+def look_below(folders: Set[PurePosixPath]) -> list[str]:
+    """Return the places of one remote at which all ``folders`` of recordings are found, and not much else.
+
+    A remote is searched with all folders below a place, and that recordings lie on one Drive says nothing of
+    what else lies there. So these are the folders themselves, without those below another, but
+
+    - of several that lie side by side the folder above: sessions are put there, and new ones will be;
+    - of more than ``MANY`` the lowest folders that so many lie below: a listing of each would take minutes;
+    - of the remote's root, which is never searched for the sake of what lies below it, its own files only.
+    """
+    beside = Counter(folder.parent for folder in folders if not _is_root(folder))
+    joined = {
+        folder.parent if beside[folder.parent] > 1 and not _is_root(folder.parent) else folder
+        for folder in folders
+        if not _is_root(folder)
+    }
+    places = _outermost(joined)
+    while len(places) > MANY:
+        above = Counter(folder for place in places for folder in place.parents if not _is_root(folder))
+        crowded = [folder for folder, count in above.items() if count > MANY]
+        if not crowded:
+            break
+        lowest = max(len(folder.parts) for folder in crowded)
+        places = _outermost({*places, *(folder for folder in crowded if len(folder.parts) == lowest)})
+    roots = {folder for folder in folders if _is_root(folder)}
+    return sorted([*(str(place) for place in places), *(str(root / "*") for root in roots)])
+
+
+def _is_root(folder: PurePosixPath) -> bool:
+    return folder == folder.parent
+
+
+def _outermost(folders: Set[PurePosixPath]) -> set[PurePosixPath]:
+    """Return the folders that lie below no other."""
+    return {folder for folder in folders if not any(above in folders for above in folder.parents)}
 
 
 class _Looked:
@@ -149,7 +210,9 @@ class _Looked:
 
 
 def _is_below(source: str, place: str) -> bool:
-    """Tell whether a remote source is below a place."""
+    """Tell whether a remote source is below a place, or is one of a root's own files (``remote:*``)."""
+    if place.endswith((":*", ":/*")):
+        return parent(source) == place[:-1]
     if split(source)[1].startswith("/") != split(place)[1].startswith("/"):
         return False
     return source.startswith(place if place.endswith((":", "/")) else f"{place}/")
