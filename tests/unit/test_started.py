@@ -115,9 +115,12 @@ def test_a_start_command_that_is_none_has_started_nothing(switch: Switch) -> Non
     assert time.monotonic() - began < 5
 
 
-def test_where_another_command_may_have_started_it_is_ours(switch: Switch) -> None:
-    up = switch.host.folder / "up"
-    switch.commands = Commands(f"touch {up}; no-such-command", f"rm {up}", f"test -e {up}")
+@pytest.mark.parametrize("how", ["touch {up}; no-such-command", "{script}", "X=1 {script}", "exec {script}"])
+def test_where_another_command_may_have_started_it_is_ours(switch: Switch, how: str) -> None:
+    up, script = switch.host.folder / "up", switch.host.folder / "start.sh"
+    script.write_text(f"#!/bin/sh\ntouch {up}\nno-such-command\n")
+    script.chmod(0o755)
+    switch.commands = Commands(how.format(up=up, script=script), f"rm {up}", f"test -e {up}")
     machine = switch.machine()
     with pytest.raises(UnusableError, match="not found"):
         machine.start()

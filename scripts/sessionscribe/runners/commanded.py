@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,10 +12,8 @@ from sessionscribe.runners.errors import LostError, UnusableError
 from sessionscribe.runners.machine import Address
 from sessionscribe.runners.started import Handling, StartedMachine
 
-CANNOT_BE_RUN = (126, 127)
-"""Exit codes of a shell where there is no such command: nothing was started …"""
 SEVERAL = re.compile(r"[;&|\n]")
-"""… unless by another one of several."""
+"""Where a command may be several, of which another one may have started the host."""
 
 
 @dataclass(frozen=True)
@@ -47,10 +46,20 @@ class CommandHost(StartedMachine):
     def bring_up(self) -> None:
         """Run the start command."""
         code, said = self._run(self._commands.start)
-        if code in CANNOT_BE_RUN and not SEVERAL.search(self._commands.start) and not self._ours_before:
+        if code and self._is_no_command(said) and not self._ours_before:
             self._disown()
         if code:
             raise UnusableError(f"the start command failed ({said})", where=self.name, hint="Try it by hand")
+
+    def _is_no_command(self, said: str) -> bool:
+        """Tell whether the shell did not find the start command, which then has started nothing.
+
+        Its exit code does not say so: a script ends with that of the last command in it.
+        """
+        command = self._line(self._commands.start)
+        first = next(iter(command.split()), "")
+        unknown = re.search(rf"(^|\s){re.escape(first)}: (command )?not found$", said) is not None
+        return unknown and shutil.which(first) is None and not SEVERAL.search(command)
 
     def shut_down(self) -> None:
         """Run the stop command."""
