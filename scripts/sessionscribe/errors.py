@@ -45,6 +45,8 @@ def one_by_one(items: Mapping[str, T], act: Callable[[T], None]) -> bool:
     for name, item in items.items():
         try:
             act(item)
+        except BrokenPipeError:  # nobody listens any more
+            raise
         except (UserError, OSError) as error:
             failed = True
             complain(describe(error, name))
@@ -61,6 +63,9 @@ def describe(error: Exception, where: str) -> str:
         what = f"the disk is full ({shutil.disk_usage('.').free / 1e6:.0f} MB free)"
         hint = "Make room and run again: nothing is lost"
         return str(UserError(what, where=getattr(error, "filename", None) or where, hint=hint))
+    if isinstance(error, OSError) and error.strerror:
+        hint = "Put that right and run again: what was done stays"
+        return str(UserError(error.strerror.lower(), where=error.filename or where, hint=hint))
     text = " ".join(str(error).split()) or "no message"
     hint = "The log has the details; if it is not clear from them, please report it"
     return str(UserError(f"{type(error).__name__}: {text}", where=where, hint=hint))

@@ -34,7 +34,7 @@ DETAILS = _asking("qpSD", "quiet|printshellcmds|verbose|debug|dag|(rule|file)gra
 # What jobs cost beside one another, so that the ETA does not jump when the long ones begin.
 WEIGHTS = {"transcribe_chunk": 10, "embed_chunk": 10, "convert_audio": 3, "plan_chunks": 3}
 LOG = Path("logs/run/snakemake.log")
-BEFORE = LOG.with_name("snakemake.before.log")
+KEPT = 9
 
 
 class Progress:
@@ -95,7 +95,7 @@ def only_shows(arguments: Sequence[str]) -> bool:
 def snakemake(arguments: Sequence[str], work: Mapping[str, int], *, stream: IO[str] = sys.stdout) -> int:
     """Run Snakemake in this folder and return its exit code.
 
-    Its own output goes to ``LOG``, that of the run before is in ``BEFORE``; ``stream`` gets the progress,
+    Its own output goes to ``LOG`` (those of runs before: see ``_keep_log``); ``stream`` gets the progress,
     every message of a failed job and, if Snakemake itself could not go on, the end of its output. Requests to
     show something (``-n``, ``--dag`` …) are passed through as they are; of a plan only the table, unless more
     is asked for.
@@ -106,8 +106,7 @@ def snakemake(arguments: Sequence[str], work: Mapping[str, int], *, stream: IO[s
     if only_shows(arguments):
         return subprocess.run(command, check=False).returncode
     LOG.parent.mkdir(parents=True, exist_ok=True)
-    with contextlib.suppress(FileNotFoundError):
-        LOG.replace(BEFORE)  # a run that is still at work goes on in it
+    _keep_log()
     progress = Progress(work, stream)
     told, telling = 0, False
     with LOG.open("wb") as log, LOG.open(encoding="utf-8", errors="replace") as said:
@@ -134,6 +133,17 @@ def snakemake(arguments: Sequence[str], work: Mapping[str, int], *, stream: IO[s
             said.seek(0)
             stream.write(_why(said.read().splitlines()))
     return child.returncode
+
+
+def _keep_log() -> None:
+    """Give the log of the run before another name, a number from 1 on; a run that is at work goes on in it.
+
+    Only the last few are kept, and what Snakemake itself keeps of all runs.
+    """
+    names = [LOG, *(LOG.with_suffix(f".{number}.log") for number in range(1, KEPT + 1))]
+    for older, newer in reversed(list(zip(names[1:], names[:-1], strict=True))):
+        with contextlib.suppress(FileNotFoundError):
+            newer.replace(older)
 
 
 def _why(lines: Sequence[str]) -> str:

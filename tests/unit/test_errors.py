@@ -42,6 +42,19 @@ def test_a_file_that_cannot_be_read_concerns_one_and_a_full_disk_all(
     assert len(tried) == tries
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("sessionscribe: one: ")
+    assert "report it" not in line
+
+
+def test_where_nobody_listens_nothing_more_is_done() -> None:
+    tried: list[int] = []
+
+    def act(item: int) -> None:
+        tried.append(item)
+        raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        one_by_one(THREE, act)
+    assert len(tried) == 1
 
 
 def test_a_full_disk_says_so_and_what_to_do() -> None:

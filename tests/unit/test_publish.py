@@ -371,6 +371,7 @@ def test_a_revision_without_the_session_is_named(here: Clone) -> None:
     ("url", "noted"),
     [
         ("webdavs://anna:secret@host:8443/x", "webdavs://host:8443/x"),
+        ("https://anna:secret@host/x?sig=secret#secret", "https://host/x"),
         ("s3://bucket/folder", "s3://bucket/folder"),
         ("/srv/store", "/srv/store"),
     ],
@@ -381,6 +382,12 @@ def test_what_is_noted_of_a_remote_has_no_password(here: Clone, url: str, noted:
     store = Store(here.root)
     assert store.remote == f"store {noted}"
     store.close()
+
+
+def test_an_address_that_is_none_is_one_clear_line(here: Clone) -> None:
+    (here.root / ".dvc/config").write_text(DVC_CONFIG.replace("../../remote", "ssh://[no"))
+    with pytest.raises(UserError, match="DVC could not go on"):
+        Store(here.root)
 
 
 def test_a_half_written_lock_note_of_dvc_is_no_obstacle(here: Clone) -> None:

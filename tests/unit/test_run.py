@@ -63,10 +63,10 @@ def test_messages_of_jobs_are_shown_and_the_rest_is_in_the_log(
     assert "chatter" in run.LOG.read_text()
 
 
-def test_a_second_run_takes_nothing_from_the_log_that_the_first_one_follows(
+def test_other_runs_take_nothing_from_the_log_that_the_first_one_follows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Snakemake refuses the second, but not before it has a log."""
+    """Snakemake refuses them, but not before they have a log."""
     second = "import sys; from sessionscribe import run; sys.exit(run.snakemake(['second'], {}))"
     code = f"""
 import subprocess, sys
@@ -74,7 +74,8 @@ if "second" in sys.argv:
     print("the folder is locked")
     raise SystemExit(1)
 print("sessionscribe: said before", flush=True)
-subprocess.run([sys.executable, "-c", {second!r}], env={{"PYTHONPATH": {os.pathsep.join(sys.path)!r}}})
+for _ in range(2):
+    subprocess.run([sys.executable, "-c", {second!r}], env={{"PYTHONPATH": {os.pathsep.join(sys.path)!r}}})
 print("sessionscribe: said after", flush=True)
 """
     fake(tmp_path, monkeypatch, code)
@@ -84,7 +85,7 @@ print("sessionscribe: said after", flush=True)
         "sessionscribe: said before",
         "sessionscribe: said after",
     ]
-    assert "said after" in run.BEFORE.read_text()
+    assert "said after" in run.LOG.with_suffix(".2.log").read_text()
     assert "locked" in run.LOG.read_text()
 
 

@@ -50,7 +50,7 @@ class Store:
             raise UserError("there is no DVC set up here", where=root.resolve(), hint="Run `dvc init`")
         from dvc.repo import Repo  # noqa: PLC0415 -- heavy
 
-        self._said = _Said()
+        self._said, self._remote = _Said(), remote
         with self._named_errors("DVC"):
             self._mend_lock(root)
             self._repo: Any = Repo(str(root))
@@ -62,11 +62,12 @@ class Store:
 
     @property
     def remote(self) -> str:
-        """What names the remote: its name and address, without what it may have of a password; "": none."""
+        """What names the remote: its name and address, without what may be a password; "": none."""
         if not self._remote:
             return ""
         parts = urlsplit(str(self._settings["url"]))
-        return f"{self._remote} {urlunsplit(parts._replace(netloc=parts.netloc.rpartition('@')[2]))}"
+        url = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+        return f"{self._remote} {url}"
 
     @cached_property
     def _settings(self) -> dict[str, Any]:

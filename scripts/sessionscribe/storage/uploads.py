@@ -94,7 +94,7 @@ def upload(
         places = {entry.place for entry in sent}
         stale = [e for e in before if e.session == session.session.name and e.place not in places]
         # Nothing says so of what is still to be made, or can only be made elsewhere.
-        gone = stale if delete and not session.pending and not (options.audio and session.absent) else []
+        gone = stale if delete and _is_done(session) and not (options.audio and session.absent) else []
         for entry in gone:
             _delete(entry.place, s3_remote)
         kept = [e for e in before if e.place not in places and e not in gone]
@@ -104,9 +104,14 @@ def upload(
 
 def has_something(session: SessionAgenda) -> bool:
     """Tell whether something of a session is finished: all, or a part of a live one."""
-    if not session.pending:
+    if _is_done(session):
         return bool(session.steps)
     return session.session.shape == "live" and session.done("transcribe_chunk") > 0
+
+
+def _is_done(session: SessionAgenda) -> bool:
+    """Tell whether nothing of a session is to be made, here or where its recordings are."""
+    return not session.pending and not session.blocked
 
 
 def _target(place: str) -> str:
@@ -123,7 +128,7 @@ def _parcels(session: SessionAgenda, options: Upload, root: Path) -> Iterator[Pa
     place = beside if options.to == BESIDE else join_place(options.to, name)
     if rows[0].shape == "live" and session.done("transcribe_chunk") and (found := _parts(session, root)):
         yield Parcel(root / FOLDER / name, found, place, session.fp)
-    if session.pending:
+    if not _is_done(session):
         return
     export = session.of("write_export")[0]
     version = Provenance.read(root / export.record).key
