@@ -106,6 +106,22 @@ def test_a_place_for_results_need_not_be_there_yet(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("there", "given"),
+    [
+        ("Meine Ablage", "Shared drives/Team/Transcripts"),
+        ("Shared drives", "My Drive/Transcripts"),
+        ("Google Drive", "/My Drive/Transcripts/"),  # mirrored: one's own files are right in it
+    ],
+)
+def test_a_place_in_a_drive_that_is_not_here_is_made_in_no_other(
+    tmp_path: Path, there: str, given: str
+) -> None:
+    make(tmp_path, there)
+    with pytest.raises(UserError, match=f"drive-desktop:{given.strip('/')}: does not exist"):
+        find_new(f"drive-desktop:{given}", [tmp_path / there])
+
+
+@pytest.mark.parametrize(
     "given", ["transcripts", "transcripts/talk", "My Drive/transcripts/talk", "", "/talk"]
 )
 def test_a_new_folder_for_results_is_made_in_the_only_drive(tmp_path: Path, given: str) -> None:

@@ -137,12 +137,13 @@ def may_be_in_drive(source: str) -> bool:
 def find_new(source: str, folders: Sequence[Path] | None = None) -> Path:
     """Return the path on this machine of a source that need not be there yet.
 
-    A new folder comes below the Drive folder itself, where there is only one.
+    A new folder comes below the Drive folder itself, where there is only one. What begins with the name of a
+    Drive folder (`Shared drives/…`) comes below no other.
 
     Raises:
         UserError: there is no Drive folder, or none that the path could be in.
     """
-    path, missing = source.removeprefix(f"{DRIVE_DESKTOP}:"), ""
+    path, missing = source.removeprefix(f"{DRIVE_DESKTOP}:").strip("/"), ""
     first: UserError | None = None
     while True:
         try:
@@ -153,6 +154,8 @@ def find_new(source: str, folders: Sequence[Path] | None = None) -> Path:
                 raise first from None
             if error.what != MISSING:
                 raise
+            if path in (*MY_DRIVE, *SHARED):  # a Drive folder that is not here
+                raise first from None
             path, _, name = path.rpartition("/")
             missing = f"{name}/{missing}".rstrip("/")
 
