@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, get_args
 
@@ -79,7 +80,11 @@ class Session:
 
         The parts of a live session are one recording: what one of them says holds for all.
         """
-        return row.audio_stream if self.shape == "tracks" else self.setting("audio_stream")
+        return row.audio_stream if self.shape == "tracks" else self._one_stream
+
+    @cached_property  # asked for once a part
+    def _one_stream(self) -> object:
+        return self.setting("audio_stream")
 
 
 @contextmanager
@@ -168,12 +173,14 @@ def _check_header(header: list[str], path: Path) -> None:
 def _as_found(header: list[str], values: list[str]) -> tuple[str, ...]:
     """Return a row's cells in the order of ``COLUMNS``.
 
-    Of too many none is left out, and too few are as few again: what is wrong with the row stays.
+    None that is given is left out, and what is wrong with the row stays: too few are as few again, or one too
+    many where the last column is among them.
     """
     given = dict(zip(header, values, strict=False))
     cells = [given.get(name, "") for name in COLUMNS]
     if len(values) < len(header):
-        return tuple(cells[: 1 + max(COLUMNS.index(name) for name in given)])
+        cells = cells[: 1 + max(COLUMNS.index(name) for name in given)]
+        return (*cells, *[""] * (len(cells) == len(COLUMNS)))
     return (*cells, *values[len(header) :])
 
 

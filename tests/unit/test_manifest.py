@@ -163,6 +163,18 @@ def test_a_wrong_row_is_written_back_as_it_was(tmp_path: Path, row: str, says: s
     assert all(cell.strip('"') in written for cell in cells)
 
 
+def test_a_row_with_too_few_cells_stays_wrong_also_if_the_last_column_is_among_them(tmp_path: Path) -> None:
+    header = ("recorded_at", "session", "shape", "track", "source", "language")
+    good = lines("2025", "good", "recording", "mix", "g.wav", "de")
+    path = table(tmp_path, lines(*header), lines("2026", "talk", "recording", "mix", "a.wav"), good)
+    for _ in range(3):
+        found = manifest.read(path)
+        assert "fields where the header has" in str(found["talk"].problem)
+        assert found["talk"].rows[0].recorded_at == "2026"
+        assert found["good"].problem is None
+        manifest.write(path, [row for session in found.values() for row in session.rows])
+
+
 def test_text_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "m.tsv"
     path.write_bytes(b"session\tshape\ttrack\tsource\nM\xfcller\trecording\tmix\ta.mp3\n")
