@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import defaultdict
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
@@ -63,12 +64,12 @@ def join(
         _refuse_another(old, new)
     known = _known(old, new, there)
     taken = {row.track for row in old}
-    joined = {
-        row.source: _renewed(known[row.source], row, settings, exact=exact)
-        if row.source in known
-        else _named_apart(row, taken)
-        for row in new
-    }
+    joined: dict[str, Row] = {}
+    for row in new:
+        before = known.get(row.source)
+        found = _renewed(before, row, settings, taken, exact=exact) if before else _named_apart(row, taken)
+        taken.add(found.track)
+        joined[row.source] = found
     news = [line for row in new if row.source in known for line in _change(known[row.source], row)]
     source_of = {before.track: source for source, before in known.items()}
     here, outlived = {parent(row.source) for row in new}, set()
@@ -146,7 +147,9 @@ def _key(row: Row) -> str | int | None:
     return row.part if row.shape == "live" else row.track
 
 
-def _renewed(before: Row, row: Row, settings: Mapping[str, Any], *, exact: bool) -> Row:
+def _renewed(
+    before: Row, row: Row, settings: Mapping[str, Any], taken: Container[str], *, exact: bool
+) -> Row:
     """Return an old row as it is now."""
     found = replace(before, source=row.source, checksum=row.checksum, **settings)
     if (
@@ -160,20 +163,22 @@ def _renewed(before: Row, row: Row, settings: Mapping[str, Any], *, exact: bool)
         if before.source != row.source:
             found = replace(found, part=row.part)
         # What is made of a part is told by the track's name: it stays with its content, and with no other.
-        return found if before.checksum == row.checksum else replace(found, track=_with_content(row))
+        return found if before.checksum == row.checksum else replace(found, track=_with_content(row, taken))
     return found if before.source == row.source else replace(found, track=row.track)
 
 
 def _named_apart(row: Row, taken: Container[str]) -> Row:
     """Return a row; a live part that comes by the name that another one had gets a track of its own."""
-    return replace(row, track=_with_content(row)) if row.shape == "live" and row.track in taken else row
+    apart = row.shape == "live" and row.track in taken
+    return replace(row, track=_with_content(row, taken)) if apart else row
 
 
-def _with_content(row: Row) -> str:
-    """Return a name for a track that is of this content."""
+def _with_content(row: Row, taken: Container[str]) -> str:
+    """Return a free name for a track that is of this content; of several parts of it each has its own."""
     digest = row.checksum.rpartition(":")[2]
     short = digest[:6] if re.fullmatch("[0-9a-f]+", digest) else fingerprint(row.checksum)[:6]
-    return f"{row.track}-{short}"
+    names = (f"{row.track}-{short}{f'-{number}' * (number > 1)}" for number in itertools.count(1))
+    return next(name for name in names if name not in taken)
 
 
 def _heir(row: Row, joined: Iterable[Row]) -> Row | None:

@@ -82,6 +82,38 @@ def test_a_renumbered_part_is_there_once_and_what_was_made_of_it_counts(tone: by
     assert add("eve", shape="live", known=late).rows == late
 
 
+def test_equal_parts_that_come_by_one_name_have_tracks_of_their_own(tone: bytes) -> None:
+    put(tone, {"eve/chunk-4.wav": "a"})
+    rows = add("eve", shape="live").rows
+    for free, letter in ((5, "c"), (6, "d"), (7, "c"), (8, "d"), (9, "c")):
+        Path("eve/chunk-4.wav").rename(f"eve/chunk-{free}.wav")
+        put(tone, {"eve/chunk-4.wav": letter})
+        rows = add("eve", shape="live", known=rows).rows
+    c, d = (f"chunk-4-{row.checksum[:6]}" for row in rows if row.part in (6, 7))
+    assert [(row.part, row.track) for row in rows] == [
+        (4, f"{c}-3"),
+        (5, "chunk-4"),
+        (6, c),
+        (7, d),
+        (8, f"{c}-2"),
+        (9, f"{d}-2"),
+    ]
+    assert add("eve", shape="live", known=rows).rows == rows
+
+
+def test_a_part_that_becomes_what_another_one_is_has_a_track_of_its_own(tone: bytes) -> None:
+    put(tone, {"eve/chunk-1.wav": "a", "eve/chunk-2.wav": "b"})
+    rows = add("eve", shape="live").rows
+    put(tone, {"eve/chunk-1.wav": "c"})
+    rows = add("eve", shape="live", known=rows).rows
+    Path("eve/chunk-1.wav").rename("eve/chunk-3.wav")
+    put(tone, {"eve/chunk-1.wav": "d"})
+    rows = add("eve", shape="live", known=rows).rows
+    put(tone, {"eve/chunk-1.wav": "c"})
+    rows = add("eve", shape="live", known=rows).rows
+    assert len({row.track for row in rows}) == len(rows) == 3
+
+
 def test_parts_that_all_move_on_by_one(tone: bytes) -> None:
     put(tone, {f"eve/chunk-{number}.wav": letter for number, letter in enumerate("abc")})
     rows = add("eve", shape="live").rows
