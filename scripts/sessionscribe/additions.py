@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import functools
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -65,11 +66,14 @@ def add(
     sessions = {name: list(session.rows) for name, session in known.items()}
     look = Look(known, settings.get("audio_stream"), exact, s3_remote, durations, say)
     looked = look.at(groups, root)
-    there = Presence({note(file, root) for group in groups for file in group.files}, s3_remote)
+    noted = notes((file for group in groups for file in group.files), root)
+    there = Presence(set(noted.values()), s3_remote)
     homes = _Homes(sessions, there)
     for group in groups:
         try:
-            rows = (_row(group, file, looked[file], root=root, settings=settings) for file in group.files)
+            rows = (
+                _row(group, file, looked[file], source=noted[file], settings=settings) for file in group.files
+            )
             new = list({row.source: row for row in rows}.values())
             name = (None if group.named else homes.of(new)) or group.name
             new = [replace(row, session=name) for row in new]
@@ -101,7 +105,7 @@ def _refuse_wrong(name: str, known: Mapping[str, Session]) -> None:
         raise UserError(f"nothing was added ({problem})", where=name, hint="Correct the table first")
 
 
-def _row(group: Group, file: File, looked: Looked, *, root: Path, settings: dict[str, Any]) -> Row:
+def _row(group: Group, file: File, looked: Looked, *, source: str, settings: dict[str, Any]) -> Row:
     if not looked.checksum and looked.problem:
         raise looked.problem
     part = None
@@ -115,7 +119,7 @@ def _row(group: Group, file: File, looked: Looked, *, root: Path, settings: dict
         session=group.name,
         shape=group.shape,
         track="mix" if group.shape == "recording" else slug(file.stem),
-        source=note(file, root),
+        source=source,
         checksum=looked.checksum,
         duration_s=looked.duration_s,
         part=part,
@@ -123,14 +127,21 @@ def _row(group: Group, file: File, looked: Looked, *, root: Path, settings: dict
     )
 
 
-def note(file: File, root: Path) -> str:
-    """Return a file's source as the manifest has it: relative to the project where it lies in it."""
+def notes(files: Iterable[File], root: Path) -> dict[File, str]:
+    """Return files' sources as the manifest has them: relative to the project where they lie in it."""
+    top = root.resolve()
+    # Each folder is resolved once: there may be hundreds of thousands of files.
+    resolve = functools.cache(Path.resolve)
+    return {file: _note(file, top, resolve) for file in files}
+
+
+def _note(file: File, top: Path, resolve: Callable[[Path], Path]) -> str:
     path = file.path
     if path is None or (str(path) != file.source and is_drive_desktop(file.source)):
         return file.source
-    absolute = path.resolve() if not path.is_symlink() else path.absolute()
+    absolute = path.absolute() if path.is_symlink() else resolve(path.parent) / path.name
     try:
-        inside = str(absolute.relative_to(root.resolve()))
+        inside = str(absolute.relative_to(top))
     except ValueError:
         return str(absolute)
     return f"./{inside}" if is_remote(inside) else inside

@@ -101,6 +101,22 @@ def test_recordings_outside_the_project_are_known_however_their_place_is_written
     assert find("../audio") == find(str(tmp_path / "audio")) == find() == gone
 
 
+def test_a_folder_is_resolved_once_however_many_files_it_has(
+    far: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(Path("rec"), "more/c.wav", *(f"{number}.wav" for number in range(50)))
+    Path("rec/link.wav").symlink_to("more/c.wav")
+    files = [file for group in sources.discover(["rec", "rec/../rec/more"]) for file in group.files]
+    asked: list[Path] = []
+    plain = Path.resolve
+    monkeypatch.setattr(Path, "resolve", lambda path, **more: asked.append(path) or plain(path, **more))
+    noted = additions.notes(files, Path())
+    assert len(asked) == 3
+    assert sorted(noted.values()) == sorted(
+        ["rec/link.wav", "rec/more/c.wav", *(f"rec/{number}.wav" for number in range(50))]
+    )
+
+
 def test_what_was_added_by_name_is_not_gone_for_its_ending(far: Path) -> None:
     put(Path(), "rec/talk.recorded")
     add("rec/talk.recorded")
@@ -140,6 +156,31 @@ def test_new_parts_and_new_live_sessions(far: Path) -> None:
 )
 def test_remotes_are_searched_where_recordings_are(recordings: str, places: str) -> None:
     assert look_below({PurePosixPath(name).parent for name in recordings.split()}) == places.split()
+
+
+@pytest.mark.parametrize(
+    ("there", "found"),
+    [
+        ("a/one.wav b/two.wav", "a/new.wav b/new.wav"),  # side by side, in nothing but the bucket
+        ("a/one.wav own.wav", "a/new.wav new.wav"),
+        ("own.wav", "new.wav"),
+    ],
+)
+def test_a_bucket_is_not_listed_for_what_lies_in_it(
+    far: Path, there: str, found: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sessionscribe.storage.locations.S3_REMOTE", "far")
+    names = there.split()
+    put(far, *names, "music/song.wav")
+    add(*(f"s3://rec/{name}" for name in names))
+    assert find() == set()
+    put(far, *found.split())
+    (far / names[-1]).unlink()
+    assert find() == {
+        *(("new", f"s3://rec/{name}") for name in found.split()),
+        ("gone", f"s3://rec/{names[-1]}"),
+    }
+    assert ("new", "s3://rec/music/song.wav") in find("s3://rec")
 
 
 @pytest.mark.parametrize(

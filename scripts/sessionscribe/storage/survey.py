@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from sessionscribe import sources, status
-from sessionscribe.additions import note
+from sessionscribe.additions import notes
 from sessionscribe.agenda import Agenda
 from sessionscribe.errors import UserError, visible
 from sessionscribe.manifest import Row
@@ -99,7 +99,7 @@ def _places(
             elif found not in told:
                 told.append(found)
                 yield Finding("unreachable", place, found.what)
-    noted = {file: note(file, root) for group in groups for file in group.files}
+    noted = notes((file for group in groups for file in group.files), root)
     there = set(noted.values())
     gone = {
         source: row
@@ -138,12 +138,16 @@ def _folders(known: Iterable[str]) -> list[str]:
     """Return where to look for recordings: local folders one by one, of remotes what `look_below` says.
 
     On a server, what begins with a slash and what does not may lie apart: the latter is in the user's folder.
+    Of `s3://` each bucket is a root: others' are beside it, and what else is in it is as good as another's.
     """
     local: dict[str, None] = {}
     remote: dict[tuple[str, bool], set[PurePosixPath]] = {}
     for source in known:
         if is_remote(source):
             root, path = split(source)
+            if root == "s3://":
+                bucket, _, path = path.partition("/")
+                root, path = f"{root}{bucket}/", path.lstrip("/")
             remote.setdefault((root, path.startswith("/")), set()).add(PurePosixPath(path).parent)
         else:
             local[parent(source)] = None
@@ -211,8 +215,9 @@ class _Looked:
 
 def _is_below(source: str, place: str) -> bool:
     """Tell whether a remote source is below a place, or is one of a root's own files (``remote:*``)."""
-    if place.endswith((":*", ":/*")):
-        return parent(source) == place[:-1]
+    if place.endswith((":*", "/*")):
+        above = parent(source)
+        return place[:-1] == (above if above.endswith((":", "/")) else f"{above}/")
     if split(source)[1].startswith("/") != split(place)[1].startswith("/"):
         return False
     return source.startswith(place if place.endswith((":", "/")) else f"{place}/")

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
 
-from sessionscribe.additions import note
+from sessionscribe.additions import notes
 from sessionscribe.agenda import SessionAgenda
 from sessionscribe.artifacts import Artifact, Language, Output, Provenance
 from sessionscribe.errors import UserError
@@ -46,7 +46,8 @@ class Beside:
 
     def expect(self, groups: Iterable[Group]) -> None:
         """Note which parts have a transcript beside them, as a listing says."""
-        self._there.update(note(file, Path()) for group in groups for file in group.transcribed)
+        transcribed = (file for group in groups for file in group.transcribed)
+        self._there.update(notes(transcribed, Path()).values())
 
     def read(self, sources: Iterable[str]) -> dict[str, PartTranscript]:
         """Return those that can be used, by the source of the part; others' files are left out."""
