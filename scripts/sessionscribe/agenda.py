@@ -23,6 +23,7 @@ from sessionscribe.results import Results
 from sessionscribe.steps import Decoder, Folder, Ledger, Step, correct
 
 PREFLIGHT = "logs/preflight/models.txt"
+MANIFEST = str(Config.model_fields["manifest"].default)
 
 
 class SessionAgenda:
@@ -112,6 +113,8 @@ class Agenda:
         self.formats = tuple(dict.fromkeys(config.export.formats))
         wanted = set(config.sessions)
         found = manifest.read(root / config.manifest)
+        if config.manifest != MANIFEST:
+            found = manifest.without_clash(found, Path(config.manifest), root / MANIFEST)
         if missing := wanted - found.keys():
             raise manifest.unknown_session(sorted(missing)[0], found, root / config.manifest)
         enrolled = clips.read(config.name.voices, root, cache=steps.CHECKSUMS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import difflib
 import fcntl
@@ -252,6 +253,28 @@ def _conflict(name: str, rows: list[Row], path: Path) -> str | None:
     if rows[0].shape == "live" and any(row.part is None for row in rows):
         return f"{place}: live session `{name}` has a row without `part`. Number its parts"
     return None
+
+
+def without_clash(sessions: Mapping[str, Session], path: Path, usual: Path) -> dict[str, Session]:
+    """Return the sessions of ``path``; one that the ``usual`` table has of other recordings has a problem.
+
+    Results are by name: those of one would be overwritten with the other's, and back.
+    """
+    others: dict[str, Session] = {}
+    with contextlib.suppress(UserError):  # who uses that table is told
+        others = read(usual)
+    return {name: _told_apart(s, others.get(name), path, usual) for name, s in sessions.items()}
+
+
+def _told_apart(session: Session, other: Session | None, path: Path, usual: Path) -> Session:
+    if other is None or session.problem or not _contents(session).isdisjoint(_contents(other)):
+        return session
+    what = f"{path}: another session of {usual} is called `{session.name}`, too, and its results would be"
+    return replace(session, problem=f"{what} overwritten. Give one of them another name")
+
+
+def _contents(session: Session) -> set[str]:
+    return {row.checksum or row.source for row in session.rows}
 
 
 def unknown_session(name: str, sessions: Iterable[str], path: Path) -> UserError:

@@ -592,6 +592,23 @@ def test_a_session_with_a_problem_has_one_job_that_says_so(project: Project) -> 
     assert not agenda.sessions["duo"].pending
 
 
+def test_the_demo_overwrites_no_session_of_the_usual_manifest(project: Project) -> None:
+    """Several manifests have one folder of results."""
+    (project.root / "config").mkdir()
+    usual = project.root / "config/sessions.tsv"
+    manifest.write(usual, project.rows)
+    assert not any(session.session.problem for session in project.agenda().sessions.values()), "the same ones"
+    (row,) = (row for row in project.rows if row.session == "talk")
+    manifest.write(usual, [replace(row, checksum="f" * 64)])
+    sessions = project.agenda().sessions
+    problem = sessions["talk"].session.problem
+    assert problem
+    assert problem.endswith("results would be overwritten. Give one of them another name")
+    assert sessions["duo"].session.problem is None
+    usual.write_text('session\t"')
+    assert project.agenda().sessions["talk"].session.problem is None
+
+
 def test_a_file_that_could_not_be_probed_is_tried_again(project: Project) -> None:
     project.rows.append(Row("bad", "recording", "mix", "in/bad.mp3", "", 0.0))
     (step,) = project.agenda().sessions["bad"].pending.values()
