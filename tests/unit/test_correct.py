@@ -365,6 +365,44 @@ def test_a_wrong_command_is_one_clear_line(
     assert message in capsys.readouterr().err
 
 
+SPOKEN = [f"word{number}" for number in range(50)]
+
+
+@pytest.mark.parametrize("rest", [["wo"], []], ids=["in a word", "between words"])
+def test_a_copy_that_was_cut_off_is_refused_but_with_force(
+    project: Path, rest: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    transcript(("A", words(" ".join(SPOKEN)))).write(Path("results/diarize/s.json"))
+    Path("cut.txt").write_text(f"A: {' '.join([*SPOKEN[:20], *rest])}\n")
+    lacking = 30 - len(rest)
+    assert cli.main(["correct", "s", "cut.txt"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"sessionscribe: cut.txt: leaves out {lacking} of 50 words of the transcript")
+    assert line.endswith("If that is meant, add --force")
+    assert not table.path_of("s").exists()
+    assert cli.main(["correct", "s", "cut.txt", "--force"]) == 0
+    counted = f"1 word ({lacking} left out)" if rest else f"{lacking} words left out"
+    assert f"config/corrections/s.tsv: {counted}; taken back" in capsys.readouterr().out
+    # What is left out already is not left out again by a copy that is changed elsewhere.
+    Path("next.txt").write_text(f"A: {' '.join([*SPOKEN[1:20], *rest])}\n")
+    assert cli.main(["correct", "s", "next.txt"]) == 0
+    assert "s.tsv: 1 word left out; taken back" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kept", [25, 30])
+def test_half_of_the_words_may_be_left_out(project: Path, kept: int) -> None:
+    transcript(("A", words(" ".join(SPOKEN)))).write(Path("results/diarize/s.json"))
+    Path("cut.txt").write_text(f"A: {' '.join(SPOKEN[:kept])}\n")
+    assert cli.main(["correct", "s", "cut.txt"]) == 0
+    assert table.path_of("s").is_file()
+
+
+def test_most_of_a_few_words_may_be_left_out(project: Path) -> None:
+    transcript(("A", words(" ".join(SPOKEN[:20])))).write(Path("results/diarize/s.json"))
+    Path("cut.txt").write_text(f"A: {SPOKEN[0]}\n")
+    assert cli.main(["correct", "s", "cut.txt"]) == 0
+
+
 def test_a_session_without_a_transcript_is_named(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Path("results/diarize/s.json").unlink()
     assert cli.main(["correct", "s"]) == 2

@@ -76,7 +76,14 @@ class Corrector:
         return lay_over(self.made, None, self.config.export.names, path).transcript
 
     def correct(self, edited: Path | None, **options: Any) -> None:
-        given = {"list": False, "made_from": None, "author": "", "note": "", "dry_run": False} | options
+        given = {
+            "list": False,
+            "made_from": None,
+            "author": "",
+            "note": "",
+            "dry_run": False,
+            "force": False,
+        } | options
         asked = argparse.Namespace(session="s", edited=edited, **given)
         assert command.correct(asked, self.config, self.root) == 0
 

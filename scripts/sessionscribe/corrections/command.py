@@ -15,14 +15,18 @@ from typing import TYPE_CHECKING, Any
 from sessionscribe import manifest
 from sessionscribe.artifacts import Names, Transcript
 from sessionscribe.config import Config, Export
+from sessionscribe.corrections.atoms import atoms
 from sessionscribe.errors import UserError, visible
 from sessionscribe.text import harmless
 
 if TYPE_CHECKING:
     from sessionscribe.corrections.making import Made
     from sessionscribe.corrections.overlay import Overlaid
+    from sessionscribe.corrections.table import Edit
 
 SHOWN = 20  # edits that are printed; the file has them all
+MOST_LEFT_OUT = 0.5  # share of the words that a copy may lack before somebody is asked …
+FEW = 20  # … if it lacks as many at least: a short session is soon half of itself
 MARKS = {"applied": "applied", "fulfilled": "fulfilled", "open": "NO PLACE"}
 
 
@@ -53,6 +57,7 @@ def add_arguments(commands: Any, parents: Sequence[argparse.ArgumentParser]) -> 
     corrects.add_argument("--list", action="store_true", help="list all corrections and their state")
     corrects.add_argument("--author", default="", help="who corrected it, for the file")
     corrects.add_argument("--note", default="", help="a remark, for the file")
+    corrects.add_argument("--force", action="store_true", help="leave out more than half of the words, too")
     corrects.add_argument("-n", "--dry-run", action="store_true", help="show the differences only")
 
 
@@ -60,7 +65,7 @@ def correct(options: argparse.Namespace, config: Config, root: Path = Path()) ->
     """Note the differences of an edited export, or list the corrections that there are.
 
     Raises:
-        UserError: there is no such session or transcript, or a file cannot be understood.
+        UserError: there is no such session or transcript, or a file cannot be understood or is a part only.
     """
     from sessionscribe.correct import lay_over  # noqa: PLC0415
     from sessionscribe.corrections import table  # noqa: PLC0415
@@ -78,6 +83,8 @@ def correct(options: argparse.Namespace, config: Config, root: Path = Path()) ->
         return 0
     with manifest.locked(path):  # another one may be noting corrections, too
         made = _made(options, config, transcript, names, path)
+        if not options.force:
+            _refuse_part(options.edited, laid.transcript, made)
         if not options.dry_run and (made.new or made.gone):
             table.write(path, made.edits)
     _tell(options, laid, made, path)
@@ -106,6 +113,46 @@ def _made(
     return making.Made([*made.edits, *new], [*made.new, *new], made.gone)
 
 
+def _refuse_part(copy: Path, transcript: Transcript, made: Made) -> None:
+    """Refuse a copy that lacks most of the transcript: it was cut off more likely than corrected.
+
+    Raises:
+        UserError: it does.
+    """
+    total = sum(len(atoms(word.text)) for segment in transcript.segments for word in segment.words)
+    lacking = _left_out(made)
+    if lacking >= FEW and lacking > MOST_LEFT_OUT * total:
+        what = f"leaves out {lacking} of {total} words of the transcript, and nothing was noted"
+        hint = "Give an edited copy of the whole export. If that is meant, add --force"
+        raise UserError(what, where=copy, hint=hint)
+
+
+def _left_out(made: Made) -> int:
+    """Return how many fewer words there are with the new edits than before."""
+
+    def lost(edits: Iterable[Edit]) -> int:
+        return sum(max(0, len(atoms(e.was)) - len(atoms(e.now))) for e in edits if e.edit == "words")
+
+    return max(0, lost(made.new) - lost(made.gone))
+
+
+def _counted(made: Made) -> str:
+    """Return the new edits by kind; of what is left out the words count, for one edit may lack thousands."""
+    kinds = Counter(edit.edit for edit in made.new if edit.edit != "words" or edit.now)
+    parts = [f"{count} {_number(kind, count)}" for kind, count in sorted(kinds.items())]
+    if lacking := _left_out(made):
+        if kinds["words"]:
+            parts[-1] += f" ({lacking} left out)"
+        else:
+            parts.append(f"{lacking} {_number('words', lacking)} left out")
+    return ", ".join(parts) or "none"
+
+
+def _number(kind: str, count: int) -> str:
+    noun = kind.removesuffix("s")
+    return noun if count == 1 else f"{noun}s"
+
+
 def _tell(options: argparse.Namespace, laid: Overlaid, made: Made, path: Path) -> None:
     known = {*laid.transcript.speakers, *laid.names.given}
     for name in sorted({edit.now for edit in made.new if edit.edit == "speaker"} - known):
@@ -118,9 +165,9 @@ def _tell(options: argparse.Namespace, laid: Overlaid, made: Made, path: Path) -
         return
     _show_new(made.new, made.gone)
     where = f"in {path}" if not options.dry_run else "(nothing was written)"
-    kinds = Counter(edit.edit for edit in made.new)
-    parts = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items())) or "none"
-    print(f"{options.session}: new edits {where}: {parts}; taken back or replaced: {len(made.gone)}.")
+    print(
+        f"{options.session}: new edits {where}: {_counted(made)}; taken back or replaced: {len(made.gone)}."
+    )
     if not options.dry_run:
         print(f"Put them into the exports: sessionscribe run --session {options.session}")
 
