@@ -10,7 +10,7 @@ import pytest
 
 import media
 from remotes import Server, serving
-from sessionscribe import additions, config, manifest, runtime, sources
+from sessionscribe import additions, cli, config, manifest, runtime, sources
 from sessionscribe.agenda import Agenda
 from sessionscribe.artifacts import Failure, Output, Provenance
 from sessionscribe.storage.survey import look_below, survey
@@ -281,3 +281,24 @@ def test_sessions_and_what_belongs_to_none(far: Path) -> None:
         f for f in survey(agenda, [], checksums=Path("c.json"), s3_remote="") if f.kind == "unprocessed"
     )
     assert str(line) == "unprocessed   a  (0.00 h)"
+
+
+@pytest.mark.parametrize("place", ["nosuch", "/nosuch/rec", "re", "rec/d.wav"])
+def test_a_place_that_is_not_there_is_one_clear_line(
+    far: Path, place: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put(Path("rec"), "a.wav")
+    add("rec")
+    Path("Snakefile").touch()
+    assert cli.main(["find", "rec", place]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert err.startswith(f"sessionscribe: {place}: does not exist. Check the name")
+
+
+@pytest.mark.parametrize("place", ["rec", "./rec/"])
+def test_of_a_folder_that_is_gone_its_recordings_tell(far: Path, place: str) -> None:
+    put(Path("rec"), "a.wav")
+    add("rec")
+    shutil.rmtree("rec")
+    assert find(place) == {("gone", "rec/a.wav")}

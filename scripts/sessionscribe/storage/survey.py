@@ -59,6 +59,9 @@ def survey(agenda: Agenda, given: Sequence[str], *, checksums: Path, s3_remote: 
         given: places to look at for new recordings; none: those of the manifest's recordings.
         checksums: the file with checksums of local files.
         s3_remote: the remote that stands for `s3://`.
+
+    Raises:
+        UserError: a place of this machine that was given is not there, and no known recording lay in it.
     """
     rows = [row for session in agenda.sessions.values() for row in session.session.rows]
     places = _places(rows, given, agenda.root, Checksums(checksums), s3_remote)
@@ -84,7 +87,11 @@ def _places(
         try:
             return sources.discover([place], s3_remote=s3_remote)
         except UserError as error:
-            if error.what.startswith("holds no") or "does not exist" in error.what:
+            if error.what.startswith("holds no"):
+                return []
+            if "does not exist" in error.what:
+                if place in given and not is_remote(place):
+                    _refuse_unknown(place, known)
                 return []
             if getattr(error, "reason", "") in AWAY:
                 return away.setdefault(remote, error)
@@ -211,6 +218,19 @@ class _Looked:
         if not is_remote(source):
             return _on_this_machine(parent(source)) in self._here
         return any(_is_below(source, place) for place in self._far)
+
+
+def _refuse_unknown(place: str, known: Iterable[str]) -> None:
+    """Refuse a folder that is not there, but where known recordings lay: that they are gone says it.
+
+    Raises:
+        UserError: none lay there.
+    """
+    looked = _Looked()
+    looked.add(place)
+    if not any(source in looked for source in known):
+        hint = "Check the name: upper and lower case count"
+        raise UserError("does not exist", where=place, hint=hint)
 
 
 def _is_below(source: str, place: str) -> bool:
