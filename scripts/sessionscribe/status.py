@@ -82,6 +82,13 @@ def _status(root: Path, agenda: SessionAgenda) -> SessionStatus:
     )
 
 
+def left_out(agenda: SessionAgenda) -> str:
+    """Return the line on a session that is not finished, where only finished ones are sent."""
+    undone = len(agenda.pending) + len(agenda.blocked)
+    reason = agenda.session.problem or f"not finished ({undone} to do); run it first"
+    return f"left {agenda.session.name}: {reason}"
+
+
 def _reached(done: list[str], open_stages: set[str]) -> str:
     """Return the last stage before the first one that still has something to do."""
     reached = "-"

@@ -18,9 +18,9 @@ import pytest
 
 from project import ROOT
 from published import DVC_CONFIG, TABLE, Clone, isolate, made_up, moved
-from sessionscribe import status
+from sessionscribe import config, status
 from sessionscribe.errors import UserError
-from sessionscribe.publish import history, pack, pulling, state, unpack, versions
+from sessionscribe.publish import command, history, pack, pulling, state, unpack, versions
 from sessionscribe.publish.contents import CONTENTS, Published, is_safe
 from sessionscribe.publish.store import RemoteError, Store
 
@@ -107,6 +107,21 @@ def test_publishing_is_one_commit_a_session_and_nothing_the_second_time(here: Cl
     ]
     assert here.git("status", "--porcelain") == "A  mine.txt\n"
     assert [here.publish(name).word for name in ("one", "two")] == ["unchanged", "unchanged"]
+
+
+@pytest.mark.parametrize("remote", [True, False])
+def test_to_push_is_advised_only_where_others_could_have_the_data(
+    here: Clone, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], remote: bool
+) -> None:
+    if not remote:
+        (here.root / ".dvc/config").write_text("[core]\n    analytics = false\n")
+    monkeypatch.chdir(here.root)
+    sessions = [here.session("one")]
+    assert command.publish_sessions(sessions, config.validate(here.settings), configfiles=[]) == 0
+    said = capsys.readouterr().out
+    assert "1 published, 0 unchanged" in said
+    assert ("git push" in said) is remote
+    assert ("No DVC remote is set up" in said) is not remote
 
 
 def test_the_same_results_are_the_same_version(here: Clone) -> None:

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 from test_agenda import Project, delete
 
-from sessionscribe import status
+from sessionscribe import config, status
 from sessionscribe.artifacts import Failure
 from sessionscribe.manifest import Row
 from sessionscribe.status import SessionStatus
+from sessionscribe.storage import command as storing
 
 
 @pytest.fixture
@@ -132,3 +133,15 @@ def test_the_verdict_comes_from_the_record_while_the_audit_is_valid_and_flags_ar
 def test_tracks_are_as_long_as_the_longest_and_parts_add_up(project: Project) -> None:
     assert of(project, "duo").hours == pytest.approx(9 / 3600)
     assert of(project, "eve").hours == pytest.approx(30 / 3600)
+
+
+def test_what_is_not_finished_is_named_where_it_is_not_uploaded(
+    project: Project, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    delete(project.files("write_export")[0])
+    settings = config.validate({"upload": {"to": str(tmp_path / "out")}})
+    assert storing.upload_sessions([project.agenda().sessions["talk"]], settings) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "left talk: not finished (1 to do); run it first",
+        "Nothing is finished yet.",
+    ]

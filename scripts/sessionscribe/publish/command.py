@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from sessionscribe import status
 from sessionscribe.agenda import Agenda, SessionAgenda
 from sessionscribe.config import Config
 from sessionscribe.errors import UserError, one_by_one
@@ -81,8 +82,7 @@ def publish_sessions(
     ready = [session for session in sessions if publishing.is_finished(session)]
     for session in sessions:
         if session not in ready:
-            reason = session.session.problem or f"not finished ({len(session.pending)} to do); run it first"
-            print(f"left {session.session.name}: {reason}")
+            print(status.left_out(session))
     counts: Counter[str] = Counter()
     failed = required and len(ready) < len(sessions)
     with _store(config) as (store, lock):
@@ -97,11 +97,12 @@ def publish_sessions(
                 version = done.version[:12]
                 print(f"published {session.session.name}: {version}, {done.sent} files sent", flush=True)
 
+        remote = bool(store.remote)
         failed |= one_by_one({session.session.name: session for session in ready}, send)
-        if counts["published"] and not store.remote:
+        if counts["published"] and not remote:
             print("No DVC remote is set up, so nothing was sent: docs/versioning.md says how.")
     print(f"{counts['published']} published, {counts['unchanged']} unchanged.")
-    if counts["published"]:
+    if counts["published"] and remote:  # others would get pointers to nothing
         print("`git push` shows them to others.")
     corrections = [f"config/corrections/{session.session.name}.tsv" for session in ready]
     behind = [*map(str, configfiles), config.name.table, config.name.voices, *corrections]

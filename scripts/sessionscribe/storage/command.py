@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from sessionscribe import status
 from sessionscribe.agenda import Agenda, SessionAgenda
 from sessionscribe.config import Config
 from sessionscribe.errors import UserError, one_by_one
@@ -75,7 +76,12 @@ def upload_sessions(
     if not config.upload.to:
         hint = "Set upload.to to `beside` or to a folder, or give --to"
         raise UserError("there is no place to upload to", where="upload.to", hint=hint)
-    chosen = [session for session in sessions if named or uploads.has_something(session)]
+    chosen = []
+    for session in sessions:
+        if named or uploads.has_something(session):
+            chosen.append(session)
+        else:
+            print(status.left_out(session))
 
     def send(session: SessionAgenda) -> None:
         s3_remote = config.ingest.s3_remote
