@@ -89,6 +89,7 @@ FOUND = set()  # inputs that this run does not make
 
 
 onstart:
+    workspace.note_at_work(Path(".snakemake"))
     AGENDA.forget()
     workspace.bring_to_present(FOUND)
 

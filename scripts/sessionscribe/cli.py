@@ -224,24 +224,32 @@ def _run(options: argparse.Namespace, rest: list[str]) -> int:
         arguments += ["--config", *pairs]
     if options.stage:
         arguments += ["--until", *STAGES[options.stage]]
-    _show_remarks(agenda)
+    shows = run.only_shows(rest)
+    if not shows:  # else Snakemake tells the same
+        _show_remarks(agenda)
     work = _work(chosen, options.stage)
     if agenda.needs_models():
         work["check_models"] = 1
-    result = run.snakemake(arguments, work)
-    if not run.only_shows(rest):
-        code = _show_outcome(options, _load(options, names, rest)) or code
+    result = run.snakemake(arguments, work, told=_told(agenda))
+    if not shows and result != run.BUSY:
+        stopped = result > run.SIGNALLED
+        code = _show_outcome(options, _load(options, names, rest), stopped=stopped) or code
     return result or code
 
 
-def _show_outcome(options: argparse.Namespace, settings: config.Config) -> int:
-    """Show where sessions stand after a run, and publish if asked; return 1 where that could not be done."""
+def _show_outcome(options: argparse.Namespace, settings: config.Config, *, stopped: bool) -> int:
+    """Show where sessions stand after a run, and, unless that was stopped, upload and publish if asked.
+
+    Returns 1 where something could not be done.
+    """
     after = Agenda(settings)
     print()
     print(status.table(status.collect(after)))
     _show_results(after)
     sessions = list(after.sessions.values())
     code = int(any(session.blocked for session in sessions))
+    if stopped:
+        return code
     if options.upload:
         code |= storing.upload_sessions(sessions, settings)
     if options.publish:
@@ -302,8 +310,13 @@ def _enroll(options: argparse.Namespace) -> int:
 
 
 def _show_remarks(agenda: Agenda) -> None:
-    for remark in agenda.remarks:
-        print(f"sessionscribe: {remark}", file=sys.stderr)
+    for line in _told(agenda):
+        print(line, file=sys.stderr, flush=True)
+
+
+def _told(agenda: Agenda) -> list[str]:
+    """Return the lines that say what is not as it should be, as the workflow has them, too."""
+    return [f"sessionscribe: {remark}" for remark in agenda.remarks]
 
 
 def _correct(options: argparse.Namespace) -> int:

@@ -7,7 +7,7 @@ or a moment at which that person talks (``12:34``), which holds whatever the lab
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -64,7 +64,7 @@ def read(path: Path, sessions: Iterable[str]) -> NamesTable:
         what = f"has the columns `{visible(' '.join(header))}`"
         hint = f"Its first line is `{' '.join(COLUMNS)}`, with tabs between"
         raise UserError(what, where=path, hint=hint)
-    known, problems = set(sessions), []
+    known, problems = dict.fromkeys(sessions), []  # in their order, in which a message lists them
     entries: dict[str, list[Entry]] = {}
     for line, values in found:
         cells = [" ".join(value.split()) for value in values]
@@ -80,7 +80,7 @@ def read(path: Path, sessions: Iterable[str]) -> NamesTable:
     return NamesTable(entries, tuple(problems))
 
 
-def _problem(entry: Entry, cells: int, sessions: set[str], path: Path) -> str | None:
+def _problem(entry: Entry, cells: int, sessions: Collection[str], path: Path) -> str | None:
     if cells > len(COLUMNS):
         return f"{cells} fields where the header has {len(COLUMNS)}. The row is left out"
     if not entry.speaker:

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import IO, Any
 
+from sessionscribe import workspace
+
 FINISHED = re.compile(r"^Finished jobid: \d+ \(Rule: (\w+)\)")
 REFUSED = re.compile(r"^\S+: error: (.+)")
 MESSAGE = re.compile(r"^(sessionscribe|warm): ")
+LOCKED = re.compile(r"^LockException\b")
+STOPPED = re.compile(r"^(Terminating processes|Cancelling snakemake) on user request")
+BUSY = os.EX_TEMPFAIL
+"""The exit code where another run is at work in this folder, so that nothing was done."""
+SIGNALLED = 128
+"""What is added to the number of the signal that ended a run, as shells do it."""
 FLAGS = "hntkfFlSDvpa"
 """Snakemake's short options that take no value: several may stand behind one dash, as in `-np`."""
 
@@ -92,13 +101,19 @@ def only_shows(arguments: Sequence[str]) -> bool:
     return any(map(SHOWN_AS_IT_IS.match, arguments))
 
 
-def snakemake(arguments: Sequence[str], work: Mapping[str, int], *, stream: IO[str] = sys.stdout) -> int:
-    """Run Snakemake in this folder and return its exit code.
+def snakemake(
+    arguments: Sequence[str],
+    work: Mapping[str, int],
+    *,
+    told: Collection[str] = (),
+    stream: IO[str] = sys.stdout,
+) -> int:
+    """Run Snakemake in this folder; return its exit code, ``BUSY``, or ``SIGNALLED`` plus a signal's number.
 
     Its own output goes to ``LOG`` (those of runs before: see ``_keep_log``); ``stream`` gets the progress,
-    every message of a failed job and, if Snakemake itself could not go on, the end of its output. Requests to
-    show something (``-n``, ``--dag`` …) are passed through as they are; of a plan only the table, unless more
-    is asked for.
+    every message of a failed job (those that were ``told`` before are not repeated) and, if Snakemake itself
+    could not go on, the end of its output. Requests to show something (``-n``, ``--dag`` …) are passed
+    through as they are; of a plan only the table, unless more is asked for.
     """
     command = [sys.executable, "-m", "snakemake", *arguments]
     if any(map(PLANS.match, arguments)) and not any(map(DETAILS.match, arguments)):
@@ -108,7 +123,7 @@ def snakemake(arguments: Sequence[str], work: Mapping[str, int], *, stream: IO[s
     LOG.parent.mkdir(parents=True, exist_ok=True)
     _keep_log()
     progress = Progress(work, stream)
-    told, telling = 0, False
+    messages, telling, locked, stopped = 0, False, False, 0
     with LOG.open("wb") as log, LOG.open(encoding="utf-8", errors="replace") as said:
         # A file, not a pipe: if this front dies, Snakemake goes on.
         child = subprocess.Popen(
@@ -117,22 +132,41 @@ def snakemake(arguments: Sequence[str], work: Mapping[str, int], *, stream: IO[s
             stderr=subprocess.STDOUT,
             preexec_fn=_heed_interrupts,  # noqa: PLW1509 -- there are no threads here
         )
-        with _passing_signals_to(child):
+        with _passing_signals_to(child) as signals:
             for line in _follow(child, said):
                 finished = FINISHED.match(line)
+                locked = locked or bool(LOCKED.match(line))
+                if STOPPED.match(line):  # by somebody who knows its number, if not by us
+                    stopped = signal.SIGINT
+                stopped = signals.got or stopped
                 if finished and finished[1] != "all":
                     progress.finish(finished[1])
                 elif MESSAGE.match(line) or (telling and line.startswith("  ")):
-                    told, telling = told + 1, True
-                    progress.say(line)
+                    telling = line not in told and not stopped  # what was interrupted is no failure
+                    if telling:
+                        messages += 1
+                        progress.say(line)
                 elif line:
                     telling = False
                 progress.show()
+        if child.returncode and locked:
+            progress.say(_busy())
+            return BUSY
         progress.close()
-        if child.returncode and not told:
+        if child.returncode and stopped:
+            progress.say("Stopped. What is finished stays: run again to go on.")
+            return SIGNALLED + stopped
+        if child.returncode and not messages:
             said.seek(0)
             stream.write(_why(said.read().splitlines()))
     return child.returncode
+
+
+def _busy() -> str:
+    """Say who is at work here; Snakemake's own words advise to take its lock away."""
+    number = workspace.at_work(Path(".snakemake"))
+    which, how = (f" (process {number})", f", or stop it: kill -INT {number}") if number else ("", "")
+    return f"sessionscribe: another run is at work here{which}. Wait until it has finished{how}"
 
 
 def _keep_log() -> None:
@@ -177,13 +211,16 @@ class _passing_signals_to:  # noqa: N801 -- reads as a sentence
     def __init__(self, child: subprocess.Popen[Any]) -> None:
         self._child = child
         self._before: dict[int, Any] = {}
+        self.got = 0  # the last one
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> _passing_signals_to:
         self._before = {
             number: signal.signal(number, self._pass) for number in (signal.SIGINT, signal.SIGTERM)
         }
+        return self
 
     def _pass(self, number: int, _frame: FrameType | None) -> None:
+        self.got = number
         # On a terminal Ctrl-C reaches the whole group by itself.
         if number != signal.SIGINT or not sys.stdin.isatty():
             self._child.send_signal(signal.SIGINT)

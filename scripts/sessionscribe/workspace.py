@@ -9,6 +9,9 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from sessionscribe import locks
+
+AT_WORK = "sessionscribe.pid"
 _held: list[int] = []
 
 
@@ -31,6 +34,27 @@ def release_stale_locks(folder: Path) -> None:
             lock.unlink(missing_ok=True)
     with suppress(OSError):
         fcntl.flock(descriptor, fcntl.LOCK_SH)
+
+
+def note_at_work(folder: Path) -> None:
+    """Note in ``folder`` (``.snakemake``) that this process has Snakemake's lock, until it ends."""
+    descriptor = os.open(folder / AT_WORK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    _held.append(descriptor)  # until this process ends
+    with suppress(OSError):
+        locks.take(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, str(os.getpid()).encode())
+
+
+def at_work(folder: Path) -> int | None:
+    """Return the process that has Snakemake's lock in ``folder``; None where that is not known."""
+    with suppress(OSError), (folder / AT_WORK).open(encoding="ascii") as file:
+        try:
+            locks.take(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:  # else a process that has ended wrote it, or there are no locks here
+            noted = file.read()
+            return int(noted) if noted.isdecimal() else None
+    return None
 
 
 def bring_to_present(paths: Iterable[str]) -> None:

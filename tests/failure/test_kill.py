@@ -50,7 +50,9 @@ def test_a_run_that_is_asked_to_stop_stops_and_the_next_one_goes_on(
         running.process.send_signal(number)
         code = running.process.wait(60)
         said = running.log.read_text()
-        assert code not in (0, None), said
+        assert code == 128 + number, said
+        assert "Stopped. What is finished stays: run again to go on." in said
+        assert "sessionscribe: " not in said, "what was interrupted is no failure"
         assert "Traceback" not in said
         assert "duo " in said, "the table shows how far it came"
         end = time.monotonic() + 10

@@ -358,6 +358,9 @@ def test_a_wrong_row_concerns_nothing_but_itself(tmp_path: Path) -> None:
     path.write_text("session\tspeaker\tname\ntalk\tSPEAKER_00\tAnna\tof Zermatt\n")
     assert "4 fields where the header has 3" in names_table.read(path, ["talk"]).problems[0]
     assert names_table.read(tmp_path / "none.tsv", ["talk"]) == names_table.NamesTable()
+    path.write_text("session\tspeaker\tname\nqqq\tSPEAKER_00\tAnna\n")
+    (problem,) = names_table.read(path, ["b", "d", "a", "c"]).problems
+    assert "There are: b, d, a, c" in problem, "in an order that is the same each time"
 
 
 @pytest.mark.parametrize("rest", ["SPEAKER_01\tBen\ttalk\n" * many for many in (1, 9000)])

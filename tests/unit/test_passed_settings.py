@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sessionscribe import cli, config
+from sessionscribe import cli, config, run
 
 FILE = "transcribe: {beam_size: 3, window_s: 20}\n"
 
@@ -51,7 +51,7 @@ def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     (tmp_path / "Snakefile").touch()
     monkeypatch.chdir(tmp_path)
     found: list[list[str]] = []
-    monkeypatch.setattr(cli.run, "snakemake", lambda arguments, _work: bool(found.append(arguments)))
+    monkeypatch.setattr(cli.run, "snakemake", lambda arguments, *_, **__: bool(found.append(arguments)))
     return found
 
 
@@ -64,6 +64,18 @@ def test_a_plan_is_followed_by_no_upload(
     assert cli.main(["run", given, "--upload"]) == 0
     assert told[0][0] == given
     assert bool(uploads) is outcome
+
+
+def test_a_run_that_was_stopped_is_followed_by_no_upload_and_a_refused_one_by_nothing(
+    told: list[list[str]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    uploads: list[object] = []
+    monkeypatch.setattr(cli.storing, "upload_sessions", lambda *_: bool(uploads.append(None)))
+    for code, shown in ((130, True), (run.BUSY, False)):
+        monkeypatch.setattr(cli.run, "snakemake", lambda *_, code=code, **__: code)
+        assert cli.main(["run", "-k", "--upload"]) == code
+        assert ("session  shape" in capsys.readouterr().out) is shown
+    assert uploads == []
 
 
 ROWS = "session\tshape\ttrack\tsource\na\trecording\tmain\ta.mp3\nb\trecording\tmain\tb.mp3\n"

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
-from sessionscribe import run
+from sessionscribe import run, workspace
 from sessionscribe.run import Progress
 
 WORK = {"convert_audio": 2, "transcribe_chunk": 3}
@@ -97,6 +100,74 @@ def test_when_snakemake_itself_gave_up_the_end_of_its_output_is_shown(
     assert run.snakemake([], WORK, stream=stream) == 3
     assert "WorkflowError: so it is" in stream.getvalue()
     assert str(run.LOG) in stream.getvalue()
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_where_another_run_is_at_work_one_line_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, known: bool
+) -> None:
+    said = "Assuming unrestricted\\nLockException:\\nError: It can be removed with the --unlock argument."
+    fake(tmp_path, monkeypatch, f'print("{said}")\nraise SystemExit(1)\n')
+    Path(".snakemake").mkdir()
+    if known:
+        workspace.note_at_work(Path(".snakemake"))
+    else:  # it had ended before the present one began, which has noted nothing yet
+        Path(".snakemake/sessionscribe.pid").write_text("1")
+    stream = io.StringIO()
+    assert run.snakemake([], WORK, stream=stream) == run.BUSY
+    own = os.getpid()
+    assert stream.getvalue().splitlines()[-1] == (
+        f"sessionscribe: another run is at work here (process {own}). "
+        f"Wait until it has finished, or stop it: kill -INT {own}"
+        if known
+        else "sessionscribe: another run is at work here. Wait until it has finished"
+    )
+    assert "unlock" not in stream.getvalue()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_is_stopped_says_so_and_nothing_of_what_it_interrupted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    code = """
+import time
+print("ready", flush=True)
+try:
+    time.sleep(60)
+except KeyboardInterrupt:
+    print("sessionscribe: x failed: it was interrupted", flush=True)
+    raise
+"""
+    fake(tmp_path, monkeypatch, code)
+
+    def stop() -> None:
+        while "ready" not in (run.LOG.read_text() if run.LOG.exists() else ""):
+            time.sleep(0.02)
+        os.kill(os.getpid(), number)
+
+    monkeypatch.setattr(sys, "stdin", io.StringIO())  # no terminal
+    threading.Thread(target=stop).start()
+    stream = io.StringIO()
+    assert run.snakemake([], WORK, stream=stream) == 128 + number
+    last = stream.getvalue().splitlines()[-2:]
+    assert "of 5 jobs" in last[0]
+    assert last[1] == "Stopped. What is finished stays: run again to go on."
+    assert "interrupted" not in stream.getvalue()
+    assert "Traceback" in run.LOG.read_text()
+
+
+def test_what_was_told_before_is_not_told_again_and_explains_no_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = "sessionscribe: names.tsv, line 4: is odd"
+    fake(tmp_path, monkeypatch, f'print("{said}")\nprint("WorkflowError: so it is")\nraise SystemExit(1)\n')
+    stream = io.StringIO()
+    assert run.snakemake([], {}, told=[said], stream=stream) == 1
+    assert "WorkflowError: so it is" in stream.getvalue()
+    fake(tmp_path, monkeypatch, f'print("{said}")\n')
+    stream = io.StringIO()
+    assert run.snakemake([], {}, told=[said], stream=stream) == 0
+    assert stream.getvalue() == ""
 
 
 def test_an_option_that_snakemake_does_not_know_is_one_line(
