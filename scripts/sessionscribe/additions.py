@@ -12,7 +12,7 @@ from sessionscribe.errors import UserError
 from sessionscribe.joining import join, place
 from sessionscribe.looking import Look, Looked
 from sessionscribe.manifest import Row, Session
-from sessionscribe.sources import NUMBER, PART, File, Group, slug
+from sessionscribe.sources import NUMBER, PART, File, Group, slug, speaker_of
 from sessionscribe.storage.drive_desktop import is_drive_desktop
 from sessionscribe.storage.locations import is_remote
 from sessionscribe.storage.presence import Presence
@@ -123,6 +123,7 @@ def _row(group: Group, file: File, looked: Looked, *, source: str, settings: dic
         checksum=looked.checksum,
         duration_s=looked.duration_s,
         part=part,
+        speaker=speaker_of(file) if group.shape == "tracks" else "",
         **settings,
     )
 

@@ -12,6 +12,7 @@ from typing import Any
 from sessionscribe.errors import UserError, visible
 from sessionscribe.fingerprint import fingerprint
 from sessionscribe.manifest import Row
+from sessionscribe.sources import File, speaker_of
 from sessionscribe.storage.locations import parent
 from sessionscribe.storage.presence import Presence
 
@@ -164,7 +165,11 @@ def _renewed(
             found = replace(found, part=row.part)
         # What is made of a part is told by the track's name: it stays with its content, and with no other.
         return found if before.checksum == row.checksum else replace(found, track=_with_content(row, taken))
-    return found if before.source == row.source else replace(found, track=row.track)
+    if before.source == row.source:
+        return found
+    # A speaker whom the file's old name gave goes with it; one whom a person wrote there stays.
+    given = before.speaker not in ("", speaker_of(File(before.source)))
+    return replace(found, track=row.track, speaker=before.speaker if given else row.speaker)
 
 
 def _named_apart(row: Row, taken: Container[str]) -> Row:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from sessionscribe.errors import UserError
 from sessionscribe.storage import drive_desktop
 from sessionscribe.storage.locations import DRIVE_DESKTOP, is_remote, join, split
+from sessionscribe.text import one_line
 
 if TYPE_CHECKING:
     from sessionscribe.storage.listing import Item
@@ -200,3 +201,13 @@ def _sessions(folder: str, files: list[File], shape: str | None, names: set[str]
 def slug(name: str) -> str:
     """Return a name that is safe in paths, commands and Snakemake: word characters and ``-``."""
     return re.sub(r"[^\w-]+", "-", unicodedata.normalize("NFC", name)).strip("-") or "session"
+
+
+def speaker_of(file: File) -> str:
+    """Return the name that a track's file says its speaker by, where the track's own name cannot be that one.
+
+    Empty where they are the same. What a name in a transcript should not have (control characters) is left
+    out.
+    """
+    name = one_line(unicodedata.normalize("NFC", file.stem))
+    return "" if name == slug(file.stem) else name

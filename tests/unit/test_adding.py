@@ -107,3 +107,44 @@ def test_settings_that_are_not_there_are_named(told: pytest.CaptureFixture[str])
     assert cli.main(["add", "talk.wav", "--configfile", "mine.yaml"]) == 2
     (line,) = told.readouterr().err.splitlines()
     assert line.startswith("sessionscribe: mine.yaml: does not exist. Check its name")
+
+
+def tracks(*names: str) -> dict[str, str]:
+    """Add a folder of tracks with these names; return the speakers of the table, by track."""
+    for name in names:
+        (Path("game") / name).parent.mkdir(exist_ok=True)
+        if not (Path("game") / name).exists():
+            media.write_tone(Path("game") / name, 0.1 + len(list(Path("game").iterdir())) / 10)
+    assert cli.main(["add", "game", "--shape", "tracks"]) == 0
+    return {row.track: row.speaker for row in manifest.read(TABLE)["game"].rows}
+
+
+def test_a_track_whose_name_had_to_change_has_the_speaker_of_its_file() -> None:
+    assert tracks("Alice Müller.wav", "bert.wav", "Zoe\u0308.wav", "D.\x07J.\n#12.wav") == {
+        "Alice-Müller": "Alice Müller",
+        "bert": "",
+        "Zoë": "",
+        "D-J-12": "D.J. #12",
+    }
+    media.write_tone(Path("my talk.wav"), 0.9)
+    assert cli.main(["add", "my talk.wav"]) == 0
+    assert manifest.read(TABLE)["my-talk"].rows[0].speaker == ""
+
+
+@pytest.mark.parametrize("written", ["Alice", ""])
+def test_a_speaker_that_the_table_has_stays(written: str) -> None:
+    tracks("Alice Müller.wav")
+    table = TABLE.read_text()
+    assert table.count("\tAlice Müller\t") == 1
+    TABLE.write_text(table.replace("\tAlice Müller\t", f"\t{written}\t"))
+    assert tracks("bert.wav") == {"Alice-Müller": written, "bert": ""}
+
+
+@pytest.mark.parametrize(
+    ("written", "speaker"), [("Alcie Müller", "Alice Müller"), ("", "Alice Müller"), ("Ali", "Ali")]
+)
+def test_a_speaker_by_the_old_name_of_a_file_goes_with_it(written: str, speaker: str) -> None:
+    tracks("Alcie Müller.wav")
+    TABLE.write_text(TABLE.read_text().replace("\tAlcie Müller\t", f"\t{written}\t"))
+    Path("game/Alcie Müller.wav").rename("game/Alice Müller.wav")
+    assert tracks() == {"Alice-Müller": speaker}
