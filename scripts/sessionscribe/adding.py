@@ -13,7 +13,8 @@ from sessionscribe import additions, manifest, models, sources, steps
 from sessionscribe.additions import Added
 from sessionscribe.agenda import Agenda
 from sessionscribe.config import Config
-from sessionscribe.errors import UserError, complain
+from sessionscribe.engines import languages
+from sessionscribe.errors import UserError, complain, visible
 from sessionscribe.sources import Group
 from sessionscribe.storage import takeover
 
@@ -33,6 +34,7 @@ def add_sources(
         config: the settings.
     """
     columns = {name: value for name in COLUMNS if (value := getattr(options, name)) is not None}
+    _refuse_unknown(options.language)
     manifest.check_settings(columns)
     groups = sources.discover(given, shape=options.shape, session=session, s3_remote=config.ingest.s3_remote)
     _refuse_in_demo(Path(config.manifest), groups)
@@ -44,6 +46,18 @@ def add_sources(
             complain(problem)
         _take_over([row.session for row in result.rows if row.source in beside], config, beside)
     return names, 1 if result.problems else 0
+
+
+def _refuse_unknown(language: str | None) -> None:
+    """Refuse a language that no model knows: it would be found out after the recording was made ready.
+
+    Raises:
+        UserError: it is none.
+    """
+    if not language or language in ("auto", "mixed") or languages.is_known(language):
+        return
+    hint = "Use a code such as `en`, or `auto` or `mixed`; nothing was added"
+    raise UserError(f"`{visible(language)}` is no language code", where="--language", hint=hint)
 
 
 def _add(

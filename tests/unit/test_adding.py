@@ -148,3 +148,17 @@ def test_a_speaker_by_the_old_name_of_a_file_goes_with_it(written: str, speaker:
     TABLE.write_text(TABLE.read_text().replace("\tAlcie Müller\t", f"\t{written}\t"))
     Path("game/Alcie Müller.wav").rename("game/Alice Müller.wav")
     assert tracks() == {"Alice-Müller": speaker}
+
+
+@pytest.mark.parametrize("language", ["xx", "klingon", "EN", "de-AT"])
+def test_a_language_that_no_model_knows_is_refused(language: str, told: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["add", "talk.wav", "--language", language]) == 2
+    (line,) = told.readouterr().err.splitlines()
+    assert line.startswith(f"sessionscribe: --language: `{language}` is no language code. Use a code such as")
+    assert not TABLE.exists()
+
+
+@pytest.mark.parametrize("language", ["de", "yue", "auto", "mixed"])
+def test_a_language_that_models_know_is_noted(language: str) -> None:
+    assert cli.main(["add", "talk.wav", "--language", language]) == 0
+    assert manifest.read(TABLE)["talk"].rows[0].language == language
