@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import signal
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -34,7 +35,10 @@ NO_SESSIONS = "No sessions yet. Add recordings with `sessionscribe add SOURCE…
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit code: 0, 1 where something failed, 2 where it was asked wrongly."""
+    """Run the command and return its exit code: 0, 1 where something failed, 2 where it was asked wrongly.
+
+    After a signal it is that of the signal, as shells have it.
+    """
     parser = _parser()
     options, rest = parser.parse_known_args(arguments)
     if rest and options.command != "run":
@@ -47,18 +51,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise UserError("there is no Snakefile here", where=Path.cwd(), hint=hint)
         for problem in unpack.put_in_place():
             print(f"sessionscribe: {problem}", file=sys.stderr)
-        if options.command == "run":
-            return _run(options, rest)
         commands = {"add": _add, "status": _status, "enroll": _enroll, "correct": _correct}
         commands |= dict.fromkeys(publishing.COMMANDS, _publishing) | dict.fromkeys(
             storing.COMMANDS, _storing
         )
+        commands["run"] = lambda options: _run(options, rest)
         return commands[options.command](options)
     except UserError as error:
         complain(error)
         return 2
     except BrokenPipeError:
         return 0
+    except KeyboardInterrupt:
+        return run.SIGNALLED + signal.SIGINT
     except OSError as error:
         complain(describe(error, str(Path.cwd())))
         return 1

@@ -123,7 +123,7 @@ def _failures(root: Path, agenda: SessionAgenda) -> tuple[str, ...]:
 
 
 def table(rows: Iterable[SessionStatus]) -> str:
-    """Return the status table as text: a line per session, then what failed and what is flagged."""
+    """Return the status table as text: a line per session, then once what failed and what is flagged."""
     rows = list(rows)
     header = ("session", "shape", "hours", "stage", "chunks", "gaps", "flags", "audit", "status")
     cells = [
@@ -145,5 +145,9 @@ def table(rows: Iterable[SessionStatus]) -> str:
         "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip()
         for line in (header, *cells)
     ]
-    notes = [f"{row.session}: {note}" for row in rows for note in (*row.failures, *row.flags)]
+    named: dict[str, list[str]] = {}  # what is the matter with many, as models that are missing, is said once
+    for row in rows:
+        for note in dict.fromkeys((*row.failures, *row.flags)):
+            named.setdefault(note, []).append(row.session)
+    notes = [f"{', '.join(sessions)}: {note}" for note, sessions in named.items()]
     return "\n".join([*lines, *(["", *notes] if notes else [])])

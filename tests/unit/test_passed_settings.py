@@ -78,6 +78,18 @@ def test_a_run_that_was_stopped_is_followed_by_no_upload_and_a_refused_one_by_no
     assert uploads == []
 
 
+def test_ctrl_c_while_a_command_looks_around_is_its_end_without_a_trace(
+    told: list[list[str]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "Agenda", interrupted)
+    assert cli.main(["run"]) == 130
+    assert told == []
+    assert capsys.readouterr() == ("", "")
+
+
 ROWS = "session\tshape\ttrack\tsource\na\trecording\tmain\ta.mp3\nb\trecording\tmain\tb.mp3\n"
 
 

@@ -90,6 +90,13 @@ def test_a_failure_counts_while_its_step_is_to_do_and_is_said_with_its_log(proje
     assert "talk: in/a.mp3: is odd. Do this (log: logs/a.log)" in status.table([row])
 
 
+def test_what_several_sessions_have_in_common_is_said_once(project: Project) -> None:
+    common = "the models are missing. Get them"
+    talk = replace(of(project), failures=(common, "in/a.mp3: is odd"), flags=())
+    duo = replace(of(project, "duo"), failures=(common,), flags=())
+    assert status.table([talk, duo]).splitlines()[4:] == [f"talk, duo: {common}", "talk: in/a.mp3: is odd"]
+
+
 def test_a_problem_of_the_manifest_is_a_failure_before_any_run(project: Project) -> None:
     project.rows.append(Row("talk", "recording", "mix", "in/other.flac", "8" * 64, 21.0))
     assert of(project).status == "failed"
