@@ -27,7 +27,7 @@ from sessionscribe.artifacts import (
     Turns,
     Word,
 )
-from sessionscribe.text import join_words
+from sessionscribe.text import join_words, spaced, written_without_spaces
 
 ENGINE = Engine(name="faster-whisper", version="1.2.1", model="demo", device="cpu", compute_type="int8")
 
@@ -192,16 +192,24 @@ def transcript(
     flags: Sequence[str] = (),
 ) -> Transcript:
     """A finished transcript: for each segment the speaker and the words."""
-    made = [
-        SpokenSegment(
-            start=found[0].start,
-            end=found[-1].end,
-            speaker=speaker,
-            text=join_words([w.text for w in found], language),
-            words=[SpokenWord(**{**w.model_dump(), "speaker": speaker}) for w in found],
+    made = []
+    for speaker, found in segments:
+        texts = [word.text for word in found]
+        spaces = [not texts[0] or not written_without_spaces(texts[0][0])]
+        spaces += [spaced(before, text, language) for before, text in pairwise(texts)]
+        spoken = [
+            SpokenWord(**{**word.model_dump(), "speaker": speaker, "space": space})
+            for word, space in zip(found, spaces, strict=True)
+        ]
+        made.append(
+            SpokenSegment(
+                start=found[0].start,
+                end=found[-1].end,
+                speaker=speaker,
+                text=join_words(spoken),
+                words=spoken,
+            )
         )
-        for speaker, found in segments
-    ]
     named = [part for part in made if part.speaker]
     return Transcript(
         session=session,

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from sessionscribe.errors import UserError
 from sessionscribe.files import write_text
+from sessionscribe.text import group_pieces, spaces_before
 
 SAMPLE_RATE = 16_000
 Shape = Literal["recording", "tracks", "live"]
@@ -201,9 +202,14 @@ class LanguageVote(Part):
 
 
 class Word(Part):
-    """A word; ``text`` has no spaces around it. ``reason`` says why ``speaker`` is null."""
+    """A word; ``reason`` says why ``speaker`` is null.
+
+    ``text`` has no spaces around it; ``space``, which is left out where it is true, says whether one stands
+    before it. So joined words are the text of their segment, to the byte (``text.join_words``).
+    """
 
     text: str
+    space: bool = Field(default=True, exclude_if=lambda value: value)
     start: Seconds
     end: Seconds
     probability: float
@@ -220,7 +226,7 @@ class DroppedWord(Word):
 
 
 class Segment(Part):
-    """What the engine decoded as one piece."""
+    """What the engine decoded as one piece; its words, joined, are its ``text``."""
 
     start: Seconds
     end: Seconds
@@ -282,8 +288,34 @@ class ChunkTranscript(Artifact):
     removed: list[RemovedSegment]
     redecoded: list[Redecoded] = []
 
-    VERSION: ClassVar[int] = 4
-    schema_version: int = 4
+    VERSION: ClassVar[int] = 5
+    schema_version: int = 5
+
+    @model_validator(mode="before")
+    @classmethod
+    def _respell(cls, content: Any) -> Any:
+        """Give the words of version 4, which had lost their spaces, the text of their segment back."""
+        if isinstance(content, dict) and content.get("schema_version") == 4:
+            content["schema_version"] = 5
+            lost = [part for again in content.get("redecoded", ()) for part in again["loser"]]
+            for segment in [*content["segments"], *content["removed"], *lost]:
+                segment["words"] = _respelled(segment["text"], segment["words"])
+        return content
+
+
+def _respelled(text: str, pieces: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the words that pieces of a segment without their spaces are."""
+    spaces = spaces_before(text, [piece["text"] for piece in pieces])
+    spelled = [
+        f" {piece['text']}" if apart else piece["text"] for piece, apart in zip(pieces, spaces, strict=True)
+    ]
+    words = []
+    for word in group_pieces(spelled):
+        first, last = pieces[word.first], pieces[word.stop - 1]
+        sure = min(piece["probability"] for piece in pieces[word.first : word.stop])
+        own = {"text": word.text, "space": word.space, "end": last["end"], "probability": sure}
+        words.append(first | own)
+    return words
 
 
 class Seam(Part):

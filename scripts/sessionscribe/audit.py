@@ -43,7 +43,7 @@ from sessionscribe.checks.flags import counted, flags_of
 from sessionscribe.config import Audit as Options
 from sessionscribe.intervals import heard_in
 from sessionscribe.shares import speaker_shares
-from sessionscribe.text import join_words
+from sessionscribe.text import join_segments
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,6 @@ def _look_at(plan: Plan, track: TimelineTrack, evidence: Evidence, options: Opti
         (chunk for chunk in evidence.chunks if chunk.track == plan.track), key=lambda chunk: chunk.core.start
     )
     words = [word for part in evidence.merged.segments if part.track == plan.track for word in part.words]
-    language = evidence.merged.language
     cut = [
         problem
         for conversion in evidence.conversions
@@ -165,10 +164,10 @@ def _look_at(plan: Plan, track: TimelineTrack, evidence: Evidence, options: Opti
         problems=[*wrong, *times.track_problems(track, words)],
         gaps=coverage.speech_gaps(plan, chunks, at, gap_s=options.gap_s, offset=track.offset),
         repeats=[
-            *suspects.repeats(words, most=options.max_repeats, language=language),
-            *suspects.repeats_at_seams(plan, words, offset=track.offset, language=language),
+            *suspects.repeats(words, most=options.max_repeats),
+            *suspects.repeats_at_seams(plan, words, offset=track.offset),
         ],
-        unsure=suspects.unsure(words, below=options.unsure_below, language=language),
+        unsure=suspects.unsure(words, below=options.unsure_below),
         spans=_languages(track, chunks),
         removed=_removed(track, chunks),
         redecoded=_redecoded(track, chunks),
@@ -225,7 +224,7 @@ def _redecoded(track: TimelineTrack, chunks: Sequence[ChunkTranscript]) -> list[
             reason=part.reason,
             winner=part.winner,
             words=part.words,
-            lost=join_words([segment.text for segment in part.loser], chunk.language),
+            lost=join_segments([segment.text for segment in part.loser], chunk.language),
         )
         for chunk in chunks
         for part in chunk.redecoded

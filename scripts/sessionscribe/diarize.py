@@ -88,6 +88,7 @@ def assign_speakers(
     spoken = iter(
         SpokenWord(
             text=word.text,
+            space=word.space,
             start=word.start,
             end=word.end,
             probability=word.probability,
@@ -97,9 +98,7 @@ def assign_speakers(
         )
         for word, speaker in zip(words, found, strict=True)
     )
-    segments = [
-        part for segment in merged.segments for part in _split(segment, spoken.__next__, merged.language)
-    ]
+    segments = [part for segment in merged.segments for part in _split(segment, spoken.__next__)]
     segments.sort(key=lambda segment: segment.start)
     transcript = Transcript(
         session=merged.session,
@@ -152,7 +151,7 @@ def _second(word: MergedWord, speaker: str | None, regular: _Index) -> str | Non
     return max(covering, key=lambda item: item[0], default=(0.0, None))[1]
 
 
-def _split(segment: MergedSegment, spoken: Callable[[], SpokenWord], language: str) -> list[SpokenSegment]:
+def _split(segment: MergedSegment, spoken: Callable[[], SpokenWord]) -> list[SpokenSegment]:
     """Return a merged segment as segments of one speaker each; ``spoken`` gives its words one by one."""
     groups: list[list[SpokenWord]] = []
     for _ in segment.words:
@@ -166,7 +165,7 @@ def _split(segment: MergedSegment, spoken: Callable[[], SpokenWord], language: s
             start=words[0].start,
             end=max(word.end for word in words),
             speaker=words[0].speaker,
-            text=join_words([word.text for word in words], language),
+            text=join_words(words),
             words=words,
         )
         for words in groups

@@ -12,15 +12,15 @@ VERSIONS: Mapping[str, int] = {
     "build_timeline": 2,
     "detect_language": 2,
     "transcribe_chunk": 9,
-    "merge_transcript": 5,
+    "merge_transcript": 6,
     "embed_chunk": 1,
     "cluster_speakers": 4,
-    "assign_speakers": 4,
+    "assign_speakers": 5,
     "embed_voice": 1,
     "name_speakers": 2,
-    "audit_session": 3,
-    "correct_transcript": 5,
-    "write_export": 5,
+    "audit_session": 4,
+    "correct_transcript": 6,
+    "write_export": 6,
 }
 
 

@@ -31,14 +31,13 @@ CIRCLES = "the same words over and over, and doubt whether it is speech"
 
 
 def guard(
-    segments: Sequence[Segment], *, speech: Sequence[Span], language: str, options: Transcribe
+    segments: Sequence[Segment], *, speech: Sequence[Span], options: Transcribe
 ) -> tuple[list[Segment], list[RemovedSegment]]:
     """Part what stays of a chunk's segments from what is taken out, each with its reason.
 
     Args:
         segments: in order, times in seconds of the track.
         speech: where the track has speech, in samples of the track, in order and apart.
-        language: how words are joined.
         options: what counts as evidence.
     """
     voiced = united((span.start, span.stop) for span in speech)
@@ -51,9 +50,9 @@ def guard(
         else:
             kept.append(segment)
     if options.guards.margin_s is not None:
-        kept = _without(kept, doubts.outside(kept, options.guards.margin_s), OUTSIDE, language, removed)
+        kept = _without(kept, doubts.outside(kept, options.guards.margin_s), OUTSIDE, removed)
     if options.guards.max_repeats:
-        kept = _without(kept, doubts.circling(kept), CIRCLES, language, removed)
+        kept = _without(kept, doubts.circling(kept), CIRCLES, removed)
     return kept, sorted(removed, key=lambda part: part.start)
 
 
@@ -112,7 +111,6 @@ def _without(
     segments: Sequence[Segment],
     gone: set[tuple[int, int]],
     reason: str,
-    language: str,
     removed: list[RemovedSegment],
 ) -> list[Segment]:
     """Return the segments without some words, which go to ``removed``, neighbours as one."""
@@ -123,7 +121,7 @@ def _without(
             kept.append(segment)
             continue
         for is_gone, group in groupby(numbers, key=lambda j, i=i: (i, j) in gone):  # type: ignore[misc]
-            part = _part(segment, [segment.words[j] for j in group], language)
+            part = _part(segment, [segment.words[j] for j in group])
             if is_gone:
                 removed.append(_removed(part, reason))
             else:
@@ -131,8 +129,8 @@ def _without(
     return kept
 
 
-def _part(segment: Segment, words: list[Word], language: str) -> Segment:
-    text = join_words([word.text for word in words], language)
+def _part(segment: Segment, words: list[Word]) -> Segment:
+    text = join_words(words)
     new = {"start": words[0].start, "end": words[-1].end, "text": text, "words": words}
     return segment.model_copy(update=new)
 

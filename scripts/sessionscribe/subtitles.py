@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from sessionscribe.artifacts import SpokenSegment, Transcript, milliseconds
 from sessionscribe.config import Export
-from sessionscribe.text import CLAUSE_END, SENTENCE_END, clusters, columns, ends_with, one_line, spaced
+from sessionscribe.text import CLAUSE_END, SENTENCE_END, clusters, columns, ends_with, one_line
 
 PAUSE_MS = 300  # a pause from which it is a good place to end a cue
 EARLIEST = 0.4  # share of the longest possible cue that a cue fills at least when it ends at a good place
@@ -69,16 +69,16 @@ def cues(transcript: Transcript, options: Export, *, label_in_text: bool) -> lis
     for segment in transcript.segments:
         label = f"{one_line(segment.speaker)}:" if label_in_text and segment.speaker else ""
         if columns(label) <= options.max_line_chars // 2:
-            found += _cues_of(segment, first, options, transcript.language, label)
+            found += _cues_of(segment, first, options, label)
         else:
-            for cue in _cues_of(segment, first, options, transcript.language, ""):
+            for cue in _cues_of(segment, first, options, ""):
                 found.append(replace(cue, rows=((Piece(label, None),), *cue.rows)))
         first += len(segment.words)
     return _readable(_apart(found, milliseconds(options.min_cue_s)), options, transcript.duration_s)
 
 
-def _cues_of(segment: SpokenSegment, first: int, options: Export, language: str, label: str) -> Iterator[Cue]:
-    rest = list(_tokens(segment, first, options.max_line_chars - columns(label) - bool(label), language))
+def _cues_of(segment: SpokenSegment, first: int, options: Export, label: str) -> Iterator[Cue]:
+    rest = list(_tokens(segment, first, options.max_line_chars - columns(label) - bool(label)))
     while rest:
         count = _count(rest, options, label)
         taken, rest = rest[:count], rest[count:]
@@ -88,8 +88,7 @@ def _cues_of(segment: SpokenSegment, first: int, options: Export, language: str,
         yield Cue(start=start, end=end, speaker=segment.speaker, rows=rows)
 
 
-def _tokens(segment: SpokenSegment, first: int, width: int, language: str) -> Iterator[_Token]:
-    before = ""
+def _tokens(segment: SpokenSegment, first: int, width: int) -> Iterator[_Token]:
     for place, word in enumerate(segment.words, first):
         text = one_line(word.text)
         if not text:
@@ -101,8 +100,7 @@ def _tokens(segment: SpokenSegment, first: int, width: int, language: str) -> It
             since = start + (end - start) * done // len(text)
             done += len(piece)
             until = start + (end - start) * done // len(text)
-            yield _Token(piece, since, until, number == 0 and spaced(before, text, language), place)
-        before = text
+            yield _Token(piece, since, until, number == 0 and word.space, place)
 
 
 def _pieces(text: str, width: int) -> Iterator[str]:

@@ -1,8 +1,10 @@
-"""Words as text: joined as their language is written, measured, cleaned for files of lines, and compared."""
+"""Words as text: from an engine's pieces, joined as written, measured, cleaned for lines, and compared."""
 
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
+from itertools import zip_longest
+from typing import NamedTuple, Protocol
 
 # Languages (Whisper's codes) that are written without spaces between words.
 UNSPACED = frozenset({"zh", "yue", "ja", "th", "lo", "my", "km"})
@@ -13,6 +15,8 @@ _UNSPACED_SCRIPT = re.compile(
 )
 SENTENCE_END = frozenset(".?!…。？！｡؟۔।॥።៕")
 CLAUSE_END = frozenset(",;:–—、，；：،؛၊៖")
+_SPACES = re.compile("[ \t\n\r\f\v]+")
+_NO_ENDS = frozenset("¿¡#&*@/\\")  # punctuation that does not end what is before it
 _CLOSING = "\"'”’»›)]}」』）】》〉"
 # Controls, halves of characters, what XML cannot hold, and marks that turn the direction of what follows.
 _UNWANTED = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
@@ -21,18 +25,122 @@ _DIRECTION = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
 _JOINER = "\u200d"
 
 
-def join_words(texts: Sequence[str], language: str) -> str:
-    """Return words as running text of ``language``; every word's letters are in it, in their order."""
-    pieces: list[str] = []
-    for index, text in enumerate(texts):
-        if index and spaced(texts[index - 1], text, language):
-            pieces.append(" ")
-        pieces.append(text)
-    return "".join(pieces)
+class Spelled(Protocol):
+    """A word that knows whether a space stands before it."""
+
+    @property
+    def text(self) -> str:
+        """Its letters, without spaces around them."""
+
+    @property
+    def space(self) -> bool:
+        """Whether a space stands before it."""
+
+
+class WordPieces(NamedTuple):
+    """A word of an engine's pieces: ``pieces[first:stop]`` of them; ``space`` as in ``Spelled``."""
+
+    text: str
+    space: bool
+    first: int
+    stop: int
+
+
+def join_words(words: Iterable[Spelled]) -> str:
+    """Return words as running text, as they were written: spaces are where the words say."""
+    return "".join(f" {word.text}" if word.space else word.text for word in words).removeprefix(" ")
+
+
+def join_segments(texts: Sequence[str], language: str) -> str:
+    """Return texts of ``language`` that follow one another as one; empty ones leave no trace."""
+    texts = [text for text in texts if text]
+    pairs = zip(["", *texts], texts, strict=False)
+    return "".join(f" {text}" if spaced(before, text, language) else text for before, text in pairs)
+
+
+def single_spaced(text: str) -> str:
+    """Return ``text`` without white space around it, any run of white space in it as one space."""
+    return _SPACES.sub(" ", text).strip(" ")
+
+
+def group_pieces(pieces: Sequence[str]) -> list[WordPieces]:
+    """Return the words that an engine's pieces of a segment are, so that joined they give its text.
+
+    Engines part words at punctuation (``$1`` ``,500``, ``well`` ``-known``) and scripts without spaces into
+    single letters. A word is what stands between spaces; in scripts without spaces, a letter with its marks
+    and punctuation. A mark that stands alone belongs to the word before it (``va ?``, ``50 %``) or, where it
+    opens something, to the word after it (``« oui``).
+
+    Args:
+        pieces: with the spaces before (and after) them, in order; joined they are the text of the segment.
+    """
+    trimmed: list[WordPieces] = []
+    space = False
+    for number, piece in enumerate(pieces):
+        space = space or _SPACES.match(piece) is not None
+        if text := single_spaced(piece):
+            trimmed.append(WordPieces(text, space, number, number + 1))
+            space = _SPACES.fullmatch(piece[-1]) is not None
+    found: list[WordPieces] = []
+    for here, after in zip_longest(trimmed, trimmed[1:]):
+        if not found:
+            # The engine's space before a segment is no part of its text: what counts is what its script asks.
+            found.append(here._replace(space=not written_without_spaces(here.text[0])))
+        elif _go_together(found[-1].text, here, alone=after is None or after.space):
+            last = found[-1]
+            found[-1] = last._replace(text=f"{last.text}{' ' * here.space}{here.text}", stop=here.stop)
+        else:
+            found.append(here)
+    return found
+
+
+def _go_together(left: str, right: WordPieces, *, alone: bool) -> bool:
+    """Return whether a piece belongs to the word before it; ``alone``: nothing follows without a space."""
+    if not right.space:
+        return (
+            _closes(right.text, left)
+            or unicodedata.category(left[-1]) in {"Ps", "Pi"}
+            or not (written_without_spaces(left[-1]) or written_without_spaces(right.text[0]))
+        )
+    if _is_mark(left) and _opens(left[-1]):
+        return True
+    return alone and _closes(right.text, left)
+
+
+def _is_mark(text: str) -> bool:
+    return not any(unicodedata.category(c)[0] in "LN" for c in text)
+
+
+def _opens(letter: str) -> bool:
+    return unicodedata.category(letter) in {"Ps", "Pi", "Pd", "Sc"} or letter in "¿¡"
+
+
+def _closes(text: str, left: str) -> bool:
+    kinds = {unicodedata.category(c) for c in text}
+    if kinds == {"Sc"}:
+        return left[-1].isdigit()
+    return (kinds <= {"Pe", "Pf", "Po", "Pd"} and not set(text) & _NO_ENDS) or _continues(text[0])
+
+
+def spaces_before(text: str, words: Sequence[str]) -> list[bool]:
+    """Return for each word whether a space stands before it in ``text``, which they spell.
+
+    The first one counts as ``group_pieces`` has it. Where they do not spell it, a space stands everywhere.
+    """
+    found, at = [], 0
+    for number, word in enumerate(words):
+        place = text.find(word, at)
+        between = text[at:place]
+        if place < 0 or between.strip():
+            return [True] * len(words)
+        apart = bool(between) if number else not (word and written_without_spaces(word[0]))
+        found.append(apart)
+        at = place + len(word)
+    return found
 
 
 def spaced(left: str, right: str, language: str) -> bool:
-    """Return whether a space belongs between two neighbouring words.
+    """Return whether a space belongs between two neighbouring words of which nobody has written it.
 
     In a language without spaces only foreign (ASCII) words are kept apart from one another; in all others
     words are, but for those where both are of a script without spaces (a session of several languages).
@@ -79,8 +187,13 @@ def clusters(text: str) -> list[str]:
     return found
 
 
+def _continues(c: str) -> bool:
+    """Return whether a character is part of the one before it: an accent, a vowel sign, a joiner."""
+    return unicodedata.category(c)[0] == "M" or c == _JOINER
+
+
 def _belongs_to(before: str, c: str) -> bool:
-    if unicodedata.category(c)[0] == "M" or c == _JOINER or before[-1] == _JOINER:
+    if _continues(c) or before[-1] == _JOINER:
         return True
     return "\U0001f3fb" <= c <= "\U0001f3ff" or (
         _is_flag_letter(c) and len(before) == 1 and _is_flag_letter(before)

@@ -112,7 +112,7 @@ def transcribe_chunk(
         )
         engine = model.engine
     trusted, doubted = _by_thresholds(segments, heard, options)
-    kept, invented = guard(trusted, speech=plan.speech, language=language, options=options)
+    kept, invented = guard(trusted, speech=plan.speech, options=options)
     result = ChunkTranscript(
         session=plan.session,
         track=plan.track,
@@ -177,12 +177,11 @@ def _placed(segment: Decoded, heard: Span) -> Segment:
 
     words: list[Word] = []
     for word in segment.words:
-        if not word.text:
-            continue
         start = max(at(word.start), words[-1].start if words else 0.0)
         words.append(
             Word(
                 text=word.text,
+                space=word.space,
                 start=start,
                 end=max(start, at(word.end)),
                 probability=round(word.probability, 4),

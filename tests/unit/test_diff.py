@@ -194,7 +194,14 @@ def test_the_page(tmp_path: Path) -> None:
 
 
 def test_a_page_without_spaces_between_words(tmp_path: Path) -> None:
-    before, after = said(("A", "今日 は 晴れ"), language="ja"), said(("A", "今日 も 晴れ"), language="ja")
+    before, after = (
+        Said(
+            "s",
+            (Utterance(text, words=tuple(SaidWord(w, space=False) for w in text.split())),),
+            language="ja",
+        )
+        for text in ("今日 は 晴れ", "今日 も 晴れ")
+    )
     (part,) = paragraphs(diff(before, after))
     assert part.runs == [("same", "今日"), ("lost", "は"), ("added", "も"), ("same", "晴れ")]
     path = tmp_path / "page.html"

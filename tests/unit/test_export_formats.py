@@ -583,7 +583,7 @@ def test_whisper_has_whispers_keys(tmp_path: Path) -> None:
     assert set(first) == set(keys.split())
     assert first["text"] == " Good afternoon, Martin. How are you?"
     assert first["words"][1] == {"word": " afternoon,", "start": 0.9, "end": 1.2, "probability": 0.9}
-    assert read["segments"][4]["text"] == " これは文章です。"
+    assert read["segments"][4]["text"] == "これは文章です。"
     assert read["text"] == "".join(segment["text"] for segment in read["segments"])
     assert "".join(w["word"] for w in first["words"]) == first["text"]
     subtitles = pysubs2.load_from_whisper(read)

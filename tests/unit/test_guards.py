@@ -39,7 +39,7 @@ def guarded(
     *segments: Segment, where: list[Span] | None = None, options: Transcribe = OPTIONS
 ) -> tuple[list[str], list[tuple[str, str]]]:
     where = speech((0, 1000)) if where is None else where
-    kept, removed = guard(segments, speech=where, language="en", options=options)
+    kept, removed = guard(segments, speech=where, options=options)
     return [part.text for part in kept], [(part.text, part.reason) for part in removed]
 
 
@@ -147,7 +147,7 @@ def decoded(draw: st.DrawFn) -> list[Segment]:
 )
 def test_no_word_is_changed_lost_or_doubled(segments: list[Segment], where: list[tuple[int, int]]) -> None:
     spans = [Span(start=a * SAMPLE_RATE, stop=(a + b) * SAMPLE_RATE) for a, b in sorted(where)]
-    kept, removed = guard(segments, speech=spans, language="en", options=OPTIONS)
+    kept, removed = guard(segments, speech=spans, options=OPTIONS)
 
     def words(parts: list[Segment] | list[RemovedSegment]) -> list[Word]:
         return [word for part in parts for word in part.words]
@@ -158,7 +158,7 @@ def test_no_word_is_changed_lost_or_doubled(segments: list[Segment], where: list
     assert Counter(words(kept)) + Counter(words(removed)) == Counter(before)
     assert all(part.words for part in [*kept, *removed])
     assert all(part.text == " ".join(w.text for w in part.words) for part in [*kept, *removed])
-    again = guard(kept, speech=spans, language="en", options=OPTIONS)
+    again = guard(kept, speech=spans, options=OPTIONS)
     assert not [part for part in again[1] if part.reason == OUTSIDE], "one pass is enough"
 
 
@@ -211,7 +211,6 @@ def test_what_the_engine_invents_in_noise_is_taken_out(tmp_path: Path) -> None:
         model=str(DEMO / "models/whisper-demo"),
         device="cpu",
         compute_type="int8",
-        language="en",
         decoding="sequential",  # which hears pauses
         beam_size=1,
         temperatures=(0.0,),

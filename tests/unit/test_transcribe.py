@@ -50,7 +50,7 @@ def test_words_are_moved_to_the_clock_of_their_track() -> None:
 TIMES = st.floats(-5, 60, allow_nan=False)
 
 
-@given(words=st.lists(st.tuples(st.sampled_from(["a", "b", ""]), TIMES, TIMES), max_size=8), of=SPANS)
+@given(words=st.lists(st.tuples(st.sampled_from(["a", "b"]), TIMES, TIMES), max_size=8), of=SPANS)
 def test_whatever_the_engine_says_words_are_in_order_and_inside_the_chunk(
     words: list[tuple[str, float, float]], of: Span
 ) -> None:
@@ -59,7 +59,7 @@ def test_whatever_the_engine_says_words_are_in_order_and_inside_the_chunk(
     assert starts == sorted(starts)
     low, high = of.start / SAMPLE_RATE - 0.001, of.stop / SAMPLE_RATE + 0.001
     assert all(low <= word.start <= word.end <= high for word in segment.words)
-    assert [word.text for word in segment.words] == [text for text, *_ in words if text]
+    assert [word.text for word in segment.words] == [text for text, *_ in words]
     assert segment.start <= segment.end
 
 

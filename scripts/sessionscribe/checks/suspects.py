@@ -16,23 +16,22 @@ SMOOTH = 5  # words over which the probability is averaged
 FEWEST = 4  # words of a stretch that is worth naming
 
 
-def repeats(words: Sequence[MergedWord], *, most: int, language: str) -> list[Repeat]:
+def repeats(words: Sequence[MergedWord], *, most: int) -> list[Repeat]:
     """Return where a track's words follow themselves more than ``most`` times (single ones: twice that)."""
     texts = [normalised(word.text) for word in words]
     return [
-        _repeat(words[run.first : run.stop], run.times, words[run.first : run.first + run.period], language)
+        _repeat(words[run.first : run.stop], run.times, words[run.first : run.first + run.period])
         for run in runs(texts, most=most)
     ]
 
 
-def repeats_at_seams(plan: Plan, words: Sequence[MergedWord], *, offset: int, language: str) -> list[Repeat]:
+def repeats_at_seams(plan: Plan, words: Sequence[MergedWord], *, offset: int) -> list[Repeat]:
     """Return the words of a track that are on both sides of a cut, where both chunks have heard the audio.
 
     Args:
         plan: how the track is cut.
         words: of the track, in order, on the session's clock.
         offset: of the track in its session, in samples.
-        language: how words are joined.
     """
     starts = [round(word.start * SAMPLE_RATE) for word in words]
     found: list[Repeat] = []
@@ -53,7 +52,7 @@ def repeats_at_seams(plan: Plan, words: Sequence[MergedWord], *, offset: int, la
         if same:
             i, j, size = same
             both = [*sides[0][i:], *sides[1][: j + size]]
-            found.append(_repeat(both, 2, sides[1][j : j + size], language, at_seam=True))
+            found.append(_repeat(both, 2, sides[1][j : j + size], at_seam=True))
     return found
 
 
@@ -61,7 +60,6 @@ def _repeat(
     words: Sequence[MergedWord],
     times: int,
     phrase: Sequence[MergedWord],
-    language: str,
     *,
     at_seam: bool = False,
 ) -> Repeat:
@@ -69,19 +67,18 @@ def _repeat(
         track=words[0].track,
         start=words[0].start,
         end=max(word.end for word in words),
-        text=join_words([word.text for word in phrase], language),
+        text=join_words(phrase),
         times=times,
         at_seam=at_seam,
     )
 
 
-def unsure(words: Sequence[MergedWord], *, below: float, language: str) -> list[Unsure]:
+def unsure(words: Sequence[MergedWord], *, below: float) -> list[Unsure]:
     """Return the stretches of a track in which words have a low probability, averaged over five of them.
 
     Args:
         words: of the track, in order.
         below: the mean probability under which words are doubted.
-        language: how words are joined.
     """
     half = SMOOTH // 2
     means = [
@@ -100,7 +97,7 @@ def unsure(words: Sequence[MergedWord], *, below: float, language: str) -> list[
                 end=max(word.end for word in part),
                 words=len(part),
                 probability=round(fmean(word.probability for word in part), 4),
-                text=join_words([word.text for word in part], language),
+                text=join_words(part),
             )
         )
     return found

@@ -28,6 +28,7 @@ class Words:
 
     def __init__(self, transcript: Transcript) -> None:
         self.words: list[SpokenWord] = []
+        self.language = transcript.language
         self.segments: list[int] = []
         self._atoms: list[str] = []
         self._word_of: list[int] = []

@@ -132,7 +132,7 @@ def _items(
         yield from unchanged(at, start)
         edit = placed[number].edit
         if start < stop:
-            made = rewritten(words.words, start, stop, atoms(edit.now))
+            made = rewritten(words.words, start, stop, atoms(edit.now), language=words.language)
             new = tuple(_spoken(found.word, speakers[found.origin]) for found in made)
             yield Item(number, start, stop, new, tuple(words.segments[found.origin] for found in made))
         else:
@@ -164,8 +164,9 @@ def _addition(
         since = edit.start
     elif goes_with_next:
         since = max(since, round(until - ADDED_S * len(texts), 3))
-    like = SpokenWord(text="", start=0, end=0, probability=1.0, speaker=speaker)
-    new = tuple(added(texts, since, max(since, until), like))
+    text = words.words[gap - 1].text if gap else ""
+    like = SpokenWord(text=text, start=0, end=0, probability=1.0, speaker=speaker)
+    new = tuple(added(texts, since, max(since, until), like, language=words.language))
     segment = words.segments[gap if goes_with_next else gap - 1] if len(words) else 0
     return Item(number, gap, gap, new, (segment,) * len(new))
 
@@ -209,7 +210,7 @@ def _segment(named: Transcript, number: int, words: list[SpokenWord]) -> SpokenS
         start=min(word.start for word in words),
         end=max(word.end for word in words),
         speaker=words[0].speaker,
-        text=join_words([word.text for word in words], named.language),
+        text=join_words(words),
         words=words,
     )
 

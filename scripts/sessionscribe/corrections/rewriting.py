@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sessionscribe.artifacts import SpokenWord
 from sessionscribe.corrections.atoms import alike, atoms
+from sessionscribe.text import spaced
 
 ADDED_S = 0.4  # how long an added word is taken to be, where there is room
 
@@ -29,10 +30,13 @@ class _Source:
     origin: int
 
 
-def rewritten(words: Sequence[SpokenWord], start: int, stop: int, now: Sequence[str]) -> list[Rewritten]:
+def rewritten(
+    words: Sequence[SpokenWord], start: int, stop: int, now: Sequence[str], *, language: str
+) -> list[Rewritten]:
     """Return the words that ``words[start:stop]``, which are not none, become when they are to read ``now``.
 
     Words that both have keep their time; others share the time of those that they stand for, by letters.
+    Spaces are as ``language`` has them, but for the first one, which stays.
     """
     from rapidfuzz.distance import Levenshtein  # noqa: PLC0415
 
@@ -52,13 +56,26 @@ def rewritten(words: Sequence[SpokenWord], start: int, stop: int, now: Sequence[
             for number, (text, a, b) in enumerate(_shared(texts, since, until)):
                 origin = origins[number * len(origins) // len(texts)].origin
                 found.append(_one(words, origin, text, a, b))
+    before = ""
+    for number, item in enumerate(found):
+        if before and item.word.text != words[item.origin].text:
+            space = spaced(before, item.word.text, language)
+            found[number] = replace(item, word=item.word.model_copy(update={"space": space}))
+        before = item.word.text
     return found
 
 
-def added(texts: Sequence[str], since: float, until: float, like: SpokenWord) -> list[SpokenWord]:
-    """Return new words, one after the other from ``since`` on, with the speaker of ``like``."""
+def added(
+    texts: Sequence[str], since: float, until: float, like: SpokenWord, *, language: str
+) -> list[SpokenWord]:
+    """Return new words after the word ``like``, with its speaker, one after the other from ``since`` on."""
     end = min(until, since + ADDED_S * len(texts))
-    return [_corrected(like, text, a, b) for text, a, b in _shared(texts, since, max(since, end))]
+    found: list[SpokenWord] = []
+    for text, a, b in _shared(texts, since, max(since, end)):
+        before = found[-1].text if found else like.text
+        space = spaced(before, text, language) if before else like.space
+        found.append(_corrected(like, text, a, b).model_copy(update={"space": space}))
+    return found
 
 
 def _one(words: Sequence[SpokenWord], origin: int, text: str, start: float, end: float) -> Rewritten:

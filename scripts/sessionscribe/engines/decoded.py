@@ -6,15 +6,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sessionscribe.text import group_pieces
+
 
 @dataclass(frozen=True)
 class TimedWord:
-    """A word, in seconds from the start of the decoded audio."""
+    """A word, in seconds from the start of the decoded audio; ``space``: whether one stands before it."""
 
     text: str
     start: float
     end: float
     probability: float
+    space: bool = True
 
 
 @dataclass(frozen=True)
@@ -37,23 +40,22 @@ class Decoded:
     left_out: str = ""
 
 
-def joined(words: Iterable[Mapping[str, Any]]) -> tuple[TimedWord, ...]:
-    """Return the engine's words; the pieces of a Latin word in a language without spaces become one word.
+def words_of(pieces: Iterable[Mapping[str, Any]]) -> tuple[TimedWord, ...]:
+    """Return the words that the engine's pieces of one segment are (``text.group_pieces``).
+
+    A word is as sure as the least sure of its pieces.
 
     Args:
-        words: mappings with ``word``, ``start``, ``end`` and ``probability``.
+        pieces: mappings with ``word``, ``start``, ``end`` and ``probability``.
     """
-    found: list[TimedWord] = []
-    for word in words:
-        text = word["word"]
-        piece = TimedWord(text.strip(), float(word["start"]), float(word["end"]), float(word["probability"]))
-        if found and _latin(found[-1].text[-1:]) and _latin(text[:1]):
-            last = found.pop()
-            sure = min(last.probability, piece.probability)
-            piece = TimedWord(last.text + piece.text, last.start, piece.end, sure)
-        found.append(piece)
-    return tuple(found)
-
-
-def _latin(character: str) -> bool:
-    return character.isascii() and character.isalnum()
+    given = list(pieces)
+    return tuple(
+        TimedWord(
+            text=word.text,
+            start=float(given[word.first]["start"]),
+            end=float(given[word.stop - 1]["end"]),
+            probability=min(float(piece["probability"]) for piece in given[word.first : word.stop]),
+            space=word.space,
+        )
+        for word in group_pieces([piece["word"] for piece in given])
+    )

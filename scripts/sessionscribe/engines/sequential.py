@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from sessionscribe import meter
 from sessionscribe.artifacts import SAMPLE_RATE, Span
-from sessionscribe.engines.decoded import Decoded, joined
+from sessionscribe.engines.decoded import Decoded, words_of
+from sessionscribe.text import join_words, single_spaced
 
 if TYPE_CHECKING:
     import numpy as np
@@ -107,8 +108,9 @@ class _Result:
 
     def segment(self, tokens: list[int], start: float, end: float, words: Any, reason: str) -> Decoded:
         """Return a segment of the window that was left out."""
-        text = self.decode(tokens).strip()
-        return Decoded(text, start, end, joined(words), **self.scores, left_out=reason)
+        said = words_of(words)
+        text = join_words(said) or single_spaced(self.decode(tokens))
+        return Decoded(text, start, end, said, **self.scores, left_out=reason)
 
 
 class _Witness:
@@ -185,11 +187,12 @@ class _Witness:
 
 
 def _decoded(segment: Any) -> Decoded:
+    words = words_of(vars(word) for word in segment.words or ())
     return Decoded(
-        text=segment.text.strip(),
+        text=join_words(words) or single_spaced(segment.text),
         start=float(segment.start),
         end=float(segment.end),
-        words=joined(vars(word) for word in segment.words or ()),
+        words=words,
         average_log_probability=float(segment.avg_logprob),
         no_speech_probability=float(segment.no_speech_prob),
         compression_ratio=float(segment.compression_ratio),

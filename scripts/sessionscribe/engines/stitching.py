@@ -8,7 +8,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from sessionscribe.artifacts import SAMPLE_RATE, Span
-from sessionscribe.engines.decoded import Decoded, TimedWord
+from sessionscribe.engines.decoded import Decoded
 from sessionscribe.intervals import interval
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def restored(segment: Decoded, pieces: Sequence[Span]) -> Decoded:
     words = []
     for word in segment.words:
         start, end = place(word.start, word.end)
-        words.append(TimedWord(word.text, start, end, word.probability))
+        words.append(replace(word, start=start, end=end))
     if words:
         return replace(segment, words=tuple(words), start=words[0].start, end=words[-1].end)
     first, last = place(segment.start, segment.start)[0], place(segment.end, segment.end)[1]

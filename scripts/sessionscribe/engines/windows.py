@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING, Any
 
 from sessionscribe import meter
 from sessionscribe.artifacts import SAMPLE_RATE
-from sessionscribe.engines.decoded import Decoded, joined
+from sessionscribe.engines.decoded import Decoded, words_of
+from sessionscribe.text import join_words, single_spaced
 
 if TYPE_CHECKING:
     import numpy as np
@@ -267,13 +268,13 @@ class _Scribe:
                 self._spoken_until,
             )
             for piece in heard.pieces:
-                text = tokenizer.decode(piece["tokens"])
+                text, words = tokenizer.decode(piece["tokens"]), words_of(piece["words"])
                 found.append(
                     Decoded(
-                        text=text.strip(),
+                        text=join_words(words) or single_spaced(text),
                         start=round(piece["start"], 3),
                         end=round(piece["end"], 3),
-                        words=joined(piece["words"]),
+                        words=words,
                         average_log_probability=float(piece["avg_logprob"]),
                         no_speech_probability=float(piece["no_speech_prob"]),
                         compression_ratio=float(get_compression_ratio(text)),

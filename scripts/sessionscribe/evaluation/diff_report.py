@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 
 from sessionscribe.errors import visible
 from sessionscribe.evaluation.diff import Diff, Piece
 from sessionscribe.evaluation.said import SaidWord
 from sessionscribe.files import write_text
-from sessionscribe.text import harmless, join_words, spaced
+from sessionscribe.text import harmless, join_words
 
 CONTEXT = 4  # words on either side of a difference
 PARAGRAPH_PAUSE_S = 2.0
@@ -62,7 +63,6 @@ Run = tuple[str, str]
 
 def hunks(found: Diff) -> Iterator[list[Run]]:
     """Yield a line for each difference: time, speaker, the words with a few around them."""
-    language = found.language
     line: list[Run] = []
     tail: Sequence[SaidWord] = ()
     for index, piece in enumerate(found.pieces):
@@ -70,9 +70,9 @@ def hunks(found: Diff) -> Iterator[list[Run]]:
             if line:
                 last = index == len(found.pieces) - 1
                 if len(piece.after) <= 2 * CONTEXT and not last:
-                    line.append(("same", _text(piece.after, language) + " "))
+                    line.append(("same", join_words(piece.after) + " "))
                 else:
-                    line.append(("same", _text(piece.after[:CONTEXT], language)))
+                    line.append(("same", join_words(piece.after[:CONTEXT])))
                     yield line
                     line = []
             tail = piece.after[-CONTEXT:]
@@ -81,7 +81,7 @@ def hunks(found: Diff) -> Iterator[list[Run]]:
             first = (*tail, *piece.after, *piece.before)[0]
             line = [("place", f"[{clock(first.start)}] {_speaker(first, found)}")]
             if tail:
-                line.append(("same", _text(tail, language) + " "))
+                line.append(("same", join_words(tail) + " "))
         line += [(kind, text + " ") for kind, text in marked(piece, found)]
         tail = ()
     if line:
@@ -90,20 +90,15 @@ def hunks(found: Diff) -> Iterator[list[Run]]:
 
 def marked(piece: Piece, found: Diff) -> Iterator[Run]:
     """Yield the words of a difference with marks around them."""
-    language = found.language
     if piece.kind == "speaker":
         old, new = piece.before[0].speaker, piece.after[0].speaker
         name = found.names.get(new, new) if new else None
-        yield "speaker", f"<{old or 'nobody'} → {name or 'nobody'}: {_text(piece.after, language)}>"
+        yield "speaker", f"<{old or 'nobody'} → {name or 'nobody'}: {join_words(piece.after)}>"
         return
     if piece.before:
-        yield "lost", f"[-{_text(piece.before, language)}-]"
+        yield "lost", f"[-{join_words(piece.before)}-]"
     if piece.after:
-        yield "added", f"{{+{_text(piece.after, language)}+}}"
-
-
-def _text(words: Sequence[SaidWord], language: str) -> str:
-    return join_words([word.text for word in words], language)
+        yield "added", f"{{+{join_words(piece.after)}+}}"
 
 
 def _speaker(word: SaidWord, found: Diff) -> str:
@@ -140,36 +135,30 @@ def paragraphs(found: Diff) -> list[Paragraph]:
     made: list[Paragraph] = []
     latest: float | None = None
     for piece in found.pieces:
-        for kind, word, text in _words_of(piece, found):
+        for kind, word in _words_of(piece):
             speaker = _speaker(word, found).rstrip(": ") if kind != "lost" else ""
             paused = None not in (latest, word.start) and round(word.start - latest, 6) > PARAGRAPH_PAUSE_S  # type: ignore[operator]
             new_voice = bool(made) and kind != "lost" and speaker != made[-1].speaker
             if not made or new_voice or (paused and kind != "lost"):
                 made.append(Paragraph(clock(word.start), speaker or _speaker(word, found).rstrip(": ")))
-            made[-1].runs.append((kind, text))
+            made[-1].runs.append((kind, " " * word.space + word.text))
             latest = word.end if word.end is not None else latest
-    return [_joined(paragraph, found.language) for paragraph in made]
+    return [_joined(paragraph) for paragraph in made]
 
 
-def _words_of(piece: Piece, found: Diff) -> Iterator[tuple[str, SaidWord, str]]:
+def _words_of(piece: Piece) -> Iterator[tuple[str, SaidWord]]:
     if piece.kind == "changed":
-        yield from (("lost", word, word.text) for word in piece.before)
-        yield from (("added", word, word.text) for word in piece.after)
+        yield from (("lost", word) for word in piece.before)
+        yield from (("added", word) for word in piece.after)
         return
-    yield from ((piece.kind, word, word.text) for word in piece.after)
+    yield from ((piece.kind, word) for word in piece.after)
 
 
-def _joined(paragraph: Paragraph, language: str) -> Paragraph:
-    runs: list[tuple[str, list[str]]] = []
-    for kind, text in paragraph.runs:
-        if runs and runs[-1][0] == kind:
-            runs[-1][1].append(text)
-        else:
-            runs.append((kind, [text]))
+def _joined(paragraph: Paragraph) -> Paragraph:
     joined: list[Run] = []
-    for index, (kind, texts) in enumerate(runs):
-        space = " " if index and spaced(runs[index - 1][1][-1], texts[0], language) else ""
-        joined.append((kind, harmless(space + join_words(texts, language))))
+    for kind, group in groupby(paragraph.runs, key=lambda run: run[0]):
+        text = "".join(text for _, text in group)
+        joined.append((kind, harmless(text if joined else text.removeprefix(" "))))
     return Paragraph(paragraph.time, harmless(paragraph.speaker), joined)
 
 

@@ -22,7 +22,7 @@ from pydantic import AfterValidator, AliasChoices, BaseModel, Field, TypeAdapter
 
 from sessionscribe.errors import UserError, visible
 from sessionscribe.evaluation.said import Said, SaidWord, SpeakerTurn, Utterance, joined
-from sessionscribe.text import join_words, undirected
+from sessionscribe.text import join_words, spaces_before, undirected
 
 PAUSE_S = 1.0  # in CTM, which has words only: a pause from which a new utterance begins
 _CLOCK = re.compile(r"^\s*[\[(]?(\d{1,3}:)?\d{1,2}:\d{2}(?:[.,]\d+)?[\])]?[ \t]+")
@@ -297,6 +297,7 @@ class _Word(BaseModel):
     start: Time | None = None
     end: Time | None = None
     speaker: _Text | None = None
+    space: bool = True
 
 
 class _Segment(BaseModel):
@@ -372,13 +373,16 @@ def _from_seglst(path: Path, parts: Sequence[_SegLst]) -> list[Said]:
 def _from_transcript(path: Path, found: _Transcript) -> Said:
     utterances = []
     for segment in found.segments:
+        text = (segment.text or "").strip()
+        spaces = [word.space for word in segment.words]
+        if text:
+            spaces = spaces_before(text, [word.text.strip() for word in segment.words])
         words = tuple(
-            SaidWord(w.text.strip(), w.start, w.end, w.speaker or segment.speaker) for w in segment.words
+            SaidWord(w.text.strip(), w.start, w.end, w.speaker or segment.speaker, space)
+            for w, space in zip(segment.words, spaces, strict=True)
         )
-        text = segment.text
-        if text is None:
-            text = join_words([word.text for word in words], found.language or "")
-        utterances.append(Utterance(text.strip(), segment.start, segment.end, segment.speaker, words))
+        said = text or join_words(words)
+        utterances.append(Utterance(said, segment.start, segment.end, segment.speaker, words))
     turns = None
     if found.turns is not None and (found.turns or not utterances):
         turns = tuple(SpeakerTurn(t.start, t.end, t.speaker) for t in found.turns)

@@ -12,12 +12,16 @@ HINT = "Name the files that count: for each session one with its words and one w
 
 @dataclass(frozen=True)
 class SaidWord:
-    """A word as it is written; times in seconds, where the source has them for each word."""
+    """A word as it is written; times in seconds, where the source has them for each word.
+
+    ``space`` says whether one stands before it.
+    """
 
     text: str
     start: float | None = None
     end: float | None = None
     speaker: str | None = None
+    space: bool = True
 
 
 @dataclass(frozen=True)

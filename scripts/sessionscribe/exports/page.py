@@ -17,7 +17,7 @@ from sessionscribe.artifacts import SpokenWord, Transcript
 from sessionscribe.config import Export
 from sessionscribe.exports.colours import on_dark, on_light
 from sessionscribe.exports.reading import Paragraph, clock, numbered, paragraphs, shares, summary
-from sessionscribe.text import is_right_to_left, one_line, spaced
+from sessionscribe.text import is_right_to_left, one_line
 
 BESIDE = ("m4a", "mp3", "opus", "ogg", "flac", "wav", "mp4", "webm")  # tried in turn, in the page's folder
 
@@ -107,10 +107,10 @@ def _all_said(transcript: Transcript, numbers: dict[str, int]) -> Iterator[str]:
         begun[name] += 1
         if begun[name] > 1:  # two begin at once: a page holds each id once
             name += f"-{begun[name]}"
-        yield _said(part, name, transcript.language, numbers)
+        yield _said(part, name, numbers)
 
 
-def _said(part: Paragraph, name: str, language: str, numbers: dict[str, int]) -> str:
+def _said(part: Paragraph, name: str, numbers: dict[str, int]) -> str:
     number = numbers.get(part.speaker or "")
     mark = "" if number is None else f" s{number}"
     who = f'<div class="who"><bdi>{escape(part.speaker)}</bdi></div>' if part.speaker else ""
@@ -118,7 +118,7 @@ def _said(part: Paragraph, name: str, language: str, numbers: dict[str, int]) ->
         f'<section class="said{mark}" dir="{_direction(part.text)}" data-start="{part.start:.3f}" '
         f'data-who="{"" if number is None else number}">'
         f'{who}<a class="at" id="{name}" href="#{name}">{clock(part.start)}</a>'
-        f"<p>{''.join(_words(part.words, language))}</p></section>"
+        f"<p>{''.join(_words(part.words))}</p></section>"
     )
 
 
@@ -127,16 +127,14 @@ def _direction(text: str) -> str:
     return "rtl" if is_right_to_left(text) else "ltr"
 
 
-def _words(words: tuple[SpokenWord, ...], language: str) -> Iterator[str]:
-    before = ""
-    for word in words:
+def _words(words: tuple[SpokenWord, ...]) -> Iterator[str]:
+    for number, word in enumerate(words):
         text = one_line(word.text)
-        if spaced(before, text, language):
+        if number and word.space:
             yield " "
         second = word.second_speaker
         over = f' class="twofold" title="{escape(one_line(second))} speaks, too"' if second else ""
         yield f'<span data-t="{word.start:.3f}"{over}>{escape(text)}</span>'
-        before = text
 
 
 def _notes(transcript: Transcript) -> Iterator[str]:

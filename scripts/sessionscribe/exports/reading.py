@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sessionscribe.artifacts import SpokenSegment, SpokenWord, Transcript, milliseconds
 from sessionscribe.config import Export
-from sessionscribe.text import is_right_to_left, join_words, one_line
+from sessionscribe.text import is_right_to_left, join_segments, one_line
 
 PARAGRAPH_PAUSE_MS = 2000  # silence from which the same speaker's next words stand in a new paragraph
 PARAGRAPH_MS = 60_000  # after it a new paragraph begins with the next segment
@@ -43,7 +43,7 @@ def paragraphs(transcript: Transcript) -> list[Paragraph]:
             groups.append([segment])
     found = []
     for group in groups:
-        text = one_line(join_words([segment.text for segment in group], transcript.language))
+        text = one_line(join_segments([segment.text for segment in group], transcript.language))
         if text:
             words = tuple(word for segment in group for word in segment.words if one_line(word.text))
             speaker = one_line(group[0].speaker or "") or None

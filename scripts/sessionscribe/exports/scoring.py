@@ -1,6 +1,7 @@
 """What diarization and scoring tools read: RTTM, UEM, CTM, STM, SegLST."""
 
 import json
+import re
 from collections.abc import Iterator
 
 from sessionscribe.artifacts import SAMPLE_RATE, Transcript
@@ -9,6 +10,7 @@ from sessionscribe.text import one_line
 
 NOBODY = "<NA>"  # NIST's word for what is not known
 SHORTEST_S = 0.001  # scorers refuse stretches of no length
+_MARK_APART = re.compile(r" (?=[?!:;%»…]+$)|(?<=^[«¿¡-]) ")  # a space within a word, as in `va ?` and `50 %`
 
 
 def rttm(transcript: Transcript, _: Export) -> str:
@@ -46,7 +48,7 @@ def ctm(transcript: Transcript, _: Export) -> str:
     lines = []
     for word in sorted(words, key=lambda word: (word.start, word.end)):
         duration = max(word.end - word.start, SHORTEST_S)
-        text = one_line(word.text).replace(" ", "_")
+        text = _MARK_APART.sub("", one_line(word.text)).replace(" ", "_")
         text = f"‹{text[1:]}" if text.startswith("<ALT") else text  # it would open alternatives
         lines.append(f"{uri} 1 {word.start:.3f} {duration:.3f} {text} {word.probability:.3f}\n")
     return "".join(lines)

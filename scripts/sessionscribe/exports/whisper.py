@@ -7,7 +7,7 @@ from typing import Any
 
 from sessionscribe.artifacts import SpokenSegment, SpokenWord, Transcript
 from sessionscribe.config import Export
-from sessionscribe.text import join_words, one_line, spaced
+from sessionscribe.text import one_line
 
 LEAST = 1e-4  # a word's probability is at least this, for the logarithm
 
@@ -20,7 +20,7 @@ def whisper(transcript: Transcript, _: Export) -> str:
     """
     segments: list[dict[str, Any]] = []
     for number, segment in enumerate(transcript.segments):
-        texts = _with_spaces(segment.words, transcript.language)
+        texts = _with_spaces(segment.words)
         logs = [math.log(max(word.probability, LEAST)) for word in segment.words]
         segments.append(
             {
@@ -44,13 +44,8 @@ def whisper(transcript: Transcript, _: Export) -> str:
     return _dumped({"text": text, "segments": segments, "language": transcript.language})
 
 
-def _with_spaces(words: Sequence[SpokenWord], language: str) -> list[str]:
-    texts = [one_line(word.text) for word in words]
-    before = ["x", *texts]  # a segment, too, is apart from the one before it where words are
-    return [
-        f" {text}" if spaced(left, text, language) else text
-        for left, text in zip(before, texts, strict=False)
-    ]
+def _with_spaces(words: Sequence[SpokenWord]) -> list[str]:
+    return [" " * word.space + one_line(word.text) for word in words]
 
 
 def whisperx(transcript: Transcript, _: Export) -> str:
@@ -59,7 +54,7 @@ def whisperx(transcript: Transcript, _: Export) -> str:
         {
             "start": segment.start,
             "end": segment.end,
-            "text": one_line(join_words([word.text for word in segment.words], transcript.language)),
+            "text": one_line(segment.text),
             "words": list(_scored(segment)),
             **_speaker(segment.speaker),
         }

@@ -144,7 +144,7 @@ def describe(session: SessionAgenda, row: Row, made: Made, root: Path) -> PartTr
             Said(
                 start=segment.start,
                 end=segment.end,
-                text=join_words([word.text for word in segment.words], transcript.language),
+                text=join_words(segment.words),
                 words=[
                     SaidWord(word=w.text, start=w.start, end=w.end, probability=w.probability)
                     for w in segment.words
