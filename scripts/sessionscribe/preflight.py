@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 import yaml
 
-from sessionscribe import models
-from sessionscribe.engines.whisper import FOLDER_FILES, check_folder
+from sessionscribe import model_fetch, models
+from sessionscribe.engines.whisper import check_folder
 from sessionscribe.errors import UserError
 from sessionscribe.files import write_text
 
@@ -17,7 +16,7 @@ from sessionscribe.files import write_text
 def check_models(
     *, speech: list[str], diarization: list[str], output: Path, log: Callable[[str], None]
 ) -> None:
-    """Fetch hub models into the hub's cache, check folders, and write what was found to ``output``.
+    """Fetch models that are not on this machine, check folders, and write what was found to ``output``.
 
     Args:
         speech: speech models (folder or hub id).
@@ -30,13 +29,11 @@ def check_models(
     """
     lines = []
     for model in speech:
-        patterns = [*FOLDER_FILES, "preprocessor_config.json", "vocabulary.*"]
-        here = Path(model).is_dir()
-        check_folder(Path(model) if here else _fetch(model, "speech model", "transcribe.model", patterns))
-        lines.append(f"speech model: {models.describe(model)}")
+        check_folder(model_fetch.ensure_speech(model, say=log))
+        lines.append(f"speech model: {models.describe(model, models.WHISPER_FILES)}")
     for model in diarization:
         if not Path(model).is_dir():
-            _fetch_pipeline(model)
+            ensure_pipeline(model, say=log)
         elif not (Path(model) / "config.yaml").is_file():
             hint = "Point `diarize.model` to a folder with a pipeline's config.yaml and its models"
             raise UserError("is no pyannote pipeline (config.yaml missing)", where=model, hint=hint)
@@ -46,28 +43,17 @@ def check_models(
     write_text(output, "".join(f"{line}\n" for line in lines))
 
 
-def _fetch_pipeline(model: str) -> None:
-    """Bring a pipeline and the hub models that its configuration names into the hub's cache."""
-    folder = _fetch(model, "diarization pipeline", "diarize.model", None)
+def ensure_pipeline(model: str, *, say: Callable[[str], None]) -> Path:
+    """Return the folder of a pipeline; fetch it and the hub models that it names where they are not here.
+
+    Raises:
+        UserError: one cannot be had; the message names the ways out.
+    """
+    folder = model_fetch.ensure(model, "diarization pipeline", "diarize.model", say=say)
     parts = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))["pipeline"]["params"]
     # A pipeline without a PLDA of its own takes that of community-1, whatever its clustering.
     for part in [*parts.values(), *([] if "plda" in parts else [models.DIARIZATION["community-1"]])]:
         name = part.get("checkpoint", "") if isinstance(part, dict) else part
         if isinstance(name, str) and "/" in name and not name.startswith("$"):
-            _fetch(name.partition("@")[0], "diarization model", "diarize.model", None)
-
-
-def _fetch(model: str, kind: str, setting: str, patterns: list[str] | None) -> Path:
-    """Bring a hub model into the hub's cache, where it is not there yet, and return its folder."""
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    import huggingface_hub  # noqa: PLC0415
-
-    try:
-        try:
-            return Path(
-                huggingface_hub.snapshot_download(model, allow_patterns=patterns, local_files_only=True)
-            )
-        except huggingface_hub.errors.LocalEntryNotFoundError:
-            return Path(huggingface_hub.snapshot_download(model, allow_patterns=patterns))
-    except Exception as error:
-        raise models.unavailable(kind, model, setting, error) from error
+            model_fetch.ensure(name.partition("@")[0], "diarization model", "diarize.model", say=say)
+    return folder

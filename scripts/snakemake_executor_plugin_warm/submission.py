@@ -23,8 +23,8 @@ from snakemake_interface_executor_plugins.settings import CommonSettings
 
 KILL_AFTER_S = 60
 WITHOUT_LIMIT = 24 * 60
-# Where the models of the hub lie: on the volume, too, for they are fetched before anything is submitted.
-GIVEN = ("HF_HOME",)
+# Where models lie: on the volume, too, for they are fetched before anything is submitted.
+GIVEN = ("HF_HOME", "SESSIONSCRIBE_MODELS")
 SHARED_VOLUME = CommonSettings(
     non_local_exec=True,
     implies_no_shared_fs=False,

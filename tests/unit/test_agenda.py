@@ -645,3 +645,20 @@ def test_a_session_begun_on_a_gpu_is_done_where_there_is_none(
     project.finish()
     monkeypatch.setattr(models, "machine_device", lambda: "cpu")
     assert project.agenda().outputs() == []
+
+
+def test_an_unfinished_session_keeps_its_model_when_a_better_one_comes(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.settings["transcribe"] |= {"model": "auto", "device": "auto", "compute_type": "auto"}
+    monkeypatch.setattr(models, "machine_device", lambda: "cpu")
+    here: set[str] = {models.WHISPER["base"]}
+    monkeypatch.setattr(models, "locate", lambda model, *_: tmp_path if model in here else None)
+    project.finish()
+    files = project.files("transcribe_chunk")
+    files[0].unlink()
+    here.add(models.WHISPER["small"])
+    assert project.todo("talk")["transcribe_chunk"] == 1
+    assert project.agenda().preflight_task()["speech"] == [models.WHISPER["base"]]
+    here.clear()
+    assert project.agenda().preflight_task()["speech"] == [models.WHISPER["base"]]

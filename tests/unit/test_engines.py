@@ -38,7 +38,7 @@ def test_pyannote_is_imported_with_its_telemetry_off() -> None:
 
 
 def test_a_folder_without_a_tokenizer_is_refused(tmp_path: Path) -> None:
-    for name in ("model.bin", "config.json"):
+    for name in ("model.bin", "config.json", "vocabulary.txt"):
         (tmp_path / name).touch()
     with pytest.raises(UserError, match=r"tokenizer\.json missing"):
         check_folder(tmp_path)

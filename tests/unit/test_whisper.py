@@ -21,7 +21,6 @@ from sessionscribe import meter
 from sessionscribe.artifacts import ChunkTranscript, Plan, Span
 from sessionscribe.chunk import plan_chunks
 from sessionscribe.config import Chunk, Transcribe, Vad
-from sessionscribe.engines import whisper
 from sessionscribe.engines.decoded import Decoded
 from sessionscribe.engines.whisper import SpeechModel
 from sessionscribe.engines.windows import WindowDecoder
@@ -260,9 +259,9 @@ def test_without_a_language_it_is_detected(talk: tuple[Path, Plan]) -> None:
         assert found
 
 
-def test_a_hub_model_that_is_not_here_has_no_size_and_is_not_asked_for() -> None:
-    assert whisper._size("somebody/no-such-model") == 0
-    assert whisper._size(MODEL) == (Path(MODEL) / "model.bin").stat().st_size
+def test_a_hub_model_that_is_not_here_is_not_asked_for() -> None:
+    with pytest.raises(UserError, match=r"it is not on this machine.*models fetch base"):
+        SpeechModel(OPTIONS.model_copy(update={"model": "somebody/no-such-model"}), threads=1)
 
 
 def rounded(found: list[Decoded]) -> list[Decoded]:

@@ -189,7 +189,7 @@ def test_a_model_that_cannot_be_had_is_told_before_anything_else(fresh: Project,
     assert done.code != 0
     (line,) = (line for line in done.out.splitlines() if line.startswith("sessionscribe: "))
     assert "check_models failed: Systran/faster-whisper-small: the speech model cannot be had" in line
-    for way in ("log in", "HF_TOKEN", "`transcribe.model` to a local folder", "the demo model"):
+    for way in ("models fetch base", "log in", "HF_TOKEN", "`transcribe.model` to a local folder"):
         assert way in line
     assert not (project / "results").exists() or not list((project / "results").rglob("*.*"))
     everything = b"".join(path.read_bytes() for path in project.root.rglob("*") if path.is_file())

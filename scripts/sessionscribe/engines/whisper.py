@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Decoded", "SpeechModel", "TimedWord", "check_folder", "load_cublas"]
 
-FOLDER_FILES = ("model.bin", "config.json", "tokenizer.json")
 SEED = 0
 """Where every generator of random numbers begins."""
 
@@ -54,19 +53,22 @@ class SpeechModel:
     """
 
     def __init__(self, options: Transcribe, *, threads: int) -> None:
-        if Path(options.model).is_dir():
-            check_folder(Path(options.model))
+        folder = models.locate(options.model, models.WHISPER_FILES)
+        if folder is None:
+            why = "it is not on this machine"
+            raise models.unavailable("speech model", options.model, "transcribe.model", why)
+        check_folder(folder)
         # What comes from the hub was fetched before (``preflight``): a job never asks it, for nothing at all.
         os.environ["HF_HUB_OFFLINE"] = "1"
         device = models.machine_device() if options.device == "auto" else options.device
-        self._model, self._device = options.model, device
+        self._model, self._folder, self._device = options.model, folder, device
         self._threads = threads if device == "cpu" else 0
         with self._named_errors():  # this asks the GPU, which may not be there
             self._kind = _compute_type(options, device)
         self._loaded = pool.hold(
             ("whisper", options.model, device, self._kind, self._threads),
             self._load,
-            size_bytes=_size(options.model),
+            size_bytes=(folder / "model.bin").stat().st_size,
             device=device,
         )
         self.engine = self._loaded.engine
@@ -78,12 +80,12 @@ class SpeechModel:
         ctranslate2.set_random_seed(SEED)
         with self._named_errors():
             whisper = faster_whisper.WhisperModel(
-                self._model, device=self._device, compute_type=self._kind, cpu_threads=self._threads
+                str(self._folder), device=self._device, compute_type=self._kind, cpu_threads=self._threads
             )
         engine = Engine(
             name="faster-whisper",
             version=faster_whisper.__version__,
-            model=models.describe(self._model),
+            model=models.describe(self._model, models.WHISPER_FILES),
             device=self._device,
             compute_type=self._kind,
         )
@@ -92,14 +94,11 @@ class SpeechModel:
     def _load_copy(self) -> Any:
         """Load the weights once more, for retries that draw at random (see ``sequential``)."""
         import ctranslate2  # noqa: PLC0415 -- heavy
-        from faster_whisper.utils import download_model  # noqa: PLC0415 -- heavy
 
         started = time.monotonic()
         with self._named_errors():
-            here = Path(self._model).is_dir()
-            folder = self._model if here else download_model(self._model, local_files_only=True)
             found = ctranslate2.models.Whisper(
-                folder, device=self._device, compute_type=self._kind, intra_threads=self._threads
+                str(self._folder), device=self._device, compute_type=self._kind, intra_threads=self._threads
             )
         meter.loaded(f"{self._model} (retries)", time.monotonic() - started)
         return found
@@ -206,16 +205,6 @@ def _compute_type(options: Transcribe, device: str) -> str:
     return options.compute_type if options.compute_type in kinds else "float32"
 
 
-def _size(model: str) -> int:
-    """Return the bytes of a model's weights: of a folder, or in the hub's cache; 0 where they are not."""
-    if Path(model).is_dir():
-        return (Path(model) / "model.bin").stat().st_size
-    import huggingface_hub  # noqa: PLC0415 -- heavy
-
-    cached = huggingface_hub.try_to_load_from_cache(model, "model.bin")
-    return Path(cached).stat().st_size if isinstance(cached, str) else 0
-
-
 def load_cublas() -> None:
     """Load CUDA 12's cuBLAS from its package, so that CTranslate2 finds it by name without LD_LIBRARY_PATH.
 
@@ -237,10 +226,9 @@ def check_folder(folder: Path) -> None:
     """Check that a folder holds a CTranslate2 Whisper model.
 
     Raises:
-        UserError: a file is missing; without ``tokenizer.json`` the engine would ask the hub for one.
+        UserError: a file is missing.
     """
-    missing = [name for name in FOLDER_FILES if not (folder / name).is_file()]
-    if missing:
+    if missing := models.missing_files(folder, models.WHISPER_FILES):
         hint = (
             "Point `transcribe.model` to a folder made by ct2-transformers-converter with its tokenizer.json"
         )

@@ -23,7 +23,10 @@ class Decoder:
 
 
 def decoders(config: Config, identity: Callable[[str], str]) -> Iterator[Decoder]:
-    """Yield what ``auto`` may stand for, best first; one decoder where nothing is ``auto``."""
+    """Yield what ``auto`` may stand for, best first; one decoder where nothing is ``auto``.
+
+    What is on this machine says nothing of another device's models: they work elsewhere.
+    """
     options = config.transcribe
     machine = models.machine_device()
     devices = (
@@ -31,12 +34,15 @@ def decoders(config: Config, identity: Callable[[str], str]) -> Iterator[Decoder
     )
     seen = set()
     for device in devices:
-        name = models.AUTO_MODEL[device] if options.model == "auto" else options.model
         kind = models.AUTO_COMPUTE_TYPE[device] if options.compute_type == "auto" else options.compute_type
-        if (name, kind) not in seen:
-            seen.add((name, kind))
-            model = models.resolve(name, models.WHISPER, setting="transcribe.model")
-            yield Decoder(model, kind, identity(model))
+        names = [options.model]
+        if options.model == "auto":
+            names = models.auto_names(device, here=device == machine)
+        for name in names:
+            if (name, kind) not in seen:
+                seen.add((name, kind))
+                model = models.resolve(name, models.WHISPER, setting="transcribe.model")
+                yield Decoder(model, kind, identity(model))
 
 
 def unusable(session: Session) -> tuple[Row, ...]:

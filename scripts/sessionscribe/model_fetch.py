@@ -1,0 +1,132 @@
+"""Bring models to this machine: from the hub, or from packages that ship them. Jobs never do this."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+
+from sessionscribe import models, package_models
+from sessionscribe.config import Transcribe
+from sessionscribe.errors import UserError
+
+Say = Callable[[str], None]
+HUB_TIMEOUT_S = 5.0
+"""How long the hub may take to say whether it has a model."""
+SPEECH = "speech model"
+
+
+def ensure_speech(model: str, *, say: Say) -> Path:
+    """Return the folder of a speech model; see ``ensure``."""
+    return ensure(model, SPEECH, "transcribe.model", files=models.WHISPER_FILES, say=say)
+
+
+def ensure(model: str, kind: str, setting: str, *, files: Sequence[str] = (), say: Say) -> Path:
+    """Return the folder of a resolved model on this machine; fetch it where it is not here and whole.
+
+    It comes from the hub, or where that cannot be had from packages.
+
+    Args:
+        model: a folder or a hub id.
+        kind: what messages call it.
+        setting: what chooses it.
+        files: what it must have, as patterns; () for whatever the hub has.
+        say: gets a line where it takes long.
+
+    Raises:
+        UserError: it cannot be had; the message names the ways out.
+    """
+    package = package_models.find(model)
+    folder = models.locate(model, files)
+    if folder and _is_whole(folder, model, files):
+        return folder
+    reasons = []
+    if package is None or package.on_hub:
+        say(f"{model}: fetching it from the hub")
+        try:
+            return _from_hub(model, files)
+        except Exception as error:
+            reasons.append(_reason(error))
+            say(f"{model}: {reasons[0]}")
+    if package is not None:
+        say(f"{model}: fetching it from the package registry")
+        try:
+            return package_models.fetch(package)
+        except UserError as error:
+            reasons.append(error.what)
+    raise models.unavailable(kind, model, setting, "; ".join(reasons))
+
+
+def provide_auto(planned: Collection[str], options: Transcribe, *, say: Say) -> bool:
+    """Fetch what ``transcribe.model: auto`` stands for on this machine, where planned work needs it.
+
+    That is the model that suits the device best, or where the hub cannot be had the one that packages ship.
+
+    Args:
+        planned: the speech models of the pending work.
+        options: the settings.
+        say: gets a line for what is done, and for what would be better.
+
+    Returns:
+        Whether something was fetched, so that another model may be planned now.
+
+    Raises:
+        UserError: neither can be had.
+    """
+    device = models.machine_device()
+    if options.model != "auto" or options.device not in ("auto", device):  # the other device's is elsewhere
+        return False
+    name = models.AUTO_MODEL[device]
+    best, spare = models.WHISPER[name], models.WHISPER[models.AUTO_FALLBACK]
+    better = f"`{name}` makes fewer errors: where the hub can be reached, `sessionscribe models fetch {name}`"
+    if models.locate(best, models.WHISPER_FILES):
+        return False
+    if best not in planned:
+        if spare in planned:
+            say(f"the speech model is `{models.AUTO_FALLBACK}`. {better}")
+        return False
+    say(f"fetching the speech model `{name}` from the hub, once")
+    try:
+        _from_hub(best, models.WHISPER_FILES)
+    except Exception as error:
+        reason = _reason(error)
+        package = package_models.find(spare)
+        assert package is not None
+        size = f"{package.size_bytes / 1e6:.0f} MB"
+        say(f"{reason}: fetching `{models.AUTO_FALLBACK}` from the package registry, once ({size}). {better}")
+        try:
+            package_models.fetch(package)
+        except UserError as other:
+            raise models.unavailable(SPEECH, best, "transcribe.model", f"{reason}; {other.what}") from error
+    return True
+
+
+def _is_whole(folder: Path, model: str, files: Sequence[str]) -> bool:
+    """Tell whether the located folder of a model has all of its files as they should be."""
+    package = package_models.find(model)
+    if package and folder == package.folder:
+        return not package.damaged(folder)
+    if files or folder == Path(model):
+        return True
+    import huggingface_hub  # noqa: PLC0415 -- heavy
+
+    try:  # it knows what there should be
+        huggingface_hub.snapshot_download(model, local_files_only=True)
+    except huggingface_hub.errors.LocalEntryNotFoundError:
+        return False
+    return True
+
+
+def _from_hub(model: str, files: Sequence[str]) -> Path:
+    """Bring a hub model into the hub's local cache and return its folder; shows the progress."""
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    import huggingface_hub  # noqa: PLC0415 -- heavy
+
+    # Asked first, as the download would try again for long where nobody answers.
+    huggingface_hub.HfApi().model_info(model, timeout=HUB_TIMEOUT_S)
+    patterns = [*files, "preprocessor_config.json"] if files else None
+    return Path(huggingface_hub.snapshot_download(model, allow_patterns=patterns))
+
+
+def _reason(error: Exception) -> str:
+    return f"not from the hub ({' '.join(str(error).split())[:200] or type(error).__name__})"
