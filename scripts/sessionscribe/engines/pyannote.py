@@ -61,7 +61,7 @@ class WindowModels:
 
         torch.set_num_threads(threads)
         try:
-            pipeline = Pipeline.from_pretrained(options.model)
+            pipeline = Pipeline.from_pretrained(models.locate(options.model) or options.model)
             if pipeline is None:
                 raise RuntimeError("no access to the pipeline or one of its models")
         except Exception as error:
@@ -269,14 +269,12 @@ def _without_models(about: EmbeddingsHeader, dimension: int, model: str) -> Any:
     import yaml  # noqa: PLC0415
     from pyannote.audio import Pipeline  # noqa: PLC0415
     from pyannote.audio.core.pipeline import expand_subfolders  # noqa: PLC0415
-    from pyannote.audio.utils.hf_hub import AssetFileName, download_from_hf_hub  # noqa: PLC0415
 
-    here = Path(model).is_dir()
-    file = Path(model) / "config.yaml" if here else download_from_hf_hub(model, AssetFileName.Pipeline)
-    if file is None:
+    folder = models.locate(model)
+    if folder is None:
         raise RuntimeError("no access to the pipeline")
-    config = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
-    expand_subfolders(config, model)
+    config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+    expand_subfolders(config, str(folder))
     config.pop("device", None)
     config["pipeline"]["params"] |= {
         "segmentation": _segmentation_model(about),
