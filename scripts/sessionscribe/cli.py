@@ -14,7 +14,16 @@ from typing import Any, get_args
 
 import yaml
 
-from sessionscribe import __version__, adding, config, enroll, run, status
+from sessionscribe import (
+    __version__,
+    adding,
+    config,
+    enroll,
+    model_fetch,
+    models_command,
+    run,
+    status,
+)
 from sessionscribe.agenda import Agenda, SessionAgenda
 from sessionscribe.artifacts import Shape
 from sessionscribe.corrections import command as correction
@@ -44,8 +53,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if rest and options.command != "run":
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     try:
-        if options.command in evaluation.COMMANDS:
-            return evaluation.COMMANDS[options.command](options)
+        anywhere = evaluation.COMMANDS | {"models": models_command.command}
+        if options.command in anywhere:
+            return anywhere[options.command](options)
         if not Path("Snakefile").is_file():
             hint = f"Change to the project's folder, for example: cd {PROJECT}"
             raise UserError("there is no Snakefile here", where=Path.cwd(), hint=hint)
@@ -133,6 +143,7 @@ def _parser() -> argparse.ArgumentParser:
     enroll.add_arguments(commands, [settings])
     correction.add_arguments(commands, [settings])
     evaluation.add_arguments(commands)
+    models_command.add_arguments(commands)
     storing.add_arguments(commands, settings)
     publishing.add_arguments(commands, settings)
     return parser
@@ -151,10 +162,13 @@ def _profile(name: str) -> Path:
     raise UserError("there is no such profile", where=f"--profile {name}", hint=f"There are: {known}")
 
 
+def _profile_values(options: argparse.Namespace) -> dict[str, Any]:
+    return yaml.safe_load((_profile(options.profile) / "config.yaml").read_text(encoding="utf-8")) or {}
+
+
 def _configfiles(options: argparse.Namespace) -> list[Path]:
     """Return the settings files in force, the strongest last, as Snakemake layers them."""
-    profile = yaml.safe_load((_profile(options.profile) / "config.yaml").read_text(encoding="utf-8")) or {}
-    own = profile.get("configfile", [])
+    own = _profile_values(options).get("configfile", [])
     layers = options.configfile or [Path(name) for name in ([own] if isinstance(own, str) else own)]
     return [*([CONFIG] if CONFIG.is_file() else []), *layers]
 
@@ -207,7 +221,8 @@ def _run(options: argparse.Namespace, rest: list[str]) -> int:
         names, code = adding.add_sources(options.source, name, options, _load(options, (), rest))
         if not names:
             return code
-    agenda = Agenda(_load(options, names, rest))
+    shows = run.only_shows(rest)
+    agenda = _plan(_load(options, names, rest), fetch=not shows and _checks_models_here(options))
     if not agenda.sessions and not rest:
         print(NO_SESSIONS)
         return code
@@ -229,7 +244,6 @@ def _run(options: argparse.Namespace, rest: list[str]) -> int:
         arguments += ["--config", *pairs]
     if options.stage:
         arguments += ["--until", *STAGES[options.stage]]
-    shows = run.only_shows(rest)
     if not shows:  # else Snakemake tells the same
         _show_remarks(agenda)
     work = _work(chosen, options.stage)
@@ -240,6 +254,21 @@ def _run(options: argparse.Namespace, rest: list[str]) -> int:
         stopped = result > run.SIGNALLED
         code = _show_outcome(options, _load(options, names, rest), stopped=stopped) or code
     return result or code
+
+
+def _plan(settings: config.Config, *, fetch: bool) -> Agenda:
+    """Return the agenda; if asked, fetch the speech model of ``auto`` first, which may change it."""
+    agenda = Agenda(settings)
+    if fetch:
+        planned = agenda.preflight_task()["speech"]
+        if model_fetch.provide_auto(planned, settings.transcribe, say=complain):
+            return Agenda(settings)
+    return agenda
+
+
+def _checks_models_here(options: argparse.Namespace) -> bool:
+    """Tell whether this machine checks the models: profiles for other machines leave that to them."""
+    return "check_models" not in str(_profile_values(options).get("warm-guests", ""))
 
 
 def _show_outcome(options: argparse.Namespace, settings: config.Config, *, stopped: bool) -> int:

@@ -179,8 +179,9 @@ class Transcribe(Options):
 
     model: str = Field(
         "auto",
-        description="`auto` (`large-v3-turbo` on CUDA, `small` on a CPU), a name (`tiny` … `large-v3`, "
-        "`large-v3-turbo`, `distil-large-v3`), a folder with a CTranslate2 model, or a hub id",
+        description="`auto` (`large-v3-turbo` on CUDA, `small` on a CPU; `base` where only that is here), a "
+        "name (`tiny` … `large-v3`, `large-v3-turbo`, `distil-large-v3`), a folder with a CTranslate2 model, "
+        "or a hub id",
     )
     device: Device = Field("auto", description="`auto` takes CUDA where there is some")
     compute_type: ComputeType = Field(

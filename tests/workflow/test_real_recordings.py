@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from project import Project, copy_project
 
 SOURCES = ("misc/jfk.flac", "misc/8_Channel_ID.m4a", "ami")
@@ -24,3 +26,19 @@ def test_real_recordings_go_through(shared: Path, tmp_path: Path) -> None:
         words = [word for segment in made["segments"] for word in segment["words"]]
         assert all(0 <= w["start"] <= w["end"] <= made["duration_s"] for w in words)
         assert all((w["speaker"] is None) == (w["reason"] is not None) for w in words)
+
+
+@pytest.mark.real
+def test_the_defaults_transcribe_where_there_is_no_hub(
+    whisper_base: Path, shared: Path, tmp_path: Path
+) -> None:
+    project = copy_project(tmp_path / "project")
+    project.settings.write_text("diarize: {model: resources/demo/models/diarization-demo, device: cpu}\n")
+    here = {"HF_HOME": str(tmp_path / "hub"), "CUDA_VISIBLE_DEVICES": ""}
+    done = project.sessionscribe("run", "--source", str(shared / "data/misc/jfk.flac"), **here)
+    assert done.code == 0, done.text
+    assert "the speech model is `base`. `small` makes fewer errors" in done.err
+    text = (project / "results/export/jfk/jfk.txt").read_text()
+    assert "ask not what your country can do for you, ask what you can do for your country" in text
+    (chunk,) = project.root.glob("results/transcribe/jfk/*/mix.0000.json")
+    assert "Systran/faster-whisper-base (package:" in chunk.read_text()
