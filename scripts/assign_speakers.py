@@ -11,10 +11,11 @@ with job(snakemake.rule, task, log=snakemake.log[0], outputs=made) as say:
     timeline = Timeline.read(Path(snakemake.input.timeline))
     transcript = assign_speakers(
         merged=Merged.read(Path(snakemake.input.merged)),
-        turns=Turns.read(Path(task["turns"][0])),
+        turns=Turns.read(Path(task["turns"][0])) if task["turns"] else None,
         speakers={track.track: track.speaker for track in timeline.tracks if track.speaker},
         made=Made(**task["made"], versions=versions()),
         output=Path(made["transcript"]),
     )
     say.flags += transcript.flags
-    say(f"{len(transcript.speakers)} speakers; {'; '.join(transcript.flags) or 'no flags'}")
+    who = f"{len(transcript.speakers)} speakers" if task["turns"] else "without speakers"
+    say(f"{who}; {'; '.join(transcript.flags) or 'no flags'}")

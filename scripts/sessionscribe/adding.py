@@ -18,8 +18,17 @@ from sessionscribe.errors import UserError, complain, visible
 from sessionscribe.sources import Group
 from sessionscribe.storage import takeover
 
-COLUMNS = ("language", "num_speakers", "min_speakers", "max_speakers", "hotwords", "audio_stream")
+COLUMNS = ("language", "min_speakers", "max_speakers", "hotwords", "audio_stream")
 DEMO = Path("resources/demo")
+
+
+def speakers(text: str) -> dict[str, Any]:
+    """Return the columns that ``--speakers`` sets: a number, ``off``, or ``auto`` (neither)."""
+    if text == models.OFF:
+        return {"diarize": models.OFF}
+    if text == "auto" or text.isdecimal():
+        return {"num_speakers": None if text == "auto" else int(text), "diarize": ""}
+    raise argparse.ArgumentTypeError(f"`{text}` is neither a number nor `off` nor `auto`")
 
 
 def add_sources(
@@ -34,6 +43,7 @@ def add_sources(
         config: the settings.
     """
     columns = {name: value for name in COLUMNS if (value := getattr(options, name)) is not None}
+    columns |= options.speakers or {}
     _refuse_unknown(options.language)
     manifest.check_settings(columns)
     groups = sources.discover(given, shape=options.shape, session=session, s3_remote=config.ingest.s3_remote)

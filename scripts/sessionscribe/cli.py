@@ -102,7 +102,12 @@ def _parser() -> argparse.ArgumentParser:
         "--exact", action="store_true", help="count samples: for files with a wrong or no duration"
     )
     kinds.add_argument("--language", help="language code of these sessions")
-    kinds.add_argument("--num-speakers", type=int, metavar="N")
+    kinds.add_argument(
+        *("--speakers", "--num-speakers"),
+        type=adding.speakers,
+        metavar="N|off|auto",
+        help="how many there are; off: nobody asks who speaks",
+    )
     kinds.add_argument("--min-speakers", type=int, metavar="N")
     kinds.add_argument("--max-speakers", type=int, metavar="N")
     kinds.add_argument("--hotwords", help="names and terms to expect")

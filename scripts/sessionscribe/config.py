@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from sessionscribe.errors import UserError
 
@@ -252,7 +252,9 @@ class Diarize(Options):
     """Who speaks when (pyannote.audio)."""
 
     model: str = Field(
-        "community-1", description="`community-1`, `3.1`, a folder with a pipeline, or a hub id"
+        "community-1",
+        description="`community-1`, `3.1`, a folder with a pipeline, or a hub id; `off`: transcripts without "
+        "speakers, for which only the speech model is needed",
     )
     device: Device = Field("auto", description="`auto` takes CUDA where there is some")
     num_speakers: int | None = Field(None, ge=1, description="Number of speakers where it is known")
@@ -274,6 +276,11 @@ class Diarize(Options):
     chunk_s: float = Field(
         600.0, ge=10, description="Audio that one job listens to, in seconds; changes no turn"
     )
+
+    @field_validator("model", mode="before")
+    @classmethod
+    def _off_is_a_word(cls, value: object) -> object:
+        return "off" if value is False else value  # YAML reads a bare `off` as false
 
     @model_validator(mode="after")
     def _bounds_fit(self) -> Diarize:

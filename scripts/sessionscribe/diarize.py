@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 NEAR_S = 0.5  # a word outside all turns belongs to a turn this near
 NO_TURN = f"no speaker turn within {NEAR_S} s"
+NOT_ASKED = "nobody asked who speaks (diarize: off)"
 
 
 class _Index:
@@ -64,7 +65,7 @@ class _Index:
 
 
 def assign_speakers(
-    *, merged: Merged, turns: Turns, speakers: dict[str, str], made: Made | None = None, output: Path
+    *, merged: Merged, turns: Turns | None, speakers: dict[str, str], made: Made | None = None, output: Path
 ) -> Transcript:
     """Give every word its speaker, write the transcript to ``output`` and return it.
 
@@ -75,13 +76,14 @@ def assign_speakers(
 
     Args:
         merged: the words.
-        turns: who speaks when.
+        turns: who speaks when; None where nobody asks: no word has a speaker then.
         speakers: the speaker of each track where a track is one person's; empty otherwise.
         made: what the transcript was made of and with.
         output: the file to write.
     """
     words = [word for segment in merged.segments for word in segment.words]
-    exclusive, regular = _Index(turns.exclusive), _Index(turns.turns)
+    all_turns = turns.turns if turns else []
+    exclusive, regular = _Index(turns.exclusive if turns else []), _Index(all_turns)
     found = [speakers.get(word.track) or _speaker(word, exclusive) for word in words]
     if not speakers:
         found = with_evidence(words, found)
@@ -93,7 +95,7 @@ def assign_speakers(
             end=word.end,
             probability=word.probability,
             speaker=speaker,
-            reason=None if speaker else NO_TURN,
+            reason=None if speaker else NO_TURN if turns else NOT_ASKED,
             second_speaker=_second(word, speaker, regular),
         )
         for word, speaker in zip(words, found, strict=True)
@@ -105,13 +107,13 @@ def assign_speakers(
         shape=merged.shape,
         duration_s=merged.duration_s,
         language=merged.language,
-        speakers=_by_appearance(segments, turns),
+        speakers=_by_appearance(segments, all_turns),
         segments=segments,
-        turns=turns.turns,
+        turns=all_turns,
         gaps=merged.gaps,
-        flags=_flags(merged, found),
+        flags=_flags(merged, words=len(words), nobody=found.count(None) if turns else 0),
         engines=merged.engines,
-        diarization=turns.model if turns.method == "pyannote" else turns.method,
+        diarization=turns.model if turns else models.OFF,
         made=made,
     )
     transcript.write(output)
@@ -172,18 +174,18 @@ def _split(segment: MergedSegment, spoken: Callable[[], SpokenWord]) -> list[Spo
     ]
 
 
-def _by_appearance(segments: Sequence[SpokenSegment], turns: Turns) -> list[str]:
+def _by_appearance(segments: Sequence[SpokenSegment], turns: Sequence[Turn]) -> list[str]:
     first: dict[str, float] = {}
     appearances = [(part.speaker, part.start) for part in segments]
-    for speaker, start in [*appearances, *((turn.speaker, turn.start) for turn in turns.turns)]:
+    for speaker, start in [*appearances, *((turn.speaker, turn.start) for turn in turns)]:
         if speaker is not None:
             first[speaker] = min(start, first.get(speaker, start))
     return sorted(first, key=lambda speaker: (first[speaker], speaker))
 
 
-def _flags(merged: Merged, found: Sequence[str | None]) -> list[str]:
+def _flags(merged: Merged, *, words: int, nobody: int) -> list[str]:
     flags: list[str] = []
-    if not found:
+    if not words:
         flags.append("no speech was found")
     if merged.gaps:
         missing = seconds(sum(gap.stop - gap.start for gap in merged.gaps))
@@ -193,7 +195,6 @@ def _flags(merged: Merged, found: Sequence[str | None]) -> list[str]:
         flags.append(f"{counted(unsure, 'forced cut')} without a match: both sides' words were kept")
     if merged.removed:
         flags.append(f"{counted(len(merged.removed), 'segment')} removed as no speech or repetition")
-    nobody = sum(speaker is None for speaker in found)
     if nobody:
         flags.append(f"{counted(nobody, 'word')} without a speaker")
     return flags

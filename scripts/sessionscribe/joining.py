@@ -22,6 +22,7 @@ SETTINGS = (
     "num_speakers",
     "min_speakers",
     "max_speakers",
+    "diarize",
     "hotwords",
     "audio_stream",
     "recorded_at",

@@ -21,6 +21,7 @@ from sessionscribe.artifacts import Shape
 from sessionscribe.config import LANGUAGE
 from sessionscribe.errors import UserError, visible
 from sessionscribe.files import write_text
+from sessionscribe.models import OFF
 
 NAME = re.compile(r"\w[\w-]*")  # of sessions and tracks; a dot would make file names ambiguous
 
@@ -44,6 +45,7 @@ class Row:
     num_speakers: int | None = None
     min_speakers: int | None = None
     max_speakers: int | None = None
+    diarize: str = ""
     hotwords: str = ""
     audio_stream: int | None = None
     recorded_at: str = ""
@@ -212,6 +214,8 @@ def _parse(header: list[str], values: list[str], line: int) -> tuple[Row, str | 
     if not NAME.fullmatch(row.track):
         problem = problem or f"`{visible(row.track)}` cannot be a track name (letters, digits, `_`, `-`)"
     problem = problem or _wrong_setting(row.language, {name: getattr(row, name) for name in LEAST})
+    if row.diarize not in ("", OFF):
+        problem = problem or f"`diarize` must be empty or `{OFF}` and is `{visible(row.diarize)}`"
     if not row.source:
         problem = problem or "`source` is empty"
     return row, problem

@@ -28,7 +28,9 @@ WHISPER = {
     "distil-large-v3": "Systran/faster-distil-whisper-large-v3",
     "distil-large-v3.5": "distil-whisper/distil-large-v3.5-ct2",
 }
+OFF = "off"  # in place of a diarization pipeline: nobody asks who speaks
 DIARIZATION = {
+    OFF: OFF,
     "community-1": "pyannote/speaker-diarization-community-1",
     "3.1": "pyannote/speaker-diarization-3.1",
 }

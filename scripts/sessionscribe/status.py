@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sessionscribe.agenda import Agenda, SessionAgenda
+from sessionscribe.manifest import SHOWN
 from sessionscribe.steps import STAGE_OF
 
 MODELS = "models"  # the name under which the check of the models fails
+WITHOUT_SPEAKERS = "without speakers (diarize: off)"
 WORD_OF = {
     "ingest": "downloading",
     "convert": "converting",
@@ -30,7 +32,7 @@ class SessionStatus:
     """One line of the status table.
 
     ``stage`` is the last stage of which all is done, ``audit`` the verdict on the transcript (``-``: none
-    yet); ``flags`` and ``failures`` are one line each.
+    yet); ``flags`` and ``failures`` are one line each. ``without_speakers``: nobody asks who speaks.
     """
 
     session: str
@@ -44,6 +46,7 @@ class SessionStatus:
     audit: str
     failures: tuple[str, ...]
     status: str
+    without_speakers: bool = False
 
 
 def collect(agenda: Agenda) -> list[SessionStatus]:
@@ -79,6 +82,7 @@ def _status(root: Path, agenda: SessionAgenda) -> SessionStatus:
         audit=agenda.verdict or "-",
         failures=failures,
         status=word,
+        without_speakers=bool(agenda.totals["assign_speakers"]) and not agenda.totals["cluster_speakers"],
     )
 
 
@@ -147,7 +151,12 @@ def table(rows: Iterable[SessionStatus]) -> str:
     ]
     named: dict[str, list[str]] = {}  # what is the matter with many, as models that are missing, is said once
     for row in rows:
-        for note in dict.fromkeys((*row.failures, *row.flags)):
+        for note in dict.fromkeys((*row.failures, *row.flags, *[WITHOUT_SPEAKERS] * row.without_speakers)):
             named.setdefault(note, []).append(row.session)
-    notes = [f"{', '.join(sessions)}: {note}" for note, sessions in named.items()]
+    notes = [f"{_listed(sessions)}: {note}" for note, sessions in named.items()]
     return "\n".join([*lines, *(["", *notes] if notes else [])])
+
+
+def _listed(sessions: list[str]) -> str:
+    more = len(sessions) - SHOWN
+    return ", ".join(sessions[:SHOWN]) + (f" and {more} more" if more > 0 else "")

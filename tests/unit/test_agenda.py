@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -339,6 +341,44 @@ def test_a_changed_column_redoes_what_depends_on_it(project: Project, column: st
     project.rows = [replace(row, **{column: value}) for row in project.rows]
     for session, wanted in zip(SHAPES, rules, strict=True):
         assert project.todo(session) == expected(project, session, wanted), session
+
+
+def turned_off_by_setting(project: Project) -> None:
+    project.set("diarize.model", False)  # what YAML makes of a bare `off`
+
+
+def turned_off_by_row(project: Project) -> None:
+    project.rows = [replace(row, diarize="off") for row in project.rows]
+
+
+@pytest.mark.parametrize("turn_off", [turned_off_by_setting, turned_off_by_row])
+def test_without_speakers_no_model_listens_and_later_no_word_is_made_again(
+    tmp_path: Path, fast_disk: None, turn_off: Callable[[Project], None]
+) -> None:
+    project = Project(tmp_path)
+    rows, settings = list(project.rows), copy.deepcopy(project.settings)
+    turn_off(project)
+    assert project.agenda().preflight_task()["diarization"] == []
+    for session in ("talk", "eve"):
+        assert not project.todo(session).keys() & {
+            "embed_chunk",
+            "cluster_speakers",
+            "embed_voice",
+            "name_speakers",
+        }
+    assert project.todo("duo")["cluster_speakers"] == 1  # the track is the speaker, which takes no model
+    project.finish()
+    assert project.agenda().outputs() == []
+    project.rows, project.settings = rows, copy.deepcopy(settings)
+    for session, rules in (("talk", LISTENED), ("duo", ""), ("eve", LISTENED)):
+        assert project.todo(session) == expected(project, session, rules), session
+    project.finish()
+    turn_off(project)
+    for session in ("talk", "eve"):
+        assert project.todo(session) == Counter(assign_speakers=1, audit_session=1, write_export=1)
+    project.finish()
+    project.rows, project.settings = rows, settings
+    assert project.todo("talk") == expected(project, "talk", f"assign_speakers audit_session {NAMES}")
 
 
 def test_the_audio_stream_of_one_part_is_that_of_the_whole_live_session(project: Project) -> None:

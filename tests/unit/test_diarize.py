@@ -10,12 +10,14 @@ from hypothesis import strategies as st
 import builders
 from builders import word, words
 from sessionscribe.artifacts import Merged, MergedWord, Seam, Transcript, Turns, Voices
-from sessionscribe.diarize import NO_TURN, assign_speakers, track_turns
+from sessionscribe.diarize import NO_TURN, NOT_ASKED, assign_speakers, track_turns
 from sessionscribe.errors import UserError
 from sessionscribe.evidence import with_evidence
 
 
-def assign(folder: Path, merged: Merged, turns: Turns, speakers: dict[str, str] | None = None) -> Transcript:
+def assign(
+    folder: Path, merged: Merged, turns: Turns | None, speakers: dict[str, str] | None = None
+) -> Transcript:
     return assign_speakers(merged=merged, turns=turns, speakers=speakers or {}, output=folder / "t.json")
 
 
@@ -75,6 +77,15 @@ def test_the_track_names_the_speaker(tmp_path: Path) -> None:
     transcript = assign(tmp_path, merged, turns, {"1-alice": "alice", "2-bob": "bob"})
     assert by_speaker(transcript) == [("bob", "all of it is mine")]
     assert transcript.segments[0].words[0].second_speaker == "alice"
+
+
+def test_without_turns_nobody_is_named_and_nothing_is_flagged(tmp_path: Path) -> None:
+    merged = builders.merged(words("good morning."), words("hello to you", 9))
+    transcript = assign(tmp_path, merged, None)
+    assert by_speaker(transcript) == [(None, "good morning."), (None, "hello to you")]
+    assert {w.reason for segment in transcript.segments for w in segment.words} == {NOT_ASKED}
+    assert (transcript.diarization, transcript.speakers, transcript.turns) == ("off", [], [])
+    assert not transcript.flags
 
 
 def test_flags_say_what_a_reader_must_know(tmp_path: Path) -> None:

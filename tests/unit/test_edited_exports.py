@@ -122,6 +122,18 @@ def test_an_export_that_nobody_changed_says_nothing(
 
 
 @pytest.mark.parametrize("format", READ_BACK)
+def test_nor_does_one_without_speakers(
+    tmp_path: Path, format: Format, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nobody = [(None, segment.words) for segment in talk().segments]
+    made = transcript(*nobody, session="s", duration_s=40).model_copy(update={"diarization": "off"})
+    project = Corrector(tmp_path, made)
+    project.correct(project.export(format))
+    assert "Nothing to note" in capsys.readouterr().out
+    assert project.edits() == []
+
+
+@pytest.mark.parametrize("format", READ_BACK)
 def test_a_changed_word_is_one_edit(project: Corrector, format: Format) -> None:
     # In JSON with words, they count, not the text of the segment.
     old, new = ('"castle"', '"Castle,"') if format == "json" else ("castle", "Castle,")

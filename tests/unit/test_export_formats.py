@@ -792,6 +792,17 @@ def read_text(path: Path) -> str:
 
 
 @pytest.mark.parametrize("format", sorted(set(FORMATS) - {"uem"}))
+def test_where_nobody_asked_for_speakers_no_format_speaks_of_them(tmp_path: Path, format: Format) -> None:
+    asked = conversation()
+    nobody = [(None, segment.words) for segment in asked.segments]
+    made = transcript(*nobody, session="meeting").model_copy(update={"diarization": "off"})
+    text = read_text(export(tmp_path, made, format))
+    assert ("afternoon" in text) == (format != "rttm")
+    if format not in ("json", "html", "csv", "tsv", "seglst"):  # these name the field
+        assert not re.search("speaker|unknown|nobody", text, re.IGNORECASE)
+
+
+@pytest.mark.parametrize("format", sorted(set(FORMATS) - {"uem"}))
 @pytest.mark.parametrize("karaoke", [False, True])
 def test_corrections_are_in_every_format(tmp_path: Path, format: Format, karaoke: bool) -> None:
     edits = [

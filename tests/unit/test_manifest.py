@@ -156,7 +156,7 @@ def test_a_wrong_row_is_written_back_as_it_was(tmp_path: Path, row: str, says: s
         found = manifest.read(path)
         manifest.write(path, [row for session in found.values() for row in session.rows])
         again = manifest.read(path)
-        assert says.replace("has 6", "has 15").replace("7 f", "16 f") in str(again[name].problem)
+        assert says.replace("has 6", "has 16").replace("7 f", "17 f") in str(again[name].problem)
         assert again["good"] == found["good"]
         assert again["good"].problem is None
     written = path.read_text(encoding="utf-8")

@@ -97,6 +97,11 @@ def test_what_several_sessions_have_in_common_is_said_once(project: Project) -> 
     assert status.table([talk, duo]).splitlines()[4:] == [f"talk, duo: {common}", "talk: in/a.mp3: is odd"]
 
 
+def test_sessions_without_speakers_are_named(project: Project) -> None:
+    project.rows = [replace(row, diarize="off") for row in project.rows]
+    assert "talk, eve: without speakers" in status.table(status.collect(project.agenda()))
+
+
 def test_a_problem_of_the_manifest_is_a_failure_before_any_run(project: Project) -> None:
     project.rows.append(Row("talk", "recording", "mix", "in/other.flac", "8" * 64, 21.0))
     assert of(project).status == "failed"

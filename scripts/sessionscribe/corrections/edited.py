@@ -40,7 +40,7 @@ FORMAT_OF = {
 }
 _CLOCK = re.compile(r"[\[(]?(?:\d{1,3}:)?\d{1,2}:\d{2}(?:[.,]\d+)?[\])]?(?=\s|$)")
 _STYLE_IN_ASS = re.compile(r"\{[^}]*\}")
-_SUMMARY = re.compile(r"[\d:]+ · .* · \d+ speakers?")
+_SUMMARY = re.compile(r"[\d:]+ · [\w-]+( · \d+ speakers?)?")
 # What stands for nobody, where a line has to have a speaker; one who is called so is not told from nobody.
 _NOBODY_IN = {"maxqda": "?", "stm": NOBODY, "json": NOBODY}
 _ENDS = "Worth a look"  # the heading below which an export lists flags

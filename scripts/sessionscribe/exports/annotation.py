@@ -10,9 +10,11 @@ from typing import Any
 
 from sessionscribe.artifacts import Transcript, milliseconds
 from sessionscribe.config import Export
+from sessionscribe.models import OFF
 from sessionscribe.text import one_line
 
 NO_SPEAKER = "no speaker"
+ALL_SAID = "speech"  # the name of the only tier where nobody asked who speaks
 WORDS = "{} - words"
 EPOCH = "1970-01-01T00:00:00+00:00"  # ELAN wants a date; the same transcript is to give the same bytes
 
@@ -89,11 +91,12 @@ def _order_times(file: Any) -> None:
 def _tiers(transcript: Transcript) -> dict[str, list[_Interval]]:
     """Return what each speaker says, by the name of the tier; the last tier is nobody's, if it is needed."""
     names: dict[str | None, str] = {}
+    off = transcript.diarization == OFF
     for speaker in [*transcript.speakers, *(segment.speaker for segment in transcript.segments)]:
         if speaker not in names and speaker is not None:
             names[speaker] = _unlike(names.values(), one_line(speaker) or NO_SPEAKER)
     if any(segment.speaker is None for segment in transcript.segments):
-        names[None] = _unlike(names.values(), NO_SPEAKER)
+        names[None] = _unlike(names.values(), ALL_SAID if off and not names else NO_SPEAKER)
     tiers: dict[str, list[_Interval]] = {name: [] for name in names.values()}
     for segment in transcript.segments:
         words = [(w.start, w.end, one_line(w.text)) for w in segment.words if one_line(w.text)]

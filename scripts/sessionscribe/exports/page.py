@@ -17,6 +17,7 @@ from sessionscribe.artifacts import SpokenWord, Transcript
 from sessionscribe.config import Export
 from sessionscribe.exports.colours import on_dark, on_light
 from sessionscribe.exports.reading import Paragraph, clock, numbered, paragraphs, shares, summary
+from sessionscribe.models import OFF
 from sessionscribe.text import is_right_to_left, one_line
 
 BESIDE = ("m4a", "mp3", "opus", "ogg", "flac", "wav", "mp4", "webm")  # tried in turn, in the page's folder
@@ -146,7 +147,8 @@ def _notes(transcript: Transcript) -> Iterator[str]:
 
 def _made_by(transcript: Transcript) -> str:
     engines = [f"{engine.name} {engine.version}, {engine.model}" for engine in transcript.engines]
-    return one_line(" · ".join([*dict.fromkeys(engines), transcript.diarization]))
+    speakers = [] if transcript.diarization == OFF else [transcript.diarization]
+    return one_line(" · ".join([*dict.fromkeys(engines), *speakers]))
 
 
 def _sources(transcript: Transcript, options: Export) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from sessionscribe.artifacts import SpokenSegment, SpokenWord, Transcript, milliseconds
 from sessionscribe.config import Export
+from sessionscribe.models import OFF
 from sessionscribe.text import is_right_to_left, join_segments, one_line
 
 PARAGRAPH_PAUSE_MS = 2000  # silence from which the same speaker's next words stand in a new paragraph
@@ -84,10 +85,10 @@ def clock(time_s: float) -> str:
 
 
 def summary(transcript: Transcript) -> str:
-    """Return length, language and number of speakers in one line."""
+    """Return length, language and, where somebody asked, number of speakers in one line."""
     count = len(transcript.speakers)
-    who = f"{count} speaker{'' if count == 1 else 's'}"
-    return f"{clock(transcript.duration_s)} · {transcript.language} · {who}"
+    who = f" · {count} speaker{'' if count == 1 else 's'}" if count or transcript.diarization != OFF else ""
+    return f"{clock(transcript.duration_s)} · {transcript.language}{who}"
 
 
 def txt(transcript: Transcript, _: Export) -> str:

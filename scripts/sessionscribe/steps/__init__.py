@@ -64,10 +64,12 @@ def steps_of(
     timeline = prepare.build_timeline(ledger, tracks)
     chunks = words.transcribe_chunks(ledger, tracks, decoder, key)
     merged = words.merge_transcript(ledger, timeline, tracks, chunks)
-    turns = speakers.cluster_speakers(ledger, timeline, tracks, diarizer)
-    heard_by = {"speech": decoder.identity, "speakers": "" if session.shape == "tracks" else diarizer[1]}
+    without = speakers.without_speakers(session, diarizer)
+    turns = None if without else speakers.cluster_speakers(ledger, timeline, tracks, diarizer)
+    by_model = not without and session.shape != "tracks"
+    heard_by = {"speech": decoder.identity, "speakers": diarizer[1] if by_model else ""}
     spoken = speakers.assign_speakers(ledger, merged, turns, timeline, models=heard_by)
-    named = names.name_speakers(ledger, spoken, turns, known)
+    named = turns and names.name_speakers(ledger, spoken, turns, known)
     audited = audit.audit_session(ledger, tracks, chunks, timeline=timeline, merged=merged, spoken=spoken)
     corrected = correct.correct_transcript(ledger, spoken, named, corrections)
     export.write_export(ledger, corrected or spoken, audited)

@@ -10,11 +10,18 @@ from typing import Any
 from sessionscribe import grid
 from sessionscribe.chunk import chunk_count
 from sessionscribe.fingerprint import step_key
+from sessionscribe.manifest import Session
+from sessionscribe.models import OFF
 from sessionscribe.steps.prepare import Track, plans
 from sessionscribe.steps.work import Folder, Ledger, Step, told
 
 # What `cluster_speakers` goes by beside what the models found.
 CLUSTERING = ("num_speakers", "min_speakers", "max_speakers", "threshold")
+
+
+def without_speakers(session: Session, diarizer: tuple[str, str]) -> bool:
+    """Whether nobody asks who speaks. Where each track is one person's, that is known without a model."""
+    return session.shape != "tracks" and OFF in (diarizer[0], session.setting("diarize"))
 
 
 def cluster_speakers(ledger: Ledger, timeline: Step, tracks: list[Track], diarizer: tuple[str, str]) -> Step:
@@ -75,11 +82,11 @@ def _embed(ledger: Ledger, tracks: list[Track], diarizer: tuple[str, str]) -> Fo
 
 
 def assign_speakers(
-    ledger: Ledger, merged: Step, turns: Step, timeline: Step, *, models: Mapping[str, str]
+    ledger: Ledger, merged: Step, turns: Step | None, timeline: Step, *, models: Mapping[str, str]
 ) -> Step:
     """Note the step that gives every word its speaker, and says of the transcript what it was made of.
 
-    ``models`` is what identifies those that heard the session.
+    ``turns`` is None where nobody asks who speaks; ``models`` identifies those that heard the session.
     """
     before = tuple(ledger.works)
 
@@ -89,11 +96,12 @@ def assign_speakers(
             "models": dict(models),
             "settings": told(before),
         }
-        return {"turns": [turns.outputs[0]], "made": made}
+        return {"turns": [turns.outputs[0]] if turns else [], "made": made}
 
-    key = step_key("assign_speakers", merged.key, turns.key)
+    key = step_key("assign_speakers", merged.key, turns and turns.key)
     output = f"results/diarize/{ledger.session.name}.json"
-    return ledger.add("assign_speakers", "", (output,), key, tell, needs=(merged, turns, timeline))
+    needs = (merged, turns, timeline) if turns else (merged, timeline)
+    return ledger.add("assign_speakers", "", (output,), key, tell, needs=needs)
 
 
 def _stretches(tracks: list[Track], chunk_s: float) -> list[grid.Stretch]:
