@@ -23,6 +23,7 @@ from sessionscribe import (
     models_command,
     run,
     status,
+    transcribing,
 )
 from sessionscribe.agenda import Agenda, SessionAgenda
 from sessionscribe.artifacts import Shape
@@ -53,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if rest and options.command != "run":
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     try:
-        anywhere = evaluation.COMMANDS | {"models": models_command.command}
+        anywhere = {"models": models_command.command, "transcribe": _transcribe} | evaluation.COMMANDS
         if options.command in anywhere:
             return anywhere[options.command](options)
         if not Path("Snakefile").is_file():
@@ -140,6 +141,8 @@ def _parser() -> argparse.ArgumentParser:
     runs.add_argument("--upload", action="store_true", help="afterwards upload what is finished")
     runs.add_argument("--publish", action="store_true", help="afterwards publish what is finished")
 
+    transcribing.add_arguments(commands, settings)
+
     shows = commands.add_parser(
         "status", parents=[settings], allow_abbrev=False, help="show where every session stands"
     )
@@ -171,11 +174,16 @@ def _profile_values(options: argparse.Namespace) -> dict[str, Any]:
     return yaml.safe_load((_profile(options.profile) / "config.yaml").read_text(encoding="utf-8")) or {}
 
 
-def _configfiles(options: argparse.Namespace) -> list[Path]:
-    """Return the settings files in force, the strongest last, as Snakemake layers them."""
+def _configfiles(options: argparse.Namespace, root: Path = Path()) -> list[Path]:
+    """Return the settings files in force, the strongest last, as Snakemake layers them.
+
+    Args:
+        options: the command's; what they name is meant from the present folder.
+        root: the project's folder.
+    """
     own = _profile_values(options).get("configfile", [])
-    layers = options.configfile or [Path(name) for name in ([own] if isinstance(own, str) else own)]
-    return [*([CONFIG] if CONFIG.is_file() else []), *layers]
+    layers = options.configfile or [root / name for name in ([own] if isinstance(own, str) else own)]
+    return [*([root / CONFIG] if (root / CONFIG).is_file() else []), *layers]
 
 
 def _passed_settings(rest: Sequence[str]) -> dict[str, Any]:
@@ -238,27 +246,53 @@ def _run(options: argparse.Namespace, rest: list[str]) -> int:
         if not names:
             print("Nothing to do.")
             return code
+    result = _make(options, rest, agenda, names, chosen)
+    if not shows and result != run.BUSY:
+        stopped = result > run.SIGNALLED
+        code = _show_outcome(options, _load(options, names, rest), stopped=stopped) or code
+    return result or code
+
+
+def _transcribe(options: argparse.Namespace) -> int:
+    settings = config.load(_configfiles(options, PROJECT))
+    options.configfile, options.stage = [transcribing.SETTINGS], None  # in the project that the command has
+    rest = ["--snakefile", str(PROJECT / "Snakefile"), *["--dry-run"] * options.dry_run]
+
+    def make(names: Sequence[str]) -> tuple[int, Agenda]:
+        agenda = _plan(_load(options, names), fetch=not options.dry_run and _checks_models_here(options))
+        if not agenda.targets():
+            return 0, agenda
+        result = _make(options, rest, agenda, names, list(agenda.sessions.values()))
+        return result, Agenda(_load(options, names))
+
+    return transcribing.command(options, settings, [Path.cwd(), PROJECT], make)
+
+
+def _make(
+    options: argparse.Namespace,
+    rest: Sequence[str],
+    agenda: Agenda,
+    names: Sequence[str],
+    chosen: Sequence[SessionAgenda],
+) -> int:
+    """Let Snakemake make what is missing or stale of the sessions; return its exit code."""
     # What is passed on comes first: options with several values would take its targets for theirs.
     others, pairs = _settings_apart(rest)
     arguments = [*others, "--profile", str(_profile(options.profile))]
     if options.configfile:
         arguments += ["--configfile", *map(str, options.configfile)]
     if names:
-        pairs.append(f"sessions={yaml.safe_dump(names, default_flow_style=True, width=10**9).strip()}")
+        pairs.append(f"sessions={yaml.safe_dump(list(names), default_flow_style=True, width=10**9).strip()}")
     if pairs:
         arguments += ["--config", *pairs]
     if options.stage:
         arguments += ["--until", *STAGES[options.stage]]
-    if not shows:  # else Snakemake tells the same
+    if not run.only_shows(rest):  # else Snakemake tells the same
         _show_remarks(agenda)
     work = _work(chosen, options.stage)
     if agenda.needs_models():
         work["check_models"] = 1
-    result = run.snakemake(arguments, work, told=_told(agenda))
-    if not shows and result != run.BUSY:
-        stopped = result > run.SIGNALLED
-        code = _show_outcome(options, _load(options, names, rest), stopped=stopped) or code
-    return result or code
+    return run.snakemake(arguments, work, told=_told(agenda))
 
 
 def _plan(settings: config.Config, *, fetch: bool) -> Agenda:

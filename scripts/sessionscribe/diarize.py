@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 NEAR_S = 0.5  # a word outside all turns belongs to a turn this near
 NO_TURN = f"no speaker turn within {NEAR_S} s"
-NOT_ASKED = "nobody asked who speaks (diarize: off)"
+NOT_ASKED = "nobody asked who speaks"
 
 
 class _Index:

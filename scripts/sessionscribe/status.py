@@ -51,10 +51,11 @@ class SessionStatus:
 
 def collect(agenda: Agenda) -> list[SessionStatus]:
     """Return the status of every session of an agenda, in the manifest's order."""
-    return [_status(agenda.root, session) for session in agenda.sessions.values()]
+    return [status_of(agenda.root, session) for session in agenda.sessions.values()]
 
 
-def _status(root: Path, agenda: SessionAgenda) -> SessionStatus:
+def status_of(root: Path, agenda: SessionAgenda) -> SessionStatus:
+    """Return the status of a session of the project in ``root``."""
     session = agenda.session
     open_stages = {step.stage for step in (*agenda.pending.values(), *agenda.blocked.values())}
     done = [stage for stage in WORD_OF if stage in {STAGE_OF[rule] for rule in agenda.totals} - open_stages]
