@@ -1,11 +1,14 @@
 # Thin on purpose: each target is one line that you could type yourself. Settings:
 #   PYTHON=3.12          make .venv with this Python (a version, command or path); else the first one from 3.11 on
 #   TORCH_BACKEND=cpu    another build of torch (cpu, cu128, auto ...): see envs/README.md
+#   LIGHT=1              leave out what only speakers need (torch, pyannote) and what tests need; LIGHT=0: all
+#   CUDA=1               have what a GPU needs though there is no driver here; CUDA=0: only where there is one
 #   TESTS="tests/unit"   what `make test` runs
 #   UPGRADE=--upgrade    for `make lock`: newer versions of everything that requirements*.in leaves open
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format lock docs evaluate kill-test clean
-export PYTHON TORCH_BACKEND
+FULL := test -x $(BIN)/pytest # what LIGHT=1 leaves out
+.PHONY: .full help setup demo test lint format lock docs evaluate kill-test clean
+export PYTHON TORCH_BACKEND LIGHT CUDA
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 BIN := .venv/bin
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest \
@@ -17,21 +20,24 @@ help: ## list the targets
 setup: ## make .venv from the pinned requirements and link the profiles (all other targets do this first)
 	@sh envs/setup.sh
 
+.full: setup
+	@$(FULL) || { echo "make: this needs what LIGHT=1 left out: make setup LIGHT=0" >&2; exit 2; }
+
 demo: setup ## transcribe the bundled demo recordings with the bundled models
-	@$(BIN)/sessionscribe run --profile demo
+	@$(BIN)/sessionscribe run --profile demo $$($(FULL) || echo '--config diarize={"model":"off"}')
 
 test: lint ## lint and run all tests (as root on Debian: with the servers that tests talk to)
 	@sh envs/test_packages.sh
 	$(BIN)/pytest $(TESTS)
 
-lint: setup ## check style and types of code and workflow
+lint: .full ## check style and types of code and workflow
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/snakemake --lint
 
-format: setup ## bring code and workflow into form
+format: .full ## bring code and workflow into form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/snakefmt Snakefile rules
@@ -40,6 +46,8 @@ lock: setup ## pin what envs/*.in ask for, with hashes
 	$(LOCK) envs/uv.in --output-file envs/uv.txt
 	$(LOCK) envs/requirements-dev.in --output-file envs/requirements-dev.txt
 	$(LOCK) --constraints envs/requirements-dev.txt envs/requirements.in --output-file envs/requirements.txt
+	$(LOCK) --constraints envs/requirements-dev.txt envs/requirements-light.in \
+	    --output-file envs/requirements-light.txt
 	$(LOCK) envs/requirements-evaluation.in --output-file envs/requirements-evaluation.txt
 	$(LOCK) --no-deps envs/requirements-slurm.in --output-file envs/requirements-slurm.txt
 	$(LOCK) envs/requirements-clouds.in --output-file envs/requirements-clouds.txt
@@ -50,14 +58,14 @@ lock: setup ## pin what envs/*.in ask for, with hashes
 docs: setup ## write the schema and the tables that are made from the code
 	$(BIN)/python -m sessionscribe.config_docs
 
-evaluate: setup ## measure the bundled models on held-out recordings (needs Debian's libespeak-ng1)
+evaluate: .full ## measure the bundled models on held-out recordings (needs Debian's libespeak-ng1)
 	$(BIN)/snakemake -s rules/demo_models.smk --cores 2 synthesize_heldout
 	$(BIN)/sessionscribe run --profile demo --configfile config/demo.yaml --configfile config/heldout.yaml \
 	    --source build/demo_models/heldout
 	$(BIN)/sessionscribe evaluate results/export --reference build/demo_models/heldout \
 	    --max-wer 0.10 --max-der 0.15
 
-kill-test: setup ## kill the demo run 20 times at random moments and compare what comes out
+kill-test: .full ## kill the demo run 20 times at random moments and compare what comes out
 	$(BIN)/python tests/failure/kill_demo.py --times 20
 
 clean: ## remove .venv and the tools' caches (results stay)

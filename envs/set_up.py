@@ -11,6 +11,7 @@ one was interrupted, and every package is put in place again.
 from __future__ import annotations
 
 import argparse
+import compileall
 import contextlib
 import fcntl
 import hashlib
@@ -20,25 +21,36 @@ import re
 import shlex
 import subprocess
 import sys
+import threading
 import time
 import tomllib
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 UV = VENV / "bin" / "uv"
 INCOMPLETE = VENV / ".incomplete"
-BACKEND = VENV / ".torch-backend"
+CHOICE = VENV / ".choice.json"
 SLURM = VENV / "slurm"
-WITHOUT_TORCH = VENV / ".requirements-without-torch.txt"
+WANTED = VENV / ".requirements.txt"
 REQUIREMENTS = ROOT / "envs" / "requirements-dev.txt"
+LIGHT_REQUIREMENTS = ROOT / "envs" / "requirements-light.txt"
 SLURM_REQUIREMENTS = ROOT / "envs" / "requirements-slurm.txt"
 UV_REQUIREMENTS = ROOT / "envs" / "uv.txt"
 FROM_REGISTRY = "registry"
 TORCH = ("torch", "torchaudio")
-TORCH_FAMILY = re.compile(r"(torch|torchaudio|triton|(nvidia|cuda)-.*)")
+TORCH_FAMILY = re.compile(r"torch|torchaudio|triton|cuda-.*|nvidia-(?!ml-py|.*-cu12).*")
+"""What comes with a build of torch."""
+FOR_NVIDIA = re.compile(r"triton|nvidia-.*-cu12")
+"""What is of use with NVIDIA's driver only: CTranslate2's cuBLAS, torch's compiler of kernels."""
+DRIVER = Path("/dev/nvidiactl")
+SILENT_S = 5.0
+"""A step that says nothing for so long is said to be at work."""
 # Settings of the user's shell that would point uv at another environment or loosen what the files pin.
 # Those that choose the registry or the cache stay.
 FOREIGN_SETTINGS = frozenset(
@@ -80,13 +92,52 @@ def pinned_blocks(text: str) -> dict[str, str]:
     return blocks
 
 
-def without_torch(text: str) -> str:
-    """Leave out torch, torchaudio and the packages that come with a build of theirs (CUDA's, triton)."""
-    return "".join(b for name, b in pinned_blocks(text).items() if not TORCH_FAMILY.fullmatch(name))
+@dataclass(frozen=True)
+class Choice:
+    """What the user asked for, which holds until something else is asked for.
+
+    ``backend``: the build of torch, as uv names it; "" is the one that is pinned. ``light``: nothing that
+    only speakers or development need. ``cuda``: what only a GPU needs, though there is no driver here.
+    """
+
+    backend: str = ""
+    light: bool = False
+    cuda: bool = False
+
+    @classmethod
+    def remembered(cls) -> Choice:
+        """Return what the set-up before was asked for."""
+        with contextlib.suppress(OSError, ValueError, TypeError):
+            return cls(**json.loads(CHOICE.read_text(encoding="utf-8")))
+        return cls()
+
+    def asked(self) -> Choice:
+        """Return it with what is asked for now."""
+        changes: dict[str, Any] = {}
+        if backend := os.environ.get("TORCH_BACKEND", "").strip():
+            changes["backend"] = "" if backend == FROM_REGISTRY else backend
+        for name in ("light", "cuda"):
+            if given := os.environ.get(name.upper(), "").strip():
+                if given not in ("0", "1"):
+                    raise SetUpError(f"{name.upper()} is 0 or 1, not {given}")
+                changes[name] = given == "1"
+        return replace(self, **changes)
+
+    @property
+    def requirements(self) -> Path:
+        """The pinned requirements that it is about."""
+        return LIGHT_REQUIREMENTS if self.light else REQUIREMENTS
 
 
-def install_commands(backend: str, *, previous: str = "", repair: bool = False) -> list[list[str]]:
-    """List the commands that fill ``.venv``, once uv is in it.
+def wanted(choice: Choice, *, driver: bool) -> str:
+    """Return the pinned requirements that this machine needs of those that are chosen."""
+    left_out = [FOR_NVIDIA] * (not (driver or choice.cuda)) + [TORCH_FAMILY] * bool(choice.backend)
+    blocks = pinned_blocks(choice.requirements.read_text(encoding="utf-8"))
+    return "".join(b for name, b in blocks.items() if not any(p.fullmatch(name) for p in left_out))
+
+
+def install_commands(choice: Choice, *, previous: Choice = Choice(), repair: bool = False) -> list[list[str]]:
+    """List the commands that fill ``.venv``, once uv and ``WANTED`` are in it.
 
     Without a backend everything comes from the package registry, and every file is checked against the hash
     that we pin. With one, torch and torchaudio come in the pinned versions from where uv finds the builds of
@@ -96,21 +147,16 @@ def install_commands(backend: str, *, previous: str = "", repair: bool = False) 
     python = ["--python", str(PYTHON)]
     # A few pure-Python packages have no wheel; what builds them is pinned and checked as well.
     build = ["--preview-features=build-dependency-hashes", "--require-build-hashes"]
-    checked = ["--require-hashes", *build, "--build-constraints", str(REQUIREMENTS)]
+    checked = ["--require-hashes", *build, "--build-constraints", str(choice.requirements)]
     again = ["--reinstall"] if repair else []
-    # Where Python may not write bytecode, every job would compile what it imports: 8 CPU-s for pyannote.
-    again.append("--compile-bytecode")
-    if not backend:
+    if previous.backend and not (choice.backend or choice.light or repair):
         # 2.11.0+cpu satisfies ==2.11.0: without being told, uv would keep the other build.
-        swap = [f"--reinstall-package={name}" for name in TORCH] if previous and not repair else []
-        commands = [[*uv, "sync", *python, *checked, *again, *swap, str(REQUIREMENTS)]]
-    else:
-        pins = pinned_blocks(REQUIREMENTS.read_text(encoding="utf-8"))
-        wanted = [pins[name].split(maxsplit=1)[0] for name in TORCH]
-        commands = [
-            [*uv, "sync", *python, *checked, *again, str(WITHOUT_TORCH)],
-            [*uv, "install", *python, "--torch-backend", backend, *wanted],
-        ]
+        again = [f"--reinstall-package={name}" for name in TORCH]
+    commands = [[*uv, "sync", *python, *checked, *again, str(WANTED)]]
+    if choice.backend and not choice.light:
+        pins = pinned_blocks(choice.requirements.read_text(encoding="utf-8"))
+        torch = [pins[name].split(maxsplit=1)[0] for name in TORCH]
+        commands.append([*uv, "install", *python, "--torch-backend", choice.backend, *torch])
     # Beside all else: Snakemake imports every plugin that it finds, and this one imports pandas.
     beside = ["--target", str(SLURM), "--upgrade", "--no-deps", "--require-hashes"]
     commands.append([*uv, "install", *python, *beside, "--requirement", str(SLURM_REQUIREMENTS)])
@@ -118,21 +164,43 @@ def install_commands(backend: str, *, previous: str = "", repair: bool = False) 
     return [*commands, own]
 
 
-def state_hash(backend: str) -> str:
+def state_hash(choice: Choice, *, driver: bool) -> str:
     """Name the state that a finished set-up stands for."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     parts = [project.get("build-system"), project.get("project"), project.get("tool", {}).get("setuptools")]
-    digest = hashlib.sha256(json.dumps([parts, backend, str(ROOT)], sort_keys=True).encode())
-    for path in (REQUIREMENTS, UV_REQUIREMENTS, SLURM_REQUIREMENTS):
+    about = [parts, asdict(choice), wanted(choice, driver=driver), str(ROOT)]
+    digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
+    for path in (UV_REQUIREMENTS, SLURM_REQUIREMENTS):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
 
-def run(command: list[str]) -> None:
-    """Run one command of the set-up; its output is the user's progress display."""
-    env = {key: value for key, value in os.environ.items() if key not in FOREIGN_SETTINGS}
+@contextlib.contextmanager
+def at_work(what: str) -> Iterator[None]:
+    """Say what is done, and every few seconds that it still is."""
+    began, ended = time.monotonic(), threading.Event()
+    print(f"{what} ...", flush=True)
+
+    def tell() -> None:
+        while not ended.wait(SILENT_S):
+            print(f"  {time.monotonic() - began:.0f} s", flush=True)
+
+    teller = threading.Thread(target=tell, daemon=True)
+    teller.start()
     try:
-        subprocess.run(command, cwd=ROOT, env=env, check=True)
+        yield
+    finally:
+        ended.set()
+        teller.join()
+
+
+def run(command: list[str], what: str) -> None:
+    """Run one command of the set-up; on a terminal uv shows its progress itself."""
+    env = {key: value for key, value in os.environ.items() if key not in FOREIGN_SETTINGS}
+    shows = command[0] == str(UV) and sys.stderr.isatty()
+    try:
+        with contextlib.nullcontext() if shows else at_work(what):
+            subprocess.run(command, cwd=ROOT, env=env, check=True)
     except subprocess.CalledProcessError as error:
         raise SetUpError(f"exit status {error.returncode} from: {shlex.join(command)}") from error
     except OSError as error:
@@ -170,7 +238,7 @@ def make_venv() -> None:
     moved = bool(made_for) and not made_for.endswith(str(VENV))
     if moved or not answers([str(PYTHON), "-m", "pip", "--version"]):
         base = getattr(sys, "_base_executable", None) or sys.executable
-        run([base, "-m", "venv", "--clear", str(VENV)])
+        run([base, "-m", "venv", "--clear", str(VENV)], "Making an empty environment")
     wanted = next(iter(pinned_blocks(UV_REQUIREMENTS.read_text(encoding="utf-8")).values())).split()[0]
     if answers([str(UV), "--version"]).split()[:2] != wanted.split("=="):
         pip = [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
@@ -182,7 +250,8 @@ def make_venv() -> None:
                 "--force-reinstall",
                 "--requirement",
                 str(UV_REQUIREMENTS),
-            ]
+            ],
+            "Getting uv",
         )
 
 
@@ -198,22 +267,48 @@ def only_one() -> Iterator[None]:
         os.close(descriptor)
 
 
-def set_up(backend: str, previous: str) -> None:
+def compile_all() -> None:
+    """Compile all packages: where Python may not write, each job would do it again (8 CPU-s for pyannote).
+
+    uv would do it, too, and say nothing for a minute.
+    """
+    folders = [*VENV.glob("lib/python*/site-packages"), SLURM]
+    files = [str(path) for folder in folders for path in folder.rglob("*.py")]
+    shown, live = time.monotonic(), sys.stdout.isatty()
+    print(f"Compiling {len(files)} files ...", flush=True)
+    with ProcessPoolExecutor() as pool:
+        for done, _ in enumerate(pool.map(compile_file, files, chunksize=50), 1):
+            if time.monotonic() - shown >= (0.2 if live else SILENT_S):
+                shown = time.monotonic()
+                print(f"  {done / len(files):.0%}", end="\r" if live else "\n", flush=True)
+
+
+def compile_file(path: str) -> bool:
+    """Compile one file, if that was not done; some packages have files that no Python of ours can compile."""
+    return bool(compileall.compile_file(path, quiet=2))
+
+
+def set_up(choice: Choice, previous: Choice, *, driver: bool) -> None:
     """Bring ``.venv`` to the pinned state."""
     began = time.monotonic()
-    print("Setting up .venv (the first time fetches about 3 GB from the package registry) ...", flush=True)
+    how_much = "0.3 GB" if choice.light else "3 GB" if driver or choice.cuda else "2 GB"
+    print(f"Setting up .venv (the first time fetches about {how_much} from the package registry)", flush=True)
     repair = INCOMPLETE.exists()
     for stamp in VENV.glob(".ready-*"):
         stamp.unlink()
     make_venv()
     INCOMPLETE.touch()
-    WITHOUT_TORCH.write_text(without_torch(REQUIREMENTS.read_text(encoding="utf-8")), encoding="utf-8")
-    for command in install_commands(backend, previous=previous, repair=repair):
-        run(command)
-    BACKEND.write_text(backend, encoding="utf-8")
+    WANTED.write_text(wanted(choice, driver=driver), encoding="utf-8")
+    packages, *others = install_commands(choice, previous=previous, repair=repair)
+    run(packages, "Getting and installing packages")
+    for command in others:
+        run(command, "Installing the rest")
+    compile_all()
+    CHOICE.write_text(json.dumps(asdict(choice)), encoding="utf-8")
     INCOMPLETE.unlink()
-    (VENV / f".ready-{state_hash(backend)}").touch()
-    print(f"Set up in {time.monotonic() - began:.0f} s.", flush=True)
+    (VENV / f".ready-{state_hash(choice, driver=driver)}").touch()
+    light = ", without speakers (LIGHT=1; `make setup LIGHT=0` adds the rest)" if choice.light else ""
+    print(f"Set up in {time.monotonic() - began:.0f} s{light}.", flush=True)
 
 
 def main() -> int:
@@ -222,20 +317,19 @@ def main() -> int:
     parser.add_argument("--dry-run", action="store_true", help="print the commands that fill .venv")
     dry_run = parser.parse_args().dry_run
 
-    previous = BACKEND.read_text(encoding="utf-8").strip() if BACKEND.exists() else ""
-    asked = os.environ.get("TORCH_BACKEND", "").strip()
-    backend = "" if asked == FROM_REGISTRY else asked or previous
-    if dry_run:
-        for command in install_commands(backend, previous=previous, repair=INCOMPLETE.exists()):
-            print(shlex.join(command))
-        return 0
+    previous, driver = Choice.remembered(), DRIVER.exists()
     try:
+        choice = previous.asked()
+        if dry_run:
+            for command in install_commands(choice, previous=previous, repair=INCOMPLETE.exists()):
+                print(shlex.join(command))
+            return 0
         check_interpreter()
-        ready = VENV / f".ready-{state_hash(backend)}"
+        ready = VENV / f".ready-{state_hash(choice, driver=driver)}"
         if not ready.exists():
             with only_one():
                 if not ready.exists():
-                    set_up(backend, previous)
+                    set_up(choice, previous, driver=driver)
         # With .venv's Python: it is Snakemake's own library that knows the configuration folder.
         return subprocess.run([PYTHON, "-I", ROOT / "envs" / "link_profiles.py"], check=False).returncode
     except SetUpError as error:

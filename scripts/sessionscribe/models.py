@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import importlib.util
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -46,6 +47,11 @@ def machine_device() -> str:
     """Return ``cuda`` where an NVIDIA driver is loaded and not hidden, else ``cpu``; costs microseconds."""
     hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
     return "cuda" if Path("/dev/nvidiactl").exists() and not hidden else "cpu"
+
+
+def can_diarize() -> bool:
+    """Whether what tells speakers apart is installed here; a light set-up leaves it out."""
+    return all(map(importlib.util.find_spec, ("torch", "pyannote.audio")))
 
 
 def resolve(name: str, presets: dict[str, str], *, setting: str) -> str:
@@ -143,6 +149,8 @@ def unloadable(kind: str, model: str, setting: str, error: Exception) -> UserErr
     """Return the error for a model that is there and does not get onto the GPU."""
     reason = " ".join(str(error).split())[:300] or type(error).__name__
     hint = f"Check the driver and the free memory of the GPU, or set `{setting}: cpu`"
+    if "libcublas" in reason:
+        hint = f"It was set up without a GPU: `make setup CUDA=1`, or set `{setting}: cpu`"
     return UserError(f"the {kind} cannot be loaded on the GPU ({reason})", where=model, hint=hint)
 
 

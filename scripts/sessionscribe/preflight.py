@@ -27,6 +27,10 @@ def check_models(
     Raises:
         UserError: a model cannot be had; the message names the ways out.
     """
+    if diarization and not models.can_diarize():
+        what = "torch and pyannote.audio, which tell speakers apart, are not installed"
+        hint = f"Set `diarize.model: {models.OFF}` (`--speakers off`), or `make setup LIGHT=0`"
+        raise UserError(what, where=diarization[0], hint=hint)
     lines = []
     for model in speech:
         check_folder(model_fetch.ensure_speech(model, say=log))

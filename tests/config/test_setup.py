@@ -11,6 +11,7 @@ import sys
 import tomllib
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 import yaml
@@ -20,6 +21,7 @@ ENVS = ROOT / "envs"
 PINNED = (
     "requirements.txt",
     "requirements-dev.txt",
+    "requirements-light.txt",
     "requirements-evaluation.txt",
     "requirements-slurm.txt",
     "requirements-clouds.txt",
@@ -30,6 +32,7 @@ PINNED = (
 ASKED = {
     "requirements.in": "requirements.txt",
     "requirements-dev.in": "requirements-dev.txt",
+    "requirements-light.in": "requirements-light.txt",
     "requirements-evaluation.in": "requirements-evaluation.txt",
     "requirements-slurm.in": "requirements-slurm.txt",
     "requirements-clouds.in": "requirements-clouds.txt",
@@ -45,6 +48,7 @@ def load(name: str) -> ModuleType:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     return module
 
@@ -122,42 +126,95 @@ def test_conda_environment_is_the_one_that_lock_writes() -> None:
     assert environment["dependencies"][-1]["pip"] == list(pins("requirements.txt").values())
 
 
+Choice = set_up.Choice
+
+
+def left_out(choice: Any, *, driver: bool = True) -> set[str]:
+    """Packages of the full set-up that are not wanted."""
+    return set(pins("requirements-dev.txt")) - set(set_up.pinned_blocks(set_up.wanted(choice, driver=driver)))
+
+
 def test_default_set_up_checks_everything() -> None:
-    sync, slurm, own = set_up.install_commands("")
+    sync, slurm, own = set_up.install_commands(Choice())
     assert "--require-hashes" in sync
     assert "--require-build-hashes" in sync
-    assert sync[-1] == str(ENVS / "requirements-dev.txt")
+    assert sync[-1] == str(set_up.WANTED)
     assert not [word for word in sync if "torch" in word or "reinstall" in word]
     assert slurm[-1] == str(ENVS / "requirements-slurm.txt")
     assert {"--no-deps", "--require-hashes", "--target"} < set(slurm)
     assert own[-2:] == ["--editable", str(ROOT)]
     assert {"--no-deps", "--no-build-isolation"} < set(own)
-    assert "--reinstall" in set_up.install_commands("", repair=True)[0]
+    assert "--reinstall" in set_up.install_commands(Choice(), repair=True)[0]
 
 
 def test_another_torch_is_the_only_thing_not_checked() -> None:
-    rest, torch, *_ = set_up.install_commands("cpu")
+    rest, torch, *_ = set_up.install_commands(Choice("cpu"))
     assert "--require-hashes" in rest
-    assert rest[-1].endswith("without-torch.txt")
     pinned = pins("requirements-dev.txt")
     assert torch[-4:] == ["--torch-backend", "cpu", pinned["torch"], pinned["torchaudio"]]
 
 
 def test_going_back_to_the_registry_replaces_torch() -> None:
-    sync = set_up.install_commands("", previous="cpu")[0]
+    sync = set_up.install_commands(Choice(), previous=Choice("cpu"))[0]
     assert {"--reinstall-package=torch", "--reinstall-package=torchaudio"} < set(sync)
 
 
 def test_only_torch_and_its_own_are_left_out_for_another_build() -> None:
-    text = (ENVS / "requirements-dev.txt").read_text(encoding="utf-8")
-    left_out = set_up.pinned_blocks(text).keys() - set_up.pinned_blocks(set_up.without_torch(text)).keys()
-    assert {"torch", "torchaudio", "triton", "nvidia-cublas"} <= left_out
-    assert all(name.startswith(("nvidia-", "cuda-")) for name in left_out - {"torch", "torchaudio", "triton"})
+    found = left_out(Choice("cpu"))
+    assert {"torch", "torchaudio", "triton", "nvidia-cublas"} <= found
+    assert all(name.startswith(("nvidia-", "cuda-")) for name in found - {"torch", "torchaudio", "triton"})
+    assert not found & {"nvidia-ml-py", "nvidia-cublas-cu12"}
 
 
-def test_state_changes_with_the_backend() -> None:
-    assert set_up.state_hash("") != set_up.state_hash("cpu")
-    assert set_up.state_hash("") == set_up.state_hash("")
+def test_what_only_a_gpu_needs_is_left_out_without_a_driver() -> None:
+    assert left_out(Choice()) == set()
+    assert left_out(Choice(), driver=False) == {"nvidia-cublas-cu12", "nvidia-cuda-nvrtc-cu12", "triton"}
+    assert left_out(Choice(cuda=True), driver=False) == set()
+
+
+def test_a_light_set_up_has_no_torch_and_the_same_versions() -> None:
+    light = pins("requirements-light.txt")
+    full = pins("requirements.txt")
+    assert {name: line.split(" ;")[0] for name, line in light.items()} == {
+        name: full[name].split(" ;")[0] for name in light
+    }
+    assert {"torch", "torchaudio", "pyannote-audio", "torchcodec"} <= left_out(Choice(light=True))
+    assert not [name for name in light if "torch" in name or name.startswith("cuda")]
+    assert "pyannote-metrics" in light
+    assert not [word for word in set_up.install_commands(Choice("cpu", light=True))[1] if "torch" in word]
+
+
+def test_a_choice_holds_until_another_is_made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("TORCH_BACKEND", "LIGHT", "CUDA"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(set_up, "CHOICE", tmp_path / "choice.json")
+    assert Choice.remembered() == Choice()
+    (tmp_path / "choice.json").write_text(json.dumps({"backend": "cpu", "light": True, "cuda": False}))
+    assert Choice.remembered().asked() == Choice("cpu", light=True)
+    monkeypatch.setenv("LIGHT", "0")
+    monkeypatch.setenv("CUDA", "1")
+    monkeypatch.setenv("TORCH_BACKEND", "registry")
+    assert Choice.remembered().asked() == Choice(cuda=True)
+    monkeypatch.setenv("LIGHT", "yes")
+    with pytest.raises(set_up.SetUpError, match="LIGHT is 0 or 1, not yes"):
+        Choice().asked()
+
+
+def test_state_changes_with_the_choice_and_the_driver() -> None:
+    choices = [Choice(), Choice("cpu"), Choice(light=True), Choice(cuda=True)]
+    states = {set_up.state_hash(choice, driver=driver) for choice in choices for driver in (False, True)}
+    assert len(states) == 7  # asked for or not, with a driver all is there
+    assert set_up.state_hash(Choice(), driver=True) == set_up.state_hash(Choice(), driver=True)
+
+
+def test_what_says_nothing_for_long_is_said_to_be_at_work(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(set_up, "SILENT_S", 0.2)
+    set_up.run([sys.executable, "-c", "import time; time.sleep(0.7)"], "Waiting")
+    first, *others = capsys.readouterr().out.splitlines()
+    assert first == "Waiting ..."
+    assert len(others) >= 2
 
 
 def test_unsuitable_python_is_refused_in_one_line() -> None:
