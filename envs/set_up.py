@@ -96,8 +96,9 @@ def pinned_blocks(text: str) -> dict[str, str]:
 class Choice:
     """What the user asked for, which holds until something else is asked for.
 
-    ``backend``: the build of torch, as uv names it; "" is the one that is pinned. ``light``: nothing that
-    only speakers or development need. ``cuda``: what only a GPU needs, though there is no driver here.
+    ``backend`` is the build of torch, as uv names it, or "" for the pinned one. With ``light`` nothing is there
+    that only speakers, Slurm or development need, and nothing is compiled before it is used. With ``cuda``
+    what only a GPU needs is there without a driver, too.
     """
 
     backend: str = ""
@@ -157,11 +158,13 @@ def install_commands(choice: Choice, *, previous: Choice = Choice(), repair: boo
         pins = pinned_blocks(choice.requirements.read_text(encoding="utf-8"))
         torch = [pins[name].split(maxsplit=1)[0] for name in TORCH]
         commands.append([*uv, "install", *python, "--torch-backend", choice.backend, *torch])
+    own = [*uv, "install", *python, "--no-deps", "--no-build-isolation", "--editable", str(ROOT)]
+    if choice.light:
+        return [*commands, own]
     # Beside all else: Snakemake imports every plugin that it finds, and this one imports pandas.
     beside = ["--target", str(SLURM), "--upgrade", "--no-deps", "--require-hashes"]
-    commands.append([*uv, "install", *python, *beside, "--requirement", str(SLURM_REQUIREMENTS)])
-    own = [*uv, "install", *python, "--no-deps", "--no-build-isolation", "--editable", str(ROOT)]
-    return [*commands, own]
+    slurm = [*uv, "install", *python, *beside, "--requirement", str(SLURM_REQUIREMENTS)]
+    return [*commands, slurm, own]
 
 
 def state_hash(choice: Choice, *, driver: bool) -> str:
@@ -303,7 +306,8 @@ def set_up(choice: Choice, previous: Choice, *, driver: bool) -> None:
     run(packages, "Getting and installing packages")
     for command in others:
         run(command, "Installing the rest")
-    compile_all()
+    if not choice.light:
+        compile_all()
     CHOICE.write_text(json.dumps(asdict(choice)), encoding="utf-8")
     INCOMPLETE.unlink()
     (VENV / f".ready-{state_hash(choice, driver=driver)}").touch()

@@ -51,7 +51,7 @@ def machine_device() -> str:
 
 def can_diarize() -> bool:
     """Whether what tells speakers apart is installed here; a light set-up leaves it out."""
-    return all(map(importlib.util.find_spec, ("torch", "pyannote.audio")))
+    return all(map(importlib.util.find_spec, ("torch", "pyannote")))
 
 
 def resolve(name: str, presets: dict[str, str], *, setting: str) -> str:

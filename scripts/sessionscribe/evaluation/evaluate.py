@@ -20,7 +20,7 @@ from sessionscribe.evaluation.intervals import (
 )
 from sessionscribe.evaluation.normalise import Normaliser, normaliser
 from sessionscribe.evaluation.said import Said
-from sessionscribe.evaluation.speakers import SpeakerErrors, speaker_errors
+from sessionscribe.evaluation.speakers import NO_METRICS, SpeakerErrors, speaker_errors
 from sessionscribe.evaluation.words import (
     Errors,
     Matches,
@@ -141,7 +141,9 @@ def score_session(reference: Said, hypothesis: Said, options: Options) -> Sessio
     speakers = speaker_errors(reference, found, collar_s=options.collar_s, skip_overlap=options.skip_overlap)
     if speakers is None:
         side = "reference" if reference.turns is None else "hypothesis"
-        missing["DER"] = missing["JER"] = f"the {side} does not say who speaks when"
+        silent = reference.turns is None or found.turns is None
+        why = f"the {side} does not say who speaks when" if silent else NO_METRICS
+        missing["DER"] = missing["JER"] = why
     elif not speakers.speech.sum():
         missing["DER"] = missing["JER"] = "the reference has no speech"
         speakers = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from sessionscribe.evaluation.intervals import Array
 from sessionscribe.evaluation.said import Said, SpeakerTurn
 
+NO_METRICS = "pyannote.metrics is not installed (`make setup LIGHT=0`)"
 BLOCK_S = 60.0  # what is drawn as a whole for the confidence interval
 
 
@@ -40,7 +42,7 @@ class SpeakerErrors:
 def speaker_errors(
     reference: Said, hypothesis: Said, *, collar_s: float = 0.0, skip_overlap: bool = False
 ) -> SpeakerErrors | None:
-    """Compare who speaks when; None where a side does not say.
+    """Compare who speaks when; None where a side does not say, or pyannote.metrics is not here.
 
     Args:
         reference: the true turns; its scored regions count, all of the session where it names none.
@@ -48,7 +50,7 @@ def speaker_errors(
         collar_s: seconds on either side of a true turn's edges that do not count (NIST's ``-c``).
         skip_overlap: leave out what two true speakers say at once.
     """
-    if reference.turns is None or hypothesis.turns is None:
+    if reference.turns is None or hypothesis.turns is None or not find_spec("pyannote"):
         return None
     from pyannote.core import Segment  # noqa: PLC0415
     from pyannote.metrics.diarization import DiarizationErrorRate, JaccardErrorRate  # noqa: PLC0415
