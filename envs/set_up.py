@@ -96,9 +96,9 @@ def pinned_blocks(text: str) -> dict[str, str]:
 class Choice:
     """What the user asked for, which holds until something else is asked for.
 
-    ``backend`` is the build of torch, as uv names it, or "" for the pinned one. With ``light`` nothing is there
-    that only speakers, Slurm or development need, and nothing is compiled before it is used. With ``cuda``
-    what only a GPU needs is there without a driver, too.
+    ``backend`` is the build of torch, as uv names it, or "" for the pinned one. With ``light`` nothing is
+    there that only speakers, Slurm or development need, and nothing is compiled before it is used. With
+    ``cuda`` what only a GPU needs is there without a driver, too.
     """
 
     backend: str = ""

@@ -189,8 +189,12 @@ def _finish(session: SessionAgenda, file: Path, to: Path) -> None:
     """
     found = status.status_of(Path(), session)
     if found.status != "complete":
-        reason = "; ".join(found.failures) or "Run again to go on"
-        raise UserError(f"is not finished ({found.status})", where=file, hint=reason)
+        hint = (
+            "What failed is told above; put it right and run again"
+            if found.failures
+            else "Run again to go on"
+        )
+        raise UserError(f"is not finished ({found.status})", where=file, hint=hint)
     exports = [Path(path) for path in session.of("write_export")[0].outputs]
     written = json.loads(WRITTEN.read_text(encoding="utf-8")) if WRITTEN.exists() else {}
     try:

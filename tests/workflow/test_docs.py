@@ -28,6 +28,7 @@ BLOCK = re.compile(r"^```bash\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 DRY = (
     (re.compile(r"\bmake (?=[a-z])"), "make -n "),
     (re.compile(r"(snakemake -s rules/demo_models\.smk\b)"), r"\1 -n"),
+    (re.compile(r"^(sessionscribe transcribe .*)"), r"\1 -n"),
     (re.compile(r"\bapt-get install\b"), "apt-get install --simulate"),
     (re.compile(r"\buv pip install\b"), "uv pip install --dry-run"),
     (re.compile(r"(python -m demo_models\.\w+)\b"), r"\1 --help"),
@@ -81,7 +82,8 @@ def test_every_command_works(page: Path, clone: Project) -> None:
         lines = [pattern.sub(dry, line) for line in lines]
     # One shell for a page: what a reader sets, stays set; the first command that fails ends it.
     script = "set -eu\n" + "\n".join(f"echo '+' {i}; {line}" for i, line in enumerate(lines))
-    done = clone.command("bash", "-c", script, XDG_CONFIG_HOME=str(clone.root.parent / "config"))
+    homes = {f"XDG_{kind}_HOME": str(clone.root.parent / kind.lower()) for kind in ("CONFIG", "CACHE")}
+    done = clone.command("bash", "-c", script, **homes)
     last = int(done.out.rsplit("+ ", 1)[1].split()[0])
     assert done.code == 0, f"{page}: {lines[last]}\n{done.text[-2000:]}"
 
