@@ -2,15 +2,15 @@
 #   PYTHON=3.12          make .venv with this Python (a version, command or path); else the first one from 3.11 on
 #   TORCH_BACKEND=cpu    another build of torch (cpu, cu128, auto ...): see envs/README.md
 #   LIGHT=1              leave out what only speakers need (torch, pyannote) and what tests need; LIGHT=0: all
-#   CUDA=1               have what a GPU needs though there is no driver here; CUDA=0: only where there is one
+#   GPU=1                have what a GPU needs though there is no driver here; GPU=0: only where there is one
 #   TESTS="tests/unit"   what `make test` runs
 #   UPGRADE=--upgrade    for `make lock`: newer versions of everything that requirements*.in leaves open
 .DEFAULT_GOAL := help
-FULL := test -x $(BIN)/pytest # what LIGHT=1 leaves out
 .PHONY: .full help setup demo test lint format lock docs evaluate kill-test clean
-export PYTHON TORCH_BACKEND LIGHT CUDA
+export PYTHON TORCH_BACKEND LIGHT GPU
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 BIN := .venv/bin
+FULL := test -x $(BIN)/pytest# LIGHT=1 leaves it out
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest \
         --generate-hashes --no-header --no-annotate $(UPGRADE)
 

@@ -98,12 +98,12 @@ class Choice:
 
     ``backend`` is the build of torch, as uv names it, or "" for the pinned one. With ``light`` nothing is
     there that only speakers, Slurm or development need, and nothing is compiled before it is used. With
-    ``cuda`` what only a GPU needs is there without a driver, too.
+    ``gpu`` what only a GPU needs is there without a driver, too.
     """
 
     backend: str = ""
     light: bool = False
-    cuda: bool = False
+    gpu: bool = False
 
     @classmethod
     def remembered(cls) -> Choice:
@@ -117,7 +117,7 @@ class Choice:
         changes: dict[str, Any] = {}
         if backend := os.environ.get("TORCH_BACKEND", "").strip():
             changes["backend"] = "" if backend == FROM_REGISTRY else backend
-        for name in ("light", "cuda"):
+        for name in ("light", "gpu"):
             if given := os.environ.get(name.upper(), "").strip():
                 if given not in ("0", "1"):
                     raise SetUpError(f"{name.upper()} is 0 or 1, not {given}")
@@ -132,7 +132,7 @@ class Choice:
 
 def wanted(choice: Choice, *, driver: bool) -> str:
     """Return the pinned requirements that this machine needs of those that are chosen."""
-    left_out = [FOR_NVIDIA] * (not (driver or choice.cuda)) + [TORCH_FAMILY] * bool(choice.backend)
+    left_out = [FOR_NVIDIA] * (not (driver or choice.gpu)) + [TORCH_FAMILY] * bool(choice.backend)
     blocks = pinned_blocks(choice.requirements.read_text(encoding="utf-8"))
     return "".join(b for name, b in blocks.items() if not any(p.fullmatch(name) for p in left_out))
 
@@ -294,7 +294,7 @@ def compile_file(path: str) -> bool:
 def set_up(choice: Choice, previous: Choice, *, driver: bool) -> None:
     """Bring ``.venv`` to the pinned state."""
     began = time.monotonic()
-    how_much = "0.3 GB" if choice.light else "3 GB" if driver or choice.cuda else "2 GB"
+    how_much = "0.3 GB" if choice.light else "3 GB" if driver or choice.gpu else "2 GB"
     print(f"Setting up .venv (the first time fetches about {how_much} from the package registry)", flush=True)
     repair = INCOMPLETE.exists()
     for stamp in VENV.glob(".ready-*"):

@@ -150,7 +150,7 @@ def unloadable(kind: str, model: str, setting: str, error: Exception) -> UserErr
     reason = " ".join(str(error).split())[:300] or type(error).__name__
     hint = f"Check the driver and the free memory of the GPU, or set `{setting}: cpu`"
     if "libcublas" in reason:
-        hint = f"It was set up without a GPU: `make setup CUDA=1`, or set `{setting}: cpu`"
+        hint = f"It was set up without a GPU: `make setup GPU=1`, or set `{setting}: cpu`"
     return UserError(f"the {kind} cannot be loaded on the GPU ({reason})", where=model, hint=hint)
 
 

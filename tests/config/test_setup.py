@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -169,7 +170,7 @@ def test_only_torch_and_its_own_are_left_out_for_another_build() -> None:
 def test_what_only_a_gpu_needs_is_left_out_without_a_driver() -> None:
     assert left_out(Choice()) == set()
     assert left_out(Choice(), driver=False) == {"nvidia-cublas-cu12", "nvidia-cuda-nvrtc-cu12", "triton"}
-    assert left_out(Choice(cuda=True), driver=False) == set()
+    assert left_out(Choice(gpu=True), driver=False) == set()
 
 
 def test_a_light_set_up_has_no_torch_and_the_same_versions() -> None:
@@ -187,23 +188,23 @@ def test_a_light_set_up_has_no_torch_and_the_same_versions() -> None:
 
 
 def test_a_choice_holds_until_another_is_made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in ("TORCH_BACKEND", "LIGHT", "CUDA"):
+    for name in ("TORCH_BACKEND", "LIGHT", "GPU"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(set_up, "CHOICE", tmp_path / "choice.json")
     assert Choice.remembered() == Choice()
-    (tmp_path / "choice.json").write_text(json.dumps({"backend": "cpu", "light": True, "cuda": False}))
+    (tmp_path / "choice.json").write_text(json.dumps({"backend": "cpu", "light": True, "gpu": False}))
     assert Choice.remembered().asked() == Choice("cpu", light=True)
     monkeypatch.setenv("LIGHT", "0")
-    monkeypatch.setenv("CUDA", "1")
+    monkeypatch.setenv("GPU", "1")
     monkeypatch.setenv("TORCH_BACKEND", "registry")
-    assert Choice.remembered().asked() == Choice(cuda=True)
+    assert Choice.remembered().asked() == Choice(gpu=True)
     monkeypatch.setenv("LIGHT", "yes")
     with pytest.raises(set_up.SetUpError, match="LIGHT is 0 or 1, not yes"):
         Choice().asked()
 
 
 def test_state_changes_with_the_choice_and_the_driver() -> None:
-    choices = [Choice(), Choice("cpu"), Choice(light=True), Choice(cuda=True)]
+    choices = [Choice(), Choice("cpu"), Choice(light=True), Choice(gpu=True)]
     states = {set_up.state_hash(choice, driver=driver) for choice in choices for driver in (False, True)}
     assert len(states) == 7  # asked for or not, with a driver all is there
     assert set_up.state_hash(Choice(), driver=True) == set_up.state_hash(Choice(), driver=True)
@@ -325,6 +326,17 @@ def test_every_target_that_needs_the_environment_sets_up() -> None:
     text = (ROOT / "Makefile").read_text(encoding="utf-8")
     without = set(re.findall(r"^([a-z-]+): ## ", text, flags=re.MULTILINE))
     assert without == {"help", "setup", "clean"}
+
+
+def test_make_knows_a_full_set_up_from_a_light_one(tmp_path: Path) -> None:
+    shutil.copy2(ROOT / "Makefile", tmp_path)
+    ask = ["make", "--no-print-directory", "--eval", ".ask: ; @$(FULL) && echo full || echo light", ".ask"]
+    found = []
+    for _ in range(2):
+        found.append(subprocess.run(ask, cwd=tmp_path, capture_output=True, text=True, check=True).stdout)
+        (tmp_path / ".venv/bin").mkdir(parents=True, exist_ok=True)
+        shutil.copy2("/bin/true", tmp_path / ".venv/bin/pytest")
+    assert found == ["light\n", "full\n"]
 
 
 @pytest.mark.parametrize(
