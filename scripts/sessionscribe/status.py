@@ -12,7 +12,7 @@ from sessionscribe.manifest import SHOWN
 from sessionscribe.steps import STAGE_OF
 
 MODELS = "models"  # the name under which the check of the models fails
-WITHOUT_SPEAKERS = "without speakers (diarize: off)"
+WITHOUT_SPEAKERS = "without speakers"
 WORD_OF = {
     "ingest": "downloading",
     "convert": "converting",
