@@ -245,17 +245,17 @@ class RemovedSegment(Segment):
 
 
 class Redecoded(Part):
-    """A stretch that one way of decoding got wrong, or nothing from, and that was decoded the other way, too.
+    """A stretch that was got wrong, or nothing from, and that was decoded again.
 
-    ``first`` and ``second`` are what the two versions are worth (``redecoding.worth_of``), in seconds of
-    speech heard; the better one, the ``winner``, has ``words`` words and is in the transcript. ``loser`` are
-    the segments of the other.
+    ``first`` and ``second`` are the scores of the two versions (``fallback.score``), in seconds of speech;
+    the better one, the ``winner``, has ``words`` words and is in the transcript. ``loser`` are the segments
+    of the other. Old files name ways of decoding in place of versions.
     """
 
     start: Seconds
     end: Seconds
     reason: str
-    winner: Literal["sequential", "batched"]
+    winner: Literal["first", "second", "sequential", "batched"]
     words: int
     first: Seconds
     second: Seconds

@@ -56,7 +56,7 @@ class WordAudit(Part):
 class SpeechGap(Part):
     """A stretch with ``speech_s`` seconds of speech and no word, removed ones included.
 
-    ``decoded_again`` says whether both ways of decoding found nothing in a part of it.
+    ``decoded_again`` says whether a part of it was decoded again, and nothing found.
     """
 
     track: str
@@ -139,7 +139,7 @@ class RemovedText(Part):
 
 
 class DecodedAgain(Part):
-    """A stretch that was decoded the other way as well, why, and which version is in the transcript.
+    """A stretch that was decoded again, why, and which version is in the transcript.
 
     ``words`` are those of the version that won; ``lost`` is the text of the other.
     """

@@ -175,8 +175,7 @@ def _look_at(plan: Plan, track: TimelineTrack, evidence: Evidence, options: Opti
 
 
 def _heard(words: Sequence[MergedWord], track: TimelineTrack) -> list[tuple[int, int]]:
-    offset = track.offset / SAMPLE_RATE
-    return [part for word in words for part in heard_in(word.start - offset, word.end - offset)]
+    return [(a - track.offset, b - track.offset) for word in words for a, b in heard_in(word)]
 
 
 def _at(track: TimelineTrack, time: float) -> float:

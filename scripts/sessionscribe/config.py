@@ -151,21 +151,17 @@ class Chunk(Options):
 class Guards(Options):
     """Text that was invented where nobody speaks is taken out, and kept with the reason."""
 
-    doubt_no_speech: float = Field(
-        0.3, ge=0, le=1, description="Above this no-speech probability a segment is doubted"
-    )
-    doubt_log_prob: float = Field(-0.7, description="Below this mean log probability a segment is doubted")
     margin_s: float | None = Field(
         0.5,
         ge=0,
-        description="Words of a doubted segment with no speech this near, in seconds, are taken out; "
-        "empty: never",
+        description="Words of a segment of low confidence with no speech this near, in seconds, are "
+        "taken out; empty: never",
     )
     max_repeats: int = Field(
         4,
         ge=0,
-        description="Words that follow themselves more often (single words: twice as often), doubted or "
-        "faster than anybody speaks, are taken out but for the first time; 0: never",
+        description="Words that follow themselves more often (single words: twice as often), of low "
+        "confidence or faster than anybody speaks, are taken out but for the first time; 0: never",
     )
     phrases: bool = Field(
         True,
@@ -204,10 +200,15 @@ class Transcribe(Options):
         "faster with short chunks, but times (by 20 ms) and last digits then depend on what ran beside them",
     )
     redecode_s: float = Field(
-        1.5,
+        1.0,
         ge=0,
-        description="Speech this long without a word, and what failed a threshold, is decoded the other way "
-        "as well (batched or sequential), and the better version stays; in seconds, 0: never",
+        description="Speech this long without a word, and what has low confidence, is decoded again in "
+        "smaller windows, and the better version stays; in seconds, 0: never",
+    )
+    low_confidence_log_prob: float = Field(
+        -0.5,
+        description="Below it (mean log probability) a window is decoded again; words that the two versions "
+        "do not share are then taken for invented",
     )
     window_s: float = Field(
         30.0, ge=2, le=30, description="Longest window of speech decoded as one, in seconds"
@@ -216,7 +217,7 @@ class Transcribe(Options):
     temperatures: tuple[float, ...] = Field(
         (0.0, 0.2, 0.4, 0.6, 0.8, 1.0),
         min_length=1,
-        description="Tried in turn until a window passes (batched: the first, the others when decoded again)",
+        description="Tried in turn until a window passes (sequential; batched takes the first)",
     )
     hotwords: str = Field(
         "", description="Names and terms to expect; a session's row of the manifest adds its own"

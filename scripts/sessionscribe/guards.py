@@ -2,8 +2,8 @@
 
 No word is thrown away: what is taken out is kept beside the transcript, with the reason. A guard needs
 evidence beside the text, since people do say "Thank you." and "no, no, no, no". Thresholds on whole segments
-come first (``redecoding.doubt``); here single words are looked at, across segments. All depends on one chunk
-alone.
+come first (``fallback.suppression``); here single words are looked at, across segments. All depends on one
+chunk alone.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from pathlib import Path
 
 from sessionscribe.artifacts import SAMPLE_RATE, RemovedSegment, Segment, Span, Word
 from sessionscribe.config import Transcribe
+from sessionscribe.fallback import is_unsure
 from sessionscribe.intervals import Interval, common, interval, length, united
-from sessionscribe.redecoding import is_unsure
 from sessionscribe.repetition import runs
 from sessionscribe.text import join_words, normalised
 
@@ -69,8 +69,8 @@ class _Doubts:
             return kind is not None
         if kind == "credits":
             return is_unsure(segment, self._options)
-        unsure = segment.average_log_probability < self._options.guards.doubt_log_prob
-        return unsure and segment.no_speech_probability > self._options.no_speech_threshold
+        silent = segment.no_speech_probability > self._options.no_speech_threshold
+        return silent and is_unsure(segment, self._options)
 
     def outside(self, segments: Sequence[Segment], margin_s: float) -> set[tuple[int, int]]:
         """Return the numbers (segment, word) of doubted words with no speech within ``margin_s``."""

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 from sessionscribe.artifacts import SAMPLE_RATE
 
 Interval = tuple[int, int]
-WORD_S = 2.0
-"""No word takes longer: where one seems to, speech beside it was not heard."""
+WORD_S, LETTER_S, NUMBER_S = 0.25, 0.08, 2.0
+"""No word takes longer than a little and a little more for each letter, and no number longer than this.
+
+Where one seems to, speech beside it was not heard. Of 1,974 words of four recordings 1 % lasted longer than
+0.84 s; of the six without a digit that were longer than 0.9 s, five had lost words beside them.
+"""
 
 
 def united(intervals: Iterable[Interval]) -> list[Interval]:
@@ -57,10 +62,27 @@ def interval(start_s: float, end_s: float) -> Interval:
     return round(start_s * SAMPLE_RATE), round(end_s * SAMPLE_RATE)
 
 
-def heard_in(start_s: float, end_s: float) -> list[Interval]:
+class Timed(Protocol):
+    """A word with its time in seconds."""
+
+    @property
+    def text(self) -> str:
+        """As it is written."""
+
+    @property
+    def start(self) -> float:
+        """Where it begins."""
+
+    @property
+    def end(self) -> float:
+        """Where it ends."""
+
+
+def heard_in(word: Timed) -> list[Interval]:
     """Return where a word may have been heard, in samples: of one that is too long the two ends."""
-    start, stop = interval(start_s, end_s)
-    longest = round(WORD_S * SAMPLE_RATE)
+    start, stop = interval(word.start, word.end)
+    spelled = any(letter.isdigit() for letter in word.text)
+    longest = round((NUMBER_S if spelled else WORD_S + LETTER_S * len(word.text)) * SAMPLE_RATE)
     if stop - start <= longest:
         return [(start, stop)]
     return [(start, start + longest // 2), (stop - longest // 2, stop)]

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,17 +23,16 @@ from sessionscribe.artifacts import (
     seconds,
 )
 from sessionscribe.audio import read_samples
-from sessionscribe.config import Decoding, Transcribe
+from sessionscribe.config import Transcribe
 from sessionscribe.engines.whisper import Decoded, SpeechModel
+from sessionscribe.fallback import Again, decode_again, suppression
 from sessionscribe.guards import guard
-from sessionscribe.redecoding import UNSURE, Again, doubt, find_doubtful, redecode
-from sessionscribe.windowing import Window, chunk_windows, decoding_windows, inside, span_of, speech_of
+from sessionscribe.windowing import Window, chunk_windows, span_of
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-OTHER: dict[Decoding, Decoding] = {"batched": "sequential", "sequential": "batched"}
 VOTES = 5
 UNDETERMINED = "und"
 PER_CHUNK = "mixed"
@@ -148,23 +146,16 @@ def _decode(
     language: str | None,
     options: Transcribe,
 ) -> tuple[list[Decoded], list[Again], str]:
-    """Decode the windows of a chunk; return the segments, what was decoded both ways, and the language."""
+    """Decode the windows of a chunk; return the segments, what was decoded twice, and the language."""
     segments, language = model.transcribe(samples, windows, language, options)
     if not options.redecode_s:
         return segments, [], language
-    other = options.model_copy(update={"decoding": OTHER[options.decoding]})
-    speech = speech_of(windows)
+    batched = options.model_copy(update={"decoding": "batched"})
 
-    def decode(span: Span) -> list[Decoded]:
-        longest = round(options.window_s * SAMPLE_RATE)
-        part = decoding_windows(inside(speech, span), longest=longest, batched=other.decoding == "batched")
-        found, _ = model.transcribe(samples[span.start : span.stop], part, language, other)
-        # Their windows are those of the piece.
-        return [replace(segment, window=None) for segment in found]
+    def decode(smaller: Sequence[Window]) -> list[Decoded]:
+        return model.transcribe(samples, smaller, language, batched)[0]
 
-    spans = [Span(start=window[0].start, stop=window[-1].stop) for window in windows]
-    doubtful = find_doubtful(segments, spans, speech, options)
-    segments, again = redecode(segments, doubtful, speech, options, decode)
+    segments, again = decode_again(segments, windows, decode, options)
     return segments, again, language
 
 
@@ -198,17 +189,17 @@ def _placed(segment: Decoded, heard: Span) -> Segment:
 
 
 def _noted(part: Again, heard: Span, options: Transcribe) -> Redecoded:
-    """Return what is stored about a stretch that was decoded both ways."""
+    """Return what is stored about speech that was decoded twice."""
     won, lost = (part.second, part.first) if part.second_wins else (part.first, part.second)
     kept, _ = _by_thresholds(won, heard, options)
     return Redecoded(
-        start=seconds(heard.start + part.span.start),
-        end=seconds(heard.start + part.span.stop),
+        start=seconds(heard.start + part.window[0].start),
+        end=seconds(heard.start + part.window[-1].stop),
         reason=part.reason,
-        winner=OTHER[options.decoding] if part.second_wins else options.decoding,
+        winner="second" if part.second_wins else "first",
         words=sum(len(segment.words) for segment in kept),
-        first=round(part.worth[0], 3),
-        second=round(part.worth[1], 3),
+        first=round(part.scores[0], 3),
+        second=round(part.scores[1], 3),
         loser=[_placed(segment, heard) for segment in lost],
     )
 
@@ -216,7 +207,7 @@ def _noted(part: Again, heard: Span, options: Transcribe) -> Redecoded:
 def _by_thresholds(
     segments: Iterable[Decoded], heard: Span, options: Transcribe
 ) -> tuple[list[Segment], list[RemovedSegment]]:
-    """Part what is trusted from what the engine or a threshold takes out, with the reason.
+    """Part what is trusted from what the engine or a threshold suppresses, with the reason.
 
     The segments that are returned are on the clock of the track.
     """
@@ -226,9 +217,7 @@ def _by_thresholds(
         segment = _placed(decoded, heard)
         if not segment.text and not segment.words:
             continue
-        reason = decoded.left_out or doubt(decoded, options)
-        if reason in (None, UNSURE):
-            reason = None if segment.words else "no words"
+        reason = decoded.left_out or suppression(decoded, options) or (None if segment.words else "no words")
         if reason:
             removed.append(RemovedSegment(**segment.model_dump(), reason=reason))
         else:

@@ -38,7 +38,7 @@ AUDIT = Audit(
     speakers=[],
     dropped=[],
     removed=[RemovedText(track="a", start=61, end=62, text="Thank you.", reason="no speech there")],
-    redecoded=[DecodedAgain(track="a", start=70, end=75, reason="why", winner="batched", words=1, lost="")],
+    redecoded=[DecodedAgain(track="a", start=70, end=75, reason="why", winner="second", words=1, lost="")],
 )
 
 
@@ -62,7 +62,7 @@ def test_documents_end_with_the_verdict_the_flags_once_and_where_to_listen(tmp_p
     assert lines[-3:] == [
         "- … and 3 more of these",
         "- 00:01:01 removed: “Thank you.” (no speech there)",
-        "- 00:01:10 to 00:01:15 decoded both ways (why): what batched decoding heard is here, 1 word",
+        "- 00:01:10 to 00:01:15 decoded again (why): the second version is here, 1 word",
     ]
 
 

@@ -39,8 +39,8 @@ def _places(audit: Audit) -> list[str]:
         ),
         *_some(f"{clock(part.start)} removed: “{part.text}” ({part.reason})" for part in audit.removed),
         *_some(
-            f"{clock(part.start)} to {clock(part.end)} decoded both ways ({part.reason}): what {part.winner} "
-            f"decoding heard is here, {counted(part.words, 'word')}"
+            f"{clock(part.start)} to {clock(part.end)} decoded again ({part.reason}): the {part.winner} "
+            f"version is here, {counted(part.words, 'word')}"
             for part in audit.redecoded
         ),
     ]
