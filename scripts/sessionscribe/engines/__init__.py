@@ -1,1 +1,8 @@
 """The only modules that import torch, faster-whisper and pyannote.audio."""
+
+import os
+
+# Telemetry of what is imported here; onnxruntime has sent some by the time that a call could switch it off.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+os.environ["PYANNOTE_METRICS_ENABLED"] = "0"
+os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
