@@ -118,7 +118,7 @@ def pending_outputs(wildcards):
 
 
 def models_task(wildcards):
-    return AGENDA.preflight_task()
+    return AGENDA.preflight_task(workflow.dag_settings.until)
 
 
 def signed(function):

@@ -20,7 +20,7 @@ from sessionscribe.corrections import table as corrections
 from sessionscribe.errors import UserError
 from sessionscribe.manifest import Session
 from sessionscribe.results import Results
-from sessionscribe.steps import Decoder, Folder, Ledger, Step, correct
+from sessionscribe.steps import STAGE_OF, STAGES, Decoder, Folder, Ledger, Step, correct
 
 PREFLIGHT = "logs/preflight/models.txt"
 MANIFEST = str(Config.model_fields["manifest"].default)
@@ -239,12 +239,14 @@ class Agenda:
         blocked = [absent_audio.remark(agenda) for agenda in self.sessions.values() if agenda.blocked]
         return [*self._remarks, *blocked]
 
-    def preflight_task(self) -> dict[str, list[str]]:
-        """Return the models that the pending work needs, for ``check_models``."""
+    def preflight_task(self, until: Iterable[str] = ()) -> dict[str, list[str]]:
+        """Return the models that the pending work needs, up to the rules ``until``, for ``check_models``."""
+        stages = list(STAGES)
+        last = max((stages.index(STAGE_OF[rule]) for rule in until if rule in STAGE_OF), default=len(stages))
         wanted: dict[str, set[str]] = {"speech": set(), "diarization": set()}
         for session in self.sessions.values():
             for step in session.pending.values():
-                if step.model:
+                if step.model and stages.index(step.stage) <= last:
                     wanted["speech" if step.stage == "transcribe" else "diarization"].add(step.model)
         return {kind: sorted(found) for kind, found in wanted.items()}
 

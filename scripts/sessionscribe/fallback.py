@@ -162,7 +162,7 @@ def _silent(window: Window, segments: Sequence[Decoded], options: Transcribe) ->
 
 def _smaller(part: Again, options: Transcribe) -> list[Window]:
     """Return the windows that a part is decoded in again; none where they would be what it was before."""
-    longest = options.window_s / 2 * SAMPLE_RATE
+    longest = options.window_s * SAMPLE_RATE
     if part.whole:
         longest = max(length(_intervals(part.window)) / 2 + SAMPLE_RATE, SHORTEST_S * SAMPLE_RATE)
     found = decoding_windows(part.window, longest=round(longest), batched=True)

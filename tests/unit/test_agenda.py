@@ -155,6 +155,7 @@ def test_a_new_project_has_everything_to_do_and_needs_the_models(tmp_path: Path)
         "speech": [project.model("speech")],
         "diarization": [project.model("voices")],
     }
+    assert agenda.preflight_task(["merge_transcript"])["diarization"] == [], "nothing up to there needs it"
 
 
 def test_what_jobs_are_told_is_the_same_after_json(tmp_path: Path) -> None:

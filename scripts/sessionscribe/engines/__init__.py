@@ -6,3 +6,8 @@ import os
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 os.environ["PYANNOTE_METRICS_ENABLED"] = "0"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+
+# Snakemake sets these for a script and not for a worker, and probabilities depend on them from the fourth
+# digit on. How many threads an engine has, its job says.
+for _library in ("OMP", "GOTO", "OPENBLAS", "MKL", "NUMEXPR"):
+    os.environ.pop(f"{_library}_NUM_THREADS", None)

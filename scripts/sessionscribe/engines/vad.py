@@ -23,6 +23,12 @@ FRAME = 512
 CONTEXT = 64
 """Samples before a frame that the network sees with it."""
 BLOCK_FRAMES = 1875
+LEVELS_DB = (0.0, -20.0)
+"""The network hears a track at both levels, and the higher probability counts.
+
+It is deaf to much that comes from a loud telephone: of 120 s of speech it finds 64 at full level and 100 at
+24 dB less; what is quiet it loses when it gets quieter.
+"""
 HYSTERESIS = 0.15
 """Speech goes on until the probability is this far below the threshold."""
 
@@ -49,14 +55,15 @@ def scan(path: Path, options: Vad) -> Scan:
     """
     import numpy as np  # noqa: PLC0415 -- heavy
 
-    network = _Network()
+    networks = [(_Network(), np.float32(10 ** (level / 20))) for level in LEVELS_DB]
     samples = 0
     probabilities: list[NDArray[np.float32]] = [np.zeros(0, np.float32)]
     energies: list[NDArray[np.float32]] = [np.zeros(0, np.float32)]
     for block in audio.blocks(path, FRAME * BLOCK_FRAMES):
         samples += len(block)
         frames = np.pad(block, (0, -len(block) % FRAME)).reshape(-1, FRAME)
-        probabilities.append(network.probabilities(frames))
+        heard = [network.probabilities(frames * factor) for network, factor in networks]
+        probabilities.append(np.max(heard, axis=0))
         energies.append(frame_energy(frames))
     voiced = spans(np.concatenate(probabilities), samples, options)
     return Scan(samples, pad(voiced, samples, options.pad_s), voiced, np.concatenate(energies))
