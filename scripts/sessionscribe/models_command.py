@@ -80,6 +80,7 @@ def _listing() -> Iterator[str]:
     device = models.machine_device()
     auto = models.auto_names(device, here=True)[0]
     yield f"\n`transcribe.model: auto` is `{auto}` on this machine ({device})."
+    yield f"`diarize.model: auto` is `{models.auto_pipelines()[0]}` on this machine."
 
 
 def _row(name: str, folder: Path) -> tuple[str, str, str, str, str]:

@@ -157,7 +157,7 @@ def name_speakers(
     matched = match(
         [voice for voice in sounds.voices if voice.speaker not in given],
         enrolled,
-        threshold=options.threshold,
+        threshold=options.threshold or models.voice_distance(sounds.model),
         margin=options.margin,
         taken={name for name in given.values() if name},
     )

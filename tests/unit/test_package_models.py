@@ -36,7 +36,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PackageModel:
     """A tiny model in place of `base`."""
     made = registry.tiny(tmp_path / "wheels")
-    monkeypatch.setattr(package_models, "PACKAGE_MODELS", (made,))
+    monkeypatch.setattr(package_models, "PACKAGE_MODELS", (made, *package_models.PACKAGE_MODELS[1:]))
     return made
 
 

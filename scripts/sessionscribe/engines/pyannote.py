@@ -10,7 +10,6 @@ import importlib
 import os
 import sys
 import threading
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,11 +20,6 @@ from sessionscribe.engines import pool
 from sessionscribe.engines.listening import listen_once
 from sessionscribe.errors import UserError
 from sessionscribe.grid import REACH_S, Grid
-
-# Read when pyannote is imported: nothing about a recording may leave this machine.
-os.environ["PYANNOTE_METRICS_ENABLED"] = "0"
-# Read when OpenMP starts: threads that wait must not spin, or a busy machine does six times the work.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -183,7 +177,6 @@ def _prepare_import() -> None:
     hub: Any = sys.modules.get("huggingface_hub.constants")
     if hub:
         hub.HF_HUB_OFFLINE = True
-    warnings.filterwarnings("ignore", message=".*torchcodec.*")  # audio is handed over in memory
 
 
 def cluster(
@@ -213,7 +206,7 @@ def cluster(
         could be clustered.
 
     Raises:
-        UserError: the pipeline cannot be had, or its clustering has no threshold to set.
+        UserError: the pipeline cannot be had, or its clustering has no threshold to set or fails.
     """
     _prepare_import()
     import torch  # noqa: PLC0415
@@ -238,10 +231,18 @@ def cluster(
         if (value := getattr(options, name)) is not None
     }
     nothing = {"waveform": torch.zeros(1, 2), "sample_rate": SAMPLE_RATE}
-    found = pipeline(nothing, **bounds)
     fewest = options.num_speakers or options.min_speakers or 1
-    while len(found.speaker_diarization.labels()) < fewest and _allow_smaller(pipeline.clustering):
+    try:
         found = pipeline(nothing, **bounds)
+        while len(found.speaker_diarization.labels()) < fewest and _allow_smaller(pipeline.clustering):
+            found = pipeline(nothing, **bounds)
+    except Exception as error:  # VBx, for one, cannot number more than 127 clusters
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        hint = (
+            "Set `diarize.num_speakers` or `max_speakers`, a higher `diarize.threshold` (fewer speakers), or "
+            "another `diarize.model`"
+        )
+        raise UserError(f"fails to cluster the voices ({reason})", where=options.model, hint=hint) from error
     return _turns(found.speaker_diarization), _turns(found.exclusive_speaker_diarization), left_out()
 
 

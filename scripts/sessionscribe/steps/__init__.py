@@ -11,6 +11,7 @@ from sessionscribe.manifest import Session
 from sessionscribe.steps import audit, correct, export, names, prepare, speakers, words
 from sessionscribe.steps.decoder import Decoder, decoders, unusable, words_folder, words_key
 from sessionscribe.steps.names import CHECKSUMS, VOICES, People, people
+from sessionscribe.steps.speakers import diarizers
 from sessionscribe.steps.work import STAGE_OF, STAGES, Folder, Ledger, Options, Step, files
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "People",
     "Step",
     "decoders",
+    "diarizers",
     "files",
     "people",
     "steps_of",

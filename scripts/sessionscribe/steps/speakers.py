@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import lru_cache
 from typing import Any
 
-from sessionscribe import grid
+from sessionscribe import grid, models
 from sessionscribe.chunk import chunk_count
+from sessionscribe.config import Config
 from sessionscribe.fingerprint import step_key
 from sessionscribe.manifest import Session
 from sessionscribe.models import OFF
@@ -22,6 +23,14 @@ CLUSTERING = ("num_speakers", "min_speakers", "max_speakers", "threshold")
 def without_speakers(session: Session, diarizer: tuple[str, str]) -> bool:
     """Whether nobody asks who speaks. Where each track is one person's, that is known without a model."""
     return session.shape != "tracks" and OFF in (diarizer[0], session.setting("diarize"))
+
+
+def diarizers(config: Config, identity: Callable[[str], str]) -> list[tuple[str, str]]:
+    """Return the pipelines that ``auto`` may stand for, best first, each with its identity; else the one."""
+    name = config.diarize.model
+    names = models.auto_pipelines() if name == "auto" else [name]
+    found = [models.resolve(name, models.DIARIZATION, setting="diarize.model") for name in names]
+    return [(model, identity(model)) for model in found]
 
 
 def cluster_speakers(ledger: Ledger, timeline: Step, tracks: list[Track], diarizer: tuple[str, str]) -> Step:

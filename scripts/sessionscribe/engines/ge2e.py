@@ -1,0 +1,131 @@
+"""The GE2E speaker encoder (Resemblyzer's weights) as an embedding model that pyannote.audio loads.
+
+Wan et al. 2018, "Generalized end-to-end loss for speaker verification": an LSTM over mel energies of 1.6 s of
+speech. Its checkpoint names this module and class, so `scripts/` must be importable (Snakemake and the
+`sessionscribe` command see to that).
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+import torchaudio
+from pyannote.audio.core.model import Model
+from torch import Tensor, nn
+
+SAMPLE_RATE = 16_000
+WINDOW = 400
+"""Filterbank window in samples (25 ms)."""
+HOP = 160
+"""Filterbank step in samples (10 ms)."""
+MELS = 40
+DIMENSION = 256
+PARTIAL = 160
+"""Mel frames that the LSTM hears at once (1.6 s), as in training."""
+STEP = 80
+"""Mel frames from one partial to the next."""
+MIN_SAMPLES = 6_400
+"""With less speech free of others (0.4 s), a voice is told with their speech in it."""
+LEVEL = 10 ** (-30 / 10)
+"""Mean power to which faint speech is raised (-30 dBFS), as in training."""
+
+
+class GE2E(Model):
+    """Speaker embeddings of 256 values at length 1, for 16 kHz audio.
+
+    A speaker's frames are joined before the LSTM hears them: however short the turns are, nobody else's
+    speech is in an embedding. Windows are levelled as a whole, as recordings were in training.
+    """
+
+    window: Tensor
+    mel_bank: Tensor
+
+    def __init__(self, sample_rate: int = SAMPLE_RATE, num_channels: int = 1, task: Any = None) -> None:
+        super().__init__(sample_rate=sample_rate, num_channels=num_channels, task=task)
+        bank = torchaudio.functional.melscale_fbanks(
+            WINDOW // 2 + 1, 0.0, SAMPLE_RATE / 2, MELS, SAMPLE_RATE, norm="slaney", mel_scale="slaney"
+        )
+        self.register_buffer("window", torch.hann_window(WINDOW), persistent=False)
+        self.register_buffer("mel_bank", bank, persistent=False)
+        self.lstm = nn.LSTM(MELS, DIMENSION, num_layers=3, batch_first=True)
+        self.linear = nn.Linear(DIMENSION, DIMENSION)
+
+    @property
+    def dimension(self) -> int:
+        """Length of an embedding."""
+        return DIMENSION
+
+    @lru_cache  # noqa: B019  pyannote's models do the same
+    def num_frames(self, num_samples: int) -> int:
+        """Number of mel frames of `num_samples` samples."""
+        return num_samples // HOP + 1
+
+    def receptive_field_size(self, num_frames: int = 1) -> int:
+        """Samples that `num_frames` neighbouring mel frames depend on."""
+        return WINDOW + (num_frames - 1) * HOP
+
+    def receptive_field_center(self, frame: int = 0) -> int:
+        """Sample in the middle of a mel frame."""
+        return frame * HOP
+
+    def filterbank(self, waveforms: Tensor) -> Tensor:
+        """Mel energies (batch, frames, mels) of waveforms (batch, 1, samples); faint ones are raised."""
+        samples = waveforms[:, 0].float()
+        power = samples.square().mean(1, keepdim=True).clamp_min(1e-12)
+        spectrum = torch.stft(
+            samples * (LEVEL / power).clamp_min(1).sqrt(),
+            WINDOW,
+            hop_length=HOP,
+            window=self.window,
+            center=True,
+            pad_mode="constant",
+            return_complex=True,
+        )
+        energy = spectrum.real.square() + spectrum.imag.square()
+        return torch.matmul(energy.transpose(1, 2), self.mel_bank)
+
+    def forward(  # type: ignore[override]  # as pyannote's own embedding models have it
+        self, waveforms: Tensor, weights: Tensor | None = None
+    ) -> Tensor:
+        """Embeddings of waveforms (batch, 1, samples) where weights (batch[, speakers], frames) are set.
+
+        Where none is set, the embedding is NaN.
+
+        Raises:
+            ValueError: the waveforms are too short for any voice; pyannote asks so for the shortest.
+        """
+        if waveforms.shape[-1] < MIN_SAMPLES:
+            raise ValueError(f"a voice needs {MIN_SAMPLES} samples")
+        mel = self.filterbank(waveforms)
+        weights = mel.new_ones(mel.shape[:2]) if weights is None else weights
+        masks = weights if weights.dim() == 3 else weights[:, None]
+        heard = F.interpolate(masks, size=mel.shape[1], mode="nearest") > 0.5
+        parts = [_partials(mel[row, mask]) for row, own in enumerate(heard) for mask in own]
+        counts = [len(own) for own in parts]
+        sums = mel.new_zeros(len(parts), DIMENSION)
+        if any(counts):
+            voices = self._hear([part for own in parts for part in own])
+            owner = torch.arange(len(parts), device=mel.device)
+            owner = owner.repeat_interleave(torch.tensor(counts, device=mel.device))
+            sums.index_add_(0, owner, voices)
+        sums[~sums.any(1)] = torch.nan
+        return F.normalize(sums).view(*weights.shape[:-1], DIMENSION)
+
+    def _hear(self, partials: list[Tensor]) -> Tensor:
+        """Embeddings (n, 256) of n partials, each (frames, mels)."""
+        lengths = torch.tensor([len(part) for part in partials], device=partials[0].device)
+        states, _ = self.lstm(nn.utils.rnn.pad_sequence(partials, batch_first=True))
+        last = states[torch.arange(len(partials), device=states.device), lengths - 1]
+        return F.normalize(torch.relu(self.linear(last)))
+
+
+def _partials(speech: Tensor) -> list[Tensor]:
+    """Cut a speaker's mel frames (frames, mels) into partials that cover all of them, evenly spread."""
+    if not len(speech):
+        return []
+    count = 1 + round(max(0, len(speech) - PARTIAL) / STEP)
+    starts = torch.linspace(0, max(0, len(speech) - PARTIAL), count).round().int().tolist()
+    return [speech[start : start + PARTIAL] for start in starts]

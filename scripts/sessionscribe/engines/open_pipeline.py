@@ -1,0 +1,118 @@
+"""An open diarization pipeline: real models that packages ship, put together as pyannote loads them.
+
+Segmentation is pyannote/segmentation of 2022 (MIT) as whisperx ships it, the speaker encoder is Resemblyzer's
+(GE2E, Apache-2.0). Both come as pickles, of which nothing but tensors is taken: no code in them runs.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+from pyannote.audio.core.task import Problem, Resolution, Specifications
+from torch.serialization import get_unsafe_globals_in_checkpoint, safe_globals
+
+from sessionscribe.engines.ge2e import DIMENSION, GE2E
+from sessionscribe.engines.pyannet import PausingPyanNet
+
+CONFIG = {
+    "dependencies": {"pyannote.audio": "4.0.0"},
+    "pipeline": {
+        "name": "pyannote.audio.pipelines.SpeakerDiarization",
+        "params": {
+            "clustering": "AgglomerativeClustering",
+            "segmentation": "$model/segmentation",
+            "segmentation_batch_size": 16,
+            "segmentation_step": 0.25,
+            "embedding": "$model/embedding",
+            "embedding_batch_size": 48,
+            "embedding_exclude_overlap": True,
+            "plda": "$model/plda",
+        },
+    },
+    "params": {
+        "segmentation": {"threshold": 0.6, "min_duration_off": 0.0},
+        "clustering": {"method": "centroid", "min_cluster_size": 5, "threshold": 0.55},
+    },
+}
+
+
+class _Inert:
+    """What stands for a pickled object that nobody needs: it keeps nothing and does nothing."""
+
+    def __init__(self, *_: object) -> None: ...
+
+    def __setstate__(self, _: object) -> None: ...
+
+
+def tensors(checkpoint: bytes, key: str) -> dict[str, torch.Tensor]:
+    """Return the weights under ``key`` of a checkpoint; no object in it but plain ones is made.
+
+    Every class that the pickle names and torch does not trust is replaced by an inert one.
+    """
+    # Checkpoints of torch before 1.6 are no zip files: those are refused if they name any class.
+    zipped = zipfile.is_zipfile(io.BytesIO(checkpoint))
+    names = get_unsafe_globals_in_checkpoint(io.BytesIO(checkpoint)) if zipped else []
+    with safe_globals([(type(name, (_Inert,), {}), name) for name in names]):
+        content = torch.load(io.BytesIO(checkpoint), map_location="cpu", weights_only=True)
+    weights: dict[str, torch.Tensor] = content[key]
+    return weights
+
+
+def assemble(whisperx: Path, resemblyzer: Path, folder: Path) -> None:
+    """Write a pipeline folder that pyannote.audio loads, from the two wheels.
+
+    Args:
+        whisperx: wheel with the segmentation model.
+        resemblyzer: wheel with the speaker encoder.
+        folder: an empty folder.
+    """
+    segmentation = PausingPyanNet(lstm={"num_layers": 4, "dropout": 0.5})
+    specifications = Specifications(
+        problem=Problem.MULTI_LABEL_CLASSIFICATION,
+        resolution=Resolution.FRAME,
+        duration=5.0,
+        classes=["speaker#1", "speaker#2", "speaker#3"],
+        permutation_invariant=True,
+    )
+    weights = tensors(_read(whisperx, "whisperx/assets/pytorch_model.bin"), "state_dict")
+    _save(segmentation, specifications, weights, folder / "segmentation")
+    specifications = Specifications(Problem.REPRESENTATION, Resolution.CHUNK, duration=5.0)
+    weights = tensors(_read(resemblyzer, "resemblyzer/pretrained.pt"), "model_state")
+    weights = {name: value for name, value in weights.items() if name.startswith(("lstm", "linear"))}
+    _save(GE2E(), specifications, weights, folder / "embedding")
+    _save_plda(folder / "plda")
+    (folder / "config.yaml").write_text(yaml.safe_dump(CONFIG, sort_keys=False), encoding="utf-8")
+
+
+def _read(wheel: Path, member: str) -> bytes:
+    with zipfile.ZipFile(wheel) as archive:
+        return archive.read(member)
+
+
+def _save(model: Any, specifications: Specifications, weights: dict[str, torch.Tensor], folder: Path) -> None:
+    """Write a model with these weights, which must fit, as pyannote.audio writes its checkpoints."""
+    model.specifications = specifications
+    model.setup()
+    model.load_state_dict(weights)
+    checkpoint = {
+        "state_dict": weights,
+        "hyper_parameters": dict(model.hparams),
+        "pytorch-lightning_version": "2.5.0",
+    }
+    model.on_save_checkpoint(checkpoint)
+    folder.mkdir()
+    torch.save(checkpoint, folder / "pytorch_model.bin")
+
+
+def _save_plda(folder: Path) -> None:
+    """Write a PLDA that changes nothing: pyannote loads one with every pipeline, and VBx alone uses it."""
+    folder.mkdir()
+    same, nothing = np.eye(DIMENSION), np.zeros(DIMENSION)
+    np.savez_compressed(folder / "xvec_transform.npz", mean1=nothing, mean2=nothing, lda=same)
+    np.savez_compressed(folder / "plda.npz", mu=nothing, tr=same, psi=np.ones(DIMENSION))
