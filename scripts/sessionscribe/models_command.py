@@ -56,7 +56,7 @@ def _names() -> dict[str, str]:
     """Return all models by name, each under the first of its names."""
     every = models.WHISPER | models.DIARIZATION
     first = {model: name for name, model in reversed(every.items())}
-    return {name: model for name, model in every.items() if first[model] == name}
+    return {name: model for name, model in every.items() if first[model] == name and name != models.OFF}
 
 
 def _listing() -> Iterator[str]:

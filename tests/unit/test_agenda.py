@@ -702,3 +702,23 @@ def test_an_unfinished_session_keeps_its_model_when_a_better_one_comes(
     assert project.agenda().preflight_task()["speech"] == [models.WHISPER["base"]]
     here.clear()
     assert project.agenda().preflight_task()["speech"] == [models.WHISPER["base"]]
+
+
+def test_a_session_keeps_its_pipeline_when_a_better_one_comes(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    best, spare = (models.DIARIZATION[name] for name in models.AUTO_PIPELINES)
+    project.set("diarize.model", "auto")
+    here: set[str] = {spare}
+    monkeypatch.setattr(models, "locate", lambda model, *_: tmp_path if model in here else None)
+    project.finish()
+    files = project.files("embed_chunk")
+    here.add(best)
+    assert project.agenda().outputs() == []
+    files[0].unlink()
+    assert project.todo("talk")["embed_chunk"] == 1
+    assert project.agenda().preflight_task()["diarization"] == [spare]
+    here.clear()
+    assert project.agenda().preflight_task()["diarization"] == [spare]
+    project.rows.append(replace(ROWS[0], session="new"))
+    assert project.agenda().preflight_task()["diarization"] == [best, spare]

