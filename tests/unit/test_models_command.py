@@ -57,7 +57,7 @@ def test_it_lists_what_is_here_and_how_the_rest_can_be_had(
         "MB",
         f"{tmp_path}/models/tiny",
     ]
-    assert "without an account" not in after
+    assert "without an account: open\n" in after
     assert "`transcribe.model: auto` is `base` on this machine" in after
 
 
