@@ -29,7 +29,7 @@ from sessionscribe.fallback import (
 from sessionscribe.windowing import Window
 
 OPTIONS = Transcribe(redecode_s=2)
-UNSURE_SCORES = {"average_log_probability": -0.8}
+UNSURE_SCORES = {"average_log_probability": -0.8}  # and implausible
 
 
 def span(start_s: float, stop_s: float) -> Span:
@@ -167,6 +167,10 @@ def test_what_two_decodings_agree_on_stays_however_unsure() -> None:
 
 def test_where_two_decodings_hear_different_things_it_is_taken_for_invented() -> None:
     assert [s.left_out for s in decoded_twice(OTHER, -0.9)] == [INVENTED]
+
+
+def test_speech_in_noise_need_not_be_confirmed() -> None:
+    assert [s.left_out for s in decoded_twice(OTHER, -0.7)] == [""]
 
 
 def test_a_sure_version_needs_no_confirmation() -> None:

@@ -117,7 +117,7 @@ def test_words_as_fast_as_somebody_speaks_are_no_hallucination() -> None:
     for at in POSITIONS:
         said = words(at, *(("no", number * 0.1, (number + 1) * 0.1) for number in range(20)))
         where = [Span(start=0, stop=10_000 * SAMPLE_RATE)]
-        kept, _ = guard([builders.segment(said)], speech=where, language="en", options=Transcribe())
+        kept, _ = guard([builders.segment(said)], speech=where, options=Transcribe())
         assert len(kept[0].words) == 20, at
 
 
@@ -285,7 +285,7 @@ def test_the_words_at_a_cut_are_the_same_everywhere() -> None:
         right = merged_words(at, ("so", 12.6, 12.8), ("we", 12.8, 13.0), ("go", 13.0, 13.2))
         every = [*left, *(word.model_copy(update={"chunk": 1}) for word in right)]
         offset = round(at * SAMPLE_RATE)
-        (found,) = repeats_at_seams(plan, every, offset=offset, language="en")
+        (found,) = repeats_at_seams(plan, every, offset=offset)
         assert found.text == "so we go", at
 
 
