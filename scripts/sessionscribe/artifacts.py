@@ -146,13 +146,17 @@ class Core(Part):
 
 
 class Plan(Artifact):
-    """How a track is cut, and where it has speech. ``results/chunk/{session}/{track}.plan.json``."""
+    """How a track is cut, and where it has speech. ``results/chunk/{session}/{track}.plan.json``.
+
+    ``faint`` is where, outside ``speech``, somebody probably speaks, too; it is not decoded. Old files lack it.
+    """
 
     session: str
     track: str
     samples: Samples
     cores: list[Core]
     speech: list[Span]
+    faint: list[Span] = []
 
 
 class TimelineTrack(Part):

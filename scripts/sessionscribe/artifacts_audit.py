@@ -12,7 +12,8 @@ Verdict = Literal["complete", "complete with flags", "incomplete"]
 class TrackAudit(Part):
     """A track: whether its chunks tile it and are all there, and how much of its speech has words.
 
-    ``speech_s`` is what the plan takes for speech; ``covered_s`` what of it lies within a second of a word.
+    ``speech_s`` is what the plan takes for speech; ``covered_s`` what of it is not without a word for
+    more than ``audit.gap_s``.
     """
 
     track: str
@@ -64,6 +65,14 @@ class SpeechGap(Part):
     end: Seconds
     speech_s: Seconds
     decoded_again: bool
+
+
+class FaintSpeech(Part):
+    """A stretch that is no speech by the plan, and so was not decoded, in which somebody probably speaks."""
+
+    track: str
+    start: Seconds
+    end: Seconds
 
 
 class Repeat(Part):
@@ -168,6 +177,7 @@ class Audit(Artifact):
     words: WordAudit
     missing: list[Gap]
     gaps: list[SpeechGap]
+    faint: list[FaintSpeech] = []
     repeats: list[Repeat]
     unsure: list[Unsure]
     language: LanguageAudit

@@ -27,6 +27,7 @@ from sessionscribe.artifacts import (
 from sessionscribe.artifacts_audit import (
     Audit,
     DecodedAgain,
+    FaintSpeech,
     LanguageAudit,
     LanguageSpan,
     ReasonCount,
@@ -64,6 +65,7 @@ class _TrackFindings:
     audit: TrackAudit
     problems: list[str]
     gaps: list[SpeechGap]
+    faint: list[FaintSpeech]
     repeats: list[Repeat]
     unsure: list[Unsure]
     spans: list[LanguageSpan]
@@ -111,6 +113,7 @@ def audit_session(evidence: Evidence, *, options: Options, output: Path) -> Audi
         words=words,
         missing=timeline.gaps,
         gaps=sorted((gap for part in found for gap in part.gaps), key=lambda gap: gap.start),
+        faint=sorted((item for part in found for item in part.faint), key=lambda item: item.start),
         repeats=sorted((item for part in found for item in part.repeats), key=lambda item: item.start),
         unsure=sorted((item for part in found for item in part.unsure), key=lambda item: item.start),
         language=LanguageAudit(
@@ -150,7 +153,7 @@ def _look_at(plan: Plan, track: TimelineTrack, evidence: Evidence, options: Opti
     missing = [] if decoded else tiling.undecoded_speech(plan, chunks)
     wrong = [f"track {plan.track}: {problem}" for problem in (*cut, *decoded, *missing)]
     at = _heard(words, track)
-    speech, covered = coverage.covered(plan, at)
+    speech, covered = coverage.covered(plan, at, gap_s=options.gap_s)
     return _TrackFindings(
         audit=TrackAudit(
             track=plan.track,
@@ -163,6 +166,7 @@ def _look_at(plan: Plan, track: TimelineTrack, evidence: Evidence, options: Opti
         ),
         problems=[*wrong, *times.track_problems(track, words)],
         gaps=coverage.speech_gaps(plan, chunks, at, gap_s=options.gap_s, offset=track.offset),
+        faint=coverage.faint_speech(plan, at, offset=track.offset),
         repeats=[
             *suspects.repeats(words, most=options.max_repeats),
             *suspects.repeats_at_seams(plan, words, offset=track.offset),

@@ -70,6 +70,7 @@ def plan_chunks(*, audio: Path, session: str, track: str, chunks: int, options: 
         samples=found.samples,
         cores=tile(found.samples, place_cuts(found, chunks, options), round(options.context_s * SAMPLE_RATE)),
         speech=found.speech,
+        faint=found.faint,
     )
     plan.write(output)
     return plan

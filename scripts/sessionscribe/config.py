@@ -318,7 +318,7 @@ class Audit(Options):
     """What is worth a second look."""
 
     gap_s: float = Field(
-        3.0, ge=0, description="Speech longer than this without a word is listed, in seconds"
+        1.0, ge=0, description="Speech longer than this without a word is listed, in seconds"
     )
     max_repeats: int = Field(
         4,

@@ -69,6 +69,9 @@ def write_export(
         return
     if audit and format in READING:
         transcript = audited(transcript, audit)
-    content = WRITERS[format](transcript, options)
+    if audit and format == "html":
+        content: str | bytes = html(transcript, options, audit.removed)
+    else:
+        content = WRITERS[format](transcript, options)
     with atomic_path(output) as temporary:
         temporary.write_bytes(content if isinstance(content, bytes) else content.encode())

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 VERSIONS: Mapping[str, int] = {
     "fetch_recording": 1,
     "convert_audio": 1,
-    "plan_chunks": 1,
+    "plan_chunks": 2,
     "build_timeline": 2,
     "detect_language": 2,
     "transcribe_chunk": 9,
@@ -18,9 +18,9 @@ VERSIONS: Mapping[str, int] = {
     "assign_speakers": 5,
     "embed_voice": 1,
     "name_speakers": 2,
-    "audit_session": 4,
+    "audit_session": 5,
     "correct_transcript": 6,
-    "write_export": 6,
+    "write_export": 7,
 }
 
 

@@ -220,7 +220,7 @@ def test_speech_without_a_word_is_a_flag_unless_it_was_removed_with_a_reason(tmp
 
     noise = builders.removed(builders.words("you you", start=21.0, step=5.5), reason="taken for silence")
     chunk = builders.chunk(plan, 0, *said, taken_out=[noise])
-    (gap,) = audit(evidence(tmp_path, plan, [chunk]), tmp_path).gaps
+    (gap,) = audit(evidence(tmp_path, plan, [chunk]), tmp_path, gap_s=3.0).gaps
     assert (gap.start, gap.end, gap.speech_s) == (1.1, 21.0, pytest.approx(3.9 + 1))
 
 

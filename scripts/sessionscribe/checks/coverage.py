@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from sessionscribe.artifacts import SAMPLE_RATE, ChunkTranscript, Plan, seconds
-from sessionscribe.artifacts_audit import SpeechGap
-from sessionscribe.intervals import Interval, common, interval, length, united
-
-COVERED_S = 1.0  # speech this near a word is covered by it
+from sessionscribe.artifacts_audit import FaintSpeech, SpeechGap
+from sessionscribe.engines.vad import FAINT_S
+from sessionscribe.intervals import Interval, common, interval, length, outside, united
 
 
 def in_samples(times: Iterable[tuple[float, float]]) -> list[Interval]:
@@ -16,11 +15,20 @@ def in_samples(times: Iterable[tuple[float, float]]) -> list[Interval]:
     return [interval(start, end) for start, end in times]
 
 
-def covered(plan: Plan, words: Sequence[Interval]) -> tuple[int, int]:
-    """Return how much speech a track has, and how much of it lies within a second of a word, in samples."""
+def covered(plan: Plan, words: Sequence[Interval], *, gap_s: float) -> tuple[int, int]:
+    """Return how much speech a track has, and how much of it is in no gap between words, in samples."""
     speech = united((span.start, span.stop) for span in plan.speech)
-    near = round(COVERED_S * SAMPLE_RATE)
-    return length(speech), length(common(speech, united((a - near, b + near) for a, b in words)))
+    return length(speech), length(speech) - sum(map(length, _gaps(plan, united(words), gap_s)))
+
+
+def faint_speech(plan: Plan, words: Sequence[Interval], *, offset: int) -> list[FaintSpeech]:
+    """Return where a track has faint speech and no word; arguments as for ``speech_gaps``."""
+    faint = united((span.start, span.stop) for span in plan.faint)
+    return [
+        FaintSpeech(track=plan.track, start=seconds(offset + start), end=seconds(offset + stop))
+        for start, stop in outside(faint, united(words))
+        if stop - start >= FAINT_S * SAMPLE_RATE
+    ]
 
 
 def speech_gaps(
@@ -38,12 +46,24 @@ def speech_gaps(
         gap_s: in seconds.
         offset: of the track in its session, in samples.
     """
-    speech = united((span.start, span.stop) for span in plan.speech)
     removed = in_samples((part.start, part.end) for chunk in chunks for part in chunk.removed)
     again = united(in_samples((part.start, part.end) for chunk in chunks for part in chunk.redecoded))
-    taken = united([*words, *removed])
+    return [
+        SpeechGap(
+            track=plan.track,
+            start=seconds(offset + within[0][0]),
+            end=seconds(offset + within[-1][1]),
+            speech_s=seconds(length(within)),
+            decoded_again=bool(common(within, again)),
+        )
+        for within in _gaps(plan, united([*words, *removed]), gap_s)
+    ]
+
+
+def _gaps(plan: Plan, taken: Sequence[Interval], gap_s: float) -> Iterator[list[Interval]]:
+    """Yield the speech between what is ``taken``, where it is more than ``gap_s`` seconds."""
+    speech = united((span.start, span.stop) for span in plan.speech)
     edges = [0, *(edge for interval in taken for edge in interval), plan.samples]
-    found: list[SpeechGap] = []
     first = 0
     for start, stop in zip(edges[::2], edges[1::2], strict=True):
         while first < len(speech) and speech[first][1] <= start:
@@ -53,13 +73,4 @@ def speech_gaps(
             last += 1
         within = common(speech[first:last], [(start, stop)])
         if length(within) > gap_s * SAMPLE_RATE:
-            found.append(
-                SpeechGap(
-                    track=plan.track,
-                    start=seconds(offset + within[0][0]),
-                    end=seconds(offset + within[-1][1]),
-                    speech_s=seconds(length(within)),
-                    decoded_again=bool(common(within, again)),
-                )
-            )
-    return found
+            yield within

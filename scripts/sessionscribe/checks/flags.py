@@ -9,6 +9,7 @@ from sessionscribe.artifacts_audit import Audit, LanguageAudit
 
 AGREED = 0.6  # share of the votes from which the language is not in doubt
 MUCH_UNSURE = 0.05  # share of words in stretches of low probability that is worth a flag
+SHOWN = 3  # places that a flag names
 
 
 def flags_of(audit: Audit, transcript: Transcript, conversions: Sequence[Conversion]) -> list[str]:
@@ -22,6 +23,7 @@ def flags_of(audit: Audit, transcript: Transcript, conversions: Sequence[Convers
             for warning in conversion.warnings
         ),
         *_speech(audit),
+        *_faint(audit),
         *_text(audit),
         *_language(audit.language),
         *(
@@ -42,6 +44,16 @@ def _speech(audit: Audit) -> list[str]:
         f"{number} of speech without a word, {lacking:.1f} s in all "
         f"(the longest from {longest.start:.1f} to {longest.end:.1f} s)"
     ]
+
+
+def _faint(audit: Audit) -> list[str]:
+    if not audit.faint:
+        return []
+    longest = sorted(audit.faint, key=lambda part: part.start - part.end)[:SHOWN]
+    places = ", ".join(f"{part.start:.1f} to {part.end:.1f}" for part in longest)
+    number = counted(len(audit.faint), "stretch", "stretches")
+    total = sum(part.end - part.start for part in audit.faint)
+    return [f"{number} of faint speech that was not decoded, {total:.1f} s in all (the longest: {places} s)"]
 
 
 def _text(audit: Audit) -> list[str]:

@@ -124,6 +124,9 @@
     });
   }
 
+  $("removed")?.addEventListener("change", (event) => {
+    document.body.classList.toggle("without-removed", !event.target.checked);
+  });
   $("theme").addEventListener("click", () => {
     const root = document.documentElement;
     const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;

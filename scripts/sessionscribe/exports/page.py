@@ -8,12 +8,16 @@ say), or one that the reader opens.
 import base64
 import hashlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import pairwise
+from operator import itemgetter
 from html import escape
 from pathlib import Path
 from urllib.parse import quote
 
 from sessionscribe.artifacts import SpokenWord, Transcript
+from sessionscribe.artifacts_audit import RemovedText
 from sessionscribe.config import Export
 from sessionscribe.exports.colours import on_dark, on_light
 from sessionscribe.exports.reading import Paragraph, clock, numbered, paragraphs, shares, summary
@@ -21,10 +25,14 @@ from sessionscribe.models import OFF
 from sessionscribe.text import is_right_to_left, one_line
 
 BESIDE = ("m4a", "mp3", "opus", "ogg", "flac", "wav", "mp4", "webm")  # tried in turn, in the page's folder
+UNSURE_BELOW = 0.4  # words of a lower probability are marked
 
 
-def html(transcript: Transcript, options: Export) -> str:
-    """A page with speakers in colours, times, search, and audio that plays from any word."""
+def html(transcript: Transcript, options: Export, removed: Sequence[RemovedText] = ()) -> str:
+    """A page with speakers in colours, times, search, and audio that plays from any word.
+
+    What was ``removed`` from the transcript stands greyed where it would be, with the reason.
+    """
     style = _read("page.css") + _speakers_style(len(shares(transcript)))
     program = _read("page.js")
     policy = (
@@ -45,10 +53,11 @@ def html(transcript: Transcript, options: Export) -> str:
         f'<header><h1 dir="auto">{title}</h1>',
         f'<p class="summary">{escape(summary(transcript))}</p>',
         *_speakers(transcript, numbers),
+        *_legend(transcript, removed),
         "</header>",
-        _TOOLS,
+        _tools(removed),
         "<main>",
-        *_all_said(transcript, numbers),
+        *_all_said(transcript, numbers, removed),
         *_notes(transcript),
         "</main>",
         f"<footer>{escape(_made_by(transcript))}</footer>",
@@ -68,7 +77,31 @@ _TOOLS = """\
 <button id="next" type="button" aria-label="Next hit">↓</button>
 <label class="file">Audio …<input id="open" type="file" accept="audio/*,video/*"></label>
 <button id="theme" type="button">Light / dark</button>
-</div></div>"""
+"""
+_SWITCH = '<label><input id="removed" type="checkbox" checked> Show what was removed</label>\n'
+_UNSURE = '<span class="unsure">Underlined with dots</span>: the model is unsure of the word'
+_TWOFOLD = '<span class="twofold">underlined twice</span>: somebody else speaks, too'
+_REMOVED = "<del>struck out</del>: removed, as probably nobody said it"
+
+
+def _tools(removed: Sequence[RemovedText]) -> str:
+    return f"{_TOOLS}{_SWITCH if removed else ''}</div></div>"
+
+
+def _legend(transcript: Transcript, removed: Sequence[RemovedText]) -> Iterator[str]:
+    """Yield what the marks of the page mean, those that it has."""
+    words = [word for segment in transcript.segments for word in segment.words]
+    shown = {
+        _UNSURE: any(map(_is_unsure, words)),
+        _TWOFOLD: any(word.second_speaker for word in words),
+        _REMOVED: bool(removed),
+    }
+    if marks := [mark for mark, is_there in shown.items() if is_there]:
+        yield f'<p class="summary">{" · ".join(marks)}</p>'
+
+
+def _is_unsure(word: SpokenWord) -> bool:
+    return word.probability < UNSURE_BELOW
 
 
 def _read(name: str) -> str:
@@ -101,14 +134,49 @@ def _speakers(transcript: Transcript, numbers: dict[str, int]) -> Iterator[str]:
         yield "</ul>"
 
 
-def _all_said(transcript: Transcript, numbers: dict[str, int]) -> Iterator[str]:
+def _all_said(
+    transcript: Transcript, numbers: dict[str, int], removed: Sequence[RemovedText]
+) -> Iterator[str]:
     begun: Counter[str] = Counter()
-    for part in paragraphs(transcript):
+    waiting = [
+        (part.start, _removed(part, f"removed-{number}")) for number, part in enumerate(removed, start=1)
+    ]
+    waiting.sort(key=itemgetter(0), reverse=True)
+    for part in _parted(paragraphs(transcript), removed):
+        while waiting and waiting[-1][0] < part.start:
+            yield waiting.pop()[1]
         name = f"t{round(part.start * 1000)}"
         begun[name] += 1
         if begun[name] > 1:  # two begin at once: a page holds each id once
             name += f"-{begun[name]}"
         yield _said(part, name, numbers)
+    yield from (gone for _, gone in reversed(waiting))
+
+
+def _parted(whole: Sequence[Paragraph], removed: Sequence[RemovedText]) -> Iterator[Paragraph]:
+    """Yield the paragraphs, those in two where something was removed between two of their words."""
+    for part in whole:
+        inside = [gone for gone in removed if part.start < gone.start < part.end]
+        first = 0
+        for number, (before, word) in enumerate(pairwise(part.words), start=1):
+            if any(before.end <= gone.start and gone.end <= word.start for gone in inside):
+                yield _words_of(part, first, number)
+                first = number
+        yield _words_of(part, first, len(part.words)) if first else part
+
+
+def _words_of(part: Paragraph, first: int, stop: int) -> Paragraph:
+    words = part.words[first:stop]
+    return replace(part, start=words[0].start, end=words[-1].end, words=words)
+
+
+def _removed(part: RemovedText, name: str) -> str:
+    text, reason = escape(one_line(part.text)), escape(one_line(part.reason))
+    return (
+        f'<aside class="removed" dir="{_direction(part.text)}" data-start="{part.start:.3f}" '
+        f'title="removed: {reason}"><a class="at" id="{name}" href="#{name}">{clock(part.start)}</a>'
+        f"<p><del>{text}</del> <small>removed: {reason}</small></p></aside>"
+    )
 
 
 def _said(part: Paragraph, name: str, numbers: dict[str, int]) -> str:
@@ -133,9 +201,13 @@ def _words(words: tuple[SpokenWord, ...]) -> Iterator[str]:
         text = one_line(word.text)
         if number and word.space:
             yield " "
-        second = word.second_speaker
-        over = f' class="twofold" title="{escape(one_line(second))} speaks, too"' if second else ""
-        yield f'<span data-t="{word.start:.3f}"{over}>{escape(text)}</span>'
+        marks = {}
+        if second := word.second_speaker:
+            marks["twofold"] = f"{one_line(second)} speaks, too"
+        if _is_unsure(word):
+            marks["unsure"] = f"unsure: {word.probability:.2f}"
+        marked = f' class="{" ".join(marks)}" title="{escape("; ".join(marks.values()))}"' if marks else ""
+        yield f'<span data-t="{word.start:.3f}"{marked}>{escape(text)}</span>'
 
 
 def _notes(transcript: Transcript) -> Iterator[str]:
