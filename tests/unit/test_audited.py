@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import html5lib
 import pytest
 
 import builders
@@ -16,6 +17,8 @@ from sessionscribe.artifacts_audit import (
     WordAudit,
 )
 from sessionscribe.config import Export, Format
+from sessionscribe.corrections.edited import read
+from sessionscribe.errors import UserError
 from sessionscribe.export import write_export
 from sessionscribe.exports.audited import MOST
 
@@ -69,6 +72,56 @@ def test_documents_end_with_the_verdict_the_flags_once_and_where_to_listen(tmp_p
 @pytest.mark.parametrize("format", ["html", "docx", "pdf"])
 def test_every_document_has_it(tmp_path: Path, format: Format) -> None:
     assert len(written(tmp_path, format, AUDIT)) > len(written(tmp_path, format, None))
+
+
+def test_a_page_shows_what_was_removed_apart_from_what_was_said(tmp_path: Path) -> None:
+    said = [*builders.words("so it", 1), *builders.words("is <now>", 8.5), *builders.words("and then", 20)]
+    said[1] = said[1].model_copy(update={"probability": 0.34})
+    made = builders.transcript(("A", said[:4]), ("B", said[4:]))
+    removed = [
+        RemovedText(track="a", start=start, end=start + 1, text=text, reason="a <reason>")
+        for start, text in ((30, "last"), (4, "<b>you"), (8.6, "at once"), (15, "then"))
+    ]
+    path = tmp_path / "s.html"
+    audit = AUDIT.model_copy(update={"removed": removed})
+    write_export(transcript=made, format="html", options=Export(), output=path, audit=audit)
+    page = html5lib.HTMLParser(strict=True, namespaceHTMLElements=False).parse(path.read_text())
+    shown = [
+        (part.tag, "".join(part.find("p").itertext()))
+        for part in page.find(".//main")
+        if part.tag in ("section", "aside")
+    ]
+    why = "removed: a <reason>"
+    assert shown == [
+        ("section", "so it"),
+        ("aside", f"<b>you {why}"),
+        ("section", "is <now>"),
+        ("aside", f"at once {why}"),  # while somebody speaks: no paragraph is parted
+        ("aside", f"then {why}"),
+        ("section", "and then"),
+        ("aside", f"last {why}"),
+    ]
+    assert {part.get("title") for part in page.iter("aside")} == {why}
+    assert [part.get("title") for part in page.iter("span") if part.get("data-t")][1] == "unsure: 0.34"
+    assert len([part for part in page.iter("span") if part.get("data-t")]) == len(said)
+    names = [part.get("id") for part in page.iter() if part.get("id")]
+    assert len(names) == len(set(names))
+    (legend,) = [part for part in page.iter("p") if part.get("class") == "legend"]
+    assert "".join(legend.itertext()) == "dotted line: unsure · struck out: not in the transcript"
+
+
+def test_a_page_without_marks_explains_none(tmp_path: Path) -> None:
+    text = written(tmp_path, "html", None).decode()
+    assert 'class="legend"' not in text
+    assert 'id="removed"' not in text
+
+
+def test_what_was_removed_is_not_read_back_as_said(tmp_path: Path) -> None:
+    path = tmp_path / "s.md"
+    path.write_bytes(written(tmp_path, "md", AUDIT))
+    assert [atom.text for atom in read(path, ["A"], [])] == ["so", "it", "is"]
+    with pytest.raises(UserError, match="is no format that can be read back"):
+        read(tmp_path / "s.html", ["A"], [])
 
 
 @pytest.mark.parametrize("format", ["json", "srt", "vtt", "txt", "tsv", "rttm", "maxqda"])

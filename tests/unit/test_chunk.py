@@ -202,6 +202,36 @@ def test_speech_is_found_as_faster_whisper_finds_it(tmp_path: Path, monkeypatch:
     assert whole
 
 
+def test_faint_speech_is_found_beside_speech_and_not_in_noise() -> None:
+    second = round(SAMPLE_RATE / FRAME)
+    probability, energy = np.zeros(20 * second, np.float32), np.full(20 * second, 1e-6, np.float32)
+    speech = [Span(start=0, stop=3 * second * FRAME)]
+
+    def heard(start: float, stop: float, likely: float, loud: float) -> list[tuple[int, int]]:
+        """Return what is found where there is sound, of which half a second may be speech."""
+        p, e = probability.copy(), energy.copy()
+        p[: 3 * second], e[: 3 * second] = 0.9, 1e-2
+        frames = slice(round(start * second), round(stop * second))
+        p[frames], e[frames] = 0.06, loud
+        p[frames.start : frames.start + second // 2] = likely
+        found = vad.faint(p, e, speech, len(p) * FRAME, Vad())
+        return [(span.start // FRAME, span.stop // FRAME) for span in found]
+
+    assert heard(5, 6, 0.3, 1e-5) == [(5 * second, 6 * second)]
+    assert heard(5, 6, 0.2, 1e-5) == []  # not likely enough
+    assert heard(5, 6, 0.3, 2e-6) == []  # as quiet as everything else
+    assert heard(5, 5.4, 0.3, 1e-5) == []  # too short
+    assert heard(2, 4, 0.3, 1e-5) == []  # the end of what is decoded
+    assert vad.faint(probability[:0], energy[:0], [], 0, Vad()) == []
+
+
+def test_a_plan_without_faint_speech_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    old = '{"schema_version":1,"session":"s","track":"t","samples":5,"cores":[],"speech":[{"start":0,"stop":5}]}'
+    path.write_text(old)
+    assert Plan.read(path).faint == []
+
+
 def test_speech_is_cut_in_its_pauses(tmp_path: Path) -> None:
     plan = plan_of(speech(tmp_path, 2), 4, tmp_path)
     assert {core.stop_cut for core in plan.cores[:-1]} <= {"silence", "forced"}

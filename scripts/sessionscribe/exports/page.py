@@ -79,9 +79,9 @@ _TOOLS = """\
 <button id="theme" type="button">Light / dark</button>
 """
 _SWITCH = '<label><input id="removed" type="checkbox" checked> Show what was removed</label>\n'
-_UNSURE = '<span class="unsure">Underlined with dots</span>: the model is unsure of the word'
-_TWOFOLD = '<span class="twofold">underlined twice</span>: somebody else speaks, too'
-_REMOVED = "<del>struck out</del>: removed, as probably nobody said it"
+_UNSURE = '<span class="unsure">dotted line</span>: unsure'
+_TWOFOLD = '<span class="twofold">double line</span>: somebody else speaks, too'
+_REMOVED = "<del>struck out</del>: not in the transcript"
 
 
 def _tools(removed: Sequence[RemovedText]) -> str:
@@ -97,7 +97,7 @@ def _legend(transcript: Transcript, removed: Sequence[RemovedText]) -> Iterator[
         _REMOVED: bool(removed),
     }
     if marks := [mark for mark, is_there in shown.items() if is_there]:
-        yield f'<p class="summary">{" · ".join(marks)}</p>'
+        yield f'<p class="legend">{" · ".join(marks)}</p>'
 
 
 def _is_unsure(word: SpokenWord) -> bool:
