@@ -148,7 +148,7 @@ class Core(Part):
 class Plan(Artifact):
     """How a track is cut, and where it has speech. ``results/chunk/{session}/{track}.plan.json``.
 
-    ``faint`` is where, outside ``speech``, somebody probably speaks, too; it is not decoded. Old files lack it.
+    ``faint`` is where, outside ``speech``, somebody probably speaks, too. Old files lack it.
     """
 
     session: str

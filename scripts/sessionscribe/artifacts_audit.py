@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
+
 from sessionscribe.artifacts import Artifact, Gap, LanguageVote, Part, Seconds
 
 Verdict = Literal["complete", "complete with flags", "incomplete"]
@@ -177,7 +179,7 @@ class Audit(Artifact):
     words: WordAudit
     missing: list[Gap]
     gaps: list[SpeechGap]
-    faint: list[FaintSpeech] = []
+    faint: list[FaintSpeech] = Field(default_factory=list)
     repeats: list[Repeat]
     unsure: list[Unsure]
     language: LanguageAudit

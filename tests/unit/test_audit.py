@@ -225,7 +225,8 @@ def test_speech_without_a_word_is_a_flag_unless_it_was_removed_with_a_reason(tmp
 
 
 def test_faint_speech_that_was_not_decoded_is_a_flag_where_no_word_is(tmp_path: Path) -> None:
-    faint = [Span(start=a * SAMPLE_RATE, stop=b * SAMPLE_RATE) for a, b in ((3, 5), (7, 8), (10, 14), (20, 21))]
+    places = ((3, 5), (7, 8), (10, 14), (20, 21))
+    faint = [Span(start=a * SAMPLE_RATE, stop=b * SAMPLE_RATE) for a, b in places]
     plan = builders.plan(30, speech=[(0, 3)]).model_copy(update={"faint": faint})
     said = builders.words("so it is what it is"), builders.words("and that is all", start=11, step=0.5)
     chunk = builders.chunk(plan, 0, *said, builders.words("yes", start=20.2, step=0.9))

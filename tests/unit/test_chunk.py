@@ -227,8 +227,7 @@ def test_faint_speech_is_found_beside_speech_and_not_in_noise() -> None:
 
 def test_a_plan_without_faint_speech_is_read(tmp_path: Path) -> None:
     path = tmp_path / "plan.json"
-    old = '{"schema_version":1,"session":"s","track":"t","samples":5,"cores":[],"speech":[{"start":0,"stop":5}]}'
-    path.write_text(old)
+    path.write_text('{"session":"s","track":"t","samples":5,"cores":[],"speech":[{"start":0,"stop":5}]}')
     assert Plan.read(path).faint == []
 
 

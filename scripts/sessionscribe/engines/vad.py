@@ -35,9 +35,7 @@ HYSTERESIS = 0.15
 LIKELY, POSSIBLE = 0.5, 0.1
 """Shares of the threshold: faint speech reaches the first, and goes on over frames of the second.
 
-What is found so is speech: 1.5 s in two minutes of AMI meetings, 53 s in nine minutes over the telephone (60 % of
-what the threshold misses there), 0.5 s in 41 minutes of conversations; nothing in five minutes of read speech,
-nothing in 72 minutes of noise, silence, music, typing and the like. Of sound that is merely loud, half is speech.
+What is found so is speech: docs/accuracy.md, "Audit". Of sound that is merely loud, half is speech.
 """
 FAINT_S = 0.5
 """Less is not worth listening to."""
@@ -50,8 +48,7 @@ class Scan:
     """A track as the VAD sees it.
 
     `speech` is padded, as wanted for decoding; `voiced` is not, as wanted for finding pauses. `energy` is the
-    mean square of each frame of `FRAME` samples. `faint` is where, outside `speech`, somebody probably speaks,
-    too.
+    mean square of each frame of `FRAME` samples. `faint` is where else somebody probably speaks.
     """
 
     samples: int

@@ -10,9 +10,9 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from html import escape
 from itertools import pairwise
 from operator import itemgetter
-from html import escape
 from pathlib import Path
 from urllib.parse import quote
 
