@@ -13,9 +13,10 @@ from sessionscribe import additions, manifest, models, sources, steps
 from sessionscribe.additions import Added
 from sessionscribe.agenda import Agenda
 from sessionscribe.config import Config
-from sessionscribe.engines import languages
+from sessionscribe.engines import languages, prompts
 from sessionscribe.errors import UserError, complain, visible
 from sessionscribe.sources import Group
+from sessionscribe.steps.decoder import all_hotwords
 from sessionscribe.storage import takeover
 
 COLUMNS = ("language", "min_speakers", "max_speakers", "hotwords", "audio_stream")
@@ -46,6 +47,7 @@ def add_sources(
     columns |= options.speakers or {}
     _refuse_unknown(options.language)
     manifest.check_settings(columns)
+    _warn_of_unused(options.hotwords, config)
     groups = sources.discover(given, shape=options.shape, session=session, s3_remote=config.ingest.s3_remote)
     _refuse_in_demo(Path(config.manifest), groups)
     with takeover.beside(groups, config.ingest.s3_remote) as beside:
@@ -68,6 +70,17 @@ def _refuse_unknown(language: str | None) -> None:
         return
     hint = "Use a code such as `en`, or `auto` or `mixed`; nothing was added"
     raise UserError(f"`{visible(language)}` is no language code", where="--language", hint=hint)
+
+
+def _warn_of_unused(hotwords: str | None, config: Config) -> None:
+    """Say which hotwords there is no room for, where a model is here that can tell."""
+    found = (models.locate(each.model, models.WHISPER_FILES) for each in steps.decoders(config, str))
+    able = (folder for folder in found if folder and (folder / "tokenizer.json").is_file())
+    if hotwords and (folder := next(able, None)):
+        every = all_hotwords(config.transcribe.hotwords, hotwords)
+        told = config.transcribe.model_copy(update={"hotwords": every})
+        if unused := prompts.prompt(told, prompts.counter(folder)).unused:
+            complain(UserError(prompts.no_room(unused), where="--hotwords", hint="Put first what matters"))
 
 
 def _add(

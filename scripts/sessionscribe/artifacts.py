@@ -230,7 +230,10 @@ class DroppedWord(Word):
 
 
 class Segment(Part):
-    """What the engine decoded as one piece; its words, joined, are its ``text``."""
+    """What the engine decoded as one piece; its words, joined, are its ``text``.
+
+    ``language`` is left out where it is the chunk's.
+    """
 
     start: Seconds
     end: Seconds
@@ -240,6 +243,7 @@ class Segment(Part):
     no_speech_probability: float
     compression_ratio: float
     temperature: float
+    language: str | None = Field(default=None, exclude_if=lambda value: value is None)
 
 
 class RemovedSegment(Segment):
@@ -279,7 +283,8 @@ class Engine(Part):
 class ChunkTranscript(Artifact):
     """The words of one chunk. ``results/transcribe/{session}/{fingerprint}/{track}.{index}.json``.
 
-    ``heard`` is the audio that was decoded, in which all its words lie.
+    ``heard`` is the audio that was decoded, in which all its words lie. ``unused_prompt``, which is left out
+    where it is empty, has the hotwords that the model has no room for.
     """
 
     session: str
@@ -291,6 +296,7 @@ class ChunkTranscript(Artifact):
     segments: list[Segment]
     removed: list[RemovedSegment]
     redecoded: list[Redecoded] = []
+    unused_prompt: list[str] = Field(default=[], exclude_if=lambda value: not value)
 
     VERSION: ClassVar[int] = 5
     schema_version: int = 5

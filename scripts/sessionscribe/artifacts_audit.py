@@ -100,7 +100,7 @@ class Unsure(Part):
 
 
 class LanguageSpan(Part):
-    """Neighbouring chunks that were decoded in one language."""
+    """Neighbouring segments, of so many chunks, that were decoded in one language."""
 
     track: str
     start: Seconds
@@ -167,7 +167,8 @@ class DecodedAgain(Part):
 class Audit(Artifact):
     """Whether all of a session is in its transcript. ``results/audit/{session}.json``.
 
-    ``problems`` make it incomplete; ``flags`` are what a reader should know or listen to.
+    ``problems`` make it incomplete; ``flags`` are what a reader should know or listen to. ``unused_prompt``
+    has the hotwords that the model has no room for.
     """
 
     session: str
@@ -187,3 +188,4 @@ class Audit(Artifact):
     dropped: list[ReasonCount]
     removed: list[RemovedText]
     redecoded: list[DecodedAgain]
+    unused_prompt: list[str] = Field(default=[])

@@ -130,6 +130,7 @@ def audit_session(evidence: Evidence, *, options: Options, output: Path) -> Audi
         ],
         removed=sorted((item for part in found for item in part.removed), key=lambda item: item.start),
         redecoded=sorted((item for part in found for item in part.redecoded), key=lambda item: item.start),
+        unused_prompt=next((chunk.unused_prompt for chunk in evidence.chunks if chunk.unused_prompt), []),
     )
     flags = flags_of(draft, transcript, evidence.conversions)
     verdict: Verdict = "incomplete" if problems else "complete with flags" if flags else "complete"
@@ -187,18 +188,18 @@ def _at(track: TimelineTrack, time: float) -> float:
 
 
 def _languages(track: TimelineTrack, chunks: Sequence[ChunkTranscript]) -> list[LanguageSpan]:
-    """Return the languages of a track's chunks, neighbours of one language as one; silence has none."""
-    heard = [chunk for chunk in chunks if chunk.segments]
+    """Return the languages of a track's segments, neighbours of one language as one."""
+    every = [(segment, chunk) for chunk in chunks for segment in chunk.segments]
     spans = []
-    for language, group in groupby(heard, key=lambda chunk: chunk.language):
+    for language, group in groupby(every, key=lambda own: own[0].language or own[1].language):
         part = list(group)
         spans.append(
             LanguageSpan(
                 track=track.track,
-                start=seconds(track.offset + part[0].core.start),
-                end=seconds(track.offset + part[-1].core.stop),
+                start=_at(track, part[0][0].start),
+                end=_at(track, max(segment.end for segment, _ in part)),
                 language=language,
-                chunks=len(part),
+                chunks=len({chunk.core.index for _, chunk in part}),
             )
         )
     return spans

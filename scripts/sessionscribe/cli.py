@@ -102,7 +102,7 @@ def _parser() -> argparse.ArgumentParser:
     kinds.add_argument(
         "--exact", action="store_true", help="count samples: for files with a wrong or no duration"
     )
-    kinds.add_argument("--language", help="language code of these sessions")
+    kinds.add_argument("--language", help="language code of these sessions; mixed: several")
     kinds.add_argument(
         *("--speakers", "--num-speakers"),
         type=adding.speakers,

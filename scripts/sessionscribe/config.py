@@ -186,7 +186,8 @@ class Transcribe(Options):
     language: str = Field(
         "auto",
         pattern=f"^({LANGUAGE})$",
-        description="A code such as `en`; `auto`: detected once per session; `mixed`: in every chunk",
+        description="A code such as `en`; `auto`: detected once per session; "
+        "`mixed`: for every window of speech",
     )
     decoding: Decoding = Field(
         "batched",
@@ -220,7 +221,9 @@ class Transcribe(Options):
         description="Tried in turn until a window passes (sequential; batched takes the first)",
     )
     hotwords: str = Field(
-        "", description="Names and terms to expect; a session's row of the manifest adds its own"
+        "",
+        description="Names and terms to expect, with commas or spaces between them, as many as fit in 223 "
+        "tokens; a session's row of the manifest adds its own",
     )
     initial_prompt: str = Field(
         "", description="Text that every window is told to follow, for spelling and style"

@@ -6,7 +6,7 @@ version with the higher score stays. Words of low confidence that the other vers
 suppressed: of what nobody can understand, two decodings have little in common.
 
 All of it depends on a window alone, so where chunks are cut changes nothing; and it is bounded: a window is
-decoded again at most `ROUNDS` times, at temperature 0.
+decoded again at most `ROUNDS` times, at temperature 0, and without the prompt, which may be what misled it.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ NO_WORD = "speech without a word"
 UNSURE = "low confidence: mean log probability below its threshold"
 REPEATS = "repeats itself: compression ratio above its threshold"
 SILENCE = "taken for silence: no-speech probability above its threshold, mean log probability below"
+ECHO = "repeats its prompt: words of `hotwords` or `initial_prompt` in a row"
 INVENTED = "taken for invented: low confidence, and another decoding heard something else"
 
 ROUNDS = 2
@@ -40,6 +41,8 @@ NEAR_S = 1.0
 """Two versions of a word may lie this far apart."""
 AGREEMENT = 0.5
 """Share of a segment's words that the other version must have, too, to confirm it."""
+ECHO_WORDS = 5
+"""As many words of the prompt in a row are taken for it; who says them is heard without it, too."""
 FEW = 8
 """Fewer words than this are not judged by agreement."""
 IMPROBABLE, DENSE = -0.75, 2.0
@@ -107,12 +110,15 @@ def decode_again(
     Args:
         first: segments of ``windows``, as decoded.
         windows: in samples, in order, without overlap.
-        decode: decodes windows; times are on the clock of ``windows``.
-        options: the thresholds.
+        decode: decodes windows, without the prompt; times are on the clock of ``windows``.
+        options: the thresholds, and the prompt that ``first`` was decoded with.
     """
+    prompted = _runs(f"{options.initial_prompt} {options.hotwords}".split())
     own: dict[int, list[Decoded]] = {number: [] for number in range(len(windows))}
     for segment in first:
-        own[_number_of(segment, windows)].append(segment)
+        echoes = prompted & _runs(word.text for word in segment.words)
+        heard = replace(segment, left_out=ECHO) if echoes else segment
+        own[_number_of(segment, windows)].append(heard)
     found = {number: tuple(segments) for number, segments in own.items()}
     done: list[Again] = []
     due = [(n, part) for n, window in enumerate(windows) for part in find_doubtful(window, found[n], options)]
@@ -147,6 +153,8 @@ def find_doubtful(window: Window, segments: Sequence[Decoded], options: Transcri
 
 
 def _doubt(segment: Decoded, options: Transcribe) -> str | None:
+    if segment.left_out == ECHO:
+        return ECHO
     return suppression(segment, options) or (UNSURE if is_unsure(segment, options) else None)
 
 
@@ -172,7 +180,8 @@ def _smaller(part: Again, options: Transcribe) -> list[Window]:
     if part.whole:
         longest = max(length(_intervals(part.window)) / 2 + SAMPLE_RATE, SHORTEST_S * SAMPLE_RATE)
     found = decoding_windows(part.window, longest=round(longest), batched=True)
-    return [] if part.whole and len(found) == 1 else found
+    prompted = options.hotwords or options.initial_prompt
+    return [] if part.whole and len(found) == 1 and not prompted else found
 
 
 def _compared(part: Again, second: tuple[Decoded, ...], options: Transcribe) -> Again:
@@ -231,6 +240,12 @@ def agreement(segment: Decoded, others: Iterable[Decoded]) -> float:
     ]
     own = [normalised(word.text) for word in segment.words]
     return LCSseq.similarity(own, near) / max(len(own), len(near), 1)
+
+
+def _runs(texts: Iterable[str]) -> set[tuple[str, ...]]:
+    """Return all `ECHO_WORDS` words in a row."""
+    words = [normalised(text) for text in texts]
+    return {tuple(words[at : at + ECHO_WORDS]) for at in range(len(words) - ECHO_WORDS + 1)}
 
 
 def _split(segment: Decoded, gap: Window) -> Iterator[Decoded]:

@@ -5,6 +5,7 @@ the track, and a word ends where the next one of its track begins at the latest,
 are in order and never overlap; their text is never touched.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, takewhile
@@ -254,11 +255,11 @@ def _pause_between(before: _Heard, item: _Heard, gap_s: float) -> int:
 
 def _language(chunks: Sequence[ChunkTranscript]) -> str:
     """Return the language of most words, without words that of most chunks; ``und`` without any."""
-    weight: dict[str, tuple[int, int]] = {}
+    words, number = Counter[str](), Counter(chunk.language for chunk in chunks)
     for chunk in chunks:
-        found, number = weight.get(chunk.language, (0, 0))
-        weight[chunk.language] = found + sum(len(segment.words) for segment in chunk.segments), number + 1
-    return max(sorted(weight), key=lambda code: weight[code], default="und")
+        for segment in chunk.segments:
+            words[segment.language or chunk.language] += len(segment.words)
+    return max(sorted(words | number), key=lambda code: (words[code], number[code]), default="und")
 
 
 def _engines(chunks: Sequence[ChunkTranscript]) -> list[Engine]:

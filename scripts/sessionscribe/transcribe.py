@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from bisect import bisect_right
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,24 +26,28 @@ from sessionscribe.artifacts import (
 )
 from sessionscribe.audio import read_samples
 from sessionscribe.config import Transcribe
+from sessionscribe.engines.stitching import stitched
 from sessionscribe.engines.whisper import Decoded, SpeechModel
 from sessionscribe.fallback import Again, decode_again, suppression
 from sessionscribe.guards import guard
+from sessionscribe.spoken_languages import by_language
 from sessionscribe.windowing import Window, chunk_windows, span_of
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-VOTES = 5
+VOTES = 5, 12
+"""Windows of speech that vote for a language, at least and at most: one for every `PER_VOTE_S` of speech."""
+PER_VOTE_S = 300.0
 UNDETERMINED = "und"
-PER_CHUNK = "mixed"
+PER_WINDOW = "mixed"
 
 
 def detect_language(
     *, plans: list[Plan], audio: list[Path], session: str, options: Transcribe, threads: int, output: Path
 ) -> Language:
-    """Let up to five 30 s windows, spread over the speech of a session, vote for its language.
+    """Let some 30 s windows, spread over the speech of a session, vote for its language.
 
     A given language is noted without loading a model, and so is a session without any speech (``und``).
     Votes count by their probability.
@@ -81,10 +87,12 @@ def voting_windows(plans: list[Plan], audio: list[Path]) -> list[tuple[Plan, Pat
     spans = [
         (plan, path, span.start) for plan, path in zip(plans, audio, strict=True) for span in plan.speech
     ]
-    step = max(1, len(spans) // VOTES)
+    speech_s = sum(span.stop - span.start for plan in plans for span in plan.speech) / SAMPLE_RATE
+    votes = min(max(VOTES[0], round(speech_s / PER_VOTE_S)), VOTES[1])
+    step = max(1, len(spans) // votes)
     return [
         (plan, path, start, min(plan.samples, start + 30 * SAMPLE_RATE))
-        for plan, path, start in spans[step // 2 :: step][:VOTES]
+        for plan, path, start in spans[step // 2 :: step][:votes]
     ]
 
 
@@ -100,16 +108,22 @@ def transcribe_chunk(
     heard = span_of(windows, core)
     segments: list[Decoded] = []
     again: list[Again] = []
+    unused: list[str] = []
     engine = Engine(name="none", version="", model="no speech", device="", compute_type="")
     if windows:
         model = SpeechModel(options, threads=threads)
         samples = read_samples(audio, heard.start, heard.stop)
-        known = None if language in (UNDETERMINED, PER_CHUNK) else language
-        segments, again, language = _decode(
-            model, samples, _from(heard.start, windows), language=known, options=options
-        )
-        engine = model.engine
-    trusted, doubted = _by_thresholds(segments, heard, options)
+        own = _from(heard.start, windows)
+        if language in (UNDETERMINED, PER_WINDOW):
+            spoken = by_language(own, lambda part: model.detect_language(stitched(samples, part)))
+        else:
+            spoken = [(window, language) for window in own]
+        segments, again = _decode(model, samples, spoken, options=options)
+        language = _most_spoken(segments) or spoken[0][1]
+        engine, unused = model.engine, model.prompt(options).unused
+    elif language == PER_WINDOW:
+        language = UNDETERMINED
+    trusted, doubted = _by_thresholds(segments, heard, language, options)
     kept, invented = guard(trusted, speech=plan.speech, options=options)
     result = ChunkTranscript(
         session=plan.session,
@@ -120,7 +134,8 @@ def transcribe_chunk(
         engine=engine,
         segments=kept,
         removed=sorted([*doubted, *invented], key=lambda segment: segment.start),
-        redecoded=[_noted(part, heard, options) for part in again],
+        redecoded=[_noted(part, heard, language, options) for part in again],
+        unused_prompt=unused,
     )
     result.write(output)
     meter.heard((core.stop - core.start) / SAMPLE_RATE)
@@ -141,26 +156,49 @@ def _from(origin: int, windows: list[Window]) -> list[Window]:
 def _decode(
     model: SpeechModel,
     samples: NDArray[np.float32],
-    windows: list[Window],
+    spoken: Sequence[tuple[Window, str]],
     *,
-    language: str | None,
     options: Transcribe,
-) -> tuple[list[Decoded], list[Again], str]:
-    """Decode the windows of a chunk; return the segments, what was decoded twice, and the language."""
-    segments, language = model.transcribe(samples, windows, language, options)
+) -> tuple[list[Decoded], list[Again]]:
+    """Decode the windows of a chunk, each in its language; return the segments and what was decoded twice."""
+    windows = [window for window, _ in spoken]
+
+    def decode(given: Sequence[Window], how: Transcribe) -> list[Decoded]:
+        """Decode windows, or parts of them."""
+        codes = [spoken[_number_of(part, windows)][1] for part in given]
+        found: list[Decoded] = []
+        for code in dict.fromkeys(codes):
+            numbers = [number for number, own in enumerate(codes) if own == code]
+            segments, language = model.transcribe(samples, [given[n] for n in numbers], code, how)
+            for segment in segments:
+                number = None if segment.window is None else numbers[segment.window]
+                found.append(replace(segment, window=number, language=language))
+        return sorted(found, key=lambda segment: segment.start)
+
+    segments = decode(windows, options)
     if not options.redecode_s:
-        return segments, [], language
-    batched = options.model_copy(update={"decoding": "batched"})
-
-    def decode(smaller: Sequence[Window]) -> list[Decoded]:
-        return model.transcribe(samples, smaller, language, batched)[0]
-
-    segments, again = decode_again(segments, windows, decode, options)
-    return segments, again, language
+        return segments, []
+    plain = options.model_copy(update={"decoding": "batched", "hotwords": "", "initial_prompt": ""})
+    return decode_again(segments, windows, lambda smaller: decode(smaller, plain), options)
 
 
-def _placed(segment: Decoded, heard: Span) -> Segment:
-    """Move a decoded segment to the clock of its track; the offset is added in samples, so nothing drifts."""
+def _number_of(part: Window, windows: Sequence[Window]) -> int:
+    return bisect_right(windows, part[0].start, key=lambda window: window[0].start) - 1
+
+
+def _most_spoken(segments: Iterable[Decoded]) -> str | None:
+    """Return the language of most words; None without any."""
+    words = Counter[str]()
+    for segment in segments:
+        words[segment.language] += len(segment.words)
+    return max(sorted(+words), key=words.__getitem__, default=None)
+
+
+def _placed(segment: Decoded, heard: Span, language: str) -> Segment:
+    """Move a decoded segment to the clock of its track; the offset is added in samples, so nothing drifts.
+
+    ``language`` is the chunk's; a segment has its own only where it is another.
+    """
 
     def at(time: float) -> float:
         position = heard.start + round(time * SAMPLE_RATE)
@@ -183,15 +221,16 @@ def _placed(segment: Decoded, heard: Span) -> Segment:
         "no_speech_probability": round(segment.no_speech_probability, 4),
         "compression_ratio": round(segment.compression_ratio, 3),
         "temperature": segment.temperature,
+        "language": None if segment.language == language else segment.language,
     }
     start, end = at(segment.start), at(segment.end)
     return Segment(start=start, end=max(start, end), text=segment.text, words=words, **values)
 
 
-def _noted(part: Again, heard: Span, options: Transcribe) -> Redecoded:
+def _noted(part: Again, heard: Span, language: str, options: Transcribe) -> Redecoded:
     """Return what is stored about speech that was decoded twice."""
     won, lost = (part.second, part.first) if part.second_wins else (part.first, part.second)
-    kept, _ = _by_thresholds(won, heard, options)
+    kept, _ = _by_thresholds(won, heard, language, options)
     return Redecoded(
         start=seconds(heard.start + part.window[0].start),
         end=seconds(heard.start + part.window[-1].stop),
@@ -200,12 +239,12 @@ def _noted(part: Again, heard: Span, options: Transcribe) -> Redecoded:
         words=sum(len(segment.words) for segment in kept),
         first=round(part.scores[0], 3),
         second=round(part.scores[1], 3),
-        loser=[_placed(segment, heard) for segment in lost],
+        loser=[_placed(segment, heard, language) for segment in lost],
     )
 
 
 def _by_thresholds(
-    segments: Iterable[Decoded], heard: Span, options: Transcribe
+    segments: Iterable[Decoded], heard: Span, language: str, options: Transcribe
 ) -> tuple[list[Segment], list[RemovedSegment]]:
     """Part what is trusted from what the engine or a threshold suppresses, with the reason.
 
@@ -214,7 +253,7 @@ def _by_thresholds(
     kept: list[Segment] = []
     removed: list[RemovedSegment] = []
     for decoded in segments:
-        segment = _placed(decoded, heard)
+        segment = _placed(decoded, heard, language)
         if not segment.text and not segment.words:
             continue
         reason = decoded.left_out or suppression(decoded, options) or (None if segment.words else "no words")

@@ -162,3 +162,18 @@ def test_a_language_that_no_model_knows_is_refused(language: str, told: pytest.C
 def test_a_language_that_models_know_is_noted(language: str) -> None:
     assert cli.main(["add", "talk.wav", "--language", language]) == 0
     assert manifest.read(TABLE)["talk"].rows[0].language == language
+
+
+@pytest.mark.real
+def test_hotwords_beyond_the_models_room_are_told(
+    whisper_base: Path, told: pytest.CaptureFixture[str]
+) -> None:
+    settings = Path("own.yaml")
+    settings.write_text(f"transcribe: {{model: {whisper_base}, hotwords: Barovia}}")
+    many = " ".join(f"Zermatt{number}" for number in range(300))
+    assert cli.main(["add", "talk.wav", "--configfile", "own.yaml", "--hotwords", many]) == 0
+    (line,) = told.readouterr().err.splitlines()
+    assert "--hotwords: the model has room for 223 tokens of hotwords:" in line
+    assert manifest.read(TABLE)["talk"].rows[0].hotwords == many
+    assert cli.main(["add", "talk.wav", "--configfile", "own.yaml", "--hotwords", "Zermatt"]) == 0
+    assert told.readouterr().err == ""

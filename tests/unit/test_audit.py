@@ -291,6 +291,15 @@ def test_phrases_that_go_round_and_doubtful_words_are_listed(tmp_path: Path) -> 
     assert "words in stretches of low probability" in found.flags[1]
 
 
+def test_hotwords_that_there_was_no_room_for_are_told(session: Evidence, tmp_path: Path) -> None:
+    chunks = [chunk.model_copy(update={"unused_prompt": ["Vallaki", "Krezk"]}) for chunk in session.chunks]
+    found = audit(replace(session, chunks=chunks), tmp_path)
+    assert found.unused_prompt == ["Vallaki", "Krezk"]
+    assert found.flags == [
+        "the model has room for 223 tokens of hotwords: 2 hotwords, from `Vallaki` on, not used"
+    ]
+
+
 def test_a_language_in_doubt_and_languages_by_stretch(session: Evidence, tmp_path: Path) -> None:
     votes = [
         LanguageVote(track="main", start=float(i), language=code, probability=0.9)
@@ -300,11 +309,26 @@ def test_a_language_in_doubt_and_languages_by_stretch(session: Evidence, tmp_pat
     second = session.chunks[1].model_copy(update={"language": "de"})
     given = replace(session, language=doubtful, chunks=[session.chunks[0], second])
     found = audit(given, tmp_path)
-    assert found.flags == ["the language is in doubt: en has 50% of the votes (others: de, fr)"]
-    assert [(part.language, part.start, part.end) for part in found.language.spans] == [
-        ("en", 0.0, CUT_S),
-        ("de", CUT_S, 10.0),
+    assert found.flags == [
+        "perhaps several languages: en (2), de (1), fr (1) of 4 votes; all was taken for en. For each in its "
+        "own: `transcribe.language: mixed`, or `--language mixed` for `sessionscribe add`"
     ]
+    starts, ends = (
+        [getattr(c.segments[n], at) for c in given.chunks] for n, at in ((0, "start"), (-1, "end"))
+    )
+    assert [(part.language, part.start, part.end) for part in found.language.spans] == [
+        ("en", starts[0], ends[0]),
+        ("de", starts[1], ends[1]),
+    ]
+    own = [segment.model_copy(update={"language": "de"}) for segment in session.chunks[0].segments]
+    spoken = [session.chunks[0].model_copy(update={"segments": own}), second]
+    (span,) = audit(replace(given, chunks=spoken), tmp_path).language.spans
+    assert (span.language, span.chunks, span.start, span.end) == ("de", 2, starts[0], ends[1])
+    agreed = doubtful.model_copy(update={"probability": 0.7, "votes": votes[:3]})
+    assert "en (2), de (1) of 3 votes" in audit(replace(given, language=agreed), tmp_path).flags[0]
+    faint = [vote.model_copy(update={"probability": 0.7}) for vote in votes]
+    unsure = agreed.model_copy(update={"votes": faint})
+    assert audit(replace(given, language=unsure), tmp_path).flags == []
     assert audit(replace(given, language=doubtful.model_copy(update={"given": True})), tmp_path).flags == []
 
 

@@ -14,6 +14,7 @@ from sessionscribe.artifacts import SAMPLE_RATE, Span
 from sessionscribe.config import Transcribe
 from sessionscribe.engines.decoded import Decoded, TimedWord
 from sessionscribe.fallback import (
+    ECHO,
     INVENTED,
     NO_WORD,
     REPEATS,
@@ -202,6 +203,39 @@ def test_more_speech_covered_scores_higher_and_so_does_confidence() -> None:
     assert score([said(11, 20)], speech, OPTIONS) == 0
     assert score([said(0, 10, compression_ratio=3.0)], speech, OPTIONS) == 0
     assert score([replace(said(0, 10), left_out="invented")], speech, OPTIONS) == 0
+
+
+NAMES = ["Ireena,", "Strahd,", "Barovia,", "Vallaki,", "Krezk,", "Ismark"]
+PROMPTED = OPTIONS.model_copy(update={"hotwords": " ".join(NAMES)})
+
+
+def test_what_repeats_the_prompt_gives_way_to_what_is_heard_without_it() -> None:
+    first = [said(0, 12, "and", *NAMES)]
+    every, (again,) = decode_again(first, [window((0, 12))], Engine([said(0, 12, *TALK)]), PROMPTED)
+    assert again.reason == ECHO
+    assert [(s.left_out, len(s.words)) for s in every] == [("", len(TALK))]
+    every, _ = decode_again(first, [window((0, 12))], Engine([]), PROMPTED)
+    assert [(s.left_out, len(s.words)) for s in every] == [(ECHO, len(NAMES) + 1)]
+
+
+def test_who_says_the_words_of_the_prompt_is_heard_without_it_too() -> None:
+    first = [said(0, 12, *NAMES)]
+    engine = Engine([said(0, 12, *NAMES, average_log_probability=-0.6)])
+    every, _ = decode_again(first, [window((0, 12))], engine, PROMPTED)
+    assert [(s.left_out, len(s.words)) for s in every] == [("", len(NAMES))]
+
+
+def test_a_few_words_of_the_prompt_are_no_echo() -> None:
+    first = [said(0, 12, *TALK, *NAMES[:4])]
+    assert decode_again(first, [window((0, 12))], Engine(), PROMPTED) == (first, [])
+
+
+def test_a_short_window_is_decoded_again_where_the_prompt_may_have_misled() -> None:
+    first = [said(0, 4, **UNSURE_SCORES)]
+    for options, asked in ((OPTIONS, []), (PROMPTED, [[window((0, 4))]])):
+        engine = Engine([said(0, 4)])
+        decode_again(first, [window((0, 4))], engine, options)
+        assert engine.asked == asked
 
 
 def test_segments_of_sequential_decoding_belong_to_the_window_that_they_lie_in() -> None:

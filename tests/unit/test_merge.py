@@ -391,6 +391,9 @@ def test_engines_are_the_distinct_ones_and_the_language_that_of_most_words(tmp_p
     ]
     merged = merge(tmp_path / "m.json", [plan], chunks)
     assert (merged.engines, merged.language, merged.chunks) == ([builders.ENGINE, gpu], "de", 4)
+    own = [segment.model_copy(update={"language": "fr"}) for segment in chunks[0].segments]
+    chunks[0] = chunks[0].model_copy(update={"segments": own})
+    assert merge(tmp_path / "m.json", [plan], chunks).language == "fr"
     silent = [builders.chunk(plan, n, engine=nothing, language="und") for n in range(4)]
     assert merge(tmp_path / "m.json", [plan], silent).language == "und"
 

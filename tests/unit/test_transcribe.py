@@ -41,10 +41,16 @@ def decoded(*words: tuple[str, float, float], **more: Any) -> Decoded:
 
 
 def test_words_are_moved_to_the_clock_of_their_track() -> None:
-    segment = transcribe._placed(decoded(("hello", 2.5, 2.9)), Span(start=128_000, stop=352_000))
+    segment = transcribe._placed(decoded(("hello", 2.5, 2.9)), Span(start=128_000, stop=352_000), "en")
     assert (segment.words[0].start, segment.words[0].end) == (10.5, 10.9)
     assert (segment.start, segment.end) == (10.5, 10.9)
     assert segment.words[0].probability == 0.8765
+
+
+def test_a_segment_has_a_language_of_its_own_where_it_is_not_the_chunks() -> None:
+    both = [transcribe._placed(decoded(("ja", 0, 1), language=code), HEARD, "en") for code in ("en", "de")]
+    assert ["language" in segment.model_dump() for segment in both] == [False, True]
+    assert both[1].language == "de"
 
 
 TIMES = st.floats(-5, 60, allow_nan=False)
@@ -54,7 +60,7 @@ TIMES = st.floats(-5, 60, allow_nan=False)
 def test_whatever_the_engine_says_words_are_in_order_and_inside_the_chunk(
     words: list[tuple[str, float, float]], of: Span
 ) -> None:
-    segment = transcribe._placed(decoded(*words), of)
+    segment = transcribe._placed(decoded(*words), of, "en")
     starts = [word.start for word in segment.words]
     assert starts == sorted(starts)
     low, high = of.start / SAMPLE_RATE - 0.001, of.stop / SAMPLE_RATE + 0.001
@@ -64,7 +70,7 @@ def test_whatever_the_engine_says_words_are_in_order_and_inside_the_chunk(
 
 
 def guard(*segments: Decoded) -> tuple[list[str], list[str]]:
-    kept, removed = transcribe._by_thresholds(segments, HEARD, OPTIONS)
+    kept, removed = transcribe._by_thresholds(segments, HEARD, "en", OPTIONS)
     return [segment.text for segment in kept], [segment.reason for segment in removed]
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from sessionscribe.artifacts import Conversion, Transcript
 from sessionscribe.artifacts_audit import Audit, LanguageAudit
+from sessionscribe.engines import prompts
 
 AGREED = 0.6  # share of the votes from which the language is not in doubt
+CONFIDENT_VOTE = 0.8  # probability from which a single vote tells of another language
 MUCH_UNSURE = 0.05  # share of words in stretches of low probability that is worth a flag
 SHOWN = 3  # places that a flag names
 
@@ -26,6 +29,7 @@ def flags_of(audit: Audit, transcript: Transcript, conversions: Sequence[Convers
         *_faint(audit),
         *_text(audit),
         *_language(audit.language),
+        *([prompts.no_room(audit.unused_prompt)] if audit.unused_prompt else []),
         *(
             f"speaker {found.speaker} has {found.share:.1%} of the speech only: perhaps nobody"
             for found in audit.speakers
@@ -72,12 +76,20 @@ def _text(audit: Audit) -> list[str]:
 
 
 def _language(language: LanguageAudit) -> list[str]:
-    if language.given or not language.votes or language.probability >= AGREED:
+    votes = [vote.language for vote in language.votes]
+    others = Counter(
+        vote.language
+        for vote in language.votes
+        if vote.language != language.language
+        and (language.probability < AGREED or vote.probability >= CONFIDENT_VOTE)
+    )
+    if language.given or not others:
         return []
-    other = sorted({vote.language for vote in language.votes} - {language.language})
+    number = {language.language: votes.count(language.language), **dict(others.most_common())}
     return [
-        f"the language is in doubt: {language.language} has {language.probability:.0%} of the votes "
-        f"(others: {', '.join(other)})"
+        f"perhaps several languages: {', '.join(f'{code} ({count})' for code, count in number.items())} of "
+        f"{len(votes)} votes; all was taken for {language.language}. For each in its own: "
+        "`transcribe.language: mixed`, or `--language mixed` for `sessionscribe add`"
     ]
 
 

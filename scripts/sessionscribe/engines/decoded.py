@@ -31,6 +31,7 @@ class Decoded:
     """One segment as the engine gives it, in seconds from the start of the decoded audio.
 
     ``window`` is the number of the window that it was decoded from (batched decoding only).
+    ``language`` is the code that it was decoded in.
     ``left_out`` says why the segment is not to be in the transcript; else it is empty.
     """
 
@@ -44,6 +45,7 @@ class Decoded:
     temperature: float
     window: int | None = None
     left_out: str = ""
+    language: str = "und"
 
 
 def words_of(pieces: Iterable[Mapping[str, Any]]) -> tuple[TimedWord, ...]:

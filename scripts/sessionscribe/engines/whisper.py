@@ -15,6 +15,7 @@ from sessionscribe.artifacts import SAMPLE_RATE, Engine, Span
 from sessionscribe.config import Transcribe
 from sessionscribe.engines import pool, sequential
 from sessionscribe.engines.decoded import Decoded, TimedWord
+from sessionscribe.engines.prompts import Prompt, prompt, tokens
 from sessionscribe.engines.stitching import restored, stitched
 from sessionscribe.engines.windows import WindowDecoder
 from sessionscribe.errors import UserError
@@ -124,6 +125,11 @@ class SpeechModel:
             language, probability, _ = whisper.detect_language(features=features)
         return str(language), float(probability)
 
+    def prompt(self, options: Transcribe) -> Prompt:
+        """Return what stands before every window, as far as there is room for it."""
+        tokenizer = self._loaded.whisper.hf_tokenizer
+        return prompt(options, lambda text: tokens(tokenizer, text))
+
     def transcribe(
         self, audio: Audio, windows: Sequence[Window], language: str | None, options: Transcribe
     ) -> tuple[list[Decoded], str]:
@@ -142,7 +148,7 @@ class SpeechModel:
             "beam_size": options.beam_size,
             "temperature": list(options.temperatures),
             # As hotwords the prompt stands before every window; the engine's own one before the first only.
-            "hotwords": f"{options.initial_prompt} {options.hotwords}".strip() or None,
+            "hotwords": self.prompt(options).text or None,
             "no_speech_threshold": options.no_speech_threshold,
             "log_prob_threshold": options.log_prob_threshold,
             "compression_ratio_threshold": options.compression_ratio_threshold,

@@ -59,8 +59,13 @@ def decoding(session: Session, options: Options, decoder: Decoder) -> dict[str, 
         "model": decoder.model,
         "compute_type": decoder.compute_type,
         "language": str(session.setting("language") or general["language"]),
-        "hotwords": f"{general['hotwords']} {session.setting('hotwords')}".strip(),
+        "hotwords": all_hotwords(general["hotwords"], str(session.setting("hotwords"))),
     }
+
+
+def all_hotwords(general: str, own: str) -> str:
+    """Return the hotwords of the settings and those of a session, as two lists (``prompts.terms_of``)."""
+    return "; ".join(filter(None, (general, own)))
 
 
 def words_folder(session: str, words: str) -> str:

@@ -1,0 +1,81 @@
+"""What a model is told before every window: names and terms to expect, and the style to keep.
+
+With words that follow one another without a comma, models leave punctuation out: on three natural
+conversations a quarter to two fifths of it, and with a list like this one none; names that were misheard in
+all places without a prompt are then right in all, either way.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sessionscribe.config import Transcribe
+from sessionscribe.errors import visible
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+ROOM = 223
+"""Tokens that the engine has room for, half of the model's positions less one; it cuts off what is beyond."""
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """The text before every window, and the words and terms that it has no room for."""
+
+    text: str
+    unused: list[str]
+
+
+def prompt(options: Transcribe, count: Callable[[str], int]) -> Prompt:
+    """Return the prompt that fits: `initial_prompt`, then the hotwords as a list; the last ones are left out.
+
+    Args:
+        options: with both.
+        count: how many tokens a text has.
+    """
+    words, terms = options.initial_prompt.split(), terms_of(options.hotwords)
+
+    def text(number: int) -> str:
+        listed = ", ".join(terms[: max(0, number - len(words))])
+        return f"{' '.join(words[:number])} {listed}{'.' if listed[-1:].isalnum() else ''}".strip()
+
+    numbers = range(1, len(words) + len(terms) + 1)
+    fitting = bisect_right(numbers, ROOM, key=lambda number: count(text(number)))
+    return Prompt(text(fitting), [*words, *terms][fitting:])
+
+
+def terms_of(hotwords: str) -> list[str]:
+    """Return the terms that are listed: between commas, or, where there are none, between spaces.
+
+    Lists (those of the settings and of a session) are apart by semicolons, each by itself.
+    """
+    found: list[str] = []
+    for listed in re.split(r"[;\n]", hotwords):
+        parts = re.split("[,、，]", listed)
+        found += parts if len(parts) > 1 else listed.split()
+    return [" ".join(term.split()) for term in found if term.strip()]
+
+
+def no_room(unused: list[str]) -> str:
+    """Return the line that says which hotwords are not used."""
+    number, first = f"{len(unused)} hotword{'s' * (len(unused) > 1)}", visible(unused[0])
+    return f"the model has room for {ROOM} tokens of hotwords: {number}, from `{first}` on, not used"
+
+
+def counter(folder: Path) -> Callable[[str], int]:
+    """Return what counts the tokens of a text, for the model in a folder; the model is not loaded."""
+    from tokenizers import Tokenizer  # noqa: PLC0415 -- only some need it
+
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    return lambda text: tokens(tokenizer, text)
+
+
+def tokens(tokenizer: Tokenizer, text: str) -> int:
+    """Return how many tokens a prompt has for a tokenizer, as the engine takes it."""
+    return len(tokenizer.encode(f" {text.strip()}", add_special_tokens=False).ids)
