@@ -6,7 +6,7 @@
 #   TESTS="tests/unit"   what `make test` runs
 #   UPGRADE=--upgrade    for `make lock`: newer versions of everything that requirements*.in leaves open
 .DEFAULT_GOAL := help
-.PHONY: .full help setup demo test lint format lock docs evaluate kill-test clean
+.PHONY: .full help setup demo test lint format lock docs natural evaluate kill-test clean
 export PYTHON TORCH_BACKEND LIGHT GPU
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 BIN := .venv/bin
@@ -51,12 +51,16 @@ lock: setup ## pin what envs/*.in ask for, with hashes
 	$(LOCK) envs/requirements-evaluation.in --output-file envs/requirements-evaluation.txt
 	$(LOCK) --no-deps envs/requirements-slurm.in --output-file envs/requirements-slurm.txt
 	$(LOCK) envs/requirements-clouds.in --output-file envs/requirements-clouds.txt
+	$(LOCK) --constraints envs/requirements-dev.txt envs/voices.in --output-file envs/voices.txt
 	$(LOCK) envs/moto.in --output-file envs/moto.txt
 	$(LOCK:3.11=3.12) envs/colab.in --output-file envs/colab.txt
 	$(BIN)/python envs/conda_environment.py
 
 docs: setup ## write the schema and the tables that are made from the code
 	$(BIN)/python -m sessionscribe.config_docs
+
+natural: setup ## make the conversations with natural voices that accuracy is measured on (half an hour)
+	$(BIN)/snakemake -s rules/natural_voices.smk --cores 2
 
 evaluate: .full ## measure the bundled models on held-out recordings (needs Debian's libespeak-ng1)
 	$(BIN)/snakemake -s rules/demo_models.smk --cores 2 synthesize_heldout

@@ -3,7 +3,7 @@
 import logging
 from pathlib import Path
 
-from demo_models.recordings import DemoPlan, make_demo_recordings
+from demo_models.sessions import DemoPlan, make_demo_recordings
 
 logging.basicConfig(filename=snakemake.log[0], level=logging.INFO, format="%(asctime)s %(message)s")
 make_demo_recordings(

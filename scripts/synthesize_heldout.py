@@ -3,7 +3,7 @@
 import logging
 from pathlib import Path
 
-from demo_models.recordings import synthesize_heldout
+from demo_models.sessions import synthesize_heldout
 
 logging.basicConfig(filename=snakemake.log[0], level=logging.INFO, format="%(asctime)s %(message)s")
 synthesize_heldout(

@@ -16,6 +16,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 DEMO = ROOT / "resources/demo"
+APART = {"demo_models", "natural_voices"}  # rules/*.smk that are workflows of their own
 MODELS = (DEMO / "models/whisper-demo", DEMO / "models/diarization-demo")
 PARTS = ("Snakefile", "rules", "scripts", "config", "profiles", "envs", "resources/demo/models")
 SETTINGS = {

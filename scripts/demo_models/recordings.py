@@ -1,11 +1,10 @@
-"""The bundled demo recordings: a video meeting, a session of two tracks, a live session of chunks."""
+"""Write a conversation as people record one: a video, a file per speaker, numbered parts."""
 
 from __future__ import annotations
 
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,8 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from .bank import UtteranceBank
-from .conversation import SAMPLE_RATE, Conversation, ConversationMixer, noise_floor
-from .media import OPUS, WEBM, Audio, AudioFormat, audio_frames, write_audio
+from .conversation import SAMPLE_RATE, Conversation, noise_floor
+from .media import OPUS, WEBM, Audio, audio_frames, write_audio
 
 Picture = NDArray[np.uint8]
 
@@ -30,21 +28,6 @@ FONT = {  # capital letters, five columns by seven rows
     "D": "11110 10001 10001 10001 10001 10001 11110",
     "E": "11111 10000 10000 11110 10000 10000 11111",
 }
-
-
-@dataclass(frozen=True)
-class DemoPlan:
-    """Seeds and lengths of the demo recordings; the seeds are not used for any held-out conversation."""
-
-    meeting_seed: int = 9001
-    meeting_s: float = 240.0
-    tracks_seed: int = 9002
-    tracks_s: float = 180.0
-    live_seed: int = 9003
-    chunk_s: float = 15.0
-    chunks: int = 8
-    video_fps: int = 5
-    audio_bit_rate: int = 32_000
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
@@ -143,34 +126,3 @@ def write_chunks(folder: Path, audio: Audio, chunk_s: float) -> list[Path]:
         paths.append(folder / f"chunk-{index:03d}.webm")
         write_audio(paths[-1], audio[start : start + step], WEBM)
     return paths
-
-
-def make_demo_recordings(bank_prefix: Path, recordings: Path, truth: Path, plan: DemoPlan) -> None:
-    """Make all demo recordings below `recordings` and their truth files below `truth`."""
-    mixer = ConversationMixer(UtteranceBank(bank_prefix))
-    for folder in (recordings / "tracks", recordings / "live", truth):
-        folder.mkdir(parents=True, exist_ok=True)
-    meeting = mixer.mix(plan.meeting_seed, plan.meeting_s, 3).renamed("meeting", ["anna", "ben", "clara"])
-    write_video(recordings / "meeting.mp4", meeting, plan.video_fps, plan.audio_bit_rate)
-    tracks = mixer.mix(plan.tracks_seed, plan.tracks_s, 2).renamed("tracks", ["alice", "bob"])
-    write_tracks(recordings / "tracks", tracks)
-    live = mixer.mix(plan.live_seed, plan.chunk_s * plan.chunks, 2).renamed("live", ["dora", "emil"])
-    write_chunks(recordings / "live", live.waveform, plan.chunk_s)
-    for conversation in (meeting, tracks, live):
-        write_json(truth / f"{conversation.session}.json", conversation.truth())
-
-
-def synthesize_heldout(
-    bank_prefix: Path, folder: Path, count: int, duration_s: float, first_seed: int = 1
-) -> None:
-    """Held-out conversations of 2, 3, 4, 2, … speakers as FLAC, each fourth as AAC, each with its truth."""
-    mixer = ConversationMixer(UtteranceBank(bank_prefix))
-    folder.mkdir(parents=True, exist_ok=True)
-    for index in range(count):
-        name = f"heldout-{index + 1:02d}"
-        conversation = mixer.mix(first_seed + index, duration_s, 2 + index % 3).renamed(name)
-        if index % 4 == 3:
-            write_audio(folder / f"{name}.m4a", conversation.waveform, AudioFormat("mp4", "aac", 24_000))
-        else:
-            write_audio(folder / f"{name}.flac", conversation.waveform, AudioFormat("flac", "flac"))
-        write_json(folder / f"{name}.json", conversation.truth())

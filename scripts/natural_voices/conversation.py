@@ -1,0 +1,167 @@
+"""A conversation from its text: who says what when, with exact turns and words.
+
+A text (``texts/NAME.txt``) has one line per utterance, ``person: what is said``. ``<`` before it means that
+the person begins while the last words of the other are still heard, ``<<`` that the other is interrupted.
+Everything else (pauses, levels, rooms) is drawn from a generator whose seed is the conversation's name.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import zlib
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from demo_models.conversation import (
+    Conversation,
+    Turn,
+    Word,
+    merge_intervals,
+    noise_floor,
+    speech_intervals,
+)
+from demo_models.media import FLAC, SAMPLE_RATE, Audio, write_audio
+
+from .people import PEOPLE
+from .signals import convolve
+from .voices import Synthesizer, Timed
+
+TEXTS = Path(__file__).parent / "texts"
+PAUSE_S = (0.15, 0.75)
+OVERLAPS_S = {"": None, "<": (0.3, 0.7), "<<": (0.8, 1.4)}
+LEVEL_DB = (-27.0, -21.0)
+NOISE_DB = -60.0
+SAME_TURN_S = 0.5
+"""Pauses of one person that are shorter do not end a turn."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a text."""
+
+    speaker: str
+    text: str
+    mark: str
+    """How it begins: after the last one (empty), before its end (``<``), or as an interruption (``<<``)."""
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """What one person says at a stretch; times in seconds from the start of the conversation."""
+
+    speaker: str
+    start: float
+    stop: float
+    text: str
+    words: list[Timed]
+
+
+def utterances_json(utterances: Iterable[Utterance]) -> str:
+    """Return utterances as JSON, one a line; words are ``[text, start, stop]``."""
+    rows = []
+    for utterance in utterances:
+        row = asdict(utterance)
+        row["start"], row["stop"] = round(utterance.start, 3), round(utterance.stop, 3)
+        row["words"] = [[word, round(a, 3), round(b, 3)] for word, a, b in utterance.words]
+        rows.append(json.dumps(row, ensure_ascii=False))
+    return "[\n" + ",\n".join(rows) + "\n]\n"
+
+
+def rttm(conversation: Conversation) -> str:
+    """Return the turns as RTTM."""
+    return "".join(
+        f"SPEAKER {conversation.session} 1 {turn.start:.3f} {turn.end - turn.start:.3f}"
+        f" <NA> <NA> {turn.speaker} <NA> <NA>\n"
+        for turn in conversation.turns
+    )
+
+
+def read_text(path: Path) -> list[Line]:
+    """Read a text's lines."""
+    lines = []
+    for row in path.read_text(encoding="utf-8").splitlines():
+        speaker, _, said = row.partition(": ")
+        mark = said.split(" ", 1)[0] if said.startswith("<") else ""
+        lines.append(Line(speaker, said.removeprefix(mark).strip(), mark))
+    return lines
+
+
+def room(rng: random.Random) -> Audio:
+    """Return the impulse response of a small room, as one seat hears it; shape (samples,)."""
+    decay_s = rng.uniform(0.15, 0.35)
+    tail = np.random.default_rng(rng.randrange(2**31)).standard_normal(round(decay_s * SAMPLE_RATE))
+    tail *= np.exp(-6.9 * np.arange(len(tail)) / len(tail))
+    tail *= 10 ** (rng.uniform(-18, -12) / 20) / np.linalg.norm(tail)
+    delay = np.zeros(round(rng.uniform(0.004, 0.012) * SAMPLE_RATE))
+    return np.concatenate(([1.0], delay, tail)).astype(np.float32)
+
+
+def within(spans: list[tuple[float, float]], word: Timed) -> Timed:
+    """Return a word without the silence at its ends: synthesizers count the pause after it as the word's."""
+    text, start, stop = word
+    heard = [(max(a, start), min(b, stop)) for a, b in spans if a < stop and b > start]
+    return (text, heard[0][0], heard[-1][1]) if heard else word
+
+
+def gap(mark: str, rng: random.Random) -> float:
+    """Return how long after the last speaker's end a line begins, in seconds; below 0 over the last words."""
+    overlap = OVERLAPS_S[mark]
+    return -rng.uniform(*overlap) if overlap else rng.uniform(*PAUSE_S)
+
+
+def make(name: str) -> tuple[Conversation, list[Utterance]]:
+    """Synthesize and mix the conversation of a text."""
+    seed = zlib.crc32(name.encode())
+    rng = random.Random(seed)
+    synthesizer = Synthesizer(seed % 2**31)
+    end = rng.uniform(0.3, 0.8)  # of what was heard so far
+    utterances: list[Utterance] = []
+    placed: dict[str, list[tuple[int, Audio]]] = {}  # of each person: first sample, samples
+    spans: dict[str, list[tuple[float, float]]] = {}  # of each person: where there is sound
+    for line in read_text(TEXTS / f"{name}.txt"):
+        speech = synthesizer.say(line.text, PEOPLE[line.speaker])
+        sound = speech_intervals(speech.audio)
+        start = round((end + gap(line.mark, rng) - sound[0][0]) * SAMPLE_RATE)
+        at = start / SAMPLE_RATE
+        heard = [(at + a, at + b) for a, b in sound]
+        said = [within(heard, (word, at + a, at + b)) for word, a, b in speech.words]
+        utterances.append(Utterance(line.speaker, heard[0][0], heard[-1][1], line.text, said))
+        placed.setdefault(line.speaker, []).append((start, speech.audio))
+        spans.setdefault(line.speaker, []).extend(heard)
+        end = max(end, heard[-1][1])
+    total = round((end + 1.0) * SAMPLE_RATE)
+    stems = {speaker: mixed(own, total, rng) for speaker, own in placed.items()}
+    noise = noise_floor(total, NOISE_DB, rng.randrange(2**31))
+    turns = [Turn(who, a, b) for who, own in spans.items() for a, b in merge_intervals(own, SAME_TURN_S)]
+    words = [Word(text, a, b, u.speaker) for u in utterances for text, a, b in u.words]
+    conversation = Conversation(
+        session=name,
+        waveform=np.clip(sum(stems.values(), noise), -1, 1),
+        words=sorted(words, key=lambda word: (word.start, word.end)),
+        turns=sorted(turns, key=lambda turn: (turn.start, turn.end)),
+        stems=stems,
+    )
+    return conversation, utterances
+
+
+def mixed(placed: list[tuple[int, Audio]], total: int, rng: random.Random) -> Audio:
+    """Return all that one person says, at a level and in a room of their own; shape (total,)."""
+    stem = np.zeros(total, dtype=np.float32)
+    for start, audio in placed:
+        stem[start : start + len(audio)] += audio[: total - start]
+    said = np.concatenate([audio for _, audio in placed])
+    level = 10 ** (rng.uniform(*LEVEL_DB) / 20) / np.sqrt(np.mean(np.square(said)))
+    return convolve(stem * np.float32(level), room(rng))
+
+
+def write(name: str, folder: Path) -> None:
+    """Make ``NAME.flac``, ``NAME.json`` (utterances with their words) and ``NAME.rttm`` (turns) of a text."""
+    conversation, utterances = make(name)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.json").write_text(utterances_json(utterances), encoding="utf-8")
+    (folder / f"{name}.rttm").write_text(rttm(conversation), encoding="utf-8")
+    write_audio(folder / f"{name}.flac", conversation.waveform, FLAC)

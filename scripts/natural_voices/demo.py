@@ -1,0 +1,42 @@
+"""The demo's recordings: ``python -m natural_voices.demo --to resources/demo``.
+
+A video of a meeting, a session of two tracks and a live session of numbered parts, each with its truth; and a
+clip of each voice, which gives the speakers their names.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+from demo_models.media import OPUS, write_audio
+from demo_models.recordings import write_chunks, write_json, write_tracks, write_video
+
+from .conversation import make
+
+SESSIONS = ("meeting", "tracks", "live")
+VOICES = ("anna", "ben", "clara", "david")
+PART_S = 10.0
+
+
+def main() -> None:
+    """Write ``recordings/``, ``truth/`` and ``voices/`` below a folder."""
+    parser = argparse.ArgumentParser(prog="natural_voices.demo", description=__doc__)
+    parser.add_argument("--to", type=Path, required=True)
+    folder = parser.parse_args().to
+    recordings, voices = folder / "recordings", folder / "voices"
+    for needed in (recordings / "tracks", recordings / "live", voices):
+        needed.mkdir(parents=True, exist_ok=True)
+    made = {name: replace(make(f"demo-{name}")[0], session=name) for name in SESSIONS}
+    write_video(recordings / "meeting.mp4", made["meeting"], fps=5, audio_bit_rate=32_000)
+    write_tracks(recordings / "tracks", made["tracks"])
+    write_chunks(recordings / "live", made["live"].waveform, PART_S)
+    for name, conversation in made.items():
+        write_json(folder / "truth" / f"{name}.json", conversation.truth())
+    for name in VOICES:
+        write_audio(voices / f"{name.title()}.ogg", make(f"voice-{name}")[0].waveform, OPUS)
+
+
+if __name__ == "__main__":
+    main()
