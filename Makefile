@@ -20,11 +20,10 @@ help: ## list the targets
 setup: ## make .venv from the pinned requirements and link the profiles (all other targets do this first)
 	@sh envs/setup.sh
 
-.full: setup
-	@$(FULL) || { echo "make: this needs what LIGHT=1 left out: make setup LIGHT=0" >&2; exit 2; }
-
-demo: setup ## transcribe the bundled demo recordings with the bundled models
+demo: setup ## transcribe the bundled demo recordings
 	@$(BIN)/sessionscribe run --profile demo $$($(FULL) || echo '--config diarize={"model":"off"}')
+	@echo "Open results/export/meeting/meeting.html in a browser."
+	@echo "Your own recording: $(BIN)/sessionscribe transcribe FILE"
 
 test: lint ## lint and run all tests (as root on Debian: with the servers that tests talk to)
 	@sh envs/test_packages.sh
@@ -64,7 +63,7 @@ natural: setup ## make the conversations with natural voices that accuracy is me
 
 evaluate: .full ## measure the bundled models on held-out recordings (needs Debian's libespeak-ng1)
 	$(BIN)/snakemake -s rules/demo_models.smk --cores 2 synthesize_heldout
-	$(BIN)/sessionscribe run --profile demo --configfile config/demo.yaml --configfile config/heldout.yaml \
+	$(BIN)/sessionscribe run --profile demo --configfile tests/data/toy/config.yaml --configfile config/heldout.yaml \
 	    --source build/demo_models/heldout
 	$(BIN)/sessionscribe evaluate results/export --reference build/demo_models/heldout \
 	    --max-wer 0.10 --max-der 0.15

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-DEMO = ROOT / "resources/demo"
-SPEECH_MODEL = DEMO / "models/whisper-demo"
-DIARIZATION_MODEL = DEMO / "models/diarization-demo"
+TOY = ROOT / "tests/data/toy"
+SPEECH_MODEL = TOY / "models/whisper-demo"
+DIARIZATION_MODEL = TOY / "models/diarization-demo"
 PARTS = ("Snakefile", "rules", "scripts", "config", "profiles", "envs")
 RATE = 44_100
 # Threads that wait must not spin: on a busy machine that would be counted as work. The same for all rivals.
@@ -36,7 +36,7 @@ def make_recording(path: Path, minutes: float) -> None:
     """
     import av  # noqa: PLC0415 -- not in the process that measures
 
-    sources = [DEMO / "recordings/meeting.mp4", *sorted((DEMO / "recordings/live").glob("*.webm"))]
+    sources = [TOY / "recordings/meeting.mp4", *sorted((TOY / "recordings/live").glob("*.webm"))]
     with av.open(str(path), "w", format="ipod") as output:
         stream = output.add_stream("aac", RATE, layout="stereo")
         loop: list[tuple[bytes, int]] = []

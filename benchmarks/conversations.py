@@ -50,7 +50,7 @@ Piece = tuple[Audio, dict[str, Any]]
 """Samples at 16 kHz, and the content of a truth file, in seconds from their start."""
 ENGLISH = normaliser("en")
 BANK = ROOT / "build/demo_models/bank/heldout"
-DEMO = ROOT / "resources/demo"
+TOY = ROOT / "tests/data/toy"
 PIECE_S = 600.0
 """Length of the conversations that a long recording is made of, each with four other voices."""
 DENSE = MixSettings(
@@ -76,8 +76,11 @@ class Recording:
 
 def settings(**transcribe: Any) -> Config:
     """Return the settings of the demo (the bundled model on the CPU), with others for decoding."""
-    model = str(DEMO / "models/whisper-demo")
-    return load([ROOT / "config/demo.yaml"], {"transcribe": {"model": model, "language": "en", **transcribe}})
+    model = str(TOY / "models/whisper-demo")
+    return load(
+        [ROOT / "tests/data/toy/config.yaml"],
+        {"transcribe": {"model": model, "language": "en", **transcribe}},
+    )
 
 
 def mixed(minutes: float, seed: int, style: MixSettings | None = None) -> Iterator[Piece]:
@@ -100,8 +103,8 @@ def mixed(minutes: float, seed: int, style: MixSettings | None = None) -> Iterat
 def demo(*sessions: str) -> Iterator[Piece]:
     """Return sessions of the demo, one after the other: `meeting` has 4 minutes, `live` has 2."""
     for session in sessions:
-        content = json.loads((DEMO / f"truth/{session}.json").read_text(encoding="utf-8"))
-        given = DEMO / "recordings"
+        content = json.loads((TOY / f"truth/{session}.json").read_text(encoding="utf-8"))
+        given = TOY / "recordings"
         files = [given / "meeting.mp4"] if session == "meeting" else sorted((given / session).iterdir())
         audio = np.concatenate([read_audio(path) for path in files])
         length = round(content["duration_s"] * SAMPLE_RATE)

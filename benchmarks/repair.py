@@ -50,7 +50,7 @@ def main() -> None:
         folder = options.folder or Path(scratch) / "archive"
         scan.make(folder.resolve(), options.sessions - 1, 120, finished=True)
         os.chdir(scan.ROOT)
-        sessionscribe(folder, "add", str(scan.ROOT / "resources/demo/recordings/meeting.mp4"))
+        sessionscribe(folder, "add", str(scan.ROOT / "tests/data/toy/recordings/meeting.mp4"))
         sessionscribe(folder, "run", "--session", SESSION)
         before = exports(folder)
         (chunk,) = (folder / f"results/transcribe/{SESSION}").glob("*/mix.0000.json")

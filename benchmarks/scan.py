@@ -37,8 +37,8 @@ sys.path.insert(0, str(ROOT / "scripts"))
 PARTS = ("Snakefile", "rules", "scripts", "profiles", "resources", "envs")
 SETTINGS = """\
 chunk: {target_s: 600}
-transcribe: {model: resources/demo/models/whisper-demo, language: en, device: cpu, compute_type: int8}
-diarize: {model: resources/demo/models/diarization-demo, device: cpu}
+transcribe: {model: tests/data/toy/models/whisper-demo, language: en, device: cpu, compute_type: int8}
+diarize: {model: tests/data/toy/models/diarization-demo, device: cpu}
 """
 # Sizes of real files, in bytes: a chunk of ten minutes, the rest of a session per chunk of it.
 CHUNK_BYTES, FLAC_BYTES, SMALL_BYTES = 180_000, 9_000_000, 2_000

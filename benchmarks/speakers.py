@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-MODEL = ROOT / "resources/demo/models/diarization-demo"
+MODEL = ROOT / "tests/data/toy/models/diarization-demo"
 sys.path.insert(0, str(ROOT / "scripts"))
 
 import numpy as np  # noqa: E402

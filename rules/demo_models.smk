@@ -15,7 +15,7 @@ BANK = {
     "heldout": {"speakers": 28, "hours": 0.8, "seed": 2},
 }
 BUILD = "build/demo_models"
-MODELS = "resources/demo/models"
+MODELS = "tests/data/toy/models"
 DIARIZATION = f"{MODELS}/diarization-demo"
 PIPELINE_PARTS = [
     "segmentation/pytorch_model.bin",
@@ -43,7 +43,7 @@ rule all:
     input:
         f"{MODELS}/whisper-demo/model.bin",
         f"{DIARIZATION}/config.yaml",
-        "resources/demo/recordings/meeting.mp4",
+        "tests/data/toy/recordings/meeting.mp4",
         f"{BUILD}/diarization.json",
 
 
@@ -246,15 +246,15 @@ rule make_demo_recordings:
         index=f"{BUILD}/bank/heldout.json",
         audio=f"{BUILD}/bank/heldout.raw",
     output:
-        meeting="resources/demo/recordings/meeting.mp4",
+        meeting="tests/data/toy/recordings/meeting.mp4",
         tracks=expand(
-            "resources/demo/recordings/tracks/{name}.ogg", name=["alice", "bob"]
+            "tests/data/toy/recordings/tracks/{name}.ogg", name=["alice", "bob"]
         ),
         live=expand(
-            "resources/demo/recordings/live/chunk-{index:03d}.webm", index=range(8)
+            "tests/data/toy/recordings/live/chunk-{index:03d}.webm", index=range(8)
         ),
         truth=expand(
-            "resources/demo/truth/{session}.json",
+            "tests/data/toy/truth/{session}.json",
             session=["meeting", "tracks", "live"],
         ),
     log:

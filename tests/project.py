@@ -16,13 +16,17 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 DEMO = ROOT / "resources/demo"
+TOY = ROOT / "tests/data/toy"
 APART = {"demo_models", "natural_voices"}  # rules/*.smk that are workflows of their own
-MODELS = (DEMO / "models/whisper-demo", DEMO / "models/diarization-demo")
-PARTS = ("Snakefile", "rules", "scripts", "config", "profiles", "envs", "resources/demo/models")
+MODELS = (TOY / "models/whisper-demo", TOY / "models/diarization-demo")
+PARTS = (
+    *("Snakefile", "rules", "scripts", "config", "profiles", "envs"),
+    *("tests/data/toy/models", "tests/data/toy/config.yaml"),
+)
 SETTINGS = {
     "chunk": {"target_s": 8, "search_s": 2, "context_s": 1},
     "transcribe": {
-        "model": "resources/demo/models/whisper-demo",
+        "model": "tests/data/toy/models/whisper-demo",
         "device": "cpu",
         "compute_type": "int8",
         "decoding": "batched",
@@ -30,7 +34,7 @@ SETTINGS = {
         "temperatures": [0.0],
         "beam_size": 1,
     },
-    "diarize": {"model": "resources/demo/models/diarization-demo", "device": "cpu", "chunk_s": 12},
+    "diarize": {"model": "tests/data/toy/models/diarization-demo", "device": "cpu", "chunk_s": 12},
 }
 
 
@@ -174,8 +178,8 @@ def jobs(text: str) -> Counter[str]:
 
 
 def add_small_sessions(project: Project) -> None:
-    """Give a project three short sessions, one of each shape, cut from the demo recordings."""
-    given = DEMO / "recordings"
+    """Give a project three short sessions, one of each shape, cut from the toy recordings."""
+    given = TOY / "recordings"
     folder = project.root / "recordings"
     cut_audio(given / "meeting.mp4", folder / "talk.flac", 20, 45)
     for name in ("alice", "bob"):

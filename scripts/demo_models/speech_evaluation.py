@@ -1,6 +1,6 @@
 """Word error rate and word times of the speech model on held-out speech, decoded as the pipeline decodes.
 
-PYTHONPATH=scripts python -m demo_models.speech_evaluation --model resources/demo/models/whisper-demo
+PYTHONPATH=scripts python -m demo_models.speech_evaluation --model tests/data/toy/models/whisper-demo
 """
 
 from __future__ import annotations

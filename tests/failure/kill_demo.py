@@ -25,8 +25,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from project import DEMO, ROOT, Project, copy_project
+from project import ROOT, TOY, Project, copy_project
 
+TOY_RUN = ["--profile", "demo", "--configfile=tests/data/toy/config.yaml"]
 TAG = "SESSIONSCRIBE_KILL_TEST"
 
 
@@ -128,10 +129,10 @@ def kill_once(
     return f"ok  {what}"
 
 
-def demo(to: Path) -> Project:
-    """Copy the project with its demo recordings."""
+def toy(to: Path) -> Project:
+    """Copy the project with the small models and recordings of the tests."""
     project = copy_project(to)
-    subprocess.run(["cp", "-a", str(DEMO), str(project / "resources")], check=True)
+    subprocess.run(["cp", "-a", f"{TOY}/.", str(project / "tests/data/toy")], check=True)
     return project
 
 
@@ -140,19 +141,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Kill the workflow at random moments; see what follows.")
     parser.add_argument("--times", type=int, default=20, metavar="N", help="how many kills (default: 20)")
     parser.add_argument("--seed", type=int, default=1, metavar="S", help="of the moments (default: 1)")
-    parser.add_argument("--project", type=Path, help="a project before its first run (default: the demo)")
+    parser.add_argument("--project", type=Path, help="a project before its first run (default: the toy)")
     parser.add_argument("--reference", type=Path, help="the same after an undisturbed run, to save one")
     parser.add_argument("--seconds", type=float, help="how long the undisturbed run took")
-    parser.add_argument("--config", action="append", default=[], help="settings file (default: the demo's)")
+    parser.add_argument("--config", action="append", default=[], help="settings file (default: the toy's)")
     options = parser.parse_args(arguments)
-    how = [f"--configfile={name}" for name in options.config] or ["--profile", "demo"]
+    how = [f"--configfile={name}" for name in options.config] or TOY_RUN
     dice = random.Random(options.seed)
     with tempfile.TemporaryDirectory(prefix="kill-demo-") as scratch:
         folder = Path(scratch)
 
         def make(name: str) -> Project:
             if options.project is None:
-                return demo(folder / name)
+                return toy(folder / name)
             (folder / name).mkdir()
             return Project(options.project).copy(folder / name)
 

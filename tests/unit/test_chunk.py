@@ -18,7 +18,7 @@ from sessionscribe.engines import vad
 from sessionscribe.engines.vad import FRAME, Scan
 from sessionscribe.errors import UserError
 
-MEETING = Path(__file__).resolve().parents[2] / "resources" / "demo" / "recordings" / "meeting.mp4"
+MEETING = Path(__file__).resolve().parents[1] / "data/toy/recordings/meeting.mp4"
 
 
 def scan_of(samples: int, voiced: list[tuple[int, int]], energy: list[float] | None = None) -> Scan:
@@ -178,9 +178,7 @@ def test_damaged_audio_is_told(tmp_path: Path) -> None:
 
 
 def speech(folder: Path, repeat: int) -> Path:
-    """Return the demo meeting as a converted track, `repeat` times over."""
-    if not MEETING.exists():
-        pytest.skip("no demo recordings here")
+    """Return the toy meeting as a converted track, `repeat` times over."""
     from faster_whisper.audio import decode_audio  # noqa: PLC0415 -- heavy
 
     return write_flac(folder / "speech.flac", np.tile(decode_audio(str(MEETING))[: 70 * SAMPLE_RATE], repeat))

@@ -20,7 +20,7 @@ import yaml
 from numpy.typing import NDArray
 
 import builders
-from project import DEMO, cut_audio
+from project import TOY, cut_audio
 from sessionscribe import models
 from sessionscribe.artifacts import SAMPLE_RATE, Timeline, Turn, Turns
 from sessionscribe.audio import read_samples
@@ -31,7 +31,7 @@ from sessionscribe.engines.pyannote import cluster, window_models
 from sessionscribe.errors import UserError
 from sessionscribe.grid import Part, Stretch, of_live, of_recording
 
-MODEL = DEMO / "models/diarization-demo"
+MODEL = TOY / "models/diarization-demo"
 OPTIONS = Diarize(model=str(MODEL), device="cpu")
 Samples = NDArray[np.float32]
 
@@ -40,7 +40,7 @@ Samples = NDArray[np.float32]
 def meeting(tmp_path_factory: pytest.TempPathFactory) -> Samples:
     """Return the demo meeting's samples: four minutes, three people."""
     path = tmp_path_factory.mktemp("meeting") / "meeting.flac"
-    cut_audio(DEMO / "recordings/meeting.mp4", path, 0, 1000)
+    cut_audio(TOY / "recordings/meeting.mp4", path, 0, 1000)
     return read_samples(path, 0, soundfile.info(path).frames)
 
 

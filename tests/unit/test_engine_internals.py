@@ -17,7 +17,7 @@ from faster_whisper.audio import decode_audio, pad_or_trim
 from faster_whisper.tokenizer import Tokenizer
 from faster_whisper.transcribe import BatchedInferencePipeline, WhisperModel
 
-from project import DEMO
+from project import TOY
 
 
 def test_the_versions_are_those_that_these_tests_were_written_for() -> None:
@@ -67,11 +67,11 @@ def test_an_empty_clip_gives_options_and_decodes_nothing() -> None:
 
 @pytest.fixture(scope="module")
 def model() -> Any:
-    return WhisperModel(str(DEMO / "models/whisper-demo"), device="cpu", compute_type="int8", cpu_threads=1)
+    return WhisperModel(str(TOY / "models/whisper-demo"), device="cpu", compute_type="int8", cpu_threads=1)
 
 
 def sampled(model: Any, whisper: Any) -> list[int]:
-    heard = decode_audio(str(DEMO / "recordings/meeting.mp4"))[:160_000]
+    heard = decode_audio(str(TOY / "recordings/meeting.mp4"))[:160_000]
     encoded = model.encode(pad_or_trim(model.feature_extractor(heard)[..., :-1]))
     tokenizer = Tokenizer(model.hf_tokenizer, True, task="transcribe", language="en")
     found = whisper.generate(
@@ -85,7 +85,7 @@ def test_the_generator_of_a_thread_cannot_be_set_back_but_a_new_model_has_a_new_
 
     def new() -> Any:
         return ctranslate2.models.Whisper(
-            str(DEMO / "models/whisper-demo"), device="cpu", compute_type="int8", intra_threads=1
+            str(TOY / "models/whisper-demo"), device="cpu", compute_type="int8", intra_threads=1
         )
 
     ctranslate2.set_random_seed(0)

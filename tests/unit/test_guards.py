@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import builders
-from project import DEMO
+from project import TOY
 from sessionscribe.artifacts import SAMPLE_RATE, RemovedSegment, Segment, Span, Word
 from sessionscribe.config import Guards, Transcribe
 from sessionscribe.guards import CIRCLES, OUTSIDE, PHANTOM, guard, kind_of_phantom, phrases
@@ -208,7 +208,7 @@ def test_what_the_engine_invents_in_noise_is_taken_out(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.flac", bursts(), SAMPLE_RATE, subtype="PCM_16")
     plan = builders.plan(20, speech=[(0, 2), (18, 20)])
     engine = Transcribe(
-        model=str(DEMO / "models/whisper-demo"),
+        model=str(TOY / "models/whisper-demo"),
         device="cpu",
         compute_type="int8",
         decoding="sequential",  # which hears pauses

@@ -17,7 +17,7 @@ import pytest
 import soundfile
 
 import builders
-from project import DEMO, cut_audio
+from project import TOY, cut_audio
 from sessionscribe import clips, names_table
 from sessionscribe.artifacts import (
     SAMPLE_RATE,
@@ -41,7 +41,7 @@ from sessionscribe.matching import match
 from sessionscribe.name import embed_voice, name_speakers
 from sessionscribe.voices import voices
 
-OPTIONS = Diarize(model=str(DEMO / "models/diarization-demo"), device="cpu")
+OPTIONS = Diarize(model=str(TOY / "models/diarization-demo"), device="cpu")
 NEAR = Name(threshold=0.2)
 # Two halves of a meeting of three, as two sessions, and a talk of two others.
 RECORDINGS = {"monday": ("meeting.mp4", 0, 115), "tuesday": ("meeting.mp4", 125, 240)}
@@ -87,7 +87,7 @@ class Sessions:
 
     def people(self, session: str) -> dict[str, str]:
         """Return who each label of a half of the meeting is, by the truth."""
-        truth = json.loads((DEMO / "truth/meeting.json").read_text())
+        truth = json.loads((TOY / "truth/meeting.json").read_text())
         offset, found = RECORDINGS[session][1], {}
         for label in self.transcript(session).speakers:
             common: Counter[str] = Counter()
@@ -132,8 +132,8 @@ def campaign(tmp_path_factory: pytest.TempPathFactory) -> Sessions:
     """Two sessions of the same three people; two of them are enrolled in the first. And one of others."""
     sessions = Sessions(tmp_path_factory.mktemp("campaign"))
     for session, (name, start, stop) in RECORDINGS.items():
-        sessions.add(session, DEMO / "recordings" / name, start, stop)
-    sessions.add("elsewhere", DEMO / "recordings/tracks/alice.ogg", 0, 60)
+        sessions.add(session, TOY / "recordings" / name, start, stop)
+    sessions.add("elsewhere", TOY / "recordings/tracks/alice.ogg", 0, 60)
     for label, person in sessions.people("monday").items():
         if person != "clara":
             path, length_s = enroll(
@@ -198,7 +198,7 @@ def test_a_clip_that_cannot_be_used_spoils_only_itself(tmp_path: Path, damage: s
     elif damage == "silence":
         soundfile.write(clip, np.zeros(5 * SAMPLE_RATE, np.float32), SAMPLE_RATE)
     else:
-        cut_audio(DEMO / "recordings/tracks/alice.ogg", clip, 3.0, 6.0)
+        cut_audio(TOY / "recordings/tracks/alice.ogg", clip, 3.0, 6.0)
     output = tmp_path / "voice.json"
     found = embed_voice(clip=clip, checksum=sha256(clip), options=OPTIONS, threads=2, output=output)
     assert EnrolledVoice.read(output) == found
@@ -211,8 +211,8 @@ def test_a_clip_that_cannot_be_used_spoils_only_itself(tmp_path: Path, damage: s
 
 def test_two_voices_in_a_clip_are_told(tmp_path: Path, campaign: Sessions) -> None:
     found = embed_voice(
-        clip=DEMO / "recordings/meeting.mp4",
-        checksum=sha256(DEMO / "recordings/meeting.mp4"),
+        clip=TOY / "recordings/meeting.mp4",
+        checksum=sha256(TOY / "recordings/meeting.mp4"),
         options=OPTIONS,
         threads=2,
         output=tmp_path / "voice.json",

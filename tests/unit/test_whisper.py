@@ -16,7 +16,7 @@ import pytest
 import soundfile
 
 from held import free_all, held
-from project import DEMO
+from project import TOY
 from sessionscribe import meter
 from sessionscribe.artifacts import ChunkTranscript, Plan, Span
 from sessionscribe.chunk import plan_chunks
@@ -28,7 +28,7 @@ from sessionscribe.errors import UserError
 from sessionscribe.fallback import NO_WORD, SILENCE
 from sessionscribe.transcribe import transcribe_chunk
 
-MODEL = str(DEMO / "models/whisper-demo")
+MODEL = str(TOY / "models/whisper-demo")
 OPTIONS = Transcribe(
     model=MODEL, device="cpu", compute_type="int8", language="en", beam_size=2, decoding="sequential"
 )
@@ -48,7 +48,7 @@ def talk(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Plan]:
     from faster_whisper.audio import decode_audio  # noqa: PLC0415
 
     folder = tmp_path_factory.mktemp("talk")
-    samples = decode_audio(str(DEMO / "recordings/meeting.mp4"))[FROM_S * 16_000 : TO_S * 16_000]
+    samples = decode_audio(str(TOY / "recordings/meeting.mp4"))[FROM_S * 16_000 : TO_S * 16_000]
     soundfile.write(folder / "talk.flac", samples, 16_000, subtype="PCM_16")
     plan = plan_chunks(
         audio=folder / "talk.flac",

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import media
-from project import DEMO, ROOT, Done, Project, copy_project, cut_audio
+from project import ROOT, TOY, Done, Project, copy_project, cut_audio
 
 HOSTILE = ["a b.wav", "it's.wav", 'say "hi".wav', "$(touch pwned).wav", "`touch hacked`.wav", "li\nne.wav",
            "-rf.wav", "Größe 日本.wav"]  # fmt: skip
@@ -53,7 +53,7 @@ def bad(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Done, Done]:
     project = copy_project(tmp_path_factory.mktemp("bad"))
     given = project / "in"
     given.mkdir()
-    alice = DEMO / "recordings/tracks/alice.ogg"
+    alice = TOY / "recordings/tracks/alice.ogg"
     speech = cut_audio(alice, given / ".good.wav", 8, 13)
     cut_audio(alice, given / "short.wav", 9, 9.3)
     media.write_media(given / "picture.mp4", [], picture_s=1)
@@ -183,7 +183,7 @@ SECRET = "hf_" + "secret" * 5
 
 def test_a_model_that_cannot_be_had_is_told_before_anything_else(fresh: Project, tmp_path: Path) -> None:
     project = fresh.copy(tmp_path)
-    settings = project.settings.read_text().replace("resources/demo/models/whisper-demo", "small")
+    settings = project.settings.read_text().replace("tests/data/toy/models/whisper-demo", "small")
     project.settings.write_text(settings)
     done = project.sessionscribe("run", HF_TOKEN=SECRET, HF_HOME=str(tmp_path / "hub"))
     assert done.code != 0
@@ -215,7 +215,7 @@ def tiny_disk(tmp_path: Path) -> Iterator[Path]:
 def test_a_full_disk_is_said_and_the_run_goes_on_when_there_is_room(tiny_disk: Path) -> None:
     project = copy_project(tiny_disk / "project")
     (project / "in").mkdir()
-    cut_audio(DEMO / "recordings/tracks/alice.ogg", project / "in/talk.wav", 8, 40)
+    cut_audio(TOY / "recordings/tracks/alice.ogg", project / "in/talk.wav", 8, 40)
     assert project.sessionscribe("add", "in/talk.wav", "--shape", "tracks").code == 0
     ballast = project / "ballast"
     free = os.statvfs(tiny_disk).f_bavail * os.statvfs(tiny_disk).f_frsize

@@ -62,11 +62,12 @@ def finish_sessions(project: Project) -> None:
 def clone(tmp_path: Path) -> Project:
     """The project as a fresh clone that was set up: its own manifest is empty, its profiles are linked."""
     project = copy_project(tmp_path / "clone")
-    shutil.copytree(DEMO, project / "resources/demo", dirs_exist_ok=True)
+    shutil.copytree(DEMO, project / "resources/demo")
     for name in ("Makefile", "pyproject.toml"):
         shutil.copy2(ROOT / name, project / name)
     shutil.copytree(ROOT / "scripts/demo_models", project / "scripts/demo_models", dirs_exist_ok=True)
-    shutil.copytree(ROOT / "tests", project / "tests", ignore=shutil.ignore_patterns("__pycache__"))
+    unneeded = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "tests", project / "tests", ignore=unneeded, dirs_exist_ok=True)
     (project / ".venv").symlink_to(sys.prefix)
     finish_sessions(project)
     done = project.command(sys.executable, "envs/link_profiles.py", XDG_CONFIG_HOME=str(tmp_path / "config"))

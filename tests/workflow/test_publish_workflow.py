@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import published
-from project import DEMO, ROOT, Project, copy_project
+from project import ROOT, TOY, Project, copy_project
 from remotes import KEY, PATIENT, SECRET, serving
 from sessionscribe.artifacts import Transcript
 
@@ -95,10 +95,10 @@ def test_the_demo_from_s3_is_published_there_and_finished_for_a_colleague(
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEY)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
     (tmp_path / "served/versions").mkdir(parents=True)
-    shutil.copytree(DEMO / "recordings", tmp_path / "served/recordings")
+    shutil.copytree(TOY / "recordings", tmp_path / "served/recordings")
     here = copy_project(tmp_path / "here")
-    demo = (here / "config/demo.yaml").read_text()
-    here.settings.write_text(demo.replace("resources/demo/sessions.tsv", "config/sessions.tsv"))
+    demo = (here / "tests/data/toy/config.yaml").read_text()
+    here.settings.write_text(demo.replace("tests/data/toy/sessions.tsv", "config/sessions.tsv"))
     as_a_clone(here)
     with serving("s3", tmp_path / "served", "far", PATIENT) as server:
         address = f"http://127.0.0.1:{server.port}"

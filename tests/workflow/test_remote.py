@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from project import DEMO, SETTINGS, Project
+from project import SETTINGS, TOY, Project
 from remotes import PATIENT, Server, serving
 from sessionscribe import files, manifest
 from sessionscribe.artifacts import Provenance
@@ -123,7 +123,7 @@ def test_a_fresh_machine_goes_on_with_a_live_session_where_another_one_stopped(
 ) -> None:
     there = tmp_path / "srv/rec/users/u1/eve"
     there.mkdir(parents=True)
-    parts = sorted((DEMO / "recordings/live").glob("chunk-*.webm"))[:5]
+    parts = sorted((TOY / "recordings/live").glob("chunk-*.webm"))[:5]
     for part in parts[:4]:
         shutil.copy2(part, there)
     with serving("s3", tmp_path / "srv", "far", PATIENT):

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from project import DEMO, ROOT
+from project import ROOT, TOY
 
 PEERS = ROOT / "build/peers/venv/bin/python"
 
@@ -50,7 +50,7 @@ def test_a_random_model_says_so_many_words_whatever_it_hears(tmp_path: Path) -> 
     command = [sys.executable, str(ROOT / "benchmarks/random_whisper.py"), str(tmp_path)]
     subprocess.run([*command, "--size", "tiny", "--tokens", "9"], check=True)
     model = faster_whisper.WhisperModel(str(tmp_path), device="cpu", compute_type="int8", cpu_threads=2)
-    audio = decode_audio(str(DEMO / "recordings/live/chunk-000.webm"))
+    audio = decode_audio(str(TOY / "recordings/live/chunk-000.webm"))
     clips = [{"start": 0, "end": 9}, {"start": 9, "end": 12}]
     for heard in (audio[:200_000], np.zeros(200_000, np.float32)):
         segments, _ = faster_whisper.BatchedInferencePipeline(model).transcribe(

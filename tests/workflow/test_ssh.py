@@ -19,7 +19,7 @@ import pytest
 
 import sshd
 from errands import MAKE, SECRET, SNAKEFILE, Remote, remote_project
-from project import DEMO, MODELS, ROOT, Project, cut_audio
+from project import MODELS, ROOT, TOY, Project, cut_audio
 from sshd import Host, eventually
 
 
@@ -349,10 +349,10 @@ def test_the_whole_workflow_gives_the_same_bytes(
 def test_a_pipeline_of_the_hub_need_not_be_here(
     finished: Project, new_project: Project, tmp_path: Path
 ) -> None:
-    settings = new_project.settings.read_text().replace("resources/demo/models/diarization-demo", "some/one")
+    settings = new_project.settings.read_text().replace("tests/data/toy/models/diarization-demo", "some/one")
     new_project.settings.write_text(settings)
     # The pipeline hears an enrolled voice, too.
-    cut_audio(DEMO / "recordings/meeting.mp4", new_project / "config/voices/Anna.flac", 20, 30)
+    cut_audio(TOY / "recordings/meeting.mp4", new_project / "config/voices/Anna.flac", 20, 30)
     with sshd.started(tmp_path / "host") as host:
         cached = host.home / ".cache/huggingface/hub/models--some--one"
         shutil.copytree(MODELS[1], cached / "snapshots/0123abcd")

@@ -274,8 +274,9 @@ def test_every_profile_can_be_run_dry(fresh: Project, name: str) -> None:
 
 def test_the_demo_settings_and_the_default_ones_can_be_run_dry(fresh: Project, tmp_path: Path) -> None:
     project = fresh.copy(tmp_path)
-    shutil.copytree(ROOT / "resources/demo", project / "resources/demo", dirs_exist_ok=True)
-    done = project.snakemake("-n", "--quiet", "host", "--configfile", "config/demo.yaml", profile=None)
+    shutil.copytree(ROOT / "tests/data/toy", project / "tests/data/toy", dirs_exist_ok=True)
+    command = ["-n", "--quiet", "host", "--configfile", "tests/data/toy/config.yaml"]
+    done = project.snakemake(*command, profile=None)
     assert jobs(done.text)["fetch_recording"] == 11, done.text
     command = ["-n", "--quiet", "host", "--configfile", "config/config.yaml"]
     done = project.snakemake(*command, profile=None)

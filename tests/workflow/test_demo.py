@@ -1,0 +1,44 @@
+"""The demo: its files fit each other, and real models make of it what was said, by whom."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from project import DEMO, copy_project
+from sessionscribe import manifest
+from sessionscribe.evaluation.references import read_file
+
+SESSIONS = ("meeting", "tracks", "live")
+
+
+def test_the_demo_is_small_and_its_files_are_those_of_its_table() -> None:
+    assert sum(path.stat().st_size for path in DEMO.rglob("*")) < 2_000_000
+    rows = [row for session in manifest.read(DEMO / "sessions.tsv").values() for row in session.rows]
+    assert {row.session for row in rows} == set(SESSIONS)
+    for row in rows:
+        assert hashlib.sha256((DEMO.parents[1] / row.source).read_bytes()).hexdigest() == row.checksum
+    assert {path.stem for path in (DEMO / "truth").iterdir()} == set(SESSIONS)
+
+
+@pytest.mark.real
+def test_the_demo_is_understood_and_its_speakers_have_names(whisper_base: Path, tmp_path: Path) -> None:
+    project = copy_project(tmp_path / "project")
+    shutil.copytree(DEMO, project / "resources/demo")
+    done = project.sessionscribe("run", "--profile", "demo", "--configfile", "config/demo.yaml")
+    assert done.code == 0, done.text
+    for session in SESSIONS:
+        made = project / f"results/export/{session}/{session}.json"
+        options = ("--reference", str(DEMO / "truth"), "--max-wer", "0.08", "--max-der", "0.15")
+        scored = project.sessionscribe("evaluate", session, *options)
+        assert scored.code == 0, scored.text
+        heard = {
+            word["speaker"] for part in json.loads(made.read_text())["segments"] for word in part["words"]
+        }
+        assert {str(who).lower() for who in heard} == {
+            turn.speaker for turn in read_file(DEMO / f"truth/{session}.json")[0].turns
+        }
