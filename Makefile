@@ -20,6 +20,9 @@ help: ## list the targets
 setup: ## make .venv from the pinned requirements and link the profiles (all other targets do this first)
 	@sh envs/setup.sh
 
+.full: setup
+	@$(FULL) || { echo "make: this needs what LIGHT=1 left out: make setup LIGHT=0" >&2; exit 2; }
+
 demo: setup ## transcribe the bundled demo recordings
 	@$(BIN)/sessionscribe run --profile demo $$($(FULL) || echo '--config diarize={"model":"off"}')
 	@echo "Open results/export/meeting/meeting.html in a browser."

@@ -17,7 +17,7 @@ from .conversation import make
 
 SESSIONS = ("meeting", "tracks", "live")
 VOICES = ("anna", "ben", "clara", "david")
-PART_S = 10.0
+PART_S = 15.0
 
 
 def main() -> None:

@@ -179,9 +179,6 @@ def unavailable(kind: str, model: str, setting: str, error: Exception | str) -> 
         for package in package_models.PACKAGE_MODELS
         if package.setting == setting and package.model != model
     ]
-    if setting.startswith("diarize"):
-        demo = "resources/demo/models/diarization-demo"
-        ways.append(f"`{setting}` set to the demo model `{demo}` (for trying out only)")
     ways += [
         "log in (HF_TOKEN or `hf auth login`; accept the licence on the model's page)",
         f"set `{setting}` to a local folder",

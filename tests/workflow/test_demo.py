@@ -33,7 +33,7 @@ def test_the_demo_is_understood_and_its_speakers_have_names(whisper_base: Path, 
     assert done.code == 0, done.text
     for session in SESSIONS:
         made = project / f"results/export/{session}/{session}.json"
-        options = ("--reference", str(DEMO / "truth"), "--max-wer", "0.08", "--max-der", "0.15")
+        options = ("--reference", str(DEMO / "truth"), "--max-wer", "0.08", "--max-der", "0.2")
         scored = project.sessionscribe("evaluate", session, *options)
         assert scored.code == 0, scored.text
         heard = {

@@ -27,7 +27,7 @@ BLOCK = re.compile(r"^```bash\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # What takes hours, installs, or would call these tests: shown instead of done, with all options checked.
 DRY = (
     (re.compile(r"\bmake (?=[a-z])"), "make -n "),
-    (re.compile(r"(snakemake -s rules/demo_models\.smk\b)"), r"\1 -n"),
+    (re.compile(r"(snakemake -s rules/\w+\.smk\b)"), r"\1 -n"),
     (re.compile(r"^(sessionscribe transcribe .*)"), r"\1 -n"),
     (re.compile(r"\bapt-get install\b"), "apt-get install --simulate"),
     (re.compile(r"\buv pip install\b"), "uv pip install --dry-run"),

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from project import DEMO, Done, Project, cut_audio
+from project import TOY, Done, Project, cut_audio
 
 DOCUMENTS = ("json", "srt", "vtt", "txt", "tsv", "rttm", "html")
 LISTENERS = ("torch", "torchaudio", "pyannote")
@@ -31,7 +31,7 @@ class Desk:
         self.root, self.cache = root / "desk", root / "cache"
         self.project = fresh.copy(root / "project")
         self.root.mkdir()
-        self.talk = cut_audio(DEMO / "recordings/meeting.mp4", self.root / "talk.flac", 20, 32)
+        self.talk = cut_audio(TOY / "recordings/meeting.mp4", self.root / "talk.flac", 20, 32)
 
     def command(self, *arguments: str) -> list[str]:
         settings = str(self.project.settings)
