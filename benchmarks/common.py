@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
+from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -80,8 +81,8 @@ def _cpu() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def make_project(folder: Path, recording: Path, settings: dict[str, Any]) -> None:
-    """Copy the workflow to a folder and add the recording to its manifest."""
+def make_project(folder: Path, recordings: Mapping[str, Path], settings: dict[str, Any]) -> None:
+    """Copy the workflow to a folder and add recordings, by the names of their sessions, to its manifest."""
     ignore = shutil.ignore_patterns("__pycache__", "demo_models", "*.egg-info")
     for name in PARTS:
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy2
@@ -89,7 +90,8 @@ def make_project(folder: Path, recording: Path, settings: dict[str, Any]) -> Non
         copy(ROOT / name, folder / name, **extra)
     text = json.dumps(settings, indent=1)  # which is YAML too
     (folder / "config/benchmark.yaml").write_text(text, encoding="utf-8")
-    _sessionscribe(folder, "add", str(recording), "--session", "talk")
+    for session, recording in recordings.items():
+        _sessionscribe(folder, "add", str(recording), "--session", session)
 
 
 def run_pipeline(folder: Path, *arguments: str) -> dict[str, float]:

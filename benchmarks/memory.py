@@ -178,7 +178,7 @@ def main() -> int:
         project = folder / "project"
         project.mkdir(parents=True)
         make_recording(folder / "talk.m4a", 60 * given.hours)
-        make_project(project, folder / "talk.m4a", settings(given.step))
+        make_project(project, {"talk": folder / "talk.m4a"}, settings(given.step))
         stages = run(project, given.chunks)
         stages["cluster"] = measure_clustering(folder, given.step)
     ok = held(stages, given.limit_mb)

@@ -1,138 +1,148 @@
-"""The whole pipeline against whisperX: same recording, same speech and diarization models.
+"""One of the tools that ours is compared with, on a list of recordings, in a process and an environment of its own.
 
-    python benchmarks/peers.py [--minutes 20] [--model FOLDER] [--environment build/peers/venv] [--short]
+    python benchmarks/peers.py {sequential,batched,whisperx,pyannote} CACHE SETTINGS RECORDING...
 
-whisperX needs an environment of its own (about 7 GB), because its pins are others than ours:
-
-    uv venv build/peers/venv && uv pip install --python build/peers/venv/bin/python whisperx==3.8.6
-
-Without a network it is given what it would download: its alignment model is wav2vec2 of the size of its
-default one with random weights (its words then have times without meaning, at the same speed), its sentences
-are split by NLTK without training, its audio is decoded by PyAV, not by the ffmpeg program, and its VAD is
-the pyannote one that comes with it. Prints one JSON object.
+Called by accuracy.py. Each is used as its own documentation shows it. What one finds in a recording is written
+into CACHE, under a name that changes with the recording, the settings and the versions of the packages, and is
+not made again. Prints the path of each recording's result and the CPU seconds of the start (imports, models).
 """
 
 from __future__ import annotations
 
-import argparse
+import hashlib
 import json
+import os
 import sys
-import tempfile
-import time
+from collections.abc import Callable, Iterable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-from common import (
-    DIARIZATION_MODEL,
-    ROOT,
-    SPEECH_MODEL,
-    make_project,
-    make_recording,
-    ratios,
-    run_pipeline,
-    timed,
-)
-from pipeline import THREADS, settings
-
-LETTERS = ("-", "|", *"ETAOINHSRDLUMWCFGYPBVK'XJQZ")
-"""What whisperX's alignment model for English tells apart, in its order."""
+THREADS = 2
+Peer = Callable[[str], dict[str, Any]]
+"""Listens to a recording and returns a transcript in the form of Whisper's JSON, with `turns` or without."""
 
 
-def whisperx(recording: Path, chosen: dict[str, Any]) -> dict[str, Any]:
-    """Transcribe, align and diarize with whisperX; return its words and the time of each part."""
-    import torch  # noqa: PLC0415 -- in an environment of its own
-    import torchaudio  # noqa: PLC0415
-    import whisperx as rival  # noqa: PLC0415
-    from faster_whisper.audio import decode_audio  # noqa: PLC0415
-    from nltk.tokenize.punkt import PunktSentenceTokenizer  # noqa: PLC0415
-    from whisperx import alignment  # noqa: PLC0415
+def sequential(settings: dict[str, str]) -> Peer:
+    """Return faster-whisper as its README uses it: all defaults, with VAD and word times."""
+    return _faster_whisper(settings, lambda model: model.transcribe)
+
+
+def batched(settings: dict[str, str]) -> Peer:
+    """Return faster-whisper's batched mode, with word times; VAD is its default there."""
+    from faster_whisper import BatchedInferencePipeline  # noqa: PLC0415 -- heavy, as all imports of models here
+
+    return _faster_whisper(settings, lambda model: BatchedInferencePipeline(model).transcribe)
+
+
+def _faster_whisper(settings: dict[str, str], way: Callable[[Any], Callable[..., Any]]) -> Peer:
+    from faster_whisper import WhisperModel  # noqa: PLC0415
+
+    model = WhisperModel(settings["speech"], device="cpu", compute_type="int8", cpu_threads=THREADS)
+
+    def run(recording: str) -> dict[str, Any]:
+        segments, _ = way(model)(recording, language="en", beam_size=5, word_timestamps=True, vad_filter=True)
+        return {"segments": [_segment(s, _words(s.words or ())) for s in segments]}
+
+    return run
+
+
+def whisperx(settings: dict[str, str]) -> Peer:
+    """Return whisperX: its VAD of pyannote, batches of 8, speakers; no alignment, whose model is on the hub only."""
+    import torch  # noqa: PLC0415
+    import whisperx as package  # noqa: PLC0415
+    from faster_whisper.audio import decode_audio  # noqa: PLC0415 -- whisperX's own calls the ffmpeg program
     from whisperx.diarize import DiarizationPipeline  # noqa: PLC0415
 
     torch.set_num_threads(THREADS)
-    given, clock, parts = chosen["transcribe"], [time.perf_counter(), time.process_time()], {}
+    model = package.load_model(settings["speech"], "cpu", compute_type="int8", language="en", threads=THREADS)
+    diarization = DiarizationPipeline(settings["diarization"]) if settings["diarization"] else None
 
-    def part(name: str) -> None:
-        now = [time.perf_counter(), time.process_time()]
-        parts[name] = {"wall_s": round(now[0] - clock[0], 2), "cpu_s": round(now[1] - clock[1], 2)}
-        clock[:] = now
+    def run(recording: str) -> dict[str, Any]:
+        audio, began = decode_audio(recording), _cpu()
+        found = model.transcribe(audio, batch_size=8)
+        speech_cpu_s, turns = _cpu() - began, None
+        if diarization:
+            turns = diarization(audio)
+            found = package.assign_word_speakers(turns, found)
+            turns = _turns(turns[["start", "end", "speaker"]].itertuples(index=False))
+        return {"segments": found["segments"], "turns": turns, "speech_cpu_s": speech_cpu_s}
 
-    audio = decode_audio(str(recording))
-    part("decode the file")
-    model = rival.load_model(
-        given["model"],
-        "cpu",
-        compute_type=given["compute_type"],
-        language=given["language"],
-        asr_options={"temperatures": given["temperatures"]},
-        vad_options={"chunk_size": int(given["window_s"])},
-        threads=THREADS,
-    )
-    found = model.transcribe(audio, batch_size=8, chunk_size=int(given["window_s"]))
-    part("transcribe")
-    words = sum(len(segment["text"].split()) for segment in found["segments"])
-    torch.manual_seed(0)
-    alignment.nltk_load = lambda _: PunktSentenceTokenizer()
-    aligner = torchaudio.models.wav2vec2_base(aux_num_out=len(LETTERS)).eval()
-    about = {
-        "language": given["language"],
-        "dictionary": {letter.lower(): number for number, letter in enumerate(LETTERS)},
-        "type": "torchaudio",
-    }
-    aligned = rival.align(found["segments"], aligner, about, audio, "cpu")
-    part("align")
-    turns = DiarizationPipeline(model_name=chosen["diarize"]["model"], device="cpu")(audio)
-    rival.assign_word_speakers(turns, aligned)
-    part("diarize")
-    return {"words": words, "turns": len(turns), "parts": parts}
+    return run
+
+
+def pyannote(settings: dict[str, str]) -> Peer:
+    """Return a bare pyannote pipeline."""
+    import torch  # noqa: PLC0415
+    from faster_whisper.audio import decode_audio  # noqa: PLC0415
+    from pyannote.audio import Pipeline  # noqa: PLC0415
+
+    torch.set_num_threads(THREADS)
+    pipeline: Any = Pipeline.from_pretrained(settings["diarization"])
+
+    def run(recording: str) -> dict[str, Any]:
+        waveform = torch.from_numpy(decode_audio(recording))[None]
+        found = pipeline({"waveform": waveform, "sample_rate": 16_000}).speaker_diarization
+        tracks = found.itertracks(yield_label=True)
+        return {"segments": [], "turns": _turns((turn.start, turn.end, who) for turn, _, who in tracks)}
+
+    return run
+
+
+def _segment(segment: Any, words: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"start": segment.start, "end": segment.end, "text": segment.text, "words": words}
+
+
+def _words(words: Iterable[Any]) -> list[dict[str, Any]]:
+    return [{"text": w.word, "start": float(w.start), "end": float(w.end)} for w in words]
+
+
+def _turns(turns: Iterable[tuple[float, float, str]]) -> list[dict[str, Any]]:
+    return [{"start": float(start), "end": float(end), "speaker": who} for start, end, who in turns]
+
+
+PEERS: dict[str, tuple[Callable[[dict[str, str]], Peer], set[str], set[str]]] = {
+    "sequential": (sequential, {"speech"}, {"faster-whisper", "ctranslate2"}),
+    "batched": (batched, {"speech"}, {"faster-whisper", "ctranslate2"}),
+    "whisperx": (
+        whisperx,
+        {"speech", "diarization"},
+        {"whisperx", "faster-whisper", "ctranslate2", "pyannote.audio", "torch"},
+    ),
+    "pyannote": (pyannote, {"diarization"}, {"pyannote.audio", "torch"}),
+}
+"""Each with the models and the packages that it uses."""
+
+
+def _cpu() -> float:
+    return sum(os.times()[:4])
 
 
 def main() -> None:
-    """Measure, or be whisperX."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--minutes", type=float, default=20.0, help="length of the recording")
-    parser.add_argument("--model", type=Path, default=SPEECH_MODEL, help="a speech model's folder")
-    parser.add_argument("--window", type=float, help="longest window, in seconds")
-    parser.add_argument("--environment", type=Path, default=ROOT / "build/peers/venv")
-    parser.add_argument("--short", action="store_true", help="one minute: to see that it works")
-    parser.add_argument("--stage", type=Path, help=argparse.SUPPRESS)
-    parser.add_argument("--settings", type=json.loads, help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.stage:
-        print(json.dumps(whisperx(given.stage, given.settings)))
-        return
-    minutes = 1.0 if given.short else given.minutes
-    window = given.window or (8.0 if given.model == SPEECH_MODEL else 30.0)
-    chosen = settings(given.model.resolve(), "batched", window, DIARIZATION_MODEL)
-    with tempfile.TemporaryDirectory(prefix="peers-") as scratch:
-        folder = Path(scratch)
-        project = folder / "project"
-        project.mkdir()
-        make_recording(folder / "talk.m4a", minutes)
-        make_project(project, folder / "talk.m4a", chosen)
-        python = str(given.environment / "bin/python")
-        command = [python, __file__, "--stage", str(folder / "talk.m4a"), "--settings", json.dumps(chosen)]
-        # The bundled diarization model's network is ours.
-        theirs, printed = timed(command, folder, PYTHONPATH=str(ROOT / "scripts"))
-        ours = run_pipeline(project)
-        transcript = json.loads((project / "results/export/talk/talk.json").read_text(encoding="utf-8"))
-    rival = json.loads(printed.splitlines()[-1])
-    ratio = ratios(ours, theirs)
-    aligning = rival["parts"]["align"]
-    unaligned = {name: theirs[name] - aligning[name] for name in theirs}
-    result = {
-        "minutes": minutes,
-        "model": given.model.name,
-        "window_s": window,
-        "ours": ours | {"words": sum(len(s["words"]) for s in transcript["segments"])},
-        "whisperx": theirs | rival,
-        **ratio,
-        "without_its_alignment": ratios(ours, unaligned),
-        "held": ratio["wall_ratio"] < 1,
-    }
-    print(json.dumps(result))
+    """Let a peer listen to what it has not heard yet."""
+    name, cache, given, *recordings = sys.argv[1:]
+    settings = json.loads(given)
+    make, models, packages = PEERS[name]
+    versions = {package: version(package) for package in sorted(packages)}
+    made_by = [name, {model: settings["identity"][model] for model in sorted(models)}, versions]
+    known = hashlib.sha256(json.dumps(made_by).encode())
+    paths = {}
+    for recording in recordings:
+        digest = known.copy()
+        digest.update(Path(recording).read_bytes())
+        paths[recording] = Path(cache) / f"{Path(recording).stem}.{name}.{digest.hexdigest()[:12]}.json"
+    missing = [recording for recording, path in paths.items() if not path.is_file()]
+    peer = make(settings) if missing else None
+    start_cpu_s = _cpu()
+    for recording in missing:
+        began = _cpu()
+        found = peer(recording)  # type: ignore[misc]
+        known_of = {"language": "en", "cpu_s": _cpu() - began, "start_cpu_s": start_cpu_s, "versions": versions}
+        fresh = paths[recording].with_suffix(".new")
+        fresh.write_text(json.dumps({**found, **known_of}), encoding="utf-8")
+        fresh.replace(paths[recording])
+        print(f"{name}: {Path(recording).name}", file=sys.stderr)
+    print(json.dumps({recording: str(path) for recording, path in paths.items()}))
 
 
 if __name__ == "__main__":

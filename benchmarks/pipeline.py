@@ -128,7 +128,7 @@ def main() -> None:
         project = folder / "project"
         project.mkdir(parents=True)
         make_recording(folder / "talk.m4a", minutes)
-        make_project(project, folder / "talk.m4a", chosen)
+        make_project(project, {"talk": folder / "talk.m4a"}, chosen)
         bare: dict[str, dict[str, float]] = {}
         command = [sys.executable, __file__, "--folder", str(folder), "--settings", json.dumps(chosen)]
         bare["speech"], words = timed([*command, "--stage", "speech"], folder)

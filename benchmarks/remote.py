@@ -126,7 +126,7 @@ def bytes_moved(folder: Path, minutes: float) -> dict[str, Any]:
         "transcribe": {"model": str(SPEECH_MODEL), "device": "cpu", "compute_type": "int8", "beam_size": 1},
         "diarize": {"model": str(DIARIZATION_MODEL), "device": "cpu", "chunk_s": 120},
     }
-    make_project(project, recording, settings)
+    make_project(project, {"talk": recording}, settings)
     found: dict[str, Any] = {"minutes": minutes}
     with host(folder) as there:
         run_pipeline(project, *arguments(there))

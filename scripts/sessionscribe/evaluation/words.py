@@ -15,12 +15,16 @@ from sessionscribe.evaluation.said import Region, Said, SaidWord
 
 @dataclass(frozen=True)
 class Errors:
-    """Errors of each block (utterance of the reference), and the words or characters that it has."""
+    """Errors of each block (utterance of the reference), and the words or characters that it has.
+
+    ``deletion_runs`` has the length of each run of deletions: a long one is a stretch that was not heard at all.
+    """
 
     substitutions: Array
     deletions: Array
     insertions: Array
     totals: Array
+    deletion_runs: NDArray[np.int64]
 
     @property
     def errors(self) -> Array:
@@ -168,6 +172,7 @@ def _counted(chunks: Sequence[object], blocks: Sequence[int], count: int) -> Err
     size = max(1, count)
     totals = np.bincount(np.array(blocks, np.int64), minlength=size).astype(np.float64)
     parts = {kind: np.zeros(size) for kind in ("equal", "substitute", "delete", "insert")}
+    runs = []
     for chunk in chunks:
         kind, start, end = chunk.type, chunk.ref_start_idx, chunk.ref_end_idx  # type: ignore[attr-defined]
         if kind == "insert":
@@ -175,4 +180,5 @@ def _counted(chunks: Sequence[object], blocks: Sequence[int], count: int) -> Err
             parts[kind][block] += chunk.hyp_end_idx - chunk.hyp_start_idx  # type: ignore[attr-defined]
         else:
             np.add.at(parts[kind], np.array(blocks[start:end], np.int64), 1.0)
-    return Errors(parts["substitute"], parts["delete"], parts["insert"], totals)
+            runs += [end - start] if kind == "delete" else []
+    return Errors(parts["substitute"], parts["delete"], parts["insert"], totals, np.array(runs, np.int64))
