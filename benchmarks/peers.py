@@ -3,8 +3,8 @@
     python benchmarks/peers.py {sequential,batched,whisperx,pyannote} CACHE SETTINGS RECORDING...
 
 Called by accuracy.py. Each is used as its own documentation shows it. What one finds in a recording is written
-into CACHE, under a name that changes with the recording, the settings and the versions of the packages, and is
-not made again. Prints the path of each recording's result and the CPU seconds of the start (imports, models).
+into CACHE, under a name that follows from the recording, the models and the versions of the packages, and is not
+made again. Prints the path of each recording's result as JSON.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def _faster_whisper(settings: dict[str, str], way: Callable[[Any], Callable[...,
 
 
 def whisperx(settings: dict[str, str]) -> Peer:
-    """Return whisperX: its VAD of pyannote, batches of 8, speakers; no alignment, whose model is on the hub only."""
+    """Return whisperX with pyannote's VAD, batches of 8 and speakers; its alignment needs a model of the hub."""
     import torch  # noqa: PLC0415
     import whisperx as package  # noqa: PLC0415
     from faster_whisper.audio import decode_audio  # noqa: PLC0415 -- whisperX's own calls the ffmpeg program
@@ -137,7 +137,12 @@ def main() -> None:
     for recording in missing:
         began = _cpu()
         found = peer(recording)  # type: ignore[misc]
-        known_of = {"language": "en", "cpu_s": _cpu() - began, "start_cpu_s": start_cpu_s, "versions": versions}
+        known_of = {
+            "language": "en",
+            "cpu_s": _cpu() - began,
+            "start_cpu_s": start_cpu_s,
+            "versions": versions,
+        }
         fresh = paths[recording].with_suffix(".new")
         fresh.write_text(json.dumps({**found, **known_of}), encoding="utf-8")
         fresh.replace(paths[recording])
