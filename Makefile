@@ -64,12 +64,8 @@ docs: setup ## write the schema and the tables that are made from the code
 natural: setup ## make the conversations with natural voices that accuracy is measured on (half an hour)
 	$(BIN)/snakemake -s rules/natural_voices.smk --cores 2
 
-evaluate: .full ## measure the bundled models on held-out recordings (needs Debian's libespeak-ng1)
-	$(BIN)/snakemake -s rules/demo_models.smk --cores 2 synthesize_heldout
-	$(BIN)/sessionscribe run --profile demo --configfile tests/data/toy/config.yaml --configfile config/heldout.yaml \
-	    --source build/demo_models/heldout
-	$(BIN)/sessionscribe evaluate results/export --reference build/demo_models/heldout \
-	    --max-wer 0.10 --max-der 0.15
+evaluate: .full ## measure accuracy on real and natural speech, beside other tools (docs/accuracy.md)
+	$(BIN)/python benchmarks/accuracy.py --write
 
 kill-test: .full ## kill the demo run 20 times at random moments and compare what comes out
 	$(BIN)/python tests/failure/kill_demo.py --times 20

@@ -1,10 +1,12 @@
-"""Accuracy on real and natural speech, ours beside its peers: the tables and bars at the top of docs/accuracy.md.
+"""Accuracy on real and natural speech, ours beside its peers: the tables that docs/accuracy.md begins with.
 
-    python benchmarks/accuracy.py [--speech FOLDER] [--diarization FOLDER] [--whisperx build/peers/venv] [--write]
+    python benchmarks/accuracy.py [--speech base] [--diarization open] [--whisperx build/peers/venv] [--write]
 
-`make evaluate` runs it with Whisper base (int8, CPU) on every recording that has a reference beside it. Ours is
-`sessionscribe run` with default settings in a project of its own (build/accuracy, where the transcripts stay to be
-read). The peers are used as their documentation shows it (peers.py), and only for what they have not heard yet.
+`make evaluate` runs it with Whisper base (int8, CPU) on all recordings that have a reference beside them.
+Ours is `sessionscribe run` with default settings in a project of its own, below build/accuracy, where the
+transcripts stay to be read. The peers (peers.py) are asked only about what they have not heard yet. CPU
+times compare if both were taken on the same machine with as much beside them: remove build/accuracy/peers
+before such a run.
 
 whisperX needs an environment of its own (about 7 GB), because its pins are others than ours:
 
@@ -84,7 +86,7 @@ Kinds = Mapping[str, Sequence[Recording]]
 
 @dataclass(frozen=True)
 class Run:
-    """What a system made of recordings; CPU seconds of all processes, of the words alone and with speakers."""
+    """What a system made of recordings, and CPU seconds of its processes: for words, and with speakers."""
 
     heard: Mapping[str, Said]
     speech_cpu_s: float | None
@@ -99,7 +101,7 @@ def recordings(folders: Iterable[Path]) -> Iterator[Recording]:
 
 
 def truth(audio: Path) -> Said | None:
-    """Return what the references beside a recording say: NAME.json (words), NAME.rttm or reference.rttm (turns)."""
+    """Return what the files beside a recording say: NAME.json (words), NAME.rttm, reference.rttm (turns)."""
     plain = unicodedata.normalize("NFKD", audio.stem).encode("ascii", "ignore").decode()
     parts = [_words_of(path) for path in [audio.with_suffix(".json")] if path.is_file()]
     for path in (audio.with_suffix(".rttm"), audio.with_name("reference.rttm")):
@@ -109,7 +111,7 @@ def truth(audio: Path) -> Said | None:
 
 
 def _words_of(path: Path) -> Said:
-    """Read utterances (speaker, start, stop, text, words), or one with word times as pocketsphinx writes it."""
+    """Read utterances (speaker, start, stop, text, words), or one of them as pocketsphinx writes it."""
     content = json.loads(path.read_text(encoding="utf-8"))
     if isinstance(content, dict):
         heard = [(re.sub(r"\(\d+\)$", "", w["t"]), w["b"], w["b"] + w["d"]) for w in content["w"]]
@@ -123,11 +125,11 @@ def _words_of(path: Path) -> Said:
     return Said(path.stem, utterances=tuple(utterances), language="en")
 
 
-def ours(of: Sequence[Recording], settings: dict[str, Any], project: Path, *, speakers: bool = True) -> Run:
-    """Transcribe recordings by `sessionscribe run`: first their words, then, if wanted, speakers and exports."""
+def ours(of: Sequence[Recording], options: dict[str, Any], project: Path, *, speakers: bool = True) -> Run:
+    """Transcribe recordings by `sessionscribe run`: the words first, then speakers and exports if wanted."""
     shutil.rmtree(project, ignore_errors=True)
     project.mkdir(parents=True)
-    make_project(project, {one.name: one.path for one in of}, settings)
+    make_project(project, {one.name: one.path for one in of}, options)
     speech_cpu_s = run_pipeline(project, "--stage", "merge")["cpu_s"]
     cpu_s = speech_cpu_s + run_pipeline(project)["cpu_s"] if speakers else None
     made = project / "results" / ("diarize" if speakers else "merge")
@@ -154,7 +156,7 @@ def peer(name: str, of: Sequence[Recording], models: Mapping[str, str], python: 
 
 
 def figures(of: Iterable[Recording], heard: Mapping[str, Said]) -> dict[str, float]:
-    """Score recordings together: rates in percent, words per hour, seconds; what was not measured is missing."""
+    """Score recordings together: percent, words per hour, seconds; what was not measured is left out."""
     scores = [(one, score_session(one.truth, heard[one.name], PLAIN)) for one in of]
     found = measures([score for _, score in scores], PLAIN.bootstrap)
     names = {"wer": "wer", "der": "der", "wrong": "word_speaker_error"}
@@ -207,7 +209,8 @@ def recordings_table(kinds: Kinds, results: Results) -> Iterator[str]:
     """Give a row for each recording: the WER of every system, and who was found."""
     systems = [system for system in SYSTEMS if any(system in run for run in results.values())]
     words = [system for system in systems if system != PYANNOTE]
-    yield f"| Recording | min | WER %: {' | '.join(SYSTEMS[s] for s in words)} | DER %: ours | people: ours, true |"
+    names = " | ".join(SYSTEMS[system] for system in words)
+    yield f"| Recording | min | WER %: {names} | DER %: ours | people: ours, true |"
     yield "|---" * (len(words) + 4) + "|"
     for kind, of in kinds.items():
         for one in of:
@@ -314,17 +317,14 @@ def main() -> int:
         pythons[WHISPERX] = python
     else:
         print(f"whisperX is left out: there is no {python}", file=sys.stderr)
-    settings = {
-        "transcribe": {"model": models["speech"], "device": "cpu", "compute_type": "int8", "language": "en"},
-        "diarize": {"model": models["diarization"], "device": "cpu"},
-    }
-    other = {**settings, "transcribe": {**settings["transcribe"], "decoding": "sequential"}}
-    cut = {**settings, "chunk": {"target_s": 60, "search_s": 10}}
+    chosen = settings(models["speech"], models["diarization"])
+    other = {**chosen, "transcribe": {**chosen["transcribe"], "decoding": "sequential"}}
+    cut = {**chosen, "chunk": {"target_s": 60, "search_s": 10}}
     results: dict[str, dict[str, Run]] = {}
     for kind, of in kinds.items():
         print(f"{kind}: {', '.join(one.name for one in of)}", file=sys.stderr)
         found = {name: peer(name, of, models, python) for name, python in pythons.items()}
-        found[OURS] = ours(of, settings, WORK / slug(kind))
+        found[OURS] = ours(of, chosen, WORK / slug(kind))
         found[OURS_SEQUENTIAL] = ours(of, other, WORK / f"{slug(kind)}-sequential", speakers=False)
         results[kind] = {system: found[system] for system in SYSTEMS if system in found}
     long = [one for one in kinds[READ] if one.duration_s >= LONG_S]
@@ -348,6 +348,14 @@ def main() -> int:
         text = "\n".join([before + MARKS[0], "", *lines, "", MARKS[1] + rest.split(MARKS[1])[1]])
         page.write_text(text, encoding="utf-8")
     return 0
+
+
+def settings(speech: str, diarization: str) -> dict[str, Any]:
+    """Return ours, in which nothing but the models and the language is chosen."""
+    return {
+        "transcribe": {"model": speech, "device": "cpu", "compute_type": "int8", "language": "en"},
+        "diarize": {"model": diarization, "device": "cpu"},
+    }
 
 
 def folder_of(model: str) -> str:

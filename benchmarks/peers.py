@@ -1,9 +1,9 @@
-"""One of the tools that ours is compared with, on a list of recordings, in a process and an environment of its own.
+"""The tools that ours is compared with, each on a list of recordings and in a process of its own.
 
     python benchmarks/peers.py {sequential,batched,whisperx,pyannote} CACHE SETTINGS RECORDING...
 
-Called by accuracy.py. Each is used as its own documentation shows it. What one finds in a recording is written
-into CACHE, under a name that follows from the recording, the models and the versions of the packages, and is not
+Called by accuracy.py. Each is used as its own documentation shows it. What one finds in a recording is kept
+in CACHE, under a name that follows from the recording, the models and the versions of the packages, and not
 made again. Prints the path of each recording's result as JSON.
 """
 
@@ -48,7 +48,7 @@ def _faster_whisper(settings: dict[str, str], way: Callable[[Any], Callable[...,
 
 
 def whisperx(settings: dict[str, str]) -> Peer:
-    """Return whisperX with pyannote's VAD, batches of 8 and speakers; its alignment needs a model of the hub."""
+    """Return whisperX with pyannote's VAD, batches of 8, speakers; its alignment needs a model of the hub."""
     import torch  # noqa: PLC0415
     import whisperx as package  # noqa: PLC0415
     from faster_whisper.audio import decode_audio  # noqa: PLC0415 -- whisperX's own calls the ffmpeg program

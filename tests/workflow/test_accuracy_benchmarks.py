@@ -36,14 +36,3 @@ def test_word_times_are_right_and_do_not_drift() -> None:
     assert found["sparse"]["minutes"] > 14
     assert found["sparse"]["found"] > 0.9 * found["sparse"]["words"]
     assert all(found["held"]["sparse"].values())
-
-
-def test_the_ways_of_decoding_are_compared_on_the_same_words() -> None:
-    found = benchmark("decoding")
-    ways = found["ways"]
-    assert set(ways) == {"batched", "sequential", "engine, word times", "engine, no word times"}
-    assert found["chosen"] in ways
-    for way in ("batched", "sequential"):
-        assert ways[way]["wer"] < 0.1
-        assert ways[way]["complete"] > 0.95
-        assert ways[way]["start_median_s"] < 0.08

@@ -13,8 +13,6 @@ import pytest
 
 from project import ROOT, TOY
 
-PEERS = ROOT / "build/peers/venv/bin/python"
-
 
 def benchmark(name: str, *arguments: str) -> dict[str, Any]:
     command = [sys.executable, str(ROOT / f"benchmarks/{name}.py"), "--short", *arguments]
@@ -34,13 +32,6 @@ def test_the_pipeline_is_measured_against_the_bare_engines() -> None:
     assert ours["words"] == pytest.approx(bare["words"], rel=0.2), "both did the same work"
     assert bare["turns"] > 10
     assert found["rules"]["transcribe_chunk"]["jobs"] == 1
-
-
-@pytest.mark.skipif(not PEERS.exists(), reason="whisperX is not installed (benchmarks/peers.py says how)")
-def test_the_pipeline_is_measured_against_whisperx() -> None:
-    found = benchmark("peers")
-    assert set(found["whisperx"]["parts"]) == {"decode the file", "transcribe", "align", "diarize"}
-    assert found["ours"]["words"] == pytest.approx(found["whisperx"]["words"], rel=0.2)
 
 
 def test_a_random_model_says_so_many_words_whatever_it_hears(tmp_path: Path) -> None:

@@ -1,0 +1,79 @@
+"""Real Whisper on real speech through the workflow: the short form of benchmarks/accuracy.py."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from project import ROOT
+
+sys.path.insert(0, str(ROOT / "benchmarks"))
+import accuracy
+from accuracy import OURS, READ, SEQUENTIAL, Recording, Run
+from common import DIARIZATION_MODEL
+
+from sessionscribe.artifacts import ChunkTranscript
+from sessionscribe.text import join_words
+
+pytestmark = pytest.mark.real
+JFK = (
+    "and so my fellow americans ask not what your country can do for you ask what you can do for your country"
+)
+
+
+@pytest.fixture(scope="module")
+def recordings(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Recording]:
+    """The short recordings of real speech whose words are known."""
+    folder = tmp_path_factory.mktemp("speech")
+    (folder / "jfk.flac").symlink_to(shared / "data/misc/jfk.flac")
+    (folder / "jfk.json").write_text(json.dumps([{"text": JFK, "start": 0, "stop": 11}]), encoding="utf-8")
+    return list(accuracy.recordings([folder, shared / "data/librivox"]))
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("real") / "project"
+
+
+@pytest.fixture(scope="module")
+def run(recordings: list[Recording], project: Path, whisper_base: Path) -> Run:
+    """What `sessionscribe run` made of them, up to their words."""
+    settings = accuracy.settings(str(whisper_base), str(DIARIZATION_MODEL))
+    return accuracy.ours(recordings, settings, project, speakers=False)
+
+
+def test_the_words_are_right_and_at_the_right_times(recordings: list[Recording], run: Run) -> None:
+    found = accuracy.figures(recordings, run.heard)
+    assert found["wer"] <= 3
+    assert found["lost"] == 0
+    assert found["start"] <= 0.1
+    for one in recordings:
+        words = run.heard[one.name].words
+        starts = [word.start for word in words]
+        assert starts == sorted(starts)
+        assert all(0 <= word.start <= word.end <= one.duration_s for word in words)
+
+
+def test_joined_words_are_the_text_that_the_engine_wrote(project: Path, run: Run) -> None:
+    chunks = [ChunkTranscript.read(path) for path in project.glob("results/transcribe/*/*/*[0-9].json")]
+    assert len(chunks) == len(run.heard)
+    for segment in (segment for chunk in chunks for segment in chunk.segments):
+        assert join_words(segment.words) == segment.text
+
+
+def test_a_peer_hears_a_recording_once(
+    recordings: list[Recording], run: Run, whisper_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(accuracy, "WORK", tmp_path)
+    models = {"speech": str(whisper_base)}
+    first, second = (accuracy.peer(SEQUENTIAL, recordings, models, Path(sys.executable)) for _ in range(2))
+    assert first == second
+    assert first.speech_cpu_s
+    kinds, results = {READ: recordings}, {READ: {OURS: run, SEQUENTIAL: first}}
+    bars = {asked: value for asked, value, _ in accuracy.bars_of_words(kinds, results)}
+    assert bars["words lost per hour ≤ faster-whisper's"] == "0 and 0"
+    assert len(list(accuracy.systems_table(kinds, results))) == 4
+    assert len(list(accuracy.recordings_table(kinds, results))) == 6
