@@ -37,6 +37,7 @@ import soundfile
 from common import ROOT, make_project, run_pipeline, timed
 from faster_whisper.audio import decode_audio
 
+from sessionscribe import models
 from sessionscribe.artifacts import SAMPLE_RATE
 from sessionscribe.evaluation.evaluate import Options, measures, score_session
 from sessionscribe.evaluation.intervals import Bootstrap
@@ -44,7 +45,7 @@ from sessionscribe.evaluation.references import read_file
 from sessionscribe.evaluation.said import Said, SaidWord, Utterance, joined
 from sessionscribe.evaluation.speakers import speaker_errors
 from sessionscribe.ingest import probe
-from sessionscribe.models import identity
+from sessionscribe.model_fetch import ensure, ensure_speech
 from sessionscribe.sources import slug
 
 SHARED = Path(os.environ.get("SESSIONSCRIBE_SHARED", ROOT.parent / "shared")) / "data"
@@ -140,11 +141,11 @@ def ours(of: Sequence[Recording], options: dict[str, Any], project: Path, *, spe
     return Run({one.name: read_file(made / f"{one.name}.json")[0] for one in of}, speech_cpu_s, cpu_s)
 
 
-def peer(name: str, of: Sequence[Recording], models: Mapping[str, str], python: Path) -> Run:
+def peer(name: str, of: Sequence[Recording], folders: Mapping[str, str], python: Path) -> Run:
     """Let a peer hear recordings, or take what it heard before."""
     cache = WORK / "peers"
     cache.mkdir(parents=True, exist_ok=True)
-    settings = {**models, "identity": {use: identity(model) for use, model in models.items()}}
+    settings = {**folders, "identity": {use: models.identity(path) for use, path in folders.items()}}
     command = [str(python), str(ROOT / "benchmarks/peers.py"), name, str(cache), json.dumps(settings)]
     _, printed = timed([*command, *(str(one.path) for one in of)], ROOT, PYTHONPATH=str(ROOT / "scripts"))
     found = json.loads(printed.splitlines()[-1])
@@ -345,19 +346,25 @@ def main() -> int:
     parser.add_argument("--write", action="store_true", help="put tables and bars into docs/accuracy.md")
     given = parser.parse_args()
     kinds = {kind: found for kind, folders in FOLDERS.items() if (found := list(recordings(folders)))}
-    models = {"speech": folder_of(given.speech), "diarization": folder_of(given.diarization)}
+    speech = models.resolve(given.speech, models.WHISPER, setting="--speech")
+    diarization = models.resolve(given.diarization, models.DIARIZATION, setting="--diarization")
+    fetched = {
+        "speech": ensure_speech(speech, say=print),
+        "diarization": ensure(diarization, "diarization pipeline", "--diarization", say=print),
+    }
+    folders = {use: str(folder.resolve()) for use, folder in fetched.items()}
     pythons = dict.fromkeys((SEQUENTIAL, BATCHED, PYANNOTE), Path(sys.executable))
     if (python := given.whisperx / "bin/python").exists():
         pythons[WHISPERX] = python
     else:
         print(f"whisperX is left out: there is no {python}", file=sys.stderr)
-    chosen = settings(models["speech"], models["diarization"])
+    chosen = settings(folders["speech"], folders["diarization"])
     other = {**chosen, "transcribe": {**chosen["transcribe"], "decoding": "sequential"}}
     cut = {**chosen, "chunk": {"target_s": 60, "search_s": 10}}
     results: dict[str, dict[str, Run]] = {}
     for kind, of in kinds.items():
         print(f"{kind}: {', '.join(one.name for one in of)}", file=sys.stderr)
-        found = {name: peer(name, of, models, python) for name, python in pythons.items()}
+        found = {name: peer(name, of, folders, python) for name, python in pythons.items()}
         found[OURS] = ours(of, chosen, WORK / slug(kind))
         found[OURS_SEQUENTIAL] = ours(of, other, WORK / f"{slug(kind)}-sequential", speakers=False)
         results[kind] = {system: found[system] for system in SYSTEMS if system in found}
@@ -367,7 +374,7 @@ def main() -> int:
     worse = perturbed([*long[:1], *kinds.get(CONVERSATIONS, ())[:1]])
     every = [one for of in worse.values() for one in of]
     ours_worse = ours(every, chosen, WORK / "worse", speakers=False)
-    theirs_worse = peer(SEQUENTIAL, every, models, Path(sys.executable))
+    theirs_worse = peer(SEQUENTIAL, every, folders, Path(sys.executable))
     bars = [
         *bars_of_words(kinds, results),
         ("words that cutting every 60 s changes: 0", str(changed), changed == 0),
@@ -395,11 +402,6 @@ def settings(speech: str, diarization: str) -> dict[str, Any]:
         "transcribe": {"model": speech, "device": "cpu", "compute_type": "int8", "language": "en"},
         "diarize": {"model": diarization, "device": "cpu"},
     }
-
-
-def folder_of(model: str) -> str:
-    """Return the folder of a model, which is fetched where it is not here."""
-    return str(Path(model).resolve(strict=True))
 
 
 if __name__ == "__main__":

@@ -68,8 +68,8 @@ def test_a_peer_hears_a_recording_once(
     recordings: list[Recording], run: Run, whisper_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(accuracy, "WORK", tmp_path)
-    models = {"speech": str(whisper_base)}
-    first, second = (accuracy.peer(SEQUENTIAL, recordings, models, Path(sys.executable)) for _ in range(2))
+    folders = {"speech": str(whisper_base)}
+    first, second = (accuracy.peer(SEQUENTIAL, recordings, folders, Path(sys.executable)) for _ in range(2))
     assert first == second
     assert first.speech_cpu_s
     kinds, results = {READ: recordings}, {READ: {OURS: run, SEQUENTIAL: first}}
