@@ -327,7 +327,9 @@ def bars_of_speakers(kinds: Kinds, results: Results) -> Iterator[Bar]:
     ]
     most = 1000 * max(apart)
     yield "turns are bare pyannote's with the same pipeline, to 1 ms", f"{most:.1f} ms a turn", most <= 1
-    if ordinary := [one for one in kinds.get(CONVERSATIONS, ()) if not HARD.search(one.name)]:
+    if ordinary := [
+        one for one in kinds.get(CONVERSATIONS, ()) if _people(one.truth) > 1 and not HARD.search(one.name)
+    ]:
         found = figures(ordinary, results[CONVERSATIONS][OURS].heard)
         asked = "DER on conversations of 2 to 5 people with ordinary turns ≤ 10 %"
         yield asked, f"{found['der']:.1f} %", found["der"] <= 10
@@ -371,7 +373,7 @@ def main() -> int:
     long = [one for one in kinds[READ] if one.duration_s >= LONG_S]
     whole, pieces = results[READ][OURS].heard, ours(long, cut, WORK / "chunked", speakers=False).heard
     changed = sum(changed_words(whole[one.name], pieces[one.name]) for one in long)
-    worse = perturbed([*long[:1], *kinds.get(CONVERSATIONS, ())[:1]])
+    worse = perturbed(kinds.get(CONVERSATIONS, long)[:2])
     every = [one for of in worse.values() for one in of]
     ours_worse = ours(every, chosen, WORK / "worse", speakers=False)
     theirs_worse = peer(SEQUENTIAL, every, folders, Path(sys.executable))
