@@ -69,6 +69,8 @@ LOST = 3
 """Deletions in a row from which on words count as lost, not as misheard."""
 LONG_S = 299.0
 """Length of a long recording, in seconds: five minutes, and what rounding takes."""
+CUT_S, FEW = 120.0, 2
+"""Only longer recordings are cut or made worse, in seconds; and so many of them."""
 HARD = re.compile("quick|similar")
 """Names of conversations that diarization is known not to manage: quick turns, voices that sound alike."""
 WORK = ROOT / "build/accuracy"
@@ -128,6 +130,25 @@ def _words_of(path: Path) -> Said:
         words = tuple(SaidWord(*word, speaker=who) for word in said.get("words", ()))
         utterances.append(Utterance(said["text"], said["start"], said["stop"], who, words))
     return Said(path.stem, utterances=tuple(utterances), language="en")
+
+
+def fetched(speech: str, diarization: str) -> dict[str, str]:
+    """Return the folders of both models, fetched where they are not here."""
+    names = (
+        models.resolve(speech, models.WHISPER, setting="--speech"),
+        models.resolve(diarization, models.DIARIZATION, setting="--diarization"),
+    )
+    found = (
+        ensure_speech(names[0], say=print),
+        ensure(names[1], "diarization pipeline", "--diarization", say=print),
+    )
+    return {use: str(path.resolve()) for use, path in zip(("speech", "diarization"), found, strict=True)}
+
+
+def settings(folders: Mapping[str, str]) -> dict[str, Any]:
+    """Return ours, in which nothing but the models, the language and the CPU is chosen."""
+    whisper = {"model": folders["speech"], "device": "cpu", "compute_type": "int8", "language": "en"}
+    return {"transcribe": whisper, "diarize": {"model": folders["diarization"], "device": "cpu"}}
 
 
 def ours(of: Sequence[Recording], options: dict[str, Any], project: Path, *, speakers: bool = True) -> Run:
@@ -318,6 +339,18 @@ def bars_of_words(kinds: Kinds, results: Results) -> Iterator[Bar]:
         yield "CPU for words and speakers ≤ 0.6 of whisperX's", f"{ratio:.2f}", ratio <= 0.6
 
 
+def bar_of_chunks(pieces: Run, results: Results) -> Bar:
+    """Compare the words of recordings in chunks of a minute with those of the same recordings as a whole."""
+    whole = {name: said for run in results.values() for name, said in run[OURS].heard.items()}
+    changed = {name: changed_words(whole[name], said) for name, said in pieces.heard.items()}
+    words = sum(len(said.words) for said in pieces.heard.values())
+    return (
+        "words that cutting every 60 s changes: 0",
+        f"{sum(changed.values())} of {words}",
+        not any(changed.values()),
+    )
+
+
 def bars_of_speakers(kinds: Kinds, results: Results) -> Iterator[Bar]:
     """Compare speakers with pyannote's own, and those of ordinary conversations with the truth."""
     apart = [
@@ -348,38 +381,35 @@ def main() -> int:
     parser.add_argument("--write", action="store_true", help="put tables and bars into docs/accuracy.md")
     given = parser.parse_args()
     kinds = {kind: found for kind, folders in FOLDERS.items() if (found := list(recordings(folders)))}
-    speech = models.resolve(given.speech, models.WHISPER, setting="--speech")
-    diarization = models.resolve(given.diarization, models.DIARIZATION, setting="--diarization")
-    fetched = {
-        "speech": ensure_speech(speech, say=print),
-        "diarization": ensure(diarization, "diarization pipeline", "--diarization", say=print),
-    }
-    folders = {use: str(folder.resolve()) for use, folder in fetched.items()}
+    if not kinds:
+        sys.exit(
+            f"no recordings with a reference in {', '.join(str(f) for of in FOLDERS.values() for f in of)}"
+        )
+    folders = fetched(given.speech, given.diarization)
     pythons = dict.fromkeys((SEQUENTIAL, BATCHED, PYANNOTE), Path(sys.executable))
     if (python := given.whisperx / "bin/python").exists():
         pythons[WHISPERX] = python
     else:
         print(f"whisperX is left out: there is no {python}", file=sys.stderr)
-    chosen = settings(folders["speech"], folders["diarization"])
-    other = {**chosen, "transcribe": {**chosen["transcribe"], "decoding": "sequential"}}
+    chosen = settings(folders)
+    sequential = {**chosen, "transcribe": {**chosen["transcribe"], "decoding": "sequential"}}
     cut = {**chosen, "chunk": {"target_s": 60, "search_s": 10}}
     results: dict[str, dict[str, Run]] = {}
     for kind, of in kinds.items():
         print(f"{kind}: {', '.join(one.name for one in of)}", file=sys.stderr)
-        found = {name: peer(name, of, folders, python) for name, python in pythons.items()}
-        found[OURS] = ours(of, chosen, WORK / slug(kind))
-        found[OURS_SEQUENTIAL] = ours(of, other, WORK / f"{slug(kind)}-sequential", speakers=False)
-        results[kind] = {system: found[system] for system in SYSTEMS if system in found}
-    long = [one for one in kinds[READ] if one.duration_s >= LONG_S]
-    whole, pieces = results[READ][OURS].heard, ours(long, cut, WORK / "chunked", speakers=False).heard
-    changed = sum(changed_words(whole[one.name], pieces[one.name]) for one in long)
-    worse = perturbed(kinds.get(CONVERSATIONS, long)[:2])
+        made = {name: peer(name, of, folders, python) for name, python in pythons.items()}
+        made[OURS] = ours(of, chosen, WORK / slug(kind))
+        made[OURS_SEQUENTIAL] = ours(of, sequential, WORK / f"{slug(kind)}-sequential", speakers=False)
+        results[kind] = {system: made[system] for system in SYSTEMS if system in made}
+    spoken = [one for kind in (READ, CONVERSATIONS) for one in kinds.get(kind, ()) if one.duration_s > CUT_S]
+    pieces = ours(spoken[:FEW], cut, WORK / "chunked", speakers=False)
+    worse = perturbed(spoken[-FEW:])
     every = [one for of in worse.values() for one in of]
     ours_worse = ours(every, chosen, WORK / "worse", speakers=False)
     theirs_worse = peer(SEQUENTIAL, every, folders, Path(sys.executable))
     bars = [
         *bars_of_words(kinds, results),
-        ("words that cutting every 60 s changes: 0", str(changed), changed == 0),
+        bar_of_chunks(pieces, results),
         *bars_of_speakers(kinds, results),
     ]
     for asked, value, held in bars:
@@ -396,14 +426,6 @@ def main() -> int:
         text = "\n".join([before + MARKS[0], "", *lines, "", MARKS[1] + rest.split(MARKS[1])[1]])
         page.write_text(text, encoding="utf-8")
     return 0
-
-
-def settings(speech: str, diarization: str) -> dict[str, Any]:
-    """Return ours, in which nothing but the models and the language is chosen."""
-    return {
-        "transcribe": {"model": speech, "device": "cpu", "compute_type": "int8", "language": "en"},
-        "diarize": {"model": diarization, "device": "cpu"},
-    }
 
 
 if __name__ == "__main__":

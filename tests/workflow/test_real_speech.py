@@ -41,8 +41,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def run(recordings: list[Recording], project: Path, whisper_base: Path) -> Run:
     """What `sessionscribe run` made of them, up to their words."""
-    settings = accuracy.settings(str(whisper_base), str(DIARIZATION_MODEL))
-    return accuracy.ours(recordings, settings, project, speakers=False)
+    folders = {"speech": str(whisper_base), "diarization": str(DIARIZATION_MODEL)}
+    return accuracy.ours(recordings, accuracy.settings(folders), project, speakers=False)
 
 
 def test_the_words_are_right_and_at_the_right_times(recordings: list[Recording], run: Run) -> None:
