@@ -17,7 +17,7 @@ from sessionscribe.evaluation.said import Region, Said, SaidWord
 class Errors:
     """Errors of each block (utterance of the reference), and the words or characters that it has.
 
-    ``deletion_runs`` has the length of each run of deletions: a long one is a stretch that was not heard at all.
+    ``deletion_runs`` has the length of each run of deletions: a long one is a stretch that nobody heard.
     """
 
     substitutions: Array
