@@ -24,7 +24,7 @@ setup: ## make .venv from the pinned requirements and link the profiles (all oth
 	@$(FULL) || { echo "make: this needs what LIGHT=1 left out: make setup LIGHT=0" >&2; exit 2; }
 
 demo: setup ## transcribe the bundled demo recordings
-	@$(BIN)/sessionscribe run --profile demo $$($(FULL) || echo '--config diarize={"model":"off"}')
+	@$(BIN)/sessionscribe run --profile demo
 	@echo "Open results/export/meeting/meeting.html in a browser."
 	@echo "Your own recording: $(BIN)/sessionscribe transcribe FILE"
 

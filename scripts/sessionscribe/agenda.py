@@ -23,6 +23,10 @@ from sessionscribe.results import Results
 from sessionscribe.steps import STAGE_OF, STAGES, Decoder, Folder, Ledger, Step, correct
 
 PREFLIGHT = "logs/preflight/models.txt"
+UNABLE = (
+    "transcripts will be without speakers: torch and pyannote.audio are not installed here. "
+    "`make setup LIGHT=0` installs them; with `diarize.model: off` this is not said"
+)
 MANIFEST = str(Config.model_fields["manifest"].default)
 
 
@@ -140,13 +144,21 @@ class Agenda:
         """Lay out a session's steps with the models that have most of it, and see which are done."""
         best, *others = self._diarizers
         agenda = self._look_with(session, best)
-        begun = self._results.size(f"results/diarize/{session.name}") >= 0
-        if begun and any(step.model == best[0] for step in agenda.pending.values()):
+        unable = bool(others) and others[-1][0] == models.OFF  # to listen, but not to use what was found
+        begun = unable or self._results.size(f"results/diarize/{session.name}") >= 0
+        if begun and self._listens(agenda):
             looks = [agenda, *(self._look_with(session, other) for other in others)]
-            agenda = min(looks, key=lambda look: len(look.pending))  # of equals, the first
+            # Of equals, the first.
+            agenda = min(looks, key=self._listens if unable else lambda look: len(look.pending))
+            if unable and agenda is looks[-1] and UNABLE not in self._remarks:
+                self._remarks.append(UNABLE)
         if not agenda.pending:
             agenda.drop_plan()
         return agenda
+
+    def _listens(self, agenda: SessionAgenda) -> bool:
+        """Whether a diarization pipeline has something to do."""
+        return any(step.model == model for step in agenda.pending.values() for model, _ in self._diarizers)
 
     def _look_with(self, session: Session, diarizer: tuple[str, str]) -> SessionAgenda:
         decoder, words, listing = self._choose_decoder(session)

@@ -119,8 +119,12 @@ def auto_names(device: str, *, here: bool) -> list[str]:
 
 
 def auto_pipelines() -> list[str]:
-    """Return the diarization pipelines that ``auto`` may be: what is on this machine first, else the best."""
-    return sorted(AUTO_PIPELINES, key=lambda name: not locate(DIARIZATION[name], PIPELINE_FILES))
+    """Return the diarization pipelines that ``auto`` may be: what is on this machine first, else the best.
+
+    ``off`` is the last of them where nothing is installed that they could run with.
+    """
+    found = sorted(AUTO_PIPELINES, key=lambda name: not locate(DIARIZATION[name], PIPELINE_FILES))
+    return found if can_diarize() else [*found, OFF]
 
 
 def voice_distance(described: str) -> float:

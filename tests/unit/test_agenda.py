@@ -15,7 +15,7 @@ import pytest
 from test_config import leaves
 
 from sessionscribe import config, manifest, models
-from sessionscribe.agenda import PREFLIGHT, Agenda
+from sessionscribe.agenda import PREFLIGHT, UNABLE, Agenda
 from sessionscribe.errors import UserError
 from sessionscribe.manifest import Row
 from sessionscribe.steps import STAGE_OF, Step, files
@@ -379,6 +379,23 @@ def test_without_speakers_no_model_listens_and_later_no_word_is_made_again(
     project.finish()
     project.rows, project.settings = rows, settings
     assert project.todo("talk") == expected(project, "talk", f"assign_speakers audit_session {NAMES}")
+
+
+def test_auto_is_off_where_nothing_is_installed_to_listen_and_keeps_what_was_found(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.set("diarize.model", "auto")
+    project.finish()  # as another machine did
+    new = Row("new", "recording", "mix", "in/new.flac", "6" * 64, 21.0)
+    project.rows.append(new)
+    monkeypatch.setattr(models, "can_diarize", lambda: False)
+    agenda = project.agenda()
+    assert [name for name, session in agenda.sessions.items() if session.pending] == ["new"]
+    assert agenda.preflight_task()["diarization"] == []
+    assert agenda.sessions["new"].of("assign_speakers")
+    assert [remark for remark in agenda.remarks if "LIGHT=0" in remark] == [UNABLE]
+    project.rows = [row for row in project.rows if row is not new]
+    assert UNABLE not in project.agenda().remarks
 
 
 def test_the_audio_stream_of_one_part_is_that_of_the_whole_live_session(project: Project) -> None:
