@@ -91,6 +91,7 @@ def test_a_word_that_takes_too_long_hides_no_speech() -> None:
     (found,) = find_doubtful(window((0, 10)), [said(0, 3), said(3, 7, "like"), said(7, 10)], OPTIONS)
     assert found.window == window((3.285, 6.715))
     assert find_doubtful(window((0, 5)), [said(0, 3), said(3, 5, "$39.90")], OPTIONS) == []
+    assert find_doubtful(window((0, 5)), [said(0, 2), said(2, 2.8, "$39.90")], OPTIONS) == []
 
 
 def test_a_window_of_low_confidence_is_decoded_again_as_a_whole_in_halves() -> None:

@@ -59,7 +59,7 @@ class Scan:
 
 
 def scan(path: Path, options: Vad) -> Scan:
-    """Find the speech in a converted track (16 kHz mono); 4 CPU-seconds an hour, under 250 MB.
+    """Find the speech in a converted track (16 kHz mono); 8 CPU-seconds an hour, under 250 MB.
 
     Raises:
         UserError: the file is missing or damaged.
