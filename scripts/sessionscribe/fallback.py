@@ -74,11 +74,15 @@ class Scored(Protocol):
 
 @dataclass(frozen=True)
 class Again:
-    """Speech that is decoded again, ``whole`` if it was a window, and both versions with their scores."""
+    """Speech that is decoded again, and both versions with their scores.
+
+    It is a ``whole`` window, or lies ``within`` one that was itself decoded again as a whole.
+    """
 
     window: Window
     reason: str
     whole: bool = False
+    within: bool = False
     first: tuple[Decoded, ...] = ()
     second: tuple[Decoded, ...] = ()
     scores: tuple[float, float] = (0.0, 0.0)
@@ -95,6 +99,10 @@ def suppression(segment: Scored, options: Transcribe) -> str | None:
         return REPEATS
     improbable = segment.average_log_probability < options.log_prob_threshold
     return SILENCE if improbable and segment.no_speech_probability > options.no_speech_threshold else None
+
+
+def _is_plausible(segment: Decoded) -> bool:
+    return not segment.left_out and segment.average_log_probability >= IMPROBABLE
 
 
 def is_unsure(segment: Scored, options: Transcribe) -> bool:
@@ -137,8 +145,10 @@ def decode_again(
             kept = [piece for segment in kept for piece in _split(segment, part.window)]
             kept += both.second if both.second_wins else both.first
             found[number] = tuple(sorted(kept, key=lambda segment: segment.start))
-            if both.second_wins:  # something was heard: perhaps not all of it
-                due += [(number, gap) for gap in _silent(both.window, both.second, options)]
+            if both.second_wins and any(_is_plausible(said) for said in both.second):  # but perhaps not all
+                inner = both.whole or both.within
+                gaps = _silent(both.window, both.second, options)
+                due += [(number, replace(gap, within=inner)) for gap in gaps]
     return [segment for number in sorted(found) for segment in found[number]], done
 
 
@@ -189,8 +199,8 @@ def _compared(part: Again, second: tuple[Decoded, ...], options: Transcribe) -> 
     scores = score(part.first, part.window, options), score(second, part.window, options)
     both = replace(part, second=second, scores=scores)
     if both.second_wins:
-        return replace(both, second=_confirmed(second, part.first, options))
-    return replace(both, first=_confirmed(part.first, second, options))
+        return replace(both, second=_confirmed(second, part.first, options, within=part.within))
+    return replace(both, first=_confirmed(part.first, second, options, within=part.within))
 
 
 def score(segments: Iterable[Decoded], window: Window, options: Transcribe) -> float:
@@ -209,18 +219,22 @@ def score(segments: Iterable[Decoded], window: Window, options: Transcribe) -> f
     return total
 
 
-def _confirmed(won: Sequence[Decoded], lost: Sequence[Decoded], options: Transcribe) -> tuple[Decoded, ...]:
+def _confirmed(
+    won: Sequence[Decoded], lost: Sequence[Decoded], options: Transcribe, *, within: bool
+) -> tuple[Decoded, ...]:
     """Return the better version; its implausible segments are suppressed where the other one differs.
 
-    Where nothing else was heard, there is nothing to compare: only what is very improbable is suppressed.
+    Where nothing else was heard, there is nothing to compare: only what is very improbable is suppressed, and
+    less is enough ``within`` a window of low confidence.
     """
 
     def is_invented(segment: Decoded) -> bool:
-        if any(other.words for other in lost):
-            dense = is_unsure(segment, options) and segment.compression_ratio > DENSE
-            doubtful = dense or segment.average_log_probability < IMPROBABLE
-            return doubtful and len(segment.words) >= FEW and agreement(segment, lost) < AGREEMENT
-        return segment.average_log_probability < options.log_prob_threshold
+        sure = segment.average_log_probability
+        if not any(other.words for other in lost):
+            return sure < (IMPROBABLE if within else options.log_prob_threshold)
+        dense = is_unsure(segment, options) and segment.compression_ratio > DENSE
+        judged = len(segment.words) >= FEW or sure < options.log_prob_threshold
+        return judged and (dense or sure < IMPROBABLE) and agreement(segment, lost) < AGREEMENT
 
     return tuple(
         replace(segment, left_out=INVENTED) if not segment.left_out and is_invented(segment) else segment

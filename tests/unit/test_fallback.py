@@ -162,6 +162,16 @@ def decoded_twice(second: Sequence[str], log_prob: float) -> list[Decoded]:
     return every
 
 
+def test_more_is_asked_of_words_within_a_window_of_low_confidence() -> None:
+    first = [said(0, 20, **UNSURE_SCORES)]
+    halves = [said(0, 4), said(12, 20, number=1)]
+    for log_prob, why in ((-0.7, ""), (-0.9, INVENTED)):
+        engine = Engine(halves, [said(5, 11, average_log_probability=log_prob)])
+        every, done = decode_again(first, [window((0, 9.9), (10.1, 20))], engine, OPTIONS)
+        assert [part.within for part in done] == [False, True]
+        assert next(s.left_out for s in every if s.start == 5) == why
+
+
 def test_what_two_decodings_agree_on_stays_however_unsure() -> None:
     almost = ["a", *TALK[1:]]
     assert [s.left_out for s in decoded_twice(almost, -0.9)] == [""]
