@@ -11,6 +11,7 @@ decoded again at most `ROUNDS` times, at temperature 0, and without the prompt, 
 
 from __future__ import annotations
 
+import unicodedata
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -30,6 +31,7 @@ UNSURE = "low confidence: mean log probability below its threshold"
 REPEATS = "repeats itself: compression ratio above its threshold"
 SILENCE = "taken for silence: no-speech probability above its threshold, mean log probability below"
 ECHO = "repeats its prompt: words of `hotwords` or `initial_prompt` in a row"
+MISLED = "hardly any punctuation, or too much, after a prompt"
 INVENTED = "taken for invented: low confidence, and another decoding heard something else"
 
 ROUNDS = 2
@@ -43,6 +45,12 @@ AGREEMENT = 0.5
 """Share of a segment's words that the other version must have, too, to confirm it."""
 ECHO_WORDS = 5
 """As many words of the prompt in a row are taken for it; who says them is heard without it, too."""
+USUAL_MARKS = 0.02, 0.25
+"""Share of words with punctuation after them; 26 windows of natural and read speech had 0.05 to 0.24."""
+SAME_MARKS = 1.5
+"""By this factor two versions may differ in punctuation before the prompt is to blame."""
+MISLED_WORDS = 20
+"""Fewer words than this are not judged by their punctuation."""
 FEW = 8
 """Fewer words than this are not judged by agreement."""
 IMPROBABLE, DENSE = -0.75, 2.0
@@ -154,17 +162,35 @@ def decode_again(
 
 def find_doubtful(window: Window, segments: Sequence[Decoded], options: Transcribe) -> list[Again]:
     """Return what of a window is to be decoded again: all of it, or its speech without a word."""
-    reason = next((why for segment in segments if (why := _doubt(segment, options))), None)
-    if reason:
+    if reason := _reason(segments, options):
         return [Again(window, reason, whole=True, first=tuple(segments))]
     if not any(segment.words for segment in segments):
         return [Again(window, NO_WORD, whole=True, first=tuple(segments))]
     return _silent(window, segments, options)
 
 
-def _doubt(segment: Decoded, options: Transcribe) -> str | None:
-    if segment.left_out == ECHO:
+def _reason(segments: Sequence[Decoded], options: Transcribe) -> str | None:
+    """Return why all of a window is to be decoded again, or None."""
+    if any(segment.left_out == ECHO for segment in segments):
         return ECHO
+    words = sum(len(segment.words) for segment in segments)
+    low, high = USUAL_MARKS
+    if _prompted(options) and words >= MISLED_WORDS and not low <= _marks(segments) <= high:
+        return MISLED
+    return next((why for segment in segments if (why := _doubt(segment, options))), None)
+
+
+def _prompted(options: Transcribe) -> bool:
+    return bool(options.hotwords or options.initial_prompt)
+
+
+def _marks(segments: Iterable[Decoded]) -> float:
+    """Return the share of words with punctuation after them."""
+    texts = [word.text for segment in segments for word in segment.words]
+    return sum(unicodedata.category(text[-1])[0] == "P" for text in texts) / max(len(texts), 1)
+
+
+def _doubt(segment: Decoded, options: Transcribe) -> str | None:
     return suppression(segment, options) or (UNSURE if is_unsure(segment, options) else None)
 
 
@@ -190,16 +216,18 @@ def _smaller(part: Again, options: Transcribe) -> list[Window]:
     if part.whole:
         longest = max(length(_intervals(part.window)) / 2 + SAMPLE_RATE, SHORTEST_S * SAMPLE_RATE)
     found = decoding_windows(part.window, longest=round(longest), batched=True)
-    prompted = options.hotwords or options.initial_prompt
-    return [] if part.whole and len(found) == 1 and not prompted else found
+    return [] if part.whole and len(found) == 1 and not _prompted(options) else found
 
 
 def _compared(part: Again, second: tuple[Decoded, ...], options: Transcribe) -> Again:
     """Return both versions with their scores; of the better one, what the other does not confirm is out."""
-    scores = score(part.first, part.window, options), score(second, part.window, options)
+    marks = sorted((_marks(part.first), _marks(second)))
+    misled = part.reason == ECHO or (part.reason == MISLED and marks[1] > SAME_MARKS * marks[0])
+    scores = 0.0 if misled else score(part.first, part.window, options), score(second, part.window, options)
     both = replace(part, second=second, scores=scores)
     if both.second_wins:
-        return replace(both, second=_confirmed(second, part.first, options, within=part.within))
+        others = () if part.reason == ECHO else part.first
+        return replace(both, second=_confirmed(second, others, options, within=part.within))
     return replace(both, first=_confirmed(part.first, second, options, within=part.within))
 
 

@@ -16,6 +16,7 @@ from sessionscribe.engines.decoded import Decoded, TimedWord
 from sessionscribe.fallback import (
     ECHO,
     INVENTED,
+    MISLED,
     NO_WORD,
     REPEATS,
     ROUNDS,
@@ -234,6 +235,24 @@ def test_who_says_the_words_of_the_prompt_is_heard_without_it_too() -> None:
     engine = Engine([said(0, 12, *NAMES, average_log_probability=-0.6)])
     every, _ = decode_again(first, [window((0, 12))], engine, PROMPTED)
     assert [(s.left_out, len(s.words)) for s in every] == [("", len(NAMES))]
+
+
+def marked(every: int) -> list[str]:
+    return [f"{word}," if number % every == 0 else word for number, word in enumerate(TALK * 2)]
+
+
+def test_a_prompt_that_takes_punctuation_away_or_adds_it_is_done_without() -> None:
+    for texts, second, wins in (
+        (TALK * 2, marked(6), True),
+        (marked(1), marked(6), True),
+        (TALK * 2, TALK * 2, False),
+        (marked(2), marked(2), False),
+    ):
+        engine = Engine([said(0, 12, *second, average_log_probability=-0.4)])
+        _, (again,) = decode_again([said(0, 12, *texts)], [window((0, 12))], engine, PROMPTED)
+        assert (again.reason, again.second_wins) == (MISLED, wins)
+    for texts, options in ((TALK, PROMPTED), (marked(6), PROMPTED), (TALK * 2, OPTIONS)):
+        assert find_doubtful(window((0, 12)), [said(0, 12, *texts)], options) == []
 
 
 def test_a_few_words_of_the_prompt_are_no_echo() -> None:

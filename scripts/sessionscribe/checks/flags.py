@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from sessionscribe.artifacts import Conversion, Transcript
 from sessionscribe.artifacts_audit import Audit, LanguageAudit
 from sessionscribe.engines import prompts
+from sessionscribe.fallback import ECHO, MISLED
 
 AGREED = 0.6  # share of the votes from which the language is not in doubt
 CONFIDENT_VOTE = 0.8  # probability from which a single vote tells of another language
@@ -29,6 +30,7 @@ def flags_of(audit: Audit, transcript: Transcript, conversions: Sequence[Convers
         *_faint(audit),
         *_text(audit),
         *_language(audit.language),
+        *_misled(audit),
         *([prompts.no_room(audit.unused_prompt)] if audit.unused_prompt else []),
         *(
             f"speaker {found.speaker} has {found.share:.1%} of the speech only: perhaps nobody"
@@ -73,6 +75,13 @@ def _text(audit: Audit) -> list[str]:
     if doubted > MUCH_UNSURE * audit.words.kept:
         found.append(f"{doubted} of {audit.words.kept} words in stretches of low probability")
     return found
+
+
+def _misled(audit: Audit) -> list[str]:
+    number = sum(part.reason in (ECHO, MISLED) and part.winner == "second" for part in audit.redecoded)
+    if not number:
+        return []
+    return [f"hotwords misled the model in {counted(number, 'window')}, decoded without them; fewer may help"]
 
 
 def _language(language: LanguageAudit) -> list[str]:

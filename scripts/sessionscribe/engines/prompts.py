@@ -1,8 +1,16 @@
 """What a model is told before every window: names and terms to expect, and the style to keep.
 
-With words that follow one another without a comma, models leave punctuation out: on three natural
-conversations a quarter to two fifths of it, and with a list like this one none; names that were misheard in
-all places without a prompt are then right in all, either way.
+The form counts (Whisper base, five minutes of read speech, eight names of which two were right without):
+
+| Form | Names right | Words (628 without) | Punctuation (12.7 for 100 words without) |
+|---|---|---|---|
+| `A B C` | 7 | 619 | 11.5, on three conversations 17 to 42 % less |
+| `A, B, C.` | 7 | 618 | 13.8 |
+| `A, B, C` | 6 | 589 | 13.1 |
+| `Names: A, B, C.` | 7 | 564 | 14.7 |
+| `A, B, C,` | 7 | 637 | 14.1 |
+
+After a list that has an end, a model may skip the first sentence of a window; an open one is gone on with.
 """
 
 from __future__ import annotations
@@ -43,7 +51,7 @@ def prompt(options: Transcribe, count: Callable[[str], int]) -> Prompt:
 
     def text(number: int) -> str:
         listed = ", ".join(terms[: max(0, number - len(words))])
-        return f"{' '.join(words[:number])} {listed}{'.' if listed[-1:].isalnum() else ''}".strip()
+        return f"{' '.join(words[:number])} {listed}{',' if listed else ''}".strip()
 
     numbers = range(1, len(words) + len(terms) + 1)
     fitting = bisect_right(numbers, ROOM, key=lambda number: count(text(number)))
