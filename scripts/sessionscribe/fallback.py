@@ -46,7 +46,7 @@ AGREEMENT = 0.5
 ECHO_WORDS = 5
 """As many words of the prompt in a row are taken for it; who says them is heard without it, too."""
 USUAL_MARKS = 0.02, 0.25
-"""Share of words with punctuation after them; 26 windows of natural and read speech had 0.05 to 0.24."""
+"""Share of words with punctuation after them; 20 windows of natural and read speech had 0.05 to 0.24."""
 SAME_MARKS = 1.5
 """By this factor two versions may differ in punctuation before the prompt is to blame."""
 MISLED_WORDS = 20

@@ -43,7 +43,7 @@ def folder(tmp_path: Path, machine: Machine) -> Path:
         media.write_tone(tmp_path / f"eve/chunk-00{number}.wav", 0.2 + number / 10)
     machine("one")
     assert cli.main(["add", "../eve"]) == 0
-    _, gpu = steps.decoders(config.Config(), models.identity)
+    gpu = next(d for d in steps.decoders(config.Config(), models.identity) if d.compute_type == "float16")
     session = look({"model": gpu.model, "compute_type": gpu.compute_type})
     finish(session)
     session = look()
@@ -157,7 +157,9 @@ def test_a_parts_text_is_written_as_its_language_is(
     row = session.session.rows[0]
     path = Path(parts.steps_of(session, row)["transcribe_chunk"].outputs[0])
     plan = builders.plan(row.duration_s, session="eve", track=row.track)
-    builders.chunk(plan, 0, builders.words(said, step=0.05), language=language).write(path)
+    apart = {"space": language == "en"}
+    words = [word.model_copy(update=apart) for word in builders.words(said, step=0.05)]
+    builders.chunk(plan, 0, words, language=language).write(path)
     found = parts.describe(session, row, parts.made_of(session), Path())
     assert found is not None
     assert [segment.text for segment in found.segments] == [text]
