@@ -8,11 +8,6 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 os.environ["PYANNOTE_METRICS_ENABLED"] = "0"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 
-# Snakemake sets these for a script and not for a worker, and probabilities depend on them from the fourth
-# digit on. How many threads an engine has, its job says.
-for _library in ("OMP", "GOTO", "OPENBLAS", "MKL", "NUMEXPR"):
-    os.environ.pop(f"{_library}_NUM_THREADS", None)
-
 # Read when OpenMP starts: threads that wait must not spin, or a busy machine does six times the work.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 warnings.filterwarnings("ignore", message=".*torchcodec.*")  # pyannote gets its audio in memory

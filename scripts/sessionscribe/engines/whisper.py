@@ -17,6 +17,7 @@ from sessionscribe.engines import pool, sequential
 from sessionscribe.engines.decoded import Decoded, TimedWord
 from sessionscribe.engines.prompts import Prompt, prompt, tokens
 from sessionscribe.engines.stitching import restored, stitched
+from sessionscribe.engines.threads import one_for_matrices
 from sessionscribe.engines.windows import WindowDecoder
 from sessionscribe.errors import UserError
 
@@ -78,6 +79,7 @@ class SpeechModel:
         import ctranslate2  # noqa: PLC0415 -- heavy
         import faster_whisper  # noqa: PLC0415 -- heavy
 
+        one_for_matrices()
         ctranslate2.set_random_seed(SEED)
         with self._named_errors():
             whisper = faster_whisper.WhisperModel(
