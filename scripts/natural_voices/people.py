@@ -38,7 +38,7 @@ PEOPLE = {
     "frank": Voice((_K,), size=0.9, speed=1.02),
     "grace": Voice((_N,), size=1.0, speed=1.1),
     "henry": Voice((_J,), size=0.82, speed=0.95),
-    "iris": Voice((_G,), size=0.82, speed=1.1),
+    "iris": Voice((_G,), size=0.82, speed=0.97),
     # test: similar voices (0.37 to 0.65)
     "tess": Voice((_T,), size=1.0, speed=1.1),
     "uma": Voice((_N,), size=1.05, speed=1.15),
