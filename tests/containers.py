@@ -16,6 +16,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from project import SAME_KERNEL
+
 
 @dataclass
 class Container:
@@ -48,7 +50,7 @@ class Machine:
     def _run(self, container: Container) -> None:
         path = f"{self.image}:/usr/bin:/bin"
         with tempfile.TemporaryDirectory() as folder:
-            own = {"PATH": path, "HOME": folder, "HF_HUB_OFFLINE": "1"}
+            own = {"PATH": path, "HOME": folder, "HF_HUB_OFFLINE": "1", **SAME_KERNEL}
             if container.gpus:
                 self._gpu.acquire()
             try:

@@ -16,6 +16,9 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 DEMO = ROOT / "resources/demo"
+SAME_KERNEL = {name: value for name, value in os.environ.items() if name.startswith("OPENBLAS_")}
+"""What tells OpenBLAS which processor this is: a machine that a test makes up is the same one."""
+
 TOY = ROOT / "tests/data/toy"
 APART = {"demo_models", "natural_voices"}  # rules/*.smk that are workflows of their own
 MODELS = (TOY / "models/whisper-demo", TOY / "models/diarization-demo")

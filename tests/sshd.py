@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from project import SAME_KERNEL
+
 SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
 
 
@@ -58,7 +60,7 @@ class Host:
         for key in ("host_key", "key"):
             command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / key)]
             subprocess.run(command, check=True)
-        variables = {"HOME": str(self.home), "PATH": os.environ["PATH"], **(environment or {})}
+        variables = {"HOME": str(self.home), "PATH": os.environ["PATH"], **SAME_KERNEL, **(environment or {})}
         settings = {
             "Port": self.port,
             "ListenAddress": address,
