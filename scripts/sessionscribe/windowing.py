@@ -82,12 +82,6 @@ def _part(window: Window, low: int, high: int) -> Window:
     return tuple(Span(start=start, stop=stop) for start, stop in found)
 
 
-def inside(speech: Iterable[Span], part: Span) -> list[Span]:
-    """Return the speech in a part of the audio, in samples from the start of that part."""
-    found = common([(span.start, span.stop) for span in speech], [(part.start, part.stop)])
-    return [Span(start=start - part.start, stop=stop - part.start) for start, stop in found]
-
-
 def decoding_windows(speech: Iterable[Span], *, longest: int, batched: bool) -> list[Window]:
     """Return windows that hold all speech: as few as possible, and ending in pauses as long as possible.
 

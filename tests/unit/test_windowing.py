@@ -17,7 +17,6 @@ from sessionscribe.windowing import (
     Window,
     chunk_windows,
     decoding_windows,
-    inside,
     span_of,
     speech_of,
 )
@@ -169,13 +168,3 @@ def test_chunks_hear_the_windows_of_the_whole_track_each_once(
         and (not batched or window[-1].stop - window[0].start > WHOLE * longest)
     }
     assert set(whole) - set(found) <= parted
-
-
-@given(speech=speeches(), start=st.integers(0, 10**6), size=st.integers(1, 10**6))
-def test_speech_inside_a_part_counts_from_its_start(speech: list[Span], start: int, size: int) -> None:
-    part = Span(start=start, stop=start + size)
-    found = inside(speech, part)
-    heard = {s for span in speech for s in (span.start, span.stop) if start < s < part.stop}
-    edges = {edge + start for span in found for edge in (span.start, span.stop)}
-    assert heard <= edges <= heard | {start, part.stop}
-    assert all(0 <= span.start < span.stop <= size for span in found)
