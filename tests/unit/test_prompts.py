@@ -64,7 +64,7 @@ def test_hotwords_are_heard_and_cost_no_words(whisper_base: Path, shared: Path) 
     plain, told = text(""), text("Innes Liddy Thornton Margaret Hale Merneptah Sherburn Zau")
     assert ("Sherburn" in told, "Sherburn" in plain) == (True, False)
     assert len(told.split()) >= len(plain.split()) - 2
-    assert abs(marks(told) - marks(plain)) <= 1
+    assert marks(told) >= marks(plain) - 1
 
 
 def marks(text: str) -> int:
