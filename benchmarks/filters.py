@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -32,7 +33,8 @@ SILENT = ("noise", "silence", "music")
 
 def transcribed(files: dict[str, Path], model: str, project: Path) -> tuple[dict[str, Any], dict[str, float]]:
     """Return the merged transcript of each file, and the CPU seconds of each file's jobs."""
-    project.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(project, ignore_errors=True)  # what older code made has the same names
+    project.mkdir(parents=True)
     whisper = {"model": model, "device": "cpu", "compute_type": "int8", "language": "en"}
     make_project(project, files, {"transcribe": whisper, "diarize": {"model": "off"}})
     run_pipeline(project, "--stage", "merge")
