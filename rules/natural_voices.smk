@@ -24,6 +24,10 @@ MAKE_SPEECH = [
 ]
 
 
+def text_of(wildcards):
+    return TEXTS[wildcards.name]
+
+
 rule all:
     """All conversations, and the sounds without words."""
     default_target: True
@@ -56,7 +60,7 @@ rule make_conversation:
     """Say and mix one text: sound, utterances with their words, turns."""
     input:
         installed=rules.install_voices.output.installed,
-        text=lambda wildcards: TEXTS[wildcards.name],
+        text=text_of,
         code=MAKE_SPEECH,
     output:
         audio=f"{TALKS}/{{name}}.flac",
