@@ -1,7 +1,7 @@
 """All settings: their types, defaults and meaning, in one place.
 
 The schema (``config/config.schema.json``), the table in ``docs/configuration.md`` and the default file
-``config/config.yaml`` are written from these models by ``python -m sessionscribe.config``.
+``config/config.yaml`` are generated from these models by ``python -m sessionscribe.config_docs``.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ VTT_SETTINGS = f"^({_SETTING}( {_SETTING})*)?$"
 
 
 class Options(BaseModel):
-    """Base of all settings: unknown keys are errors, and so are numbers without an end."""
+    """Base of all settings: unknown keys, infinities and NaN are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -76,31 +76,29 @@ class Cache(Options):
     """Copies of remote recordings on this machine."""
 
     folder: str = Field(
-        "", description="Where they lie; empty: a folder of this user's caches, which all projects share"
+        "", description="Folder of the copies; empty: one in the user's cache folder, shared by all projects"
     )
     max_gb: float = Field(
         20.0,
         ge=0,
-        description="They never take more than this, in GB (10⁹ bytes); what does not fit is streamed",
+        description="Most space that copies may take, in GB (10⁹ bytes); what does not fit is streamed",
     )
-    max_days: float = Field(14.0, ge=0, description="A copy that nobody used for longer is removed, in days")
-    keep: bool = Field(
-        False, description="Keep the copies of a session that is complete until their room is needed"
-    )
+    max_days: float = Field(14.0, ge=0, description="Copies unused for longer are removed, in days")
+    keep: bool = Field(False, description="Keep the copies of finished sessions until their space is needed")
 
 
 class Ingest(Options):
-    """Recordings that lie elsewhere."""
+    """Remote recordings."""
 
     mode: Literal["copy", "stream"] = Field(
         "copy",
-        description="Remote recordings are read from a copy in the cache, or (`stream`) part by part where "
-        "they lie, so that nothing of them is stored here",
+        description="`copy`: download remote recordings to the cache; `stream`: read them over the network "
+        "and store nothing",
     )
     s3_remote: str = Field(
         "",
-        description="The rclone remote that stands for `s3://`; empty: what AWS's own environment variables "
-        "and files say",
+        description="The rclone remote used for `s3://`; empty: AWS's standard environment variables and "
+        "files",
     )
     cache: Cache = Cache()
 
@@ -110,35 +108,35 @@ class Convert(Options):
 
     audio_stream: int | Literal["auto"] = Field(
         "auto",
-        description="Which audio stream of the recording: its number from 0, or `auto` (the default stream)",
+        description="Audio stream of the recording: its number, from 0, or `auto` (the default stream)",
     )
     channel: int | Literal["mix"] = Field(
-        "mix", description="Which channel: its number from 0, or `mix` (the mean of all channels)"
+        "mix", description="Channel: its number, from 0, or `mix` (the mean of all channels)"
     )
 
 
 class Vad(Options):
     """Voice activity detection (Silero)."""
 
-    threshold: float = Field(0.5, gt=0, lt=1, description="Speech probability from which a frame is speech")
-    min_speech_s: float = Field(0.1, ge=0, description="Shorter speech is ignored, in seconds")
-    min_silence_s: float = Field(
-        0.3, ge=0, description="Shorter pauses do not end a stretch of speech, in seconds"
+    threshold: float = Field(
+        0.5, gt=0, lt=1, description="Frames with at least this speech probability are speech"
     )
-    pad_s: float = Field(0.2, ge=0, description="Kept on either side of speech, in seconds")
+    min_speech_s: float = Field(0.1, ge=0, description="Speech shorter than this is ignored, in seconds")
+    min_silence_s: float = Field(
+        0.3, ge=0, description="Pauses shorter than this do not split speech, in seconds"
+    )
+    pad_s: float = Field(0.2, ge=0, description="Padding on either side of speech, in seconds")
 
 
 class Chunk(Options):
-    """Where recordings are cut."""
+    """Where recordings are cut into chunks."""
 
-    target_s: float = Field(600.0, ge=5, description="Wanted length of a chunk, in seconds")
-    search_s: float = Field(60.0, ge=0, description="How far from the wanted place a cut may lie, in seconds")
+    target_s: float = Field(600.0, ge=5, description="Target length of a chunk, in seconds")
+    search_s: float = Field(60.0, ge=0, description="How far a cut may be from its target, in seconds")
     context_s: float = Field(
-        2.0, ge=0, description="Audio that sequential decoding hears beyond a forced cut, in seconds"
+        2.0, ge=0, description="Sequential decoding: overlap of chunks at a cut inside speech, in seconds"
     )
-    min_silence_s: float = Field(
-        0.5, gt=0, description="A pause must be this long to be a clean cut, in seconds"
-    )
+    min_silence_s: float = Field(0.5, gt=0, description="Shortest pause to cut in, in seconds")
     vad: Vad = Vad()
 
     @model_validator(mode="after")
@@ -149,107 +147,109 @@ class Chunk(Options):
 
 
 class Guards(Options):
-    """Text that was invented where nobody speaks is taken out, and kept with the reason."""
+    """Hallucination filters: what they take out is kept beside the transcript, with the reason."""
 
     margin_s: float | None = Field(
         0.5,
         ge=0,
-        description="Words of a segment of low confidence with no speech this near, in seconds, are "
-        "taken out; empty: never",
+        description="Take out words of low-confidence segments that are farther than this from any speech, "
+        "in seconds; empty: off",
     )
     max_repeats: int = Field(
         4,
         ge=0,
-        description="Words that follow themselves more often (single words: twice as often), of low "
-        "confidence or faster than anybody speaks, are taken out but for the first time; 0: never",
+        description="Take out phrases of low confidence repeated more often than this in a row (single "
+        "words: twice as often), all but the first; 0: off",
     )
     phrases: bool = Field(
         True,
-        description="Take out the phrases that models are known to invent "
-        "(scripts/sessionscribe/phantoms.toml) where nothing speaks for them",
+        description="Take out phrases that models are known to invent in silence "
+        "(scripts/sessionscribe/phantoms.toml), where there is no speech",
     )
 
 
 class Transcribe(Options):
-    """From chunks to words (faster-whisper)."""
+    """From audio to words (faster-whisper)."""
 
     model: str = Field(
         "auto",
-        description="`auto` (`large-v3-turbo` on CUDA, `small` on a CPU; `base` where only that is here), a "
-        "name (`tiny` … `large-v3`, `large-v3-turbo`, `distil-large-v3`), a folder with a CTranslate2 model, "
-        "or a hub id",
+        description="`auto` (`large-v3-turbo` on CUDA, `small` on a CPU; `base` if it is the only one "
+        "here), a name (`tiny` … `large-v3`, `large-v3-turbo`, `distil-large-v3`), a folder with a "
+        "CTranslate2 model, or a hub id",
     )
-    device: Device = Field("auto", description="`auto` takes CUDA where there is some")
+    device: Device = Field("auto", description="`auto`: CUDA if available")
     compute_type: ComputeType = Field(
         "auto", description="`auto` (`float16` on CUDA, `int8` on a CPU) or a CTranslate2 type"
     )
     language: str = Field(
         "auto",
         pattern=f"^({LANGUAGE})$",
-        description="A code such as `en`; `auto`: detected once per session; "
-        "`mixed`: for every window of speech",
+        description="A code such as `en`; `auto`: detected once per session; `mixed`: detected for each "
+        "window",
     )
     decoding: Decoding = Field(
         "batched",
-        description="`batched`: in windows that end in pauses, several at once on a GPU; `sequential`: the "
-        "engine moves through speech by itself. docs/accuracy.md compares them",
+        description="`batched`: independent windows that end in pauses, several at once on a GPU; "
+        "`sequential`: Whisper's own algorithm. docs/accuracy.md compares them",
     )
-    batch_size: int = Field(8, ge=1, description="Windows decoded at once (batched; on a CPU at most 4)")
+    batch_size: int = Field(8, ge=1, description="Windows decoded at once (batched; at most 4 on a CPU)")
     share_batches: bool = Field(
         False,
-        description="Batched, on a GPU: windows of chunks that are decoded at the same time share batches; "
-        "faster with short chunks, but times (by 20 ms) and last digits then depend on what ran beside them",
+        description="Batched, on a GPU: fill batches with windows of several chunks; faster with short "
+        "chunks, but word times may then differ by 20 ms from run to run",
     )
     redecode_s: float = Field(
         1.0,
         ge=0,
-        description="Speech this long without a word, and what has low confidence, is decoded again in "
-        "smaller windows, and the better version stays; in seconds, 0: never",
+        description="Fallback decoding: speech this long without a word, and windows of low confidence, are "
+        "decoded again in smaller windows, and the better version is kept; in seconds, 0: off",
     )
     low_confidence_log_prob: float = Field(
         -0.5,
-        description="Below it (mean log probability) a window is decoded again; words that the two versions "
-        "do not share are then taken for invented",
+        description="Windows with a lower mean log probability are decoded again; words that the two "
+        "versions do not share may then be filtered as invented",
     )
-    window_s: float = Field(
-        30.0, ge=2, le=30, description="Longest window of speech decoded as one, in seconds"
-    )
-    beam_size: int = Field(5, ge=1, description="Beams of the search")
+    window_s: float = Field(30.0, ge=2, le=30, description="Longest window, in seconds of speech")
+    beam_size: int = Field(5, ge=1, description="Beam size of the search")
     temperatures: tuple[float, ...] = Field(
         (0.0, 0.2, 0.4, 0.6, 0.8, 1.0),
         min_length=1,
-        description="Tried in turn until a window passes (sequential; batched takes the first)",
+        description="Tried in turn until a window passes the thresholds (sequential; batched uses the first)",
     )
     hotwords: str = Field(
         "",
-        description="Names and terms to expect, with commas or spaces between them, as many as fit in 223 "
-        "tokens; a session's row of the manifest adds its own",
+        description="Names and terms to expect, separated by commas or spaces, up to 223 tokens; the "
+        "manifest can add more for each session",
     )
     initial_prompt: str = Field(
-        "", description="Text that every window is told to follow, for spelling and style"
+        "", description="Text that precedes every window, as a model of spelling and style"
     )
     no_speech_threshold: float = Field(
-        0.6, description="Above it, and unsure of the words, a window is silence"
+        0.6, description="Windows above it are silent if they are also below `log_prob_threshold`"
     )
     log_prob_threshold: float = Field(
-        -1.0, description="Below it (mean log probability) a window is tried again"
+        -1.0, description="Windows with a lower mean log probability have failed"
     )
     compression_ratio_threshold: float = Field(
-        2.4, description="Above it a window repeats itself and is tried again"
+        2.4, description="Windows with a higher compression ratio repeat themselves and have failed"
     )
     hallucination_silence_s: float = Field(
-        2.0, ge=0, description="Sequential: skip text in silence longer than this; 0: off"
+        2.0, ge=0, description="Sequential: skip text in silences longer than this, in seconds; 0: off"
     )
-    no_repeat_ngram_size: int = Field(0, ge=0, description="Refuse to repeat n words within a window; 0: off")
-    repetition_penalty: float = Field(1.0, ge=1, description="Above 1: repeated tokens become less likely")
+    no_repeat_ngram_size: int = Field(
+        0, ge=0, description="Never repeat n-grams of this size in a window; 0: off"
+    )
+    repetition_penalty: float = Field(1.0, ge=1, description="Above 1: make repeated tokens less likely")
     guards: Guards = Guards()
 
 
 class Merge(Options):
     """From chunks to one transcript."""
 
-    match_s: float = Field(0.8, gt=0, description="Two versions of a word may lie this far apart, in seconds")
-    segment_gap_s: float = Field(1.0, gt=0, description="A pause this long begins a new segment, in seconds")
+    match_s: float = Field(0.8, gt=0, description="Two versions of a word may be this far apart, in seconds")
+    segment_gap_s: float = Field(
+        1.0, gt=0, description="A pause of this length starts a new segment, in seconds"
+    )
 
 
 class Diarize(Options):
@@ -257,29 +257,27 @@ class Diarize(Options):
 
     model: str = Field(
         "auto",
-        description="`auto` (`community-1`; `open` where only that is here), `community-1`, `3.1`, `open` "
-        "(needs no account), a folder with a pipeline, or a hub id; `off`: transcripts without speakers, for "
-        "which only the speech model is needed",
+        description="`auto` (`community-1`; `open` if it is the only one here), `community-1`, `3.1`, `open` "
+        "(needs no account), a folder with a pipeline, or a hub id; `off`: transcripts without speakers",
     )
-    device: Device = Field("auto", description="`auto` takes CUDA where there is some")
-    num_speakers: int | None = Field(None, ge=1, description="Number of speakers where it is known")
+    device: Device = Field("auto", description="`auto`: CUDA if available")
+    num_speakers: int | None = Field(None, ge=1, description="Number of speakers, if known")
     min_speakers: int | None = Field(None, ge=1, description="Fewest speakers")
     max_speakers: int | None = Field(None, ge=1, description="Most speakers")
     step: float | None = Field(
         None,
         gt=0,
         le=1,
-        description="Step between windows as a share of their length; empty: the pipeline's own",
+        description="Step between windows as a fraction of their length; empty: the pipeline's own",
     )
     threshold: float | None = Field(
         None,
         gt=0,
         le=2,
-        description="Voices nearer than this are one speaker's (higher: fewer speakers); empty: as the "
-        "pipeline has it",
+        description="Clustering threshold (higher: fewer speakers); empty: the pipeline's own",
     )
     chunk_s: float = Field(
-        600.0, ge=10, description="Audio that one job listens to, in seconds; changes no turn"
+        600.0, ge=10, description="Audio per embedding job, in seconds; does not change the result"
     )
 
     @field_validator("model", mode="before")
@@ -299,21 +297,21 @@ class Name(Options):
 
     voices: str = Field(
         "config/voices",
-        description="The folder of enrolment clips: `Anna.wav`, `Anna.2.m4a`, or recordings in `Anna/`",
+        description="Folder of enrolment samples: `Anna.wav`, `Anna.2.m4a`, or recordings in `Anna/`",
     )
     table: str = Field(
         "config/names.tsv",
-        description="The table of names (`session`, `speaker`, `name`), which decides over voices",
+        description="Table of names (`session`, `speaker`, `name`), which takes precedence over voices",
     )
     threshold: float | None = Field(
         None,
         gt=0,
         le=2,
-        description="A voice farther from a person's than this (cosine distance) is not that person's; "
-        "empty: as the pipeline's embeddings need it (`open` 0.25, others 0.5)",
+        description="Largest cosine distance between a speaker and an enrolled voice; empty: as the "
+        "pipeline's embeddings need (`open` 0.25, others 0.5)",
     )
     margin: float = Field(
-        0.05, ge=0, description="The second nearest person must be at least this much farther"
+        0.05, ge=0, description="The second nearest person must be at least this much farther away"
     )
 
 
@@ -321,21 +319,25 @@ class Audit(Options):
     """What is worth a second look."""
 
     gap_s: float = Field(
-        1.0, ge=0, description="Speech longer than this without a word is listed, in seconds"
+        1.0, ge=0, description="Speech without a word for longer than this is listed, in seconds"
     )
     max_repeats: int = Field(
         4,
         ge=1,
-        description="Words that follow themselves more often (single words: twice as often) are listed",
+        description="Phrases repeated more often than this in a row (single words: twice as often) are "
+        "listed",
     )
     unsure_below: float = Field(
-        0.4, ge=0, le=1, description="Words of a lower probability, averaged over five of them, are listed"
+        0.4,
+        ge=0,
+        le=1,
+        description="Passages with a lower mean word probability (over five words) are listed",
     )
     phantom_share: float = Field(
         0.02,
         ge=0,
         lt=1,
-        description="A speaker with less of the speech may be none: he is flagged; 0: nobody",
+        description="Speakers with a smaller share of the speech are flagged as doubtful; 0: off",
     )
 
 
@@ -345,74 +347,73 @@ class Export(Options):
     formats: tuple[Format, ...] = Field(
         ("json", "srt", "vtt", "txt", "tsv", "rttm"),
         min_length=1,
-        description="Which files to make; all that there are: docs/output.md",
+        description="File formats to write (docs/output.md lists all)",
     )
     max_line_chars: int = Field(
         42,
         ge=10,
-        description="Longest line of a subtitle, in characters; full-width ones (CJK) count two",
+        description="Longest line of a subtitle, in characters; full-width characters (CJK) count twice",
     )
     max_lines: int = Field(2, ge=1, description="Most lines of a subtitle")
     max_cue_s: float = Field(7.0, gt=0, description="Longest time a subtitle stays, in seconds")
     min_cue_s: float = Field(
-        0.8, ge=0, description="Shortest time a subtitle stays where the speech after it allows, in seconds"
+        0.8, ge=0, description="Shortest time a subtitle stays, if the speech after it allows, in seconds"
     )
     max_chars_per_s: float = Field(
         20.0,
         ge=0,
-        description="Reading speed: a subtitle stays on into a pause until it could be read; 0: no limit",
+        description="Reading speed: a subtitle stays on during a pause until it can be read; 0: no limit",
     )
     split_at: Literal["clauses", "sentences", "length"] = Field(
         "clauses",
-        description="Where subtitles end early: with clauses and sentences, with sentences only, or "
-        "nowhere (`length`: when they are full)",
+        description="Where a new subtitle starts: after clauses and sentences, after sentences only, or only "
+        "when the last one is full (`length`)",
     )
-    karaoke: bool = Field(False, description="`vtt`, `ass`: a time for every word, so that words light up")
+    karaoke: bool = Field(False, description="`vtt`, `ass`: highlight each word as it is spoken")
     vtt_settings: str = Field(
         "", pattern=VTT_SETTINGS, description="`vtt`: settings of every cue, such as `line:85% align:start`"
     )
     audio: str = Field(
         "",
-        description="`html`: the recording that plays: a path from the page or a URL, `{session}` in it "
-        "is the session's name; empty: a file beside the page that is named as it is",
+        description="`html`: the recording to play: a URL or a path relative to the page, with `{session}` "
+        "for the session's name; empty: a file beside the page with the same name",
     )
     pdf_fonts: tuple[str, ...] = Field(
-        (), description="`pdf`: font files (TTF, OTF) for letters that DejaVu lacks, tried in turn"
+        (), description="`pdf`: font files (TTF, OTF) for characters that DejaVu lacks, tried in turn"
     )
     pdf_page: Literal["a4", "letter"] = Field("a4", description="`pdf`: size of the page")
     names: dict[str, str] = Field(
-        {}, description="Names to show in place of speaker labels: `SPEAKER_00: Anna`"
+        {}, description="Names to show instead of speaker labels: `SPEAKER_00: Anna`"
     )
 
 
 class Publish(Options):
     """Finished sessions as versions that others can pull (DVC)."""
 
-    remote: str = Field("", description="The DVC remote to send to; empty: DVC's default")
+    remote: str = Field("", description="DVC remote to push to; empty: DVC's default")
     audio: bool = Field(
         False,
-        description="Publish the converted audio too (55 MB an hour): others can transcribe anew with it",
+        description="Also publish the converted audio (55 MB per hour), so that others can transcribe it "
+        "again",
     )
 
 
 class Upload(Options):
-    """Finished files back to where the recordings are, or elsewhere."""
+    """Copies of finished files, beside the recordings or elsewhere."""
 
     to: str = Field(
-        "", description="`beside` (the recordings) or a folder: a path, `remote:path`, `s3://bucket/path`"
+        "", description="`beside` (the recordings), or a folder: a path, `remote:path` or `s3://bucket/path`"
     )
-    audio: bool = Field(
-        True, description="Upload a listening copy (`.m4a`, 22 MB an hour) along with the exports"
-    )
+    audio: bool = Field(True, description="Also upload a copy to listen to (`.m4a`, 22 MB per hour)")
 
 
 class Config(Options):
     """The settings of sessionscribe."""
 
     manifest: str = Field(
-        "config/sessions.tsv", description="The table of sessions, kept by `sessionscribe add`"
+        "config/sessions.tsv", description="Table of sessions, written by `sessionscribe add`"
     )
-    sessions: tuple[str, ...] = Field((), description="Work on these sessions only; empty: on all")
+    sessions: tuple[str, ...] = Field((), description="Process only these sessions; empty: all")
     ingest: Ingest = Ingest()
     convert: Convert = Convert()
     chunk: Chunk = Chunk()
