@@ -55,11 +55,10 @@ FOLDERS = {
     MEETINGS: [SHARED / "ami", SHARED / "misc"],
     CONVERSATIONS: [ROOT / "build/natural/conversations"],
 }
-OURS, OURS_SEQUENTIAL = "ours", "ours, sequential"
+OURS = "ours"
 SEQUENTIAL, BATCHED, WHISPERX, PYANNOTE = "sequential", "batched", "whisperx", "pyannote"
 SYSTEMS = {
     OURS: "**ours**",
-    OURS_SEQUENTIAL: "ours, `decoding: sequential`",
     SEQUENTIAL: "faster-whisper",
     BATCHED: "faster-whisper, batched",
     WHISPERX: "whisperX, no alignment",
@@ -431,7 +430,6 @@ def main() -> int:
     else:
         print(f"whisperX is left out: there is no {python}", file=sys.stderr)
     chosen = settings(folders)
-    sequential = {**chosen, "transcribe": {**chosen["transcribe"], "decoding": "sequential"}}
     cut = {**chosen, "chunk": {"target_s": 60, "search_s": 10}}
     results: dict[str, dict[str, Run]] = {}
     start = start_costs(min(kinds.values(), key=_seconds), chosen)
@@ -439,8 +437,6 @@ def main() -> int:
         print(f"{kind}: {', '.join(one.name for one in of)}", file=sys.stderr)
         made = {name: peer(name, of, folders, python) for name, python in pythons.items()}
         made[OURS] = ours(of, chosen, WORK / slug(kind), start=start)
-        project = WORK / f"{slug(kind)}-sequential"
-        made[OURS_SEQUENTIAL] = ours(of, sequential, project, start=start, speakers=False)
         results[kind] = {system: made[system] for system in SYSTEMS if system in made}
     spoken = [one for kind in (READ, CONVERSATIONS) for one in kinds.get(kind, ()) if one.duration_s > CUT_S]
     pieces = ours(spoken[:FEW], cut, WORK / "chunked", speakers=False)

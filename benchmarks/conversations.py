@@ -137,11 +137,9 @@ def moved(content: dict[str, Any], by: float) -> list[Utterance]:
     return found
 
 
-def plan(
-    recording: Recording, speech: Sequence[Span], cuts: list[tuple[int, CutKind]], context_s: float
-) -> Plan:
+def plan(recording: Recording, speech: Sequence[Span], cuts: list[tuple[int, CutKind]]) -> Plan:
     """Return the plan with these cuts."""
-    cores = tile(recording.samples, cuts, round(context_s * SAMPLE_RATE))
+    cores = tile(recording.samples, cuts)
     return Plan(
         session=recording.name, track="main", samples=recording.samples, cores=cores, speech=list(speech)
     )

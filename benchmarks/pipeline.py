@@ -1,11 +1,11 @@
 """The whole pipeline against the bare engines: same recording, same models, same settings.
 
-    python benchmarks/pipeline.py [--minutes 60] [--model FOLDER] [--decoding batched] [--bar 1.10] [--short]
+    python benchmarks/pipeline.py [--minutes 60] [--model FOLDER] [--bar 1.10] [--short]
 
 Ours is `sessionscribe run` on one fresh session, from the recording to the exports. The bare engines are
-faster-whisper in one process on the whole file with its VAD, and then pyannote in one process, each with
-decoding of the file and loading of its model. Prints one JSON object; CPU and wall times are those of all
-processes.
+faster-whisper (batched) in one process on the whole file with its VAD, and then pyannote in one process, each
+with decoding of the file and loading of its model. Prints one JSON object; CPU and wall times are those of
+all processes.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ THREADS = 2
 VAD = {"threshold": 0.5, "min_speech_s": 0.1, "min_silence_s": 0.15, "pad_s": 0.1}
 
 
-def settings(model: Path, decoding: str, window_s: float, diarization: Path) -> dict[str, Any]:
+def settings(model: Path, window_s: float, diarization: Path) -> dict[str, Any]:
     """Return the settings of both sides, in the form of ours."""
     return {
         "chunk": {"vad": VAD},
@@ -42,9 +42,7 @@ def settings(model: Path, decoding: str, window_s: float, diarization: Path) -> 
             "device": "cpu",
             "compute_type": "int8",
             "language": "en",
-            "decoding": decoding,
             "window_s": window_s,
-            "temperatures": [0.0],
             "redecode_s": 0,  # the bare engine looks at nothing twice
         },
         "diarize": {"model": str(diarization), "device": "cpu"},
@@ -68,19 +66,16 @@ def bare_speech(recording: Path, chosen: dict[str, Any]) -> int:
     common: dict[str, Any] = {
         "language": given["language"],
         "beam_size": 5,
-        "temperature": given["temperatures"],
+        "temperature": 0.0,
         "condition_on_previous_text": False,
         "word_timestamps": True,
         "vad_filter": True,
         "vad_parameters": vad,
     }
-    if given["decoding"] == "batched":
-        pipeline = faster_whisper.BatchedInferencePipeline(model)
-        segments, _ = pipeline.transcribe(
-            str(recording), batch_size=8, chunk_length=int(given["window_s"]), **common
-        )
-    else:
-        segments, _ = model.transcribe(str(recording), hallucination_silence_threshold=2.0, **common)
+    pipeline = faster_whisper.BatchedInferencePipeline(model)
+    segments, _ = pipeline.transcribe(
+        str(recording), batch_size=8, chunk_length=int(given["window_s"]), **common
+    )
     return sum(len(segment.words) for segment in segments)
 
 
@@ -107,7 +102,6 @@ def main() -> None:
     )
     parser.add_argument("--minutes", type=float, default=60.0, help="length of the recording")
     parser.add_argument("--model", type=Path, default=SPEECH_MODEL, help="a speech model's folder")
-    parser.add_argument("--decoding", choices=["batched", "sequential"], default="batched")
     parser.add_argument(
         "--window", type=float, help="longest window, in seconds (default: 8 with the bundled model, else 30)"
     )
@@ -122,7 +116,7 @@ def main() -> None:
         return
     minutes = 1.0 if given.short else given.minutes
     window = given.window or (8.0 if given.model == SPEECH_MODEL else 30.0)
-    chosen = settings(given.model.resolve(), given.decoding, window, DIARIZATION_MODEL)
+    chosen = settings(given.model.resolve(), window, DIARIZATION_MODEL)
     with tempfile.TemporaryDirectory(prefix="pipeline-") as scratch:
         folder = given.folder or Path(scratch)
         project = folder / "project"
@@ -141,7 +135,6 @@ def main() -> None:
     result = {
         "minutes": minutes,
         "model": given.model.name,
-        "decoding": given.decoding,
         "window_s": window,
         "ours": ours | {"words": sum(len(s["words"]) for s in transcript["segments"])},
         "bare": bare | {"words": int(words), "turns": int(turns)},

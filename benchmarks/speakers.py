@@ -122,7 +122,7 @@ def true_words(talk: Conversation) -> Merged:
         for word in talk.words
     ]
     segments = [MergedSegment(track="mix", start=words[0].start, end=words[-1].end, words=words)]
-    nothing: dict[str, Any] = {"dropped": [], "removed": [], "seams": [], "gaps": [], "engines": []}
+    nothing: dict[str, Any] = {"dropped": [], "removed": [], "gaps": [], "engines": []}
     return Merged(
         session=talk.session,
         shape="recording",

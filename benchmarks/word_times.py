@@ -1,6 +1,6 @@
 """How far the times of words are off, and that they do not drift over hours.
 
-    python benchmarks/word_times.py [--minutes 20] [--hours 4] [--decoding batched] [--short]
+    python benchmarks/word_times.py [--minutes 20] [--hours 4] [--short]
 
 Two recordings at 44.1 kHz whose words are known go through conversion, cutting, transcription and merging as
 in the workflow: a conversation, and hours of faint noise in which somebody says something every few minutes.
@@ -157,10 +157,9 @@ def main() -> int:
     )
     parser.add_argument("--minutes", type=float, default=20.0, help="length of the conversation")
     parser.add_argument("--hours", type=float, default=4.0, help="length of the long recording")
-    parser.add_argument("--decoding", choices=["batched", "sequential"], help="default: as the demo does")
     parser.add_argument("--short", action="store_true", help="a quarter of an hour")
     given = parser.parse_args()
-    config = conversations.settings(**({"decoding": given.decoding} if given.decoding else {}))
+    config = conversations.settings()
     pieces = {"sparse": twice(11.0)}
     if not given.short:
         pieces = {"conversation": conversations.mixed(given.minutes, 21), "sparse": sparse(given.hours, 1000)}
@@ -170,7 +169,7 @@ def main() -> int:
             recording = recorded(Path(scratch), name, made)
             results[name] = figures(recording, transcribed(recording, config, Path(scratch)))
     bars = {name: held(found) for name, found in results.items()}
-    print(json.dumps({"decoding": config.transcribe.decoding, **rounded(results), "held": bars}))
+    print(json.dumps({**rounded(results), "held": bars}))
     return 0 if all(all(found.values()) for found in bars.values()) else 1
 
 

@@ -71,7 +71,6 @@ def plan(
     *,
     session: str = "s",
     track: str = "main",
-    context_s: float = 2.0,
     speech: Sequence[tuple[float, float]] = (),
 ) -> Plan:
     """A plan that is cut at the given times, each in silence or forced."""
@@ -81,8 +80,6 @@ def plan(
             index=index,
             start=samples(start),
             stop=samples(stop),
-            context_start=samples(max(0.0, start - context_s)),
-            context_stop=samples(min(duration_s, stop + context_s)),
             start_cut=start_cut,
             stop_cut=stop_cut,
         )
@@ -101,12 +98,12 @@ def chunk(
     engine: Engine = ENGINE,
     heard: Span | None = None,
 ) -> ChunkTranscript:
-    """The transcript of one core of a plan, one list of words for each segment; it heard its context."""
+    """The transcript of one core of a plan, one list of words for each segment."""
     return ChunkTranscript(
         session=of.session,
         track=of.track,
         core=of.cores[index],
-        heard=heard or Span(start=of.cores[index].context_start, stop=of.cores[index].context_stop),
+        heard=heard or Span(start=of.cores[index].start, stop=of.cores[index].stop),
         language=language,
         engine=engine,
         segments=[segment(found) for found in segments if found],
@@ -159,7 +156,6 @@ def merged(
         ],
         dropped=[],
         removed=[],
-        seams=[],
         gaps=[],
         chunks=1,
         engines=[ENGINE],

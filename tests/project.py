@@ -27,14 +27,12 @@ PARTS = (
     *("tests/data/toy/models", "tests/data/toy/config.yaml"),
 )
 SETTINGS = {
-    "chunk": {"target_s": 8, "search_s": 2, "context_s": 1},
+    "chunk": {"target_s": 8, "search_s": 2},
     "transcribe": {
         "model": "tests/data/toy/models/whisper-demo",
         "device": "cpu",
         "compute_type": "int8",
-        "decoding": "batched",
         "window_s": 10,
-        "temperatures": [0.0],
         "beam_size": 1,
     },
     "diarize": {"model": "tests/data/toy/models/diarization-demo", "device": "cpu", "chunk_s": 12},

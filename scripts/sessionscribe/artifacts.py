@@ -130,7 +130,7 @@ class Span(Part):
 
 
 class Core(Part):
-    """One chunk of a plan: it owns ``[start, stop)``; ``[context_start, context_stop)`` is decoded.
+    """One chunk of a plan: ``[start, stop)`` of its track.
 
     ``start_cut`` and ``stop_cut`` say what is at either end: a cut in silence, one forced into speech, or
     the edge of the track.
@@ -139,10 +139,21 @@ class Core(Part):
     index: int
     start: Samples
     stop: Samples
-    context_start: Samples
-    context_stop: Samples
     start_cut: CutKind
     stop_cut: CutKind
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_context(cls, content: Any) -> Any:
+        """Leave out what chunks of earlier versions decoded beyond their ends."""
+        return _without(content, "context_start", "context_stop")
+
+
+def _without(content: Any, *keys: str) -> Any:
+    """Return what a file of an earlier version says, without what nobody asks any more."""
+    if isinstance(content, dict):
+        return {key: value for key, value in content.items() if key not in keys}
+    return content
 
 
 class Plan(Artifact):
@@ -328,16 +339,6 @@ def _respelled(text: str, pieces: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return words
 
 
-class Seam(Part):
-    """What was done where two chunks of a track meet."""
-
-    track: str
-    left: int
-    time: Seconds
-    kind: CutKind
-    method: Literal["apart", "midpoint", "spliced", "kept both"]
-
-
 class MergedWord(Word):
     """A word of the session and the track and chunk it comes from."""
 
@@ -364,10 +365,15 @@ class Merged(Artifact):
     segments: list[MergedSegment]
     dropped: list[DroppedWord]
     removed: list[RemovedSegment]
-    seams: list[Seam]
     gaps: list[Gap]
     chunks: int
     engines: list[Engine]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_seams(cls, content: Any) -> Any:
+        """Leave out how chunks of earlier versions were joined."""
+        return _without(content, "seams")
 
 
 class EmbeddingsHeader(Part):

@@ -68,7 +68,7 @@ def plan_chunks(*, audio: Path, session: str, track: str, chunks: int, options: 
         session=session,
         track=track,
         samples=found.samples,
-        cores=tile(found.samples, place_cuts(found, chunks, options), round(options.context_s * SAMPLE_RATE)),
+        cores=tile(found.samples, place_cuts(found, chunks, options)),
         speech=found.speech,
         faint=found.faint,
     )
@@ -122,19 +122,11 @@ def _quietest(energy: NDArray[np.float32], target: int, low: int, high: int) -> 
     return int(centres[np.lexsort((np.abs(centres - target), smooth))[0]])
 
 
-def tile(samples: int, cuts: list[tuple[int, CutKind]], context: int) -> list[Core]:
-    """Return the cores between the cuts, which tile `[0, samples)`, with `context` samples on either side."""
+def tile(samples: int, cuts: list[tuple[int, CutKind]]) -> list[Core]:
+    """Return the cores between the cuts, which tile `[0, samples)`."""
     ends: list[tuple[int, CutKind]] = [(0, "edge"), *cuts, (samples, "edge")]
     return [
-        Core(
-            index=index,
-            start=start,
-            stop=stop,
-            context_start=max(0, start - context),
-            context_stop=min(samples, stop + context),
-            start_cut=start_cut,
-            stop_cut=stop_cut,
-        )
+        Core(index=index, start=start, stop=stop, start_cut=start_cut, stop_cut=stop_cut)
         for index, ((start, start_cut), (stop, stop_cut)) in enumerate(itertools.pairwise(ends))
     ]
 

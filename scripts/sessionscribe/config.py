@@ -27,7 +27,6 @@ ComputeType = Literal[
     "bfloat16",
     "float32",
 ]
-Decoding = Literal["sequential", "batched"]
 LANGUAGE = "auto|mixed|[a-z]{2,3}"
 Format = Literal[
     "json",
@@ -64,6 +63,20 @@ _SETTINGS = (
 )
 _SETTING = f"({'|'.join(_SETTINGS)})"
 VTT_SETTINGS = f"^({_SETTING}( {_SETTING})*)?$"
+
+
+RETIRED = dict.fromkeys(
+    (
+        "chunk.context_s",
+        "transcribe.decoding",
+        "transcribe.hallucination_silence_s",
+        "transcribe.share_batches",
+        "transcribe.temperatures",
+        "merge.match_s",
+    ),
+    "windows are decoded one by one, at temperature 0, and no audio is decoded by two chunks",
+)
+"""Settings of earlier versions, and why there is nothing left to set."""
 
 
 class Options(BaseModel):
@@ -133,9 +146,6 @@ class Chunk(Options):
 
     target_s: float = Field(600.0, ge=5, description="Target length of a chunk, in seconds")
     search_s: float = Field(60.0, ge=0, description="How far a cut may be from its target, in seconds")
-    context_s: float = Field(
-        2.0, ge=0, description="Sequential decoding: overlap of chunks at a cut inside speech, in seconds"
-    )
     min_silence_s: float = Field(0.5, gt=0, description="Shortest pause to cut in, in seconds")
     vad: Vad = Vad()
 
@@ -187,17 +197,7 @@ class Transcribe(Options):
         description="A code such as `en`; `auto`: detected once per session; `mixed`: detected for each "
         "window",
     )
-    decoding: Decoding = Field(
-        "batched",
-        description="`batched`: independent windows that end in pauses, several at once on a GPU; "
-        "`sequential`: Whisper's own algorithm. docs/accuracy.md compares them",
-    )
-    batch_size: int = Field(8, ge=1, description="Windows decoded at once (batched; at most 4 on a CPU)")
-    share_batches: bool = Field(
-        False,
-        description="Batched, on a GPU: fill batches with windows of several chunks; faster with short "
-        "chunks, but word times may then differ by 20 ms from run to run",
-    )
+    batch_size: int = Field(8, ge=1, description="Windows decoded at once (at most 4 on a CPU)")
     redecode_s: float = Field(
         1.0,
         ge=0,
@@ -211,11 +211,6 @@ class Transcribe(Options):
     )
     window_s: float = Field(30.0, ge=2, le=30, description="Longest window, in seconds of speech")
     beam_size: int = Field(5, ge=1, description="Beam size of the search")
-    temperatures: tuple[float, ...] = Field(
-        (0.0, 0.2, 0.4, 0.6, 0.8, 1.0),
-        min_length=1,
-        description="Tried in turn until a window passes the thresholds (sequential; batched uses the first)",
-    )
     hotwords: str = Field(
         "",
         description="Names and terms to expect, separated by commas or spaces, up to 223 tokens; the "
@@ -233,9 +228,6 @@ class Transcribe(Options):
     compression_ratio_threshold: float = Field(
         2.4, description="Windows with a higher compression ratio repeat themselves and have failed"
     )
-    hallucination_silence_s: float = Field(
-        2.0, ge=0, description="Sequential: skip text in silences longer than this, in seconds; 0: off"
-    )
     no_repeat_ngram_size: int = Field(
         0, ge=0, description="Never repeat n-grams of this size in a window; 0: off"
     )
@@ -246,7 +238,6 @@ class Transcribe(Options):
 class Merge(Options):
     """From chunks to one transcript."""
 
-    match_s: float = Field(0.8, gt=0, description="Two versions of a word may be this far apart, in seconds")
     segment_gap_s: float = Field(
         1.0, gt=0, description="A pause of this length starts a new segment, in seconds"
     )
@@ -439,6 +430,8 @@ def validate(values: Mapping[str, Any]) -> Config:
         problem = error.errors()[0]
         place = [str(part) for part in problem["loc"]]
         where = f"configuration: {'.'.join(place)}"
+        if reason := RETIRED.get(".".join(place)):
+            raise UserError(f"is no setting any more: {reason}", where=where, hint="Delete it") from None
         if problem["type"] == "extra_forbidden":
             raise UserError("there is no such setting", where=where, hint=_nearest(place)) from None
         reason = problem["msg"].removeprefix("Value error, ")

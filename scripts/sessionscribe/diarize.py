@@ -190,9 +190,6 @@ def _flags(merged: Merged, *, words: int, nobody: int) -> list[str]:
     if merged.gaps:
         missing = seconds(sum(gap.stop - gap.start for gap in merged.gaps))
         flags.append(f"{counted(len(merged.gaps), 'gap')} in the recording, {missing:.1f} s in all")
-    unsure = sum(seam.method == "kept both" for seam in merged.seams)
-    if unsure:
-        flags.append(f"{counted(unsure, 'forced cut')} without a match: both sides' words were kept")
     if merged.removed:
         flags.append(f"{counted(len(merged.removed), 'segment')} removed as no speech or repetition")
     if nobody:

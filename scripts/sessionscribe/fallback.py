@@ -134,7 +134,7 @@ def decode_again(
     for segment in first:
         echoes = prompted & _runs(word.text for word in segment.words)
         heard = replace(segment, left_out=ECHO) if echoes else segment
-        own[_number_of(segment, windows)].append(heard)
+        own[segment.window].append(heard)
     found = {number: tuple(segments) for number, segments in own.items()}
     done: list[Again] = []
     due = [(n, part) for n, window in enumerate(windows) for part in find_doubtful(window, found[n], options)]
@@ -145,9 +145,9 @@ def decode_again(
         second = decode([window for *_, smaller in parts for window in smaller])
         due, at = [], 0
         for number, part, smaller in parts:
-            said = tuple(s for s in second if s.window is not None and at <= s.window < at + len(smaller))
+            said = tuple(s for s in second if at <= s.window < at + len(smaller))
             at += len(smaller)
-            both = _compared(part, tuple(replace(s, window=None) for s in said), options)
+            both = _compared(part, tuple(replace(s, window=number) for s in said), options)
             done.append(both)
             kept = [segment for segment in found[number] if segment not in part.first]
             kept = [piece for segment in kept for piece in _split(segment, part.window)]
@@ -215,7 +215,7 @@ def _smaller(part: Again, options: Transcribe) -> list[Window]:
     longest = options.window_s * SAMPLE_RATE
     if part.whole:
         longest = max(length(_intervals(part.window)) / 2 + SAMPLE_RATE, SHORTEST_S * SAMPLE_RATE)
-    found = decoding_windows(part.window, longest=round(longest), batched=True)
+    found = decoding_windows(part.window, longest=round(longest))
     return [] if part.whole and len(found) == 1 and not _prompted(options) else found
 
 
@@ -299,14 +299,6 @@ def _split(segment: Decoded, gap: Window) -> Iterator[Decoded]:
         elif words:
             start, end = words[0].start, words[-1].end
             yield replace(segment, text=join_words(words), words=tuple(words), start=start, end=end)
-
-
-def _number_of(segment: Decoded, windows: Sequence[Window]) -> int:
-    """Return which window a segment is from; sequential decoding does not say, and moves through them all."""
-    if segment.window is not None:
-        return segment.window
-    middle = sum(interval(segment.start, segment.end)) // 2
-    return max(0, bisect_right(windows, middle, key=lambda window: window[0].start) - 1)
 
 
 def _intervals(window: Iterable[Span]) -> list[Interval]:

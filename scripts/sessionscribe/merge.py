@@ -5,10 +5,11 @@ the track, and a word ends where the next one of its track begins at the latest,
 are in order and never overlap; their text is never touched.
 """
 
+import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, takewhile
+from itertools import accumulate
 from pathlib import Path
 
 from sessionscribe.artifacts import (
@@ -21,7 +22,6 @@ from sessionscribe.artifacts import (
     MergedWord,
     Plan,
     RemovedSegment,
-    Seam,
     Timeline,
     TimelineTrack,
     Word,
@@ -29,11 +29,12 @@ from sessionscribe.artifacts import (
 )
 from sessionscribe.config import Merge
 from sessionscribe.errors import UserError
-from sessionscribe.seams import Decision, Meeting, decide
+from sessionscribe.intervals import interval
 from sessionscribe.text import SENTENCE_END, ends_with
 
 RUNS_ON_S = 0.3  # over a shorter pause at a cut, speech runs on
 NO_ENGINE = "none"  # the name of the engine of a chunk in which nothing was decoded
+OTHER_SIDE = "beyond the cut: the neighbouring chunk owns this moment"
 _HINT = "Run again: the missing chunk is transcribed; if it happens again, delete the session's plan"
 
 
@@ -51,7 +52,6 @@ class _TrackResult:
     segments: list[MergedSegment]
     dropped: list[DroppedWord]
     removed: list[RemovedSegment]
-    seams: list[Seam]
 
 
 def merge_transcript(
@@ -65,7 +65,7 @@ def merge_transcript(
         timeline: where each track lies in the session; the offset is added in whole samples.
         plans: the plan of each track.
         chunks: the transcript of every core of every plan.
-        options: how versions are matched and where segments end.
+        options: where segments end.
         output: the file to write.
 
     Raises:
@@ -102,7 +102,6 @@ def merge_transcript(
             (removed for result in results for removed in result.removed),
             key=lambda part: (part.start, part.end),
         ),
-        seams=[seam for result in results for seam in result.seams],
         gaps=timeline.gaps,
         chunks=len(chunks),
         engines=_engines(chunks),
@@ -131,51 +130,34 @@ def _chunks_of(plan: Plan, chunks: Sequence[ChunkTranscript]) -> list[ChunkTrans
 
 
 def _merge_track(track: TimelineTrack, chunks: Sequence[ChunkTranscript], options: Merge) -> _TrackResult:
-    heard = [_words_of(chunk) for chunk in chunks]
-    gone: list[dict[int, str]] = [{} for _ in chunks]
-    decisions: list[Decision | None] = []
-    seams: list[Seam] = []
-    for index in range(len(chunks) - 1):
-        left, right = chunks[index].core, chunks[index + 1].core
-        if left.stop_cut == "edge" or left.stop != right.start:
-            decisions.append(None)  # not a cut of ours: neither side has heard the other's audio
-            continue
-        meeting = _meeting(chunks[index], chunks[index + 1], heard[index], heard[index + 1])
-        decision = decide(meeting, match_s=options.match_s)
-        decisions.append(decision)
-        gone[index] |= decision.left
-        gone[index + 1] |= decision.right
-        seams.append(
-            Seam(
-                track=track.track,
-                left=left.index,
-                time=seconds(track.offset + left.stop),
-                kind=left.stop_cut,
-                method=decision.method,
-            )
-        )
     kept: list[_Heard] = []
     dropped: list[DroppedWord] = []
-    for index, words in enumerate(heard):
-        stay = [word for i, word in enumerate(words) if i not in gone[index]]
-        before = decisions[index - 1] if index else None
-        both = before is not None and before.method == "kept both"
-        kept = _woven(kept, stay) if both else [*kept, *stay]
-        for i, reason in sorted(gone[index].items()):
-            start, end = _session_times(track, words[i].word)
-            lost = {**words[i].word.model_dump(), "start": start, "end": end, "reason": reason}
-            dropped.append(DroppedWord(**lost, track=track.track, chunk=words[i].chunk))
+    for number, chunk in enumerate(chunks):
+        low, high = _own_audio(chunk, [*chunks[:number][-1:], *chunks[number + 1 :][:1]])
+        for item in _words_of(chunk):
+            if low <= sum(interval(item.word.start, item.word.end)) / 2 < high:
+                kept.append(item)
+                continue
+            start, end = _session_times(track, item.word)
+            lost = {**item.word.model_dump(), "start": start, "end": end, "reason": OTHER_SIDE}
+            dropped.append(DroppedWord(**lost, track=track.track, chunk=item.chunk))
     removed = [_moved(track, segment) for chunk in chunks for segment in chunk.removed]
-    return _TrackResult(_segments(track, kept, options.segment_gap_s), dropped, removed, seams)
+    return _TrackResult(_segments(track, kept, options.segment_gap_s), dropped, removed)
 
 
-def _woven(kept: list[_Heard], more: list[_Heard]) -> list[_Heard]:
-    """Return ``kept`` and ``more``: the last chunk's words in ``kept`` and ``more`` in time order."""
-    if not kept:
-        return more
-    tail = list(takewhile(lambda item: item.chunk == kept[-1].chunk, reversed(kept)))
-    both = sorted([*reversed(tail), *more], key=lambda item: item.word.start)
-    return [*kept[: len(kept) - len(tail)], *both]
+def _own_audio(chunk: ChunkTranscript, beside: Iterable[ChunkTranscript]) -> tuple[float, float]:
+    """Return from where to where, in samples, words are the chunk's: everywhere, as a rule.
+
+    Only sequential decoding, which earlier versions had, let two chunks hear the same audio at a forced cut.
+    """
+    low, high = -math.inf, math.inf
+    for other in beside:
+        if max(chunk.heard.start, other.heard.start) < min(chunk.heard.stop, other.heard.stop):
+            if other.core.start < chunk.core.start:
+                low = chunk.core.start
+            else:
+                high = chunk.core.stop
+    return low, high
 
 
 def _words_of(chunk: ChunkTranscript) -> list[_Heard]:
@@ -185,21 +167,6 @@ def _words_of(chunk: ChunkTranscript) -> list[_Heard]:
         for word in segment.words
     ]
     return sorted(words, key=lambda item: item.word.start)
-
-
-def _meeting(
-    left: ChunkTranscript, right: ChunkTranscript, heard_left: list[_Heard], heard_right: list[_Heard]
-) -> Meeting:
-    silent = left.heard.start == left.heard.stop or right.heard.start == right.heard.stop
-    return Meeting(
-        left=[item.word for item in heard_left],
-        right=[item.word for item in heard_right],
-        cut=left.core.stop,
-        kind=left.core.stop_cut,
-        overlap_start=right.heard.start,
-        # Where one side heard nothing at all, the other may have heard far beyond the cut.
-        overlap_stop=right.heard.start if silent else left.heard.stop,
-    )
 
 
 def _session_samples(track: TimelineTrack, time: float) -> int:

@@ -26,7 +26,7 @@ def by_language(windows: Iterable[Window], detect: Detect) -> list[tuple[Window,
     """Return windows of one language each, and it: those given, parted where the language changes."""
     found = []
     for window in windows:
-        parts = decoding_windows(window, longest=round(PART_S * SAMPLE_RATE), batched=True)
+        parts = decoding_windows(window, longest=round(PART_S * SAMPLE_RATE))
         codes = _settled([detect(part) for part in parts])
         for code, group in groupby(zip(codes, parts, strict=True), key=itemgetter(0)):
             found.append((tuple(speech_of(part for _, part in group)), code))

@@ -145,7 +145,7 @@ def transcribe_chunk(
 def windows_of(plan: Plan, index: int, options: Transcribe) -> list[Window]:
     """Return the windows that chunk ``index`` of a plan decodes, in samples of the track."""
     longest = round(options.window_s * SAMPLE_RATE)
-    return chunk_windows(plan, index, longest=longest, batched=options.decoding == "batched")
+    return chunk_windows(plan, index, longest=longest)
 
 
 def _from(origin: int, windows: list[Window]) -> list[Window]:
@@ -170,15 +170,13 @@ def _decode(
         for code in dict.fromkeys(codes):
             numbers = [number for number, own in enumerate(codes) if own == code]
             segments, language = model.transcribe(samples, [given[n] for n in numbers], code, how)
-            for segment in segments:
-                number = None if segment.window is None else numbers[segment.window]
-                found.append(replace(segment, window=number, language=language))
+            found += [replace(s, window=numbers[s.window], language=language) for s in segments]
         return sorted(found, key=lambda segment: segment.start)
 
     segments = decode(windows, options)
     if not options.redecode_s:
         return segments, []
-    plain = options.model_copy(update={"decoding": "batched", "hotwords": "", "initial_prompt": ""})
+    plain = options.model_copy(update={"hotwords": "", "initial_prompt": ""})
     return decode_again(segments, windows, lambda smaller: decode(smaller, plain), options)
 
 

@@ -26,28 +26,20 @@ WHOLE = 2
 """How long a window may be with its pauses, in windows, before cuts in silence part it."""
 
 
-def chunk_windows(plan: Plan, index: int, *, longest: int, batched: bool) -> list[Window]:
+def chunk_windows(plan: Plan, index: int, *, longest: int) -> list[Window]:
     """Return the windows that chunk ``index`` of a plan decodes, in order, in samples of the track.
 
-    Batched decoding takes each window by itself. The one that a cut lies in stays whole and belongs to the
-    chunk that has its middle: no word is cut, heard twice or left to nobody. Only where a window's pauses
-    are so long that a chunk would have to reach far beyond its own audio, cuts in silence part it.
-
-    Sequential decoding moves through its windows by itself. It ends at cuts in silence; at a forced cut both
-    chunks decode the context, and the merge finds out what they both heard.
+    The window that a cut lies in stays whole and belongs to the chunk that has its middle: no word is cut,
+    heard twice or left to nobody. Only where a window's pauses are so long that a chunk would have to reach
+    far beyond its own audio, cuts in silence part it.
 
     Args:
         plan: with the speech of the whole track.
         index: the chunk.
         longest: as for `decoding_windows`.
-        batched: as for `decoding_windows`.
     """
     core = plan.cores[index]
-    windows = decoding_windows(plan.speech, longest=longest, batched=batched)
-    if not batched:
-        low = core.start if core.start_cut == "silence" else core.context_start
-        high = core.stop if core.stop_cut == "silence" else core.context_stop
-        return [part for window in windows if (part := _part(window, low, high))]
+    windows = decoding_windows(plan.speech, longest=longest)
     low, high = _between_silences(plan.cores, index)
     reach = WHOLE * longest
     whole = (w if w[-1].stop - w[0].start <= reach else _part(w, low, high) for w in windows)
@@ -82,26 +74,25 @@ def _part(window: Window, low: int, high: int) -> Window:
     return tuple(Span(start=start, stop=stop) for start, stop in found)
 
 
-def decoding_windows(speech: Iterable[Span], *, longest: int, batched: bool) -> list[Window]:
+def decoding_windows(speech: Iterable[Span], *, longest: int) -> list[Window]:
     """Return windows that hold all speech: as few as possible, and ending in pauses as long as possible.
 
-    Batched decoding is given no pauses, so only speech counts; a stretch that is longer by itself is cut into
-    equal parts. Sequential decoding hears the pauses, and moves through longer stretches by itself.
+    They are decoded without the pauses, so only speech counts; a stretch that is longer by itself is cut into
+    equal parts.
 
     Args:
         speech: in order and apart, in samples.
         longest: length of a window, in samples.
-        batched: what the windows are for.
     """
-    pieces = _parts(speech, longest) if batched else list(speech)
+    pieces = _parts(speech, longest)
     # best[j]: what windows for the first j pieces cost; last[j]: where the last of them begins
     best, last = [0.0], [0]
     breaks = [0.0, *(_break(before.stop, after.start) for before, after in pairwise(pieces))]
-    for stop, piece in enumerate(pieces, start=1):
+    for stop in range(1, len(pieces) + 1):
         found, begins, heard = math.inf, stop - 1, 0
         for start in range(stop - 1, -1, -1):
             first = pieces[start]
-            heard = heard + first.stop - first.start if batched else piece.stop - first.start
+            heard += first.stop - first.start
             if heard > longest and start < stop - 1:
                 break
             cost = best[start] + 1 + breaks[start]

@@ -209,7 +209,6 @@ TABLE: dict[str, tuple[Any, tuple[str, str, str]]] = {
     "convert.channel": (0, ALL_SHAPES_FROM_AUDIO),
     "chunk.target_s": (11, PLAN_BY_SHAPE),
     "chunk.search_s": (3, PLAN_BY_SHAPE),
-    "chunk.context_s": (1, PLAN_BY_SHAPE),
     "chunk.min_silence_s": (0.4, PLAN_BY_SHAPE),
     "chunk.vad.threshold": (0.6, PLAN_BY_SHAPE),
     "chunk.vad.min_speech_s": (0.2, PLAN_BY_SHAPE),
@@ -219,26 +218,21 @@ TABLE: dict[str, tuple[Any, tuple[str, str, str]]] = {
     "transcribe.device": ("auto", ("",) * 3),
     "transcribe.compute_type": ("float32", (SPEECH,) * 3),
     "transcribe.language": ("fr", (SPEECH,) * 3),
-    "transcribe.decoding": ("sequential", (SPEECH,) * 3),
     "transcribe.batch_size": (4, ("",) * 3),
-    "transcribe.share_batches": (True, (SPEECH,) * 3),
     "transcribe.redecode_s": (0, (SPEECH,) * 3),
     "transcribe.low_confidence_log_prob": (-0.6, (SPEECH,) * 3),
     "transcribe.window_s": (15, (SPEECH,) * 3),
     "transcribe.beam_size": (1, (SPEECH,) * 3),
-    "transcribe.temperatures": ([0.0], (SPEECH,) * 3),
     "transcribe.hotwords": ("Zermatt", (SPEECH,) * 3),
     "transcribe.initial_prompt": ("Well.", (SPEECH,) * 3),
     "transcribe.no_speech_threshold": (0.5, (SPEECH,) * 3),
     "transcribe.log_prob_threshold": (-0.9, (SPEECH,) * 3),
     "transcribe.compression_ratio_threshold": (2.2, (SPEECH,) * 3),
-    "transcribe.hallucination_silence_s": (0, (SPEECH,) * 3),
     "transcribe.no_repeat_ngram_size": (3, (SPEECH,) * 3),
     "transcribe.repetition_penalty": (1.1, (SPEECH,) * 3),
     "transcribe.guards.margin_s": (None, (SPEECH,) * 3),
     "transcribe.guards.max_repeats": (5, (SPEECH,) * 3),
     "transcribe.guards.phrases": (False, (SPEECH,) * 3),
-    "merge.match_s": (0.5, (MERGE,) * 3),
     "merge.segment_gap_s": (2, (MERGE,) * 3),
     "diarize.model": ("voices2", (LISTENED, "", LISTENED)),
     "diarize.device": ("auto", ("",) * 3),
@@ -594,10 +588,10 @@ def test_forgetting_removes_the_records_of_what_is_to_do_and_no_other(project: P
 
 
 def test_a_setting_that_was_tried_and_taken_back_costs_nothing(project: Project) -> None:
-    project.set("chunk.context_s", 1)
+    project.set("chunk.min_silence_s", 1)
     project.set("diarize.num_speakers", 2)
     project.agenda().forget()
-    project.set("chunk.context_s", 2)
+    project.set("chunk.min_silence_s", 0.5)
     project.set("diarize.num_speakers", None)
     assert project.agenda().outputs() == []
 

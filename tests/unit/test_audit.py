@@ -58,10 +58,15 @@ def conversion(plan: Plan, warnings: Sequence[str] = ()) -> Conversion:
 @pytest.fixture
 def session(tmp_path: Path, fast_disk: None) -> Evidence:
     """A recording of ten seconds, cut once in running speech; the words from `and` on are heard by both."""
-    plan = builders.plan(10, [(CUT_S, "forced")], context_s=1.5, speech=[(0.0, 8.7)])
+    plan = builders.plan(10, [(CUT_S, "forced")], speech=[(0.0, 8.7)])
     left, right = builders.words(LEFT), builders.words(RIGHT, start=7 * 0.4)
-    chunks = [builders.chunk(plan, 0, left), builders.chunk(plan, 1, right)]
-    return evidence(tmp_path, plan, chunks)
+    return evidence(tmp_path, plan, overlapping(plan, left, right))
+
+
+def overlapping(plan: Plan, *words: Sequence[Word]) -> list[ChunkTranscript]:
+    """Two chunks that have both decoded the audio around the cut, as earlier versions did."""
+    heard = [Span(start=0, stop=round(6.2 * SAMPLE_RATE)), Span(start=2 * SAMPLE_RATE, stop=plan.samples)]
+    return [builders.chunk(plan, index, words[index], heard=heard[index]) for index in (0, 1)]
 
 
 def evidence(folder: Path, plan: Plan, chunks: list[ChunkTranscript]) -> Evidence:
@@ -268,10 +273,8 @@ def test_words_on_both_sides_of_a_cut_are_a_flag(tmp_path: Path) -> None:
 
 def test_a_word_left_out_at_a_cut_with_nothing_in_its_place_is_a_flag(tmp_path: Path) -> None:
     plan = builders.plan(10, [(CUT_S, "silence")], speech=[(0.0, 9.5)])
-    chunks = [
-        builders.chunk(plan, 0, [*builders.words("all is well"), builders.word("indeed", 5.2)]),
-        builders.chunk(plan, 1, builders.words("more of it", start=7.0)),
-    ]
+    left = [*builders.words("all is well"), builders.word("indeed", 5.2)]
+    chunks = overlapping(plan, left, builders.words("more of it", start=7.0))
     found = audit(evidence(tmp_path, plan, chunks), tmp_path, gap_s=9)
     assert (found.words.alone, [stray.text for stray in found.words.strays]) == (1, ["indeed"])
     assert found.flags == ["1 word left out at a cut with nothing in the place"]
@@ -365,10 +368,8 @@ def test_whatever_the_merger_makes_of_two_chunks_every_word_is_accounted_for(
 ) -> None:
     folder = tmp_path_factory.getbasetemp()
     plan = builders.plan(10, [(CUT_S, kind)], speech=[(0.0, 9.0)])
-    chunks = [
-        builders.chunk(plan, 0, builders.words(" ".join(left))),
-        builders.chunk(plan, 1, builders.words(" ".join(right), start=round(2.8 + shift, 3))),
-    ]
+    later = builders.words(" ".join(right), start=round(2.8 + shift, 3))
+    chunks = overlapping(plan, builders.words(" ".join(left)), later)
     words = audit(evidence(folder, plan, chunks), folder).words
     assert (words.lost, words.unknown, words.moved) == (0, 0, 0)
     assert words.heard == len(left) + len(right) == words.kept + words.dropped

@@ -35,7 +35,7 @@ def check_tiling(cores: list[Core], samples: int, chunks: int) -> None:
         assert left.stop == right.start
         assert left.stop_cut == right.start_cut != "edge"
     for core in cores:
-        assert 0 <= core.context_start <= core.start <= core.stop <= core.context_stop <= samples
+        assert 0 <= core.start <= core.stop <= samples
 
 
 @pytest.mark.parametrize(
@@ -55,9 +55,7 @@ def tracks(draw: st.DrawFn) -> tuple[Scan, int, Chunk]:
     energy = (
         draw(st.lists(st.floats(0, 1, width=32), min_size=frames, max_size=frames)) if frames < 60 else None
     )
-    options = Chunk(
-        target_s=5, search_s=draw(st.sampled_from([0.0, 0.3, 2.0])), context_s=1, min_silence_s=0.1
-    )
+    options = Chunk(target_s=5, search_s=draw(st.sampled_from([0.0, 0.3, 2.0])), min_silence_s=0.1)
     return scan_of(samples, voiced, energy), draw(st.integers(1, 40)), options
 
 
@@ -66,14 +64,14 @@ def tracks(draw: st.DrawFn) -> tuple[Scan, int, Chunk]:
 def test_cores_always_tile_the_track(track: tuple[Scan, int, Chunk]) -> None:
     scan, chunks, options = track
     cuts = place_cuts(scan, chunks, options)
-    check_tiling(tile(scan.samples, cuts, SAMPLE_RATE), scan.samples, chunks)
+    check_tiling(tile(scan.samples, cuts), scan.samples, chunks)
     silences = pauses(scan.voiced, scan.samples)
     for number, (place, kind) in enumerate(cuts, start=1):
         assert abs(place - number * scan.samples / chunks) <= options.search_s * SAMPLE_RATE + 1
         inside = any(span.start < place < span.stop for span in silences)
         assert inside or kind == "forced"
     if scan.samples >= 10 * chunks:
-        assert all(core.stop > core.start for core in tile(scan.samples, cuts, 0))
+        assert all(core.stop > core.start for core in tile(scan.samples, cuts))
 
 
 @given(st.integers(0, 10_000), st.sets(st.integers(0, 10_000)))
@@ -146,14 +144,6 @@ def test_silence_has_no_speech_and_still_a_plan(tmp_path: Path) -> None:
     plan = plan_of(write_flac(tmp_path / "a.flac", np.zeros(minute(2))), 4, tmp_path)
     assert plan.speech == []
     assert {core.stop_cut for core in plan.cores[:-1]} == {"silence"}
-
-
-def test_context_is_clipped_to_the_track(tmp_path: Path) -> None:
-    plan = plan_of(write_flac(tmp_path / "a.flac", np.zeros(minute(1))), 2, tmp_path, context_s=2.0)
-    assert [(c.context_start, c.context_stop) for c in plan.cores] == [
-        (0, minute(0.5) + 32_000),
-        (minute(0.5) - 32_000, minute(1)),
-    ]
 
 
 def test_a_part_of_a_live_session_is_not_cut(tmp_path: Path) -> None:

@@ -58,8 +58,7 @@ def test_an_unknown_setting_is_refused_and_the_nearest_named(
         ({"chunk": None}, "chunk"),
         ({"chunk": {"target_s": 20, "search_s": 15}}, "chunk"),
         ({"transcribe": {"window_s": 31}}, "transcribe.window_s"),
-        ({"transcribe": {"temperatures": 0.0}}, "transcribe.temperatures"),
-        ({"transcribe": {"decoding": "fast"}}, "transcribe.decoding"),
+        ({"transcribe": {"beam_size": 0}}, "transcribe.beam_size"),
         ({"convert": {"channel": "left"}}, "convert.channel"),
         ({"export": {"formats": ["doc"]}}, "export.formats"),
         ({"export": {"names": ["Anna"]}}, "export.names"),
@@ -69,7 +68,6 @@ def test_an_unknown_setting_is_refused_and_the_nearest_named(
         ({"export": {"max_cue_s": math.inf}}, "export.max_cue_s"),
         ({"diarize": {"chunk_s": math.inf}}, "diarize.chunk_s"),
         ({"transcribe": {"log_prob_threshold": -math.inf}}, "transcribe.log_prob_threshold"),
-        ({"transcribe": {"temperatures": [0.0, math.nan]}}, "transcribe.temperatures.1"),
         ({"transcribe": {"guards": {"margin_s": math.inf}}}, "transcribe.guards.margin_s"),
     ],
 )
@@ -83,13 +81,18 @@ def test_a_value_of_the_wrong_kind_is_refused_in_one_line_that_names_it(
     assert "docs/configuration.md" in str(caught.value)
 
 
+def test_a_setting_of_an_earlier_version_is_named_as_such() -> None:
+    with pytest.raises(UserError, match=r"merge\.match_s: is no setting any more: .*\. Delete it"):
+        config.validate({"merge": {"match_s": 0.8}})
+
+
 def test_later_files_lie_over_earlier_ones_section_by_section(tmp_path: Path) -> None:
-    below = settings_file(tmp_path, "chunk: {target_s: 100, search_s: 10}\nmerge: {match_s: 0.5}\n")
+    below = settings_file(tmp_path, "chunk: {target_s: 100, search_s: 10}\nmerge: {segment_gap_s: 0.5}\n")
     above = settings_file(tmp_path, "chunk: {target_s: 200, vad: {pad_s: 0.1}}\nsessions: [a]\n", "b.yaml")
     found = config.load([below, above])
     assert (found.chunk.target_s, found.chunk.search_s) == (200, 10)
     assert (found.chunk.vad.pad_s, found.chunk.vad.threshold) == (0.1, 0.5)
-    assert found.merge.match_s == 0.5
+    assert found.merge.segment_gap_s == 0.5
     assert found.sessions == ("a",)
     assert config.load([above, below]).chunk.target_s == 100
 

@@ -272,7 +272,7 @@ def test_the_lines_in_the_docs_are_understood(file: Path) -> None:
 def test_the_stage_writes_the_transcript_and_what_became_of_each_line(file: Path, tmp_path: Path) -> None:
     written(file, "words\t60.8\t\t\tStrahl\tStrahd", "words\t9\t\t\tStrahl\tStrahd")
     named = NamedSpeaker(speaker="SPEAKER_00", name="Anna", origin="voice")
-    made = Made(sources={"mix": "1"}, models={}, settings={"merge": {"match_s": 0.8}}, versions={})
+    made = Made(sources={"mix": "1"}, models={}, settings={"merge": {"segment_gap_s": 1.0}}, versions={})
     output, report = tmp_path / "s.json", tmp_path / "s.corrections.json"
     flags = correct_transcript(
         transcript=talk().model_copy(update={"flags": ["a gap"], "made": made}),
@@ -288,7 +288,7 @@ def test_the_stage_writes_the_transcript_and_what_became_of_each_line(file: Path
     assert flags == ["1 correction has no place (sessionscribe correct s --list)"]
     assert found.flags == ["a gap", *flags]
     assert found.made == made.model_copy(
-        update={"settings": {"merge": {"match_s": 0.8}, "name": {"threshold": 0.6}}}
+        update={"settings": {"merge": {"segment_gap_s": 1.0}, "name": {"threshold": 0.6}}}
     )
     assert [(one.line, one.state) for one in Corrections.read(report).corrections] == [
         (2, "applied"),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import builders
 from builders import word, words
-from sessionscribe.artifacts import Merged, MergedWord, Seam, Transcript, Turns, Voices
+from sessionscribe.artifacts import Merged, MergedWord, Transcript, Turns, Voices
 from sessionscribe.diarize import NO_TURN, NOT_ASKED, assign_speakers, track_turns
 from sessionscribe.errors import UserError
 from sessionscribe.evidence import with_evidence
@@ -92,13 +92,11 @@ def test_flags_say_what_a_reader_must_know(tmp_path: Path) -> None:
     empty = builders.merged()
     assert assign(tmp_path, empty, builders.turns()).flags == ["no speech was found"]
     gaps = builders.timeline(builders.plan(40), gaps=[(10, 20), (25, 26.5)]).gaps
-    seam = Seam(track="main", left=0, time=10, kind="forced", method="kept both")
     merged = builders.merged(words("so it goes")).model_copy(
-        update={"gaps": gaps, "seams": [seam], "removed": [builders.removed(words("x")) for _ in range(2)]}
+        update={"gaps": gaps, "removed": [builders.removed(words("x")) for _ in range(2)]}
     )
     assert assign(tmp_path, merged, builders.turns((0, 9, "A"))).flags == [
         "2 gaps in the recording, 11.5 s in all",
-        "1 forced cut without a match: both sides' words were kept",
         "2 segments removed as no speech or repetition",
     ]
 

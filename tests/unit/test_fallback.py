@@ -268,15 +268,6 @@ def test_a_short_window_is_decoded_again_where_the_prompt_may_have_misled() -> N
         assert engine.asked == asked
 
 
-def test_segments_of_sequential_decoding_belong_to_the_window_that_they_lie_in() -> None:
-    windows = [window((0, 10)), window((12, 20))]
-    first = [said(0, 10, number=None), said(12, 16, number=None)]
-    engine = Engine([said(16, 20)])
-    every, _ = decode_again(first, windows, engine, OPTIONS)
-    assert engine.asked == [[window((16, 20))]]
-    assert [s.start for s in every] == [0, 12, 16]
-
-
 SEGMENTS = st.lists(
     st.tuples(st.floats(0, 15), st.floats(0, 5), st.floats(-2, 0), st.integers(0, 1)), max_size=4
 ).map(lambda found: [said(a, a + b, average_log_probability=c, number=n) for a, b, c, n in found])

@@ -4,22 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from itertools import pairwise
-from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
-import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
 import builders
-from project import TOY
 from sessionscribe.artifacts import SAMPLE_RATE, RemovedSegment, Segment, Span, Word
 from sessionscribe.config import Guards, Transcribe
 from sessionscribe.guards import CIRCLES, OUTSIDE, PHANTOM, guard, kind_of_phantom, phrases
 from sessionscribe.repetition import Run, runs, shared
-from sessionscribe.transcribe import transcribe_chunk
 
 OPTIONS = Transcribe()
 UNSURE = {"average_log_probability": -0.9}
@@ -195,49 +189,3 @@ def test_the_same_words_on_both_sides_of_a_cut(
     left: str, right: str, wanted: tuple[int, int, int] | None
 ) -> None:
     assert shared(left.split(), right.split()) == wanted
-
-
-def bursts() -> Any:
-    """Twenty seconds of noise that comes and goes as syllables do."""
-    times = np.arange(20 * SAMPLE_RATE) / SAMPLE_RATE
-    return np.random.default_rng(3).normal(0, 0.1, len(times)) * (np.sin(6 * np.pi * times) > 0)
-
-
-def test_what_the_engine_invents_in_noise_is_taken_out(tmp_path: Path) -> None:
-    """A plan says that the noise has speech at its edges only, so the engine hears all of it."""
-    soundfile.write(tmp_path / "a.flac", bursts(), SAMPLE_RATE, subtype="PCM_16")
-    plan = builders.plan(20, speech=[(0, 2), (18, 20)])
-    engine = Transcribe(
-        model=str(TOY / "models/whisper-demo"),
-        device="cpu",
-        compute_type="int8",
-        decoding="sequential",  # which hears pauses
-        beam_size=1,
-        temperatures=(0.0,),
-        redecode_s=0,
-    )
-
-    def transcribed(guards: Guards, low: float = -0.5) -> tuple[list[Word], list[Word], set[str]]:
-        found = transcribe_chunk(
-            audio=tmp_path / "a.flac",
-            plan=plan,
-            index=0,
-            language="en",
-            options=engine.model_copy(update={"guards": guards, "low_confidence_log_prob": low}),
-            threads=1,
-            output=tmp_path / "c.json",
-        )
-        kept = [word for part in found.segments for word in part.words]
-        gone = [word for part in found.removed for word in part.words]
-        return kept, gone, {part.reason for part in found.removed}
-
-    every, nothing, _ = transcribed(Guards(margin_s=None, max_repeats=0))
-    # All of it is less sure than this: the bundled model is small, and not surprised by anything.
-    kept, gone, reasons = transcribed(Guards(), low=-0.3)
-    assert every
-    assert not nothing
-    assert gone
-    assert Counter(kept) + Counter(gone) == Counter(every)
-    assert reasons <= {OUTSIDE, CIRCLES}
-    assert OUTSIDE in reasons
-    assert not [word for word in kept if word.start > 2.5 and word.end < 17.5]

@@ -1,5 +1,6 @@
 """Merging: nothing lost, nothing doubled, whatever the chunks say and in whatever order they come."""
 
+import json
 import random
 from collections import Counter
 from itertools import pairwise
@@ -24,12 +25,10 @@ from sessionscribe.artifacts import (
 )
 from sessionscribe.config import Merge
 from sessionscribe.errors import UserError
-from sessionscribe.merge import merge_transcript
-from sessionscribe.seams import OTHER_SIDE, OVERLAID, SPLICED, Meeting, align, decide
+from sessionscribe.merge import OTHER_SIDE, merge_transcript
 from sessionscribe.windowing import chunk_windows, span_of
 
 OPTIONS = Merge()
-AT_TEN_S = {"cut": 10 * SAMPLE_RATE, "overlap_start": 8 * SAMPLE_RATE, "overlap_stop": 12 * SAMPLE_RATE}
 
 
 @pytest.fixture(scope="module")
@@ -61,10 +60,8 @@ def sessions(draw: st.DrawFn) -> tuple[Timeline, list[Plan], list[ChunkTranscrip
         lengths = draw(st.lists(st.integers(1, 12), min_size=1, max_size=4))
         cuts = [float(sum(lengths[: i + 1])) for i in range(len(lengths) - 1)]
         kinds = [draw(st.sampled_from(["silence", "forced"])) for _ in cuts]
-        context = draw(st.sampled_from([0.0, 0.5, 2.0]))
-        plan = builders.plan(
-            float(sum(lengths)), list(zip(cuts, kinds, strict=True)), track=f"t{track}", context_s=context
-        )
+        plan = builders.plan(float(sum(lengths)), list(zip(cuts, kinds, strict=True)), track=f"t{track}")
+        beyond = draw(st.sampled_from([0, SAMPLE_RATE // 2, 2 * SAMPLE_RATE]))
         plans.append(plan)
         for core in plan.cores:
             segments = []
@@ -72,7 +69,7 @@ def sessions(draw: st.DrawFn) -> tuple[Timeline, list[Plan], list[ChunkTranscrip
                 found = []
                 for _ in range(draw(st.integers(0, 5))):
                     serial += 1  # the probability names the word
-                    low, high = core.context_start / 16000 - 0.5, core.context_stop / 16000 + 0.5
+                    low, high = core.start / 16000 - 2.5, core.stop / 16000 + 2.5
                     start = max(0.0, round(draw(st.floats(low, high)), 3))
                     length = draw(st.sampled_from([0.0, 0.05, 0.3, 1.0]))
                     text = draw(st.sampled_from(["no", "No.", "yes", "maybe,", "--"]))
@@ -81,7 +78,8 @@ def sessions(draw: st.DrawFn) -> tuple[Timeline, list[Plan], list[ChunkTranscrip
             taken_out = (
                 [builders.removed(words("thank you", core.start / 16000))] if draw(st.booleans()) else []
             )
-            chunks.append(builders.chunk(plan, core.index, *segments, taken_out=taken_out))
+            heard = Span(start=max(0, core.start - beyond), stop=core.stop + beyond)
+            chunks.append(builders.chunk(plan, core.index, *segments, taken_out=taken_out, heard=heard))
     offsets = [draw(st.floats(0, 20)) for _ in plans]
     return builders.timeline(*plans, offsets=offsets), plans, chunks
 
@@ -100,7 +98,7 @@ def test_every_word_is_in_the_transcript_or_dropped_with_a_reason(
     )
     kept = [w for segment in merged.segments for w in segment.words]
     assert Counter((w.track, w.chunk, w.text, w.probability) for w in [*kept, *merged.dropped]) == given_words
-    assert all(w.reason in {OTHER_SIDE, SPLICED, OVERLAID} for w in merged.dropped)
+    assert all(w.reason == OTHER_SIDE for w in merged.dropped)
     assert len(merged.removed) == sum(len(c.removed) for c in chunks)
 
     for track in timeline.tracks:
@@ -122,164 +120,37 @@ def test_every_word_is_in_the_transcript_or_dropped_with_a_reason(
     assert (folder / "two.json").read_bytes() == (folder / "one.json").read_bytes()
 
 
-def jittered(rng: random.Random, kind: str) -> tuple[list[str], Plan, list[ChunkTranscript]]:
-    """A true sequence of words, cut, and what a good engine hears of it on either side: times a bit off."""
-    names = [f"w{n}" for n in range(30)]
-    time, truth = 0.5, []
-    for index in range(60):
-        pause = 0.6 if kind == "silence" and index == 30 else rng.uniform(0.0, 0.25)
-        length = rng.uniform(0.15, 0.5)
-        truth.append((rng.choice(names), time + pause, time + pause + length))
-        time += pause + length
-    cut = (truth[29][2] + truth[30][1]) / 2 if kind == "silence" else rng.uniform(truth[25][1], truth[35][2])
-    plan = builders.plan(time + 0.5, [(round(cut, 3), kind)])  # type: ignore[list-item]
-    chunks = []
-    for core in plan.cores:
-        low, high = core.context_start / 16000, core.context_stop / 16000
-        heard, latest = [], 0.0
-        for text, start, end in truth:
-            if low <= start and end <= high:
-                latest = max(latest, start + rng.uniform(-0.12, 0.12))
-                heard.append(word(text, latest, max(latest, end + rng.uniform(-0.12, 0.12))))
-        chunks.append(builders.chunk(plan, core.index, heard))
-    return [text for text, *_ in truth], plan, chunks
-
-
-@pytest.mark.parametrize("kind", ["silence", "forced"])
-@pytest.mark.usefixtures("fast_disk")
-def test_jittered_versions_merge_to_what_was_said(tmp_path: Path, kind: str) -> None:
-    for seed in range(200):
-        truth, plan, chunks = jittered(random.Random(seed), kind)
-        assert said(merge(tmp_path / "m.json", [plan], chunks)) == truth, seed
-
-
-FREQUENT = ["the", "a", "I", "you", "no", "yes", "and"]
-RARE = [f"w{n}" for n in range(200)]
-
-
-def heard_at_a_seam(rng: random.Random, kind: str) -> tuple[Meeting, list[int], list[int]]:
-    """A seam as a mediocre engine hears it, and which true word each of the left and right words is.
-
-    Times are up to 0.3 s off, 15 % of the words and most of those at the ends of the audio are wrong, and
-    almost half of all words are so frequent that they come again within the seconds that both sides hear.
-    """
-    truth, time, cut = [], 0.0, 0.0
-    for index in range(40):
-        pause = rng.choice([0, 0, 0, 0.05, 0.1, 0.3])
-        if kind == "silence" and index == 20:
-            pause, cut = 0.5, time + 0.25
-        end = time + pause + rng.uniform(0.12, 0.5)
-        truth.append((rng.choice(FREQUENT if rng.random() < 0.45 else RARE), time + pause, end))
-        time = end
-    if kind == "forced":
-        cut = rng.uniform(truth[16][1], truth[24][2])
-
-    def hear(low: float, high: float, *, last: bool) -> tuple[list[int], list[Word]]:
-        numbers = [n for n, (_, start, end) in enumerate(truth) if low <= (start + end) / 2 <= high]
-        found, latest = [], 0.0
-        for n in numbers:
-            text, start, end = truth[n]
-            if rng.random() < (0.6 if n == numbers[-1 if last else 0] else 0.15):
-                text = rng.choice(RARE)
-            latest = max(latest, start + rng.uniform(-0.3, 0.3))
-            found.append(word(text, latest, max(latest, end + rng.uniform(-0.3, 0.3))))
-        return numbers, found
-
-    numbers_left, left = hear(0, cut + 2, last=True)
-    numbers_right, right = hear(cut - 2, time, last=False)
-    at = [builders.samples(time) for time in (cut, cut - 2, cut + 2)]
-    return Meeting(left, right, at[0], kind, *at[1:]), numbers_left, numbers_right  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(("kind", "bar"), [("silence", 0), ("forced", 2)])
-def test_hardly_a_word_is_lost_or_doubled_at_a_thousand_seams(kind: str, bar: int) -> None:
-    rng, lost, doubled = random.Random(2), 0, 0
-    for _ in range(1000):
-        meeting, left, right = heard_at_a_seam(rng, kind)
-        decision = decide(meeting, match_s=OPTIONS.match_s)
-        kept = [n for i, n in enumerate(left) if i not in decision.left]
-        kept += [n for j, n in enumerate(right) if j not in decision.right]
-        lost += len(set(left) | set(right)) - len(set(kept))
-        doubled += len(kept) - len(set(kept))
-    assert lost <= bar
-    assert doubled <= bar
-
-
-def test_silence_cut_gives_each_word_to_the_side_of_its_midpoint(tmp_path: Path) -> None:
-    plan = builders.plan(20, [(10, "silence")])
-    left = builders.chunk(plan, 0, [word("before", 9.0), word("after", 10.4)])
-    right = builders.chunk(plan, 1, [word("Before,", 9.05), word("After", 10.45), word("later", 11)])
+def test_audio_that_two_chunks_have_decoded_is_the_ones_in_whose_core_it_lies(tmp_path: Path) -> None:
+    """Sequential decoding did so in earlier versions, whose chunk transcripts are still merged."""
+    plan = builders.plan(20, [(10, "forced")])
+    left = builders.chunk(
+        plan, 0, [word("before", 9.0), word("after", 10.4)], heard=Span(start=0, stop=12 * SAMPLE_RATE)
+    )
+    right = builders.chunk(
+        plan,
+        1,
+        [word("Before,", 9.05), word("After", 10.45), word("later", 11)],
+        heard=Span(start=8 * SAMPLE_RATE, stop=20 * SAMPLE_RATE),
+    )
     merged = merge(tmp_path / "m.json", [plan], [right, left])
     assert said(merged) == ["before", "After", "later"]
     assert [(w.text, w.chunk, w.reason) for w in merged.dropped] == [
         ("Before,", 1, OTHER_SIDE),
         ("after", 0, OTHER_SIDE),
     ]
-    assert [(s.time, s.kind, s.method) for s in merged.seams] == [(10.0, "silence", "midpoint")]
 
 
-def test_a_word_whose_two_times_lie_on_different_sides_is_neither_lost_nor_doubled(tmp_path: Path) -> None:
-    plan = builders.plan(20, [(10, "silence")])
-    for left_at, right_at in [(9.7, 10.0), (10.0, 9.7)]:
-        chunks = [
-            builders.chunk(plan, 0, [word("so", left_at)]),
-            builders.chunk(plan, 1, [word("so", right_at)]),
-        ]
-        merged = merge(tmp_path / "m.json", [plan], chunks)
-        assert said(merged) == ["so"]
-        assert len(merged.dropped) == 1
-
-
-def test_the_same_word_said_on_both_sides_of_a_silence_stays_twice(tmp_path: Path) -> None:
-    plan = builders.plan(20, [(10, "silence")])
-    versions = [[word("no", 9.4), word("no", 10.3)], [word("no", 9.45), word("no", 10.35)]]
-    merged = merge(tmp_path / "m.json", [plan], [builders.chunk(plan, i, v) for i, v in enumerate(versions)])
-    assert [w.start for segment in merged.segments for w in segment.words] == [9.4, 10.35]
-
-
-def test_forced_cut_is_spliced_at_the_matched_word_nearest_the_cut(tmp_path: Path) -> None:
+def test_files_of_earlier_versions_are_read_without_what_nobody_asks_any_more(tmp_path: Path) -> None:
     plan = builders.plan(20, [(10, "forced")])
-    left = builders.chunk(plan, 0, words("one two three four five six sev", 8.0))
-    right = builders.chunk(plan, 1, words("ree four five six seven eight", 8.9))
-    merged = merge(tmp_path / "m.json", [plan], [left, right])
-    assert said(merged) == ["one", "two", "three", "four", "five", "six", "seven", "eight"]
-    assert merged.seams[0].method == "spliced"
-    assert {w.text for w in merged.dropped if w.chunk == 0} == {"six", "sev"}
-    assert {w.reason for w in merged.dropped} == {SPLICED}
-    # The sentence runs on over the cut, so it stays one segment.
-    assert len(merged.segments) == 1
-
-
-@pytest.mark.parametrize("lacking", ["left", "right"])
-def test_a_splice_leaves_out_nothing_that_only_one_side_has_between_two_matches(lacking: str) -> None:
-    # Two talk at once at 9.5 s or 10.5 s; one side wrote down one of them, the other side both.
-    said = words("so we are here now and then they left", 8.2)
-    at = 3 if lacking == "left" else 6
-    sides = {
-        side: [w for i, w in enumerate(said) if side != lacking or i != at] for side in ("left", "right")
-    }
-    decision = decide(Meeting(**sides, kind="forced", **AT_TEN_S), match_s=0.8)
-    kept = [w for i, w in enumerate(sides["left"]) if i not in decision.left]
-    kept += [w for j, w in enumerate(sides["right"]) if j not in decision.right]
-    assert kept == said
-    # What the engine is not sure of is no reason to leave the cut.
-    sides["right" if lacking == "left" else "left"][at] = said[at].model_copy(update={"probability": 0.5})
-    decision = decide(Meeting(**sides, kind="forced", **AT_TEN_S), match_s=0.8)
-    assert len(decision.left) + len(decision.right) == len(said)
-
-
-def test_forced_cut_without_a_match_keeps_both_sides_and_says_so(tmp_path: Path) -> None:
-    plan = builders.plan(20, [(10, "forced")])
-    left = builders.chunk(
-        plan, 0, [word("alpha", 9.0, 9.4), word("beta", 9.5, 9.9), word("wrong", 10.2, 10.6)]
-    )
-    right = builders.chunk(
-        plan, 1, [word("bad", 9.1, 9.3), word("gamma", 10.25, 10.6), word("delta", 10.7, 11)]
-    )
-    merged = merge(tmp_path / "m.json", [plan], [left, right])
-    assert said(merged) == ["alpha", "beta", "gamma", "delta"]
-    assert merged.seams[0].method == "kept both"
-    assert {(w.text, w.reason) for w in merged.dropped} == {("bad", OVERLAID), ("wrong", OVERLAID)}
+    old = json.loads(plan.text())
+    for core in old["cores"]:
+        core |= {"context_start": 0, "context_stop": 20 * SAMPLE_RATE}
+    (tmp_path / "plan.json").write_text(json.dumps(old))
+    assert Plan.read(tmp_path / "plan.json") == plan
+    merged = merge(tmp_path / "m.json", [plan], [builders.chunk(plan, index) for index in (0, 1)])
+    old = json.loads(merged.text()) | {"seams": [{"track": "main", "left": 0}]}
+    (tmp_path / "old.json").write_text(json.dumps(old))
+    assert Merged.read(tmp_path / "old.json") == merged
 
 
 def test_where_nothing_was_heard_twice_all_words_stay_and_nothing_is_doubted(tmp_path: Path) -> None:
@@ -289,7 +160,6 @@ def test_where_nothing_was_heard_twice_all_words_stay_and_nothing_is_doubted(tmp
     right = builders.chunk(plan, 1, words("no no", 10.6), heard=Span(start=ends, stop=begins))
     merged = merge(tmp_path / "m.json", [plan], [left, right])
     assert said(merged) == ["no"] * 5
-    assert merged.seams[0].method == "apart"
     assert not merged.dropped
 
 
@@ -301,7 +171,7 @@ def test_a_window_that_reaches_over_a_chunk_without_any_keeps_its_words(
     """Speech on both sides of the cut is one window, and one side has nothing else to decode."""
     speech = [(7.5, 9.5), (10.5, 12.0)] if empty else [(8.5, 9.0), (10.5, 14.5)]
     plan = builders.plan(20, [(10, kind)], speech=speech)
-    windows = [chunk_windows(plan, n, longest=8 * SAMPLE_RATE, batched=True) for n in (0, 1)]
+    windows = [chunk_windows(plan, n, longest=8 * SAMPLE_RATE) for n in (0, 1)]
     assert not windows[empty]
     heard = [span_of(found, core) for found, core in zip(windows, plan.cores, strict=True)]
     talk = words("one two", speech[0][0]) + words("three four", speech[1][0])
@@ -309,7 +179,6 @@ def test_a_window_that_reaches_over_a_chunk_without_any_keeps_its_words(
     merged = merge(tmp_path / "m.json", [plan], chunks)
     assert said(merged) == ["one", "two", "three", "four"]
     assert not merged.dropped
-    assert [seam.method for seam in merged.seams] == ["apart"]
 
 
 def test_where_only_one_side_heard_something_nothing_is_dropped(tmp_path: Path) -> None:
@@ -329,7 +198,6 @@ def test_live_parts_do_not_overlap_and_keep_all_words(tmp_path: Path) -> None:
     assert [s.start for s in merged.segments] == [8.6, 18.6, 38.6]
     assert max(s.end for s in merged.segments) <= merged.duration_s == 40
     assert not merged.dropped
-    assert not merged.seams
     assert merged.gaps == timeline.gaps
 
 
@@ -414,10 +282,3 @@ def test_a_missing_doubled_or_foreign_chunk_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no plan"):
         merge(tmp_path / "m.json", [], [], builders.timeline(plan))
     assert not (tmp_path / "m.json").exists()
-
-
-def test_alignment_prefers_most_matches_then_the_closest() -> None:
-    left, right = words("a b a", 0), words("a b a", 0.05)
-    assert align(left, right, match_s=0.8) == [(0, 0), (1, 1), (2, 2)]
-    assert align([word("a", 0.0), word("a", 0.5)], [word("a", 0.45)], match_s=0.8) == [(1, 0)]
-    assert align([word("a", 0.0)], [word("a", 0.8)], match_s=0.8) == []

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import builders
@@ -20,10 +20,7 @@ from sessionscribe.chunk import chunk_count, place_cuts, plan_chunks, tile
 from sessionscribe.config import Chunk, Merge
 from sessionscribe.engines.vad import FRAME, Scan
 from sessionscribe.merge import merge_transcript
-from sessionscribe.seams import OTHER_SIDE, OVERLAID, SPLICED, Meeting, align, decide, midpoint, overlaid
 
-MATCH_S = Merge().match_s
-AT_TEN_S = {"cut": 10 * SAMPLE_RATE, "overlap_start": 8 * SAMPLE_RATE, "overlap_stop": 12 * SAMPLE_RATE}
 QUICK = settings(
     max_examples=100,
     deadline=None,
@@ -51,42 +48,32 @@ OPTIONS = st.builds(
     lambda target_s, share, **more: Chunk(target_s=target_s, search_s=share * target_s, **more),
     target_s=st.sampled_from([5, 60, 600]),
     share=st.floats(0, 0.4),
-    context_s=st.floats(0, 5),
     min_silence_s=st.floats(0.05, 2),
 )
 
 
 @QUICK
 @given(track=scans(), options=OPTIONS)
-def test_every_sample_belongs_to_one_core_and_is_decoded_by_it(
-    track: tuple[Scan, int], options: Chunk
-) -> None:
+def test_every_sample_belongs_to_one_core(track: tuple[Scan, int], options: Chunk) -> None:
     found, chunks = track
-    context = round(options.context_s * SAMPLE_RATE)
-    cores = tile(found.samples, place_cuts(found, chunks, options), context)
+    cores = tile(found.samples, place_cuts(found, chunks, options))
     assert [core.index for core in cores] == list(range(chunks))
     assert (cores[0].start, cores[-1].stop) == (0, found.samples)
     for before, after in pairwise(cores):
         assert before.start <= before.stop == after.start <= after.stop
         assert before.stop_cut == after.start_cut != "edge"
     assert {cores[0].start_cut, cores[-1].stop_cut} == {"edge"}
-    for core in cores:
-        assert 0 <= core.context_start <= core.start
-        assert core.stop <= core.context_stop <= found.samples
-        assert core.start - core.context_start in (context, core.start)
-        assert core.context_stop - core.stop in (context, found.samples - core.stop)
 
 
 @QUICK
-@given(track=scans(), options=OPTIONS, seconds=st.floats(0.01, 10))
+@given(track=scans(), options=OPTIONS)
 def test_cuts_follow_from_the_audio_and_the_settings_of_chunks_alone(
-    track: tuple[Scan, int], options: Chunk, seconds: float
+    track: tuple[Scan, int], options: Chunk
 ) -> None:
     found, chunks = track
     cuts = place_cuts(found, chunks, options)
     assert cuts == place_cuts(found, chunks, options)
-    # What is heard beyond a cut does not move it, nor does how the words are joined for decoding.
-    assert cuts == place_cuts(found, chunks, options.model_copy(update={"context_s": seconds}))
+    # How the words are joined for decoding does not move a cut.
     joined = Scan(samples=found.samples, speech=[], voiced=found.voiced, energy=found.energy)
     assert cuts == place_cuts(joined, chunks, options)
     # Neither does an equally loud recording of another level.
@@ -114,7 +101,7 @@ def test_a_copy_under_another_name_and_of_another_time_is_cut_alike(tmp_path: Pa
     assert len(plans[0].cores) == 4
 
 
-# --- one seam ----------------------------------------------------------------------------------------------
+# --- a session ---------------------------------------------------------------------------------------------
 
 TEXTS = st.sampled_from(["no", "No.", "yes", "the", "well,", "--", "Strahd"])
 
@@ -132,88 +119,6 @@ def heard(
     )
 
 
-@st.composite
-def meetings(draw: st.DrawFn, kinds: tuple[CutKind, ...] = ("silence", "forced")) -> Meeting:
-    """A cut at 10 s, two seconds of overlap on either side; both have some words, at times a bit off."""
-    shared = draw(heard(8, 12))
-    off = st.floats(-0.3, 0.3)
-    sides = []
-    for low, high in ((0.0, 12.5), (7.5, 20.0)):
-        words = draw(heard(low, high, most=5))
-        for word in shared:
-            if draw(st.integers(0, 4)):
-                start = round(word.start + draw(off), 3)
-                words.append(word.model_copy(update={"start": start, "end": start + word.end - word.start}))
-        sides.append(sorted(words, key=lambda w: w.start))
-    return Meeting(*sides, kind=draw(st.sampled_from(kinds)), **AT_TEN_S)
-
-
-@QUICK
-@given(meeting=meetings())
-def test_a_word_that_goes_is_a_word_and_has_a_reason(meeting: Meeting) -> None:
-    decision = decide(meeting, match_s=MATCH_S)
-    assert set(decision.left) <= set(range(len(meeting.left)))
-    assert set(decision.right) <= set(range(len(meeting.right)))
-    reason = {"midpoint": OTHER_SIDE, "spliced": SPLICED, "kept both": OVERLAID}[decision.method]
-    assert {*decision.left.values(), *decision.right.values()} <= {reason}
-    assert decision.method == "midpoint" or meeting.kind == "forced"
-
-
-@QUICK
-@given(meeting=meetings())
-def test_what_both_sides_heard_stays_once(meeting: Meeting) -> None:
-    within = MATCH_S if meeting.kind == "forced" else MATCH_S / 2
-    first = next(
-        (i for i, w in enumerate(meeting.left) if builders.samples(w.end) > 8 * SAMPLE_RATE),
-        len(meeting.left),
-    )
-    theirs = [w for w in meeting.right if builders.samples(w.start) < 12 * SAMPLE_RATE]
-    decision = decide(meeting, match_s=MATCH_S)
-    for i, j in align(meeting.left[first:], theirs, match_s=within):
-        assert (first + i in decision.left) != (j in decision.right)
-
-
-@QUICK
-@given(meeting=meetings(("silence",)))
-def test_a_word_without_a_counterpart_stays_on_its_own_side_of_a_silence(meeting: Meeting) -> None:
-    decision = decide(meeting, match_s=MATCH_S)
-    far = MATCH_S / 4 * SAMPLE_RATE  # a pair is less than half of `match_s` apart, and judged by its mean
-    for words, gone, sign in ((meeting.left, decision.left, 1), (meeting.right, decision.right, -1)):
-        for index, word in enumerate(words):
-            beyond = sign * (midpoint(word) - meeting.cut)
-            if beyond >= far:
-                assert index in gone
-            if beyond < -far:
-                assert index not in gone
-
-
-@QUICK
-@given(meeting=meetings(("forced",)))
-def test_a_splice_takes_the_left_up_to_one_word_and_the_right_from_there(meeting: Meeting) -> None:
-    decision = decide(meeting, match_s=MATCH_S)
-    assume(decision.method == "spliced")
-    assert sorted(decision.left) == list(range(len(meeting.left)))[len(meeting.left) - len(decision.left) :]
-    assert sorted(decision.right) == list(range(len(decision.right)))
-
-
-@QUICK
-@given(left=heard(0, 12.5), right=heard(7.5, 20, texts=st.sampled_from(["ja", "nein", "!"])))
-def test_where_both_are_kept_only_doubled_moments_go(left: list[Word], right: list[Word]) -> None:
-    meeting = Meeting(left, right, kind="forced", **AT_TEN_S)
-    decision = decide(meeting, match_s=MATCH_S)
-    assume(decision.method == "kept both")
-    stay = (
-        [w for i, w in enumerate(meeting.left) if i not in decision.left],
-        [w for j, w in enumerate(meeting.right) if j not in decision.right],
-    )
-    for index in decision.left:
-        assert any(overlaid(meeting.left[index], other) for other in stay[1])
-    for index in decision.right:
-        assert any(overlaid(meeting.right[index], other) for other in stay[0])
-
-
-# --- a session ---------------------------------------------------------------------------------------------
-
 Session = tuple[Timeline, list[Plan], list[ChunkTranscript]]
 
 
@@ -228,7 +133,7 @@ def numbered(words: Iterable[Word], serial: Iterator[int]) -> list[Word]:
 
 
 def in_context(core: Core) -> st.SearchStrategy[list[Word]]:
-    return heard(core.context_start / SAMPLE_RATE, core.context_stop / SAMPLE_RATE, most=6)
+    return heard(core.start / SAMPLE_RATE, core.stop / SAMPLE_RATE, most=6)
 
 
 @st.composite
@@ -239,9 +144,7 @@ def sessions(draw: st.DrawFn) -> Session:
         lengths = draw(st.lists(st.integers(3, 12), min_size=1, max_size=5))
         places = np.cumsum(lengths).tolist()
         kinds: list[CutKind] = [draw(st.sampled_from(["silence", "forced"])) for _ in places[:-1]]
-        plan = builders.plan(
-            float(places[-1]), list(zip(places[:-1], kinds, strict=True)), track=f"t{track}", context_s=1.5
-        )
+        plan = builders.plan(float(places[-1]), list(zip(places[:-1], kinds, strict=True)), track=f"t{track}")
         plans.append(plan)
         for core in plan.cores:
             words = numbered(draw(in_context(core)), serial)
@@ -298,15 +201,12 @@ def test_from_the_stored_file_every_chunk_can_be_put_together_again(folder: Path
 @pytest.mark.usefixtures("fast_disk")
 @QUICK
 @given(session=sessions())
-def test_chunks_follow_one_another_but_where_both_sides_of_a_cut_are_kept(
-    folder: Path, session: Session
-) -> None:
+def test_chunks_follow_one_another(folder: Path, session: Session) -> None:
     merged = merge(folder / "merged.json", session)
-    woven = {(seam.track, seam.left) for seam in merged.seams if seam.method == "kept both"}
     for track in session[0].tracks:
         own = [w for segment in merged.segments if segment.track == track.track for w in segment.words]
         for before, after in pairwise(own):
-            assert before.chunk <= after.chunk or (track.track, after.chunk) in woven
+            assert before.chunk <= after.chunk
 
 
 @pytest.mark.usefixtures("fast_disk")

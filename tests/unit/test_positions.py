@@ -42,7 +42,6 @@ from sessionscribe.evidence import with_evidence
 from sessionscribe.exports.reading import paragraphs
 from sessionscribe.guards import guard
 from sessionscribe.name import who_talks
-from sessionscribe.seams import Decision, Meeting, align, decide
 from sessionscribe.shares import speaker_shares
 
 POSITIONS = [round(number * 7.001, 3) for number in range(600)]
@@ -70,44 +69,6 @@ def transcript(at: float, *said: tuple[str, str, float, float]) -> Transcript:
         *((speaker, words(at, (text, start, end))) for speaker, text, start, end in said),
         duration_s=ms(at + 100),
     )
-
-
-# Where chunks meet.
-
-
-def meeting(at: float, left: Sequence[Word], right: Sequence[Word], kind: str = "forced") -> Decision:
-    """What is decided at a cut 10 s after a position; both sides have heard two seconds on either side."""
-    cut, heard = (round((at + 10) * SAMPLE_RATE), 2 * SAMPLE_RATE)
-    return decide(Meeting(left, right, cut, kind, cut - heard, cut + heard), match_s=0.8)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize("kind", ["forced", "silence"])
-def test_a_word_whose_middle_is_the_cut_is_the_right_sides(kind: str) -> None:
-    for at in POSITIONS:
-        found = meeting(at, words(at, ("so", 9.9, 10.1)), words(at, ("so", 9.9, 10.1)), kind)
-        assert (list(found.left), list(found.right)) == ([0], []), at
-
-
-def test_two_words_that_share_half_of_the_shorter_one_both_stay() -> None:
-    for at in POSITIONS:
-        found = meeting(at, words(at, ("one", 9.8, 10.0)), words(at, ("two", 9.9, 10.1)))
-        assert found == Decision("kept both"), at
-
-
-def test_of_two_splices_equally_near_the_first_is_taken() -> None:
-    said = [("one", 9.6, 9.8), ("two", 10.2, 10.4)]
-    for at in POSITIONS:
-        left = words(at, said[0], ("um", 9.8, 10.0), said[1])
-        left[1] = left[1].model_copy(update={"probability": 0.2})
-        found = meeting(at, left, words(at, *said))
-        assert (list(found.left), list(found.right)) == ([1, 2], [0]), at
-
-
-def test_words_match_up_to_the_same_distance() -> None:
-    for at in POSITIONS:
-        left = words(at, ("so", 9.0, 9.2))
-        assert align(left, words(at, ("so", 9.8, 10.0)), match_s=0.8) == [], at
-        assert align(left, words(at, ("so", 9.799, 10.0)), match_s=0.8) == [(0, 0)], at
 
 
 # What a chunk has.

@@ -22,7 +22,7 @@ from sessionscribe.errors import UserError
 from sessionscribe.files import sha256
 
 SCRIPTS = Path(runtime.__file__).resolve().parents[1]
-TASK = {"session": "talk", "key": "abcdef012345", "options": {"match_s": 0.8}}
+TASK = {"session": "talk", "key": "abcdef012345", "options": {"segment_gap_s": 1.0}}
 OUTPUTS = {"merged": "results/merge/talk.json", "provenance": "results/provenance/talk/merge_transcript.json"}
 LOG = "logs/merge/talk.log"
 FAILED = Path("logs/failed/talk/merge_transcript.talk.json")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -18,24 +17,21 @@ import soundfile
 from held import free_all, held
 from project import TOY
 from sessionscribe import meter
-from sessionscribe.artifacts import ChunkTranscript, Plan, Span
-from sessionscribe.chunk import plan_chunks
+from sessionscribe.artifacts import ChunkTranscript, Core, Plan, Span
+from sessionscribe.chunk import plan_chunks, tile
 from sessionscribe.config import Chunk, Transcribe, Vad
 from sessionscribe.engines.decoded import Decoded, words_of
 from sessionscribe.engines.whisper import SpeechModel
-from sessionscribe.engines.windows import WindowDecoder
+from sessionscribe.engines.windows import SHORT_S, WindowDecoder
 from sessionscribe.errors import UserError
 from sessionscribe.fallback import NO_WORD, SILENCE
 from sessionscribe.transcribe import transcribe_chunk
 
 MODEL = str(TOY / "models/whisper-demo")
-OPTIONS = Transcribe(
-    model=MODEL, device="cpu", compute_type="int8", language="en", beam_size=2, decoding="sequential"
-)
-BATCHED = OPTIONS.model_copy(update={"decoding": "batched", "temperatures": (0.0,), "window_s": 8.0})
+OPTIONS = Transcribe(model=MODEL, device="cpu", compute_type="int8", language="en", beam_size=2, window_s=8.0)
 SETTINGS: dict[str, Any] = {
     "beam_size": 2,
-    "temperature": [0.0],
+    "temperature": 0.0,
     "condition_on_previous_text": False,
     "word_timestamps": True,
 }
@@ -99,14 +95,11 @@ def words(found: ChunkTranscript) -> list[str]:
 @pytest.mark.parametrize(
     "options",
     [
-        BATCHED,
         OPTIONS,
-        # Every window fails its threshold and is tried again at random, at each temperature.
-        OPTIONS.model_copy(update={"log_prob_threshold": -0.01, "temperatures": (0.0, 0.4, 0.8)}),
         # Every window is decoded again in halves.
-        BATCHED.model_copy(update={"low_confidence_log_prob": -0.01}),
+        OPTIONS.model_copy(update={"low_confidence_log_prob": -0.01}),
     ],
-    ids=["batched", "sequential", "retries", "decoded again"],
+    ids=["usual", "decoded again"],
 )
 def test_chunks_at_once_are_the_same_to_the_byte_as_one_after_the_other(
     make: Any, options: Transcribe
@@ -116,10 +109,30 @@ def test_chunks_at_once_are_the_same_to_the_byte_as_one_after_the_other(
         beside = list(lanes.map(lambda index: make(index, options, "beside"), [2, 0, 1]))
     assert [content for _, content in beside] == [alone[index][1] for index in (2, 0, 1)]
     assert sum(len(words(found)) for found, _ in alone) > 50
-    if options.log_prob_threshold == -0.01:
-        both = [s for found, _ in alone for part in found.redecoded for s in part.loser]
-        retried = {s.temperature for found, _ in alone for s in [*found.segments, *found.removed, *both]}
-        assert max(retried) > 0, "nothing was drawn at random: this shows nothing"
+
+
+def test_the_words_of_chunks_are_those_of_the_whole(
+    make: Any, talk: tuple[Path, Plan], tmp_path: Path
+) -> None:
+    """Wherever a track is cut, through speech as well."""
+    audio, cut = talk
+    ends = [core.stop - 3 * 16_000 for core in cut.cores[:-1]]
+    moved = tile(cut.samples, [(end, "forced") for end in ends])
+
+    def transcribed(cores: list[Core]) -> list[str]:
+        plan = cut.model_copy(update={"cores": cores})
+        output = tmp_path / "c.json"
+        found = [
+            transcribe_chunk(
+                audio=audio, plan=plan, index=i, language="en", options=OPTIONS, threads=1, output=output
+            )
+            for i in range(len(cores))
+        ]
+        return [word for chunk in found for word in words(chunk)]
+
+    expected = transcribed(tile(cut.samples, []))
+    assert len(expected) > 50
+    assert transcribed(cut.cores) == transcribed(moved) == expected
 
 
 def test_a_model_is_loaded_once_for_all_jobs_and_each_counts_what_it_heard(make: Any) -> None:
@@ -128,7 +141,7 @@ def test_a_model_is_loaded_once_for_all_jobs_and_each_counts_what_it_heard(make:
 
     def job(index: int) -> None:
         with meter.measured() as used:
-            core = make(index, BATCHED)[0].core
+            core = make(index, OPTIONS)[0].core
             loads.append(used.loads)
             heard.append(used.audio_s == pytest.approx((core.stop - core.start) / 16_000))
 
@@ -141,15 +154,15 @@ def test_a_model_is_loaded_once_for_all_jobs_and_each_counts_what_it_heard(make:
 
 def test_another_number_format_is_another_model(make: Any) -> None:
     free_all()
-    make(0, BATCHED)
-    found, _ = make(0, BATCHED.model_copy(update={"compute_type": "float32"}))
+    make(0, OPTIONS)
+    found, _ = make(0, OPTIONS.model_copy(update={"compute_type": "float32"}))
     assert found.engine.compute_type == "float32"
     assert len(held()) == 2
     assert free_all() == 2
 
 
 def test_a_number_format_that_this_machine_lacks_is_replaced(make: Any) -> None:
-    found, _ = make(0, BATCHED.model_copy(update={"compute_type": "int8_float16"}))
+    found, _ = make(0, OPTIONS.model_copy(update={"compute_type": "int8_float16"}))
     assert found.engine.compute_type == "float32"
 
 
@@ -169,7 +182,7 @@ def test_a_gpu_that_is_none_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -
 
 def test_speech_without_a_word_is_decoded_again(make: Any) -> None:
     # In windows of 30 s, three times as long as it is used to, the bundled model loses its place.
-    lossy = BATCHED.model_copy(update={"window_s": 30.0, "redecode_s": 2.0})
+    lossy = OPTIONS.model_copy(update={"window_s": 30.0, "redecode_s": 2.0})
     first = [make(i, lossy.model_copy(update={"redecode_s": 0.0}), "first")[0] for i in range(3)]
     both = [make(i, lossy)[0] for i in range(3)]
     assert all(not found.redecoded for found in first)
@@ -187,10 +200,10 @@ def test_speech_without_a_word_is_decoded_again(make: Any) -> None:
 def test_a_window_that_failed_a_threshold_is_decoded_again_and_the_worse_version_is_kept_aside(
     make: Any,
 ) -> None:
-    first, _ = make(1, BATCHED.model_copy(update={"redecode_s": 0.0}), "first")
+    first, _ = make(1, OPTIONS.model_copy(update={"redecode_s": 0.0}), "first")
     threshold = median(s.average_log_probability for s in first.segments) + 0.01
     unsure = [s.text for s in first.segments if s.average_log_probability < threshold]
-    found, _ = make(1, BATCHED.model_copy(update={"low_confidence_log_prob": threshold}))
+    found, _ = make(1, OPTIONS.model_copy(update={"low_confidence_log_prob": threshold}))
     assert unsure
     assert len(found.redecoded) > 0
     gone = [s for part in found.redecoded for s in part.loser] + list(found.removed)
@@ -202,51 +215,33 @@ def test_a_window_that_failed_a_threshold_is_decoded_again_and_the_worse_version
     assert all(segment in found.segments for segment in sure), "what was sure stays as it was"
 
 
-def test_what_sequential_decoding_doubts_is_decoded_in_windows(make: Any) -> None:
-    once = OPTIONS.model_copy(update={"temperatures": (0.0,), "no_speech_threshold": 1.0, "window_s": 8.0})
-    first, _ = make(1, once.model_copy(update={"redecode_s": 0.0}), "first")
-    threshold = median(s.average_log_probability for s in first.segments) + 0.01
-    strict = once.model_copy(update={"low_confidence_log_prob": threshold})
-    found, content = make(1, strict)
-    assert any(s.average_log_probability < threshold for s in first.segments)
-    assert found.redecoded
-    heard = [*found.segments, *found.removed, *(s for part in found.redecoded for s in part.loser)]
-    assert {s.text for s in first.segments} <= {s.text for s in heard}
-    assert make(1, strict)[1] == content
-
-
 def test_windows_that_the_engine_takes_for_silence_are_listed(make: Any, talk: tuple[Path, Plan]) -> None:
-    deaf = OPTIONS.model_copy(
-        update={"no_speech_threshold": -1.0, "log_prob_threshold": 0.0, "temperatures": (0.0,)}
-    )
+    deaf = OPTIONS.model_copy(update={"no_speech_threshold": -1.0, "log_prob_threshold": 0.0})
     found, _ = make(1, deaf)
     assert found.segments == []
     assert {segment.reason for segment in found.removed} == {SILENCE}
     heard = " ".join(segment.text for segment in found.removed).lower()
     said = [word.strip(".,?!").lower() for word in words(make(1, OPTIONS)[0])]
     assert sum(word in heard for word in said) > 0.7 * len(said)
-    core = talk[1].cores[1]
     spans = [(segment.start, segment.end) for segment in found.removed]
     assert spans == sorted(spans)
-    assert all(core.context_start / 16_000 <= a < b <= core.context_stop / 16_000 for a, b in spans)
+    assert all(found.heard.start / 16_000 <= a < b <= found.heard.stop / 16_000 for a, b in spans)
 
 
 def test_a_language_that_is_none_is_a_clear_error(make: Any, talk: tuple[Path, Plan]) -> None:
-    for options in (OPTIONS, BATCHED):
-        with pytest.raises(UserError, match="`xx` is no language code"):
-            SpeechModel(options, threads=1).transcribe(
-                np.zeros(32_000, np.float32), [(Span(start=0, stop=32_000),)], "xx", options
-            )
+    with pytest.raises(UserError, match="`xx` is no language code"):
+        SpeechModel(OPTIONS, threads=1).transcribe(
+            np.zeros(32_000, np.float32), [(Span(start=0, stop=32_000),)], "xx", OPTIONS
+        )
 
 
 def test_without_a_language_it_is_detected(talk: tuple[Path, Plan]) -> None:
     samples, _ = soundfile.read(talk[0], dtype="float32", stop=320_000)
-    for options in (OPTIONS, BATCHED):
-        found, language = SpeechModel(options, threads=1).transcribe(
-            samples, [(Span(start=0, stop=100_000), Span(start=160_000, stop=300_000))], None, options
-        )
-        assert language == "en"
-        assert found
+    found, language = SpeechModel(OPTIONS, threads=1).transcribe(
+        samples, [(Span(start=0, stop=100_000), Span(start=160_000, stop=300_000))], None, OPTIONS
+    )
+    assert language == "en"
+    assert found
 
 
 def test_a_hub_model_that_is_not_here_is_not_asked_for() -> None:
@@ -271,9 +266,7 @@ def test_the_size_of_batches_changes_nothing_with_int8(
     engine: Any, windows: list[tuple[float, Any]], threaded: bool
 ) -> None:
     decoder = WindowDecoder(engine, "cpu", threaded=threaded)
-    found = [
-        decoder.decode(windows, "en", SETTINGS, batch_size=size, share=False) for size in (1, 2, 3, 4, 9)
-    ]
+    found = [decoder.decode(windows, "en", SETTINGS, batch_size=size) for size in (1, 2, 3, 4, 9)]
     assert all(other == found[0] for other in found)
     assert [segment.window for segment in found[0]] == list(range(12))
 
@@ -284,11 +277,13 @@ def test_it_is_what_faster_whisper_makes_of_the_windows(
     import faster_whisper  # noqa: PLC0415
 
     samples, _ = soundfile.read(talk[0], dtype="float32")
+    windows = [(start, piece) for start, piece in windows if len(piece) > SHORT_S * 16_000]
+    assert len(windows) > 2
     clips = [{"start": start, "end": start + len(piece) / 16_000} for start, piece in windows]
     theirs, _ = faster_whisper.BatchedInferencePipeline(engine).transcribe(
         samples, language="en", clip_timestamps=clips, batch_size=1, **SETTINGS
     )
-    ours = WindowDecoder(engine, "cpu").decode(windows, "en", SETTINGS, batch_size=4, share=False)
+    ours = WindowDecoder(engine, "cpu").decode(windows, "en", SETTINGS, batch_size=4)
     for segment, expected in zip(ours, theirs, strict=True):
         assert segment.text == expected.text.strip()
         assert segment.average_log_probability == pytest.approx(expected.avg_logprob, abs=1e-6)
@@ -299,65 +294,17 @@ def test_it_is_what_faster_whisper_makes_of_the_windows(
             assert (word.start, word.end) == pytest.approx((same.start, same.end), abs=0.021)
 
 
-def test_windows_of_several_jobs_share_batches_where_that_is_asked_for(
-    engine: Any, windows: list[tuple[float, Any]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    decoder = WindowDecoder(engine, "cpu", threaded=True)
-    batches: list[list[float]] = []
-    hear = decoder._hear
-    monkeypatch.setattr(
-        decoder, "_hear", lambda batch: batches.append([w.start for w in batch]) or hear(batch)
-    )
-    jobs = [windows[0:1], windows[1:2], windows[2:3], windows[3:6]]
-    alone = [decoder.decode(job, "en", SETTINGS, batch_size=4, share=False) for job in jobs]
-    assert [len(batch) for batch in batches] == [1, 1, 1, 3]
-    batches.clear()
-    gate = threading.Event()
-    assert decoder._thread is not None
-    decoder._thread.submit(gate.wait)  # the device is busy: what comes now has to wait
-    with ThreadPoolExecutor(4) as lanes:
-        done = [lanes.submit(decoder.decode, job, "en", SETTINGS, batch_size=4, share=True) for job in jobs]
-        while len(decoder._waiting) < 6:
-            pass
-        gate.set()
-        assert [job.result() for job in done] == alone
-    assert sorted(len(batch) for batch in batches) == [2, 4]
-
-
-def test_windows_with_other_options_do_not_share_a_batch(
-    engine: Any, windows: list[tuple[float, Any]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    decoder = WindowDecoder(engine, "cpu", threaded=True)
-    batches: list[set[str]] = []
-    hear = decoder._hear
-    monkeypatch.setattr(
-        decoder, "_hear", lambda batch: batches.append({w.recipe.key for w in batch}) or hear(batch)
-    )
-    with ThreadPoolExecutor(2) as lanes:
-        list(
-            lanes.map(
-                lambda beams: decoder.decode(
-                    windows[:4], "en", SETTINGS | {"beam_size": beams}, batch_size=3, share=True
-                ),
-                (1, 2),
-            )
-        )
-    assert all(len(keys) == 1 for keys in batches)
-    assert len(set().union(*batches)) == 2
-
-
 def test_an_error_reaches_its_job_and_the_next_one_is_decoded(
     engine: Any, windows: list[tuple[float, Any]]
 ) -> None:
     decoder = WindowDecoder(engine, "cpu", threaded=True)
-    for share in (False, True):
-        with pytest.raises(ValueError, match="beam size"):
-            decoder.decode(windows[:2], "en", SETTINGS | {"beam_size": 0}, batch_size=2, share=share)
-        assert decoder.decode(windows[:1], "en", SETTINGS, batch_size=2, share=share)
+    with pytest.raises(ValueError, match="beam size"):
+        decoder.decode(windows[:2], "en", SETTINGS | {"beam_size": 0}, batch_size=2)
+    assert decoder.decode(windows[:1], "en", SETTINGS, batch_size=2)
 
 
 def test_float32_differs_in_last_digits_only(windows: list[tuple[float, Any]]) -> None:
     exact = SpeechModel(OPTIONS.model_copy(update={"compute_type": "float32"}), threads=1)._loaded.whisper
     decoder = WindowDecoder(exact, "cpu")
-    one, four = (decoder.decode(windows, "en", SETTINGS, batch_size=size, share=False) for size in (1, 4))
+    one, four = (decoder.decode(windows, "en", SETTINGS, batch_size=size) for size in (1, 4))
     assert rounded(one) == rounded(four)

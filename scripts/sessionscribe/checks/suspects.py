@@ -11,7 +11,7 @@ from sessionscribe.artifacts_audit import Repeat, Unsure
 from sessionscribe.repetition import runs, shared
 from sessionscribe.text import join_words, normalised
 
-REACH = SAMPLE_RATE  # beyond what both chunks have heard, words may still be doubled: times are not exact
+REACH = 3 * SAMPLE_RATE  # so near a cut, words that are the same on both sides may have been said once
 SMOOTH = 5  # words over which the probability is averaged
 FEWEST = 4  # words of a stretch that is worth naming
 
@@ -26,7 +26,7 @@ def repeats(words: Sequence[MergedWord], *, most: int) -> list[Repeat]:
 
 
 def repeats_at_seams(plan: Plan, words: Sequence[MergedWord], *, offset: int) -> list[Repeat]:
-    """Return the words of a track that are on both sides of a cut, where both chunks have heard the audio.
+    """Return the words of a track that are on both sides of a cut.
 
     Args:
         plan: how the track is cut.
@@ -37,8 +37,7 @@ def repeats_at_seams(plan: Plan, words: Sequence[MergedWord], *, offset: int) ->
     found: list[Repeat] = []
     first = 0
     for left, right in pairwise(sorted(plan.cores, key=lambda core: core.start)):
-        begin = offset + right.context_start - REACH
-        end = offset + left.context_stop + REACH
+        begin, end = offset + right.start - REACH, offset + left.stop + REACH
         while first < len(words) and starts[first] < begin:
             first += 1
         last = first

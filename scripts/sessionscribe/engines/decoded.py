@@ -30,7 +30,7 @@ class TimedWord:
 class Decoded:
     """One segment as the engine gives it, in seconds from the start of the decoded audio.
 
-    ``window`` is the number of the window that it was decoded from (batched decoding only).
+    ``window`` is the number of the window that it was decoded from .
     ``language`` is the code that it was decoded in.
     ``left_out`` says why the segment is not to be in the transcript; else it is empty.
     """
@@ -43,7 +43,7 @@ class Decoded:
     no_speech_probability: float
     compression_ratio: float
     temperature: float
-    window: int | None = None
+    window: int = 0
     left_out: str = ""
     language: str = "und"
 

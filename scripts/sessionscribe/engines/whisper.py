@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sessionscribe import meter, models
 from sessionscribe.artifacts import SAMPLE_RATE, Engine, Span
 from sessionscribe.config import Transcribe
-from sessionscribe.engines import pool, sequential
+from sessionscribe.engines import pool
 from sessionscribe.engines.decoded import Decoded, TimedWord
 from sessionscribe.engines.prompts import Prompt, prompt, tokens
 from sessionscribe.engines.stitching import restored, stitched
@@ -94,18 +93,6 @@ class SpeechModel:
         )
         return _Loaded(whisper, WindowDecoder(whisper, self._device), engine)
 
-    def _load_copy(self) -> Any:
-        """Load the weights once more, for retries that draw at random (see ``sequential``)."""
-        import ctranslate2  # noqa: PLC0415 -- heavy
-
-        started = time.monotonic()
-        with self._named_errors():
-            found = ctranslate2.models.Whisper(
-                str(self._folder), device=self._device, compute_type=self._kind, intra_threads=self._threads
-            )
-        meter.loaded(f"{self._model} (retries)", time.monotonic() - started)
-        return found
-
     @contextmanager
     def _named_errors(self) -> Iterator[None]:
         try:
@@ -141,53 +128,11 @@ class SpeechModel:
 
         Args:
             audio: mono samples ``[n]`` at 16 kHz, -1 to 1.
-            windows: each a few stretches of speech, all in order, without overlap; for batched decoding at
-                most 30 s without the pauses, which sequential decoding hears too.
+            windows: each a few stretches of speech, all in order, without overlap; at most 30 s without the
+                pauses.
             language: a code, or None to detect it here.
             options: how to decode.
         """
-        settings: dict[str, Any] = {
-            "beam_size": options.beam_size,
-            "temperature": list(options.temperatures),
-            # As hotwords the prompt stands before every window; the engine's own one before the first only.
-            "hotwords": self.prompt(options).text or None,
-            "no_speech_threshold": options.no_speech_threshold,
-            "log_prob_threshold": options.log_prob_threshold,
-            "compression_ratio_threshold": options.compression_ratio_threshold,
-            "no_repeat_ngram_size": options.no_repeat_ngram_size,
-            "repetition_penalty": options.repetition_penalty,
-            "condition_on_previous_text": False,
-            "word_timestamps": True,
-        }
-        try:
-            if options.decoding == "batched":
-                return self._batched(audio, windows, language, options, settings)
-            settings["hallucination_silence_threshold"] = options.hallucination_silence_s or None
-            return sequential.decode(
-                self._loaded.whisper,
-                audio,
-                [Span(start=window[0].start, stop=window[-1].stop) for window in windows],
-                language,
-                settings,
-                device=self._device,
-                load_copy=self._load_copy,
-            )
-        except ValueError as error:
-            if "language code" not in str(error):
-                raise
-            hint = "Use a code such as `en`, or `auto`"
-            raise UserError(
-                f"`{language}` is no language code", where="transcribe.language", hint=hint
-            ) from error
-
-    def _batched(
-        self,
-        audio: Audio,
-        windows: Sequence[Window],
-        language: str | None,
-        options: Transcribe,
-        settings: dict[str, Any],
-    ) -> tuple[list[Decoded], str]:
         import numpy as np  # noqa: PLC0415 -- heavy
 
         pieces = [stitched(audio, window) for window in windows]
@@ -195,14 +140,26 @@ class SpeechModel:
             language, _ = self.detect_language(np.concatenate(pieces))
         elif not self._loaded.whisper.model.is_multilingual:
             language = "en"
-        found = self._loaded.windows.decode(
-            [(window[0].start / SAMPLE_RATE, piece) for window, piece in zip(windows, pieces, strict=True)],
-            language,
-            settings,
-            batch_size=options.batch_size,
-            share=options.share_batches,
-        )
-        return [restored(segment, windows[segment.window or 0]) for segment in found], language
+        settings: dict[str, Any] = {
+            "beam_size": options.beam_size,
+            "temperature": 0.0,
+            "hotwords": self.prompt(options).text or None,
+            "no_repeat_ngram_size": options.no_repeat_ngram_size,
+            "repetition_penalty": options.repetition_penalty,
+            "word_timestamps": True,
+        }
+        starts = (window[0].start / SAMPLE_RATE for window in windows)
+        given = list(zip(starts, pieces, strict=True))
+        try:
+            found = self._loaded.windows.decode(given, language, settings, batch_size=options.batch_size)
+        except ValueError as error:
+            if "language code" not in str(error):
+                raise
+            hint = "Use a code such as `en`, or `auto`"
+            raise UserError(
+                f"`{language}` is no language code", where="transcribe.language", hint=hint
+            ) from error
+        return [restored(segment, windows[segment.window]) for segment in found], language
 
 
 def _compute_type(options: Transcribe, device: str) -> str:

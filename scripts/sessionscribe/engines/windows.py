@@ -6,19 +6,19 @@ threads of the jobs read audio, work out the features of the next batch and make
 
 What is heard in a window can depend on the windows beside it in the batch, if ever so little: the last digits
 of floating-point sums do, and CTranslate2 aligns some words a frame (20 ms) earlier or later in a batch. So a
-batch holds windows of one chunk only, where sharing is not asked for. On a CPU words are aligned window by
-window; with int8 the composition of batches then changes nothing at all.
+batch holds windows of one chunk only. On a CPU words are aligned window by window; with int8 the composition
+of batches then changes nothing at all.
 """
 
 from __future__ import annotations
 
 import math
-import threading
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field
+from itertools import groupby, islice
 from typing import TYPE_CHECKING, Any
 
 from sessionscribe import meter
@@ -35,15 +35,21 @@ if TYPE_CHECKING:
 AHEAD = 2
 """Batches of a job that are decoded or wait for it, while the job works on another one."""
 FEATURE_THREADS = 4
+SHORT_S = 5.0
+"""On a CPU, windows up to this long are padded to 10 s, not to 30 s: a sixth of the time to encode them.
+
+In such windows (speech that is decoded again, as a rule) `base` hears the same so; in longer ones it goes
+round in circles more often.
+"""
+SHORT_FRAMES = 1000
 CPU_BATCH = 4
 """Most windows decoded at once on a CPU: more take memory and gain nothing."""
 
 
 @dataclass(frozen=True)
 class _Recipe:
-    """How windows are decoded; those with equal keys may share a batch."""
+    """How windows are decoded."""
 
-    key: str
     tokenizer: Any
     options: Any
 
@@ -85,8 +91,6 @@ class WindowDecoder:
         threaded = device == "cuda" if threaded is None else threaded
         self._thread = ThreadPoolExecutor(1, "decoder") if threaded else None
         self._helpers = ThreadPoolExecutor(FEATURE_THREADS, "features") if threaded else None
-        self._waiting: deque[_Window] = deque()
-        self._lock = threading.Lock()
 
     def decode(
         self,
@@ -95,7 +99,6 @@ class WindowDecoder:
         settings: Mapping[str, Any],
         *,
         batch_size: int,
-        share: bool,
     ) -> list[Decoded]:
         """Decode windows and return their segments, in order.
 
@@ -104,7 +107,6 @@ class WindowDecoder:
             language: a code that the model knows.
             settings: arguments of ``BatchedInferencePipeline.transcribe`` that say how to decode.
             batch_size: windows decoded at once; on a CPU at most `CPU_BATCH`.
-            share: whether windows of other jobs may be in the same batch (where a thread decodes).
 
         Raises:
             ValueError: the language is none.
@@ -114,15 +116,23 @@ class WindowDecoder:
         found: list[Decoded] = []
         ahead: deque[list[_Window]] = deque()
         scribe = _Scribe(self._model, recipe)
-        for first in range(0, len(windows), size):
-            batch = self._prepared(windows[first : first + size], recipe)
-            self._submit(batch, size, share=share)
+        for group in self._batches(windows, size):
+            batch = self._prepared(group, recipe)
+            self._submit(batch)
             ahead.append(batch)
             while len(ahead) > AHEAD:
                 found += scribe.segments(ahead.popleft())
         while ahead:
             found += scribe.segments(ahead.popleft())
         return found
+
+    def _batches(
+        self, windows: Iterable[tuple[float, Audio]], size: int
+    ) -> Iterator[list[tuple[float, Audio]]]:
+        """Yield up to ``size`` windows at once, in order, short ones and others apart."""
+        for _, group in groupby(windows, key=lambda window: self._is_short(window[1])):
+            while batch := list(islice(group, size)):
+                yield batch
 
     def _recipe(self, language: str, settings: Mapping[str, Any]) -> _Recipe:
         import numpy as np  # noqa: PLC0415 -- heavy
@@ -137,10 +147,10 @@ class WindowDecoder:
             self._model.hf_tokenizer, multilingual, task="transcribe", language=info.language
         )
         options = info.transcription_options
-        return _Recipe(f"{info.language} {options}", tokenizer, options)
+        return _Recipe(tokenizer, options)
 
     def _prepared(self, windows: Sequence[tuple[float, Audio]], recipe: _Recipe) -> list[_Window]:
-        """Work out the features of a batch's windows, padded to the 30 s that the model wants."""
+        """Work out the features of a batch's windows, all padded to the same length."""
         every = map if self._helpers is None else self._helpers.map
         features = every(self._features, [samples for _, samples in windows])
         return [
@@ -151,29 +161,19 @@ class WindowDecoder:
     def _features(self, samples: Audio) -> Audio:
         from faster_whisper.audio import pad_or_trim  # noqa: PLC0415 -- heavy
 
-        padded: Audio = pad_or_trim(self._model.feature_extractor(samples)[..., :-1])
+        extractor = self._model.feature_extractor
+        length = SHORT_FRAMES if self._is_short(samples) else extractor.nb_max_frames
+        padded: Audio = pad_or_trim(extractor(samples)[..., :-1], length)
         return padded
 
-    def _submit(self, batch: list[_Window], size: int, *, share: bool) -> None:
+    def _is_short(self, samples: Audio) -> bool:
+        return self._device == "cpu" and len(samples) <= SHORT_S * SAMPLE_RATE
+
+    def _submit(self, batch: list[_Window]) -> None:
         if self._thread is None:
             self._run(batch)
-        elif share:
-            with self._lock:
-                self._waiting += batch
-            self._thread.submit(self._run_waiting, size)
         else:
             self._thread.submit(batch[0].context.run, self._run, batch)
-
-    def _run_waiting(self, size: int) -> None:
-        """Decode windows that wait, whosever they are; the job that has waited longest sets the recipe."""
-        with self._lock:
-            if not self._waiting:
-                return  # they went along with those of another job
-            key = self._waiting[0].recipe.key
-            batch = [window for window in self._waiting if window.recipe.key == key][:size]
-            for window in batch:
-                self._waiting.remove(window)
-        batch[0].context.run(self._run, batch)
 
     def _run(self, batch: list[_Window]) -> None:
         """Decode a batch and hand each window what was heard, or the error, to the job that waits for it."""
@@ -278,7 +278,7 @@ class _Scribe:
                         average_log_probability=float(piece["avg_logprob"]),
                         no_speech_probability=float(piece["no_speech_prob"]),
                         compression_ratio=float(get_compression_ratio(text)),
-                        temperature=float(options.temperatures[0]),
+                        temperature=0.0,
                         window=self._count,
                     )
                 )
