@@ -43,7 +43,7 @@ def settings(model: Path, window_s: float, diarization: Path) -> dict[str, Any]:
             "compute_type": "int8",
             "language": "en",
             "window_s": window_s,
-            "redecode_s": 0,  # the bare engine looks at nothing twice
+            "fallback_gap_s": 0,  # the bare engine looks at nothing twice
         },
         "diarize": {"model": str(diarization), "device": "cpu"},
     }

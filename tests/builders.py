@@ -54,8 +54,8 @@ def segment(found: Sequence[Word]) -> Segment:
         end=max((w.end for w in found), default=0.0),
         text=" ".join(w.text for w in found),
         words=list(found),
-        average_log_probability=-0.3,
-        no_speech_probability=0.02,
+        avg_logprob=-0.3,
+        no_speech_prob=0.02,
         compression_ratio=1.2,
         temperature=0.0,
     )

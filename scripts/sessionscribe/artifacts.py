@@ -12,7 +12,7 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from sessionscribe.errors import UserError
 from sessionscribe.files import write_text
@@ -50,6 +50,13 @@ class Artifact(Part):
 
     schema_version: int = 1
     VERSION: ClassVar[int] = 1
+    OLDER: ClassVar[frozenset[int]] = frozenset()
+    """Versions that are read, too, and become the present one."""
+
+    @field_validator("schema_version")
+    @classmethod
+    def _brought_up(cls, version: int) -> int:
+        return cls.VERSION if version in cls.OLDER else version
 
     def text(self) -> str:
         """Return the artifact as it is written: a line that depends on its content only."""
@@ -250,11 +257,20 @@ class Segment(Part):
     end: Seconds
     text: str
     words: list[Word]
-    average_log_probability: float
-    no_speech_probability: float
+    avg_logprob: float
+    no_speech_prob: float
     compression_ratio: float
     temperature: float
     language: str | None = Field(default=None, exclude_if=lambda value: value is None)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _renamed(cls, content: Any) -> Any:
+        """Give what files of earlier versions name otherwise the names that Whisper uses."""
+        if not isinstance(content, dict):
+            return content
+        new = {"average_log_probability": "avg_logprob", "no_speech_probability": "no_speech_prob"}
+        return {new.get(key, key): value for key, value in content.items()}
 
 
 class RemovedSegment(Segment):
@@ -309,15 +325,15 @@ class ChunkTranscript(Artifact):
     redecoded: list[Redecoded] = []
     unused_prompt: list[str] = Field(default=[], exclude_if=lambda value: not value)
 
-    VERSION: ClassVar[int] = 5
-    schema_version: int = 5
+    VERSION: ClassVar[int] = 6
+    OLDER: ClassVar[frozenset[int]] = frozenset({4, 5})
+    schema_version: int = 6
 
     @model_validator(mode="before")
     @classmethod
     def _respell(cls, content: Any) -> Any:
         """Give the words of version 4, which had lost their spaces, the text of their segment back."""
         if isinstance(content, dict) and content.get("schema_version") == 4:
-            content["schema_version"] = 5
             lost = [part for again in content.get("redecoded", ()) for part in again["loser"]]
             for segment in [*content["segments"], *content["removed"], *lost]:
                 segment["words"] = _respelled(segment["text"], segment["words"])
@@ -358,6 +374,9 @@ class MergedSegment(Part):
 class Merged(Artifact):
     """All chunks of a session as one. ``results/merge/{session}.json``."""
 
+    VERSION: ClassVar[int] = 2
+    OLDER: ClassVar[frozenset[int]] = frozenset({1})
+    schema_version: int = 2
     session: str
     shape: Shape
     duration_s: Seconds

@@ -89,12 +89,14 @@ def audit_session(evidence: Evidence, *, options: Options, output: Path) -> Audi
     tracks = {track.track: track for track in timeline.tracks}
     found = [_look_at(plans[name], tracks[name], evidence, options) for name in tracks if name in plans]
     words = accounts.account(evidence.chunks, tracks, merged, transcript)
-    doubted = 0.0 if timeline.shape == "tracks" else options.phantom_share  # there, the track is the speaker
+    doubted = (
+        0.0 if timeline.shape == "tracks" else options.min_speaker_share
+    )  # there, the track is the speaker
     speakers = speaker_shares(
         transcript.turns,
         (word for segment in transcript.segments for word in segment.words),
         speakers=transcript.speakers,
-        phantom_share=doubted,
+        min_speaker_share=doubted,
     )
     problems = [
         *tiling.timeline_problems(timeline, plans),
@@ -172,7 +174,7 @@ def _look_at(plan: Plan, track: TimelineTrack, evidence: Evidence, options: Opti
             *suspects.repeats(words, most=options.max_repeats),
             *suspects.repeats_at_seams(plan, words, offset=track.offset),
         ],
-        unsure=suspects.unsure(words, below=options.unsure_below),
+        unsure=suspects.unsure(words, below=options.low_confidence_threshold),
         spans=_languages(track, chunks),
         removed=_removed(track, chunks),
         redecoded=_redecoded(track, chunks),

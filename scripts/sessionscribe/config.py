@@ -77,6 +77,12 @@ RETIRED = dict.fromkeys(
     "windows are decoded one by one, at temperature 0, and no audio is decoded by two chunks",
 )
 """Settings of earlier versions, and why there is nothing left to set."""
+RENAMED = {
+    "transcribe.redecode_s": "transcribe.fallback_gap_s",
+    "audit.unsure_below": "audit.low_confidence_threshold",
+    "audit.phantom_share": "audit.min_speaker_share",
+}
+"""Settings of earlier versions, and what they are called now."""
 
 
 class Options(BaseModel):
@@ -198,7 +204,7 @@ class Transcribe(Options):
         "window",
     )
     batch_size: int = Field(8, ge=1, description="Windows decoded at once (at most 4 on a CPU)")
-    redecode_s: float = Field(
+    fallback_gap_s: float = Field(
         1.0,
         ge=0,
         description="Fallback decoding: speech this long without a word, and windows of low confidence, are "
@@ -318,13 +324,13 @@ class Audit(Options):
         description="Phrases repeated more often than this in a row (single words: twice as often) are "
         "listed",
     )
-    unsure_below: float = Field(
+    low_confidence_threshold: float = Field(
         0.4,
         ge=0,
         le=1,
         description="Passages with a lower mean word probability (over five words) are listed",
     )
-    phantom_share: float = Field(
+    min_speaker_share: float = Field(
         0.02,
         ge=0,
         lt=1,
@@ -430,8 +436,13 @@ def validate(values: Mapping[str, Any]) -> Config:
         problem = error.errors()[0]
         place = [str(part) for part in problem["loc"]]
         where = f"configuration: {'.'.join(place)}"
-        if reason := RETIRED.get(".".join(place)):
-            raise UserError(f"is no setting any more: {reason}", where=where, hint="Delete it") from None
+        name = ".".join(place)
+        if name in RENAMED:
+            raise UserError("has another name", where=where, hint=f"Rename it `{RENAMED[name]}`") from None
+        if name in RETIRED:
+            raise UserError(
+                f"is no setting any more: {RETIRED[name]}", where=where, hint="Delete it"
+            ) from None
         if problem["type"] == "extra_forbidden":
             raise UserError("there is no such setting", where=where, hint=_nearest(place)) from None
         reason = problem["msg"].removeprefix("Value error, ")

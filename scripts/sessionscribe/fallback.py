@@ -68,11 +68,11 @@ class Scored(Protocol):
     """What an engine has said, and how sure it is of that."""
 
     @property
-    def average_log_probability(self) -> float:
+    def avg_logprob(self) -> float:
         """The mean log probability of its tokens."""
 
     @property
-    def no_speech_probability(self) -> float:
+    def no_speech_prob(self) -> float:
         """The probability that nobody speaks."""
 
     @property
@@ -105,17 +105,17 @@ def suppression(segment: Scored, options: Transcribe) -> str | None:
     """Return why the engine's own thresholds suppress a segment, or None."""
     if segment.compression_ratio > options.compression_ratio_threshold:
         return REPEATS
-    improbable = segment.average_log_probability < options.log_prob_threshold
-    return SILENCE if improbable and segment.no_speech_probability > options.no_speech_threshold else None
+    improbable = segment.avg_logprob < options.log_prob_threshold
+    return SILENCE if improbable and segment.no_speech_prob > options.no_speech_threshold else None
 
 
 def _is_plausible(segment: Decoded) -> bool:
-    return not segment.left_out and segment.average_log_probability >= IMPROBABLE
+    return not segment.suppressed and segment.avg_logprob >= IMPROBABLE
 
 
 def is_unsure(segment: Scored, options: Transcribe) -> bool:
     """Return whether a segment has low confidence, long before the engine would suppress it itself."""
-    return segment.average_log_probability < options.low_confidence_log_prob
+    return segment.avg_logprob < options.low_confidence_log_prob
 
 
 def decode_again(
@@ -133,7 +133,7 @@ def decode_again(
     own: dict[int, list[Decoded]] = {number: [] for number in range(len(windows))}
     for segment in first:
         echoes = prompted & _runs(word.text for word in segment.words)
-        heard = replace(segment, left_out=ECHO) if echoes else segment
+        heard = replace(segment, suppressed=ECHO) if echoes else segment
         own[segment.window].append(heard)
     found = {number: tuple(segments) for number, segments in own.items()}
     done: list[Again] = []
@@ -171,7 +171,7 @@ def find_doubtful(window: Window, segments: Sequence[Decoded], options: Transcri
 
 def _reason(segments: Sequence[Decoded], options: Transcribe) -> str | None:
     """Return why all of a window is to be decoded again, or None."""
-    if any(segment.left_out == ECHO for segment in segments):
+    if any(segment.suppressed == ECHO for segment in segments):
         return ECHO
     words = sum(len(segment.words) for segment in segments)
     low, high = USUAL_MARKS
@@ -195,7 +195,7 @@ def _doubt(segment: Decoded, options: Transcribe) -> str | None:
 
 
 def _silent(window: Window, segments: Sequence[Decoded], options: Transcribe) -> list[Again]:
-    """Return the stretches between two words with ``options.redecode_s`` seconds of speech or more.
+    """Return the stretches between two words with ``options.fallback_gap_s`` seconds of speech or more.
 
     Pauses in them do not count, as in the audit: a row of shouts that nobody wrote down is a gap, too.
     """
@@ -206,7 +206,7 @@ def _silent(window: Window, segments: Sequence[Decoded], options: Transcribe) ->
     return [
         Again(tuple(Span(start=start, stop=stop) for start, stop in gap), NO_WORD)
         for gap in gaps
-        if length(gap) >= options.redecode_s * SAMPLE_RATE
+        if length(gap) >= options.fallback_gap_s * SAMPLE_RATE
     ]
 
 
@@ -240,10 +240,10 @@ def score(segments: Iterable[Decoded], window: Window, options: Transcribe) -> f
     pause = round(PAUSE_S * SAMPLE_RATE / 2)
     speech, total = _intervals(window), 0.0
     for segment in segments:
-        if segment.left_out or suppression(segment, options):
+        if segment.suppressed or suppression(segment, options):
             continue
         near = united((a - pause, b + pause) for word in segment.words for a, b in heard_in(word))
-        total += length(common(speech, near)) / SAMPLE_RATE * exp(min(0.0, segment.average_log_probability))
+        total += length(common(speech, near)) / SAMPLE_RATE * exp(min(0.0, segment.avg_logprob))
     return total
 
 
@@ -257,7 +257,7 @@ def _confirmed(
     """
 
     def is_invented(segment: Decoded) -> bool:
-        sure = segment.average_log_probability
+        sure = segment.avg_logprob
         if not any(other.words for other in lost):
             return sure < (IMPROBABLE if within else options.log_prob_threshold)
         dense = is_unsure(segment, options) and segment.compression_ratio > DENSE
@@ -265,7 +265,7 @@ def _confirmed(
         return judged and (dense or sure < IMPROBABLE) and agreement(segment, lost) < AGREEMENT
 
     return tuple(
-        replace(segment, left_out=INVENTED) if not segment.left_out and is_invented(segment) else segment
+        replace(segment, suppressed=INVENTED) if not segment.suppressed and is_invented(segment) else segment
         for segment in won
     )
 

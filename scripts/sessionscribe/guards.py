@@ -69,7 +69,7 @@ class _Doubts:
             return kind is not None
         if kind == "credits":
             return is_unsure(segment, self._options)
-        silent = segment.no_speech_probability > self._options.no_speech_threshold
+        silent = segment.no_speech_prob > self._options.no_speech_threshold
         return silent and is_unsure(segment, self._options)
 
     def outside(self, segments: Sequence[Segment], margin_s: float) -> set[tuple[int, int]]:

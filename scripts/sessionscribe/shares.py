@@ -10,7 +10,7 @@ from sessionscribe.artifacts_audit import SpeakerShare
 
 
 def speaker_shares(
-    turns: Iterable[Turn], words: Iterable[SpokenWord], *, speakers: Sequence[str], phantom_share: float
+    turns: Iterable[Turn], words: Iterable[SpokenWord], *, speakers: Sequence[str], min_speaker_share: float
 ) -> list[SpeakerShare]:
     """Return the share of each speaker, in the order of ``speakers``.
 
@@ -18,7 +18,7 @@ def speaker_shares(
         turns: who speaks when, overlaps included: the time of both counts.
         words: of the transcript; those without a speaker count for nobody.
         speakers: whom to count.
-        phantom_share: with less than this share of all speech a speaker may be none; 0: nobody is doubted.
+        min_speaker_share: speakers with a smaller share of the speech are doubtful; 0: nobody.
     """
     times = dict.fromkeys(speakers, 0)
     for turn in turns:
@@ -32,7 +32,7 @@ def speaker_shares(
             speech_s=time / 1000,
             share=round(time / total, 4) if total else 0.0,
             words=said[speaker],
-            phantom=bool(total) and time < phantom_share * total,
+            phantom=bool(total) and time < min_speaker_share * total,
         )
         for speaker, time in times.items()
     ]

@@ -174,7 +174,7 @@ def _decode(
         return sorted(found, key=lambda segment: segment.start)
 
     segments = decode(windows, options)
-    if not options.redecode_s:
+    if not options.fallback_gap_s:
         return segments, []
     plain = options.model_copy(update={"hotwords": "", "initial_prompt": ""})
     return decode_again(segments, windows, lambda smaller: decode(smaller, plain), options)
@@ -215,8 +215,8 @@ def _placed(segment: Decoded, heard: Span, language: str) -> Segment:
             )
         )
     values: dict[str, Any] = {
-        "average_log_probability": round(segment.average_log_probability, 4),
-        "no_speech_probability": round(segment.no_speech_probability, 4),
+        "avg_logprob": round(segment.avg_logprob, 4),
+        "no_speech_prob": round(segment.no_speech_prob, 4),
         "compression_ratio": round(segment.compression_ratio, 3),
         "temperature": segment.temperature,
         "language": None if segment.language == language else segment.language,
@@ -254,7 +254,9 @@ def _by_thresholds(
         segment = _placed(decoded, heard, language)
         if not segment.text and not segment.words:
             continue
-        reason = decoded.left_out or suppression(decoded, options) or (None if segment.words else "no words")
+        reason = (
+            decoded.suppressed or suppression(decoded, options) or (None if segment.words else "no words")
+        )
         if reason:
             removed.append(RemovedSegment(**segment.model_dump(), reason=reason))
         else:

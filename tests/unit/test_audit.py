@@ -340,7 +340,7 @@ def test_a_phantom_speaker_is_a_flag_but_not_on_tracks(session: Evidence, tmp_pa
     spoken = session.transcript.model_copy(update={"turns": turns, "speakers": ["A", "B", "C"]})
     given = replace(session, transcript=spoken)
     assert flagged(given, tmp_path) == "speaker C has 1.0% of the speech only: perhaps nobody"
-    assert audit(given, tmp_path, phantom_share=0.005).flags == []
+    assert audit(given, tmp_path, min_speaker_share=0.005).flags == []
     tracks = given.timeline.model_copy(update={"shape": "tracks"})
     assert audit(replace(given, timeline=tracks), tmp_path).flags == []
 
@@ -423,11 +423,11 @@ def test_gaps_hold_more_speech_than_allowed_and_nothing_else_does(
 
 def test_shares_add_up_and_silence_has_none() -> None:
     turns = [Turn(start=0, end=3, speaker="A"), Turn(start=2, end=3, speaker="B")]
-    found = speaker_shares(turns, [], speakers=["B", "A", "C"], phantom_share=0.02)
+    found = speaker_shares(turns, [], speakers=["B", "A", "C"], min_speaker_share=0.02)
     assert [(part.speaker, part.share, part.phantom) for part in found] == [
         ("B", 0.25, False),
         ("A", 0.75, False),
         ("C", 0.0, True),
     ]
-    nobody = speaker_shares([], [], speakers=["A"], phantom_share=0.02)
+    nobody = speaker_shares([], [], speakers=["A"], min_speaker_share=0.02)
     assert [(part.share, part.phantom) for part in nobody] == [(0.0, False)]

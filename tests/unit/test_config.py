@@ -86,6 +86,11 @@ def test_a_setting_of_an_earlier_version_is_named_as_such() -> None:
         config.validate({"merge": {"match_s": 0.8}})
 
 
+def test_a_setting_that_was_renamed_names_its_successor() -> None:
+    with pytest.raises(UserError, match=r"audit\.phantom_share: .*Rename it `audit\.min_speaker_share`"):
+        config.validate({"audit": {"phantom_share": 0.1}})
+
+
 def test_later_files_lie_over_earlier_ones_section_by_section(tmp_path: Path) -> None:
     below = settings_file(tmp_path, "chunk: {target_s: 100, search_s: 10}\nmerge: {segment_gap_s: 0.5}\n")
     above = settings_file(tmp_path, "chunk: {target_s: 200, vad: {pad_s: 0.1}}\nsessions: [a]\n", "b.yaml")

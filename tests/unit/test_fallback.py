@@ -30,8 +30,8 @@ from sessionscribe.fallback import (
 )
 from sessionscribe.windowing import Window
 
-OPTIONS = Transcribe(redecode_s=2)
-UNSURE_SCORES = {"average_log_probability": -0.8}  # and implausible
+OPTIONS = Transcribe(fallback_gap_s=2)
+UNSURE_SCORES = {"avg_logprob": -0.8}  # and implausible
 
 
 def span(start_s: float, stop_s: float) -> Span:
@@ -45,8 +45,8 @@ def window(*stretches: tuple[float, float]) -> Window:
 def said(start: float, end: float, *texts: str, number: int | None = 0, **more: float) -> Decoded:
     """A segment with words of equal length; without texts, of at most half a second."""
     scores = {
-        "average_log_probability": -0.2,
-        "no_speech_probability": 0.1,
+        "avg_logprob": -0.2,
+        "no_speech_prob": 0.1,
         "compression_ratio": 1.2,
     } | more
     count = len(texts) or math.ceil(2 * (end - start)) or 1
@@ -72,10 +72,10 @@ class Engine:
 
 def test_the_engines_own_thresholds_suppress_both_together_or_repetition() -> None:
     assert suppression(said(0, 1), OPTIONS) is None
-    assert suppression(said(0, 1, average_log_probability=-1.1), OPTIONS) is None
-    assert suppression(said(0, 1, no_speech_probability=0.7), OPTIONS) is None
+    assert suppression(said(0, 1, avg_logprob=-1.1), OPTIONS) is None
+    assert suppression(said(0, 1, no_speech_prob=0.7), OPTIONS) is None
     assert suppression(said(0, 1, compression_ratio=2.5), OPTIONS) == REPEATS
-    silent = said(0, 1, no_speech_probability=0.7, average_log_probability=-1.1)
+    silent = said(0, 1, no_speech_prob=0.7, avg_logprob=-1.1)
     assert suppression(silent, OPTIONS) == SILENCE
 
 
@@ -101,7 +101,7 @@ def test_a_window_of_low_confidence_is_decoded_again_as_a_whole_in_halves() -> N
     every, (done,) = decode_again(first, [window((0, 9.9), (10.1, 20))], engine, OPTIONS)
     assert engine.asked == [[window((0, 9.9)), window((10.1, 20))]]
     assert (done.reason, done.whole, done.first) == (UNSURE, True, tuple(first))
-    assert [(s.start, s.left_out) for s in every] == [(0, ""), (10, "")]
+    assert [(s.start, s.suppressed) for s in every] == [(0, ""), (10, "")]
 
 
 def test_what_cannot_be_halved_is_not_decoded_again() -> None:
@@ -146,9 +146,9 @@ def test_where_nothing_was_heard_nothing_is_looked_for_again() -> None:
 
 def test_words_of_low_confidence_stay_where_there_is_speech_and_nothing_else_was_heard() -> None:
     for log_prob, why in ((-0.9, ""), (-1.1, INVENTED)):
-        engine = Engine([said(3, 9, average_log_probability=log_prob)])
+        engine = Engine([said(3, 9, avg_logprob=log_prob)])
         every, _ = decode_again([said(0, 3)], [window((0, 9))], engine, OPTIONS)
-        assert [s.left_out for s in every] == ["", why]
+        assert [s.suppressed for s in every] == ["", why]
 
 
 TALK = ["the", "budget", "for", "this", "year", "is", "a", "little", "higher", "than", "last", "time"]
@@ -156,8 +156,8 @@ OTHER = ["a", "bucket", "of", "fish", "and", "chips", "with", "some", "vinegar",
 
 
 def decoded_twice(second: Sequence[str], log_prob: float) -> list[Decoded]:
-    first = [said(0, 12, *TALK, average_log_probability=log_prob)]
-    engine = Engine([said(0, 12, *second, average_log_probability=log_prob)])
+    first = [said(0, 12, *TALK, avg_logprob=log_prob)]
+    engine = Engine([said(0, 12, *second, avg_logprob=log_prob)])
     every, (done,) = decode_again(first, [window((0, 5.9), (6.1, 12))], engine, OPTIONS)
     assert len(done.second) == 1
     return every
@@ -167,36 +167,36 @@ def test_more_is_asked_of_words_within_a_window_of_low_confidence() -> None:
     first = [said(0, 20, **UNSURE_SCORES)]
     halves = [said(0, 4), said(12, 20, number=1)]
     for log_prob, why in ((-0.7, ""), (-0.9, INVENTED)):
-        engine = Engine(halves, [said(5, 11, average_log_probability=log_prob)])
+        engine = Engine(halves, [said(5, 11, avg_logprob=log_prob)])
         every, done = decode_again(first, [window((0, 9.9), (10.1, 20))], engine, OPTIONS)
         assert [part.within for part in done] == [False, True]
-        assert next(s.left_out for s in every if s.start == 5) == why
+        assert next(s.suppressed for s in every if s.start == 5) == why
 
 
 def test_what_two_decodings_agree_on_stays_however_unsure() -> None:
     almost = ["a", *TALK[1:]]
-    assert [s.left_out for s in decoded_twice(almost, -0.9)] == [""]
+    assert [s.suppressed for s in decoded_twice(almost, -0.9)] == [""]
 
 
 def test_where_two_decodings_hear_different_things_it_is_taken_for_invented() -> None:
-    assert [s.left_out for s in decoded_twice(OTHER, -0.9)] == [INVENTED]
+    assert [s.suppressed for s in decoded_twice(OTHER, -0.9)] == [INVENTED]
 
 
 def test_speech_in_noise_need_not_be_confirmed() -> None:
-    assert [s.left_out for s in decoded_twice(OTHER, -0.7)] == [""]
+    assert [s.suppressed for s in decoded_twice(OTHER, -0.7)] == [""]
 
 
 def test_a_sure_version_needs_no_confirmation() -> None:
     first = [said(0, 12, *OTHER, **UNSURE_SCORES)]
     every, _ = decode_again(first, [window((0, 5.9), (6.1, 12))], Engine([said(0, 12, *TALK)]), OPTIONS)
-    assert [s.left_out for s in every] == [""]
+    assert [s.suppressed for s in every] == [""]
 
 
 def test_a_few_words_are_no_evidence() -> None:
     first = [said(0, 12, "yes", "so", **UNSURE_SCORES)]
     engine = Engine([said(0, 12, "well", **UNSURE_SCORES)])
     every, _ = decode_again(first, [window((0, 5.9), (6.1, 12))], engine, OPTIONS)
-    assert [s.left_out for s in every] == [""]
+    assert [s.suppressed for s in every] == [""]
 
 
 def test_agreement_is_the_share_of_words_in_common_at_the_same_time() -> None:
@@ -211,10 +211,10 @@ def test_more_speech_covered_scores_higher_and_so_does_confidence() -> None:
     speech = window((0, 10))
     all_of_it = score([said(0, 10)], speech, OPTIONS)
     assert all_of_it > score([said(0, 7)], speech, OPTIONS)
-    assert all_of_it > score([said(0, 10, average_log_probability=-0.3)], speech, OPTIONS)
+    assert all_of_it > score([said(0, 10, avg_logprob=-0.3)], speech, OPTIONS)
     assert score([said(11, 20)], speech, OPTIONS) == 0
     assert score([said(0, 10, compression_ratio=3.0)], speech, OPTIONS) == 0
-    assert score([replace(said(0, 10), left_out="invented")], speech, OPTIONS) == 0
+    assert score([replace(said(0, 10), suppressed="invented")], speech, OPTIONS) == 0
 
 
 NAMES = ["Ireena,", "Strahd,", "Barovia,", "Vallaki,", "Krezk,", "Ismark"]
@@ -225,16 +225,16 @@ def test_what_repeats_the_prompt_gives_way_to_what_is_heard_without_it() -> None
     first = [said(0, 12, "and", *NAMES)]
     every, (again,) = decode_again(first, [window((0, 12))], Engine([said(0, 12, *TALK)]), PROMPTED)
     assert again.reason == ECHO
-    assert [(s.left_out, len(s.words)) for s in every] == [("", len(TALK))]
+    assert [(s.suppressed, len(s.words)) for s in every] == [("", len(TALK))]
     every, _ = decode_again(first, [window((0, 12))], Engine([]), PROMPTED)
-    assert [(s.left_out, len(s.words)) for s in every] == [(ECHO, len(NAMES) + 1)]
+    assert [(s.suppressed, len(s.words)) for s in every] == [(ECHO, len(NAMES) + 1)]
 
 
 def test_who_says_the_words_of_the_prompt_is_heard_without_it_too() -> None:
     first = [said(0, 12, *NAMES)]
-    engine = Engine([said(0, 12, *NAMES, average_log_probability=-0.6)])
+    engine = Engine([said(0, 12, *NAMES, avg_logprob=-0.6)])
     every, _ = decode_again(first, [window((0, 12))], engine, PROMPTED)
-    assert [(s.left_out, len(s.words)) for s in every] == [("", len(NAMES))]
+    assert [(s.suppressed, len(s.words)) for s in every] == [("", len(NAMES))]
 
 
 def marked(every: int) -> list[str]:
@@ -248,7 +248,7 @@ def test_a_prompt_that_takes_punctuation_away_or_adds_it_is_done_without() -> No
         (TALK * 2, TALK * 2, False),
         (marked(2), marked(2), False),
     ):
-        engine = Engine([said(0, 12, *second, average_log_probability=-0.4)])
+        engine = Engine([said(0, 12, *second, avg_logprob=-0.4)])
         _, (again,) = decode_again([said(0, 12, *texts)], [window((0, 12))], engine, PROMPTED)
         assert (again.reason, again.second_wins) == (MISLED, wins)
     for texts, options in ((TALK, PROMPTED), (marked(6), PROMPTED), (TALK * 2, OPTIONS)):
@@ -270,7 +270,7 @@ def test_a_short_window_is_decoded_again_where_the_prompt_may_have_misled() -> N
 
 SEGMENTS = st.lists(
     st.tuples(st.floats(0, 15), st.floats(0, 5), st.floats(-2, 0), st.integers(0, 1)), max_size=4
-).map(lambda found: [said(a, a + b, average_log_probability=c, number=n) for a, b, c, n in found])
+).map(lambda found: [said(a, a + b, avg_logprob=c, number=n) for a, b, c, n in found])
 
 
 @given(first=SEGMENTS, second=SEGMENTS)

@@ -16,8 +16,8 @@ from sessionscribe.guards import CIRCLES, OUTSIDE, PHANTOM, guard, kind_of_phant
 from sessionscribe.repetition import Run, runs, shared
 
 OPTIONS = Transcribe()
-UNSURE = {"average_log_probability": -0.9}
-QUIET = {"no_speech_probability": 0.9}
+UNSURE = {"avg_logprob": -0.9}
+QUIET = {"no_speech_prob": 0.9}
 
 
 def segment(text: str, start: float = 0.0, step: float = 0.4, **scores: float) -> Segment:
@@ -127,8 +127,8 @@ def decoded(draw: st.DrawFn) -> list[Segment]:
     for _ in range(draw(st.integers(0, 6))):
         texts = draw(TEXTS)
         scores = {
-            "no_speech_probability": draw(st.floats(0, 1)),
-            "average_log_probability": draw(st.floats(-2, 0)),
+            "no_speech_prob": draw(st.floats(0, 1)),
+            "avg_logprob": draw(st.floats(-2, 0)),
         }
         made.append(segment(" ".join(texts), start=at, step=draw(st.floats(0.01, 1)), **scores))
         at = made[-1].end + draw(st.floats(0, 3))

@@ -256,7 +256,7 @@ def test_whose_share_is_just_enough_is_no_phantom() -> None:
             Turn(start=at, end=ms(at + 9.8), speaker="A"),
             Turn(start=ms(at + 10), end=ms(at + 10.2), speaker="B"),
         ]
-        found = speaker_shares(turns, [], speakers=["A", "B"], phantom_share=0.02)
+        found = speaker_shares(turns, [], speakers=["A", "B"], min_speaker_share=0.02)
         assert [part.phantom for part in found] == [False, False], at
 
 

@@ -32,8 +32,8 @@ def decoded(*words: tuple[str, float, float], **more: Any) -> Decoded:
         start=words[0][1] if words else 0.0,
         end=words[-1][2] if words else 1.0,
         words=tuple(TimedWord(text, start, end, 0.87654321) for text, start, end in words),
-        average_log_probability=-0.3,
-        no_speech_probability=0.1,
+        avg_logprob=-0.3,
+        no_speech_prob=0.1,
         compression_ratio=1.3,
         temperature=0.0,
     )
@@ -76,7 +76,7 @@ def guard(*segments: Decoded) -> tuple[list[str], list[str]]:
 
 def test_what_a_threshold_takes_out_is_kept_with_the_reason() -> None:
     good = decoded(("good", 0, 1))
-    silent = decoded(("you", 1, 2), no_speech_probability=0.9, average_log_probability=-1.5)
+    silent = decoded(("you", 1, 2), no_speech_prob=0.9, avg_logprob=-1.5)
     again = decoded(("la", 2, 3), compression_ratio=3.0)
     kept, reasons = guard(good, silent, again)
     assert kept == ["good"]
@@ -85,11 +85,11 @@ def test_what_a_threshold_takes_out_is_kept_with_the_reason() -> None:
 
 
 def test_what_the_engine_left_out_is_kept_with_its_reason() -> None:
-    assert guard(decoded(("hm", 0, 1), left_out="not liked")) == ([], ["not liked"])
+    assert guard(decoded(("hm", 0, 1), suppressed="not liked")) == ([], ["not liked"])
 
 
 def test_a_sure_word_in_a_quiet_window_stays() -> None:
-    assert guard(decoded(("yes", 0, 1), no_speech_probability=0.9)) == (["yes"], [])
+    assert guard(decoded(("yes", 0, 1), no_speech_prob=0.9)) == (["yes"], [])
 
 
 def test_text_without_words_is_not_lost_and_nothing_is_nothing() -> None:

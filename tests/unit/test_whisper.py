@@ -182,8 +182,8 @@ def test_a_gpu_that_is_none_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -
 
 def test_speech_without_a_word_is_decoded_again(make: Any) -> None:
     # In windows of 30 s, three times as long as it is used to, the bundled model loses its place.
-    lossy = OPTIONS.model_copy(update={"window_s": 30.0, "redecode_s": 2.0})
-    first = [make(i, lossy.model_copy(update={"redecode_s": 0.0}), "first")[0] for i in range(3)]
+    lossy = OPTIONS.model_copy(update={"window_s": 30.0, "fallback_gap_s": 2.0})
+    first = [make(i, lossy.model_copy(update={"fallback_gap_s": 0.0}), "first")[0] for i in range(3)]
     both = [make(i, lossy)[0] for i in range(3)]
     assert all(not found.redecoded for found in first)
     again = [(found, part) for found in both for part in found.redecoded if part.reason == NO_WORD]
@@ -200,9 +200,9 @@ def test_speech_without_a_word_is_decoded_again(make: Any) -> None:
 def test_a_window_that_failed_a_threshold_is_decoded_again_and_the_worse_version_is_kept_aside(
     make: Any,
 ) -> None:
-    first, _ = make(1, OPTIONS.model_copy(update={"redecode_s": 0.0}), "first")
-    threshold = median(s.average_log_probability for s in first.segments) + 0.01
-    unsure = [s.text for s in first.segments if s.average_log_probability < threshold]
+    first, _ = make(1, OPTIONS.model_copy(update={"fallback_gap_s": 0.0}), "first")
+    threshold = median(s.avg_logprob for s in first.segments) + 0.01
+    unsure = [s.text for s in first.segments if s.avg_logprob < threshold]
     found, _ = make(1, OPTIONS.model_copy(update={"low_confidence_log_prob": threshold}))
     assert unsure
     assert len(found.redecoded) > 0
@@ -254,8 +254,8 @@ def rounded(found: list[Decoded]) -> list[Decoded]:
     return [
         replace(
             segment,
-            average_log_probability=round(segment.average_log_probability, 4),
-            no_speech_probability=round(segment.no_speech_probability, 4),
+            avg_logprob=round(segment.avg_logprob, 4),
+            no_speech_prob=round(segment.no_speech_prob, 4),
         )
         for segment in found
     ]
@@ -286,7 +286,7 @@ def test_it_is_what_faster_whisper_makes_of_the_windows(
     ours = WindowDecoder(engine, "cpu").decode(windows, "en", SETTINGS, batch_size=4)
     for segment, expected in zip(ours, theirs, strict=True):
         assert segment.text == expected.text.strip()
-        assert segment.average_log_probability == pytest.approx(expected.avg_logprob, abs=1e-6)
+        assert segment.avg_logprob == pytest.approx(expected.avg_logprob, abs=1e-6)
         assert segment.compression_ratio == pytest.approx(expected.compression_ratio)
         same_words = words_of(vars(word) for word in expected.words)
         assert [word.text for word in segment.words] == [word.text for word in same_words]

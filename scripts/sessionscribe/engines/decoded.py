@@ -32,19 +32,19 @@ class Decoded:
 
     ``window`` is the number of the window that it was decoded from .
     ``language`` is the code that it was decoded in.
-    ``left_out`` says why the segment is not to be in the transcript; else it is empty.
+    ``suppressed`` says why the segment is not to be in the transcript; else it is empty.
     """
 
     text: str
     start: float
     end: float
     words: tuple[TimedWord, ...]
-    average_log_probability: float
-    no_speech_probability: float
+    avg_logprob: float
+    no_speech_prob: float
     compression_ratio: float
     temperature: float
     window: int = 0
-    left_out: str = ""
+    suppressed: str = ""
     language: str = "und"
 
 
