@@ -90,29 +90,37 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
 
     settings = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    settings.add_argument("--profile", default="local", help="a folder of profiles/ (default: local)")
     settings.add_argument(
-        "--configfile", action="append", default=[], type=Path, help="settings over config.yaml"
+        "--profile", default="local", help="a profile in profiles/, or a folder (default: local)"
+    )
+    settings.add_argument(
+        "--configfile",
+        action="append",
+        default=[],
+        type=Path,
+        help="settings that override config/config.yaml (repeatable)",
     )
 
     kinds = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     kinds.add_argument(
-        "--shape", choices=get_args(Shape), help="what the files are (default: told by their names)"
+        "--shape", choices=get_args(Shape), help="how the files belong together (default: by their names)"
     )
     kinds.add_argument(
-        "--exact", action="store_true", help="count samples: for files with a wrong or no duration"
+        "--exact",
+        action="store_true",
+        help="decode to find the duration, for files that state none or a wrong one",
     )
-    kinds.add_argument("--language", help="language code of these sessions; mixed: several")
+    kinds.add_argument("--language", help="language code, such as en; mixed: several languages")
     kinds.add_argument(
         *("--speakers", "--num-speakers"),
         type=adding.speakers,
         metavar="N|off|auto",
-        help="how many there are; off: nobody asks who speaks",
+        help="number of speakers; off: do not tell speakers apart",
     )
     kinds.add_argument("--min-speakers", type=int, metavar="N")
     kinds.add_argument("--max-speakers", type=int, metavar="N")
     kinds.add_argument("--hotwords", help="names and terms to expect")
-    kinds.add_argument("--audio-stream", type=int, metavar="N", help="audio stream of the file, from 0")
+    kinds.add_argument("--audio-stream", type=int, metavar="N", help="audio stream to use, counted from 0")
 
     add = commands.add_parser(
         "add", parents=[settings, kinds], allow_abbrev=False, help="add recordings to the manifest"
@@ -129,25 +137,28 @@ def _parser() -> argparse.ArgumentParser:
         "run",
         parents=[settings, kinds],
         allow_abbrev=False,
-        help="make what is missing or stale",
-        description="A front to Snakemake: options that are not listed here are passed on to it.",
+        help="run all work that is missing or out of date",
+        description="Run the workflow. Options that are not listed here are passed on to Snakemake.",
     )
     runs.add_argument(
-        "--source", action="append", default=[], help="add this source first, and run its sessions only"
+        "--source",
+        action="append",
+        default=[],
+        help="add this source first and run only its sessions (repeatable)",
     )
-    runs.add_argument("--session", action="append", default=[], help="run this session only (repeatable)")
+    runs.add_argument("--session", action="append", default=[], help="run only this session (repeatable)")
     runs.add_argument("--stage", choices=STAGES, help="stop after this stage")
-    runs.add_argument("--limit", type=int, metavar="N", help="run at most N sessions that have work")
-    runs.add_argument("--upload", action="store_true", help="afterwards upload what is finished")
-    runs.add_argument("--publish", action="store_true", help="afterwards publish what is finished")
+    runs.add_argument("--limit", type=int, metavar="N", help="run at most N sessions")
+    runs.add_argument("--upload", action="store_true", help="then upload finished sessions")
+    runs.add_argument("--publish", action="store_true", help="then publish finished sessions")
 
     transcribing.add_arguments(commands, settings)
 
     shows = commands.add_parser(
-        "status", parents=[settings], allow_abbrev=False, help="show where every session stands"
+        "status", parents=[settings], allow_abbrev=False, help="show the state of every session"
     )
-    shows.add_argument("--session", action="append", default=[], help="this session only (repeatable)")
-    shows.add_argument("--cost", action="store_true", help="show what the use of other machines has cost")
+    shows.add_argument("--session", action="append", default=[], help="show only this session (repeatable)")
+    shows.add_argument("--cost", action="store_true", help="show what remote machines have cost")
     enroll.add_arguments(commands, [settings])
     correction.add_arguments(commands, [settings])
     evaluation.add_arguments(commands)

@@ -36,12 +36,12 @@ def add_arguments(commands: Any, parents: Sequence[argparse.ArgumentParser]) -> 
         "enroll",
         parents=parents,
         allow_abbrev=False,
-        help="cut a clip of a speaker's voice, so that the person is named in all sessions",
+        help="save a sample of a speaker's voice, to name the person in all sessions",
     )
     parser.add_argument("name", help="the person's name")
-    parser.add_argument("--session", required=True, help="a finished session in which the person talks")
+    parser.add_argument("--session", required=True, help="a finished session in which the person speaks")
     parser.add_argument(
-        "--speaker", required=True, help="the person's label there, or a moment at which the person talks"
+        "--speaker", required=True, help="the speaker's label, or a time at which the person speaks"
     )
 
 

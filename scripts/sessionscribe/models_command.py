@@ -19,7 +19,7 @@ GATED = "from the hub, where you accept a licence and log in (HF_TOKEN or `hf au
 def add_arguments(commands: Any) -> None:
     """Add the sub-command to the command's parsers."""
     parser = commands.add_parser(
-        "models", allow_abbrev=False, help="list the models that are here and that can be had, or fetch some"
+        "models", allow_abbrev=False, help="list models, installed and available, or fetch them"
     )
     actions = parser.add_subparsers(dest="action")
     fetches = actions.add_parser("fetch", allow_abbrev=False, help="fetch models to this machine")

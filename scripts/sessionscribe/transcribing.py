@@ -41,19 +41,19 @@ def add_arguments(commands: Any, settings: argparse.ArgumentParser) -> None:
         "transcribe",
         parents=[settings],
         allow_abbrev=False,
-        help="from recordings to finished files, in any folder",
+        help="transcribe files, in any folder",
     )
     parser.add_argument("files", nargs="+", metavar="FILE", help="a recording: audio or video")
     parser.add_argument(
-        "--to", type=Path, metavar="FOLDER", help="where to (default: a folder for each, here)"
+        "--to", type=Path, metavar="FOLDER", help="output folder (default: one per file, here)"
     )
-    parser.add_argument("--model", help="speech model: a name such as `base`, or a folder")
+    parser.add_argument("--model", help="speech model: a name, such as base, or a folder")
     parser.add_argument("--language", help="language code (default: detected)")
     parser.add_argument(
         *("--speakers", "--num-speakers"),
         type=adding.speakers,
         metavar="N|off|auto",
-        help="how many there are; off: nobody asks who speaks",
+        help="number of speakers; off: do not tell speakers apart",
     )
     parser.add_argument("--hotwords", help="names and terms to expect")
     parser.add_argument(
@@ -61,9 +61,9 @@ def add_arguments(commands: Any, settings: argparse.ArgumentParser) -> None:
         action="append",
         choices=get_args(Format),
         metavar="FORMAT",
-        help="srt, txt, docx … (repeatable; default: the configured ones and html)",
+        help="srt, txt, docx … (repeatable; default: the configured formats and html)",
     )
-    parser.add_argument("-n", "--dry-run", action="store_true", help="show what would be made")
+    parser.add_argument("-n", "--dry-run", action="store_true", help="only show what would be done")
 
 
 def command(options: argparse.Namespace, settings: Config, places: Sequence[Path], make: Make) -> int:

@@ -36,7 +36,7 @@ def add_arguments(commands: Any, parents: Sequence[argparse.ArgumentParser]) -> 
         "correct",
         parents=parents,
         allow_abbrev=False,
-        help="note what was corrected in an edited export",
+        help="take over corrections from an edited export",
         description="Compare an edited copy of an export with the transcript and note the differences in "
         "config/corrections/SESSION.tsv; the next run puts them into all exports.",
     )
@@ -52,13 +52,15 @@ def add_arguments(commands: Any, parents: Sequence[argparse.ArgumentParser]) -> 
         "--made-from",
         type=Path,
         metavar="FILE",
-        help="the export that FILE is a copy of, where it was transcribed again since",
+        help="the original export, if the session was transcribed again since",
     )
     corrects.add_argument("--list", action="store_true", help="list all corrections and their state")
-    corrects.add_argument("--author", default="", help="who corrected it, for the file")
-    corrects.add_argument("--note", default="", help="a remark, for the file")
-    corrects.add_argument("--force", action="store_true", help="leave out more than half of the words, too")
-    corrects.add_argument("-n", "--dry-run", action="store_true", help="show the differences only")
+    corrects.add_argument("--author", default="", help="who made the corrections")
+    corrects.add_argument("--note", default="", help="a note on the corrections")
+    corrects.add_argument(
+        "--force", action="store_true", help="accept a file that lacks more than half of the words"
+    )
+    corrects.add_argument("-n", "--dry-run", action="store_true", help="only show the differences")
 
 
 def correct(options: argparse.Namespace, config: Config, root: Path = Path()) -> int:

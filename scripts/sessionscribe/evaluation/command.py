@@ -33,38 +33,50 @@ def add_arguments(commands: Any) -> None:
         help="files or folders (STM, CTM, RTTM, UEM, SegLST, SRT, VTT, plain text or JSON), or a session "
         "that was corrected",
     )
-    evaluates.add_argument("--json", type=Path, metavar="FILE", help="also write all figures here")
-    evaluates.add_argument("--max-wer", type=float, metavar="X", help="fail above this WER (0.1 is 10 %%)")
-    evaluates.add_argument("--max-der", type=float, metavar="X", help="fail above this DER")
+    evaluates.add_argument("--json", type=Path, metavar="FILE", help="also write all figures to this file")
+    evaluates.add_argument(
+        "--max-wer", type=float, metavar="X", help="fail if the WER is higher (0.1 is 10 %%)"
+    )
+    evaluates.add_argument("--max-der", type=float, metavar="X", help="fail if the DER is higher")
     evaluates.add_argument(
         "--language", metavar="CODE", help="language of the text (default: as transcribed)"
     )
-    evaluates.add_argument("--as-written", action="store_true", help="compare words without normalising them")
+    evaluates.add_argument(
+        "--as-written", action="store_true", help="compare words as written, without normalising them"
+    )
     evaluates.add_argument(
         "--collar",
         type=float,
         default=0.0,
         metavar="S",
-        help="DER, JER: forgive so many seconds on either side of a turn's edge (default: 0)",
+        help="DER, JER: tolerance around the edges of turns, in seconds (default: 0)",
+    )
+    evaluates.add_argument("--skip-overlap", action="store_true", help="DER, JER: ignore overlapped speech")
+    evaluates.add_argument(
+        "--word-collar",
+        type=float,
+        default=5.0,
+        metavar="S",
+        help="tcpWER: tolerance in seconds (default: 5)",
     )
     evaluates.add_argument(
-        "--skip-overlap", action="store_true", help="DER, JER: leave overlapped speech out"
+        "--resamples",
+        type=int,
+        default=1000,
+        metavar="N",
+        help="bootstrap resamples (default: 1000); 0: no confidence intervals",
     )
     evaluates.add_argument(
-        "--word-collar", type=float, default=5.0, metavar="S", help="tcpWER: seconds forgiven (default: 5)"
+        "--seed", type=int, default=0, metavar="N", help="random seed of the bootstrap (default: 0)"
     )
-    evaluates.add_argument(
-        "--resamples", type=int, default=1000, metavar="N", help="of the bootstrap; 0: no intervals"
-    )
-    evaluates.add_argument("--seed", type=int, default=0, metavar="N", help="of the bootstrap (default: 0)")
 
     diffs = commands.add_parser(
         "diff", allow_abbrev=False, help="compare two transcripts of a session word by word"
     )
     diffs.add_argument("before", metavar="A", help=WHAT)
-    diffs.add_argument("after", metavar="B", help="the same, of the same session")
-    diffs.add_argument("--html", type=Path, metavar="FILE", help="write a page with both side by side")
-    diffs.add_argument("--summary", action="store_true", help="print the summary only")
+    diffs.add_argument("after", metavar="B", help="another transcript of the same session")
+    diffs.add_argument("--html", type=Path, metavar="FILE", help="write a page that shows both side by side")
+    diffs.add_argument("--summary", action="store_true", help="print only the summary")
 
 
 def evaluate(options: argparse.Namespace) -> int:

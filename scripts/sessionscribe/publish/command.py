@@ -26,27 +26,31 @@ def add_arguments(commands: Any, settings: argparse.ArgumentParser) -> None:
         "publish",
         parents=[settings],
         allow_abbrev=False,
-        help="keep finished sessions as versions that others can pull",
+        help="publish finished sessions as versions that others can pull",
     )
-    publishes.add_argument("sessions", nargs="*", metavar="SESSION", help="default: all that are finished")
     publishes.add_argument(
-        "--force", action="store_true", help="also over versions of others that were not pulled here"
+        "sessions", nargs="*", metavar="SESSION", help="sessions (default: all finished ones)"
+    )
+    publishes.add_argument(
+        "--force", action="store_true", help="overwrite versions by others that were not pulled here"
     )
     pulls = commands.add_parser(
-        "pull", parents=[settings], allow_abbrev=False, help="get published sessions and put them in place"
+        "pull", parents=[settings], allow_abbrev=False, help="fetch published sessions"
     )
-    pulls.add_argument("sessions", nargs="*", metavar="SESSION", help="default: all that are not here")
+    pulls.add_argument(
+        "sessions", nargs="*", metavar="SESSION", help="sessions (default: all that are not here)"
+    )
     lists = commands.add_parser(
         "versions",
         parents=[settings],
         allow_abbrev=False,
-        help="list a session's published versions, or bring one back",
+        help="list a session's published versions, or restore one",
     )
     lists.add_argument("session", metavar="SESSION")
-    lists.add_argument("--at", metavar="REV", help="bring back the version of this git revision")
+    lists.add_argument("--at", metavar="REV", help="restore the version at this git revision")
     for parser in (pulls, lists):
         parser.add_argument(
-            "--force", action="store_true", help="also over results of this session that were never published"
+            "--force", action="store_true", help="overwrite results that were never published"
         )
 
 

@@ -23,16 +23,23 @@ def add_arguments(commands: Any, settings: argparse.ArgumentParser) -> None:
         "find",
         parents=[settings],
         allow_abbrev=False,
-        help="list what is new, moved, gone, unprocessed, incomplete, failed, orphaned",
+        help="compare recordings with the manifest: new, moved, missing, unfinished, failed, orphaned",
     )
-    finds.add_argument("places", nargs="*", metavar="SOURCE", help="default: where the known recordings are")
+    finds.add_argument(
+        "places", nargs="*", metavar="SOURCE", help="where to look (default: where known recordings are)"
+    )
     uploading = commands.add_parser(
-        "upload", parents=[settings], allow_abbrev=False, help="send finished files to where they are wanted"
+        "upload",
+        parents=[settings],
+        allow_abbrev=False,
+        help="copy finished files to the recordings or elsewhere",
     )
-    uploading.add_argument("sessions", nargs="*", metavar="SESSION", help="default: all that are finished")
-    uploading.add_argument("--to", metavar="PLACE", help="`beside` the recordings, or a folder")
     uploading.add_argument(
-        "--delete", action="store_true", help="remove earlier uploads there that are not made any more"
+        "sessions", nargs="*", metavar="SESSION", help="sessions (default: all finished ones)"
+    )
+    uploading.add_argument("--to", metavar="PLACE", help="`beside` (the recordings), or a folder")
+    uploading.add_argument(
+        "--delete", action="store_true", help="remove uploaded files that no longer exist here"
     )
 
 
