@@ -17,8 +17,9 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 TOY = ROOT / "tests/data/toy"
-SPEECH_MODEL = TOY / "models/whisper-demo"
-DIARIZATION_MODEL = TOY / "models/diarization-demo"
+MODELS = ROOT / "tests/data/models"
+SPEECH_MODEL = MODELS / "toy-whisper"
+DIARIZATION_MODEL = MODELS / "toy-diarization"
 PARTS = ("Snakefile", "rules", "scripts", "config", "profiles", "envs")
 RATE = 44_100
 # Threads that wait must not spin: on a busy machine that would be counted as work. The same for all rivals.
@@ -31,7 +32,7 @@ ENVIRONMENT = os.environ | {
 
 
 def make_recording(path: Path, minutes: float) -> None:
-    """Write a recording (44.1 kHz stereo AAC): the demo's, one after the other, over and over.
+    """Write a recording (44.1 kHz stereo AAC): the tests', one after the other, over and over.
 
     Each is encoded once and its packets repeated, so an hour is made in seconds.
     """
@@ -83,11 +84,12 @@ def _cpu() -> float:
 
 def make_project(folder: Path, recordings: Mapping[str, Path], settings: dict[str, Any]) -> None:
     """Copy the workflow to a folder and add recordings, by the names of their sessions, to its manifest."""
-    ignore = shutil.ignore_patterns("__pycache__", "demo_models", "*.egg-info")
+    ignore = shutil.ignore_patterns("__pycache__", "*.egg-info")
     for name in PARTS:
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy2
         extra: dict[str, Any] = {"ignore": ignore} if copy is shutil.copytree else {}
         copy(ROOT / name, folder / name, **extra)
+    shutil.copy2(MODELS / "xvector.py", folder / "scripts/sessionscribe/engines")
     text = json.dumps(settings, indent=1)  # which is YAML too
     (folder / "config/benchmark.yaml").write_text(text, encoding="utf-8")
     for session, recording in recordings.items():

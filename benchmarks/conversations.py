@@ -1,19 +1,18 @@
 """Long recordings whose words are known to the sample: what the benchmarks of accuracy listen to.
 
-Conversations are mixed from the utterance bank of held-out voices (rules/demo_models.smk makes it where it is
-missing; that needs Debian's libespeak-ng1). The demo recordings, one after the other, need nothing at all.
+They are conversations with natural voices (`make natural`), one after the other, and Whisper base; in short
+forms a recording and a model of the tests, for which nothing has to be made or fetched.
 """
 
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import tempfile
 from bisect import bisect
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -21,42 +20,32 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "scripts"))
-from demo_models.bank import UtteranceBank  # noqa: E402
-from demo_models.conversation import ConversationMixer, MixSettings  # noqa: E402
-from demo_models.media import read_audio  # noqa: E402
-from sessionscribe.artifacts import (  # noqa: E402
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from accuracy import CONVERSATIONS, FOLDERS, recordings
+from common import SPEECH_MODEL, TOY
+
+from natural_voices.media import read_audio
+from sessionscribe.artifacts import (
     SAMPLE_RATE,
     ChunkTranscript,
-    CutKind,
     Merged,
     Plan,
-    Span,
     Timeline,
     TimelineTrack,
     Word,
 )
-from sessionscribe.chunk import tile  # noqa: E402
-from sessionscribe.config import Config, load  # noqa: E402
-from sessionscribe.evaluation.normalise import normaliser  # noqa: E402
-from sessionscribe.evaluation.references import from_truth  # noqa: E402
-from sessionscribe.evaluation.said import Said, SaidWord, Utterance  # noqa: E402
-from sessionscribe.merge import merge_transcript  # noqa: E402
-from sessionscribe.transcribe import transcribe_chunk  # noqa: E402
+from sessionscribe.config import Config, load
+from sessionscribe.evaluation.normalise import normaliser
+from sessionscribe.evaluation.references import from_truth
+from sessionscribe.evaluation.said import Said, SaidWord, Utterance
+from sessionscribe.merge import merge_transcript
+from sessionscribe.model_fetch import ensure_speech
+from sessionscribe.transcribe import transcribe_chunk
 
 Audio = NDArray[np.float32]
-Piece = tuple[Audio, dict[str, Any]]
-"""Samples at 16 kHz, and the content of a truth file, in seconds from their start."""
+Piece = tuple[Audio, Sequence[Utterance]]
+"""Samples at 16 kHz, and what is said in them, in seconds from their start."""
 ENGLISH = normaliser("en")
-BANK = ROOT / "build/demo_models/bank/heldout"
-TOY = ROOT / "tests/data/toy"
-PIECE_S = 600.0
-"""Length of the conversations that a long recording is made of, each with four other voices."""
-DENSE = MixSettings(
-    overlap_probability=0.0, gap_mean_s=0.05, pause_s=(0.05, 0.3), utterances_per_turn=(2, 3, 3, 4)
-)
-"""Hardly a pause of half a second: most cuts are forced."""
 
 
 @dataclass(frozen=True)
@@ -74,53 +63,34 @@ class Recording:
         return sorted(self.truth.words, key=lambda word: (word.start or 0.0, word.end or 0.0))
 
 
-def settings(**transcribe: Any) -> Config:
-    """Return the settings of the demo (the bundled model on the CPU), with others for decoding."""
-    model = str(TOY / "models/whisper-demo")
-    return load(
-        [ROOT / "tests/data/toy/config.yaml"],
-        {"transcribe": {"model": model, "language": "en", **transcribe}},
-    )
+def settings(short: bool) -> Config:
+    """Return default settings with the real Whisper base, or (``short``) those of the tests, on the CPU."""
+    if short:
+        files, model = [TOY / "config.yaml"], SPEECH_MODEL
+    else:
+        files, model = [], ensure_speech("Systran/faster-whisper-base", say=partial(print, file=sys.stderr))
+    own = {"model": str(model), "device": "cpu", "compute_type": "int8", "language": "en"}
+    return load(files, {"transcribe": own})
 
 
-def mixed(minutes: float, seed: int, style: MixSettings | None = None) -> Iterator[Piece]:
-    """Mix a long conversation from the bank, which is made where it is missing."""
-    if not BANK.with_suffix(".json").is_file():
-        command = [sys.executable, "-m", "snakemake", "-s", "rules/demo_models.smk", "--cores", "2"]
-        made = f"{BANK.relative_to(ROOT)}.json"
-        subprocess.run([*command, made], cwd=ROOT, check=True, stdout=sys.stderr)
-    mixer = ConversationMixer(UtteranceBank(BANK), style)
-    left, parts = minutes * 60, []
-    while left > 0:
-        parts.append((seed * 1000 + len(parts), min(left, PIECE_S)))
-        left -= PIECE_S
-
-    for number, length in parts:
-        made = mixer.mix(number, length, 4)
-        yield made.waveform, made.truth()
+def natural(minutes: float) -> Iterator[Piece]:
+    """Return conversations with natural voices that nothing was tuned on, so many minutes at least or all."""
+    found = list(recordings(FOLDERS[CONVERSATIONS]))
+    if not found:
+        sys.exit("there are no conversations: run `make natural`")
+    for one in found:
+        if minutes > 0:
+            yield soundfile.read(one.path, dtype="float32")[0], one.truth.utterances or ()
+        minutes -= one.duration_s / 60
 
 
-def demo(*sessions: str) -> Iterator[Piece]:
-    """Return sessions of the demo, one after the other: `meeting` has 4 minutes, `live` has 2."""
-    for session in sessions:
-        content = json.loads((TOY / f"truth/{session}.json").read_text(encoding="utf-8"))
-        given = TOY / "recordings"
-        files = [given / "meeting.mp4"] if session == "meeting" else sorted((given / session).iterdir())
-        audio = np.concatenate([read_audio(path) for path in files])
-        length = round(content["duration_s"] * SAMPLE_RATE)
-        yield np.pad(audio[:length], (0, max(0, length - len(audio)))), content
-
-
-def joined(folder: Path, name: str, pieces: Iterable[Piece]) -> Recording:
-    """Write pieces one after the other."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path, at, utterances = folder / f"{name}.flac", 0, []
-    with soundfile.SoundFile(path, "w", SAMPLE_RATE, 1, "PCM_16") as file:
-        for audio, content in pieces:
-            file.write(audio)
-            utterances += moved(content, at / SAMPLE_RATE)
-            at += len(audio)
-    return Recording(name, path, at, truth(name, utterances, at))
+def short_session() -> Piece:
+    """Return the live session of the tests, which has two minutes."""
+    content = json.loads((TOY / "truth/live.json").read_text(encoding="utf-8"))
+    audio = np.concatenate([read_audio(path) for path in sorted((TOY / "recordings/live").iterdir())])
+    length = round(content["duration_s"] * SAMPLE_RATE)
+    audio = np.pad(audio[:length], (0, max(0, length - len(audio))))
+    return audio, from_truth(content).utterances or ()
 
 
 def truth(name: str, utterances: Sequence[Utterance], samples: int) -> Said:
@@ -128,21 +98,13 @@ def truth(name: str, utterances: Sequence[Utterance], samples: int) -> Said:
     return Said(name, utterances=tuple(utterances), duration_s=samples / SAMPLE_RATE, language="en")
 
 
-def moved(content: dict[str, Any], by: float) -> list[Utterance]:
-    """Return the utterances of a truth file, so many seconds later."""
+def moved(said: Iterable[Utterance], by: float) -> list[Utterance]:
+    """Return utterances so many seconds later."""
     found = []
-    for part in from_truth(content).utterances or ():
+    for part in said:
         words = tuple(replace(w, start=(w.start or 0.0) + by, end=(w.end or 0.0) + by) for w in part.words)
         found.append(replace(part, start=words[0].start, end=words[-1].end, words=words))
     return found
-
-
-def plan(recording: Recording, speech: Sequence[Span], cuts: list[tuple[int, CutKind]]) -> Plan:
-    """Return the plan with these cuts."""
-    cores = tile(recording.samples, cuts)
-    return Plan(
-        session=recording.name, track="main", samples=recording.samples, cores=cores, speech=list(speech)
-    )
 
 
 def timeline(recording: Recording) -> Timeline:

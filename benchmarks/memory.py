@@ -53,7 +53,7 @@ MIB = 1 << 20
 
 
 def settings(step: float) -> dict[str, Any]:
-    """Return the settings of the session: the bundled models, on the CPU."""
+    """Return the settings of the session: the toy models, on the CPU."""
     return {
         "transcribe": {"model": str(SPEECH_MODEL), "device": "cpu", "compute_type": "int8", "language": "en"},
         "diarize": {"model": str(DIARIZATION_MODEL), "device": "cpu", "step": step},

@@ -103,7 +103,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=60.0, help="length of the recording")
     parser.add_argument("--model", type=Path, default=SPEECH_MODEL, help="a speech model's folder")
     parser.add_argument(
-        "--window", type=float, help="longest window, in seconds (default: 8 with the bundled model, else 30)"
+        "--window", type=float, help="longest window, in seconds (default: 8 with the toy model, else 30)"
     )
     parser.add_argument("--bar", type=float, default=1.10, help="the ratio that is held or not")
     parser.add_argument("--short", action="store_true", help="one minute: to see that it works")
@@ -127,7 +127,9 @@ def main() -> None:
         command = [sys.executable, __file__, "--folder", str(folder), "--settings", json.dumps(chosen)]
         bare["speech"], words = timed([*command, "--stage", "speech"], folder)
         ours = run_pipeline(project)
-        bare["diarization"], turns = timed([*command, "--stage", "diarization"], folder)
+        bare["diarization"], turns = timed(
+            [*command, "--stage", "diarization"], folder, PYTHONPATH=str(project.resolve() / "scripts")
+        )
         transcript = json.loads((project / "results/export/talk/talk.json").read_text(encoding="utf-8"))
         rules = usage(project)
     together = {name: sum(part[name] for part in bare.values()) for name in ours}

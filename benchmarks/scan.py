@@ -35,11 +35,11 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "scripts"))
 
 PARTS = ("Snakefile", "rules", "scripts", "profiles", "envs")
-TOY = ROOT / "tests/data/toy/models"
+MODELS = ROOT / "tests/data/models"
 SETTINGS = f"""\
 chunk: {{target_s: 600}}
-transcribe: {{model: "{TOY}/whisper-demo", language: en, device: cpu, compute_type: int8}}
-diarize: {{model: "{TOY}/diarization-demo", device: cpu}}
+transcribe: {{model: "{MODELS}/toy-whisper", language: en, device: cpu, compute_type: int8}}
+diarize: {{model: "{MODELS}/toy-diarization", device: cpu}}
 """
 # Sizes of real files, in bytes: a chunk of ten minutes, the rest of a session per chunk of it.
 CHUNK_BYTES, FLAC_BYTES, SMALL_BYTES = 180_000, 9_000_000, 2_000

@@ -1,11 +1,11 @@
 """How far the times of words are off, and that they do not drift over hours.
 
-    python benchmarks/word_times.py [--minutes 20] [--hours 4] [--short]
+    python benchmarks/word_times.py [--minutes 60] [--hours 4] [--short]
 
 Two recordings at 44.1 kHz whose words are known go through conversion, cutting, transcription and merging as
-in the workflow: a conversation, and hours of faint noise in which somebody says something every few minutes.
-Prints one JSON object; fails above a bar. With `--short` there is only a quarter of an hour, with two minutes
-of the demo at its start and at its end.
+in the workflow: conversations one after the other, and the same spread over hours with faint noise between
+them. Prints one JSON object; fails above a bar. With `--short` there is only a quarter of an hour, with two
+minutes of speech at its start and at its end.
 
 - start, end: how far off a word is that was found, in seconds, by jiwer's alignment of all words.
 - late: the median of how late a word begins (early: below 0), in the first and the last quarter of the
@@ -20,7 +20,7 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import redirect_stdout
 from itertools import pairwise
 from pathlib import Path
@@ -33,8 +33,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import conversations
 from conversations import Piece, Recording, paired, rounded
 
-from demo_models.conversation import noise_floor
-from demo_models.media import audio_frames
+from natural_voices.media import audio_frames
+from natural_voices.signals import noise_floor
 from sessionscribe import files, ingest
 from sessionscribe.artifacts import SAMPLE_RATE, Ingest, Merged
 from sessionscribe.chunk import chunk_count, plan_chunks
@@ -44,27 +44,18 @@ from sessionscribe.evaluation.evaluate import Options, evaluate
 from sessionscribe.evaluation.said import SaidWord
 
 RATE = 44_100
-EVERY_S = 240.0
-"""How often somebody says something in the long recording."""
-SAID_S = 15.0
 NOISE_DB = -75.0
 BARS = {"start_median_s": 0.08, "start_p95_s": 0.3, "drift_s": 0.02, "backwards": 0, "outside": 0}
 
 
-def sparse(hours: float, seed: int) -> Iterator[Piece]:
-    """Make hours of noise with a few sentences every few minutes, others each time."""
-    noise = noise_floor(round((EVERY_S - SAID_S) * SAMPLE_RATE), NOISE_DB, seed)
-    for number in range(round(hours * 3600 / EVERY_S)):
-        yield from conversations.mixed(SAID_S / 60, seed + number)
-        yield noise, {"session": "noise", "words": [], "turns": []}
-
-
-def twice(minutes: float) -> Iterator[Piece]:
-    """Return the demo's live session, so many minutes of noise, and the session again."""
-    yield from conversations.demo("live")
-    noise = noise_floor(round(minutes * 60 * SAMPLE_RATE), NOISE_DB, 1)
-    yield noise, {"session": "noise", "words": [], "turns": []}
-    yield from conversations.demo("live")
+def sparse(pieces: Sequence[Piece], hours: float) -> Iterator[Piece]:
+    """Spread pieces over hours: the first begins it, the last ends it, and between them is faint noise."""
+    said = sum(len(audio) for audio, _ in pieces)
+    pause = (round(hours * 3600 * SAMPLE_RATE) - said) // (len(pieces) - 1)
+    for number, piece in enumerate(pieces):
+        if number:
+            yield noise_floor(pause, NOISE_DB, number), ()
+        yield piece
 
 
 def recorded(folder: Path, name: str, pieces: Iterable[Piece]) -> Recording:
@@ -73,11 +64,11 @@ def recorded(folder: Path, name: str, pieces: Iterable[Piece]) -> Recording:
     at, utterances = 0, []
     with av.open(str(source), "w") as container:
         stream = container.add_stream("flac", RATE, layout="mono")
-        for audio, content in pieces:
+        for audio, said in pieces:
             for frame in audio_frames(audio, SAMPLE_RATE, 1 << 16):
                 frame.pts += at
                 container.mux(stream.encode(frame))
-            utterances += conversations.moved(content, at / SAMPLE_RATE)
+            utterances += conversations.moved(said, at / SAMPLE_RATE)
             at += len(audio)
         container.mux(stream.encode(None))
     path = folder / f"{name}.flac"
@@ -155,14 +146,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--minutes", type=float, default=20.0, help="length of the conversation")
+    parser.add_argument("--minutes", type=float, default=60.0, help="length of the speech, at most")
     parser.add_argument("--hours", type=float, default=4.0, help="length of the long recording")
     parser.add_argument("--short", action="store_true", help="a quarter of an hour")
     given = parser.parse_args()
-    config = conversations.settings()
-    pieces = {"sparse": twice(11.0)}
-    if not given.short:
-        pieces = {"conversation": conversations.mixed(given.minutes, 21), "sparse": sparse(given.hours, 1000)}
+    config = conversations.settings(given.short)
+    if given.short:
+        pieces = {"sparse": sparse([conversations.short_session()] * 2, 0.25)}
+    else:
+        spoken = list(conversations.natural(given.minutes))
+        pieces = {"conversation": iter(spoken), "sparse": sparse(spoken, given.hours)}
     results = {}
     with tempfile.TemporaryDirectory(prefix="times-") as scratch, redirect_stdout(sys.stderr):
         for name, made in pieces.items():

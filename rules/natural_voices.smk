@@ -3,7 +3,7 @@
     snakemake -s rules/natural_voices.smk --cores 2             # build/natural: what accuracy is measured on
     snakemake -s rules/natural_voices.smk --cores 2 demo        # resources/demo: recordings, truth, voices
 
-docs/accuracy.md says what is in them.
+docs/natural-voices.md says what is in them.
 """
 
 import sys

@@ -20,22 +20,23 @@ SAME_KERNEL = {name: value for name, value in os.environ.items() if name.startsw
 """What tells OpenBLAS which processor this is: a machine that a test makes up is the same one."""
 
 TOY = ROOT / "tests/data/toy"
-APART = {"demo_models", "natural_voices"}  # rules/*.smk that are workflows of their own
-MODELS = (TOY / "models/whisper-demo", TOY / "models/diarization-demo")
+SPEECH_MODEL = ROOT / "tests/data/models/toy-whisper"
+DIARIZATION_MODEL = ROOT / "tests/data/models/toy-diarization"
+APART = {"natural_voices"}  # rules/*.smk that are workflows of their own
 PARTS = (
     *("Snakefile", "rules", "scripts", "config", "profiles", "envs"),
-    *("tests/data/toy/models", "tests/data/toy/config.yaml"),
+    *("tests/data/models", "tests/data/toy/config.yaml"),
 )
 SETTINGS = {
     "chunk": {"target_s": 8, "search_s": 2},
     "transcribe": {
-        "model": "tests/data/toy/models/whisper-demo",
+        "model": "tests/data/models/toy-whisper",
         "device": "cpu",
         "compute_type": "int8",
         "window_s": 10,
         "beam_size": 1,
     },
-    "diarize": {"model": "tests/data/toy/models/diarization-demo", "device": "cpu", "chunk_s": 12},
+    "diarize": {"model": "tests/data/models/toy-diarization", "device": "cpu", "chunk_s": 12},
 }
 
 
@@ -49,10 +50,9 @@ def tracked_files() -> list[Path]:
 def copy_project(to: Path) -> Project:
     """Copy the project's files (no results) to a folder and set up small, quick settings there."""
     for name in tracked_files():
-        if name.parts[:2] == ("scripts", "demo_models"):
-            continue
         (to / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, to / name)
+    shutil.copy2(ROOT / "tests/data/models/xvector.py", to / "scripts/sessionscribe/engines")
     project = Project(to)
     project.settings.write_text(yaml.safe_dump(SETTINGS), encoding="utf-8")
     return project

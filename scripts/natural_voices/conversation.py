@@ -16,18 +16,10 @@ from pathlib import Path
 
 import numpy as np
 
-from demo_models.conversation import (
-    Conversation,
-    Turn,
-    Word,
-    merge_intervals,
-    noise_floor,
-    speech_intervals,
-)
-from demo_models.media import FLAC, SAMPLE_RATE, Audio, write_audio
-
+from .media import FLAC, SAMPLE_RATE, Audio, write_audio
 from .people import PEOPLE
-from .signals import convolve
+from .signals import convolve, merge_intervals, noise_floor, speech_intervals
+from .truth import Conversation, Turn, Word
 from .voices import Synthesizer, Timed
 
 TEXTS = Path(__file__).parent / "texts"

@@ -10,10 +10,9 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from demo_models.media import OPUS, write_audio
-from demo_models.recordings import write_chunks, write_json, write_tracks, write_video
-
 from .conversation import make
+from .media import OPUS, write_audio
+from .recordings import write_chunks, write_json, write_tracks, write_video
 
 SESSIONS = ("meeting", "tracks", "live")
 VOICES = ("anna", "ben", "clara", "david")

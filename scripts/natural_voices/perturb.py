@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from demo_models.media import SAMPLE_RATE, Audio
-
+from .media import SAMPLE_RATE, Audio
 from .signals import filtered, stretched
 from .sounds import music
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from demo_models.media import SAMPLE_RATE, Audio
+from .media import SAMPLE_RATE, Audio
 
 
 def levelled(audio: Audio, level_db: float) -> Audio:
@@ -60,3 +60,46 @@ def stretched(audio: Audio, pace: float, frame: int = 640, search: int = 160) ->
         out[index * hop : index * hop + frame] += window * padded[start : start + frame]
         expected = padded[start + hop : start + hop + frame]
     return out
+
+
+def noise_floor(samples: int, level_db: float, seed: int) -> Audio:
+    """Stationary noise, half white, half low-passed, RMS `level_db` dB full scale; shape (samples,).
+
+    Below -120 dB, which 16 bits cannot hold, there is none.
+    """
+    if level_db < -120:
+        return np.zeros(samples, dtype=np.float32)
+    rng = np.random.default_rng(seed)
+    white = rng.standard_normal(samples + 15, dtype=np.float32)
+    cumulative = np.cumsum(white, dtype=np.float64)
+    soft = np.empty(samples, dtype=np.float32)
+    soft[:] = (cumulative[15:] - np.concatenate(([0.0], cumulative[: samples - 1]))) / 4
+    noise: Audio = (white[:samples] + soft) * np.float32(10 ** (level_db / 20) / np.sqrt(2))
+    return noise
+
+
+def merge_intervals(intervals: Iterable[tuple[float, float]], gap: float) -> list[tuple[float, float]]:
+    """Sort intervals and join those that overlap or lie less than `gap` apart."""
+    merged: list[tuple[float, float]] = []
+    for start, end in sorted(intervals):
+        if merged and start - merged[-1][1] < gap:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((start, end))
+    return merged
+
+
+def speech_intervals(audio: Audio, floor_db: float = -38.0, hop_s: float = 0.01) -> list[tuple[float, float]]:
+    """Stretches of a clean utterance above its own loudest part plus `floor_db`, in seconds.
+
+    Gaps below 0.1 s (closures of stops) are closed, blips below 0.03 s dropped.
+    """
+    hop = round(hop_s * SAMPLE_RATE)
+    frames = len(audio) // hop
+    if frames == 0:
+        return []
+    energy = np.square(audio[: frames * hop].reshape(frames, hop)).mean(axis=1)
+    loud = energy > max(float(np.quantile(energy, 0.95)) * 10 ** (floor_db / 10), 1e-9)
+    edges = np.flatnonzero(np.diff(np.concatenate(([0], loud.astype(np.int8), [0]))))
+    found = [(a * hop_s, b * hop_s) for a, b in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)]
+    return [(a, b) for a, b in merge_intervals(found, 0.1) if b - a >= 0.03]

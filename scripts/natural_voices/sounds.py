@@ -13,8 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from demo_models.media import FLAC, SAMPLE_RATE, Audio, read_audio, write_audio
-
+from .media import FLAC, SAMPLE_RATE, Audio, read_audio, write_audio
 from .signals import filtered, levelled, stretched
 
 Rng = np.random.Generator

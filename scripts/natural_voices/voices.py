@@ -20,8 +20,7 @@ from kokoro_onnx import Kokoro
 from numpy.typing import NDArray
 from piper import PiperVoice, SynthesisConfig
 
-from demo_models.media import SAMPLE_RATE, Audio
-
+from .media import SAMPLE_RATE, Audio
 from .people import Voice
 from .signals import resample
 

@@ -11,7 +11,7 @@ import snakemake.api  # noqa: F401 -- first: its modules import one another
 import yaml
 from snakemake.resources import GroupResources, Resources
 
-from project import APART, MODELS, Project, add_small_sessions, copy_project
+from project import APART, DIARIZATION_MODEL, SPEECH_MODEL, Project, add_small_sessions, copy_project
 
 ROOT = Path(__file__).resolve().parents[2]
 PROFILES = sorted(path.parent.name for path in (ROOT / "profiles").glob("*/config.yaml"))
@@ -19,7 +19,7 @@ PROFILES = sorted(path.parent.name for path in (ROOT / "profiles").glob("*/confi
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    assert all(folder.is_dir() for folder in MODELS)
+    assert all(folder.is_dir() for folder in (SPEECH_MODEL, DIARIZATION_MODEL))
     project = copy_project(tmp_path_factory.mktemp("profiles"))
     add_small_sessions(project)
     return project

@@ -20,6 +20,7 @@ import yaml
 from numpy.typing import NDArray
 
 import builders
+from project import DIARIZATION_MODEL as MODEL
 from project import TOY, cut_audio
 from sessionscribe import models
 from sessionscribe.artifacts import SAMPLE_RATE, Timeline, Turn, Turns
@@ -31,7 +32,6 @@ from sessionscribe.engines.pyannote import cluster, window_models
 from sessionscribe.errors import UserError
 from sessionscribe.grid import Part, Stretch, of_live, of_recording
 
-MODEL = TOY / "models/diarization-demo"
 OPTIONS = Diarize(model=str(MODEL), device="cpu")
 Samples = NDArray[np.float32]
 

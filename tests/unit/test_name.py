@@ -17,7 +17,7 @@ import pytest
 import soundfile
 
 import builders
-from project import TOY, cut_audio
+from project import DIARIZATION_MODEL, TOY, cut_audio
 from sessionscribe import clips, names_table
 from sessionscribe.artifacts import (
     SAMPLE_RATE,
@@ -41,7 +41,7 @@ from sessionscribe.matching import match
 from sessionscribe.name import embed_voice, name_speakers
 from sessionscribe.voices import voices
 
-OPTIONS = Diarize(model=str(TOY / "models/diarization-demo"), device="cpu")
+OPTIONS = Diarize(model=str(DIARIZATION_MODEL), device="cpu")
 NEAR = Name(threshold=0.2)
 # Two halves of a meeting of three, as two sessions, and a talk of two others.
 RECORDINGS = {"monday": ("meeting.mp4", 0, 115), "tuesday": ("meeting.mp4", 125, 240)}

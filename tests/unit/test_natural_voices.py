@@ -9,6 +9,7 @@ import pytest
 
 from natural_voices.people import PEOPLE
 from natural_voices.perturb import PERTURBATIONS
+from natural_voices.signals import merge_intervals, speech_intervals
 from project import ROOT
 
 TEXTS = {
@@ -51,3 +52,16 @@ def test_a_perturbed_recording_says_where_its_moments_went(name: str) -> None:
     energy = np.convolve(np.square(changed.audio[at - 32_000 : at + 32_000]), np.ones(400), "valid")
     assert abs(int(energy.argmax()) - 32_000) < 700
     assert np.abs(changed.audio).max() <= 1
+
+
+def test_intervals_are_joined_where_they_are_near() -> None:
+    assert merge_intervals([(2.0, 3.0), (0.0, 1.0), (1.2, 1.5)], 0.3) == [(0.0, 1.5), (2.0, 3.0)]
+    assert merge_intervals([], 0.3) == []
+
+
+def test_speech_begins_and_ends_where_there_is_sound() -> None:
+    audio = np.zeros(16_000, dtype=np.float32)
+    assert speech_intervals(audio) == speech_intervals(audio[:0]) == []
+    audio[3_200:12_800] = 0.3 * np.sin(np.arange(9_600) / 17)
+    (found,) = speech_intervals(audio)
+    assert found == pytest.approx((0.2, 0.8), abs=0.02)

@@ -1,6 +1,6 @@
 """Many speakers: a conversation of twelve, from audio to words with speakers, against the truth.
 
-The short form of `benchmarks/speakers.py`. The words are the true ones: what is measured is who says them.
+The words are the true ones: what is measured is who says them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import pytest
 import soundfile
 
 import builders
-from project import ROOT, TOY, cut_audio
+from project import DIARIZATION_MODEL, ROOT, cut_audio
 from sessionscribe.artifacts import SAMPLE_RATE, Timeline, Turns
 from sessionscribe.config import Diarize
 from sessionscribe.diarize import assign_speakers, cluster_speakers, embed_chunk
@@ -21,7 +21,7 @@ from sessionscribe.evaluation.intervals import Bootstrap
 from sessionscribe.evaluation.references import from_truth, read_file
 from sessionscribe.grid import of_recording
 
-OPTIONS = Diarize(model=str(TOY / "models/diarization-demo"), device="cpu", chunk_s=120)
+OPTIONS = Diarize(model=str(DIARIZATION_MODEL), device="cpu", chunk_s=120)
 TRUTH = json.loads((ROOT / "tests/data/twelve.json").read_text(encoding="utf-8"))
 
 

@@ -15,7 +15,7 @@ import pytest
 import soundfile
 
 from held import free_all, held
-from project import TOY
+from project import SPEECH_MODEL, TOY
 from sessionscribe import meter
 from sessionscribe.artifacts import ChunkTranscript, Core, Plan, Span
 from sessionscribe.chunk import plan_chunks, tile
@@ -27,7 +27,7 @@ from sessionscribe.errors import UserError
 from sessionscribe.fallback import NO_WORD, SILENCE
 from sessionscribe.transcribe import transcribe_chunk
 
-MODEL = str(TOY / "models/whisper-demo")
+MODEL = str(SPEECH_MODEL)
 OPTIONS = Transcribe(model=MODEL, device="cpu", compute_type="int8", language="en", beam_size=2, window_s=8.0)
 SETTINGS: dict[str, Any] = {
     "beam_size": 2,

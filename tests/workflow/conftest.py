@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from project import MODELS, Project, add_small_sessions, copy_project
+from project import DIARIZATION_MODEL, SPEECH_MODEL, Project, add_small_sessions, copy_project
 
 
 @pytest.fixture(scope="session")
 def fresh(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A project with the small sessions added and nothing made (do not change it: copy it)."""
-    missing = [str(folder) for folder in MODELS if not folder.is_dir()]
+    missing = [str(folder) for folder in (SPEECH_MODEL, DIARIZATION_MODEL) if not folder.is_dir()]
     assert not missing, f"the bundled models are missing: {missing}"
     project = copy_project(tmp_path_factory.mktemp("fresh"))
     add_small_sessions(project)

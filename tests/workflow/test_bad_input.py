@@ -183,7 +183,7 @@ SECRET = "hf_" + "secret" * 5
 
 def test_a_model_that_cannot_be_had_is_told_before_anything_else(fresh: Project, tmp_path: Path) -> None:
     project = fresh.copy(tmp_path)
-    settings = project.settings.read_text().replace("tests/data/toy/models/whisper-demo", "small")
+    settings = project.settings.read_text().replace("tests/data/models/toy-whisper", "small")
     project.settings.write_text(settings)
     done = project.sessionscribe("run", HF_TOKEN=SECRET, HF_HOME=str(tmp_path / "hub"))
     assert done.code != 0

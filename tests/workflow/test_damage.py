@@ -117,7 +117,7 @@ def test_what_cannot_be_written_keeps_the_older_exports(project: Project) -> Non
     exports = project.results("results/export/duo")
     (chunk,) = (project / "results/transcribe/duo").glob("*/alice.0000.json")
     chunk.unlink()
-    halve(project / "tests/data/toy/models/whisper-demo/tokenizer.json")
+    halve(project / "tests/data/models/toy-whisper/tokenizer.json")
     done = project.sessionscribe("run", "--session", "duo")
     assert done.code != 0
     assert project.results("results/export/duo") == exports

@@ -31,7 +31,6 @@ DRY = (
     (re.compile(r"^(sessionscribe transcribe .*)"), r"\1 -n"),
     (re.compile(r"\bapt-get install\b"), "apt-get install --simulate"),
     (re.compile(r"\buv pip install\b"), "uv pip install --dry-run"),
-    (re.compile(r"(python -m demo_models\.\w+)\b"), r"\1 --help"),
 )
 
 
@@ -65,7 +64,6 @@ def clone(tmp_path: Path) -> Project:
     shutil.copytree(DEMO, project / "resources/demo")
     for name in ("Makefile", "pyproject.toml"):
         shutil.copy2(ROOT / name, project / name)
-    shutil.copytree(ROOT / "scripts/demo_models", project / "scripts/demo_models", dirs_exist_ok=True)
     unneeded = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "tests", project / "tests", ignore=unneeded, dirs_exist_ok=True)
     (project / ".venv").symlink_to(sys.prefix)

@@ -1,4 +1,4 @@
-"""Real recordings go through without error; the demo models' words for them mean nothing."""
+"""Real recordings go through without error; the toy models' words for them mean nothing."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_the_defaults_transcribe_where_there_is_no_hub(
     whisper_base: Path, shared: Path, tmp_path: Path
 ) -> None:
     project = copy_project(tmp_path / "project")
-    project.settings.write_text("diarize: {model: tests/data/toy/models/diarization-demo, device: cpu}\n")
+    project.settings.write_text("diarize: {model: tests/data/models/toy-diarization, device: cpu}\n")
     here = {"HF_HOME": str(tmp_path / "hub"), "CUDA_VISIBLE_DEVICES": ""}
     done = project.sessionscribe("run", "--source", str(shared / "data/misc/jfk.flac"), **here)
     assert done.code == 0, done.text

@@ -19,7 +19,7 @@ import pytest
 
 import sshd
 from errands import MAKE, SECRET, SNAKEFILE, Remote, remote_project
-from project import MODELS, ROOT, TOY, Project, cut_audio
+from project import DIARIZATION_MODEL, ROOT, TOY, Project, cut_audio
 from sshd import Host, eventually
 
 
@@ -349,13 +349,13 @@ def test_the_whole_workflow_gives_the_same_bytes(
 def test_a_pipeline_of_the_hub_need_not_be_here(
     finished: Project, new_project: Project, tmp_path: Path
 ) -> None:
-    settings = new_project.settings.read_text().replace("tests/data/toy/models/diarization-demo", "some/one")
+    settings = new_project.settings.read_text().replace("tests/data/models/toy-diarization", "some/one")
     new_project.settings.write_text(settings)
     # The pipeline hears an enrolled voice, too.
     cut_audio(TOY / "recordings/meeting.mp4", new_project / "config/voices/Anna.flac", 20, 30)
     with sshd.started(tmp_path / "host") as host:
         cached = host.home / ".cache/huggingface/hub/models--some--one"
-        shutil.copytree(MODELS[1], cached / "snapshots/0123abcd")
+        shutil.copytree(DIARIZATION_MODEL, cached / "snapshots/0123abcd")
         (cached / "refs").mkdir()
         (cached / "refs/main").write_text("0123abcd")
         (new_project / "ssh_config").write_text(host.entry())
@@ -370,7 +370,7 @@ def test_a_pipeline_of_the_hub_need_not_be_here(
         for project in (new_project, finished)
     )
     assert made.pop("model") == "some/one (commit:0123abcd)"
-    assert "diarization-demo" in wanted.pop("model")
+    assert "toy-diarization" in wanted.pop("model")
     assert made == wanted
     names = json.loads((new_project / "results/name/talk.json").read_text())
     assert {speaker["nearest"] for speaker in names["speakers"]} == {"Anna"}

@@ -331,7 +331,7 @@ def test_the_whole_workflow_gives_the_same_bytes_without_workers(
 def test_a_run_loads_each_model_once(finished: Project) -> None:
     records = [JobUsage.read(path) for path in finished.root.glob("logs/usage/*/*.json")]
     loads = Counter(Path(model).name for record in records for model in record.loads)
-    assert loads == {"whisper-demo": 1, "diarization-demo": 1}
+    assert loads == {"toy-whisper": 1, "toy-diarization": 1}
     chunks = [record for record in records if record.rule == "transcribe_chunk"]
     assert len(chunks) > 4
     assert all(record.ok and record.audio_s > 0 for record in chunks)

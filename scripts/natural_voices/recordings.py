@@ -13,8 +13,9 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from .conversation import SAMPLE_RATE, Conversation, noise_floor
-from .media import OPUS, WEBM, Audio, audio_frames, write_audio
+from .media import OPUS, SAMPLE_RATE, WEBM, Audio, audio_frames, write_audio
+from .signals import noise_floor
+from .truth import Conversation
 
 Picture = NDArray[np.uint8]
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import IO
 
 import av
 import numpy as np
@@ -30,7 +28,6 @@ class AudioFormat:
 
 OPUS = AudioFormat("ogg", "libopus", 16_000)
 WEBM = AudioFormat("webm", "libopus", 20_000, 48_000)
-M4A = AudioFormat("mp4", "aac", 24_000)
 FLAC = AudioFormat("flac", "flac")
 
 
@@ -47,10 +44,9 @@ def audio_frames(audio: Audio, rate: int, frame_samples: int = 1024) -> list[av.
     return frames
 
 
-def write_audio(target: Path | IO[bytes], audio: Audio, form: AudioFormat) -> None:
+def write_audio(target: Path, audio: Audio, form: AudioFormat) -> None:
     """Encode 16 kHz mono samples, shape (samples,), into one file."""
-    opened = str(target) if isinstance(target, Path) else target
-    with av.open(opened, "w", format=form.container) as container:
+    with av.open(str(target), "w", format=form.container) as container:
         stream = container.add_stream(form.codec, rate=form.rate, layout="mono")
         assert isinstance(stream, av.AudioStream)
         if form.bit_rate:
@@ -60,21 +56,12 @@ def write_audio(target: Path | IO[bytes], audio: Audio, form: AudioFormat) -> No
         container.mux(stream.encode(None))
 
 
-def read_audio(source: Path | IO[bytes]) -> Audio:
+def read_audio(source: Path) -> Audio:
     """Decode the first audio stream to 16 kHz mono float32, shape (samples,)."""
     resampler = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
     parts: list[NDArray[np.float32]] = []
-    with av.open(str(source) if isinstance(source, Path) else source) as container:
+    with av.open(str(source)) as container:
         for frame in container.decode(audio=0):
             parts.extend(part.to_ndarray()[0] for part in resampler.resample(frame))
     parts.extend(part.to_ndarray()[0] for part in resampler.resample(None))
     return np.concatenate(parts) if parts else np.zeros(0, dtype=np.float32)
-
-
-def through_codec(audio: Audio, form: AudioFormat) -> Audio:
-    """Encode and decode in memory; the result has the length of the input."""
-    buffer = io.BytesIO()
-    write_audio(buffer, audio, form)
-    buffer.seek(0)
-    decoded = read_audio(buffer)[: len(audio)]
-    return np.pad(decoded, (0, len(audio) - len(decoded)))
