@@ -45,7 +45,6 @@ diarize: {{model: "{MODELS}/toy-diarization", device: cpu}}
 CHUNK_BYTES, FLAC_BYTES, SMALL_BYTES = 180_000, 9_000_000, 2_000
 EMPTY = "rule all:\n    input: [],\n"
 STARTED = re.compile(r"^(?:local)?rule (?!all:)\w+:$")
-DRY_RUN = ("--dry-run",)
 SIZES = (("100 × 120", 100, 120), ("1000 × 120", 1000, 120))
 SHORT = (("3 × 4", 3, 4), ("5 × 4", 5, 4))
 CHUNK = re.compile(r"^ +output: (results/transcribe/\S+/mix\.\d+\.json)$", re.MULTILINE)

@@ -1,8 +1,8 @@
 """rclone as a child process: its arguments as a list, progress and errors as JSON, exit codes by name.
 
-rclone-python reads its progress, and is used where no name goes along. It hands a command line to a shell,
-with the names in double quotes: a recording called `$(...)` would be executed. So whatever names a file goes
-through here. Secrets come from rclone's configuration file or the environment, never from an argument.
+Of rclone-python only the reading of progress is used: it hands a command line to a shell, with the names in
+double quotes, and a recording called `$(...)` would be executed. Secrets come from rclone's configuration
+file or the environment, never from an argument.
 """
 
 from __future__ import annotations
@@ -207,22 +207,3 @@ def environment(given: Mapping[str, str] = os.environ) -> dict[str, str]:
         **{f"{stem}{name}": value for name, value in own.items()},
         "RCLONE_ASK_PASSWORD": "false",
     }
-
-
-def remotes() -> list[str]:
-    """Return the names of the remotes that are set up."""
-    from rclone_python.rclone import get_remotes  # noqa: PLC0415 -- brings a terminal's toolkit
-
-    with _on_path(Path(executable()).parent):
-        return sorted(name.rstrip(":") for name in get_remotes() if name != f"{S3_REMOTE}:")
-
-
-@contextlib.contextmanager
-def _on_path(folder: Path) -> Iterator[None]:
-    """Put a folder first in PATH, which is where rclone-python looks."""
-    before = os.environ.get("PATH", "")
-    os.environ["PATH"] = f"{folder}{os.pathsep}{before}"
-    try:
-        yield
-    finally:
-        os.environ["PATH"] = before
