@@ -165,18 +165,6 @@ class Chunk(Options):
 class Guards(Options):
     """Hallucination filters: what they take out is kept beside the transcript, with the reason."""
 
-    margin_s: float | None = Field(
-        0.5,
-        ge=0,
-        description="Take out words of low-confidence segments that are farther than this from any speech, "
-        "in seconds; empty: off",
-    )
-    max_repeats: int = Field(
-        4,
-        ge=0,
-        description="Take out phrases of low confidence repeated more often than this in a row (single "
-        "words: twice as often), all but the first; 0: off",
-    )
     phrases: bool = Field(
         True,
         description="Take out phrases that models are known to invent in silence "

@@ -68,7 +68,6 @@ def test_an_unknown_setting_is_refused_and_the_nearest_named(
         ({"export": {"max_cue_s": math.inf}}, "export.max_cue_s"),
         ({"diarize": {"chunk_s": math.inf}}, "diarize.chunk_s"),
         ({"transcribe": {"log_prob_threshold": -math.inf}}, "transcribe.log_prob_threshold"),
-        ({"transcribe": {"guards": {"margin_s": math.inf}}}, "transcribe.guards.margin_s"),
     ],
 )
 def test_a_value_of_the_wrong_kind_is_refused_in_one_line_that_names_it(
