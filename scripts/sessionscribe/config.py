@@ -78,6 +78,7 @@ RETIRED = dict.fromkeys(
 )
 """Settings of earlier versions, and why there is nothing left to set."""
 RENAMED = {
+    "transcribe.guards": "transcribe.filter_phrases",
     "transcribe.redecode_s": "transcribe.fallback_gap_s",
     "audit.unsure_below": "audit.low_confidence_threshold",
     "audit.phantom_share": "audit.min_speaker_share",
@@ -162,16 +163,6 @@ class Chunk(Options):
         return self
 
 
-class Guards(Options):
-    """Hallucination filters: what they take out is kept beside the transcript, with the reason."""
-
-    phrases: bool = Field(
-        True,
-        description="Take out phrases that models are known to invent in silence "
-        "(scripts/sessionscribe/phantoms.toml), where there is no speech",
-    )
-
-
 class Transcribe(Options):
     """From audio to words (faster-whisper)."""
 
@@ -226,7 +217,11 @@ class Transcribe(Options):
         0, ge=0, description="Never repeat n-grams of this size in a window; 0: off"
     )
     repetition_penalty: float = Field(1.0, ge=1, description="Above 1: make repeated tokens less likely")
-    guards: Guards = Guards()
+    filter_phrases: bool = Field(
+        True,
+        description="Take out phrases that models are known to invent in silence "
+        "(scripts/sessionscribe/phantoms.toml), where there is no speech",
+    )
 
 
 class Merge(Options):

@@ -23,7 +23,7 @@ PHRASES = Path(__file__).with_name("phantoms.toml")
 PHANTOM = "a phrase that models invent in silence, and no speech there"
 
 
-def guard(
+def filter_phrases(
     segments: Sequence[Segment], *, speech: Sequence[Span], options: Transcribe
 ) -> tuple[list[Segment], list[RemovedSegment]]:
     """Part what stays of a chunk's segments from what is taken out, each with its reason.
@@ -37,7 +37,7 @@ def guard(
     kept: list[Segment] = []
     removed: list[RemovedSegment] = []
     for segment in segments:
-        if options.guards.phrases and _is_invented(segment, voiced, options):
+        if options.filter_phrases and _is_invented(segment, voiced, options):
             removed.append(RemovedSegment(**segment.model_dump(), reason=PHANTOM))
         else:
             kept.append(segment)

@@ -29,7 +29,7 @@ from sessionscribe.config import Transcribe
 from sessionscribe.engines.stitching import stitched
 from sessionscribe.engines.whisper import Decoded, SpeechModel
 from sessionscribe.fallback import Again, decode_again, suppression
-from sessionscribe.guards import guard
+from sessionscribe.guards import filter_phrases
 from sessionscribe.spoken_languages import by_language
 from sessionscribe.windowing import Window, chunk_windows, span_of
 
@@ -124,7 +124,7 @@ def transcribe_chunk(
     elif language == PER_WINDOW:
         language = UNDETERMINED
     trusted, doubted = _by_thresholds(segments, heard, language, options)
-    kept, invented = guard(trusted, speech=plan.speech, options=options)
+    kept, invented = filter_phrases(trusted, speech=plan.speech, options=options)
     result = ChunkTranscript(
         session=plan.session,
         track=plan.track,

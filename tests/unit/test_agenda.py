@@ -230,7 +230,7 @@ TABLE: dict[str, tuple[Any, tuple[str, str, str]]] = {
     "transcribe.compression_ratio_threshold": (2.2, (SPEECH,) * 3),
     "transcribe.no_repeat_ngram_size": (3, (SPEECH,) * 3),
     "transcribe.repetition_penalty": (1.1, (SPEECH,) * 3),
-    "transcribe.guards.phrases": (False, (SPEECH,) * 3),
+    "transcribe.filter_phrases": (False, (SPEECH,) * 3),
     "merge.segment_gap_s": (2, (MERGE,) * 3),
     "diarize.model": ("voices2", (LISTENED, "", LISTENED)),
     "diarize.device": ("auto", ("",) * 3),

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 import builders
 from sessionscribe.artifacts import SAMPLE_RATE, RemovedSegment, Segment, Span, Word
-from sessionscribe.config import Guards, Transcribe
-from sessionscribe.guards import PHANTOM, guard, kind_of_phantom, phrases
+from sessionscribe.config import Transcribe
+from sessionscribe.guards import PHANTOM, filter_phrases, kind_of_phantom, phrases
 from sessionscribe.repetition import Run, runs, shared
 
 OPTIONS = Transcribe()
@@ -33,7 +33,7 @@ def guarded(
     *segments: Segment, where: list[Span] | None = None, options: Transcribe = OPTIONS
 ) -> tuple[list[str], list[tuple[str, str]]]:
     where = speech((0, 1000)) if where is None else where
-    kept, removed = guard(segments, speech=where, options=options)
+    kept, removed = filter_phrases(segments, speech=where, options=options)
     return [part.text for part in kept], [(part.text, part.reason) for part in removed]
 
 
@@ -78,7 +78,7 @@ def test_a_phantom_phrase_goes_only_where_nothing_speaks_for_it(
 
 
 def test_the_filter_can_be_switched_off() -> None:
-    off = OPTIONS.model_copy(update={"guards": Guards(phrases=False)})
+    off = OPTIONS.model_copy(update={"filter_phrases": False})
     said = segment("Thank you.", **QUIET, **UNSURE)
     assert guarded(said, where=[], options=off) == ([said.text], [])
 
@@ -106,7 +106,7 @@ def decoded(draw: st.DrawFn) -> list[Segment]:
 )
 def test_no_word_is_changed_lost_or_doubled(segments: list[Segment], where: list[tuple[int, int]]) -> None:
     spans = [Span(start=a * SAMPLE_RATE, stop=(a + b) * SAMPLE_RATE) for a, b in sorted(where)]
-    kept, removed = guard(segments, speech=spans, options=OPTIONS)
+    kept, removed = filter_phrases(segments, speech=spans, options=OPTIONS)
 
     def words(parts: list[Segment] | list[RemovedSegment]) -> list[Word]:
         return [word for part in parts for word in part.words]
@@ -117,7 +117,7 @@ def test_no_word_is_changed_lost_or_doubled(segments: list[Segment], where: list
     assert Counter(words(kept)) + Counter(words(removed)) == Counter(before)
     assert all(part.words for part in [*kept, *removed])
     assert all(part.text == " ".join(w.text for w in part.words) for part in [*kept, *removed])
-    assert guard(kept, speech=spans, options=OPTIONS) == (kept, []), "one pass is enough"
+    assert filter_phrases(kept, speech=spans, options=OPTIONS) == (kept, []), "one pass is enough"
 
 
 def test_runs_are_found_with_the_shortest_phrase() -> None:

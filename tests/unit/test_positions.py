@@ -40,7 +40,7 @@ from sessionscribe.evaluation.said import Said, SaidWord, Utterance
 from sessionscribe.evaluation.words import outside
 from sessionscribe.evidence import with_evidence
 from sessionscribe.exports.reading import paragraphs
-from sessionscribe.guards import guard
+from sessionscribe.guards import filter_phrases
 from sessionscribe.name import who_talks
 from sessionscribe.shares import speaker_shares
 
@@ -78,7 +78,7 @@ def test_words_as_fast_as_somebody_speaks_are_no_hallucination() -> None:
     for at in POSITIONS:
         said = words(at, *(("no", number * 0.1, (number + 1) * 0.1) for number in range(20)))
         where = [Span(start=0, stop=10_000 * SAMPLE_RATE)]
-        kept, _ = guard([builders.segment(said)], speech=where, options=Transcribe())
+        kept, _ = filter_phrases([builders.segment(said)], speech=where, options=Transcribe())
         assert len(kept[0].words) == 20, at
 
 
