@@ -143,7 +143,7 @@ def measure_clustering(folder: Path, step: float) -> dict[str, float]:
 
 
 def held(stages: dict[str, dict[str, float]], limit_mb: float) -> bool:
-    """Note each stage's limit and tell whether all of them are kept."""
+    """Note each stage's limit and return whether all of them are kept."""
     for stage, figures in stages.items():
         figures["limit_mb"] = RULE_MB.get(stage, limit_mb)
     return all(figures["peak_mb"] <= figures["limit_mb"] for figures in stages.values())

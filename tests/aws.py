@@ -263,7 +263,7 @@ class Box:
 
 
 def wait_until_off(cloud: Cloud, instance: str, within_s: float) -> bool:
-    """Wait until an instance is off, and tell whether it is."""
+    """Wait until an instance is off, and return whether it is."""
     until = time.monotonic() + within_s
     while time.monotonic() < until:
         if cloud.state(instance) == "stopped":

@@ -184,7 +184,7 @@ def prepared(folder: Path, name: str = "gpu-box", **more: object) -> Iterator[Ho
 
 
 def eventually(condition: object, within_s: float) -> bool:
-    """Wait for a condition to come true, and tell whether it did."""
+    """Wait for a condition to come true, and return whether it did."""
     assert callable(condition)
     until = time.monotonic() + within_s
     while time.monotonic() < until:

@@ -69,7 +69,7 @@ def _refuse_unknown(language: str | None) -> None:
     if not language or language in ("auto", "mixed") or languages.is_known(language):
         return
     hint = "Use a code such as `en`, or `auto` or `mixed`; nothing was added"
-    raise UserError(f"`{visible(language)}` is no language code", where="--language", hint=hint)
+    raise UserError(f"`{visible(language)}` is not a language code", where="--language", hint=hint)
 
 
 def _warn_of_unused(hotwords: str | None, config: Config) -> None:

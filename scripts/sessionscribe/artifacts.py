@@ -73,7 +73,7 @@ class Artifact(Part):
         Raises:
             UserError: the file is missing, cut short, of another schema version or not valid.
         """
-        hint = "Delete the file and run again: only it and what depends on it is made anew"
+        hint = "Delete the file and run again: only it and what depends on it is made again"
         try:
             text = Path(path).read_text(encoding="utf-8")
             artifact = cls.model_validate_json(text)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import soundfile
     from numpy.typing import NDArray
 
-HINT = "Delete the file and run again: it is made anew from the recording"
+HINT = "Delete the file and run again: it is made again from the recording"
 
 
 @contextmanager

@@ -321,7 +321,7 @@ def _plan(settings: config.Config, *, fetch: bool) -> Agenda:
 
 
 def _checks_models_here(options: argparse.Namespace) -> bool:
-    """Tell whether this machine checks the models: profiles for other machines leave that to them."""
+    """Return whether this machine checks the models: profiles for other machines leave that to them."""
     return "check_models" not in str(_profile_values(options).get("warm-guests", ""))
 
 

@@ -424,7 +424,7 @@ def validate(values: Mapping[str, Any]) -> Config:
             raise UserError("has another name", where=where, hint=f"Rename it `{RENAMED[name]}`") from None
         if name in RETIRED:
             raise UserError(
-                f"is no setting any more: {RETIRED[name]}", where=where, hint="Delete it"
+                f"is no longer a setting: {RETIRED[name]}", where=where, hint="Delete it"
             ) from None
         if problem["type"] == "extra_forbidden":
             raise UserError("there is no such setting", where=where, hint=_nearest(place)) from None

@@ -234,7 +234,7 @@ def _expected_s(
 
 
 def _other_streams_reach(source: media.Source, time_s: float) -> bool:
-    """Tell whether the recording has video or subtitles later than `time_s`, so that it is whole."""
+    """Return whether the recording has video or subtitles later than `time_s`, so that it is whole."""
     import av  # noqa: PLC0415 -- heavy
 
     with media.open_media(source) as container:

@@ -210,7 +210,7 @@ def track_turns(*, timeline: Timeline, plans: list[Plan], output: Path, sounds: 
     spans: dict[str, list[tuple[int, int]]] = {}
     for track in timeline.tracks:
         if track.track not in plan_of:
-            hint = "Run again: the plan is made anew"
+            hint = "Run again: the plan is made again"
             raise UserError(f"track {track.track} has no plan", where=timeline.session, hint=hint)
         own = spans.setdefault(track.speaker or track.track, [])
         for span in plan_of[track.track].speech:
@@ -303,7 +303,7 @@ def read_session(timeline: Timeline, audio: dict[str, Path], start: int, stop: i
         if first >= last:
             continue
         if track.track not in audio:
-            hint = "Add the session again: its durations are measured anew"
+            hint = "Add the session again: its durations are measured again"
             raise UserError(
                 f"is not as long as the manifest says (near {track.track})", where=timeline.session, hint=hint
             )

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-HINT = "Delete the file and run again: only it and what depends on it is made anew"
+HINT = "Delete the file and run again: only it and what depends on it is made again"
 
 
 @dataclass(frozen=True, eq=False)

@@ -72,7 +72,7 @@ def describe(error: Exception, where: str) -> str:
 
 
 def is_full(error: Exception) -> bool:
-    """Tell whether it says that there is no room left."""
+    """Return whether it says that there is no room left."""
     return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 

@@ -75,7 +75,7 @@ class Stretch:
             if isinstance(end, int):
                 return end
             if end not in begins:
-                hint = "Delete the file and run again: it is made anew"
+                hint = "Delete the file and run again: it is made again"
                 raise UserError(f"has no part {end}", where=f"timeline of {timeline.session}", hint=hint)
             return begins[end]
 
@@ -160,6 +160,6 @@ def _reached(parts: Sequence[Part], after: int) -> int:
 
 
 def _has_gap(numbers: Sequence[int | None]) -> bool:
-    """Tell whether a part is missing between those of these numbers (ascending)."""
+    """Return whether a part is missing between those of these numbers (ascending)."""
     known = [number for number in numbers if number is not None]
     return bool(known) and known[-1] - known[0] + 1 != len(known)

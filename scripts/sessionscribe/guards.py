@@ -59,7 +59,7 @@ def _mostly_outside(words: Sequence[Word], voiced: list[Interval]) -> bool:
 
 
 def kind_of_phantom(text: str) -> str | None:
-    """Tell whether a text is nothing but phrases that models are known to invent in silence.
+    """Return whether a text is nothing but phrases that models are known to invent in silence.
 
     Returns:
         ``credits`` (nobody says them), ``closings`` (people do, too), or None for any other text.

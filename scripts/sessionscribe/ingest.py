@@ -95,7 +95,7 @@ def _clock(text: str) -> float | None:
 
 
 def _has_frame_count(path: media.Source) -> bool:
-    """Tell whether an MP3 begins with a frame that says how many there are (Xing, Info or VBRI)."""
+    """Return whether an MP3 begins with a frame that says how many there are (Xing, Info or VBRI)."""
     with path.open("rb") as file:
         head = file.read(10)
         tag = 0
@@ -124,7 +124,7 @@ def _wav_bytes(path: media.Source) -> int | None:
 
 
 def _is_fragmented(path: media.Source) -> bool:
-    """Tell whether an MP4 is written in fragments, whose durations its header does not know."""
+    """Return whether an MP4 is written in fragments, whose durations its header does not know."""
     with path.open("rb") as file:
         size = path.stat().st_size
         position = 0

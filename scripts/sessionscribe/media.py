@@ -131,7 +131,7 @@ def _refusal(path: Source, error: Exception) -> UserError:
         what = "is an MP4 or MOV whose index (moov) is missing or damaged: the recording or copy was cut off"
         return UserError(what, where=path, hint="Copy it again, or repair it with a tool such as untrunc")
     what = "is not an audio or video file, or damaged at its beginning"
-    hint = "Check the file; if it is no recording, remove its row from the manifest"
+    hint = "Check the file; if it is not a recording, remove its row from the manifest"
     return UserError(what, where=path, hint=hint)
 
 

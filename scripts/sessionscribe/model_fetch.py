@@ -143,7 +143,7 @@ def _is_logged_in() -> bool:
 
 
 def _is_whole(folder: Path, model: str, files: Sequence[str]) -> bool:
-    """Tell whether the located folder of a model has all of its files as they should be."""
+    """Return whether the located folder of a model has all of its files as they should be."""
     package = package_models.find(model)
     if package and folder == package.folder:
         return not package.damaged(folder)

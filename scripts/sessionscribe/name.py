@@ -1,7 +1,7 @@
 """Who is who: enrolled voices, and the names of a session's speakers.
 
 Names lie beside the transcript and never in it: whoever is enrolled or written down later, only what shows
-names is made anew.
+names is made again.
 """
 
 from __future__ import annotations
@@ -151,7 +151,7 @@ def name_speakers(
     for person, clip, voice in people:
         if voice.embedding is not None:
             if voice.model != sounds.model:
-                hint = "Delete results/name and run again: it is made anew"
+                hint = "Delete results/name and run again: it is made again"
                 raise UserError(f"was made by {voice.model}, not {sounds.model}", where=clip, hint=hint)
             enrolled.setdefault(person, []).append(voice.embedding)
     matched = match(

@@ -70,7 +70,7 @@ class PackageModel:
         return f"package:{self.wheels[0].name}-{self.wheels[0].version}"
 
     def is_here(self) -> bool:
-        """Tell whether its folder has all files; does not read them."""
+        """Return whether its folder has all files; does not read them."""
         return all((self.folder / name).is_file() for name in self.files)
 
     def damaged(self, folder: Path) -> list[str]:

@@ -40,7 +40,7 @@ def check_models(
             ensure_pipeline(model, say=log)
         elif not (Path(model) / "config.yaml").is_file():
             hint = "Point `diarize.model` to a folder with a pipeline's config.yaml and its models"
-            raise UserError("is no pyannote pipeline (config.yaml missing)", where=model, hint=hint)
+            raise UserError("is not a pyannote pipeline (config.yaml missing)", where=model, hint=hint)
         lines.append(f"diarization pipeline: {models.describe(model)}")
     for line in lines:
         log(line)

@@ -48,7 +48,7 @@ class Results:
         Path(self._prefix + path).unlink(missing_ok=True)
 
     def is_whole(self, path: str, size: int) -> bool:
-        """Tell whether a file of ``size`` bytes ends as a whole one of its kind does."""
+        """Return whether a file of ``size`` bytes ends as a whole one of its kind does."""
         length, wanted = TAILS[os.path.splitext(path)[1]]
         if size <= length:
             return False

@@ -97,7 +97,7 @@ class Progress:
 
 
 def only_shows(arguments: Sequence[str]) -> bool:
-    """Tell whether Snakemake, given these arguments, shows something and makes nothing."""
+    """Return whether Snakemake, given these arguments, shows something and makes nothing."""
     return any(map(SHOWN_AS_IT_IS.match, arguments))
 
 

@@ -48,7 +48,7 @@ def cut_slices(track: Path, names: Iterable[str], folder: Path) -> None:
             file.seek(first)
             samples = file.read(last - first, dtype="int16")
             if len(samples) != last - first:
-                hint = "Delete the file and run again: it is made anew from the recording"
+                hint = "Delete the file and run again: it is made again from the recording"
                 raise UserError(f"is cut short after {first + len(samples)} samples", where=track, hint=hint)
             soundfile.write(folder / name, samples, SAMPLE_RATE, subtype="PCM_16")
             os.utime(folder / name, ns=(when, when))

@@ -133,7 +133,7 @@ class Crew:
         return min(due) + 0.01 if due else None
 
     def _another_is_free(self, place: Place) -> bool:
-        """Tell whether a job that waits at a place could begin elsewhere, where no other one comes."""
+        """Return whether a job that waits at a place could begin elsewhere, where no other one comes."""
         since = time.monotonic() - IDLE_S
         with self._changed:
             return not self._unplaced and any(

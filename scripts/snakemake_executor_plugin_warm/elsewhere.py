@@ -35,7 +35,7 @@ def remote_places(settings: Any, say: Callable[[str], None]) -> list[Place]:
         say: shows the user a line.
 
     Raises:
-        WorkflowError: a name is no runner's.
+        WorkflowError: a name is not a runner's.
     """
     names = [name for name in settings.runner if name != LOCAL]
     if not names:

@@ -17,7 +17,7 @@ class WorkerDiedError(Exception):
 
 
 class NoRunnerError(Exception):
-    """There is no runner left that could take the job."""
+    """There is not a runner left that could take the job."""
 
 
 class Worker(Protocol):

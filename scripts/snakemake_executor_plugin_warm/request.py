@@ -23,7 +23,7 @@ def script_of(job: Any) -> Path | None:
 
 
 def needs_model(job: Any) -> bool:
-    """Tell whether a job is one for the workers that keep models: its rule has the resource `gpu`."""
+    """Return whether a job is one for the workers that keep models: its rule has the resource `gpu`."""
     return bool(job.resources.get(RESOURCE, 0))
 
 

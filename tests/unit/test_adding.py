@@ -154,7 +154,9 @@ def test_a_speaker_by_the_old_name_of_a_file_goes_with_it(written: str, speaker:
 def test_a_language_that_no_model_knows_is_refused(language: str, told: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["add", "talk.wav", "--language", language]) == 2
     (line,) = told.readouterr().err.splitlines()
-    assert line.startswith(f"sessionscribe: --language: `{language}` is no language code. Use a code such as")
+    assert line.startswith(
+        f"sessionscribe: --language: `{language}` is not a language code. Use a code such as"
+    )
     assert not TABLE.exists()
 
 

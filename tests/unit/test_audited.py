@@ -120,7 +120,7 @@ def test_what_was_removed_is_not_read_back_as_said(tmp_path: Path) -> None:
     path = tmp_path / "s.md"
     path.write_bytes(written(tmp_path, "md", AUDIT))
     assert [atom.text for atom in read(path, ["A"], [])] == ["so", "it", "is"]
-    with pytest.raises(UserError, match="is no format that can be read back"):
+    with pytest.raises(UserError, match="is not a format that can be read back"):
         read(tmp_path / "s.html", ["A"], [])
 
 

@@ -81,7 +81,7 @@ def test_a_value_of_the_wrong_kind_is_refused_in_one_line_that_names_it(
 
 
 def test_a_setting_of_an_earlier_version_is_named_as_such() -> None:
-    with pytest.raises(UserError, match=r"merge\.match_s: is no setting any more: .*\. Delete it"):
+    with pytest.raises(UserError, match=r"merge\.match_s: is no longer a setting: .*\. Delete it"):
         config.validate({"merge": {"match_s": 0.8}})
 
 

@@ -266,7 +266,7 @@ def test_a_corrected_transcript_is_whole(data: st.DataObject) -> None:
 
 
 def keeps(found: SpokenWord) -> bool:
-    """Tell whether only the speaker of a word was corrected: its probability is the engine's."""
+    """Return whether only the speaker of a word was corrected: its probability is the engine's."""
     return found.probability == 0.9
 
 

@@ -160,8 +160,8 @@ def test_names_that_do_not_name_one(cloud: Cloud) -> None:
     cloud.client().terminate_instances(InstanceIds=[gone])
     for name, message in (
         ("twin", f"names 2 instances in {REGION}"),
-        ("nobody", f"is no instance in {REGION}"),
-        (f"us-east-1/{gone}", "is no instance in us-east-1"),
+        ("nobody", f"is not an instance in {REGION}"),
+        (f"us-east-1/{gone}", "is not an instance in us-east-1"),
         (gone, "was terminated"),
     ):
         found = instance(f"ec2:{name}")

@@ -336,10 +336,10 @@ def test_another_sessions_text_is_refused(project: Corrector) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("x.pdf", b"", "no format that can be read back"),
+        ("x.pdf", b"", "not a format that can be read back"),
         ("x.srt", b"M\xfcller", "is not UTF-8"),
         ("x.tsv", b"a\tb\n1\t2\n", "has no column `text`"),
-        ("x.docx", b"none", "is no Word document"),
+        ("x.docx", b"none", "is not a Word document"),
         ("x.tsv", b'start\ttext\n1\t"one\n2\ttwo\n', r"x\.tsv, line 2: a quotation mark is not closed"),
         (
             "x.csv",
@@ -367,7 +367,7 @@ def test_a_copy_that_cannot_be_read_is_one_clear_line(
 )
 def test_a_damaged_style_is_one_clear_line(project: Corrector, old: str, new: str) -> None:
     path = replace(project.export("ass"), old, new)
-    with pytest.raises(UserError, match="is no valid ass") as raised:
+    with pytest.raises(UserError, match="is not a valid ass") as raised:
         project.correct(path)
     assert str(raised.value).isprintable()
 
@@ -409,7 +409,7 @@ def test_a_damaged_word_document_is_one_clear_line(
 ) -> None:
     path = project.export("docx")
     path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(UserError, match="is no Word document, or damaged") as raised:
+    with pytest.raises(UserError, match="is not a Word document, or is damaged") as raised:
         project.correct(path)
     assert "\n" not in str(raised.value)
 

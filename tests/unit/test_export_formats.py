@@ -459,7 +459,7 @@ def test_a_long_name_in_a_pdf_is_cut_to_a_line(tmp_path: Path) -> None:
 
 def test_a_font_that_is_none_is_named(tmp_path: Path) -> None:
     for path in (tmp_path / "none.ttf", Path(__file__)):
-        with pytest.raises(UserError, match=rf"{path.name}: is no font.*pdf_fonts"):
+        with pytest.raises(UserError, match=rf"{path.name}: is not a readable font.*pdf_fonts"):
             export(tmp_path, conversation(), "pdf", pdf_fonts=[str(path)])
 
 

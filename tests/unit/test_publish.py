@@ -338,7 +338,7 @@ def test_a_hostile_pack_is_refused(here: Clone, tmp_path: Path) -> None:
     contents.chmod(0o644)
     contents.write_text(text)
     (problem,) = unpack.put_in_place(clone.root)
-    assert "no result" in problem
+    assert "not a result" in problem
     assert clone.results() == {}
 
 

@@ -229,7 +229,7 @@ def test_windows_that_the_engine_takes_for_silence_are_listed(make: Any, talk: t
 
 
 def test_a_language_that_is_none_is_a_clear_error(make: Any, talk: tuple[Path, Plan]) -> None:
-    with pytest.raises(UserError, match="`xx` is no language code"):
+    with pytest.raises(UserError, match="`xx` is not a language code"):
         SpeechModel(OPTIONS, threads=1).transcribe(
             np.zeros(32_000, np.float32), [(Span(start=0, stop=32_000),)], "xx", OPTIONS
         )

@@ -158,7 +158,7 @@ def test_a_fresh_machine_goes_on_with_a_live_session_where_another_one_stopped(
     words = json.loads(after["transcription.json"])["segments"]
     assert max(word["end"] for segment in words for word in segment["words"]) > 60
 
-    # What is of another content, damaged, or made with other settings, is made anew.
+    # What is of another content, damaged, or made with other settings, is made again.
     (there / "chunk-000.webm").write_bytes((there / "chunk-001.webm").read_bytes() + b"?")
     (there / "transcription-chunk-001.json").write_bytes(after["transcription-chunk-001.json"][:-9])
     with serving("s3", tmp_path / "srv"):

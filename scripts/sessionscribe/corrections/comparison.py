@@ -78,7 +78,7 @@ class Comparison:
         return _filled(self.copy, spoken)
 
     def _is_solid(self, number: int, item: Item) -> bool:
-        """Tell whether the copy has an item as it is: all its words, one after the other."""
+        """Return whether the copy has an item as it is: all its words, one after the other."""
         if item.edit is None and not atoms(item.words[0].text):
             return True
         places = [self.intact.get(n, (-1, -2)) for n in range(self._first[number], self._first[number + 1])]

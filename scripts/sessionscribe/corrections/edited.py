@@ -73,7 +73,7 @@ def format_of(path: Path) -> str:
     endings = [ending for ending in FORMAT_OF if name.endswith(ending)]
     if not endings:
         known = " ".join(sorted({ending for ending in FORMAT_OF if ending.count(".") == 1}))
-        raise UserError("is no format that can be read back", where=path, hint=f"Edit one of: {known}")
+        raise UserError("is not a format that can be read back", where=path, hint=f"Edit one of: {known}")
     return FORMAT_OF[max(endings, key=len)]
 
 
@@ -152,8 +152,8 @@ def _subtitles(path: Path) -> list[Line]:
     try:
         events = pysubs2.SSAFile.from_string(text, format_=kind)
     except (pysubs2.Pysubs2Error, ValueError, LookupError) as error:
-        what = f"is no valid {kind} ({visible(str(error))})"
-        raise UserError(what, where=path, hint="Export it anew") from error
+        what = f"is not a valid {kind} ({visible(str(error))})"
+        raise UserError(what, where=path, hint="Export it again") from error
     style = references.STYLE_IN_SRT if kind == "srt" else _STYLE_IN_ASS
     texts = (style.sub("", event.text) for event in events if not event.is_comment)
     return [Line(_plain(re.sub(r"\\[Nn]", " ", text))) for text in texts]
@@ -187,7 +187,9 @@ def _docx(path: Path) -> list[Line]:
     try:
         found = [(_plain(p.text), str(p.style and p.style.name)) for p in docx.Document(data).paragraphs]
     except Exception as error:  # of damage, whatever zipfile, zlib, struct, lxml and python-docx meet first
-        raise UserError("is no Word document, or damaged", where=path, hint="Save it as .docx") from error
+        raise UserError(
+            "is not a Word document, or is damaged", where=path, hint="Save it as .docx"
+        ) from error
     headings = {text for text, style in found if style.startswith("Heading")}
     return list(_paragraphs([text for text, _ in found], heading=headings.__contains__))
 
@@ -208,7 +210,7 @@ def _table(path: Path) -> list[Line]:
     _, header = next(found, (1, []))
     if "text" not in header:
         there = visible(", ".join(header) or "nothing")
-        raise UserError(f"has no column `text` (there is {there})", where=path, hint="Export it anew")
+        raise UserError(f"has no column `text` (there is {there})", where=path, hint="Export it again")
     rows = (dict(zip(header, cells, strict=False)) for _, cells in found if cells)
     cell = one_line if path.suffix.lower() == ".tsv" else uncomputed
     return [Line(cell(row.get("text", "")), cell(row.get("speaker", "")) or None) for row in rows]

@@ -169,6 +169,6 @@ class Words:
 
 
 def has_middle(start_s: float, end_s: float, word: SpokenWord) -> bool:
-    """Tell whether the middle of a word lies in a stretch, its ends included."""
+    """Return whether the middle of a word lies in a stretch, its ends included."""
     twice = milliseconds(word.start) + milliseconds(word.end)
     return 2 * milliseconds(start_s) <= twice <= 2 * milliseconds(end_s)

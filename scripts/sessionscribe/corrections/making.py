@@ -217,7 +217,7 @@ class _Changes:
         return [] if same and not general else [anchors.of_words(self.words, start, stop, runs[main][1])]
 
     def _begins(self, new: Sequence[tuple[str, str | None]], place: int, *, at_end: bool = False) -> bool:
-        """Tell whether new text begins (or ends) with a word of the transcript, as one speaker's."""
+        """Return whether new text begins (or ends) with a word of the transcript, as one speaker's."""
         own = self.words.text(place, place + 1)
         part = new[-len(own) :] if at_end else new[: len(own)]
         texts = [shown(text) for text, _ in part]

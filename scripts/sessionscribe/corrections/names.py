@@ -35,7 +35,7 @@ class Names:
         return next((self.final[label] for label, name in self.given.items() if name == who), who)
 
     def is_known(self, who: str) -> bool:
-        """Tell whether somebody may be called so: anybody but a label that there is not."""
+        """Return whether somebody may be called so: anybody but a label that there is not."""
         return who in self.final or who in self.given.values() or not LABEL.fullmatch(who)
 
 

@@ -192,7 +192,7 @@ def _assembled(
 
 
 def _goes_on(named: Transcript, last: int, before: SpokenWord, segment: int, word: SpokenWord) -> bool:
-    """Tell whether a word belongs to the segment of the word before it."""
+    """Return whether a word belongs to the segment of the word before it."""
     if before.speaker != word.speaker:
         return False
     if last == segment:

@@ -67,7 +67,7 @@ def _of_same(words: Words, edits: Sequence[Edit], taken: Sequence[tuple[int, int
 
 
 def is_general(edit: Edit) -> bool:
-    """Tell whether an edit holds everywhere."""
+    """Return whether an edit holds everywhere."""
     return edit.edit == "words" and edit.start is None
 
 
@@ -166,7 +166,7 @@ def _without_conflicts(found: list[Placed]) -> list[Placed]:
 
 
 def _clash(one: Placed, mine: tuple[int, int], two: Placed, others: tuple[int, int]) -> bool:
-    """Tell whether two edits of a kind want the same words; ``mine`` begins first, or ends first."""
+    """Return whether two edits of a kind want the same words; ``mine`` begins first, or ends first."""
     if mine[0] == mine[1] or others[0] == others[1]:  # added words: they have an order only by time
         if mine == others:
             return one.edit.start == two.edit.start

@@ -36,7 +36,7 @@ def release() -> None:
 
 
 def is_shortage(error: BaseException) -> bool:
-    """Tell whether an error of an engine means that memory, of the machine or the GPU, ran out."""
+    """Return whether an error of an engine means that memory, of the machine or the GPU, ran out."""
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
     text = str(error).lower()

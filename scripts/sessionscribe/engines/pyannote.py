@@ -247,7 +247,7 @@ def cluster(
 
 
 def _allow_smaller(clustering: Any) -> bool:
-    """Halve how often somebody must be heard to be a speaker; tell whether that was possible.
+    """Halve how often somebody must be heard to be a speaker; return whether that was possible.
 
     Who is known to be there but says little would be given to another speaker otherwise.
     """

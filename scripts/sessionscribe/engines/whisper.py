@@ -157,7 +157,7 @@ class SpeechModel:
                 raise
             hint = "Use a code such as `en`, or `auto`"
             raise UserError(
-                f"`{language}` is no language code", where="transcribe.language", hint=hint
+                f"`{language}` is not a language code", where="transcribe.language", hint=hint
             ) from error
         return [restored(segment, windows[segment.window]) for segment in found], language
 
@@ -198,5 +198,5 @@ def check_folder(folder: Path) -> None:
             "Point `transcribe.model` to a folder made by ct2-transformers-converter with its tokenizer.json"
         )
         raise UserError(
-            f"is no CTranslate2 Whisper model ({', '.join(missing)} missing)", where=folder, hint=hint
+            f"is not a CTranslate2 Whisper model ({', '.join(missing)} missing)", where=folder, hint=hint
         )

@@ -109,7 +109,7 @@ def _number(path: Path, line: int, text: str) -> float:
     except ValueError:
         value = math.nan
     if not (math.isfinite(value) and value >= 0):
-        raise _broken(path, f"line {line}: {text} is no time in seconds")
+        raise _broken(path, f"line {line}: {text} is not a time in seconds")
     return value
 
 

@@ -45,7 +45,7 @@ def read(name: str) -> dict[str, Said]:
         if found.is_file():
             return joined(references.read_file(found))
     hint = f"Give a file or folder, or finish the session: sessionscribe run --session {name}"
-    raise UserError("is no file, no folder and no finished session", where=name, hint=hint)
+    raise UserError("is not a file, a folder or a finished session", where=name, hint=hint)
 
 
 def reference(path: Path) -> Path:

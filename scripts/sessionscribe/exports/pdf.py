@@ -120,7 +120,7 @@ def _empty(title: str, options: Export) -> "FPDF":
             page.add_font(others[-1], "", Path(path))
         except (OSError, ValueError, TTLibError, FPDFException) as error:
             hint = "Name a TTF or OTF file in export.pdf_fonts"
-            raise UserError(f"is no font that can be read ({error})", where=path, hint=hint) from error
+            raise UserError(f"is not a readable font ({error})", where=path, hint=hint) from error
     page.set_fallback_fonts(
         [FAMILY, *others], exact_match=False
     )  # its own: not every letter is there in bold

@@ -145,7 +145,7 @@ def list_versions(options: argparse.Namespace, config: Config) -> int:
             print(
                 f"`sessionscribe publish {session}` makes it the newest version, `sessionscribe run -n` shows"
             )
-            print("what would be made anew with the present settings. Back to the newest:")
+            print("what would be made again with the present settings. Back to the newest:")
             print(f"    git restore {target_of(session)} && sessionscribe pull {session}")
             return 0
         known = state.load(ROOT, session)
@@ -174,7 +174,7 @@ def _store(config: Config) -> Iterator[tuple[Store, int]]:
     """Yield DVC and the held lock."""
     if not (ROOT / ".git").exists() and not history.git(ROOT, "rev-parse", "--git-dir", check=False):
         hint = "Make it one (`git init`), or publish from a clone"
-        raise UserError("is no git repository, which names the versions", where=ROOT.resolve(), hint=hint)
+        raise UserError("is not a git repository, which versions need", where=ROOT.resolve(), hint=hint)
 
     def wait() -> None:
         print(f"Waiting for another `sessionscribe publish` or `pull` ({FOLDER}) …", flush=True)

@@ -58,7 +58,7 @@ class Published(Artifact):
 
 
 def is_safe(path: str) -> bool:
-    """Tell whether a packed file may be written: below ``results``, and nowhere that is ours to keep."""
+    """Return whether a packed file may be written: below ``results``, and nowhere that is ours to keep."""
     parts = PurePosixPath(path).parts
     return (
         len(parts) > 2

@@ -43,7 +43,7 @@ def listed(agenda: SessionAgenda) -> list[str]:
 
 
 def is_audio(path: str) -> bool:
-    """Tell whether a file is converted audio, which is large and can be made again from the recording."""
+    """Return whether a file is converted audio, which is large and can be made again from the recording."""
     return path.endswith(LEFT_OUT)
 
 

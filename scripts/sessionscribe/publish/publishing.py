@@ -30,7 +30,7 @@ class Done:
 
 
 def is_finished(agenda: SessionAgenda) -> bool:
-    """Tell whether all of a session is done."""
+    """Return whether all of a session is done."""
     undone = agenda.pending or agenda.blocked or agenda.session.problem
     return not undone and "write_export" in agenda.totals
 
@@ -89,7 +89,7 @@ class Publisher:
         return known
 
     def _is_packed(self, agenda: SessionAgenda, known: State) -> bool:
-        """Tell whether the published form that lies here is of the files that lie here."""
+        """Return whether the published form that lies here is of the files that lie here."""
         if not state.is_known(self._root, agenda.session.name):
             return False
         names = set(wanted(agenda, audio=self._audio))

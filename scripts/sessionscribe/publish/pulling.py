@@ -36,7 +36,7 @@ def take(root: Path, store: Store, session: str, *, text: str = "", force: bool 
 
 
 def is_taken(root: Path, session: str) -> bool:
-    """Tell whether the version that git names is the one that lies here."""
+    """Return whether the version that git names is the one that lies here."""
     known = state.load(root, session)
     return (
         known is not None

@@ -78,7 +78,7 @@ def load(root: Path, session: str) -> State | None:
 
 
 def is_known(root: Path, session: str) -> bool:
-    """Tell whether a session's published form is there, and is the one that this clone knows."""
+    """Return whether a session's published form is there, and is the one that this clone knows."""
     try:
         contents = (root / folder_of(session) / CONTENTS).stat()
         return contents.st_mtime_ns == (root / STATES / f"{session}.json").stat().st_mtime_ns

@@ -90,7 +90,7 @@ def checked(published: Published, session: str) -> Published:
         raise UserError(f"is of the session {published.session}", where=folder_of(session), hint=DAMAGED)
     for file in published.files:
         if not is_safe(file.path):
-            raise UserError(f"names a file that is no result: {file.path}", where=session, hint=DAMAGED)
+            raise UserError(f"names a file that is not a result: {file.path}", where=session, hint=DAMAGED)
     return published
 
 

@@ -174,7 +174,7 @@ class Channel:
             self._process.stdin.close()
 
     def wait(self, seconds: float) -> bool:
-        """Wait until guard and worker are gone; tell whether they are."""
+        """Wait until guard and worker are gone; return whether they are."""
         try:
             self._process.wait(seconds)
         except subprocess.TimeoutExpired:

@@ -170,7 +170,7 @@ class Lock:
         self._file = (home / "use.lock").open("w")
 
     def take(self, patience_s: float) -> bool:
-        """Try to have it for so long; tell whether that worked. To have it already is well, too."""
+        """Try to have it for so long; return whether that worked. To have it already is well, too."""
         until = time.monotonic() + patience_s
         while True:
             with contextlib.suppress(BlockingIOError):

@@ -52,7 +52,7 @@ class CommandHost(StartedMachine):
             raise UnusableError(f"the start command failed ({said})", where=self.name, hint="Try it by hand")
 
     def _is_no_command(self, said: str) -> bool:
-        """Tell whether the shell did not find the start command, which then has started nothing.
+        """Return whether the shell did not find the start command, which then has started nothing.
 
         Its exit code does not say so: a script ends with that of the last command in it.
         """

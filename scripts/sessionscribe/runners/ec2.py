@@ -152,7 +152,7 @@ class Instance(StartedMachine):
         instances = [one for group in found["Reservations"] for one in group["Instances"]]
         if len(instances) != 1:
             where = f"in {self._ec2.meta.region_name}"
-            what = f"names {len(instances)} instances {where}" if instances else f"is no instance {where}"
+            what = f"names {len(instances)} instances {where}" if instances else f"is not an instance {where}"
             hint = "Name one by its id, as ec2:i-…, or the region before it, as ec2:eu-west-1/…"
             raise UnusableError(what, where=self.name, hint=hint)
         self._id = instances[0]["InstanceId"]

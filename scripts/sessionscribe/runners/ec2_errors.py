@@ -74,7 +74,7 @@ def _refused(code: str, message: str, operation: str, name: str, region: str) ->
         return UnusableError(f"these credentials may not do {operation}", where=name, hint=hint)
     if code in NONE_THERE:
         hint = "Look at the id, and put the region before it, as ec2:eu-west-1/i-…"
-        return UnusableError(f"is no instance in {region}", where=name, hint=hint)
+        return UnusableError(f"is not an instance in {region}", where=name, hint=hint)
     if code in LIMITS:
         hint = "Ask AWS for a higher quota of running instances of this family (Service Quotas, EC2)"
         return UnusableError(f"is more than this account may run at once ({code})", where=name, hint=hint)

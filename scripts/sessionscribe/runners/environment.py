@@ -42,7 +42,7 @@ MODULES = ("ensurepip, venv", "pip")
 
 
 def can_import(python: str, modules: str, oldest: tuple[int, int]) -> bool:
-    """Tell whether an interpreter runs, is new enough, and has these modules."""
+    """Return whether an interpreter runs, is new enough, and has these modules."""
     check = f"import sys, {modules}; sys.exit(sys.version_info < {oldest})"
     try:
         return subprocess.run([python, "-c", check], capture_output=True, check=False).returncode == 0

@@ -86,5 +86,5 @@ def machine_of(name: str, options: Options) -> Machine:
         known = [LOCAL, *(f"{other}:…" for other in KINDS)]
         near = difflib.get_close_matches(kind, [LOCAL, *KINDS], n=1)
         hint = f"Did you mean `{near[0]}`?" if near else f"There are: {', '.join(known)}"
-        raise UserError("is no runner", where=name, hint=hint)
+        raise UserError("is not a runner", where=name, hint=hint)
     return KINDS[kind](name, argument, options)

@@ -125,12 +125,12 @@ def _is_folder(path: Path) -> bool:
 
 
 def is_drive_desktop(source: str) -> bool:
-    """Tell whether a source names a place in a Drive folder."""
+    """Return whether a source names a place in a Drive folder."""
     return source.startswith(f"{DRIVE_DESKTOP}:")
 
 
 def may_be_in_drive(source: str) -> bool:
-    """Tell whether a path begins with the name of a Drive folder (`My Drive/…`)."""
+    """Return whether a path begins with the name of a Drive folder (`My Drive/…`)."""
     return source.partition("/")[0] in (*MY_DRIVE, *SHARED)
 
 

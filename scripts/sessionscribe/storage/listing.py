@@ -150,12 +150,12 @@ def _best_hash(source: str, s3_remote: str) -> str:
 
 
 def knows_checksums(source: str, *, s3_remote: str = "") -> bool:
-    """Tell whether a remote knows the checksums of its files without reading them."""
+    """Return whether a remote knows the checksums of its files without reading them."""
     return bool(_hashes(source, s3_remote))
 
 
 def shows_half_files(source: str, *, s3_remote: str = "") -> bool:
-    """Tell whether a remote may show a file under its name before all of it has arrived (WebDAV does)."""
+    """Return whether a remote may show a file under its name before all of it has arrived (WebDAV does)."""
     able = _known(source, s3_remote)["Features"]
     return bool(able.get("Move")) and not (able.get("PartialUploads") or able.get("BucketBased"))
 

@@ -13,7 +13,7 @@ S3_REMOTE = "sessionscribe_s3"
 
 
 def is_remote(source: str) -> bool:
-    """Tell whether a source is one that rclone reads. A local file `a:b` is noted as `./a:b`."""
+    """Return whether a source is one that rclone reads. A local file `a:b` is noted as `./a:b`."""
     match = REMOTE.fullmatch(source)
     return bool(S3.fullmatch(source)) or (match is not None and match["remote"] != DRIVE_DESKTOP)
 

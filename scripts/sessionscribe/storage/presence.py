@@ -25,7 +25,7 @@ class Presence:
         self._names: dict[str, Collection[str] | None] = {}
 
     def __contains__(self, source: str) -> bool:
-        """Tell whether a source of the manifest is there."""
+        """Return whether a source of the manifest is there."""
         if source in self._found:
             return True
         try:

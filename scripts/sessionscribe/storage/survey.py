@@ -214,7 +214,7 @@ class _Looked:
             self._here.add(_on_this_machine(place))
 
     def __contains__(self, source: str) -> bool:
-        """Tell whether a source would have been found."""
+        """Return whether a source would have been found."""
         if not is_remote(source):
             return _on_this_machine(parent(source)) in self._here
         return any(_is_below(source, place) for place in self._far)
@@ -234,7 +234,7 @@ def _refuse_unknown(place: str, known: Iterable[str]) -> None:
 
 
 def _is_below(source: str, place: str) -> bool:
-    """Tell whether a remote source is below a place, or is one of a root's own files (``remote:*``)."""
+    """Return whether a remote source is below a place, or is one of a root's own files (``remote:*``)."""
     if place.endswith((":*", "/*")):
         above = parent(source)
         return place[:-1] == (above if above.endswith((":", "/")) else f"{above}/")
@@ -254,7 +254,7 @@ def _on_this_machine(place: str) -> Path:
 
 
 def _is_here(source: str) -> bool:
-    """Tell whether a recording is on this machine: what was added by name may have any ending."""
+    """Return whether a recording is on this machine: what was added by name may have any ending."""
     try:
         path = recordings.local_path(source)
     except UserError:

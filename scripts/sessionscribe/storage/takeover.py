@@ -41,7 +41,7 @@ class Beside:
     _read: dict[str, PartTranscript | None] = field(default_factory=dict)
 
     def __contains__(self, source: str) -> bool:
-        """Tell whether a part has a transcript beside it."""
+        """Return whether a part has a transcript beside it."""
         return source in self._there
 
     def expect(self, groups: Iterable[Group]) -> None:
@@ -135,7 +135,7 @@ def _settled_language(session: SessionAgenda, root: Path) -> Language | None:
 
 
 def _fits(session: SessionAgenda, row: Row, document: PartTranscript) -> bool:
-    """Tell whether a transcript is of this content, and is what this machine would make of it."""
+    """Return whether a transcript is of this content, and is what this machine would make of it."""
     steps = steps_of(session, row)
     return document.checksum == row.checksum and document.work.keys == {
         rule: steps[rule].key for rule in RULES
@@ -188,7 +188,7 @@ def _take_embeddings(session: SessionAgenda, found: Beside, root: Path) -> None:
         try:
             embeddings = Embeddings.read(file)
         except UserError:
-            continue  # damaged: made anew
+            continue  # damaged: made again
         about = embeddings.about.model_copy(update={"session": session.session.name})
         replace(embeddings, about=about).write(root / wanted[place])
 

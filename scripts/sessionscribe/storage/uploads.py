@@ -103,14 +103,14 @@ def upload(
 
 
 def has_something(session: SessionAgenda) -> bool:
-    """Tell whether something of a session is finished: all, or a part of a live one."""
+    """Return whether something of a session is finished: all, or a part of a live one."""
     if _is_done(session):
         return bool(session.steps)
     return session.session.shape == "live" and session.done("transcribe_chunk") > 0
 
 
 def _is_done(session: SessionAgenda) -> bool:
-    """Tell whether nothing of a session is to be made, here or where its recordings are."""
+    """Return whether nothing of a session is to be made, here or where its recordings are."""
     return not session.pending and not session.blocked
 
 
@@ -144,7 +144,7 @@ def _parcels(session: SessionAgenda, options: Upload, root: Path) -> Iterator[Pa
 
 
 def _listening_copy(session: SessionAgenda, root: Path, ending: str) -> Path:
-    """Return a session's listening copy, made anew where what it was made of has changed."""
+    """Return a session's listening copy, made again where what it was made of has changed."""
     name = session.session.name
     copy = root / FOLDER / name / f"{name}{ending}"
     mark = copy.with_name(f".{copy.name}.made-of")
