@@ -37,7 +37,7 @@ def whisper_base() -> Path:
 @pytest.fixture(scope="session")
 def open_pipeline() -> Path:
     """Return the folder of the open diarization pipeline, as ``whisper_base`` does."""
-    return _fetched("sessionscribe/open-1")
+    return _fetched("sessionscribe/open-2")
 
 
 def _fetched(model: str) -> Path:

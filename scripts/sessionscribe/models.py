@@ -34,7 +34,7 @@ DIARIZATION = {
     OFF: OFF,
     "community-1": "pyannote/speaker-diarization-community-1",
     "3.1": "pyannote/speaker-diarization-3.1",
-    "open": "sessionscribe/open-1",
+    "open": "sessionscribe/open-2",
 }
 AUTO_PIPELINES = ("community-1", "open")
 """What ``diarize.model: auto`` may be, best first; the second needs no account."""

@@ -202,8 +202,8 @@ PACKAGE_MODELS = (
     PackageModel(
         name="open",
         kind="diarization",
-        model="sessionscribe/open-1",
-        directory="open-1",
+        model="sessionscribe/open-2",
+        directory="open-2",
         wheels=(
             Wheel(
                 "whisperx",

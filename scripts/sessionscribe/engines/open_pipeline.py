@@ -23,9 +23,8 @@ from sessionscribe.engines.pyannet import PausingPyanNet
 CONFIG = {
     "dependencies": {"pyannote.audio": "4.0.0"},
     "pipeline": {
-        "name": "pyannote.audio.pipelines.SpeakerDiarization",
+        "name": "sessionscribe.engines.open_diarization.OpenDiarization",
         "params": {
-            "clustering": "AgglomerativeClustering",
             "segmentation": "$model/segmentation",
             "segmentation_batch_size": 16,
             "segmentation_step": 0.25,
@@ -36,8 +35,8 @@ CONFIG = {
         },
     },
     "params": {
-        "segmentation": {"threshold": 0.6, "min_duration_off": 0.0},
-        "clustering": {"method": "centroid", "min_cluster_size": 5, "threshold": 0.55},
+        "segmentation": {"threshold": 0.6, "min_duration_off": 0.5},
+        "clustering": {"min_cluster_size": 5, "threshold": 0.42},
     },
 }
 

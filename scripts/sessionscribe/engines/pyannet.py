@@ -1,15 +1,18 @@
-"""pyannote's segmentation model, deaf to what is far below the level of the speech around it."""
+"""pyannote's segmentation model, deaf to what lies hardly above the noise, far below the speech around it."""
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F  # noqa: N812
 from pyannote.audio.models.segmentation import PyanNet
 from torch import Tensor
 
-QUIET_DB = -38.0
-"""Nobody speaks in a frame whose level is so far below that of the loudest ones of its window."""
-PAUSE_FRAMES = 27
-"""So many quiet frames in a row (17 ms each) are a pause: within words and between them there are fewer."""
+ABOVE_NOISE_DB = 9.0
+"""Nobody speaks in a frame whose level is not so far above that of the quietest ones of its window."""
+QUIET_DB = (-38.0, -30.0)
+"""Far below the loudest ones nobody speaks in any case; above the second bound somebody may, in any noise."""
+PAUSE_FRAMES = 11
+"""So many quiet frames in a row (17 ms each) are a pause: fewer are within words."""
 
 
 class PausingPyanNet(PyanNet):
@@ -24,8 +27,10 @@ class PausingPyanNet(PyanNet):
         size = self.receptive_field_size(1)
         step = self.receptive_field_size(2) - size
         power = F.avg_pool1d(waveforms.float().square(), size, step)[..., : scores.shape[1]]
-        loud = power.quantile(0.95, dim=-1, keepdim=True)
-        quiet = (power < loud * 10 ** (QUIET_DB / 10)).float()
+        noise, loud = (power.quantile(share, dim=-1, keepdim=True) for share in (0.02, 0.95))
+        low, high = (loud * 10 ** (db / 10) for db in QUIET_DB)
+        limit = torch.clamp(noise * 10 ** (ABOVE_NOISE_DB / 10), low, high)
+        quiet = (power < limit).float()
         pad = PAUSE_FRAMES // 2
         inner = 1 - F.max_pool1d(1 - quiet, PAUSE_FRAMES, stride=1, padding=pad)
         pauses = F.max_pool1d(inner, PAUSE_FRAMES, stride=1, padding=pad)
