@@ -13,6 +13,7 @@ configfile: "config/config.yaml"
 
 
 include: "rules/common.smk"
+include: "rules/settings.smk"
 include: "rules/preflight.smk"
 include: "rules/ingest.smk"
 include: "rules/convert.smk"
@@ -29,10 +30,11 @@ include: "rules/export.smk"
 localrules:
     all,
     check_models,
+    note_settings,
 
 
 rule all:
     """Make whatever is missing or stale of every session of the manifest."""
     default_target: True
     input:
-        pending_outputs,
+        targets,

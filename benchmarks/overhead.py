@@ -29,14 +29,14 @@ rule nothing:
     benchmark: "bench/{i}.tsv"
     threads: 1
     resources: gpu=1
-    params: task=lambda wildcards: {"session": "s", "key": wildcards.i}
+    params: settings=lambda wildcards: {"session": "s", "key": wildcards.i}
     script: "scripts/nothing.py"
 """
 NOTHING = """
 from pathlib import Path
 from sessionscribe.runtime import job
-task = snakemake.params.task
-with job(snakemake.rule, task, log=snakemake.log[0], outputs={"text": snakemake.output[0]}):
+made = {"text": snakemake.output[0]}
+with job(snakemake.rule, snakemake.params.settings, log=snakemake.log[0], outputs=made):
     Path(snakemake.output[0]).touch()
 """
 

@@ -85,7 +85,7 @@ def make(folder: Path, sessions: int, chunks: int) -> None:
         for step in session.pending.values():
             for output in step.outputs:
                 fill(Path(output), chunks, chance)
-            if step.record:
+            if not step.keyed:
                 record(step)
 
 
@@ -114,9 +114,10 @@ def fill(path: Path, chunks: int, chance: random.Random) -> None:
 
 
 def record(step: Step) -> None:
-    """Write the record of a step's job, as the job does."""
+    """Write the settings and the record of a step, as its jobs do."""
     from sessionscribe.artifacts import Output, Provenance  # noqa: PLC0415
     from sessionscribe.files import sha256  # noqa: PLC0415
+    from sessionscribe.settings_files import settings_text  # noqa: PLC0415
     from sessionscribe.steps import Folder, files  # noqa: PLC0415
 
     def entry(path: str) -> Output:
@@ -128,10 +129,11 @@ def record(step: Step) -> None:
         key=step.key,
         outputs=[entry(path) for path in step.outputs],
         inputs=[entry(path) for path in read],
-        options=step.task.get("options", {}),
+        options=step.settings.get("options", {}),
     )
-    Path(step.record).parent.mkdir(parents=True, exist_ok=True)
-    Path(step.record).write_text(made.model_dump_json() + "\n", encoding="utf-8")
+    for name, text in ((step.settings_file, settings_text(step.settings)), (step.record, made.text())):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_text(text, encoding="utf-8")
 
 
 def hashing_s(folder: Path) -> float:

@@ -54,14 +54,14 @@ EMPTY_CPU_S = 0.65
 BARS_CPU_S = {
     "dry run, 100 × 120, finished": EMPTY_CPU_S + 1.0,
     "dry run, 100 × 120, 1 % missing": EMPTY_CPU_S + 1.0,
-    "dry run, 1000 × 120, 1 % missing": 6.0,
+    "dry run, 1000 × 120, 1 % missing": 9.0,
     "first job, 100 × 24": 5.0,
     "status, 100 × 120, finished": 1.0,
     "status, 100 × 120, 1 % missing": 1.0,
     "status, 1000 × 120, finished": 4.0,
     "status, 1000 × 120, 1 % missing": 4.0,
 }
-BARS_PEAK_MB = {"dry run, 1000 × 120, 1 % missing": 200.0}
+BARS_PEAK_MB = {"dry run, 1000 × 120, 1 % missing": 220.0}
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def make(folder: Path, sessions: int, chunks: int, *, finished: bool) -> None:
         for step in session.pending.values():
             for output in step.outputs:
                 hole(Path(output), chunks)
-            if step.record:
+            if not step.keyed:
                 record(step)
 
 
@@ -135,8 +135,9 @@ def hole(path: Path, chunks: int) -> None:
 
 
 def record(step: Step) -> None:
-    """Write the record of a step's job, as the job does, without waiting for the disk."""
+    """Write the settings and the record of a step, as its jobs do, without waiting for the disk."""
     from sessionscribe.artifacts import Output, Provenance  # noqa: PLC0415
+    from sessionscribe.settings_files import settings_text  # noqa: PLC0415
     from sessionscribe.steps import Folder, files  # noqa: PLC0415
 
     def entry(path: str) -> Output:
@@ -148,7 +149,7 @@ def record(step: Step) -> None:
         key=step.key,
         outputs=[entry(path) for path in step.outputs],
         inputs=[entry(path) for path in read],
-        options=step.task.get("options", {}),
+        options=step.settings.get("options", {}),
         versions={
             "sessionscribe": "0",
             "python": "3",
@@ -157,8 +158,9 @@ def record(step: Step) -> None:
             "torch": "2",
         },
     )
-    Path(step.record).parent.mkdir(parents=True, exist_ok=True)
-    Path(step.record).write_text(made.model_dump_json() + "\n", encoding="utf-8")
+    for name, text in ((step.settings_file, settings_text(step.settings)), (step.record, made.text())):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_text(text, encoding="utf-8")
 
 
 def chunk_files(folder: Path) -> list[str]:

@@ -4,16 +4,7 @@
 rule audit_session:
     """Count words, speech and cuts anew, and say whether the transcript is complete."""
     input:
-        timeline=made("results/chunk/{session}.timeline.json"),
-        awaited=awaited_for(
-            "results/audit/{session}.json",
-            "conversions",
-            "plans",
-            "chunks",
-            "language",
-        ),
-        merged=made("results/merge/{session}.json"),
-        transcript=made("results/diarize/{session}.json"),
+        unpack(inputs_of("audit_session")),
     output:
         audit="results/audit/{session}.json",
         provenance="results/provenance/{session}/audit_session.json",
@@ -27,7 +18,5 @@ rule audit_session:
     resources:
         mem_mb=1000,
         runtime="30m",
-    params:
-        task=task_of("results/audit/{session}.json"),
     script:
         "../scripts/audit_session.py"

@@ -4,7 +4,7 @@
 rule plan_chunks:
     """Find speech in a track and cut it in pauses into chunks that tile it exactly."""
     input:
-        audio=made("results/convert/{session}/{track}.flac"),
+        unpack(inputs_of("plan_chunks")),
     output:
         plan="results/chunk/{session}/{track}.plan.json",
         provenance="results/provenance/{session}/plan_chunks.{track}.json",
@@ -19,8 +19,6 @@ rule plan_chunks:
     resources:
         mem_mb=500,
         runtime="1h",
-    params:
-        task=task_of("results/chunk/{session}/{track}.plan.json"),
     script:
         "../scripts/plan_chunks.py"
 
@@ -28,7 +26,7 @@ rule plan_chunks:
 rule build_timeline:
     """Put the tracks of a session on one clock and note the audio it lacks."""
     input:
-        conversions=made_for("results/chunk/{session}.timeline.json", "conversions"),
+        unpack(inputs_of("build_timeline")),
     output:
         timeline="results/chunk/{session}.timeline.json",
         provenance="results/provenance/{session}/build_timeline.json",
@@ -43,7 +41,5 @@ rule build_timeline:
     resources:
         mem_mb=300,
         runtime="10m",
-    params:
-        task=task_of("results/chunk/{session}.timeline.json"),
     script:
         "../scripts/build_timeline.py"

@@ -1,14 +1,10 @@
-"""The agenda (what is there, what is to do) and what all rules share. No network, no heavy import."""
+"""The plan (what is there, what is due) and what all rules share. No network, no heavy import."""
 
 import functools
-import gc
-import inspect
 import sys
 from pathlib import Path
 
-from snakemake import iocontainers
 from snakemake.exceptions import WorkflowError
-from snakemake.settings.types import DeploymentMethod
 
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
@@ -18,86 +14,68 @@ from sessionscribe import (
     errors,
     formats,
     manifest,
+    run,
     workspace,
 )
-from sessionscribe.publish import unpack
+from sessionscribe.publish.unpack import put_in_place
 
 
 wildcard_constraints:
     session=manifest.NAME.pattern,
     track=manifest.NAME.pattern,
+    step=rf"[a-z_]+(\.{manifest.NAME.pattern})?",
     fp="[0-9a-f]{12}",
     index="[0-9]+",
 
 
 if workflow.is_main_process:
-    for problem in unpack.put_in_place():
+    for problem in put_in_place():
         print(f"sessionscribe: {problem}", file=sys.stderr)
 
 try:
     AGENDA = agenda.Agenda(settings.validate(config))
 except errors.UserError as error:
     raise WorkflowError(str(error))
-# Threads of an engine. Where `gpu` limits the jobs with a model, Snakemake counts one core for each: an engine does
-# not keep all of its threads busy, and other jobs get on beside it instead of waiting for several free cores.
-MODEL_CPUS = min(4, workflow.resource_settings.cores or 4)
-MODEL_CORES = 1 if "gpu" in workflow.global_resources else MODEL_CPUS
-
-
-def new_guard(kind, name=""):
-    """Return a guard of a list's methods, before it knows its name."""
-    return object.__new__(kind)
+# Threads of an engine. Profiles count one core for it, as they limit the jobs with a model (`gpu`).
+MODEL_CPUS = min(4, workflow.cores or 4)
 
 
 if workflow.is_main_process:
     # No output is ever half written, so what a killed run left behind needs no manual step.
+    AGENDA.whole = run.shows_finished(sys.argv)
     workspace.release_stale_locks(Path(".snakemake"))
     for remark in AGENDA.remarks:
         print(f"sessionscribe: {remark}", file=sys.stderr)
-    # A DAG is very many objects that stay: to look for garbage among them at the usual rate takes a seventh of
-    # the time to build it.
-    gc.set_threshold(50_000)
-    # Snakemake looks up the script of every job three times, a quarter of what a job costs it.
-    workflow.sourcecache._cache_entry = functools.cache(
-        workflow.sourcecache._cache_entry
-    )
-    # Each list of files or names has two guards of its own, all alike: five megabytes of an archive's DAG.
-    iocontainers.AttributeGuard.__new__ = functools.cache(new_guard)
 
 
 @functools.cache
-def steer():
-    """Tell Snakemake what to make: known by content, it need not guess from times, code or its metadata.
+def plan():
+    """Return the agenda, once it holds what the user asks for to be due.
 
-    Called by every input function, so that it is done while the DAG is built, whatever the targets are: the
-    settings are known then and nothing is decided yet. `forcefiles` is what `--forcerun` fills. A test guards
-    these names, which are no published interface.
+    The only look inside Snakemake: what is forced is no news to it, but decides which other jobs are in its DAG; and
+    behind a file that is asked for by its name, and is there, it does not look for one that is due. Called by every
+    input function, since the settings of the DAG are not known before. A test guards these names.
     """
+    asked = workflow.dag_settings
+    AGENDA.until = tuple(asked.until)
     if workflow.is_main_process:
-        asked = workflow.dag_settings
         AGENDA.force(map(str, asked.forcerun), everything=asked.forceall)
-        workflow.dag.forcefiles.update(AGENDA.forced())
-        workflow.dag_settings.force_incomplete = True
-        workflow.dag_settings.rerun_triggers = frozenset()
-        # Snakemake asks every job for its environment, wanted or not, and for its params on the way.
-        if DeploymentMethod.CONDA not in workflow.deployment_settings.deployment_method:
-            workflow.dag.update_conda_envs = bool
-        workflow.dag.dag_processors.clear()
-
-
-FOUND = set()  # inputs that this run does not make
+        if asked.targets:
+            workflow.dag.forcefiles.update(AGENDA.due())
+    return AGENDA
 
 
 onstart:
     workspace.note_at_work(Path(".snakemake"))
     AGENDA.forget()
-    workspace.bring_to_present(FOUND)
+    workspace.bring_to_present(AGENDA.found())
 
 
-def release_copies():
+def finish():
     """Let go of the copies of recordings of which all is made: the sessions are looked at once more."""
     from sessionscribe.storage import locations, recordings
 
+    Path(preflight()).unlink(missing_ok=True)  # the next run looks for the models again
     sessions = AGENDA.sessions.values()
     if any(locations.is_remote(row.source) for s in sessions for row in s.session.rows):
         options = settings.validate(config)
@@ -105,118 +83,82 @@ def release_copies():
 
 
 onsuccess:
-    release_copies()
+    finish()
 
 
 onerror:
-    release_copies()
+    finish()
 
 
-def pending_outputs(wildcards):
-    steer()
-    return AGENDA.targets()
+@functools.cache
+def preflight():
+    return plan().preflight()
 
 
-def models_task(wildcards):
-    return AGENDA.preflight_task(workflow.dag_settings.until)
+def targets(wildcards):
+    return plan().targets()
 
 
-def signed(function):
-    """Keep a function's signature, which Snakemake asks for several times per job and Python works out anew."""
-    function.__signature__ = inspect.signature(function)
-    return function
+def step_of(rule, wildcards):
+    return plan().step(rule, dict(wildcards.items()))
 
 
-def task_of(pattern):
-    """Return the params function of the job that makes a file: what the job is told, as one plain dict."""
+def given(path, due):
+    """Return an input as Snakemake is to see it.
 
-    @signed
-    def task(wildcards):
-        return AGENDA.task(pattern.format(**wildcards))
-
-    return task
-
-
-def sure(path):
-    """Let a file trigger its consumers only where this run makes it; else it is whole, whatever its time says.
-
-    (Were all inputs `ancient`, Snakemake would overlook a missing output behind a job that runs.)
+    What this run makes triggers those that read it; anything else is no node of the DAG, and whole, whatever its
+    time says. A step that is not due reads what is there.
     """
-    steer()
-    if AGENDA.is_pending(path):
-        return path
-    FOUND.add(path)
+    if plan().is_due(path):
+        return path if due else []
+    if not due and not Path(path).exists():
+        return []
+    if AGENDA.whole:
+        return ancient(path)
     return before_update(ancient(path))
 
 
-def made(pattern):
-    """Return the input function of a file that is to be made first, or is there."""
+def inputs_of(rule):
+    """Return the input function for what a job reads, by name, the settings file of its step among it."""
 
-    @signed
-    def path(wildcards):
-        return sure(pattern.format(**wildcards))
+    def inputs(wildcards):
+        step = step_of(rule, wildcards)
+        due = plan().is_due(step.outputs[0])
+        found = {}
+        for name, value in plan().inputs(step).items():
+            if isinstance(value, str):
+                found[name] = given(value, due)
+            else:
+                found[name] = [file for path in value if (file := given(path, due))]
+        # What needs a model waits until it is checked.
+        if workflow.is_main_process and plan().awaits_models(step):
+            found["models"] = preflight()
+        return found
 
-    return path
-
-
-def made_if_due(pattern, needed):
-    """Return the input function of a file that the job that makes `pattern` needs only where it is to run."""
-
-    @signed
-    def path(wildcards):
-        due = AGENDA.is_pending(pattern.format(**wildcards))
-        return sure(needed.format(**wildcards)) if due else []
-
-    return path
-
-
-def made_for(pattern, name):
-    """Return the input function of the files that the task of the job that makes `pattern` lists."""
-
-    @signed
-    def paths(wildcards):
-        return [sure(path) for path in AGENDA.task(pattern.format(**wildcards))[name]]
-
-    return paths
+    return inputs
 
 
-def given_for(pattern, name):
-    """Return the input function of listed files that no rule makes."""
+def settings_of(rule):
+    """Return the params function for what a job is told whose outputs lie in a folder named by the key."""
 
-    @signed
-    def paths(wildcards):
-        return [
-            ancient(path) for path in AGENDA.task(pattern.format(**wildcards))[name]
-        ]
+    def told(wildcards):
+        return step_of(rule, wildcards).settings
 
-    return paths
+    return told
 
 
-def awaited_for(pattern, *names):
-    """Return the input function of those listed files that this run makes; the others are no nodes.
+def machine_of(rule):
+    """Return the params function for what is about this machine, and no matter of the result."""
 
-    For what is dear and known by content: an upstream file that is made again, the same as before, must not
-    redo it, and finished chunks must not weigh on the DAG.
-    """
+    def told(wildcards):
+        return dict(step_of(rule, wildcards).machine)
 
-    @signed
-    def paths(wildcards):
-        task = AGENDA.task(pattern.format(**wildcards))
-        return AGENDA.awaited(path for name in names for path in task[name])
-
-    return paths
+    return told
 
 
-def checked_models(pattern):
-    """Return the input function that lets a job wait for the check of the models, where models are needed."""
+def noted_settings(wildcards):
+    return plan().settings(wildcards.session, wildcards.step, wildcards.fp)
 
-    @signed
-    def paths(wildcards):
-        steer()
-        return (
-            [agenda.PREFLIGHT]
-            if AGENDA.awaits_models(pattern.format(**wildcards))
-            else []
-        )
 
-    return paths
+def needed_models(wildcards):
+    return plan().preflight_task()

@@ -4,10 +4,7 @@
 rule convert_audio:
     """Decode one audio stream of a recording, mix or pick its channels, write FLAC."""
     input:
-        ingest=made_if_due(
-            "results/convert/{session}/{track}.flac",
-            "results/ingest/{session}/{track}.json",
-        ),
+        unpack(inputs_of("convert_audio")),
     output:
         audio="results/convert/{session}/{track}.flac",
         record="results/convert/{session}/{track}.json",
@@ -25,6 +22,6 @@ rule convert_audio:
         mem_mb=500,
         runtime="1h",
     params:
-        task=task_of("results/convert/{session}/{track}.flac"),
+        machine=machine_of("convert_audio"),
     script:
         "../scripts/convert_audio.py"

@@ -4,9 +4,7 @@
 rule correct_transcript:
     """Lay names and people's corrections over a transcript; what has no place in it any more is listed."""
     input:
-        transcript=made("results/diarize/{session}.json"),
-        names=made_for("results/correct/{session}.json", "names"),
-        corrections=given_for("results/correct/{session}.json", "corrections"),
+        unpack(inputs_of("correct_transcript")),
     output:
         transcript="results/correct/{session}.json",
         report="results/correct/{session}.corrections.json",
@@ -21,7 +19,5 @@ rule correct_transcript:
     resources:
         mem_mb=1000,
         runtime="30m",
-    params:
-        task=task_of("results/correct/{session}.json"),
     script:
         "../scripts/correct_transcript.py"

@@ -4,9 +4,7 @@
 rule embed_chunk:
     """Let the models look at the windows of a stretch of a session: who speaks in them, and how it sounds."""
     input:
-        timeline=made("results/chunk/{session}.timeline.json"),
-        audio=made_for("results/diarize/{session}/{fp}/{stretch}.npz", "audio"),
-        models=checked_models("results/diarize/{session}/{fp}/{stretch}.npz"),
+        unpack(inputs_of("embed_chunk")),
     output:
         embeddings="results/diarize/{session}/{fp}/{stretch}.npz",
     log:
@@ -18,7 +16,7 @@ rule embed_chunk:
     priority: 2
     conda:
         "../envs/sessionscribe.yaml"
-    threads: MODEL_CORES
+    threads: MODEL_CPUS
     resources:
         gpu=1,
         speaker_model=1,
@@ -26,7 +24,7 @@ rule embed_chunk:
         mem_mb=4000,
         runtime="4h",
     params:
-        task=task_of("results/diarize/{session}/{fp}/{stretch}.npz"),
+        settings=settings_of("embed_chunk"),
     script:
         "../scripts/embed_chunk.py"
 
@@ -34,10 +32,7 @@ rule embed_chunk:
 rule cluster_speakers:
     """Find whose voice is whose in a whole session, without a GPU; where the tracks are speakers, note that."""
     input:
-        timeline=made("results/chunk/{session}.timeline.json"),
-        plans=made_for("results/diarize/{session}.turns.json", "plans"),
-        embeddings=awaited_for("results/diarize/{session}.turns.json", "embeddings"),
-        models=checked_models("results/diarize/{session}.turns.json"),
+        unpack(inputs_of("cluster_speakers")),
     output:
         turns="results/diarize/{session}.turns.json",
         voices="results/diarize/{session}.voices.json",
@@ -53,7 +48,7 @@ rule cluster_speakers:
         mem_mb=5000,
         runtime="1h",
     params:
-        task=task_of("results/diarize/{session}.turns.json"),
+        machine=machine_of("cluster_speakers"),
     script:
         "../scripts/cluster_speakers.py"
 
@@ -61,9 +56,7 @@ rule cluster_speakers:
 rule assign_speakers:
     """Give every word its speaker."""
     input:
-        timeline=made("results/chunk/{session}.timeline.json"),
-        merged=made("results/merge/{session}.json"),
-        awaited=awaited_for("results/diarize/{session}.json", "turns"),
+        unpack(inputs_of("assign_speakers")),
     output:
         transcript="results/diarize/{session}.json",
         provenance="results/provenance/{session}/assign_speakers.json",
@@ -77,7 +70,5 @@ rule assign_speakers:
     resources:
         mem_mb=1000,
         runtime="30m",
-    params:
-        task=task_of("results/diarize/{session}.json"),
     script:
         "../scripts/assign_speakers.py"

@@ -4,14 +4,14 @@
 rule write_export:
     """Write the finished transcript in every format that is asked for."""
     input:
-        transcript=made_for(
-            "results/provenance/{session}/write_export.json", "transcript"
-        ),
-        audit=made_for("results/provenance/{session}/write_export.json", "audit"),
+        unpack(inputs_of("write_export")),
     output:
-        exports=expand(
-            "results/export/{{session}}/{{session}}.{format}",
-            format=[formats.ending(name) for name in AGENDA.formats],
+        exports=report(
+            expand(
+                "results/export/{{session}}/{{session}}.{format}",
+                format=[formats.ending(name) for name in AGENDA.formats],
+            ),
+            category="{session}",
         ),
         provenance="results/provenance/{session}/write_export.json",
     log:
@@ -25,6 +25,6 @@ rule write_export:
         mem_mb=1000,
         runtime="30m",
     params:
-        task=task_of("results/provenance/{session}/write_export.json"),
+        formats=list(AGENDA.formats),
     script:
         "../scripts/write_export.py"

@@ -4,7 +4,7 @@
 rule fetch_recording:
     """Check that a recording is there, is what the manifest says and holds audio; copy a remote one."""
     input:
-        models=checked_models("results/ingest/{session}/{track}.json"),
+        unpack(inputs_of("fetch_recording")),
     output:
         ingest="results/ingest/{session}/{track}.json",
         provenance="results/provenance/{session}/fetch_recording.{track}.json",
@@ -19,6 +19,6 @@ rule fetch_recording:
         mem_mb=300,
         runtime="4h",
     params:
-        task=task_of("results/ingest/{session}/{track}.json"),
+        machine=machine_of("fetch_recording"),
     script:
         "../scripts/fetch_recording.py"

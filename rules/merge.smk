@@ -4,8 +4,7 @@
 rule merge_transcript:
     """Merge chunk transcripts at their seams and put them on the session's clock."""
     input:
-        timeline=made("results/chunk/{session}.timeline.json"),
-        awaited=awaited_for("results/merge/{session}.json", "plans", "chunks"),
+        unpack(inputs_of("merge_transcript")),
     output:
         merged="results/merge/{session}.json",
         provenance="results/provenance/{session}/merge_transcript.json",
@@ -19,7 +18,5 @@ rule merge_transcript:
     resources:
         mem_mb=1000,
         runtime="30m",
-    params:
-        task=task_of("results/merge/{session}.json"),
     script:
         "../scripts/merge_transcript.py"

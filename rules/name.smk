@@ -4,8 +4,7 @@
 rule embed_voice:
     """Listen to an enrolment clip: how the person sounds, once for all sessions."""
     input:
-        clip=given_for("results/name/voices/{voice}.json", "clip"),
-        models=checked_models("results/name/voices/{voice}.json"),
+        unpack(inputs_of("embed_voice")),
     output:
         voice="results/name/voices/{voice}.json",
     log:
@@ -17,7 +16,7 @@ rule embed_voice:
     priority: 2
     conda:
         "../envs/sessionscribe.yaml"
-    threads: MODEL_CORES
+    threads: MODEL_CPUS
     resources:
         gpu=1,
         speaker_model=1,
@@ -25,7 +24,7 @@ rule embed_voice:
         mem_mb=4000,
         runtime="30m",
     params:
-        task=task_of("results/name/voices/{voice}.json"),
+        settings=settings_of("embed_voice"),
     script:
         "../scripts/embed_voice.py"
 
@@ -33,9 +32,7 @@ rule embed_voice:
 rule name_speakers:
     """Give the speakers of a session their names, without a model."""
     input:
-        transcript=made("results/diarize/{session}.json"),
-        sounds=made("results/diarize/{session}.voices.json"),
-        voices=awaited_for("results/name/{session}.json", "voices"),
+        unpack(inputs_of("name_speakers")),
     output:
         names="results/name/{session}.json",
         provenance="results/provenance/{session}/name_speakers.json",
@@ -49,7 +46,5 @@ rule name_speakers:
     resources:
         mem_mb=1000,
         runtime="30m",
-    params:
-        task=task_of("results/name/{session}.json"),
     script:
         "../scripts/name_speakers.py"

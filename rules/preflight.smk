@@ -4,11 +4,11 @@
 rule check_models:
     """Fetch (where they come from a hub) and check the models that the pending work needs."""
     output:
-        report=agenda.PREFLIGHT,
+        report=f"{agenda.PREFLIGHT}/{{fp}}.txt",
     log:
-        "logs/preflight/models.log",
+        "logs/preflight/{fp}.log",
     benchmark:
-        "logs/preflight/models.tsv"
+        "logs/preflight/{fp}.tsv"
     conda:
         "../envs/sessionscribe.yaml"
     threads: 1
@@ -16,6 +16,6 @@ rule check_models:
         mem_mb=1000,
         runtime="2h",
     params:
-        task=models_task,
+        models=needed_models,
     script:
         "../scripts/check_models.py"

@@ -4,9 +4,7 @@
 rule detect_language:
     """Let windows of speech vote for the language of a session, once, or note the given one."""
     input:
-        plans=made_for("results/transcribe/{session}/{fp}/language.json", "plans"),
-        audio=made_for("results/transcribe/{session}/{fp}/language.json", "audio"),
-        models=checked_models("results/transcribe/{session}/{fp}/language.json"),
+        unpack(inputs_of("detect_language")),
     output:
         language="results/transcribe/{session}/{fp}/language.json",
     log:
@@ -16,7 +14,7 @@ rule detect_language:
     priority: 2
     conda:
         "../envs/sessionscribe.yaml"
-    threads: MODEL_CORES
+    threads: MODEL_CPUS
     resources:
         gpu=1,
         speech_model=1,
@@ -24,7 +22,7 @@ rule detect_language:
         mem_mb=4000,
         runtime="30m",
     params:
-        task=task_of("results/transcribe/{session}/{fp}/language.json"),
+        settings=settings_of("detect_language"),
     script:
         "../scripts/detect_language.py"
 
@@ -32,12 +30,7 @@ rule detect_language:
 rule transcribe_chunk:
     """Decode one chunk with its context; a pure function of its audio and the settings."""
     input:
-        audio=made("results/convert/{session}/{track}.flac"),
-        plan=made("results/chunk/{session}/{track}.plan.json"),
-        language=awaited_for(
-            "results/transcribe/{session}/{fp}/{track}.{index}.json", "language"
-        ),
-        models=checked_models("results/transcribe/{session}/{fp}/{track}.{index}.json"),
+        unpack(inputs_of("transcribe_chunk")),
     output:
         transcript="results/transcribe/{session}/{fp}/{track}.{index}.json",
     log:
@@ -47,7 +40,7 @@ rule transcribe_chunk:
     priority: 2
     conda:
         "../envs/sessionscribe.yaml"
-    threads: MODEL_CORES
+    threads: MODEL_CPUS
     resources:
         gpu=1,
         speech_model=1,
@@ -55,6 +48,6 @@ rule transcribe_chunk:
         mem_mb=4000,
         runtime="2h",
     params:
-        task=task_of("results/transcribe/{session}/{fp}/{track}.{index}.json"),
+        settings=settings_of("transcribe_chunk"),
     script:
         "../scripts/transcribe_chunk.py"

@@ -4,21 +4,22 @@ from pathlib import Path
 
 from sessionscribe.artifacts import ChunkTranscript, Conversion, Language, Merged, Plan, Timeline, Transcript
 from sessionscribe.audit import Evidence, audit_session
+from sessionscribe.chunk import chunk_files
 from sessionscribe.config import Audit
 from sessionscribe.runtime import job
+from sessionscribe.settings_files import read_settings
 
-task, made = snakemake.params.task, dict(snakemake.output.items())
-with job(snakemake.rule, task, log=snakemake.log[0], outputs=made) as say:
+settings, made = read_settings(snakemake.input.settings), dict(snakemake.output.items())
+with job(snakemake.rule, settings, log=snakemake.log[0], outputs=made) as say:
     evidence = Evidence(
         timeline=Timeline.read(Path(snakemake.input.timeline)),
-        conversions=[Conversion.read(Path(path)) for path in task["conversions"]],
-        plans=[Plan.read(Path(path)) for path in task["plans"]],
-        chunks=[ChunkTranscript.read(Path(path)) for path in task["chunks"]],
-        language=Language.read(Path(task["language"][0])),
+        conversions=Conversion.read_all(snakemake.input.conversions),
+        plans=(plans := Plan.read_all(snakemake.input.plans)),
+        chunks=ChunkTranscript.read_all(chunk_files(plans, Path(settings["chunks"]))),
+        language=Language.read(Path(snakemake.input.language)),
         merged=Merged.read(Path(snakemake.input.merged)),
         transcript=Transcript.read(Path(snakemake.input.transcript)),
     )
-    audit = audit_session(evidence, options=Audit(**task["options"]), output=Path(made["audit"]))
-    say.flags += [*audit.problems, *audit.flags]
-    say.verdict = audit.verdict
-    say("; ".join([audit.verdict, *audit.problems, *audit.flags]))
+    audit = audit_session(evidence, options=Audit(**settings["options"]), output=Path(made["audit"]))
+    say.flags, say.verdict = [*audit.problems, *audit.flags], audit.verdict
+    say("; ".join([audit.verdict, *say.flags]))

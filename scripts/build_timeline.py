@@ -5,15 +5,16 @@ from pathlib import Path
 from sessionscribe.artifacts import Conversion
 from sessionscribe.chunk import build_timeline
 from sessionscribe.runtime import job
+from sessionscribe.settings_files import read_settings
 
-task, made = snakemake.params.task, dict(snakemake.output.items())
-with job(snakemake.rule, task, log=snakemake.log[0], outputs=made) as say:
+settings, made = read_settings(snakemake.input.settings), dict(snakemake.output.items())
+with job(snakemake.rule, settings, log=snakemake.log[0], outputs=made) as say:
     timeline = build_timeline(
-        session=task["session"],
-        shape=task["shape"],
-        conversions=[Conversion.read(Path(path)) for path in task["conversions"]],
-        parts=task["parts"],
-        speakers=task["speakers"],
+        session=settings["session"],
+        shape=settings["shape"],
+        conversions=Conversion.read_all(snakemake.input.conversions),
+        parts=settings["parts"],
+        speakers=settings["speakers"],
         output=Path(made["timeline"]),
     )
     for gap in timeline.gaps:

@@ -5,6 +5,6 @@ from pathlib import Path
 from sessionscribe.preflight import check_models
 from sessionscribe.runtime import job
 
-task, made = snakemake.params.task, dict(snakemake.output.items())
-with job(snakemake.rule, task, log=snakemake.log[0], outputs=made) as say:
-    check_models(**task, output=Path(made["report"]), log=say)
+models, made = snakemake.params.models, dict(snakemake.output.items())
+with job(snakemake.rule, {}, log=snakemake.log[0], outputs=made) as say:
+    check_models(**models, output=Path(made["report"]), log=say)

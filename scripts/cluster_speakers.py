@@ -6,17 +6,19 @@ from sessionscribe.artifacts import Plan, Timeline
 from sessionscribe.config import Diarize
 from sessionscribe.diarize import cluster_speakers, track_turns
 from sessionscribe.runtime import job
+from sessionscribe.settings_files import read_settings
 
-task, made = snakemake.params.task, dict(snakemake.output.items())
-embeddings = [Path(path) for path in task["embeddings"]]
+settings, made = read_settings(snakemake.input.settings), dict(snakemake.output.items())
+embeddings = [Path(path) for path in snakemake.input.embeddings]
 written = {"output": Path(made["turns"]), "sounds": Path(made["voices"])}
-with job(snakemake.rule, task, log=snakemake.log[0], outputs=made, inputs=task["embeddings"]) as say:
+with job(snakemake.rule, settings, log=snakemake.log[0], outputs=made) as say:
+    say.inputs = embeddings
     timeline = Timeline.read(Path(snakemake.input.timeline))
-    if task["method"] == "tracks":
-        plans = [Plan.read(Path(path)) for path in snakemake.input.plans]
+    if settings["method"] == "tracks":
+        plans = Plan.read_all(snakemake.input.plans)
         found = track_turns(timeline=timeline, plans=plans, **written)
     else:
-        options = Diarize(**task["options"])
+        options = Diarize(**settings["options"] | snakemake.params.machine)
         found, remark = cluster_speakers(timeline=timeline, embeddings=embeddings, options=options, **written)
         say.flags += [remark] if remark else []
     say(f"{len(found.speakers)} speakers, {len(found.turns)} turns")

@@ -7,14 +7,15 @@ from sessionscribe.artifacts import Ingest
 from sessionscribe.convert import convert_audio
 from sessionscribe.ingest import opened
 from sessionscribe.runtime import job
+from sessionscribe.settings_files import read_settings
 
-task, made = snakemake.params.task, dict(snakemake.output.items())
-with job(snakemake.rule, task, log=snakemake.log[0], outputs=made) as say:
-    ingest = Ingest.read(Path(task["ingest"]))
-    with opened(ingest.source, ingest.checksum, config.Ingest(**task["reading"]), say) as source:
+settings, made = read_settings(snakemake.input.settings), dict(snakemake.output.items())
+with job(snakemake.rule, settings, log=snakemake.log[0], outputs=made) as say:
+    ingest = Ingest.read(Path(snakemake.input.ingest))
+    with opened(ingest.source, ingest.checksum, config.Ingest(**snakemake.params.machine), say) as source:
         conversion = convert_audio(
             ingest=ingest,
-            options=config.Convert(**task["options"]),
+            options=config.Convert(**settings["options"]),
             audio=Path(made["audio"]),
             record=Path(made["record"]),
             source=source,

@@ -5,15 +5,16 @@ from pathlib import Path
 from sessionscribe.artifacts import Names, Transcript
 from sessionscribe.correct import correct_transcript
 from sessionscribe.runtime import job
+from sessionscribe.settings_files import read_settings
 
-task, made = snakemake.params.task, dict(snakemake.output.items())
-with job(snakemake.rule, task, log=snakemake.log[0], outputs=made) as say:
+settings, made = read_settings(snakemake.input.settings), dict(snakemake.output.items())
+with job(snakemake.rule, settings, log=snakemake.log[0], outputs=made) as say:
     say.flags += correct_transcript(
         transcript=Transcript.read(Path(snakemake.input.transcript)),
-        names=next((Names.read(Path(path)) for path in task["names"]), None),
-        labels=task["labels"],
-        edits=next(map(Path, task["corrections"]), None),
-        settings=task["settings"],
+        names=next((Names.read(Path(path)) for path in snakemake.input.names), None),
+        labels=settings["labels"],
+        edits=next(map(Path, snakemake.input.corrections), None),
+        settings=settings["settings"],
         output=Path(made["transcript"]),
         report=Path(made["report"]),
     )

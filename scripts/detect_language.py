@@ -7,14 +7,14 @@ from sessionscribe.config import Transcribe
 from sessionscribe.runtime import job
 from sessionscribe.transcribe import detect_language
 
-task, made = snakemake.params.task, dict(snakemake.output.items())
+settings, made = snakemake.params.settings, dict(snakemake.output.items())
 queued_s = getattr(snakemake, "queued_s", 0.0)  # only a worker says so
-with job(snakemake.rule, task, log=snakemake.log[0], outputs=made, queued_s=queued_s) as say:
+with job(snakemake.rule, settings, log=snakemake.log[0], outputs=made, queued_s=queued_s) as say:
     found = detect_language(
-        plans=[Plan.read(Path(path)) for path in snakemake.input.plans],
+        plans=Plan.read_all(snakemake.input.plans),
         audio=[Path(path) for path in snakemake.input.audio],
-        session=task["session"],
-        options=Transcribe(**task["options"]),
+        session=settings["session"],
+        options=Transcribe(**settings["options"]),
         threads=snakemake.resources.cpus_per_task,
         output=Path(made["language"]),
     )

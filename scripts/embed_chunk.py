@@ -8,14 +8,14 @@ from sessionscribe.diarize import embed_chunk
 from sessionscribe.grid import Stretch
 from sessionscribe.runtime import job
 
-task, made = snakemake.params.task, dict(snakemake.output.items())
+settings, made = snakemake.params.settings, dict(snakemake.output.items())
 queued_s = getattr(snakemake, "queued_s", 0.0)  # only a worker says so
-with job(snakemake.rule, task, log=snakemake.log[0], outputs=made, queued_s=queued_s) as say:
+with job(snakemake.rule, settings, log=snakemake.log[0], outputs=made, queued_s=queued_s) as say:
     found = embed_chunk(
         timeline=Timeline.read(Path(snakemake.input.timeline)),
-        stretch=Stretch(**task["stretch"] | {"tracks": tuple(task["stretch"]["tracks"])}),
+        stretch=Stretch(**settings["stretch"] | {"tracks": tuple(settings["stretch"]["tracks"])}),
         audio=[Path(path) for path in snakemake.input.audio],
-        options=Diarize(**task["options"]),
+        options=Diarize(**settings["options"]),
         threads=snakemake.resources.cpus_per_task,
         output=Path(made["embeddings"]),
     )

@@ -6,14 +6,17 @@ from sessionscribe import config
 from sessionscribe.errors import UserError
 from sessionscribe.ingest import fetch_recording
 from sessionscribe.runtime import job
+from sessionscribe.settings_files import read_settings
 
-task, made = snakemake.params.task, dict(snakemake.output.items())
-with job(snakemake.rule, task, log=snakemake.log[0], outputs=made) as say:
-    if task["problem"]:
-        raise UserError(task["problem"], where=task["session"], hint="Correct the manifest and run again")
+settings, made = read_settings(snakemake.input.settings), dict(snakemake.output.items())
+with job(snakemake.rule, settings, log=snakemake.log[0], outputs=made) as say:
+    if settings["problem"]:
+        raise UserError(
+            settings["problem"], where=settings["session"], hint="Correct the manifest and run again"
+        )
     fetch_recording(
-        **{k: task[k] for k in ("session", "track", "source", "checksum", "duration_s")},
-        reading=config.Ingest(**task["reading"]),
+        **{k: settings[k] for k in ("session", "track", "source", "checksum", "duration_s")},
+        reading=config.Ingest(**snakemake.params.machine),
         output=Path(made["ingest"]),
         log=say,
     )

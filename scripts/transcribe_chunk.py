@@ -7,15 +7,15 @@ from sessionscribe.config import Transcribe
 from sessionscribe.runtime import job
 from sessionscribe.transcribe import transcribe_chunk
 
-task, made = snakemake.params.task, dict(snakemake.output.items())
+settings, made = snakemake.params.settings, dict(snakemake.output.items())
 queued_s = getattr(snakemake, "queued_s", 0.0)  # only a worker says so
-with job(snakemake.rule, task, log=snakemake.log[0], outputs=made, queued_s=queued_s) as say:
+with job(snakemake.rule, settings, log=snakemake.log[0], outputs=made, queued_s=queued_s) as say:
     found = transcribe_chunk(
         audio=Path(snakemake.input.audio),
         plan=Plan.read(Path(snakemake.input.plan)),
-        index=task["index"],
-        language=Language.read(Path(task["language"][0])).language,
-        options=Transcribe(**task["options"]),
+        index=settings["index"],
+        language=Language.read(Path(snakemake.input.language)).language,
+        options=Transcribe(**settings["options"]),
         threads=snakemake.resources.cpus_per_task,
         output=Path(made["transcript"]),
     )

@@ -19,13 +19,13 @@ rule all:
     input: expand("out/{i}.txt", i=range(N))
 
 rule make:
-    input: text="in/{i}.txt"
+    input: text="in/{i}.txt", table="in/table.txt"
     output: text="out/{i}.txt", provenance="made/{i}.json"
     log: "log/{i}.log"
     benchmark: "bench/{i}.tsv"
     threads: 2
     resources: gpu=1
-    params: task=lambda w: {"number": int(w.i), "table": "in/table.txt", "note": "/etc/passwd"}
+    params: task=lambda w: {"number": int(w.i), "note": "/etc/passwd"}
     script: "scripts/make.py"
 """
 MAKE = """
@@ -33,7 +33,7 @@ import json, os, sys, time
 from pathlib import Path
 from beside import NAME
 task, began = snakemake.params.task, time.time()
-table = dict(line.split("=") for line in Path(task["table"]).read_text().splitlines())
+table = dict(line.split("=") for line in Path(snakemake.input.table).read_text().splitlines())
 print(f"number {task['number']}", file=sys.stderr)
 home = Path(os.environ["HOME"])
 if task["number"] == 0 and (home / "hold").exists():

@@ -166,14 +166,15 @@ class Project:
         return {line.split()[0]: line.split()[-1] for line in lines}
 
 
+NO_STEPS = {"all", "note_settings", "total"}
 STATS = re.compile(r"^(\w+) +(\d+)$")
 
 
 def jobs(text: str) -> Counter[str]:
-    """Return the job counts of Snakemake's table, without ``all`` and ``total``; none: nothing to do."""
+    """Return the job counts of Snakemake's table: those of steps; none: nothing to do."""
     found: Counter[str] = Counter()
     for line in text.partition("This was a dry-run")[0].splitlines():
-        if (match := STATS.match(line)) and match[1] not in ("all", "total"):
+        if (match := STATS.match(line)) and match[1] not in NO_STEPS:
             found[match[1]] = int(match[2])
     return found
 

@@ -22,7 +22,8 @@ from sessionscribe.publish import history
 from sessionscribe.publish.publishing import Done, Publisher
 from sessionscribe.publish.state import locked
 from sessionscribe.publish.store import Store
-from sessionscribe.steps import Step
+from sessionscribe.settings_files import write_settings
+from sessionscribe.steps import Folder, Step
 
 if TYPE_CHECKING:
     import pytest
@@ -103,12 +104,14 @@ class Clone:
         return Counter(step.rule for step in self.session(name).pending.values())
 
     def finish(self, words: str = "we will meet again on friday") -> None:
-        """Make all that is pending, with records as the jobs write them."""
+        """Make all that is pending, with settings and records as the jobs write them."""
         for session in self.agenda().sessions.values():
             for step in session.pending.values():
+                if not step.keyed:
+                    write_settings(self.root / step.settings_file, step.settings)
                 for output in step.outputs:
                     self._make(step, output, words)
-                if step.record:
+                if not step.keyed:
                     self._record(step)
 
     def _make(self, step: Step, output: str, words: str) -> None:
@@ -125,7 +128,8 @@ class Clone:
             path = self.root / name
             return Output(path=name, size=path.stat().st_size, sha256=sha256(path))
 
-        read = step.task.get("chunks", []) if step.rule == "merge_transcript" else []
+        folders = [need for need in step.needs if isinstance(need, Folder)]
+        read = [name for folder in folders for name in folder.outputs()]
         Provenance(
             rule=step.rule,
             key=step.key,

@@ -8,17 +8,14 @@ it is held back with all that follows from it, for a job that is begun and fails
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from sessionscribe.steps import Step, files
+from sessionscribe.steps import Step, files, paths, sources
 from sessionscribe.storage.locations import DRIVE_DESKTOP, is_remote
 
 if TYPE_CHECKING:
     from sessionscribe.agenda import SessionAgenda
-
-SOURCE_RULES = ("fetch_recording", "convert_audio")
 
 
 def provide(agenda: SessionAgenda, root: Path) -> None:
@@ -30,45 +27,20 @@ def provide(agenda: SessionAgenda, root: Path) -> None:
     """
     if not agenda.absent or not agenda.pending:
         return
-    sources = {row.track: row.source for row in agenda.session.rows}
+    sources_of = {row.track: row.source for row in agenda.session.rows}
     held: set[str] = set()
-    for path, step in list(agenda.pending.items()):
-        for audio in _heard(step, agenda.absent):
-            source = sources[Path(audio).stem]
+    for first, step in list(agenda.pending.items()):
+        read = {path for given in sources(step.inputs) for path in paths(given)}
+        for audio in read & agenda.absent.keys():
+            source = sources_of[Path(audio).stem]
             if is_remote(source) or source.startswith(f"{DRIVE_DESKTOP}:") or (root / source).exists():
-                for maker in (agenda.plan.find(_record_of(audio)), agenda.absent[audio]):
-                    if maker is not None:
-                        agenda.pending[maker.outputs[0]] = maker
+                maker = agenda.absent[audio]  # which looks whether the recording is the right one
+                agenda.pending[maker.outputs[0]] = maker
             else:
-                held.add(path)
+                held.add(first)
                 agenda.lacking.append(source)
     agenda.lacking = sorted(set(agenda.lacking))
     _hold_back(agenda, held)
-
-
-def _record_of(audio: str) -> str:
-    """Return what says that a recording is the right one: on this machine nobody has looked at it yet."""
-    return audio.replace("results/convert/", "results/ingest/").removesuffix(".flac") + ".json"
-
-
-def _heard(step: Step, absent: dict[str, Step]) -> Iterator[str]:
-    """Yield the absent audio that a step's job reads: its task names the files, or the track."""
-    if step.rule in SOURCE_RULES:
-        return
-    task = step.task
-    named = set(_texts(task)) | {f"results/convert/{step.session}/{task.get('track')}.flac"}
-    yield from named & absent.keys()
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for inner in value.values():
-            yield from _texts(inner)
-    elif isinstance(value, list | tuple):
-        for inner in value:
-            yield from _texts(inner)
 
 
 def _hold_back(agenda: SessionAgenda, held: set[str]) -> None:

@@ -1,28 +1,42 @@
 """What is there, what is missing or stale, and hence what there is to do.
 
-An output counts as made when its record in ``results/provenance`` names the wanted key and the size that the
-file really has; a file of a fingerprint folder when it is whole. So a deleted, cut or outdated file is found
-whatever the times of files say, and in a copy made elsewhere as well. One scan costs a listing, a few short
-reads and about as many looks at sizes per session; of a finished session hardly anything is kept.
+Stale is missing: what determines a step's outputs is an input file whose name carries the key, its settings
+(``results/settings/{session}/{step}.{key}.json``). So a step is due when its settings file, its record or an
+output is missing, or something that it follows from is due. A scan costs a few listings per session and
+reads nothing; times of files do not matter, so a copy made elsewhere is as good. Only what is due becomes
+part of Snakemake's DAG.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from sessionscribe import absent_audio, clips, manifest, models, names_table, steps
+from sessionscribe import absent_audio, clips, manifest, models, names_table, older, steps
 from sessionscribe.config import Config
 from sessionscribe.corrections import table as corrections
 from sessionscribe.errors import UserError
+from sessionscribe.fingerprint import fingerprint
 from sessionscribe.manifest import Session
 from sessionscribe.results import Results
-from sessionscribe.steps import STAGE_OF, STAGES, Decoder, Folder, Ledger, Step, correct
+from sessionscribe.steps import (
+    STAGE_OF,
+    STAGES,
+    Decoder,
+    Folder,
+    Ledger,
+    Listed,
+    Step,
+    correct,
+    files,
+    paths,
+    sources,
+)
 
-PREFLIGHT = "logs/preflight/models.txt"
+PREFLIGHT = "logs/preflight"
 UNABLE = (
     "transcripts will be without speakers: torch and pyannote.audio are not installed here. "
     "`make setup LIGHT=0` installs them; with `diarize.model: off` this is not said"
@@ -33,21 +47,25 @@ MANIFEST = str(Config.model_fields["manifest"].default)
 class SessionAgenda:
     """A session's steps and the ones among them that are still to do (``pending``, by first output).
 
-    ``fp`` names the folder of its chunk transcripts; ``totals`` counts its steps by rule; ``flags`` are what
-    the jobs that are done found worth a look, and ``verdict`` is what the audit says, if it was made.
-    ``absent`` is audio that was not published, with the step that makes it again; ``blocked`` are steps to do
-    that cannot be done here, as they lead back to recordings that are not here (``lacking``).
+    ``fp`` names the folder of its chunk transcripts; ``totals`` counts its steps by rule; ``missing`` are the
+    files that pending steps lack: settings, outputs and records. ``absent`` is audio that was not published,
+    with the step that makes it again; ``blocked`` are steps to do that cannot be done here, as they lead back
+    to recordings that are not here (``lacking``).
     """
+
+    __slots__ = (
+        *("session", "fp", "pending", "missing", "absent", "blocked", "lacking", "totals"),
+        *("_lay_out", "_plan"),
+    )
 
     def __init__(self, session: Session, fp: str, lay_out: Callable[[], Ledger]) -> None:
         self.session, self.fp = session, fp
         self.pending: dict[str, Step] = {}
+        self.missing: set[str] = set()
         self.absent: dict[str, Step] = {}
         self.blocked: dict[str, Step] = {}
         self.lacking: list[str] = []
         self.totals: Counter[str] = Counter()
-        self.flags: list[str] = []
-        self.verdict = ""
         self._lay_out = lay_out
         self._plan: Ledger | None = None
 
@@ -77,20 +95,47 @@ class SessionAgenda:
         return self.totals[rule] - sum(step.rule == rule for step in undone)
 
     def targets(self) -> list[str]:
-        """Return the first outputs of pending steps that no other pending step needs."""
-        needed = {need for step in self.pending.values() for need in step.needs}
-        folders = {need.path: need.names for need in needed if isinstance(need, Folder)}
-        covered = {path for need in needed if isinstance(need, Step) for path in need.outputs}
+        """Return what to ask Snakemake for, so that it makes all that is due.
 
-        def is_needed(path: str) -> bool:
-            folder, _, name = path.rpartition("/")
-            return path in covered or name in folders.get(folder, ())
-
-        return [path for path in self.pending if not is_needed(path)]
+        It does not look behind a file that is there. So these are the missing files, but those of steps whose
+        missing output is read by a step that lacks something itself, and what no pending step reads.
+        """
+        read: set[str] = set()
+        surely: set[str] = set()
+        for step in self.pending.values():
+            lacks = not step.keyed and any(
+                path in self.missing for path in (step.settings_file, *step.outputs, step.record)
+            )
+            found = {path for source in sources(step.inputs) for path in paths(source)}
+            read |= found
+            surely |= found if lacks or step.keyed else set()
+        targets: list[str] = []
+        for first, step in self.pending.items():
+            lacking = [path for path in (*step.outputs, step.record) if path in self.missing]
+            if not surely.isdisjoint(lacking):
+                continue
+            if lacking:
+                targets.append(lacking[0])
+                continue
+            if not step.keyed and step.settings_file in self.missing:
+                targets += [step.settings_file, first]
+            elif first not in read:
+                targets.append(first)
+        return targets
 
     def needs_models(self) -> bool:
         """Tell whether there is work for a model."""
         return any(step.model for step in self.pending.values())
+
+    def records(self, root: Path) -> list[dict[str, Any]]:
+        """Return the records of the steps that are done, as they lie in the project's folder."""
+        results = Results(root)
+        # Audio that is made again for others alone is as good as before.
+        undone = (self.pending.keys() | self.blocked.keys()) - {
+            step.outputs[0] for step in self.absent.values()
+        }
+        done = (work for work in self.plan.works if isinstance(work, Step) and work.outputs[0] not in undone)
+        return [results.record(step.record) for step in done]
 
 
 class Agenda:
@@ -103,10 +148,13 @@ class Agenda:
     Attributes:
         formats: in which each session is exported.
         sessions: all that are wanted, by name.
+        whole: whether finished steps are shown, too.
+        until: the last rules that are run; empty: all are.
     """
 
     def __init__(self, config: Config, root: Path = Path()) -> None:
-        self.root = root
+        self.root, self.whole = root, False
+        self.until: tuple[str, ...] = ()
         self._results = Results(root)
         identity = cache(models.identity)
         self._diarizers = steps.diarizers(config, identity)
@@ -127,25 +175,31 @@ class Agenda:
             diarizer: steps.people(enrolled.clips, table, self._options, diarizer)
             for diarizer in self._diarizers
         }
-        self._voices = self._results.listing(steps.VOICES) if enrolled.clips else {}
         self.sessions = {name: self._look(s) for name, s in found.items() if not wanted or name in wanted}
         self._sum_up()
 
     def _sum_up(self) -> None:
-        pending = [step for session in self.sessions.values() for step in session.pending.values()]
+        sessions = self.sessions.values()
+        pending = [step for session in sessions for step in session.pending.values()]
+        made = {path for step in pending for path in step.outputs}
+        # Of steps that are held back nothing is made, their settings neither.
+        lacking = {path for session in sessions for path in session.missing}
+        settings = (step.settings_file for step in pending if not step.keyed)
+        self._due = frozenset({*made, *(path for path in settings if path in lacking)})
         # Enrolled voices are every session's work and one job's.
-        self._outputs = list(dict.fromkeys(output for step in pending for output in step.outputs))
-        self._due = frozenset(self._outputs)
-        targets = (path for session in self.sessions.values() for path in session.targets())
-        self._targets = list(dict.fromkeys(targets))
+        self._targets = list(dict.fromkeys(path for session in sessions for path in session.targets()))
         self._needs_models = any(step.model for step in pending)
 
     def _look(self, session: Session) -> SessionAgenda:
         """Lay out a session's steps with the models that have most of it, and see which are done."""
+        if older.is_older(self._results, session.name):
+            options, models_of = self._options, (self._decoders, self._diarizers)
+            older.adopt(session, options, *models_of, partial(self._lay_out, session), root=self.root)
+            self._results.forget()
         best, *others = self._diarizers
         agenda = self._look_with(session, best)
         unable = bool(others) and others[-1][0] == models.OFF  # to listen, but not to use what was found
-        begun = unable or self._results.size(f"results/diarize/{session.name}") >= 0
+        begun = unable or session.name in self._results.names("results/diarize")
         if begun and self._listens(agenda):
             looks = [agenda, *(self._look_with(session, other) for other in others)]
             # Of equals, the first.
@@ -154,6 +208,7 @@ class Agenda:
                 self._remarks.append(UNABLE)
         if not agenda.pending:
             agenda.drop_plan()
+        self._results.forget()
         return agenda
 
     def _listens(self, agenda: SessionAgenda) -> bool:
@@ -161,92 +216,72 @@ class Agenda:
         return any(step.model == model for step in agenda.pending.values() for model, _ in self._diarizers)
 
     def _look_with(self, session: Session, diarizer: tuple[str, str]) -> SessionAgenda:
-        decoder, words, listing = self._choose_decoder(session)
-        given = (session, self._options, decoder, words, diarizer)
-        own = self._corrections.get(session.name, "")
-        lay_out = partial(steps.steps_of, *given, known=self._people[diarizer], corrections=own)
+        decoder, words = self._choose_decoder(session)
+        lay_out = partial(self._lay_out, session, self._options, decoder, words, diarizer)
         agenda = SessionAgenda(session, words, lay_out)
-        self._find_pending(agenda, listing)
+        self._find_pending(agenda)
         return agenda
 
-    def _choose_decoder(self, session: Session) -> tuple[Decoder, str, dict[str, int]]:
-        """Return a session's decoder, the key of its words and what lies in the folder of that name."""
+    def _lay_out(
+        self,
+        session: Session,
+        options: steps.Options,
+        decoder: Decoder,
+        words: str,
+        diarizer: tuple[str, str],
+    ) -> Ledger:
+        known, own = self._people[diarizer], self._corrections.get(session.name, "")
+        return steps.steps_of(session, options, decoder, words, diarizer, known=known, corrections=own)
+
+    def _choose_decoder(self, session: Session) -> tuple[Decoder, str]:
+        """Return a session's decoder and the key of its words: of those of which most is there."""
         choices = []
         for decoder in self._decoders:
             words = steps.words_key(session, self._options, decoder)
-            listing = self._results.listing(steps.words_folder(session.name, words)) if words else {}
-            choices.append((decoder, words, listing))
+            found = self._results.names(steps.words_folder(session.name, words)) if words else ()
+            choices.append((len(found), decoder, words))
         # Of equals, the first: what suits this machine best.
-        return max(choices, key=lambda choice: len(choice[2]))
+        _, decoder, words = max(choices, key=lambda choice: choice[0])
+        return decoder, words
 
-    def _find_pending(self, agenda: SessionAgenda, listing: dict[str, int]) -> None:
-        works = agenda.plan.works
-        records = {w: self._results.record(w.record) for w in works if isinstance(w, Step)}
-        known = _read_before(records)
-        listings = {
-            steps.words_folder(agenda.session.name, agenda.fp): listing,
-            steps.VOICES: self._voices,
-        }
+    def _find_pending(self, agenda: SessionAgenda) -> None:
+        results, noted = self._results, self._results.noted(agenda.session.name)
         undone: set[Step | Folder] = set()
-        for work in works:
+        for work in agenda.plan.works:
             if isinstance(work, Folder):
                 agenda.totals[work.rule] += len(work.names)
-                missing = self._missing(work, listings, known)
-                for name in missing:
-                    step = work.step(name)
-                    agenda.pending[step.outputs[0]] = step
-                if missing:
-                    undone.add(work)
+                there = results.names(work.path)
+                for name in work.names if not there.issuperset(work.names) else ():
+                    if name not in there:
+                        step = work.step(name)
+                        agenda.pending[step.outputs[0]] = step
+                        agenda.missing.add(step.outputs[0])
+                        undone.add(work)
                 continue
             agenda.totals[work.rule] += 1
-            record = records[work]
-            if not undone.isdisjoint(work.needs) or not self._is_recorded(work, record):
+            missing = [path for path in (*work.outputs, work.record) if not results.has(path)]
+            settled = noted.get(work.name) == work.key
+            if missing and settled:  # of what is not published, the record says that it may be absent
+                left_out = results.record(work.record).get("left_out", ())
+                agenda.absent.update((path, work) for path in missing if path in left_out)
+                missing = [path for path in missing if path not in left_out]
+            if missing or not settled or not undone.isdisjoint(work.needs):
                 agenda.pending[work.outputs[0]] = work
+                agenda.missing.update(missing if settled else (*missing, work.settings_file))
                 undone.add(work)
-            else:
-                agenda.flags += record.get("flags", [])
-                agenda.verdict = record.get("verdict") or agenda.verdict
-                agenda.absent.update(dict.fromkeys(self._left_out(work, record), work))
+        agenda.absent = {path: step for path, step in agenda.absent.items() if step not in undone}
         absent_audio.provide(agenda, self.root)
 
-    def _missing(
-        self, folder: Folder, listings: dict[str, dict[str, int]], known: dict[str, int]
-    ) -> list[str]:
-        """Return the names of a folder's files that are not there and whole.
-
-        A file is whole if it has the size with which it was used before, or else if it ends as it should.
-        """
-        if folder.path not in listings:
-            listings[folder.path] = self._results.listing(folder.path)
-        listing, missing = listings[folder.path], []
-        for name in folder.names:
-            size, path = listing.get(name, 0), f"{folder.path}/{name}"
-            before = known.get(path)
-            if size != before if before is not None else not self._results.is_whole(path, size):
-                missing.append(name)
-        return missing
-
-    def _is_recorded(self, step: Step, record: dict[str, Any]) -> bool:
-        if record.get("key") != step.key:
-            return False
-        sizes = {entry["path"]: entry["size"] for entry in record.get("outputs", ())}
-        allowed = record.get("left_out", ())
-        return all(
-            (size := self._results.size(path)) == sizes.get(path, -2) or (size == -1 and path in allowed)
-            for path in step.outputs
-        )
-
-    def _left_out(self, step: Step, record: dict[str, Any]) -> list[str]:
-        """Return the files of a step that is done which were not published and are not here."""
-        return [path for path in record.get("left_out", ()) if self._results.size(path) == -1]
-
     def targets(self) -> list[str]:
-        """Return the files to ask for so that all pending ones are made: those that no pending step needs."""
-        return self._targets
+        """Return the files to ask Snakemake for, so that it makes all that is due."""
+        if not self.whole:
+            return self._targets
+        works = (work for session in self.sessions.values() for work in session.plan.works)
+        return list(dict.fromkeys([*self._targets, *(files(work)[0] for work in works)]))
 
-    def outputs(self) -> list[str]:
-        """Return every file that is to be made."""
-        return self._outputs
+    def due(self) -> frozenset[str]:
+        """Return what this run makes: pending steps' outputs, and the settings that they lack; no records."""
+        return self._due
 
     def needs_models(self) -> bool:
         """Tell whether there is work for a model."""
@@ -262,16 +297,22 @@ class Agenda:
         blocked = [absent_audio.remark(agenda) for agenda in self.sessions.values() if agenda.blocked]
         return [*self._remarks, *blocked]
 
-    def preflight_task(self, until: Iterable[str] = ()) -> dict[str, list[str]]:
+    def preflight_task(self) -> dict[str, list[str]]:
         """Return the models that the pending work needs, up to the rules ``until``, for ``check_models``."""
         stages = list(STAGES)
-        last = max((stages.index(STAGE_OF[rule]) for rule in until if rule in STAGE_OF), default=len(stages))
+        last = max(
+            (stages.index(STAGE_OF[rule]) for rule in self.until if rule in STAGE_OF), default=len(stages)
+        )
         wanted: dict[str, set[str]] = {"speech": set(), "diarization": set()}
         for session in self.sessions.values():
             for step in session.pending.values():
                 if step.model and stages.index(step.stage) <= last:
                     wanted["speech" if step.stage == "transcribe" else "diarization"].add(step.model)
         return {kind: sorted(found) for kind, found in wanted.items()}
+
+    def preflight(self) -> str:
+        """Return the file that says that these models are there: for others it is another one."""
+        return f"{PREFLIGHT}/{fingerprint(self.preflight_task())}.txt"
 
     def force(self, names: Iterable[str], *, everything: bool) -> None:
         """Hold the steps of these rules or files, and what follows from them, to be done again."""
@@ -295,84 +336,92 @@ class Agenda:
             absent_audio.provide(agenda, self.root)
         self._sum_up()
 
-    def forced(self) -> set[str]:
-        """Return the files that must be made even where a file of that name lies there."""
-        return {*self._outputs, *([PREFLIGHT] if self._needs_models else [])}
-
-    def is_pending(self, path: str) -> bool:
-        """Tell whether a file is still to be made.
+    def step(self, rule: str, wildcards: Mapping[str, str]) -> Step:
+        """Return the step of a job.
 
         Raises:
-            UserError: no session of the manifest, with the present settings, has such a file.
+            UserError: no session of the manifest, with the present settings, has such a step.
         """
-        if path in self._due:
-            return True
-        self._step(path)
-        return False
+        name = wildcards.get("session")
+        session = self.sessions.get(name) if name else None
+        works: Iterable[Step | Folder] = session.plan.works if session else ()
+        if not name:  # an enrolled voice is nobody's in particular
+            works = [people.folder for people in self._people.values() if people.folder]
+        track = wildcards.get("track")
+        for work in works:
+            if work.rule != rule:
+                continue
+            if isinstance(work, Step):
+                if track is None or work.name.endswith(f".{track}"):
+                    return work
+            elif wildcards.get("fp", work.key) == work.key:
+                file = work.pattern.format(**wildcards)
+                if file in work.names:
+                    return work.step(file)
+        what = f"there is nothing to do for {rule}, as the manifest and the settings are"
+        where = " ".join(wildcards.values())
+        raise UserError(what, where=where, hint="`sessionscribe status` lists the sessions")
 
-    def awaited(self, paths: Iterable[str]) -> list[str]:
-        """Return those of a task's files that are still to be made."""
-        return [path for path in paths if path in self._due]
+    def settings(self, session: str, name: str, key: str) -> dict[str, Any]:
+        """Return what is written to a step's settings file.
 
-    def awaits_models(self, path: str) -> bool:
-        """Tell whether the job that makes ``path`` is to wait until the models are checked.
+        Raises:
+            UserError: the step has other settings, or there is none of this name.
+        """
+        found = self.sessions.get(session)
+        for work in found.plan.works if found else ():
+            if isinstance(work, Step) and (work.name, work.key) == (name, key):
+                return work.settings
+        what = f"{name} has no settings with the key {key}, as the manifest and config.yaml are"
+        raise UserError(what, where=session, hint="`sessionscribe status` lists the sessions")
+
+    def inputs(self, step: Step) -> dict[str, str | list[str]]:
+        """Return the files that a job reads, by name; of a ``Listed`` folder those that this run makes."""
+        found: dict[str, str | list[str]] = {} if step.keyed else {"settings": step.settings_file}
+        for name, value in step.inputs.items():
+            if isinstance(value, list):
+                found[name] = [path for source in value for path in self._read(source)]
+            else:
+                (found[name],) = paths(value)
+        return found
+
+    def _read(self, source: Any) -> Iterable[str]:
+        listed = isinstance(source, Listed) and not self.whole
+        return self._due.intersection(paths(source)) if listed else paths(source)
+
+    def found(self) -> set[str]:
+        """Return the files that pending steps read and that this run does not make."""
+        pending = {step for session in self.sessions.values() for step in session.pending.values()}
+        read = {path for step in pending for source in sources(step.inputs) for path in paths(source)}
+        return (read | {step.settings_file for step in pending if not step.keyed}) - self._due
+
+    def is_due(self, path: str) -> bool:
+        """Tell whether this run makes a file."""
+        return path in self._due
+
+    def awaits_models(self, step: Step) -> bool:
+        """Tell whether a job is to wait until the models are checked.
 
         The first job of a session waits too, so that hours of conversion do not come before the message.
         """
-        if not self.is_pending(path):
+        if step.outputs[0] not in self._due:
             return False
-        step = self._step(path)
         return self._needs_models if step.rule == "fetch_recording" else bool(step.model)
 
-    def task(self, path: str) -> dict[str, Any]:
-        """Return what the job that makes ``path`` is told.
-
-        Raises:
-            UserError: no session of the manifest, with the present settings, has such a file.
-        """
-        return self._step(path).task
-
-    def _step(self, path: str) -> Step:
-        """Return the step that makes a file; whose it is, its path says (names have no dots or slashes)."""
-        folder, _, name = path.rpartition("/")
-        for people in self._people.values() if folder == steps.VOICES else ():
-            if people.folder and name in people.folder.names:
-                return people.folder.step(name)
-        parts = path.split("/", 3)
-        session = self.sessions.get(parts[2].partition(".")[0]) if len(parts) > 2 else None
-        step = session and (session.pending.get(path) or session.plan.find(path))
-        if not step:
-            what = "belongs to no session, as the manifest and the settings are"
-            raise UserError(what, where=path, hint="`sessionscribe status` lists the sessions")
-        return step
-
     def forget(self) -> None:
-        """Remove the records of what is to be redone and has the wanted key already.
+        """Remove the records of what is to be redone though its settings and files are there.
 
-        A run that dies when it has made anew only what comes before cannot leave them valid. Records with
-        another key stay: they are valid again when the settings are as they were. A corrected transcript of
-        which all corrections were taken back goes, too: it must not be read as one.
+        A run that dies when it has made only what comes before leaves them missing, not stale. Where the
+        settings are missing, the job that writes them removes the record first: until then all is as it was.
+        A corrected transcript of which all corrections were taken back goes, too: it must not be read as one.
         """
         for agenda in self.sessions.values():
             rules = {work.rule for work in agenda.plan.works} if agenda.pending else set()
             if "write_export" in rules and "correct_transcript" not in rules:
-                for path in correct.traces(agenda.session.name):
+                noted = self._results.noted(agenda.session.name)
+                for path in correct.traces(agenda.session.name, noted):
                     self._results.remove(path)
             kept = set(agenda.absent.values())  # what is made again for others alone is as good as before
             for step in agenda.pending.values():
-                if (
-                    step.record
-                    and step not in kept
-                    and self._results.record(step.record).get("key") == step.key
-                ):
+                if not step.keyed and step not in kept and step.settings_file not in agenda.missing:
                     self._results.remove(step.record)
-
-
-def _read_before(records: dict[Step, dict[str, Any]]) -> dict[str, int]:
-    """Return the sizes that files of fingerprint folders had when they were read by what is still valid."""
-    return {
-        entry["path"]: entry["size"]
-        for step, record in records.items()
-        if record.get("key") == step.key and any(isinstance(need, Folder) for need in step.needs)
-        for entry in record.get("inputs", ())
-    }

@@ -9,6 +9,7 @@ to a millisecond, counted from the start of the *track* up to the chunk transcri
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -65,6 +66,11 @@ class Artifact(Part):
     def write(self, path: Path) -> None:
         """Write the artifact to ``path`` atomically."""
         write_text(path, self.text())
+
+    @classmethod
+    def read_all(cls, paths: Iterable[str | Path]) -> list[Self]:
+        """Read and validate the artifacts of these files, in their order."""
+        return [cls.read(Path(path)) for path in paths]
 
     @classmethod
     def read(cls, path: Path) -> Self:

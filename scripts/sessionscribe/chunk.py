@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,11 @@ SMOOTHED_FRAMES = 5
 def chunk_count(duration_s: float, target_s: float) -> int:
     """Return how many chunks of about `target_s` seconds a track of `duration_s` seconds is cut into."""
     return max(1, round(duration_s / target_s)) if math.isfinite(duration_s) else 1
+
+
+def chunk_files(plans: Iterable[Plan], folder: Path) -> list[Path]:
+    """Return the transcripts of all chunks of these tracks, which lie in the folder named by their key."""
+    return [folder / f"{plan.track}.{index:04d}.json" for plan in plans for index in range(len(plan.cores))]
 
 
 def plan_chunks(*, audio: Path, session: str, track: str, chunks: int, options: Chunk, output: Path) -> Plan:

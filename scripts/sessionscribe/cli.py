@@ -36,6 +36,7 @@ from sessionscribe.runners import costs
 from sessionscribe.runners.ledger import LEDGER
 from sessionscribe.steps import STAGES
 from sessionscribe.storage import command as storing
+from sessionscribe.verify import verify
 
 PROJECT = Path(__file__).resolve().parents[2]
 CONFIG = Path("config/config.yaml")
@@ -63,6 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for problem in unpack.put_in_place():
             print(f"sessionscribe: {problem}", file=sys.stderr)
         commands = {"add": _add, "status": _status, "enroll": _enroll, "correct": _correct}
+        commands |= {"verify": _verify, "report": _report}
         commands |= dict.fromkeys(publishing.COMMANDS, _publishing) | dict.fromkeys(
             storing.COMMANDS, _storing
         )
@@ -159,6 +161,22 @@ def _parser() -> argparse.ArgumentParser:
     )
     shows.add_argument("--session", action="append", default=[], help="show only this session (repeatable)")
     shows.add_argument("--cost", action="store_true", help="show what remote machines have cost")
+    verifies = commands.add_parser(
+        "verify",
+        parents=[settings],
+        allow_abbrev=False,
+        help="compare files with their records",
+        description="Compare files with their records, and set aside what differs, to be made again.",
+    )
+    verifies.add_argument("sessions", nargs="*", metavar="SESSION", help="these sessions only")
+    verifies.add_argument("--quick", action="store_true", help="compare sizes, not content")
+    reports = commands.add_parser(
+        "report", parents=[settings], allow_abbrev=False, help="write Snakemake's report of finished sessions"
+    )
+    reports.add_argument("sessions", nargs="*", metavar="SESSION", help="these sessions only")
+    reports.add_argument(
+        "--to", default="report.html", metavar="FILE", help="html or zip (default: report.html)"
+    )
     enroll.add_arguments(commands, [settings])
     correction.add_arguments(commands, [settings])
     evaluation.add_arguments(commands)
@@ -391,6 +409,29 @@ def _status(options: argparse.Namespace) -> int:
     _show_remarks(agenda)
     print(status.table(status.collect(agenda)))
     return 0
+
+
+def _verify(options: argparse.Namespace) -> int:
+    agenda, differ = Agenda(_load(options, options.sessions)), 0
+    for session in agenda.sessions:
+        lines, unrecorded = verify(agenda.root, session, quick=options.quick)
+        print("".join(f"{session}: {line}\n" for line in lines), end="")
+        print("".join(f"{session}: {path}: no record tells of it\n" for path in unrecorded), end="")
+        differ += len(lines)
+    how = "sizes of the" if options.quick else ""
+    print(f"{len(agenda.sessions)} sessions: {differ or 'no'} {how} files differ".replace("  ", " "))
+    return int(differ > 0)
+
+
+def _report(options: argparse.Namespace) -> int:
+    agenda = Agenda(_load(options, options.sessions))
+    for session in agenda.sessions.values():
+        if session.pending or session.blocked or session.session.problem:
+            print(f"sessionscribe: {status.left_out(session).removeprefix('left ')}", file=sys.stderr)
+            return 1
+    options.stage = None
+    chosen = list(agenda.sessions.values())
+    return _make(options, ["--report", options.to], agenda, options.sessions, chosen)
 
 
 def _enroll(options: argparse.Namespace) -> int:

@@ -2,7 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 # Raise a rule's number when its code changes what it writes: imported code is tracked by nothing else.
 VERSIONS: Mapping[str, int] = {
@@ -30,6 +32,19 @@ def fingerprint(*parts: object) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
+_versions: ContextVar[Mapping[str, int]] = ContextVar("versions", default=VERSIONS)
+
+
 def step_key(rule: str, *parts: object) -> str:
     """Return the fingerprint of a rule's output: the rule, its version and all that determines it."""
-    return fingerprint(rule, VERSIONS[rule], *parts)
+    return fingerprint(rule, _versions.get()[rule], *parts)
+
+
+@contextmanager
+def as_of(versions: Mapping[str, int]) -> Iterator[None]:
+    """Let keys be those that code of these versions gave."""
+    token = _versions.set(versions)
+    try:
+        yield
+    finally:
+        _versions.reset(token)

@@ -56,11 +56,15 @@ class Log(io.TextIOBase):
 
 
 class Say:
-    """A job's voice: call it with a line for the log; what it flags and judges ends in its record."""
+    """A job's voice: call it with a line for the log; what it flags and judges ends in its record.
+
+    So does the size and checksum of ``inputs``: files that have no record of their own.
+    """
 
     def __init__(self, file: Log) -> None:
         self._file = file
         self.flags: list[str] = []
+        self.inputs: list[Path] = []
         self.verdict = ""
 
     def __call__(self, line: str) -> None:

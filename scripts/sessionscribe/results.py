@@ -1,4 +1,4 @@
-"""What lies in a project's folder: names, sizes, records and how files end; read with few system calls."""
+"""What lies in a project's folder: names, settings and records; read with few system calls."""
 
 from __future__ import annotations
 
@@ -7,32 +7,43 @@ import os
 from pathlib import Path
 from typing import Any
 
-# How a whole file ends, by its ending: our text with a bracket, a Zip with the end of its directory.
-TAILS = {".json": (2, b"}\n"), ".npz": (22, b"PK\5\6")}
+KEY = 12  # hexadecimal digits
 
 
 class Results:
-    """The files below ``root``; all paths are relative to it."""
+    """The files below ``root``; all paths are relative to it. What was listed once is remembered."""
 
     def __init__(self, root: Path) -> None:
         self._prefix = "" if root == Path() else f"{root}/"
+        self._listed: dict[str, frozenset[str]] = {}
 
-    def listing(self, folder: str) -> dict[str, int]:
-        """Return name and size (bytes) of the files in a folder; hidden ones are temporary and left out."""
-        try:
-            with os.scandir(self._prefix + folder) as entries:
-                return {
-                    e.name: e.stat().st_size for e in entries if not e.name.startswith(".") and e.is_file()
-                }
-        except (FileNotFoundError, NotADirectoryError):
-            return {}
+    def names(self, folder: str) -> frozenset[str]:
+        """Return what is in a folder; hidden files are temporary and left out."""
+        found = self._listed.get(folder)
+        if found is None:
+            try:
+                found = frozenset(n for n in os.listdir(self._prefix + folder) if n[0] != ".")
+            except (FileNotFoundError, NotADirectoryError):
+                found = frozenset()
+            self._listed[folder] = found
+        return found
 
-    def size(self, path: str) -> int:
-        """Return the size of a file in bytes, -1 if there is none."""
-        try:
-            return os.stat(self._prefix + path).st_size
-        except OSError:
-            return -1
+    def has(self, path: str) -> bool:
+        """Tell whether there is a file."""
+        folder, _, name = path.rpartition("/")
+        return name in self.names(folder)
+
+    def noted(self, session: str) -> dict[str, str]:
+        """Return the key of each step's settings file; none of a step that has several."""
+        found: dict[str, str] = {}
+        for name in self.names(f"results/settings/{session}"):
+            step, key = step_and_key(name)
+            found[step] = "" if step in found else key
+        return found
+
+    def forget(self) -> None:
+        """Let go of the listings of single sessions' folders."""
+        self._listed = {folder: found for folder, found in self._listed.items() if folder.count("/") < 2}
 
     def record(self, path: str) -> dict[str, Any]:
         """Return a job's record as it lies there; a missing or broken one is an empty one."""
@@ -47,11 +58,7 @@ class Results:
         """Remove a file if it is there."""
         Path(self._prefix + path).unlink(missing_ok=True)
 
-    def is_whole(self, path: str, size: int) -> bool:
-        """Return whether a file of ``size`` bytes ends as a whole one of its kind does."""
-        length, wanted = TAILS[os.path.splitext(path)[1]]
-        if size <= length:
-            return False
-        with open(self._prefix + path, "rb", buffering=0) as file:
-            file.seek(-length, os.SEEK_END)
-            return file.read(len(wanted)) == wanted
+
+def step_and_key(name: str) -> tuple[str, str]:
+    """Return the step and the key in the name of a settings file: ``{step}.{key}.json``."""
+    return name[: -KEY - 6], name[-KEY - 5 : -5]

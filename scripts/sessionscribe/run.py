@@ -36,8 +36,10 @@ def _asking(short: str, long: str) -> re.Pattern[str]:
 
 PLANS = _asking("n", "dry")
 SHOWN_AS_IT_IS = _asking(
-    "nhlSDv", "dry|help|l[iptu]|dag|d3dag|(rule|file)graph|unlock|(detailed-)?summary|version"
+    "nhlSDv", "dry|help|l[iptu]|dag|d3dag|(rule|file)graph|report|unlock|(detailed-)?summary|version"
 )
+FINISHED_TOO = re.compile(rf"-[{FLAGS}]*[SD]|--(report|d?3?dag|(rule|file)graph|(detailed-)?summary)(=|$)")
+"""Options that show the workflow as it is, not what is to do: finished work, too."""
 # Options that say how much of a plan is shown.
 DETAILS = _asking("qpSD", "quiet|printshellcmds|verbose|debug|dag|(rule|file)graph|(detailed-)?summary")
 # What jobs cost beside one another, so that the ETA does not jump when the long ones begin.
@@ -99,6 +101,11 @@ class Progress:
 def only_shows(arguments: Sequence[str]) -> bool:
     """Return whether Snakemake, given these arguments, shows something and makes nothing."""
     return any(map(SHOWN_AS_IT_IS.match, arguments))
+
+
+def shows_finished(arguments: Sequence[str]) -> bool:
+    """Tell whether Snakemake, given these arguments, shows finished work."""
+    return any(map(FINISHED_TOO.match, arguments))
 
 
 def snakemake(

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -22,37 +22,40 @@ from sessionscribe.files import sha256, source_sha256
 from sessionscribe.joblog import Log, Say, printing_to
 from sessionscribe.usage import Clock
 
+MODELS = "models"
+"""In place of a session's name: of the job that checks the models."""
 PACKAGES = ("faster-whisper", "ctranslate2", "pyannote.audio", "av", "torch")
 
 
 @contextmanager
 def job(
     rule: str,
-    task: Mapping[str, Any],
+    settings: Mapping[str, Any],
     *,
     log: str,
     outputs: Mapping[str, str],
-    inputs: Sequence[str] = (),
     queued_s: float = 0.0,
+    usage: bool = True,
 ) -> Iterator[Say]:
     """Run a job's work: ``with job(...) as say``. All that is printed goes to the log with the time.
 
     A failure ends the process (in a worker: the job) with exit code 1 after one line on the log and on
     standard error, and leaves a ``Failure`` for the status table. Success removes that, and writes the record
     named by ``outputs["provenance"]`` last, so that a job counts as done only when all its outputs are whole.
-    Either way ``logs/usage`` gets what the job used; ``queued_s`` is how long it waited for a worker.
+    Either way ``logs/usage`` gets what the job used, where ``usage`` says so; ``queued_s`` is how long it
+    waited for a worker.
     """
     watch_ancestors()
-    session = str(task.get("session", "models"))
+    session = str(settings.get("session", MODELS))
     first = next(iter(outputs.values()), "")
-    failure, usage = notes_of(rule, task, log)
+    failure, used_up = notes_of(rule, session, log)
     message = None
     with Log(Path(log)) as file, meter.measured() as used:
         clock, say = Clock(), Say(file)
         try:
             with printing_to(file):
                 yield say
-                _write_record(rule, task, outputs, inputs, say)
+                _write_record(rule, settings, outputs, say)
             failure.unlink(missing_ok=True)
             say(f"done in {clock.wall_s():.1f} s")
         except Exception as error:
@@ -64,15 +67,17 @@ def job(
             note_failure(failure, noted)
         spent = clock.usage(session, rule, first, used, queued_s=queued_s, ok=message is None)
         with contextlib.suppress(OSError):  # a full disk costs the figures, not the work
-            spent.write(usage)
+            if usage:
+                spent.write(used_up)
     if message is not None:
         print(f"sessionscribe: {rule} failed: {message} (log: {log})", file=sys.stderr)
         sys.exit(1)
 
 
-def notes_of(rule: str, task: Mapping[str, Any], log: str) -> tuple[Path, Path]:
+def notes_of(rule: str, session: str, log: str) -> tuple[Path, Path]:
     """Return where a job notes its failure, and where what it used."""
-    name = f"{task.get('session', 'models')}/{rule}.{Path(log).name.removesuffix('.log')}.json"
+    which = "" if session == MODELS else f".{Path(log).name.removesuffix('.log')}"
+    name = f"{session}/{rule}{which}.json"
     return Path("logs/failed", name), Path("logs/usage", name)
 
 
@@ -82,19 +87,17 @@ def note_failure(path: Path, failure: Failure) -> None:
         failure.write(path)
 
 
-def _write_record(
-    rule: str, task: Mapping[str, Any], outputs: Mapping[str, str], inputs: Sequence[str], say: Say
-) -> None:
+def _write_record(rule: str, settings: Mapping[str, Any], outputs: Mapping[str, str], say: Say) -> None:
     record = outputs.get("provenance")
     if record is None:
         return
     made = [_describe_file(path) for name, path in sorted(outputs.items()) if name != "provenance"]
     Provenance(
         rule=rule,
-        key=task["key"],
+        key=settings["key"],
         outputs=made,
-        inputs=[_describe_file(path) for path in inputs],
-        options=dict(task.get("options", {})),
+        inputs=[_describe_file(str(path)) for path in say.inputs],
+        options=dict(settings.get("options", {})),
         versions=versions(),
         flags=say.flags,
         verdict=say.verdict,

@@ -70,6 +70,7 @@ def status_of(root: Path, agenda: SessionAgenda) -> SessionStatus:
         word = "pending"
     else:
         word = next(WORD_OF[stage] for stage in WORD_OF if stage in open_stages)
+    records = agenda.records(root)
     durations = [row.duration_s for row in session.rows]
     return SessionStatus(
         session=session.name,
@@ -79,8 +80,8 @@ def status_of(root: Path, agenda: SessionAgenda) -> SessionStatus:
         chunks_done=agenda.done("transcribe_chunk"),
         chunks=agenda.totals["transcribe_chunk"],
         gaps=_missing_parts(agenda),
-        flags=tuple(dict.fromkeys(agenda.flags)),
-        audit=agenda.verdict or "-",
+        flags=tuple(dict.fromkeys(flag for record in records for flag in record.get("flags", ()))),
+        audit=next((record["verdict"] for record in records if record.get("verdict")), "-"),
         failures=failures,
         status=word,
         without_speakers=bool(agenda.totals["assign_speakers"]) and not agenda.totals["cluster_speakers"],
@@ -120,7 +121,7 @@ def _failures(root: Path, agenda: SessionAgenda) -> tuple[str, ...]:
             failure = json.loads(path.read_bytes())
         except (OSError, ValueError):
             continue
-        if path.parent.name == MODELS or failure["output"] in agenda.pending:
+        if path.parent.name == MODELS or failure["output"] in agenda.pending.keys() | agenda.missing:
             lines.append(f"{failure['message']} (log: {failure['log']})")
     if agenda.session.problem and not lines:
         lines.append(agenda.session.problem)

@@ -7,6 +7,7 @@ from typing import Any
 
 from sessionscribe.artifacts import Failure
 from sessionscribe.errors import UserError
+from sessionscribe.runners.request import session_of
 from sessionscribe.runtime import note_failure, notes_of
 
 HINT = "Run again; with too little memory, give it fewer jobs at once (`--cores`, `--resources gpu=1`)"
@@ -14,17 +15,17 @@ HINT = "Run again; with too little memory, give it fewer jobs at once (`--cores`
 
 def note_lost(request: Mapping[str, Any], error: Exception) -> None:
     """Note that a job was lost, as it would have noted a failure; jobs without a session have no notes."""
-    task = dict(map(tuple, request["params"])).get("task")
-    if not isinstance(task, dict) or "session" not in task:
+    session = session_of(request)
+    if not session:
         return
     log, output = (_first(request[name]) for name in ("log", "output"))
-    failure, _ = notes_of(request["rule"], task, log)
+    failure, _ = notes_of(request["rule"], session, log)
     # A death is told in one sentence before the end of the log; other errors say what to do.
     what = str(error) if isinstance(error, UserError) else f"{str(error).partition('. ')[0]}. {HINT}"
-    message = f"{task['session']}: {request['rule']} failed: {what}"
+    message = f"{session}: {request['rule']} failed: {what}"
     note_failure(
         failure,
-        Failure(session=task["session"], rule=request["rule"], output=output, message=message, log=log),
+        Failure(session=session, rule=request["rule"], output=output, message=message, log=log),
     )
 
 

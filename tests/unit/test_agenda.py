@@ -15,12 +15,12 @@ import pytest
 from test_config import leaves
 
 from sessionscribe import config, manifest, models
-from sessionscribe.agenda import PREFLIGHT, UNABLE, Agenda
+from sessionscribe.agenda import UNABLE, Agenda
 from sessionscribe.errors import UserError
 from sessionscribe.manifest import Row
-from sessionscribe.steps import STAGE_OF, Step, files
+from sessionscribe.settings_files import write_settings
+from sessionscribe.steps import STAGE_OF, Folder, Step, files, paths, sources
 
-ZIP_END = "PK\5\6" + 18 * "\0"
 SHAPES = ("talk", "duo", "eve")
 ROWS = (
     Row("talk", "recording", "mix", "in/talk.flac", "1" * 64, 21.0),
@@ -82,14 +82,15 @@ class Project:
         return Agenda(config.validate(self.settings), self.root)
 
     def finish(self) -> None:
-        """Make every pending file, with a record where it has one, as the jobs do."""
+        """Make every pending file, with settings and a record where it has them, as the jobs do."""
         agenda = self.agenda()
         for session in agenda.sessions.values():
             for step in session.pending.values():
+                if not step.keyed:
+                    write_settings(self.root / step.settings_file, step.settings)
                 for output in step.outputs:
-                    end = ZIP_END if output.endswith(".npz") else "\n"
-                    self.write(output, json.dumps({"made": output, "by": step.key}) + end)
-                if step.record:
+                    self.write(output, json.dumps({"made": output, "by": step.key}) + "\n")
+                if not step.keyed:
                     self.record(step)
 
     def write(self, name: str, text: str) -> None:
@@ -100,17 +101,12 @@ class Project:
         return {"path": name, "size": (self.root / name).stat().st_size, "sha256": "0" * 64}
 
     def record(self, step: Step) -> None:
-        used = {
-            "merge_transcript": "chunks",
-            "cluster_speakers": "embeddings",
-            "name_speakers": "voices",
-        }
-        inputs = step.task[used[step.rule]] if step.rule in used else []
+        folders = (need for need in step.needs if isinstance(need, Folder))
         record = {
             "rule": step.rule,
             "key": step.key,
             "outputs": [self.entry(name) for name in step.outputs],
-            "inputs": [self.entry(name) for name in inputs],
+            "inputs": [self.entry(name) for folder in folders for name in folder.outputs()],
         }
         self.write(step.record, json.dumps(record))
 
@@ -124,8 +120,8 @@ class Project:
 
 def test_a_finished_project_has_nothing_to_do(project: Project) -> None:
     agenda = project.agenda()
-    assert agenda.outputs() == []
-    assert agenda.forced() == set()
+    assert agenda.due() == frozenset()
+    assert agenda.targets() == []
     assert not agenda.needs_models()
 
 
@@ -150,19 +146,19 @@ def test_a_new_project_has_everything_to_do_and_needs_the_models(tmp_path: Path)
         correct_transcript=1,
         write_export=1,
     )
-    assert PREFLIGHT in agenda.forced()
     assert agenda.preflight_task() == {
         "speech": [project.model("speech")],
         "diarization": [project.model("voices")],
     }
-    assert agenda.preflight_task(["merge_transcript"])["diarization"] == [], "nothing up to there needs it"
+    agenda.until = ("merge_transcript",)
+    assert agenda.preflight_task()["diarization"] == [], "nothing up to there needs it"
 
 
 def test_what_jobs_are_told_is_the_same_after_json(tmp_path: Path) -> None:
     """Otherwise they could not run in a worker."""
     for session in Project(tmp_path).agenda().sessions.values():
         for step in session.steps:
-            assert json.loads(json.dumps(step.task)) == step.task, step.rule
+            assert json.loads(json.dumps(step.settings)) == step.settings, step.rule
 
 
 def test_tracks_ask_for_no_diarization_model(tmp_path: Path) -> None:
@@ -176,6 +172,8 @@ def test_steps_come_after_what_they_need(tmp_path: Path) -> None:
         seen: set[str] = set()
         for step in session.steps:
             assert {o for other in step.needs for o in files(other)} <= seen
+            read = {path for source in sources(step.inputs) for path in paths(source)}
+            assert {path for path in read if path.startswith("results/")} <= seen
             assert step.rule in STAGE_OF
             seen |= set(step.outputs)
 
@@ -293,7 +291,7 @@ def test_a_changed_setting_redoes_exactly_what_depends_on_it(project: Project, n
     for session, wanted in zip(SHAPES, rules, strict=True):
         assert project.todo(session) == expected(project, session, wanted), session
     project.finish()
-    assert project.agenda().outputs() == []
+    assert not project.agenda().due()
 
 
 @pytest.mark.parametrize("name", [name for name in TABLE if not name.startswith(("convert.", "chunk."))])
@@ -360,7 +358,7 @@ def test_without_speakers_no_model_listens_and_later_no_word_is_made_again(
         }
     assert project.todo("duo")["cluster_speakers"] == 1  # the track is the speaker, which takes no model
     project.finish()
-    assert project.agenda().outputs() == []
+    assert not project.agenda().due()
     project.rows, project.settings = rows, copy.deepcopy(settings)
     for session, rules in (("talk", LISTENED), ("duo", ""), ("eve", LISTENED)):
         assert project.todo(session) == expected(project, session, rules), session
@@ -468,22 +466,9 @@ def delete(path: Path) -> None:
     path.unlink()
 
 
-def empty(path: Path) -> None:
-    path.write_bytes(b"")
-
-
-def halve(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-
-
-def lengthen(path: Path) -> None:
-    path.write_bytes(path.read_bytes() + b"x")
-
-
-@pytest.mark.parametrize("damage", [delete, empty, halve, lengthen])
 @pytest.mark.parametrize("rule", AFTER)
-def test_a_damaged_file_is_found_with_what_depends_on_it(project: Project, rule: str, damage: Any) -> None:
-    damage(project.files(rule)[0])
+def test_a_deleted_file_is_found_with_what_depends_on_it(project: Project, rule: str) -> None:
+    delete(project.files(rule)[0])
     after = expected(project, "talk", AFTER[rule])
     assert project.todo("talk") == after + Counter([rule])
     assert project.todo("duo") == project.todo("eve") == Counter()
@@ -494,11 +479,11 @@ def test_a_changed_clip_is_heard_once_and_names_follow(project: Project) -> None
     agenda = project.agenda()
     assert project.todo("talk") == project.todo("eve") == Counter(embed_voice=1, **NAMED)
     assert project.todo("duo") == Counter()  # tracks have names
-    (voice,) = [path for path in agenda.outputs() if path.startswith("results/name/voices/")]
-    assert agenda.task(voice)["clip"] == ["voices/Anna.wav"]
-    assert voice not in agenda.targets()
+    (voice,) = [path for path in agenda.due() if path.startswith("results/name/voices/")]
+    step = agenda.step("embed_voice", {"voice": Path(voice).stem})
+    assert agenda.inputs(step) == {"clip": "voices/Anna.wav"}
     project.finish()
-    assert not project.agenda().outputs()
+    assert not project.agenda().due()
 
 
 def test_a_clip_under_another_name_is_not_heard_again(project: Project) -> None:
@@ -506,8 +491,8 @@ def test_a_clip_under_another_name_is_not_heard_again(project: Project) -> None:
     assert project.todo("talk") == Counter(**NAMED)
 
 
-def test_a_damaged_voice_is_found_by_every_session_that_needs_it(project: Project) -> None:
-    halve(project.files("embed_voice")[0])
+def test_a_deleted_voice_is_found_by_every_session_that_needs_it(project: Project) -> None:
+    delete(project.files("embed_voice")[0])
     assert project.todo("talk") == project.todo("eve") == Counter(embed_voice=1, **NAMED)
     assert project.todo("duo") == Counter()
 
@@ -524,17 +509,11 @@ def test_a_row_of_the_table_of_names_concerns_its_session(project: Project) -> N
         project.agenda()
 
 
-@pytest.mark.parametrize("damage", [delete, empty, halve])
-def test_a_damaged_record_makes_its_step_due(project: Project, damage: Any) -> None:
-    damage(project.root / "results/provenance/talk/assign_speakers.json")
+@pytest.mark.parametrize("kind", ["provenance", "settings"])
+def test_a_deleted_record_or_settings_file_makes_its_step_due(project: Project, kind: str) -> None:
+    (path,) = (project.root / f"results/{kind}/talk").glob("assign_speakers.*json")
+    delete(path)
     assert project.todo("talk") == Counter(assign_speakers=1, audit_session=1, **NAMED)
-
-
-def test_a_record_that_is_no_record_makes_its_step_due(project: Project) -> None:
-    for name in ("merge_transcript", "write_export"):
-        (project.root / f"results/provenance/talk/{name}.json").write_text("[]\n")
-    wanted = Counter(merge_transcript=1, assign_speakers=1, audit_session=1, **NAMED)
-    assert project.todo("talk") == wanted
 
 
 def test_the_second_file_of_a_step_counts_too(project: Project) -> None:
@@ -542,21 +521,14 @@ def test_the_second_file_of_a_step_counts_too(project: Project) -> None:
     assert project.todo("talk")["convert_audio"] == 1
 
 
-def test_another_key_in_a_record_makes_its_step_due(project: Project) -> None:
-    path = project.root / "results/provenance/talk/merge_transcript.json"
-    record = json.loads(path.read_text())
-    path.write_text(json.dumps(record | {"key": "0" * 12}))
+def test_a_step_with_two_settings_files_is_due(project: Project) -> None:
+    """As two folders of results that were copied over one another have: whose output is it?"""
+    (path,) = (project.root / "results/settings/talk").glob("merge_transcript.*")
+    path.with_name(f"merge_transcript.{'0' * 12}.json").write_text("{}")
     wanted = Counter(merge_transcript=1, assign_speakers=1, audit_session=1, **NAMED)
     assert project.todo("talk") == wanted
-
-
-def test_a_cut_chunk_is_found_before_it_was_ever_merged(project: Project) -> None:
-    delete(project.root / "results/provenance/talk/merge_transcript.json")
-    whole, cut = project.files("transcribe_chunk")
-    halve(cut)
-    pending = project.agenda().sessions["talk"].pending
-    assert str(cut.relative_to(project.root)) in pending
-    assert str(whole.relative_to(project.root)) not in pending
+    project.finish()
+    assert not project.agenda().due()
 
 
 def test_left_over_temporary_files_do_not_count(project: Project) -> None:
@@ -573,7 +545,7 @@ def test_times_of_files_do_not_count(project: Project) -> None:
     for path in (project.root / "results").rglob("*.json"):
         at = dice.choice([0, 10**9, 4 * 10**9])
         os.utime(path, (at, at))
-    assert project.agenda().outputs() == []
+    assert not project.agenda().due()
 
 
 def test_forgetting_removes_the_records_of_what_is_to_do_and_no_other(project: Project) -> None:
@@ -591,42 +563,79 @@ def test_a_setting_that_was_tried_and_taken_back_costs_nothing(project: Project)
     project.agenda().forget()
     project.set("chunk.min_silence_s", 0.5)
     project.set("diarize.num_speakers", None)
-    assert project.agenda().outputs() == []
+    assert not project.agenda().due()
 
 
 def test_a_file_of_no_session_is_named(project: Project) -> None:
-    with pytest.raises(UserError, match=r"results/merge/nobody\.json: belongs to no session"):
-        project.agenda().task("results/merge/nobody.json")
+    with pytest.raises(UserError, match="nobody: there is nothing to do for merge_transcript"):
+        project.agenda().step("merge_transcript", {"session": "nobody"})
 
 
 def test_fewer_formats_cost_nothing_and_subtitles_alone_have_lines(project: Project) -> None:
     project.set("export.formats", ["txt", "srt"])
-    assert project.agenda().outputs() == []
+    assert not project.agenda().due()
     project.set("export.formats", ["txt"])
     project.finish()
     project.set("export.max_lines", 1)
-    assert project.agenda().outputs() == []
+    assert not project.agenda().due()
 
 
 # What Snakemake is told.
 
 
-@pytest.mark.parametrize("rule", [None, *AFTER])
-def test_whatever_is_pending_is_asked_for_or_needed_by_what_is(project: Project, rule: str | None) -> None:
-    """The targets need every pending step, directly or not, and none of them needs another."""
-    if rule:
-        delete(project.files(rule)[0])
-    agenda = project.agenda()
-    agenda.force([], everything=rule is None)
-    pending = agenda.sessions["talk"].pending
-    reached, ahead = set(), [pending[path] for path in agenda.targets() if path in pending]
-    assert len(ahead) < max(2, len(pending))
+def jobs_of_snakemake(agenda: Agenda) -> set[str]:
+    """Return the first outputs of the steps that Snakemake runs when it is asked for the targets.
+
+    A job runs if a file of it is missing that is asked for by name or by a job that runs, or if it reads what
+    a job makes that runs. It does not look behind a file that is there.
+    """
+    pending = {path: step for session in agenda.sessions.values() for path, step in session.pending.items()}
+    missing = {path for session in agenda.sessions.values() for path in session.missing}
+    maker = {path: step for step in pending.values() for path in (*step.outputs, step.record)}
+
+    def reads(step: Step) -> set[str]:
+        inputs = agenda.inputs(step).values()
+        return {path for value in inputs for path in ([value] if isinstance(value, str) else value)}
+
+    asked, dag = set(agenda.targets()), set[Step]()
+    ahead = [maker[path] for path in asked if path in maker]
     while ahead:
         step = ahead.pop()
-        assert step.outputs[0] not in reached or step.outputs[0] not in agenda.targets()
-        reached.add(step.outputs[0])
-        ahead += [pending[path] for need in step.needs for path in files(need) if path in pending]
-    assert reached == set(pending)
+        if step not in dag:
+            dag.add(step)
+            ahead += [maker[path] for path in reads(step) if path in maker]
+    made: set[str] = {path for path in asked & missing if path not in maker}  # settings
+    running: set[Step] = set()
+    while new := {
+        step
+        for step in dag - running
+        if asked & missing & {*step.outputs, step.record} or not made.isdisjoint(reads(step))
+    }:
+        running |= new
+        asked |= {path for step in new for path in reads(step)}
+        made |= {path for step in new for path in (*step.outputs, step.record)}
+        made |= asked & missing - maker.keys()
+    return {step.outputs[0] for step in running}
+
+
+def removals(project: Project) -> list[list[Path]]:
+    """Return what to remove: everything, each file of a session, pairs of files far apart."""
+    files = sorted((project.root / "results").rglob("talk*")) + sorted(
+        (project.root / "results").glob("*/talk/**/*")
+    )
+    each = [path for path in files if path.is_file()]
+    return [each, *([path] for path in each), *zip(each, reversed(each), strict=True)]  # type: ignore[list-item]
+
+
+def test_all_that_is_due_follows_from_what_snakemake_is_asked_for(project: Project) -> None:
+    whole = {path: path.read_bytes() for path in (project.root / "results").rglob("*") if path.is_file()}
+    for removed in removals(project):
+        for path in removed:
+            path.unlink(missing_ok=True)
+        agenda = project.agenda()
+        assert jobs_of_snakemake(agenda) == agenda.sessions["talk"].pending.keys(), removed
+        for path in removed:
+            path.write_bytes(whole[path])
 
 
 # Sessions and settings that cannot be worked on.
@@ -637,7 +646,7 @@ def test_a_session_with_a_problem_has_one_job_that_says_so(project: Project) -> 
     agenda = project.agenda()
     (step,) = agenda.sessions["talk"].pending.values()
     assert step.rule == "fetch_recording"
-    assert "two recordings have the session name `talk`" in step.task["problem"]
+    assert "two recordings have the session name `talk`" in step.settings["problem"]
     assert not agenda.sessions["duo"].pending
 
 
@@ -661,7 +670,7 @@ def test_the_demo_overwrites_no_session_of_the_usual_manifest(project: Project) 
 def test_a_file_that_could_not_be_probed_is_tried_again(project: Project) -> None:
     project.rows.append(Row("bad", "recording", "mix", "in/bad.mp3", "", 0.0))
     (step,) = project.agenda().sessions["bad"].pending.values()
-    assert (step.rule, step.task["source"]) == ("fetch_recording", "in/bad.mp3")
+    assert (step.rule, step.settings["source"]) == ("fetch_recording", "in/bad.mp3")
 
 
 def test_only_the_wanted_sessions_are_worked_on(project: Project) -> None:
@@ -693,7 +702,7 @@ def test_a_session_begun_on_a_gpu_is_done_where_there_is_none(
     assert project.todo("talk")["transcribe_chunk"] == 2
     project.finish()
     monkeypatch.setattr(models, "machine_device", lambda: "cpu")
-    assert project.agenda().outputs() == []
+    assert not project.agenda().due()
 
 
 def test_an_unfinished_session_keeps_its_model_when_a_better_one_comes(
@@ -723,7 +732,7 @@ def test_a_session_keeps_its_pipeline_when_a_better_one_comes(
     project.finish()
     files = project.files("embed_chunk")
     here.add(best)
-    assert project.agenda().outputs() == []
+    assert not project.agenda().due()
     files[0].unlink()
     assert project.todo("talk")["embed_chunk"] == 1
     assert project.agenda().preflight_task()["diarization"] == [spare]

@@ -15,10 +15,11 @@ from snakemake_executor_plugin_warm.place import WorkerDiedError
 DEATH = WorkerDiedError("its worker was killed by SIGKILL (memory?). The end of its log (a.log):\n  words")
 
 
-def request(task: dict[str, Any]) -> dict[str, Any]:
+def request(settings: dict[str, Any]) -> dict[str, Any]:
     return {
         "rule": "transcribe_chunk",
-        "params": [["task", task]],
+        "params": [["settings", settings]],
+        "wildcards": [],
         "output": [["chunk", "results/transcribe/talk/abc/mix.0000.json"], [None, ["b"]]],
         "log": [[None, "logs/transcribe/talk/abc/mix.0000.log"]],
     }

@@ -21,13 +21,14 @@ LENGTH_S = 60
 CUT = plan(LENGTH_S, [(20, "silence"), (40, "forced")], session="talk", track="mix", speech=[(3, 50)])
 
 
-def request(rule: str, task: dict[str, Any], **inputs: Any) -> dict[str, Any]:
+def request(rule: str, settings: dict[str, Any], **inputs: Any) -> dict[str, Any]:
     return {
         "rule": rule,
         "script": "/x/scripts/a.py",
         "input": [[name, path] for name, path in inputs.items()],
         "output": [["made", "results/made.json"]],
-        "params": [["task", task]],
+        "params": [["settings", settings]],
+        "wildcards": [],
         "log": [[None, "logs/a.log"]],
     }
 
@@ -57,23 +58,16 @@ def names(packer: Packer, told: dict[str, Any]) -> list[str]:
     return [piece.name for piece in packer.pack(told).pieces]
 
 
-def test_a_job_reads_its_inputs_and_what_its_task_names(project: Path) -> None:
-    task = {
-        "language": ["results/transcribe/language.json"],
-        "options": {"model": "resources/model", "hotwords": "results /etc/passwd ../x", "language": "config"},
-        "later": "results/not/there.json",
-        "stem": "config/voices",
-        "secret": "/etc/passwd",
-        "above": "../staging/x.json",
-        "own": "results/made.json",
-        "long": "/".join(["x" * 300] * 5),
+def test_a_job_reads_its_inputs_and_its_models_and_nothing_else(project: Path) -> None:
+    settings = {
+        "options": {"model": "resources/model", "hotwords": "results/made.json", "language": "config"},
+        "table": [["results/made.json", "config/voices/anna.flac"]],
     }
-    assert files_read(request("r", task, audio=TRACK, plans=[PLAN]), project) == [
-        TRACK,
-        PLAN,
-        "results/transcribe/language.json",
-        "resources/model",
-    ]
+    told = request("r", settings, audio=TRACK, plans=[PLAN], language="results/transcribe/language.json")
+    wanted = [TRACK, PLAN, "results/transcribe/language.json", "resources/model"]
+    assert files_read(told, project) == wanted
+    told["params"] = [["models", {"speech": ["resources/model", "hub/model"], "diarization": []}]]
+    assert files_read(told, project) == wanted, "what checks the models has them too"
 
 
 def test_of_a_track_a_chunk_gets_what_it_hears(project: Path, packer: Packer) -> None:
@@ -124,10 +118,10 @@ def test_a_model_from_elsewhere_gets_a_place_and_keeps_its_name(packer: Packer, 
     (folder / "model.bin").write_text("weights")
     parcel = packer.pack(request("r", {"options": {"model": str(folder)}}))
     (piece,) = parcel.pieces
-    (task,) = (value for _, value in parcel.request["params"])
-    assert piece.name == f"{task['options']['model']}/model.bin"
-    assert task["options"]["model"].endswith("/large")
-    assert not Path(task["options"]["model"]).is_absolute()
+    (settings,) = (value for _, value in parcel.request["params"])
+    assert piece.name == f"{settings['options']['model']}/model.bin"
+    assert settings["options"]["model"].endswith("/large")
+    assert not Path(settings["options"]["model"]).is_absolute()
     assert piece.path.read_text() == "weights"
 
 
@@ -148,7 +142,9 @@ def test_models_of_the_hub_are_named_with_their_kind_whatever_the_job(tmp_path: 
         *("embed_chunk", "cluster_speakers", "embed_voice"),
     }
     for step in steps.values():
-        found = hub_models(request(step.rule, step.task), tmp_path)
+        told = request(step.rule, step.settings)
+        told["params"].append(["machine", dict(step.machine)])
+        found = list(dict.fromkeys(hub_models(told, tmp_path)))
         assert found == [(kinds[step.model], step.model)], step.rule
 
 

@@ -13,6 +13,7 @@ from remotes import Server, serving
 from sessionscribe import additions, cli, config, manifest, runtime, sources
 from sessionscribe.agenda import Agenda
 from sessionscribe.artifacts import Failure, Output, Provenance
+from sessionscribe.settings_files import write_settings
 from sessionscribe.storage.survey import look_below, survey
 
 
@@ -261,12 +262,13 @@ def test_what_failed_and_what_was_begun(far: Path) -> None:
     add("rec")
     step = Agenda(config.Config()).sessions["a"].steps[0]
     log, about = "logs/ingest/a/mix.log", {"session": "a", "rule": step.rule, "output": step.outputs[0]}
-    note, _ = runtime.notes_of(step.rule, {"session": "a"}, log)
+    note, _ = runtime.notes_of(step.rule, "a", log)
     Failure(message="a.wav: cannot be read. Copy it again", log=log, **about).write(note)
     begun = Agenda(config.Config()).sessions["b"].steps[0]
     Path(begun.outputs[0]).parent.mkdir(parents=True)
     Path(begun.outputs[0]).write_text("{}\n")
     made = Output(path=begun.outputs[0], size=3, sha256="")
+    write_settings(Path(begun.settings_file), begun.settings)
     Provenance(rule=begun.rule, key=begun.key, outputs=[made]).write(Path(begun.record))
     assert find() == {("failed", "a"), ("incomplete", "b")}
 

@@ -16,6 +16,7 @@ from sessionscribe import cli, config, models, steps
 from sessionscribe.agenda import Agenda, SessionAgenda
 from sessionscribe.artifacts import AudioStream, Conversion, Ingest, Language, Output, Provenance
 from sessionscribe.files import sha256
+from sessionscribe.settings_files import write_settings
 from sessionscribe.storage import parts, uploads
 
 OPUS = AudioStream(index=0, codec="pcm", sample_rate=16_000, channels=1)
@@ -85,6 +86,7 @@ def finish(session: SessionAgenda) -> None:
                 for path in of[rule].outputs
             ]
             record = Provenance(rule=rule, key=of[rule].key, outputs=made, versions={"av": "1"}, flags=[rule])
+            write_settings(Path(of[rule].settings_file), of[rule].settings)
             record.write(Path(of[rule].record))
 
 
@@ -107,7 +109,8 @@ def test_all_of_it_is_put_in_place_though_this_machine_would_take_another_model(
     todo = {step.rule for step in session.pending.values()}
     assert todo.isdisjoint({"plan_chunks", "detect_language", "transcribe_chunk"})
     assert "embed_chunk" in todo  # which listens, so the audio is made here
-    assert session.flags == ["fetch_recording", "convert_audio", "plan_chunks"] * 3
+    flags = [flag for record in session.records(Path()) for flag in record.get("flags", [])]
+    assert flags == ["fetch_recording", "convert_audio", "plan_chunks"] * 3
 
 
 def test_other_settings_take_nothing(

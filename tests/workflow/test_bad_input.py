@@ -191,7 +191,9 @@ def test_a_model_that_cannot_be_had_is_told_before_anything_else(fresh: Project,
     assert "check_models failed: Systran/faster-whisper-small: the speech model cannot be had" in line
     for way in ("models fetch base", "log in", "HF_TOKEN", "`transcribe.model` to a local folder"):
         assert way in line
-    assert not (project / "results").exists() or not list((project / "results").rglob("*.*"))
+    assert {path.parts[len(project.root.parts) + 1] for path in project.root.glob("results/**/*.*")} <= {
+        "settings"
+    }
     everything = b"".join(path.read_bytes() for path in project.root.rglob("*") if path.is_file())
     assert SECRET.encode() not in everything
     assert SECRET not in done.text
@@ -219,7 +221,7 @@ def test_a_full_disk_is_said_and_the_run_goes_on_when_there_is_room(tiny_disk: P
     assert project.sessionscribe("add", "in/talk.wav", "--shape", "tracks").code == 0
     ballast = project / "ballast"
     free = os.statvfs(tiny_disk).f_bavail * os.statvfs(tiny_disk).f_frsize
-    ballast.write_bytes(b"\0" * (free - 300_000))
+    ballast.write_bytes(b"\0" * (free - 500_000))
     done = project.sessionscribe("run")
     assert done.code != 0
     (line,) = (line for line in done.out.splitlines() if line.startswith("sessionscribe: "))

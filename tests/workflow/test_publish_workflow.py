@@ -20,7 +20,6 @@ BLOCK = re.compile(r"^```bash\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 CHUNK = "results/transcribe/talk/*/mix.0001.json"
 AGAIN = {
     "check_models": 1,
-    "fetch_recording": 1,
     "convert_audio": 1,
     "transcribe_chunk": 1,
     "merge_transcript": 1,

@@ -211,7 +211,7 @@ def test_an_explicit_file_is_made_with_what_it_needs(project: Project) -> None:
 def test_a_file_that_no_session_has_is_refused_by_name(finished: Project) -> None:
     done = finished.snakemake("results/export/nobody/nobody.srt", "--dry-run")
     assert done.code != 0
-    assert "write_export.json: belongs to no session" in done.text
+    assert "nobody: there is nothing to do for write_export" in done.text
 
 
 def test_until_and_stage_stop_where_they_are_told(new_project: Project) -> None:
@@ -223,6 +223,7 @@ def test_until_and_stage_stop_where_they_are_told(new_project: Project) -> None:
         "convert",
         "ingest",
         "provenance",
+        "settings",
     }
     assert new_project.status() == {"talk": "pending", "duo": "converting", "live": "pending"}
     done = new_project.sessionscribe("status", "--session", "duo")

@@ -20,7 +20,7 @@ from sessionscribe.agenda import SessionAgenda
 from sessionscribe.artifacts import Provenance
 from sessionscribe.errors import UserError
 from sessionscribe.publish.contents import CONTENTS, PackedFile, Published, folder_of
-from sessionscribe.steps import Step
+from sessionscribe.steps import Step, paths
 from sessionscribe.steps import files as files_of
 from sessionscribe.steps.work import told
 
@@ -33,12 +33,12 @@ DAMAGED = (
 
 
 def listed(agenda: SessionAgenda) -> list[str]:
-    """Return every file that a session's steps make, records included, in their order."""
+    """Return every file that a session's steps make, in their order, with their settings and records."""
     found: dict[str, None] = {}
     for work in agenda.plan.works:
         found.update(dict.fromkeys(files_of(work)))
-        if isinstance(work, Step) and work.record:
-            found[work.record] = None
+        if isinstance(work, Step):
+            found |= dict.fromkeys((work.settings_file, work.record))
     return list(found)
 
 
@@ -228,7 +228,7 @@ def _read(pack_file: Path, members: list[PackedFile]) -> Iterator[bytes]:
 def _transcript(agenda: SessionAgenda) -> str:
     """Return the path of the finished transcript: what exports are written from."""
     (export,) = agenda.of("write_export")
-    return next(need.outputs[0] for need in export.needs if isinstance(need, Step))
+    return paths(export.inputs["transcript"])[0]
 
 
 def _describe(

@@ -14,6 +14,7 @@ from sessionscribe.publish import history, state
 from sessionscribe.publish.contents import CONTENTS, Published, folder_of, is_safe
 from sessionscribe.publish.pack import DAMAGED, unpacked
 from sessionscribe.publish.state import Seen, State
+from sessionscribe.settings_files import SETTINGS, drop_others
 
 
 class UnpublishedError(UserError):
@@ -66,6 +67,9 @@ def unpack(root: Path, session: str, *, version: str = "", force: bool = False) 
         for file, data in unpacked(folder, published):
             if file.path in wanted:
                 written[file.path] = data
+        for path in wanted:
+            if path.startswith(SETTINGS):
+                drop_others(root / path)
         files.write_many(root, written)
     base = history.version_of(root, session)
     found: dict[str, Seen] = {

@@ -1,7 +1,7 @@
 """What a job reads, so that it can be brought to another machine: files, folders of models, slices of tracks.
 
-A job is the request that a worker gets (see docs/warm.md). It reads its inputs, and the files that its task
-names; of converted tracks it hears what ``heard`` says, or all. Everything keeps its path relative to the
+A job is the request that a worker gets (see docs/warm.md). It reads its inputs and the models that its params
+name; of converted tracks it hears what ``heard`` says, or all. Everything keeps its path relative to the
 project, so the job runs there unchanged; what lies elsewhere gets a place of its own, and is renamed in the
 request.
 """
@@ -12,7 +12,7 @@ import hashlib
 import os
 import re
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -164,31 +164,17 @@ class Packer:
 
 
 def files_read(request: Request, project: Path) -> list[str]:
-    """Return the files and folders of models that a job reads: its inputs, and what its task names.
-
-    Of the task only files in the project count (some text that a user wrote may look like another path), and
-    folders where a model is named.
-    """
-    inputs = [path for _, value in request["input"] for path in _strings(value)]
-    outputs = {path for _, value in request["output"] for path in _strings(value)}
-    named = []
-    for key, text in _named_strings(request["params"]):
-        inside = not Path(text).is_absolute() and ".." not in Path(text).parts
-        if ("/" in text and inside and len(text) < 1000 and _is_file(project / text)) or (
-            key in MODEL_SETTINGS and (project / text).is_dir()
-        ):
-            named.append(text)
-    return [path for path in dict.fromkeys([*inputs, *named]) if path not in outputs]
+    """Return what a job reads: its inputs, and the folders of models that its params name."""
+    inputs = (path for _, value in request["input"] for path in _list(value))
+    models = (text for text in _models(request, MODEL_SETTINGS) if (project / text).is_dir())
+    return list(dict.fromkeys([*inputs, *models]))
 
 
 def hub_models(request: Request, project: Path) -> list[tuple[str, str]]:
     """Return kind (as ``check_models`` calls it) and id of the models of a job that are no folders here."""
     kind = "diarization" if STAGE_OF.get(request["rule"]) in LISTEN_FOR_VOICES else "speech"
-    return [
-        (kind, text)
-        for key, text in _named_strings(request["params"])
-        if key == "model" and text.count("/") == 1 and not (project / text).is_dir()
-    ]
+    found = _models(request, {"model"})
+    return [(kind, name) for name in found if name.count("/") == 1 and not (project / name).is_dir()]
 
 
 def heard(request: Request, project: Path) -> dict[str, Windows]:
@@ -197,32 +183,32 @@ def heard(request: Request, project: Path) -> dict[str, Windows]:
     Raises:
         UserError: the plan or timeline that says it is damaged.
     """
-    task = next((value for name, value in request["params"] if name == "task"), None)
+    settings = next((value for name, value in request["params"] if name == "settings"), None)
     inputs = {name: value for name, value in request["input"] if name}
     find = HEARD.get(request["rule"])
-    found = find(inputs, task, project) if find and isinstance(task, dict) else {}
+    found = find(inputs, settings, project) if find and isinstance(settings, dict) else {}
     return {path: windows for path, windows in found.items() if TRACK.fullmatch(path)}
 
 
-def _heard_by_chunk(inputs: dict[str, Any], task: dict[str, Any], project: Path) -> dict[str, Windows]:
-    plan, index = Plan.read(project / inputs["plan"]), task["index"]
-    found = span_of(windows_of(plan, index, Transcribe(**task["options"])), plan.cores[index])
+def _heard_by_chunk(inputs: dict[str, Any], told: dict[str, Any], project: Path) -> dict[str, Windows]:
+    plan, index = Plan.read(project / inputs["plan"]), told["index"]
+    found = span_of(windows_of(plan, index, Transcribe(**told["options"])), plan.cores[index])
     return {inputs["audio"]: [(found.start, found.stop)]}
 
 
-def _heard_for_language(inputs: dict[str, Any], task: dict[str, Any], project: Path) -> dict[str, Windows]:
+def _heard_for_language(inputs: dict[str, Any], told: dict[str, Any], project: Path) -> dict[str, Windows]:
     plans, tracks = _list(inputs["plans"]), _list(inputs["audio"])
     found: dict[str, Windows] = {track: [] for track in tracks}
-    if task["options"]["language"] == "auto":
+    if told["options"]["language"] == "auto":
         read = [Plan.read(project / plan) for plan in plans]
         for _, track, start, stop in voting_windows(read, [Path(track) for track in tracks]):
             found[track.as_posix()].append((start, stop))
     return found
 
 
-def _heard_by_stretch(inputs: dict[str, Any], task: dict[str, Any], project: Path) -> dict[str, Windows]:
+def _heard_by_stretch(inputs: dict[str, Any], told: dict[str, Any], project: Path) -> dict[str, Windows]:
     timeline = Timeline.read(project / inputs["timeline"])
-    stretch = Stretch(**task["stretch"] | {"tracks": tuple(task["stretch"]["tracks"])})
+    stretch = Stretch(**told["stretch"] | {"tracks": tuple(told["stretch"]["tracks"])})
     start, stop = stretch.within(timeline)
     end = timeline.samples if stop is None else stop + round(REACH_S * SAMPLE_RATE)
     files = dict(zip(stretch.tracks, _list(inputs["audio"]), strict=True))
@@ -241,31 +227,21 @@ HEARD: Mapping[str, Callable[[dict[str, Any], dict[str, Any], Path], dict[str, W
 }
 
 
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except (OSError, ValueError):  # too long a name, a zero byte
-        return False
-
-
 def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def _strings(value: Any) -> Iterator[str]:
-    return (text for _, text in _named_strings(value))
-
-
-def _named_strings(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
-    """Yield every string in a plain value, with the key of the nearest dict around it."""
-    if isinstance(value, str):
-        yield key, value
-    elif isinstance(value, list):
-        for part in value:
-            yield from _named_strings(part, key)
-    elif isinstance(value, dict):
-        for name, part in value.items():
-            yield from _named_strings(part, name)
+def _models(request: Request, keys: Set[str]) -> Iterator[str]:
+    """Yield the models (folders or hub ids) that a job's params name by one of these keys."""
+    ahead: list[Any] = [value for _, value in request["params"]]
+    while ahead:
+        value = ahead.pop(0)
+        if not isinstance(value, dict):
+            continue
+        for key, inner in value.items():
+            if key in keys:
+                yield from (name for name in _list(inner) if isinstance(name, str))
+            ahead.append(inner)
 
 
 def _replaced(value: Any, renamed: Mapping[str, str]) -> Any:

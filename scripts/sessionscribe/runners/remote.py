@@ -24,7 +24,7 @@ from sessionscribe.runners.errors import DiedError, GivenBackError, LostError, U
 from sessionscribe.runners.ledger import LEDGER, Entry
 from sessionscribe.runners.machine import Machine
 from sessionscribe.runners.parcel import Checksums, Packer, Parcel, Piece
-from sessionscribe.runners.request import notes_for, on_device, paths_of, task_of
+from sessionscribe.runners.request import notes_for, on_device, paths_of, session_of
 from sessionscribe.runners.site import Settings, Site
 
 OVERHEAD_S = 900.0
@@ -121,8 +121,7 @@ class RemoteWorker:
         audio_s = 0.0
         with suppress(OSError, ValueError):
             audio_s = json.loads((self.settings.project / notes_for(request)[-1]).read_bytes())["audio_s"]
-        session = str(task_of(request).get("session", ""))
-        self._entry.finished(session, request["rule"], reply["usage"]["wall_s"], audio_s)
+        self._entry.finished(session_of(request), request["rule"], reply["usage"]["wall_s"], audio_s)
         self._longest_s = max(self._longest_s, reply["usage"]["wall_s"])
 
     def _connect(self) -> tuple[Site, Channel]:

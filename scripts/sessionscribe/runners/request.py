@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sessionscribe.runtime import notes_of
+from sessionscribe.runtime import MODELS, notes_of
 
 
-def task_of(request: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the task among a request's parameters; an empty one where there is none."""
-    tasks = (value for name, value in request["params"] if name == "task" and isinstance(value, dict))
-    return next(tasks, {})
+def session_of(request: Mapping[str, Any]) -> str:
+    """Return the session that a job is about, "" where there is none."""
+    given = {name: value for name, value in (*request["wildcards"], *request["params"]) if name}
+    settings = given.get("settings")
+    return str(given.get("session") or (settings.get("session", "") if isinstance(settings, dict) else ""))
 
 
 def paths_of(named: Sequence[Sequence[Any]]) -> list[str]:
@@ -22,7 +23,7 @@ def paths_of(named: Sequence[Sequence[Any]]) -> list[str]:
 def notes_for(request: Mapping[str, Any]) -> list[str]:
     """Return where a job notes its failure, and what it used."""
     log = next(iter(paths_of(request["log"])), "")
-    return [path.as_posix() for path in notes_of(request["rule"], task_of(request), log)]
+    return [path.as_posix() for path in notes_of(request["rule"], session_of(request) or MODELS, log)]
 
 
 def on_device(device: str, value: Any) -> Any:

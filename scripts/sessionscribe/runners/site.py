@@ -170,12 +170,12 @@ class Site:
                 raise UserError(reply["error"], where=self.machine.name, hint="Nothing was lost")
             self._models.add(model)
 
-    def _check(self, script: Path, task: dict[str, list[str]]) -> dict[str, Any]:
+    def _check(self, script: Path, models: dict[str, list[str]]) -> dict[str, Any]:
         return {
             "script": f"{self.ship(script.parent)}/{script.name}",
             "rule": script.stem,
             "threads": 1,
-            "params": [["task", task]],
+            "params": [["models", models]],
             "output": [["report", "models.txt"]],
             "log": [[None, "models.log"]],
             **{name: [] for name in ("input", "wildcards", "resources")},

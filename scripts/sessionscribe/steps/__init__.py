@@ -12,7 +12,20 @@ from sessionscribe.steps import audit, correct, export, names, prepare, speakers
 from sessionscribe.steps.decoder import Decoder, decoders, unusable, words_folder, words_key
 from sessionscribe.steps.names import CHECKSUMS, VOICES, People, people
 from sessionscribe.steps.speakers import diarizers
-from sessionscribe.steps.work import STAGE_OF, STAGES, Folder, Ledger, Options, Step, files
+from sessionscribe.steps.work import (
+    STAGE_OF,
+    STAGES,
+    Folder,
+    Ledger,
+    Listed,
+    Options,
+    Output,
+    Step,
+    files,
+    paths,
+    settings_file,
+    sources,
+)
 
 __all__ = [
     "CHECKSUMS",
@@ -22,13 +35,18 @@ __all__ = [
     "Decoder",
     "Folder",
     "Ledger",
+    "Listed",
     "Options",
+    "Output",
     "People",
     "Step",
     "decoders",
     "diarizers",
     "files",
+    "paths",
     "people",
+    "settings_file",
+    "sources",
     "steps_of",
     "words_folder",
     "words_key",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from sessionscribe.fingerprint import step_key
 from sessionscribe.steps.prepare import Track, plans
 from sessionscribe.steps.work import Folder, Ledger, Step
@@ -14,16 +12,14 @@ def audit_session(
 ) -> Step:
     """Note the step that looks whether all of a session is in its transcript."""
     options = ledger.options["audit"]
-
-    def tell() -> dict[str, Any]:
-        return {
-            "plans": plans(tracks),
-            "conversions": [track.converted.outputs[1] for track in tracks],
-            "chunks": chunks.outputs(),
-            "language": [f"{chunks.path}/language.json"],
-            "options": options,
-        }
-
+    inputs = {
+        "timeline": timeline,
+        "conversions": [track.converted.outputs[1] for track in tracks],
+        "plans": plans(tracks),
+        "language": f"{chunks.path}/language.json",
+        "merged": merged,
+        "transcript": spoken,
+    }
     key = step_key("audit_session", spoken.key, options)
-    output = f"results/audit/{ledger.session.name}.json"
-    return ledger.add("audit_session", "", (output,), key, tell, needs=(timeline, merged, spoken))
+    outputs = (f"results/audit/{ledger.session.name}.json",)
+    return ledger.add("audit_session", inputs, outputs, key, {"chunks": chunks.path, "options": options})

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sessionscribe.corrections import table
 from sessionscribe.fingerprint import step_key
-from sessionscribe.steps.work import Ledger, Step, record_of, told
+from sessionscribe.steps.work import Ledger, Step, record_of, settings_file, told
+
+RULE = "correct_transcript"
 
 
-def traces(session: str) -> tuple[str, ...]:
-    """Return all files of this step, which must not stay when there is nothing to correct any more."""
-    return (*_outputs(session), record_of(session, "correct_transcript"))
+def traces(session: str, noted: Mapping[str, str]) -> Iterator[str]:
+    """Yield all files of this step, which must not stay when there is nothing to correct any more.
+
+    Args:
+        session: its name.
+        noted: the keys in the names of the settings files that it has, by step.
+    """
+    yield from (*_outputs(session), record_of(session, RULE))
+    if key := noted.get(RULE):
+        yield settings_file(session, RULE, key)
 
 
 def _outputs(session: str) -> tuple[str, str]:
@@ -33,15 +43,14 @@ def correct_transcript(ledger: Ledger, spoken: Step, named: Step | None, correct
     labels = ledger.options["export"]["names"]
     if not (named or labels or corrections):
         return None
+    inputs = {
+        "transcript": spoken,
+        "names": [named] if named else [],
+        "corrections": [str(table.path_of(session))] if corrections else [],
+    }
 
-    def tell() -> dict[str, Any]:
-        return {
-            "labels": labels,
-            "names": list(named.outputs) if named else [],
-            "corrections": [str(table.path_of(session))] if corrections else [],
-            "settings": told([named]) if named else {},
-        }
+    def options() -> dict[str, Any]:
+        return {"labels": labels, "settings": told([named]) if named else {}}
 
-    key = step_key("correct_transcript", spoken.key, named and named.key, labels, corrections)
-    needs = (spoken, named) if named else (spoken,)
-    return ledger.add("correct_transcript", "", _outputs(session), key, tell, needs=needs)
+    key = step_key(RULE, spoken.key, named and named.key, labels, corrections)
+    return ledger.add(RULE, inputs, _outputs(session), key, options)

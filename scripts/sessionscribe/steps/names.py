@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from sessionscribe.clips import Clip
 from sessionscribe.fingerprint import fingerprint, step_key
 from sessionscribe.names_table import NamesTable
-from sessionscribe.steps.work import Folder, Ledger, Options, Step
+from sessionscribe.steps.work import Folder, Inputs, Ledger, Options, Step
 
 VOICES = "results/name/voices"
 CHECKSUMS = f"{VOICES}/.checksums.json"
@@ -40,11 +39,15 @@ def people(clips: Sequence[Clip], table: NamesTable, options: Options, diarizer:
         rows.append((clip.person, clip.path, f"{VOICES}/{name}"))
     told = {"model": diarizer[0], "device": options["diarize"]["device"]}
 
-    def tell(name: str) -> dict[str, Any]:
-        clip = first[name]
-        return {"clip": [clip.path], "checksum": clip.checksum, "options": told}
+    def inputs(name: str) -> Inputs:
+        return {"clip": first[name].path}
 
-    folder = Folder("embed_voice", SHARED, VOICES, key, tuple(first), tell, diarizer[0])
+    def settings(name: str) -> Options:
+        return {"checksum": first[name].checksum, "options": told}
+
+    folder = Folder(
+        "embed_voice", SHARED, VOICES, key, tuple(first), "{voice}.json", inputs, settings, diarizer[0]
+    )
     return People(rows, folder if first else None, table)
 
 
@@ -60,18 +63,10 @@ def name_speakers(ledger: Ledger, spoken: Step, turns: Step, people: People) -> 
         return None
     if folder is not None:
         ledger.works.append(folder)
-
-    def tell() -> dict[str, Any]:
-        return {
-            "voices": [file for *_, file in clips],
-            "clips": [[person, clip] for person, clip, _ in clips],
-            "table": table,
-            "options": options,
-        }
-
+    inputs = {"transcript": spoken, "sounds": turns.output(1), "voices": [folder] if folder else []}
     heard = sorted((person, file) for person, _, file in clips)
     own = {name: options[name] for name in ("threshold", "margin")} if clips else {}
     key = step_key("name_speakers", spoken.key, turns.key, heard, table, own)
-    output = f"results/name/{session.name}.json"
-    needs: tuple[Step | Folder, ...] = (spoken, turns, folder) if folder else (spoken, turns)
-    return ledger.add("name_speakers", "", (output,), key, tell, needs=needs)
+    outputs = (f"results/name/{session.name}.json",)
+    told = {"clips": [list(clip) for clip in clips], "table": table, "options": options}
+    return ledger.add("name_speakers", inputs, outputs, key, told)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from sessionscribe.chunk import chunk_count
 from sessionscribe.fingerprint import step_key
@@ -41,46 +40,43 @@ def prepare_track(ledger: Ledger, row: Row) -> Track:
 def fetch_recording(ledger: Ledger, row: Row) -> Step:
     """Note the step that makes sure that a source is what the manifest says."""
     problem = ledger.session.problem
-
-    def tell() -> dict[str, Any]:
-        return {
-            "track": row.track,
-            "source": row.source,
-            "checksum": row.checksum,
-            "duration_s": row.duration_s,
-            "reading": ledger.options["ingest"],
-            "problem": problem,
-        }
-
-    output = f"results/ingest/{row.session}/{row.track}.json"
+    options = {
+        "track": row.track,
+        "source": row.source,
+        "checksum": row.checksum,
+        "duration_s": row.duration_s,
+        "problem": problem,
+    }
+    outputs = (f"results/ingest/{row.session}/{row.track}.json",)
     key = step_key("fetch_recording", row.source, row.checksum, row.duration_s, problem)
-    return ledger.add("fetch_recording", f".{row.track}", (output,), key, tell)
+    reading = ledger.options["ingest"]
+    return ledger.add("fetch_recording", {}, outputs, key, options, track=row.track, machine=reading)
 
 
 def _convert(ledger: Ledger, fetched: Step, row: Row) -> Step:
-    """A recording that was moved is looked at again, and not converted again: no ``needs``."""
+    """A recording that was moved is looked at again, and not converted again: so ``ingest`` is a path."""
     options = ledger.options["convert"]
     if (stream := ledger.session.audio_stream(row)) is not None:
         options = {**options, "audio_stream": stream}
-
-    def tell() -> dict[str, Any]:
-        reading = ledger.options["ingest"]
-        return {"ingest": fetched.outputs[0], "options": options, "reading": reading}
-
     stem = f"results/convert/{row.session}/{row.track}"
     key = step_key("convert_audio", row.checksum, options)
-    return ledger.add("convert_audio", f".{row.track}", (f"{stem}.flac", f"{stem}.json"), key, tell)
+    return ledger.add(
+        "convert_audio",
+        {"ingest": fetched.outputs[0]},
+        (f"{stem}.flac", f"{stem}.json"),
+        key,
+        {"options": options},
+        track=row.track,
+        machine=ledger.options["ingest"],
+    )
 
 
 def _plan(ledger: Ledger, converted: Step, row: Row, chunks: int) -> Step:
     options = ledger.options["chunk"]
-
-    def tell() -> dict[str, Any]:
-        return {"track": row.track, "chunks": chunks, "options": options}
-
     key = step_key("plan_chunks", converted.key, options, chunks)
-    output = f"results/chunk/{row.session}/{row.track}.plan.json"
-    return ledger.add("plan_chunks", f".{row.track}", (output,), key, tell, needs=(converted,))
+    outputs = (f"results/chunk/{row.session}/{row.track}.plan.json",)
+    told = {"track": row.track, "chunks": chunks, "options": options}
+    return ledger.add("plan_chunks", {"audio": converted}, outputs, key, told, track=row.track)
 
 
 def build_timeline(ledger: Ledger, tracks: list[Track]) -> Step:
@@ -88,12 +84,8 @@ def build_timeline(ledger: Ledger, tracks: list[Track]) -> Step:
     rows, shape = ledger.session.rows, ledger.session.shape
     parts = [row.part for row in rows]
     speakers = [(row.speaker or row.track) if shape == "tracks" else None for row in rows]
-
-    def tell() -> dict[str, Any]:
-        conversions = [track.converted.outputs[1] for track in tracks]
-        return {"shape": shape, "conversions": conversions, "parts": parts, "speakers": speakers}
-
     key = step_key("build_timeline", [track.converted.key for track in tracks], parts, speakers)
-    output = f"results/chunk/{ledger.session.name}.timeline.json"
-    needs = tuple(track.converted for track in tracks)
-    return ledger.add("build_timeline", "", (output,), key, tell, needs=needs)
+    inputs = {"conversions": [track.converted.output(1) for track in tracks]}
+    outputs = (f"results/chunk/{ledger.session.name}.timeline.json",)
+    told = {"shape": shape, "parts": parts, "speakers": speakers}
+    return ledger.add("build_timeline", inputs, outputs, key, told)

@@ -13,8 +13,8 @@ from sessionscribe.config import Config
 from sessionscribe.fingerprint import step_key
 from sessionscribe.manifest import Session
 from sessionscribe.models import OFF
-from sessionscribe.steps.prepare import Track, plans
-from sessionscribe.steps.work import Folder, Ledger, Step, told
+from sessionscribe.steps.prepare import Track
+from sessionscribe.steps.work import NOTHING, Folder, Inputs, Ledger, Options, Step, told
 
 # What `cluster_speakers` goes by beside what the models found.
 CLUSTERING = ("num_speakers", "min_speakers", "max_speakers", "threshold")
@@ -38,31 +38,25 @@ def cluster_speakers(ledger: Ledger, timeline: Step, tracks: list[Track], diariz
     session = ledger.session
     options: dict[str, Any] = {}
     method, model = "tracks", ""
-    embedded: Folder | None = None
-    needs: tuple[Step | Folder, ...] = (timeline, *(track.plan for track in tracks))
+    inputs: Inputs = {"timeline": timeline, "plans": [track.plan for track in tracks], "embeddings": []}
     key = step_key("cluster_speakers", timeline.key, [track.plan.key for track in tracks])
     if session.shape != "tracks":
-        embedded = _embed(ledger, tracks, diarizer)
-        method, model, needs = "pyannote", diarizer[0], (embedded,)
+        embedded = _embed(ledger, timeline, tracks, diarizer)
+        method, model = "pyannote", diarizer[0]
+        inputs = {"timeline": timeline.outputs[0], "plans": [], "embeddings": [embedded]}
         options = {**ledger.options["diarize"], "model": model}
+        del options["device"]  # no matter of the result
         for name in ("num_speakers", "min_speakers", "max_speakers"):
             options[name] = session.setting(name) or options[name]
         own = {name: options[name] for name in CLUSTERING}
         key = step_key("cluster_speakers", embedded.key, embedded.names, own)
-
-    def tell() -> dict[str, Any]:
-        return {
-            "embeddings": embedded.outputs() if embedded else [],
-            "plans": [] if embedded else plans(tracks),
-            "method": method,
-            "options": options,
-        }
-
     outputs = tuple(f"results/diarize/{session.name}.{what}.json" for what in ("turns", "voices"))
-    return ledger.add("cluster_speakers", "", outputs, key, tell, needs=needs, model=model)
+    told = {"method": method, "options": options}
+    machine: Options = {"model": model, "device": ledger.options["diarize"]["device"]} if model else NOTHING
+    return ledger.add("cluster_speakers", inputs, outputs, key, told, machine=machine, model=model)
 
 
-def _embed(ledger: Ledger, tracks: list[Track], diarizer: tuple[str, str]) -> Folder:
+def _embed(ledger: Ledger, timeline: Step, tracks: list[Track], diarizer: tuple[str, str]) -> Folder:
     """Let the models hear the session; in its key is what matters to them.
 
     The parts of a live session are in the files' names instead: those of its beginning stay as it grows.
@@ -75,19 +69,31 @@ def _embed(ledger: Ledger, tracks: list[Track], diarizer: tuple[str, str]) -> Fo
         {**options, "model": diarizer[1], "device": None},
     )
 
-    def tell(name: str) -> dict[str, Any]:
+    def stretch(name: str) -> grid.Stretch:
         stem = name.removesuffix(".npz")
-        stretch = next(found for found in _stretches(tracks, given["chunk_s"]) if found.name == stem)
+        return next(found for found in _stretches(tracks, given["chunk_s"]) if found.name == stem)
+
+    def inputs(name: str) -> Inputs:
         audio = {track.row.track: track.audio for track in tracks}
         return {
-            "stretch": asdict(stretch) | {"tracks": list(stretch.tracks)},
-            "audio": [audio[track] for track in stretch.tracks],
-            "options": options,
+            "timeline": timeline.outputs[0],
+            "audio": [audio[track] for track in stretch(name).tracks],
         }
 
-    names = _stretch_files(tracks, given["chunk_s"])
-    folder = f"results/diarize/{ledger.session.name}/{key}"
-    return ledger.add_folder("embed_chunk", folder, key, names, tell, model=diarizer[0])
+    def told(name: str) -> Options:
+        found = stretch(name)
+        return {"stretch": asdict(found) | {"tracks": list(found.tracks)}, "options": options}
+
+    return ledger.add_folder(
+        "embed_chunk",
+        f"results/diarize/{ledger.session.name}/{key}",
+        key,
+        _stretch_files(tracks, given["chunk_s"]),
+        "{stretch}.npz",
+        inputs=inputs,
+        options=told,
+        model=diarizer[0],
+    )
 
 
 def assign_speakers(
@@ -99,18 +105,14 @@ def assign_speakers(
     """
     before = tuple(ledger.works)
 
-    def tell() -> dict[str, Any]:
-        made = {
-            "sources": {row.track: row.checksum for row in ledger.session.rows},
-            "models": dict(models),
-            "settings": told(before),
-        }
-        return {"turns": [turns.outputs[0]] if turns else [], "made": made}
+    def options() -> dict[str, Any]:
+        sources = {row.track: row.checksum for row in ledger.session.rows}
+        return {"made": {"sources": sources, "models": dict(models), "settings": told(before)}}
 
     key = step_key("assign_speakers", merged.key, turns and turns.key)
-    output = f"results/diarize/{ledger.session.name}.json"
-    needs = (merged, turns, timeline) if turns else (merged, timeline)
-    return ledger.add("assign_speakers", "", (output,), key, tell, needs=needs)
+    inputs = {"timeline": timeline, "merged": merged, "turns": [turns] if turns else []}
+    outputs = (f"results/diarize/{ledger.session.name}.json",)
+    return ledger.add("assign_speakers", inputs, outputs, key, options)
 
 
 def _stretches(tracks: list[Track], chunk_s: float) -> list[grid.Stretch]:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
 
 from sessionscribe.fingerprint import step_key
 from sessionscribe.steps.decoder import Decoder, decoding, words_folder
 from sessionscribe.steps.prepare import Track, plans
-from sessionscribe.steps.work import Folder, Ledger, Step
+from sessionscribe.steps.work import Folder, Inputs, Ledger, Listed, Options, Step
 
 
 @lru_cache(maxsize=64)
@@ -25,36 +24,48 @@ def transcribe_chunks(ledger: Ledger, tracks: list[Track], decoder: Decoder, wor
     # A live session's first parts decide: later ones must not change what is already transcribed.
     voters = tracks[:10] if session.shape == "live" else tracks
 
-    def tell_language(_: str) -> dict[str, Any]:
+    by_name = {track.row.track: track for track in tracks}
+
+    def inputs(name: str) -> Inputs:
+        track = by_name[name.partition(".")[0]]
         return {
-            "plans": plans(voters),
-            "audio": [track.audio for track in voters],
-            "options": options,
+            "audio": track.audio,
+            "plan": track.plan.outputs[0],
+            "language": f"{folder}/language.json",
         }
 
-    def tell_chunk(name: str) -> dict[str, Any]:
+    def told(name: str) -> Options:
         track, index, _ = name.split(".")
-        return {
-            "track": track,
-            "index": int(index),
-            "language": [f"{folder}/language.json"],
-            "options": options,
-        }
+        return {"track": track, "index": int(index), "options": options}
 
     names = tuple(name for track in tracks for name in chunk_names(track.row.track, track.chunks))
-    model = decoder.model
-    ledger.add_folder("detect_language", folder, words, ("language.json",), tell_language, model=model)
-    return ledger.add_folder("transcribe_chunk", folder, words, names, tell_chunk, model=model)
+    ledger.add_folder(
+        "detect_language",
+        folder,
+        words,
+        ("language.json",),
+        "language.json",
+        inputs=lambda _: {"plans": plans(voters), "audio": [track.audio for track in voters]},
+        options=lambda _: {"options": options},
+        model=decoder.model,
+    )
+    return ledger.add_folder(
+        "transcribe_chunk",
+        folder,
+        words,
+        names,
+        "{track}.{index}.json",
+        inputs=inputs,
+        options=told,
+        model=decoder.model,
+    )
 
 
 def merge_transcript(ledger: Ledger, timeline: Step, tracks: list[Track], chunks: Folder) -> Step:
     """Note the step that makes one transcript of all chunks."""
     options = ledger.options["merge"]
-
-    def tell() -> dict[str, Any]:
-        return {"options": options, "plans": plans(tracks), "chunks": chunks.outputs()}
-
     key = step_key("merge_transcript", chunks.key, timeline.key, options)
-    output = f"results/merge/{ledger.session.name}.json"
-    needs: tuple[Step | Folder, ...] = (timeline, *(track.plan for track in tracks), chunks)
-    return ledger.add("merge_transcript", "", (output,), key, tell, needs=needs)
+    inputs = {"timeline": timeline, "plans": [track.plan for track in tracks], "chunks": [Listed(chunks)]}
+    outputs = (f"results/merge/{ledger.session.name}.json",)
+    told = {"chunks": chunks.path, "options": options}
+    return ledger.add("merge_transcript", inputs, outputs, key, told)

@@ -169,7 +169,7 @@ def describe(session: SessionAgenda, row: Row, made: Made, root: Path) -> PartTr
 def made_of(session: SessionAgenda) -> Made:
     """Return what the words of a live session's parts are made with: model and settings, no part's own."""
     (spoken,) = session.of("assign_speakers")
-    told: dict[str, Any] = spoken.task["made"]
+    told: dict[str, Any] = spoken.settings["made"]
     settings = {stage: dict(told["settings"].get(stage, {})) for stage in ABOUT_WORDS}
     settings["transcribe"].pop("model", None)  # where it lies is this machine's matter
     return Made(sources={}, models={"speech": told["models"]["speech"]}, settings=settings, versions={})

@@ -21,6 +21,7 @@ from sessionscribe.artifacts import Artifact, Language, Output, Provenance
 from sessionscribe.errors import UserError
 from sessionscribe.files import write_many
 from sessionscribe.manifest import Row
+from sessionscribe.settings_files import SETTINGS, clear, settings_text
 from sessionscribe.sources import TRANSCRIPT, Group
 from sessionscribe.steps import Folder
 from sessionscribe.storage import recordings, transfer
@@ -123,6 +124,9 @@ def take(session: SessionAgenda, found: Beside, root: Path) -> int:
             contents[f"{folder_of(session)}/language.json"] = language.text().encode()
         contents |= _files_of_part(session, rows[source], document)
         taken += 1
+    for path in contents:
+        if path.startswith(SETTINGS):
+            clear(root / path)
     write_many(root, contents)
     if taken:
         _take_embeddings(session, found, root)
@@ -157,7 +161,7 @@ def _files_of_part(session: SessionAgenda, row: Row, document: PartTranscript) -
             continue
         data = artifact.model_copy(update={"session": row.session, "track": row.track}).text().encode()
         contents[step.outputs[-1]] = data
-        if not step.record:
+        if step.keyed:
             continue
         made = [Output(path=step.outputs[-1], size=len(data), sha256=sha256(data).hexdigest())]
         audio = [Output(path=path, **work.audio.model_dump()) for path in step.outputs[:-1]]
@@ -166,10 +170,11 @@ def _files_of_part(session: SessionAgenda, row: Row, document: PartTranscript) -
             key=step.key,
             outputs=[*audio, *made],
             left_out=[entry.path for entry in audio],
-            options=dict(step.task.get("options", {})),
+            options=step.settings.get("options", {}),
             versions=document.made.versions,
             flags=work.flags.get(rule, []),
         )
+        contents[step.settings_file] = settings_text(step.settings).encode()
         contents[step.record] = record.text().encode()
     return contents
 

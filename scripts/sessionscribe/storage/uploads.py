@@ -20,6 +20,7 @@ from sessionscribe.errors import UserError
 from sessionscribe.files import sha256, write_many, write_text
 from sessionscribe.manifest import Row
 from sessionscribe.sources import LISTENING, TRANSCRIPT
+from sessionscribe.steps import paths
 from sessionscribe.storage import drive_desktop, parts, playback, rclone, takeover, transfer
 from sessionscribe.storage.locations import is_remote, join, name_of, parent, rclone_path
 
@@ -138,8 +139,9 @@ def _parcels(session: SessionAgenda, options: Upload, root: Path) -> Iterator[Pa
         copy = _listening_copy(session, root, LISTENING if options.to == BESIDE else ".m4a")
         yield Parcel(copy.parent, {copy: rows[0]}, place, version)
     if rows[0].shape == "live":
+        (transcript,) = paths(export.inputs["transcript"])
         whole = root / FOLDER / name / "transcription.json"
-        _write_changed(whole.parent, {whole.name: (root / export.task["transcript"][0]).read_bytes()})
+        _write_changed(whole.parent, {whole.name: (root / transcript).read_bytes()})
         yield Parcel(whole.parent, {whole: rows[0]}, place, version)
 
 

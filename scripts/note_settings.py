@@ -1,0 +1,10 @@
+"""Rule note_settings: see rules/settings.smk."""
+
+from pathlib import Path
+
+from sessionscribe.runtime import job
+from sessionscribe.settings_files import write_settings
+
+settings, made = snakemake.params.settings, dict(snakemake.output.items())
+with job(snakemake.rule, settings, log=snakemake.log[0], outputs=made, usage=False):
+    write_settings(Path(made["settings"]), settings)

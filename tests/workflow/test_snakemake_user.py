@@ -1,0 +1,128 @@
+"""What somebody who knows Snakemake expects: its options do what they do elsewhere, profile or no profile."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from project import Project
+
+DUO = ("--config", "sessions=['duo']")
+EXPORT = "results/export/duo/duo.srt"
+FROM_MERGE = {"merge_transcript": 1, "assign_speakers": 1, "audit_session": 1, "write_export": 1}
+profiles = pytest.mark.parametrize("profile", ["local", None])
+
+
+def chunk(project: Project) -> Path:
+    (found,) = (project / "results/transcribe/duo").glob("*/alice.0000.json")
+    return found
+
+
+@profiles
+def test_a_file_by_its_name_is_made_with_all_that_is_due_behind_it(
+    project: Project, finished: Project, profile: str | None
+) -> None:
+    """Snakemake itself does not look behind a file that is there."""
+    chunk(project).unlink()
+    wanted = Counter(check_models=1, transcribe_chunk=1, **FROM_MERGE)
+    del wanted["audit_session"]  # no export asked for shows it
+    assert project.plan(EXPORT, profile=profile) == wanted
+    assert project.snakemake(EXPORT, profile=profile).code == 0
+    assert project.plan(*DUO, profile=profile) == Counter(audit_session=1)
+    assert project.snakemake(*DUO, profile=profile).code == 0
+    assert project.results("results/export") == finished.results("results/export")
+
+
+@profiles
+def test_a_forced_rule_redoes_what_follows_from_it(project: Project, profile: str | None) -> None:
+    forced = ("--forcerun", "merge_transcript")
+    assert project.plan(*DUO, *forced, profile=profile) == Counter(FROM_MERGE)
+    assert project.snakemake(*DUO, *forced, profile=profile).code == 0
+    assert project.plan(*DUO, profile=profile) == Counter()
+    forced = ("--forcerun", "results/merge/duo.json")
+    assert project.plan(*DUO, *forced, profile=profile) == Counter(FROM_MERGE)
+
+
+@profiles
+def test_a_forced_file_is_made_alone(finished: Project, profile: str | None) -> None:
+    assert finished.plan(EXPORT, "--force", profile=profile) == Counter(write_export=1)
+
+
+@profiles
+def test_everything_can_be_forced(finished: Project, fresh: Project, profile: str | None) -> None:
+    everything = finished.plan(*DUO, "-F", profile=profile)
+    assert everything == fresh.plan(*DUO, profile=profile)
+    assert everything["transcribe_chunk"] == 2
+
+
+@profiles
+def test_until_a_rule(project: Project, profile: str | None) -> None:
+    chunk(project).unlink()
+    wanted = Counter(check_models=1, transcribe_chunk=1, merge_transcript=1)
+    assert project.plan(*DUO, "--until", "merge_transcript", profile=profile) == wanted
+
+
+@profiles
+def test_what_a_killed_run_left_is_made_again(project: Project, profile: str | None) -> None:
+    """As Snakemake notes it: the job was begun, an output is there, the record is not."""
+    (project / "results/provenance/duo/merge_transcript.json").unlink()
+    again = ("--rerun-incomplete",)
+    assert project.plan(*DUO, *again, profile=profile) == Counter(FROM_MERGE)
+    assert project.snakemake(*DUO, *again, profile=profile).code == 0
+    assert project.plan(*DUO, profile=profile) == Counter()
+
+
+@profiles
+def test_the_summary_has_finished_files(finished: Project, profile: str | None) -> None:
+    done = finished.snakemake("--summary", *DUO, profile=profile)
+    assert done.code == 0, done.text
+    rows = {line.split("\t")[0] for line in done.out.splitlines()[1:]}
+    assert {EXPORT, "results/merge/duo.json", "results/convert/duo/bob.flac"} <= rows
+
+
+@pytest.mark.parametrize("option", ["--dag", "--rulegraph"])
+@profiles
+def test_graphs_show_the_whole_workflow(finished: Project, option: str, profile: str | None) -> None:
+    done = finished.snakemake(option, *DUO, profile=profile)
+    assert done.code == 0, done.text
+    for rule in ("fetch_recording", "transcribe_chunk", "merge_transcript", "write_export"):
+        assert rule in done.out, rule
+
+
+@profiles
+def test_unlocking_is_harmless(finished: Project, profile: str | None) -> None:
+    done = finished.snakemake("--unlock", profile=profile)
+    assert done.code == 0, done.text
+    assert finished.plan(profile=profile) == Counter()
+
+
+@profiles
+def test_touching_hides_nothing(project: Project, profile: str | None) -> None:
+    chunk(project).unlink()
+    before = project.plan(*DUO, profile=profile)
+    project.snakemake("--touch", *DUO, profile=profile)
+    assert not list((project / "results/transcribe/duo").glob("*/alice.0000.json"))
+    assert project.plan(*DUO, profile=profile) == before
+
+
+@profiles
+def test_the_report_has_finished_files(project: Project, profile: str | None) -> None:
+    done = project.snakemake("--report", "all.html", *DUO, profile=profile)
+    assert done.code == 0, done.text
+    report = (project / "all.html").read_text()
+    assert "merge_transcript" in report
+    assert "duo.srt" in report
+
+
+def test_a_report_of_chosen_sessions_and_none_of_unfinished_ones(project: Project) -> None:
+    done = project.sessionscribe("report", "duo", "--to", "duo.html")
+    assert done.code == 0, done.text
+    report = (project / "duo.html").read_text()
+    assert "duo.srt" in report
+    assert "talk.srt" not in report
+    chunk(project).unlink()
+    done = project.sessionscribe("report")
+    assert done.code == 1
+    assert done.err == "sessionscribe: duo: not finished (5 to do); run it first\n"
