@@ -9,12 +9,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from project import MODELS, SETTINGS
+from project import ROOT, SETTINGS
 from sessionscribe import config
 from sessionscribe.agenda import Agenda
 
 ARCHIVE = Path(__file__).resolve().parents[1] / "data/older-results.tar.xz"
-SPEECH, SPEAKERS = map(str, MODELS)
 
 
 @pytest.fixture(params=["54d02dc", "a3bd0a6"])
@@ -29,7 +28,8 @@ def agenda(root: Path, **changes: dict[str, object]) -> Agenda:
     """Return what is due, with the settings that the results were made with as far as there still are any."""
     then = yaml.safe_load((root / "config/test.yaml").read_text())
     settings = {section: {name: then[section][name] for name in SETTINGS[section]} for section in SETTINGS}
-    settings["transcribe"]["model"], settings["diarize"]["model"] = SPEECH, SPEAKERS
+    for section in ("transcribe", "diarize"):
+        settings[section]["model"] = str(ROOT / SETTINGS[section]["model"])
     for section, values in changes.items():
         settings.setdefault(section, {}).update(values)
     return Agenda(config.validate(settings), root)
