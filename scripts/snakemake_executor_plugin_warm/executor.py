@@ -6,14 +6,12 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from typing import Any
 
 from snakemake.exceptions import SpawnedJobError
-from snakemake.logging import logger
 
 from sessionscribe.errors import UserError
-from snakemake_executor_plugin_warm.benchmark import write_benchmark
+from snakemake_executor_plugin_warm import inside
 from snakemake_executor_plugin_warm.crew import Crew
 from snakemake_executor_plugin_warm.elsewhere import remote_places
 from snakemake_executor_plugin_warm.lost import note_lost
@@ -33,16 +31,15 @@ class WarmExecutor:
     def __post_init__(self) -> None:
         super().__post_init__()  # type: ignore[misc]
         settings = self.workflow.executor_settings
-        limit = self.workflow.global_resources.get(RESOURCE)
         lanes = max(1, settings.lanes)
-        at_once = limit.value if limit is not None and isinstance(limit.value, int) else 1
+        at_once = inside.limit(self.workflow, RESOURCE)
         idle_s = float(settings.idle)
         here = "local" in settings.runner
         places = local_places(settings.workers or -(-max(1, at_once) // lanes), lanes) if here else []
         elsewhere = remote_places(settings, self._say)
         self._models = Crew(places + elsewhere, idle_s, tries=settings.tries, say=self._say)
-        cores = self.workflow.resource_settings.cores or 1
-        self._others = Crew(local_places(cores, 1), idle_s) if settings.others else None
+        others = local_places(inside.cores(self.workflow), 1) if settings.others else []
+        self._others = Crew(others, idle_s) if others else None
         # What `gpu=N` limits is this machine; every other one takes as many jobs as it has room for.
         self._elsewhere = sum(place.lanes + place.waiting for place in elsewhere)
         self._gpus = self._elsewhere - (0 if here else at_once)
@@ -66,9 +63,9 @@ class WarmExecutor:
         if request is None:
             return super().run_single_job(job)  # type: ignore[misc]
         if self._left is None:
-            jobs = list(self.dag.needrun_jobs())
+            jobs = inside.jobs_to_run(self.dag)
             self._left = sum(self._wants_models(other) and script_of(other) is not None for other in jobs)
-            self._lift_rate_limit()
+            inside.lift_rate_limit(self.workflow)
             self._make_room(jobs)
         self.workflow.async_run(job.prepare())
         return self.pool.submit(self.cached_or_run, job, self._run, crew, job, request, time.time())  # type: ignore[attr-defined]
@@ -76,27 +73,13 @@ class WarmExecutor:
     def _wants_models(self, job: Any) -> bool:
         return needs_model(job) or job.rule.name in self._guests
 
-    def _lift_rate_limit(self) -> None:
-        """Take back the scheduler's default limit of 100 jobs a second.
-
-        It makes the scheduler look again one second after every look, each of these for good: some thousand
-        jobs later it does nothing else.
-        """
-        scheduler = self.workflow.scheduler
-        scheduler.job_rate_limiter = None
-        scheduler.resources["_job_count"] = sys.maxsize
-
     def _make_room(self, jobs: list[Any]) -> None:
         """Let the scheduler give away as many jobs more as other machines take, without cores of this one."""
         if not self._elsewhere:
             return
-        available = self.workflow.scheduler.resources
         threads = max((job.threads for job in jobs if self._wants_models(job)), default=1)
-        available["_cores"] += self._elsewhere * threads
-        for name in LIMITS:
-            if name in available:
-                available[name] += self._gpus if name == RESOURCE else self._elsewhere
-        self.workflow.scheduler._open_jobs.release()  # let it look again
+        more = dict.fromkeys(LIMITS, self._elsewhere) | {RESOURCE: self._gpus}
+        inside.make_room(self.workflow, more | {"_cores": self._elsewhere * threads})
 
     def _run(self, crew: Crew, job: Any, request: dict[str, Any], submitted: float) -> None:
         """Have a request run; any failure ends as Snakemake's error for jobs that have said what is wrong."""
@@ -115,7 +98,7 @@ class WarmExecutor:
             raise SpawnedJobError()
         if job.benchmark is not None:
             extended = self.workflow.output_settings.benchmark_extended
-            write_benchmark(str(job.benchmark), job, reply["usage"], extended=extended)
+            inside.write_benchmark(job, reply["usage"], extended=extended)
         if crew is self._models:
             self._count_down()
 
@@ -132,12 +115,8 @@ class WarmExecutor:
 
     @staticmethod
     def _say(text: str) -> None:
-        """Write what a job's own process would have written, between two of Snakemake's lines."""
-        with ExitStack() as held:
-            for handler in logger.handlers:
-                handler.acquire()
-                held.callback(handler.release)
-            print(text, file=sys.stderr, flush=True)
+        """Write what a job's own process would have written."""
+        print(text, file=sys.stderr, flush=True)
 
     def shutdown(self) -> None:
         """End the workers, then as the local executor does."""

@@ -416,9 +416,9 @@ def test_models_of_the_hub_are_fetched_there_before_the_first_job(
     (folder / "scripts/check_models.py").write_text(
         "import os\n"
         "from pathlib import Path\n"
-        "task = snakemake.params.task\n"
+        "models = snakemake.params.models\n"
         "with open(Path(os.environ['HOME'], 'fetched'), 'a') as file:\n"
-        "    print(task, bool(os.environ.get('HF_TOKEN')), file=file)\n"
+        "    print(models, bool(os.environ.get('HF_TOKEN')), file=file)\n"
         "Path(snakemake.output.report).write_text('there')\n"
     )
     (folder / "scripts/make.py").write_text(
