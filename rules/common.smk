@@ -42,7 +42,7 @@ MODEL_CPUS = min(4, workflow.cores or 4)
 
 if workflow.is_main_process:
     # No output is ever half written, so what a killed run left behind needs no manual step.
-    AGENDA.whole = run.shows_finished(sys.argv)
+    AGENDA.whole = run.shows_finished(sys.argv[1:])
     workspace.release_stale_locks(Path(".snakemake"))
     for remark in AGENDA.remarks:
         print(f"sessionscribe: {remark}", file=sys.stderr)

@@ -144,6 +144,10 @@ class Project:
             sys.executable, "-m", "snakemake", *arguments, *given, "--cores", "2", *how, **environment
         )
 
+    def log(self) -> str:
+        """Return all that Snakemake said in its last run that was no plan."""
+        return max((self.root / ".snakemake/log").iterdir()).read_text(encoding="utf-8")
+
     def plan(self, *arguments: str, profile: str | None = "local") -> Counter[str]:
         """Return how many jobs of each rule a dry run names."""
         done = self.snakemake(*arguments, "--dry-run", "--quiet", "host", profile=profile)

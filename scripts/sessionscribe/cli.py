@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import re
 import signal
 import sys
-from collections import Counter
-from collections.abc import Sequence
-from itertools import takewhile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -25,7 +22,7 @@ from sessionscribe import (
     status,
     transcribing,
 )
-from sessionscribe.agenda import Agenda, SessionAgenda
+from sessionscribe.agenda import Agenda
 from sessionscribe.artifacts import Shape
 from sessionscribe.corrections import command as correction
 from sessionscribe.errors import UserError, complain, describe
@@ -40,8 +37,6 @@ from sessionscribe.verify import verify
 
 PROJECT = Path(__file__).resolve().parents[2]
 CONFIG = Path("config/config.yaml")
-SETTINGS = re.compile(rf"(?P<flags>-[{run.FLAGS}]*)C=?(?P<short>.*)|--config(?:=(?P<long>.*))?", re.DOTALL)
-"""How Snakemake is given settings; before the short form may stand letters, as in `-npC`."""
 NO_SESSIONS = "No sessions yet. Add recordings with `sessionscribe add SOURCE…`."
 
 
@@ -215,40 +210,10 @@ def _configfiles(options: argparse.Namespace, root: Path = Path()) -> list[Path]
     return [*([root / CONFIG] if (root / CONFIG).is_file() else []), *layers]
 
 
-def _passed_settings(rest: Sequence[str]) -> dict[str, Any]:
-    """Return the settings that are passed on to Snakemake, read as it reads them."""
-    pairs = [text.partition("=") for text in _settings_apart(rest)[1]]
-    return {key: _read_value(value) for key, _, value in pairs}
-
-
-def _settings_apart(rest: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Part what is passed on to Snakemake from the settings (``key=value``) in it: of its last ``--config``.
-
-    Of several it takes the last, and each has the values up to the next option, or the one that it is one
-    word with (``-Ckey=value``).
-    """
-    found = [(at, option) for at, text in enumerate(rest) if (option := SETTINGS.fullmatch(text))]
-    if not found:
-        return list(rest), []
-    at, option = found[-1]
-    after = rest[at + 1 :]
-    joined = option["short"] or option["long"]
-    pairs = [] if joined else list(takewhile(lambda text: not text.startswith("-"), after))
-    flags = [option["flags"]] if option["flags"] not in (None, "-") else []
-    return [*rest[:at], *flags, *after[len(pairs) :]], [joined] if joined else pairs
-
-
-def _read_value(text: str) -> Any:
-    try:
-        return yaml.load(text, yaml.BaseLoader) if text else None
-    except yaml.YAMLError:
-        return text
-
-
 def _load(
-    options: argparse.Namespace, sessions: Sequence[str] = (), rest: Sequence[str] = ()
+    options: argparse.Namespace, sessions: Sequence[str] = (), passed: Mapping[str, Any] | None = None
 ) -> config.Config:
-    settings = config.load(_configfiles(options), _passed_settings(rest))
+    settings = config.load(_configfiles(options), passed or {})
     return settings.model_copy(update={"sessions": tuple(sessions)}) if sessions else settings
 
 
@@ -257,71 +222,57 @@ def _add(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace, rest: list[str]) -> int:
-    names, code = list(options.session), 0
+    names, code, request = list(options.session), 0, run.parse(rest)
     if options.source:
         name = options.session[0] if options.session else None
-        names, code = adding.add_sources(options.source, name, options, _load(options, (), rest))
+        settings = _load(options, (), request.settings)
+        names, code = adding.add_sources(options.source, name, options, settings)
         if not names:
             return code
-    shows = run.only_shows(rest)
-    agenda = _plan(_load(options, names, rest), fetch=not shows and _checks_models_here(options))
+    fetch = not request.shows and _checks_models_here(options)
+    agenda = _plan(_load(options, names, request.settings), fetch=fetch)
     if not agenda.sessions and not rest:
         print(NO_SESSIONS)
         return code
-    chosen = list(agenda.sessions.values())
     if options.limit is not None:
-        chosen = [session for session in chosen if session.pending][: options.limit]
-        names = [session.session.name for session in chosen]
+        names = [name for name, session in agenda.sessions.items() if session.pending][: options.limit]
         if not names:
             print("Nothing to do.")
             return code
-    result = _make(options, rest, agenda, names, chosen)
-    if not shows and result != run.BUSY:
+    result = _make(options, request, names)
+    if not request.shows and result != run.BUSY:
         stopped = result > run.SIGNALLED
-        code = _show_outcome(options, _load(options, names, rest), stopped=stopped) or code
+        code = _show_outcome(options, _load(options, names, request.settings), stopped=stopped) or code
     return result or code
 
 
 def _transcribe(options: argparse.Namespace) -> int:
     settings = config.load(_configfiles(options, PROJECT))
     options.configfile, options.stage = [transcribing.SETTINGS], None  # in the project that the command has
-    rest = ["--snakefile", str(PROJECT / "Snakefile"), *["--dry-run"] * options.dry_run]
+    plan = ("--dry-run", *run.TABLE) if options.dry_run else ()
+    request = run.Request(("--snakefile", str(PROJECT / "Snakefile"), *plan))
 
     def make(names: Sequence[str]) -> tuple[int, Agenda]:
         agenda = _plan(_load(options, names), fetch=not options.dry_run and _checks_models_here(options))
         if not agenda.targets():
             return 0, agenda
-        result = _make(options, rest, agenda, names, list(agenda.sessions.values()))
-        return result, Agenda(_load(options, names))
+        return _make(options, request, names), Agenda(_load(options, names))
 
     return transcribing.command(options, settings, [Path.cwd(), PROJECT], make)
 
 
-def _make(
-    options: argparse.Namespace,
-    rest: Sequence[str],
-    agenda: Agenda,
-    names: Sequence[str],
-    chosen: Sequence[SessionAgenda],
-) -> int:
-    """Let Snakemake make what is missing or stale of the sessions; return its exit code."""
+def _make(options: argparse.Namespace, request: run.Request, names: Sequence[str]) -> int:
+    """Let Snakemake make what is missing or stale of these sessions (none: of all); return its exit code."""
     # What is passed on comes first: options with several values would take its targets for theirs.
-    others, pairs = _settings_apart(rest)
-    arguments = [*others, "--profile", str(_profile(options.profile))]
+    arguments = [*request.arguments, "--profile", str(_profile(options.profile))]
     if options.configfile:
         arguments += ["--configfile", *map(str, options.configfile)]
     if names:
-        pairs.append(f"sessions={yaml.safe_dump(list(names), default_flow_style=True, width=10**9).strip()}")
-    if pairs:
-        arguments += ["--config", *pairs]
+        listed = yaml.safe_dump(list(names), default_flow_style=True, width=10**9).strip()
+        arguments += ["--config", *request.pairs, f"sessions={listed}"]  # of several, the last one counts
     if options.stage:
         arguments += ["--until", *STAGES[options.stage]]
-    if not run.only_shows(rest):  # else Snakemake tells the same
-        _show_remarks(agenda)
-    work = _work(chosen, options.stage)
-    if agenda.needs_models():
-        work["check_models"] = 1
-    return run.snakemake(arguments, work, told=_told(agenda))
+    return run.snakemake(arguments)
 
 
 def _plan(settings: config.Config, *, fetch: bool) -> Agenda:
@@ -363,15 +314,6 @@ def _show_outcome(options: argparse.Namespace, settings: config.Config, *, stopp
     return code
 
 
-def _work(sessions: Sequence[SessionAgenda], stage: str | None) -> Counter[str]:
-    """Count the jobs to come by rule, up to ``stage``."""
-    stages = list(STAGES)
-    wanted = stages[: stages.index(stage) + 1] if stage else stages
-    # By file: an enrolled voice is every session's work and one job's.
-    rules = {path: step.rule for s in sessions for path, step in s.pending.items() if step.stage in wanted}
-    return Counter(rules.values())
-
-
 def _show_results(agenda: Agenda) -> None:
     """Print where the finished files are, and how each transcript begins."""
     for session in agenda.sessions.values():
@@ -406,7 +348,8 @@ def _status(options: argparse.Namespace) -> int:
     if not agenda.sessions:
         print(NO_SESSIONS)
         return 0
-    _show_remarks(agenda)
+    for remark in agenda.remarks:
+        complain(remark)
     print(status.table(status.collect(agenda)))
     return 0
 
@@ -430,22 +373,11 @@ def _report(options: argparse.Namespace) -> int:
             print(f"sessionscribe: {status.left_out(session).removeprefix('left ')}", file=sys.stderr)
             return 1
     options.stage = None
-    chosen = list(agenda.sessions.values())
-    return _make(options, ["--report", options.to], agenda, options.sessions, chosen)
+    return _make(options, run.Request(("--report", options.to), shows=True), options.sessions)
 
 
 def _enroll(options: argparse.Namespace) -> int:
     return enroll.command(options, _load(options))
-
-
-def _show_remarks(agenda: Agenda) -> None:
-    for line in _told(agenda):
-        print(line, file=sys.stderr, flush=True)
-
-
-def _told(agenda: Agenda) -> list[str]:
-    """Return the lines that say what is not as it should be, as the workflow has them, too."""
-    return [f"sessionscribe: {remark}" for remark in agenda.remarks]
 
 
 def _correct(options: argparse.Namespace) -> int:

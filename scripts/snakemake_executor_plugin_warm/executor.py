@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -115,8 +114,8 @@ class WarmExecutor:
 
     @staticmethod
     def _say(text: str) -> None:
-        """Write what a job's own process would have written."""
-        print(text, file=sys.stderr, flush=True)
+        """Tell the user, by Snakemake's logger."""
+        logger.warning(text)
 
     def shutdown(self) -> None:
         """End the workers, then as the local executor does."""

@@ -29,7 +29,7 @@ FILE = "transcribe: {beam_size: 3, window_s: 20}\n"
     ],
 )
 def test_what_follows_config_is_read(passed: str, wanted: dict[str, Any] | None) -> None:
-    found = cli._passed_settings(passed.split())
+    found = run.parse(passed.split()).settings
     if wanted is None:
         assert found["sessions"] == ["duo"]
         assert "export" in found
@@ -40,7 +40,7 @@ def test_what_follows_config_is_read(passed: str, wanted: dict[str, Any] | None)
 def test_it_goes_over_the_files_and_becomes_what_the_settings_are(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(FILE)
     passed = ["--config", "transcribe={beam_size: 2}", "diarize={num_speakers: 3}"]
-    found = config.load([tmp_path / "a.yaml"], cli._passed_settings(passed))
+    found = config.load([tmp_path / "a.yaml"], run.parse(passed).settings)
     assert (found.transcribe.beam_size, found.transcribe.window_s) == (2, 20)
     assert found.diarize.num_speakers == 3
 

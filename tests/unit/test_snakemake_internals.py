@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import snakemake.api  # first: its modules import one another
 
-from sessionscribe import run, workspace
+from sessionscribe import workspace
 
 PINNED = "9.27.1"
 SNAKEFILE = """
@@ -78,16 +78,6 @@ def test_stale_locks_are_removed_and_living_ones_are_not(tmp_path: Path) -> None
     lock.write_text("results/a.json\n")
     workspace.release_stale_locks(folder)  # we do, as a running Snakemake does
     assert lock.exists()
-
-
-def test_the_short_options_that_take_no_value_are_those_that_we_know() -> None:
-    from snakemake.cli import get_argument_parser  # noqa: PLC0415
-
-    actions = get_argument_parser()._actions
-    short = {
-        name[1] for action in actions if action.nargs == 0 for name in action.option_strings if name[2:] == ""
-    }
-    assert short == set(run.FLAGS)
 
 
 def test_a_start_imports_no_plugins_client_and_no_pandas() -> None:

@@ -54,7 +54,7 @@ def test_a_chunk_that_was_changed_behind_its_back_is_found(project: Project) -> 
     assert verdicts(project)["duo"] == "-"
     done = project.snakemake(*DUO)
     assert done.code == 0, done.text
-    assert jobs(done.text) == Counter(audit_session=1)
+    assert jobs(project.log()) == Counter(audit_session=1)
     assert verdicts(project)["duo"] == "incomplete"
     strays = audit(project)["words"]["strays"]
     assert {stray["text"] for stray in strays} == {was, word["text"]}

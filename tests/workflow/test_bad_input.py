@@ -113,7 +113,7 @@ def test_a_bad_recording_is_told_in_one_line_and_its_session_is_failed(
     bad: tuple[Project, Done, Done], name: str
 ) -> None:
     project, _, done = bad
-    told = [line for line in done.out.splitlines() if line.startswith("sessionscribe: ")]
+    told = [line for line in done.err.splitlines() if line.startswith("sessionscribe: ")]
     lines = [line for line in told if FAILS[name] in line]
     assert len(lines) == 1, done.text
     assert lines[0].startswith("sessionscribe: fetch_recording failed: ")
@@ -126,7 +126,7 @@ def test_an_unreadable_file_is_told_in_one_line(bad: tuple[Project, Done, Done])
     project, _, done = bad
     if not unprivileged():
         pytest.skip("root may read everything")
-    assert "locked.wav: may not be read (permission denied)" in done.out
+    assert "locked.wav: may not be read (permission denied)" in done.err
     assert project.status()["locked"] == "failed"
 
 
@@ -187,7 +187,7 @@ def test_a_model_that_cannot_be_had_is_told_before_anything_else(fresh: Project,
     project.settings.write_text(settings)
     done = project.sessionscribe("run", HF_TOKEN=SECRET, HF_HOME=str(tmp_path / "hub"))
     assert done.code != 0
-    (line,) = (line for line in done.out.splitlines() if line.startswith("sessionscribe: "))
+    (line,) = (line for line in done.err.splitlines() if line.startswith("sessionscribe: "))
     assert "check_models failed: Systran/faster-whisper-small: the speech model cannot be had" in line
     for way in ("models fetch base", "log in", "HF_TOKEN", "`transcribe.model` to a local folder"):
         assert way in line
@@ -224,7 +224,7 @@ def test_a_full_disk_is_said_and_the_run_goes_on_when_there_is_room(tiny_disk: P
     ballast.write_bytes(b"\0" * (free - 500_000))
     done = project.sessionscribe("run")
     assert done.code != 0
-    (line,) = (line for line in done.out.splitlines() if line.startswith("sessionscribe: "))
+    (line,) = (line for line in done.err.splitlines() if line.startswith("sessionscribe: "))
     assert re.search("the disk is full|no space left", line)
     assert re.search("Make room .*run again", line)
     assert project.status() == {"talk": "failed"}

@@ -59,7 +59,7 @@ def check(project: Project, wanted: Counter[str], before: dict[str, bytes], only
     assert project.plan(*only) == wanted
     done = project.snakemake(*only)
     assert done.code == 0, done.text
-    assert jobs(done.text) == wanted
+    assert jobs(project.log()) == wanted
     assert project.results() == before
 
 

@@ -45,7 +45,7 @@ def test_slurm_gives_the_local_runs_bytes_with_one_load_per_submission_and_goes_
     for session in ("talk", "live"):
         made, wanted = (project.results(f"results/export/{session}") for project in (new_project, finished))
         assert made == wanted
-    groups = Counter(re.findall(r"SLURM jobid \d+ \(log: \S+/group_([a-z]+)_", done.text))
+    groups = Counter(re.findall(r"SLURM jobid \d+ \(log: \S+/group_([a-z]+)_", new_project.log()))
     assert groups == {"prepare": 3, "session": 2}
     usage = [json.loads(path.read_text()) for path in (new_project / "logs/usage").rglob("*.json")]
     for session in ("talk", "live"):

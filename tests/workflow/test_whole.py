@@ -144,7 +144,7 @@ def test_other_hotwords_redo_the_words_and_keep_the_old_ones(project: Project) -
     assert project.plan(*DUO) == wanted
     done = project.snakemake(*DUO)
     assert done.code == 0, done.text
-    assert jobs(done.text) == wanted
+    assert jobs(project.log()) == wanted
     assert project.plan(*DUO) == Counter()
     assert old < set(project.results("results/transcribe"))
 
@@ -186,7 +186,7 @@ def test_another_number_of_speakers_is_clustered_and_no_model_listens(project: P
         audit_session=1,
         write_export=1,
     )
-    assert jobs(done.text) == wanted
+    assert jobs(project.log()) == wanted
     assert project.results("results/diarize/talk") == before
     turns = json.loads((project / "results/diarize/talk.turns.json").read_text())
     assert len(before) == 2

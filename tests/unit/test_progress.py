@@ -1,0 +1,173 @@
+"""Snakemake's logger plugin: progress, messages, and what Snakemake says itself."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from snakemake_interface_logger_plugins.settings import LogHandlerSettingsBase
+from snakemake_interface_logger_plugins.tests import TestLogHandlerBase
+
+from project import Done
+from sessionscribe import run, workspace
+from snakemake_logger_plugin_sessionscribe import LogHandler, progress
+from snakemake_logger_plugin_sessionscribe.progress import Progress
+
+WORK = {"convert_audio": 2, "transcribe_chunk": 3}
+
+
+class TestHandler(TestLogHandlerBase):
+    """What the interface asks of every plugin."""
+
+    __test__ = True
+
+    def get_log_handler_cls(self) -> type[LogHandler]:
+        return LogHandler
+
+    def get_log_handler_settings(self) -> LogHandlerSettingsBase:
+        return LogHandlerSettingsBase()
+
+
+def shown(*, terminal: bool) -> tuple[Progress, io.StringIO]:
+    stream = io.StringIO()
+    return Progress(WORK, Console(file=stream, force_terminal=terminal, width=100, highlight=False)), stream
+
+
+def finish(made: Progress, *rules: str) -> None:
+    for number, rule in enumerate(rules):
+        made.begin(number, rule)
+        made.end(number, done=True)
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_jobs_are_counted_and_the_end_says_how_long_it_took(terminal: bool) -> None:
+    made, stream = shown(terminal=terminal)
+    finish(made, "convert_audio", "convert_audio", *["transcribe_chunk"] * 3, "all")
+    made.close()
+    assert stream.getvalue().splitlines()[-1].endswith("100%  5 of 5 jobs, 0:00:00 in all")
+
+
+def test_long_jobs_weigh_more_and_are_what_is_at_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "INTERVAL_S", 0)
+    made, stream = shown(terminal=False)
+    made.begin(10, "transcribe_chunk")
+    finish(made, "convert_audio", "write_export")
+    made.end(10, done=False)
+    first, second, third = stream.getvalue().splitlines()
+    assert first == second == "  8%  1 of 5 jobs, about 0:00:00 left  transcribe_chunk"
+    assert third == "  8%  1 of 5 jobs, about 0:00:00 left  "
+
+
+def test_lines_come_calmly() -> None:
+    made, stream = shown(terminal=False)
+    finish(made, *["convert_audio"] * 2)
+    assert stream.getvalue() == ""
+
+
+RULES = """
+rule good:
+    output: "good.txt"
+    shell: "echo chatter; touch {output}"
+
+rule bad:
+    output: "bad.txt"
+    log: "bad.log"
+    shell: "echo what is wrong >&2; exit 1"
+
+rule slow:
+    output: "slow.txt"
+    shell: "touch started; sleep 60"
+"""
+PROGRAM = [sys.executable, "-m", "snakemake_logger_plugin_sessionscribe"]
+COMMAND = [*PROGRAM, "--cores", "1", "--logger=sessionscribe"]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "Snakefile").write_text(RULES)
+    return tmp_path
+
+
+def snakemake(folder: Path, *arguments: str) -> Done:
+    done = subprocess.run([*COMMAND, *arguments], cwd=folder, capture_output=True, text=True, check=False)
+    return Done(done.returncode, done.stdout, done.stderr)
+
+
+def test_a_run_is_two_lines_and_snakemakes_log_has_all(folder: Path) -> None:
+    done = snakemake(folder, "good.txt")
+    assert done.code == 0, done.text
+    assert done.err.splitlines() == ["100%  1 of 1 jobs, 0:00:00 in all"]
+    (log,) = (folder / ".snakemake/log").iterdir()
+    assert "Finished jobid: 0 (Rule: good)" in log.read_text()
+    done = snakemake(folder, "good.txt")
+    assert done.err.splitlines()[-1] == "Nothing to be done (all requested files are present and up to date)."
+
+
+def test_what_a_job_says_is_shown_and_not_that_one_failed(folder: Path) -> None:
+    done = snakemake(folder, "bad.txt", "good.txt", "--keep-going")
+    assert done.code == 1
+    assert "what is wrong" in done.err
+    assert "50%  1 of 2 jobs" in done.err
+    assert "At least one job" not in done.err
+    assert "Look above" not in done.err
+    assert "Error in rule" not in done.err
+
+
+def test_what_keeps_it_from_a_run_is_said(folder: Path) -> None:
+    done = snakemake(folder, "no.txt")
+    assert done.code == 1
+    assert done.err.startswith("MissingRuleException:")
+    assert "Building DAG" not in done.err
+
+
+@pytest.mark.parametrize("details", ["--dry-run", "--verbose"])
+def test_a_plan_and_details_are_snakemakes_own(folder: Path, details: str) -> None:
+    done = snakemake(folder, "good.txt", details)
+    assert done.code == 0, done.text
+    assert "Job stats:" in done.text
+    assert "100%  1" not in done.text
+
+
+def test_what_only_shows_something_is_shown(folder: Path) -> None:
+    assert snakemake(folder, "good.txt", "--dag").out.startswith("digraph")
+    assert "Unlocked working directory." in snakemake(folder, "--unlock").err
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_where_another_run_is_at_work_one_line_says_so(folder: Path, known: bool) -> None:
+    (folder / ".snakemake/locks").mkdir(parents=True)
+    (folder / ".snakemake/locks/0.output.lock").write_text("good.txt\n")
+    if known:
+        workspace.note_at_work(folder / ".snakemake")
+    else:  # it had ended before the present one began, which has noted nothing yet
+        (folder / ".snakemake/sessionscribe.pid").write_text("1")
+    done = snakemake(folder, "good.txt")
+    own = os.getpid()
+    assert done.code == run.BUSY
+    assert done.err == (
+        f"sessionscribe: another run is at work here (process {own}). "
+        f"Wait until it has finished, or stop it: kill -INT {own}\n"
+        if known
+        else "sessionscribe: another run is at work here. Wait until it has finished\n"
+    )
+
+
+def test_an_interrupted_run_says_that_and_nothing_of_what_it_interrupted(folder: Path) -> None:
+    with subprocess.Popen(
+        [*COMMAND, "slow.txt"], cwd=folder, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as child:
+        while child.poll() is None and not (folder / "started").exists():
+            time.sleep(0.02)
+        os.killpg(child.pid, signal.SIGINT)  # as Ctrl-C does
+        assert child.stderr is not None
+        said = child.stderr.read().splitlines()
+    assert child.returncode == run.SIGNALLED + signal.SIGINT
+    assert said[-2].startswith("  0%  0 of 1 jobs, ")
+    assert said[-1] == "Stopped. What is finished stays: run again to go on."
