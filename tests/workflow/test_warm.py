@@ -354,13 +354,13 @@ def test_one_job_with_each_model_runs_beside_one_with_the_other(finished: Projec
         )
 
 
-def test_a_model_job_counts_one_core_only_where_gpu_limits_such_jobs(new_project: Project) -> None:
-    def counted(*arguments: str) -> list[bool]:
-        done = new_project.snakemake("-n", "--until", "embed_chunk", *arguments, profile=None)
+def test_a_model_job_counts_one_core_with_the_profiles_that_limit_such_jobs(new_project: Project) -> None:
+    def counted(profile: str | None) -> list[bool]:
+        done = new_project.snakemake("-n", "--until", "embed_chunk", profile=profile)
         assert done.code == 0, done.text
         jobs = [text.split("mem_mb=")[0] for text in done.out.split("rule embed_chunk:")[1:]]
         assert all("cpus_per_task=2" in job for job in jobs)
         return ["threads: 2" in job for job in jobs]
 
-    assert counted() == [True] * 4
-    assert counted("--resources", "gpu=1") == [False] * 4
+    assert counted(None) == [True] * 4
+    assert counted("local") == [False] * 4
