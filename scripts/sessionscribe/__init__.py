@@ -5,4 +5,7 @@ contracts between them in ``artifacts``, the settings in ``config``. Nothing in 
 ``config`` dictionary or the working directory; models are touched only by ``engines``.
 """
 
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parent
 __version__ = "0.1.0"

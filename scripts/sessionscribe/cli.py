@@ -12,6 +12,7 @@ from typing import Any, get_args
 import yaml
 
 from sessionscribe import (
+    PACKAGE,
     __version__,
     adding,
     config,
@@ -35,7 +36,7 @@ from sessionscribe.steps import STAGES
 from sessionscribe.storage import command as storing
 from sessionscribe.verify import verify
 
-PROJECT = Path(__file__).resolve().parents[2]
+PROJECT = PACKAGE.parents[1]
 CONFIG = Path("config/config.yaml")
 NO_SESSIONS = "No sessions yet. Add recordings with `sessionscribe add SOURCE…`."
 

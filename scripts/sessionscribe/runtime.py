@@ -15,7 +15,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from sessionscribe import __version__, errors, meter
+from sessionscribe import PACKAGE, __version__, errors, meter
 from sessionscribe.artifacts import Failure, Output, Provenance
 from sessionscribe.errors import UserError
 from sessionscribe.files import sha256, source_sha256
@@ -112,7 +112,7 @@ def _describe_file(path: str) -> Output:
 def versions() -> dict[str, str]:
     """Return the versions of our code (its number, and a checksum of its files) and of what it leans on."""
     found = {
-        "sessionscribe": f"{__version__}+{source_sha256(Path(__file__).parent)[:12]}",
+        "sessionscribe": f"{__version__}+{source_sha256(PACKAGE)[:12]}",
         "python": ".".join(map(str, sys.version_info[:3])),
     }
     for package in PACKAGES:

@@ -16,12 +16,12 @@ from typing import Any
 
 import pytest
 
-from sessionscribe import meter, runtime
+from sessionscribe import PACKAGE, meter, runtime
 from sessionscribe.artifacts import Failure, JobUsage, Provenance
 from sessionscribe.errors import UserError
 from sessionscribe.files import sha256
 
-SCRIPTS = Path(runtime.__file__).resolve().parents[1]
+SCRIPTS = PACKAGE.parent
 TASK = {"session": "talk", "key": "abcdef012345", "options": {"segment_gap_s": 1.0}}
 OUTPUTS = {"merged": "results/merge/talk.json", "provenance": "results/provenance/talk/merge_transcript.json"}
 LOG = "logs/merge/talk.log"
