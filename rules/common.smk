@@ -73,13 +73,13 @@ onstart:
 
 def finish():
     """Let go of the copies of recordings of which all is made: the sessions are looked at once more."""
-    from sessionscribe.storage import locations, recordings
+    from sessionscribe.storage import copies, locations
 
     Path(preflight()).unlink(missing_ok=True)  # the next run looks for the models again
     sessions = AGENDA.sessions.values()
     if any(locations.is_remote(row.source) for s in sessions for row in s.session.rows):
         options = settings.validate(config)
-        recordings.release(agenda.Agenda(options), options.ingest)
+        copies.release(agenda.Agenda(options), options.ingest)
 
 
 onsuccess:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
@@ -13,7 +13,6 @@ from typing import Literal
 import platformdirs
 
 from sessionscribe import config, media
-from sessionscribe.agenda import Agenda
 from sessionscribe.errors import UserError
 from sessionscribe.storage import drive_desktop, listing, ranges, transfer
 from sessionscribe.storage.cache import Cache
@@ -122,24 +121,25 @@ def opened(source: str, checksum: str, options: config.Ingest, log: Log) -> Iter
     check(source, checksum, options)  # what was read was it all the time
 
 
-def release(agenda: Agenda, options: config.Ingest) -> int:
-    """Remove the copies of recordings of which all is made, and what is too old; return how many went.
+def discard(
+    sources: Iterable[tuple[str, str]], keep: Iterable[tuple[str, str]], options: config.Ingest
+) -> int:
+    """Remove the copies of remote recordings, and what is too old; return how many of the former went.
 
-    A copy that an unfinished session needs too, or that a job reads, stays.
+    A copy that a job reads stays.
+
+    Args:
+        sources: the recordings, each as its source and checksum.
+        keep: those among them, by name or content, that stay.
+        options: where the copies are.
     """
-    needed: dict[bool, set[tuple[str, str]]] = {True: set(), False: set()}
-    for session in agenda.sessions.values():
-        rows = {(row.source, row.checksum) for row in session.session.rows if is_remote(row.source)}
-        needed[bool(session.pending)] |= rows
-    if options.cache.keep or not needed[False] | needed[True]:
-        return 0
     kept = cache(options.cache)
     kept.tidy()
-    done, open_ = (
-        {_place(kept, listing.Item(source, 0, checksum)) for source, checksum in needed[pending]}
-        for pending in (False, True)
+    done, needed = (
+        {_place(kept, listing.Item(source, 0, checksum)) for source, checksum in given}
+        for given in (sources, keep)
     )
-    return sum(kept.discard(place) for place in done - open_ if place.exists())
+    return sum(kept.discard(place) for place in done - needed if place.exists())
 
 
 def _place(kept: Cache, item: listing.Item) -> Path:
