@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +27,7 @@ class WarmExecutor:
     dag: Any
     pool: Any
     workers: int
+    logger: logging.Logger
 
     def __post_init__(self) -> None:
         super().__post_init__()  # type: ignore[misc]
@@ -112,10 +114,9 @@ class WarmExecutor:
     def _crews(self) -> list[Crew]:
         return [crew for crew in (self._models, self._others) if crew]
 
-    @staticmethod
-    def _say(text: str) -> None:
+    def _say(self, text: str) -> None:
         """Tell the user, by Snakemake's logger."""
-        logger.warning(text)
+        self.logger.warning(text)
 
     def shutdown(self) -> None:
         """End the workers, then as the local executor does."""
