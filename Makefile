@@ -38,6 +38,7 @@ lint: .full ## check style and types of code and workflow
 	$(BIN)/mypy
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/snakemake --lint
+	$(BIN)/lint-imports --no-cache --no-logo
 
 format: .full ## bring code and workflow into form
 	$(BIN)/ruff check --fix .
@@ -59,7 +60,7 @@ lock: setup ## pin what envs/*.in ask for, with hashes
 	$(BIN)/python envs/conda_environment.py
 
 docs: setup ## write the schema and the tables that are made from the code
-	$(BIN)/python -m sessionscribe.config_docs
+	$(BIN)/python -m sessionscribe.config.docs
 
 natural: setup ## make the conversations with natural voices that accuracy is measured on (half an hour)
 	$(BIN)/snakemake -s rules/natural_voices.smk --cores 2

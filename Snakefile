@@ -1,6 +1,6 @@
 """sessionscribe: from recordings to finished, speaker-labelled transcripts.
 
-Each stage has its rules in rules/<stage>.smk, its code in scripts/sessionscribe/<stage>.py, its settings in
+Each stage has its rules in rules/<stage>.smk, its code in scripts/sessionscribe/stages/<stage>/, its settings in
 config/config.yaml under <stage>: and its files in results/<stage>/ and logs/<stage>/.
 """
 

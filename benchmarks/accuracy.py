@@ -37,16 +37,16 @@ import soundfile
 from common import ROOT, make_project, run_pipeline, timed
 from faster_whisper.audio import decode_audio
 
-from sessionscribe import models
-from sessionscribe.artifacts import SAMPLE_RATE
+from sessionscribe.core.units import SAMPLE_RATE
+from sessionscribe.engines import models
+from sessionscribe.engines.fetch import ensure, ensure_speech
 from sessionscribe.evaluation.evaluate import Options, measures, score_session
 from sessionscribe.evaluation.intervals import Bootstrap
-from sessionscribe.evaluation.references import read_file
-from sessionscribe.evaluation.said import Said, SaidWord, Utterance, joined
 from sessionscribe.evaluation.speakers import speaker_errors
-from sessionscribe.ingest import probe
-from sessionscribe.model_fetch import ensure, ensure_speech
-from sessionscribe.sources import slug
+from sessionscribe.formats.references import read_file
+from sessionscribe.formats.utterances import Said, SaidWord, Utterance, joined
+from sessionscribe.manifest.sources import slug
+from sessionscribe.stages.ingest.ingest import probe
 
 SHARED = Path(os.environ.get("SESSIONSCRIBE_SHARED", ROOT.parent / "shared")) / "data"
 READ, MEETINGS, CONVERSATIONS = "read speech", "meetings", "conversations"

@@ -113,7 +113,7 @@ def sessionscribe(folder: Path, *arguments: str) -> tuple[list[str], dict[str, s
     settings = ["--configfile", "config/benchmark.yaml"]
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     environment = {"PYTHONPATH": str(folder.resolve() / "scripts"), "PATH": path}
-    return [sys.executable, "-m", "sessionscribe.cli", verb, *settings, *rest], environment
+    return [sys.executable, "-m", "sessionscribe.cli.main", verb, *settings, *rest], environment
 
 
 def usage(folder: Path) -> dict[str, dict[str, float]]:

@@ -25,22 +25,17 @@ from accuracy import CONVERSATIONS, FOLDERS, recordings
 from common import SPEECH_MODEL, TOY
 
 from natural_voices.media import read_audio
-from sessionscribe.artifacts import (
-    SAMPLE_RATE,
-    ChunkTranscript,
-    Merged,
-    Plan,
-    Timeline,
-    TimelineTrack,
-    Word,
-)
-from sessionscribe.config import Config, load
+from sessionscribe.artifacts.chunk_transcript import ChunkTranscript, Word
+from sessionscribe.artifacts.merged import Merged
+from sessionscribe.artifacts.plan import Plan, Timeline, TimelineTrack
+from sessionscribe.config.settings import Config, load
+from sessionscribe.core.units import SAMPLE_RATE
+from sessionscribe.engines.fetch import ensure_speech
 from sessionscribe.evaluation.normalise import normaliser
-from sessionscribe.evaluation.references import from_truth
-from sessionscribe.evaluation.said import Said, SaidWord, Utterance
-from sessionscribe.merge import merge_transcript
-from sessionscribe.model_fetch import ensure_speech
-from sessionscribe.transcribe import transcribe_chunk
+from sessionscribe.formats.references import from_truth
+from sessionscribe.formats.utterances import Said, SaidWord, Utterance
+from sessionscribe.stages.merge.merge import merge_transcript
+from sessionscribe.stages.transcribe.transcribe import transcribe_chunk
 
 Audio = NDArray[np.float32]
 Piece = tuple[Audio, Sequence[Utterance]]

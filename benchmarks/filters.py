@@ -23,8 +23,8 @@ from accuracy import FOLDERS, WORK, Recording, recordings
 from common import ROOT, make_project, run_pipeline
 
 from sessionscribe.evaluation.normalise import normaliser
-from sessionscribe.ingest import probe
-from sessionscribe.sources import slug
+from sessionscribe.manifest.sources import slug
+from sessionscribe.stages.ingest.ingest import probe
 
 SOUNDS = ROOT / "build/natural/nonspeech"
 UNINTELLIGIBLE = ("reversed",)

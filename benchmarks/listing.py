@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "tests")]
 
 from remotes import serving  # noqa: E402
-from sessionscribe import sources  # noqa: E402
+from sessionscribe.manifest import sources  # noqa: E402
 from sessionscribe.storage import listing  # noqa: E402
 
 PARTS = 240

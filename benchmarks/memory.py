@@ -107,11 +107,11 @@ def cluster(folder: Path, step: float) -> None:
     """Cluster a whole session of windows like those of its first stretch."""
     import numpy as np  # noqa: PLC0415
 
-    from sessionscribe.artifacts import Timeline  # noqa: PLC0415
-    from sessionscribe.config import Diarize  # noqa: PLC0415
-    from sessionscribe.diarize import cluster_speakers  # noqa: PLC0415
-    from sessionscribe.embeddings import Embeddings  # noqa: PLC0415
-    from sessionscribe.grid import Grid  # noqa: PLC0415
+    from sessionscribe.artifacts.plan import Timeline  # noqa: PLC0415
+    from sessionscribe.audio.sliding_window import Grid  # noqa: PLC0415
+    from sessionscribe.config.settings import Diarize  # noqa: PLC0415
+    from sessionscribe.stages.diarize.diarize import cluster_speakers  # noqa: PLC0415
+    from sessionscribe.stages.diarize.embeddings import Embeddings  # noqa: PLC0415
 
     results = folder / "project/results"
     timeline = Timeline.read(results / "chunk/talk.timeline.json")

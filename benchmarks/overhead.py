@@ -34,7 +34,7 @@ rule nothing:
 """
 NOTHING = """
 from pathlib import Path
-from sessionscribe.runtime import job
+from sessionscribe.jobs.job import job
 made = {"text": snakemake.output[0]}
 with job(snakemake.rule, snakemake.params.settings, log=snakemake.log[0], outputs=made):
     Path(snakemake.output[0]).touch()

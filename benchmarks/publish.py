@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING
 from scan import CHUNK_BYTES, FLAC_BYTES, PARTS, SETTINGS, SMALL_BYTES, Cost, cost
 
 if TYPE_CHECKING:
-    from sessionscribe.steps import Step
+    from sessionscribe.planning.steps import Step
 
 ROOT = Path(__file__).resolve().parents[1]
 SET_UP = (".gitignore", ".dvcignore", ".dvc/config", ".dvc/.gitignore")
@@ -47,8 +47,9 @@ REMOTE = """\
 
 def make(folder: Path, sessions: int, chunks: int) -> None:
     """Make a project of finished sessions; its converted audio is holes."""
-    from sessionscribe import config, manifest  # noqa: PLC0415 -- not in the process that measures
-    from sessionscribe.agenda import Agenda  # noqa: PLC0415
+    from sessionscribe.config import settings  # noqa: PLC0415 -- not in the process that measures
+    from sessionscribe.manifest import manifest  # noqa: PLC0415 -- not in the process that measures
+    from sessionscribe.planning.plan import Agenda  # noqa: PLC0415
 
     (folder / "config").mkdir(parents=True)
     for part in PARTS:
@@ -81,7 +82,7 @@ def make(folder: Path, sessions: int, chunks: int) -> None:
         subprocess.run(["git", *command], cwd=folder, check=True)
     os.chdir(folder)
     chance = random.Random(1)
-    for session in Agenda(config.load([Path("config/config.yaml")])).sessions.values():
+    for session in Agenda(settings.load([Path("config/config.yaml")])).sessions.values():
         for step in session.pending.values():
             for output in step.outputs:
                 fill(Path(output), chunks, chance)
@@ -115,10 +116,10 @@ def fill(path: Path, chunks: int, chance: random.Random) -> None:
 
 def record(step: Step) -> None:
     """Write the settings and the record of a step, as its jobs do."""
-    from sessionscribe.artifacts import Output, Provenance  # noqa: PLC0415
-    from sessionscribe.files import sha256  # noqa: PLC0415
-    from sessionscribe.settings_files import settings_text  # noqa: PLC0415
-    from sessionscribe.steps import Folder, files  # noqa: PLC0415
+    from sessionscribe.artifacts.provenance import Output, Provenance  # noqa: PLC0415
+    from sessionscribe.core.files import sha256  # noqa: PLC0415
+    from sessionscribe.planning.settings_files import settings_text  # noqa: PLC0415
+    from sessionscribe.planning.steps import Folder, files  # noqa: PLC0415
 
     def entry(path: str) -> Output:
         return Output(path=path, size=Path(path).stat().st_size, sha256=sha256(Path(path)))
@@ -155,7 +156,7 @@ def measure(folder: Path, sessions: int, chunks: int) -> dict[str, dict[str, flo
     """
     command = [sys.executable, __file__, "--make", str(sessions), str(chunks)]
     subprocess.run([*command, "--folder", str(folder / "here")], check=True)
-    sessionscribe = [sys.executable, "-m", "sessionscribe.cli"]
+    sessionscribe = [sys.executable, "-m", "sessionscribe.cli.main"]
     found: dict[str, dict[str, float]] = {}
 
     def note(name: str, taken: Cost, **more: float) -> None:

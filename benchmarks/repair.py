@@ -27,7 +27,7 @@ SESSION = "meeting"
 def sessionscribe(folder: Path, *arguments: str) -> float:
     """Run a command in the folder and return how long it took (s)."""
     began = time.monotonic()
-    command = [sys.executable, "-m", "sessionscribe.cli", *arguments]
+    command = [sys.executable, "-m", "sessionscribe.cli.main", *arguments]
     environment = os.environ | {"PYTHONPATH": str(scan.ROOT / "scripts")}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:

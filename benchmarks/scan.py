@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sessionscribe.steps import Step
+    from sessionscribe.planning.steps import Step
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "scripts"))
@@ -87,8 +87,9 @@ class Measured(Cost):
 
 def make(folder: Path, sessions: int, chunks: int, *, finished: bool) -> None:
     """Make a project of `sessions` recordings of `chunks` chunks each; with results where `finished`."""
-    from sessionscribe import config, manifest  # noqa: PLC0415 -- not in the process that measures
-    from sessionscribe.agenda import Agenda  # noqa: PLC0415
+    from sessionscribe.config import settings  # noqa: PLC0415 -- not in the process that measures
+    from sessionscribe.manifest import manifest  # noqa: PLC0415 -- not in the process that measures
+    from sessionscribe.planning.plan import Agenda  # noqa: PLC0415
 
     (folder / "config").mkdir(parents=True)
     for part in PARTS:
@@ -109,7 +110,7 @@ def make(folder: Path, sessions: int, chunks: int, *, finished: bool) -> None:
     if not finished:
         return
     os.chdir(folder)
-    agenda = Agenda(config.load([Path("config/config.yaml")]))
+    agenda = Agenda(settings.load([Path("config/config.yaml")]))
     for session in agenda.sessions.values():
         for step in session.pending.values():
             for output in step.outputs:
@@ -136,9 +137,9 @@ def hole(path: Path, chunks: int) -> None:
 
 def record(step: Step) -> None:
     """Write the settings and the record of a step, as its jobs do, without waiting for the disk."""
-    from sessionscribe.artifacts import Output, Provenance  # noqa: PLC0415
-    from sessionscribe.settings_files import settings_text  # noqa: PLC0415
-    from sessionscribe.steps import Folder, files  # noqa: PLC0415
+    from sessionscribe.artifacts.provenance import Output, Provenance  # noqa: PLC0415
+    from sessionscribe.planning.settings_files import settings_text  # noqa: PLC0415
+    from sessionscribe.planning.steps import Folder, files  # noqa: PLC0415
 
     def entry(path: str) -> Output:
         return Output(path=path, size=Path(path).stat().st_size, sha256="0" * 64)
@@ -252,7 +253,7 @@ def scan(folder: Path, *, short: bool) -> dict[str, Measured]:
         found[name] = Measured(**asdict(taken), empty_cpu_s=(before + after) / 2)
         return printed
 
-    status = [sys.executable, "-m", "sessionscribe.cli", "status"]
+    status = [sys.executable, "-m", "sessionscribe.cli.main", "status"]
     for name, sessions, chunks in SHORT if short else SIZES:
         archive = made_archive(folder / name, sessions, chunks, finished=True)
         for state in ("finished", "1 % missing"):

@@ -35,13 +35,17 @@ from conversations import Piece, Recording, paired, rounded
 
 from natural_voices.media import audio_frames
 from natural_voices.signals import noise_floor
-from sessionscribe import files, ingest
-from sessionscribe.artifacts import SAMPLE_RATE, Ingest, Merged
-from sessionscribe.chunk import chunk_count, plan_chunks
-from sessionscribe.config import Config
-from sessionscribe.convert import convert_audio
+from sessionscribe.artifacts.merged import Merged
+from sessionscribe.artifacts.plan import chunk_count
+from sessionscribe.artifacts.recording import Ingest
+from sessionscribe.config.settings import Config
+from sessionscribe.core import files
+from sessionscribe.core.units import SAMPLE_RATE
 from sessionscribe.evaluation.evaluate import Options, evaluate
-from sessionscribe.evaluation.said import SaidWord
+from sessionscribe.formats.utterances import SaidWord
+from sessionscribe.stages.chunk.chunk import plan_chunks
+from sessionscribe.stages.convert.convert import convert_audio
+from sessionscribe.stages.ingest import ingest
 
 RATE = 44_100
 NOISE_DB = -75.0

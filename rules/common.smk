@@ -8,15 +8,13 @@ from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
-from sessionscribe import (
-    agenda,
-    config as settings,
-    errors,
-    formats,
-    manifest,
-    run,
-    workspace,
-)
+from sessionscribe.cli import run
+from sessionscribe.config import settings
+from sessionscribe.core import errors
+from sessionscribe.formats import registry
+from sessionscribe.jobs import workspace
+from sessionscribe.manifest import manifest
+from sessionscribe.planning import plan as agenda
 from sessionscribe.publish.unpack import put_in_place
 
 
@@ -73,7 +71,8 @@ onstart:
 
 def finish():
     """Let go of the copies of recordings of which all is made: the sessions are looked at once more."""
-    from sessionscribe.storage import copies, locations
+    from sessionscribe.sharing import copies
+    from sessionscribe.storage import locations
 
     Path(preflight()).unlink(missing_ok=True)  # the next run looks for the models again
     sessions = AGENDA.sessions.values()

@@ -9,7 +9,7 @@ rule write_export:
         exports=report(
             expand(
                 "results/export/{{session}}/{{session}}.{format}",
-                format=[formats.ending(name) for name in AGENDA.formats],
+                format=[registry.ending(name) for name in AGENDA.formats],
             ),
             category="{session}",
         ),

@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
-from sessionscribe.artifacts import Made, Merged, Timeline, Turns
-from sessionscribe.diarize import assign_speakers
-from sessionscribe.runtime import job, versions
-from sessionscribe.settings_files import read_settings
+from sessionscribe.artifacts.merged import Merged
+from sessionscribe.artifacts.plan import Timeline
+from sessionscribe.artifacts.speakers import Turns
+from sessionscribe.artifacts.transcript import Made
+from sessionscribe.jobs.job import job, versions
+from sessionscribe.planning.settings_files import read_settings
+from sessionscribe.stages.diarize.diarize import assign_speakers
 
 settings, made = read_settings(snakemake.input.settings), dict(snakemake.output.items())
 with job(snakemake.rule, settings, log=snakemake.log[0], outputs=made) as say:

@@ -2,12 +2,16 @@
 
 from pathlib import Path
 
-from sessionscribe.artifacts import ChunkTranscript, Conversion, Language, Merged, Plan, Timeline, Transcript
-from sessionscribe.audit import Evidence, audit_session
-from sessionscribe.chunk import chunk_files
-from sessionscribe.config import Audit
-from sessionscribe.runtime import job
-from sessionscribe.settings_files import read_settings
+from sessionscribe.artifacts.chunk_transcript import ChunkTranscript, Language
+from sessionscribe.artifacts.merged import Merged
+from sessionscribe.artifacts.plan import Plan, Timeline
+from sessionscribe.artifacts.recording import Conversion
+from sessionscribe.artifacts.transcript import Transcript
+from sessionscribe.config.settings import Audit
+from sessionscribe.jobs.job import job
+from sessionscribe.planning.settings_files import read_settings
+from sessionscribe.stages.audit.audit import Evidence, audit_session
+from sessionscribe.stages.chunk.chunk import chunk_files
 
 settings, made = read_settings(snakemake.input.settings), dict(snakemake.output.items())
 with job(snakemake.rule, settings, log=snakemake.log[0], outputs=made) as say:

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from sessionscribe.artifacts import Conversion
-from sessionscribe.chunk import build_timeline
-from sessionscribe.runtime import job
-from sessionscribe.settings_files import read_settings
+from sessionscribe.artifacts.recording import Conversion
+from sessionscribe.jobs.job import job
+from sessionscribe.planning.settings_files import read_settings
+from sessionscribe.stages.chunk.chunk import build_timeline
 
 settings, made = read_settings(snakemake.input.settings), dict(snakemake.output.items())
 with job(snakemake.rule, settings, log=snakemake.log[0], outputs=made) as say:

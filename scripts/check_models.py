@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from sessionscribe.preflight import check_models
-from sessionscribe.runtime import job
+from sessionscribe.jobs.job import job
+from sessionscribe.stages.preflight.preflight import check_models
 
 models, made = snakemake.params.models, dict(snakemake.output.items())
 with job(snakemake.rule, {}, log=snakemake.log[0], outputs=made) as say:

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from sessionscribe.artifacts import Plan, Timeline
-from sessionscribe.config import Diarize
-from sessionscribe.diarize import cluster_speakers, track_turns
-from sessionscribe.runtime import job
-from sessionscribe.settings_files import read_settings
+from sessionscribe.artifacts.plan import Plan, Timeline
+from sessionscribe.config.settings import Diarize
+from sessionscribe.jobs.job import job
+from sessionscribe.planning.settings_files import read_settings
+from sessionscribe.stages.diarize.diarize import cluster_speakers, track_turns
 
 settings, made = read_settings(snakemake.input.settings), dict(snakemake.output.items())
 embeddings = [Path(path) for path in snakemake.input.embeddings]

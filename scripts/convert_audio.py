@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from sessionscribe import config
-from sessionscribe.artifacts import Ingest
-from sessionscribe.convert import convert_audio
-from sessionscribe.ingest import opened
-from sessionscribe.runtime import job
-from sessionscribe.settings_files import read_settings
+from sessionscribe.artifacts.recording import Ingest
+from sessionscribe.config import settings as config
+from sessionscribe.jobs.job import job
+from sessionscribe.planning.settings_files import read_settings
+from sessionscribe.stages.convert.convert import convert_audio
+from sessionscribe.stages.ingest.ingest import opened
 
 settings, made = read_settings(snakemake.input.settings), dict(snakemake.output.items())
 with job(snakemake.rule, settings, log=snakemake.log[0], outputs=made) as say:

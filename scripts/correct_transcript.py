@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from sessionscribe.artifacts import Names, Transcript
-from sessionscribe.correct import correct_transcript
-from sessionscribe.runtime import job
-from sessionscribe.settings_files import read_settings
+from sessionscribe.artifacts.speakers import Names
+from sessionscribe.artifacts.transcript import Transcript
+from sessionscribe.jobs.job import job
+from sessionscribe.planning.settings_files import read_settings
+from sessionscribe.stages.correct.correct import correct_transcript
 
 settings, made = read_settings(snakemake.input.settings), dict(snakemake.output.items())
 with job(snakemake.rule, settings, log=snakemake.log[0], outputs=made) as say:

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from sessionscribe.artifacts import Plan
-from sessionscribe.config import Transcribe
-from sessionscribe.runtime import job
-from sessionscribe.transcribe import detect_language
+from sessionscribe.artifacts.plan import Plan
+from sessionscribe.config.settings import Transcribe
+from sessionscribe.jobs.job import job
+from sessionscribe.stages.transcribe.transcribe import detect_language
 
 settings, made = snakemake.params.settings, dict(snakemake.output.items())
 queued_s = getattr(snakemake, "queued_s", 0.0)  # only a worker says so

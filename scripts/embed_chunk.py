@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from sessionscribe.artifacts import Timeline
-from sessionscribe.config import Diarize
-from sessionscribe.diarize import embed_chunk
-from sessionscribe.grid import Stretch
-from sessionscribe.runtime import job
+from sessionscribe.artifacts.plan import Timeline
+from sessionscribe.audio.sliding_window import Stretch
+from sessionscribe.config.settings import Diarize
+from sessionscribe.jobs.job import job
+from sessionscribe.stages.diarize.diarize import embed_chunk
 
 settings, made = snakemake.params.settings, dict(snakemake.output.items())
 queued_s = getattr(snakemake, "queued_s", 0.0)  # only a worker says so

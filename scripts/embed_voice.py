@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from sessionscribe.config import Diarize
-from sessionscribe.name import embed_voice
-from sessionscribe.runtime import job
+from sessionscribe.config.settings import Diarize
+from sessionscribe.jobs.job import job
+from sessionscribe.stages.name.name import embed_voice
 
 settings, made = snakemake.params.settings, dict(snakemake.output.items())
 queued_s = getattr(snakemake, "queued_s", 0.0)  # only a worker says so

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from sessionscribe import config
-from sessionscribe.errors import UserError
-from sessionscribe.ingest import fetch_recording
-from sessionscribe.runtime import job
-from sessionscribe.settings_files import read_settings
+from sessionscribe.config import settings as config
+from sessionscribe.core.errors import UserError
+from sessionscribe.jobs.job import job
+from sessionscribe.planning.settings_files import read_settings
+from sessionscribe.stages.ingest.ingest import fetch_recording
 
 settings, made = read_settings(snakemake.input.settings), dict(snakemake.output.items())
 with job(snakemake.rule, settings, log=snakemake.log[0], outputs=made) as say:

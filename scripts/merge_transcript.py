@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
-from sessionscribe.artifacts import ChunkTranscript, Plan, Timeline
-from sessionscribe.chunk import chunk_files
-from sessionscribe.config import Merge
-from sessionscribe.merge import merge_transcript
-from sessionscribe.runtime import job
-from sessionscribe.settings_files import read_settings
+from sessionscribe.artifacts.chunk_transcript import ChunkTranscript
+from sessionscribe.artifacts.plan import Plan, Timeline
+from sessionscribe.config.settings import Merge
+from sessionscribe.jobs.job import job
+from sessionscribe.planning.settings_files import read_settings
+from sessionscribe.stages.chunk.chunk import chunk_files
+from sessionscribe.stages.merge.merge import merge_transcript
 
 settings, made = read_settings(snakemake.input.settings), dict(snakemake.output.items())
 with job(snakemake.rule, settings, log=snakemake.log[0], outputs=made) as say:

@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
-from sessionscribe.artifacts import EnrolledVoice, Transcript, Voices
-from sessionscribe.config import Name
-from sessionscribe.name import name_speakers
-from sessionscribe.runtime import job
-from sessionscribe.settings_files import read_settings
+from sessionscribe.artifacts.speakers import EnrolledVoice, Voices
+from sessionscribe.artifacts.transcript import Transcript
+from sessionscribe.config.settings import Name
+from sessionscribe.jobs.job import job
+from sessionscribe.planning.settings_files import read_settings
+from sessionscribe.stages.name.name import name_speakers
 
 settings, made = read_settings(snakemake.input.settings), dict(snakemake.output.items())
 with job(snakemake.rule, settings, log=snakemake.log[0], outputs=made) as say:

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from sessionscribe.chunk import plan_chunks
-from sessionscribe.config import Chunk
-from sessionscribe.runtime import job
-from sessionscribe.settings_files import read_settings
+from sessionscribe.config.settings import Chunk
+from sessionscribe.jobs.job import job
+from sessionscribe.planning.settings_files import read_settings
+from sessionscribe.stages.chunk.chunk import plan_chunks
 
 settings, made = read_settings(snakemake.input.settings), dict(snakemake.output.items())
 with job(snakemake.rule, settings, log=snakemake.log[0], outputs=made) as say:

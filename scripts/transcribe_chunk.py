@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from sessionscribe.artifacts import Language, Plan
-from sessionscribe.config import Transcribe
-from sessionscribe.runtime import job
-from sessionscribe.transcribe import transcribe_chunk
+from sessionscribe.artifacts.chunk_transcript import Language
+from sessionscribe.artifacts.plan import Plan
+from sessionscribe.config.settings import Transcribe
+from sessionscribe.jobs.job import job
+from sessionscribe.stages.transcribe.transcribe import transcribe_chunk
 
 settings, made = snakemake.params.settings, dict(snakemake.output.items())
 queued_s = getattr(snakemake, "queued_s", 0.0)  # only a worker says so

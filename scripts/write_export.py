@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from sessionscribe.artifacts import Transcript
-from sessionscribe.artifacts_audit import Audit
-from sessionscribe.config import Export
-from sessionscribe.export import write_export
-from sessionscribe.runtime import job
-from sessionscribe.settings_files import read_settings
+from sessionscribe.artifacts.audit import Audit
+from sessionscribe.artifacts.transcript import Transcript
+from sessionscribe.config.settings import Export
+from sessionscribe.jobs.job import job
+from sessionscribe.planning.settings_files import read_settings
+from sessionscribe.stages.export.export import write_export
 
 settings = read_settings(snakemake.input.settings)
 exports = dict(zip(snakemake.params.formats, snakemake.output.exports, strict=True))

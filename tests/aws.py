@@ -21,8 +21,8 @@ from typing import Any
 
 import pytest
 
-from sessionscribe.files import sha256
-from sessionscribe.manifest import locked
+from sessionscribe.core.files import sha256
+from sessionscribe.manifest.manifest import locked
 from sshd import Host, eventually
 
 PINS = Path(__file__).resolve().parents[1] / "envs/moto.txt"

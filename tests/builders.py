@@ -3,31 +3,14 @@
 from collections.abc import Sequence
 from itertools import pairwise
 
-from sessionscribe.artifacts import (
-    SAMPLE_RATE,
-    ChunkTranscript,
-    Core,
-    CutKind,
-    Engine,
-    Gap,
-    Merged,
-    MergedSegment,
-    MergedWord,
-    Plan,
-    RemovedSegment,
-    Segment,
-    Shape,
-    Span,
-    SpokenSegment,
-    SpokenWord,
-    Timeline,
-    TimelineTrack,
-    Transcript,
-    Turn,
-    Turns,
-    Word,
-)
-from sessionscribe.text import join_words, spaced, written_without_spaces
+from sessionscribe.artifacts.base import Shape
+from sessionscribe.artifacts.chunk_transcript import ChunkTranscript, Engine, RemovedSegment, Segment, Word
+from sessionscribe.artifacts.merged import Merged, MergedSegment, MergedWord
+from sessionscribe.artifacts.plan import Core, CutKind, Gap, Plan, Span, Timeline, TimelineTrack
+from sessionscribe.artifacts.speakers import Turn, Turns
+from sessionscribe.artifacts.transcript import SpokenSegment, SpokenWord, Transcript
+from sessionscribe.core.text import join_words, spaced, written_without_spaces
+from sessionscribe.core.units import SAMPLE_RATE
 
 ENGINE = Engine(name="faster-whisper", version="1.2.1", model="demo", device="cpu", compute_type="int8")
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sessionscribe import engines, package_models
-from sessionscribe.packages import UnreachableError
+from sessionscribe import engines
+from sessionscribe.engines import package_models
+from sessionscribe.storage.packages import UnreachableError
 
 if TYPE_CHECKING:
     import colab

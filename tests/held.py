@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 
-from sessionscribe.engines import memory, pool
+from sessionscribe.engines import pool
+from sessionscribe.jobs import memory
 
 
 def held() -> list[Hashable]:

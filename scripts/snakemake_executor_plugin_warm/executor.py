@@ -10,7 +10,7 @@ from typing import Any
 
 from snakemake.exceptions import SpawnedJobError
 
-from sessionscribe.errors import UserError
+from sessionscribe.core.errors import UserError
 from snakemake_executor_plugin_warm import inside
 from snakemake_executor_plugin_warm.crew import Crew
 from snakemake_executor_plugin_warm.elsewhere import remote_places

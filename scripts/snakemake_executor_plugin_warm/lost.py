@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sessionscribe.artifacts import Failure
-from sessionscribe.errors import UserError
+from sessionscribe.artifacts.provenance import Failure
+from sessionscribe.core.errors import UserError
+from sessionscribe.jobs.job import note_failure, notes_of
 from sessionscribe.runners.request import session_of
-from sessionscribe.runtime import note_failure, notes_of
 
 HINT = "Run again; with too little memory, give it fewer jobs at once (`--cores`, `--resources gpu=1`)"
 

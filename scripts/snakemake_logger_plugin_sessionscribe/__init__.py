@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
-from sessionscribe import workspace
-from sessionscribe.run import BUSY, SIGNALLED
+from sessionscribe.cli.run import BUSY, SIGNALLED
+from sessionscribe.jobs import workspace
 
 if TYPE_CHECKING:  # most starts of Snakemake show nothing
     from rich.console import Console

@@ -3,7 +3,7 @@
 import signal
 import sys
 
-from sessionscribe.run import SIGNALLED
+from sessionscribe.cli.run import SIGNALLED
 from snakemake_logger_plugin_sessionscribe import LogHandler
 
 try:

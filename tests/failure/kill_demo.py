@@ -70,7 +70,7 @@ class Running:
 def started(project: Project, arguments: Sequence[str]) -> Iterator[Running]:
     """Start `sessionscribe run` in a session of its own; nothing of it is left afterwards."""
     mark, log = uuid.uuid4().hex, project / "kill-test.log"
-    command = [sys.executable, "-m", "sessionscribe.cli", "run", *arguments]
+    command = [sys.executable, "-m", "sessionscribe.cli.main", "run", *arguments]
     with log.open("wb") as file:
         process = subprocess.Popen(
             command,

@@ -9,7 +9,8 @@ import pytest
 
 import media
 from project import ROOT
-from sessionscribe import cli, manifest
+from sessionscribe.cli import main
+from sessionscribe.manifest import manifest
 
 TABLE = Path("config/sessions.tsv")
 
@@ -27,17 +28,17 @@ def told(capsys: pytest.CaptureFixture[str]) -> pytest.CaptureFixture[str]:
 
 
 def test_it_tells_new_from_known(told: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["add", "talk.wav"]) == 0
+    assert main.main(["add", "talk.wav"]) == 0
     assert told.readouterr().out == "added talk: recording, 1 file, 0.00 h of audio\n"
-    assert cli.main(["add", "talk.wav"]) == 0
+    assert main.main(["add", "talk.wav"]) == 0
     assert told.readouterr().out == "known talk: recording, 1 file, 0.00 h of audio\n"
-    assert cli.main(["add", "talk.wav", "--language", "de"]) == 0
+    assert main.main(["add", "talk.wav", "--language", "de"]) == 0
     assert told.readouterr().out == "added talk: recording, 1 file, 0.00 h of audio\n"
 
 
 def test_what_is_no_recording_is_not_called_added(told: pytest.CaptureFixture[str]) -> None:
     Path("notes.txt").write_text("just words")
-    assert cli.main(["add", "notes.txt"]) == 1
+    assert main.main(["add", "notes.txt"]) == 1
     out, err = told.readouterr()
     assert out == ""
     assert err.startswith("sessionscribe: notes.txt: ")
@@ -47,19 +48,19 @@ def test_what_is_no_recording_is_not_called_added(told: pytest.CaptureFixture[st
 def test_own_recordings_do_not_go_into_the_table_of_the_demo(told: pytest.CaptureFixture[str]) -> None:
     Path("config").mkdir()
     shutil.copy2(ROOT / "config/demo.yaml", "config")
-    assert cli.main(["add", "talk.wav", "--profile", "demo"]) == 2
+    assert main.main(["add", "talk.wav", "--profile", "demo"]) == 2
     assert "talk.wav: is not one of the demo's recordings. Leave out --profile demo" in told.readouterr().err
     assert not Path("resources").exists()
     Path("resources/demo").mkdir(parents=True)
     Path("talk.wav").rename("resources/demo/talk.wav")
-    assert cli.main(["add", "resources/demo/talk.wav", "--profile", "demo"]) == 0
+    assert main.main(["add", "resources/demo/talk.wav", "--profile", "demo"]) == 0
 
 
 def test_a_stream_that_is_not_there_is_refused(told: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["add", "talk.wav", "--audio-stream", "7"]) == 2
+    assert main.main(["add", "talk.wav", "--audio-stream", "7"]) == 2
     assert "talk.wav: has no audio stream number 7 (it has 1 audio stream, number 0)" in told.readouterr().err
     assert not TABLE.exists()
-    assert cli.main(["add", "talk.wav", "--audio-stream", "0"]) == 0
+    assert main.main(["add", "talk.wav", "--audio-stream", "0"]) == 0
     assert manifest.read(TABLE)["talk"].rows[0].audio_stream == 0
 
 
@@ -71,7 +72,7 @@ def test_the_wrong_row_of_another_session_is_left_as_it_is() -> None:
     TABLE.write_text(WRONG)
     said = "line 2: `num_speakers` must be a number and is `two`"
     assert said in str(manifest.read(TABLE)["other"].problem)
-    assert cli.main(["add", "talk.wav"]) == 0
+    assert main.main(["add", "talk.wav"]) == 0
     found = manifest.read(TABLE)
     assert said in str(found["other"].problem)
     assert found["talk"].problem is None
@@ -81,7 +82,7 @@ def test_nothing_is_added_to_a_session_whose_rows_are_wrong(told: pytest.Capture
     TABLE.parent.mkdir()
     TABLE.write_text(WRONG)
     media.write_tone(Path("other.wav"), 0.3)
-    assert cli.main(["add", "other.wav", "talk.wav", "--num-speakers", "3"]) == 1
+    assert main.main(["add", "other.wav", "talk.wav", "--num-speakers", "3"]) == 1
     out, err = told.readouterr()
     assert out == "added talk: recording, 1 file, 0.00 h of audio\n"
     assert err == (
@@ -97,14 +98,14 @@ def test_a_table_with_an_open_quotation_mark_is_not_written(told: pytest.Capture
     TABLE.parent.mkdir()
     before = WRONG.replace("two", '"2') + "third\trecording\tmix\tthird.wav\t\n"
     TABLE.write_text(before)
-    assert cli.main(["add", "talk.wav"]) == 2
+    assert main.main(["add", "talk.wav"]) == 2
     (line,) = told.readouterr().err.splitlines()
     assert line.startswith(f"sessionscribe: {TABLE}, line 2: a quotation mark is not closed")
     assert TABLE.read_text() == before
 
 
 def test_settings_that_are_not_there_are_named(told: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["add", "talk.wav", "--configfile", "mine.yaml"]) == 2
+    assert main.main(["add", "talk.wav", "--configfile", "mine.yaml"]) == 2
     (line,) = told.readouterr().err.splitlines()
     assert line.startswith("sessionscribe: mine.yaml: does not exist. Check its name")
 
@@ -115,7 +116,7 @@ def tracks(*names: str) -> dict[str, str]:
         (Path("game") / name).parent.mkdir(exist_ok=True)
         if not (Path("game") / name).exists():
             media.write_tone(Path("game") / name, 0.1 + len(list(Path("game").iterdir())) / 10)
-    assert cli.main(["add", "game", "--shape", "tracks"]) == 0
+    assert main.main(["add", "game", "--shape", "tracks"]) == 0
     return {row.track: row.speaker for row in manifest.read(TABLE)["game"].rows}
 
 
@@ -127,7 +128,7 @@ def test_a_track_whose_name_had_to_change_has_the_speaker_of_its_file() -> None:
         "D-J-12": "D.J. #12",
     }
     media.write_tone(Path("my talk.wav"), 0.9)
-    assert cli.main(["add", "my talk.wav"]) == 0
+    assert main.main(["add", "my talk.wav"]) == 0
     assert manifest.read(TABLE)["my-talk"].rows[0].speaker == ""
 
 
@@ -152,7 +153,7 @@ def test_a_speaker_by_the_old_name_of_a_file_goes_with_it(written: str, speaker:
 
 @pytest.mark.parametrize("language", ["xx", "klingon", "EN", "de-AT"])
 def test_a_language_that_no_model_knows_is_refused(language: str, told: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["add", "talk.wav", "--language", language]) == 2
+    assert main.main(["add", "talk.wav", "--language", language]) == 2
     (line,) = told.readouterr().err.splitlines()
     assert line.startswith(
         f"sessionscribe: --language: `{language}` is not a language code. Use a code such as"
@@ -162,7 +163,7 @@ def test_a_language_that_no_model_knows_is_refused(language: str, told: pytest.C
 
 @pytest.mark.parametrize("language", ["de", "yue", "auto", "mixed"])
 def test_a_language_that_models_know_is_noted(language: str) -> None:
-    assert cli.main(["add", "talk.wav", "--language", language]) == 0
+    assert main.main(["add", "talk.wav", "--language", language]) == 0
     assert manifest.read(TABLE)["talk"].rows[0].language == language
 
 
@@ -173,9 +174,9 @@ def test_hotwords_beyond_the_models_room_are_told(
     settings = Path("own.yaml")
     settings.write_text(f"transcribe: {{model: {whisper_base}, hotwords: Barovia}}")
     many = " ".join(f"Zermatt{number}" for number in range(300))
-    assert cli.main(["add", "talk.wav", "--configfile", "own.yaml", "--hotwords", many]) == 0
+    assert main.main(["add", "talk.wav", "--configfile", "own.yaml", "--hotwords", many]) == 0
     (line,) = told.readouterr().err.splitlines()
     assert "--hotwords: the model has room for 223 tokens of hotwords:" in line
     assert manifest.read(TABLE)["talk"].rows[0].hotwords == many
-    assert cli.main(["add", "talk.wav", "--configfile", "own.yaml", "--hotwords", "Zermatt"]) == 0
+    assert main.main(["add", "talk.wav", "--configfile", "own.yaml", "--hotwords", "Zermatt"]) == 0
     assert told.readouterr().err == ""

@@ -14,12 +14,14 @@ from typing import Any
 import pytest
 from test_config import leaves
 
-from sessionscribe import config, manifest, models
-from sessionscribe.agenda import UNABLE, Agenda
-from sessionscribe.errors import UserError
-from sessionscribe.manifest import Row
-from sessionscribe.settings_files import write_settings
-from sessionscribe.steps import STAGE_OF, Folder, Step, files, paths, sources
+from sessionscribe.config import settings as config
+from sessionscribe.core.errors import UserError
+from sessionscribe.engines import models
+from sessionscribe.manifest import manifest
+from sessionscribe.manifest.manifest import Row
+from sessionscribe.planning.plan import UNABLE, Agenda
+from sessionscribe.planning.settings_files import write_settings
+from sessionscribe.planning.steps import STAGE_OF, Folder, Step, files, paths, sources
 
 SHAPES = ("talk", "duo", "eve")
 ROWS = (

@@ -12,29 +12,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import builders
-from sessionscribe.artifacts import (
-    SAMPLE_RATE,
-    AudioStream,
-    ChunkTranscript,
-    Conversion,
-    CutKind,
-    Language,
-    LanguageVote,
-    Plan,
-    Redecoded,
-    Span,
-    Turn,
-    Word,
-)
-from sessionscribe.artifacts_audit import Audit
-from sessionscribe.audit import Evidence, audit_session
-from sessionscribe.checks.coverage import covered, speech_gaps
-from sessionscribe.config import Audit as Options
-from sessionscribe.config import Merge
-from sessionscribe.diarize import assign_speakers
-from sessionscribe.intervals import common, length, outside, united
-from sessionscribe.merge import merge_transcript
-from sessionscribe.shares import speaker_shares
+from sessionscribe.artifacts.audit import Audit
+from sessionscribe.artifacts.chunk_transcript import ChunkTranscript, Language, LanguageVote, Redecoded, Word
+from sessionscribe.artifacts.plan import CutKind, Plan, Span
+from sessionscribe.artifacts.recording import AudioStream, Conversion
+from sessionscribe.artifacts.speakers import Turn
+from sessionscribe.config.settings import Audit as Options
+from sessionscribe.config.settings import Merge
+from sessionscribe.core.intervals import common, length, outside, united
+from sessionscribe.core.units import SAMPLE_RATE
+from sessionscribe.stages.audit.audit import Evidence, audit_session
+from sessionscribe.stages.audit.coverage import covered, speech_gaps
+from sessionscribe.stages.diarize.diarize import assign_speakers
+from sessionscribe.stages.diarize.talk_time import speaker_shares
+from sessionscribe.stages.merge.merge import merge_transcript
 
 LEFT = "we should talk about the project today and about all of the costs too"
 RIGHT = "and about all of the costs too before the others come back from lunch"

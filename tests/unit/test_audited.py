@@ -8,7 +8,7 @@ import html5lib
 import pytest
 
 import builders
-from sessionscribe.artifacts_audit import (
+from sessionscribe.artifacts.audit import (
     Audit,
     DecodedAgain,
     LanguageAudit,
@@ -16,11 +16,11 @@ from sessionscribe.artifacts_audit import (
     SpeechGap,
     WordAudit,
 )
-from sessionscribe.config import Export, Format
-from sessionscribe.corrections.edited import read
-from sessionscribe.errors import UserError
-from sessionscribe.export import write_export
-from sessionscribe.exports.audited import MOST
+from sessionscribe.config.settings import Export, Format
+from sessionscribe.core.errors import UserError
+from sessionscribe.editing.edited import read
+from sessionscribe.stages.export.audited import MOST
+from sessionscribe.stages.export.export import write_export
 
 TRANSCRIPT = builders.transcript(("A", builders.words("so it is")), flags=["1 cut", "1 open correction"])
 AUDIT = Audit(

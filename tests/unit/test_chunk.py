@@ -10,13 +10,15 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sessionscribe import audio
-from sessionscribe.artifacts import SAMPLE_RATE, AudioStream, Conversion, Core, Plan, Span, Timeline
-from sessionscribe.chunk import build_timeline, chunk_count, pauses, place_cuts, plan_chunks, tile
-from sessionscribe.config import Chunk, Vad
+from sessionscribe.artifacts.plan import Core, Plan, Span, Timeline, chunk_count
+from sessionscribe.artifacts.recording import AudioStream, Conversion
+from sessionscribe.audio import flac
+from sessionscribe.config.settings import Chunk, Vad
+from sessionscribe.core.errors import UserError
+from sessionscribe.core.units import SAMPLE_RATE
 from sessionscribe.engines import vad
 from sessionscribe.engines.vad import FRAME, Scan
-from sessionscribe.errors import UserError
+from sessionscribe.stages.chunk.chunk import build_timeline, pauses, place_cuts, plan_chunks, tile
 
 MEETING = Path(__file__).resolve().parents[1] / "data/toy/recordings/meeting.mp4"
 
@@ -179,7 +181,7 @@ def test_speech_is_found_as_faster_whisper_finds_it(tmp_path: Path, monkeypatch:
     from faster_whisper.vad import VadOptions, get_speech_timestamps  # noqa: PLC0415 -- heavy
 
     path = speech(tmp_path, 2)  # longer than two blocks: what the network remembers must be carried over
-    samples = audio.read_samples(path, 0, soundfile.info(path).frames)
+    samples = flac.read_samples(path, 0, soundfile.info(path).frames)
     whole = get_speech_timestamps(
         samples,
         VadOptions(threshold=0.5, min_speech_duration_ms=100, min_silence_duration_ms=300, speech_pad_ms=200),
@@ -225,7 +227,7 @@ def test_speech_is_cut_in_its_pauses(tmp_path: Path) -> None:
     assert any(core.stop_cut == "silence" for core in plan.cores)
     for core in plan.cores[:-1]:
         if core.stop_cut == "silence":
-            around = audio.read_samples(tmp_path / "speech.flac", core.stop - 2_000, core.stop + 2_000)
+            around = flac.read_samples(tmp_path / "speech.flac", core.stop - 2_000, core.stop + 2_000)
             assert np.sqrt(np.mean(around**2)) < 0.02
     assert plan_of(tmp_path / "speech.flac", 4, tmp_path) == plan
 
@@ -248,12 +250,12 @@ def test_samples_are_read_exactly(tmp_path: Path) -> None:
     path = write_flac(tmp_path / "a.flac", np.random.default_rng(0).uniform(-0.5, 0.5, minute(1)))
     whole, _ = soundfile.read(path, dtype="float32")
     for start, stop in [(0, 0), (0, 1), (12_345, 99_999), (minute(1) - 7, minute(1))]:
-        part = audio.read_samples(path, start, stop)
+        part = flac.read_samples(path, start, stop)
         assert part.dtype == np.float32
         assert np.array_equal(part, whole[start:stop])
-    assert np.array_equal(np.concatenate(list(audio.blocks(path, 50_001))), whole)
+    assert np.array_equal(np.concatenate(list(flac.blocks(path, 50_001))), whole)
     with pytest.raises(ValueError, match="not inside"):
-        audio.read_samples(path, 0, minute(1) + 1)
+        flac.read_samples(path, 0, minute(1) + 1)
 
 
 def converted(track: str, samples: int) -> Conversion:

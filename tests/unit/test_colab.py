@@ -17,7 +17,7 @@ import pytest
 
 import colab
 from colab import PINS
-from sessionscribe.errors import UserError
+from sessionscribe.core.errors import UserError
 from sessionscribe.runners import colab as runner
 from sessionscribe.runners import colab_cli
 from sessionscribe.runners.colab_cli import Cli

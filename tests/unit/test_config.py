@@ -9,8 +9,8 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from sessionscribe import config, config_docs
-from sessionscribe.errors import UserError
+from sessionscribe.config import docs, settings
+from sessionscribe.core.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -45,7 +45,7 @@ def test_an_unknown_setting_is_refused_and_the_nearest_named(
     values: dict[str, Any], where: str, near: str
 ) -> None:
     with pytest.raises(UserError) as caught:
-        config.validate(values)
+        settings.validate(values)
     assert str(caught.value).startswith(f"configuration: {where}: there is no such setting")
     assert f"Did you mean {near}?" in str(caught.value)
 
@@ -74,7 +74,7 @@ def test_a_value_of_the_wrong_kind_is_refused_in_one_line_that_names_it(
     values: dict[str, Any], where: str
 ) -> None:
     with pytest.raises(UserError) as caught:
-        config.validate(values)
+        settings.validate(values)
     assert caught.value.where.startswith(f"configuration: {where}")
     assert "\n" not in str(caught.value)
     assert "docs/configuration.md" in str(caught.value)
@@ -82,41 +82,41 @@ def test_a_value_of_the_wrong_kind_is_refused_in_one_line_that_names_it(
 
 def test_a_setting_of_an_earlier_version_is_named_as_such() -> None:
     with pytest.raises(UserError, match=r"merge\.match_s: is no longer a setting: .*\. Delete it"):
-        config.validate({"merge": {"match_s": 0.8}})
+        settings.validate({"merge": {"match_s": 0.8}})
 
 
 def test_a_setting_that_was_renamed_names_its_successor() -> None:
     with pytest.raises(UserError, match=r"audit\.phantom_share: .*Rename it `audit\.min_speaker_share`"):
-        config.validate({"audit": {"phantom_share": 0.1}})
+        settings.validate({"audit": {"phantom_share": 0.1}})
 
 
 def test_later_files_lie_over_earlier_ones_section_by_section(tmp_path: Path) -> None:
     below = settings_file(tmp_path, "chunk: {target_s: 100, search_s: 10}\nmerge: {segment_gap_s: 0.5}\n")
     above = settings_file(tmp_path, "chunk: {target_s: 200, vad: {pad_s: 0.1}}\nsessions: [a]\n", "b.yaml")
-    found = config.load([below, above])
+    found = settings.load([below, above])
     assert (found.chunk.target_s, found.chunk.search_s) == (200, 10)
     assert (found.chunk.vad.pad_s, found.chunk.vad.threshold) == (0.1, 0.5)
     assert found.merge.segment_gap_s == 0.5
     assert found.sessions == ("a",)
-    assert config.load([above, below]).chunk.target_s == 100
+    assert settings.load([above, below]).chunk.target_s == 100
 
 
 def test_an_empty_file_gives_the_defaults(tmp_path: Path) -> None:
-    assert config.load([settings_file(tmp_path, "# nothing\n")]) == config.Config()
+    assert settings.load([settings_file(tmp_path, "# nothing\n")]) == settings.Config()
 
 
 @pytest.mark.parametrize("text", ["a: [1\n", "just words\n", "- a\n- b\n", "a: \x00\n"])
 def test_a_file_that_is_no_table_of_settings_is_refused_in_one_line(tmp_path: Path, text: str) -> None:
     path = settings_file(tmp_path, text)
     with pytest.raises(UserError) as caught:
-        config.load([path])
+        settings.load([path])
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"nowhere\.yaml"):
-        config.load([tmp_path / "nowhere.yaml"])
+        settings.load([tmp_path / "nowhere.yaml"])
 
 
 # The files that are derived from the models: `make docs` writes them.
@@ -124,10 +124,10 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 def test_the_default_file_holds_the_models_defaults() -> None:
     text = (ROOT / "config/config.yaml").read_text(encoding="utf-8")
-    assert text == config_docs.defaults(), "run `make docs`"
+    assert text == docs.defaults(), "run `make docs`"
     values = yaml.safe_load(text)
-    assert config.validate(values) == config.Config()
-    for path, default in leaves(config.Config).items():
+    assert settings.validate(values) == settings.Config()
+    for path, default in leaves(settings.Config).items():
         value: Any = values
         for part in path:
             value = value[part]
@@ -143,18 +143,18 @@ def test_every_setting_is_explained_in_the_default_file() -> None:
 
 def test_the_schema_is_that_of_the_models_and_accepts_our_files() -> None:
     text = (ROOT / "config/config.schema.json").read_text(encoding="utf-8")
-    assert text == config_docs.schema(), "run `make docs`"
+    assert text == docs.schema(), "run `make docs`"
     schema = json.loads(text)
     assert schema["additionalProperties"] is False
-    assert set(schema["properties"]) == set(config.Config.model_fields)
+    assert set(schema["properties"]) == set(settings.Config.model_fields)
 
 
 def test_the_documented_table_has_every_setting_with_its_default() -> None:
     text = (ROOT / "docs/configuration.md").read_text(encoding="utf-8")
-    assert text == config_docs.documented(text), "run `make docs`"
-    part = text.partition(config_docs.BEGIN)[2].partition(config_docs.END)[0]
+    assert text == docs.documented(text), "run `make docs`"
+    part = text.partition(docs.BEGIN)[2].partition(docs.END)[0]
     rows = [line.split(" | ")[0] for line in part.splitlines() if line.startswith("| `")]
-    assert rows == [f"| `{'.'.join(path)}`" for path in leaves(config.Config)]
+    assert rows == [f"| `{'.'.join(path)}`" for path in leaves(settings.Config)]
 
 
 SETTINGS = {path.name for path in (ROOT / "config").glob("*.yaml")} - {"prices.yaml"}
@@ -162,4 +162,4 @@ SETTINGS = {path.name for path in (ROOT / "config").glob("*.yaml")} - {"prices.y
 
 @pytest.mark.parametrize("name", sorted(SETTINGS))
 def test_our_settings_files_are_valid(name: str) -> None:
-    config.load([ROOT / "config/config.yaml", ROOT / "config" / name])
+    settings.load([ROOT / "config/config.yaml", ROOT / "config" / name])

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import sshd
-from sessionscribe.errors import UserError
+from sessionscribe.core.errors import UserError
 from sessionscribe.runners.channel import Channel, Watch
 from sessionscribe.runners.connection import Connection, RemoteError
 from sessionscribe.runners.errors import DiedError, LostError, UnusableError

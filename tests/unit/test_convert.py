@@ -10,11 +10,13 @@ import pytest
 import soundfile
 
 from media import CODECS, PICTURES, Audio, Sound, checksum, cut_short, damage, tone, write_media, write_tone
-from sessionscribe import audio, ingest
-from sessionscribe.artifacts import SAMPLE_RATE, Conversion
-from sessionscribe.config import Convert
-from sessionscribe.convert import convert_audio
-from sessionscribe.errors import UserError
+from sessionscribe.artifacts.recording import Conversion
+from sessionscribe.audio import flac
+from sessionscribe.config.settings import Convert
+from sessionscribe.core.errors import UserError
+from sessionscribe.core.units import SAMPLE_RATE
+from sessionscribe.stages.convert.convert import convert_audio
+from sessionscribe.stages.ingest import ingest
 
 
 class Converted:
@@ -38,7 +40,7 @@ class Converted:
             ingest=fetched, options=settings, audio=self.path, record=record, log=self.log.append
         )
         assert Conversion.read(record) == self.record
-        self.samples: Audio = audio.read_samples(self.path, 0, self.record.samples)
+        self.samples: Audio = flac.read_samples(self.path, 0, self.record.samples)
 
 
 def loudest_hz(samples: Audio) -> float:

@@ -10,14 +10,16 @@ from pathlib import Path
 import pytest
 
 from builders import transcript, word, words
-from sessionscribe import cli, manifest
-from sessionscribe.artifacts import Corrections, Made, NamedSpeaker, Names, Transcript, Turn
-from sessionscribe.correct import correct_transcript
-from sessionscribe.corrections import table
-from sessionscribe.corrections.overlay import Overlaid, overlay
-from sessionscribe.corrections.table import Edit
-from sessionscribe.errors import UserError
-from sessionscribe.manifest import Row
+from sessionscribe.artifacts.speakers import NamedSpeaker, Names, Turn
+from sessionscribe.artifacts.transcript import Corrections, Made, Transcript
+from sessionscribe.cli import main
+from sessionscribe.core.errors import UserError
+from sessionscribe.manifest import manifest
+from sessionscribe.manifest.manifest import Row
+from sessionscribe.stages.correct import table
+from sessionscribe.stages.correct.correct import correct_transcript
+from sessionscribe.stages.correct.overlay import Overlaid, overlay
+from sessionscribe.stages.correct.table import Edit
 
 STRAHL = "we saw Strahl at the gate and Strahl saw us"
 
@@ -341,7 +343,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_the_list_says_what_became_of_each(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     written(table.path_of("s"), "name\t\t\t\tSPEAKER_00\tAnna", "words\t9\t\t\tStrahl\tStrahd")
-    assert cli.main(["correct", "s", "--list"]) == 0
+    assert main.main(["correct", "s", "--list"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "line 2    applied    name     SPEAKER_00 is Anna"
     assert lines[1].startswith(
@@ -361,7 +363,7 @@ def test_the_list_says_what_became_of_each(project: Path, capsys: pytest.Capture
 def test_a_wrong_command_is_one_clear_line(
     project: Path, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert cli.main(["correct", *arguments]) == 2
+    assert main.main(["correct", *arguments]) == 2
     assert message in capsys.readouterr().err
 
 
@@ -375,17 +377,17 @@ def test_a_copy_that_was_cut_off_is_refused_but_with_force(
     transcript(("A", words(" ".join(SPOKEN)))).write(Path("results/diarize/s.json"))
     Path("cut.txt").write_text(f"A: {' '.join([*SPOKEN[:20], *rest])}\n")
     lacking = 30 - len(rest)
-    assert cli.main(["correct", "s", "cut.txt"]) == 2
+    assert main.main(["correct", "s", "cut.txt"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"sessionscribe: cut.txt: leaves out {lacking} of 50 words of the transcript")
     assert line.endswith("If that is meant, add --force")
     assert not table.path_of("s").exists()
-    assert cli.main(["correct", "s", "cut.txt", "--force"]) == 0
+    assert main.main(["correct", "s", "cut.txt", "--force"]) == 0
     counted = f"1 word ({lacking} left out)" if rest else f"{lacking} words left out"
     assert f"config/corrections/s.tsv: {counted}; taken back" in capsys.readouterr().out
     # What is left out already is not left out again by a copy that is changed elsewhere.
     Path("next.txt").write_text(f"A: {' '.join([*SPOKEN[1:20], *rest])}\n")
-    assert cli.main(["correct", "s", "next.txt"]) == 0
+    assert main.main(["correct", "s", "next.txt"]) == 0
     assert "s.tsv: 1 word left out; taken back" in capsys.readouterr().out
 
 
@@ -393,19 +395,19 @@ def test_a_copy_that_was_cut_off_is_refused_but_with_force(
 def test_half_of_the_words_may_be_left_out(project: Path, kept: int) -> None:
     transcript(("A", words(" ".join(SPOKEN)))).write(Path("results/diarize/s.json"))
     Path("cut.txt").write_text(f"A: {' '.join(SPOKEN[:kept])}\n")
-    assert cli.main(["correct", "s", "cut.txt"]) == 0
+    assert main.main(["correct", "s", "cut.txt"]) == 0
     assert table.path_of("s").is_file()
 
 
 def test_most_of_a_few_words_may_be_left_out(project: Path) -> None:
     transcript(("A", words(" ".join(SPOKEN[:20])))).write(Path("results/diarize/s.json"))
     Path("cut.txt").write_text(f"A: {SPOKEN[0]}\n")
-    assert cli.main(["correct", "s", "cut.txt"]) == 0
+    assert main.main(["correct", "s", "cut.txt"]) == 0
 
 
 def test_a_session_without_a_transcript_is_named(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Path("results/diarize/s.json").unlink()
-    assert cli.main(["correct", "s"]) == 2
+    assert main.main(["correct", "s"]) == 2
     assert "s: there is no transcript yet. Make it first" in capsys.readouterr().err
 
 
@@ -424,7 +426,7 @@ def test_a_corrected_session_is_a_reference_and_one_that_is_not_is_none(
             report=Path("results/correct/s.corrections.json"),
         )
         asked = "evaluate results/diarize/s.json --reference s --resamples 0"
-        code = cli.main(asked.split())
+        code = main.main(asked.split())
         printed = capsys.readouterr()
         if edits is None:
             assert code == 2

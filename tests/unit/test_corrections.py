@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from rapidfuzz.distance import Levenshtein
 
 from builders import transcript, word, words
-from sessionscribe.artifacts import SpokenWord, Transcript
-from sessionscribe.corrections.atoms import atoms
-from sessionscribe.corrections.edited import Atom
-from sessionscribe.corrections.making import make
-from sessionscribe.corrections.overlay import Overlaid, overlay
-from sessionscribe.corrections.rebase import rebased
-from sessionscribe.corrections.table import Edit
-from sessionscribe.errors import UserError
+from sessionscribe.artifacts.transcript import SpokenWord, Transcript
+from sessionscribe.core.errors import UserError
+from sessionscribe.core.tokens import atoms
+from sessionscribe.editing.edited import Atom
+from sessionscribe.editing.making import make
+from sessionscribe.editing.rebase import rebased
+from sessionscribe.stages.correct.overlay import Overlaid, overlay
+from sessionscribe.stages.correct.table import Edit
 
 VOCABULARY = ["the", "a", "no", "Strahd", "castle", "went", "up", "hill,", "and", "then.", "don't", "ü", "…"]
 SPEAKERS = ["SPEAKER_00", "SPEAKER_01", "Anna"]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from sessionscribe.errors import UserError
+from sessionscribe.core.errors import UserError
 from sessionscribe.runners.costs import Price, price_of, read_ledger, read_prices, sum_up, table
 from sessionscribe.runners.ledger import Entry
 

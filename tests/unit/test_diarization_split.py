@@ -22,15 +22,17 @@ from numpy.typing import NDArray
 import builders
 from project import DIARIZATION_MODEL as MODEL
 from project import TOY, cut_audio
-from sessionscribe import models
-from sessionscribe.artifacts import SAMPLE_RATE, Timeline, Turn, Turns
-from sessionscribe.audio import read_samples
-from sessionscribe.config import Diarize
-from sessionscribe.diarize import cluster_speakers, embed_chunk
-from sessionscribe.embeddings import Embeddings, united
+from sessionscribe.artifacts.plan import Timeline
+from sessionscribe.artifacts.speakers import Turn, Turns
+from sessionscribe.audio.flac import read_samples
+from sessionscribe.audio.sliding_window import Part, Stretch, of_live, of_recording
+from sessionscribe.config.settings import Diarize
+from sessionscribe.core.errors import UserError
+from sessionscribe.core.units import SAMPLE_RATE
+from sessionscribe.engines import models
 from sessionscribe.engines.pyannote import cluster, window_models
-from sessionscribe.errors import UserError
-from sessionscribe.grid import Part, Stretch, of_live, of_recording
+from sessionscribe.stages.diarize.diarize import cluster_speakers, embed_chunk
+from sessionscribe.stages.diarize.embeddings import Embeddings, united
 
 OPTIONS = Diarize(model=str(MODEL), device="cpu")
 Samples = NDArray[np.float32]

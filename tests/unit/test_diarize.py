@@ -9,10 +9,12 @@ from hypothesis import strategies as st
 
 import builders
 from builders import word, words
-from sessionscribe.artifacts import Merged, MergedWord, Transcript, Turns, Voices
-from sessionscribe.diarize import NO_TURN, NOT_ASKED, assign_speakers, track_turns
-from sessionscribe.errors import UserError
-from sessionscribe.evidence import with_evidence
+from sessionscribe.artifacts.merged import Merged, MergedWord
+from sessionscribe.artifacts.speakers import Turns, Voices
+from sessionscribe.artifacts.transcript import Transcript
+from sessionscribe.core.errors import UserError
+from sessionscribe.stages.diarize.boundaries import with_evidence
+from sessionscribe.stages.diarize.diarize import NO_TURN, NOT_ASKED, assign_speakers, track_turns
 
 
 def assign(

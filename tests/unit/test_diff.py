@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 import builders
-from sessionscribe import cli
-from sessionscribe.errors import UserError
+from sessionscribe.cli import main
+from sessionscribe.core.errors import UserError
 from sessionscribe.evaluation.diff import Diff, diff, same_session
 from sessionscribe.evaluation.diff_report import hunks, marked, paragraphs, summary_lines, write_html
-from sessionscribe.evaluation.said import Said, SaidWord, Utterance
+from sessionscribe.formats.utterances import Said, SaidWord, Utterance
 
 
 def said(
@@ -222,12 +222,12 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fast_disk: None) ->
 
 
 def test_the_command(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["diff", "old", "new/talk.json", "--html", "out/page.html"]) == 0
+    assert main.main(["diff", "old", "new/talk.json", "--html", "out/page.html"]) == 0
     out = capsys.readouterr().out
     assert "[00:00:01] SPEAKER_00: Hello [-there-] everybody." in out
     assert "1 lost" in out
     assert (project / "out/page.html").is_file()
-    assert cli.main(["diff", "old", "new", "--summary"]) == 0
+    assert main.main(["diff", "old", "new", "--summary"]) == 0
     assert "[-there-]" not in capsys.readouterr().out
 
 
@@ -235,7 +235,7 @@ def test_control_characters_of_a_transcript_do_not_reach_the_terminal(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (project / "bad.txt").write_text("Hello \x1b[31mthere\x07 everybody.\n")
-    assert cli.main(["diff", "old", "bad.txt"]) == 0
+    assert main.main(["diff", "old", "bad.txt"]) == 0
     out = capsys.readouterr().out
     assert "\x1b" not in out
     assert "\\x1b[31mthere\\x07" in out
@@ -265,7 +265,7 @@ def test_what_would_turn_a_line_around_is_left_out_and_what_spells_stays(
     for name, text in (("a", f"\u202eevil\x1b[31m {persian} one"), ("b", f"good {persian} two")):
         (tmp_path / f"{name}.txt").write_text(text, encoding="utf-8")
     page = tmp_path / "page.html"
-    assert cli.main(["diff", *(str(tmp_path / f"{n}.txt") for n in "ab"), "--html", str(page)]) == 0
+    assert main.main(["diff", *(str(tmp_path / f"{n}.txt") for n in "ab"), "--html", str(page)]) == 0
     for shown in (capsys.readouterr().out, page.read_text(encoding="utf-8")):
         assert persian in shown
         assert r"evil\x1b[31m" in shown

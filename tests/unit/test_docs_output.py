@@ -1,23 +1,28 @@
 """docs/output.md is held to what the program does: valid examples, no field and no file missing."""
 
 import re
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 
 import pytest
 
 from project import APART
-from sessionscribe import artifacts, artifacts_audit
-from sessionscribe.artifacts import Artifact, Part
-from sessionscribe.config import Config
+from sessionscribe import artifacts
+from sessionscribe.artifacts.base import Artifact, Part
+from sessionscribe.config.settings import Config
 from sessionscribe.publish import contents
-from sessionscribe.storage import parts
+from sessionscribe.sharing import sidecars
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "output.md").read_text(encoding="utf-8")
+MODULES = [
+    import_module(f"sessionscribe.artifacts.{found.name}") for found in iter_modules(artifacts.__path__)
+]
 ARTIFACTS = {cls.__name__: cls for cls in Artifact.__subclasses__()}
 PARTS = {
     name: cls
-    for module in (artifacts, artifacts_audit, contents, parts)
+    for module in (*MODULES, contents, sidecars)
     for name, cls in vars(module).items()
     if isinstance(cls, type) and issubclass(cls, Part) and not issubclass(cls, Artifact) and cls is not Part
 }

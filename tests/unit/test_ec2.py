@@ -16,7 +16,7 @@ import pytest
 import aws
 import sshd
 from aws import REGION, Box, Cloud, changed, refusal
-from sessionscribe.errors import UserError
+from sessionscribe.core.errors import UserError
 from sessionscribe.runners import started
 from sessionscribe.runners.ec2 import POWER_OFF, Instance
 from sessionscribe.runners.errors import LostError, UnusableError

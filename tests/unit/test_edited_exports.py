@@ -13,16 +13,17 @@ import docx
 import pytest
 
 from builders import transcript, word, words
-from sessionscribe import manifest
-from sessionscribe.artifacts import Transcript
-from sessionscribe.config import Config, Export, Format
-from sessionscribe.correct import lay_over
-from sessionscribe.corrections import command, table
-from sessionscribe.corrections.edited import FORMAT_OF
-from sessionscribe.errors import UserError
-from sessionscribe.export import write_export
-from sessionscribe.formats import ending
-from sessionscribe.manifest import Row
+from sessionscribe.artifacts.transcript import Transcript
+from sessionscribe.cli import correct as command
+from sessionscribe.config.settings import Config, Export, Format
+from sessionscribe.core.errors import UserError
+from sessionscribe.editing.edited import FORMAT_OF
+from sessionscribe.formats.registry import ending
+from sessionscribe.manifest import manifest
+from sessionscribe.manifest.manifest import Row
+from sessionscribe.stages.correct import table
+from sessionscribe.stages.correct.correct import lay_over
+from sessionscribe.stages.export.export import write_export
 
 READ_BACK: tuple[Format, ...] = (
     "json",

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sessionscribe.artifacts import EmbeddingsHeader
-from sessionscribe.embeddings import Embeddings, united
-from sessionscribe.errors import UserError
-from sessionscribe.results import Results
+from sessionscribe.artifacts.speakers import EmbeddingsHeader
+from sessionscribe.core.errors import UserError
+from sessionscribe.planning.results import Results
+from sessionscribe.stages.diarize.embeddings import Embeddings, united
 
 ABOUT = EmbeddingsHeader(
     session="s",

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from sessionscribe.core.errors import UserError
 from sessionscribe.engines.whisper import check_folder
-from sessionscribe.errors import UserError
 
 LOADED = """
 import ctypes

@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from sessionscribe.errors import UserError, describe, one_by_one
+from sessionscribe.core.errors import UserError, describe, one_by_one
 from sessionscribe.storage.rclone import RcloneError
 
 THREE = {"one": 1, "two": 2, "three": 3}

@@ -16,15 +16,15 @@ from pyannote.core import Annotation, Segment, Timeline
 from pyannote.metrics.diarization import DiarizationErrorRate, JaccardErrorRate
 
 import builders
-from sessionscribe import cli
-from sessionscribe.errors import UserError
+from sessionscribe.cli import main
+from sessionscribe.core.errors import UserError
 from sessionscribe.evaluation import together
 from sessionscribe.evaluation.evaluate import Options, evaluate, pairs, score_session, scores_of
 from sessionscribe.evaluation.intervals import Bootstrap, quantile, ratio
 from sessionscribe.evaluation.normalise import normaliser
 from sessionscribe.evaluation.report import tables
-from sessionscribe.evaluation.said import Said, SaidWord, SpeakerTurn, Utterance, turns_of
 from sessionscribe.evaluation.speakers import speaker_errors
+from sessionscribe.formats.utterances import Said, SaidWord, SpeakerTurn, Utterance, turns_of
 
 HEAVY = {
     "jiwer",
@@ -422,7 +422,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fast_disk: None) ->
 def test_the_command(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bars = ["--max-wer", "0.2", "--max-der", "0.001"]
     command = ["evaluate", "results/export", "--reference", "ref.stm", "--json", "out/scores.json"]
-    assert cli.main([*command, *bars]) == 0
+    assert main.main([*command, *bars]) == 0
     out = capsys.readouterr().out
     assert "| one " in out
     assert "| all " in out
@@ -434,17 +434,17 @@ def test_the_command(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert (wer["value"], wer["substitutions"], wer["total"]) == (0.2, 2, 10)
     assert wer["low"] <= 0.2 <= wer["high"]
     assert content["interval"]["pooled_draws"] == "segments"
-    cli.main([*command, *bars])
+    main.main([*command, *bars])
     assert json.loads((project / "out/scores.json").read_text()) == content
 
 
 def test_one_session_of_many_references(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["evaluate", "results/export/two", "--reference", "ref.stm"]) == 0
+    assert main.main(["evaluate", "results/export/two", "--reference", "ref.stm"]) == 0
     out = capsys.readouterr().out
     assert "| two " in out
     assert "| one " not in out
     (project / "ref.stm").write_text((project / "ref.stm").read_text() + "three 1 A 0 1 hello\n")
-    assert cli.main(["evaluate", "results/export", "--reference", "ref.stm"]) == 2
+    assert main.main(["evaluate", "results/export", "--reference", "ref.stm"]) == 2
     assert "three: has no transcript to compare with" in capsys.readouterr().err
 
 
@@ -453,15 +453,15 @@ def test_control_characters_of_a_session_do_not_reach_the_terminal(
 ) -> None:
     for name in "xy":
         (project / f"{name}.json").write_text(json.dumps([{"session_id": "\x1b[2J", "words": "one"}]))
-    assert cli.main(["evaluate", "x.json", "--reference", "y.json"]) == 0
+    assert main.main(["evaluate", "x.json", "--reference", "y.json"]) == 0
     assert "\\x1b[2J" in capsys.readouterr().out
 
 
 def test_a_bar_that_is_missed_fails(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["evaluate", "one", "--reference", "ref.stm", "--max-wer", "0.19"]) == 1
+    assert main.main(["evaluate", "one", "--reference", "ref.stm", "--max-wer", "0.19"]) == 1
     assert "the WER is 20.00 %, the bar is 19.00 %" in capsys.readouterr().err
     (project / "one.txt").write_text("hello there everyone good morning\n")
-    assert cli.main(["evaluate", "one", "--reference", "one.txt", "--max-der", "1"]) == 1
+    assert main.main(["evaluate", "one", "--reference", "one.txt", "--max-der", "1"]) == 1
     assert "the DER was not measured" in capsys.readouterr().err
 
 
@@ -482,13 +482,13 @@ def test_a_bar_that_is_missed_fails(project: Path, capsys: pytest.CaptureFixture
 def test_what_is_asked_wrongly_is_one_line(
     project: Path, arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert cli.main(arguments) == 2
+    assert main.main(arguments) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
 def test_the_command_starts_without_what_is_heavy(tmp_path: Path) -> None:
     (tmp_path / "Snakefile").touch()
-    code = "import sys; from sessionscribe import cli; code = cli.main(['status'])"
+    code = "import sys; from sessionscribe.cli import main as cli; code = cli.main(['status'])"
     code += f"; assert not {HEAVY} & set(sys.modules); sys.exit(code)"
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
@@ -506,7 +506,7 @@ def test_what_is_no_utf8_is_written_as_escapes(
         "evaluate": ["--reference", str(path), "--resamples", "0", "--json", str(output)],
         "diff": [str(path), "--html", str(output)],
     }
-    assert cli.main([command, str(path), *options[command]]) == 0
+    assert main.main([command, str(path), *options[command]]) == 0
     written = output.read_text(encoding="utf-8")
     assert r"M\udcfcller" in written
     if command == "evaluate":

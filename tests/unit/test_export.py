@@ -15,12 +15,13 @@ from pyannote.database.util import load_rttm
 
 import builders
 from builders import transcript, word, words
-from sessionscribe.artifacts import Transcript, Turn
-from sessionscribe.config import Export, Format
-from sessionscribe.corrections.overlay import overlay
-from sessionscribe.export import write_export
-from sessionscribe.subtitles import cues
-from sessionscribe.text import columns
+from sessionscribe.artifacts.speakers import Turn
+from sessionscribe.artifacts.transcript import Transcript
+from sessionscribe.config.settings import Export, Format
+from sessionscribe.core.text import columns
+from sessionscribe.formats.subtitles import cues
+from sessionscribe.stages.correct.overlay import overlay
+from sessionscribe.stages.export.export import write_export
 
 FORMATS: tuple[Format, ...] = ("json", "srt", "vtt", "txt", "tsv", "rttm")
 AS_SPOKEN = {"min_cue_s": 0, "max_chars_per_s": 0}  # cues stay no longer than their words

@@ -7,9 +7,9 @@ from typing import get_args
 import pytest
 
 from builders import transcript, words
-from sessionscribe.config import Export, Format
-from sessionscribe.export import write_export
-from sessionscribe.formats import ENDINGS, SUBTITLES, ending
+from sessionscribe.config.settings import Export, Format
+from sessionscribe.formats.registry import ENDINGS, SUBTITLES, ending
+from sessionscribe.stages.export.export import write_export
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs/output.md").read_text(encoding="utf-8")
 EXAMPLES = dict(

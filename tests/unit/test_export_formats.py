@@ -28,15 +28,18 @@ from py_mini_racer import MiniRacer
 from pyannote.database.util import load_rttm, load_stm, load_uem
 
 from builders import transcript, word, words
-from sessionscribe.artifacts import SAMPLE_RATE, Gap, Transcript, Turn
-from sessionscribe.config import Config, Export, Format
-from sessionscribe.corrections.overlay import overlay
-from sessionscribe.corrections.table import Edit
-from sessionscribe.errors import UserError
-from sessionscribe.export import WRITERS, write_export
-from sessionscribe.exports import colours
-from sessionscribe.formats import MATTERS_TO, ending, options_for
-from sessionscribe.text import one_line
+from sessionscribe.artifacts.plan import Gap
+from sessionscribe.artifacts.speakers import Turn
+from sessionscribe.artifacts.transcript import Transcript
+from sessionscribe.config.settings import Config, Export, Format
+from sessionscribe.core.errors import UserError
+from sessionscribe.core.text import one_line
+from sessionscribe.core.units import SAMPLE_RATE
+from sessionscribe.formats import colours
+from sessionscribe.formats.registry import MATTERS_TO, ending, options_for
+from sessionscribe.stages.correct.overlay import overlay
+from sessionscribe.stages.correct.table import Edit
+from sessionscribe.stages.export.export import WRITERS, write_export
 
 FORMATS: tuple[Format, ...] = get_args(Format)
 TEXTS = [name for name in FORMATS if name not in {"docx", "pdf"}]

@@ -10,10 +10,11 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sessionscribe.artifacts import SAMPLE_RATE, Span
-from sessionscribe.config import Transcribe
+from sessionscribe.artifacts.plan import Span
+from sessionscribe.config.settings import Transcribe
+from sessionscribe.core.units import SAMPLE_RATE
 from sessionscribe.engines.decoded import Decoded, TimedWord
-from sessionscribe.fallback import (
+from sessionscribe.stages.transcribe.fallback import (
     ECHO,
     INVENTED,
     MISLED,
@@ -28,7 +29,7 @@ from sessionscribe.fallback import (
     score,
     suppression,
 )
-from sessionscribe.windowing import Window
+from sessionscribe.stages.transcribe.windows import Window
 
 OPTIONS = Transcribe(fallback_gap_s=2)
 UNSURE_SCORES = {"avg_logprob": -0.8}  # and implausible

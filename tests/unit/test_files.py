@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sessionscribe.files import atomic_path, write_text
+from sessionscribe.core.files import atomic_path, write_text
 
 
 def a_dead_pid() -> int:

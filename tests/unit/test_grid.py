@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import builders
-from sessionscribe.errors import UserError
-from sessionscribe.grid import REACH_S, Grid, Part, Stretch, of_live, of_recording
+from sessionscribe.audio.sliding_window import REACH_S, Grid, Part, Stretch, of_live, of_recording
+from sessionscribe.core.errors import UserError
 
 GRID = Grid(window=160_000, step=16_000)
 

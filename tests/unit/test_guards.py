@@ -10,10 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import builders
-from sessionscribe.artifacts import SAMPLE_RATE, RemovedSegment, Segment, Span, Word
-from sessionscribe.config import Transcribe
-from sessionscribe.guards import PHANTOM, filter_phrases, kind_of_phantom, phrases
-from sessionscribe.repetition import Run, runs, shared
+from sessionscribe.artifacts.chunk_transcript import RemovedSegment, Segment, Word
+from sessionscribe.artifacts.plan import Span
+from sessionscribe.config.settings import Transcribe
+from sessionscribe.core.repetition import Run, runs, shared
+from sessionscribe.core.units import SAMPLE_RATE
+from sessionscribe.stages.transcribe.hallucinations import PHANTOM, filter_phrases, kind_of_phantom, phrases
 
 OPTIONS = Transcribe()
 UNSURE = {"avg_logprob": -0.9}

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from media import CODECS, PICTURES, Sound, checksum, cut_short, damage, tone, write_media, write_tone
-from sessionscribe.artifacts import Ingest
-from sessionscribe.errors import UserError
-from sessionscribe.ingest import fetch_recording, probe
+from sessionscribe.artifacts.recording import Ingest
+from sessionscribe.core.errors import UserError
+from sessionscribe.stages.ingest.ingest import fetch_recording, probe
 
 
 @pytest.mark.parametrize("suffix", sorted(CODECS))
@@ -24,9 +24,8 @@ def test_every_container_is_read_and_measured(tmp_path: Path, suffix: str) -> No
 
 
 def test_importing_is_cheap() -> None:
-    code = (
-        "import sys, sessionscribe.ingest, sessionscribe.convert, sessionscribe.chunk, sessionscribe.audio\n"
-    )
+    modules = ("audio.flac", "stages.chunk.chunk", "stages.convert.convert", "stages.ingest.ingest")
+    code = f"import sys, {', '.join(f'sessionscribe.{module}' for module in modules)}\n"
     code += "sys.exit(bool({'av', 'numpy', 'soundfile', 'faster_whisper', 'torch'} & set(sys.modules)))"
     scripts = Path(__file__).resolve().parents[2] / "scripts"
     assert (

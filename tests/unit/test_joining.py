@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 import media
-from sessionscribe import additions, manifest, sources
-from sessionscribe.manifest import Row
+from sessionscribe.manifest import additions, manifest, sources
+from sessionscribe.manifest.manifest import Row
 from sessionscribe.storage import drive_desktop
 from sessionscribe.storage.drive_desktop import Machine
 

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from sessionscribe import locks, manifest, workspace
-from sessionscribe.manifest import Row
+from sessionscribe.core import locks
+from sessionscribe.jobs import workspace
+from sessionscribe.manifest import manifest
+from sessionscribe.manifest.manifest import Row
 from sessionscribe.publish import state
 from sessionscribe.runners.colab_sessions import Lock
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from sessionscribe.artifacts import Failure
-from sessionscribe.errors import UserError
+from sessionscribe.artifacts.provenance import Failure
+from sessionscribe.core.errors import UserError
 from snakemake_executor_plugin_warm.lost import note_lost
 from snakemake_executor_plugin_warm.place import WorkerDiedError
 

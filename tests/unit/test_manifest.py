@@ -7,9 +7,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sessionscribe import manifest
-from sessionscribe.errors import UserError
-from sessionscribe.manifest import Row
+from sessionscribe.core import errors
+from sessionscribe.core.errors import UserError
+from sessionscribe.manifest import manifest
+from sessionscribe.manifest.manifest import Row
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
 NAMES = st.from_regex(r"\w[\w-]{0,8}", fullmatch=True)
@@ -244,11 +245,11 @@ def test_shapes_do_not_mix_and_tracks_are_apart(tmp_path: Path) -> None:
 
 
 def test_an_unknown_session_names_the_nearest(tmp_path: Path) -> None:
-    error = manifest.unknown_session("meting", ["lecture", "meeting"], tmp_path)
+    error = errors.unknown_session("meting", ["lecture", "meeting"], tmp_path)
     assert "Did you mean `meeting`?" in str(error)
-    assert str(manifest.unknown_session("x", ["lecture"], tmp_path)).endswith("There are: lecture")
-    assert str(manifest.unknown_session("x", "abcdefghi", tmp_path)).endswith("f, g, h …")
-    assert "sessionscribe add" in str(manifest.unknown_session("x", [], tmp_path))
+    assert str(errors.unknown_session("x", ["lecture"], tmp_path)).endswith("There are: lecture")
+    assert str(errors.unknown_session("x", "abcdefghi", tmp_path)).endswith("f, g, h …")
+    assert "sessionscribe add" in str(errors.unknown_session("x", [], tmp_path))
 
 
 @pytest.mark.parametrize(

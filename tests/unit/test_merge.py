@@ -12,21 +12,14 @@ from hypothesis import strategies as st
 
 import builders
 from builders import word, words
-from sessionscribe.artifacts import (
-    SAMPLE_RATE,
-    ChunkTranscript,
-    CutKind,
-    Merged,
-    Plan,
-    Span,
-    Timeline,
-    Word,
-    milliseconds,
-)
-from sessionscribe.config import Merge
-from sessionscribe.errors import UserError
-from sessionscribe.merge import OTHER_SIDE, merge_transcript
-from sessionscribe.windowing import chunk_windows, span_of
+from sessionscribe.artifacts.chunk_transcript import ChunkTranscript, Word
+from sessionscribe.artifacts.merged import Merged
+from sessionscribe.artifacts.plan import CutKind, Plan, Span, Timeline
+from sessionscribe.config.settings import Merge
+from sessionscribe.core.errors import UserError
+from sessionscribe.core.units import SAMPLE_RATE, milliseconds
+from sessionscribe.stages.merge.merge import OTHER_SIDE, merge_transcript
+from sessionscribe.stages.transcribe.windows import chunk_windows, span_of
 
 OPTIONS = Merge()
 

@@ -15,11 +15,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import builders
-from sessionscribe.artifacts import SAMPLE_RATE, ChunkTranscript, Core, CutKind, Merged, Plan, Timeline, Word
-from sessionscribe.chunk import chunk_count, place_cuts, plan_chunks, tile
-from sessionscribe.config import Chunk, Merge
+from sessionscribe.artifacts.chunk_transcript import ChunkTranscript, Word
+from sessionscribe.artifacts.merged import Merged
+from sessionscribe.artifacts.plan import Core, CutKind, Plan, Timeline, chunk_count
+from sessionscribe.config.settings import Chunk, Merge
+from sessionscribe.core.units import SAMPLE_RATE
 from sessionscribe.engines.vad import FRAME, Scan
-from sessionscribe.merge import merge_transcript
+from sessionscribe.stages.chunk.chunk import place_cuts, plan_chunks, tile
+from sessionscribe.stages.merge.merge import merge_transcript
 
 QUICK = settings(
     max_examples=100,

@@ -7,10 +7,9 @@ import time
 
 import pytest
 
-from sessionscribe import meter
-from sessionscribe.engines import memory
-from sessionscribe.meter import Meter
-from sessionscribe.usage import Clock
+from sessionscribe.jobs import memory, meter
+from sessionscribe.jobs.meter import Meter
+from sessionscribe.jobs.usage import Clock
 
 
 def test_outside_a_job_nobody_counts() -> None:

@@ -10,7 +10,8 @@ import huggingface_hub.constants
 import pytest
 
 import registry
-from sessionscribe import cli, models, package_models
+from sessionscribe.cli import main
+from sessionscribe.engines import models, package_models
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[registry
 
 
 def listed(capfd: pytest.CaptureFixture[str]) -> str:
-    assert cli.main(["models"]) == 0
+    assert main.main(["models"]) == 0
     return capfd.readouterr().out
 
 
@@ -46,7 +47,7 @@ def test_it_lists_what_is_here_and_how_the_rest_can_be_had(
     assert "from the hub: tiny, tiny.en, base.en, small," in before
     assert "log in (HF_TOKEN or `hf auth login`): community-1, 3.1\n" in before
     assert "`transcribe.model: auto` is `small` on this machine" in before
-    assert cli.main(["models", "fetch", "base"]) == 0
+    assert main.main(["models", "fetch", "base"]) == 0
     assert f"base: {tmp_path}/models/tiny (1 MB)\n" in capfd.readouterr().out
     after = listed(capfd)
     assert after.splitlines()[1].split() == [
@@ -64,7 +65,7 @@ def test_it_lists_what_is_here_and_how_the_rest_can_be_had(
 def test_what_cannot_be_fetched_is_said_and_the_others_are_fetched(
     server: registry.Server, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    assert cli.main(["models", "fetch", "smal", "small", "base"]) == 1
+    assert main.main(["models", "fetch", "smal", "small", "base"]) == 1
     said = capfd.readouterr()
     assert "smal: there is no such model. Did you mean `small`?" in said.err
     assert "Systran/faster-whisper-small: the speech model cannot be had (not from the hub" in said.err
@@ -76,4 +77,4 @@ def test_what_cannot_be_fetched_is_said_and_the_others_are_fetched(
     [("local", True), ("demo", True), ("slurm", True), ("ssh", False), ("ec2", False), ("colab", False)],
 )
 def test_models_of_another_machine_are_not_fetched_here(profile: str, here: bool) -> None:
-    assert cli._checks_models_here(Namespace(profile=profile)) == here
+    assert main._checks_models_here(Namespace(profile=profile)) == here

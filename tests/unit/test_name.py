@@ -18,28 +18,21 @@ import soundfile
 
 import builders
 from project import DIARIZATION_MODEL, TOY, cut_audio
-from sessionscribe import clips, names_table
-from sessionscribe.artifacts import (
-    SAMPLE_RATE,
-    EmbeddingsHeader,
-    EnrolledVoice,
-    Names,
-    Transcript,
-    Turn,
-    Voice,
-    Voices,
-    seconds,
-)
-from sessionscribe.config import Diarize, Name
-from sessionscribe.diarize import assign_speakers, cluster_speakers, embed_chunk
-from sessionscribe.embeddings import Embeddings
-from sessionscribe.enroll import alone, enroll, longest
-from sessionscribe.errors import UserError
-from sessionscribe.files import sha256
-from sessionscribe.grid import of_recording
-from sessionscribe.matching import match
-from sessionscribe.name import embed_voice, name_speakers
-from sessionscribe.voices import voices
+from sessionscribe.artifacts.speakers import EmbeddingsHeader, EnrolledVoice, Names, Turn, Voice, Voices
+from sessionscribe.artifacts.transcript import Transcript
+from sessionscribe.audio.sliding_window import of_recording
+from sessionscribe.cli.enroll import alone, enroll, longest
+from sessionscribe.config.settings import Diarize, Name
+from sessionscribe.core.errors import UserError
+from sessionscribe.core.files import sha256
+from sessionscribe.core.units import SAMPLE_RATE, seconds
+from sessionscribe.manifest import enrollment
+from sessionscribe.stages.diarize.diarize import assign_speakers, cluster_speakers, embed_chunk
+from sessionscribe.stages.diarize.embeddings import Embeddings
+from sessionscribe.stages.diarize.speaker_embeddings import voices
+from sessionscribe.stages.name import speaker_map
+from sessionscribe.stages.name.matching import match
+from sessionscribe.stages.name.name import embed_voice, name_speakers
 
 OPTIONS = Diarize(model=str(DIARIZATION_MODEL), device="cpu")
 NEAR = Name(threshold=0.2)
@@ -101,7 +94,7 @@ class Sessions:
 
     def enrolled(self) -> list[tuple[str, str, EnrolledVoice]]:
         heard = []
-        for clip in clips.read("voices", self.root).clips:
+        for clip in enrollment.read("voices", self.root).clips:
             output = self.root / f"results/name/voices/{clip.checksum[:12]}.json"
             if not output.is_file():
                 embed_voice(
@@ -295,7 +288,7 @@ def test_files_and_folders_are_clips_of_the_people_that_they_are_called_like(tmp
         (tmp_path / "voices" / name).write_text(name)
     for name in (".hidden.wav", "notes.txt", "Ben/notes.md"):
         (tmp_path / "voices" / name).write_text(name)
-    found = clips.read("voices", tmp_path)
+    found = enrollment.read("voices", tmp_path)
     assert sorted((clip.person, clip.path) for clip in found.clips) == [
         ("Anna", "voices/Anna.2.mp3"),
         ("Anna", "voices/Anna.wav"),
@@ -304,25 +297,25 @@ def test_files_and_folders_are_clips_of_the_people_that_they_are_called_like(tmp
         ("Zoë Müller", "voices/Zoë Müller.m4a"),
     ]
     assert found.problems == ()
-    assert clips.read("nowhere", tmp_path) == clips.Clips((), ())
+    assert enrollment.read("nowhere", tmp_path) == enrollment.Clips((), ())
 
 
 def test_a_clip_is_read_again_only_when_its_file_has_changed(tmp_path: Path) -> None:
     clip, cache = tmp_path / "voices/Anna.wav", "cache/checksums.json"
     clip.parent.mkdir()
     clip.write_text("one")
-    first = clips.read("voices", tmp_path, cache=cache).clips[0].checksum
+    first = enrollment.read("voices", tmp_path, cache=cache).clips[0].checksum
     kept = json.loads((tmp_path / cache).read_text())
     kept["voices/Anna.wav"][4] = "0" * 64
     (tmp_path / cache).write_text(json.dumps(kept))
-    assert clips.read("voices", tmp_path, cache=cache).clips[0].checksum == "0" * 64
+    assert enrollment.read("voices", tmp_path, cache=cache).clips[0].checksum == "0" * 64
     stat = clip.stat()
     clip.write_text("two")
     os.utime(clip, ns=(stat.st_atime_ns, stat.st_mtime_ns))  # same size, same time
-    second = clips.read("voices", tmp_path, cache=cache).clips[0].checksum
+    second = enrollment.read("voices", tmp_path, cache=cache).clips[0].checksum
     assert second == sha256(clip) != first
     (tmp_path / cache).write_text("{")
-    assert clips.read("voices", tmp_path, cache=cache).clips[0].checksum == second
+    assert enrollment.read("voices", tmp_path, cache=cache).clips[0].checksum == second
 
 
 def test_a_clip_that_may_not_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -332,8 +325,8 @@ def test_a_clip_that_may_not_be_read_is_named(tmp_path: Path, monkeypatch: pytes
     def refuse(path: Path) -> str:
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(clips, "sha256", refuse)  # root may read everything
-    found = clips.read("voices", tmp_path)
+    monkeypatch.setattr(enrollment, "sha256", refuse)  # root may read everything
+    found = enrollment.read("voices", tmp_path)
     assert found.clips == ()
     assert found.problems == ("voices/Anna.wav: cannot be read (Permission denied). It names nobody",)
 
@@ -346,7 +339,7 @@ def test_a_wrong_row_concerns_nothing_but_itself(tmp_path: Path) -> None:
     path.write_text(
         "speaker\tname\tsession\nSPEAKER_00\tAnna\ttalk\n\nSPEAKER_01\tBen\ttakl\n\tCarl\ttalk\n1:02\t\ttalk\n"
     )
-    table = names_table.read(path, ["talk"])
+    table = speaker_map.read(path, ["talk"])
     assert [(e.speaker, e.name, e.line) for e in table.of("talk")] == [
         ("SPEAKER_00", "Anna", 2),
         ("1:02", "", 6),
@@ -356,10 +349,10 @@ def test_a_wrong_row_concerns_nothing_but_itself(tmp_path: Path) -> None:
         f"{path}, line 5: `speaker` is empty. The row is left out",
     )
     path.write_text("session\tspeaker\tname\ntalk\tSPEAKER_00\tAnna\tof Zermatt\n")
-    assert "4 fields where the header has 3" in names_table.read(path, ["talk"]).problems[0]
-    assert names_table.read(tmp_path / "none.tsv", ["talk"]) == names_table.NamesTable()
+    assert "4 fields where the header has 3" in speaker_map.read(path, ["talk"]).problems[0]
+    assert speaker_map.read(tmp_path / "none.tsv", ["talk"]) == speaker_map.NamesTable()
     path.write_text("session\tspeaker\tname\nqqq\tSPEAKER_00\tAnna\n")
-    (problem,) = names_table.read(path, ["b", "d", "a", "c"]).problems
+    (problem,) = speaker_map.read(path, ["b", "d", "a", "c"]).problems
     assert "There are: b, d, a, c" in problem, "in an order that is the same each time"
 
 
@@ -368,7 +361,7 @@ def test_an_open_quotation_mark_swallows_no_row(tmp_path: Path, rest: str) -> No
     path = tmp_path / "names.tsv"
     path.write_text(f'speaker\tname\tsession\nSPEAKER_00\t"Anna\ttalk\n{rest}')
     with pytest.raises(UserError) as caught:
-        names_table.read(path, ["talk"])
+        speaker_map.read(path, ["talk"])
     assert str(caught.value).startswith(f"{path}, line 2: a quotation mark is not closed")
 
 
@@ -376,15 +369,15 @@ def test_an_open_quotation_mark_swallows_no_row(tmp_path: Path, rest: str) -> No
 def test_a_table_that_is_none_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "names.tsv").write_bytes(content)
     with pytest.raises(UserError, match=r"names\.tsv"):
-        names_table.read(tmp_path / "names.tsv", ["talk"])
+        speaker_map.read(tmp_path / "names.tsv", ["talk"])
 
 
 def test_a_moment_is_the_second_that_a_transcript_shows() -> None:
-    assert names_table.moment("12:34") == (754, 755)
-    assert names_table.moment("1:02:03.5") == (3723.5, 3723.5)
-    assert names_table.moment("90:00") == (5400, 5401)
-    assert names_table.moment("SPEAKER_01") is None
-    assert names_table.moment("12:75") is None
+    assert speaker_map.moment("12:34") == (754, 755)
+    assert speaker_map.moment("1:02:03.5") == (3723.5, 3723.5)
+    assert speaker_map.moment("90:00") == (5400, 5401)
+    assert speaker_map.moment("SPEAKER_01") is None
+    assert speaker_map.moment("12:75") is None
 
 
 # Clips out of sessions.

@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from project import ROOT, SETTINGS
-from sessionscribe import config
-from sessionscribe.agenda import Agenda
+from sessionscribe.config import settings as config
+from sessionscribe.planning.plan import Agenda
 
 ARCHIVE = Path(__file__).resolve().parents[1] / "data/older-results.tar.xz"
 

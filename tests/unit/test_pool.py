@@ -11,9 +11,9 @@ from collections.abc import Iterator
 import pytest
 
 from held import free_all, held
-from sessionscribe import meter
-from sessionscribe.engines import memory, pool
-from sessionscribe.errors import UserError
+from sessionscribe.core.errors import UserError
+from sessionscribe.engines import pool
+from sessionscribe.jobs import memory, meter
 
 GIB = 1 << 30
 

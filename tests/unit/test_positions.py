@@ -13,36 +13,33 @@ from pathlib import Path
 import pytest
 
 import builders
-from sessionscribe.artifacts import (
-    SAMPLE_RATE,
-    DroppedWord,
-    MergedWord,
-    Span,
-    Transcript,
-    Turn,
-    Word,
-)
-from sessionscribe.checks.accounts import left_alone
-from sessionscribe.checks.suspects import repeats_at_seams
-from sessionscribe.config import Transcribe
-from sessionscribe.corrections.edited import Atom
-from sessionscribe.corrections.making import make
-from sessionscribe.corrections.overlay import overlay
-from sessionscribe.corrections.table import Edit
-from sessionscribe.diarize import assign_speakers
+from sessionscribe.artifacts.chunk_transcript import Word
+from sessionscribe.artifacts.merged import DroppedWord, MergedWord
+from sessionscribe.artifacts.plan import Span
+from sessionscribe.artifacts.speakers import Turn
+from sessionscribe.artifacts.transcript import Transcript
+from sessionscribe.cli.enroll import alone, longest
+from sessionscribe.config.settings import Transcribe
+from sessionscribe.core.units import SAMPLE_RATE
+from sessionscribe.editing.edited import Atom
+from sessionscribe.editing.making import make
 from sessionscribe.engines.decoded import Decoded, TimedWord
 from sessionscribe.engines.stitching import restored
-from sessionscribe.enroll import alone, longest
-from sessionscribe.evaluation import references
 from sessionscribe.evaluation.diff import diff
 from sessionscribe.evaluation.diff_report import paragraphs as compared
-from sessionscribe.evaluation.said import Said, SaidWord, Utterance
 from sessionscribe.evaluation.words import outside
-from sessionscribe.evidence import with_evidence
-from sessionscribe.exports.reading import paragraphs
-from sessionscribe.guards import filter_phrases
-from sessionscribe.name import who_talks
-from sessionscribe.shares import speaker_shares
+from sessionscribe.formats import references
+from sessionscribe.formats.reading import paragraphs
+from sessionscribe.formats.utterances import Said, SaidWord, Utterance
+from sessionscribe.stages.audit.accounts import left_alone
+from sessionscribe.stages.audit.suspects import repeats_at_seams
+from sessionscribe.stages.correct.overlay import overlay
+from sessionscribe.stages.correct.table import Edit
+from sessionscribe.stages.diarize.boundaries import with_evidence
+from sessionscribe.stages.diarize.diarize import assign_speakers
+from sessionscribe.stages.diarize.talk_time import speaker_shares
+from sessionscribe.stages.name.name import who_talks
+from sessionscribe.stages.transcribe.hallucinations import filter_phrases
 
 POSITIONS = [round(number * 7.001, 3) for number in range(600)]
 """In seconds, over more than an hour."""

@@ -16,7 +16,8 @@ from snakemake_interface_logger_plugins.settings import LogHandlerSettingsBase
 from snakemake_interface_logger_plugins.tests import TestLogHandlerBase
 
 from project import Done
-from sessionscribe import run, workspace
+from sessionscribe.cli import run
+from sessionscribe.jobs import workspace
 from snakemake_logger_plugin_sessionscribe import LogHandler, progress
 from snakemake_logger_plugin_sessionscribe.progress import Progress
 

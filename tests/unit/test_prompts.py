@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from sessionscribe import models
-from sessionscribe.artifacts import SAMPLE_RATE, Span
-from sessionscribe.config import Transcribe
+from sessionscribe.artifacts.plan import Span
+from sessionscribe.config.settings import Transcribe
+from sessionscribe.core.units import SAMPLE_RATE
+from sessionscribe.engines import models
 from sessionscribe.engines.prompts import ROOM, Prompt, counter, prompt, terms_of
 from sessionscribe.engines.whisper import SpeechModel
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import huggingface_hub.constants
 import pytest
 
-from sessionscribe import models, runtime
-from sessionscribe.files import source_sha256
+from sessionscribe.core.files import source_sha256
+from sessionscribe.engines import models
+from sessionscribe.jobs import job
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -45,6 +46,6 @@ def test_other_code_is_another_version_whatever_git_says(tmp_path: Path) -> None
 
 
 def test_versions_name_the_code_and_the_engines() -> None:
-    found = runtime.versions()
+    found = job.versions()
     assert "+" in found["sessionscribe"]
     assert {"python", "faster-whisper", "ctranslate2", "pyannote.audio", "av", "torch"} <= found.keys()

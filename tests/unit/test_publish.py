@@ -18,9 +18,11 @@ import pytest
 
 from project import ROOT
 from published import DVC_CONFIG, TABLE, Clone, isolate, made_up, moved
-from sessionscribe import config, status
-from sessionscribe.errors import UserError
-from sessionscribe.publish import command, history, pack, pulling, state, unpack, versions
+from sessionscribe.cli import publish
+from sessionscribe.config import settings
+from sessionscribe.core.errors import UserError
+from sessionscribe.planning import status
+from sessionscribe.publish import history, pack, pulling, state, unpack, versions
 from sessionscribe.publish.contents import CONTENTS, Published, is_safe
 from sessionscribe.publish.store import RemoteError, Store
 
@@ -117,7 +119,7 @@ def test_to_push_is_advised_only_where_others_could_have_the_data(
         (here.root / ".dvc/config").write_text("[core]\n    analytics = false\n")
     monkeypatch.chdir(here.root)
     sessions = [here.session("one")]
-    assert command.publish_sessions(sessions, config.validate(here.settings), configfiles=[]) == 0
+    assert publish.publish_sessions(sessions, settings.validate(here.settings), configfiles=[]) == 0
     said = capsys.readouterr().out
     assert "1 published, 0 unchanged" in said
     assert ("git push" in said) is remote

@@ -9,12 +9,13 @@ import pytest
 from pyannote.database.util import load_rttm, load_uem
 
 import builders
-from sessionscribe.config import Export, Format
-from sessionscribe.errors import UserError
-from sessionscribe.evaluation import references, transcripts
-from sessionscribe.evaluation.said import SpeakerTurn
-from sessionscribe.export import write_export
-from sessionscribe.formats import ending
+from sessionscribe.config.settings import Export, Format
+from sessionscribe.core.errors import UserError
+from sessionscribe.evaluation import transcripts
+from sessionscribe.formats import references
+from sessionscribe.formats.registry import ending
+from sessionscribe.formats.utterances import SpeakerTurn
+from sessionscribe.stages.export.export import write_export
 
 TRANSCRIPT = builders.transcript(
     ("Anna", builders.words("Hello there, Ben & co.", 1.0)),

@@ -14,8 +14,8 @@ import pytest
 import soundfile
 
 import sshd
-from sessionscribe.artifacts import SAMPLE_RATE
-from sessionscribe.errors import UserError
+from sessionscribe.core.errors import UserError
+from sessionscribe.core.units import SAMPLE_RATE
 from sessionscribe.runners import remote
 from sessionscribe.runners.commanded import CommandHost, Commands
 from sessionscribe.runners.connection import Connection

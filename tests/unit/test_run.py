@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from sessionscribe import run
-from sessionscribe.errors import UserError
+from sessionscribe.cli import run
+from sessionscribe.core.errors import UserError
 
 
 @pytest.mark.parametrize(

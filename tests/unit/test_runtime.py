@@ -16,10 +16,11 @@ from typing import Any
 
 import pytest
 
-from sessionscribe import PACKAGE, meter, runtime
-from sessionscribe.artifacts import Failure, JobUsage, Provenance
-from sessionscribe.errors import UserError
-from sessionscribe.files import sha256
+from sessionscribe import PACKAGE
+from sessionscribe.artifacts.provenance import Failure, JobUsage, Provenance
+from sessionscribe.core.errors import UserError
+from sessionscribe.core.files import sha256
+from sessionscribe.jobs import job, meter
 
 SCRIPTS = PACKAGE.parent
 TASK = {"session": "talk", "key": "abcdef012345", "options": {"segment_gap_s": 1.0}}
@@ -31,12 +32,12 @@ FAILED = Path("logs/failed/talk/merge_transcript.talk.json")
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(runtime, "watch_ancestors", lambda: None)
+    monkeypatch.setattr(job, "watch_ancestors", lambda: None)
     return tmp_path
 
 
 def work(error: Exception | None = None, *, task: dict[str, Any] | None = None) -> None:
-    with runtime.job("merge_transcript", task or TASK, log=LOG, outputs=OUTPUTS) as say:
+    with job.job("merge_transcript", task or TASK, log=LOG, outputs=OUTPUTS) as say:
         print("from a library")
         print("a warning", file=sys.stderr)
         say.flags.append("1 forced seam")
@@ -78,7 +79,7 @@ def test_the_same_work_leaves_the_same_record() -> None:
 
 
 def test_the_record_comes_after_the_outputs_and_not_without_them(capfd: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit), runtime.job("merge_transcript", TASK, log=LOG, outputs=OUTPUTS):
+    with pytest.raises(SystemExit), job.job("merge_transcript", TASK, log=LOG, outputs=OUTPUTS):
         assert not Path(OUTPUTS["provenance"]).exists()
     assert not Path(OUTPUTS["provenance"]).exists()
     assert "merge_transcript failed" in capfd.readouterr().err
@@ -153,7 +154,7 @@ time.sleep(60)
 JOB = """
 import sys, time
 sys.path.insert(0, {scripts!r})
-from sessionscribe.runtime import job
+from sessionscribe.jobs.job import job
 with job("merge_transcript", {{"session": "talk", "key": "0" * 12}}, log="job.log", outputs={{}}) as say:
     say("at work")
     time.sleep(60)
@@ -209,7 +210,7 @@ def test_jobs_in_threads_of_one_process_have_their_own_logs(capfd: pytest.Captur
     started = threading.Barrier(2)
 
     def run(name: str) -> None:
-        with runtime.job("nothing", {"session": name}, log=f"logs/{name}.log", outputs={}) as say:
+        with job.job("nothing", {"session": name}, log=f"logs/{name}.log", outputs={}) as say:
             started.wait(10)
             for number in range(20):
                 print(f"print of {name}")
@@ -231,7 +232,7 @@ def test_jobs_in_threads_of_one_process_have_their_own_logs(capfd: pytest.Captur
 
 
 def test_a_job_leaves_what_it_used() -> None:
-    with runtime.job("nothing", TASK, log=LOG, outputs={"merged": OUTPUTS["merged"]}, queued_s=1.5):
+    with job.job("nothing", TASK, log=LOG, outputs={"merged": OUTPUTS["merged"]}, queued_s=1.5):
         meter.heard(600)
         meter.loaded("small", 2)
         until = time.process_time() + 0.05

@@ -11,10 +11,10 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sessionscribe.artifacts import SAMPLE_RATE
-from sessionscribe.audio import blocks, read_samples
-from sessionscribe.errors import UserError
-from sessionscribe.slices import SLICE, cut_slices, slice_names
+from sessionscribe.audio.flac import blocks, read_samples
+from sessionscribe.audio.slices import SLICE, cut_slices, slice_names
+from sessionscribe.core.errors import UserError
+from sessionscribe.core.units import SAMPLE_RATE
 
 TOTAL = 3 * SLICE + 1234
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import snakemake.api  # first: its modules import one another
 
-from sessionscribe import workspace
+from sessionscribe.jobs import workspace
 
 PINNED = "9.27.1"
 SNAKEFILE = """

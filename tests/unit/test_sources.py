@@ -9,10 +9,13 @@ from typing import Any
 import pytest
 
 import media
-from sessionscribe import additions, config, files, ingest, looking, manifest, sources
-from sessionscribe.errors import UserError
-from sessionscribe.manifest import Row
-from sessionscribe.sources import Group
+from sessionscribe.config import settings as config
+from sessionscribe.core import files
+from sessionscribe.core.errors import UserError
+from sessionscribe.manifest import additions, manifest, probe, sources
+from sessionscribe.manifest.manifest import Row
+from sessionscribe.manifest.sources import Group
+from sessionscribe.stages.ingest import ingest
 from sessionscribe.storage import checksums
 
 HOSTILE = [
@@ -238,7 +241,7 @@ def test_a_file_that_did_not_change_is_read_once(tone: bytes, monkeypatch: pytes
     os.utime("in/old.wav", (1, 1))
     first, _ = add(sources.discover(["in"]))
     read.clear()
-    monkeypatch.setattr(looking, "probe", None)  # what is known is not probed either
+    monkeypatch.setattr(probe, "probe", None)  # what is known is not probed either
     assert add(sources.discover(["in"]), first)[0] == first
     assert [path.name for path in read] == ["new.wav"]  # it may have changed within the clock's grain
     Path(".sessionscribe/checksums.json").write_text("{broken")

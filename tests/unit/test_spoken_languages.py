@@ -11,13 +11,15 @@ from faster_whisper.audio import decode_audio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sessionscribe import models
-from sessionscribe.artifacts import SAMPLE_RATE, ChunkTranscript, Span
-from sessionscribe.chunk import chunk_count, plan_chunks
-from sessionscribe.config import Chunk, Transcribe
-from sessionscribe.spoken_languages import by_language
-from sessionscribe.transcribe import transcribe_chunk
-from sessionscribe.windowing import Window
+from sessionscribe.artifacts.chunk_transcript import ChunkTranscript
+from sessionscribe.artifacts.plan import Span, chunk_count
+from sessionscribe.config.settings import Chunk, Transcribe
+from sessionscribe.core.units import SAMPLE_RATE
+from sessionscribe.engines import models
+from sessionscribe.stages.chunk.chunk import plan_chunks
+from sessionscribe.stages.transcribe.spoken_languages import by_language
+from sessionscribe.stages.transcribe.transcribe import transcribe_chunk
+from sessionscribe.stages.transcribe.windows import Window
 
 
 def window(*stretches: tuple[float, float]) -> Window:

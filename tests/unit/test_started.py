@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import sshd
-from sessionscribe.errors import UserError
+from sessionscribe.core.errors import UserError
 from sessionscribe.runners.commanded import CommandHost, Commands
 from sessionscribe.runners.errors import LostError, UnusableError
 from sessionscribe.runners.machine import Address

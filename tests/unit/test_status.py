@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 from test_agenda import Project, delete
 
-from sessionscribe import config, status
-from sessionscribe.artifacts import Failure
-from sessionscribe.manifest import Row
-from sessionscribe.status import SessionStatus
-from sessionscribe.storage import command as storing
+from sessionscribe.artifacts.provenance import Failure
+from sessionscribe.cli import storage as storing
+from sessionscribe.config import settings as config
+from sessionscribe.manifest.manifest import Row
+from sessionscribe.planning import status
+from sessionscribe.planning.status import SessionStatus
 
 
 @pytest.fixture

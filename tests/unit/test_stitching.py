@@ -8,7 +8,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sessionscribe.artifacts import SAMPLE_RATE, Span
+from sessionscribe.artifacts.plan import Span
+from sessionscribe.core.units import SAMPLE_RATE
 from sessionscribe.engines.decoded import Decoded, TimedWord
 from sessionscribe.engines.stitching import restored, stitched
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from sessionscribe.errors import UserError
+from sessionscribe.core.errors import UserError
 from sessionscribe.storage.cache import Cache
 
 DAY = 86_400.0

@@ -12,11 +12,13 @@ import pytest
 
 import media
 from remotes import Server, serving
-from sessionscribe import config, files, ingest
-from sessionscribe.artifacts import Ingest
-from sessionscribe.convert import convert_audio
-from sessionscribe.errors import UserError
-from sessionscribe.storage import listing, recordings
+from sessionscribe.artifacts.recording import Ingest
+from sessionscribe.config import settings
+from sessionscribe.core import files
+from sessionscribe.core.errors import UserError
+from sessionscribe.stages.convert.convert import convert_audio
+from sessionscribe.stages.ingest import ingest, remote
+from sessionscribe.storage import listing
 
 SOURCE = "far:rec/talk.wav"
 
@@ -35,8 +37,8 @@ def lines() -> list[str]:
     return []
 
 
-def reading(mode: str = "copy", max_gb: float = 1) -> config.Ingest:
-    return config.Ingest.model_validate({"mode": mode, "cache": {"folder": "cache", "max_gb": max_gb}})
+def reading(mode: str = "copy", max_gb: float = 1) -> settings.Ingest:
+    return settings.Ingest.model_validate({"mode": mode, "cache": {"folder": "cache", "max_gb": max_gb}})
 
 
 def checksum() -> str:
@@ -45,7 +47,7 @@ def checksum() -> str:
     return item.checksum
 
 
-def fetch(how: config.Ingest, wanted: str, lines: list[str] | None = None) -> Ingest:
+def fetch(how: settings.Ingest, wanted: str, lines: list[str] | None = None) -> Ingest:
     return ingest.fetch_recording(
         session="talk",
         track="mix",
@@ -58,11 +60,11 @@ def fetch(how: config.Ingest, wanted: str, lines: list[str] | None = None) -> In
     )
 
 
-def convert(how: config.Ingest, record: Ingest, to: str, lines: list[str]) -> bytes:
+def convert(how: settings.Ingest, record: Ingest, to: str, lines: list[str]) -> bytes:
     with ingest.opened(record.source, record.checksum, how, lines.append) as source:
         convert_audio(
             ingest=record,
-            options=config.Convert(),
+            options=settings.Convert(),
             audio=Path(to),
             record=Path(f"{to}.json"),
             source=source,
@@ -72,7 +74,7 @@ def convert(how: config.Ingest, record: Ingest, to: str, lines: list[str]) -> by
 
 
 def copies() -> list[int]:
-    return [copy.size for copy in recordings.cache(reading().cache).copies()]
+    return [copy.size for copy in remote.cache(reading().cache).copies()]
 
 
 def test_a_copy_and_a_stream_give_the_same_audio_as_the_file(served: Server, lines: list[str]) -> None:
@@ -80,12 +82,12 @@ def test_a_copy_and_a_stream_give_the_same_audio_as_the_file(served: Server, lin
     plain = Ingest.model_validate(
         fetch(reading(), checksum()).model_dump() | {"path": str(path), "checksum": files.sha256(path)}
     )
-    convert_audio(ingest=plain, options=config.Convert(), audio=Path("a.flac"), record=Path("a.json"))
+    convert_audio(ingest=plain, options=settings.Convert(), audio=Path("a.flac"), record=Path("a.json"))
     assert copies() == [path.stat().st_size]
     record = fetch(reading(), checksum())
     assert convert(reading(), record, "b.flac", lines) == Path("a.flac").read_bytes()
-    assert recordings.cache(reading().cache).counts().hits == 1  # fetched ahead, then used
-    assert recordings.cache(reading().cache).discard(recordings.cache(reading().cache).copies()[0].path)
+    assert remote.cache(reading().cache).counts().hits == 1  # fetched ahead, then used
+    assert remote.cache(reading().cache).discard(remote.cache(reading().cache).copies()[0].path)
     assert (
         convert(reading("stream"), fetch(reading("stream"), checksum()), "c.flac", lines)
         == Path("a.flac").read_bytes()
@@ -104,7 +106,7 @@ def test_a_recording_that_does_not_fit_is_streamed(served: Server, lines: list[s
 
 def test_a_copy_that_rotted_is_fetched_again(served: Server, lines: list[str]) -> None:
     record = fetch(reading(), checksum())
-    (copy,) = recordings.cache(reading().cache).copies()
+    (copy,) = remote.cache(reading().cache).copies()
     good = copy.path.read_bytes()
     copy.path.write_bytes(good[:5000] + bytes([good[5000] ^ 1]) + good[5001:])
     convert(reading(), record, "a.flac", lines)
@@ -158,7 +160,7 @@ def test_a_stream_outlives_a_server_that_is_away_for_a_while(served: Server, lin
 
 def test_the_cache_lies_where_this_users_caches_lie(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert recordings.cache(config.Cache()).folder == tmp_path / "sessionscribe/recordings"
+    assert remote.cache(settings.Cache()).folder == tmp_path / "sessionscribe/recordings"
 
 
 def test_files_of_this_machine_need_no_rclone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

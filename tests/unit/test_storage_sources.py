@@ -11,11 +11,12 @@ import pytest
 
 import media
 from remotes import KEY, SECRET, Server, serving
-from sessionscribe import additions, ingest, looking, manifest, sources
-from sessionscribe.errors import UserError
-from sessionscribe.manifest import Row
+from sessionscribe.core.errors import UserError
+from sessionscribe.manifest import additions, manifest, probe, sources
+from sessionscribe.manifest.manifest import Row
+from sessionscribe.manifest.presence import Presence
+from sessionscribe.stages.ingest import ingest
 from sessionscribe.storage import listing, ranges, rclone
-from sessionscribe.storage.presence import Presence
 
 HOSTILE = [
     "with space.wav", "quote'd.wav", 'double"d.wav', "$(touch pwned).wav", "`id`.wav", "-n.wav", "--help.wav",
@@ -154,7 +155,7 @@ def test_a_remote_that_goes_while_recordings_are_looked_at_is_waited_for_once(
 
     monkeypatch.setattr(ranges.Ranges, "_request", fail)
     monkeypatch.setattr(ranges, "WAITS_S", (0.1, 0.1))
-    monkeypatch.setattr(looking, "REMOTE_AT_ONCE", 2)
+    monkeypatch.setattr(probe, "REMOTE_AT_ONCE", 2)
     added = add("far:rec")
     assert len(tries) < 45
     assert {problem.what for problem in added.problems} == {"cannot be reached"}

@@ -10,11 +10,14 @@ import pytest
 
 import media
 from remotes import Server, serving
-from sessionscribe import additions, cli, config, manifest, runtime, sources
-from sessionscribe.agenda import Agenda
-from sessionscribe.artifacts import Failure, Output, Provenance
-from sessionscribe.settings_files import write_settings
-from sessionscribe.storage.survey import look_below, survey
+from sessionscribe.artifacts.provenance import Failure, Output, Provenance
+from sessionscribe.cli import main
+from sessionscribe.config import settings
+from sessionscribe.jobs import job
+from sessionscribe.manifest import additions, manifest, sources
+from sessionscribe.planning.plan import Agenda
+from sessionscribe.planning.settings_files import write_settings
+from sessionscribe.sharing.find import look_below, survey
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +55,7 @@ def add(*given: str) -> None:
 
 
 def find(*given: str) -> set[tuple[str, str]]:
-    agenda = Agenda(config.Config())
+    agenda = Agenda(settings.Config())
     found = survey(agenda, given, checksums=Path(".sessionscribe/checksums.json"), s3_remote="")
     return {(finding.kind, finding.what) for finding in found if finding.kind != "unprocessed"}
 
@@ -260,11 +263,11 @@ def test_a_server_has_folders_from_its_root_and_from_the_users(
 def test_what_failed_and_what_was_begun(far: Path) -> None:
     put(Path("rec"), "a.wav", "b.wav")
     add("rec")
-    step = Agenda(config.Config()).sessions["a"].steps[0]
+    step = Agenda(settings.Config()).sessions["a"].steps[0]
     log, about = "logs/ingest/a/mix.log", {"session": "a", "rule": step.rule, "output": step.outputs[0]}
-    note, _ = runtime.notes_of(step.rule, "a", log)
+    note, _ = job.notes_of(step.rule, "a", log)
     Failure(message="a.wav: cannot be read. Copy it again", log=log, **about).write(note)
-    begun = Agenda(config.Config()).sessions["b"].steps[0]
+    begun = Agenda(settings.Config()).sessions["b"].steps[0]
     Path(begun.outputs[0]).parent.mkdir(parents=True)
     Path(begun.outputs[0]).write_text("{}\n")
     made = Output(path=begun.outputs[0], size=3, sha256="")
@@ -278,7 +281,7 @@ def test_sessions_and_what_belongs_to_none(far: Path) -> None:
     add("rec")
     put(Path("results"), "export/old/old.srt", "merge/old.json", "merge/a.json")
     assert find() == {("orphaned", "old")}
-    agenda = Agenda(config.Config())
+    agenda = Agenda(settings.Config())
     (line,) = (
         f for f in survey(agenda, [], checksums=Path("c.json"), s3_remote="") if f.kind == "unprocessed"
     )
@@ -292,7 +295,7 @@ def test_a_place_that_is_not_there_is_one_clear_line(
     put(Path("rec"), "a.wav")
     add("rec")
     Path("Snakefile").touch()
-    assert cli.main(["find", "rec", place]) == 2
+    assert main.main(["find", "rec", place]) == 2
     out, err = capsys.readouterr()
     assert (out, err.count("\n")) == ("", 1)
     assert err.startswith(f"sessionscribe: {place}: does not exist. Check the name")

@@ -12,12 +12,18 @@ import pytest
 import builders
 import media
 from remotes import serving
-from sessionscribe import cli, config, models, steps
-from sessionscribe.agenda import Agenda, SessionAgenda
-from sessionscribe.artifacts import AudioStream, Conversion, Ingest, Language, Output, Provenance
-from sessionscribe.files import sha256
-from sessionscribe.settings_files import write_settings
-from sessionscribe.storage import parts, uploads
+from sessionscribe.artifacts.chunk_transcript import Language
+from sessionscribe.artifacts.provenance import Output, Provenance
+from sessionscribe.artifacts.recording import AudioStream, Conversion, Ingest
+from sessionscribe.cli import main
+from sessionscribe.config import settings as config
+from sessionscribe.core.files import sha256
+from sessionscribe.engines import models
+from sessionscribe.planning import steps
+from sessionscribe.planning.plan import Agenda
+from sessionscribe.planning.session import SessionAgenda
+from sessionscribe.planning.settings_files import write_settings
+from sessionscribe.sharing import sidecars, upload
 
 OPUS = AudioStream(index=0, codec="pcm", sample_rate=16_000, channels=1)
 Machine = Callable[..., None]
@@ -43,14 +49,14 @@ def folder(tmp_path: Path, machine: Machine) -> Path:
         (tmp_path / "eve").mkdir(exist_ok=True)
         media.write_tone(tmp_path / f"eve/chunk-00{number}.wav", 0.2 + number / 10)
     machine("one")
-    assert cli.main(["add", "../eve"]) == 0
+    assert main.main(["add", "../eve"]) == 0
     gpu = next(d for d in steps.decoders(config.Config(), models.identity) if d.compute_type == "float16")
     session = look({"model": gpu.model, "compute_type": gpu.compute_type})
     finish(session)
     session = look()
     assert session.fp == steps.words_key(session.session, config.Config().model_dump(mode="json"), gpu)
     for row in session.session.rows:
-        found = parts.describe(session, row, parts.made_of(session), Path())
+        found = sidecars.describe(session, row, sidecars.made_of(session), Path())
         assert found is not None
         found.write(tmp_path / f"eve/transcription-{row.track}.json")
     return tmp_path / "eve"
@@ -64,7 +70,7 @@ def look(transcribe: dict[str, Any] | None = None) -> SessionAgenda:
 def finish(session: SessionAgenda) -> None:
     """Make what the steps of the parts make, up to their transcripts."""
     for row in session.session.rows:
-        of = parts.steps_of(session, row)
+        of = sidecars.steps_of(session, row)
         about: dict[str, Any] = {"session": "eve", "track": row.track}
         plan = builders.plan(row.duration_s, session="eve", track=row.track)
         known: dict[str, Any] = {"source": row.source, "checksum": row.checksum, "duration_s": row.duration_s}
@@ -80,7 +86,7 @@ def finish(session: SessionAgenda) -> None:
         builders.chunk(plan, 0, builders.words(f"part {row.part}", step=0.05)).write(transcript)
         language = Language(session="eve", language="en", probability=1, given=True, votes=[])
         language.write(transcript.with_name("language.json"))
-        for rule in parts.PREPARING:
+        for rule in sidecars.PREPARING:
             made = [
                 Output(path=path, size=Path(path).stat().st_size, sha256=sha256(Path(path)))
                 for path in of[rule].outputs
@@ -93,7 +99,7 @@ def finish(session: SessionAgenda) -> None:
 def taken(capsys: pytest.CaptureFixture[str]) -> int:
     """Add the folder; return how many parts were taken over."""
     capsys.readouterr()
-    assert cli.main(["add", "../eve"]) == 0
+    assert main.main(["add", "../eve"]) == 0
     found = [line for line in capsys.readouterr().out.splitlines() if line.startswith("taken over eve")]
     done = look().done("transcribe_chunk")
     assert bool(found) == bool(done)
@@ -142,7 +148,7 @@ def test_a_session_has_one_language(
     folder: Path, machine: Machine, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = folder / "transcription-chunk-001.json"
-    document = parts.PartTranscript.read(path)
+    document = sidecars.PartTranscript.read(path)
     other = document.work.language.model_copy(update={"language": "de"})
     document.model_copy(update={"work": document.work.model_copy(update={"language": other})}).write(path)
     machine("two")
@@ -158,12 +164,12 @@ def test_a_parts_text_is_written_as_its_language_is(
     machine("one")
     session = look()
     row = session.session.rows[0]
-    path = Path(parts.steps_of(session, row)["transcribe_chunk"].outputs[0])
+    path = Path(sidecars.steps_of(session, row)["transcribe_chunk"].outputs[0])
     plan = builders.plan(row.duration_s, session="eve", track=row.track)
     apart = {"space": language == "en"}
     words = [word.model_copy(update=apart) for word in builders.words(said, step=0.05)]
     builders.chunk(plan, 0, words, language=language).write(path)
-    found = parts.describe(session, row, parts.made_of(session), Path())
+    found = sidecars.describe(session, row, sidecars.made_of(session), Path())
     assert found is not None
     assert [segment.text for segment in found.segments] == [text]
 
@@ -171,7 +177,7 @@ def test_a_parts_text_is_written_as_its_language_is(
 def test_what_is_done_here_stays(folder: Path, machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
     machine("one")
     before = {path: path.stat().st_mtime_ns for path in Path("results").rglob("*")}
-    assert cli.main(["add", "../eve"]) == 0
+    assert main.main(["add", "../eve"]) == 0
     assert "taken over" not in capsys.readouterr().out
     assert {path: path.stat().st_mtime_ns for path in Path("results").rglob("*")} == before
 
@@ -185,7 +191,7 @@ def test_transcripts_are_sent_once_though_a_remote_knows_no_checksums(
     with serving("webdav", tmp_path / "srv"):
         sent, times = [], []
         for _ in range(2):
-            sent.append(uploads.upload(look(), config.Upload(to="far:out"), root=Path(), s3_remote=""))
+            sent.append(upload.upload(look(), config.Upload(to="far:out"), root=Path(), s3_remote=""))
             times.append({path.name: path.stat().st_mtime_ns for path in there.iterdir()})
     assert [len(entries) for entries in sent] == [3, 0]
     assert len(times[0]) == 3
@@ -194,7 +200,7 @@ def test_transcripts_are_sent_once_though_a_remote_knows_no_checksums(
 
 def test_only_the_transcripts_that_changed_are_written_again(folder: Path, machine: Machine) -> None:
     def send() -> dict[str, tuple[int, int]]:
-        uploads.upload(look(), config.Upload(to="out"), root=Path(), s3_remote="")
+        upload.upload(look(), config.Upload(to="out"), root=Path(), s3_remote="")
         found = (path.stat() for path in sorted(Path("results/upload/eve").iterdir()))
         return {str(number): (state.st_ino, state.st_mtime_ns) for number, state in enumerate(found)}
 
@@ -204,12 +210,12 @@ def test_only_the_transcripts_that_changed_are_written_again(folder: Path, machi
     assert send() == first
     session = look()
     row = session.session.rows[1]
-    path = Path(parts.steps_of(session, row)["transcribe_chunk"].outputs[0])
+    path = Path(sidecars.steps_of(session, row)["transcribe_chunk"].outputs[0])
     plan = builders.plan(row.duration_s, session="eve", track=row.track)
     builders.chunk(plan, 0, builders.words("other words", step=0.05)).write(path)
     Path("results/upload/eve/transcription-chunk-002.json").write_text("damaged")
     third = send()
     assert [third[name] == first[name] for name in "012"] == [True, False, False]
     for name in ("transcription-chunk-001.json", "transcription-chunk-002.json"):
-        sent = parts.PartTranscript.read(Path("out/eve", name))
-        assert sent == parts.PartTranscript.read(Path("results/upload/eve", name))
+        sent = sidecars.PartTranscript.read(Path("out/eve", name))
+        assert sent == sidecars.PartTranscript.read(Path("results/upload/eve", name))

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from remotes import PATIENT, Server, flipping, serving
-from sessionscribe.errors import UserError
+from sessionscribe.core.errors import UserError
 from sessionscribe.storage import listing, rclone, transfer
 
 SLOW = ("--bwlimit=2M",)

@@ -8,9 +8,10 @@ import av
 import numpy as np
 
 import media
-from sessionscribe import files
-from sessionscribe.artifacts import SAMPLE_RATE, Timeline, TimelineTrack
-from sessionscribe.storage.playback import write_m4a
+from sessionscribe.artifacts.plan import Timeline, TimelineTrack
+from sessionscribe.audio.playback import write_m4a
+from sessionscribe.core import files
+from sessionscribe.core.units import SAMPLE_RATE
 
 
 def timeline(*tracks: tuple[str, int, int], samples: int) -> Timeline:

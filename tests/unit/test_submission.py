@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from snakemake_interface_common.exceptions import WorkflowError
 
-from sessionscribe.artifacts import JobUsage
+from sessionscribe.artifacts.provenance import JobUsage
 from sessionscribe.runners import submitted
 from snakemake_executor_plugin_googlebatch_warm import parse_labels
 from snakemake_executor_plugin_kubernetes_warm import parse_volumes

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import builders
-from sessionscribe.artifacts import ChunkTranscript
-from sessionscribe.config import Export
-from sessionscribe.subtitles import cues
-from sessionscribe.text import group_pieces, join_words, single_spaced, spaces_before
+from sessionscribe.artifacts.chunk_transcript import ChunkTranscript
+from sessionscribe.config.settings import Export
+from sessionscribe.core.text import group_pieces, join_words, single_spaced, spaces_before
+from sessionscribe.formats.subtitles import cues
 
 # As Whisper's tokenizer parts them, and the words that a reader sees.
 WRITTEN = {

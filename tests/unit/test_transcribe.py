@@ -12,10 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import builders
-from sessionscribe import transcribe
-from sessionscribe.artifacts import SAMPLE_RATE, ChunkTranscript, Language, Span
-from sessionscribe.config import Transcribe
+from sessionscribe.artifacts.chunk_transcript import ChunkTranscript, Language
+from sessionscribe.artifacts.plan import Span
+from sessionscribe.config.settings import Transcribe
+from sessionscribe.core.units import SAMPLE_RATE
 from sessionscribe.engines.whisper import Decoded, TimedWord
+from sessionscribe.stages.transcribe import transcribe
 
 OPTIONS = Transcribe(language="en")
 

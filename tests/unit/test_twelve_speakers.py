@@ -13,13 +13,15 @@ import soundfile
 
 import builders
 from project import DIARIZATION_MODEL, ROOT, cut_audio
-from sessionscribe.artifacts import SAMPLE_RATE, Timeline, Turns
-from sessionscribe.config import Diarize
-from sessionscribe.diarize import assign_speakers, cluster_speakers, embed_chunk
+from sessionscribe.artifacts.plan import Timeline
+from sessionscribe.artifacts.speakers import Turns
+from sessionscribe.audio.sliding_window import of_recording
+from sessionscribe.config.settings import Diarize
+from sessionscribe.core.units import SAMPLE_RATE
 from sessionscribe.evaluation.evaluate import Measure, Options, evaluate
 from sessionscribe.evaluation.intervals import Bootstrap
-from sessionscribe.evaluation.references import from_truth, read_file
-from sessionscribe.grid import of_recording
+from sessionscribe.formats.references import from_truth, read_file
+from sessionscribe.stages.diarize.diarize import assign_speakers, cluster_speakers, embed_chunk
 
 OPTIONS = Diarize(model=str(DIARIZATION_MODEL), device="cpu", chunk_s=120)
 TRUTH = json.loads((ROOT / "tests/data/twelve.json").read_text(encoding="utf-8"))

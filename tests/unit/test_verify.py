@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from test_agenda import Project
 
-from sessionscribe.verify import verify
+from sessionscribe.planning.verify import verify
 
 
 @pytest.fixture

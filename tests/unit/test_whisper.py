@@ -16,16 +16,17 @@ import soundfile
 
 from held import free_all, held
 from project import SPEECH_MODEL, TOY
-from sessionscribe import meter
-from sessionscribe.artifacts import ChunkTranscript, Core, Plan, Span
-from sessionscribe.chunk import plan_chunks, tile
-from sessionscribe.config import Chunk, Transcribe, Vad
+from sessionscribe.artifacts.chunk_transcript import ChunkTranscript
+from sessionscribe.artifacts.plan import Core, Plan, Span
+from sessionscribe.config.settings import Chunk, Transcribe, Vad
+from sessionscribe.core.errors import UserError
 from sessionscribe.engines.decoded import Decoded, words_of
 from sessionscribe.engines.whisper import SpeechModel
 from sessionscribe.engines.windows import SHORT_S, WindowDecoder
-from sessionscribe.errors import UserError
-from sessionscribe.fallback import NO_WORD, SILENCE
-from sessionscribe.transcribe import transcribe_chunk
+from sessionscribe.jobs import meter
+from sessionscribe.stages.chunk.chunk import plan_chunks, tile
+from sessionscribe.stages.transcribe.fallback import NO_WORD, SILENCE
+from sessionscribe.stages.transcribe.transcribe import transcribe_chunk
 
 MODEL = str(SPEECH_MODEL)
 OPTIONS = Transcribe(model=MODEL, device="cpu", compute_type="int8", language="en", beam_size=2, window_s=8.0)

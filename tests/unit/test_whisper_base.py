@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from faster_whisper.audio import decode_audio
 
-from sessionscribe import models, package_models
-from sessionscribe.artifacts import Span
-from sessionscribe.config import Transcribe
+from sessionscribe.artifacts.plan import Span
+from sessionscribe.config.settings import Transcribe
+from sessionscribe.engines import models, package_models
 from sessionscribe.engines.whisper import SpeechModel, check_folder
 
 pytestmark = pytest.mark.real

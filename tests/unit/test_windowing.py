@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import builders
-from sessionscribe.artifacts import SAMPLE_RATE, CutKind, Span
-from sessionscribe.windowing import (
+from sessionscribe.artifacts.plan import CutKind, Span
+from sessionscribe.core.units import SAMPLE_RATE
+from sessionscribe.stages.transcribe.windows import (
     BREAK,
     PAUSE_S,
     WHOLE,

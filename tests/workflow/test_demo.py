@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from project import DEMO, copy_project
-from sessionscribe import manifest
-from sessionscribe.evaluation.references import read_file
+from sessionscribe.formats.references import read_file
+from sessionscribe.manifest import manifest
 
 SESSIONS = ("meeting", "tracks", "live")
 

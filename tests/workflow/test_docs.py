@@ -14,8 +14,8 @@ import soundfile
 
 import builders
 from project import DEMO, ROOT, Project, copy_project, cut_audio
-from sessionscribe.config import Export
-from sessionscribe.export import write_export
+from sessionscribe.config.settings import Export
+from sessionscribe.stages.export.export import write_export
 
 PAGES = sorted(
     path.relative_to(ROOT)

@@ -13,7 +13,7 @@ import pytest
 import published
 from project import ROOT, TOY, Project, copy_project
 from remotes import KEY, PATIENT, SECRET, serving
-from sessionscribe.artifacts import Transcript
+from sessionscribe.artifacts.transcript import Transcript
 
 PAGE = ROOT / "docs/versioning.md"
 BLOCK = re.compile(r"^```bash\n(.*?)^```$", re.MULTILINE | re.DOTALL)

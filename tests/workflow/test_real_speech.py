@@ -14,9 +14,9 @@ sys.path.insert(0, str(ROOT / "benchmarks"))
 import accuracy
 from accuracy import OURS, READ, SEQUENTIAL, Recording, Run
 
-from sessionscribe.artifacts import ChunkTranscript
-from sessionscribe.evaluation.references import read_file
-from sessionscribe.text import join_words
+from sessionscribe.artifacts.chunk_transcript import ChunkTranscript
+from sessionscribe.core.text import join_words
+from sessionscribe.formats.references import read_file
 
 pytestmark = pytest.mark.real
 JFK = (

@@ -13,8 +13,9 @@ import yaml
 
 from project import SETTINGS, TOY, Project
 from remotes import PATIENT, Server, serving
-from sessionscribe import files, manifest
-from sessionscribe.artifacts import Provenance
+from sessionscribe.artifacts.provenance import Provenance
+from sessionscribe.core import files
+from sessionscribe.manifest import manifest
 from sessionscribe.storage import rclone
 
 

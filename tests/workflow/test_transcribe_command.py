@@ -35,7 +35,15 @@ class Desk:
 
     def command(self, *arguments: str) -> list[str]:
         settings = str(self.project.settings)
-        return [sys.executable, "-m", "sessionscribe.cli", "transcribe", *arguments, "--configfile", settings]
+        return [
+            sys.executable,
+            "-m",
+            "sessionscribe.cli.main",
+            "transcribe",
+            *arguments,
+            "--configfile",
+            settings,
+        ]
 
     def environment(self, **more: str) -> dict[str, str]:
         return self.project.environment(XDG_CACHE_HOME=str(self.cache), **more)

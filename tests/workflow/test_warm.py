@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from project import Done, Project
-from sessionscribe.artifacts import JobUsage
+from sessionscribe.artifacts.provenance import JobUsage
 
 SNAKEFILE = """
 N = int(config.get("jobs", 4))

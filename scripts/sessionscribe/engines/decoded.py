@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sessionscribe.text import group_pieces
+from sessionscribe.core.text import group_pieces
 
 LATE_S = 0.05
 """Whisper's attention is this much ahead of the sound: every word is moved back by it.

@@ -14,9 +14,8 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from sessionscribe import meter
-from sessionscribe.engines import memory
-from sessionscribe.errors import UserError
+from sessionscribe.core.errors import UserError
+from sessionscribe.jobs import memory, meter
 
 T = TypeVar("T")
 

@@ -22,8 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sessionscribe.config import Transcribe
-from sessionscribe.errors import visible
+from sessionscribe.config.settings import Transcribe
+from sessionscribe.core.errors import visible
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

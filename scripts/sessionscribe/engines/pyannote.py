@@ -13,13 +13,14 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sessionscribe import meter, models
-from sessionscribe.artifacts import SAMPLE_RATE, EmbeddingsHeader, Turn
-from sessionscribe.config import Diarize
-from sessionscribe.engines import pool
+from sessionscribe.artifacts.speakers import EmbeddingsHeader, Turn
+from sessionscribe.audio.sliding_window import REACH_S, Grid
+from sessionscribe.config.settings import Diarize
+from sessionscribe.core.errors import UserError
+from sessionscribe.core.units import SAMPLE_RATE
+from sessionscribe.engines import models, pool
 from sessionscribe.engines.listening import listen_once
-from sessionscribe.errors import UserError
-from sessionscribe.grid import REACH_S, Grid
+from sessionscribe.jobs import meter
 
 if TYPE_CHECKING:
     from collections.abc import Callable

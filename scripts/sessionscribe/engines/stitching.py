@@ -7,9 +7,10 @@ from dataclasses import replace
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from sessionscribe.artifacts import SAMPLE_RATE, Span
+from sessionscribe.artifacts.plan import Span
+from sessionscribe.core.intervals import interval
+from sessionscribe.core.units import SAMPLE_RATE
 from sessionscribe.engines.decoded import Decoded
-from sessionscribe.intervals import interval
 
 if TYPE_CHECKING:
     import numpy as np

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sessionscribe import audio
-from sessionscribe.artifacts import SAMPLE_RATE, Span
-from sessionscribe.config import Vad
-from sessionscribe.intervals import outside, united
+from sessionscribe.artifacts.plan import Span
+from sessionscribe.audio import flac
+from sessionscribe.config.settings import Vad
+from sessionscribe.core.intervals import outside, united
+from sessionscribe.core.units import SAMPLE_RATE
 
 if TYPE_CHECKING:
     import numpy as np
@@ -70,7 +71,7 @@ def scan(path: Path, options: Vad) -> Scan:
     samples = 0
     probabilities: list[NDArray[np.float32]] = [np.zeros(0, np.float32)]
     energies: list[NDArray[np.float32]] = [np.zeros(0, np.float32)]
-    for block in audio.blocks(path, FRAME * BLOCK_FRAMES):
+    for block in flac.blocks(path, FRAME * BLOCK_FRAMES):
         samples += len(block)
         frames = np.pad(block, (0, -len(block) % FRAME)).reshape(-1, FRAME)
         heard = [network.probabilities(frames * factor) for network, factor in networks]

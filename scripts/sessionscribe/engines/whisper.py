@@ -9,16 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sessionscribe import meter, models
-from sessionscribe.artifacts import SAMPLE_RATE, Engine, Span
-from sessionscribe.config import Transcribe
-from sessionscribe.engines import pool
+from sessionscribe.artifacts.chunk_transcript import Engine
+from sessionscribe.artifacts.plan import Span
+from sessionscribe.config.settings import Transcribe
+from sessionscribe.core.errors import UserError
+from sessionscribe.core.units import SAMPLE_RATE
+from sessionscribe.engines import models, pool
 from sessionscribe.engines.decoded import Decoded, TimedWord
 from sessionscribe.engines.prompts import Prompt, prompt, tokens
 from sessionscribe.engines.stitching import restored, stitched
 from sessionscribe.engines.threads import one_for_matrices
 from sessionscribe.engines.windows import WindowDecoder
-from sessionscribe.errors import UserError
+from sessionscribe.jobs import meter
 
 if TYPE_CHECKING:
     import numpy as np

@@ -21,10 +21,10 @@ from dataclasses import dataclass, field
 from itertools import groupby, islice
 from typing import TYPE_CHECKING, Any
 
-from sessionscribe import meter
-from sessionscribe.artifacts import SAMPLE_RATE
+from sessionscribe.core.text import join_words, single_spaced
+from sessionscribe.core.units import SAMPLE_RATE
 from sessionscribe.engines.decoded import Decoded, words_of
-from sessionscribe.text import join_words, single_spaced
+from sessionscribe.jobs import meter
 
 if TYPE_CHECKING:
     import numpy as np

@@ -14,9 +14,9 @@ from typing import Literal
 
 import numpy as np
 
-from sessionscribe.errors import UserError
-from sessionscribe.evaluation.said import Said, SaidWord
-from sessionscribe.text import normalised
+from sessionscribe.core.errors import UserError
+from sessionscribe.core.text import normalised
+from sessionscribe.formats.utterances import Said, SaidWord
 
 Kind = Literal["same", "speaker", "changed"]
 Code = tuple[bool, range, range]

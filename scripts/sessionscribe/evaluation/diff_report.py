@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 
-from sessionscribe.errors import visible
+from sessionscribe.core.errors import visible
+from sessionscribe.core.files import write_text
+from sessionscribe.core.text import harmless, join_words
 from sessionscribe.evaluation.diff import Diff, Piece
-from sessionscribe.evaluation.said import SaidWord
-from sessionscribe.files import write_text
-from sessionscribe.text import harmless, join_words
+from sessionscribe.formats.utterances import SaidWord
 
 CONTEXT = 4  # words on either side of a difference
 PARAGRAPH_PAUSE_S = 2.0

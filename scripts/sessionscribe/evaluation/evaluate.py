@@ -8,27 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from sessionscribe.errors import UserError, visible
+from sessionscribe.core.errors import UserError, visible
 from sessionscribe.evaluation import together
-from sessionscribe.evaluation.intervals import (
-    FEWEST_SESSIONS,
-    Array,
-    Bootstrap,
-    Interval,
-    quantile,
-    ratio,
-)
+from sessionscribe.evaluation.intervals import FEWEST_SESSIONS, Array, Bootstrap, Interval, quantile, ratio
 from sessionscribe.evaluation.normalise import Normaliser, normaliser
-from sessionscribe.evaluation.said import Said
 from sessionscribe.evaluation.speakers import NO_METRICS, SpeakerErrors, speaker_errors
-from sessionscribe.evaluation.words import (
-    Errors,
-    Matches,
-    character_errors,
-    match,
-    outside,
-    word_errors,
-)
+from sessionscribe.evaluation.words import Errors, Matches, character_errors, match, outside, word_errors
+from sessionscribe.formats.utterances import Said
 
 ALL = "all"
 MOST_NAMED = 10  # sessions in an error

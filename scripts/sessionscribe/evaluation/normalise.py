@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import version
 
-from sessionscribe.text import UNSPACED
+from sessionscribe.core.text import UNSPACED
 
 
 @dataclass(frozen=True)

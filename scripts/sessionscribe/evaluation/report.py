@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sessionscribe.errors import visible
+from sessionscribe.core.errors import visible
+from sessionscribe.core.files import write_text
 from sessionscribe.evaluation.evaluate import ALL, Measure, Options, Scores
 from sessionscribe.evaluation.intervals import LEVEL
-from sessionscribe.files import write_text
 
 Measures = Mapping[str, Measure]
 NOT_MEASURED = "–"

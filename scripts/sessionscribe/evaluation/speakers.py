@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from sessionscribe.evaluation.intervals import Array
-from sessionscribe.evaluation.said import Said, SpeakerTurn
+from sessionscribe.formats.utterances import Said, SpeakerTurn
 
 NO_METRICS = "pyannote.metrics is not installed (`make setup LIGHT=0`)"
 BLOCK_S = 60.0  # what is drawn as a whole for the confidence interval

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from sessionscribe.evaluation.normalise import Normaliser
-from sessionscribe.evaluation.said import Said
+from sessionscribe.formats.utterances import Said
 
 INSTALL = "needs meeteval: uv pip install -r envs/requirements-evaluation.txt (and a C++ compiler)"
 NOBODY = "(no speaker)"

@@ -6,19 +6,15 @@ import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from sessionscribe.artifacts import (
-    SAMPLE_RATE,
-    ChunkTranscript,
-    Corrections,
-    Plan,
-    Timeline,
-    TimelineTrack,
-)
-from sessionscribe.config import Merge
-from sessionscribe.errors import UserError
-from sessionscribe.evaluation import references
-from sessionscribe.evaluation.said import Said, joined
-from sessionscribe.merge import merge_transcript
+from sessionscribe.artifacts.chunk_transcript import ChunkTranscript
+from sessionscribe.artifacts.plan import Plan, Timeline, TimelineTrack
+from sessionscribe.artifacts.transcript import Corrections
+from sessionscribe.config.settings import Merge
+from sessionscribe.core.errors import UserError
+from sessionscribe.core.units import SAMPLE_RATE
+from sessionscribe.formats import references
+from sessionscribe.formats.utterances import Said, joined
+from sessionscribe.stages.merge.merge import merge_transcript
 
 RESULTS = Path("results")
 

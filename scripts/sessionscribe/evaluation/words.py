@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from sessionscribe.evaluation.intervals import Array
 from sessionscribe.evaluation.normalise import Normaliser
-from sessionscribe.evaluation.said import Region, Said, SaidWord
+from sessionscribe.formats.utterances import Region, Said, SaidWord
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import PurePosixPath
 
-from sessionscribe.artifacts import Artifact, Engine, Part, Seconds, Shape
+from sessionscribe.artifacts.base import Artifact, Part, Seconds, Shape
+from sessionscribe.artifacts.chunk_transcript import Engine
 
 FOLDER = "results/publish"
 CONTENTS = "session.json"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from sessionscribe.errors import UserError
+from sessionscribe.core.errors import UserError
 from sessionscribe.publish.contents import target_of
 
 

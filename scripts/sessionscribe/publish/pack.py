@@ -15,14 +15,14 @@ from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO
 
-from sessionscribe import files
-from sessionscribe.agenda import SessionAgenda
-from sessionscribe.artifacts import Provenance
-from sessionscribe.errors import UserError
+from sessionscribe.artifacts.provenance import Provenance
+from sessionscribe.core import files
+from sessionscribe.core.errors import UserError
+from sessionscribe.planning.session import SessionAgenda
+from sessionscribe.planning.steps import Step, paths
+from sessionscribe.planning.steps import files as files_of
+from sessionscribe.planning.steps.work import told
 from sessionscribe.publish.contents import CONTENTS, PackedFile, Published, folder_of
-from sessionscribe.steps import Step, paths
-from sessionscribe.steps import files as files_of
-from sessionscribe.steps.work import told
 
 LEFT_OUT = ".flac"
 EXPORT = "export"

@@ -11,8 +11,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from sessionscribe.agenda import SessionAgenda
-from sessionscribe.errors import UserError
+from sessionscribe.core.errors import UserError
+from sessionscribe.planning.session import SessionAgenda
 from sessionscribe.publish import history, state
 from sessionscribe.publish.contents import CONTENTS, FOLDER, Published, folder_of, target_of
 from sessionscribe.publish.pack import pack, wanted

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sessionscribe import files
+from sessionscribe.core import files
 from sessionscribe.publish import history, state, unpack
 from sessionscribe.publish.contents import CONTENTS, Published, target_of
 from sessionscribe.publish.store import Store

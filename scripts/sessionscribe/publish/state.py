@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sessionscribe import files, locks
-from sessionscribe.artifacts import Part
+from sessionscribe.artifacts.base import Part
+from sessionscribe.core import files, locks
 from sessionscribe.publish.contents import CONTENTS, FOLDER, Published, folder_of
 
 STATES = f"{FOLDER}/.here"

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from sessionscribe.errors import UserError
-from sessionscribe.files import write_text
+from sessionscribe.core.errors import UserError
+from sessionscribe.core.files import write_text
 from sessionscribe.publish.contents import folder_of, target_of
 from sessionscribe.storage.refusals import explain
 

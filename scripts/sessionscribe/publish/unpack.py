@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sessionscribe import files
-from sessionscribe.errors import UserError
+from sessionscribe.core import files
+from sessionscribe.core.errors import UserError
+from sessionscribe.planning.settings_files import SETTINGS, drop_others
 from sessionscribe.publish import history, state
 from sessionscribe.publish.contents import CONTENTS, Published, folder_of, is_safe
 from sessionscribe.publish.pack import DAMAGED, unpacked
 from sessionscribe.publish.state import Seen, State
-from sessionscribe.settings_files import SETTINGS, drop_others
 
 
 class UnpublishedError(UserError):

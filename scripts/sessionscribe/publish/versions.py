@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sessionscribe.errors import UserError
+from sessionscribe.core.errors import UserError
 from sessionscribe.publish import history, pack, unpack
 from sessionscribe.publish.contents import CONTENTS, Published
 from sessionscribe.publish.history import Revision
@@ -74,7 +74,8 @@ def _word_difference(
     store: Store, before: Revision, older: Published, revision: Revision, newer: Published
 ) -> str:
     """Say how the words of a version differ from those of the one before."""
-    from sessionscribe.evaluation import diff, references  # noqa: PLC0415 -- heavy
+    from sessionscribe.evaluation import diff  # noqa: PLC0415 -- heavy
+    from sessionscribe.formats import references  # noqa: PLC0415 -- heavy
 
     said = []
     try:

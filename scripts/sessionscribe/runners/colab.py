@@ -27,7 +27,7 @@ from pathlib import Path
 
 from platformdirs import user_state_path
 
-from sessionscribe.errors import UserError
+from sessionscribe.core.errors import UserError
 from sessionscribe.runners.colab_cli import Cli, find_program
 from sessionscribe.runners.colab_sessions import CPU, Lock, Session, Sessions
 from sessionscribe.runners.errors import LostError, UnusableError

@@ -26,8 +26,8 @@ from typing import Any
 
 from platformdirs import user_cache_path
 
-from sessionscribe import locks
-from sessionscribe.files import atomic_path, sha256
+from sessionscribe.core import locks
+from sessionscribe.core.files import atomic_path, sha256
 from sessionscribe.runners import environment
 from sessionscribe.runners.errors import LostError, UnusableError
 

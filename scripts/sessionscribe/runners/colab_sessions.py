@@ -14,9 +14,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from sessionscribe import locks
-from sessionscribe.errors import UserError
-from sessionscribe.files import write_text
+from sessionscribe.core import locks
+from sessionscribe.core.errors import UserError
+from sessionscribe.core.files import write_text
 from sessionscribe.runners.colab_cli import Cli, last_line
 from sessionscribe.runners.errors import LostError, UnusableError
 

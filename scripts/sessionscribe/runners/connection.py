@@ -20,7 +20,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from sessionscribe.errors import UserError, visible
+from sessionscribe.core.errors import UserError, visible
 from sessionscribe.runners.errors import LostError, UnusableError
 from sessionscribe.runners.machine import Address
 

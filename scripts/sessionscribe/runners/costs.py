@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from sessionscribe.errors import UserError
+from sessionscribe.core.errors import UserError
 
 PRICES = Path("config/prices.yaml")
 

@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sessionscribe.errors import UserError
+from sessionscribe.core.errors import UserError
 from sessionscribe.runners.ec2_alarm import Alarm
 from sessionscribe.runners.ec2_errors import named
 from sessionscribe.runners.errors import LostError, UnusableError

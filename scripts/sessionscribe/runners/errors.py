@@ -1,6 +1,6 @@
 """How work on another machine ends when the job itself is not to blame."""
 
-from sessionscribe.errors import UserError
+from sessionscribe.core.errors import UserError
 
 
 class LostError(Exception):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from sessionscribe.errors import UserError
+from sessionscribe.core.errors import UserError
 from sessionscribe.runners import colab, ec2
 from sessionscribe.runners.commanded import CommandHost, Commands
 from sessionscribe.runners.machine import Address, GivenHost, Machine

@@ -18,15 +18,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sessionscribe.artifacts import SAMPLE_RATE, Plan, Timeline
-from sessionscribe.audio import open_audio
-from sessionscribe.config import Transcribe
-from sessionscribe.files import sha256
-from sessionscribe.grid import REACH_S, Stretch
-from sessionscribe.slices import cut_slices, slice_names
-from sessionscribe.steps import STAGE_OF
-from sessionscribe.transcribe import voting_windows, windows_of
-from sessionscribe.windowing import span_of
+from sessionscribe.artifacts.plan import Plan, Timeline
+from sessionscribe.audio.flac import open_audio
+from sessionscribe.audio.slices import cut_slices, slice_names
+from sessionscribe.audio.sliding_window import REACH_S, Stretch
+from sessionscribe.config.settings import Transcribe
+from sessionscribe.core.files import sha256
+from sessionscribe.core.units import SAMPLE_RATE
+from sessionscribe.planning.steps import STAGE_OF
+from sessionscribe.stages.transcribe.transcribe import voting_windows, windows_of
+from sessionscribe.stages.transcribe.windows import span_of
 
 TRACK = re.compile(r"results/convert/[^/]+/[^/]+\.flac")
 LISTEN_FOR_VOICES = frozenset({"diarize", "name"})

@@ -15,8 +15,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from sessionscribe.errors import UserError
-from sessionscribe.files import write_many
+from sessionscribe.core.errors import UserError
+from sessionscribe.core.files import write_many
 from sessionscribe.runners.channel import Channel
 from sessionscribe.runners.connection import Connection
 from sessionscribe.runners.costs import PRICES, known_prices

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sessionscribe.runtime import MODELS, notes_of
+from sessionscribe.jobs.job import MODELS, notes_of
 
 
 def session_of(request: Mapping[str, Any]) -> str:

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sessionscribe.errors import UserError
-from sessionscribe.files import sha256
+from sessionscribe.core.errors import UserError
+from sessionscribe.core.files import sha256
 from sessionscribe.runners import sources
 from sessionscribe.runners.channel import Channel, Watch
 from sessionscribe.runners.connection import Connection, RemoteError

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sessionscribe.files import sha256
+from sessionscribe.core.files import sha256
 from sessionscribe.runners.connection import Connection
 
 WHOLE = ".whole"

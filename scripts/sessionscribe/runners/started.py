@@ -21,7 +21,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
-from sessionscribe.errors import UserError
+from sessionscribe.core.errors import UserError
 from sessionscribe.runners.connection import HOPELESS
 from sessionscribe.runners.errors import LostError
 from sessionscribe.runners.machine import Address

@@ -13,8 +13,8 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 
-from sessionscribe.artifacts import JobUsage
-from sessionscribe.errors import UserError
+from sessionscribe.artifacts.provenance import JobUsage
+from sessionscribe.core.errors import UserError
 from sessionscribe.runners.costs import PRICES, known_prices
 from sessionscribe.runners.guard import accelerator
 from sessionscribe.runners.ledger import LEDGER, Entry

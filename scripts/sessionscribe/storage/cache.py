@@ -21,8 +21,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO
 
-from sessionscribe import locks
-from sessionscribe.errors import UserError
+from sessionscribe.core import locks
+from sessionscribe.core.errors import UserError
 
 GUARD, COUNTS, INCOMING, WAITING = ".lock", ".counts.json", ".incoming-", ".waiting-"
 

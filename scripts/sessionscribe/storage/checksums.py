@@ -6,7 +6,7 @@ import json
 import time
 from pathlib import Path
 
-from sessionscribe.files import sha256, write_text
+from sessionscribe.core.files import sha256, write_text
 
 SETTLED_S = 2.0
 """A file that changed this short a time ago may change again without its time telling."""

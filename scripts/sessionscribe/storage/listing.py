@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
-from sessionscribe.errors import UserError
+from sessionscribe.core.errors import UserError
 from sessionscribe.storage import rclone
 from sessionscribe.storage.locations import join, rclone_path, split
 

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from sessionscribe.errors import UserError
+from sessionscribe.core.errors import UserError
 from sessionscribe.storage import rclone
 from sessionscribe.storage.locations import rclone_path
 from sessionscribe.storage.refusals import explain

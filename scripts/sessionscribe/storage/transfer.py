@@ -12,8 +12,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from sessionscribe.errors import UserError
-from sessionscribe.fingerprint import fingerprint
+from sessionscribe.core.errors import UserError
+from sessionscribe.core.fingerprint import fingerprint
 from sessionscribe.storage import listing, rclone
 from sessionscribe.storage.locations import is_remote, join, rclone_path, split
 

@@ -1,0 +1,86 @@
+"""What every file has that stages hand to one another: one pydantic model each, validated when read.
+
+Times in artifacts that people and other programs read (words, segments, turns) are seconds as float, rounded
+to a millisecond, counted from the start of the *track* up to the chunk transcript and from the start of the
+*session* from the merged transcript on. Where audio is cut, positions are integer samples at ``SAMPLE_RATE``.
+``docs/output.md`` shows an example of each.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from sessionscribe.core.errors import UserError
+from sessionscribe.core.files import write_text
+
+Shape = Literal["recording", "tracks", "live"]
+Seconds = Annotated[float, Field(ge=0)]
+Samples = Annotated[int, Field(ge=0)]
+
+
+class Part(BaseModel):
+    """A piece of an artifact; unknown keys are refused, so that a newer file is never half understood."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Artifact(Part):
+    """A file of its own, in JSON; ``kind`` and ``schema_version`` say how to read it."""
+
+    schema_version: int = 1
+    VERSION: ClassVar[int] = 1
+    OLDER: ClassVar[frozenset[int]] = frozenset()
+    """Versions that are read, too, and become the present one."""
+
+    @field_validator("schema_version")
+    @classmethod
+    def _brought_up(cls, version: int) -> int:
+        return cls.VERSION if version in cls.OLDER else version
+
+    def text(self) -> str:
+        """Return the artifact as it is written: a line that depends on its content only."""
+        return json.dumps(self.model_dump(mode="json"), ensure_ascii=False, separators=(",", ":")) + "\n"
+
+    def write(self, path: Path) -> None:
+        """Write the artifact to ``path`` atomically."""
+        write_text(path, self.text())
+
+    @classmethod
+    def read_all(cls, paths: Iterable[str | Path]) -> list[Self]:
+        """Read and validate the artifacts of these files, in their order."""
+        return [cls.read(Path(path)) for path in paths]
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read and validate an artifact.
+
+        Raises:
+            UserError: the file is missing, cut short, of another schema version or not valid.
+        """
+        hint = "Delete the file and run again: only it and what depends on it is made again"
+        try:
+            text = Path(path).read_text(encoding="utf-8")
+            artifact = cls.model_validate_json(text)
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(f"cannot be read ({error})", where=path, hint=hint) from error
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(str(part) for part in first["loc"])
+            what = f"is not a valid {cls.__name__} ({place or 'file'}: {first['msg']})"
+            raise UserError(what, where=path, hint=hint) from error
+        if artifact.schema_version != cls.VERSION:
+            what = f"has schema version {artifact.schema_version}, this program reads {cls.VERSION}"
+            raise UserError(what, where=path, hint=hint)
+        return artifact
+
+
+def _without(content: Any, *keys: str) -> Any:
+    """Return what a file of an earlier version says, without what nobody asks any more."""
+    if isinstance(content, dict):
+        return {key: value for key, value in content.items() if key not in keys}
+    return content

@@ -1,0 +1,1 @@
+"""Audio: decode media, read FLAC, cut it, lay windows over it."""

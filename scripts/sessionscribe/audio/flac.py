@@ -1,0 +1,71 @@
+"""Samples of the converted audio: 16 kHz, mono, read where they are needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sessionscribe.audio.slices import SlicedTrack
+from sessionscribe.core.errors import UserError
+from sessionscribe.core.units import SAMPLE_RATE
+
+if TYPE_CHECKING:
+    import numpy as np
+    import soundfile
+    from numpy.typing import NDArray
+
+HINT = "Delete the file and run again: it is made again from the recording"
+
+
+@contextmanager
+def open_audio(path: Path) -> Iterator[soundfile.SoundFile | SlicedTrack]:
+    """Open a converted track, which on another machine may be a folder with slices of it.
+
+    Raises:
+        UserError: it is missing, damaged, or not 16 kHz mono.
+    """
+    import soundfile  # noqa: PLC0415 -- heavy
+
+    try:
+        with SlicedTrack(path) if path.is_dir() else soundfile.SoundFile(path) as file:
+            if file.samplerate != SAMPLE_RATE or file.channels != 1:
+                what = f"has {file.channels} channels at {file.samplerate} Hz, not 1 at {SAMPLE_RATE}"
+                raise UserError(what, where=path, hint=HINT)
+            yield file
+    except (soundfile.LibsndfileError, OSError) as error:
+        raise UserError(f"cannot be read as audio ({error})", where=path, hint=HINT) from error
+
+
+def read_samples(path: Path, start: int, stop: int) -> NDArray[np.float32]:
+    """Return the samples `[start, stop)` of a converted track, full scale 1.0.
+
+    Raises:
+        ValueError: the stretch is not inside the track.
+        UserError: the file is missing or damaged.
+    """
+    with open_audio(path) as file:
+        if not 0 <= start <= stop <= file.frames:
+            raise ValueError(f"[{start}, {stop}) is not inside the {file.frames} samples of {path}")
+        file.seek(start)
+        samples: NDArray[np.float32] = file.read(stop - start, dtype="float32")
+    if len(samples) != stop - start:
+        raise UserError(f"is cut short after {start + len(samples)} samples", where=path, hint=HINT)
+    return samples
+
+
+def blocks(path: Path, size: int) -> Iterator[NDArray[np.float32]]:
+    """Yield a converted track in blocks of `size` samples (the last one may be shorter), full scale 1.0.
+
+    Raises:
+        UserError: the file is missing or damaged; also when that shows only at its end.
+    """
+    with open_audio(path) as file:
+        left = file.frames
+        while left > 0:
+            block: NDArray[np.float32] = file.read(min(size, left), dtype="float32")
+            if len(block) != min(size, left):
+                raise UserError(f"is cut short after {file.frames - left} samples", where=path, hint=HINT)
+            left -= len(block)
+            yield block

@@ -1,0 +1,62 @@
+"""Listening copies: a session's audio as one small file that any browser and telephone plays."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sessionscribe.artifacts.plan import Timeline
+from sessionscribe.audio.flac import open_audio
+from sessionscribe.core.files import atomic_path
+from sessionscribe.core.units import SAMPLE_RATE
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+BIT_RATE = 48_000
+BLOCK = 60 * SAMPLE_RATE
+
+
+def write_m4a(timeline: Timeline, folder: Path, target: Path) -> None:
+    """Write a session's tracks, mixed on its clock, as AAC in an `.m4a`; gaps are silence.
+
+    Args:
+        timeline: where each track lies.
+        folder: the converted tracks, `{track}.flac`.
+        target: the file to write.
+
+    Raises:
+        UserError: a converted track is missing or damaged.
+    """
+    import av  # noqa: PLC0415 -- heavy
+    import numpy as np  # noqa: PLC0415 -- heavy
+
+    options = {"fflags": "+bitexact", "movflags": "+faststart"}
+    with (
+        atomic_path(target) as temporary,
+        av.open(str(temporary), "w", format="ipod", options=options) as out,
+    ):
+        stream = out.add_stream("aac", SAMPLE_RATE, {"flags": "+bitexact"}, layout="mono", bit_rate=BIT_RATE)
+        for start in range(0, timeline.samples, BLOCK):
+            block = _mix(timeline, folder, start, min(start + BLOCK, timeline.samples))
+            frame = av.AudioFrame.from_ndarray(np.clip(block, -1, 1)[None, :], format="fltp", layout="mono")
+            frame.sample_rate, frame.pts, frame.time_base = SAMPLE_RATE, start, Fraction(1, SAMPLE_RATE)
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+
+
+def _mix(timeline: Timeline, folder: Path, start: int, stop: int) -> NDArray[np.float32]:
+    """Return the sum of all tracks in `[start, stop)` of the session, in samples."""
+    import numpy as np  # noqa: PLC0415 -- heavy
+
+    block = np.zeros(stop - start, np.float32)
+    for track in timeline.tracks:
+        first, last = max(start, track.offset), min(stop, track.offset + track.samples)
+        if first < last:
+            with open_audio(folder / f"{track.track}.flac") as file:
+                file.seek(first - track.offset)
+                samples = file.read(last - first, dtype="float32")
+            block[first - start : first - start + len(samples)] += samples
+    return block

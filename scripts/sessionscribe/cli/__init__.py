@@ -1,0 +1,1 @@
+"""The command `sessionscribe`, a module for each of its commands."""

@@ -1,0 +1,151 @@
+"""The sub-command ``add``, and what ``run --source`` does first: recordings into the manifest."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sessionscribe.config import settings
+from sessionscribe.config.settings import Config
+from sessionscribe.core.errors import UserError, complain, visible
+from sessionscribe.engines import languages, models, prompts
+from sessionscribe.manifest import additions, manifest, sources
+from sessionscribe.manifest.additions import Added
+from sessionscribe.manifest.sources import Group
+from sessionscribe.planning import steps
+from sessionscribe.planning.plan import Agenda
+from sessionscribe.planning.steps.decoder import all_hotwords
+from sessionscribe.sharing import adopt
+
+COLUMNS = ("language", "min_speakers", "max_speakers", "hotwords", "audio_stream")
+DEMO = Path("resources/demo")
+
+
+def speakers(text: str) -> dict[str, Any]:
+    """Return the columns that ``--speakers`` sets: a number, ``off``, or ``auto`` (neither)."""
+    if text == settings.OFF:
+        return {"diarize": settings.OFF}
+    if text == "auto" or text.isdecimal():
+        return {"num_speakers": None if text == "auto" else int(text), "diarize": ""}
+    raise argparse.ArgumentTypeError(f"`{text}` is neither a number nor `off` nor `auto`")
+
+
+def add_sources(
+    given: Sequence[str], session: str | None, options: argparse.Namespace, config: Config
+) -> tuple[list[str], int]:
+    """Add sources to the manifest; return the names of the sessions that have them now, and the exit code.
+
+    Args:
+        given: files, folders, patterns, places on remotes.
+        session: the name to give; None: by the files.
+        options: the command's, with the columns to set.
+        config: the settings.
+    """
+    columns = {name: value for name in COLUMNS if (value := getattr(options, name)) is not None}
+    columns |= options.speakers or {}
+    _refuse_unknown(options.language)
+    manifest.check_settings(columns)
+    _warn_of_unused(options.hotwords, config)
+    groups = sources.discover(given, shape=options.shape, session=session, s3_remote=config.ingest.s3_remote)
+    _refuse_in_demo(Path(config.manifest), groups)
+    with adopt.beside(groups, config.ingest.s3_remote) as beside:
+        names, result = _add(groups, columns, options.exact, config, beside.durations)
+        for line in result.news:
+            print(line)
+        for problem in result.problems:
+            complain(problem)
+        _take_over([row.session for row in result.rows if row.source in beside], config, beside)
+    return names, 1 if result.problems else 0
+
+
+def _refuse_unknown(language: str | None) -> None:
+    """Refuse a language that no model knows: it would be found out after the recording was made ready.
+
+    Raises:
+        UserError: it is none.
+    """
+    if not language or language in ("auto", "mixed") or languages.is_known(language):
+        return
+    hint = "Use a code such as `en`, or `auto` or `mixed`; nothing was added"
+    raise UserError(f"`{visible(language)}` is not a language code", where="--language", hint=hint)
+
+
+def _warn_of_unused(hotwords: str | None, config: Config) -> None:
+    """Say which hotwords there is no room for, where a model is here that can tell."""
+    found = (models.locate(each.model, models.WHISPER_FILES) for each in steps.decoders(config, str))
+    able = (folder for folder in found if folder and (folder / "tokenizer.json").is_file())
+    if hotwords and (folder := next(able, None)):
+        every = all_hotwords(config.transcribe.hotwords, hotwords)
+        told = config.transcribe.model_copy(update={"hotwords": every})
+        if unused := prompts.prompt(told, prompts.counter(folder)).unused:
+            complain(UserError(prompts.no_room(unused), where="--hotwords", hint="Put first what matters"))
+
+
+def _add(
+    groups: Sequence[Group],
+    columns: dict[str, Any],
+    exact: bool,
+    config: Config,
+    durations: Callable[[Sequence[str]], Mapping[str, float]],
+) -> tuple[list[str], Added]:
+    """Add groups to the manifest; return the sessions that have them now, and what came of it."""
+    names: list[str] = []
+
+    def report(name: str, line: str, changed: bool) -> None:
+        names.append(name)
+        print(f"{'added' if changed else 'known'} {name}: {line}")
+
+    table = Path(config.manifest)
+    with manifest.locked(table):
+        result = additions.add(
+            groups,
+            manifest.read(table),
+            root=Path(),
+            settings=columns,
+            exact=exact,
+            report=report,
+            s3_remote=config.ingest.s3_remote,
+            durations=durations,
+            say=lambda line: print(line, file=sys.stderr),
+        )
+        manifest.write(table, result.rows)
+    return names, result
+
+
+def _take_over(names: Sequence[str], config: Config, beside: adopt.Beside) -> None:
+    """Take over what other machines have made of live sessions.
+
+    With what any model made that `auto` may stand for: a session keeps the one that most of it was made with.
+    """
+    if not names:
+        return
+    taken: Counter[str] = Counter()
+    for decoder in steps.decoders(config, models.identity):
+        chosen = {"model": decoder.model, "compute_type": decoder.compute_type}
+        given = {
+            "sessions": tuple(dict.fromkeys(names)),
+            "transcribe": config.transcribe.model_copy(update=chosen),
+        }
+        for name, session in Agenda(config.model_copy(update=given)).sessions.items():
+            taken[name] += adopt.take(session, beside, Path())
+    for name, count in (+taken).items():
+        number = f"{count} part{'s' * (count > 1)}"
+        print(f"taken over {name}: the transcripts of {number}, which lie beside the recording")
+
+
+def _refuse_in_demo(table: Path, groups: Sequence[Group]) -> None:
+    """Keep own recordings out of the demo's table, which is part of the program.
+
+    Raises:
+        UserError: they would go there.
+    """
+    if table.parent != DEMO:
+        return
+    for file in (file for group in groups for file in group.files):
+        if file.path is None or not file.path.resolve().is_relative_to(DEMO.resolve()):
+            hint = "Leave out --profile demo, or set another `manifest`"
+            raise UserError("is not one of the demo's recordings", where=file.source, hint=hint)

@@ -1,0 +1,242 @@
+"""The sub-command ``correct``: note what was changed in an edited export, and list what became of it."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import sys
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import date
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sessionscribe.artifacts.speakers import Names
+from sessionscribe.artifacts.transcript import Transcript
+from sessionscribe.config.settings import Config, Export
+from sessionscribe.core import errors
+from sessionscribe.core.errors import UserError, visible
+from sessionscribe.core.text import harmless
+from sessionscribe.core.tokens import atoms
+from sessionscribe.manifest import manifest
+
+if TYPE_CHECKING:
+    from sessionscribe.editing.making import Made
+    from sessionscribe.stages.correct.overlay import Overlaid
+    from sessionscribe.stages.correct.table import Edit
+
+SHOWN = 20  # edits that are printed; the file has them all
+MOST_LEFT_OUT = 0.5  # share of the words that a copy may lack before somebody is asked …
+FEW = 20  # … if it lacks as many at least: a short session is soon half of itself
+MARKS = {"applied": "applied", "fulfilled": "fulfilled", "open": "NO PLACE"}
+
+
+def add_arguments(commands: Any, parents: Sequence[argparse.ArgumentParser]) -> None:
+    """Add the sub-command to the command's parsers."""
+    corrects = commands.add_parser(
+        "correct",
+        parents=parents,
+        allow_abbrev=False,
+        help="take over corrections from an edited export",
+        description="Compare an edited copy of an export with the transcript and note the differences in "
+        "config/corrections/SESSION.tsv; the next run puts them into all exports.",
+    )
+    corrects.add_argument("session", metavar="SESSION")
+    corrects.add_argument(
+        "edited",
+        nargs="?",
+        type=Path,
+        metavar="FILE",
+        help="an edited copy of an export: srt, vtt, ass, txt, md, docx, tsv, csv, stm, aud or json",
+    )
+    corrects.add_argument(
+        "--made-from",
+        type=Path,
+        metavar="FILE",
+        help="the original export, if the session was transcribed again since",
+    )
+    corrects.add_argument("--list", action="store_true", help="list all corrections and their state")
+    corrects.add_argument("--author", default="", help="who made the corrections")
+    corrects.add_argument("--note", default="", help="a note on the corrections")
+    corrects.add_argument(
+        "--force", action="store_true", help="accept a file that lacks more than half of the words"
+    )
+    corrects.add_argument("-n", "--dry-run", action="store_true", help="only show the differences")
+
+
+def correct(options: argparse.Namespace, config: Config, root: Path = Path()) -> int:
+    """Note the differences of an edited export, or list the corrections that there are.
+
+    Raises:
+        UserError: there is no such session or transcript, or a file cannot be understood or is a part only.
+    """
+    from sessionscribe.stages.correct import table  # noqa: PLC0415
+    from sessionscribe.stages.correct.correct import lay_over  # noqa: PLC0415
+
+    found = manifest.read(root / config.manifest)
+    if options.session not in found:
+        raise errors.unknown_session(options.session, found, root / config.manifest)
+    transcript, names = _transcript(options.session, config, root)
+    path = table.path_of(options.session, root)
+    laid = lay_over(transcript, names, config.export.names, path)
+    if options.edited is None or options.list:
+        if options.edited is not None:
+            raise UserError("goes without a file", where="--list", hint="Leave one of them out")
+        _show_states(laid.corrections, path)
+        return 0
+    with manifest.locked(path):  # another one may be noting corrections, too
+        made = _made(options, config, transcript, names, path)
+        if not options.force:
+            _refuse_part(options.edited, laid.transcript, made)
+        if not options.dry_run and (made.new or made.gone):
+            table.write(path, made.edits)
+    _tell(options, laid, made, path)
+    return 0
+
+
+def _made(
+    options: argparse.Namespace, config: Config, transcript: Transcript, names: Names | None, path: Path
+) -> Made:
+    """Return the corrections with those that the edited file makes."""
+    from sessionscribe.editing import edited, making, rebase  # noqa: PLC0415
+    from sessionscribe.stages.correct import table  # noqa: PLC0415
+    from sessionscribe.stages.correct.correct import lay_over  # noqa: PLC0415
+
+    laid = lay_over(transcript, names, config.export.names, path)
+    words = {word.text for segment in laid.transcript.segments for word in segment.words}
+    copy = edited.read(options.edited, laid.transcript.speakers, words)
+    order = _order(laid.transcript, config.export, edited.format_of(options.edited))
+    lost: list[table.Edit] = []
+    signed = making.Signed(options.author, date.today().isoformat(), options.note)
+    if options.made_from is not None:
+        base = edited.read(options.made_from, laid.transcript.speakers, words)
+        (copy, lost), order = rebase.rebased(base, copy, laid.transcript), None
+    called = {**config.export.names, **(names.by_label() if names else {})}
+    made = making.make(transcript, called, table.read(path), copy, order=order, signed=signed)
+    new = [signed.put_on(edit) for edit in lost]
+    return making.Made([*made.edits, *new], [*made.new, *new], made.gone)
+
+
+def _refuse_part(copy: Path, transcript: Transcript, made: Made) -> None:
+    """Refuse a copy that lacks most of the transcript: it was cut off more likely than corrected.
+
+    Raises:
+        UserError: it does.
+    """
+    total = sum(len(atoms(word.text)) for segment in transcript.segments for word in segment.words)
+    lacking = _left_out(made)
+    if lacking >= FEW and lacking > MOST_LEFT_OUT * total:
+        what = f"leaves out {lacking} of {total} words of the transcript, and nothing was noted"
+        hint = "Give an edited copy of the whole export. If that is meant, add --force"
+        raise UserError(what, where=copy, hint=hint)
+
+
+def _left_out(made: Made) -> int:
+    """Return how many fewer words there are with the new edits than before."""
+
+    def lost(edits: Iterable[Edit]) -> int:
+        return sum(max(0, len(atoms(e.was)) - len(atoms(e.now))) for e in edits if e.edit == "words")
+
+    return max(0, lost(made.new) - lost(made.gone))
+
+
+def _counted(made: Made) -> str:
+    """Return the new edits by kind; of what is left out the words count, for one edit may lack thousands."""
+    kinds = Counter(edit.edit for edit in made.new if edit.edit != "words" or edit.now)
+    parts = [f"{count} {_number(kind, count)}" for kind, count in sorted(kinds.items())]
+    if lacking := _left_out(made):
+        if kinds["words"]:
+            parts[-1] += f" ({lacking} left out)"
+        else:
+            parts.append(f"{lacking} {_number('words', lacking)} left out")
+    return ", ".join(parts) or "none"
+
+
+def _number(kind: str, count: int) -> str:
+    noun = kind.removesuffix("s")
+    return noun if count == 1 else f"{noun}s"
+
+
+def _tell(options: argparse.Namespace, laid: Overlaid, made: Made, path: Path) -> None:
+    known = {*laid.transcript.speakers, *laid.names.given}
+    for name in sorted({edit.now for edit in made.new if edit.edit == "speaker"} - known):
+        near = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.7)
+        if near:
+            what = f"`{visible(name)}` is new among the speakers: is `{visible(near[0])}` meant?"
+            print(f"sessionscribe: {what}", file=sys.stderr)
+    if not (made.new or made.gone):
+        print(f"{options.session}: the same as the transcript. Nothing to note.")
+        return
+    _show_new(made.new, made.gone)
+    where = f"in {path}" if not options.dry_run else "(nothing was written)"
+    print(
+        f"{options.session}: new edits {where}: {_counted(made)}; taken back or replaced: {len(made.gone)}."
+    )
+    if not options.dry_run:
+        print(f"Put them into the exports: sessionscribe run --session {options.session}")
+
+
+def _transcript(session: str, config: Config, root: Path) -> tuple[Transcript, Names | None]:
+    """Return what was heard, and who is who where anybody may be named (an older file may lie there)."""
+    from sessionscribe.planning.plan import Agenda  # noqa: PLC0415
+
+    path = root / f"results/diarize/{session}.json"
+    if not path.is_file():
+        hint = f"Make it first: sessionscribe run --session {session}"
+        raise UserError("there is no transcript yet", where=session, hint=hint)
+    agenda = Agenda(config.model_copy(update={"sessions": (session,)}), root)
+    named = [root / step.outputs[0] for step in agenda.sessions[session].of("name_speakers")]
+    found = [Names.read(file) for file in named if file.is_file()]
+    return Transcript.read(path), found[0] if found else None
+
+
+def _order(transcript: Transcript, options: Export, kind: str) -> list[int] | None:
+    """Return the words by number in the order in which a format has them; None: as they are."""
+    from sessionscribe.formats.subtitles import cues  # noqa: PLC0415
+
+    if kind in ("srt", "vtt", "ass"):
+        found = cues(transcript, options, label_in_text=kind != "vtt")
+        pieces = (piece.word for cue in found for row in cue.rows for piece in row)
+        return list(dict.fromkeys(word for word in pieces if word is not None))
+    if kind == "stm":
+        first = 0
+        parts = []
+        for segment in transcript.segments:
+            parts.append((segment.start, segment.end, range(first, first + len(segment.words))))
+            first += len(segment.words)
+        return list(chain.from_iterable(numbers for *_, numbers in sorted(parts, key=lambda part: part[:2])))
+    return None
+
+
+def _show_new(new: Sequence[Any], gone: Sequence[Any]) -> None:
+    for mark, edits in (("+", new), ("-", gone)):
+        for edit in edits[:SHOWN]:
+            print(f"{mark} {_said(edit)}")
+        if len(edits) > SHOWN:
+            print(f"{mark} … and {len(edits) - SHOWN} more")
+
+
+def _said(edit: Any) -> str:
+    from sessionscribe.stages.correct.table import clock  # noqa: PLC0415
+
+    when = clock(edit.start) or "everywhere"
+    if edit.edit == "name":
+        return harmless(f"name     {edit.was} is {edit.now}")
+    if edit.edit == "speaker":
+        return harmless(f"speaker  {when}  {edit.now}: {edit.was or 'all that is said'}")
+    return harmless(f"words    {when}  {edit.was or '(nothing)'} → {edit.now or '(nothing)'}")
+
+
+def _show_states(corrections: Iterable[Any], path: Path) -> None:
+    found = list(corrections)
+    if not found:
+        print(f"No corrections: there is no {path}.")
+        return
+    for one in found:
+        reason = f"  ({harmless(one.reason)})" if one.reason else ""
+        times = f" ×{one.places}" if one.places > 1 else ""
+        print(f"line {one.line:<4} {MARKS[one.state] + times:<10} {_said(one)}{reason}")
+    states = Counter(one.state for one in found)
+    parts = [f"{states[state]} {word}" for state, word in MARKS.items() if states[state]]
+    print(f"{path}: {', '.join(parts).lower()}")

@@ -1,0 +1,168 @@
+"""An enrolment clip out of a session: where the speaker is longest heard alone.
+
+With it the same person has the same name in all sessions.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from sessionscribe.artifacts.plan import Timeline
+from sessionscribe.artifacts.speakers import Turn, Turns
+from sessionscribe.artifacts.transcript import Transcript
+from sessionscribe.config.settings import Config
+from sessionscribe.core.errors import UserError, visible
+from sessionscribe.core.files import atomic_path
+from sessionscribe.core.intervals import Interval, interval, length
+from sessionscribe.core.units import SAMPLE_RATE
+from sessionscribe.manifest.enrollment import NUMBER, person_of
+from sessionscribe.stages.diarize.diarize import read_session
+from sessionscribe.stages.name.name import who_talks
+from sessionscribe.stages.name.speaker_map import moment
+
+WANTED_S = 30.0
+"""So much speech is cut out, where there is as much."""
+FEWEST_S = 3.0
+SHORTEST_S = 1.0
+EDGE_S = 0.1
+"""Left out at either end of a stretch: where turns begin and end is not known better."""
+PAUSE_S = 0.3
+
+
+def add_arguments(commands: Any, parents: Sequence[argparse.ArgumentParser]) -> None:
+    """Add the command to a command line."""
+    parser = commands.add_parser(
+        "enroll",
+        parents=parents,
+        allow_abbrev=False,
+        help="save a sample of a speaker's voice, to name the person in all sessions",
+    )
+    parser.add_argument("name", help="the person's name")
+    parser.add_argument("--session", required=True, help="a finished session in which the person speaks")
+    parser.add_argument(
+        "--speaker", required=True, help="the speaker's label, or a time at which the person speaks"
+    )
+
+
+def command(options: argparse.Namespace, settings: Config) -> int:
+    """Cut the clip and say what was done."""
+    path, length_s = enroll(options.name, options.session, options.speaker, folder=Path(settings.name.voices))
+    print(
+        f"{path}: {length_s:.1f} s. `sessionscribe run` now looks for {visible(options.name)} in all sessions"
+    )
+    return 0
+
+
+def enroll(name: str, session: str, speaker: str, *, folder: Path, root: Path = Path()) -> tuple[Path, float]:
+    """Write a clip of a speaker of a session; a clip that is there already is kept.
+
+    Args:
+        name: the person's name, which is the clip's.
+        session: a session with turns.
+        speaker: a label, or a moment at which the person talks (``12:34``).
+        folder: the folder of clips, as seen from ``root``.
+        root: the project's folder.
+
+    Returns:
+        The clip, and how much speech is in it, in seconds.
+
+    Raises:
+        UserError: the name cannot be a file's, there is no such speaker, or too little of the voice alone.
+    """
+    _check_name(name)
+    transcript = Transcript.read(_made(root / f"results/diarize/{session}.json", session))
+    label = speaker if speaker in transcript.speakers else who_talks(transcript, speaker)
+    if label is None:
+        known = ", ".join(map(visible, sorted(transcript.speakers))) or "nobody"
+        what = f"there is no speaker `{visible(speaker)}`"
+        if moment(speaker):
+            what = f"nobody talks at {visible(speaker)}"
+        raise UserError(what, where=session, hint=f"There are: {known}; or say when the person talks (12:34)")
+    turns = Turns.read(_made(root / f"results/diarize/{session}.turns.json", session))
+    chosen = longest(alone(turns.turns, label))
+    length_s = length(chosen) / SAMPLE_RATE
+    if length_s < FEWEST_S:
+        what = f"{visible(label)} is heard alone for {length_s:.1f} s only, in stretches of {SHORTEST_S:g} s"
+        raise UserError(what, where=session, hint="Take another session, or record a clip")
+    samples = _cut(root, session, label, chosen)
+    path = _free(root / folder, name)
+    _write(path, samples)
+    return path, length_s
+
+
+def _check_name(name: str) -> None:
+    odd = name != person_of(name) or "/" in name or name.startswith(".") or NUMBER.search(name)
+    if odd or not name or len(name.encode()) > 200:
+        hint = "Take letters, digits, spaces and hyphens"
+        raise UserError("cannot be the name of a clip", where=name or "enroll", hint=hint)
+
+
+def _made(path: Path, session: str) -> Path:
+    if not path.is_file():
+        hint = "Run it first; `sessionscribe status` lists the sessions"
+        raise UserError("has no finished diarization", where=session, hint=hint)
+    return path
+
+
+def alone(turns: Sequence[Turn], speaker: str) -> list[Interval]:
+    """Return where a speaker is the only one who talks, in samples, less the edges."""
+    found = []
+    others = sorted(interval(turn.start, turn.end) for turn in turns if turn.speaker != speaker)
+    for turn in turns:
+        if turn.speaker != speaker:
+            continue
+        start, stop = interval(turn.start, turn.end)
+        for begins, ends in others:
+            if ends <= start or begins >= stop:
+                continue
+            found.append((start, begins))
+            start = max(start, ends)
+        found.append((start, stop))
+    edge, shortest = round(EDGE_S * SAMPLE_RATE), round(SHORTEST_S * SAMPLE_RATE)
+    trimmed = [(start + edge, stop - edge) for start, stop in found]
+    return [(start, stop) for start, stop in trimmed if stop - start >= shortest]
+
+
+def longest(stretches: Sequence[Interval]) -> list[Interval]:
+    """Return the longest stretches that make up what is wanted, in the order of time; all in samples."""
+    chosen: list[Interval] = []
+    left = round(WANTED_S * SAMPLE_RATE)
+    for start, end in sorted(stretches, key=lambda stretch: (stretch[0] - stretch[1], stretch)):
+        if left <= 0:
+            break
+        chosen.append((start, min(end, start + left)))
+        left -= end - start
+    return sorted(chosen)
+
+
+def _cut(root: Path, session: str, label: str, stretches: Sequence[Interval]) -> Any:
+    import numpy as np  # noqa: PLC0415 -- heavy
+
+    timeline = Timeline.read(_made(root / f"results/chunk/{session}.timeline.json", session))
+    own = [track for track in timeline.tracks if track.speaker in (None, label)]
+    timeline = timeline.model_copy(update={"tracks": own})
+    audio = {track.track: root / f"results/convert/{session}/{track.track}.flac" for track in own}
+    parts = []
+    for start, end in stretches:
+        heard = read_session(timeline, audio, start, min(timeline.samples, end))
+        parts += [heard, np.zeros(round(PAUSE_S * SAMPLE_RATE), np.float32)]
+    return np.concatenate(parts[:-1])
+
+
+def _free(folder: Path, name: str) -> Path:
+    """Return the first path for a clip of this name that does not exist, whatever its ending."""
+    pattern = re.compile(rf"{re.escape(name)}(\.(\d+))?\.[^.]+")
+    there = [match for path in folder.glob("*") if (match := pattern.fullmatch(path.name))]
+    number = max((int(match[2] or 1) for match in there), default=0) + 1
+    return folder / (f"{name}.flac" if number == 1 else f"{name}.{number}.flac")
+
+
+def _write(path: Path, samples: Any) -> None:
+    import soundfile  # noqa: PLC0415 -- heavy
+
+    with atomic_path(path) as temporary:
+        soundfile.write(temporary, samples, SAMPLE_RATE, subtype="PCM_16")

@@ -1,0 +1,164 @@
+"""The sub-commands ``evaluate`` and ``diff``. Nothing heavy is imported before they run."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sessionscribe.core.errors import UserError, visible
+
+if TYPE_CHECKING:
+    from sessionscribe.evaluation.evaluate import Measure
+
+WHAT = "a session of this project, a file, or a folder of exports or of chunk transcripts"
+
+
+def add_arguments(commands: Any) -> None:
+    """Add both sub-commands to the command's parsers."""
+    evaluates = commands.add_parser(
+        "evaluate", allow_abbrev=False, help="measure transcripts against references"
+    )
+    evaluates.add_argument("hypothesis", metavar="HYP", help=WHAT)
+    evaluates.add_argument(
+        "--reference",
+        nargs="+",
+        action="extend",
+        required=True,
+        type=Path,
+        metavar="REF",
+        help="files or folders (STM, CTM, RTTM, UEM, SegLST, SRT, VTT, plain text or JSON), or a session "
+        "that was corrected",
+    )
+    evaluates.add_argument("--json", type=Path, metavar="FILE", help="also write all figures to this file")
+    evaluates.add_argument(
+        "--max-wer", type=float, metavar="X", help="fail if the WER is higher (0.1 is 10 %%)"
+    )
+    evaluates.add_argument("--max-der", type=float, metavar="X", help="fail if the DER is higher")
+    evaluates.add_argument(
+        "--language", metavar="CODE", help="language of the text (default: as transcribed)"
+    )
+    evaluates.add_argument(
+        "--as-written", action="store_true", help="compare words as written, without normalising them"
+    )
+    evaluates.add_argument(
+        "--collar",
+        type=float,
+        default=0.0,
+        metavar="S",
+        help="DER, JER: tolerance around the edges of turns, in seconds (default: 0)",
+    )
+    evaluates.add_argument("--skip-overlap", action="store_true", help="DER, JER: ignore overlapped speech")
+    evaluates.add_argument(
+        "--word-collar",
+        type=float,
+        default=5.0,
+        metavar="S",
+        help="tcpWER: tolerance in seconds (default: 5)",
+    )
+    evaluates.add_argument(
+        "--resamples",
+        type=int,
+        default=1000,
+        metavar="N",
+        help="bootstrap resamples (default: 1000); 0: no confidence intervals",
+    )
+    evaluates.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="random seed of the bootstrap (default: 0)"
+    )
+
+    diffs = commands.add_parser(
+        "diff", allow_abbrev=False, help="compare two transcripts of a session word by word"
+    )
+    diffs.add_argument("before", metavar="A", help=WHAT)
+    diffs.add_argument("after", metavar="B", help="another transcript of the same session")
+    diffs.add_argument("--html", type=Path, metavar="FILE", help="write a page that shows both side by side")
+    diffs.add_argument("--summary", action="store_true", help="print only the summary")
+
+
+def evaluate(options: argparse.Namespace) -> int:
+    """Score transcripts, print the tables; return 1 where a bar is missed.
+
+    Raises:
+        UserError: a file or option is wrong.
+    """
+    from sessionscribe.evaluation import evaluate, report, transcripts  # noqa: PLC0415
+    from sessionscribe.evaluation.intervals import Bootstrap  # noqa: PLC0415
+    from sessionscribe.formats import references  # noqa: PLC0415
+
+    for name in ("collar", "word_collar", "resamples", "seed", "max_wer", "max_der"):
+        value = getattr(options, name)
+        if value is not None and not 0 <= value < float("inf"):
+            raise UserError(
+                "must be a number from 0 on", where=f"--{name.replace('_', '-')}", hint="Correct it"
+            )
+    if options.resamples == 1:
+        raise UserError("one resample has no spread", where="--resamples", hint="Give 0 or more than 1")
+    found = transcripts.read(options.hypothesis)
+    wanted = references.read(map(transcripts.reference, options.reference))
+    pairs = evaluate.pairs(found, wanted, every=len(found) > 1)
+    chosen = evaluate.Options(
+        language=options.language,
+        as_written=options.as_written,
+        collar_s=options.collar,
+        skip_overlap=options.skip_overlap,
+        word_collar_s=options.word_collar,
+        bootstrap=Bootstrap(options.resamples, options.seed),
+    )
+    scores = evaluate.evaluate(pairs, chosen)
+    print(report.tables(scores, chosen))
+    if len(found) > 1 and (without := sorted(set(found) - set(wanted))):
+        print(f"Without a reference, so not scored: {visible(', '.join(without))}.")
+    if options.json:
+        with _writing(options.json):
+            report.write_json(scores, chosen, options.json)
+    bars = [("WER", options.max_wer), ("DER", options.max_der)]
+    missed = [_missed(name, bar, scores.pooled) for name, bar in bars if bar is not None]  # say all
+    return int(any(missed))
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Name the file that was asked for, not the temporary one beside it.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        hint = "Name a file in a folder that can be written to"
+        raise UserError(f"cannot be written ({error.strerror})", where=path, hint=hint) from error
+
+
+def _missed(name: str, bar: float, pooled: dict[str, Measure]) -> bool:
+    """Say it if a bar is missed; what was not measured does not pass."""
+    measure = pooled.get(name.lower())
+    if measure is not None and measure.value <= bar:
+        return False
+    value = "was not measured" if measure is None else f"is {100 * measure.value:.2f} %"
+    print(f"sessionscribe: the {name} {value}, the bar is {100 * bar:.2f} %", file=sys.stderr)
+    return True
+
+
+def diff(options: argparse.Namespace) -> int:
+    """Compare two transcripts and print where they differ.
+
+    Raises:
+        UserError: a file is wrong, or they are not of one session.
+    """
+    from sessionscribe.evaluation import diff, diff_report, transcripts  # noqa: PLC0415
+
+    before, after = transcripts.read(options.before), transcripts.read(options.after)
+    found = diff.diff(*diff.same_session(before, after))
+    if options.html:
+        with _writing(options.html):
+            diff_report.write_html(found, options.before, options.after, options.html)
+    diff_report.show(found, options.before, options.after, changes=not options.summary)
+    return 0
+
+
+COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {"evaluate": evaluate, "diff": diff}

@@ -1,0 +1,383 @@
+"""The command `sessionscribe`: add recordings, run the workflow, see where it stands."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+
+from sessionscribe import PACKAGE, __version__
+from sessionscribe.artifacts.base import Shape
+from sessionscribe.cli import add as adding
+from sessionscribe.cli import correct as correction
+from sessionscribe.cli import enroll, models, run, transcribe
+from sessionscribe.cli import evaluate as evaluation
+from sessionscribe.cli import publish as publishing
+from sessionscribe.cli import storage as storing
+from sessionscribe.config import settings as config
+from sessionscribe.core.errors import UserError, complain, describe
+from sessionscribe.engines import fetch as model_fetch
+from sessionscribe.planning import status
+from sessionscribe.planning.plan import Agenda
+from sessionscribe.planning.steps import STAGES
+from sessionscribe.planning.verify import verify
+from sessionscribe.publish import unpack
+from sessionscribe.runners import costs
+from sessionscribe.runners.ledger import LEDGER
+
+PROJECT = PACKAGE.parents[1]
+CONFIG = Path("config/config.yaml")
+NO_SESSIONS = "No sessions yet. Add recordings with `sessionscribe add SOURCE…`."
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code: 0, 1 where something failed, 2 where it was asked wrongly.
+
+    After a signal it is that of the signal, as shells have it.
+    """
+    parser = _parser()
+    options, rest = parser.parse_known_args(arguments)
+    if rest and options.command != "run":
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    try:
+        anywhere = {"models": models.command, "transcribe": _transcribe} | evaluation.COMMANDS
+        if options.command in anywhere:
+            return anywhere[options.command](options)
+        if not Path("Snakefile").is_file():
+            hint = f"Change to the project's folder, for example: cd {PROJECT}"
+            raise UserError("there is no Snakefile here", where=Path.cwd(), hint=hint)
+        for problem in unpack.put_in_place():
+            print(f"sessionscribe: {problem}", file=sys.stderr)
+        commands = {"add": _add, "status": _status, "enroll": _enroll, "correct": _correct}
+        commands |= {"verify": _verify, "report": _report}
+        commands |= dict.fromkeys(publishing.COMMANDS, _publishing) | dict.fromkeys(
+            storing.COMMANDS, _storing
+        )
+        commands["run"] = lambda options: _run(options, rest)
+        return commands[options.command](options)
+    except UserError as error:
+        complain(error)
+        return 2
+    except BrokenPipeError:
+        return 0
+    except KeyboardInterrupt:
+        return run.SIGNALLED + signal.SIGINT
+    except OSError as error:
+        complain(describe(error, str(Path.cwd())))
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="sessionscribe",
+        description="Recordings in, finished speaker-labelled transcripts out.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"sessionscribe {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    settings = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    settings.add_argument(
+        "--profile", default="local", help="a profile in profiles/, or a folder (default: local)"
+    )
+    settings.add_argument(
+        "--configfile",
+        action="append",
+        default=[],
+        type=Path,
+        help="settings that override config/config.yaml (repeatable)",
+    )
+
+    kinds = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    kinds.add_argument(
+        "--shape", choices=get_args(Shape), help="how the files belong together (default: by their names)"
+    )
+    kinds.add_argument(
+        "--exact",
+        action="store_true",
+        help="decode to find the duration, for files that state none or a wrong one",
+    )
+    kinds.add_argument("--language", help="language code, such as en; mixed: several languages")
+    kinds.add_argument(
+        *("--speakers", "--num-speakers"),
+        type=adding.speakers,
+        metavar="N|off|auto",
+        help="number of speakers; off: do not tell speakers apart",
+    )
+    kinds.add_argument("--min-speakers", type=int, metavar="N")
+    kinds.add_argument("--max-speakers", type=int, metavar="N")
+    kinds.add_argument("--hotwords", help="names and terms to expect")
+    kinds.add_argument("--audio-stream", type=int, metavar="N", help="audio stream to use, counted from 0")
+
+    add = commands.add_parser(
+        "add", parents=[settings, kinds], allow_abbrev=False, help="add recordings to the manifest"
+    )
+    add.add_argument(
+        "sources",
+        nargs="+",
+        metavar="SOURCE",
+        help="a file, a folder, a quoted pattern, `remote:path` or `s3://`",
+    )
+    add.add_argument("--session", help="name of the session (default: from the file or folder)")
+
+    runs = commands.add_parser(
+        "run",
+        parents=[settings, kinds],
+        allow_abbrev=False,
+        help="run all work that is missing or out of date",
+        description="Run the workflow. Options that are not listed here are passed on to Snakemake.",
+    )
+    runs.add_argument(
+        "--source",
+        action="append",
+        default=[],
+        help="add this source first and run only its sessions (repeatable)",
+    )
+    runs.add_argument("--session", action="append", default=[], help="run only this session (repeatable)")
+    runs.add_argument("--stage", choices=STAGES, help="stop after this stage")
+    runs.add_argument("--limit", type=int, metavar="N", help="run at most N sessions")
+    runs.add_argument("--upload", action="store_true", help="then upload finished sessions")
+    runs.add_argument("--publish", action="store_true", help="then publish finished sessions")
+
+    transcribe.add_arguments(commands, settings)
+
+    shows = commands.add_parser(
+        "status", parents=[settings], allow_abbrev=False, help="show the state of every session"
+    )
+    shows.add_argument("--session", action="append", default=[], help="show only this session (repeatable)")
+    shows.add_argument("--cost", action="store_true", help="show what remote machines have cost")
+    verifies = commands.add_parser(
+        "verify",
+        parents=[settings],
+        allow_abbrev=False,
+        help="compare files with their records",
+        description="Compare files with their records, and set aside what differs, to be made again.",
+    )
+    verifies.add_argument("sessions", nargs="*", metavar="SESSION", help="these sessions only")
+    verifies.add_argument("--quick", action="store_true", help="compare sizes, not content")
+    reports = commands.add_parser(
+        "report", parents=[settings], allow_abbrev=False, help="write Snakemake's report of finished sessions"
+    )
+    reports.add_argument("sessions", nargs="*", metavar="SESSION", help="these sessions only")
+    reports.add_argument(
+        "--to", default="report.html", metavar="FILE", help="html or zip (default: report.html)"
+    )
+    enroll.add_arguments(commands, [settings])
+    correction.add_arguments(commands, [settings])
+    evaluation.add_arguments(commands)
+    models.add_arguments(commands)
+    storing.add_arguments(commands, settings)
+    publishing.add_arguments(commands, settings)
+    return parser
+
+
+def _profile(name: str) -> Path:
+    """Return the folder of a profile: one of ours by name, or any by path.
+
+    Raises:
+        UserError: there is no such profile.
+    """
+    for folder in (PROJECT / "profiles" / name, Path(name)):
+        if (folder / "config.yaml").is_file():
+            return folder
+    known = ", ".join(sorted(p.parent.name for p in (PROJECT / "profiles").glob("*/config.yaml")))
+    raise UserError("there is no such profile", where=f"--profile {name}", hint=f"There are: {known}")
+
+
+def _profile_values(options: argparse.Namespace) -> dict[str, Any]:
+    return yaml.safe_load((_profile(options.profile) / "config.yaml").read_text(encoding="utf-8")) or {}
+
+
+def _configfiles(options: argparse.Namespace, root: Path = Path()) -> list[Path]:
+    """Return the settings files in force, the strongest last, as Snakemake layers them.
+
+    Args:
+        options: the command's; what they name is meant from the present folder.
+        root: the project's folder.
+    """
+    own = _profile_values(options).get("configfile", [])
+    layers = options.configfile or [root / name for name in ([own] if isinstance(own, str) else own)]
+    return [*([root / CONFIG] if (root / CONFIG).is_file() else []), *layers]
+
+
+def _load(
+    options: argparse.Namespace, sessions: Sequence[str] = (), passed: Mapping[str, Any] | None = None
+) -> config.Config:
+    settings = config.load(_configfiles(options), passed or {})
+    return settings.model_copy(update={"sessions": tuple(sessions)}) if sessions else settings
+
+
+def _add(options: argparse.Namespace) -> int:
+    return adding.add_sources(options.sources, options.session, options, _load(options))[1]
+
+
+def _run(options: argparse.Namespace, rest: list[str]) -> int:
+    names, code, request = list(options.session), 0, run.parse(rest)
+    if options.source:
+        name = options.session[0] if options.session else None
+        settings = _load(options, (), request.settings)
+        names, code = adding.add_sources(options.source, name, options, settings)
+        if not names:
+            return code
+    fetch = not request.shows and _checks_models_here(options)
+    agenda = _plan(_load(options, names, request.settings), fetch=fetch)
+    if not agenda.sessions and not rest:
+        print(NO_SESSIONS)
+        return code
+    if options.limit is not None:
+        names = [name for name, session in agenda.sessions.items() if session.pending][: options.limit]
+        if not names:
+            print("Nothing to do.")
+            return code
+    result = _make(options, request, names)
+    if not request.shows and result != run.BUSY:
+        stopped = result > run.SIGNALLED
+        code = _show_outcome(options, _load(options, names, request.settings), stopped=stopped) or code
+    return result or code
+
+
+def _transcribe(options: argparse.Namespace) -> int:
+    settings = config.load(_configfiles(options, PROJECT))
+    options.configfile, options.stage = [transcribe.SETTINGS], None  # in the project that the command has
+    plan = ("--dry-run", *run.TABLE) if options.dry_run else ()
+    request = run.Request(("--snakefile", str(PROJECT / "Snakefile"), *plan))
+
+    def make(names: Sequence[str]) -> tuple[int, Agenda]:
+        agenda = _plan(_load(options, names), fetch=not options.dry_run and _checks_models_here(options))
+        if not agenda.targets():
+            return 0, agenda
+        return _make(options, request, names), Agenda(_load(options, names))
+
+    return transcribe.command(options, settings, [Path.cwd(), PROJECT], make)
+
+
+def _make(options: argparse.Namespace, request: run.Request, names: Sequence[str]) -> int:
+    """Let Snakemake make what is missing or stale of these sessions (none: of all); return its exit code."""
+    # What is passed on comes first: options with several values would take its targets for theirs.
+    arguments = [*request.arguments, "--profile", str(_profile(options.profile))]
+    if options.configfile:
+        arguments += ["--configfile", *map(str, options.configfile)]
+    if names:
+        listed = yaml.safe_dump(list(names), default_flow_style=True, width=10**9).strip()
+        arguments += ["--config", *request.pairs, f"sessions={listed}"]  # of several, the last one counts
+    if options.stage:
+        arguments += ["--until", *STAGES[options.stage]]
+    return run.snakemake(arguments)
+
+
+def _plan(settings: config.Config, *, fetch: bool) -> Agenda:
+    """Return the agenda; if asked, fetch the models of ``auto`` first, which may change it."""
+    agenda = Agenda(settings)
+    if fetch:
+        planned = agenda.preflight_task()
+        fetched = [
+            model_fetch.provide_auto(planned["speech"], settings.transcribe, say=complain),
+            model_fetch.provide_auto_pipeline(planned["diarization"], settings.diarize, say=complain),
+        ]
+        if any(fetched):
+            return Agenda(settings)
+    return agenda
+
+
+def _checks_models_here(options: argparse.Namespace) -> bool:
+    """Return whether this machine checks the models: profiles for other machines leave that to them."""
+    return "check_models" not in str(_profile_values(options).get("warm-guests", ""))
+
+
+def _show_outcome(options: argparse.Namespace, settings: config.Config, *, stopped: bool) -> int:
+    """Show where sessions stand after a run, and, unless that was stopped, upload and publish if asked.
+
+    Returns 1 where something could not be done.
+    """
+    after = Agenda(settings)
+    print()
+    print(status.table(status.collect(after)))
+    _show_results(after)
+    sessions = list(after.sessions.values())
+    code = int(any(session.blocked for session in sessions))
+    if stopped:
+        return code
+    if options.upload:
+        code |= storing.upload_sessions(sessions, settings)
+    if options.publish:
+        code |= publishing.publish_sessions(sessions, settings, configfiles=_configfiles(options))
+    return code
+
+
+def _show_results(agenda: Agenda) -> None:
+    """Print where the finished files are, and how each transcript begins."""
+    for session in agenda.sessions.values():
+        if session.pending or session.blocked or not session.steps:
+            continue
+        exports = session.of("write_export")
+        if not exports:
+            continue
+        names = [Path(path) for path in exports[0].outputs]
+        endings = " ".join(path.name.partition(".")[2] for path in names)
+        print(f"\n{names[0].parent}/  ({endings})")
+        text = next((path for path in names if path.name == f"{path.parent.name}.txt"), None)
+        if text is not None and text.is_file():
+            for line in text.read_text(encoding="utf-8").splitlines()[:6]:
+                print(f"    {line}")
+
+
+def _publishing(options: argparse.Namespace) -> int:
+    options.configfiles = _configfiles(options)
+    return publishing.COMMANDS[options.command](options, _load(options))
+
+
+def _storing(options: argparse.Namespace) -> int:
+    return storing.COMMANDS[options.command](options, _load(options))
+
+
+def _status(options: argparse.Namespace) -> int:
+    if options.cost:
+        print(costs.table(costs.read_ledger(LEDGER), costs.read_prices(costs.PRICES)))
+        return 0
+    agenda = Agenda(_load(options, options.session))
+    if not agenda.sessions:
+        print(NO_SESSIONS)
+        return 0
+    for remark in agenda.remarks:
+        complain(remark)
+    print(status.table(status.collect(agenda)))
+    return 0
+
+
+def _verify(options: argparse.Namespace) -> int:
+    agenda, differ = Agenda(_load(options, options.sessions)), 0
+    for session in agenda.sessions:
+        lines, unrecorded = verify(agenda.root, session, quick=options.quick)
+        print("".join(f"{session}: {line}\n" for line in lines), end="")
+        print("".join(f"{session}: {path}: no record tells of it\n" for path in unrecorded), end="")
+        differ += len(lines)
+    how = "sizes of the" if options.quick else ""
+    print(f"{len(agenda.sessions)} sessions: {differ or 'no'} {how} files differ".replace("  ", " "))
+    return int(differ > 0)
+
+
+def _report(options: argparse.Namespace) -> int:
+    agenda = Agenda(_load(options, options.sessions))
+    for session in agenda.sessions.values():
+        if session.pending or session.blocked or session.session.problem:
+            print(f"sessionscribe: {status.left_out(session).removeprefix('left ')}", file=sys.stderr)
+            return 1
+    options.stage = None
+    return _make(options, run.Request(("--report", options.to), shows=True), options.sessions)
+
+
+def _enroll(options: argparse.Namespace) -> int:
+    return enroll.command(options, _load(options))
+
+
+def _correct(options: argparse.Namespace) -> int:
+    return correction.correct(options, _load(options))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

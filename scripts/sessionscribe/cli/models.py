@@ -1,0 +1,100 @@
+"""The sub-command ``models``: list what is on this machine and what can be had, and fetch it."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import sys
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from sessionscribe.config import settings
+from sessionscribe.core.errors import UserError, one_by_one
+from sessionscribe.engines import fetch, models, package_models
+from sessionscribe.stages.preflight import preflight
+
+GATED = "from the hub, where you accept a licence and log in (HF_TOKEN or `hf auth login`)"
+
+
+def add_arguments(commands: Any) -> None:
+    """Add the sub-command to the command's parsers."""
+    parser = commands.add_parser(
+        "models", allow_abbrev=False, help="list models, installed and available, or fetch them"
+    )
+    actions = parser.add_subparsers(dest="action")
+    fetches = actions.add_parser("fetch", allow_abbrev=False, help="fetch models to this machine")
+    fetches.add_argument("names", nargs="+", metavar="NAME", help="as `sessionscribe models` lists them")
+
+
+def command(options: argparse.Namespace) -> int:
+    """Fetch the models that were named, or list all; return 1 where one could not be fetched."""
+    if options.action == "fetch":
+        wanted = {name: name for name in options.names}
+        return int(one_by_one(wanted, _fetch))
+    print("\n".join(_listing()))
+    return 0
+
+
+def _fetch(name: str) -> None:
+    """Fetch a model and say where it is.
+
+    Raises:
+        UserError: there is no such model, or it cannot be had.
+    """
+    say = partial(print, file=sys.stderr, flush=True)
+    if name in models.WHISPER:
+        folder = fetch.ensure_speech(models.WHISPER[name], say=say)
+    elif name in models.DIARIZATION:
+        folder = preflight.ensure_pipeline(models.DIARIZATION[name], say=say)
+    else:
+        near = difflib.get_close_matches(name, _names(), n=1, cutoff=0)[0]
+        raise UserError("there is no such model", where=name, hint=f"Did you mean `{near}`?")
+    print(f"{name}: {folder} ({_megabytes(folder)})")
+
+
+def _names() -> dict[str, str]:
+    """Return all models by name, each under the first of its names."""
+    every = models.WHISPER | models.DIARIZATION
+    first = {model: name for name, model in reversed(every.items())}
+    return {name: model for name, model in every.items() if first[model] == name and name != settings.OFF}
+
+
+def _listing() -> Iterator[str]:
+    """Yield the lines: what is here, what can be had and how, and what ``auto`` stands for."""
+    here = {name: folder for name in _names() if (folder := _locate(name))}
+    table = [("model", "for", "from", "size", "folder")]
+    table += [_row(name, folder) for name, folder in here.items()]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    for row in table if here else ():
+        yield "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
+    yield f"{'' if here else 'No models here.'}\n`sessionscribe models fetch NAME…` fetches"
+    packages = [package.name for package in package_models.PACKAGE_MODELS]
+    others = [name for name in _names() if name not in packages]
+    for how, names in (
+        ("from the package registry, without an account", packages),
+        ("from the hub", [name for name in others if name in models.WHISPER]),
+        (GATED, [name for name in others if name in models.DIARIZATION]),
+    ):
+        if rest := [name for name in names if name not in here]:
+            yield f"  {how}: {', '.join(rest)}"
+    device = models.machine_device()
+    auto = models.auto_names(device, here=True)[0]
+    yield f"\n`transcribe.model: auto` is `{auto}` on this machine ({device})."
+    yield f"`diarize.model: auto` is `{models.auto_pipelines()[0]}` on this machine."
+
+
+def _row(name: str, folder: Path) -> tuple[str, str, str, str, str]:
+    package = package_models.find(_names()[name])
+    origin = "packages" if package and folder == package.folder else "hub"
+    kind = "speech" if name in models.WHISPER else "diarization"
+    return name, kind, origin, _megabytes(folder), str(folder)
+
+
+def _locate(name: str) -> Path | None:
+    return models.locate(_names()[name], models.WHISPER_FILES if name in models.WHISPER else ())
+
+
+def _megabytes(folder: Path) -> str:
+    return f"{sum(path.stat().st_size for path in folder.rglob('*') if path.is_file()) / 1e6:.0f} MB"

@@ -1,0 +1,196 @@
+"""The sub-commands ``publish``, ``pull`` and ``versions``. Nothing heavy is imported before they run."""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sessionscribe.config.settings import Config
+from sessionscribe.core.errors import UserError, one_by_one
+from sessionscribe.planning import status
+from sessionscribe.planning.plan import Agenda
+from sessionscribe.planning.session import SessionAgenda
+from sessionscribe.publish import history, publishing, pulling, state, versions
+from sessionscribe.publish.contents import FOLDER, target_of
+from sessionscribe.publish.store import Store
+
+ROOT = Path()
+
+
+def add_arguments(commands: Any, settings: argparse.ArgumentParser) -> None:
+    """Add the sub-commands to the command's parsers; ``settings`` has the options that choose settings."""
+    publishes = commands.add_parser(
+        "publish",
+        parents=[settings],
+        allow_abbrev=False,
+        help="publish finished sessions as versions that others can pull",
+    )
+    publishes.add_argument(
+        "sessions", nargs="*", metavar="SESSION", help="sessions (default: all finished ones)"
+    )
+    publishes.add_argument(
+        "--force", action="store_true", help="overwrite versions by others that were not pulled here"
+    )
+    pulls = commands.add_parser(
+        "pull", parents=[settings], allow_abbrev=False, help="fetch published sessions"
+    )
+    pulls.add_argument(
+        "sessions", nargs="*", metavar="SESSION", help="sessions (default: all that are not here)"
+    )
+    lists = commands.add_parser(
+        "versions",
+        parents=[settings],
+        allow_abbrev=False,
+        help="list a session's published versions, or restore one",
+    )
+    lists.add_argument("session", metavar="SESSION")
+    lists.add_argument("--at", metavar="REV", help="restore the version at this git revision")
+    for parser in (pulls, lists):
+        parser.add_argument(
+            "--force", action="store_true", help="overwrite results that were never published"
+        )
+
+
+def publish(options: argparse.Namespace, config: Config) -> int:
+    """Publish finished sessions; return 1 where one that was named, or that is finished, could not be."""
+    settings = config.model_copy(update={"sessions": tuple(options.sessions)})
+    return publish_sessions(
+        list(Agenda(settings, ROOT).sessions.values()),
+        config,
+        configfiles=options.configfiles,
+        force=options.force,
+        required=bool(options.sessions),
+    )
+
+
+def publish_sessions(
+    sessions: Sequence[SessionAgenda],
+    config: Config,
+    *,
+    configfiles: Sequence[Path],
+    force: bool = False,
+    required: bool = False,
+) -> int:
+    """Publish those of the sessions that are finished and name the others.
+
+    Args:
+        sessions: what is to be published.
+        config: the settings.
+        configfiles: where these come from; what of them is not committed is named.
+        force: publish over versions that were not pulled here.
+        required: whether a session that is not finished is a failure.
+    """
+    ready = [session for session in sessions if publishing.is_finished(session)]
+    for session in sessions:
+        if session not in ready:
+            print(status.left_out(session))
+    counts: Counter[str] = Counter()
+    failed = required and len(ready) < len(sessions)
+    with _store(config) as (store, lock):
+        publisher = publishing.Publisher(
+            ROOT, config.manifest, audio=config.publish.audio, force=force, store=store, lock=lock
+        )
+
+        def send(session: SessionAgenda) -> None:
+            done = publisher.publish(session)
+            counts[done.word] += 1
+            if done.word == "published":
+                version = done.version[:12]
+                print(f"published {session.session.name}: {version}, {done.sent} files sent", flush=True)
+
+        remote = bool(store.remote)
+        failed |= one_by_one({session.session.name: session for session in ready}, send)
+        if counts["published"] and not remote:
+            print("No DVC remote is set up, so nothing was sent: docs/versioning.md says how.")
+    print(f"{counts['published']} published, {counts['unchanged']} unchanged.")
+    if counts["published"] and remote:  # others would get pointers to nothing
+        print("`git push` shows them to others.")
+    corrections = [f"config/corrections/{session.session.name}.tsv" for session in ready]
+    behind = [*map(str, configfiles), config.name.table, config.name.voices, *corrections]
+    for path in sorted(history.dirty(ROOT, *behind)):
+        print(f"{path} has changes that are not committed: without them, others would make things anew.")
+    return int(failed)
+
+
+def pull(options: argparse.Namespace, config: Config) -> int:
+    """Get published sessions; return 1 where one could not be had or put in place."""
+    there = pulling.published_sessions(ROOT)
+    if absent := [name for name in options.sessions if name not in there]:
+        hint = f"`git pull` first? Published are: {', '.join(there) or 'none'}"
+        raise UserError("was never published", where=absent[0], hint=hint)
+    wanted = options.sessions or [name for name in there if not pulling.is_taken(ROOT, name)]
+    with _store(config) as (store, _):
+
+        def take(session: str) -> None:
+            written = pulling.take(ROOT, store, session, force=options.force)
+            print(f"pulled {session}: {written} files put in place", flush=True)
+
+        failed = one_by_one({name: name for name in wanted}, take)
+    if not wanted:
+        print("Nothing to pull: all published sessions are here.")
+    return int(failed)
+
+
+def list_versions(options: argparse.Namespace, config: Config) -> int:
+    """List the versions of a session, newest first, or bring one back."""
+    session = options.session
+    with _store(config) as (store, _):
+        if options.at:
+            text = history.at(ROOT, session, options.at)
+            written = pulling.take(ROOT, store, session, text=text, force=options.force)
+            print(f"{session} is as in {options.at}: {written} files put in place.")
+            print(
+                f"`sessionscribe publish {session}` makes it the newest version, `sessionscribe run -n` shows"
+            )
+            print("what would be made again with the present settings. Back to the newest:")
+            print(f"    git restore {target_of(session)} && sessionscribe pull {session}")
+            return 0
+        known = state.load(ROOT, session)
+        for version in versions.collect(ROOT, store, session):
+            here = bool(known and known.version == version.revision.version)
+            print("\n".join(_lines(version, here=here)), flush=True)
+    return 0
+
+
+def _lines(version: versions.Version, *, here: bool) -> Iterator[str]:
+    revision, found = version.revision, version.published
+    head = f"{revision.commit[:10]}  {revision.date[:16].replace('T', ' ')}  {revision.author}"
+    yield f"{head}  (here)" if here else head
+    if found is None:
+        yield f"    {version.problem}"
+        return
+    engines = sorted({f"{e.model}, {e.compute_type}" for e in found.engines if e.device}) or ["no speech"]
+    yield f"    {found.words} words, {found.speakers} speakers, {found.language}; {'; '.join(engines)}"
+    if version.words:
+        yield f"    {version.words}"
+    yield from (f"    {line}" for line in version.changes)
+
+
+@contextmanager
+def _store(config: Config) -> Iterator[tuple[Store, int]]:
+    """Yield DVC and the held lock."""
+    if not (ROOT / ".git").exists() and not history.git(ROOT, "rev-parse", "--git-dir", check=False):
+        hint = "Make it one (`git init`), or publish from a clone"
+        raise UserError("is not a git repository, which versions need", where=ROOT.resolve(), hint=hint)
+
+    def wait() -> None:
+        print(f"Waiting for another `sessionscribe publish` or `pull` ({FOLDER}) …", flush=True)
+
+    with state.locked(ROOT, wait=wait) as lock:
+        assert lock is not None  # it was waited for
+        store = Store(ROOT, config.publish.remote)
+        try:
+            yield store, lock
+        finally:
+            store.close()
+
+
+COMMANDS: dict[str, Callable[[argparse.Namespace, Config], int]] = {
+    "publish": publish,
+    "pull": pull,
+    "versions": list_versions,
+}

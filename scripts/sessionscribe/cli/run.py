@@ -1,0 +1,106 @@
+"""`sessionscribe run`: Snakemake with the everyday options; its logger plugin shows how far it is."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Any, NoReturn
+
+from sessionscribe.core.errors import UserError
+
+BUSY = os.EX_TEMPFAIL
+"""The exit code where another run is at work in this folder, so that nothing was done."""
+SIGNALLED = 128
+"""What is added to the number of the signal that ended a run, as shells do it."""
+FINISHED_TOO = ("summary", "detailed_summary", "dag", "d3dag", "rulegraph", "filegraph", "report")
+"""The options of Snakemake with which it shows the workflow as it is, finished work too."""
+SHOWS = (
+    *FINISHED_TOO,
+    *("dryrun", "list_rules", "list_target_rules", "list_untracked", "list_changes", "list_input_changes"),
+    *("list_params_changes", "list_conda_envs", "lint", "unlock", "print_compilation"),
+)
+"""Those with which it shows something and makes nothing, as its parser names them."""
+TABLE = ("--quiet", "rules", "host", "reason")
+"""What leaves a plan's table of jobs, and nothing else."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What Snakemake is asked for: a command line, its settings, and whether that only shows something."""
+
+    arguments: tuple[str, ...] = ()
+    pairs: tuple[str, ...] = ()  # the settings as they were given
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    shows: bool = False
+
+
+def parse(arguments: Sequence[str]) -> Request:
+    """Let Snakemake's own parser say what is asked for; of a plan, the table will do if no details are.
+
+    Raises:
+        UserError: it refuses these arguments.
+    """
+    if not arguments:
+        return Request()
+    from snakemake.cli import get_argument_parser, parse_config  # noqa: PLC0415 -- half a second
+    from snakemake.exceptions import CliException  # noqa: PLC0415
+
+    parser = get_argument_parser()
+    parser.error = _refuse
+    try:
+        options = parser.parse_args(arguments)
+        settings = parse_config(options.config)
+    except (CliException, ValueError) as error:
+        _refuse(str(error))
+    details = options.printshellcmds or options.verbose or options.debug_dag or options.quiet is not None
+    table = TABLE if options.dryrun and not details else ()
+    shows = any(getattr(options, name) for name in SHOWS)
+    return Request((*arguments, *table), tuple(options.config or ()), settings, shows)
+
+
+def shows_finished(arguments: Sequence[str]) -> bool:
+    """Return whether Snakemake, given these arguments, shows finished work, too."""
+    from snakemake.cli import get_argument_parser  # noqa: PLC0415 -- half a second
+
+    options, _ = get_argument_parser().parse_known_args(arguments)
+    return any(getattr(options, name) for name in FINISHED_TOO)
+
+
+def _refuse(what: str) -> NoReturn:
+    raise UserError(what.rstrip("."), where="run", hint="`snakemake --help` lists what Snakemake takes")
+
+
+def snakemake(arguments: Sequence[str]) -> int:
+    """Run Snakemake in this folder; return its exit code, ``BUSY``, or ``SIGNALLED`` plus a signal's number.
+
+    SIGINT and SIGTERM are passed on to it, and are not the end of this process: Snakemake cleans up.
+    """
+    got: list[int] = []
+    child: subprocess.Popen[bytes] | None = None
+
+    def pass_on(number: int, _frame: FrameType | None) -> None:
+        got.append(number)
+        # On a terminal Ctrl-C reaches the whole group by itself; SIGTERM lets Snakemake finish what runs.
+        if child and (number != signal.SIGINT or not sys.stdin.isatty()):
+            child.send_signal(signal.SIGINT)
+
+    # Before it starts: what a background shell has its children ignore would stay ignored.
+    before = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        sys.stdout.flush()  # what was said before comes before
+        command = [sys.executable, "-m", "snakemake_logger_plugin_sessionscribe", *arguments]
+        child = subprocess.Popen(command)
+        if got:
+            child.send_signal(signal.SIGINT)
+        code = child.wait()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if code and got:
+        return SIGNALLED + got[-1]
+    return code if code >= 0 else SIGNALLED - code

@@ -1,0 +1,107 @@
+"""The sub-commands ``find`` and ``upload``."""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from sessionscribe.config.settings import Config
+from sessionscribe.core.errors import UserError, one_by_one
+from sessionscribe.planning import status
+from sessionscribe.planning.plan import Agenda
+from sessionscribe.planning.session import SessionAgenda
+
+ROOT = Path()
+CHECKSUMS = ROOT / ".sessionscribe/checksums.json"
+
+
+def add_arguments(commands: Any, settings: argparse.ArgumentParser) -> None:
+    """Add the sub-commands to the command's parsers; ``settings`` has the options that choose settings."""
+    finds = commands.add_parser(
+        "find",
+        parents=[settings],
+        allow_abbrev=False,
+        help="compare recordings with the manifest: new, moved, missing, unfinished, failed, orphaned",
+    )
+    finds.add_argument(
+        "places", nargs="*", metavar="SOURCE", help="where to look (default: where known recordings are)"
+    )
+    uploading = commands.add_parser(
+        "upload",
+        parents=[settings],
+        allow_abbrev=False,
+        help="copy finished files to the recordings or elsewhere",
+    )
+    uploading.add_argument(
+        "sessions", nargs="*", metavar="SESSION", help="sessions (default: all finished ones)"
+    )
+    uploading.add_argument("--to", metavar="PLACE", help="`beside` (the recordings), or a folder")
+    uploading.add_argument(
+        "--delete", action="store_true", help="remove uploaded files that no longer exist here"
+    )
+
+
+def find(options: argparse.Namespace, config: Config) -> int:
+    """Print what there is to know about recordings and sessions."""
+    from sessionscribe.sharing import find as survey  # noqa: PLC0415 -- of no use to the other commands
+    from sessionscribe.stages.ingest import remote  # noqa: PLC0415 -- of no use to the other commands
+
+    agenda = Agenda(config, ROOT)
+    found = survey.survey(agenda, options.places, checksums=CHECKSUMS, s3_remote=config.ingest.s3_remote)
+    for finding in found:
+        print(finding)
+    counts = Counter(finding.kind for finding in found)
+    print(", ".join(f"{count} {kind}" for kind, count in counts.items()) or "Nothing to do.")
+    kept = remote.cache(config.ingest.cache)
+    copies, hits = kept.copies(), kept.counts()
+    if copies or hits.misses:
+        size = sum(copy.size for copy in copies) / 1e9
+        number = f"{len(copies)} recording{'s' * (len(copies) != 1)}"
+        print(f"cache: {number}, {size:.2f} GB, {hits.hit_rate:.0%} of the uses were hits")
+    return 0
+
+
+def upload(options: argparse.Namespace, config: Config) -> int:
+    """Upload the sessions that were named, or all that are finished."""
+    place = config.upload.model_copy(update={"to": options.to} if options.to else {})
+    settings = config.model_copy(update={"sessions": tuple(options.sessions), "upload": place})
+    sessions = Agenda(settings, ROOT).sessions.values()
+    return upload_sessions(sessions, settings, named=bool(options.sessions), delete=options.delete)
+
+
+def upload_sessions(
+    sessions: Iterable[SessionAgenda], config: Config, *, named: bool = False, delete: bool = False
+) -> int:
+    """Upload what is finished of sessions; return 1 where one of these could not be.
+
+    Raises:
+        UserError: nobody said where to.
+    """
+    from sessionscribe.sharing import upload as uploads  # noqa: PLC0415 -- of no use to the other commands
+
+    if not config.upload.to:
+        hint = "Set upload.to to `beside` or to a folder, or give --to"
+        raise UserError("there is no place to upload to", where="upload.to", hint=hint)
+    chosen = []
+    for session in sessions:
+        if named or uploads.has_something(session):
+            chosen.append(session)
+        else:
+            print(status.left_out(session))
+
+    def send(session: SessionAgenda) -> None:
+        s3_remote = config.ingest.s3_remote
+        sent = uploads.upload(session, config.upload, root=ROOT, s3_remote=s3_remote, delete=delete)
+        size = sum(entry.size for entry in sent) / 1e6
+        what = f"{len(sent)} files, {size:.1f} MB" if sent else "nothing new"
+        print(f"uploaded {session.session.name}: {what}", flush=True)
+
+    if not chosen:
+        print("Nothing is finished yet.")
+    return int(one_by_one({session.session.name: session for session in chosen}, send))
+
+
+COMMANDS = {"find": find, "upload": upload}

@@ -1,0 +1,237 @@
+"""The sub-command ``transcribe``: from recordings to their finished files, with no manifest to know about.
+
+A front of ``run``: all recordings that a user gives it are sessions of one project, which lies among the
+user's caches. A second call finds there what the first one made, and goes on where that was stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import fcntl
+import itertools
+import json
+import os
+import shutil
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+import platformdirs
+import yaml
+
+from sessionscribe.audio import media
+from sessionscribe.cli import add
+from sessionscribe.config.settings import Config, Format
+from sessionscribe.core import locks
+from sessionscribe.core.errors import UserError, complain, describe
+from sessionscribe.core.files import atomic_path, sha256, write_text
+from sessionscribe.engines import models
+from sessionscribe.formats.page import BESIDE
+from sessionscribe.manifest import manifest
+from sessionscribe.manifest.sources import slug
+from sessionscribe.planning import status
+from sessionscribe.planning.plan import MANIFEST, Agenda
+from sessionscribe.planning.session import SessionAgenda
+
+SETTINGS = Path("config/config.yaml")
+WRITTEN = Path("written.json")
+"""Which files were written for the user, with their checksums: no other file is ever replaced."""
+
+Make = Callable[[Sequence[str]], tuple[int, Agenda]]
+
+
+def add_arguments(commands: Any, settings: argparse.ArgumentParser) -> None:
+    """Add the command to a command line."""
+    parser = commands.add_parser(
+        "transcribe",
+        parents=[settings],
+        allow_abbrev=False,
+        help="transcribe files, in any folder",
+    )
+    parser.add_argument("files", nargs="+", metavar="FILE", help="a recording: audio or video")
+    parser.add_argument(
+        "--to", type=Path, metavar="FOLDER", help="output folder (default: one per file, here)"
+    )
+    parser.add_argument("--model", help="speech model: a name, such as base, or a folder")
+    parser.add_argument("--language", help="language code (default: detected)")
+    parser.add_argument(
+        *("--speakers", "--num-speakers"),
+        type=add.speakers,
+        metavar="N|off|auto",
+        help="number of speakers; off: do not tell speakers apart",
+    )
+    parser.add_argument("--hotwords", help="names and terms to expect")
+    parser.add_argument(
+        "--format",
+        action="append",
+        choices=get_args(Format),
+        metavar="FORMAT",
+        help="srt, txt, docx … (repeatable; default: the configured formats and html)",
+    )
+    parser.add_argument("-n", "--dry-run", action="store_true", help="only show what would be done")
+
+
+def command(options: argparse.Namespace, settings: Config, places: Sequence[Path], make: Make) -> int:
+    """Transcribe the given files and put what is made of them where the user wants it.
+
+    Args:
+        options: the command's.
+        settings: the general settings.
+        places: from where relative paths in them are meant; the first that has such a file counts.
+        make: makes what is missing of sessions, in the present folder; returns the exit code and the agenda.
+    """
+    to = Path.cwd() / (options.to or "")
+    files, code = _recordings(options.files)
+    own = _own_settings(settings, options, places)
+    with _workspace():
+        write_text(SETTINGS, yaml.safe_dump(own.model_dump(mode="json"), sort_keys=False, allow_unicode=True))
+        sessions: dict[str, Path] = {}
+        for file in files:
+            names, failed = _add(file, options, own)
+            sessions |= dict.fromkeys(names, file)
+            code = failed or code
+        if not sessions:
+            return code
+        result, agenda = make(list(sessions))
+        if options.dry_run:
+            return result or code
+        print()
+        for name, file in sessions.items():
+            try:
+                _finish(agenda.sessions[name], file, to if options.to else to / name)
+            except (UserError, OSError) as error:
+                complain(describe(error, str(file)))
+                code = 1
+        return result or code
+
+
+def _recordings(given: Sequence[str]) -> tuple[list[Path], int]:
+    """Return the files that are recordings, each once; what is none is told, and makes the exit code 1."""
+    found, code = [], 0
+    for path in map(Path, given):
+        try:
+            with media.open_media(path) as container:
+                media.audio_streams(container, path)
+            found.append(path.parent.resolve() / path.name)
+        except UserError as error:  # its hint is for what is in a manifest already
+            complain(UserError(error.what, where=path, hint="It is left out"))
+            code = 1
+    return list(dict.fromkeys(found)), code
+
+
+def _own_settings(settings: Config, options: argparse.Namespace, places: Sequence[Path]) -> Config:
+    """Return the settings of this call, which hold in any folder."""
+
+    def placed(path: str, presets: Collection[str] = ()) -> str:
+        there = [] if path in ("", *presets) else [place / path for place in places]
+        return next((str(found) for found in there if found.exists()), path)
+
+    model = options.model or settings.transcribe.model
+    formats = options.format or [*settings.export.formats, "html"]
+    changes: Mapping[str, Mapping[str, Any]] = {
+        "transcribe": {"model": placed(model, ["auto", *models.WHISPER])},
+        "diarize": {"model": placed(settings.diarize.model, ["auto", *models.DIARIZATION])},
+        "name": {"voices": placed(settings.name.voices)},
+        "export": {
+            "formats": tuple(dict.fromkeys(formats)),
+            "pdf_fonts": tuple(map(placed, settings.export.pdf_fonts)),
+        },
+    }
+    sections = {name: getattr(settings, name).model_copy(update=update) for name, update in changes.items()}
+    return settings.model_copy(update={**sections, "manifest": MANIFEST, "sessions": ()})
+
+
+@contextlib.contextmanager
+def _workspace() -> Iterator[None]:
+    """Work in the project of this command, one call after the other."""
+    place = platformdirs.user_cache_path("sessionscribe") / "transcribe"
+    place.mkdir(parents=True, exist_ok=True)
+    with (place / ".lock").open("w") as lock, contextlib.chdir(place):
+        try:
+            locks.take(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("Another `sessionscribe transcribe` is at work; waiting for it …", flush=True)
+            locks.take(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _add(file: Path, options: argparse.Namespace, settings: Config) -> tuple[list[str], int]:
+    """Add a recording; what an earlier call said of it does not count any more."""
+    columns = argparse.Namespace(
+        shape="recording",
+        exact=False,
+        language=options.language or "",
+        hotwords=options.hotwords or "",
+        speakers={"num_speakers": None, "diarize": "", **(options.speakers or {})},
+        min_speakers=None,
+        max_speakers=None,
+        audio_stream=None,
+    )
+    name = _name_of(file, manifest.read(Path(MANIFEST)))
+    try:
+        return add.add_sources([str(file)], name, columns, settings)
+    except UserError as error:
+        complain(error)
+        return [], 1
+
+
+def _name_of(file: Path, known: Mapping[str, manifest.Session]) -> str:
+    """Return the session of a recording, or a free name: its own, with the folder's before it, numbered."""
+    for name, session in known.items():
+        if session.rows[0].source == str(file):
+            return name
+    stem = slug(file.stem)
+    numbered = (f"{stem}-{number}" for number in itertools.count(2))
+    names = itertools.chain((stem, slug(f"{file.parent.name}-{file.stem}")), numbered)
+    return next(name for name in names if name not in known)
+
+
+def _finish(session: SessionAgenda, file: Path, to: Path) -> None:
+    """Put the finished files of a session where the user wants them, and say so.
+
+    Raises:
+        UserError: the session is not finished, or another file has the name of one of them.
+    """
+    found = status.status_of(Path(), session)
+    if found.status != "complete":
+        hint = (
+            "What failed is told above; put it right and run again"
+            if found.failures
+            else "Run again to go on"
+        )
+        raise UserError(f"is not finished ({found.status})", where=file, hint=hint)
+    exports = [Path(path) for path in session.of("write_export")[0].outputs]
+    written = json.loads(WRITTEN.read_text(encoding="utf-8")) if WRITTEN.exists() else {}
+    try:
+        new = [export for export in exports if _deliver(export, to / export.name, written)]
+    finally:
+        write_text(WRITTEN, json.dumps(written, indent=0))
+    if any(export.suffix == ".html" for export in exports):
+        _link(file, to / f"{session.session.name}{file.suffix}")
+    if not new:
+        print(f"{file}: nothing to do")
+    endings = ",".join(export.name.partition(".")[2] for export in exports)
+    print(f"{to}/{session.session.name}.{{{endings}}}")
+    notes = [*found.flags, *[status.WITHOUT_SPEAKERS] * found.without_speakers]
+    print(f"audit: {'; '.join([found.audit, *notes])}")
+
+
+def _deliver(export: Path, target: Path, written: dict[str, str]) -> bool:
+    """Copy a finished file, unless it is there as it is; return whether it was copied."""
+    digest, before = sha256(export), sha256(target) if target.exists() else None
+    if before not in (None, digest, written.get(str(target))):
+        hint = "Move it away, or choose another folder with --to"
+        raise UserError("is there, and is not as it was written before", where=target, hint=hint)
+    if before != digest:
+        with atomic_path(target) as temporary:
+            shutil.copyfile(export, temporary)
+    written[str(target)] = digest
+    return before != digest
+
+
+def _link(file: Path, beside: Path) -> None:
+    """Let the page find the recording beside it."""
+    if beside.suffix[1:] in BESIDE and not os.path.lexists(beside):
+        with contextlib.suppress(OSError):  # a file system without links
+            beside.symlink_to(os.path.relpath(file, beside.parent.resolve()))

@@ -1,0 +1,474 @@
+"""All settings: their types, defaults and meaning, in one place.
+
+The schema (``config/config.schema.json``), the table in ``docs/configuration.md`` and the default file
+``config/config.yaml`` are generated from these models by ``python -m sessionscribe.config.docs``.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from sessionscribe.core.errors import UserError
+
+OFF = "off"  # in place of a diarization pipeline: nobody asks who speaks
+
+Device = Literal["auto", "cpu", "cuda"]
+ComputeType = Literal[
+    "auto",
+    "int8",
+    "int8_float32",
+    "int8_float16",
+    "int8_bfloat16",
+    "int16",
+    "float16",
+    "bfloat16",
+    "float32",
+]
+LANGUAGE = "auto|mixed|[a-z]{2,3}"
+Format = Literal[
+    "json",
+    "whisper",
+    "whisperx",
+    "srt",
+    "vtt",
+    "ass",
+    "txt",
+    "md",
+    "html",
+    "docx",
+    "pdf",
+    "maxqda",
+    "tsv",
+    "csv",
+    "rttm",
+    "uem",
+    "ctm",
+    "stm",
+    "seglst",
+    "TextGrid",
+    "aud",
+    "eaf",
+]
+# What WebVTT allows after a cue's times, but for regions (they would have to be defined).
+_PERCENT = r"(100|\d{1,2})(\.\d+)?%"
+_SETTINGS = (
+    "vertical:(rl|lr)",
+    rf"line:(-?\d+|{_PERCENT})(,(start|center|end))?",
+    f"position:{_PERCENT}(,(line-left|center|line-right))?",
+    f"size:{_PERCENT}",
+    "align:(start|center|end|left|right)",
+)
+_SETTING = f"({'|'.join(_SETTINGS)})"
+VTT_SETTINGS = f"^({_SETTING}( {_SETTING})*)?$"
+
+
+RETIRED = dict.fromkeys(
+    (
+        "chunk.context_s",
+        "transcribe.decoding",
+        "transcribe.hallucination_silence_s",
+        "transcribe.share_batches",
+        "transcribe.temperatures",
+        "merge.match_s",
+    ),
+    "windows are decoded one by one, at temperature 0, and no audio is decoded by two chunks",
+)
+"""Settings of earlier versions, and why there is nothing left to set."""
+RENAMED = {
+    "transcribe.guards": "transcribe.filter_phrases",
+    "transcribe.redecode_s": "transcribe.fallback_gap_s",
+    "audit.unsure_below": "audit.low_confidence_threshold",
+    "audit.phantom_share": "audit.min_speaker_share",
+}
+"""Settings of earlier versions, and what they are called now."""
+
+
+class Options(BaseModel):
+    """Base of all settings: unknown keys, infinities and NaN are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Cache(Options):
+    """Copies of remote recordings on this machine."""
+
+    folder: str = Field(
+        "", description="Folder of the copies; empty: one in the user's cache folder, shared by all projects"
+    )
+    max_gb: float = Field(
+        20.0,
+        ge=0,
+        description="Most space that copies may take, in GB (10⁹ bytes); what does not fit is streamed",
+    )
+    max_days: float = Field(14.0, ge=0, description="Copies unused for longer are removed, in days")
+    keep: bool = Field(False, description="Keep the copies of finished sessions until their space is needed")
+
+
+class Ingest(Options):
+    """Remote recordings."""
+
+    mode: Literal["copy", "stream"] = Field(
+        "copy",
+        description="`copy`: download remote recordings to the cache; `stream`: read them over the network "
+        "and store nothing",
+    )
+    s3_remote: str = Field(
+        "",
+        description="The rclone remote used for `s3://`; empty: AWS's standard environment variables and "
+        "files",
+    )
+    cache: Cache = Cache()
+
+
+class Convert(Options):
+    """From any recording to 16 kHz mono FLAC."""
+
+    audio_stream: int | Literal["auto"] = Field(
+        "auto",
+        description="Audio stream of the recording: its number, from 0, or `auto` (the default stream)",
+    )
+    channel: int | Literal["mix"] = Field(
+        "mix", description="Channel: its number, from 0, or `mix` (the mean of all channels)"
+    )
+
+
+class Vad(Options):
+    """Voice activity detection (Silero)."""
+
+    threshold: float = Field(
+        0.5, gt=0, lt=1, description="Frames with at least this speech probability are speech"
+    )
+    min_speech_s: float = Field(0.1, ge=0, description="Speech shorter than this is ignored, in seconds")
+    min_silence_s: float = Field(
+        0.3, ge=0, description="Pauses shorter than this do not split speech, in seconds"
+    )
+    pad_s: float = Field(0.2, ge=0, description="Padding on either side of speech, in seconds")
+
+
+class Chunk(Options):
+    """Where recordings are cut into chunks."""
+
+    target_s: float = Field(600.0, ge=5, description="Target length of a chunk, in seconds")
+    search_s: float = Field(60.0, ge=0, description="How far a cut may be from its target, in seconds")
+    min_silence_s: float = Field(0.5, gt=0, description="Shortest pause to cut in, in seconds")
+    vad: Vad = Vad()
+
+    @model_validator(mode="after")
+    def _cuts_stay_apart(self) -> Chunk:
+        if self.search_s > 0.4 * self.target_s:
+            raise ValueError("search_s must not be more than 0.4 of target_s, or cuts could cross")
+        return self
+
+
+class Transcribe(Options):
+    """From audio to words (faster-whisper)."""
+
+    model: str = Field(
+        "auto",
+        description="`auto` (`large-v3-turbo` on CUDA, `small` on a CPU; `base` if it is the only one "
+        "here), a name (`tiny` … `large-v3`, `large-v3-turbo`, `distil-large-v3`), a folder with a "
+        "CTranslate2 model, or a hub id",
+    )
+    device: Device = Field("auto", description="`auto`: CUDA if available")
+    compute_type: ComputeType = Field(
+        "auto", description="`auto` (`float16` on CUDA, `int8` on a CPU) or a CTranslate2 type"
+    )
+    language: str = Field(
+        "auto",
+        pattern=f"^({LANGUAGE})$",
+        description="A code such as `en`; `auto`: detected once per session; `mixed`: detected for each "
+        "window",
+    )
+    batch_size: int = Field(8, ge=1, description="Windows decoded at once (at most 4 on a CPU)")
+    fallback_gap_s: float = Field(
+        1.0,
+        ge=0,
+        description="Fallback decoding: speech this long without a word, and windows of low confidence, are "
+        "decoded again in smaller windows, and the better version is kept; in seconds, 0: off",
+    )
+    low_confidence_log_prob: float = Field(
+        -0.5,
+        description="Windows with a lower mean log probability are decoded again; words that the two "
+        "versions do not share may then be filtered as invented",
+    )
+    window_s: float = Field(30.0, ge=2, le=30, description="Longest window, in seconds of speech")
+    beam_size: int = Field(5, ge=1, description="Beam size of the search")
+    hotwords: str = Field(
+        "",
+        description="Names and terms to expect, separated by commas or spaces, up to 223 tokens; the "
+        "manifest can add more for each session",
+    )
+    initial_prompt: str = Field(
+        "", description="Text that precedes every window, as a model of spelling and style"
+    )
+    no_speech_threshold: float = Field(
+        0.6, description="Windows above it are silent if they are also below `log_prob_threshold`"
+    )
+    log_prob_threshold: float = Field(
+        -1.0, description="Windows with a lower mean log probability have failed"
+    )
+    compression_ratio_threshold: float = Field(
+        2.4, description="Windows with a higher compression ratio repeat themselves and have failed"
+    )
+    no_repeat_ngram_size: int = Field(
+        0, ge=0, description="Never repeat n-grams of this size in a window; 0: off"
+    )
+    repetition_penalty: float = Field(1.0, ge=1, description="Above 1: make repeated tokens less likely")
+    filter_phrases: bool = Field(
+        True,
+        description="Take out phrases that models are known to invent in silence "
+        "(scripts/sessionscribe/stages/transcribe/phantoms.toml), where there is no speech",
+    )
+
+
+class Merge(Options):
+    """From chunks to one transcript."""
+
+    segment_gap_s: float = Field(
+        1.0, gt=0, description="A pause of this length starts a new segment, in seconds"
+    )
+
+
+class Diarize(Options):
+    """Who speaks when (pyannote.audio)."""
+
+    model: str = Field(
+        "auto",
+        description="`auto` (`community-1`; `open` if it is the only one here), `community-1`, `3.1`, `open` "
+        "(needs no account), a folder with a pipeline, or a hub id; `off`: transcripts without speakers",
+    )
+    device: Device = Field("auto", description="`auto`: CUDA if available")
+    num_speakers: int | None = Field(None, ge=1, description="Number of speakers, if known")
+    min_speakers: int | None = Field(None, ge=1, description="Fewest speakers")
+    max_speakers: int | None = Field(None, ge=1, description="Most speakers")
+    step: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="Step between windows as a fraction of their length; empty: the pipeline's own",
+    )
+    threshold: float | None = Field(
+        None,
+        gt=0,
+        le=2,
+        description="Clustering threshold (higher: fewer speakers); empty: the pipeline's own",
+    )
+    chunk_s: float = Field(
+        600.0, ge=10, description="Audio per embedding job, in seconds; does not change the result"
+    )
+
+    @field_validator("model", mode="before")
+    @classmethod
+    def _off_is_a_word(cls, value: object) -> object:
+        return "off" if value is False else value  # YAML reads a bare `off` as false
+
+    @model_validator(mode="after")
+    def _bounds_fit(self) -> Diarize:
+        if self.min_speakers and self.max_speakers and self.min_speakers > self.max_speakers:
+            raise ValueError("min_speakers must not be above max_speakers")
+        return self
+
+
+class Name(Options):
+    """Who is who."""
+
+    voices: str = Field(
+        "config/voices",
+        description="Folder of enrolment samples: `Anna.wav`, `Anna.2.m4a`, or recordings in `Anna/`",
+    )
+    table: str = Field(
+        "config/names.tsv",
+        description="Table of names (`session`, `speaker`, `name`), which takes precedence over voices",
+    )
+    threshold: float | None = Field(
+        None,
+        gt=0,
+        le=2,
+        description="Largest cosine distance between a speaker and an enrolled voice; empty: as the "
+        "pipeline's embeddings need (`open` 0.25, others 0.5)",
+    )
+    margin: float = Field(
+        0.05, ge=0, description="The second nearest person must be at least this much farther away"
+    )
+
+
+class Audit(Options):
+    """What is worth a second look."""
+
+    gap_s: float = Field(
+        1.0, ge=0, description="Speech without a word for longer than this is listed, in seconds"
+    )
+    max_repeats: int = Field(
+        4,
+        ge=1,
+        description="Phrases repeated more often than this in a row (single words: twice as often) are "
+        "listed",
+    )
+    low_confidence_threshold: float = Field(
+        0.4,
+        ge=0,
+        le=1,
+        description="Passages with a lower mean word probability (over five words) are listed",
+    )
+    min_speaker_share: float = Field(
+        0.02,
+        ge=0,
+        lt=1,
+        description="Speakers with a smaller share of the speech are flagged as doubtful; 0: off",
+    )
+
+
+class Export(Options):
+    """Finished files."""
+
+    formats: tuple[Format, ...] = Field(
+        ("json", "srt", "vtt", "txt", "tsv", "rttm"),
+        min_length=1,
+        description="File formats to write (docs/output.md lists all)",
+    )
+    max_line_chars: int = Field(
+        42,
+        ge=10,
+        description="Longest line of a subtitle, in characters; full-width characters (CJK) count twice",
+    )
+    max_lines: int = Field(2, ge=1, description="Most lines of a subtitle")
+    max_cue_s: float = Field(7.0, gt=0, description="Longest time a subtitle stays, in seconds")
+    min_cue_s: float = Field(
+        0.8, ge=0, description="Shortest time a subtitle stays, if the speech after it allows, in seconds"
+    )
+    max_chars_per_s: float = Field(
+        20.0,
+        ge=0,
+        description="Reading speed: a subtitle stays on during a pause until it can be read; 0: no limit",
+    )
+    split_at: Literal["clauses", "sentences", "length"] = Field(
+        "clauses",
+        description="Where a new subtitle starts: after clauses and sentences, after sentences only, or only "
+        "when the last one is full (`length`)",
+    )
+    karaoke: bool = Field(False, description="`vtt`, `ass`: highlight each word as it is spoken")
+    vtt_settings: str = Field(
+        "", pattern=VTT_SETTINGS, description="`vtt`: settings of every cue, such as `line:85% align:start`"
+    )
+    audio: str = Field(
+        "",
+        description="`html`: the recording to play: a URL or a path relative to the page, with `{session}` "
+        "for the session's name; empty: a file beside the page with the same name",
+    )
+    pdf_fonts: tuple[str, ...] = Field(
+        (), description="`pdf`: font files (TTF, OTF) for characters that DejaVu lacks, tried in turn"
+    )
+    pdf_page: Literal["a4", "letter"] = Field("a4", description="`pdf`: size of the page")
+    names: dict[str, str] = Field(
+        {}, description="Names to show instead of speaker labels: `SPEAKER_00: Anna`"
+    )
+
+
+class Publish(Options):
+    """Finished sessions as versions that others can pull (DVC)."""
+
+    remote: str = Field("", description="DVC remote to push to; empty: DVC's default")
+    audio: bool = Field(
+        False,
+        description="Also publish the converted audio (55 MB per hour), so that others can transcribe it "
+        "again",
+    )
+
+
+class Upload(Options):
+    """Copies of finished files, beside the recordings or elsewhere."""
+
+    to: str = Field(
+        "", description="`beside` (the recordings), or a folder: a path, `remote:path` or `s3://bucket/path`"
+    )
+    audio: bool = Field(True, description="Also upload a copy to listen to (`.m4a`, 22 MB per hour)")
+
+
+class Config(Options):
+    """The settings of sessionscribe."""
+
+    manifest: str = Field(
+        "config/sessions.tsv", description="Table of sessions, written by `sessionscribe add`"
+    )
+    sessions: tuple[str, ...] = Field((), description="Process only these sessions; empty: all")
+    ingest: Ingest = Ingest()
+    convert: Convert = Convert()
+    chunk: Chunk = Chunk()
+    transcribe: Transcribe = Transcribe()
+    merge: Merge = Merge()
+    diarize: Diarize = Diarize()
+    name: Name = Name()
+    audit: Audit = Audit()
+    export: Export = Export()
+    upload: Upload = Upload()
+    publish: Publish = Publish()
+
+
+def validate(values: Mapping[str, Any]) -> Config:
+    """Return the settings in ``values`` (what YAML gives), defaults filled in.
+
+    Raises:
+        UserError: an unknown key (the nearest right one is named) or a value of the wrong kind.
+    """
+    try:
+        return Config.model_validate(dict(values))
+    except ValidationError as error:
+        problem = error.errors()[0]
+        place = [str(part) for part in problem["loc"]]
+        where = f"configuration: {'.'.join(place)}"
+        name = ".".join(place)
+        if name in RENAMED:
+            raise UserError("has another name", where=where, hint=f"Rename it `{RENAMED[name]}`") from None
+        if name in RETIRED:
+            raise UserError(
+                f"is no longer a setting: {RETIRED[name]}", where=where, hint="Delete it"
+            ) from None
+        if problem["type"] == "extra_forbidden":
+            raise UserError("there is no such setting", where=where, hint=_nearest(place)) from None
+        reason = problem["msg"].removeprefix("Value error, ")
+        given = "" if isinstance(problem["input"], dict) else f" (it is {problem['input']!r})"
+        raise UserError(
+            f"{reason}{given}", where=where, hint="docs/configuration.md lists all settings"
+        ) from None
+
+
+def _nearest(place: list[str]) -> str:
+    model: Any = Config
+    for part in place[:-1]:
+        model = model.model_fields[part].annotation
+    near = difflib.get_close_matches(place[-1], model.model_fields, n=1, cutoff=0)
+    return f"Did you mean `{'.'.join([*place[:-1], *near])}`?"
+
+
+def load(paths: list[Path], over: Mapping[str, Any] | None = None) -> Config:
+    """Return the settings of the YAML files in ``paths``, later ones over earlier ones, ``over`` over all."""
+    import yaml  # noqa: PLC0415 -- the Snakefile gets its configuration from Snakemake
+
+    values: dict[str, Any] = {}
+    for path in paths:
+        try:
+            layer = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        except FileNotFoundError as error:
+            hint = "Check its name (--configfile, or `configfile` in the profile)"
+            raise UserError("does not exist", where=path, hint=hint) from error
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            what = f"cannot be read ({' '.join(str(error).split())})"
+            raise UserError(what, where=path, hint="Correct the file") from error
+        if not isinstance(layer, dict):
+            raise UserError("holds no settings (`key: value`)", where=path, hint="Correct the file")
+        values = _overlay(values, layer)
+    return validate(_overlay(values, over or {}))
+
+
+def _overlay(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``below`` with the keys of ``above`` over it, section by section (as Snakemake does)."""
+    result = dict(below)
+    for key, value in above.items():
+        old = result.get(key)
+        result[key] = _overlay(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return result

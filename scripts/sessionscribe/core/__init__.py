@@ -1,0 +1,1 @@
+"""What everything else stands on: errors, files, text, times, tables; no stage, no model."""

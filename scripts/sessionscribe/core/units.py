@@ -1,0 +1,19 @@
+"""Times in seconds, milliseconds and samples: what is decided by lengths is decided in whole numbers."""
+
+from __future__ import annotations
+
+SAMPLE_RATE = 16_000
+
+
+def seconds(samples: int) -> float:
+    """Return a position in samples as seconds, rounded to a millisecond (half of one upwards, everywhere)."""
+    return (samples * 1000 + SAMPLE_RATE // 2) // SAMPLE_RATE / 1000
+
+
+def milliseconds(time_s: float) -> int:
+    """Return seconds as whole milliseconds.
+
+    What is decided by lengths of time is decided in whole numbers: between floats of seconds, the same pause
+    is a little longer at one place of a recording than at another.
+    """
+    return round(time_s * 1000)

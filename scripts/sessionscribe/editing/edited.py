@@ -1,0 +1,251 @@
+"""Read an edited copy of an export: what is said in it, by whom, in the order of the file.
+
+Its times are left aside: words keep theirs. What has no speaker in it says nothing about the speaker.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sessionscribe.core import tables
+from sessionscribe.core.errors import UserError, visible
+from sessionscribe.core.text import one_line, undirected
+from sessionscribe.core.tokens import atoms
+from sessionscribe.formats import references
+from sessionscribe.formats.captions import in_ass, in_srt
+from sessionscribe.formats.reading import maxqda_name
+from sessionscribe.formats.scoring import NOBODY, field
+from sessionscribe.formats.tables import uncomputed
+
+# Which export each is a copy of, by the end of its name; of several the longest.
+FORMAT_OF = {
+    ".srt": "srt",
+    ".vtt": "vtt",
+    ".ass": "ass",
+    ".txt": "txt",
+    ".maxqda.txt": "maxqda",
+    ".md": "md",
+    ".docx": "docx",
+    ".tsv": "tsv",
+    ".csv": "csv",
+    ".stm": "stm",
+    ".json": "json",
+    ".seglst": "json",
+    ".aud": "aud",
+}
+_CLOCK = re.compile(r"[\[(]?(?:\d{1,3}:)?\d{1,2}:\d{2}(?:[.,]\d+)?[\])]?(?=\s|$)")
+_STYLE_IN_ASS = re.compile(r"\{[^}]*\}")
+_SUMMARY = re.compile(r"[\d:]+ · [\w-]+( · \d+ speakers?)?")
+# What stands for nobody, where a line has to have a speaker; one who is called so is not told from nobody.
+_NOBODY_IN = {"maxqda": "?", "stm": NOBODY, "json": NOBODY}
+_ENDS = "Worth a look"  # the heading below which an export lists flags
+
+
+@dataclass(frozen=True)
+class Line:
+    """What somebody says in one piece (a cue, a paragraph, a row); ``speaker`` as it is written."""
+
+    text: str
+    speaker: str | None = None
+
+
+@dataclass(frozen=True)
+class Atom:
+    """A piece of text of the edited file; ``line`` is the number of its `Line`."""
+
+    text: str
+    speaker: str | None
+    line: int
+
+
+def format_of(path: Path) -> str:
+    """Return of which format a file is.
+
+    Raises:
+        UserError: of none that can be read.
+    """
+    name = path.name.lower()
+    endings = [ending for ending in FORMAT_OF if name.endswith(ending)]
+    if not endings:
+        known = " ".join(sorted({ending for ending in FORMAT_OF if ending.count(".") == 1}))
+        raise UserError("is not a format that can be read back", where=path, hint=f"Edit one of: {known}")
+    return FORMAT_OF[max(endings, key=len)]
+
+
+def read(path: Path, speakers: Collection[str], words: Collection[str]) -> list[Atom]:
+    """Return what an edited file says.
+
+    Args:
+        path: the file.
+        speakers: those of the transcript, to tell labels from text.
+        words: its words: one that ends with a colon is no label.
+
+    Raises:
+        UserError: it is missing, broken, or of no known format.
+    """
+    kind = format_of(path)
+    if not path.is_file():
+        raise UserError("there is no such file", where=path, hint="Check the path")
+    try:
+        lines = READERS[kind](path)
+    except UnicodeDecodeError as error:
+        hint = "Save it as UTF-8"
+        raise UserError(f"is not UTF-8 text (byte {error.start})", where=path, hint=hint) from error
+    except OSError as error:
+        raise UserError(f"cannot be read ({error.strerror})", where=path, hint="Check the file") from error
+    if kind in LABELLED:
+        lines = _labelled(lines, speakers, words)
+    names = _spellings(speakers)
+    if kind in _NOBODY_IN:
+        names[_NOBODY_IN[kind]] = None
+    return [
+        Atom(text, names.get(line.speaker or "", line.speaker), number)
+        for number, line in enumerate(lines)
+        for text in atoms(line.text)
+    ]
+
+
+def _spellings(speakers: Iterable[str]) -> dict[str, str | None]:
+    """Return the speaker for each way in which exports write a name."""
+    found: dict[str, str | None] = {"?": None, NOBODY: None}
+    for name in speakers:
+        line = one_line(name)
+        qda = maxqda_name(line).replace("＃", "#")
+        written = (line, field(name), qda, in_srt(line), in_ass(line))
+        found.update(dict.fromkeys((*written, *map(undirected, written)), name))
+    return found | {"": None}
+
+
+def _labelled(lines: Sequence[Line], speakers: Collection[str], words: Collection[str]) -> list[Line]:
+    """Return lines with the speaker's label taken from their text, where they begin with one.
+
+    A speaker of the transcript is one always; anything else before a colon if most lines have a label and it
+    is no word of the transcript (``Note: it rains`` may be a sentence), or if it opens several lines.
+    """
+    known = sorted(filter(None, _spellings(speakers)), key=len, reverse=True)
+    matches = [references.OWN_LABEL.match(line.text) for line in lines]
+    often = Counter(match[1] for match in matches if match)
+    found = []
+    labels = sum(any(line.text.startswith(f"{name}:") for name in known) for line in lines)
+    for line, match in zip(lines, matches, strict=True):
+        name = next((name for name in known if line.text.startswith(f"{name}:")), None)
+        if name is None and match and f"{match[1]}:".split()[-1] not in words:
+            name = match[1] if often[match[1]] > 1 or 2 * labels >= len(lines) else None
+        text = line.text if name is None else line.text[len(name) + 1 :]
+        found.append(Line(text, line.speaker if name is None else name))
+    return found
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8-sig")
+
+
+def _subtitles(path: Path) -> list[Line]:
+    import pysubs2  # noqa: PLC0415
+
+    kind, text = path.suffix.lower().lstrip("."), _text(path)
+    try:
+        events = pysubs2.SSAFile.from_string(text, format_=kind)
+    except (pysubs2.Pysubs2Error, ValueError, LookupError) as error:
+        what = f"is not a valid {kind} ({visible(str(error))})"
+        raise UserError(what, where=path, hint="Export it again") from error
+    style = references.STYLE_IN_SRT if kind == "srt" else _STYLE_IN_ASS
+    texts = (style.sub("", event.text) for event in events if not event.is_comment)
+    return [Line(_plain(re.sub(r"\\[Nn]", " ", text))) for text in texts]
+
+
+def _plain(text: str) -> str:
+    return one_line(undirected(text))
+
+
+def _text_lines(path: Path) -> list[Line]:
+    found = (_plain(line) for line in _text(path).splitlines())
+    return [
+        Line(_CLOCK.sub("", line, count=1).strip() if _CLOCK.match(line) else line) for line in found if line
+    ]
+
+
+def _maxqda(path: Path) -> list[Line]:
+    return [Line(_plain(line)) for line in references.maxqda_lines(undirected(_text(path)))]
+
+
+def _markdown(path: Path) -> list[Line]:
+    blocks = (_plain(block) for block in re.split(r"\n\s*\n", _text(path)))
+    plain = [re.sub(r"\\([\\`*_\[\]<>&|~$])", r"\1", re.sub(r"(?<!\\)\*\*", "", block)) for block in blocks]
+    return list(_paragraphs(plain, heading=lambda text: text.startswith("#")))
+
+
+def _docx(path: Path) -> list[Line]:
+    import docx  # noqa: PLC0415
+
+    data = io.BytesIO(path.read_bytes())
+    try:
+        found = [(_plain(p.text), str(p.style and p.style.name)) for p in docx.Document(data).paragraphs]
+    except Exception as error:  # of damage, whatever zipfile, zlib, struct, lxml and python-docx meet first
+        raise UserError(
+            "is not a Word document, or is damaged", where=path, hint="Save it as .docx"
+        ) from error
+    headings = {text for text, style in found if style.startswith("Heading")}
+    return list(_paragraphs([text for text, _ in found], heading=headings.__contains__))
+
+
+def _paragraphs(texts: Iterable[str], heading: Callable[[str], bool]) -> Iterator[Line]:
+    """Yield what is said: from the first paragraph with a time on, up to the list of flags."""
+    begun = False
+    for text in texts:
+        if begun and heading(text) and text.lstrip("# ") == _ENDS:
+            return
+        begun = begun or (_CLOCK.match(text) is not None and not _SUMMARY.fullmatch(text))
+        if begun and text and not heading(text):
+            yield Line(_CLOCK.sub("", text, count=1).strip() if _CLOCK.match(text) else text)
+
+
+def _table(path: Path) -> list[Line]:
+    found = tables.rows(_text(path), path, "excel-tab" if path.suffix.lower() == ".tsv" else "excel")
+    _, header = next(found, (1, []))
+    if "text" not in header:
+        there = visible(", ".join(header) or "nothing")
+        raise UserError(f"has no column `text` (there is {there})", where=path, hint="Export it again")
+    rows = (dict(zip(header, cells, strict=False)) for _, cells in found if cells)
+    cell = one_line if path.suffix.lower() == ".tsv" else uncomputed
+    return [Line(cell(row.get("text", "")), cell(row.get("speaker", "")) or None) for row in rows]
+
+
+def _labels(path: Path) -> list[Line]:
+    rows = (line.split("\t", 2) for line in _text(path).splitlines() if line.count("\t") > 1)
+    return [Line(_plain(text)) for _, _, text in rows]
+
+
+def _said(path: Path) -> list[Line]:
+    found = references.read_file(path)
+    if len(found) != 1:
+        raise UserError("holds several sessions", where=path, hint="Correct one session at a time")
+    lines = []
+    for part in found[0].utterances or ():
+        if part.words:
+            lines += [Line(word.text, word.speaker) for word in part.words]
+        else:
+            lines.append(Line(part.text, part.speaker))
+    return lines
+
+
+LABELLED = {"srt", "ass", "txt", "maxqda", "md", "docx", "aud"}
+READERS: dict[str, Callable[[Path], list[Line]]] = {
+    "srt": _subtitles,
+    "ass": _subtitles,
+    "vtt": _said,
+    "txt": _text_lines,
+    "maxqda": _maxqda,
+    "md": _markdown,
+    "docx": _docx,
+    "tsv": _table,
+    "csv": _table,
+    "stm": _said,
+    "json": _said,
+    "aud": _labels,
+}

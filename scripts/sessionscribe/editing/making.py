@@ -1,0 +1,281 @@
+"""From an edited copy of a transcript to lines of the corrections file: as few and as small as can be.
+
+The copy is compared with the transcript as it is shown, with the corrections so far. Those that the copy
+leaves as they are stay; where it has something else, a line gives way to one that says that.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+
+from sessionscribe.artifacts.transcript import Transcript
+from sessionscribe.core.tokens import alike, atoms, shown
+from sessionscribe.core.units import milliseconds
+from sessionscribe.editing import anchors, verification
+from sessionscribe.editing.comparison import Comparison, Hunk
+from sessionscribe.editing.edited import Atom
+from sessionscribe.stages.correct.lookup import Words
+from sessionscribe.stages.correct.names import LABEL
+from sessionscribe.stages.correct.overlay import Overlaid, overlay, painted
+from sessionscribe.stages.correct.places import is_general, place
+from sessionscribe.stages.correct.table import Edit
+
+APART_S = 0.001  # between the times of lines that add words at one place
+
+
+@dataclass(frozen=True)
+class Signed:
+    """Who made the edits, when, and why: columns of each new line."""
+
+    author: str = ""
+    date: str = ""
+    note: str = ""
+
+    def put_on(self, edit: Edit) -> Edit:
+        """Return an edit with these columns."""
+        return replace(edit, author=self.author, date=self.date, note=self.note)
+
+
+@dataclass(frozen=True)
+class Made:
+    """All lines of the new file; which of them are new, and which old ones gave way."""
+
+    edits: list[Edit]
+    new: list[Edit]
+    gone: list[Edit]
+
+
+def make(
+    transcript: Transcript,
+    names: Mapping[str, str],
+    edits: Sequence[Edit],
+    copy: Sequence[Atom],
+    *,
+    order: Sequence[int] | None = None,
+    signed: Signed | None = None,
+) -> Made:
+    """Return the corrections that make of a transcript what an edited copy says.
+
+    Args:
+        transcript: as the machine made it, by labels.
+        names: of labels.
+        edits: the corrections so far.
+        copy: what the edited copy says.
+        order: the words of the corrected transcript, by number, in the order of the copy's format.
+        signed: columns of new lines.
+
+    Raises:
+        UserError: the copy has too little in common with the transcript, or asks for what no lines can say.
+    """
+    given = signed or Signed()
+    laid = overlay(transcript, names, edits)
+    parted = _parted(laid, edits, {atom.speaker for atom in copy})
+    laid = overlay(transcript, names, parted)
+    renamed = _renamed(transcript, laid, parted, Comparison(laid, copy, order))
+    laid = overlay(transcript, names, renamed)
+    called = [replace(atom, speaker=atom.speaker and laid.names.shown(atom.speaker)) for atom in copy]
+    changes = _Changes(laid, renamed, Comparison(laid, called, order))
+    made = [_again(laid.words, edit, edits) or given.put_on(edit) for edit in changes.made()]
+    result = [edit for number, edit in enumerate(renamed) if number not in changes.gone]
+    result = [edit if edit in edits else given.put_on(edit) for edit in result] + made
+    verification.check(laid, overlay(transcript, names, result), called, order)
+    return Made(result, [e for e in result if e not in edits], [e for e in edits if e not in result])
+
+
+def _again(words: Words, edit: Edit, edits: Sequence[Edit]) -> Edit | None:
+    """Return the line that said the same of the same place before, with who signed it."""
+
+    def bare(edit: Edit) -> Edit:
+        return replace(edit, before="", after="", note="", author="", date="")
+
+    # Among words of no length, two places may have one time: what is around them tells them apart.
+    same = [old for old in edits if bare(old) == bare(edit)]
+    wanted = [found.ranges for found in place(words, [edit])] if same else []
+    return next((old for old in same if [found.ranges for found in place(words, [old])] == wanted), None)
+
+
+def _parted(laid: Overlaid, edits: Sequence[Edit], speakers: Collection[str | None]) -> list[Edit]:
+    """Return the edits without names that the copy takes back: it has the label again.
+
+    Of two speakers who were made one, it tells them apart; of one, it does not have the name any more.
+    """
+    called = Counter(laid.names.final.values())
+    return [
+        edit
+        for edit in edits
+        if not (
+            edit.edit == "name"
+            and (called[edit.now] > 1 or edit.now not in speakers)
+            and edit.was in speakers
+            and edit.was not in laid.names.final.values()
+        )
+    ]
+
+
+def _renamed(
+    transcript: Transcript, laid: Overlaid, edits: Sequence[Edit], compared: Comparison
+) -> list[Edit]:
+    """Return the edits so far, and names for speakers who have another one in all of the copy."""
+    called: dict[str, Counter[str]] = defaultdict(Counter)
+    for number, (first, _) in compared.intact.items():
+        old, new = compared.words[number].speaker, compared.speakers[first]
+        if old and new:
+            called[old][new] += 1
+    result = list(edits)
+    for old, counts in called.items():
+        new = counts.most_common(1)[0][0]
+        # Who has a name, and all of whose words are another's, keeps it: that is no new name.
+        if old in compared.speakers or (new in called and not LABEL.fullmatch(old)):
+            continue
+        for label, name in laid.names.final.items():
+            if name == old:
+                result = _with_name(transcript, laid, result, label, new)
+    return result
+
+
+def _with_name(
+    transcript: Transcript, laid: Overlaid, edits: Sequence[Edit], label: str, new: str
+) -> list[Edit]:
+    """Return the edits with a name for a label, in place of the one that it has."""
+    given, old = laid.names.given[label], laid.names.final[label]
+    own = [part.words for part in transcript.segments if part.speaker == label and part.words]
+    lasts = [milliseconds(words[-1].end) - milliseconds(words[0].start) for words in own]
+    longest = own[lasts.index(max(lasts))] if own else None
+    start = longest[0].start if longest else None
+    end = max(longest[0].start, longest[-1].end) if longest else None
+    result = []
+    for edit in edits:
+        if edit.edit == "name" and edit.now == old and edit.was in (label, given):
+            continue
+        speaker = new if edit.speaker == old else edit.speaker
+        now = new if edit.edit == "speaker" and edit.now == old else edit.now
+        result.append(replace(edit, speaker=speaker, now=now))
+    return result if given == new else [*result, Edit("name", start, end, was=given, now=new)]
+
+
+class _Changes:
+    """What a copy changes in words and who says them; ``gone`` are the numbers of edits that give way."""
+
+    def __init__(self, laid: Overlaid, edits: Sequence[Edit], compared: Comparison) -> None:
+        self.laid, self.edits, self.compared = laid, edits, compared
+        self.words = laid.words
+        self.gone: set[int] = set()
+        # What is said of them everywhere holds again where a line gives way.
+        self._general = {
+            n
+            for edit in filter(is_general, edits)
+            for start, stop in laid.words.all_of([alike(atom) for atom in atoms(edit.was)])
+            for n in range(start, stop)
+        }
+        # Who says each word of the transcript, by the copy; None where it has no say.
+        self.targets: list[str | None] = [None] * len(laid.words)
+        self._added: list[tuple[int, list[tuple[str | None, list[str]]]]] = []
+
+    def made(self) -> list[Edit]:
+        """Return the new edits."""
+        for number, item in enumerate(self.laid.items):
+            if self.compared.solid[number]:
+                for place in range(item.start, item.stop):
+                    unchanged = item.edit is None
+                    self.targets[place] = (
+                        self.compared.speaker_of(number) if unchanged else self.laid.speakers[place]
+                    )
+        made = [edit for hunk in self.compared.hunks() for edit in self._of_hunk(hunk)]
+        speakers, spoken = self._of_speakers()
+        return [*made, *speakers, *self._of_additions(spoken), *self._of_neighbours(spoken)]
+
+    def _of_hunk(self, hunk: Hunk) -> list[Edit]:
+        items = self.laid.items[hunk.start : hunk.stop]
+        start = items[0].start if items else self.laid.items[hunk.start - 1].stop if hunk.start else 0
+        stop = items[-1].stop if items else start
+        own = {item.edit for item in items if item.edit is not None}
+        self.gone |= {number for number in own if not is_general(self.edits[number])}
+        general = not self._general.isdisjoint(range(start, stop))
+        copy, said = self.compared.copy, self.compared.speakers
+        new = [(copy[n].text, said[n]) for n in hunk.atoms]
+        while not general and start < stop and self._begins(new, start):
+            count = len(self.words.text(start, start + 1))
+            self.targets[start] = new[0][1]
+            new, start = new[count:], start + 1
+        while not general and start < stop and self._begins(new, stop - 1, at_end=True):
+            count = len(self.words.text(stop - 1, stop))
+            self.targets[stop - 1] = new[-1][1]
+            new, stop = new[:-count], stop - 1
+        runs = [(who, [text for text, _ in run]) for who, run in groupby(new, key=lambda found: found[1])]
+        if start == stop:
+            self._added.append((start, runs))
+            return []
+        if not runs:
+            return [anchors.of_words(self.words, start, stop, [])]
+        # One speaker has the words that were there; what others say before and after is added.
+        main = max(range(len(runs)), key=lambda n: len(runs[n][1]))
+        self.targets[start:stop] = [runs[main][0]] * (stop - start)
+        self._added += [(start, runs[:main]), (stop, runs[main + 1 :])]
+        same = self.words.text(start, stop) == runs[main][1]
+        return [] if same and not general else [anchors.of_words(self.words, start, stop, runs[main][1])]
+
+    def _begins(self, new: Sequence[tuple[str, str | None]], place: int, *, at_end: bool = False) -> bool:
+        """Return whether new text begins (or ends) with a word of the transcript, as one speaker's."""
+        own = self.words.text(place, place + 1)
+        part = new[-len(own) :] if at_end else new[: len(own)]
+        texts = [shown(text) for text, _ in part]
+        return bool(own) and texts == [shown(text) for text in own] and len({who for _, who in part}) == 1
+
+    def _of_speakers(self) -> tuple[list[Edit], list[str | None]]:
+        """Return edits of speakers, and who says each word with them."""
+        current, placed = self.laid.speakers, self.laid.placed
+        for number, found in enumerate(placed):
+            if found.edit.edit == "speaker" and found.state == "applied":
+                numbers = [n for start, stop in found.ranges for n in range(start, stop)]
+                if any(self.targets[n] not in (None, current[n]) for n in numbers):
+                    self.gone.add(number)
+        staying = [found for n, found in enumerate(placed) if n not in self.gone]
+        kept = painted(self.words, staying)
+        # A new stretch goes on over words that are left out, but not into a stretch that stays.
+        taken = {
+            n
+            for found in staying
+            if found.edit.edit == "speaker"
+            for start, stop in found.ranges
+            for n in range(start, stop)
+        }
+        made, start = [], 0
+        while start < len(kept):
+            who = self.targets[start]
+            if who is None or who == kept[start]:
+                start += 1
+                continue
+            stop = last = start + 1
+            while last < len(kept) and (
+                self.targets[last] == who or (self.targets[last] is None and last not in taken)
+            ):
+                last += 1
+                stop = last if self.targets[last - 1] == who != kept[last - 1] else stop
+            made.append(anchors.of_speaker(self.words, start, stop, who))
+            kept[start:stop] = [who] * (stop - start)
+            start = stop
+        return made, kept
+
+    def _of_additions(self, spoken: Sequence[str | None]) -> list[Edit]:
+        made = []
+        gaps: Counter[int] = Counter()
+        for gap, runs in self._added:
+            for who, texts in runs:
+                edit = anchors.of_words(self.words, gap, gap, texts, delay_s=APART_S * gaps[gap])
+                beside = spoken[gap - 1] if gap else spoken[gap] if spoken else None
+                made.append(edit if who in (None, beside) else replace(edit, speaker=who))
+                gaps[gap] += 1
+        return made
+
+    def _of_neighbours(self, spoken: Sequence[str | None]) -> Iterator[Edit]:
+        """Yield additions that stay, with their speaker, where who speaks beside them is another one now."""
+        for item in self.laid.items:
+            if item.edit is None or item.edit in self.gone or item.start < item.stop or not item.words:
+                continue
+            edit, who = self.edits[item.edit], item.words[0].speaker
+            if not edit.speaker and who is not None and spoken and who != spoken[max(0, item.start - 1)]:
+                self.gone.add(item.edit)
+                yield replace(edit, speaker=who)

@@ -1,0 +1,191 @@
+"""Which models there are by name, where one lies on this machine, and what identifies it; none is loaded."""
+
+from __future__ import annotations
+
+import difflib
+import importlib.util
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from sessionscribe.config.settings import OFF
+from sessionscribe.core.errors import UserError
+from sessionscribe.core.files import sampled_sha256
+from sessionscribe.engines import package_models
+
+WHISPER = {
+    **{
+        name: f"Systran/faster-whisper-{name}"
+        for name in (
+            *("tiny", "tiny.en", "base", "base.en", "small", "small.en", "medium", "medium.en"),
+            *("large-v1", "large-v2", "large-v3"),
+        )
+    },
+    "large": "Systran/faster-whisper-large-v3",
+    "large-v3-turbo": "mobiuslabsgmbh/faster-whisper-large-v3-turbo",
+    "turbo": "mobiuslabsgmbh/faster-whisper-large-v3-turbo",
+    "distil-small.en": "Systran/faster-distil-whisper-small.en",
+    "distil-medium.en": "Systran/faster-distil-whisper-medium.en",
+    "distil-large-v2": "Systran/faster-distil-whisper-large-v2",
+    "distil-large-v3": "Systran/faster-distil-whisper-large-v3",
+    "distil-large-v3.5": "distil-whisper/distil-large-v3.5-ct2",
+}
+DIARIZATION = {
+    OFF: OFF,
+    "community-1": "pyannote/speaker-diarization-community-1",
+    "3.1": "pyannote/speaker-diarization-3.1",
+    "open": "sessionscribe/open-2",
+}
+AUTO_PIPELINES = ("community-1", "open")
+"""What ``diarize.model: auto`` may be, best first; the second needs no account."""
+AUTO_MODEL = {"cuda": "large-v3-turbo", "cpu": "small"}
+AUTO_FALLBACK = "base"
+"""Where the hub cannot be had: packages ship it."""
+AUTO_COMPUTE_TYPE = {"cuda": "float16", "cpu": "int8"}
+PIPELINE_FILES = ("config.yaml", "segmentation/*.bin", "embedding/*.bin", "plda/*.npz")
+"""Files of these two pipelines: fetching them may have been interrupted."""
+VOICE_DISTANCE = {DIARIZATION["open"]: 0.25}
+"""How far apart one person's embeddings may be (cosine distance), where that is not 0.5."""
+WHISPER_FILES = ("model.bin", "config.json", "tokenizer.json", "vocabulary.*")
+"""Files of a CTranslate2 Whisper model; without ``tokenizer.json`` the engine would ask the hub for one."""
+
+
+def machine_device() -> str:
+    """Return ``cuda`` where an NVIDIA driver is loaded and not hidden, else ``cpu``; costs microseconds."""
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
+    return "cuda" if Path("/dev/nvidiactl").exists() and not hidden else "cpu"
+
+
+def can_diarize() -> bool:
+    """Whether what tells speakers apart is installed here; a light set-up leaves it out."""
+    return all(map(importlib.util.find_spec, ("torch", "pyannote")))
+
+
+def resolve(name: str, presets: dict[str, str], *, setting: str) -> str:
+    """Return the hub id or the folder that ``name`` stands for.
+
+    Raises:
+        UserError: ``name`` is neither a preset, nor a folder that exists, nor looks like a hub id.
+    """
+    if name in presets:
+        return presets[name]
+    if Path(name).is_dir():
+        return name
+    if (
+        name.count("/") == 1
+        and not name.startswith((".", "/", "~"))
+        and not Path(name.partition("/")[0]).is_dir()
+    ):
+        return name
+    near = difflib.get_close_matches(name, presets, n=1, cutoff=0)[0]
+    what = f"there is no model `{name}`"
+    raise UserError(
+        what, where=f"configuration: {setting}", hint=f"Did you mean `{near}`, or a folder that exists?"
+    )
+
+
+def identity(model: str) -> str:
+    """Return what names a resolved model in fingerprints: the hub id, or a folder's checksum."""
+    return f"folder:{sampled_sha256(Path(model))[:16]}" if Path(model).is_dir() else model
+
+
+def locate(model: str, files: Sequence[str] = ()) -> Path | None:
+    """Return the folder of a resolved model on this machine; None where it is not here. Asks no network.
+
+    That is the model itself where it is a folder, else the hub's local cache, else what was made of packages.
+
+    Args:
+        model: a folder or a hub id.
+        files: what a folder of the hub's cache must have, as patterns: fetching it may have been interrupted.
+    """
+    if Path(model).is_dir():
+        return Path(model)
+    cached = _hub_snapshot(model)
+    if cached and not missing_files(cached, files):
+        return cached
+    package = package_models.find(model)
+    return package.folder if package and package.is_here() else None
+
+
+def auto_names(device: str, *, here: bool) -> list[str]:
+    """Return the models that ``auto`` may be on a device, best first.
+
+    Args:
+        device: ``cpu`` or ``cuda``.
+        here: whether they work on this machine: one that is here is then better than one that is not.
+    """
+    names = [AUTO_MODEL[device], AUTO_FALLBACK]
+    return sorted(names, key=lambda name: here and not locate(WHISPER[name], WHISPER_FILES))
+
+
+def auto_pipelines() -> list[str]:
+    """Return the diarization pipelines that ``auto`` may be: what is on this machine first, else the best.
+
+    ``off`` is the last of them where nothing is installed that they could run with.
+    """
+    found = sorted(AUTO_PIPELINES, key=lambda name: not locate(DIARIZATION[name], PIPELINE_FILES))
+    return found if can_diarize() else [*found, OFF]
+
+
+def voice_distance(described: str) -> float:
+    """Return how far apart one person's embeddings may be, for a pipeline as ``describe`` calls it."""
+    return VOICE_DISTANCE.get(described.partition(" ")[0], 0.5)
+
+
+def missing_files(folder: Path, files: Sequence[str]) -> list[str]:
+    """Return the patterns of ``files`` that no file of a folder fits."""
+    return [pattern for pattern in files if not any(path.is_file() for path in folder.glob(pattern))]
+
+
+def _hub_snapshot(model: str) -> Path | None:
+    """Return the folder of a hub model in the hub's local cache, as the hub's own library lays it out."""
+    from huggingface_hub.constants import HF_HUB_CACHE  # noqa: PLC0415 -- only some need it
+
+    repository = Path(HF_HUB_CACHE, f"models--{model.replace('/', '--')}")
+    try:
+        folder = repository / "snapshots" / (repository / "refs/main").read_text(encoding="utf-8").strip()
+    except OSError:
+        return None
+    return folder if folder.is_dir() else None
+
+
+def describe(model: str, files: Sequence[str] = ()) -> str:
+    """Return a model's name for transcripts, and which it is.
+
+    A folder has its checksum, a hub id the commit in the hub's cache or the packages that it was made of.
+    ``files`` are as for ``locate``.
+    """
+    folder = locate(model, files)
+    if folder is None:
+        return model
+    if folder == Path(model):
+        return f"{folder.name} ({identity(model)})"
+    package = package_models.find(model)
+    if package and folder == package.folder:
+        return f"{model} ({package.source})"
+    return f"{model} (commit:{folder.name[:16]})"
+
+
+def unloadable(kind: str, model: str, setting: str, error: Exception) -> UserError:
+    """Return the error for a model that is there and does not get onto the GPU."""
+    reason = " ".join(str(error).split())[:300] or type(error).__name__
+    hint = f"Check the driver and the free memory of the GPU, or set `{setting}: cpu`"
+    if "libcublas" in reason:
+        hint = f"It was set up without a GPU: `make setup GPU=1`, or set `{setting}: cpu`"
+    return UserError(f"the {kind} cannot be loaded on the GPU ({reason})", where=model, hint=hint)
+
+
+def unavailable(kind: str, model: str, setting: str, error: Exception | str) -> UserError:
+    """Return the error for a model that cannot be had, and why; it names the ways out."""
+    reason = " ".join(str(error).split())[:300] or type(error).__name__
+    ways = [
+        f"`sessionscribe models fetch {package.name}` (no account) for `{setting}: {package.name}` or `auto`"
+        for package in package_models.PACKAGE_MODELS
+        if package.setting == setting and package.model != model
+    ]
+    ways += [
+        "log in (HF_TOKEN or `hf auth login`; accept the licence on the model's page)",
+        f"set `{setting}` to a local folder",
+    ]
+    hint = f"Ways out: {'; '.join(ways)}"
+    return UserError(f"the {kind} cannot be had ({reason})", where=model, hint=hint)

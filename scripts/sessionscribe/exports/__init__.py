@@ -1,5 +1,0 @@
-"""The writers of finished files, a module for each family of formats.
-
-A writer takes a transcript with names in place of labels, and the export settings; it returns the file's
-content, which depends on nothing else: no clock, no machine, no order of chance.
-"""

@@ -1,0 +1,157 @@
+"""Subtitles: SubRip, WebVTT, Advanced SubStation."""
+
+import re
+from collections.abc import Callable, Iterable
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from sessionscribe.artifacts.transcript import Transcript
+from sessionscribe.config.settings import Export
+from sessionscribe.core.text import is_right_to_left, one_line, starts_right_to_left
+from sessionscribe.formats.colours import on_dark
+from sessionscribe.formats.subtitles import Cue, Piece, cues
+
+if TYPE_CHECKING:
+    import pysubs2
+
+# Around a line: it runs from right to left, whatever the player takes for the direction of the whole.
+EMBEDDED = "\u202b{}\u202c"
+UNSAID = (0x80, 0x80, 0x80)  # in karaoke: the colour of words that are still to be said
+
+
+def srt(transcript: Transcript, options: Export) -> str:
+    """SubRip; the speaker stands in the text."""
+    return _written(cues(transcript, options, label_in_text=True), "srt", _srt_text)
+
+
+def vtt(transcript: Transcript, options: Export) -> str:
+    """WebVTT; the speaker is a voice tag, words have times of their own when ``karaoke`` asks for it."""
+
+    def text(cue: Cue) -> str:
+        return _vtt_text(cue, karaoke=options.karaoke)
+
+    written = _written(cues(transcript, options, label_in_text=False), "vtt", text)
+    if options.vtt_settings:
+        # Only the lines of times have an arrow: in text it is escaped.
+        written = re.sub("^(.* --> .*)$", rf"\1 {options.vtt_settings}", written, flags=re.MULTILINE)
+    return written
+
+
+def ass(transcript: Transcript, options: Export) -> str:
+    """Advanced SubStation; each speaker has a style of its own, with a colour."""
+    import pysubs2  # noqa: PLC0415 -- only these formats need it
+
+    found = cues(transcript, options, label_in_text=True)
+    file = _events(found, lambda cue: _ass_text(cue, karaoke=options.karaoke))
+    file.info.update({"WrapStyle": "2", "PlayResX": "1280", "PlayResY": "720"})
+    default = file.styles["Default"]
+    default.fontname, default.fontsize = "Sans", 48.0
+    default.secondarycolor = pysubs2.Color(*UNSAID)
+    styles = {}
+    for number, speaker in enumerate(transcript.speakers):
+        styles[speaker] = f"Speaker {number + 1}"
+        style = file.styles[styles[speaker]] = default.copy()
+        style.primarycolor = pysubs2.Color(*on_dark(number))
+    for event, cue in zip(file, found, strict=True):
+        event.style = styles.get(cue.speaker or "", "Default")
+        # Names are fields between commas.
+        event.name = one_line(cue.speaker or "").replace(",", "‚")
+    return str(file.to_string("ass", header_notice="Made by sessionscribe"))
+
+
+def _written(found: Iterable[Cue], kind: str, text: Callable[[Cue], str]) -> str:
+    # keep_ssa_tags: text in braces is text; pysubs2 would take it for a tag and leave it out.
+    return str(_events(found, text).to_string(kind, keep_ssa_tags=True))
+
+
+def _events(found: Iterable[Cue], text: Callable[[Cue], str]) -> "pysubs2.SSAFile":
+    import pysubs2  # noqa: PLC0415 -- only these formats need it
+
+    file = pysubs2.SSAFile()
+    for cue in found:
+        file.append(pysubs2.SSAEvent(start=cue.start, end=cue.end, text=text(cue)))
+    return file
+
+
+def _srt_text(cue: Cue) -> str:
+    return "\\N".join(_embedded(map(in_srt, cue.lines), cue))
+
+
+def in_srt(line: str) -> str:
+    """Return a line as it is in SubRip: what players or parsers would take for markup gets a look-alike."""
+    return re.sub(r"<(?=[/!a-zA-Z])", "‹", line.replace("-->", "→").replace("\\", "∖"))
+
+
+def _embedded(lines: Iterable[str], cue: Cue) -> Iterable[str]:
+    return map(EMBEDDED.format, lines) if _runs_from_right(cue) else lines
+
+
+def _runs_from_right(cue: Cue) -> bool:
+    return is_right_to_left(
+        " ".join(piece.text for row in cue.rows for piece in row if piece.start is not None)
+    )
+
+
+def _vtt_text(cue: Cue, *, karaoke: bool) -> str:
+    shown = cue.start  # times in a cue must rise
+    rows = []
+    for row in cue.rows:
+        text = (
+            "&rlm;"
+            if _runs_from_right(cue) and not starts_right_to_left("".join(p.text for p in row))
+            else ""
+        )
+        for piece in row:
+            word = piece.text.lstrip(" ")
+            text += piece.text[: len(piece.text) - len(word)]
+            if karaoke and piece.start is not None and shown < piece.start < cue.end:
+                shown = piece.start
+                text += f"<{_vtt_time(shown)}>"
+            text += _escaped(word)
+        rows.append(text)
+    text = "\\N".join(rows)
+    name = _escaped(one_line(cue.speaker or ""))
+    if name.endswith("-"):
+        name += " "  # else the tag's end would make an arrow of it, which no text may hold
+    return f"<v {name}>{text}" if name else text
+
+
+def _vtt_time(time_ms: int) -> str:
+    seconds, ms = divmod(time_ms, 1000)
+    return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}.{ms:03d}"
+
+
+def _escaped(text: str) -> str:
+    """Return ``text`` with WebVTT's markup escaped; and the backslash, a line break to pysubs2."""
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return text.replace("\\", "&#92;")
+
+
+def _ass_text(cue: Cue, *, karaoke: bool) -> str:
+    pieces = [piece for row in cue.rows for piece in row]
+    lengths = _karaoke_lengths(pieces, cue) if karaoke else None
+    lines, number = [], 0
+    for row in cue.rows:
+        line = ""
+        for piece in row:
+            line += f"{{\\k{lengths[number]}}}" if lengths else ""
+            line += in_ass(piece.text)
+            number += 1
+        lines.append(line)
+    return "\\N".join(_embedded(lines, cue))
+
+
+def in_ass(text: str) -> str:
+    """Return text as it is in SubStation: it cannot escape either, braces and backslashes get look-alikes."""
+    return text.replace("\\", "∖").replace("{", "❴").replace("}", "❵")
+
+
+def _karaoke_lengths(pieces: list[Piece], cue: Cue) -> list[int]:
+    """Return how long each piece lasts, up to the next one, in hundredths of a second."""
+    times = [cue.start]
+    for piece in pieces[1:]:
+        start = cue.start if piece.start is None else piece.start
+        times.append(min(max(start, times[-1]), cue.end))
+    times.append(cue.end)
+    hundredths = [round(time / 10) for time in times]
+    return [after - before for before, after in pairwise(hundredths)]

@@ -1,0 +1,216 @@
+"""From a transcript to subtitle cues: what stands on the screen, how long, in which lines.
+
+A cue never holds two speakers. It is at most as long as the settings allow, in lines, columns and seconds,
+and ends, where it can, with a sentence, a clause or before a pause. It begins with its first word and stays
+as long as its last one; after that it may stay on into a pause until it could be read. Where people talk at
+once, a cue ends when the next one begins, so that cues never overlap; but each is seen as long as it was
+spoken, or for the shortest time that the settings allow, before the next may begin.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from sessionscribe.artifacts.transcript import SpokenSegment, Transcript
+from sessionscribe.config.settings import Export
+from sessionscribe.core.text import CLAUSE_END, SENTENCE_END, clusters, columns, ends_with, one_line
+from sessionscribe.core.units import milliseconds
+
+PAUSE_MS = 300  # a pause from which it is a good place to end a cue
+EARLIEST = 0.4  # share of the longest possible cue that a cue fills at least when it ends at a good place
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A word in a line, with the space before it if there is one; a speaker's label has neither ``start`` nor
+    ``word``, the word's number in the transcript.
+    """
+
+    text: str
+    start: int | None
+    word: int | None = None
+
+
+@dataclass(frozen=True)
+class Cue:
+    """One subtitle; times in milliseconds of the session."""
+
+    start: int
+    end: int
+    speaker: str | None
+    rows: tuple[tuple[Piece, ...], ...]
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The lines as text."""
+        return tuple(_row_text(row) for row in self.rows)
+
+
+@dataclass(frozen=True)
+class _Token:
+    """A word, or a piece of one that is longer than a line; ``space`` says whether one belongs before it."""
+
+    text: str
+    start: int
+    end: int
+    space: bool
+    word: int
+
+
+def cues(transcript: Transcript, options: Export, *, label_in_text: bool) -> list[Cue]:
+    """Return the cues of a transcript in time order.
+
+    Args:
+        transcript: what was said.
+        options: the measures of lines and cues.
+        label_in_text: the speaker stands in the first line (``Anna: …``). A label of up to half a line counts
+            towards its length; a longer one gets a line of its own above the others.
+    """
+    found: list[Cue] = []
+    first = 0
+    for segment in transcript.segments:
+        label = f"{one_line(segment.speaker)}:" if label_in_text and segment.speaker else ""
+        if columns(label) <= options.max_line_chars // 2:
+            found += _cues_of(segment, first, options, label)
+        else:
+            for cue in _cues_of(segment, first, options, ""):
+                found.append(replace(cue, rows=((Piece(label, None),), *cue.rows)))
+        first += len(segment.words)
+    return _readable(_apart(found, milliseconds(options.min_cue_s)), options, transcript.duration_s)
+
+
+def _cues_of(segment: SpokenSegment, first: int, options: Export, label: str) -> Iterator[Cue]:
+    rest = list(_tokens(segment, first, options.max_line_chars - columns(label) - bool(label)))
+    while rest:
+        count = _count(rest, options, label)
+        taken, rest = rest[:count], rest[count:]
+        start = taken[0].start
+        end = min(max(token.end for token in taken), start + milliseconds(options.max_cue_s))
+        rows = tuple(tuple(row) for row in _wrapped(taken, options, label, balanced=True))
+        yield Cue(start=start, end=end, speaker=segment.speaker, rows=rows)
+
+
+def _tokens(segment: SpokenSegment, first: int, width: int) -> Iterator[_Token]:
+    for place, word in enumerate(segment.words, first):
+        text = one_line(word.text)
+        if not text:
+            continue
+        pieces = list(_pieces(text, width))
+        start, end = milliseconds(word.start), milliseconds(word.end)
+        done = 0
+        for number, piece in enumerate(pieces):
+            since = start + (end - start) * done // len(text)
+            done += len(piece)
+            until = start + (end - start) * done // len(text)
+            yield _Token(piece, since, until, number == 0 and word.space, place)
+
+
+def _pieces(text: str, width: int) -> Iterator[str]:
+    """Cut ``text`` into pieces of at most ``width`` columns, letters kept with their marks."""
+    piece = ""
+    for cluster in clusters(text):
+        if piece and columns(piece + cluster) > width:
+            yield piece
+            piece = ""
+        piece += cluster
+    yield piece
+
+
+def _count(tokens: Sequence[_Token], options: Export, label: str) -> int:
+    """Return how many of the tokens the next cue takes: at least one, all if they fit."""
+    longest = 1
+    while longest < len(tokens) and _fits(tokens[: longest + 1], options, label):
+        longest += 1
+    if longest == len(tokens):
+        return longest
+    sizes = [columns(_text(tokens[:count])) for count in range(1, longest + 1)]
+    least = EARLIEST * sizes[-1]
+    places = [count for count in range(1, longest + 1) if sizes[count - 1] >= least]
+    goodness = {count: _goodness(tokens[count - 1], tokens[count], options) for count in places}
+    best = max(places, key=lambda count: (goodness[count], count))
+    if goodness[best] == 0:
+        # No good place: at least leave no word or two over for a cue of their own.
+        most = columns(_text(tokens)) - least
+        return max((count for count in places if sizes[count - 1] <= most), default=best)
+    return best
+
+
+def _goodness(last: _Token, following: _Token, options: Export) -> int:
+    if options.split_at == "length":
+        return 0
+    if ends_with(last.text, SENTENCE_END):
+        return 3
+    if options.split_at == "clauses" and ends_with(last.text, CLAUSE_END):
+        return 2
+    return int(following.start - last.end >= PAUSE_MS)
+
+
+def _fits(tokens: Sequence[_Token], options: Export, label: str) -> bool:
+    if tokens[-1].end - tokens[0].start > milliseconds(options.max_cue_s):
+        return False
+    return len(_wrapped(tokens, options, label, balanced=False)) <= options.max_lines
+
+
+def _wrapped(tokens: Sequence[_Token], options: Export, label: str, *, balanced: bool) -> list[list[Piece]]:
+    """Return the tokens in lines; ``balanced`` makes the lines as even as the same number of lines allows."""
+    rows = _filled(tokens, options.max_line_chars, label)
+    if balanced and len(rows) > 1:
+        narrowest = max(columns(label), *(columns(token.text) for token in tokens))
+        for width in range(narrowest, options.max_line_chars):
+            narrow = _filled(tokens, width, label)
+            if len(narrow) == len(rows) and max(columns(_row_text(row)) for row in narrow) <= width:
+                return narrow
+    return rows
+
+
+def _filled(tokens: Sequence[_Token], width: int, label: str) -> list[list[Piece]]:
+    rows = [[Piece(label, None)]] if label else []
+    taken = columns(label)
+    for token in tokens:
+        alone = bool(label) and len(rows) == 1 and len(rows[0]) == 1  # the label, so far
+        space = " " if rows and (token.space or alone) else ""
+        size = columns(token.text)
+        if rows and taken + len(space) + size <= width:
+            rows[-1].append(Piece(space + token.text, token.start, token.word))
+            taken += len(space) + size
+        else:
+            rows.append([Piece(token.text, token.start, token.word)])
+            taken = size
+    return rows
+
+
+def _row_text(row: Sequence[Piece]) -> str:
+    return "".join(piece.text for piece in row)
+
+
+def _text(tokens: Sequence[_Token]) -> str:
+    return "".join(f" {token.text}" if token.space else token.text for token in tokens).strip()
+
+
+def _apart(found: Sequence[Cue], least: int) -> list[Cue]:
+    """Return the cues in time order, none overlapping the next.
+
+    Each stays as long as it was spoken or ``least`` milliseconds, whichever is shorter, and one in any case;
+    the next one waits for that. The delay ends with the first longer cue or pause.
+    """
+    result: list[Cue] = []
+    ready = 0  # when the last one may go
+    for cue in sorted(found, key=lambda cue: (cue.start, cue.end)):
+        start = max(cue.start, ready)
+        if result:
+            result[-1] = replace(result[-1], end=min(result[-1].end, start))
+        ready = start + max(1, min(least, cue.end - cue.start))
+        result.append(replace(cue, start=start, end=max(cue.end, ready)))
+    return result
+
+
+def _readable(found: Sequence[Cue], options: Export, duration_s: float) -> list[Cue]:
+    """Let cues stay on into the pause after them until they could be read, or the session ends."""
+    result = []
+    for number, cue in enumerate(found):
+        room = found[number + 1].start if number + 1 < len(found) else milliseconds(duration_s)
+        wanted = options.min_cue_s
+        if options.max_chars_per_s:
+            wanted = max(wanted, sum(columns(line) for line in cue.lines) / options.max_chars_per_s)
+        until = cue.start + milliseconds(min(wanted, options.max_cue_s))
+        result.append(replace(cue, end=max(cue.end, min(until, room))))
+    return result

@@ -1,0 +1,1 @@
+"""What surrounds the work of a job: log, record, failure, what was used."""

@@ -1,0 +1,167 @@
+"""What every job does around its work: a log, one clear line on failure, a record of what was made."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from sessionscribe import PACKAGE, __version__
+from sessionscribe.artifacts.provenance import Failure, Output, Provenance
+from sessionscribe.core import errors
+from sessionscribe.core.errors import UserError
+from sessionscribe.core.files import sha256, source_sha256
+from sessionscribe.jobs import meter
+from sessionscribe.jobs.log import Log, Say, printing_to
+from sessionscribe.jobs.usage import Clock
+
+MODELS = "models"
+"""In place of a session's name: of the job that checks the models."""
+PACKAGES = ("faster-whisper", "ctranslate2", "pyannote.audio", "av", "torch")
+
+
+@contextmanager
+def job(
+    rule: str,
+    settings: Mapping[str, Any],
+    *,
+    log: str,
+    outputs: Mapping[str, str],
+    queued_s: float = 0.0,
+    usage: bool = True,
+) -> Iterator[Say]:
+    """Run a job's work: ``with job(...) as say``. All that is printed goes to the log with the time.
+
+    A failure ends the process (in a worker: the job) with exit code 1 after one line on the log and on
+    standard error, and leaves a ``Failure`` for the status table. Success removes that, and writes the record
+    named by ``outputs["provenance"]`` last, so that a job counts as done only when all its outputs are whole.
+    Either way ``logs/usage`` gets what the job used, where ``usage`` says so; ``queued_s`` is how long it
+    waited for a worker.
+    """
+    watch_ancestors()
+    session = str(settings.get("session", MODELS))
+    first = next(iter(outputs.values()), "")
+    failure, used_up = notes_of(rule, session, log)
+    message = None
+    with Log(Path(log)) as file, meter.measured() as used:
+        clock, say = Clock(), Say(file)
+        try:
+            with printing_to(file):
+                yield say
+                _write_record(rule, settings, outputs, say)
+            failure.unlink(missing_ok=True)
+            say(f"done in {clock.wall_s():.1f} s")
+        except Exception as error:
+            if not isinstance(error, UserError):
+                traceback.print_exc(file=file)
+            message = errors.describe(error, session)
+            say(f"FAILED {message}")
+            noted = Failure(session=session, rule=rule, output=first, message=message, log=log)
+            note_failure(failure, noted)
+        spent = clock.usage(session, rule, first, used, queued_s=queued_s, ok=message is None)
+        with contextlib.suppress(OSError):  # a full disk costs the figures, not the work
+            if usage:
+                spent.write(used_up)
+    if message is not None:
+        print(f"sessionscribe: {rule} failed: {message} (log: {log})", file=sys.stderr)
+        sys.exit(1)
+
+
+def notes_of(rule: str, session: str, log: str) -> tuple[Path, Path]:
+    """Return where a job notes its failure, and where what it used."""
+    which = "" if session == MODELS else f".{Path(log).name.removesuffix('.log')}"
+    name = f"{session}/{rule}{which}.json"
+    return Path("logs/failed", name), Path("logs/usage", name)
+
+
+def note_failure(path: Path, failure: Failure) -> None:
+    """Write why a job failed, where the status table looks for it."""
+    with contextlib.suppress(OSError):  # on a full disk the message on standard error must do
+        failure.write(path)
+
+
+def _write_record(rule: str, settings: Mapping[str, Any], outputs: Mapping[str, str], say: Say) -> None:
+    record = outputs.get("provenance")
+    if record is None:
+        return
+    made = [_describe_file(path) for name, path in sorted(outputs.items()) if name != "provenance"]
+    Provenance(
+        rule=rule,
+        key=settings["key"],
+        outputs=made,
+        inputs=[_describe_file(str(path)) for path in say.inputs],
+        options=dict(settings.get("options", {})),
+        versions=versions(),
+        flags=say.flags,
+        verdict=say.verdict,
+    ).write(Path(record))
+
+
+def _describe_file(path: str) -> Output:
+    return Output(path=path, size=Path(path).stat().st_size, sha256=sha256(Path(path)))
+
+
+@functools.cache
+def versions() -> dict[str, str]:
+    """Return the versions of our code (its number, and a checksum of its files) and of what it leans on."""
+    found = {
+        "sessionscribe": f"{__version__}+{source_sha256(PACKAGE)[:12]}",
+        "python": ".".join(map(str, sys.version_info[:3])),
+    }
+    for package in PACKAGES:
+        with contextlib.suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found
+
+
+@functools.cache
+def watch_ancestors() -> None:
+    """End this process when one of its ancestors dies: a killed Snakemake leaves its jobs running."""
+    chain = _ancestors(os.getpid())
+
+    def watch() -> None:
+        while all(_alive(pid) for pid in chain):
+            time.sleep(1)
+        os._exit(143)
+
+    if chain:
+        threading.Thread(target=watch, daemon=True, name="watch-ancestors").start()
+
+
+def _ancestors(pid: int) -> list[int]:
+    """Return the chain of parents, up to the Snakemake that a user or `sessionscribe run` started."""
+    chain = []
+    while (parent := _stat(pid)[1]) > 1 and _is_ours(parent):
+        chain.append(parent)
+        pid = parent
+    return chain
+
+
+def _is_ours(pid: int) -> bool:
+    try:
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+    return b"snakemake" in command
+
+
+def _stat(pid: int) -> tuple[str, int]:
+    """Return a process's state letter and parent; without /proc (macOS) nothing is watched."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+    except OSError:
+        return "X", 0
+    return fields[0], int(fields[1])
+
+
+def _alive(pid: int) -> bool:
+    return _stat(pid)[0] not in "ZX"

@@ -1,0 +1,118 @@
+"""A job's log: all that it and its libraries print, also where one process runs several jobs at once."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any, ClassVar, TextIO
+
+from sessionscribe.core.errors import visible
+
+# Appending, so that what native code writes to it by another descriptor is not overwritten.
+OPENED = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC
+
+
+class Log(io.TextIOBase):
+    """A job's log file. On a full disk it loses lines, not the job, and not the message about it."""
+
+    encoding = "utf-8"
+
+    def __init__(self, path: Path) -> None:
+        self._descriptor = -1
+        with contextlib.suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._descriptor = os.open(path, OPENED, 0o644)
+
+    def writable(self) -> bool:
+        """Tell libraries that it can be written."""
+        return True
+
+    def fileno(self) -> int:
+        """Return the descriptor, for libraries that write to it directly."""
+        if self._descriptor < 0:
+            raise io.UnsupportedOperation("this log has no file")
+        return self._descriptor
+
+    def write(self, text: str) -> int:
+        """Write at once, without a buffer that a later failure would meet."""
+        with contextlib.suppress(OSError):
+            os.write(self._descriptor, text.encode("utf-8", "backslashreplace"))
+        return len(text)
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+        super().close()
+
+
+class Say:
+    """A job's voice: call it with a line for the log; what it flags and judges ends in its record.
+
+    So does the size and checksum of ``inputs``: files that have no record of their own.
+    """
+
+    def __init__(self, file: Log) -> None:
+        self._file = file
+        self.flags: list[str] = []
+        self.inputs: list[Path] = []
+        self.verdict = ""
+
+    def __call__(self, line: str) -> None:
+        """Write a line to the log, with the time."""
+        print(f"{time.strftime('%H:%M:%S')} {visible(line)}", file=self._file)
+
+
+class _Routed:
+    """A standard stream that goes to the log of this thread's job, and without one where it went before."""
+
+    current: ClassVar[ContextVar[Log | None]] = ContextVar("sessionscribe_job_log", default=None)
+
+    def __init__(self, otherwise: TextIO) -> None:
+        self.otherwise = otherwise
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.current.get() or self.otherwise, name)
+
+
+class _Routes:
+    """Standard streams are routed while any job runs."""
+
+    def __init__(self) -> None:
+        self._jobs, self._lock = 0, threading.Lock()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self._jobs += 1
+            if self._jobs == 1:
+                sys.stdout, sys.stderr = _Routed(sys.stdout), _Routed(sys.stderr)
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._jobs -= 1
+            if self._jobs == 0:
+                streams = (sys.stdout, sys.stderr)
+                sys.stdout, sys.stderr = (getattr(s, "otherwise", s) for s in streams)
+
+
+_ROUTES = _Routes()
+
+
+@contextmanager
+def printing_to(file: Log) -> Iterator[None]:
+    """Send what this thread prints to a log, until the end of the ``with``."""
+    with _ROUTES:
+        token = _Routed.current.set(file)
+        try:
+            yield
+        finally:
+            _Routed.current.reset(token)

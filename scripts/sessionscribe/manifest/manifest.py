@@ -1,0 +1,279 @@
+"""The table of sessions: one row per source file (a recording, a speaker's track, a live part)."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import difflib
+import fcntl
+import io
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, get_args
+
+from sessionscribe.artifacts.base import Shape
+from sessionscribe.config.settings import LANGUAGE, OFF
+from sessionscribe.core import locks, tables
+from sessionscribe.core.errors import UserError, visible
+from sessionscribe.core.files import write_text
+
+NAME = re.compile(r"\w[\w-]*")  # of sessions and tracks; a dot would make file names ambiguous
+
+
+@dataclass(frozen=True)
+class Row:
+    """A source file and its place in a session; ``line`` is its line in the manifest, from 1.
+
+    ``cells`` are those of a row that could not be understood, as they are to be written back.
+    """
+
+    session: str
+    shape: str
+    track: str
+    source: str
+    checksum: str = ""
+    duration_s: float = 0.0
+    part: int | None = None
+    speaker: str = ""
+    language: str = ""
+    num_speakers: int | None = None
+    min_speakers: int | None = None
+    max_speakers: int | None = None
+    diarize: str = ""
+    hotwords: str = ""
+    audio_stream: int | None = None
+    recorded_at: str = ""
+    line: int = field(default=0, compare=False)
+    cells: tuple[str, ...] | None = field(default=None, compare=False)
+
+
+COLUMNS = tuple(f.name for f in fields(Row) if f.name not in ("line", "cells"))
+REQUIRED = ("session", "shape", "track", "source")
+INTEGERS = ("part", "num_speakers", "min_speakers", "max_speakers", "audio_stream")
+LEAST = {"num_speakers": 1, "min_speakers": 1, "max_speakers": 1, "audio_stream": 0}
+
+
+@dataclass(frozen=True)
+class Session:
+    """The rows of one session. ``problem`` says why it cannot be worked on, in one line."""
+
+    name: str
+    rows: tuple[Row, ...]
+    problem: str | None = None
+
+    @property
+    def shape(self) -> str:
+        """``recording``, ``tracks`` or ``live``."""
+        return self.rows[0].shape
+
+    def setting(self, column: str) -> object:
+        """Return the first value that a row has in ``column``, or its empty value."""
+        values = [getattr(row, column) for row in self.rows]
+        return next((value for value in values if value not in ("", None)), values[0])
+
+    def audio_stream(self, row: Row) -> object:
+        """Return which audio stream of a row's recording is taken; None: as for all sessions.
+
+        The parts of a live session are one recording: what one of them says holds for all.
+        """
+        return row.audio_stream if self.shape == "tracks" else self._one_stream
+
+    @cached_property  # asked for once a part
+    def _one_stream(self) -> object:
+        return self.setting("audio_stream")
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Keep other `add`s waiting while the manifest is read, changed and written."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_name(f".{path.name}.lock").open("w") as file:
+        locks.take(file, fcntl.LOCK_EX)  # without one, where there are none: most work alone
+        yield
+
+
+def read(path: Path) -> dict[str, Session]:
+    """Read the manifest; a missing file is an empty one.
+
+    Raises:
+        UserError: the table as a whole cannot be understood (encoding, columns, a quotation mark that is not
+            closed). A row that is wrong only spoils its own session (``Session.problem``), so that the others
+            go on.
+    """
+    try:
+        text = Path(path).read_bytes().decode("utf-8-sig")  # line breaks inside names stay as they are
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"cannot be read ({error})", where=path, hint="Save it as UTF-8 text") from error
+    found = tables.rows(text, path)
+    _, header = next(found, (1, []))
+    _check_header(header, path)
+    rows: dict[str, list[Row]] = {}
+    problems: dict[str, str] = {}
+    for line, values in found:
+        if not any(value.strip() for value in values):
+            continue
+        row, problem = _parse(header, values, line)
+        if problem:
+            row = replace(row, cells=_as_found(header, values))
+            problems.setdefault(row.session, f"{path}, line {line}: {problem}")
+        rows.setdefault(row.session, []).append(row)
+    return {
+        name: Session(name, tuple(group), problems.get(name) or _conflict(name, group, path))
+        for name, group in rows.items()
+    }
+
+
+def write(path: Path, rows: Iterable[Row]) -> None:
+    """Write the manifest atomically; fields with tabs, quotes or line breaks are quoted.
+
+    A row that could not be understood is written as it was found: it is not ours to change.
+    """
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, "excel-tab", lineterminator="\n")
+    writer.writerow(COLUMNS)
+    quoting = csv.writer(text, "excel-tab", lineterminator="\n", quoting=csv.QUOTE_ALL)
+    for row in rows:
+        cells = row.cells or [_format(getattr(row, column)) for column in COLUMNS]
+        # Before Python 3.13 a lone carriage return is not quoted by itself.
+        (quoting if any("\r" in cell for cell in cells) else writer).writerow(cells)
+    write_text(path, text.getvalue())
+
+
+def _format(value: object) -> str:
+    return (
+        ""
+        if value is None
+        else f"{value:.6f}".rstrip("0").rstrip(".")
+        if isinstance(value, float)
+        else str(value)
+    )
+
+
+def _check_header(header: list[str], path: Path) -> None:
+    for name in header:
+        if name not in COLUMNS:
+            near = difflib.get_close_matches(name, COLUMNS, n=1, cutoff=0)[0]
+            raise UserError(
+                f"there is no column `{visible(name)}`", where=path, hint=f"Did you mean `{near}`?"
+            )
+        if header.count(name) > 1:
+            raise UserError(f"there are two columns `{name}`", where=path, hint="Join them, or remove one")
+    for name in REQUIRED:
+        if name not in header:
+            hint = "Put it back, separated by tabs, or let `sessionscribe add` write the table"
+            raise UserError(f"the column `{name}` is missing", where=path, hint=hint)
+
+
+def _as_found(header: list[str], values: list[str]) -> tuple[str, ...]:
+    """Return a row's cells in the order of ``COLUMNS``.
+
+    None that is given is left out, and what is wrong with the row stays: too few are as few again, or one too
+    many where the last column is among them.
+    """
+    given = dict(zip(header, values, strict=False))
+    cells = [given.get(name, "") for name in COLUMNS]
+    if len(values) < len(header):
+        cells = cells[: 1 + max(COLUMNS.index(name) for name in given)]
+        return (*cells, *[""] * (len(cells) == len(COLUMNS)))
+    return (*cells, *values[len(header) :])
+
+
+def _parse(header: list[str], values: list[str], line: int) -> tuple[Row, str | None]:
+    """Return the row, as far as it can be understood, and what is wrong with it."""
+    cells = dict(zip(header, values, strict=False))
+    problem = (
+        None if len(values) == len(header) else f"{len(values)} fields where the header has {len(header)}"
+    )
+    typed: dict[str, object] = {name: cells.get(name, "") for name in REQUIRED}
+    for name, text in cells.items():
+        if name in REQUIRED or not text:
+            continue
+        try:
+            typed[name] = int(text) if name in INTEGERS else float(text) if name == "duration_s" else text
+        except ValueError:
+            problem = problem or f"`{name}` must be a number and is `{visible(text)}`"
+    row = Row(**typed, line=line)  # type: ignore[arg-type]
+    if not 0 <= row.duration_s < math.inf:
+        problem = problem or f"`duration_s` must be seconds and is `{row.duration_s}`"
+        row = replace(row, duration_s=0.0)
+    if not NAME.fullmatch(row.session):
+        problem = problem or f"`{visible(row.session)}` cannot be a session name (letters, digits, `_`, `-`)"
+        safe = re.sub(r"[^\w-]+", "-", row.session).strip("-") or f"line-{line}"
+        row = replace(row, session=safe)
+    if row.shape not in get_args(Shape):
+        problem = problem or f"`shape` must be recording, tracks or live and is `{visible(row.shape)}`"
+    if not NAME.fullmatch(row.track):
+        problem = problem or f"`{visible(row.track)}` cannot be a track name (letters, digits, `_`, `-`)"
+    problem = problem or _wrong_setting(row.language, {name: getattr(row, name) for name in LEAST})
+    if row.diarize not in ("", OFF):
+        problem = problem or f"`diarize` must be empty or `{OFF}` and is `{visible(row.diarize)}`"
+    if not row.source:
+        problem = problem or "`source` is empty"
+    return row, problem
+
+
+def check_settings(settings: Mapping[str, Any]) -> None:
+    """Refuse what no row may have, before it is written to the manifest.
+
+    Args:
+        settings: columns and their values, as `sessionscribe add` sets them.
+    """
+    numbers = {name: settings.get(name) for name in LEAST}
+    if problem := _wrong_setting(settings.get("language", ""), numbers):
+        raise UserError(problem, where="the given options", hint="Nothing was added")
+
+
+def _wrong_setting(language: str, numbers: Mapping[str, int | None]) -> str | None:
+    """Say what is wrong with what holds for one session only."""
+    if language and not re.fullmatch(LANGUAGE, language):
+        return f"`language` must be a code such as `en` and is `{visible(language)}`"
+    for name, number in numbers.items():
+        if number is not None and number < LEAST[name]:
+            return f"`{name}` must be at least {LEAST[name]} and is `{number}`"
+    fewest, most = numbers["min_speakers"], numbers["max_speakers"]
+    if fewest and most and fewest > most:
+        return "`min_speakers` must not be above `max_speakers`"
+    return None
+
+
+def _conflict(name: str, rows: list[Row], path: Path) -> str | None:
+    """Say what keeps ``rows`` from being one session."""
+    place = f"{path}, lines {', '.join(str(row.line) for row in rows)}"
+    if len({row.shape for row in rows}) > 1:
+        return f"{place}: session `{name}` has rows of different shapes. Give one of them another name"
+    if rows[0].shape == "recording" and len(rows) > 1:
+        return f"{place}: two recordings have the session name `{name}`. Give one of them another name"
+    if len({row.track for row in rows}) < len(rows):
+        return f"{place}: session `{name}` has a track twice. Give one of them another name"
+    if rows[0].shape == "live" and any(row.part is None for row in rows):
+        return f"{place}: live session `{name}` has a row without `part`. Number its parts"
+    return None
+
+
+def without_clash(sessions: Mapping[str, Session], path: Path, usual: Path) -> dict[str, Session]:
+    """Return the sessions of ``path``; one that the ``usual`` table has of other recordings has a problem.
+
+    Results are by name: those of one would be overwritten with the other's, and back.
+    """
+    others: dict[str, Session] = {}
+    with contextlib.suppress(UserError):  # who uses that table is told
+        others = read(usual)
+    return {name: _told_apart(s, others.get(name), path, usual) for name, s in sessions.items()}
+
+
+def _told_apart(session: Session, other: Session | None, path: Path, usual: Path) -> Session:
+    if other is None or session.problem or not _contents(session).isdisjoint(_contents(other)):
+        return session
+    what = f"{path}: another session of {usual} is called `{session.name}`, too, and its results would be"
+    return replace(session, problem=f"{what} overwritten. Give one of them another name")
+
+
+def _contents(session: Session) -> set[str]:
+    return {row.checksum or row.source for row in session.rows}

@@ -1,0 +1,51 @@
+"""Which recordings are still where the manifest says, with one listing a folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection
+
+from sessionscribe.core.errors import UserError
+from sessionscribe.stages.ingest import remote
+from sessionscribe.storage import drive_desktop, listing
+from sessionscribe.storage.locations import name_of, parent
+
+
+class Presence:
+    """The sources that are there; what cannot be looked at is taken to be there, and stays as it is.
+
+    A name counts as it is written, also where the file system takes upper and lower case for the same.
+
+    Args:
+        found: sources that were found just now.
+        s3_remote: the remote that stands for `s3://`.
+    """
+
+    def __init__(self, found: Collection[str], s3_remote: str) -> None:
+        self._found, self._s3_remote = found, s3_remote
+        self._names: dict[str, Collection[str] | None] = {}
+
+    def __contains__(self, source: str) -> bool:
+        """Return whether a source of the manifest is there."""
+        if source in self._found:
+            return True
+        try:
+            path = remote.local_path(source)
+        except UserError as error:
+            return error.what != drive_desktop.MISSING
+        folder = parent(source) if path is None else str(path.parent)
+        if folder not in self._names:
+            self._names[folder] = self._list(folder, local=path is not None)
+        names = self._names[folder]
+        return names is None or (name_of(source) if path is None else path.name) in names
+
+    def _list(self, folder: str, *, local: bool) -> Collection[str] | None:
+        """Return the names in a folder; None where nobody can tell."""
+        try:
+            return frozenset(
+                os.listdir(folder) if local else listing.names(folder, s3_remote=self._s3_remote)
+            )
+        except (FileNotFoundError, NotADirectoryError):
+            return ()
+        except (OSError, UserError):
+            return None

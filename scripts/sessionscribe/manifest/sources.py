@@ -1,0 +1,213 @@
+"""What `sessionscribe add` is given: files, folders, patterns and remotes, sorted into sessions."""
+
+from __future__ import annotations
+
+import glob
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from sessionscribe.core.errors import UserError
+from sessionscribe.core.text import one_line
+from sessionscribe.storage import drive_desktop
+from sessionscribe.storage.locations import DRIVE_DESKTOP, is_remote, join, split
+
+if TYPE_CHECKING:
+    from sessionscribe.storage.listing import Item
+
+# What a folder is searched for; a file that is named may have any ending.
+ENDINGS = (
+    "3gp aac ac3 aif aiff amr avi flac flv m4a m4b m4v mka mkv mov mp2 mp3 mp4 mpeg mpg mts oga ogg ogv opus "
+    "ts wav webm wma wmv"
+)
+EXTENSIONS = frozenset(ENDINGS.split())
+TRANSCRIPT = "transcription-{}.json"
+"""What a part's transcript is called that lies beside it."""
+LISTENING = ".listening.m4a"
+"""How listening copies end that lie beside recordings, and are none themselves."""
+PART = re.compile(r"^(?:chunk|part|segment)[-_. ]?(\d+)$", re.IGNORECASE)
+NUMBER = re.compile(r"(\d+)(?!.*\d)")
+
+
+@dataclass(frozen=True)
+class File:
+    """A recording that was found: on this machine (``path``) or on a remote (``item``).
+
+    ``source`` is how it was come by; the manifest notes it so, or relative to the project.
+    """
+
+    source: str
+    path: Path | None = None
+    item: Item | None = None
+
+    @property
+    def name(self) -> str:
+        """Its name without the folder."""
+        # Strings, not paths: of a bucket with all that a recorder ever wrote there are very many.
+        if self.path is not None:
+            return self.path.name
+        folder, _, name = self.source.rpartition("/")
+        return name if folder else name.partition(":")[2]
+
+    @property
+    def stem(self) -> str:
+        """Its name without the ending."""
+        return _split_ending(self.name)[0]
+
+    @property
+    def folder(self) -> PurePosixPath:
+        """The folder that it is in, on its remote or this machine."""
+        return PurePosixPath(self.path or split(self.source)[1]).parent
+
+    @property
+    def is_recording(self) -> bool:
+        """Tell by its ending whether it may be a recording."""
+        name = self.name
+        return _split_ending(name)[1].lower() in EXTENSIONS and not name.endswith(LISTENING)
+
+
+def _split_ending(name: str) -> tuple[str, str]:
+    """Return what comes before the ending of a file's name, and the ending without its dot."""
+    stem, _, ending = name.rpartition(".")
+    return (stem, ending) if stem and ending else (name, "")
+
+
+@dataclass(frozen=True)
+class Group:
+    """The files of one session.
+
+    ``transcribed`` are the parts of a live session that have a transcript beside them; ``named`` if the user
+    gave the name.
+    """
+
+    name: str
+    shape: str
+    files: tuple[File, ...]
+    transcribed: tuple[File, ...] = ()
+    named: bool = False
+
+
+def discover(
+    sources: Iterable[str], *, shape: str | None = None, session: str | None = None, s3_remote: str = ""
+) -> list[Group]:
+    """Sort sources (files, folders, patterns, places on remotes) into sessions.
+
+    A file is a recording. A folder holds recordings, one session each, unless all its files are numbered
+    parts (``chunk-000.webm`` …), which make one live session. ``shape`` says so where names do not. A folder
+    on a remote is searched with all folders in it.
+
+    Raises:
+        UserError: nothing is there, a remote cannot be read, or ``session`` names several sessions at once.
+    """
+    groups: list[Group] = []
+    for source in sources:
+        groups += _group(source, shape, s3_remote)
+    if shape == "tracks" and len(groups) > 1 and all(len(group.files) == 1 for group in groups):
+        files = tuple(group.files[0] for group in groups)
+        groups = [Group(files[0].folder.name, "tracks", files)]
+    if session is not None:
+        if len(groups) > 1:
+            what = f"stand for {len(groups)} sessions, which cannot share one name"
+            raise UserError(
+                what, where="the given sources", hint="Add them one by one, or leave out --session"
+            )
+        groups = [replace(group, name=session, named=True) for group in groups]
+    return [replace(group, name=slug(group.name)) for group in groups]
+
+
+def _group(source: str, shape: str | None, s3_remote: str) -> list[Group]:
+    path = Path(source)
+    if path.exists():
+        return _group_local(path, source, shape)
+    if is_remote(source):
+        return _group_remote(source, shape, s3_remote)
+    if drive_desktop.is_drive_desktop(source):
+        return _group_local(drive_desktop.find(source), source, shape)
+    if glob.has_magic(source):
+        found = sorted(Path(match) for match in glob.glob(source, recursive=True) if Path(match).is_file())
+        if not found:
+            raise UserError("matches no file", where=source, hint="Check the pattern, and quote it")
+        return [Group(file.stem, shape or "recording", (File(str(file), file),)) for file in found]
+    if drive_desktop.may_be_in_drive(source):
+        source = f"{DRIVE_DESKTOP}:{source}"
+        return _group_local(drive_desktop.find(source), source, shape)
+    raise UserError("does not exist", where=source, hint="Check the name; nothing was added")
+
+
+def _group_local(path: Path, source: str, shape: str | None) -> list[Group]:
+    """Sort what lies at a path; ``source`` is how it is to be noted."""
+    if not path.is_dir():
+        return [Group(path.stem, shape or "recording", (File(source, path),))]
+    names = sorted(file.name for file in path.iterdir() if file.is_file())
+    base = join(source, "") if drive_desktop.is_drive_desktop(source) else None
+    files = [File(f"{base}{name}" if base else str(path / name), path / name) for name in names]
+    files = [file for file in files if file.is_recording]
+    if not files:
+        hint = f"Name the files, or use one of the endings {ENDINGS}"
+        raise UserError("holds no recording", where=source, hint=hint)
+    return _sessions(path.resolve().name, files, shape, set(names))
+
+
+def _group_remote(source: str, shape: str | None, s3_remote: str) -> list[Group]:
+    from sessionscribe.storage import listing  # noqa: PLC0415 -- only where something is remote
+
+    items = listing.list_files(source, s3_remote=s3_remote)
+    if len(items) == 1 and items[0].source == source:
+        return [Group(items[0].path.stem, shape or "recording", (File(source, item=items[0]),))]
+    top = PurePosixPath(split(source)[1])
+    groups: list[Group] = []
+    for folder, inside in sorted(listing.by_folder(items).items()):
+        found = [File(item.source, item=item) for item in sorted(inside)]
+        files = [file for file in found if file.is_recording]
+        if not files:
+            continue
+        name = _name_below(top, PurePosixPath(folder), source)
+        groups += _sessions(name, files, shape, {file.name for file in found})
+    if not groups:
+        hint = f"Name the files, or use one of the endings {ENDINGS}"
+        raise UserError("holds no recording", where=source, hint=hint)
+    taken = Counter(slug(group.name) for group in groups)
+    # `recording.m4a` in a folder for every day: the folder is what they differ by.
+    return [
+        replace(group, name=f"{_name_below(top, group.files[0].folder, source)}-{group.name}")
+        if group.shape == "recording" and taken[slug(group.name)] > 1
+        else group
+        for group in groups
+    ]
+
+
+def _name_below(top: PurePosixPath, folder: PurePosixPath, source: str) -> str:
+    """Return a name for a folder: its own, or the way to it from the one that was given."""
+    if folder != top and folder.is_relative_to(top):
+        return "-".join(folder.relative_to(top).parts)
+    return folder.name or split(source)[0].rstrip(":/")
+
+
+def _sessions(folder: str, files: list[File], shape: str | None, names: set[str]) -> list[Group]:
+    """Sort the recordings of one folder into sessions; ``names`` are those of all its files."""
+    if shape == "live" or (shape is None and all(PART.match(file.stem) for file in files)):
+        transcripts = {name for name in names if name.endswith(".json")}
+        done = tuple(file for file in files if transcripts and TRANSCRIPT.format(file.stem) in transcripts)
+        return [Group(folder, "live", tuple(files), done)]
+    if shape == "tracks":
+        return [Group(folder, shape, tuple(files))]
+    return [Group(file.stem, "recording", (file,)) for file in files]
+
+
+def slug(name: str) -> str:
+    """Return a name that is safe in paths, commands and Snakemake: word characters and ``-``."""
+    return re.sub(r"[^\w-]+", "-", unicodedata.normalize("NFC", name)).strip("-") or "session"
+
+
+def speaker_of(file: File) -> str:
+    """Return the name that a track's file says its speaker by, where the track's own name cannot be that one.
+
+    Empty where they are the same. What a name in a transcript should not have (control characters) is left
+    out.
+    """
+    name = one_line(unicodedata.normalize("NFC", file.stem))
+    return "" if name == slug(file.stem) else name

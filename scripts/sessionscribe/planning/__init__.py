@@ -1,0 +1,1 @@
+"""What each session needs, what of it is there, what is to be made."""

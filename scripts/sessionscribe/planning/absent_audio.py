@@ -1,0 +1,67 @@
+"""Work on pulled sessions that needs audio which was not published: made again where the recording is here.
+
+Converted audio is large, so it is left out of what is published unless asked for. Nothing that lies here
+needs it; only a step that listens does. Where the recording is not here either, such a step cannot be done:
+it is held back with all that follows from it, for a job that is begun and fails takes its old outputs along.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sessionscribe.planning.steps import Step, files, paths, sources
+from sessionscribe.storage.locations import DRIVE_DESKTOP, is_remote
+
+if TYPE_CHECKING:
+    from sessionscribe.planning.session import SessionAgenda
+
+
+def provide(agenda: SessionAgenda, root: Path) -> None:
+    """Let the pending steps of a session have the audio that they listen to, or hold them back.
+
+    Args:
+        agenda: the session; its ``pending``, ``blocked`` and ``lacking`` are changed.
+        root: the project's folder.
+    """
+    if not agenda.absent or not agenda.pending:
+        return
+    sources_of = {row.track: row.source for row in agenda.session.rows}
+    held: set[str] = set()
+    for first, step in list(agenda.pending.items()):
+        read = {path for given in sources(step.inputs) for path in paths(given)}
+        for audio in read & agenda.absent.keys():
+            source = sources_of[Path(audio).stem]
+            if is_remote(source) or source.startswith(f"{DRIVE_DESKTOP}:") or (root / source).exists():
+                maker = agenda.absent[audio]  # which looks whether the recording is the right one
+                agenda.pending[maker.outputs[0]] = maker
+            else:
+                held.add(first)
+                agenda.lacking.append(source)
+    agenda.lacking = sorted(set(agenda.lacking))
+    _hold_back(agenda, held)
+
+
+def _hold_back(agenda: SessionAgenda, held: set[str]) -> None:
+    """Move steps, and all that follows from them, from the pending to the blocked ones."""
+    if not held:
+        return
+    for work in agenda.plan.works:
+        if isinstance(work, Step) and work.outputs[0] in agenda.pending:
+            needed = {path for need in work.needs for path in files(need)}
+            if work.outputs[0] in held or not needed.isdisjoint(held):
+                held.update(work.outputs)
+    agenda.blocked |= {path: step for path, step in agenda.pending.items() if path in held}
+    agenda.pending = {path: step for path, step in agenda.pending.items() if path not in held}
+
+
+def remark(agenda: SessionAgenda) -> str:
+    """Say what a session lacks and what that keeps from being done, in one line."""
+    counts = Counter(step.rule for step in agenda.blocked.values())
+    jobs = ", ".join(f"{count} {rule}" for rule, count in counts.items())
+    more = f" and {len(agenda.lacking) - 1} more" if agenda.lacking[1:] else ""
+    return (
+        f"{agenda.session.name}: needs the recording {agenda.lacking[0]}{more}, which is not here, for "
+        f"{jobs}: put it there, or set back what was changed (`dvc pull` brings published results only)"
+    )

@@ -1,0 +1,128 @@
+"""Results from before settings were files: taken over once, without anything being redone.
+
+Until then a step's record held its key. A key cannot be read back, but made again: ``older.json`` has the
+versions and the default settings of the commits whose results are taken over. Settings that there are not any
+more are as the session's transcript says. Where a record has the key that the step had then, its options and
+inputs are the same.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from sessionscribe.config.settings import Config
+from sessionscribe.core.files import sync
+from sessionscribe.core.fingerprint import as_of
+from sessionscribe.manifest.manifest import Session
+from sessionscribe.planning.results import Results
+from sessionscribe.planning.settings_files import settings_text
+from sessionscribe.planning.steps import Decoder, Folder, Ledger, Options, Step, words_folder, words_key
+
+LayOut = Callable[[Options, Decoder, str, tuple[str, str]], Ledger]
+
+
+def is_older(results: Results, session: str) -> bool:
+    """Tell whether a session has records and no settings files."""
+    return bool(
+        results.names(f"results/provenance/{session}") and not results.names(f"results/settings/{session}")
+    )
+
+
+def adopt(
+    session: Session,
+    options: Options,
+    decoders: Sequence[Decoder],
+    diarizers: Sequence[tuple[str, str]],
+    lay_out: LayOut,
+    *,
+    root: Path,
+) -> None:
+    """Write the settings files of what was made of a session, and name the folders of its chunks anew.
+
+    Args:
+        session: its rows of the manifest.
+        options: all settings, as they are now.
+        decoders: what may have transcribed it.
+        diarizers: what may have told its speakers apart.
+        lay_out: returns a session's steps with settings, decoder, key of its words and diarizer.
+        root: the project's folder.
+    """
+    results, defaults = Results(root), Config().model_dump(mode="json")
+    recorded = results.record(f"results/diarize/{session.name}.json").get("made", {}).get("settings", {})
+    choices = []
+    for era in _eras():
+        before = {**options, **_as_then(era["options"], options, defaults, recorded)}
+        for decoder in decoders:
+            words = words_key(session, options, decoder)
+            with as_of(era["versions"]):
+                key = words_key(session, before, decoder)
+                ledgers = [lay_out(before, decoder, key, diarizer) for diarizer in diarizers]
+            there = max(len(results.names(words_folder(session.name, name))) for name in (key, words))
+            for diarizer, ledger in zip(diarizers, ledgers, strict=True):
+                done = {w.name: w for w in ledger.works if isinstance(w, Step) and _is_done(w, results)}
+                now = lay_out(options, decoder, words, diarizer)
+                choices.append((len(done), there, done, ledger, now))
+    # Of equals the first: what suits this machine best.
+    count, _, done, ledger, now = max(choices, key=lambda choice: choice[:2])
+    if count:
+        _rename_folders(ledger, now, root)
+        _write_settings(done, now, results, root)
+
+
+@cache
+def _eras() -> list[dict[str, Any]]:
+    found = json.loads(Path(__file__).with_suffix(".json").read_text(encoding="utf-8"))
+    return list(found.values())
+
+
+def _as_then(then: Any, now: Any, default: Any, recorded: Any) -> Any:
+    """Return settings as a user had them: what was the default then, where it is the default now.
+
+    Of settings that there are not any more, ``recorded`` says what they were.
+    """
+    if isinstance(then, dict) and then:
+        values = [value if isinstance(value, dict) else {} for value in (now, default, recorded)]
+        return {name: _as_then(then[name], *(value.get(name, ...) for value in values)) for name in then}
+    if now is ...:
+        return then if recorded is ... else recorded
+    return then if now == default else now
+
+
+def _is_done(step: Step, results: Results) -> bool:
+    record = results.record(step.record)
+    left_out = record.get("left_out", ())
+    made = all(path in left_out or results.has(path) for path in step.outputs)
+    return record.get("key") == step.key and made
+
+
+def _rename_folders(before: Ledger, now: Ledger, root: Path) -> None:
+    """Give folders that are named by a key the present one."""
+    renamed = {work.rule: work.path for work in now.works if isinstance(work, Folder)}
+    for work in before.works:
+        if isinstance(work, Folder) and work.rule in renamed:
+            new = renamed[work.rule]
+            if (root / work.path).is_dir() and not (root / new).exists():
+                os.rename(root / work.path, root / new)
+
+
+def _write_settings(done: Mapping[str, Step], now: Ledger, results: Results, root: Path) -> None:
+    """Write all settings files at once: what is written in part would be taken for all."""
+    folder = root / "results/settings" / now.session.name
+    fresh = folder.with_name(f".{folder.name}")
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(parents=True)
+    for step in now.works:
+        if isinstance(step, Step) and (old := done.get(step.name)):
+            kept = {name: value for name, value in step.settings.items() if name in ("key", "chunks")}
+            told = {**old.settings, **kept}
+            if options := results.record(step.record).get("options"):
+                told["options"] = options
+            (fresh / Path(step.settings_file).name).write_text(settings_text(told), encoding="utf-8")
+    sync([*fresh.iterdir(), fresh])
+    fresh.rename(folder)

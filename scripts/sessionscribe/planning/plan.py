@@ -1,0 +1,337 @@
+"""What is there, what is missing or stale, and hence what there is to do.
+
+Stale is missing: what determines a step's outputs is an input file whose name carries the key, its settings
+(``results/settings/{session}/{step}.{key}.json``). So a step is due when its settings file, its record or an
+output is missing, or something that it follows from is due. A scan costs a few listings per session and
+reads nothing; times of files do not matter, so a copy made elsewhere is as good. Only what is due becomes
+part of Snakemake's DAG.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+from sessionscribe.config.settings import OFF, Config
+from sessionscribe.core import errors
+from sessionscribe.core.errors import UserError
+from sessionscribe.core.fingerprint import fingerprint
+from sessionscribe.engines import models
+from sessionscribe.manifest import enrollment, manifest
+from sessionscribe.manifest.manifest import Session
+from sessionscribe.planning import absent_audio, older, steps
+from sessionscribe.planning.results import Results
+from sessionscribe.planning.session import SessionAgenda
+from sessionscribe.planning.steps import (
+    STAGE_OF,
+    STAGES,
+    Decoder,
+    Folder,
+    Ledger,
+    Listed,
+    Step,
+    correct,
+    files,
+    paths,
+    sources,
+)
+from sessionscribe.stages.correct import table as corrections
+from sessionscribe.stages.name import speaker_map
+
+PREFLIGHT = "logs/preflight"
+UNABLE = (
+    "transcripts will be without speakers: torch and pyannote.audio are not installed here. "
+    "`make setup LIGHT=0` installs them; with `diarize.model: off` this is not said"
+)
+MANIFEST = str(Config.model_fields["manifest"].default)
+
+
+class Agenda:
+    """All sessions' steps against what lies in ``root``.
+
+    Args:
+        config: the settings.
+        root: the project's folder; every path of a step is relative to it.
+
+    Attributes:
+        formats: in which each session is exported.
+        sessions: all that are wanted, by name.
+        whole: whether finished steps are shown, too.
+        until: the last rules that are run; empty: all are.
+    """
+
+    def __init__(self, config: Config, root: Path = Path()) -> None:
+        self.root, self.whole = root, False
+        self.until: tuple[str, ...] = ()
+        self._results = Results(root)
+        identity = cache(models.identity)
+        self._diarizers = steps.diarizers(config, identity)
+        self._decoders = list(steps.decoders(config, identity))
+        self._options = config.model_dump(mode="json")
+        self._corrections = corrections.checksums(root)
+        self.formats = tuple(dict.fromkeys(config.export.formats))
+        wanted = set(config.sessions)
+        found = manifest.read(root / config.manifest)
+        if config.manifest != MANIFEST:
+            found = manifest.without_clash(found, Path(config.manifest), root / MANIFEST)
+        if missing := wanted - found.keys():
+            raise errors.unknown_session(sorted(missing)[0], found, root / config.manifest)
+        enrolled = enrollment.read(config.name.voices, root, cache=steps.CHECKSUMS)
+        table = speaker_map.read(root / config.name.table, found)
+        self._remarks = [*enrolled.problems, *table.problems, *corrections.strays(self._corrections, found)]
+        self._people = {
+            diarizer: steps.people(enrolled.clips, table, self._options, diarizer)
+            for diarizer in self._diarizers
+        }
+        self.sessions = {name: self._look(s) for name, s in found.items() if not wanted or name in wanted}
+        self._sum_up()
+
+    def _sum_up(self) -> None:
+        sessions = self.sessions.values()
+        pending = [step for session in sessions for step in session.pending.values()]
+        made = {path for step in pending for path in step.outputs}
+        # Of steps that are held back nothing is made, their settings neither.
+        lacking = {path for session in sessions for path in session.missing}
+        settings = (step.settings_file for step in pending if not step.keyed)
+        self._due = frozenset({*made, *(path for path in settings if path in lacking)})
+        # Enrolled voices are every session's work and one job's.
+        self._targets = list(dict.fromkeys(path for session in sessions for path in session.targets()))
+        self._needs_models = any(step.model for step in pending)
+
+    def _look(self, session: Session) -> SessionAgenda:
+        """Lay out a session's steps with the models that have most of it, and see which are done."""
+        if older.is_older(self._results, session.name):
+            options, models_of = self._options, (self._decoders, self._diarizers)
+            older.adopt(session, options, *models_of, partial(self._lay_out, session), root=self.root)
+            self._results.forget()
+        best, *others = self._diarizers
+        agenda = self._look_with(session, best)
+        unable = bool(others) and others[-1][0] == OFF  # to listen, but not to use what was found
+        begun = unable or session.name in self._results.names("results/diarize")
+        if begun and self._listens(agenda):
+            looks = [agenda, *(self._look_with(session, other) for other in others)]
+            # Of equals, the first.
+            agenda = min(looks, key=self._listens if unable else lambda look: len(look.pending))
+            if unable and agenda is looks[-1] and UNABLE not in self._remarks:
+                self._remarks.append(UNABLE)
+        if not agenda.pending:
+            agenda.drop_plan()
+        self._results.forget()
+        return agenda
+
+    def _listens(self, agenda: SessionAgenda) -> bool:
+        """Whether a diarization pipeline has something to do."""
+        return any(step.model == model for step in agenda.pending.values() for model, _ in self._diarizers)
+
+    def _look_with(self, session: Session, diarizer: tuple[str, str]) -> SessionAgenda:
+        decoder, words = self._choose_decoder(session)
+        lay_out = partial(self._lay_out, session, self._options, decoder, words, diarizer)
+        agenda = SessionAgenda(session, words, lay_out)
+        self._find_pending(agenda)
+        return agenda
+
+    def _lay_out(
+        self,
+        session: Session,
+        options: steps.Options,
+        decoder: Decoder,
+        words: str,
+        diarizer: tuple[str, str],
+    ) -> Ledger:
+        known, own = self._people[diarizer], self._corrections.get(session.name, "")
+        return steps.steps_of(session, options, decoder, words, diarizer, known=known, corrections=own)
+
+    def _choose_decoder(self, session: Session) -> tuple[Decoder, str]:
+        """Return a session's decoder and the key of its words: of those of which most is there."""
+        choices = []
+        for decoder in self._decoders:
+            words = steps.words_key(session, self._options, decoder)
+            found = self._results.names(steps.words_folder(session.name, words)) if words else ()
+            choices.append((len(found), decoder, words))
+        # Of equals, the first: what suits this machine best.
+        _, decoder, words = max(choices, key=lambda choice: choice[0])
+        return decoder, words
+
+    def _find_pending(self, agenda: SessionAgenda) -> None:
+        results, noted = self._results, self._results.noted(agenda.session.name)
+        undone: set[Step | Folder] = set()
+        for work in agenda.plan.works:
+            if isinstance(work, Folder):
+                agenda.totals[work.rule] += len(work.names)
+                there = results.names(work.path)
+                for name in work.names if not there.issuperset(work.names) else ():
+                    if name not in there:
+                        step = work.step(name)
+                        agenda.pending[step.outputs[0]] = step
+                        agenda.missing.add(step.outputs[0])
+                        undone.add(work)
+                continue
+            agenda.totals[work.rule] += 1
+            missing = [path for path in (*work.outputs, work.record) if not results.has(path)]
+            settled = noted.get(work.name) == work.key
+            if missing and settled:  # of what is not published, the record says that it may be absent
+                left_out = results.record(work.record).get("left_out", ())
+                agenda.absent.update((path, work) for path in missing if path in left_out)
+                missing = [path for path in missing if path not in left_out]
+            if missing or not settled or not undone.isdisjoint(work.needs):
+                agenda.pending[work.outputs[0]] = work
+                agenda.missing.update(missing if settled else (*missing, work.settings_file))
+                undone.add(work)
+        agenda.absent = {path: step for path, step in agenda.absent.items() if step not in undone}
+        absent_audio.provide(agenda, self.root)
+
+    def targets(self) -> list[str]:
+        """Return the files to ask Snakemake for, so that it makes all that is due."""
+        if not self.whole:
+            return self._targets
+        works = (work for session in self.sessions.values() for work in session.plan.works)
+        return list(dict.fromkeys([*self._targets, *(files(work)[0] for work in works)]))
+
+    def due(self) -> frozenset[str]:
+        """Return what this run makes: pending steps' outputs, and the settings that they lack; no records."""
+        return self._due
+
+    def needs_models(self) -> bool:
+        """Tell whether there is work for a model."""
+        return self._needs_models
+
+    @property
+    def remarks(self) -> list[str]:
+        """A line for each thing that is not as it should be.
+
+        These are enrolment clips and rows of the table of names that cannot be used, corrections files of
+        sessions that there are not, and sessions of which something cannot be done here.
+        """
+        blocked = [absent_audio.remark(agenda) for agenda in self.sessions.values() if agenda.blocked]
+        return [*self._remarks, *blocked]
+
+    def preflight_task(self) -> dict[str, list[str]]:
+        """Return the models that the pending work needs, up to the rules ``until``, for ``check_models``."""
+        stages = list(STAGES)
+        last = max(
+            (stages.index(STAGE_OF[rule]) for rule in self.until if rule in STAGE_OF), default=len(stages)
+        )
+        wanted: dict[str, set[str]] = {"speech": set(), "diarization": set()}
+        for session in self.sessions.values():
+            for step in session.pending.values():
+                if step.model and stages.index(step.stage) <= last:
+                    wanted["speech" if step.stage == "transcribe" else "diarization"].add(step.model)
+        return {kind: sorted(found) for kind, found in wanted.items()}
+
+    def preflight(self) -> str:
+        """Return the file that says that these models are there: for others it is another one."""
+        return f"{PREFLIGHT}/{fingerprint(self.preflight_task())}.txt"
+
+    def force(self, names: Iterable[str], *, everything: bool) -> None:
+        """Hold the steps of these rules or files, and what follows from them, to be done again."""
+        asked = set(names)
+        if not asked and not everything:
+            return
+        for agenda in self.sessions.values():
+            undone: set[Step | Folder] = set()
+            for work in agenda.plan.works:
+                every = everything or work.rule in asked
+                if isinstance(work, Folder):
+                    chosen = [work.step(name) for name in work.names]
+                else:
+                    every = every or not undone.isdisjoint(work.needs)
+                    chosen = [work]
+                for step in chosen:
+                    if every or not asked.isdisjoint(step.outputs):
+                        agenda.pending[step.outputs[0]] = step
+                if any(step.outputs[0] in agenda.pending for step in chosen):
+                    undone.add(work)
+            absent_audio.provide(agenda, self.root)
+        self._sum_up()
+
+    def step(self, rule: str, wildcards: Mapping[str, str]) -> Step:
+        """Return the step of a job.
+
+        Raises:
+            UserError: no session of the manifest, with the present settings, has such a step.
+        """
+        name = wildcards.get("session")
+        session = self.sessions.get(name) if name else None
+        works: Iterable[Step | Folder] = session.plan.works if session else ()
+        if not name:  # an enrolled voice is nobody's in particular
+            works = [people.folder for people in self._people.values() if people.folder]
+        track = wildcards.get("track")
+        for work in works:
+            if work.rule != rule:
+                continue
+            if isinstance(work, Step):
+                if track is None or work.name.endswith(f".{track}"):
+                    return work
+            elif wildcards.get("fp", work.key) == work.key:
+                file = work.pattern.format(**wildcards)
+                if file in work.names:
+                    return work.step(file)
+        what = f"there is nothing to do for {rule}, as the manifest and the settings are"
+        where = " ".join(wildcards.values())
+        raise UserError(what, where=where, hint="`sessionscribe status` lists the sessions")
+
+    def settings(self, session: str, name: str, key: str) -> dict[str, Any]:
+        """Return what is written to a step's settings file.
+
+        Raises:
+            UserError: the step has other settings, or there is none of this name.
+        """
+        found = self.sessions.get(session)
+        for work in found.plan.works if found else ():
+            if isinstance(work, Step) and (work.name, work.key) == (name, key):
+                return work.settings
+        what = f"{name} has no settings with the key {key}, as the manifest and config.yaml are"
+        raise UserError(what, where=session, hint="`sessionscribe status` lists the sessions")
+
+    def inputs(self, step: Step) -> dict[str, str | list[str]]:
+        """Return the files that a job reads, by name; of a ``Listed`` folder those that this run makes."""
+        found: dict[str, str | list[str]] = {} if step.keyed else {"settings": step.settings_file}
+        for name, value in step.inputs.items():
+            if isinstance(value, list):
+                found[name] = [path for source in value for path in self._read(source)]
+            else:
+                (found[name],) = paths(value)
+        return found
+
+    def _read(self, source: Any) -> Iterable[str]:
+        listed = isinstance(source, Listed) and not self.whole
+        return self._due.intersection(paths(source)) if listed else paths(source)
+
+    def found(self) -> set[str]:
+        """Return the files that pending steps read and that this run does not make."""
+        pending = {step for session in self.sessions.values() for step in session.pending.values()}
+        read = {path for step in pending for source in sources(step.inputs) for path in paths(source)}
+        return (read | {step.settings_file for step in pending if not step.keyed}) - self._due
+
+    def is_due(self, path: str) -> bool:
+        """Tell whether this run makes a file."""
+        return path in self._due
+
+    def awaits_models(self, step: Step) -> bool:
+        """Tell whether a job is to wait until the models are checked.
+
+        The first job of a session waits too, so that hours of conversion do not come before the message.
+        """
+        if step.outputs[0] not in self._due:
+            return False
+        return self._needs_models if step.rule == "fetch_recording" else bool(step.model)
+
+    def forget(self) -> None:
+        """Remove the records of what is to be redone though its settings and files are there.
+
+        A run that dies when it has made only what comes before leaves them missing, not stale. Where the
+        settings are missing, the job that writes them removes the record first: until then all is as it was.
+        A corrected transcript of which all corrections were taken back goes, too: it must not be read as one.
+        """
+        for agenda in self.sessions.values():
+            rules = {work.rule for work in agenda.plan.works} if agenda.pending else set()
+            if "write_export" in rules and "correct_transcript" not in rules:
+                noted = self._results.noted(agenda.session.name)
+                for path in correct.traces(agenda.session.name, noted):
+                    self._results.remove(path)
+            kept = set(agenda.absent.values())  # what is made again for others alone is as good as before
+            for step in agenda.pending.values():
+                if not step.keyed and step not in kept and step.settings_file not in agenda.missing:
+                    self._results.remove(step.record)

@@ -1,0 +1,111 @@
+"""A session's steps, and which of them are still to do."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from sessionscribe.manifest.manifest import Session
+from sessionscribe.planning.results import Results
+from sessionscribe.planning.steps import (
+    Ledger,
+    Step,
+    paths,
+    sources,
+)
+
+
+class SessionAgenda:
+    """A session's steps and the ones among them that are still to do (``pending``, by first output).
+
+    ``fp`` names the folder of its chunk transcripts; ``totals`` counts its steps by rule; ``missing`` are the
+    files that pending steps lack: settings, outputs and records. ``absent`` is audio that was not published,
+    with the step that makes it again; ``blocked`` are steps to do that cannot be done here, as they lead back
+    to recordings that are not here (``lacking``).
+    """
+
+    __slots__ = (
+        *("session", "fp", "pending", "missing", "absent", "blocked", "lacking", "totals"),
+        *("_lay_out", "_plan"),
+    )
+
+    def __init__(self, session: Session, fp: str, lay_out: Callable[[], Ledger]) -> None:
+        self.session, self.fp = session, fp
+        self.pending: dict[str, Step] = {}
+        self.missing: set[str] = set()
+        self.absent: dict[str, Step] = {}
+        self.blocked: dict[str, Step] = {}
+        self.lacking: list[str] = []
+        self.totals: Counter[str] = Counter()
+        self._lay_out = lay_out
+        self._plan: Ledger | None = None
+
+    @property
+    def plan(self) -> Ledger:
+        """All its steps; laid out again where they were dropped."""
+        if self._plan is None:
+            self._plan = self._lay_out()
+        return self._plan
+
+    def drop_plan(self) -> None:
+        """Let go of the steps: in a large archive hardly any are asked for."""
+        self._plan = None
+
+    @property
+    def steps(self) -> list[Step]:
+        """All steps, in order."""
+        return list(self.plan)
+
+    def of(self, rule: str) -> list[Step]:
+        """Return the steps of a rule."""
+        return [step for step in self.plan if step.rule == rule]
+
+    def done(self, rule: str) -> int:
+        """Return how many steps of a rule are done."""
+        undone = (*self.pending.values(), *self.blocked.values())
+        return self.totals[rule] - sum(step.rule == rule for step in undone)
+
+    def targets(self) -> list[str]:
+        """Return what to ask Snakemake for, so that it makes all that is due.
+
+        It does not look behind a file that is there. So these are the missing files, but those of steps whose
+        missing output is read by a step that lacks something itself, and what no pending step reads.
+        """
+        read: set[str] = set()
+        surely: set[str] = set()
+        for step in self.pending.values():
+            lacks = not step.keyed and any(
+                path in self.missing for path in (step.settings_file, *step.outputs, step.record)
+            )
+            found = {path for source in sources(step.inputs) for path in paths(source)}
+            read |= found
+            surely |= found if lacks or step.keyed else set()
+        targets: list[str] = []
+        for first, step in self.pending.items():
+            lacking = [path for path in (*step.outputs, step.record) if path in self.missing]
+            if not surely.isdisjoint(lacking):
+                continue
+            if lacking:
+                targets.append(lacking[0])
+                continue
+            if not step.keyed and step.settings_file in self.missing:
+                targets += [step.settings_file, first]
+            elif first not in read:
+                targets.append(first)
+        return targets
+
+    def needs_models(self) -> bool:
+        """Tell whether there is work for a model."""
+        return any(step.model for step in self.pending.values())
+
+    def records(self, root: Path) -> list[dict[str, Any]]:
+        """Return the records of the steps that are done, as they lie in the project's folder."""
+        results = Results(root)
+        # Audio that is made again for others alone is as good as before.
+        undone = (self.pending.keys() | self.blocked.keys()) - {
+            step.outputs[0] for step in self.absent.values()
+        }
+        done = (work for work in self.plan.works if isinstance(work, Step) and work.outputs[0] not in undone)
+        return [results.record(step.record) for step in done]

@@ -1,0 +1,49 @@
+"""A job's settings: an input file whose name carries the key of all that determines what the job makes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sessionscribe.core.files import write_text
+from sessionscribe.planning.results import step_and_key
+
+SETTINGS = "results/settings/"
+
+
+def read_settings(path: str) -> dict[str, Any]:
+    """Return what a job is told."""
+    found: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
+    return found
+
+
+def write_settings(path: Path, settings: Mapping[str, Any]) -> None:
+    """Write what a job is told to ``results/settings/{session}/{step}.{key}.json``.
+
+    First the step's record goes, then its settings with other keys: whenever this is killed, the step is
+    still due, and never has two settings files.
+    """
+    clear(path)
+    write_text(path, settings_text(settings))
+
+
+def settings_text(settings: Mapping[str, Any]) -> str:
+    """Return the text of a settings file."""
+    return json.dumps(settings, ensure_ascii=False, indent=1) + "\n"
+
+
+def clear(path: Path) -> None:
+    """Make a step due, whatever its settings, before its settings file is written to ``path``."""
+    step, _ = step_and_key(path.name)
+    (path.parents[2] / "provenance" / path.parent.name / f"{step}.json").unlink(missing_ok=True)
+    drop_others(path)
+
+
+def drop_others(path: Path) -> None:
+    """Remove a step's settings files but the one of this name."""
+    step, _ = step_and_key(path.name)
+    for other in path.parent.glob("*.json"):
+        if other != path and step_and_key(other.name)[0] == step:
+            other.unlink(missing_ok=True)

@@ -1,0 +1,165 @@
+"""Where every session stands, read from its files and records; nothing is stored for it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from sessionscribe.core.errors import SHOWN
+from sessionscribe.planning.plan import Agenda
+from sessionscribe.planning.session import SessionAgenda
+from sessionscribe.planning.steps import STAGE_OF
+
+MODELS = "models"  # the name under which the check of the models fails
+WITHOUT_SPEAKERS = "without speakers"
+WORD_OF = {
+    "ingest": "downloading",
+    "convert": "converting",
+    "chunk": "converting",
+    "transcribe": "transcribing",
+    "merge": "transcribing",
+    "diarize": "diarizing",
+    "name": "naming",
+    "audit": "exporting",
+    "correct": "exporting",
+    "export": "exporting",
+}
+
+
+@dataclass(frozen=True)
+class SessionStatus:
+    """One line of the status table.
+
+    ``stage`` is the last stage of which all is done, ``audit`` the verdict on the transcript (``-``: none
+    yet); ``flags`` and ``failures`` are one line each. ``without_speakers``: nobody asks who speaks.
+    """
+
+    session: str
+    shape: str
+    hours: float
+    stage: str
+    chunks_done: int
+    chunks: int
+    gaps: int
+    flags: tuple[str, ...]
+    audit: str
+    failures: tuple[str, ...]
+    status: str
+    without_speakers: bool = False
+
+
+def collect(agenda: Agenda) -> list[SessionStatus]:
+    """Return the status of every session of an agenda, in the manifest's order."""
+    return [status_of(agenda.root, session) for session in agenda.sessions.values()]
+
+
+def status_of(root: Path, agenda: SessionAgenda) -> SessionStatus:
+    """Return the status of a session of the project in ``root``."""
+    session = agenda.session
+    open_stages = {step.stage for step in (*agenda.pending.values(), *agenda.blocked.values())}
+    done = [stage for stage in WORD_OF if stage in {STAGE_OF[rule] for rule in agenda.totals} - open_stages]
+    failures = _failures(root, agenda)
+    if failures:
+        word = "failed"
+    elif agenda.blocked:
+        word = "blocked"
+    elif not agenda.pending:
+        word = "complete"
+    elif len(agenda.pending) == agenda.totals.total():
+        word = "pending"
+    else:
+        word = next(WORD_OF[stage] for stage in WORD_OF if stage in open_stages)
+    records = agenda.records(root)
+    durations = [row.duration_s for row in session.rows]
+    return SessionStatus(
+        session=session.name,
+        shape=session.shape,
+        hours=(max(durations) if session.shape == "tracks" else sum(durations)) / 3600,
+        stage=_reached(done, open_stages),
+        chunks_done=agenda.done("transcribe_chunk"),
+        chunks=agenda.totals["transcribe_chunk"],
+        gaps=_missing_parts(agenda),
+        flags=tuple(dict.fromkeys(flag for record in records for flag in record.get("flags", ()))),
+        audit=next((record["verdict"] for record in records if record.get("verdict")), "-"),
+        failures=failures,
+        status=word,
+        without_speakers=bool(agenda.totals["assign_speakers"]) and not agenda.totals["cluster_speakers"],
+    )
+
+
+def left_out(agenda: SessionAgenda) -> str:
+    """Return the line on a session that is not finished, where only finished ones are sent."""
+    undone = len(agenda.pending) + len(agenda.blocked)
+    reason = agenda.session.problem or f"not finished ({undone} to do); run it first"
+    return f"left {agenda.session.name}: {reason}"
+
+
+def _reached(done: list[str], open_stages: set[str]) -> str:
+    """Return the last stage before the first one that still has something to do."""
+    reached = "-"
+    for stage in WORD_OF:
+        if stage in open_stages:
+            break
+        if stage in done:
+            reached = stage
+    return reached
+
+
+def _missing_parts(agenda: SessionAgenda) -> int:
+    """Count the numbers that a live session lacks between its first and last part, as its timeline does."""
+    parts = {row.part for row in agenda.session.rows if row.part is not None}
+    return max(parts) - min(parts) + 1 - len(parts) if parts else 0
+
+
+def _failures(root: Path, agenda: SessionAgenda) -> tuple[str, ...]:
+    """Return what failed in the last run and is still to do, the check of the models included."""
+    lines = []
+    folders = [agenda.session.name, *([MODELS] if agenda.needs_models() else [])]
+    for path in sorted(path for name in folders for path in (root / "logs/failed" / name).glob("*.json")):
+        try:
+            failure = json.loads(path.read_bytes())
+        except (OSError, ValueError):
+            continue
+        if path.parent.name == MODELS or failure["output"] in agenda.pending.keys() | agenda.missing:
+            lines.append(f"{failure['message']} (log: {failure['log']})")
+    if agenda.session.problem and not lines:
+        lines.append(agenda.session.problem)
+    return tuple(lines)
+
+
+def table(rows: Iterable[SessionStatus]) -> str:
+    """Return the status table as text: a line per session, then once what failed and what is flagged."""
+    rows = list(rows)
+    header = ("session", "shape", "hours", "stage", "chunks", "gaps", "flags", "audit", "status")
+    cells = [
+        (
+            row.session,
+            row.shape,
+            f"{row.hours:.2f}",
+            row.stage,
+            f"{row.chunks_done}/{row.chunks}",
+            str(row.gaps or "-"),
+            str(len(row.flags) or "-"),
+            row.audit,
+            row.status,
+        )
+        for row in rows
+    ]
+    widths = [max(len(line[i]) for line in (header, *cells)) for i in range(len(header))]
+    lines = [
+        "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip()
+        for line in (header, *cells)
+    ]
+    named: dict[str, list[str]] = {}  # what is the matter with many, as models that are missing, is said once
+    for row in rows:
+        for note in dict.fromkeys((*row.failures, *row.flags, *[WITHOUT_SPEAKERS] * row.without_speakers)):
+            named.setdefault(note, []).append(row.session)
+    notes = [f"{_listed(sessions)}: {note}" for note, sessions in named.items()]
+    return "\n".join([*lines, *(["", *notes] if notes else [])])
+
+
+def _listed(sessions: list[str]) -> str:
+    more = len(sessions) - SHOWN
+    return ", ".join(sessions[:SHOWN]) + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,96 @@
+"""The steps that lead from a session's recordings to its exports: their files, keys and order.
+
+Nothing here looks at results; ``plan`` does. A module each: what a step is (``work``), what transcribes
+(``decoder``), and the steps themselves in the order of the stages (``prepare``, ``words``, ``speakers``,
+``names``, ``audit``, ``correct``, ``export``).
+"""
+
+from __future__ import annotations
+
+from sessionscribe.manifest.manifest import Session
+from sessionscribe.planning.steps import audit, correct, export, names, prepare, speakers, words
+from sessionscribe.planning.steps.decoder import Decoder, decoders, unusable, words_folder, words_key
+from sessionscribe.planning.steps.names import CHECKSUMS, VOICES, People, people
+from sessionscribe.planning.steps.speakers import diarizers
+from sessionscribe.planning.steps.work import (
+    STAGE_OF,
+    STAGES,
+    Folder,
+    Ledger,
+    Listed,
+    Options,
+    Output,
+    Step,
+    files,
+    paths,
+    settings_file,
+    sources,
+)
+
+__all__ = [
+    "CHECKSUMS",
+    "STAGES",
+    "STAGE_OF",
+    "VOICES",
+    "Decoder",
+    "Folder",
+    "Ledger",
+    "Listed",
+    "Options",
+    "Output",
+    "People",
+    "Step",
+    "decoders",
+    "diarizers",
+    "files",
+    "paths",
+    "people",
+    "settings_file",
+    "sources",
+    "steps_of",
+    "words_folder",
+    "words_key",
+]
+
+
+def steps_of(
+    session: Session,
+    options: Options,
+    decoder: Decoder,
+    key: str,
+    diarizer: tuple[str, str],
+    *,
+    known: People,
+    corrections: str = "",
+) -> Ledger:
+    """Return the steps of one session.
+
+    Args:
+        session: its rows of the manifest.
+        options: all settings as plain values.
+        decoder: what transcribes it.
+        key: ``words_key`` of these three.
+        diarizer: the diarization pipeline (folder or hub id) and its identity.
+        known: who may be named.
+        corrections: the checksum of the session's corrections file; empty where there is none.
+    """
+    ledger = Ledger(session, options)
+    if rows := unusable(session):
+        # These jobs fail with one clear line, so that the session is marked and the others go on.
+        for row in rows:
+            prepare.fetch_recording(ledger, row)
+        return ledger
+    tracks = [prepare.prepare_track(ledger, row) for row in session.rows]
+    timeline = prepare.build_timeline(ledger, tracks)
+    chunks = words.transcribe_chunks(ledger, tracks, decoder, key)
+    merged = words.merge_transcript(ledger, timeline, tracks, chunks)
+    without = speakers.without_speakers(session, diarizer)
+    turns = None if without else speakers.cluster_speakers(ledger, timeline, tracks, diarizer)
+    by_model = not without and session.shape != "tracks"
+    heard_by = {"speech": decoder.identity, "speakers": diarizer[1] if by_model else ""}
+    spoken = speakers.assign_speakers(ledger, merged, turns, timeline, models=heard_by)
+    named = turns and names.name_speakers(ledger, spoken, turns, known)
+    audited = audit.audit_session(ledger, tracks, chunks, timeline=timeline, merged=merged, spoken=spoken)
+    corrected = correct.correct_transcript(ledger, spoken, named, corrections)
+    export.write_export(ledger, corrected or spoken, audited)
+    return ledger

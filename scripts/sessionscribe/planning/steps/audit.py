@@ -1,0 +1,25 @@
+"""The step of audit: is all of a session in its transcript?"""
+
+from __future__ import annotations
+
+from sessionscribe.core.fingerprint import step_key
+from sessionscribe.planning.steps.prepare import Track, plans
+from sessionscribe.planning.steps.work import Folder, Ledger, Step
+
+
+def audit_session(
+    ledger: Ledger, tracks: list[Track], chunks: Folder, *, timeline: Step, merged: Step, spoken: Step
+) -> Step:
+    """Note the step that looks whether all of a session is in its transcript."""
+    options = ledger.options["audit"]
+    inputs = {
+        "timeline": timeline,
+        "conversions": [track.converted.outputs[1] for track in tracks],
+        "plans": plans(tracks),
+        "language": f"{chunks.path}/language.json",
+        "merged": merged,
+        "transcript": spoken,
+    }
+    key = step_key("audit_session", spoken.key, options)
+    outputs = (f"results/audit/{ledger.session.name}.json",)
+    return ledger.add("audit_session", inputs, outputs, key, {"chunks": chunks.path, "options": options})

@@ -1,0 +1,94 @@
+"""What a session is transcribed with, and the key of its words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from sessionscribe.config.settings import Config
+from sessionscribe.core.fingerprint import fingerprint, step_key
+from sessionscribe.engines import models
+from sessionscribe.manifest.manifest import Row, Session
+from sessionscribe.planning.steps.work import Options
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """The speech model and number format that a session is transcribed with."""
+
+    model: str
+    compute_type: str
+    identity: str
+
+
+def decoders(config: Config, identity: Callable[[str], str]) -> Iterator[Decoder]:
+    """Yield what ``auto`` may stand for, best first; one decoder where nothing is ``auto``.
+
+    What is on this machine says nothing of another device's models: they work elsewhere.
+    """
+    options = config.transcribe
+    machine = models.machine_device()
+    devices = (
+        [options.device] if options.device != "auto" else [machine, "cpu" if machine == "cuda" else "cuda"]
+    )
+    seen = set()
+    for device in devices:
+        kind = models.AUTO_COMPUTE_TYPE[device] if options.compute_type == "auto" else options.compute_type
+        names = [options.model]
+        if options.model == "auto":
+            names = models.auto_names(device, here=device == machine)
+        for name in names:
+            if (name, kind) not in seen:
+                seen.add((name, kind))
+                model = models.resolve(name, models.WHISPER, setting="transcribe.model")
+                yield Decoder(model, kind, identity(model))
+
+
+def unusable(session: Session) -> tuple[Row, ...]:
+    """Return the rows that keep a session from being worked on; none where all is well."""
+    rows = tuple(row for row in session.rows if not row.checksum or row.duration_s <= 0)
+    return rows or (session.rows[:1] if session.problem else ())
+
+
+def decoding(session: Session, options: Options, decoder: Decoder) -> dict[str, Any]:
+    """Return the ``transcribe`` settings of a session: its row's over the general ones, nothing ``auto``."""
+    general = options["transcribe"]
+    return {
+        **general,
+        "model": decoder.model,
+        "compute_type": decoder.compute_type,
+        "language": str(session.setting("language") or general["language"]),
+        "hotwords": all_hotwords(general["hotwords"], str(session.setting("hotwords"))),
+    }
+
+
+def all_hotwords(general: str, own: str) -> str:
+    """Return the hotwords of the settings and those of a session, as two lists (``prompts.terms_of``)."""
+    return "; ".join(filter(None, (general, own)))
+
+
+def words_folder(session: str, words: str) -> str:
+    """Return the folder of a session's chunk transcripts."""
+    return f"results/transcribe/{session}/{words}"
+
+
+def words_key(session: Session, options: Options, decoder: Decoder) -> str:
+    """Name all that determines a session's words; "" if it cannot be worked on.
+
+    Of a live session the parts are left out: the files' names say which they are of.
+    """
+    if unusable(session):
+        return ""
+    live = session.shape == "live"
+    decoded = decoding(session, options, decoder) | {"model": decoder.identity}
+    for speed_only in ("device", "batch_size"):
+        del decoded[speed_only]
+    return fingerprint(
+        [step_key(rule) for rule in ("plan_chunks", "detect_language", "transcribe_chunk")],
+        None if live else [(row.track, row.checksum, row.duration_s) for row in session.rows],
+        [session.audio_stream(row) for row in (session.rows[:1] if live else session.rows)],
+        options["convert"],
+        options["chunk"],
+        decoded,
+    )

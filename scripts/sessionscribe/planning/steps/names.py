@@ -1,0 +1,72 @@
+"""The steps of name: enrolled voices, which all sessions share, and who is who in each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sessionscribe.core.fingerprint import fingerprint, step_key
+from sessionscribe.manifest.enrollment import Clip
+from sessionscribe.planning.steps.work import Folder, Inputs, Ledger, Options, Step
+from sessionscribe.stages.name.speaker_map import NamesTable
+
+VOICES = "results/name/voices"
+CHECKSUMS = f"{VOICES}/.checksums.json"
+SHARED = "voices"  # in place of a session's name, in logs
+
+
+@dataclass(frozen=True)
+class People:
+    """Who may be named: the clips with the files that say how they sound, and the table of names.
+
+    ``folder`` has the steps that make these files, one for each clip, known by what is in it; None: no clips.
+    """
+
+    clips: Sequence[tuple[str, str, str]]
+    """Name, clip and file of each."""
+    folder: Folder | None
+    table: NamesTable
+
+
+def people(clips: Sequence[Clip], table: NamesTable, options: Options, diarizer: tuple[str, str]) -> People:
+    """Return who may be named, and the steps that listen to the clips; each content is heard once."""
+    key = step_key("embed_voice", diarizer[1])
+    first: dict[str, Clip] = {}
+    rows = []
+    for clip in clips:
+        name = f"{fingerprint(key, clip.checksum)}.json"
+        first.setdefault(name, clip)
+        rows.append((clip.person, clip.path, f"{VOICES}/{name}"))
+    told = {"model": diarizer[0], "device": options["diarize"]["device"]}
+
+    def inputs(name: str) -> Inputs:
+        return {"clip": first[name].path}
+
+    def settings(name: str) -> Options:
+        return {"checksum": first[name].checksum, "options": told}
+
+    folder = Folder(
+        "embed_voice", SHARED, VOICES, key, tuple(first), "{voice}.json", inputs, settings, diarizer[0]
+    )
+    return People(rows, folder if first else None, table)
+
+
+def name_speakers(ledger: Ledger, spoken: Step, turns: Step, people: People) -> Step | None:
+    """Note the step that finds out who is who, if anybody may be named; the voices are in its key."""
+    session = ledger.session
+    table = [[entry.speaker, entry.name] for entry in people.table.of(session.name)]
+    options = ledger.options["name"]
+    clips, folder = people.clips, people.folder
+    if session.shape == "tracks":  # nobody listens for voices there
+        clips, folder = (), None
+    if not clips and not table:
+        return None
+    if folder is not None:
+        ledger.works.append(folder)
+    inputs = {"transcript": spoken, "sounds": turns.output(1), "voices": [folder] if folder else []}
+    heard = sorted((person, file) for person, _, file in clips)
+    own = {name: options[name] for name in ("threshold", "margin")} if clips else {}
+    key = step_key("name_speakers", spoken.key, turns.key, heard, table, own)
+    outputs = (f"results/name/{session.name}.json",)
+    told = {"clips": [list(clip) for clip in clips], "table": table, "options": options}
+    return ledger.add("name_speakers", inputs, outputs, key, told)

@@ -1,0 +1,91 @@
+"""The steps of ingest, convert and chunk: from recordings to tracks on one clock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sessionscribe.artifacts.plan import chunk_count
+from sessionscribe.core.fingerprint import step_key
+from sessionscribe.manifest.manifest import Row
+from sessionscribe.planning.steps.work import Ledger, Step
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """A row of the manifest and the steps that prepare its audio."""
+
+    row: Row
+    converted: Step
+    plan: Step
+    chunks: int
+
+    @property
+    def audio(self) -> str:
+        """The converted recording."""
+        return self.converted.outputs[0]
+
+
+def plans(tracks: list[Track]) -> list[str]:
+    """Return the files of the tracks' plans."""
+    return [track.plan.outputs[0] for track in tracks]
+
+
+def prepare_track(ledger: Ledger, row: Row) -> Track:
+    """Note the steps that fetch, convert and cut a track."""
+    converted = _convert(ledger, fetch_recording(ledger, row), row)
+    chunks = 1 if row.shape == "live" else chunk_count(row.duration_s, ledger.options["chunk"]["target_s"])
+    return Track(row, converted, _plan(ledger, converted, row, chunks), chunks)
+
+
+def fetch_recording(ledger: Ledger, row: Row) -> Step:
+    """Note the step that makes sure that a source is what the manifest says."""
+    problem = ledger.session.problem
+    options = {
+        "track": row.track,
+        "source": row.source,
+        "checksum": row.checksum,
+        "duration_s": row.duration_s,
+        "problem": problem,
+    }
+    outputs = (f"results/ingest/{row.session}/{row.track}.json",)
+    key = step_key("fetch_recording", row.source, row.checksum, row.duration_s, problem)
+    reading = ledger.options["ingest"]
+    return ledger.add("fetch_recording", {}, outputs, key, options, track=row.track, machine=reading)
+
+
+def _convert(ledger: Ledger, fetched: Step, row: Row) -> Step:
+    """A recording that was moved is looked at again, and not converted again: so ``ingest`` is a path."""
+    options = ledger.options["convert"]
+    if (stream := ledger.session.audio_stream(row)) is not None:
+        options = {**options, "audio_stream": stream}
+    stem = f"results/convert/{row.session}/{row.track}"
+    key = step_key("convert_audio", row.checksum, options)
+    return ledger.add(
+        "convert_audio",
+        {"ingest": fetched.outputs[0]},
+        (f"{stem}.flac", f"{stem}.json"),
+        key,
+        {"options": options},
+        track=row.track,
+        machine=ledger.options["ingest"],
+    )
+
+
+def _plan(ledger: Ledger, converted: Step, row: Row, chunks: int) -> Step:
+    options = ledger.options["chunk"]
+    key = step_key("plan_chunks", converted.key, options, chunks)
+    outputs = (f"results/chunk/{row.session}/{row.track}.plan.json",)
+    told = {"track": row.track, "chunks": chunks, "options": options}
+    return ledger.add("plan_chunks", {"audio": converted}, outputs, key, told, track=row.track)
+
+
+def build_timeline(ledger: Ledger, tracks: list[Track]) -> Step:
+    """Note the step that puts the tracks on one clock: by their lengths, without awaiting the plans."""
+    rows, shape = ledger.session.rows, ledger.session.shape
+    parts = [row.part for row in rows]
+    speakers = [(row.speaker or row.track) if shape == "tracks" else None for row in rows]
+    key = step_key("build_timeline", [track.converted.key for track in tracks], parts, speakers)
+    inputs = {"conversions": [track.converted.output(1) for track in tracks]}
+    outputs = (f"results/chunk/{ledger.session.name}.timeline.json",)
+    told = {"shape": shape, "parts": parts, "speakers": speakers}
+    return ledger.add("build_timeline", inputs, outputs, key, told)

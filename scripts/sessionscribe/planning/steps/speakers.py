@@ -1,0 +1,136 @@
+"""The steps of diarize: who speaks when, and who says each word."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from functools import lru_cache
+from typing import Any
+
+from sessionscribe.artifacts.plan import chunk_count
+from sessionscribe.audio import sliding_window
+from sessionscribe.config.settings import OFF, Config
+from sessionscribe.core.fingerprint import step_key
+from sessionscribe.engines import models
+from sessionscribe.manifest.manifest import Session
+from sessionscribe.planning.steps.prepare import Track
+from sessionscribe.planning.steps.work import NOTHING, Folder, Inputs, Ledger, Options, Step, told
+
+# What `cluster_speakers` goes by beside what the models found.
+CLUSTERING = ("num_speakers", "min_speakers", "max_speakers", "threshold")
+
+
+def without_speakers(session: Session, diarizer: tuple[str, str]) -> bool:
+    """Whether nobody asks who speaks. Where each track is one person's, that is known without a model."""
+    return session.shape != "tracks" and OFF in (diarizer[0], session.setting("diarize"))
+
+
+def diarizers(config: Config, identity: Callable[[str], str]) -> list[tuple[str, str]]:
+    """Return the pipelines that ``auto`` may stand for, best first, each with its identity; else the one."""
+    name = config.diarize.model
+    names = models.auto_pipelines() if name == "auto" else [name]
+    found = [models.resolve(name, models.DIARIZATION, setting="diarize.model") for name in names]
+    return [(model, identity(model)) for model in found]
+
+
+def cluster_speakers(ledger: Ledger, timeline: Step, tracks: list[Track], diarizer: tuple[str, str]) -> Step:
+    """Note the steps that find who speaks when; ``diarizer`` is the pipeline and its identity."""
+    session = ledger.session
+    options: dict[str, Any] = {}
+    method, model = "tracks", ""
+    inputs: Inputs = {"timeline": timeline, "plans": [track.plan for track in tracks], "embeddings": []}
+    key = step_key("cluster_speakers", timeline.key, [track.plan.key for track in tracks])
+    if session.shape != "tracks":
+        embedded = _embed(ledger, timeline, tracks, diarizer)
+        method, model = "pyannote", diarizer[0]
+        inputs = {"timeline": timeline.outputs[0], "plans": [], "embeddings": [embedded]}
+        options = {**ledger.options["diarize"], "model": model}
+        del options["device"]  # no matter of the result
+        for name in ("num_speakers", "min_speakers", "max_speakers"):
+            options[name] = session.setting(name) or options[name]
+        own = {name: options[name] for name in CLUSTERING}
+        key = step_key("cluster_speakers", embedded.key, embedded.names, own)
+    outputs = tuple(f"results/diarize/{session.name}.{what}.json" for what in ("turns", "voices"))
+    told = {"method": method, "options": options}
+    machine: Options = {"model": model, "device": ledger.options["diarize"]["device"]} if model else NOTHING
+    return ledger.add("cluster_speakers", inputs, outputs, key, told, machine=machine, model=model)
+
+
+def _embed(ledger: Ledger, timeline: Step, tracks: list[Track], diarizer: tuple[str, str]) -> Folder:
+    """Let the models hear the session; in its key is what matters to them.
+
+    The parts of a live session are in the files' names instead: those of its beginning stay as it grows.
+    """
+    given, live = ledger.options["diarize"], ledger.session.shape == "live"
+    options = {name: given[name] for name in ("device", "step", "chunk_s")} | {"model": diarizer[0]}
+    key = step_key(
+        "embed_chunk",
+        None if live else [track.converted.key for track in tracks],
+        {**options, "model": diarizer[1], "device": None},
+    )
+
+    def stretch(name: str) -> sliding_window.Stretch:
+        stem = name.removesuffix(".npz")
+        return next(found for found in _stretches(tracks, given["chunk_s"]) if found.name == stem)
+
+    def inputs(name: str) -> Inputs:
+        audio = {track.row.track: track.audio for track in tracks}
+        return {
+            "timeline": timeline.outputs[0],
+            "audio": [audio[track] for track in stretch(name).tracks],
+        }
+
+    def told(name: str) -> Options:
+        found = stretch(name)
+        return {"stretch": asdict(found) | {"tracks": list(found.tracks)}, "options": options}
+
+    return ledger.add_folder(
+        "embed_chunk",
+        f"results/diarize/{ledger.session.name}/{key}",
+        key,
+        _stretch_files(tracks, given["chunk_s"]),
+        "{stretch}.npz",
+        inputs=inputs,
+        options=told,
+        model=diarizer[0],
+    )
+
+
+def assign_speakers(
+    ledger: Ledger, merged: Step, turns: Step | None, timeline: Step, *, models: Mapping[str, str]
+) -> Step:
+    """Note the step that gives every word its speaker, and says of the transcript what it was made of.
+
+    ``turns`` is None where nobody asks who speaks; ``models`` identifies those that heard the session.
+    """
+    before = tuple(ledger.works)
+
+    def options() -> dict[str, Any]:
+        sources = {row.track: row.checksum for row in ledger.session.rows}
+        return {"made": {"sources": sources, "models": dict(models), "settings": told(before)}}
+
+    key = step_key("assign_speakers", merged.key, turns and turns.key)
+    inputs = {"timeline": timeline, "merged": merged, "turns": [turns] if turns else []}
+    outputs = (f"results/diarize/{ledger.session.name}.json",)
+    return ledger.add("assign_speakers", inputs, outputs, key, options)
+
+
+def _stretches(tracks: list[Track], chunk_s: float) -> list[sliding_window.Stretch]:
+    """Return the stretches of a session that diarization looks at one by one."""
+    if tracks[0].row.shape != "live":
+        return sliding_window.of_recording(tracks[0].row.track, tracks[0].row.duration_s, chunk_s)
+    parts = [sliding_window.Part(t.row.track, t.row.part, t.row.duration_s, t.converted.key) for t in tracks]
+    return sliding_window.of_live(parts, chunk_s)
+
+
+def _stretch_files(tracks: list[Track], chunk_s: float) -> tuple[str, ...]:
+    """Return the names of the files of these stretches."""
+    if tracks[0].row.shape != "live":
+        return _recording_files(chunk_count(tracks[0].row.duration_s, chunk_s))
+    return tuple(f"{stretch.name}.npz" for stretch in _stretches(tracks, chunk_s))
+
+
+@lru_cache(maxsize=64)
+def _recording_files(count: int) -> tuple[str, ...]:
+    """Return the names of the files of a recording's stretches."""
+    return tuple(f"{name}.npz" for name in sliding_window.recording_names(count))

@@ -1,0 +1,71 @@
+"""The steps of transcribe and merge: from tracks to the words of a session."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from sessionscribe.core.fingerprint import step_key
+from sessionscribe.planning.steps.decoder import Decoder, decoding, words_folder
+from sessionscribe.planning.steps.prepare import Track, plans
+from sessionscribe.planning.steps.work import Folder, Inputs, Ledger, Listed, Options, Step
+
+
+@lru_cache(maxsize=64)
+def chunk_names(track: str, chunks: int) -> tuple[str, ...]:
+    """Return the names of the files that a track's chunks have in a fingerprint folder."""
+    return tuple(f"{track}.{index:04d}.json" for index in range(chunks))
+
+
+def transcribe_chunks(ledger: Ledger, tracks: list[Track], decoder: Decoder, words: str) -> Folder:
+    """Note the steps that detect the language and transcribe every chunk; ``words`` is their key."""
+    session = ledger.session
+    options = decoding(session, ledger.options, decoder)
+    folder = words_folder(session.name, words)
+    # A live session's first parts decide: later ones must not change what is already transcribed.
+    voters = tracks[:10] if session.shape == "live" else tracks
+
+    by_name = {track.row.track: track for track in tracks}
+
+    def inputs(name: str) -> Inputs:
+        track = by_name[name.partition(".")[0]]
+        return {
+            "audio": track.audio,
+            "plan": track.plan.outputs[0],
+            "language": f"{folder}/language.json",
+        }
+
+    def told(name: str) -> Options:
+        track, index, _ = name.split(".")
+        return {"track": track, "index": int(index), "options": options}
+
+    names = tuple(name for track in tracks for name in chunk_names(track.row.track, track.chunks))
+    ledger.add_folder(
+        "detect_language",
+        folder,
+        words,
+        ("language.json",),
+        "language.json",
+        inputs=lambda _: {"plans": plans(voters), "audio": [track.audio for track in voters]},
+        options=lambda _: {"options": options},
+        model=decoder.model,
+    )
+    return ledger.add_folder(
+        "transcribe_chunk",
+        folder,
+        words,
+        names,
+        "{track}.{index}.json",
+        inputs=inputs,
+        options=told,
+        model=decoder.model,
+    )
+
+
+def merge_transcript(ledger: Ledger, timeline: Step, tracks: list[Track], chunks: Folder) -> Step:
+    """Note the step that makes one transcript of all chunks."""
+    options = ledger.options["merge"]
+    key = step_key("merge_transcript", chunks.key, timeline.key, options)
+    inputs = {"timeline": timeline, "plans": [track.plan for track in tracks], "chunks": [Listed(chunks)]}
+    outputs = (f"results/merge/{ledger.session.name}.json",)
+    told = {"chunks": chunks.path, "options": options}
+    return ledger.add("merge_transcript", inputs, outputs, key, told)

@@ -1,0 +1,66 @@
+"""Files against their records: is every file what the job that made it wrote?"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+from sessionscribe.core.files import sha256
+from sessionscribe.planning.steps import STAGES
+
+ASIDE = Path("results/aside")
+
+
+def verify(root: Path, session: str, *, quick: bool) -> tuple[list[str], list[str]]:
+    """Compare a session's files with its records, and set aside what differs: the next run makes it again.
+
+    Args:
+        root: the project's folder.
+        session: its name.
+        quick: compare sizes only, not content.
+
+    Returns:
+        A line for each file that was set aside, and the files that no record tells of (of the language that
+        was detected none does).
+    """
+    claimed: dict[str, tuple[int, str]] = {}
+    spoilt: dict[Path, str] = {}
+    for record in sorted((root / "results/provenance" / session).glob("*.json")):
+        try:
+            content = json.loads(record.read_bytes())
+            entries = [*content.get("inputs", ()), *content["outputs"]]
+            claimed |= {entry["path"]: (entry["size"], entry["sha256"]) for entry in entries}
+        except (ValueError, KeyError, TypeError):
+            spoilt[record.relative_to(root)] = "is no record"
+    found = list(_files(root, session))
+    for path in found:
+        if path.as_posix() in claimed:
+            size, checksum = claimed[path.as_posix()]
+            if (now := (root / path).stat().st_size) != size:
+                spoilt[path] = f"has {now} bytes, not {size}"
+            elif not quick and sha256(root / path) != checksum:
+                spoilt[path] = "has another content"
+    lines = [f"{path}: {what}; set aside as {_set_aside(root, path)}" for path, what in spoilt.items()]
+    names = (path.as_posix() for path in found if path.name != "language.json")
+    return lines, [name for name in names if name not in claimed]
+
+
+def _files(root: Path, session: str) -> Iterator[Path]:
+    """Yield the files of a session that steps make, relative to the project's folder."""
+    for stage in STAGES:
+        folder = root / "results" / stage
+        for path in sorted([*folder.glob(f"{session}.*"), *(folder / session).rglob("*")]):
+            if path.is_file() and not path.name.startswith("."):
+                yield path.relative_to(root)
+
+
+def _set_aside(root: Path, path: Path) -> Path:
+    """Move a file to where nothing looks for it, beside any set aside before; return where to."""
+    wanted = ASIDE / path.relative_to("results")
+    names = (wanted.with_name(f"{wanted.name}.{number}") if number else wanted for number in count())
+    place = next(name for name in names if not (root / name).exists())
+    (root / place).parent.mkdir(parents=True, exist_ok=True)
+    (root / path).rename(root / place)
+    return place

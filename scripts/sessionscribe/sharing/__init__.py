@@ -1,0 +1,1 @@
+"""Results on remotes and beside recordings: found, adopted, uploaded; copies that are needed no more."""

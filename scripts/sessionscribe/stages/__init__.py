@@ -1,0 +1,1 @@
+"""The stages of the workflow, a package each; each rule's function has the rule's name."""

@@ -1,0 +1,78 @@
+"""Where is speech without a word?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from sessionscribe.artifacts.audit import FaintSpeech, SpeechGap
+from sessionscribe.artifacts.chunk_transcript import ChunkTranscript
+from sessionscribe.artifacts.plan import Plan
+from sessionscribe.core.intervals import Interval, common, interval, length, outside, united
+from sessionscribe.core.units import SAMPLE_RATE, seconds
+from sessionscribe.engines.vad import FAINT_S
+
+
+def in_samples(times: Iterable[tuple[float, float]]) -> list[Interval]:
+    """Return stretches in seconds as stretches in samples."""
+    return [interval(start, end) for start, end in times]
+
+
+def covered(plan: Plan, words: Sequence[Interval], *, gap_s: float) -> tuple[int, int]:
+    """Return how much speech a track has, and how much of it is in no gap between words, in samples."""
+    speech = united((span.start, span.stop) for span in plan.speech)
+    return length(speech), length(speech) - sum(map(length, _gaps(plan, united(words), gap_s)))
+
+
+def faint_speech(plan: Plan, words: Sequence[Interval], *, offset: int) -> list[FaintSpeech]:
+    """Return where a track has faint speech and no word; arguments as for ``speech_gaps``."""
+    faint = united((span.start, span.stop) for span in plan.faint)
+    return [
+        FaintSpeech(track=plan.track, start=seconds(offset + start), end=seconds(offset + stop))
+        for start, stop in outside(faint, united(words))
+        if stop - start >= FAINT_S * SAMPLE_RATE
+    ]
+
+
+def speech_gaps(
+    plan: Plan, chunks: Sequence[ChunkTranscript], words: Sequence[Interval], *, gap_s: float, offset: int
+) -> list[SpeechGap]:
+    """Return the stretches between words in which there is more than ``gap_s`` seconds of speech.
+
+    Speech with pauses in it counts together: twenty shouts between two words are a gap, too. What a guard
+    removed counts as words here, since the transcript says why it is not there.
+
+    Args:
+        plan: where the track has speech.
+        chunks: the transcripts of its chunks.
+        words: of the track, in samples of the track, in any order.
+        gap_s: in seconds.
+        offset: of the track in its session, in samples.
+    """
+    removed = in_samples((part.start, part.end) for chunk in chunks for part in chunk.removed)
+    again = united(in_samples((part.start, part.end) for chunk in chunks for part in chunk.redecoded))
+    return [
+        SpeechGap(
+            track=plan.track,
+            start=seconds(offset + within[0][0]),
+            end=seconds(offset + within[-1][1]),
+            speech_s=seconds(length(within)),
+            decoded_again=bool(common(within, again)),
+        )
+        for within in _gaps(plan, united([*words, *removed]), gap_s)
+    ]
+
+
+def _gaps(plan: Plan, taken: Sequence[Interval], gap_s: float) -> Iterator[list[Interval]]:
+    """Yield the speech between what is ``taken``, where it is more than ``gap_s`` seconds."""
+    speech = united((span.start, span.stop) for span in plan.speech)
+    edges = [0, *(edge for interval in taken for edge in interval), plan.samples]
+    first = 0
+    for start, stop in zip(edges[::2], edges[1::2], strict=True):
+        while first < len(speech) and speech[first][1] <= start:
+            first += 1
+        last = first
+        while last < len(speech) and speech[last][0] < stop:
+            last += 1
+        within = common(speech[first:last], [(start, stop)])
+        if length(within) > gap_s * SAMPLE_RATE:
+            yield within

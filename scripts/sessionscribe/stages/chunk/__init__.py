@@ -1,0 +1,1 @@
+"""Where tracks have speech, and where they are cut."""

@@ -1,0 +1,197 @@
+"""The corrections file of a session, ``config/corrections/{session}.tsv``: a line for each edit.
+
+Made to be read and written by people: tab-separated, times as in transcripts. What a line needs depends on
+what it changes (``Edit``); columns that are not needed may be left out.
+"""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import hashlib
+import io
+import os
+import re
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Literal, get_args
+
+from sessionscribe.core import tables
+from sessionscribe.core.errors import UserError, unknown_session, visible
+from sessionscribe.core.files import write_text
+from sessionscribe.core.text import one_line
+from sessionscribe.core.tokens import atoms
+
+FOLDER = "config/corrections"
+Kind = Literal["words", "speaker", "name"]
+REQUIRED = ("edit", "was", "now")
+_TIME = re.compile(r"(?:(?:(\d+):)?(\d{1,2}):)?(\d+(?:[.,]\d+)?)")
+_HINT = "docs/usage.md (Correct a transcript) shows the columns"
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """One line.
+
+    - ``words``: at ``start``, the words ``was`` are to be ``now``; either may be empty. Without a time they
+      are replaced everywhere. ``speaker`` says who speaks where words are added that are no neighbour's.
+    - ``speaker``: the words ``was`` between ``start`` and ``end`` (without ``was``: all of them) are said by
+      ``now``.
+    - ``name``: the speaker ``was`` is called ``now``; between ``start`` and ``end`` he can be heard, so that
+      the name goes with the voice when speakers are labelled anew.
+
+    ``before`` and ``after`` are the words around the place. Times are seconds. ``line`` counts from 1;
+    it is 0 before the edit is in a file.
+    """
+
+    edit: Kind
+    start: float | None = None
+    end: float | None = None
+    speaker: str = ""
+    was: str = ""
+    now: str = ""
+    before: str = ""
+    after: str = ""
+    note: str = ""
+    author: str = ""
+    date: str = ""
+    line: int = field(default=0, compare=False)
+
+    @property
+    def called(self) -> str:
+        """What a message calls it."""
+        return f"line {self.line}" if self.line else "another change of this copy"
+
+
+COLUMNS = tuple(f.name for f in fields(Edit) if f.name != "line")
+
+
+def path_of(session: str, root: Path = Path()) -> Path:
+    """Return where the corrections of a session are kept."""
+    return root / FOLDER / f"{session}.tsv"
+
+
+def checksums(root: Path) -> dict[str, str]:
+    """Return a checksum of every session's corrections file, with one listing."""
+    found = {}
+    try:
+        with os.scandir(root / FOLDER) as entries:
+            for entry in entries:
+                name, ending = os.path.splitext(entry.name)
+                if ending == ".tsv" and not name.startswith(".") and entry.is_file():
+                    with open(entry.path, "rb", buffering=0) as file:
+                        found[name] = hashlib.sha256(file.read()).hexdigest()
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    return found
+
+
+def strays(found: Iterable[str], sessions: Collection[str]) -> list[str]:
+    """Return a line for each corrections file whose session there is not."""
+    unknown = sorted(set(found) - set(sessions))
+    return [str(unknown_session(name, sessions, path_of(name))) for name in unknown]
+
+
+def read(path: Path) -> list[Edit]:
+    """Read a corrections file; one that is missing has no edits.
+
+    Raises:
+        UserError: it is not UTF-8, a column is unknown or missing, or a line cannot be understood.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        return []
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"cannot be read ({error})", where=path, hint="Save it as UTF-8 text") from error
+    edits: list[Edit] = []
+    header: list[str] = []
+    for line, values in tables.rows(text, path):
+        if any("\n" in value or "\r" in value for value in values):
+            raise UserError("a quotation mark is not closed", where=f"{path}, line {line}", hint=_HINT)
+        if not header:
+            header = [value.strip() for value in values]
+            _check_header(header, path)
+        elif any(value.strip() for value in values):
+            edits.append(_parse(header, values, line, path))
+    return edits
+
+
+def write(path: Path, edits: Iterable[Edit]) -> None:
+    """Write a corrections file atomically, in the order of time; without edits there is to be no file."""
+    rows = sorted(edits, key=lambda e: (e.edit != "name", e.start is not None, e.start or 0.0, e.edit))
+    if not rows:
+        path.unlink(missing_ok=True)
+        return
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, "excel-tab", lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for row in rows:
+        times = (clock(row.start), clock(row.end))
+        writer.writerow([row.edit, *times, *(one_line(getattr(row, name)) for name in COLUMNS[3:])])
+    write_text(path, text.getvalue())
+
+
+def clock(time_s: float | None) -> str:
+    """Return seconds as ``hh:mm:ss.mmm``, nothing as nothing."""
+    if time_s is None:
+        return ""
+    seconds, ms = divmod(round(time_s * 1000), 1000)
+    return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}.{ms:03d}"
+
+
+def _check_header(header: list[str], path: Path) -> None:
+    for name in header:
+        if name not in COLUMNS:
+            near = difflib.get_close_matches(name, COLUMNS, n=1, cutoff=0)[0]
+            what = f"there is no column `{visible(name)}`"
+            raise UserError(what, where=path, hint=f"Did you mean `{near}`? Columns are separated by tabs")
+    for name in REQUIRED:
+        if name not in header:
+            raise UserError(f"the column `{name}` is missing", where=path, hint=_HINT)
+
+
+def _parse(header: list[str], values: list[str], line: int, path: Path) -> Edit:
+    def wrong(what: str, hint: str = _HINT) -> UserError:
+        return UserError(what, where=f"{path}, line {line}", hint=hint)
+
+    if len(values) > len(header) and any(value.strip() for value in values[len(header) :]):
+        raise wrong(f"{len(values)} fields where the header has {len(header)}")
+    cells = {name: one_line(value) for name, value in zip(header, values, strict=False)}
+    kind = cells.pop("edit") or "words"
+    if kind not in get_args(Kind):
+        raise wrong(f"`edit` must be words, speaker or name and is `{visible(kind)}`")
+    times: dict[str, float | None] = {}
+    for name in ("start", "end"):
+        given = cells.pop(name, "")
+        times[name] = _seconds(given)
+        if given and times[name] is None:
+            raise wrong(f"`{name}` must be a time such as 1:02:03.5 and is `{visible(given)}`")
+    edit = Edit(kind, **times, **cells, line=line)  # type: ignore[arg-type]
+    if problem := _problem(edit):
+        raise wrong(problem)
+    return edit
+
+
+def _seconds(text: str) -> float | None:
+    match = _TIME.fullmatch(text)
+    if not match:
+        return None
+    hours, minutes, seconds = match.groups()
+    return round(int(hours or 0) * 3600 + int(minutes or 0) * 60 + float(seconds.replace(",", ".")), 3)
+
+
+def _problem(edit: Edit) -> str | None:
+    """Say what an edit lacks; text of which nothing is to be seen is none."""
+    timeless, was, now = edit.start is None, atoms(edit.was), atoms(edit.now)
+    checks = {
+        "ends before it begins": None not in (edit.start, edit.end) and edit.end < edit.start,  # type: ignore[operator]
+        "has neither `was` nor `now`": edit.edit == "words" and not (was or now),
+        "`start` is missing: when are these words said?": edit.edit == "words" and timeless and not was,
+        "`now` is missing: who is it?": edit.edit != "words" and not now,
+        "`was` is missing: which speaker is it?": edit.edit == "name" and not was,
+        "needs `start`, and `end` or the words (`was`)": edit.edit == "speaker"
+        and (timeless or not (was or edit.end is not None)),
+    }
+    return next((problem for problem, found in checks.items() if found), None)

@@ -1,0 +1,345 @@
+"""Who speaks when, and a speaker on every word."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+from itertools import accumulate
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sessionscribe.artifacts.merged import Merged, MergedSegment, MergedWord
+from sessionscribe.artifacts.plan import Plan, Timeline
+from sessionscribe.artifacts.speakers import Turn, Turns, Voices
+from sessionscribe.artifacts.transcript import Made, SpokenSegment, SpokenWord, Transcript
+from sessionscribe.audio.flac import read_samples
+from sessionscribe.audio.sliding_window import Stretch
+from sessionscribe.config import settings
+from sessionscribe.config.settings import Diarize
+from sessionscribe.core import intervals
+from sessionscribe.core.errors import UserError
+from sessionscribe.core.text import counted, join_words
+from sessionscribe.core.units import SAMPLE_RATE, seconds
+from sessionscribe.engines import models
+from sessionscribe.engines.pyannote import cluster, window_models
+from sessionscribe.jobs import meter
+from sessionscribe.stages.diarize.boundaries import with_evidence
+from sessionscribe.stages.diarize.embeddings import Embeddings, united
+from sessionscribe.stages.diarize.speaker_embeddings import voices
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+NEAR_S = 0.5  # a word outside all turns belongs to a turn this near
+NO_TURN = f"no speaker turn within {NEAR_S} s"
+NOT_ASKED = "nobody asked who speaks"
+
+
+class _Index:
+    """Turns, found by time."""
+
+    def __init__(self, turns: Sequence[Turn]) -> None:
+        self._turns = sorted(turns, key=lambda turn: (turn.start, turn.end, turn.speaker))
+        self._starts = [turn.start for turn in self._turns]
+        self._latest = list(accumulate((turn.end for turn in self._turns), max))
+
+    def near(self, start: float, end: float, margin: float = 0.0) -> list[Turn]:
+        """Return the turns that lie within ``margin`` of ``[start, end]``, in time order."""
+        found: list[Turn] = []
+        index = bisect_left(self._starts, end + margin + 1e-6)
+        while index and self._latest[index - 1] >= start - margin - 1e-6:
+            index -= 1
+            if self._turns[index].end >= start - margin - 1e-6:
+                found.append(self._turns[index])
+        return found[::-1]
+
+
+def assign_speakers(
+    *, merged: Merged, turns: Turns | None, speakers: dict[str, str], made: Made | None = None, output: Path
+) -> Transcript:
+    """Give every word its speaker, write the transcript to ``output`` and return it.
+
+    A word belongs to the exclusive turn that covers most of it (equally much: the one that has its midpoint),
+    outside all turns to the nearest within 0.5 s, else to nobody, which its ``reason`` says. A change of
+    speaker needs a pause or punctuation there (``boundaries``). ``second_speaker`` is the other speaker whose
+    turn covers at least half of the word.
+
+    Args:
+        merged: the words.
+        turns: who speaks when; None where nobody asks: no word has a speaker then.
+        speakers: the speaker of each track where a track is one person's; empty otherwise.
+        made: what the transcript was made of and with.
+        output: the file to write.
+    """
+    words = [word for segment in merged.segments for word in segment.words]
+    all_turns = turns.turns if turns else []
+    exclusive, regular = _Index(turns.exclusive if turns else []), _Index(all_turns)
+    found = [speakers.get(word.track) or _speaker(word, exclusive) for word in words]
+    if not speakers:
+        found = with_evidence(words, found)
+    spoken = iter(
+        SpokenWord(
+            text=word.text,
+            space=word.space,
+            start=word.start,
+            end=word.end,
+            probability=word.probability,
+            speaker=speaker,
+            reason=None if speaker else NO_TURN if turns else NOT_ASKED,
+            second_speaker=_second(word, speaker, regular),
+        )
+        for word, speaker in zip(words, found, strict=True)
+    )
+    segments = [part for segment in merged.segments for part in _split(segment, spoken.__next__)]
+    segments.sort(key=lambda segment: segment.start)
+    transcript = Transcript(
+        session=merged.session,
+        shape=merged.shape,
+        duration_s=merged.duration_s,
+        language=merged.language,
+        speakers=_by_appearance(segments, all_turns),
+        segments=segments,
+        turns=all_turns,
+        gaps=merged.gaps,
+        flags=_flags(merged, words=len(words), nobody=found.count(None) if turns else 0),
+        engines=merged.engines,
+        diarization=turns.model if turns else settings.OFF,
+        made=made,
+    )
+    transcript.write(output)
+    return transcript
+
+
+def _common(word: MergedWord, turn: Turn) -> float:
+    """Return the time that a word and a turn share; below zero, the distance between them."""
+    return min(word.end, turn.end) - max(word.start, turn.start)
+
+
+def _covers_middle(word: MergedWord, turn: Turn) -> bool:
+    # To the microsecond: half the sum of two floats may miss an edge on which the middle lies.
+    return turn.start <= round((word.start + word.end) / 2, 6) < turn.end
+
+
+def _speaker(word: MergedWord, exclusive: _Index) -> str | None:
+    # To the microsecond, so that equal is equal whatever the floats say; the earliest of equals wins.
+    near = [
+        (round(_common(word, turn), 6), _covers_middle(word, turn), turn)
+        for turn in exclusive.near(word.start, word.end, NEAR_S)
+    ]
+    best = max(near, key=lambda item: item[:2], default=None)
+    return best[2].speaker if best else None
+
+
+def _second(word: MergedWord, speaker: str | None, regular: _Index) -> str | None:
+    if speaker is None:
+        return None
+    half = (word.end - word.start) / 2
+    others = [
+        (round(_common(word, turn), 6), turn.speaker)
+        for turn in regular.near(word.start, word.end)
+        if turn.speaker != speaker
+    ]
+    covering = [item for item in others if item[0] > 0 and item[0] >= half - 1e-6]
+    return max(covering, key=lambda item: item[0], default=(0.0, None))[1]
+
+
+def _split(segment: MergedSegment, spoken: Callable[[], SpokenWord]) -> list[SpokenSegment]:
+    """Return a merged segment as segments of one speaker each; ``spoken`` gives its words one by one."""
+    groups: list[list[SpokenWord]] = []
+    for _ in segment.words:
+        word = spoken()
+        if groups and groups[-1][-1].speaker == word.speaker:
+            groups[-1].append(word)
+        else:
+            groups.append([word])
+    return [
+        SpokenSegment(
+            start=words[0].start,
+            end=max(word.end for word in words),
+            speaker=words[0].speaker,
+            text=join_words(words),
+            words=words,
+        )
+        for words in groups
+    ]
+
+
+def _by_appearance(segments: Sequence[SpokenSegment], turns: Sequence[Turn]) -> list[str]:
+    first: dict[str, float] = {}
+    appearances = [(part.speaker, part.start) for part in segments]
+    for speaker, start in [*appearances, *((turn.speaker, turn.start) for turn in turns)]:
+        if speaker is not None:
+            first[speaker] = min(start, first.get(speaker, start))
+    return sorted(first, key=lambda speaker: (first[speaker], speaker))
+
+
+def _flags(merged: Merged, *, words: int, nobody: int) -> list[str]:
+    flags: list[str] = []
+    if not words:
+        flags.append("no speech was found")
+    if merged.gaps:
+        missing = seconds(sum(gap.stop - gap.start for gap in merged.gaps))
+        flags.append(f"{counted(len(merged.gaps), 'gap')} in the recording, {missing:.1f} s in all")
+    if merged.removed:
+        flags.append(f"{counted(len(merged.removed), 'segment')} removed as no speech or repetition")
+    if nobody:
+        flags.append(f"{counted(nobody, 'word')} without a speaker")
+    return flags
+
+
+def track_turns(*, timeline: Timeline, plans: list[Plan], output: Path, sounds: Path) -> Turns:
+    """Return the turns of a session of one track per speaker, from where each track has speech; write them.
+
+    In ``exclusive`` speech at the same time is the earlier speaker's, so that its turns never overlap. To
+    ``sounds`` goes a file without voices: nobody listened to them.
+
+    Raises:
+        UserError: a track has no plan.
+    """
+    plan_of = {plan.track: plan for plan in plans}
+    spans: dict[str, list[tuple[int, int]]] = {}
+    for track in timeline.tracks:
+        if track.track not in plan_of:
+            hint = "Run again: the plan is made again"
+            raise UserError(f"track {track.track} has no plan", where=timeline.session, hint=hint)
+        own = spans.setdefault(track.speaker or track.track, [])
+        for span in plan_of[track.track].speech:
+            start = min(track.offset + span.start, timeline.samples)
+            own.append((start, min(track.offset + span.stop, timeline.samples)))
+    regular = sorted(
+        (start, stop, speaker) for speaker, own in spans.items() for start, stop in intervals.united(own)
+    )
+    exclusive: list[tuple[int, int, str]] = []
+    until = 0
+    for start, stop, speaker in regular:
+        if stop > until:
+            exclusive.append((max(start, until), stop, speaker))
+            until = stop
+    turns = Turns(
+        session=timeline.session,
+        duration_s=seconds(timeline.samples),
+        method="tracks",
+        model="tracks",
+        speakers=list(dict.fromkeys(speaker for *_, speaker in regular)),
+        turns=[_turn(*turn) for turn in regular],
+        exclusive=[_turn(*turn) for turn in exclusive],
+    )
+    Voices(session=timeline.session, model=turns.model, voices=[]).write(sounds)
+    turns.write(output)
+    return turns
+
+
+def _turn(start: int, stop: int, speaker: str) -> Turn:
+    return Turn(start=seconds(start), end=seconds(stop), speaker=speaker)
+
+
+def embed_chunk(
+    *,
+    timeline: Timeline,
+    stretch: Stretch,
+    audio: list[Path],
+    options: Diarize,
+    threads: int,
+    output: Path,
+) -> Embeddings:
+    """Let the models look at the windows that start in a stretch of a session, and write what they find.
+
+    The result depends on the audio that these windows cover, the models and the step only: the stretches of
+    a session together have what one run over the whole session would have.
+
+    Args:
+        timeline: where the tracks lie (the parts of a live session); what is missing is silence.
+        stretch: the stretch.
+        audio: the converted audio of its tracks, in the order of ``stretch.tracks``.
+        options: model, device and step; no other setting matters here.
+        threads: CPU threads.
+        output: the file to write.
+
+    Raises:
+        UserError: the models cannot be had, or audio is missing, damaged or of another length than expected.
+    """
+    look_at = window_models(options, threads=threads)
+    grid = look_at.grid(options.step)
+    start, stop = stretch.within(timeline)
+    windows = grid.starting_in(start, stop, timeline.samples)
+    samples = read_session(
+        timeline, dict(zip(stretch.tracks, audio, strict=True)), *grid.span(windows, timeline.samples)
+    )
+    segmentations, embeddings = look_at.look(samples, grid)
+    end = timeline.samples if stop is None else min(stop, timeline.samples)
+    meter.heard(max(0, end - start) / SAMPLE_RATE)
+    found = Embeddings(look_at.describe(timeline.session, grid, windows), segmentations, embeddings)
+    found.write(output)
+    return found
+
+
+def read_session(timeline: Timeline, audio: dict[str, Path], start: int, stop: int) -> NDArray[np.float32]:
+    """Return samples ``[start, stop)`` of a session; where no track lies, there is silence.
+
+    Args:
+        timeline: where the tracks lie.
+        audio: the converted audio of each track that is reached.
+        start: first sample.
+        stop: the sample after the last.
+
+    Raises:
+        UserError: audio is missing, damaged or of another length than expected.
+    """
+    import numpy as np  # noqa: PLC0415 -- heavy
+
+    samples = np.zeros(stop - start, dtype=np.float32)
+    for track in timeline.tracks:
+        first, last = max(start, track.offset), min(stop, track.offset + track.samples)
+        if first >= last:
+            continue
+        if track.track not in audio:
+            hint = "Add the session again: its durations are measured again"
+            raise UserError(
+                f"is not as long as the manifest says (near {track.track})", where=timeline.session, hint=hint
+            )
+        samples[first - start : last - start] = read_samples(
+            audio[track.track], first - track.offset, last - track.offset
+        )
+    return samples
+
+
+def cluster_speakers(
+    *, timeline: Timeline, embeddings: list[Path], options: Diarize, output: Path, sounds: Path
+) -> tuple[Turns, str | None]:
+    """Find the speakers of a session from what the models found in its windows; write and return the turns.
+
+    A session in whose windows nobody speaks gets no turns.
+
+    Args:
+        timeline: the session.
+        embeddings: the files of all its stretches, in order.
+        options: model, numbers of speakers and threshold.
+        output: the file to write the turns to.
+        sounds: the file to write to how each speaker sounds.
+
+    Returns:
+        The turns, and a remark where not all voices could be clustered.
+
+    Raises:
+        UserError: a file is missing, damaged or of another session, or the pipeline cannot be had.
+    """
+    regular: list[Turn] = []
+    exclusive: list[Turn] = []
+    remark = None
+    found = united([(path, Embeddings.read(path)) for path in embeddings], timeline.samples)
+    if found is not None and found.segmentations.any():
+        regular, exclusive, remark = cluster(found.about, found.segmentations, found.embeddings, options)
+    turns = Turns(
+        session=timeline.session,
+        duration_s=seconds(timeline.samples),
+        method="pyannote",
+        model=models.describe(options.model),
+        speakers=list(dict.fromkeys(turn.speaker for turn in regular)),
+        turns=regular,
+        exclusive=exclusive,
+    )
+    heard = voices(found, regular) if found is not None else []
+    Voices(session=timeline.session, model=turns.model, voices=heard).write(sounds)
+    turns.write(output)
+    return turns, remark

@@ -1,0 +1,1 @@
+"""The finished files, in each format that is asked for."""

@@ -1,0 +1,55 @@
+"""What an audit says, as lines for the list at the end of documents."""
+
+from collections.abc import Iterable, Sequence
+
+from sessionscribe.artifacts.audit import Audit
+from sessionscribe.artifacts.transcript import Transcript
+from sessionscribe.core.text import counted
+from sessionscribe.formats.reading import clock
+
+MOST = 20  # lines of a kind; the audit's own file has all
+
+
+def audited(transcript: Transcript, audit: Audit) -> Transcript:
+    """Return the transcript with what the audit says before its own flags, each line once."""
+    lines = [*_summary(audit), *audit.problems, *audit.flags, *transcript.flags, *_places(audit)]
+    return transcript.model_copy(update={"flags": list(dict.fromkeys(lines))})
+
+
+def _summary(audit: Audit) -> list[str]:
+    words, speech = audit.words, sum(track.speech_s for track in audit.tracks)
+    covered = sum(track.covered_s for track in audit.tracks)
+    chunks, planned = (sum(getattr(track, name) for track in audit.tracks) for name in ("chunks", "planned"))
+    found = [
+        f"Audit: {audit.verdict}",
+        f"{chunks} of {counted(planned, 'chunk')}; {counted(words.heard, 'word')} heard, {words.kept} kept, "
+        f"{words.dropped} left out at cuts, {words.lost} lost",
+    ]
+    if speech:
+        found.append(f"{covered / speech:.1%} of {clock(speech)} of speech has words")
+    return found
+
+
+def _places(audit: Audit) -> list[str]:
+    """Return where to listen."""
+    return [
+        *_some(
+            f"{clock(gap.start)} to {clock(gap.end)}: {gap.speech_s:.1f} s of speech without a word"
+            for gap in audit.gaps
+        ),
+        *_some(
+            f"{clock(part.start)} to {clock(part.end)}: faint speech, not decoded" for part in audit.faint
+        ),
+        *_some(f"{clock(part.start)} removed: “{part.text}” ({part.reason})" for part in audit.removed),
+        *_some(
+            f"{clock(part.start)} to {clock(part.end)} decoded again ({part.reason}): the {part.winner} "
+            f"version is here, {counted(part.words, 'word')}"
+            for part in audit.redecoded
+        ),
+    ]
+
+
+def _some(lines: Iterable[str]) -> Sequence[str]:
+    every = list(lines)
+    more = [f"… and {len(every) - MOST} more of these"] if len(every) > MOST else []
+    return [*every[:MOST], *more]

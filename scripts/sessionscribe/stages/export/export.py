@@ -1,0 +1,77 @@
+"""The finished files: the transcript with names, in each format that is asked for.
+
+All text is UTF-8 with LF line ends; every file's bytes depend on the transcript and the settings only. The
+writers are in ``formats``.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from sessionscribe.artifacts.audit import Audit
+from sessionscribe.artifacts.transcript import Transcript
+from sessionscribe.config.settings import Export, Format
+from sessionscribe.core.files import atomic_path
+from sessionscribe.formats.annotation import aud, eaf, textgrid
+from sessionscribe.formats.captions import ass, srt, vtt
+from sessionscribe.formats.document import docx
+from sessionscribe.formats.page import html
+from sessionscribe.formats.pdf import pdf
+from sessionscribe.formats.reading import maxqda, md, txt
+from sessionscribe.formats.registry import READING
+from sessionscribe.formats.scoring import ctm, rttm, seglst, stm, uem
+from sessionscribe.formats.tables import csv, tsv
+from sessionscribe.formats.whisper import whisper, whisperx
+from sessionscribe.stages.export.audited import audited
+
+Writer = Callable[[Transcript, Export], str] | Callable[[Transcript, Export], bytes]
+WRITERS: dict[Format, Writer] = {
+    "whisper": whisper,
+    "whisperx": whisperx,
+    "srt": srt,
+    "vtt": vtt,
+    "ass": ass,
+    "txt": txt,
+    "md": md,
+    "html": html,
+    "docx": docx,
+    "pdf": pdf,
+    "maxqda": maxqda,
+    "tsv": tsv,
+    "csv": csv,
+    "rttm": rttm,
+    "uem": uem,
+    "ctm": ctm,
+    "stm": stm,
+    "seglst": seglst,
+    "TextGrid": textgrid,
+    "aud": aud,
+    "eaf": eaf,
+}
+
+
+def write_export(
+    *, transcript: Transcript, format: Format, options: Export, output: Path, audit: Audit | None = None
+) -> None:
+    """Write a transcript to ``output`` in one format.
+
+    Args:
+        transcript: what was said, with names and corrections.
+        format: which format.
+        options: the settings of formats.
+        output: the file to write.
+        audit: what the formats to read (``registry.READING``) say of it at their end; none of the others.
+
+    Raises:
+        UserError: a font that the settings name cannot be read.
+    """
+    if format == "json":
+        transcript.write(output)
+        return
+    if audit and format in READING:
+        transcript = audited(transcript, audit)
+    if audit and format == "html":
+        content: str | bytes = html(transcript, options, audit.removed)
+    else:
+        content = WRITERS[format](transcript, options)
+    with atomic_path(output) as temporary:
+        temporary.write_bytes(content if isinstance(content, bytes) else content.encode())

@@ -1,0 +1,1 @@
+"""Is each source what the manifest says; remote ones are fetched."""

@@ -1,0 +1,224 @@
+"""From the transcripts of chunks to one transcript of the session, on the session's clock.
+
+Every word of every chunk ends up in exactly one segment or in ``dropped`` with a reason. Times are clamped to
+the track, and a word ends where the next one of its track begins at the latest, so that the words of a track
+are in order and never overlap; their text is never touched.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from pathlib import Path
+
+from sessionscribe.artifacts.chunk_transcript import ChunkTranscript, Engine, RemovedSegment, Word
+from sessionscribe.artifacts.merged import DroppedWord, Merged, MergedSegment, MergedWord
+from sessionscribe.artifacts.plan import Plan, Timeline, TimelineTrack
+from sessionscribe.config.settings import Merge
+from sessionscribe.core.errors import UserError
+from sessionscribe.core.intervals import interval
+from sessionscribe.core.text import SENTENCE_END, ends_with
+from sessionscribe.core.units import SAMPLE_RATE, seconds
+
+RUNS_ON_S = 0.3  # over a shorter pause at a cut, speech runs on
+NO_ENGINE = "none"  # the name of the engine of a chunk in which nothing was decoded
+OTHER_SIDE = "beyond the cut: the neighbouring chunk owns this moment"
+_HINT = "Run again: the missing chunk is transcribed; if it happens again, delete the session's plan"
+
+
+@dataclass(frozen=True)
+class _Heard:
+    """A word of a chunk and the engine's segment it comes from."""
+
+    word: Word
+    chunk: int
+    segment: int
+
+
+@dataclass(frozen=True)
+class _TrackResult:
+    segments: list[MergedSegment]
+    dropped: list[DroppedWord]
+    removed: list[RemovedSegment]
+
+
+def merge_transcript(
+    *, timeline: Timeline, plans: list[Plan], chunks: list[ChunkTranscript], options: Merge, output: Path
+) -> Merged:
+    """Merge all chunks of a session, write the result to ``output`` and return it.
+
+    The order of ``plans`` and ``chunks`` does not matter.
+
+    Args:
+        timeline: where each track lies in the session; the offset is added in whole samples.
+        plans: the plan of each track.
+        chunks: the transcript of every core of every plan.
+        options: where segments end.
+        output: the file to write.
+
+    Raises:
+        UserError: a core has no transcript, or one of another plan.
+    """
+    plan_of = {plan.track: plan for plan in plans}
+    strange = sorted({chunk.track for chunk in chunks} - {track.track for track in timeline.tracks})
+    if strange:
+        raise UserError(
+            f"there is no track {strange[0]}, but a chunk of it", where=timeline.session, hint=_HINT
+        )
+    results = []
+    for track in timeline.tracks:
+        if track.track not in plan_of:
+            raise UserError(f"track {track.track} has no plan", where=timeline.session, hint=_HINT)
+        found = _chunks_of(plan_of[track.track], chunks)
+        results.append(_merge_track(track, found, options))
+    segments = [
+        (segment.start, segment.end, order, index, segment)
+        for order, result in enumerate(results)
+        for index, segment in enumerate(result.segments)
+    ]
+    merged = Merged(
+        session=timeline.session,
+        shape=timeline.shape,
+        duration_s=seconds(timeline.samples),
+        language=_language(chunks),
+        segments=[segment for *_, segment in sorted(segments, key=lambda s: s[:4])],
+        dropped=sorted(
+            (word for result in results for word in result.dropped),
+            key=lambda word: (word.start, word.end, word.track, word.chunk),
+        ),
+        removed=sorted(
+            (removed for result in results for removed in result.removed),
+            key=lambda part: (part.start, part.end),
+        ),
+        gaps=timeline.gaps,
+        chunks=len(chunks),
+        engines=_engines(chunks),
+    )
+    merged.write(output)
+    return merged
+
+
+def _chunks_of(plan: Plan, chunks: Sequence[ChunkTranscript]) -> list[ChunkTranscript]:
+    """Return the transcripts of a plan's cores in order; each must be there once, made for that core."""
+    found: dict[int, ChunkTranscript] = {}
+    for chunk in chunks:
+        if chunk.track != plan.track:
+            continue
+        name = f"chunk {chunk.core.index} of track {plan.track}"
+        if chunk.core.index in found:
+            raise UserError(f"{name} has two transcripts", where=plan.session, hint=_HINT)
+        if chunk.core not in plan.cores:
+            raise UserError(f"{name} was transcribed for another plan", where=plan.session, hint=_HINT)
+        found[chunk.core.index] = chunk
+    missing = [core.index for core in plan.cores if core.index not in found]
+    if missing:
+        what = f"{len(missing)} of {len(plan.cores)} chunks of track {plan.track} have no transcript"
+        raise UserError(f"{what} (the first is {missing[0]})", where=plan.session, hint=_HINT)
+    return [found[core.index] for core in sorted(plan.cores, key=lambda core: core.start)]
+
+
+def _merge_track(track: TimelineTrack, chunks: Sequence[ChunkTranscript], options: Merge) -> _TrackResult:
+    kept: list[_Heard] = []
+    dropped: list[DroppedWord] = []
+    for number, chunk in enumerate(chunks):
+        low, high = _own_audio(chunk, [*chunks[:number][-1:], *chunks[number + 1 :][:1]])
+        for item in _words_of(chunk):
+            if low <= sum(interval(item.word.start, item.word.end)) / 2 < high:
+                kept.append(item)
+                continue
+            start, end = _session_times(track, item.word)
+            lost = {**item.word.model_dump(), "start": start, "end": end, "reason": OTHER_SIDE}
+            dropped.append(DroppedWord(**lost, track=track.track, chunk=item.chunk))
+    removed = [_moved(track, segment) for chunk in chunks for segment in chunk.removed]
+    return _TrackResult(_segments(track, kept, options.segment_gap_s), dropped, removed)
+
+
+def _own_audio(chunk: ChunkTranscript, beside: Iterable[ChunkTranscript]) -> tuple[float, float]:
+    """Return from where to where, in samples, words are the chunk's: everywhere, as a rule.
+
+    Only sequential decoding, which earlier versions had, let two chunks hear the same audio at a forced cut.
+    """
+    low, high = -math.inf, math.inf
+    for other in beside:
+        if max(chunk.heard.start, other.heard.start) < min(chunk.heard.stop, other.heard.stop):
+            if other.core.start < chunk.core.start:
+                low = chunk.core.start
+            else:
+                high = chunk.core.stop
+    return low, high
+
+
+def _words_of(chunk: ChunkTranscript) -> list[_Heard]:
+    words = [
+        _Heard(word, chunk.core.index, number)
+        for number, segment in enumerate(chunk.segments)
+        for word in segment.words
+    ]
+    return sorted(words, key=lambda item: item.word.start)
+
+
+def _session_samples(track: TimelineTrack, time: float) -> int:
+    return track.offset + min(max(round(time * SAMPLE_RATE), 0), track.samples)
+
+
+def _session_times(track: TimelineTrack, part: Word | RemovedSegment) -> tuple[float, float]:
+    start = _session_samples(track, part.start)
+    return seconds(start), seconds(max(start, _session_samples(track, part.end)))
+
+
+def _moved(track: TimelineTrack, segment: RemovedSegment) -> RemovedSegment:
+    """Return a removed segment on the session's clock."""
+    words = []
+    for word in segment.words:
+        start, end = _session_times(track, word)
+        words.append(word.model_copy(update={"start": start, "end": end}))
+    start, end = _session_times(track, segment)
+    return segment.model_copy(update={"start": start, "end": end, "words": words})
+
+
+def _segments(track: TimelineTrack, kept: Sequence[_Heard], gap_s: float) -> list[MergedSegment]:
+    """Return the words on the session's clock; the engine's segments and long pauses divide them."""
+    starts = list(accumulate((_session_samples(track, item.word.start) for item in kept), max))
+    stops = [max(start, _session_samples(track, i.word.end)) for start, i in zip(starts, kept, strict=True)]
+    stops = [min(stop, after) for stop, after in zip(stops, [*starts[1:], *stops[-1:]], strict=True)]
+    groups: list[list[MergedWord]] = []
+    for index, (item, start, stop) in enumerate(zip(kept, starts, stops, strict=True)):
+        times = {"start": seconds(start), "end": seconds(stop)}
+        word = MergedWord(**{**item.word.model_dump(), **times}, track=track.track, chunk=item.chunk)
+        # In samples: of seconds, the same pause would be a little longer late in a session, or shorter.
+        if index and start - stops[index - 1] < _pause_between(kept[index - 1], item, gap_s):
+            groups[-1].append(word)
+        else:
+            groups.append([word])
+    return [
+        MergedSegment(track=track.track, start=words[0].start, end=words[-1].end, words=words)
+        for words in groups
+    ]
+
+
+def _pause_between(before: _Heard, item: _Heard, gap_s: float) -> int:
+    """Return the pause in samples from which ``item`` begins a new segment: 0 where the engine did so itself.
+
+    Where two chunks meet, the engine had no say: a sentence that runs on over the cut stays whole.
+    """
+    if before.chunk != item.chunk:
+        over_s = 0.0 if ends_with(before.word.text, SENTENCE_END) else min(gap_s, RUNS_ON_S)
+    else:
+        over_s = gap_s if before.segment == item.segment else 0.0
+    return round(over_s * SAMPLE_RATE)
+
+
+def _language(chunks: Sequence[ChunkTranscript]) -> str:
+    """Return the language of most words, without words that of most chunks; ``und`` without any."""
+    words, number = Counter[str](), Counter(chunk.language for chunk in chunks)
+    for chunk in chunks:
+        for segment in chunk.segments:
+            words[segment.language or chunk.language] += len(segment.words)
+    return max(sorted(words | number), key=lambda code: (words[code], number[code]), default="und")
+
+
+def _engines(chunks: Sequence[ChunkTranscript]) -> list[Engine]:
+    """Return the distinct engines in a fixed order; a chunk without speech needed none."""
+    distinct = {tuple(chunk.engine.model_dump().values()): chunk.engine for chunk in chunks}
+    return [distinct[key] for key in sorted(distinct) if distinct[key].name != NO_ENGINE]

@@ -1,0 +1,1 @@
+"""Who is who: names for speakers, by a table, by track or by voice."""

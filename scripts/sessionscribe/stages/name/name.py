@@ -1,0 +1,218 @@
+"""Who is who: enrolled voices, and the names of a session's speakers.
+
+Names lie beside the transcript and never in it: whoever is enrolled or written down later, only what shows
+names is made again.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sessionscribe.artifacts.recording import Ingest
+from sessionscribe.artifacts.speakers import EnrolledVoice, NamedSpeaker, Names, Voice, Voices
+from sessionscribe.artifacts.transcript import Transcript
+from sessionscribe.audio.flac import read_samples
+from sessionscribe.config.settings import Convert, Diarize, Name
+from sessionscribe.core.errors import UserError, visible
+from sessionscribe.core.units import SAMPLE_RATE, milliseconds
+from sessionscribe.engines import models
+from sessionscribe.engines.pyannote import cluster, window_models
+from sessionscribe.jobs import meter
+from sessionscribe.stages.convert.convert import convert_audio
+from sessionscribe.stages.diarize.embeddings import Embeddings
+from sessionscribe.stages.diarize.speaker_embeddings import voices
+from sessionscribe.stages.ingest.ingest import probe
+from sessionscribe.stages.name.matching import match
+from sessionscribe.stages.name.speaker_map import moment
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+LONGEST_S = 600.0
+"""So much of a clip is listened to."""
+SHORT_S = 5.0
+"""A clip with less speech is remarked on: how a voice sounds varies with what is said."""
+OTHERS_SHARE = 0.1
+"""From this share of the speech on, another voice in a clip is remarked on."""
+
+
+def embed_voice(*, clip: Path, checksum: str, options: Diarize, threads: int, output: Path) -> EnrolledVoice:
+    """Listen to an enrolment clip and write how the person sounds.
+
+    Where several are heard, the one who talks most is taken. A clip that cannot be used spoils nothing but
+    itself: the file then says why.
+
+    Args:
+        clip: a recording of one person, in any format.
+        checksum: its SHA-256.
+        options: model and device.
+        threads: CPU threads.
+        output: the file to write.
+
+    Raises:
+        UserError: the models cannot be had.
+    """
+    look_at = window_models(options, threads=threads)
+    heard: list[Voice] = []
+    problem = None
+    try:
+        samples = _samples(clip, checksum)
+    except UserError as error:
+        # Clips are opened like recordings, but have no row that could be removed.
+        problem = f"{error.what}. {error.hint.replace('its row from the manifest', 'it')}"
+    else:
+        grid = look_at.grid(None)
+        segmentations, embeddings = look_at.look(samples, grid)
+        meter.heard(len(samples) / SAMPLE_RATE)
+        about = look_at.describe("", grid, range(len(segmentations)))
+        found = Embeddings(about, segmentations, embeddings)
+        if segmentations.any():
+            unbounded = Diarize(model=options.model)
+            turns, _, _ = cluster(about, segmentations, embeddings, unbounded)
+            heard = sorted(voices(found, turns), key=lambda voice: -voice.speech_s)
+        problem = _remark(heard)
+    voice = EnrolledVoice(
+        model=models.describe(options.model),
+        speech_s=heard[0].speech_s if heard else 0.0,
+        embedding=heard[0].embedding if heard else None,
+        problem=problem,
+    )
+    voice.write(output)
+    return voice
+
+
+def _samples(clip: Path, checksum: str) -> NDArray[np.float32]:
+    """Return the beginning of a clip as 16 kHz mono."""
+    found = probe(clip)
+    with tempfile.TemporaryDirectory() as folder:
+        audio = Path(folder) / "clip.flac"
+        source = Ingest(
+            session="",
+            track="",
+            source=str(clip),
+            path=str(clip),
+            size=clip.stat().st_size,
+            checksum=checksum,
+            container=found.container,
+            duration_s=found.duration_s,
+            streams=found.streams,
+        )
+        made = convert_audio(ingest=source, options=Convert(), audio=audio, record=Path(folder) / "clip.json")
+        return read_samples(audio, 0, min(made.samples, round(LONGEST_S * SAMPLE_RATE)))
+
+
+def _remark(heard: Sequence[Voice]) -> str | None:
+    if not heard:
+        return "no speech is heard in it. Record the person alone, for 10 s or more"
+    others = sum(voice.speech_s for voice in heard[1:])
+    if others > OTHERS_SHARE * (others + heard[0].speech_s):
+        return "more than one voice is heard in it; the one who talks most is taken"
+    if heard[0].speech_s < SHORT_S:
+        return f"has {heard[0].speech_s:.1f} s of speech only; 10 s or more are better"
+    return None
+
+
+def name_speakers(
+    *,
+    transcript: Transcript,
+    sounds: Voices,
+    people: Sequence[tuple[str, str, EnrolledVoice]],
+    table: Sequence[tuple[str, str]],
+    options: Name,
+    output: Path,
+) -> Names:
+    """Find out who each speaker of a session is, write it to ``output`` and return it.
+
+    The table decides; then, where a track is one person's, the track; then the voices.
+
+    Args:
+        transcript: the session, by labels.
+        sounds: how its speakers sound.
+        people: name, clip and voice of each enrolment clip.
+        table: (speaker, name) rows of the session: a label or a moment, and a name or "" (keep the label).
+        options: how near and how clear a voice must be.
+        output: the file to write.
+
+    Raises:
+        UserError: voices were made by different models.
+    """
+    given, problems = _by_table(transcript, table)
+    enrolled: dict[str, list[list[float]]] = {}
+    for person, clip, voice in people:
+        if voice.embedding is not None:
+            if voice.model != sounds.model:
+                hint = "Delete results/name and run again: it is made again"
+                raise UserError(f"was made by {voice.model}, not {sounds.model}", where=clip, hint=hint)
+            enrolled.setdefault(person, []).append(voice.embedding)
+    matched = match(
+        [voice for voice in sounds.voices if voice.speaker not in given],
+        enrolled,
+        threshold=options.threshold or models.voice_distance(sounds.model),
+        margin=options.margin,
+        taken={name for name in given.values() if name},
+    )
+    by_voice = {found.speaker: found for found in matched}
+    # What is less than perfect about a clip matters where it decided.
+    decided = {name for found in matched if found.name for name in (found.nearest, found.second)}
+    flags = [
+        f"{visible(clip)}: {voice.problem}"
+        for person, clip, voice in people
+        if voice.problem and (voice.embedding is None or person in decided)
+    ]
+    names = Names(
+        session=transcript.session,
+        speakers=[_named(label, given, by_voice, transcript) for label in transcript.speakers],
+        flags=[*flags, *problems],
+    )
+    names.write(output)
+    return names
+
+
+def _named(
+    label: str, given: Mapping[str, str], by_voice: Mapping[str, NamedSpeaker], transcript: Transcript
+) -> NamedSpeaker:
+    if label in given:
+        name = given[label] or None
+        reason = None if name else "the table leaves the name open"
+        return NamedSpeaker(speaker=label, name=name, origin="table", reason=reason)
+    if transcript.shape == "tracks":
+        return NamedSpeaker(speaker=label, name=label, origin="track")
+    reason = "is never heard alone"
+    return by_voice.get(label) or NamedSpeaker(speaker=label, name=None, origin="none", reason=reason)
+
+
+def _by_table(transcript: Transcript, table: Sequence[tuple[str, str]]) -> tuple[dict[str, str], list[str]]:
+    """Return the name that the table gives to each label, and a line for each row that fits nobody."""
+    given: dict[str, str] = {}
+    problems = []
+    for speaker, name in table:
+        label = speaker if speaker in transcript.speakers else who_talks(transcript, speaker)
+        if label is None:
+            what = "nobody talks at" if moment(speaker) else "there is no speaker"
+            problems.append(f"names: {what} {visible(speaker)}, so nobody is called {visible(name) or '-'}")
+        elif given.get(label, name) != name:
+            problems.append(f"names: {label} is called both {given[label]} and {name}; the first holds")
+        else:
+            given[label] = name
+    return given, problems
+
+
+def who_talks(transcript: Transcript, speaker: str) -> str | None:
+    """Return the label of who begins to talk at a moment (``12:34``), or else talks then; None: nobody."""
+    time = moment(speaker)
+    if time is None:
+        return None
+    start, end = map(milliseconds, time)
+    spoken = [part for part in transcript.segments if part.speaker is not None]
+    begins = [part.speaker for part in spoken if start <= milliseconds(part.start) < max(end, start + 1)]
+    talks = [
+        part.speaker
+        for parts in (spoken, transcript.turns)
+        for part in parts
+        if milliseconds(part.start) <= end and milliseconds(part.end) > start
+    ]
+    return next(iter([*begins, *talks]), None)

@@ -1,0 +1,1 @@
+"""Are the models there, asked before any other work."""

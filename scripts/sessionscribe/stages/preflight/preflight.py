@@ -1,0 +1,64 @@
+"""Are the models there? Asked before any other work and before any GPU is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import yaml
+
+from sessionscribe.config import settings
+from sessionscribe.core.errors import UserError
+from sessionscribe.core.files import write_text
+from sessionscribe.engines import fetch, models
+from sessionscribe.engines.whisper import check_folder
+
+
+def check_models(
+    *, speech: list[str], diarization: list[str], output: Path, log: Callable[[str], None]
+) -> None:
+    """Fetch models that are not on this machine, check folders, and write what was found to ``output``.
+
+    Args:
+        speech: speech models (folder or hub id).
+        diarization: diarization pipelines (folder or hub id).
+        output: a text file, one line per model.
+        log: gets one line per model.
+
+    Raises:
+        UserError: a model cannot be had; the message names the ways out.
+    """
+    if diarization and not models.can_diarize():
+        what = "torch and pyannote.audio, which tell speakers apart, are not installed"
+        hint = f"Set `diarize.model: {settings.OFF}` (`--speakers off`), or `make setup LIGHT=0`"
+        raise UserError(what, where=diarization[0], hint=hint)
+    lines = []
+    for model in speech:
+        check_folder(fetch.ensure_speech(model, say=log))
+        lines.append(f"speech model: {models.describe(model, models.WHISPER_FILES)}")
+    for model in diarization:
+        if not Path(model).is_dir():
+            ensure_pipeline(model, say=log)
+        elif not (Path(model) / "config.yaml").is_file():
+            hint = "Point `diarize.model` to a folder with a pipeline's config.yaml and its models"
+            raise UserError("is not a pyannote pipeline (config.yaml missing)", where=model, hint=hint)
+        lines.append(f"diarization pipeline: {models.describe(model)}")
+    for line in lines:
+        log(line)
+    write_text(output, "".join(f"{line}\n" for line in lines))
+
+
+def ensure_pipeline(model: str, *, say: Callable[[str], None]) -> Path:
+    """Return the folder of a pipeline; fetch it and the hub models that it names where they are not here.
+
+    Raises:
+        UserError: one cannot be had; the message names the ways out.
+    """
+    folder = fetch.ensure(model, "diarization pipeline", "diarize.model", say=say)
+    parts = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))["pipeline"]["params"]
+    # A pipeline without a PLDA of its own takes that of community-1, whatever its clustering.
+    for part in [*parts.values(), *([] if "plda" in parts else [models.DIARIZATION["community-1"]])]:
+        name = part.get("checkpoint", "") if isinstance(part, dict) else part
+        if isinstance(name, str) and "/" in name and not name.startswith("$"):
+            fetch.ensure(name.partition("@")[0], "diarization model", "diarize.model", say=say)
+    return folder

@@ -1,0 +1,1 @@
+"""Chunks to words: the language, windows of speech, fallback decoding, hallucinations."""

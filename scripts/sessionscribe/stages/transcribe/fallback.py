@@ -1,0 +1,306 @@
+"""Fallback decoding: what a window got wrong, or nothing from, is decoded again in smaller windows.
+
+Models skip speech, above all where speakers change in a window, and go round in circles where they
+understand nothing. Speech without a word is decoded by itself, a window of low confidence in halves; the
+version with the higher score stays. Words of low confidence that the other version does not confirm are
+suppressed: of what nobody can understand, two decodings have little in common.
+
+All of it depends on a window alone, so where chunks are cut changes nothing; and it is bounded: a window is
+decoded again at most `ROUNDS` times, at temperature 0, and without the prompt, which may be what misled it.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from math import exp
+from typing import Protocol
+
+from sessionscribe.artifacts.plan import Span
+from sessionscribe.config.settings import Transcribe
+from sessionscribe.core.intervals import Interval, common, heard_in, interval, length, outside, united
+from sessionscribe.core.text import join_words, normalised
+from sessionscribe.core.units import SAMPLE_RATE
+from sessionscribe.engines.decoded import Decoded
+from sessionscribe.stages.transcribe.windows import Window, decoding_windows
+
+NO_WORD = "speech without a word"
+UNSURE = "low confidence: mean log probability below its threshold"
+REPEATS = "repeats itself: compression ratio above its threshold"
+SILENCE = "taken for silence: no-speech probability above its threshold, mean log probability below"
+ECHO = "repeats its prompt: words of `hotwords` or `initial_prompt` in a row"
+MISLED = "hardly any punctuation, or too much, after a prompt"
+INVENTED = "taken for invented: low confidence, and another decoding heard something else"
+
+ROUNDS = 2
+SHORTEST_S = 5.0
+"""Windows are not halved below this: models invent more in short ones."""
+PAUSE_S = 0.3
+"""Between words nearer than this nothing is missing."""
+NEAR_S = 1.0
+"""Two versions of a word may lie this far apart."""
+AGREEMENT = 0.5
+"""Share of a segment's words that the other version must have, too, to confirm it."""
+ECHO_WORDS = 5
+"""As many words of the prompt in a row are taken for it; who says them is heard without it, too."""
+USUAL_MARKS = 0.02, 0.25
+"""Share of words with punctuation after them; 20 windows of natural and read speech had 0.05 to 0.24."""
+SAME_MARKS = 1.5
+"""By this factor two versions may differ in punctuation before the prompt is to blame."""
+MISLED_WORDS = 20
+"""Fewer words than this are not judged by their punctuation."""
+FEW = 8
+"""Fewer words than this are not judged by agreement."""
+IMPROBABLE, DENSE = -0.75, 2.0
+"""Mean log probability below which, and compression ratio above which, unsure words need to be confirmed.
+
+Read and natural speech in white noise as loud as it has -0.5 to -0.75 and 1.3 to 1.8, reversed speech less
+than -0.75 or more than 2: there the versions have 7 to 46 % of their words in common.
+"""
+
+Decode = Callable[[Sequence[Window]], list[Decoded]]
+"""Decodes windows; each segment says which one it is from."""
+
+
+class Scored(Protocol):
+    """What an engine has said, and how sure it is of that."""
+
+    @property
+    def avg_logprob(self) -> float:
+        """The mean log probability of its tokens."""
+
+    @property
+    def no_speech_prob(self) -> float:
+        """The probability that nobody speaks."""
+
+    @property
+    def compression_ratio(self) -> float:
+        """How much shorter its text is when compressed."""
+
+
+@dataclass(frozen=True)
+class Again:
+    """Speech that is decoded again, and both versions with their scores.
+
+    It is a ``whole`` window, or lies ``within`` one that was itself decoded again as a whole.
+    """
+
+    window: Window
+    reason: str
+    whole: bool = False
+    within: bool = False
+    first: tuple[Decoded, ...] = ()
+    second: tuple[Decoded, ...] = ()
+    scores: tuple[float, float] = (0.0, 0.0)
+
+    @property
+    def second_wins(self) -> bool:
+        """Whether the second version is the better one; of equals the first stays."""
+        return self.scores[1] > self.scores[0]
+
+
+def suppression(segment: Scored, options: Transcribe) -> str | None:
+    """Return why the engine's own thresholds suppress a segment, or None."""
+    if segment.compression_ratio > options.compression_ratio_threshold:
+        return REPEATS
+    improbable = segment.avg_logprob < options.log_prob_threshold
+    return SILENCE if improbable and segment.no_speech_prob > options.no_speech_threshold else None
+
+
+def _is_plausible(segment: Decoded) -> bool:
+    return not segment.suppressed and segment.avg_logprob >= IMPROBABLE
+
+
+def is_unsure(segment: Scored, options: Transcribe) -> bool:
+    """Return whether a segment has low confidence, long before the engine would suppress it itself."""
+    return segment.avg_logprob < options.low_confidence_log_prob
+
+
+def decode_again(
+    first: Iterable[Decoded], windows: Sequence[Window], decode: Decode, options: Transcribe
+) -> tuple[list[Decoded], list[Again]]:
+    """Decode again what is doubtful; return all segments in order, and what was decoded twice.
+
+    Args:
+        first: segments of ``windows``, as decoded.
+        windows: in samples, in order, without overlap.
+        decode: decodes windows, without the prompt; times are on the clock of ``windows``.
+        options: the thresholds, and the prompt that ``first`` was decoded with.
+    """
+    prompted = _runs(f"{options.initial_prompt} {options.hotwords}".split())
+    own: dict[int, list[Decoded]] = {number: [] for number in range(len(windows))}
+    for segment in first:
+        echoes = prompted & _runs(word.text for word in segment.words)
+        heard = replace(segment, suppressed=ECHO) if echoes else segment
+        own[segment.window].append(heard)
+    found = {number: tuple(segments) for number, segments in own.items()}
+    done: list[Again] = []
+    due = [(n, part) for n, window in enumerate(windows) for part in find_doubtful(window, found[n], options)]
+    for _ in range(ROUNDS):
+        parts = [(number, part, smaller) for number, part in due if (smaller := _smaller(part, options))]
+        if not parts:
+            break
+        second = decode([window for *_, smaller in parts for window in smaller])
+        due, at = [], 0
+        for number, part, smaller in parts:
+            said = tuple(s for s in second if at <= s.window < at + len(smaller))
+            at += len(smaller)
+            both = _compared(part, tuple(replace(s, window=number) for s in said), options)
+            done.append(both)
+            kept = [segment for segment in found[number] if segment not in part.first]
+            kept = [piece for segment in kept for piece in _split(segment, part.window)]
+            kept += both.second if both.second_wins else both.first
+            found[number] = tuple(sorted(kept, key=lambda segment: segment.start))
+            if both.second_wins and any(_is_plausible(said) for said in both.second):  # but perhaps not all
+                inner = both.whole or both.within
+                gaps = _silent(both.window, both.second, options)
+                due += [(number, replace(gap, within=inner)) for gap in gaps]
+    return [segment for number in sorted(found) for segment in found[number]], done
+
+
+def find_doubtful(window: Window, segments: Sequence[Decoded], options: Transcribe) -> list[Again]:
+    """Return what of a window is to be decoded again: all of it, or its speech without a word."""
+    if reason := _reason(segments, options):
+        return [Again(window, reason, whole=True, first=tuple(segments))]
+    if not any(segment.words for segment in segments):
+        return [Again(window, NO_WORD, whole=True, first=tuple(segments))]
+    return _silent(window, segments, options)
+
+
+def _reason(segments: Sequence[Decoded], options: Transcribe) -> str | None:
+    """Return why all of a window is to be decoded again, or None."""
+    if any(segment.suppressed == ECHO for segment in segments):
+        return ECHO
+    words = sum(len(segment.words) for segment in segments)
+    low, high = USUAL_MARKS
+    if _prompted(options) and words >= MISLED_WORDS and not low <= _marks(segments) <= high:
+        return MISLED
+    return next((why for segment in segments if (why := _doubt(segment, options))), None)
+
+
+def _prompted(options: Transcribe) -> bool:
+    return bool(options.hotwords or options.initial_prompt)
+
+
+def _marks(segments: Iterable[Decoded]) -> float:
+    """Return the share of words with punctuation after them."""
+    texts = [word.text for segment in segments for word in segment.words]
+    return sum(unicodedata.category(text[-1])[0] == "P" for text in texts) / max(len(texts), 1)
+
+
+def _doubt(segment: Decoded, options: Transcribe) -> str | None:
+    return suppression(segment, options) or (UNSURE if is_unsure(segment, options) else None)
+
+
+def _silent(window: Window, segments: Sequence[Decoded], options: Transcribe) -> list[Again]:
+    """Return the stretches between two words with ``options.fallback_gap_s`` seconds of speech or more.
+
+    Pauses in them do not count, as in the audit: a row of shouts that nobody wrote down is a gap, too.
+    """
+    words = united(part for segment in segments for word in segment.words for part in heard_in(word))
+    ends = [stop for _, stop in words]
+    pieces = outside(_intervals(window), words)
+    gaps = [list(gap) for _, gap in groupby(pieces, key=lambda piece: bisect_right(ends, piece[0]))]
+    return [
+        Again(tuple(Span(start=start, stop=stop) for start, stop in gap), NO_WORD)
+        for gap in gaps
+        if length(gap) >= options.fallback_gap_s * SAMPLE_RATE
+    ]
+
+
+def _smaller(part: Again, options: Transcribe) -> list[Window]:
+    """Return the windows that a part is decoded in again; none where they would be what it was before."""
+    longest = options.window_s * SAMPLE_RATE
+    if part.whole:
+        longest = max(length(_intervals(part.window)) / 2 + SAMPLE_RATE, SHORTEST_S * SAMPLE_RATE)
+    found = decoding_windows(part.window, longest=round(longest))
+    return [] if part.whole and len(found) == 1 and not _prompted(options) else found
+
+
+def _compared(part: Again, second: tuple[Decoded, ...], options: Transcribe) -> Again:
+    """Return both versions with their scores; of the better one, what the other does not confirm is out."""
+    marks = sorted((_marks(part.first), _marks(second)))
+    misled = part.reason == ECHO or (part.reason == MISLED and marks[1] > SAME_MARKS * marks[0])
+    scores = 0.0 if misled else score(part.first, part.window, options), score(second, part.window, options)
+    both = replace(part, second=second, scores=scores)
+    if both.second_wins:
+        others = () if part.reason == ECHO else part.first
+        return replace(both, second=_confirmed(second, others, options, within=part.within))
+    return replace(both, first=_confirmed(part.first, second, options, within=part.within))
+
+
+def score(segments: Iterable[Decoded], window: Window, options: Transcribe) -> float:
+    """Return how many seconds of speech a version covers with words, weighted by how sure it is of them.
+
+    Each second counts with the mean probability of its segment's tokens, and nothing where the engine's
+    thresholds suppress the segment.
+    """
+    pause = round(PAUSE_S * SAMPLE_RATE / 2)
+    speech, total = _intervals(window), 0.0
+    for segment in segments:
+        if segment.suppressed or suppression(segment, options):
+            continue
+        near = united((a - pause, b + pause) for word in segment.words for a, b in heard_in(word))
+        total += length(common(speech, near)) / SAMPLE_RATE * exp(min(0.0, segment.avg_logprob))
+    return total
+
+
+def _confirmed(
+    won: Sequence[Decoded], lost: Sequence[Decoded], options: Transcribe, *, within: bool
+) -> tuple[Decoded, ...]:
+    """Return the better version; its implausible segments are suppressed where the other one differs.
+
+    Where nothing else was heard, there is nothing to compare: only what is very improbable is suppressed, and
+    less is enough ``within`` a window of low confidence.
+    """
+
+    def is_invented(segment: Decoded) -> bool:
+        sure = segment.avg_logprob
+        if not any(other.words for other in lost):
+            return sure < (IMPROBABLE if within else options.log_prob_threshold)
+        dense = is_unsure(segment, options) and segment.compression_ratio > DENSE
+        judged = len(segment.words) >= FEW or sure < options.log_prob_threshold
+        return judged and (dense or sure < IMPROBABLE) and agreement(segment, lost) < AGREEMENT
+
+    return tuple(
+        replace(segment, suppressed=INVENTED) if not segment.suppressed and is_invented(segment) else segment
+        for segment in won
+    )
+
+
+def agreement(segment: Decoded, others: Iterable[Decoded]) -> float:
+    """Return the share of words that a segment and what else was heard there have in common, in order."""
+    from rapidfuzz.distance import LCSseq  # noqa: PLC0415
+
+    near = [
+        normalised(word.text)
+        for other in others
+        for word in other.words
+        if segment.start - NEAR_S <= (word.start + word.end) / 2 <= segment.end + NEAR_S
+    ]
+    own = [normalised(word.text) for word in segment.words]
+    return LCSseq.similarity(own, near) / max(len(own), len(near), 1)
+
+
+def _runs(texts: Iterable[str]) -> set[tuple[str, ...]]:
+    """Return all `ECHO_WORDS` words in a row."""
+    words = [normalised(text) for text in texts]
+    return {tuple(words[at : at + ECHO_WORDS]) for at in range(len(words) - ECHO_WORDS + 1)}
+
+
+def _split(segment: Decoded, gap: Window) -> Iterator[Decoded]:
+    """Yield the parts of a segment before and after a gap between two of its words."""
+    before = [word for word in segment.words if interval(word.start, word.end)[0] < gap[0].start]
+    for words in (before, list(segment.words[len(before) :])):
+        if len(words) == len(segment.words):
+            yield segment
+        elif words:
+            start, end = words[0].start, words[-1].end
+            yield replace(segment, text=join_words(words), words=tuple(words), start=start, end=end)
+
+
+def _intervals(window: Iterable[Span]) -> list[Interval]:
+    return [(span.start, span.stop) for span in window]

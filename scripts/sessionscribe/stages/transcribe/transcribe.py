@@ -1,0 +1,262 @@
+"""transcribe: the language of a session, and the words of one chunk."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sessionscribe.artifacts.chunk_transcript import (
+    ChunkTranscript,
+    Engine,
+    Language,
+    LanguageVote,
+    Redecoded,
+    RemovedSegment,
+    Segment,
+    Word,
+)
+from sessionscribe.artifacts.plan import Plan, Span
+from sessionscribe.audio.flac import read_samples
+from sessionscribe.config.settings import Transcribe
+from sessionscribe.core.units import SAMPLE_RATE, seconds
+from sessionscribe.engines.stitching import stitched
+from sessionscribe.engines.whisper import Decoded, SpeechModel
+from sessionscribe.jobs import meter
+from sessionscribe.stages.transcribe.fallback import Again, decode_again, suppression
+from sessionscribe.stages.transcribe.hallucinations import filter_phrases
+from sessionscribe.stages.transcribe.spoken_languages import by_language
+from sessionscribe.stages.transcribe.windows import Window, chunk_windows, span_of
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+VOTES = 5, 12
+"""Windows of speech that vote for a language, at least and at most: one for every `PER_VOTE_S` of speech."""
+PER_VOTE_S = 300.0
+UNDETERMINED = "und"
+PER_WINDOW = "mixed"
+
+
+def detect_language(
+    *, plans: list[Plan], audio: list[Path], session: str, options: Transcribe, threads: int, output: Path
+) -> Language:
+    """Let some 30 s windows, spread over the speech of a session, vote for its language.
+
+    A given language is noted without loading a model, and so is a session without any speech (``und``).
+    Votes count by their probability.
+    """
+    windows = voting_windows(plans, audio)
+    if options.language != "auto" or not windows:
+        language, given = (UNDETERMINED, False) if options.language == "auto" else (options.language, True)
+        found = Language(session=session, language=language, probability=float(given), given=given, votes=[])
+        found.write(output)
+        return found
+    model = SpeechModel(options, threads=threads)
+    votes, weight = [], defaultdict[str, float](float)
+    for plan, path, start, stop in windows:
+        heard = read_samples(path, start, stop)
+        language, probability = model.detect_language(heard)
+        meter.heard(len(heard) / SAMPLE_RATE)
+        weight[language] += probability
+        votes.append(
+            LanguageVote(
+                track=plan.track, start=seconds(start), language=language, probability=round(probability, 4)
+            )
+        )
+    best = max(sorted(weight), key=weight.__getitem__)
+    found = Language(
+        session=session,
+        language=best,
+        probability=round(weight[best] / sum(weight.values()), 4),
+        given=False,
+        votes=votes,
+    )
+    found.write(output)
+    return found
+
+
+def voting_windows(plans: list[Plan], audio: list[Path]) -> list[tuple[Plan, Path, int, int]]:
+    """Choose where to listen, in samples ``[start, stop)``: at even steps through all speech."""
+    spans = [
+        (plan, path, span.start) for plan, path in zip(plans, audio, strict=True) for span in plan.speech
+    ]
+    speech_s = sum(span.stop - span.start for plan in plans for span in plan.speech) / SAMPLE_RATE
+    votes = min(max(VOTES[0], round(speech_s / PER_VOTE_S)), VOTES[1])
+    step = max(1, len(spans) // votes)
+    return [
+        (plan, path, start, min(plan.samples, start + 30 * SAMPLE_RATE))
+        for plan, path, start in spans[step // 2 :: step][:votes]
+    ]
+
+
+def transcribe_chunk(
+    *, audio: Path, plan: Plan, index: int, language: str, options: Transcribe, threads: int, output: Path
+) -> ChunkTranscript:
+    """Decode chunk ``index`` of ``plan``; times in the result are seconds of the track.
+
+    The result depends on the audio of its windows, the plan and the options only. Where the plan knows no
+    speech, nothing is decoded: no model can invent words in silence.
+    """
+    core, windows = plan.cores[index], windows_of(plan, index, options)
+    heard = span_of(windows, core)
+    segments: list[Decoded] = []
+    again: list[Again] = []
+    unused: list[str] = []
+    engine = Engine(name="none", version="", model="no speech", device="", compute_type="")
+    if windows:
+        model = SpeechModel(options, threads=threads)
+        samples = read_samples(audio, heard.start, heard.stop)
+        own = _from(heard.start, windows)
+        if language in (UNDETERMINED, PER_WINDOW):
+            spoken = by_language(own, lambda part: model.detect_language(stitched(samples, part)))
+        else:
+            spoken = [(window, language) for window in own]
+        segments, again = _decode(model, samples, spoken, options=options)
+        language = _most_spoken(segments) or spoken[0][1]
+        engine, unused = model.engine, model.prompt(options).unused
+    elif language == PER_WINDOW:
+        language = UNDETERMINED
+    trusted, doubted = _by_thresholds(segments, heard, language, options)
+    kept, invented = filter_phrases(trusted, speech=plan.speech, options=options)
+    result = ChunkTranscript(
+        session=plan.session,
+        track=plan.track,
+        core=core,
+        heard=heard,
+        language=language,
+        engine=engine,
+        segments=kept,
+        removed=sorted([*doubted, *invented], key=lambda segment: segment.start),
+        redecoded=[_noted(part, heard, language, options) for part in again],
+        unused_prompt=unused,
+    )
+    result.write(output)
+    meter.heard((core.stop - core.start) / SAMPLE_RATE)
+    return result
+
+
+def windows_of(plan: Plan, index: int, options: Transcribe) -> list[Window]:
+    """Return the windows that chunk ``index`` of a plan decodes, in samples of the track."""
+    longest = round(options.window_s * SAMPLE_RATE)
+    return chunk_windows(plan, index, longest=longest)
+
+
+def _from(origin: int, windows: list[Window]) -> list[Window]:
+    """Return the windows in samples from ``origin``."""
+    return [tuple(Span(start=s.start - origin, stop=s.stop - origin) for s in window) for window in windows]
+
+
+def _decode(
+    model: SpeechModel,
+    samples: NDArray[np.float32],
+    spoken: Sequence[tuple[Window, str]],
+    *,
+    options: Transcribe,
+) -> tuple[list[Decoded], list[Again]]:
+    """Decode the windows of a chunk, each in its language; return the segments and what was decoded twice."""
+    windows = [window for window, _ in spoken]
+
+    def decode(given: Sequence[Window], how: Transcribe) -> list[Decoded]:
+        """Decode windows, or parts of them."""
+        codes = [spoken[_number_of(part, windows)][1] for part in given]
+        found: list[Decoded] = []
+        for code in dict.fromkeys(codes):
+            numbers = [number for number, own in enumerate(codes) if own == code]
+            segments, language = model.transcribe(samples, [given[n] for n in numbers], code, how)
+            found += [replace(s, window=numbers[s.window], language=language) for s in segments]
+        return sorted(found, key=lambda segment: segment.start)
+
+    segments = decode(windows, options)
+    if not options.fallback_gap_s:
+        return segments, []
+    plain = options.model_copy(update={"hotwords": "", "initial_prompt": ""})
+    return decode_again(segments, windows, lambda smaller: decode(smaller, plain), options)
+
+
+def _number_of(part: Window, windows: Sequence[Window]) -> int:
+    return bisect_right(windows, part[0].start, key=lambda window: window[0].start) - 1
+
+
+def _most_spoken(segments: Iterable[Decoded]) -> str | None:
+    """Return the language of most words; None without any."""
+    words = Counter[str]()
+    for segment in segments:
+        words[segment.language] += len(segment.words)
+    return max(sorted(+words), key=words.__getitem__, default=None)
+
+
+def _placed(segment: Decoded, heard: Span, language: str) -> Segment:
+    """Move a decoded segment to the clock of its track; the offset is added in samples, so nothing drifts.
+
+    ``language`` is the chunk's; a segment has its own only where it is another.
+    """
+
+    def at(time: float) -> float:
+        position = heard.start + round(time * SAMPLE_RATE)
+        return seconds(min(max(position, heard.start), heard.stop))
+
+    words: list[Word] = []
+    for word in segment.words:
+        start = max(at(word.start), words[-1].start if words else 0.0)
+        words.append(
+            Word(
+                text=word.text,
+                space=word.space,
+                start=start,
+                end=max(start, at(word.end)),
+                probability=round(word.probability, 4),
+            )
+        )
+    values: dict[str, Any] = {
+        "avg_logprob": round(segment.avg_logprob, 4),
+        "no_speech_prob": round(segment.no_speech_prob, 4),
+        "compression_ratio": round(segment.compression_ratio, 3),
+        "temperature": segment.temperature,
+        "language": None if segment.language == language else segment.language,
+    }
+    start, end = at(segment.start), at(segment.end)
+    return Segment(start=start, end=max(start, end), text=segment.text, words=words, **values)
+
+
+def _noted(part: Again, heard: Span, language: str, options: Transcribe) -> Redecoded:
+    """Return what is stored about speech that was decoded twice."""
+    won, lost = (part.second, part.first) if part.second_wins else (part.first, part.second)
+    kept, _ = _by_thresholds(won, heard, language, options)
+    return Redecoded(
+        start=seconds(heard.start + part.window[0].start),
+        end=seconds(heard.start + part.window[-1].stop),
+        reason=part.reason,
+        winner="second" if part.second_wins else "first",
+        words=sum(len(segment.words) for segment in kept),
+        first=round(part.scores[0], 3),
+        second=round(part.scores[1], 3),
+        loser=[_placed(segment, heard, language) for segment in lost],
+    )
+
+
+def _by_thresholds(
+    segments: Iterable[Decoded], heard: Span, language: str, options: Transcribe
+) -> tuple[list[Segment], list[RemovedSegment]]:
+    """Part what is trusted from what the engine or a threshold suppresses, with the reason.
+
+    The segments that are returned are on the clock of the track.
+    """
+    kept: list[Segment] = []
+    removed: list[RemovedSegment] = []
+    for decoded in segments:
+        segment = _placed(decoded, heard, language)
+        if not segment.text and not segment.words:
+            continue
+        reason = (
+            decoded.suppressed or suppression(decoded, options) or (None if segment.words else "no words")
+        )
+        if reason:
+            removed.append(RemovedSegment(**segment.model_dump(), reason=reason))
+        else:
+            kept.append(segment)
+    return kept, removed

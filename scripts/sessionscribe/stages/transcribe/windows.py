@@ -1,0 +1,125 @@
+"""Which stretches of speech are decoded together, as one window.
+
+A window is decoded by itself, so a sentence that two windows share is heard badly. Windows that are simply
+filled end anywhere; here they end in pauses, the longer the better, and are hardly more for it. They follow
+from the speech of the whole track, not of a chunk: away from the cuts a chunk has the windows that a run over
+the whole track would have, wherever it is cut.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+
+from sessionscribe.artifacts.plan import Core, Plan, Span
+from sessionscribe.core.intervals import common, united
+from sessionscribe.core.units import SAMPLE_RATE
+
+Window = tuple[Span, ...]
+"""A few stretches of speech in samples, in order and apart."""
+
+BREAK = 4.0
+"""What ending a window without any pause costs, in windows."""
+PAUSE_S = 0.5
+"""A pause longer by this makes that cheaper by a factor of e."""
+WHOLE = 2
+"""How long a window may be with its pauses, in windows, before cuts in silence part it."""
+
+
+def chunk_windows(plan: Plan, index: int, *, longest: int) -> list[Window]:
+    """Return the windows that chunk ``index`` of a plan decodes, in order, in samples of the track.
+
+    The window that a cut lies in stays whole and belongs to the chunk that has its middle: no word is cut,
+    heard twice or left to nobody. Only where a window's pauses are so long that a chunk would have to reach
+    far beyond its own audio, cuts in silence part it.
+
+    Args:
+        plan: with the speech of the whole track.
+        index: the chunk.
+        longest: as for `decoding_windows`.
+    """
+    core = plan.cores[index]
+    windows = decoding_windows(plan.speech, longest=longest)
+    low, high = _between_silences(plan.cores, index)
+    reach = WHOLE * longest
+    whole = (w if w[-1].stop - w[0].start <= reach else _part(w, low, high) for w in windows)
+    return [w for w in whole if w and core.start <= (w[0].start + w[-1].stop) // 2 < core.stop]
+
+
+def span_of(windows: Sequence[Window], core: Core) -> Span:
+    """Return the audio that windows lie in, in samples of the track; empty where there are none."""
+    if not windows:
+        return Span(start=core.start, stop=core.start)
+    return Span(start=windows[0][0].start, stop=windows[-1][-1].stop)
+
+
+def speech_of(windows: Iterable[Window]) -> list[Span]:
+    """Return the speech in windows, in order and apart."""
+    found = united((piece.start, piece.stop) for window in windows for piece in window)
+    return [Span(start=start, stop=stop) for start, stop in found]
+
+
+def _between_silences(cores: Sequence[Core], index: int) -> tuple[int, int]:
+    """Return the audio around a chunk up to the next cut in silence on either side, or the track's edge."""
+    first = last = index
+    while cores[first].start_cut == "forced":
+        first -= 1
+    while cores[last].stop_cut == "forced":
+        last += 1
+    return cores[first].start, cores[last].stop
+
+
+def _part(window: Window, low: int, high: int) -> Window:
+    found = common([(piece.start, piece.stop) for piece in window], [(low, high)])
+    return tuple(Span(start=start, stop=stop) for start, stop in found)
+
+
+def decoding_windows(speech: Iterable[Span], *, longest: int) -> list[Window]:
+    """Return windows that hold all speech: as few as possible, and ending in pauses as long as possible.
+
+    They are decoded without the pauses, so only speech counts; a stretch that is longer by itself is cut into
+    equal parts.
+
+    Args:
+        speech: in order and apart, in samples.
+        longest: length of a window, in samples.
+    """
+    pieces = _parts(speech, longest)
+    # best[j]: what windows for the first j pieces cost; last[j]: where the last of them begins
+    best, last = [0.0], [0]
+    breaks = [0.0, *(_break(before.stop, after.start) for before, after in pairwise(pieces))]
+    for stop in range(1, len(pieces) + 1):
+        found, begins, heard = math.inf, stop - 1, 0
+        for start in range(stop - 1, -1, -1):
+            first = pieces[start]
+            heard += first.stop - first.start
+            if heard > longest and start < stop - 1:
+                break
+            cost = best[start] + 1 + breaks[start]
+            if cost < found:
+                found, begins = cost, start
+        best.append(found)
+        last.append(begins)
+    windows: list[Window] = []
+    stop = len(pieces)
+    while stop:
+        windows.append(tuple(pieces[last[stop] : stop]))
+        stop = last[stop]
+    return windows[::-1]
+
+
+def _parts(speech: Iterable[Span], longest: int) -> list[Span]:
+    """Return the stretches; those that are too long in equal parts."""
+    found = []
+    for span in speech:
+        length = span.stop - span.start
+        parts = -(-length // longest)
+        edges = [span.start + length * part // parts for part in range(parts + 1)]
+        found += [Span(start=a, stop=b) for a, b in pairwise(edges)]
+    return found
+
+
+def _break(stop: int, start: int) -> float:
+    """Return what it costs to end a window in the pause between two pieces."""
+    return BREAK * math.exp((stop - start) / (PAUSE_S * SAMPLE_RATE))
