@@ -79,7 +79,7 @@ class Artifact(Part):
         return artifact
 
 
-def _without(content: Any, *keys: str) -> Any:
+def without(content: Any, *keys: str) -> Any:
     """Return what a file of an earlier version says, without what nobody asks any more."""
     if isinstance(content, dict):
         return {key: value for key, value in content.items() if key not in keys}

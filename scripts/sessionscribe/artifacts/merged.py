@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from pydantic import model_validator
 
-from sessionscribe.artifacts.base import Artifact, Part, Seconds, Shape, _without
+from sessionscribe.artifacts.base import Artifact, Part, Seconds, Shape, without
 from sessionscribe.artifacts.chunk_transcript import Engine, RemovedSegment, Word
 from sessionscribe.artifacts.plan import Gap
 
@@ -56,4 +56,4 @@ class Merged(Artifact):
     @classmethod
     def _without_seams(cls, content: Any) -> Any:
         """Leave out how chunks of earlier versions were joined."""
-        return _without(content, "seams")
+        return without(content, "seams")

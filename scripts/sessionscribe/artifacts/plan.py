@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import model_validator
 
-from sessionscribe.artifacts.base import Artifact, Part, Samples, Shape, _without
+from sessionscribe.artifacts.base import Artifact, Part, Samples, Shape, without
 
 CutKind = Literal["silence", "forced", "edge"]
 
@@ -36,7 +36,7 @@ class Core(Part):
     @classmethod
     def _without_context(cls, content: Any) -> Any:
         """Leave out what chunks of earlier versions decoded beyond their ends."""
-        return _without(content, "context_start", "context_stop")
+        return without(content, "context_start", "context_stop")
 
 
 class Plan(Artifact):

@@ -37,6 +37,7 @@ from sessionscribe.core.text import counted, join_segments
 from sessionscribe.core.units import SAMPLE_RATE, seconds
 from sessionscribe.stages.audit import accounts, coverage, suspects, tiling, times
 from sessionscribe.stages.audit.flags import flags_of
+from sessionscribe.stages.chunk.chunk import chunk_files
 from sessionscribe.stages.diarize.talk_time import speaker_shares
 
 
@@ -51,6 +52,30 @@ class Evidence:
     language: Language
     merged: Merged
     transcript: Transcript
+
+    @classmethod
+    def read(
+        cls,
+        *,
+        timeline: str,
+        conversions: Sequence[str],
+        plans: Sequence[str],
+        language: str,
+        merged: str,
+        transcript: str,
+        chunks: Path,
+    ) -> Evidence:
+        """Read the files of a session; ``chunks`` is the folder of its chunk transcripts."""
+        cuts = Plan.read_all(plans)
+        return cls(
+            timeline=Timeline.read(Path(timeline)),
+            conversions=Conversion.read_all(conversions),
+            plans=cuts,
+            chunks=ChunkTranscript.read_all(chunk_files(cuts, chunks)),
+            language=Language.read(Path(language)),
+            merged=Merged.read(Path(merged)),
+            transcript=Transcript.read(Path(transcript)),
+        )
 
 
 @dataclass(frozen=True)
