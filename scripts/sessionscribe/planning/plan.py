@@ -132,16 +132,10 @@ class Agenda:
         self._find_pending(agenda)
         return agenda
 
-    def _lay_out(
-        self,
-        session: Session,
-        options: steps.Options,
-        decoder: Decoder,
-        words: str,
-        diarizer: tuple[str, str],
-    ) -> Ledger:
-        known, own = self._people[diarizer], self._corrections.get(session.name, "")
-        return steps.steps_of(session, options, decoder, words, diarizer, known=known, corrections=own)
+    def _lay_out(self, session: Session, *models: Any) -> Ledger:
+        """Return a session's steps, given settings, decoder, key of the words and diarizer."""
+        known, own = self._people[models[-1]], self._corrections.get(session.name, "")
+        return steps.steps_of(session, *models, known=known, corrections=own)
 
     def _choose_decoder(self, session: Session) -> tuple[Decoder, str]:
         """Return a session's decoder and the key of its words: of those of which most is there."""
@@ -297,7 +291,7 @@ class Agenda:
 
     def _read(self, source: Any) -> Iterable[str]:
         listed = isinstance(source, Listed) and not self.whole
-        return self._due.intersection(paths(source)) if listed else paths(source)
+        return [path for path in paths(source) if path in self._due] if listed else paths(source)
 
     def found(self) -> set[str]:
         """Return the files that pending steps read and that this run does not make."""

@@ -48,9 +48,9 @@ class Listed(NamedTuple):
     folder: Folder
 
 
-Source = "Step | Output | Folder | Listed | str"
-"""What an input is: of a step that, when redone, redoes this one; or a path that only has to be there."""
-Inputs = Mapping[str, Any]  # a Source or a list of them, by name
+Inputs = Mapping[str, Any]
+"""By name a source or a list of them: a ``Step``, ``Output``, ``Folder`` or ``Listed`` that, when redone, redoes
+this step, or the path of a file that only has to be there."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
