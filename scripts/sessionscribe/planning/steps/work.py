@@ -49,8 +49,8 @@ class Listed(NamedTuple):
 
 
 Inputs = Mapping[str, Any]
-"""By name a source or a list of them: a ``Step``, ``Output``, ``Folder`` or ``Listed`` that, when redone, redoes
-this step, or the path of a file that only has to be there."""
+"""By name a source or a list of them: a ``Step``, ``Output``, ``Folder`` or ``Listed``, which when redone
+redoes this step, or the path of a file that only has to be there."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
