@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections import Counter
 from pathlib import Path
 
@@ -68,6 +69,11 @@ def test_until_a_rule(project: Project, profile: str | None) -> None:
 def test_what_a_killed_run_left_is_made_again(project: Project, profile: str | None) -> None:
     """As Snakemake notes it: the job was begun, an output is there, the record is not."""
     (project / "results/provenance/duo/merge_transcript.json").unlink()
+    begun = project / ".snakemake/incomplete" / b64encode(b"results/merge/duo.json").decode()
+    begun.parent.mkdir(exist_ok=True)
+    begun.touch()
+    # A profile has the option; without one Snakemake asks for it.
+    assert project.snakemake(*DUO, "--dry-run", profile=profile).code == (0 if profile else 1)
     again = ("--rerun-incomplete",)
     assert project.plan(*DUO, *again, profile=profile) == Counter(FROM_MERGE)
     assert project.snakemake(*DUO, *again, profile=profile).code == 0
