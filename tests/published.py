@@ -141,7 +141,7 @@ class Clone:
         ).write(self.root / step.record)
 
     def publish(self, name: str = "one", *, audio: bool = False, force: bool = False) -> Done:
-        with locked(self.root) as lock:
+        with locked(self.root, wait=lambda: None) as lock:  # what a killed one left at work finishes
             assert lock is not None
             store = Store(self.root)
             try:
