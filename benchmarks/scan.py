@@ -199,23 +199,22 @@ def cost(folder: Path, command: list[str]) -> tuple[Cost, str]:
 
 
 def until_first_job(folder: Path) -> Cost:
-    """Run Snakemake until it says that it starts a job, end it, and return what it took until then."""
+    """Run Snakemake until its log says that it starts a job, end it, and return what it took until then."""
+    logs = folder / ".snakemake/log"
+    before, said = set(logs.glob("*")), ""
     began = time.perf_counter()
     process = subprocess.Popen(
         snakemake("--executor", "local"),
         cwd=folder,
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
+        stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    printed = []
-    for line in process.stderr or ():
-        printed.append(line)
-        if STARTED.match(line.strip()):
-            break
-    else:
-        raise RuntimeError(f"no job was started in {folder}:\n{''.join(printed)[-2000:]}")
+    while not any(STARTED.match(line.strip()) for line in said.splitlines()):
+        if process.poll() is not None:
+            raise RuntimeError(f"no job was started in {folder}:\n{said[-2000:]}")
+        time.sleep(0.01)
+        said = "".join(path.read_text(encoding="utf-8") for path in set(logs.glob("*.log")) - before)
     wall_s = time.perf_counter() - began
     fields = Path(f"/proc/{process.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
     cpu_s = sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")  # its own and that of ended children
