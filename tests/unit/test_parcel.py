@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from test_agenda import Project
+from test_plan import Project
 
 from builders import plan, timeline
 from sessionscribe.audio.slices import SLICE

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from test_agenda import Project, delete
+from test_plan import Project, delete
 
 from sessionscribe.artifacts.provenance import Failure
 from sessionscribe.cli import storage as storing

@@ -9,7 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from test_agenda import Project
+from test_plan import Project
 
 from sessionscribe.planning.verify import verify
 

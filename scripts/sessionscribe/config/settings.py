@@ -222,7 +222,7 @@ class Transcribe(Options):
     filter_phrases: bool = Field(
         True,
         description="Take out phrases that models are known to invent in silence "
-        "(scripts/sessionscribe/stages/transcribe/phantoms.toml), where there is no speech",
+        "(scripts/sessionscribe/stages/transcribe/hallucination_phrases.toml), where there is no speech",
     )
 
 

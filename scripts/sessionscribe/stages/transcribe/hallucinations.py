@@ -20,7 +20,7 @@ from sessionscribe.core.intervals import Interval, common, interval, length, uni
 from sessionscribe.core.text import normalised
 from sessionscribe.stages.transcribe.fallback import is_unsure
 
-PHRASES = Path(__file__).with_name("phantoms.toml")
+PHRASES = Path(__file__).with_name("hallucination_phrases.toml")
 PHANTOM = "a phrase that models invent in silence, and no speech there"
 
 
