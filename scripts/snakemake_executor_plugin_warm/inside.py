@@ -55,7 +55,7 @@ def make_room(workflow: Any, more: Mapping[str, int]) -> None:
 
 
 def runs_as_it_is(job: Any) -> bool:
-    """Tell whether a job needs no shadow folder and no repeated benchmark, which a worker cannot give."""
+    """Return whether a job needs no shadow folder and no repeated benchmark, which a worker cannot give."""
     return not job.is_shadow and (job.benchmark_repeats or 1) == 1
 
 

@@ -28,7 +28,7 @@ LayOut = Callable[[Options, Decoder, str, tuple[str, str]], Ledger]
 
 
 def is_older(results: Results, session: str) -> bool:
-    """Tell whether a session has records and no settings files."""
+    """Return whether a session has records and no settings files."""
     return bool(
         results.names(f"results/provenance/{session}") and not results.names(f"results/settings/{session}")
     )

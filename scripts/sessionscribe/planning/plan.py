@@ -188,7 +188,7 @@ class Agenda:
         return self._due
 
     def needs_models(self) -> bool:
-        """Tell whether there is work for a model."""
+        """Return whether there is work for a model."""
         return self._needs_models
 
     @property
@@ -300,11 +300,11 @@ class Agenda:
         return (read | {step.settings_file for step in pending if not step.keyed}) - self._due
 
     def is_due(self, path: str) -> bool:
-        """Tell whether this run makes a file."""
+        """Return whether this run makes a file."""
         return path in self._due
 
     def awaits_models(self, step: Step) -> bool:
-        """Tell whether a job is to wait until the models are checked.
+        """Return whether a job is to wait until the models are checked.
 
         The first job of a session waits too, so that hours of conversion do not come before the message.
         """

@@ -29,7 +29,7 @@ class Results:
         return found
 
     def has(self, path: str) -> bool:
-        """Tell whether there is a file."""
+        """Return whether there is a file."""
         folder, _, name = path.rpartition("/")
         return name in self.names(folder)
 

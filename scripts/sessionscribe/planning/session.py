@@ -97,7 +97,7 @@ class SessionAgenda:
         return targets
 
     def needs_models(self) -> bool:
-        """Tell whether there is work for a model."""
+        """Return whether there is work for a model."""
         return any(step.model for step in self.pending.values())
 
     def records(self, root: Path) -> list[dict[str, Any]]:
