@@ -76,7 +76,7 @@ RETIRED = dict.fromkeys(
         "transcribe.temperatures",
         "merge.match_s",
     ),
-    "windows are decoded one by one, at temperature 0, and no audio is decoded by two chunks",
+    "windows are decoded independently, at temperature 0, and no audio is decoded by two chunks",
 )
 """Settings of earlier versions, and why there is nothing left to set."""
 RENAMED = {
