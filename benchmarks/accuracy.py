@@ -44,7 +44,7 @@ from sessionscribe.evaluation.evaluate import Options, measures, score_session
 from sessionscribe.evaluation.intervals import Bootstrap
 from sessionscribe.evaluation.speakers import speaker_errors
 from sessionscribe.formats.references import read_file
-from sessionscribe.formats.utterances import Said, SaidWord, Utterance, joined
+from sessionscribe.formats.utterances import PlainTranscript, PlainWord, Utterance, joined
 from sessionscribe.manifest.sources import slug
 from sessionscribe.stages.ingest.ingest import probe
 
@@ -84,7 +84,7 @@ class Recording:
     name: str
     path: Path
     duration_s: float
-    truth: Said
+    truth: PlainTranscript
 
 
 Kinds = Mapping[str, Sequence[Recording]]
@@ -97,7 +97,7 @@ class Run:
     ``start_cpu_s`` is what it takes to start and to load the speech model, which is not in the others.
     """
 
-    heard: Mapping[str, Said]
+    heard: Mapping[str, PlainTranscript]
     speech_cpu_s: float | None
     cpu_s: float | None
     start_cpu_s: float = 0.0
@@ -114,7 +114,7 @@ def recordings(folders: Iterable[Path]) -> Iterator[Recording]:
             yield Recording(slug(path.stem), path, probe(path).duration_s, said)
 
 
-def truth(audio: Path) -> Said | None:
+def truth(audio: Path) -> PlainTranscript | None:
     """Return what the files beside a recording say: NAME.json (words), NAME.rttm, reference.rttm (turns)."""
     plain = unicodedata.normalize("NFKD", audio.stem).encode("ascii", "ignore").decode()
     parts = [_words_of(path) for path in [audio.with_suffix(".json")] if path.is_file()]
@@ -124,7 +124,7 @@ def truth(audio: Path) -> Said | None:
     return next(iter(joined(replace(part, session=plain) for part in parts).values()), None)
 
 
-def _words_of(path: Path) -> Said:
+def _words_of(path: Path) -> PlainTranscript:
     """Read utterances (speaker, start, stop, text, words), or one of them as pocketsphinx writes it."""
     content = json.loads(path.read_text(encoding="utf-8"))
     if isinstance(content, dict):
@@ -134,9 +134,9 @@ def _words_of(path: Path) -> Said:
     utterances = []
     for said in content:
         who = said.get("speaker")
-        words = tuple(SaidWord(*word, speaker=who) for word in said.get("words", ()))
+        words = tuple(PlainWord(*word, speaker=who) for word in said.get("words", ()))
         utterances.append(Utterance(said["text"], said["start"], said["stop"], who, words))
-    return Said(path.stem, utterances=tuple(utterances), language="en")
+    return PlainTranscript(path.stem, utterances=tuple(utterances), language="en")
 
 
 def fetched(speech: str, diarization: str) -> dict[str, str]:
@@ -215,7 +215,7 @@ def peer(name: str, of: Sequence[Recording], folders: Mapping[str, str], python:
     return Run(heard, speech_cpu_s, cpu_s if name == WHISPERX else None, start_cpu_s)
 
 
-def figures(of: Iterable[Recording], heard: Mapping[str, Said]) -> dict[str, float]:
+def figures(of: Iterable[Recording], heard: Mapping[str, PlainTranscript]) -> dict[str, float]:
     """Score recordings together: percent, words per hour, seconds; what was not measured is left out."""
     scores = [(one, score_session(one.truth, heard[one.name], PLAIN)) for one in of]
     found = measures([score for _, score in scores], PLAIN.bootstrap)
@@ -289,7 +289,7 @@ def _seconds(of: Iterable[Recording]) -> float:
     return sum(one.duration_s for one in of)
 
 
-def _people(said: Said) -> int:
+def _people(said: PlainTranscript) -> int:
     return len({turn.speaker for turn in said.turns or ()})
 
 
@@ -328,14 +328,14 @@ def perturbations_table(made: Kinds, ours: Run, theirs: Run) -> Iterator[str]:
         yield f"| {name} | {' | '.join(cells)} |"
 
 
-def changed_words(one: Said, other: Said) -> int:
+def changed_words(one: PlainTranscript, other: PlainTranscript) -> int:
     """Return how many words of a transcript are others in a second one."""
     texts = [[word.text for word in said.words] for said in (one, other)]
     same = difflib.SequenceMatcher(None, *texts, autojunk=False).get_matching_blocks()
     return max(map(len, texts)) - sum(block.size for block in same)
 
 
-def changed_s(one: Said, other: Said) -> float:
+def changed_s(one: PlainTranscript, other: PlainTranscript) -> float:
     """Return for how long two diarizations differ, in seconds for each turn."""
     errors = speaker_errors(one, other)
     return float(errors.errors.sum()) / max(1, len(one.turns or ())) if errors else math.inf

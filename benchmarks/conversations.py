@@ -27,13 +27,13 @@ from common import SPEECH_MODEL, TOY
 from natural_voices.media import read_audio
 from sessionscribe.artifacts.chunk_transcript import ChunkTranscript, Word
 from sessionscribe.artifacts.merged import Merged
-from sessionscribe.artifacts.plan import Plan, Timeline, TimelineTrack
+from sessionscribe.artifacts.plan import ChunkPlan, Timeline, TimelineTrack
 from sessionscribe.config.settings import Config, load
 from sessionscribe.core.units import SAMPLE_RATE
 from sessionscribe.engines.fetch import ensure_speech
 from sessionscribe.evaluation.normalise import normaliser
 from sessionscribe.formats.references import from_truth
-from sessionscribe.formats.utterances import Said, SaidWord, Utterance
+from sessionscribe.formats.utterances import PlainTranscript, PlainWord, Utterance
 from sessionscribe.stages.merge.merge import merge_transcript
 from sessionscribe.stages.transcribe.transcribe import transcribe_chunk
 
@@ -50,10 +50,10 @@ class Recording:
     name: str
     path: Path
     samples: int
-    truth: Said
+    truth: PlainTranscript
 
     @property
-    def words(self) -> list[SaidWord]:
+    def words(self) -> list[PlainWord]:
         """Every word, in order of time."""
         return sorted(self.truth.words, key=lambda word: (word.start or 0.0, word.end or 0.0))
 
@@ -88,9 +88,11 @@ def short_session() -> Piece:
     return audio, from_truth(content).utterances or ()
 
 
-def truth(name: str, utterances: Sequence[Utterance], samples: int) -> Said:
+def truth(name: str, utterances: Sequence[Utterance], samples: int) -> PlainTranscript:
     """Return all that is said in a recording."""
-    return Said(name, utterances=tuple(utterances), duration_s=samples / SAMPLE_RATE, language="en")
+    return PlainTranscript(
+        name, utterances=tuple(utterances), duration_s=samples / SAMPLE_RATE, language="en"
+    )
 
 
 def moved(said: Iterable[Utterance], by: float) -> list[Utterance]:
@@ -110,7 +112,9 @@ def timeline(recording: Recording) -> Timeline:
     )
 
 
-def transcribed(recording: Recording, plan: Plan, config: Config) -> tuple[list[ChunkTranscript], Merged]:
+def transcribed(
+    recording: Recording, plan: ChunkPlan, config: Config
+) -> tuple[list[ChunkTranscript], Merged]:
     """Decode every chunk of a plan and merge them, as the workflow does."""
     with tempfile.TemporaryDirectory(prefix="chunks-") as scratch:
         chunks = [
@@ -135,7 +139,7 @@ def transcribed(recording: Recording, plan: Plan, config: Config) -> tuple[list[
     return chunks, merged
 
 
-def said(name: str, segments: Sequence[Sequence[Word]]) -> Said:
+def said(name: str, segments: Sequence[Sequence[Word]]) -> PlainTranscript:
     """Return what was heard, in the form in which it is scored."""
     utterances = [
         Utterance(
@@ -143,20 +147,20 @@ def said(name: str, segments: Sequence[Sequence[Word]]) -> Said:
             words[0].start,
             words[-1].end,
             None,
-            tuple(SaidWord(word.text, word.start, word.end) for word in words),
+            tuple(PlainWord(word.text, word.start, word.end) for word in words),
         )
         for words in segments
         if words
     ]
-    return Said(name, utterances=tuple(utterances), language="en")
+    return PlainTranscript(name, utterances=tuple(utterances), language="en")
 
 
-def middle(word: SaidWord) -> float:
+def middle(word: PlainWord) -> float:
     """Return the middle of a word in time."""
     return ((word.start or 0.0) + (word.end or 0.0)) / 2
 
 
-def paired(truth: Sequence[SaidWord], heard: Sequence[SaidWord], within_s: float) -> dict[int, int]:
+def paired(truth: Sequence[PlainWord], heard: Sequence[PlainWord], within_s: float) -> dict[int, int]:
     """Return which word of the truth was heard as which: the same text at about the same time, nearest first.
 
     Args:
@@ -190,7 +194,7 @@ def _normalised(text: str) -> str:
     return " ".join(ENGLISH.words(text))
 
 
-def same_text(word: SaidWord) -> str:
+def same_text(word: PlainWord) -> str:
     """Return a word's text in the form in which words are compared."""
     return _normalised(word.text)
 

@@ -108,7 +108,7 @@ def cluster(folder: Path, step: float) -> None:
     import numpy as np  # noqa: PLC0415
 
     from sessionscribe.artifacts.plan import Timeline  # noqa: PLC0415
-    from sessionscribe.audio.sliding_window import Grid  # noqa: PLC0415
+    from sessionscribe.audio.sliding_window import SlidingWindow  # noqa: PLC0415
     from sessionscribe.config.settings import Diarize  # noqa: PLC0415
     from sessionscribe.stages.diarize.diarize import cluster_speakers  # noqa: PLC0415
     from sessionscribe.stages.diarize.embeddings import Embeddings  # noqa: PLC0415
@@ -116,7 +116,7 @@ def cluster(folder: Path, step: float) -> None:
     results = folder / "project/results"
     timeline = Timeline.read(results / "chunk/talk.timeline.json")
     heard = Embeddings.read(min((results / "diarize/talk").glob("*/*.npz")))
-    windows = Grid(heard.about.window, heard.about.step).count(timeline.samples)
+    windows = SlidingWindow(heard.about.window, heard.about.step).count(timeline.samples)
     like = np.arange(windows) % heard.about.windows
     noise = np.random.default_rng(0).normal(scale=0.05, size=(windows, *heard.embeddings.shape[1:]))
     Embeddings(

@@ -49,7 +49,7 @@ def make(folder: Path, sessions: int, chunks: int) -> None:
     """Make a project of finished sessions; its converted audio is holes."""
     from sessionscribe.config import settings  # noqa: PLC0415 -- not in the process that measures
     from sessionscribe.manifest import manifest  # noqa: PLC0415 -- not in the process that measures
-    from sessionscribe.planning.plan import Agenda  # noqa: PLC0415
+    from sessionscribe.planning.plan import Plan  # noqa: PLC0415
 
     (folder / "config").mkdir(parents=True)
     for part in PARTS:
@@ -82,7 +82,7 @@ def make(folder: Path, sessions: int, chunks: int) -> None:
         subprocess.run(["git", *command], cwd=folder, check=True)
     os.chdir(folder)
     chance = random.Random(1)
-    for session in Agenda(settings.load([Path("config/config.yaml")])).sessions.values():
+    for session in Plan(settings.load([Path("config/config.yaml")])).sessions.values():
         for step in session.pending.values():
             for output in step.outputs:
                 fill(Path(output), chunks, chance)

@@ -89,7 +89,7 @@ def make(folder: Path, sessions: int, chunks: int, *, finished: bool) -> None:
     """Make a project of `sessions` recordings of `chunks` chunks each; with results where `finished`."""
     from sessionscribe.config import settings  # noqa: PLC0415 -- not in the process that measures
     from sessionscribe.manifest import manifest  # noqa: PLC0415 -- not in the process that measures
-    from sessionscribe.planning.plan import Agenda  # noqa: PLC0415
+    from sessionscribe.planning.plan import Plan  # noqa: PLC0415
 
     (folder / "config").mkdir(parents=True)
     for part in PARTS:
@@ -110,8 +110,8 @@ def make(folder: Path, sessions: int, chunks: int, *, finished: bool) -> None:
     if not finished:
         return
     os.chdir(folder)
-    agenda = Agenda(settings.load([Path("config/config.yaml")]))
-    for session in agenda.sessions.values():
+    plan = Plan(settings.load([Path("config/config.yaml")]))
+    for session in plan.sessions.values():
         for step in session.pending.values():
             for output in step.outputs:
                 hole(Path(output), chunks)

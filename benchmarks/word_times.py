@@ -42,7 +42,7 @@ from sessionscribe.config.settings import Config
 from sessionscribe.core import files
 from sessionscribe.core.units import SAMPLE_RATE
 from sessionscribe.evaluation.evaluate import Options, evaluate
-from sessionscribe.formats.utterances import SaidWord
+from sessionscribe.formats.utterances import PlainWord
 from sessionscribe.stages.chunk.chunk import plan_chunks
 from sessionscribe.stages.convert.convert import convert_audio
 from sessionscribe.stages.ingest import ingest
@@ -115,7 +115,7 @@ def figures(recording: Recording, merged: Merged) -> dict[str, Any]:
         name: {"value": scored[name].value, "interval": scored[name].interval}
         for name in ("start_median_s", "start_p95_s", "end_median_s", "end_p95_s")
     }
-    said, heard = recording.words, [SaidWord(w.text, w.start, w.end) for w in words]
+    said, heard = recording.words, [PlainWord(w.text, w.start, w.end) for w in words]
     late = [
         ((heard[j].start or 0.0) - (said[i].start or 0.0), said[i].start or 0.0)
         for i, j in paired(said, heard, 2.0).items()

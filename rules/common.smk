@@ -14,7 +14,7 @@ from sessionscribe.core import errors
 from sessionscribe.formats import registry
 from sessionscribe.jobs import workspace
 from sessionscribe.manifest import manifest
-from sessionscribe.planning import plan as agenda
+from sessionscribe.planning import plan as planning
 from sessionscribe.publish.unpack import put_in_place
 
 
@@ -31,7 +31,7 @@ if workflow.is_main_process:
         print(f"sessionscribe: {problem}", file=sys.stderr)
 
 try:
-    AGENDA = agenda.Agenda(settings.validate(config))
+    PLAN = planning.Plan(settings.validate(config))
 except errors.UserError as error:
     raise WorkflowError(str(error))
 # Threads of an engine. Profiles count one core for it, as they limit the jobs with a model (`gpu`).
@@ -40,33 +40,33 @@ MODEL_CPUS = min(4, workflow.cores or 4)
 
 if workflow.is_main_process:
     # No output is ever half written, so what a killed run left behind needs no manual step.
-    AGENDA.whole = run.shows_finished(sys.argv[1:])
+    PLAN.whole = run.shows_finished(sys.argv[1:])
     workspace.release_stale_locks(Path(".snakemake"))
-    for remark in AGENDA.remarks:
+    for remark in PLAN.remarks:
         print(f"sessionscribe: {remark}", file=sys.stderr)
 
 
 @functools.cache
 def plan():
-    """Return the agenda, once it holds what the user asks for to be due.
+    """Return the plan, once it holds what the user asks for to be due.
 
     The only look inside Snakemake: what is forced is no news to it, but decides which other jobs are in its DAG; and
     behind a file that is asked for by its name, and is there, it does not look for one that is due. Called by every
     input function, since the settings of the DAG are not known before. A test guards these names.
     """
     asked = workflow.dag_settings
-    AGENDA.until = tuple(asked.until)
+    PLAN.until = tuple(asked.until)
     if workflow.is_main_process:
-        AGENDA.force(map(str, asked.forcerun), everything=asked.forceall)
+        PLAN.force(map(str, asked.forcerun), everything=asked.forceall)
         if asked.targets:
-            workflow.dag.forcefiles.update(AGENDA.due())
-    return AGENDA
+            workflow.dag.forcefiles.update(PLAN.due())
+    return PLAN
 
 
 onstart:
     workspace.note_at_work(Path(".snakemake"))
-    AGENDA.forget()
-    workspace.bring_to_present(AGENDA.found())
+    PLAN.forget()
+    workspace.bring_to_present(PLAN.found())
 
 
 def finish():
@@ -75,10 +75,10 @@ def finish():
     from sessionscribe.storage import locations
 
     Path(preflight()).unlink(missing_ok=True)  # the next run looks for the models again
-    sessions = AGENDA.sessions.values()
+    sessions = PLAN.sessions.values()
     if any(locations.is_remote(row.source) for s in sessions for row in s.session.rows):
         options = settings.validate(config)
-        copies.release(agenda.Agenda(options), options.ingest)
+        copies.release(planning.Plan(options), options.ingest)
 
 
 onsuccess:
@@ -112,7 +112,7 @@ def given(path, due):
         return path if due else []
     if not due and not Path(path).exists():
         return []
-    if AGENDA.whole:
+    if PLAN.whole:
         return ancient(path)
     return before_update(ancient(path))
 

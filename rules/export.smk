@@ -9,7 +9,7 @@ rule write_export:
         exports=report(
             expand(
                 "results/export/{{session}}/{{session}}.{format}",
-                format=[registry.ending(name) for name in AGENDA.formats],
+                format=[registry.ending(name) for name in PLAN.formats],
             ),
             category="{session}",
         ),
@@ -25,6 +25,6 @@ rule write_export:
         mem_mb=1000,
         runtime="30m",
     params:
-        formats=list(AGENDA.formats),
+        formats=list(PLAN.formats),
     script:
         "../scripts/write_export.py"

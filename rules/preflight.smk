@@ -4,7 +4,7 @@
 rule check_models:
     """Fetch (where they come from a hub) and check the models that the pending work needs."""
     output:
-        report=f"{agenda.PREFLIGHT}/{{fp}}.txt",
+        report=f"{planning.PREFLIGHT}/{{fp}}.txt",
     log:
         "logs/preflight/{fp}.log",
     benchmark:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from sessionscribe.artifacts.plan import Plan, Timeline
+from sessionscribe.artifacts.plan import ChunkPlan, Timeline
 from sessionscribe.config.settings import Diarize
 from sessionscribe.jobs.job import job
 from sessionscribe.planning.settings_files import read_settings
@@ -15,7 +15,7 @@ with job(snakemake.rule, settings, log=snakemake.log[0], outputs=made) as say:
     say.inputs = embeddings
     timeline = Timeline.read(Path(snakemake.input.timeline))
     if settings["method"] == "tracks":
-        plans = Plan.read_all(snakemake.input.plans)
+        plans = ChunkPlan.read_all(snakemake.input.plans)
         found = track_turns(timeline=timeline, plans=plans, **written)
     else:
         options = Diarize(**settings["options"] | snakemake.params.machine)

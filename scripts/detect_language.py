@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from sessionscribe.artifacts.plan import Plan
+from sessionscribe.artifacts.plan import ChunkPlan
 from sessionscribe.config.settings import Transcribe
 from sessionscribe.jobs.job import job
 from sessionscribe.stages.transcribe.transcribe import detect_language
@@ -11,7 +11,7 @@ settings, made = snakemake.params.settings, dict(snakemake.output.items())
 queued_s = getattr(snakemake, "queued_s", 0.0)  # only a worker says so
 with job(snakemake.rule, settings, log=snakemake.log[0], outputs=made, queued_s=queued_s) as say:
     found = detect_language(
-        plans=Plan.read_all(snakemake.input.plans),
+        plans=ChunkPlan.read_all(snakemake.input.plans),
         audio=[Path(path) for path in snakemake.input.audio],
         session=settings["session"],
         options=Transcribe(**settings["options"]),

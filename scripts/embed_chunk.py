@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from sessionscribe.artifacts.plan import Timeline
-from sessionscribe.audio.sliding_window import Stretch
+from sessionscribe.audio.sliding_window import EmbeddingChunk
 from sessionscribe.config.settings import Diarize
 from sessionscribe.jobs.job import job
 from sessionscribe.stages.diarize.diarize import embed_chunk
@@ -13,7 +13,7 @@ queued_s = getattr(snakemake, "queued_s", 0.0)  # only a worker says so
 with job(snakemake.rule, settings, log=snakemake.log[0], outputs=made, queued_s=queued_s) as say:
     found = embed_chunk(
         timeline=Timeline.read(Path(snakemake.input.timeline)),
-        stretch=Stretch(**settings["stretch"] | {"tracks": tuple(settings["stretch"]["tracks"])}),
+        stretch=EmbeddingChunk(**settings["stretch"] | {"tracks": tuple(settings["stretch"]["tracks"])}),
         audio=[Path(path) for path in snakemake.input.audio],
         options=Diarize(**settings["options"]),
         threads=snakemake.resources.cpus_per_task,

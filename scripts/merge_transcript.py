@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from sessionscribe.artifacts.chunk_transcript import ChunkTranscript
-from sessionscribe.artifacts.plan import Plan, Timeline
+from sessionscribe.artifacts.plan import ChunkPlan, Timeline
 from sessionscribe.config.settings import Merge
 from sessionscribe.jobs.job import job
 from sessionscribe.planning.settings_files import read_settings
@@ -12,7 +12,7 @@ from sessionscribe.stages.merge.merge import merge_transcript
 
 settings, made = read_settings(snakemake.input.settings), dict(snakemake.output.items())
 with job(snakemake.rule, settings, log=snakemake.log[0], outputs=made) as say:
-    plans = Plan.read_all(snakemake.input.plans)
+    plans = ChunkPlan.read_all(snakemake.input.plans)
     say.inputs = chunk_files(plans, Path(settings["chunks"]))
     merged = merge_transcript(
         timeline=Timeline.read(Path(snakemake.input.timeline)),

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from sessionscribe.artifacts.chunk_transcript import Language
-from sessionscribe.artifacts.plan import Plan
+from sessionscribe.artifacts.plan import ChunkPlan
 from sessionscribe.config.settings import Transcribe
 from sessionscribe.jobs.job import job
 from sessionscribe.stages.transcribe.transcribe import transcribe_chunk
@@ -13,7 +13,7 @@ queued_s = getattr(snakemake, "queued_s", 0.0)  # only a worker says so
 with job(snakemake.rule, settings, log=snakemake.log[0], outputs=made, queued_s=queued_s) as say:
     found = transcribe_chunk(
         audio=Path(snakemake.input.audio),
-        plan=Plan.read(Path(snakemake.input.plan)),
+        plan=ChunkPlan.read(Path(snakemake.input.plan)),
         index=settings["index"],
         language=Language.read(Path(snakemake.input.language)).language,
         options=Transcribe(**settings["options"]),

@@ -6,7 +6,7 @@ from itertools import pairwise
 from sessionscribe.artifacts.base import Shape
 from sessionscribe.artifacts.chunk_transcript import ChunkTranscript, Engine, RemovedSegment, Segment, Word
 from sessionscribe.artifacts.merged import Merged, MergedSegment, MergedWord
-from sessionscribe.artifacts.plan import Core, CutKind, Gap, Plan, Span, Timeline, TimelineTrack
+from sessionscribe.artifacts.plan import ChunkPlan, CutKind, Gap, PlannedChunk, Span, Timeline, TimelineTrack
 from sessionscribe.artifacts.speakers import Turn, Turns
 from sessionscribe.artifacts.transcript import SpokenSegment, SpokenWord, Transcript
 from sessionscribe.core.text import join_words, spaced, written_without_spaces
@@ -55,11 +55,11 @@ def plan(
     session: str = "s",
     track: str = "main",
     speech: Sequence[tuple[float, float]] = (),
-) -> Plan:
+) -> ChunkPlan:
     """A plan that is cut at the given times, each in silence or forced."""
     places: list[tuple[float, CutKind]] = [(0.0, "edge"), *cuts, (duration_s, "edge")]
     cores = [
-        Core(
+        PlannedChunk(
             index=index,
             start=samples(start),
             stop=samples(stop),
@@ -69,11 +69,11 @@ def plan(
         for index, ((start, start_cut), (stop, stop_cut)) in enumerate(pairwise(places))
     ]
     spans = [Span(start=samples(start), stop=samples(stop)) for start, stop in speech]
-    return Plan(session=session, track=track, samples=samples(duration_s), cores=cores, speech=spans)
+    return ChunkPlan(session=session, track=track, samples=samples(duration_s), cores=cores, speech=spans)
 
 
 def chunk(
-    of: Plan,
+    of: ChunkPlan,
     index: int,
     *segments: Sequence[Word],
     taken_out: Sequence[RemovedSegment] = (),
@@ -95,7 +95,7 @@ def chunk(
 
 
 def timeline(
-    *plans: Plan,
+    *plans: ChunkPlan,
     shape: Shape = "recording",
     offsets: Sequence[float] = (),
     speakers: Sequence[str] = (),

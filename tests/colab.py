@@ -160,8 +160,8 @@ class Colab:
         api.router.add_post("/token", self._renew_login)
         self._api = web.AppRunner(api)
         await self._api.setup()
-        site = web.TCPSite(self._api, "127.0.0.1", 0, ssl_context=self._context)
-        await site.start()
+        workspace = web.TCPSite(self._api, "127.0.0.1", 0, ssl_context=self._context)
+        await workspace.start()
         self._api_port = self._api.addresses[0][1]
         runtimes = web.Application()
         runtimes.router.add_get("/colab/ssh", self._bridge)
@@ -177,10 +177,10 @@ class Colab:
 
     async def _listen(self) -> int:
         """Listen on one more port, and return it."""
-        site = web.TCPSite(self._runtimes, "127.0.0.1", 0)
-        await site.start()
-        assert site._server is not None
-        return int(site._server.sockets[0].getsockname()[1])  # type: ignore[attr-defined]
+        workspace = web.TCPSite(self._runtimes, "127.0.0.1", 0)
+        await workspace.start()
+        assert workspace._server is not None
+        return int(workspace._server.sockets[0].getsockname()[1])  # type: ignore[attr-defined]
 
     async def end(self) -> None:
         """End all machines and stop listening."""

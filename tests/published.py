@@ -18,14 +18,14 @@ from sessionscribe.config import settings as config
 from sessionscribe.core.files import sha256
 from sessionscribe.manifest import manifest
 from sessionscribe.manifest.manifest import Row
-from sessionscribe.planning.plan import Agenda
-from sessionscribe.planning.session import SessionAgenda
+from sessionscribe.planning.plan import Plan
+from sessionscribe.planning.session import SessionPlan
 from sessionscribe.planning.settings_files import write_settings
 from sessionscribe.planning.steps import Folder, Step
 from sessionscribe.publish import history
+from sessionscribe.publish.dvc_store import Store
 from sessionscribe.publish.publishing import Done, Publisher
 from sessionscribe.publish.state import locked
-from sessionscribe.publish.store import Store
 
 if TYPE_CHECKING:
     import pytest
@@ -96,18 +96,18 @@ class Clone:
             [str(program), *command[1:]], cwd=self.root, check=check, capture_output=True, text=True
         )
 
-    def agenda(self) -> Agenda:
-        return Agenda(config.validate(self.settings), self.root)
+    def plan(self) -> Plan:
+        return Plan(config.validate(self.settings), self.root)
 
-    def session(self, name: str = "one") -> SessionAgenda:
-        return self.agenda().sessions[name]
+    def session(self, name: str = "one") -> SessionPlan:
+        return self.plan().sessions[name]
 
     def todo(self, name: str = "one") -> Counter[str]:
         return Counter(step.rule for step in self.session(name).pending.values())
 
     def finish(self, words: str = "we will meet again on friday") -> None:
         """Make all that is pending, with settings and records as the jobs write them."""
-        for session in self.agenda().sessions.values():
+        for session in self.plan().sessions.values():
             for step in session.pending.values():
                 if not step.keyed:
                     write_settings(self.root / step.settings_file, step.settings)

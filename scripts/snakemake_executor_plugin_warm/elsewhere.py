@@ -15,17 +15,17 @@ from typing import TYPE_CHECKING, Any
 from snakemake.exceptions import WorkflowError
 
 from sessionscribe.core.errors import UserError
-from snakemake_executor_plugin_warm.place import Place
+from snakemake_executor_plugin_warm.slot import WorkerSlot
 from snakemake_executor_plugin_warm.worker import SERVE
 
 if TYPE_CHECKING:
-    from sessionscribe.runners.kinds import Options
+    from sessionscribe.runners.registry import Options
 
 LOCAL = "local"
 STAGING = Path(".snakemake/warm")
 
 
-def remote_places(settings: Any, say: Callable[[str], None]) -> list[Place]:
+def remote_places(settings: Any, say: Callable[[str], None]) -> list[WorkerSlot]:
     """Return the places that the executor's settings name beside ``local``.
 
     Each has one job more than lanes: its files travel while another one is at work.
@@ -41,10 +41,10 @@ def remote_places(settings: Any, say: Callable[[str], None]) -> list[Place]:
     if not names:
         return []
     # A run on this machine alone does not pay for these.
-    from sessionscribe.runners.kinds import machine_of  # noqa: PLC0415
-    from sessionscribe.runners.parcel import Checksums  # noqa: PLC0415
+    from sessionscribe.runners.job_bundle import Checksums  # noqa: PLC0415
+    from sessionscribe.runners.registry import machine_of  # noqa: PLC0415
     from sessionscribe.runners.remote import RemoteWorker  # noqa: PLC0415
-    from sessionscribe.runners.site import Settings  # noqa: PLC0415
+    from sessionscribe.runners.remote_workspace import Settings  # noqa: PLC0415
 
     lanes, project = max(1, settings.lanes), Path.cwd()
     secrets = [name for name in settings.secrets.replace(",", " ").split() if name in os.environ]
@@ -63,9 +63,11 @@ def remote_places(settings: Any, say: Callable[[str], None]) -> list[Place]:
     )
     checksums = Checksums()
 
-    def place(name: str, options: Options) -> Place:
+    def place(name: str, options: Options) -> WorkerSlot:
         machine = machine_of(name, options)
-        return Place(name, lambda _log: RemoteWorker(machine, how, checksums), lanes, 1, release=machine.stop)
+        return WorkerSlot(
+            name, lambda _log: RemoteWorker(machine, how, checksums), lanes, 1, release=machine.stop
+        )
 
     try:
         options = replace(_options(settings, project), say=lambda text: say(f"warm: {text}"))
@@ -80,8 +82,8 @@ def _options(settings: Any, project: Path) -> Options:
     Raises:
         UserError: they say how to start a machine, and not how to stop it.
     """
-    from sessionscribe.runners.commanded import Commands  # noqa: PLC0415
-    from sessionscribe.runners.kinds import Options  # noqa: PLC0415
+    from sessionscribe.runners.command_machine import Commands  # noqa: PLC0415
+    from sessionscribe.runners.registry import Options  # noqa: PLC0415
 
     ssh = ("-F", str(Path(settings.ssh_config).absolute())) if settings.ssh_config else ()
     given = (settings.start_command, settings.stop_command, settings.state_command)

@@ -12,11 +12,11 @@ from snakemake.exceptions import SpawnedJobError
 
 from sessionscribe.core.errors import UserError
 from snakemake_executor_plugin_warm import inside
-from snakemake_executor_plugin_warm.crew import Crew
+from snakemake_executor_plugin_warm.disconnected import note_lost
 from snakemake_executor_plugin_warm.elsewhere import remote_places
-from snakemake_executor_plugin_warm.lost import note_lost
-from snakemake_executor_plugin_warm.place import NoRunnerError, StoppedError, WorkerDiedError
+from snakemake_executor_plugin_warm.pool import WorkerPool
 from snakemake_executor_plugin_warm.request import LIMITS, RESOURCE, needs_model, request_for, script_of
+from snakemake_executor_plugin_warm.slot import NoRunnerError, StoppedError, WorkerDiedError
 from snakemake_executor_plugin_warm.worker import local_places
 
 
@@ -38,9 +38,9 @@ class WarmExecutor:
         here = "local" in settings.runner
         places = local_places(settings.workers or -(-max(1, at_once) // lanes), lanes) if here else []
         elsewhere = remote_places(settings, self._say)
-        self._models = Crew(places + elsewhere, idle_s, tries=settings.tries, say=self._say)
+        self._models = WorkerPool(places + elsewhere, idle_s, tries=settings.tries, say=self._say)
         others = local_places(inside.cores(self.workflow), 1) if settings.others else []
-        self._others = Crew(others, idle_s) if others else None
+        self._others = WorkerPool(others, idle_s) if others else None
         # What `gpu=N` limits is this machine; every other one takes as many jobs as it has room for.
         self._elsewhere = sum(place.lanes + place.waiting for place in elsewhere)
         self._gpus = self._elsewhere - (0 if here else at_once)
@@ -54,9 +54,9 @@ class WarmExecutor:
 
     def run_single_job(self, job: Any) -> Any:
         """Hand a job to a worker, or run it as the local executor does, and return its future."""
-        crew = self._models if self._wants_models(job) else self._others
+        pool = self._models if self._wants_models(job) else self._others
         deployed = self.workflow.deployment_settings.deployment_method
-        script = script_of(job) if crew and not deployed else None
+        script = script_of(job) if pool and not deployed else None
         request = request_for(job, script) if script else None
         if script and request is None and job.rule not in self._alone:
             self._alone.add(job.rule)
@@ -69,7 +69,7 @@ class WarmExecutor:
             inside.lift_rate_limit(self.workflow)
             self._make_room(jobs)
         self.workflow.async_run(job.prepare())
-        return self.pool.submit(self.cached_or_run, job, self._run, crew, job, request, time.time())  # type: ignore[attr-defined]
+        return self.pool.submit(self.cached_or_run, job, self._run, pool, job, request, time.time())  # type: ignore[attr-defined]
 
     def _wants_models(self, job: Any) -> bool:
         return needs_model(job) or job.rule.name in self._guests
@@ -82,10 +82,10 @@ class WarmExecutor:
         more = dict.fromkeys(LIMITS, self._elsewhere) | {RESOURCE: self._gpus}
         inside.make_room(self.workflow, more | {"_cores": self._elsewhere * threads})
 
-    def _run(self, crew: Crew, job: Any, request: dict[str, Any], submitted: float) -> None:
+    def _run(self, pool: WorkerPool, job: Any, request: dict[str, Any], submitted: float) -> None:
         """Have a request run; any failure ends as Snakemake's error for jobs that have said what is wrong."""
         try:
-            reply = crew.run(request, submitted)
+            reply = pool.run(request, submitted)
         except StoppedError:
             raise SpawnedJobError() from None
         except (WorkerDiedError, UserError, OSError) as error:
@@ -100,7 +100,7 @@ class WarmExecutor:
         if job.benchmark is not None:
             extended = self.workflow.output_settings.benchmark_extended
             inside.write_benchmark(job, reply["usage"], extended=extended)
-        if crew is self._models:
+        if pool is self._models:
             self._count_down()
 
     def _count_down(self) -> None:
@@ -111,8 +111,8 @@ class WarmExecutor:
         if last:
             self._models.dismiss()
 
-    def _crews(self) -> list[Crew]:
-        return [crew for crew in (self._models, self._others) if crew]
+    def _crews(self) -> list[WorkerPool]:
+        return [pool for pool in (self._models, self._others) if pool]
 
     def _say(self, text: str) -> None:
         """Tell the user, by Snakemake's logger."""
@@ -120,12 +120,12 @@ class WarmExecutor:
 
     def shutdown(self) -> None:
         """End the workers, then as the local executor does."""
-        for crew in self._crews():
-            crew.dismiss()
+        for pool in self._crews():
+            pool.dismiss()
         super().shutdown()  # type: ignore[misc]
 
     def cancel(self) -> None:
         """Stop the workers with what they do: nothing that they write is half written."""
-        for crew in self._crews():
-            crew.stop()
+        for pool in self._crews():
+            pool.stop()
         super().cancel()  # type: ignore[misc]

@@ -16,7 +16,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from snakemake_executor_plugin_warm.place import Place, StoppedError, WorkerDiedError
+from snakemake_executor_plugin_warm.slot import StoppedError, WorkerDiedError, WorkerSlot
 
 SERVE = Path(__file__).with_name("serve.py")
 LAST_LINES = 10
@@ -134,11 +134,11 @@ class LocalWorker:
         self._process.wait()
 
 
-def local_places(size: int, lanes: int) -> list[Place]:
+def local_places(size: int, lanes: int) -> list[WorkerSlot]:
     """Return places for ``size`` workers on this machine, each with ``lanes`` jobs at once."""
 
-    def place(slot: int) -> Place:
-        return Place("local", lambda log: LocalWorker(slot, lanes, log=log), lanes)
+    def place(slot: int) -> WorkerSlot:
+        return WorkerSlot("local", lambda log: LocalWorker(slot, lanes, log=log), lanes)
 
     return [place(slot) for slot in range(size)]
 

@@ -13,15 +13,21 @@ from hypothesis import strategies as st
 
 import builders
 from sessionscribe.artifacts.audit import Audit
-from sessionscribe.artifacts.chunk_transcript import ChunkTranscript, Language, LanguageVote, Redecoded, Word
-from sessionscribe.artifacts.plan import CutKind, Plan, Span
+from sessionscribe.artifacts.chunk_transcript import (
+    ChunkTranscript,
+    FallbackSpan,
+    Language,
+    LanguageVote,
+    Word,
+)
+from sessionscribe.artifacts.plan import ChunkPlan, CutKind, Span
 from sessionscribe.artifacts.recording import AudioStream, Conversion
 from sessionscribe.artifacts.speakers import Turn
 from sessionscribe.config.settings import Audit as Options
 from sessionscribe.config.settings import Merge
 from sessionscribe.core.intervals import common, length, outside, united
 from sessionscribe.core.units import SAMPLE_RATE
-from sessionscribe.stages.audit.audit import Evidence, audit_session
+from sessionscribe.stages.audit.audit import AuditInputs, audit_session
 from sessionscribe.stages.audit.coverage import covered, speech_gaps
 from sessionscribe.stages.diarize.diarize import assign_speakers
 from sessionscribe.stages.diarize.talk_time import speaker_shares
@@ -32,7 +38,7 @@ RIGHT = "and about all of the costs too before the others come back from lunch"
 CUT_S = 4.7
 
 
-def conversion(plan: Plan, warnings: Sequence[str] = ()) -> Conversion:
+def conversion(plan: ChunkPlan, warnings: Sequence[str] = ()) -> Conversion:
     stream = AudioStream(index=0, codec="flac", sample_rate=16_000, channels=1)
     return Conversion(
         session=plan.session,
@@ -47,20 +53,20 @@ def conversion(plan: Plan, warnings: Sequence[str] = ()) -> Conversion:
 
 
 @pytest.fixture
-def session(tmp_path: Path, fast_disk: None) -> Evidence:
+def session(tmp_path: Path, fast_disk: None) -> AuditInputs:
     """A recording of ten seconds, cut once in running speech; the words from `and` on are heard by both."""
     plan = builders.plan(10, [(CUT_S, "forced")], speech=[(0.0, 8.7)])
     left, right = builders.words(LEFT), builders.words(RIGHT, start=7 * 0.4)
     return evidence(tmp_path, plan, overlapping(plan, left, right))
 
 
-def overlapping(plan: Plan, *words: Sequence[Word]) -> list[ChunkTranscript]:
+def overlapping(plan: ChunkPlan, *words: Sequence[Word]) -> list[ChunkTranscript]:
     """Two chunks that have both decoded the audio around the cut, as earlier versions did."""
     heard = [Span(start=0, stop=round(6.2 * SAMPLE_RATE)), Span(start=2 * SAMPLE_RATE, stop=plan.samples)]
     return [builders.chunk(plan, index, words[index], heard=heard[index]) for index in (0, 1)]
 
 
-def evidence(folder: Path, plan: Plan, chunks: list[ChunkTranscript]) -> Evidence:
+def evidence(folder: Path, plan: ChunkPlan, chunks: list[ChunkTranscript]) -> AuditInputs:
     timeline = builders.timeline(plan)
     merged = merge_transcript(
         timeline=timeline, plans=[plan], chunks=chunks, options=Merge(), output=folder / "merged.json"
@@ -69,16 +75,16 @@ def evidence(folder: Path, plan: Plan, chunks: list[ChunkTranscript]) -> Evidenc
     turns = builders.turns((0.0, 4.0, "A"), (4.0, length, "B"), duration_s=length)
     spoken = assign_speakers(merged=merged, turns=turns, speakers={}, output=folder / "spoken.json")
     language = Language(session="s", language="en", probability=1.0, given=True, votes=[])
-    return Evidence(timeline, [conversion(plan)], [plan], chunks, language, merged, spoken)
+    return AuditInputs(timeline, [conversion(plan)], [plan], chunks, language, merged, spoken)
 
 
-def audit(given: Evidence, folder: Path, **options: Any) -> Audit:
+def audit(given: AuditInputs, folder: Path, **options: Any) -> Audit:
     found = audit_session(given, options=Options(**options), output=folder / "audit.json")
     assert Audit.read(folder / "audit.json") == found
     return found
 
 
-def test_a_whole_session_is_complete(session: Evidence, tmp_path: Path) -> None:
+def test_a_whole_session_is_complete(session: AuditInputs, tmp_path: Path) -> None:
     found = audit(session, tmp_path)
     assert (found.verdict, found.problems, found.flags) == ("complete", [], [])
     heard = len(LEFT.split()) + len(RIGHT.split())
@@ -100,43 +106,43 @@ def changed(chunk: ChunkTranscript, words: Callable[[list[Word]], list[Word]]) -
     return chunk.model_copy(update={"segments": [segment.model_copy(update={"words": words(segment.words)})]})
 
 
-def deaf(given: Evidence) -> Evidence:
+def deaf(given: AuditInputs) -> AuditInputs:
     left, right = given.chunks
     heard = Span(start=round(6.5 * SAMPLE_RATE), stop=right.heard.stop)
     return replace(given, chunks=[left, right.model_copy(update={"heard": heard})])
 
 
-def without_chunk(given: Evidence) -> Evidence:
+def without_chunk(given: AuditInputs) -> AuditInputs:
     return replace(given, chunks=given.chunks[:1])
 
 
-def with_a_changed_word(given: Evidence) -> Evidence:
+def with_a_changed_word(given: AuditInputs) -> AuditInputs:
     first = changed(given.chunks[0], lambda words: [words[0].model_copy(update={"text": "They"}), *words[1:]])
     return replace(given, chunks=[first, given.chunks[1]])
 
 
-def with_a_lost_word(given: Evidence) -> Evidence:
+def with_a_lost_word(given: AuditInputs) -> AuditInputs:
     segment = given.merged.segments[0]
     shorter = segment.model_copy(update={"words": segment.words[1:]})
     merged = given.merged.model_copy(update={"segments": [shorter, *given.merged.segments[1:]]})
     return replace(given, merged=merged)
 
 
-def with_a_word_that_nobody_said(given: Evidence) -> Evidence:
+def with_a_word_that_nobody_said(given: AuditInputs) -> AuditInputs:
     part = given.transcript.segments[0]
     longer = part.model_copy(update={"words": [*part.words, part.words[-1]]})
     spoken = given.transcript.model_copy(update={"segments": [longer, *given.transcript.segments[1:]]})
     return replace(given, transcript=spoken)
 
 
-def with_a_drift(given: Evidence) -> Evidence:
+def with_a_drift(given: AuditInputs) -> AuditInputs:
     def late(words: list[Word]) -> list[Word]:
         return [w.model_copy(update={"start": w.start - 0.6, "end": w.end - 0.6}) for w in words]
 
     return replace(given, chunks=[given.chunks[0], changed(given.chunks[1], late)])
 
 
-def with_a_hole_in_the_plan(given: Evidence) -> Evidence:
+def with_a_hole_in_the_plan(given: AuditInputs) -> AuditInputs:
     plan = given.plans[0]
     second = plan.cores[1].model_copy(update={"start": plan.cores[1].start + SAMPLE_RATE})
     hole = plan.model_copy(update={"cores": [plan.cores[0], second]})
@@ -144,12 +150,12 @@ def with_a_hole_in_the_plan(given: Evidence) -> Evidence:
     return replace(given, plans=[hole], chunks=chunks)
 
 
-def with_longer_audio(given: Evidence) -> Evidence:
+def with_longer_audio(given: AuditInputs) -> AuditInputs:
     longer = given.conversions[0].model_copy(update={"samples": given.plans[0].samples + 8000})
     return replace(given, conversions=[longer])
 
 
-def with_times_that_run_back(given: Evidence) -> Evidence:
+def with_times_that_run_back(given: AuditInputs) -> AuditInputs:
     segment = given.merged.segments[0]
     a, b, *rest = segment.words
     turned = segment.model_copy(update={"words": [b, a, *rest]})
@@ -157,7 +163,7 @@ def with_times_that_run_back(given: Evidence) -> Evidence:
     return replace(given, merged=merged)
 
 
-def with_missing_audio(given: Evidence) -> Evidence:
+def with_missing_audio(given: AuditInputs) -> AuditInputs:
     with_gap = builders.timeline(given.plans[0], gaps=[(4.0, 8.0)])
     return replace(given, timeline=with_gap)
 
@@ -180,19 +186,19 @@ def with_missing_audio(given: Evidence) -> Evidence:
     ],
 )
 def test_what_is_missing_or_contradicts_itself_makes_it_incomplete(
-    session: Evidence, tmp_path: Path, spoil: Callable[[Evidence], Evidence], problem: str
+    session: AuditInputs, tmp_path: Path, spoil: Callable[[AuditInputs], AuditInputs], problem: str
 ) -> None:
     found = audit(spoil(session), tmp_path)
     assert found.verdict == "incomplete"
     assert any(line.endswith(problem) for line in found.problems), found.problems
 
 
-def test_what_stages_do_not_agree_on_is_shown(session: Evidence, tmp_path: Path) -> None:
+def test_what_stages_do_not_agree_on_is_shown(session: AuditInputs, tmp_path: Path) -> None:
     strays = audit(with_a_changed_word(session), tmp_path).words.strays
     assert [(stray.text, stray.chunk, stray.start) for stray in strays] == [("They", 0, 0.0), ("we", 0, 0.0)]
 
 
-def flagged(given: Evidence, folder: Path, **options: Any) -> str:
+def flagged(given: AuditInputs, folder: Path, **options: Any) -> str:
     found = audit(given, folder, **options)
     assert found.problems == []
     assert found.verdict == "complete with flags"
@@ -237,7 +243,7 @@ def test_faint_speech_that_was_not_decoded_is_a_flag_where_no_word_is(tmp_path: 
 def test_what_was_decoded_both_ways_and_removed_is_told(tmp_path: Path) -> None:
     plan = builders.plan(60, speech=[(0, 5), (20, 26)])
     bad = builders.segment(builders.words("la la", start=21.0))
-    again = Redecoded(
+    again = FallbackSpan(
         start=20, end=26, reason="why", winner="batched", words=0, first=0, second=0, loser=[bad]
     )
     noise = builders.removed(builders.words("la", start=30.0), reason="not speech")
@@ -285,7 +291,7 @@ def test_phrases_that_go_round_and_doubtful_words_are_listed(tmp_path: Path) -> 
     assert "words in stretches of low probability" in found.flags[1]
 
 
-def test_hotwords_that_there_was_no_room_for_are_told(session: Evidence, tmp_path: Path) -> None:
+def test_hotwords_that_there_was_no_room_for_are_told(session: AuditInputs, tmp_path: Path) -> None:
     chunks = [chunk.model_copy(update={"unused_prompt": ["Vallaki", "Krezk"]}) for chunk in session.chunks]
     found = audit(replace(session, chunks=chunks), tmp_path)
     assert found.unused_prompt == ["Vallaki", "Krezk"]
@@ -294,7 +300,7 @@ def test_hotwords_that_there_was_no_room_for_are_told(session: Evidence, tmp_pat
     ]
 
 
-def test_a_language_in_doubt_and_languages_by_stretch(session: Evidence, tmp_path: Path) -> None:
+def test_a_language_in_doubt_and_languages_by_stretch(session: AuditInputs, tmp_path: Path) -> None:
     votes = [
         LanguageVote(track="main", start=float(i), language=code, probability=0.9)
         for i, code in enumerate(("en", "de", "en", "fr"))
@@ -326,7 +332,7 @@ def test_a_language_in_doubt_and_languages_by_stretch(session: Evidence, tmp_pat
     assert audit(replace(given, language=doubtful.model_copy(update={"given": True})), tmp_path).flags == []
 
 
-def test_a_phantom_speaker_is_a_flag_but_not_on_tracks(session: Evidence, tmp_path: Path) -> None:
+def test_a_phantom_speaker_is_a_flag_but_not_on_tracks(session: AuditInputs, tmp_path: Path) -> None:
     turns = [*session.transcript.turns, Turn(start=8.6, end=8.7, speaker="C")]
     spoken = session.transcript.model_copy(update={"turns": turns, "speakers": ["A", "B", "C"]})
     given = replace(session, transcript=spoken)
@@ -337,7 +343,7 @@ def test_a_phantom_speaker_is_a_flag_but_not_on_tracks(session: Evidence, tmp_pa
 
 
 def test_what_the_recording_lacks_and_what_the_transcript_says_are_flags_too(
-    session: Evidence, tmp_path: Path
+    session: AuditInputs, tmp_path: Path
 ) -> None:
     short = [conversion(session.plans[0], ["the sound ends 2.0 s before the recording does"])]
     spoken = session.transcript.model_copy(update={"flags": ["1 word without a speaker"]})

@@ -10,7 +10,7 @@ import pytest
 import builders
 from sessionscribe.artifacts.audit import (
     Audit,
-    DecodedAgain,
+    FallbackReport,
     LanguageAudit,
     RemovedText,
     SpeechGap,
@@ -41,7 +41,7 @@ AUDIT = Audit(
     speakers=[],
     dropped=[],
     removed=[RemovedText(track="a", start=61, end=62, text="Thank you.", reason="no speech there")],
-    redecoded=[DecodedAgain(track="a", start=70, end=75, reason="why", winner="second", words=1, lost="")],
+    redecoded=[FallbackReport(track="a", start=70, end=75, reason="why", winner="second", words=1, lost="")],
 )
 
 

@@ -10,7 +10,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sessionscribe.artifacts.plan import Core, Plan, Span, Timeline, chunk_count
+from sessionscribe.artifacts.plan import ChunkPlan, PlannedChunk, Span, Timeline, chunk_count
 from sessionscribe.artifacts.recording import AudioStream, Conversion
 from sessionscribe.audio import flac
 from sessionscribe.config.settings import Chunk, Vad
@@ -29,7 +29,7 @@ def scan_of(samples: int, voiced: list[tuple[int, int]], energy: list[float] | N
     return Scan(samples, spans, spans, np.asarray(energy or [1.0] * frames, np.float32))
 
 
-def check_tiling(cores: list[Core], samples: int, chunks: int) -> None:
+def check_tiling(cores: list[PlannedChunk], samples: int, chunks: int) -> None:
     assert [core.index for core in cores] == list(range(chunks))
     assert (cores[0].start, cores[-1].stop) == (0, samples)
     assert (cores[0].start_cut, cores[-1].stop_cut) == ("edge", "edge")
@@ -125,11 +125,11 @@ def write_flac(path: Path, samples: np.ndarray) -> Path:
     return path
 
 
-def plan_of(path: Path, chunks: int, folder: Path, **settings: object) -> Plan:
+def plan_of(path: Path, chunks: int, folder: Path, **settings: object) -> ChunkPlan:
     output = folder / "plan.json"
     options = Chunk.model_validate(settings)
     plan = plan_chunks(audio=path, session="s", track="t", chunks=chunks, options=options, output=output)
-    assert Plan.read(output) == plan
+    assert ChunkPlan.read(output) == plan
     check_tiling(plan.cores, plan.samples, chunks)
     return plan
 
@@ -218,7 +218,7 @@ def test_faint_speech_is_found_beside_speech_and_not_in_noise() -> None:
 def test_a_plan_without_faint_speech_is_read(tmp_path: Path) -> None:
     path = tmp_path / "plan.json"
     path.write_text('{"session":"s","track":"t","samples":5,"cores":[],"speech":[{"start":0,"stop":5}]}')
-    assert Plan.read(path).faint == []
+    assert ChunkPlan.read(path).faint == []
 
 
 def test_speech_is_cut_in_its_pauses(tmp_path: Path) -> None:

@@ -23,10 +23,10 @@ from sessionscribe.runners import colab_cli
 from sessionscribe.runners.colab_cli import Cli
 from sessionscribe.runners.colab_sessions import Lock
 from sessionscribe.runners.connection import Connection
-from sessionscribe.runners.errors import LostError, UnusableError
-from sessionscribe.runners.parcel import Checksums
+from sessionscribe.runners.errors import DisconnectedError, UnusableError
+from sessionscribe.runners.job_bundle import Checksums
 from sessionscribe.runners.remote import RemoteWorker
-from sessionscribe.runners.site import Settings
+from sessionscribe.runners.remote_workspace import Settings
 from sshd import eventually
 
 
@@ -127,7 +127,7 @@ def test_what_is_not_to_be_had_is_followed_by_the_next(
     with pytest.raises(UnusableError, match=r"no session \(H100: too many sessions, or a limit of this"):
         refused.start()
     refused.stop()
-    with pytest.raises(LostError, match=r"Colab gives no session now \(T4: none is free\)"):
+    with pytest.raises(DisconnectedError, match=r"Colab gives no session now \(T4: none is free\)"):
         machine(said, "T4").start()
 
 
@@ -201,9 +201,9 @@ def test_a_call_that_hangs_is_not_waited_for_without_end(
     cli: Cli, hanging: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(colab_cli, "CALL_S", 0.2)
-    with pytest.raises(LostError, match=r"no end of an earlier call of `colab` within 0\.3 s"):
+    with pytest.raises(DisconnectedError, match=r"no end of an earlier call of `colab` within 0\.3 s"):
         cli.call("stop", limit_s=0.3)
-    with pytest.raises(LostError, match="no end of an earlier call"):
+    with pytest.raises(DisconnectedError, match="no end of an earlier call"):
         cli.remember({"name": "ours", "endpoint": "gpu"})
     hanging.kill()
     assert cli.call("stop", limit_s=20.0) == ""

@@ -12,11 +12,11 @@ import pytest
 
 import sshd
 from sessionscribe.core.errors import UserError
-from sessionscribe.runners.channel import Channel, Watch
 from sessionscribe.runners.connection import Connection, RemoteError
-from sessionscribe.runners.errors import DiedError, LostError, UnusableError
-from sessionscribe.runners.kinds import Options, machine_of
+from sessionscribe.runners.errors import DiedError, DisconnectedError, UnusableError
 from sessionscribe.runners.machine import Address
+from sessionscribe.runners.registry import Options, machine_of
+from sessionscribe.runners.worker_connection import Watch, WorkerConnection
 from sshd import Host, eventually
 
 ROOT = Path(__file__).parents[2]
@@ -49,7 +49,7 @@ def test_commands_share_one_connection_and_end_with_it(connection: Connection, h
     assert eventually(lambda: host.pids("sleep 600"), 5)
     connection.close()
     assert sleeper.wait(10) != 0
-    with pytest.raises(LostError):
+    with pytest.raises(DisconnectedError):
         connection.run("true")
     assert not connection.alive
 
@@ -94,7 +94,7 @@ def test_one_that_says_half_a_line_and_stops_is_not_waited_for(
 
 
 def test_a_command_without_an_end_is_a_lost_connection(connection: Connection) -> None:
-    with pytest.raises(LostError, match=r"no end of `sleep 60` within 0\.3 s"):
+    with pytest.raises(DisconnectedError, match=r"no end of `sleep 60` within 0\.3 s"):
         connection.run("sleep 60", timeout_s=0.3)
     assert connection.run("echo well") == "well\n"
 
@@ -143,16 +143,16 @@ def test_while_the_connection_is_gone_nobody_makes_another(connection: Connectio
     before = (host.folder / "sshd.log").read_text().count("Accepted publickey")
     host.cut()
     assert eventually(lambda: not connection.alive, 10)
-    with pytest.raises(LostError):
+    with pytest.raises(DisconnectedError):
         connection.run("true")
-    with pytest.raises(LostError):
+    with pytest.raises(DisconnectedError):
         connection.send([(ROOT, "Makefile")], str(host.home))
     assert (host.folder / "sshd.log").read_text().count("Accepted publickey") == before
 
 
 def test_a_job_that_takes_too_long_costs_its_worker(connection: Connection, host: Host) -> None:
     (host.home / "slow.py").write_text("import time; time.sleep(600)")
-    channel = Channel(
+    channel = WorkerConnection(
         connection,
         f"exec {sys.executable} {GUARD}",
         [sys.executable, str(SERVE)],
@@ -171,7 +171,9 @@ def test_a_job_that_takes_too_long_costs_its_worker(connection: Connection, host
 
 def test_without_python_there_the_machine_is_of_no_use(connection: Connection, host: Host) -> None:
     with pytest.raises(UnusableError, match="Install Python"):
-        Channel(connection, "exec pythonx guard.py", [], cwd=str(host.home), environment={}, watch=Watch())
+        WorkerConnection(
+            connection, "exec pythonx guard.py", [], cwd=str(host.home), environment={}, watch=Watch()
+        )
 
 
 @pytest.mark.parametrize(

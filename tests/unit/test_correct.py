@@ -17,8 +17,8 @@ from sessionscribe.core.errors import UserError
 from sessionscribe.manifest import manifest
 from sessionscribe.manifest.manifest import Row
 from sessionscribe.stages.correct import table
+from sessionscribe.stages.correct.apply import Overlaid, overlay
 from sessionscribe.stages.correct.correct import correct_transcript
-from sessionscribe.stages.correct.overlay import Overlaid, overlay
 from sessionscribe.stages.correct.table import Edit
 
 STRAHL = "we saw Strahl at the gate and Strahl saw us"

@@ -15,10 +15,10 @@ from builders import transcript, word, words
 from sessionscribe.artifacts.transcript import SpokenWord, Transcript
 from sessionscribe.core.errors import UserError
 from sessionscribe.core.tokens import atoms
-from sessionscribe.editing.edited import Atom
-from sessionscribe.editing.making import make
+from sessionscribe.editing.edited import EditToken
+from sessionscribe.editing.edits import make
 from sessionscribe.editing.rebase import rebased
-from sessionscribe.stages.correct.overlay import Overlaid, overlay
+from sessionscribe.stages.correct.apply import Overlaid, overlay
 from sessionscribe.stages.correct.table import Edit
 
 VOCABULARY = ["the", "a", "no", "Strahd", "castle", "went", "up", "hill,", "and", "then.", "don't", "ü", "…"]
@@ -51,8 +51,8 @@ def said(of: Transcript) -> Said:
     ]
 
 
-def copy_of(lines: Said) -> list[Atom]:
-    return [Atom(text, speaker, number) for number, (text, speaker) in enumerate(lines)]
+def copy_of(lines: Said) -> list[EditToken]:
+    return [EditToken(text, speaker, number) for number, (text, speaker) in enumerate(lines)]
 
 
 @st.composite

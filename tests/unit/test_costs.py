@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from sessionscribe.core.errors import UserError
-from sessionscribe.runners.costs import Price, price_of, read_ledger, read_prices, sum_up, table
-from sessionscribe.runners.ledger import Entry
+from sessionscribe.runners.costs import Price, price_of, read_prices, read_usage, sum_up, table
+from sessionscribe.runners.usage_log import Entry
 
 ROOT = Path(__file__).parents[2]
 
@@ -62,9 +62,9 @@ def test_what_a_connection_notes_can_be_summed_up(tmp_path: Path) -> None:
             entry.finished("talk", "transcribe_chunk", 2.0, 600.0)
         entry.finished("talk", "embed_chunk", 1.0, 600.0)
         entry.close(file, {"host": "gpu", "accelerator": ""}, 100, 10)
-    with file.open("a") as ledger:
-        ledger.write('{"runner": "cut')
-    records = read_ledger(file)
+    with file.open("a") as steps:
+        steps.write('{"runner": "cut')
+    records = read_usage(file)
     assert len(records) == 2
     runners, sessions = sum_up(records, PRICES)
     assert runners["ssh:gpu"].bytes_up == 200
@@ -78,7 +78,7 @@ def test_the_price_goes_by_the_machine_and_is_that_of_its_day(tmp_path: Path) ->
     entry = Entry("ec2:gpu")
     entry.machine = "g5.xlarge"
     entry.close(tmp_path / "runners.jsonl", {"accelerator": "NVIDIA A10G"}, 0, 0, prices)
-    (noted,) = read_ledger(tmp_path / "runners.jsonl")
+    (noted,) = read_usage(tmp_path / "runners.jsonl")
     assert noted["price"]["per_hour"] == 1.006
     assert noted["price"]["date"] < "2027"
     dearer = [price("ec2:*", "*", 9.0)]

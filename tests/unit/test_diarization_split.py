@@ -25,7 +25,7 @@ from project import TOY, cut_audio
 from sessionscribe.artifacts.plan import Timeline
 from sessionscribe.artifacts.speakers import Turn, Turns
 from sessionscribe.audio.flac import read_samples
-from sessionscribe.audio.sliding_window import Part, Stretch, of_live, of_recording
+from sessionscribe.audio.sliding_window import EmbeddingChunk, Part, of_live, of_recording
 from sessionscribe.config.settings import Diarize
 from sessionscribe.core.errors import UserError
 from sessionscribe.core.units import SAMPLE_RATE
@@ -87,12 +87,12 @@ class Split:
 
     folder: Path
     timeline: Timeline
-    stretches: Sequence[Stretch]
+    stretches: Sequence[EmbeddingChunk]
 
     def embed(self, options: Diarize = OPTIONS) -> list[Path]:
         return [self.embed_one(stretch, options) for stretch in self.stretches]
 
-    def embed_one(self, stretch: Stretch, options: Diarize = OPTIONS) -> Path:
+    def embed_one(self, stretch: EmbeddingChunk, options: Diarize = OPTIONS) -> Path:
         output = self.folder / f"{stretch.name}.npz"
         audio = [self.folder / f"{track}.flac" for track in stretch.tracks]
         embed_chunk(
@@ -313,7 +313,7 @@ def test_a_part_that_the_manifest_did_not_lead_to_expect_is_an_error(
 ) -> None:
     cut: list[Samples | None] = [meeting[a : a + 240_000] for a in range(0, 960_000, 240_000)]
     found, _ = live(tmp_path, cut)
-    short = Stretch("0000", 0, "chunk-2", ("chunk-0",))
+    short = EmbeddingChunk("0000", 0, "chunk-2", ("chunk-0",))
     with pytest.raises(UserError, match=r"is not as long as the manifest says \(near chunk-1\)"):
         found.embed_one(short)
 

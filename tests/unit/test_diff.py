@@ -16,22 +16,22 @@ from sessionscribe.cli import main
 from sessionscribe.core.errors import UserError
 from sessionscribe.evaluation.diff import Diff, diff, same_session
 from sessionscribe.evaluation.diff_report import hunks, marked, paragraphs, summary_lines, write_html
-from sessionscribe.formats.utterances import Said, SaidWord, Utterance
+from sessionscribe.formats.utterances import PlainTranscript, PlainWord, Utterance
 
 
 def said(
     *parts: tuple[str | None, str], start: float = 0.0, session: str = "s", language: str = "en"
-) -> Said:
+) -> PlainTranscript:
     """Utterances (speaker, text), a word each half second."""
     utterances = []
     clock = start
     for speaker, text in parts:
         words = []
         for word in text.split():
-            words.append(SaidWord(word, clock, clock + 0.4, speaker))
+            words.append(PlainWord(word, clock, clock + 0.4, speaker))
             clock += 0.5
         utterances.append(Utterance(text, words[0].start, words[-1].end, speaker, tuple(words)))
-    return Said(session, utterances=tuple(utterances), language=language)
+    return PlainTranscript(session, utterances=tuple(utterances), language=language)
 
 
 def plain(found: Diff) -> list[str]:
@@ -96,7 +96,7 @@ def test_shifts() -> None:
     found = diff(said(("A", "one two three")), said(("A", "one two three"), start=0.75))
     s = found.summary
     assert (s.shift_median_s, s.shift_p95_s, s.shift_max_s, s.moved) == (0.75, 0.75, 0.75, 3)
-    untimed = Said("s", utterances=(Utterance("one two"),))
+    untimed = PlainTranscript("s", utterances=(Utterance("one two"),))
     assert diff(said(("A", "one two")), untimed).summary.shift_median_s is None
 
 
@@ -133,14 +133,14 @@ def test_every_word_of_both_sides_is_in_the_difference() -> None:
 
 
 def test_nothing_on_a_side() -> None:
-    nothing = Said("s", utterances=())
+    nothing = PlainTranscript("s", utterances=())
     found = diff(nothing, said(("A", "one two")))
     assert (found.summary.added, found.summary.wer) == (2, 2)
     assert diff(nothing, nothing).pieces == ()
     assert diff(said(("A", "one")), nothing).summary.lost == 1
     assert plain(diff(said(("A", "one")), nothing)) == ["[00:00:00] A: [-one-]"]
     with pytest.raises(UserError, match="has no words"):
-        diff(nothing, Said("s", turns=()))
+        diff(nothing, PlainTranscript("s", turns=()))
 
 
 def test_four_hours_of_words_take_seconds() -> None:
@@ -195,9 +195,9 @@ def test_the_page(tmp_path: Path) -> None:
 
 def test_a_page_without_spaces_between_words(tmp_path: Path) -> None:
     before, after = (
-        Said(
+        PlainTranscript(
             "s",
-            (Utterance(text, words=tuple(SaidWord(w, space=False) for w in text.split())),),
+            (Utterance(text, words=tuple(PlainWord(w, space=False) for w in text.split())),),
             language="ja",
         )
         for text in ("今日 は 晴れ", "今日 も 晴れ")

@@ -11,7 +11,7 @@ from project import APART
 from sessionscribe import artifacts
 from sessionscribe.artifacts.base import Artifact, Part
 from sessionscribe.config.settings import Config
-from sessionscribe.publish import contents
+from sessionscribe.publish import package_manifest
 from sessionscribe.sharing import sidecars
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,7 +22,7 @@ MODULES = [
 ARTIFACTS = {cls.__name__: cls for cls in Artifact.__subclasses__()}
 PARTS = {
     name: cls
-    for module in (*MODULES, contents, sidecars)
+    for module in (*MODULES, package_manifest, sidecars)
     for name, cls in vars(module).items()
     if isinstance(cls, type) and issubclass(cls, Part) and not issubclass(cls, Artifact) and cls is not Part
 }

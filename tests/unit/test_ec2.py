@@ -17,12 +17,12 @@ import aws
 import sshd
 from aws import REGION, Box, Cloud, changed, refusal
 from sessionscribe.core.errors import UserError
-from sessionscribe.runners import started
+from sessionscribe.runners import managed_machine
 from sessionscribe.runners.ec2 import POWER_OFF, Instance
-from sessionscribe.runners.errors import LostError, UnusableError
-from sessionscribe.runners.kinds import Options, machine_of
+from sessionscribe.runners.errors import DisconnectedError, UnusableError
 from sessionscribe.runners.machine import Machine
-from sessionscribe.runners.started import StartedMachine
+from sessionscribe.runners.managed_machine import ManagedMachine
+from sessionscribe.runners.registry import Options, machine_of
 
 NUMBERS = itertools.count()
 Ask = Callable[[], bytes]
@@ -43,7 +43,7 @@ def cloud(server: Cloud, monkeypatch: pytest.MonkeyPatch) -> Cloud:
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(started, "POLL_S", 0.2)
+    monkeypatch.setattr(managed_machine, "POLL_S", 0.2)
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def instance(name: str, *ssh: str, **more: str) -> Machine:
 def machine(name: str, folder: Path) -> Instance:
     made = instance(name, "-F", str(folder / "ssh_config"))
     assert isinstance(made, Instance)
-    assert isinstance(made, StartedMachine)
+    assert isinstance(made, ManagedMachine)
     return made
 
 
@@ -114,7 +114,7 @@ def test_what_was_up_stays_up(box: Box, tmp_path: Path) -> None:
 def test_whoever_is_killed_has_a_successor_that_stops_it(off: tuple[str, str], cloud: Cloud) -> None:
     program = (
         "from pathlib import Path\n"
-        "from sessionscribe.runners.kinds import Options, machine_of\n"
+        "from sessionscribe.runners.registry import Options, machine_of\n"
         "options = Options(Path.cwd(), ('-o', 'ProxyCommand=echo booting >&2; false'))\n"
         f"machine = machine_of('ec2:{off[0]}', options)\n"
         "machine.start()\n"
@@ -196,7 +196,7 @@ def test_wrong_credentials_and_missing_permissions(cloud: Cloud, off: tuple[str,
 
 
 REFUSALS = {
-    "InsufficientInstanceCapacity": (500, LostError, "no such instance to spare there now"),
+    "InsufficientInstanceCapacity": (500, DisconnectedError, "no such instance to spare there now"),
     "UnauthorizedOperation": (403, UnusableError, "may not do StartInstances.*Allow it `ec2:StartInst"),
     "Unheard": (400, UnusableError, r"AWS refuses StartInstances \(Unheard: no\)"),
 }
@@ -236,7 +236,7 @@ def test_what_is_started_while_its_answer_is_lost_is_stopped(
     with changed(cloud, lose) as address:
         monkeypatch.setenv("AWS_ENDPOINT_URL", address)
         found = instance(f"ec2:{off[0]}")
-        with pytest.raises(LostError, match="AWS does not answer"):
+        with pytest.raises(DisconnectedError, match="AWS does not answer"):
             found.start()
         assert cloud.state(off[0]) == "running"
         assert found.stop_command, "it may be ours"
@@ -304,7 +304,7 @@ def test_one_that_is_said_to_be_off_still_is_stopped_all_the_same(
             start = pool.submit(found.start)
             assert begun.wait(10)
             found.stop()
-            assert isinstance(start.exception(10), LostError)
+            assert isinstance(start.exception(10), DisconnectedError)
     assert cloud.state(off[0]) == "stopped"
 
 
@@ -321,5 +321,5 @@ def test_an_alarm_that_is_not_allowed_is_said_and_no_reason_to_stop(
 
 def test_no_network_is_worth_another_try(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
-    with pytest.raises(LostError, match="AWS does not answer"):
+    with pytest.raises(DisconnectedError, match="AWS does not answer"):
         instance("ec2:i-0123456789abcdef0").start()

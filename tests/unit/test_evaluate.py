@@ -18,13 +18,19 @@ from pyannote.metrics.diarization import DiarizationErrorRate, JaccardErrorRate
 import builders
 from sessionscribe.cli import main
 from sessionscribe.core.errors import UserError
-from sessionscribe.evaluation import together
+from sessionscribe.evaluation import attributed
 from sessionscribe.evaluation.evaluate import Options, evaluate, pairs, score_session, scores_of
 from sessionscribe.evaluation.intervals import Bootstrap, quantile, ratio
 from sessionscribe.evaluation.normalise import normaliser
 from sessionscribe.evaluation.report import tables
 from sessionscribe.evaluation.speakers import speaker_errors
-from sessionscribe.formats.utterances import Said, SaidWord, SpeakerTurn, Utterance, turns_of
+from sessionscribe.formats.utterances import (
+    PlainTranscript,
+    PlainWord,
+    SpeakerTurn,
+    Utterance,
+    turns_of,
+)
 
 HEAVY = {
     "jiwer",
@@ -40,29 +46,31 @@ HEAVY = {
 QUICK = Options(language="en", bootstrap=Bootstrap(200))
 
 
-def said(*texts: str, session: str = "s", **more: object) -> Said:
+def said(*texts: str, session: str = "s", **more: object) -> PlainTranscript:
     """One utterance for each text."""
-    return Said(session, utterances=tuple(Utterance(text) for text in texts), **more)  # type: ignore[arg-type]
+    return PlainTranscript(session, utterances=tuple(Utterance(text) for text in texts), **more)  # type: ignore[arg-type]
 
 
-def spoken(*parts: tuple[str, float, float, str | None], session: str = "s") -> Said:
+def spoken(*parts: tuple[str, float, float, str | None], session: str = "s") -> PlainTranscript:
     """Utterances with speaker and times; their words share the time evenly."""
     utterances = []
     for text, start, end, speaker in parts:
         texts = text.split()
         step = (end - start) / max(1, len(texts))
         words = tuple(
-            SaidWord(word, start + i * step, start + (i + 1) * step, speaker) for i, word in enumerate(texts)
+            PlainWord(word, start + i * step, start + (i + 1) * step, speaker) for i, word in enumerate(texts)
         )
         utterances.append(Utterance(text, start, end, speaker, words))
-    return Said(session, utterances=tuple(utterances), turns=turns_of(utterances))
+    return PlainTranscript(session, utterances=tuple(utterances), turns=turns_of(utterances))
 
 
-def turns(*parts: tuple[float, float, str], session: str = "s") -> Said:
-    return Said(session, turns=tuple(SpeakerTurn(*part) for part in parts))
+def turns(*parts: tuple[float, float, str], session: str = "s") -> PlainTranscript:
+    return PlainTranscript(session, turns=tuple(SpeakerTurn(*part) for part in parts))
 
 
-def value(reference: Said, hypothesis: Said, name: str, options: Options = QUICK) -> float:
+def value(
+    reference: PlainTranscript, hypothesis: PlainTranscript, name: str, options: Options = QUICK
+) -> float:
     return evaluate([(reference, hypothesis)], options).pooled[name].value
 
 
@@ -150,9 +158,9 @@ def test_times_of_the_words_that_both_have() -> None:
     reference = spoken(("one two three four", 0.0, 4.0, "A"))
     texts = ["One,", "two,", "tree", "four."]
     moved = [(0.1, 1.0), (1.2, 2.0), (2.0, 3.4), (3.0, 4.0)]
-    words = [SaidWord(t, a, b, "x") for t, (a, b) in zip(texts, moved, strict=True)]
+    words = [PlainWord(t, a, b, "x") for t, (a, b) in zip(texts, moved, strict=True)]
     part = Utterance(" ".join(texts), 0.1, 4.0, "x", tuple(words))
-    hypothesis = Said("s", utterances=(part,), turns=turns_of([part]))
+    hypothesis = PlainTranscript("s", utterances=(part,), turns=turns_of([part]))
     found = evaluate([(reference, hypothesis)], QUICK).pooled
     assert found["start_median_s"].value == pytest.approx(0.1)
     assert found["start_median_s"].counts["total"] == 3
@@ -161,7 +169,7 @@ def test_times_of_the_words_that_both_have() -> None:
 
 
 def test_words_without_times_of_their_own_have_no_time_error() -> None:
-    reference = Said("s", utterances=(Utterance("one two", 0, 2, "A"),))
+    reference = PlainTranscript("s", utterances=(Utterance("one two", 0, 2, "A"),))
     scores = evaluate([(reference, spoken(("one two", 0, 2, "x")))], QUICK)
     assert "start_median_s" not in scores.pooled
     assert "word times" in scores.missing["s"]
@@ -226,11 +234,11 @@ def test_only_scored_regions_count() -> None:
 def test_minutes_add_up_to_pyannotes_own_figure() -> None:
     random = np.random.default_rng(1)
 
-    def conversation(names: str) -> Said:
+    def conversation(names: str) -> PlainTranscript:
         starts = random.uniform(0, 600, 80)
         return turns(*((s, s + random.uniform(0.5, 15), names[i % len(names)]) for i, s in enumerate(starts)))
 
-    def annotation(side: Said) -> Annotation:
+    def annotation(side: PlainTranscript) -> Annotation:
         made = Annotation()
         for index, turn in enumerate(side.turns or ()):
             made[Segment(turn.start, turn.end), index] = turn.speaker
@@ -263,18 +271,20 @@ def test_a_reference_without_speakers() -> None:
     assert scores.pooled["wer"].value == 0.5
     assert not {"der", "jer", "cpwer", "tcpwer", "word_speaker_error"} & set(scores.pooled)
     assert scores.missing["s"]["DER"] == "the reference does not say who speaks when"
-    if together.installed():
+    if attributed.installed():
         assert scores.missing["s"]["cpWER"] == "the reference has no speakers"
 
 
 # --- both --------------------------------------------------------------------------------------------------
 
 
-def by_speaker(**texts: str) -> Said:
-    return Said("s", utterances=tuple(Utterance(text, speaker=name) for name, text in texts.items()))
+def by_speaker(**texts: str) -> PlainTranscript:
+    return PlainTranscript(
+        "s", utterances=tuple(Utterance(text, speaker=name) for name, text in texts.items())
+    )
 
 
-@pytest.mark.skipif(not together.installed(), reason="meeteval is not installed")
+@pytest.mark.skipif(not attributed.installed(), reason="meeteval is not installed")
 @pytest.mark.parametrize(
     ("reference", "hypothesis", "errors", "words"),
     [  # meeteval's documentation
@@ -289,11 +299,11 @@ def test_cpwer_of_meetevals_examples(
     reference: dict[str, str], hypothesis: dict[str, str], errors: int, words: int
 ) -> None:
     chosen = normaliser(None, plain=True)
-    found = together.cpwer(by_speaker(**reference), by_speaker(**hypothesis), chosen)
-    assert found == together.AttributedErrors(errors, words)
+    found = attributed.cpwer(by_speaker(**reference), by_speaker(**hypothesis), chosen)
+    assert found == attributed.AttributedErrors(errors, words)
 
 
-@pytest.mark.skipif(not together.installed(), reason="meeteval is not installed")
+@pytest.mark.skipif(not attributed.installed(), reason="meeteval is not installed")
 def test_tcpwer_forgives_some_seconds_and_no_more() -> None:
     reference = spoken(("yes please", 0, 2, "A"), ("now", 3, 4, "B"))
     shifted = spoken(("yes please", 3, 5, "x"), ("now", 3, 4, "y"))
@@ -307,16 +317,16 @@ def test_tcpwer_forgives_some_seconds_and_no_more() -> None:
     assert scores.missing["s"]["tcpWER"] == "the hypothesis has no times"
 
 
-@pytest.mark.skipif(not together.installed(), reason="meeteval is not installed")
+@pytest.mark.skipif(not attributed.installed(), reason="meeteval is not installed")
 def test_more_speakers_than_meeteval_takes() -> None:
     many = by_speaker(**{f"s{n}": f"w{n}" for n in range(21)})
-    found = together.cpwer(many, many, normaliser("en"))
+    found = attributed.cpwer(many, many, normaliser("en"))
     assert isinstance(found, str)
     assert "21 speakers" in found
 
 
 def test_without_meeteval_the_rest_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(together, "find_spec", lambda name: None)
+    monkeypatch.setattr(attributed, "find_spec", lambda name: None)
     talk = spoken(("one two", 0, 2, "A"))
     scores = evaluate([(talk, talk)], QUICK)
     assert scores.pooled["wer"].value == scores.pooled["der"].value == 0
@@ -524,7 +534,7 @@ def test_names_of_sessions_in_an_error_are_one_short_line() -> None:
     assert str(caught.value).isprintable()
 
 
-@pytest.mark.skipif(not together.installed(), reason="meeteval is not installed")
+@pytest.mark.skipif(not attributed.installed(), reason="meeteval is not installed")
 def test_attributed_errors_do_not_depend_on_the_names_of_sessions() -> None:
     reference = spoken(("hello there", 0, 1, "A"), ("good morning", 1, 2, "B"), session="this")
     hypothesis = spoken(("hello there", 0, 1, "x"), ("good evening", 1, 2, "y"), session="that")

@@ -20,7 +20,7 @@ from sessionscribe.artifacts.transcript import Transcript
 from sessionscribe.config.settings import Export, Format
 from sessionscribe.core.text import columns
 from sessionscribe.formats.subtitles import cues
-from sessionscribe.stages.correct.overlay import overlay
+from sessionscribe.stages.correct.apply import overlay
 from sessionscribe.stages.export.export import write_export
 
 FORMATS: tuple[Format, ...] = ("json", "srt", "vtt", "txt", "tsv", "rttm")

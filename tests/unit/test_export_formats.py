@@ -37,7 +37,7 @@ from sessionscribe.core.text import one_line
 from sessionscribe.core.units import SAMPLE_RATE
 from sessionscribe.formats import colours
 from sessionscribe.formats.registry import MATTERS_TO, ending, options_for
-from sessionscribe.stages.correct.overlay import overlay
+from sessionscribe.stages.correct.apply import overlay
 from sessionscribe.stages.correct.table import Edit
 from sessionscribe.stages.export.export import WRITERS, write_export
 

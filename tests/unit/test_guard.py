@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from sessionscribe.runners.channel import Watch
+from sessionscribe.runners.worker_connection import Watch
 from snakemake_executor_plugin_warm.settings import ExecutorSettings
 from sshd import eventually
 

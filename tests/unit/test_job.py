@@ -20,7 +20,7 @@ from sessionscribe import PACKAGE
 from sessionscribe.artifacts.provenance import Failure, JobUsage, Provenance
 from sessionscribe.core.errors import UserError
 from sessionscribe.core.files import sha256
-from sessionscribe.jobs import job, meter
+from sessionscribe.jobs import job, metrics
 
 SCRIPTS = PACKAGE.parent
 TASK = {"session": "talk", "key": "abcdef012345", "options": {"segment_gap_s": 1.0}}
@@ -233,8 +233,8 @@ def test_jobs_in_threads_of_one_process_have_their_own_logs(capfd: pytest.Captur
 
 def test_a_job_leaves_what_it_used() -> None:
     with job.job("nothing", TASK, log=LOG, outputs={"merged": OUTPUTS["merged"]}, queued_s=1.5):
-        meter.heard(600)
-        meter.loaded("small", 2)
+        metrics.heard(600)
+        metrics.loaded("small", 2)
         until = time.process_time() + 0.05
         while time.process_time() < until:
             pass

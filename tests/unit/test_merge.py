@@ -14,7 +14,7 @@ import builders
 from builders import word, words
 from sessionscribe.artifacts.chunk_transcript import ChunkTranscript, Word
 from sessionscribe.artifacts.merged import Merged
-from sessionscribe.artifacts.plan import CutKind, Plan, Span, Timeline
+from sessionscribe.artifacts.plan import ChunkPlan, CutKind, Span, Timeline
 from sessionscribe.config.settings import Merge
 from sessionscribe.core.errors import UserError
 from sessionscribe.core.units import SAMPLE_RATE, milliseconds
@@ -30,7 +30,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def merge(
-    output: Path, plans: list[Plan], chunks: list[ChunkTranscript], timeline: Timeline | None = None
+    output: Path, plans: list[ChunkPlan], chunks: list[ChunkTranscript], timeline: Timeline | None = None
 ) -> Merged:
     return merge_transcript(
         timeline=timeline or builders.timeline(*plans),
@@ -46,7 +46,7 @@ def said(merged: Merged) -> list[str]:
 
 
 @st.composite
-def sessions(draw: st.DrawFn) -> tuple[Timeline, list[Plan], list[ChunkTranscript]]:
+def sessions(draw: st.DrawFn) -> tuple[Timeline, list[ChunkPlan], list[ChunkTranscript]]:
     """Any session: one to three tracks, any cuts, words anywhere in what a chunk decodes, and beyond."""
     plans, chunks, serial = [], [], 0
     for track in range(draw(st.integers(1, 3))):
@@ -81,7 +81,7 @@ def sessions(draw: st.DrawFn) -> tuple[Timeline, list[Plan], list[ChunkTranscrip
 @given(session=sessions(), seed=st.integers(0, 1000))
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_every_word_is_in_the_transcript_or_dropped_with_a_reason(
-    folder: Path, session: tuple[Timeline, list[Plan], list[ChunkTranscript]], seed: int
+    folder: Path, session: tuple[Timeline, list[ChunkPlan], list[ChunkTranscript]], seed: int
 ) -> None:
     timeline, plans, chunks = session
     merged = merge(folder / "one.json", plans, chunks, timeline)
@@ -139,7 +139,7 @@ def test_files_of_earlier_versions_are_read_without_what_nobody_asks_any_more(tm
     for core in old["cores"]:
         core |= {"context_start": 0, "context_stop": 20 * SAMPLE_RATE}
     (tmp_path / "plan.json").write_text(json.dumps(old))
-    assert Plan.read(tmp_path / "plan.json") == plan
+    assert ChunkPlan.read(tmp_path / "plan.json") == plan
     merged = merge(tmp_path / "m.json", [plan], [builders.chunk(plan, index) for index in (0, 1)])
     old = json.loads(merged.text()) | {"seams": [{"track": "main", "left": 0}]}
     (tmp_path / "old.json").write_text(json.dumps(old))

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import builders
 from sessionscribe.artifacts.chunk_transcript import ChunkTranscript, Word
 from sessionscribe.artifacts.merged import Merged
-from sessionscribe.artifacts.plan import Core, CutKind, Plan, Timeline, chunk_count
+from sessionscribe.artifacts.plan import ChunkPlan, CutKind, PlannedChunk, Timeline, chunk_count
 from sessionscribe.config.settings import Chunk, Merge
 from sessionscribe.core.units import SAMPLE_RATE
 from sessionscribe.engines.vad import FRAME, Scan
@@ -122,7 +122,7 @@ def heard(
     )
 
 
-Session = tuple[Timeline, list[Plan], list[ChunkTranscript]]
+Session = tuple[Timeline, list[ChunkPlan], list[ChunkTranscript]]
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +135,7 @@ def numbered(words: Iterable[Word], serial: Iterator[int]) -> list[Word]:
     return [word.model_copy(update={"probability": next(serial) / 10_000}) for word in words]
 
 
-def in_context(core: Core) -> st.SearchStrategy[list[Word]]:
+def in_context(core: PlannedChunk) -> st.SearchStrategy[list[Word]]:
     return heard(core.start / SAMPLE_RATE, core.stop / SAMPLE_RATE, most=6)
 
 

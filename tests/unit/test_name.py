@@ -31,7 +31,7 @@ from sessionscribe.stages.diarize.diarize import assign_speakers, cluster_speake
 from sessionscribe.stages.diarize.embeddings import Embeddings
 from sessionscribe.stages.diarize.speaker_embeddings import voices
 from sessionscribe.stages.name import speaker_map
-from sessionscribe.stages.name.matching import match
+from sessionscribe.stages.name.identification import match
 from sessionscribe.stages.name.name import embed_voice, name_speakers
 
 OPTIONS = Diarize(model=str(DIARIZATION_MODEL), device="cpu")
@@ -297,7 +297,7 @@ def test_files_and_folders_are_clips_of_the_people_that_they_are_called_like(tmp
         ("Zoë Müller", "voices/Zoë Müller.m4a"),
     ]
     assert found.problems == ()
-    assert enrollment.read("nowhere", tmp_path) == enrollment.Clips((), ())
+    assert enrollment.read("nowhere", tmp_path) == enrollment.EnrollmentSamples((), ())
 
 
 def test_a_clip_is_read_again_only_when_its_file_has_changed(tmp_path: Path) -> None:
@@ -350,7 +350,7 @@ def test_a_wrong_row_concerns_nothing_but_itself(tmp_path: Path) -> None:
     )
     path.write_text("session\tspeaker\tname\ntalk\tSPEAKER_00\tAnna\tof Zermatt\n")
     assert "4 fields where the header has 3" in speaker_map.read(path, ["talk"]).problems[0]
-    assert speaker_map.read(tmp_path / "none.tsv", ["talk"]) == speaker_map.NamesTable()
+    assert speaker_map.read(tmp_path / "none.tsv", ["talk"]) == speaker_map.SpeakerMap()
     path.write_text("session\tspeaker\tname\nqqq\tSPEAKER_00\tAnna\n")
     (problem,) = speaker_map.read(path, ["b", "d", "a", "c"]).problems
     assert "There are: b, d, a, c" in problem, "in an order that is the same each time"

@@ -85,7 +85,7 @@ def test_ctrl_c_while_a_command_looks_around_is_its_end_without_a_trace(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(main, "Agenda", interrupted)
+    monkeypatch.setattr(main, "Plan", interrupted)
     assert main.main(["run"]) == 130
     assert told == []
     assert capsys.readouterr() == ("", "")

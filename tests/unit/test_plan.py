@@ -19,7 +19,7 @@ from sessionscribe.core.errors import UserError
 from sessionscribe.engines import models
 from sessionscribe.manifest import manifest
 from sessionscribe.manifest.manifest import Row
-from sessionscribe.planning.plan import UNABLE, Agenda
+from sessionscribe.planning.plan import UNABLE, Plan
 from sessionscribe.planning.settings_files import write_settings
 from sessionscribe.planning.steps import STAGE_OF, Folder, Step, files, paths, sources
 
@@ -79,14 +79,14 @@ class Project:
             at = at.setdefault(section, {})
         at[last] = value
 
-    def agenda(self) -> Agenda:
+    def plan(self) -> Plan:
         manifest.write(self.root / "sessions.tsv", self.rows)
-        return Agenda(config.validate(self.settings), self.root)
+        return Plan(config.validate(self.settings), self.root)
 
     def finish(self) -> None:
         """Make every pending file, with settings and a record where it has them, as the jobs do."""
-        agenda = self.agenda()
-        for session in agenda.sessions.values():
+        plan = self.plan()
+        for session in plan.sessions.values():
             for step in session.pending.values():
                 if not step.keyed:
                     write_settings(self.root / step.settings_file, step.settings)
@@ -113,24 +113,24 @@ class Project:
         self.write(step.record, json.dumps(record))
 
     def todo(self, session: str) -> Counter[str]:
-        return Counter(step.rule for step in self.agenda().sessions[session].pending.values())
+        return Counter(step.rule for step in self.plan().sessions[session].pending.values())
 
     def files(self, rule: str, session: str = "talk") -> list[Path]:
-        steps = self.agenda().sessions[session].of(rule)
+        steps = self.plan().sessions[session].of(rule)
         return [self.root / name for step in steps for name in step.outputs]
 
 
 def test_a_finished_project_has_nothing_to_do(project: Project) -> None:
-    agenda = project.agenda()
-    assert agenda.due() == frozenset()
-    assert agenda.targets() == []
-    assert not agenda.needs_models()
+    plan = project.plan()
+    assert plan.due() == frozenset()
+    assert plan.targets() == []
+    assert not plan.needs_models()
 
 
 def test_a_new_project_has_everything_to_do_and_needs_the_models(tmp_path: Path) -> None:
     project = Project(tmp_path)
-    agenda = project.agenda()
-    assert all(len(s.pending) == len(s.steps) for s in agenda.sessions.values())
+    plan = project.plan()
+    assert all(len(s.pending) == len(s.steps) for s in plan.sessions.values())
     assert project.todo("talk") == Counter(
         fetch_recording=1,
         convert_audio=1,
@@ -148,17 +148,17 @@ def test_a_new_project_has_everything_to_do_and_needs_the_models(tmp_path: Path)
         correct_transcript=1,
         write_export=1,
     )
-    assert agenda.preflight_task() == {
+    assert plan.preflight_task() == {
         "speech": [project.model("speech")],
         "diarization": [project.model("voices")],
     }
-    agenda.until = ("merge_transcript",)
-    assert agenda.preflight_task()["diarization"] == [], "nothing up to there needs it"
+    plan.until = ("merge_transcript",)
+    assert plan.preflight_task()["diarization"] == [], "nothing up to there needs it"
 
 
 def test_what_jobs_are_told_is_the_same_after_json(tmp_path: Path) -> None:
     """Otherwise they could not run in a worker."""
-    for session in Project(tmp_path).agenda().sessions.values():
+    for session in Project(tmp_path).plan().sessions.values():
         for step in session.steps:
             assert json.loads(json.dumps(step.settings)) == step.settings, step.rule
 
@@ -166,11 +166,11 @@ def test_what_jobs_are_told_is_the_same_after_json(tmp_path: Path) -> None:
 def test_tracks_ask_for_no_diarization_model(tmp_path: Path) -> None:
     project = Project(tmp_path)
     project.rows = [row for row in ROWS if row.session == "duo"]
-    assert project.agenda().preflight_task()["diarization"] == []
+    assert project.plan().preflight_task()["diarization"] == []
 
 
 def test_steps_come_after_what_they_need(tmp_path: Path) -> None:
-    for session in Project(tmp_path).agenda().sessions.values():
+    for session in Project(tmp_path).plan().sessions.values():
         seen: set[str] = set()
         for step in session.steps:
             assert {o for other in step.needs for o in files(other)} <= seen
@@ -271,7 +271,7 @@ TABLE: dict[str, tuple[Any, tuple[str, str, str]]] = {
 
 
 def expected(project: Project, session: str, rules: str) -> Counter[str]:
-    steps = project.agenda().sessions[session]
+    steps = project.plan().sessions[session]
     return Counter({rule: len(steps.of(rule)) for rule in rules.split()})
 
 
@@ -293,7 +293,7 @@ def test_a_changed_setting_redoes_exactly_what_depends_on_it(project: Project, n
     for session, wanted in zip(SHAPES, rules, strict=True):
         assert project.todo(session) == expected(project, session, wanted), session
     project.finish()
-    assert not project.agenda().due()
+    assert not project.plan().due()
 
 
 @pytest.mark.parametrize("name", [name for name in TABLE if not name.startswith(("convert.", "chunk."))])
@@ -350,7 +350,7 @@ def test_without_speakers_no_model_listens_and_later_no_word_is_made_again(
     project = Project(tmp_path)
     rows, settings = list(project.rows), copy.deepcopy(project.settings)
     turn_off(project)
-    assert project.agenda().preflight_task()["diarization"] == []
+    assert project.plan().preflight_task()["diarization"] == []
     for session in ("talk", "eve"):
         assert not project.todo(session).keys() & {
             "embed_chunk",
@@ -360,7 +360,7 @@ def test_without_speakers_no_model_listens_and_later_no_word_is_made_again(
         }
     assert project.todo("duo")["cluster_speakers"] == 1  # the track is the speaker, which takes no model
     project.finish()
-    assert not project.agenda().due()
+    assert not project.plan().due()
     project.rows, project.settings = rows, copy.deepcopy(settings)
     for session, rules in (("talk", LISTENED), ("duo", ""), ("eve", LISTENED)):
         assert project.todo(session) == expected(project, session, rules), session
@@ -381,13 +381,13 @@ def test_auto_is_off_where_nothing_is_installed_to_listen_and_keeps_what_was_fou
     new = Row("new", "recording", "mix", "in/new.flac", "6" * 64, 21.0)
     project.rows.append(new)
     monkeypatch.setattr(models, "can_diarize", lambda: False)
-    agenda = project.agenda()
-    assert [name for name, session in agenda.sessions.items() if session.pending] == ["new"]
-    assert agenda.preflight_task()["diarization"] == []
-    assert agenda.sessions["new"].of("assign_speakers")
-    assert [remark for remark in agenda.remarks if "LIGHT=0" in remark] == [UNABLE]
+    plan = project.plan()
+    assert [name for name, session in plan.sessions.items() if session.pending] == ["new"]
+    assert plan.preflight_task()["diarization"] == []
+    assert plan.sessions["new"].of("assign_speakers")
+    assert [remark for remark in plan.remarks if "LIGHT=0" in remark] == [UNABLE]
     project.rows = [row for row in project.rows if row is not new]
-    assert UNABLE not in project.agenda().remarks
+    assert UNABLE not in project.plan().remarks
 
 
 def test_the_audio_stream_of_one_part_is_that_of_the_whole_live_session(project: Project) -> None:
@@ -410,10 +410,10 @@ def test_a_moved_recording_is_looked_at_again_and_nothing_else(project: Project)
 
 def test_another_recording_redoes_all_of_its_session(project: Project) -> None:
     project.rows[0] = replace(project.rows[0], checksum="9" * 64)
-    agenda = project.agenda()
-    steps = {step.rule for step in agenda.sessions["talk"].steps} - {"embed_voice"}
-    assert {step.rule for step in agenda.sessions["talk"].pending.values()} == steps
-    assert not agenda.sessions["duo"].pending
+    plan = project.plan()
+    steps = {step.rule for step in plan.sessions["talk"].steps} - {"embed_voice"}
+    assert {step.rule for step in plan.sessions["talk"].pending.values()} == steps
+    assert not plan.sessions["duo"].pending
 
 
 def test_a_new_part_of_a_live_session_leaves_the_old_chunks(project: Project) -> None:
@@ -441,7 +441,7 @@ def test_a_new_part_of_a_live_session_leaves_the_old_chunks(project: Project) ->
 
 def test_another_session_of_the_manifest_touches_none(project: Project) -> None:
     project.rows.insert(0, Row("new", "recording", "mix", "in/new.wav", "7" * 64, 5.0))
-    assert [name for name, s in project.agenda().sessions.items() if s.pending] == ["new"]
+    assert [name for name, s in project.plan().sessions.items() if s.pending] == ["new"]
 
 
 # Files that are missing or not whole.
@@ -478,14 +478,14 @@ def test_a_deleted_file_is_found_with_what_depends_on_it(project: Project, rule:
 
 def test_a_changed_clip_is_heard_once_and_names_follow(project: Project) -> None:
     project.write("voices/Anna.wav", "another take")
-    agenda = project.agenda()
+    plan = project.plan()
     assert project.todo("talk") == project.todo("eve") == Counter(embed_voice=1, **NAMED)
     assert project.todo("duo") == Counter()  # tracks have names
-    (voice,) = [path for path in agenda.due() if path.startswith("results/name/voices/")]
-    step = agenda.step("embed_voice", {"voice": Path(voice).stem})
-    assert agenda.inputs(step) == {"clip": "voices/Anna.wav"}
+    (voice,) = [path for path in plan.due() if path.startswith("results/name/voices/")]
+    step = plan.step("embed_voice", {"voice": Path(voice).stem})
+    assert plan.inputs(step) == {"clip": "voices/Anna.wav"}
     project.finish()
-    assert not project.agenda().due()
+    assert not project.plan().due()
 
 
 def test_a_clip_under_another_name_is_not_heard_again(project: Project) -> None:
@@ -504,11 +504,11 @@ def test_a_row_of_the_table_of_names_concerns_its_session(project: Project) -> N
     project.write("names.tsv", f"{table}eve\t0:12\tEve\nadam\tSPEAKER_00\tAdam\n")
     assert project.todo("eve") == Counter(**NAMED)
     assert project.todo("talk") == project.todo("duo") == Counter()
-    (remark,) = project.agenda().remarks
+    (remark,) = project.plan().remarks
     assert "names.tsv, line 6: there is no session `adam`. There are: " in remark
     project.write("names.tsv", "session;name\n")
     with pytest.raises(UserError, match=r"names\.tsv: has the columns `session;name`"):
-        project.agenda()
+        project.plan()
 
 
 @pytest.mark.parametrize("kind", ["provenance", "settings"])
@@ -530,7 +530,7 @@ def test_a_step_with_two_settings_files_is_due(project: Project) -> None:
     wanted = Counter(merge_transcript=1, assign_speakers=1, audit_session=1, **NAMED)
     assert project.todo("talk") == wanted
     project.finish()
-    assert not project.agenda().due()
+    assert not project.plan().due()
 
 
 def test_left_over_temporary_files_do_not_count(project: Project) -> None:
@@ -547,13 +547,13 @@ def test_times_of_files_do_not_count(project: Project) -> None:
     for path in (project.root / "results").rglob("*.json"):
         at = dice.choice([0, 10**9, 4 * 10**9])
         os.utime(path, (at, at))
-    assert not project.agenda().due()
+    assert not project.plan().due()
 
 
 def test_forgetting_removes_the_records_of_what_is_to_do_and_no_other(project: Project) -> None:
     delete(project.files("merge_transcript")[0])
     records = {path.name for path in (project.root / "results/provenance/talk").iterdir()}
-    project.agenda().forget()
+    project.plan().forget()
     left = {path.name for path in (project.root / "results/provenance/talk").iterdir()}
     assert records - left == {f"{rule}.json" for rule in MERGE.split()}
     assert (project.root / "results/export/talk/talk.srt").exists()
@@ -562,44 +562,44 @@ def test_forgetting_removes_the_records_of_what_is_to_do_and_no_other(project: P
 def test_a_setting_that_was_tried_and_taken_back_costs_nothing(project: Project) -> None:
     project.set("chunk.min_silence_s", 1)
     project.set("diarize.num_speakers", 2)
-    project.agenda().forget()
+    project.plan().forget()
     project.set("chunk.min_silence_s", 0.5)
     project.set("diarize.num_speakers", None)
-    assert not project.agenda().due()
+    assert not project.plan().due()
 
 
 def test_a_file_of_no_session_is_named(project: Project) -> None:
     with pytest.raises(UserError, match="nobody: there is nothing to do for merge_transcript"):
-        project.agenda().step("merge_transcript", {"session": "nobody"})
+        project.plan().step("merge_transcript", {"session": "nobody"})
 
 
 def test_fewer_formats_cost_nothing_and_subtitles_alone_have_lines(project: Project) -> None:
     project.set("export.formats", ["txt", "srt"])
-    assert not project.agenda().due()
+    assert not project.plan().due()
     project.set("export.formats", ["txt"])
     project.finish()
     project.set("export.max_lines", 1)
-    assert not project.agenda().due()
+    assert not project.plan().due()
 
 
 # What Snakemake is told.
 
 
-def jobs_of_snakemake(agenda: Agenda) -> set[str]:
+def jobs_of_snakemake(plan: Plan) -> set[str]:
     """Return the first outputs of the steps that Snakemake runs when it is asked for the targets.
 
     A job runs if a file of it is missing that is asked for by name or by a job that runs, or if it reads what
     a job makes that runs. It does not look behind a file that is there.
     """
-    pending = {path: step for session in agenda.sessions.values() for path, step in session.pending.items()}
-    missing = {path for session in agenda.sessions.values() for path in session.missing}
+    pending = {path: step for session in plan.sessions.values() for path, step in session.pending.items()}
+    missing = {path for session in plan.sessions.values() for path in session.missing}
     maker = {path: step for step in pending.values() for path in (*step.outputs, step.record)}
 
     def reads(step: Step) -> set[str]:
-        inputs = agenda.inputs(step).values()
+        inputs = plan.inputs(step).values()
         return {path for value in inputs for path in ([value] if isinstance(value, str) else value)}
 
-    asked, dag = set(agenda.targets()), set[Step]()
+    asked, dag = set(plan.targets()), set[Step]()
     ahead = [maker[path] for path in asked if path in maker]
     while ahead:
         step = ahead.pop()
@@ -634,8 +634,8 @@ def test_all_that_is_due_follows_from_what_snakemake_is_asked_for(project: Proje
     for removed in removals(project):
         for path in removed:
             path.unlink(missing_ok=True)
-        agenda = project.agenda()
-        assert jobs_of_snakemake(agenda) == agenda.sessions["talk"].pending.keys(), removed
+        plan = project.plan()
+        assert jobs_of_snakemake(plan) == plan.sessions["talk"].pending.keys(), removed
         for path in removed:
             path.write_bytes(whole[path])
 
@@ -645,11 +645,11 @@ def test_all_that_is_due_follows_from_what_snakemake_is_asked_for(project: Proje
 
 def test_a_session_with_a_problem_has_one_job_that_says_so(project: Project) -> None:
     project.rows.append(Row("talk", "recording", "mix", "in/other.flac", "8" * 64, 21.0))
-    agenda = project.agenda()
-    (step,) = agenda.sessions["talk"].pending.values()
+    plan = project.plan()
+    (step,) = plan.sessions["talk"].pending.values()
     assert step.rule == "fetch_recording"
     assert "two recordings have the session name `talk`" in step.settings["problem"]
-    assert not agenda.sessions["duo"].pending
+    assert not plan.sessions["duo"].pending
 
 
 def test_the_demo_overwrites_no_session_of_the_usual_manifest(project: Project) -> None:
@@ -657,36 +657,36 @@ def test_the_demo_overwrites_no_session_of_the_usual_manifest(project: Project) 
     (project.root / "config").mkdir()
     usual = project.root / "config/sessions.tsv"
     manifest.write(usual, project.rows)
-    assert not any(session.session.problem for session in project.agenda().sessions.values()), "the same ones"
+    assert not any(session.session.problem for session in project.plan().sessions.values()), "the same ones"
     (row,) = (row for row in project.rows if row.session == "talk")
     manifest.write(usual, [replace(row, checksum="f" * 64)])
-    sessions = project.agenda().sessions
+    sessions = project.plan().sessions
     problem = sessions["talk"].session.problem
     assert problem
     assert problem.endswith("results would be overwritten. Give one of them another name")
     assert sessions["duo"].session.problem is None
     usual.write_text('session\t"')
-    assert project.agenda().sessions["talk"].session.problem is None
+    assert project.plan().sessions["talk"].session.problem is None
 
 
 def test_a_file_that_could_not_be_probed_is_tried_again(project: Project) -> None:
     project.rows.append(Row("bad", "recording", "mix", "in/bad.mp3", "", 0.0))
-    (step,) = project.agenda().sessions["bad"].pending.values()
+    (step,) = project.plan().sessions["bad"].pending.values()
     assert (step.rule, step.settings["source"]) == ("fetch_recording", "in/bad.mp3")
 
 
 def test_only_the_wanted_sessions_are_worked_on(project: Project) -> None:
     project.settings["sessions"] = ["duo"]
-    assert list(project.agenda().sessions) == ["duo"]
+    assert list(project.plan().sessions) == ["duo"]
     project.settings["sessions"] = ["dou"]
     with pytest.raises(UserError, match="Did you mean `duo`"):
-        project.agenda()
+        project.plan()
 
 
 def test_a_model_that_is_nowhere_is_refused_by_name(project: Project) -> None:
     project.set("transcribe.model", "larg-v3")
     with pytest.raises(UserError) as caught:
-        project.agenda()
+        project.plan()
     assert "configuration: transcribe.model" in str(caught.value)
     assert "`large-v3`" in str(caught.value)
 
@@ -704,7 +704,7 @@ def test_a_session_begun_on_a_gpu_is_done_where_there_is_none(
     assert project.todo("talk")["transcribe_chunk"] == 2
     project.finish()
     monkeypatch.setattr(models, "machine_device", lambda: "cpu")
-    assert not project.agenda().due()
+    assert not project.plan().due()
 
 
 def test_an_unfinished_session_keeps_its_model_when_a_better_one_comes(
@@ -719,9 +719,9 @@ def test_an_unfinished_session_keeps_its_model_when_a_better_one_comes(
     files[0].unlink()
     here.add(models.WHISPER["small"])
     assert project.todo("talk")["transcribe_chunk"] == 1
-    assert project.agenda().preflight_task()["speech"] == [models.WHISPER["base"]]
+    assert project.plan().preflight_task()["speech"] == [models.WHISPER["base"]]
     here.clear()
-    assert project.agenda().preflight_task()["speech"] == [models.WHISPER["base"]]
+    assert project.plan().preflight_task()["speech"] == [models.WHISPER["base"]]
 
 
 def test_a_session_keeps_its_pipeline_when_a_better_one_comes(
@@ -734,11 +734,11 @@ def test_a_session_keeps_its_pipeline_when_a_better_one_comes(
     project.finish()
     files = project.files("embed_chunk")
     here.add(best)
-    assert not project.agenda().due()
+    assert not project.plan().due()
     files[0].unlink()
     assert project.todo("talk")["embed_chunk"] == 1
-    assert project.agenda().preflight_task()["diarization"] == [spare]
+    assert project.plan().preflight_task()["diarization"] == [spare]
     here.clear()
-    assert project.agenda().preflight_task()["diarization"] == [spare]
+    assert project.plan().preflight_task()["diarization"] == [spare]
     project.rows.append(replace(ROWS[0], session="new"))
-    assert project.agenda().preflight_task()["diarization"] == [best, spare]
+    assert project.plan().preflight_task()["diarization"] == [best, spare]

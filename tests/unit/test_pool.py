@@ -13,7 +13,7 @@ import pytest
 from held import free_all, held
 from sessionscribe.core.errors import UserError
 from sessionscribe.engines import pool
-from sessionscribe.jobs import memory, meter
+from sessionscribe.jobs import memory, metrics
 
 GIB = 1 << 30
 
@@ -155,9 +155,9 @@ def _fail(text: str) -> Model:
 
 
 def test_a_load_is_noted_with_the_job_that_waited_for_it() -> None:
-    with meter.measured() as first:
+    with metrics.measured() as first:
         hold("a", 0.001)
-    with meter.measured() as second:
+    with metrics.measured() as second:
         hold("a", 0.001)
     assert list(first.loads) == ["a"]
     assert second.loads == {}

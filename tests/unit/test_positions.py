@@ -21,8 +21,8 @@ from sessionscribe.artifacts.transcript import Transcript
 from sessionscribe.cli.enroll import alone, longest
 from sessionscribe.config.settings import Transcribe
 from sessionscribe.core.units import SAMPLE_RATE
-from sessionscribe.editing.edited import Atom
-from sessionscribe.editing.making import make
+from sessionscribe.editing.edited import EditToken
+from sessionscribe.editing.edits import make
 from sessionscribe.engines.decoded import Decoded, TimedWord
 from sessionscribe.engines.stitching import restored
 from sessionscribe.evaluation.diff import diff
@@ -30,10 +30,10 @@ from sessionscribe.evaluation.diff_report import paragraphs as compared
 from sessionscribe.evaluation.words import outside
 from sessionscribe.formats import references
 from sessionscribe.formats.reading import paragraphs
-from sessionscribe.formats.utterances import Said, SaidWord, Utterance
+from sessionscribe.formats.utterances import PlainTranscript, PlainWord, Utterance
 from sessionscribe.stages.audit.accounts import left_alone
 from sessionscribe.stages.audit.suspects import repeats_at_seams
-from sessionscribe.stages.correct.overlay import overlay
+from sessionscribe.stages.correct.apply import overlay
 from sessionscribe.stages.correct.table import Edit
 from sessionscribe.stages.diarize.boundaries import with_evidence
 from sessionscribe.stages.diarize.diarize import assign_speakers
@@ -209,7 +209,7 @@ def test_who_has_two_thirds_of_a_stretch_is_named_by_it() -> None:
 def test_a_name_is_noted_with_the_first_of_the_longest_stretches() -> None:
     for at in POSITIONS[::5]:
         said = transcript(at, ("A", "yes", 0.0, 0.7), ("B", "no", 1.0, 1.2), ("A", "go", 2.3, 3.0))
-        copy = [Atom("yes", "Anna", 0), Atom("no", "B", 1), Atom("go", "Anna", 2)]
+        copy = [EditToken("yes", "Anna", 0), EditToken("no", "B", 1), EditToken("go", "Anna", 2)]
         assert [edit.start for edit in make(said, {}, [], copy).new] == [at], at
 
 
@@ -268,10 +268,10 @@ def test_words_in_ctm_are_parted_by_the_same_pause(tmp_path: Path) -> None:
         assert len(said.utterances or ()) == 2, at
 
 
-def one_after_the_other(*said: tuple[str, float, float]) -> Said:
-    found = tuple(SaidWord(text, ms(start), ms(end), "A") for text, start, end in said)
+def one_after_the_other(*said: tuple[str, float, float]) -> PlainTranscript:
+    found = tuple(PlainWord(text, ms(start), ms(end), "A") for text, start, end in said)
     text = " ".join(word.text for word in found)
-    return Said("s", utterances=(Utterance(text, found[0].start, found[-1].end, "A", found),))
+    return PlainTranscript("s", utterances=(Utterance(text, found[0].start, found[-1].end, "A", found),))
 
 
 def test_what_is_ignored_ends_before_the_middle_of_a_word() -> None:

@@ -23,8 +23,8 @@ from sessionscribe.config import settings
 from sessionscribe.core.errors import UserError
 from sessionscribe.planning import status
 from sessionscribe.publish import history, pack, pulling, state, unpack, versions
-from sessionscribe.publish.contents import CONTENTS, Published, is_safe
-from sessionscribe.publish.store import RemoteError, Store
+from sessionscribe.publish.dvc_store import RemoteError, Store
+from sessionscribe.publish.package_manifest import CONTENTS, Published, is_safe
 
 CHUNK = "results/transcribe/one/*/mix.0001.json"
 
@@ -161,19 +161,19 @@ def test_a_deleted_chunk_stays_deleted_and_is_redone_alone(there: Clone) -> None
     )
     assert there.todo() == todo
     assert there.todo("two") == Counter()
-    there.agenda().forget()  # as a run does that dies at once
+    there.plan().forget()  # as a run does that dies at once
     assert there.todo() == todo
 
 
 def test_without_the_recording_what_needs_it_is_held_back_and_named(there: Clone) -> None:
     chunk(there).unlink()
-    agenda = there.agenda()
-    assert not agenda.due()
-    assert agenda.sessions["one"].done("transcribe_chunk") == 1
-    (remark,) = agenda.remarks
+    plan = there.plan()
+    assert not plan.due()
+    assert plan.sessions["one"].done("transcribe_chunk") == 1
+    (remark,) = plan.remarks
     assert "one: needs the recording recordings/one.flac" in remark
     assert "1 transcribe_chunk" in remark
-    assert [found.status for found in status.collect(agenda)] == ["blocked", "complete"]
+    assert [found.status for found in status.collect(plan)] == ["blocked", "complete"]
 
 
 @pytest.mark.parametrize(
@@ -202,9 +202,9 @@ def test_a_changed_setting_redoes_what_depends_on_it(
 
 
 def test_forced_work_is_held_back_too(there: Clone) -> None:
-    agenda = there.agenda()
-    agenda.force(["transcribe_chunk"], everything=False)
-    assert not agenda.due()
+    plan = there.plan()
+    plan.force(["transcribe_chunk"], everything=False)
+    assert not plan.due()
 
 
 def test_a_dry_look_costs_no_second_unpacking(there: Clone) -> None:

@@ -16,7 +16,7 @@ from botocore import auth
 from published import Clone, isolate, made_up
 from remotes import KEY, PATIENT, SECRET, serving
 from sessionscribe.publish import pulling, unpack
-from sessionscribe.publish.store import RemoteError, Store
+from sessionscribe.publish.dvc_store import RemoteError, Store
 from sessionscribe.storage import rclone
 from sshd import Host, require_sshd
 

@@ -17,16 +17,16 @@ import sshd
 from sessionscribe.core.errors import UserError
 from sessionscribe.core.units import SAMPLE_RATE
 from sessionscribe.runners import remote
-from sessionscribe.runners.commanded import CommandHost, Commands
+from sessionscribe.runners.command_machine import CommandMachine, Commands
 from sessionscribe.runners.connection import Connection
 from sessionscribe.runners.costs import PRICES
-from sessionscribe.runners.errors import DiedError, LostError
-from sessionscribe.runners.ledger import LEDGER
+from sessionscribe.runners.errors import DiedError, DisconnectedError
+from sessionscribe.runners.job_bundle import Checksums
 from sessionscribe.runners.machine import Address, GivenHost, Machine
-from sessionscribe.runners.parcel import Checksums
+from sessionscribe.runners.managed_machine import Handling
 from sessionscribe.runners.remote import RemoteWorker
-from sessionscribe.runners.site import Settings
-from sessionscribe.runners.started import Handling
+from sessionscribe.runners.remote_workspace import Settings
+from sessionscribe.runners.usage_log import USAGE_LOG
 from snakemake_executor_plugin_warm.worker import SERVE
 from sshd import Host
 
@@ -141,7 +141,7 @@ def test_small_files_come_with_the_reply(
     assert reply["ok"]
     assert not fetched[0]
     assert (settings.project / "results/made/1.txt").read_text() == "made" * 1000
-    (record,) = map(json.loads, (settings.project / LEDGER).read_text().splitlines())
+    (record,) = map(json.loads, (settings.project / USAGE_LOG).read_text().splitlines())
     assert record["bytes_down"] > len(json.dumps(reply))
 
 
@@ -163,10 +163,10 @@ def test_what_does_not_arrive_as_it_was_made_is_fetched_again(
 
 def test_a_machine_that_was_started_and_never_reached_is_in_the_ledger(settings: Settings) -> None:
     nowhere = Address("nowhere", ("-o", "ProxyCommand=false"))
-    machine = CommandHost("ssh:nowhere", nowhere, Commands("true", "true", "false"), Handling(boot_s=0))
-    with pytest.raises(LostError, match="ssh does not answer"):
+    machine = CommandMachine("ssh:nowhere", nowhere, Commands("true", "true", "false"), Handling(boot_s=0))
+    with pytest.raises(DisconnectedError, match="ssh does not answer"):
         listen(machine, settings, 1)
-    (record,) = map(json.loads, (settings.project / LEDGER).read_text().splitlines())
+    (record,) = map(json.loads, (settings.project / USAGE_LOG).read_text().splitlines())
     assert (record["runner"], record["work"]) == ("ssh:nowhere", {})
     assert record["wall_s"] > 0
 
@@ -175,9 +175,9 @@ def test_a_machine_is_stopped_though_its_price_cannot_be_read(settings: Settings
     (settings.project / PRICES).mkdir(parents=True)
     nowhere, up = Address("nowhere", ("-o", "ProxyCommand=false")), tmp_path / "up"
     commands = Commands(f"touch {up}", f"rm {up}", f"test -e {up}")
-    machine = CommandHost("ssh:nowhere", nowhere, commands, Handling(boot_s=0))
-    with pytest.raises(LostError, match="ssh does not answer"):
+    machine = CommandMachine("ssh:nowhere", nowhere, commands, Handling(boot_s=0))
+    with pytest.raises(DisconnectedError, match="ssh does not answer"):
         listen(machine, settings, 1)
     assert not up.exists()
-    (record,) = map(json.loads, (settings.project / LEDGER).read_text().splitlines())
+    (record,) = map(json.loads, (settings.project / USAGE_LOG).read_text().splitlines())
     assert record["price"] is None

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from snakemake_executor_plugin_warm.crew import Crew
+from snakemake_executor_plugin_warm.pool import WorkerPool
 from snakemake_executor_plugin_warm.worker import local_places
 
 SERVE = Path(__file__).parents[2] / "scripts" / "snakemake_executor_plugin_warm" / "serve.py"
@@ -49,8 +49,8 @@ def test_to_end_idle_workers_at_once_costs_no_processor(tmp_path: Path) -> None:
     (tmp_path / "sleeps.py").write_text("import time; time.sleep(1)")
     request = {name: [] for name in ("input", "output", "params", "wildcards", "resources")}
     about = {"script": str(tmp_path / "sleeps.py"), "rule": "r", "threads": 1}
-    crew, before = Crew(local_places(1, 1), 0.0), time.process_time()
-    assert crew.run({**request, **about, "log": [[None, str(tmp_path / "log")]]}, time.time())["ok"]
+    pool, before = WorkerPool(local_places(1, 1), 0.0), time.process_time()
+    assert pool.run({**request, **about, "log": [[None, str(tmp_path / "log")]]}, time.time())["ok"]
     spent = time.process_time() - before
-    crew.stop()
+    pool.stop()
     assert spent < 0.1

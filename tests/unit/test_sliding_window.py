@@ -7,10 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import builders
-from sessionscribe.audio.sliding_window import REACH_S, Grid, Part, Stretch, of_live, of_recording
+from sessionscribe.audio.sliding_window import (
+    REACH_S,
+    EmbeddingChunk,
+    Part,
+    SlidingWindow,
+    of_live,
+    of_recording,
+)
 from sessionscribe.core.errors import UserError
 
-GRID = Grid(window=160_000, step=16_000)
+GRID = SlidingWindow(window=160_000, step=16_000)
 
 
 @pytest.mark.parametrize(
@@ -22,14 +29,14 @@ def test_windows_are_counted_as_pyannote_lays_them(samples: int, windows: int) -
     assert GRID.count(samples) == windows
 
 
-grids = st.builds(Grid, window=st.integers(1, 400), step=st.integers(1, 400)).filter(
+grids = st.builds(SlidingWindow, window=st.integers(1, 400), step=st.integers(1, 400)).filter(
     lambda grid: grid.step <= grid.window
 )
 
 
 @given(grid=grids, samples=st.integers(0, 3000), cuts=st.lists(st.integers(0, 4000), max_size=6))
 def test_stretches_have_every_window_once_wherever_they_are_cut(
-    grid: Grid, samples: int, cuts: list[int]
+    grid: SlidingWindow, samples: int, cuts: list[int]
 ) -> None:
     edges = [0, *sorted(cuts)]
     found = [
@@ -38,23 +45,23 @@ def test_stretches_have_every_window_once_wherever_they_are_cut(
     assert [window for windows in found for window in windows] == list(range(grid.count(samples)))
     for windows in found:
         start, stop = grid.span(windows, samples)
-        assert Grid(grid.window, grid.step).count(stop - start) == len(windows)
+        assert SlidingWindow(grid.window, grid.step).count(stop - start) == len(windows)
         assert stop <= samples
 
 
 @given(grid=grids, samples=st.integers(1, 3000))
-def test_every_sample_is_in_a_window(grid: Grid, samples: int) -> None:
+def test_every_sample_is_in_a_window(grid: SlidingWindow, samples: int) -> None:
     windows = range(grid.count(samples))
     assert windows[-1] * grid.step + grid.window >= samples
     assert windows[-1] * grid.step < samples
 
 
 def test_a_recording_is_cut_by_its_duration() -> None:
-    assert of_recording("main", 95.0, 600.0) == [Stretch("0000", 0, None, ("main",))]
+    assert of_recording("main", 95.0, 600.0) == [EmbeddingChunk("0000", 0, None, ("main",))]
     assert of_recording("main", 100.0, 30.0) == [
-        Stretch("0000", 0, 480_000, ("main",)),
-        Stretch("0001", 480_000, 960_000, ("main",)),
-        Stretch("0002", 960_000, None, ("main",)),
+        EmbeddingChunk("0000", 0, 480_000, ("main",)),
+        EmbeddingChunk("0001", 480_000, 960_000, ("main",)),
+        EmbeddingChunk("0002", 960_000, None, ("main",)),
     ]
 
 
@@ -94,11 +101,11 @@ def test_a_part_that_is_added_leaves_what_it_cannot_reach(lengths: list[float]) 
         )
 
 
-def _begins(stretch: Stretch) -> int:
+def _begins(stretch: EmbeddingChunk) -> int:
     return 0 if stretch.start == 0 else int(str(stretch.start).removeprefix("chunk-"))
 
 
-def _ends(stretch: Stretch, count: int) -> int:
+def _ends(stretch: EmbeddingChunk, count: int) -> int:
     return count if stretch.stop is None else int(str(stretch.stop).removeprefix("chunk-"))
 
 

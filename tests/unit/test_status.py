@@ -1,4 +1,4 @@
-"""The status words and the table, on the made-up project of the agenda's tests."""
+"""The status words and the table, on the made-up project of the plan's tests."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def project(tmp_path: Path, fast_disk: None) -> Project:
 
 
 def of(project: Project, session: str = "talk") -> SessionStatus:
-    return next(row for row in status.collect(project.agenda()) if row.session == session)
+    return next(row for row in status.collect(project.plan()) if row.session == session)
 
 
 def fail(project: Project, rule: str) -> None:
@@ -100,7 +100,7 @@ def test_what_several_sessions_have_in_common_is_said_once(project: Project) -> 
 
 def test_sessions_without_speakers_are_named(project: Project) -> None:
     project.rows = [replace(row, diarize="off") for row in project.rows]
-    assert "talk, eve: without speakers" in status.table(status.collect(project.agenda()))
+    assert "talk, eve: without speakers" in status.table(status.collect(project.plan()))
 
 
 def test_a_problem_of_the_manifest_is_a_failure_before_any_run(project: Project) -> None:
@@ -153,7 +153,7 @@ def test_what_is_not_finished_is_named_where_it_is_not_uploaded(
 ) -> None:
     delete(project.files("write_export")[0])
     settings = config.validate({"upload": {"to": str(tmp_path / "out")}})
-    assert storing.upload_sessions([project.agenda().sessions["talk"]], settings) == 0
+    assert storing.upload_sessions([project.plan().sessions["talk"]], settings) == 0
     assert capsys.readouterr().out.splitlines() == [
         "left talk: not finished (1 to do); run it first",
         "Nothing is finished yet.",

@@ -15,7 +15,7 @@ from sessionscribe.cli import main
 from sessionscribe.config import settings
 from sessionscribe.jobs import job
 from sessionscribe.manifest import additions, manifest, sources
-from sessionscribe.planning.plan import Agenda
+from sessionscribe.planning.plan import Plan
 from sessionscribe.planning.settings_files import write_settings
 from sessionscribe.sharing.find import look_below, survey
 
@@ -55,8 +55,8 @@ def add(*given: str) -> None:
 
 
 def find(*given: str) -> set[tuple[str, str]]:
-    agenda = Agenda(settings.Config())
-    found = survey(agenda, given, checksums=Path(".sessionscribe/checksums.json"), s3_remote="")
+    plan = Plan(settings.Config())
+    found = survey(plan, given, checksums=Path(".sessionscribe/checksums.json"), s3_remote="")
     return {(finding.kind, finding.what) for finding in found if finding.kind != "unprocessed"}
 
 
@@ -263,11 +263,11 @@ def test_a_server_has_folders_from_its_root_and_from_the_users(
 def test_what_failed_and_what_was_begun(far: Path) -> None:
     put(Path("rec"), "a.wav", "b.wav")
     add("rec")
-    step = Agenda(settings.Config()).sessions["a"].steps[0]
+    step = Plan(settings.Config()).sessions["a"].steps[0]
     log, about = "logs/ingest/a/mix.log", {"session": "a", "rule": step.rule, "output": step.outputs[0]}
     note, _ = job.notes_of(step.rule, "a", log)
     Failure(message="a.wav: cannot be read. Copy it again", log=log, **about).write(note)
-    begun = Agenda(settings.Config()).sessions["b"].steps[0]
+    begun = Plan(settings.Config()).sessions["b"].steps[0]
     Path(begun.outputs[0]).parent.mkdir(parents=True)
     Path(begun.outputs[0]).write_text("{}\n")
     made = Output(path=begun.outputs[0], size=3, sha256="")
@@ -281,10 +281,8 @@ def test_sessions_and_what_belongs_to_none(far: Path) -> None:
     add("rec")
     put(Path("results"), "export/old/old.srt", "merge/old.json", "merge/a.json")
     assert find() == {("orphaned", "old")}
-    agenda = Agenda(settings.Config())
-    (line,) = (
-        f for f in survey(agenda, [], checksums=Path("c.json"), s3_remote="") if f.kind == "unprocessed"
-    )
+    plan = Plan(settings.Config())
+    (line,) = (f for f in survey(plan, [], checksums=Path("c.json"), s3_remote="") if f.kind == "unprocessed")
     assert str(line) == "unprocessed   a  (0.00 h)"
 
 

@@ -20,8 +20,8 @@ from sessionscribe.config import settings as config
 from sessionscribe.core.files import sha256
 from sessionscribe.engines import models
 from sessionscribe.planning import steps
-from sessionscribe.planning.plan import Agenda
-from sessionscribe.planning.session import SessionAgenda
+from sessionscribe.planning.plan import Plan
+from sessionscribe.planning.session import SessionPlan
 from sessionscribe.planning.settings_files import write_settings
 from sessionscribe.sharing import sidecars, upload
 
@@ -62,12 +62,12 @@ def folder(tmp_path: Path, machine: Machine) -> Path:
     return tmp_path / "eve"
 
 
-def look(transcribe: dict[str, Any] | None = None) -> SessionAgenda:
+def look(transcribe: dict[str, Any] | None = None) -> SessionPlan:
     settings = config.load([Path("config/config.yaml")], {"transcribe": transcribe} if transcribe else None)
-    return Agenda(settings).sessions["eve"]
+    return Plan(settings).sessions["eve"]
 
 
-def finish(session: SessionAgenda) -> None:
+def finish(session: SessionPlan) -> None:
     """Make what the steps of the parts make, up to their transcripts."""
     for row in session.session.rows:
         of = sidecars.steps_of(session, row)

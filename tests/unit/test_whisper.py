@@ -17,13 +17,13 @@ import soundfile
 from held import free_all, held
 from project import SPEECH_MODEL, TOY
 from sessionscribe.artifacts.chunk_transcript import ChunkTranscript
-from sessionscribe.artifacts.plan import Core, Plan, Span
+from sessionscribe.artifacts.plan import ChunkPlan, PlannedChunk, Span
 from sessionscribe.config.settings import Chunk, Transcribe, Vad
 from sessionscribe.core.errors import UserError
 from sessionscribe.engines.decoded import Decoded, words_of
 from sessionscribe.engines.whisper import SpeechModel
 from sessionscribe.engines.windows import SHORT_S, WindowDecoder
-from sessionscribe.jobs import meter
+from sessionscribe.jobs import metrics
 from sessionscribe.stages.chunk.chunk import plan_chunks, tile
 from sessionscribe.stages.transcribe.fallback import NO_WORD, SILENCE
 from sessionscribe.stages.transcribe.transcribe import transcribe_chunk
@@ -40,7 +40,7 @@ FROM_S, TO_S = 150, 240
 
 
 @pytest.fixture(scope="module")
-def talk(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Plan]:
+def talk(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ChunkPlan]:
     """The last minute and a half of the demo meeting, and a plan of three chunks."""
     from faster_whisper.audio import decode_audio  # noqa: PLC0415
 
@@ -59,7 +59,7 @@ def talk(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Plan]:
 
 
 @pytest.fixture
-def make(talk: tuple[Path, Plan], tmp_path: Path) -> Any:
+def make(talk: tuple[Path, ChunkPlan], tmp_path: Path) -> Any:
     """Transcribe a chunk; the result and its file are returned."""
 
     def made(index: int, options: Transcribe, name: str = "chunk") -> tuple[ChunkTranscript, bytes]:
@@ -73,7 +73,7 @@ def make(talk: tuple[Path, Plan], tmp_path: Path) -> Any:
 
 
 @pytest.fixture
-def windows(talk: tuple[Path, Plan]) -> list[tuple[float, Any]]:
+def windows(talk: tuple[Path, ChunkPlan]) -> list[tuple[float, Any]]:
     """Twelve windows of different lengths."""
     samples, _ = soundfile.read(talk[0], dtype="float32")
     lengths = random.Random(1)
@@ -113,14 +113,14 @@ def test_chunks_at_once_are_the_same_to_the_byte_as_one_after_the_other(
 
 
 def test_the_words_of_chunks_are_those_of_the_whole(
-    make: Any, talk: tuple[Path, Plan], tmp_path: Path
+    make: Any, talk: tuple[Path, ChunkPlan], tmp_path: Path
 ) -> None:
     """Wherever a track is cut, through speech as well."""
     audio, cut = talk
     ends = [core.stop - 3 * 16_000 for core in cut.cores[:-1]]
     moved = tile(cut.samples, [(end, "forced") for end in ends])
 
-    def transcribed(cores: list[Core]) -> list[str]:
+    def transcribed(cores: list[PlannedChunk]) -> list[str]:
         plan = cut.model_copy(update={"cores": cores})
         output = tmp_path / "c.json"
         found = [
@@ -141,7 +141,7 @@ def test_a_model_is_loaded_once_for_all_jobs_and_each_counts_what_it_heard(make:
     loads, heard = [], []
 
     def job(index: int) -> None:
-        with meter.measured() as used:
+        with metrics.measured() as used:
             core = make(index, OPTIONS)[0].core
             loads.append(used.loads)
             heard.append(used.audio_s == pytest.approx((core.stop - core.start) / 16_000))
@@ -216,7 +216,9 @@ def test_a_window_that_failed_a_threshold_is_decoded_again_and_the_worse_version
     assert all(segment in found.segments for segment in sure), "what was sure stays as it was"
 
 
-def test_windows_that_the_engine_takes_for_silence_are_listed(make: Any, talk: tuple[Path, Plan]) -> None:
+def test_windows_that_the_engine_takes_for_silence_are_listed(
+    make: Any, talk: tuple[Path, ChunkPlan]
+) -> None:
     deaf = OPTIONS.model_copy(update={"no_speech_threshold": -1.0, "log_prob_threshold": 0.0})
     found, _ = make(1, deaf)
     assert found.segments == []
@@ -229,14 +231,14 @@ def test_windows_that_the_engine_takes_for_silence_are_listed(make: Any, talk: t
     assert all(found.heard.start / 16_000 <= a < b <= found.heard.stop / 16_000 for a, b in spans)
 
 
-def test_a_language_that_is_none_is_a_clear_error(make: Any, talk: tuple[Path, Plan]) -> None:
+def test_a_language_that_is_none_is_a_clear_error(make: Any, talk: tuple[Path, ChunkPlan]) -> None:
     with pytest.raises(UserError, match="`xx` is not a language code"):
         SpeechModel(OPTIONS, threads=1).transcribe(
             np.zeros(32_000, np.float32), [(Span(start=0, stop=32_000),)], "xx", OPTIONS
         )
 
 
-def test_without_a_language_it_is_detected(talk: tuple[Path, Plan]) -> None:
+def test_without_a_language_it_is_detected(talk: tuple[Path, ChunkPlan]) -> None:
     samples, _ = soundfile.read(talk[0], dtype="float32", stop=320_000)
     found, language = SpeechModel(OPTIONS, threads=1).transcribe(
         samples, [(Span(start=0, stop=100_000), Span(start=160_000, stop=300_000))], None, OPTIONS
@@ -273,7 +275,7 @@ def test_the_size_of_batches_changes_nothing_with_int8(
 
 
 def test_it_is_what_faster_whisper_makes_of_the_windows(
-    engine: Any, windows: list[tuple[float, Any]], talk: tuple[Path, Plan]
+    engine: Any, windows: list[tuple[float, Any]], talk: tuple[Path, ChunkPlan]
 ) -> None:
     import faster_whisper  # noqa: PLC0415
 

@@ -80,7 +80,7 @@ def usage(project: Project) -> list[dict[str, Any]]:
     return [json.loads(path.read_text()) for path in (project / "logs/usage").rglob("*.json")]
 
 
-def ledger(project: Project) -> list[dict[str, Any]]:
+def steps(project: Project) -> list[dict[str, Any]]:
     lines = (project / "logs/usage/runners.jsonl").read_text().splitlines()
     return [json.loads(line) for line in lines]
 
@@ -117,7 +117,7 @@ def test_kubernetes_loads_once_per_pod_and_a_session_that_fails_stops_no_other(
     (role,) = [part for part in parts if part["kind"] == "Role"]
     rights = {(what, verb) for rule in role["rules"] for what in rule["resources"] for verb in rule["verbs"]}
     assert cluster.asked == rights
-    (entry,) = [entry for entry in ledger(project) if "transcribe_chunk" in entry["work"].get("talk", {})]
+    (entry,) = [entry for entry in steps(project) if "transcribe_chunk" in entry["work"].get("talk", {})]
     assert entry["runner"] == "kubernetes"
     assert entry["work"]["talk"]["transcribe_chunk"]["audio_s"] > 20
 

@@ -90,7 +90,7 @@ class Repeat(Part):
     at_seam: bool
 
 
-class Unsure(Part):
+class LowConfidence(Part):
     """Neighbouring words of low probability; ``probability`` is their mean."""
 
     track: str
@@ -151,7 +151,7 @@ class RemovedText(Part):
     reason: str
 
 
-class DecodedAgain(Part):
+class FallbackReport(Part):
     """A stretch that was decoded again, why, and which version is in the transcript.
 
     ``words`` are those of the version that won; ``lost`` is the text of the other.
@@ -184,10 +184,10 @@ class Audit(Artifact):
     gaps: list[SpeechGap]
     faint: list[FaintSpeech] = Field(default_factory=list)
     repeats: list[Repeat]
-    unsure: list[Unsure]
+    unsure: list[LowConfidence]
     language: LanguageAudit
     speakers: list[SpeakerShare]
     dropped: list[ReasonCount]
     removed: list[RemovedText]
-    redecoded: list[DecodedAgain]
+    redecoded: list[FallbackReport]
     unused_prompt: list[str] = Field(default=[])

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from sessionscribe.artifacts.base import Artifact, Part, Seconds
-from sessionscribe.artifacts.plan import Core, Span
+from sessionscribe.artifacts.plan import PlannedChunk, Span
 from sessionscribe.core.text import group_pieces, spaces_before
 
 
@@ -78,7 +78,7 @@ class RemovedSegment(Segment):
     reason: str
 
 
-class Redecoded(Part):
+class FallbackSpan(Part):
     """A stretch that was got wrong, or nothing from, and that was decoded again.
 
     ``first`` and ``second`` are the scores of the two versions (``fallback.score``), in seconds of speech;
@@ -115,13 +115,13 @@ class ChunkTranscript(Artifact):
 
     session: str
     track: str
-    core: Core
+    core: PlannedChunk
     heard: Span
     language: str
     engine: Engine
     segments: list[Segment]
     removed: list[RemovedSegment]
-    redecoded: list[Redecoded] = []
+    redecoded: list[FallbackSpan] = []
     unused_prompt: list[str] = Field(default=[], exclude_if=lambda value: not value)
 
     VERSION: ClassVar[int] = 6

@@ -19,7 +19,7 @@ class Span(Part):
     stop: Samples
 
 
-class Core(Part):
+class PlannedChunk(Part):
     """One chunk of a plan: ``[start, stop)`` of its track.
 
     ``start_cut`` and ``stop_cut`` say what is at either end: a cut in silence, one forced into speech, or
@@ -39,7 +39,7 @@ class Core(Part):
         return without(content, "context_start", "context_stop")
 
 
-class Plan(Artifact):
+class ChunkPlan(Artifact):
     """How a track is cut, and where it has speech. ``results/chunk/{session}/{track}.plan.json``.
 
     ``faint`` is where, outside ``speech``, somebody probably speaks, too. Old files lack it.
@@ -48,7 +48,7 @@ class Plan(Artifact):
     session: str
     track: str
     samples: Samples
-    cores: list[Core]
+    cores: list[PlannedChunk]
     speech: list[Span]
     faint: list[Span] = []
 

@@ -23,7 +23,7 @@ REACH_S = 30.0
 
 
 @dataclass(frozen=True)
-class Grid:
+class SlidingWindow:
     """Windows of ``window`` samples, one every ``step`` samples."""
 
     window: int
@@ -50,7 +50,7 @@ class Grid:
 
 
 @dataclass(frozen=True)
-class Stretch:
+class EmbeddingChunk:
     """A stretch of a session, ``[start, stop)``, whose windows one job looks at.
 
     An end is a sample of the session, or the track that begins there (the parts of a live session lie where
@@ -87,12 +87,12 @@ def recording_names(count: int) -> tuple[str, ...]:
     return tuple(f"{index:04d}" for index in range(count))
 
 
-def of_recording(track: str, duration_s: float, chunk_s: float) -> list[Stretch]:
+def of_recording(track: str, duration_s: float, chunk_s: float) -> list[EmbeddingChunk]:
     """Return the stretches of a recording, each about ``chunk_s`` seconds long."""
     count, size = chunk_count(duration_s, chunk_s), round(chunk_s * SAMPLE_RATE)
     stops = [*(index * size for index in range(1, count)), None]
     return [
-        Stretch(name, index * size, stop, (track,))
+        EmbeddingChunk(name, index * size, stop, (track,))
         for index, (name, stop) in enumerate(zip(recording_names(count), stops, strict=True))
     ]
 
@@ -107,7 +107,7 @@ class Part:
     key: str
 
 
-def of_live(parts: Sequence[Part], chunk_s: float) -> list[Stretch]:
+def of_live(parts: Sequence[Part], chunk_s: float) -> list[EmbeddingChunk]:
     """Return the stretches of a live session: whole parts, as many as make up ``chunk_s`` seconds.
 
     A stretch's name holds where it begins and ends, and what its windows depend on: the parts before it (they
@@ -129,7 +129,7 @@ def of_live(parts: Sequence[Part], chunk_s: float) -> list[Stretch]:
         # These follow from lengths, which may become known more exactly.
         key = fingerprint(upto[reached], start, stop, upto[-1] if _has_gap(numbers[:reached]) else None)
         found.append(
-            Stretch(
+            EmbeddingChunk(
                 name=f"{index:04d}-{key}",
                 start=start,
                 stop=stop,

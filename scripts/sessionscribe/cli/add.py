@@ -17,7 +17,7 @@ from sessionscribe.manifest import additions, manifest, sources
 from sessionscribe.manifest.additions import Added
 from sessionscribe.manifest.sources import Group
 from sessionscribe.planning import steps
-from sessionscribe.planning.plan import Agenda
+from sessionscribe.planning.plan import Plan
 from sessionscribe.planning.steps.decoder import all_hotwords
 from sessionscribe.sharing import adopt
 
@@ -130,7 +130,7 @@ def _take_over(names: Sequence[str], config: Config, beside: adopt.Beside) -> No
             "sessions": tuple(dict.fromkeys(names)),
             "transcribe": config.transcribe.model_copy(update=chosen),
         }
-        for name, session in Agenda(config.model_copy(update=given)).sessions.items():
+        for name, session in Plan(config.model_copy(update=given)).sessions.items():
             taken[name] += adopt.take(session, beside, Path())
     for name, count in (+taken).items():
         number = f"{count} part{'s' * (count > 1)}"

@@ -22,8 +22,8 @@ from sessionscribe.core.tokens import atoms
 from sessionscribe.manifest import manifest
 
 if TYPE_CHECKING:
-    from sessionscribe.editing.making import Made
-    from sessionscribe.stages.correct.overlay import Overlaid
+    from sessionscribe.editing.edits import Made
+    from sessionscribe.stages.correct.apply import Overlaid
     from sessionscribe.stages.correct.table import Edit
 
 SHOWN = 20  # edits that are printed; the file has them all
@@ -99,7 +99,7 @@ def _made(
     options: argparse.Namespace, config: Config, transcript: Transcript, names: Names | None, path: Path
 ) -> Made:
     """Return the corrections with those that the edited file makes."""
-    from sessionscribe.editing import edited, making, rebase  # noqa: PLC0415
+    from sessionscribe.editing import edited, edits, rebase  # noqa: PLC0415
     from sessionscribe.stages.correct import table  # noqa: PLC0415
     from sessionscribe.stages.correct.correct import lay_over  # noqa: PLC0415
 
@@ -108,14 +108,14 @@ def _made(
     copy = edited.read(options.edited, laid.transcript.speakers, words)
     order = _order(laid.transcript, config.export, edited.format_of(options.edited))
     lost: list[table.Edit] = []
-    signed = making.Signed(options.author, date.today().isoformat(), options.note)
+    signed = edits.Signed(options.author, date.today().isoformat(), options.note)
     if options.made_from is not None:
         base = edited.read(options.made_from, laid.transcript.speakers, words)
         (copy, lost), order = rebase.rebased(base, copy, laid.transcript), None
     called = {**config.export.names, **(names.by_label() if names else {})}
-    made = making.make(transcript, called, table.read(path), copy, order=order, signed=signed)
+    made = edits.make(transcript, called, table.read(path), copy, order=order, signed=signed)
     new = [signed.put_on(edit) for edit in lost]
-    return making.Made([*made.edits, *new], [*made.new, *new], made.gone)
+    return edits.Made([*made.edits, *new], [*made.new, *new], made.gone)
 
 
 def _refuse_part(copy: Path, transcript: Transcript, made: Made) -> None:
@@ -179,14 +179,14 @@ def _tell(options: argparse.Namespace, laid: Overlaid, made: Made, path: Path) -
 
 def _transcript(session: str, config: Config, root: Path) -> tuple[Transcript, Names | None]:
     """Return what was heard, and who is who where anybody may be named (an older file may lie there)."""
-    from sessionscribe.planning.plan import Agenda  # noqa: PLC0415
+    from sessionscribe.planning.plan import Plan  # noqa: PLC0415
 
     path = root / f"results/diarize/{session}.json"
     if not path.is_file():
         hint = f"Make it first: sessionscribe run --session {session}"
         raise UserError("there is no transcript yet", where=session, hint=hint)
-    agenda = Agenda(config.model_copy(update={"sessions": (session,)}), root)
-    named = [root / step.outputs[0] for step in agenda.sessions[session].of("name_speakers")]
+    plan = Plan(config.model_copy(update={"sessions": (session,)}), root)
+    named = [root / step.outputs[0] for step in plan.sessions[session].of("name_speakers")]
     found = [Names.read(file) for file in named if file.is_file()]
     return Transcript.read(path), found[0] if found else None
 

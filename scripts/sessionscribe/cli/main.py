@@ -23,12 +23,12 @@ from sessionscribe.config import settings as config
 from sessionscribe.core.errors import UserError, complain, describe
 from sessionscribe.engines import fetch as model_fetch
 from sessionscribe.planning import status
-from sessionscribe.planning.plan import Agenda
+from sessionscribe.planning.plan import Plan
 from sessionscribe.planning.steps import STAGES
 from sessionscribe.planning.verify import verify
 from sessionscribe.publish import unpack
 from sessionscribe.runners import costs
-from sessionscribe.runners.ledger import LEDGER
+from sessionscribe.runners.usage_log import USAGE_LOG
 
 PROJECT = PACKAGE.parents[1]
 CONFIG = Path("config/config.yaml")
@@ -225,12 +225,12 @@ def _run(options: argparse.Namespace, rest: list[str]) -> int:
         if not names:
             return code
     fetch = not request.shows and _checks_models_here(options)
-    agenda = _plan(_load(options, names, request.settings), fetch=fetch)
-    if not agenda.sessions and not rest:
+    plan = _plan(_load(options, names, request.settings), fetch=fetch)
+    if not plan.sessions and not rest:
         print(NO_SESSIONS)
         return code
     if options.limit is not None:
-        names = [name for name, session in agenda.sessions.items() if session.pending][: options.limit]
+        names = [name for name, session in plan.sessions.items() if session.pending][: options.limit]
         if not names:
             print("Nothing to do.")
             return code
@@ -244,14 +244,14 @@ def _run(options: argparse.Namespace, rest: list[str]) -> int:
 def _transcribe(options: argparse.Namespace) -> int:
     settings = config.load(_configfiles(options, PROJECT))
     options.configfile, options.stage = [transcribe.SETTINGS], None  # in the project that the command has
-    plan = ("--dry-run", *run.TABLE) if options.dry_run else ()
-    request = run.Request(("--snakefile", str(PROJECT / "Snakefile"), *plan))
+    table = ("--dry-run", *run.TABLE) if options.dry_run else ()
+    request = run.Request(("--snakefile", str(PROJECT / "Snakefile"), *table))
 
-    def make(names: Sequence[str]) -> tuple[int, Agenda]:
-        agenda = _plan(_load(options, names), fetch=not options.dry_run and _checks_models_here(options))
-        if not agenda.targets():
-            return 0, agenda
-        return _make(options, request, names), Agenda(_load(options, names))
+    def make(names: Sequence[str]) -> tuple[int, Plan]:
+        plan = _plan(_load(options, names), fetch=not options.dry_run and _checks_models_here(options))
+        if not plan.targets():
+            return 0, plan
+        return _make(options, request, names), Plan(_load(options, names))
 
     return transcribe.command(options, settings, [Path.cwd(), PROJECT], make)
 
@@ -270,18 +270,18 @@ def _make(options: argparse.Namespace, request: run.Request, names: Sequence[str
     return run.snakemake(arguments)
 
 
-def _plan(settings: config.Config, *, fetch: bool) -> Agenda:
-    """Return the agenda; if asked, fetch the models of ``auto`` first, which may change it."""
-    agenda = Agenda(settings)
+def _plan(settings: config.Config, *, fetch: bool) -> Plan:
+    """Return the plan; if asked, fetch the models of ``auto`` first, which may change it."""
+    plan = Plan(settings)
     if fetch:
-        planned = agenda.preflight_task()
+        planned = plan.preflight_task()
         fetched = [
             model_fetch.provide_auto(planned["speech"], settings.transcribe, say=complain),
             model_fetch.provide_auto_pipeline(planned["diarization"], settings.diarize, say=complain),
         ]
         if any(fetched):
-            return Agenda(settings)
-    return agenda
+            return Plan(settings)
+    return plan
 
 
 def _checks_models_here(options: argparse.Namespace) -> bool:
@@ -294,7 +294,7 @@ def _show_outcome(options: argparse.Namespace, settings: config.Config, *, stopp
 
     Returns 1 where something could not be done.
     """
-    after = Agenda(settings)
+    after = Plan(settings)
     print()
     print(status.table(status.collect(after)))
     _show_results(after)
@@ -309,9 +309,9 @@ def _show_outcome(options: argparse.Namespace, settings: config.Config, *, stopp
     return code
 
 
-def _show_results(agenda: Agenda) -> None:
+def _show_results(plan: Plan) -> None:
     """Print where the finished files are, and how each transcript begins."""
-    for session in agenda.sessions.values():
+    for session in plan.sessions.values():
         if session.pending or session.blocked or not session.steps:
             continue
         exports = session.of("write_export")
@@ -337,33 +337,33 @@ def _storing(options: argparse.Namespace) -> int:
 
 def _status(options: argparse.Namespace) -> int:
     if options.cost:
-        print(costs.table(costs.read_ledger(LEDGER), costs.read_prices(costs.PRICES)))
+        print(costs.table(costs.read_usage(USAGE_LOG), costs.read_prices(costs.PRICES)))
         return 0
-    agenda = Agenda(_load(options, options.session))
-    if not agenda.sessions:
+    plan = Plan(_load(options, options.session))
+    if not plan.sessions:
         print(NO_SESSIONS)
         return 0
-    for remark in agenda.remarks:
+    for remark in plan.remarks:
         complain(remark)
-    print(status.table(status.collect(agenda)))
+    print(status.table(status.collect(plan)))
     return 0
 
 
 def _verify(options: argparse.Namespace) -> int:
-    agenda, differ = Agenda(_load(options, options.sessions)), 0
-    for session in agenda.sessions:
-        lines, unrecorded = verify(agenda.root, session, quick=options.quick)
+    plan, differ = Plan(_load(options, options.sessions)), 0
+    for session in plan.sessions:
+        lines, unrecorded = verify(plan.root, session, quick=options.quick)
         print("".join(f"{session}: {line}\n" for line in lines), end="")
         print("".join(f"{session}: {path}: no record tells of it\n" for path in unrecorded), end="")
         differ += len(lines)
     how = "sizes of the" if options.quick else ""
-    print(f"{len(agenda.sessions)} sessions: {differ or 'no'} {how} files differ".replace("  ", " "))
+    print(f"{len(plan.sessions)} sessions: {differ or 'no'} {how} files differ".replace("  ", " "))
     return int(differ > 0)
 
 
 def _report(options: argparse.Namespace) -> int:
-    agenda = Agenda(_load(options, options.sessions))
-    for session in agenda.sessions.values():
+    plan = Plan(_load(options, options.sessions))
+    for session in plan.sessions.values():
         if session.pending or session.blocked or session.session.problem:
             print(f"sessionscribe: {status.left_out(session).removeprefix('left ')}", file=sys.stderr)
             return 1

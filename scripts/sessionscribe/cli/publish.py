@@ -12,11 +12,11 @@ from typing import Any
 from sessionscribe.config.settings import Config
 from sessionscribe.core.errors import UserError, one_by_one
 from sessionscribe.planning import status
-from sessionscribe.planning.plan import Agenda
-from sessionscribe.planning.session import SessionAgenda
+from sessionscribe.planning.plan import Plan
+from sessionscribe.planning.session import SessionPlan
 from sessionscribe.publish import history, publishing, pulling, state, versions
-from sessionscribe.publish.contents import FOLDER, target_of
-from sessionscribe.publish.store import Store
+from sessionscribe.publish.dvc_store import Store
+from sessionscribe.publish.package_manifest import FOLDER, target_of
 
 ROOT = Path()
 
@@ -59,7 +59,7 @@ def publish(options: argparse.Namespace, config: Config) -> int:
     """Publish finished sessions; return 1 where one that was named, or that is finished, could not be."""
     settings = config.model_copy(update={"sessions": tuple(options.sessions)})
     return publish_sessions(
-        list(Agenda(settings, ROOT).sessions.values()),
+        list(Plan(settings, ROOT).sessions.values()),
         config,
         configfiles=options.configfiles,
         force=options.force,
@@ -68,7 +68,7 @@ def publish(options: argparse.Namespace, config: Config) -> int:
 
 
 def publish_sessions(
-    sessions: Sequence[SessionAgenda],
+    sessions: Sequence[SessionPlan],
     config: Config,
     *,
     configfiles: Sequence[Path],
@@ -95,7 +95,7 @@ def publish_sessions(
             ROOT, config.manifest, audio=config.publish.audio, force=force, store=store, lock=lock
         )
 
-        def send(session: SessionAgenda) -> None:
+        def send(session: SessionPlan) -> None:
             done = publisher.publish(session)
             counts[done.word] += 1
             if done.word == "published":

@@ -11,8 +11,8 @@ from typing import Any
 from sessionscribe.config.settings import Config
 from sessionscribe.core.errors import UserError, one_by_one
 from sessionscribe.planning import status
-from sessionscribe.planning.plan import Agenda
-from sessionscribe.planning.session import SessionAgenda
+from sessionscribe.planning.plan import Plan
+from sessionscribe.planning.session import SessionPlan
 
 ROOT = Path()
 CHECKSUMS = ROOT / ".sessionscribe/checksums.json"
@@ -49,8 +49,8 @@ def find(options: argparse.Namespace, config: Config) -> int:
     from sessionscribe.sharing import find as survey  # noqa: PLC0415 -- of no use to the other commands
     from sessionscribe.stages.ingest import remote  # noqa: PLC0415 -- of no use to the other commands
 
-    agenda = Agenda(config, ROOT)
-    found = survey.survey(agenda, options.places, checksums=CHECKSUMS, s3_remote=config.ingest.s3_remote)
+    plan = Plan(config, ROOT)
+    found = survey.survey(plan, options.places, checksums=CHECKSUMS, s3_remote=config.ingest.s3_remote)
     for finding in found:
         print(finding)
     counts = Counter(finding.kind for finding in found)
@@ -68,12 +68,12 @@ def upload(options: argparse.Namespace, config: Config) -> int:
     """Upload the sessions that were named, or all that are finished."""
     place = config.upload.model_copy(update={"to": options.to} if options.to else {})
     settings = config.model_copy(update={"sessions": tuple(options.sessions), "upload": place})
-    sessions = Agenda(settings, ROOT).sessions.values()
+    sessions = Plan(settings, ROOT).sessions.values()
     return upload_sessions(sessions, settings, named=bool(options.sessions), delete=options.delete)
 
 
 def upload_sessions(
-    sessions: Iterable[SessionAgenda], config: Config, *, named: bool = False, delete: bool = False
+    sessions: Iterable[SessionPlan], config: Config, *, named: bool = False, delete: bool = False
 ) -> int:
     """Upload what is finished of sessions; return 1 where one of these could not be.
 
@@ -92,7 +92,7 @@ def upload_sessions(
         else:
             print(status.left_out(session))
 
-    def send(session: SessionAgenda) -> None:
+    def send(session: SessionPlan) -> None:
         s3_remote = config.ingest.s3_remote
         sent = uploads.upload(session, config.upload, root=ROOT, s3_remote=s3_remote, delete=delete)
         size = sum(entry.size for entry in sent) / 1e6

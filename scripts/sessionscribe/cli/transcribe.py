@@ -31,14 +31,14 @@ from sessionscribe.formats.page import BESIDE
 from sessionscribe.manifest import manifest
 from sessionscribe.manifest.sources import slug
 from sessionscribe.planning import status
-from sessionscribe.planning.plan import MANIFEST, Agenda
-from sessionscribe.planning.session import SessionAgenda
+from sessionscribe.planning.plan import MANIFEST, Plan
+from sessionscribe.planning.session import SessionPlan
 
 SETTINGS = Path("config/config.yaml")
 WRITTEN = Path("written.json")
 """Which files were written for the user, with their checksums: no other file is ever replaced."""
 
-Make = Callable[[Sequence[str]], tuple[int, Agenda]]
+Make = Callable[[Sequence[str]], tuple[int, Plan]]
 
 
 def add_arguments(commands: Any, settings: argparse.ArgumentParser) -> None:
@@ -79,7 +79,7 @@ def command(options: argparse.Namespace, settings: Config, places: Sequence[Path
         options: the command's.
         settings: the general settings.
         places: from where relative paths in them are meant; the first that has such a file counts.
-        make: makes what is missing of sessions, in the present folder; returns the exit code and the agenda.
+        make: makes what is missing of sessions, in the present folder; returns the exit code and the plan.
     """
     to = Path.cwd() / (options.to or "")
     files, code = _recordings(options.files)
@@ -93,13 +93,13 @@ def command(options: argparse.Namespace, settings: Config, places: Sequence[Path
             code = failed or code
         if not sessions:
             return code
-        result, agenda = make(list(sessions))
+        result, plan = make(list(sessions))
         if options.dry_run:
             return result or code
         print()
         for name, file in sessions.items():
             try:
-                _finish(agenda.sessions[name], file, to if options.to else to / name)
+                _finish(plan.sessions[name], file, to if options.to else to / name)
             except (UserError, OSError) as error:
                 complain(describe(error, str(file)))
                 code = 1
@@ -187,7 +187,7 @@ def _name_of(file: Path, known: Mapping[str, manifest.Session]) -> str:
     return next(name for name in names if name not in known)
 
 
-def _finish(session: SessionAgenda, file: Path, to: Path) -> None:
+def _finish(session: SessionPlan, file: Path, to: Path) -> None:
     """Put the finished files of a session where the user wants them, and say so.
 
     Raises:

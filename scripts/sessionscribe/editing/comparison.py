@@ -8,9 +8,9 @@ from itertools import groupby, pairwise
 
 from sessionscribe.core.errors import UserError
 from sessionscribe.core.tokens import alike, atoms, shown
-from sessionscribe.editing.edited import Atom
+from sessionscribe.editing.edited import EditToken
 from sessionscribe.evaluation.diff import aligned
-from sessionscribe.stages.correct.overlay import Item, Overlaid
+from sessionscribe.stages.correct.apply import Item, Overlaid
 
 LEAST_COMMON = 0.5  # share of the words that a copy has to have in common with its transcript
 
@@ -40,7 +40,7 @@ class Comparison:
         UserError: they have too little in common.
     """
 
-    def __init__(self, laid: Overlaid, copy: Sequence[Atom], order: Sequence[int] | None = None) -> None:
+    def __init__(self, laid: Overlaid, copy: Sequence[EditToken], order: Sequence[int] | None = None) -> None:
         self.items, self.copy = laid.items, copy
         self.words = [word for item in laid.items for word in item.words]
         self._item_of = [n for n, item in enumerate(laid.items) for _ in item.words]
@@ -165,7 +165,7 @@ class Comparison:
             yield from range(*self.intact[n])
 
 
-def _filled(copy: Sequence[Atom], spoken: Sequence[str | None]) -> list[str | None]:
+def _filled(copy: Sequence[EditToken], spoken: Sequence[str | None]) -> list[str | None]:
     """Return the speaker of every atom: as written, else of the word that it is, else of one beside it."""
     result: list[str | None] = []
     for _, group in groupby(range(len(copy)), key=lambda n: copy[n].line):

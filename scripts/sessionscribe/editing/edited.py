@@ -55,7 +55,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Atom:
+class EditToken:
     """A piece of text of the edited file; ``line`` is the number of its `Line`."""
 
     text: str
@@ -77,7 +77,7 @@ def format_of(path: Path) -> str:
     return FORMAT_OF[max(endings, key=len)]
 
 
-def read(path: Path, speakers: Collection[str], words: Collection[str]) -> list[Atom]:
+def read(path: Path, speakers: Collection[str], words: Collection[str]) -> list[EditToken]:
     """Return what an edited file says.
 
     Args:
@@ -104,7 +104,7 @@ def read(path: Path, speakers: Collection[str], words: Collection[str]) -> list[
     if kind in _NOBODY_IN:
         names[_NOBODY_IN[kind]] = None
     return [
-        Atom(text, names.get(line.speaker or "", line.speaker), number)
+        EditToken(text, names.get(line.speaker or "", line.speaker), number)
         for number, line in enumerate(lines)
         for text in atoms(line.text)
     ]

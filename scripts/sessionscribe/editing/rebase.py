@@ -6,15 +6,15 @@ from collections.abc import Sequence
 
 from sessionscribe.artifacts.transcript import Transcript
 from sessionscribe.core.tokens import alike, atoms, shown
-from sessionscribe.editing.anchors import AROUND, joined
-from sessionscribe.editing.edited import Atom
+from sessionscribe.editing.context_windows import AROUND, joined
+from sessionscribe.editing.edited import EditToken
 from sessionscribe.evaluation.diff import aligned
 from sessionscribe.stages.correct.table import Edit
 
 
 def rebased(
-    base: Sequence[Atom], copy: Sequence[Atom], transcript: Transcript
-) -> tuple[list[Atom], list[Edit]]:
+    base: Sequence[EditToken], copy: Sequence[EditToken], transcript: Transcript
+) -> tuple[list[EditToken], list[Edit]]:
     """Return the copy as it would be had it been made from a transcript, and the changes that find no place.
 
     A change of words finds its place where the transcript has the same words as the export, and on either
@@ -26,22 +26,22 @@ def rebased(
         transcript: what is shown now.
     """
     own = [
-        (Atom(text, word.speaker, number), word.start)
+        (EditToken(text, word.speaker, number), word.start)
         for number, segment in enumerate(transcript.segments)
         for word in segment.words
         for text in atoms(word.text)
     ]
     now = [atom for atom, _ in own]
     there = _pairs(base, now)
-    result: list[list[Atom]] = [[atom] for atom in now]
-    before: list[Atom] = []  # what is added at the very beginning
+    result: list[list[EditToken]] = [[atom] for atom in now]
+    before: list[EditToken] = []  # what is added at the very beginning
     lost: list[Edit] = []
     for equal, a, b in aligned([shown(x.text) for x in base], [shown(x.text) for x in copy])[0]:
         if equal:
             for i, j in zip(a, b, strict=True):
                 place = there.get(i)
                 if place is not None and copy[j].speaker != base[i].speaker:
-                    result[place] = [Atom(now[place].text, copy[j].speaker, now[place].line)]
+                    result[place] = [EditToken(now[place].text, copy[j].speaker, now[place].line)]
             continue
         first = there.get(a.start - 1, -1 if a.start == 0 else None)
         last = there.get(a.stop, len(now) if a.stop == len(base) else None)
@@ -51,20 +51,20 @@ def rebased(
             lost.append(_lost(base, copy, a, b, times[0] if times else 0.0))
             continue
         line = now[first].line if first is not None and first >= 0 else 0
-        new = [Atom(copy[j].text, copy[j].speaker, line) for j in b]
+        new = [EditToken(copy[j].text, copy[j].speaker, line) for j in b]
         for place in range(first + 1, last):  # type: ignore[operator, arg-type]
             result[place] = []
         (before if first == -1 else result[first]).extend(new)  # type: ignore[index]
     return [*before, *(atom for group in result for atom in group)], lost
 
 
-def _pairs(base: Sequence[Atom], now: Sequence[Atom]) -> dict[int, int]:
+def _pairs(base: Sequence[EditToken], now: Sequence[EditToken]) -> dict[int, int]:
     """Return for each atom of the export where the transcript has it."""
     codes, _ = aligned([alike(shown(x.text)) for x in base], [alike(shown(x.text)) for x in now])
     return {i: j for equal, a, b in codes if equal for i, j in zip(a, b, strict=True)}
 
 
-def _lost(base: Sequence[Atom], copy: Sequence[Atom], a: range, b: range, time_s: float) -> Edit:
+def _lost(base: Sequence[EditToken], copy: Sequence[EditToken], a: range, b: range, time_s: float) -> Edit:
     return Edit(
         "words",
         time_s,

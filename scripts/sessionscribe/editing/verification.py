@@ -9,8 +9,8 @@ from itertools import zip_longest
 from sessionscribe.artifacts.transcript import SpokenWord
 from sessionscribe.core.errors import UserError, visible
 from sessionscribe.core.tokens import atoms, shown
-from sessionscribe.editing.edited import Atom
-from sessionscribe.stages.correct.overlay import Overlaid
+from sessionscribe.editing.edited import EditToken
+from sessionscribe.stages.correct.apply import Overlaid
 from sessionscribe.stages.correct.table import clock
 
 AROUND = 3  # words that a message shows on either side
@@ -18,7 +18,7 @@ _HINT = "Nothing was noted. Give that line by hand (docs/usage.md, Correct a tra
 Said = tuple[str, str | None]
 
 
-def check(before: Overlaid, after: Overlaid, copy: Sequence[Atom], order: Sequence[int] | None) -> None:
+def check(before: Overlaid, after: Overlaid, copy: Sequence[EditToken], order: Sequence[int] | None) -> None:
     """Compare a corrected transcript with the copy that it is to read like.
 
     Args:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from sessionscribe.core.errors import UserError
-from sessionscribe.jobs import memory, meter
+from sessionscribe.jobs import memory, metrics
 
 T = TypeVar("T")
 
@@ -69,7 +69,7 @@ def hold(key: tuple[Hashable, ...], load: Callable[[], T], *, size_bytes: int, d
             while _free_one(device):
                 pass
             model = load()
-        meter.loaded(_name(key), time.monotonic() - started)
+        metrics.loaded(_name(key), time.monotonic() - started)
         _HELD[key] = _Held(model, device)
         return model
 

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sessionscribe.artifacts.speakers import EmbeddingsHeader, Turn
-from sessionscribe.audio.sliding_window import REACH_S, Grid
+from sessionscribe.audio.sliding_window import REACH_S, SlidingWindow
 from sessionscribe.config.settings import Diarize
 from sessionscribe.core.errors import UserError
 from sessionscribe.core.units import SAMPLE_RATE
 from sessionscribe.engines import models, pool
 from sessionscribe.engines.listening import listen_once
-from sessionscribe.jobs import meter
+from sessionscribe.jobs import metrics
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,13 +81,13 @@ class WindowModels:
         self.device, self.identity = device, models.identity(options.model)
         self._torch, self._lock = torch, threading.Lock()
 
-    def grid(self, step: float | None) -> Grid:
+    def grid(self, step: float | None) -> SlidingWindow:
         """Return the grid of windows with this step (a share of their length; None: the pipeline's own).
 
         The step is a whole number of samples, so that windows lie at the same samples wherever one begins.
         """
         window = round(self._pipeline._segmentation.duration * SAMPLE_RATE)
-        grid = Grid(window, max(1, round((step or self._pipeline.segmentation_step) * window)))
+        grid = SlidingWindow(window, max(1, round((step or self._pipeline.segmentation_step) * window)))
         if grid.window + grid.step > REACH_S * SAMPLE_RATE:
             what = f"looks at windows of {grid.window / SAMPLE_RATE:g} s, which is too long"
             hint = f"A window and a step may be {REACH_S:g} s together: set `diarize.step`, or another model"
@@ -95,7 +95,7 @@ class WindowModels:
         return grid
 
     def look(
-        self, samples: NDArray[np.float32], grid: Grid
+        self, samples: NDArray[np.float32], grid: SlidingWindow
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return who speaks in each window of ``samples`` ``[n]``, and how each of them sounds.
 
@@ -110,7 +110,7 @@ class WindowModels:
         if not len(samples):  # no window begins in the stretch
             return np.zeros((0, 0, 0), np.float32), np.zeros((0, 0, 0), np.float32)
         pipeline = self._pipeline
-        with self._lock, meter.on_device(self.device):
+        with self._lock, metrics.on_device(self.device):
             pipeline._segmentation.step = grid.step / SAMPLE_RATE
             # On the device as a whole: windows overlap, so cut there they travel once, not ten times.
             waveform = self._torch.from_numpy(samples)[None].to(self.device)
@@ -129,7 +129,7 @@ class WindowModels:
         """Whether segmentations are decisions, not scores."""
         return bool(self._pipeline._segmentation.model.specifications.powerset)
 
-    def describe(self, session: str, grid: Grid, windows: range) -> EmbeddingsHeader:
+    def describe(self, session: str, grid: SlidingWindow, windows: range) -> EmbeddingsHeader:
         """Return the header for what was found in these windows."""
         frames = self._pipeline._segmentation.model.receptive_field
         return EmbeddingsHeader(

@@ -20,7 +20,7 @@ from sessionscribe.engines.prompts import Prompt, prompt, tokens
 from sessionscribe.engines.stitching import restored, stitched
 from sessionscribe.engines.threads import one_for_matrices
 from sessionscribe.engines.windows import WindowDecoder
-from sessionscribe.jobs import meter
+from sessionscribe.jobs import metrics
 
 if TYPE_CHECKING:
     import numpy as np
@@ -112,7 +112,7 @@ class SpeechModel:
         if not whisper.model.is_multilingual:
             return "en", 1.0
         features = whisper.feature_extractor(audio[: 30 * SAMPLE_RATE])
-        with meter.on_device(self._device):
+        with metrics.on_device(self._device):
             language, probability, _ = whisper.detect_language(features=features)
         return str(language), float(probability)
 

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from sessionscribe.core.text import join_words, single_spaced
 from sessionscribe.core.units import SAMPLE_RATE
 from sessionscribe.engines.decoded import Decoded, words_of
-from sessionscribe.jobs import meter
+from sessionscribe.jobs import metrics
 
 if TYPE_CHECKING:
     import numpy as np
@@ -178,7 +178,7 @@ class WindowDecoder:
     def _run(self, batch: list[_Window]) -> None:
         """Decode a batch and hand each window what was heard, or the error, to the job that waits for it."""
         try:
-            with meter.on_device(self._device):
+            with metrics.on_device(self._device):
                 heard = self._hear(batch)
         except Exception as error:
             for window in batch:

@@ -16,7 +16,7 @@ import numpy as np
 
 from sessionscribe.core.errors import UserError
 from sessionscribe.core.text import normalised
-from sessionscribe.formats.utterances import Said, SaidWord
+from sessionscribe.formats.utterances import PlainTranscript, PlainWord
 
 Kind = Literal["same", "speaker", "changed"]
 Code = tuple[bool, range, range]
@@ -31,8 +31,8 @@ class Piece:
     """
 
     kind: Kind
-    before: tuple[SaidWord, ...]
-    after: tuple[SaidWord, ...]
+    before: tuple[PlainWord, ...]
+    after: tuple[PlainWord, ...]
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,9 @@ class Diff:
     summary: Summary
 
 
-def same_session(before: Mapping[str, Said], after: Mapping[str, Said]) -> tuple[Said, Said]:
+def same_session(
+    before: Mapping[str, PlainTranscript], after: Mapping[str, PlainTranscript]
+) -> tuple[PlainTranscript, PlainTranscript]:
     """Return the transcripts of the one session that both sides have.
 
     Raises:
@@ -91,7 +93,7 @@ def same_session(before: Mapping[str, Said], after: Mapping[str, Said]) -> tuple
     raise UserError(what, where=where, hint="Name one session's file or folder on either side")
 
 
-def diff(before: Said, after: Said) -> Diff:
+def diff(before: PlainTranscript, after: PlainTranscript) -> Diff:
     """Compare two transcripts of a session.
 
     Raises:
@@ -155,7 +157,7 @@ def aligned(old: Sequence[str], new: Sequence[str]) -> tuple[list[Code], int]:
     return found, errors
 
 
-def _names(same: Sequence[tuple[SaidWord, SaidWord]]) -> dict[str, str]:
+def _names(same: Sequence[tuple[PlainWord, PlainWord]]) -> dict[str, str]:
     """Return the first side's speaker for each of the second, so that most words keep theirs."""
     from scipy.optimize import linear_sum_assignment  # noqa: PLC0415
 
@@ -169,9 +171,9 @@ def _names(same: Sequence[tuple[SaidWord, SaidWord]]) -> dict[str, str]:
 
 
 def _by_speaker(
-    old: Sequence[SaidWord], new: Sequence[SaidWord], names: Mapping[str, str]
+    old: Sequence[PlainWord], new: Sequence[PlainWord], names: Mapping[str, str]
 ) -> Iterator[Piece]:
-    def kind(pair: tuple[SaidWord, SaidWord]) -> Kind:
+    def kind(pair: tuple[PlainWord, PlainWord]) -> Kind:
         a, b = pair
         return "same" if a.speaker == (names.get(b.speaker, b.speaker) if b.speaker else None) else "speaker"
 
@@ -181,9 +183,9 @@ def _by_speaker(
 
 
 def _summary(
-    old: Sequence[SaidWord],
-    new: Sequence[SaidWord],
-    same: Sequence[tuple[SaidWord, SaidWord]],
+    old: Sequence[PlainWord],
+    new: Sequence[PlainWord],
+    same: Sequence[tuple[PlainWord, PlainWord]],
     pieces: Sequence[Piece],
     errors: int,
 ) -> Summary:

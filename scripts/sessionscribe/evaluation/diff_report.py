@@ -11,7 +11,7 @@ from sessionscribe.core.errors import visible
 from sessionscribe.core.files import write_text
 from sessionscribe.core.text import harmless, join_words
 from sessionscribe.evaluation.diff import Diff, Piece
-from sessionscribe.formats.utterances import SaidWord
+from sessionscribe.formats.utterances import PlainWord
 
 CONTEXT = 4  # words on either side of a difference
 PARAGRAPH_PAUSE_S = 2.0
@@ -64,7 +64,7 @@ Run = tuple[str, str]
 def hunks(found: Diff) -> Iterator[list[Run]]:
     """Yield a line for each difference: time, speaker, the words with a few around them."""
     line: list[Run] = []
-    tail: Sequence[SaidWord] = ()
+    tail: Sequence[PlainWord] = ()
     for index, piece in enumerate(found.pieces):
         if piece.kind == "same":
             if line:
@@ -101,7 +101,7 @@ def marked(piece: Piece, found: Diff) -> Iterator[Run]:
         yield "added", f"{{+{join_words(piece.after)}+}}"
 
 
-def _speaker(word: SaidWord, found: Diff) -> str:
+def _speaker(word: PlainWord, found: Diff) -> str:
     return f"{found.names.get(word.speaker, word.speaker)}: " if word.speaker else ""
 
 
@@ -146,7 +146,7 @@ def paragraphs(found: Diff) -> list[Paragraph]:
     return [_joined(paragraph) for paragraph in made]
 
 
-def _words_of(piece: Piece) -> Iterator[tuple[str, SaidWord]]:
+def _words_of(piece: Piece) -> Iterator[tuple[str, PlainWord]]:
     if piece.kind == "changed":
         yield from (("lost", word) for word in piece.before)
         yield from (("added", word) for word in piece.after)

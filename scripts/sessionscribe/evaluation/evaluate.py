@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from sessionscribe.core.errors import UserError, visible
-from sessionscribe.evaluation import together
+from sessionscribe.evaluation import attributed
 from sessionscribe.evaluation.intervals import FEWEST_SESSIONS, Array, Bootstrap, Interval, quantile, ratio
 from sessionscribe.evaluation.normalise import Normaliser, normaliser
 from sessionscribe.evaluation.speakers import NO_METRICS, SpeakerErrors, speaker_errors
 from sessionscribe.evaluation.words import Errors, Matches, character_errors, match, outside, word_errors
-from sessionscribe.formats.utterances import Said
+from sessionscribe.formats.utterances import PlainTranscript
 
 ALL = "all"
 MOST_NAMED = 10  # sessions in an error
@@ -51,8 +51,8 @@ class SessionScore:
     characters: Errors | None
     matches: Matches | None
     speakers: SpeakerErrors | None
-    cpwer: together.AttributedErrors | None
-    tcpwer: together.AttributedErrors | None
+    cpwer: attributed.AttributedErrors | None
+    tcpwer: attributed.AttributedErrors | None
     missing: dict[str, str]
 
 
@@ -84,8 +84,11 @@ class Scores:
 
 
 def pairs(
-    hypotheses: Mapping[str, Said], references: Mapping[str, Said], *, every: bool
-) -> list[tuple[Said, Said]]:
+    hypotheses: Mapping[str, PlainTranscript],
+    references: Mapping[str, PlainTranscript],
+    *,
+    every: bool,
+) -> list[tuple[PlainTranscript, PlainTranscript]]:
     """Return (reference, hypothesis) of each session; if there is one on either side, names do not matter.
 
     Args:
@@ -118,7 +121,7 @@ def _listed(names: Iterable[str]) -> str:
     return visible(", ".join(every[:MOST_NAMED]) or "none") + more
 
 
-def score_session(reference: Said, hypothesis: Said, options: Options) -> SessionScore:
+def score_session(reference: PlainTranscript, hypothesis: PlainTranscript, options: Options) -> SessionScore:
     """Count the errors of one session."""
     language = options.language or hypothesis.language or reference.language
     chosen = normaliser(language, plain=options.as_written)
@@ -160,17 +163,21 @@ def score_session(reference: Said, hypothesis: Said, options: Options) -> Sessio
 
 
 def _attributed(
-    reference: Said, found: Said, chosen: Normaliser, options: Options, missing: dict[str, str]
-) -> dict[str, together.AttributedErrors | None]:
-    results: dict[str, together.AttributedErrors | str] = {
-        "cpWER": together.cpwer(reference, found, chosen),
-        "tcpWER": together.tcpwer(reference, found, chosen, collar_s=options.word_collar_s),
+    reference: PlainTranscript,
+    found: PlainTranscript,
+    chosen: Normaliser,
+    options: Options,
+    missing: dict[str, str],
+) -> dict[str, attributed.AttributedErrors | None]:
+    results: dict[str, attributed.AttributedErrors | str] = {
+        "cpWER": attributed.cpwer(reference, found, chosen),
+        "tcpWER": attributed.tcpwer(reference, found, chosen, collar_s=options.word_collar_s),
     }
     missing |= {name: why for name, why in results.items() if isinstance(why, str)}
     return {name: None if isinstance(value, str) else value for name, value in results.items()}
 
 
-def evaluate(both: Sequence[tuple[Said, Said]], options: Options) -> Scores:
+def evaluate(both: Sequence[tuple[PlainTranscript, PlainTranscript]], options: Options) -> Scores:
     """Score (reference, hypothesis) of every session, each by itself and all pooled."""
     return scores_of([score_session(*pair, options) for pair in both], options.bootstrap)
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from sessionscribe.evaluation.intervals import Array
-from sessionscribe.formats.utterances import Said, SpeakerTurn
+from sessionscribe.formats.utterances import PlainTranscript, SpeakerTurn
 
 NO_METRICS = "pyannote.metrics is not installed (`make setup LIGHT=0`)"
 BLOCK_S = 60.0  # what is drawn as a whole for the confidence interval
@@ -40,7 +40,11 @@ class SpeakerErrors:
 
 
 def speaker_errors(
-    reference: Said, hypothesis: Said, *, collar_s: float = 0.0, skip_overlap: bool = False
+    reference: PlainTranscript,
+    hypothesis: PlainTranscript,
+    *,
+    collar_s: float = 0.0,
+    skip_overlap: bool = False,
 ) -> SpeakerErrors | None:
     """Compare who speaks when; None where a side does not say, or pyannote.metrics is not here.
 
@@ -107,7 +111,7 @@ def annotation(turns: Iterable[SpeakerTurn]) -> Any:
     return made
 
 
-def _scored(reference: Said, hypothesis: Said) -> Any:
+def _scored(reference: PlainTranscript, hypothesis: PlainTranscript) -> Any:
     """Return what counts: the regions the reference names, else all of the session, less what is ignored."""
     from pyannote.core import Segment, Timeline  # noqa: PLC0415
 

@@ -7,19 +7,19 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from sessionscribe.artifacts.chunk_transcript import ChunkTranscript
-from sessionscribe.artifacts.plan import Plan, Timeline, TimelineTrack
+from sessionscribe.artifacts.plan import ChunkPlan, Timeline, TimelineTrack
 from sessionscribe.artifacts.transcript import Corrections
 from sessionscribe.config.settings import Merge
 from sessionscribe.core.errors import UserError
 from sessionscribe.core.units import SAMPLE_RATE
 from sessionscribe.formats import references
-from sessionscribe.formats.utterances import Said, joined
+from sessionscribe.formats.utterances import PlainTranscript, joined
 from sessionscribe.stages.merge.merge import merge_transcript
 
 RESULTS = Path("results")
 
 
-def read(name: str) -> dict[str, Said]:
+def read(name: str) -> dict[str, PlainTranscript]:
     """Return the transcripts by session.
 
     Args:
@@ -62,7 +62,7 @@ def reference(path: Path) -> Path:
     return corrected
 
 
-def _of_folder(folder: Path) -> dict[str, Said]:
+def _of_folder(folder: Path) -> dict[str, PlainTranscript]:
     own = folder / f"{folder.name}.json"
     if own.is_file():
         return joined(references.read_file(own))
@@ -98,7 +98,7 @@ def _chunks(folder: Path) -> list[ChunkTranscript]:
     return found
 
 
-def _merged(folder: Path, chunks: list[ChunkTranscript]) -> Said:
+def _merged(folder: Path, chunks: list[ChunkTranscript]) -> PlainTranscript:
     """Return the chunks of a fingerprint folder as one transcript, merged as the workflow does by default.
 
     The plan follows from the chunks themselves, since the settings may have changed since; those of merging
@@ -117,7 +117,7 @@ def _merged(folder: Path, chunks: list[ChunkTranscript]) -> Said:
                     hint=f"Finish it with its settings: sessionscribe run --session {session}",
                 )
             expected = core.stop
-        plans.append(Plan(session=session, track=track, samples=expected, cores=cores, speech=[]))
+        plans.append(ChunkPlan(session=session, track=track, samples=expected, cores=cores, speech=[]))
     with TemporaryDirectory() as scratch:
         output = Path(scratch) / f"{session}.json"
         merge_transcript(
@@ -126,7 +126,7 @@ def _merged(folder: Path, chunks: list[ChunkTranscript]) -> Said:
         return references.read_file(output)[0]
 
 
-def _timeline(folder: Path, plans: list[Plan]) -> Timeline:
+def _timeline(folder: Path, plans: list[ChunkPlan]) -> Timeline:
     """Return where the tracks lie: as the project says, at the start of the session where it does not."""
     session = plans[0].session
     known = folder.resolve().parents[2] / "chunk" / f"{session}.timeline.json"

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from sessionscribe.evaluation.intervals import Array
 from sessionscribe.evaluation.normalise import Normaliser
-from sessionscribe.formats.utterances import Region, Said, SaidWord
+from sessionscribe.formats.utterances import PlainTranscript, PlainWord, Region
 
 
 @dataclass(frozen=True)
@@ -48,12 +48,12 @@ class _Token:
     """A normalised word, the word it comes from, and its block."""
 
     text: str
-    word: SaidWord
+    word: PlainWord
     number: int
     block: int
 
 
-def word_errors(reference: Said, hypothesis: Said, normaliser: Normaliser) -> Errors:
+def word_errors(reference: PlainTranscript, hypothesis: PlainTranscript, normaliser: Normaliser) -> Errors:
     """Count word errors; where the language has no spaces, every character is a word."""
     import jiwer  # noqa: PLC0415
 
@@ -63,7 +63,9 @@ def word_errors(reference: Said, hypothesis: Said, normaliser: Normaliser) -> Er
     return _counted(aligned.alignments[0], blocks, len(reference.utterances or ()))
 
 
-def character_errors(reference: Said, hypothesis: Said, normaliser: Normaliser) -> Errors:
+def character_errors(
+    reference: PlainTranscript, hypothesis: PlainTranscript, normaliser: Normaliser
+) -> Errors:
     """Count character errors, spaces between words included as jiwer does it (if the language has them)."""
     import jiwer  # noqa: PLC0415
 
@@ -80,8 +82,8 @@ def character_errors(reference: Said, hypothesis: Said, normaliser: Normaliser) 
 
 
 def match(
-    reference: Said,
-    hypothesis: Said,
+    reference: PlainTranscript,
+    hypothesis: PlainTranscript,
     normaliser: Normaliser,
     names: Mapping[str, str] | None,
 ) -> Matches:
@@ -124,7 +126,7 @@ def match(
     )
 
 
-def outside(said: Said, ignored: Sequence[Region]) -> Said:
+def outside(said: PlainTranscript, ignored: Sequence[Region]) -> PlainTranscript:
     """Return what is said outside of the regions that do not count, by the middle of each word."""
     if not ignored or said.utterances is None:
         return said
@@ -147,7 +149,7 @@ def outside(said: Said, ignored: Sequence[Region]) -> Said:
     return replace(said, utterances=tuple(kept))
 
 
-def _texts(said: Said, normaliser: Normaliser) -> tuple[list[str], list[int]]:
+def _texts(said: PlainTranscript, normaliser: Normaliser) -> tuple[list[str], list[int]]:
     """Return the normalised words and the utterance that each belongs to."""
     words, blocks = [], []
     for block, part in enumerate(said.utterances or ()):
@@ -157,7 +159,7 @@ def _texts(said: Said, normaliser: Normaliser) -> tuple[list[str], list[int]]:
     return words, blocks
 
 
-def _tokens(said: Said, normaliser: Normaliser) -> list[_Token]:
+def _tokens(said: PlainTranscript, normaliser: Normaliser) -> list[_Token]:
     tokens = []
     number = 0
     for block, part in enumerate(said.utterances or ()):

@@ -22,7 +22,13 @@ from pydantic import AfterValidator, AliasChoices, BaseModel, Field, TypeAdapter
 
 from sessionscribe.core.errors import UserError, visible
 from sessionscribe.core.text import join_words, spaces_before, undirected
-from sessionscribe.formats.utterances import Said, SaidWord, SpeakerTurn, Utterance, joined
+from sessionscribe.formats.utterances import (
+    PlainTranscript,
+    PlainWord,
+    SpeakerTurn,
+    Utterance,
+    joined,
+)
 
 PAUSE_S = 1.0  # in CTM, which has words only: a pause from which a new utterance begins
 _CLOCK = re.compile(r"^\s*[\[(]?(\d{1,3}:)?\d{1,2}:\d{2}(?:[.,]\d+)?[\])]?[ \t]+")
@@ -37,7 +43,7 @@ _IGNORED = "ignore_time_segment_in_scoring"
 _STM_FIELDS, _CTM_FIELDS, _RTTM_FIELDS, _UEM_FIELDS = 5, 5, 8, 4
 
 
-def read(paths: Iterable[Path]) -> dict[str, Said]:
+def read(paths: Iterable[Path]) -> dict[str, PlainTranscript]:
     """Return what the files, and all known files in folders, say of each session.
 
     Raises:
@@ -60,7 +66,7 @@ def files_of(path: Path) -> list[Path]:
     return found
 
 
-def read_file(path: Path) -> list[Said]:
+def read_file(path: Path) -> list[PlainTranscript]:
     """Return what a file says of each session that it names; one without names is called like the file.
 
     Raises:
@@ -113,7 +119,7 @@ def _number(path: Path, line: int, text: str) -> float:
     return value
 
 
-def _stm(path: Path, text: str) -> list[Said]:
+def _stm(path: Path, text: str) -> list[PlainTranscript]:
     utterances: dict[str, list[Utterance]] = {}
     ignored: dict[str, list[tuple[float, float]]] = {}
     for line, row in _rows(path, text, _STM_FIELDS, _STM_FIELDS + 1):
@@ -129,7 +135,7 @@ def _stm(path: Path, text: str) -> list[Said]:
             raise _broken(path, f"line {line}: alternatives {{a / b}} are not understood")
         utterances.setdefault(session, []).append(Utterance(words.strip(), start, end, speaker))
     return [
-        Said(
+        PlainTranscript(
             session,
             utterances=tuple(sorted(utterances.get(session, []), key=lambda u: u.start or 0.0)),
             ignored=tuple(ignored.get(session, [])),
@@ -138,25 +144,25 @@ def _stm(path: Path, text: str) -> list[Said]:
     ]
 
 
-def _ctm(path: Path, text: str) -> list[Said]:
-    found: dict[str, dict[str, list[SaidWord]]] = {}
+def _ctm(path: Path, text: str) -> list[PlainTranscript]:
+    found: dict[str, dict[str, list[PlainWord]]] = {}
     for line, row in _rows(path, text, _CTM_FIELDS, _CTM_FIELDS + 2):
         session, channel, start_text, duration_text, word = row[:5]
         if word.startswith("<ALT"):
             raise _broken(path, f"line {line}: alternatives are not understood")
         start, duration = _number(path, line, start_text), _number(path, line, duration_text)
         words = found.setdefault(session, {}).setdefault(channel, [])
-        words.append(SaidWord(word, start, round(start + duration, 6)))
+        words.append(PlainWord(word, start, round(start + duration, 6)))
     return [
-        Said(session, utterances=_by_pauses(words for words in channels.values()))
+        PlainTranscript(session, utterances=_by_pauses(words for words in channels.values()))
         for session, channels in found.items()
     ]
 
 
-def _by_pauses(channels: Iterable[list[SaidWord]]) -> tuple[Utterance, ...]:
+def _by_pauses(channels: Iterable[list[PlainWord]]) -> tuple[Utterance, ...]:
     utterances = []
     for words in channels:
-        groups: list[list[SaidWord]] = []
+        groups: list[list[PlainWord]] = []
         for word in sorted(words, key=lambda w: w.start or 0.0):
             if groups and round((word.start or 0.0) - (groups[-1][-1].end or 0.0), 6) < PAUSE_S:
                 groups[-1].append(word)
@@ -169,9 +175,9 @@ def _by_pauses(channels: Iterable[list[SaidWord]]) -> tuple[Utterance, ...]:
     return tuple(sorted(utterances, key=lambda u: u.start or 0.0))
 
 
-def _rttm(path: Path, text: str) -> list[Said]:
+def _rttm(path: Path, text: str) -> list[PlainTranscript]:
     if not text.strip():
-        return [Said(path.stem, turns=())]
+        return [PlainTranscript(path.stem, turns=())]
     rows = list(_rows(path, text, 1, 10))
     if not {row[0] for _, row in rows} & {"SPEAKER", "SPKR-INFO"}:
         raise _broken(path, "has no line that begins with SPEAKER")
@@ -183,23 +189,23 @@ def _rttm(path: Path, text: str) -> list[Said]:
             raise _broken(path, f"line {line} has {len(row)} fields, at least {_RTTM_FIELDS} are needed")
         start, duration = (_number(path, line, time) for time in row[3:5])
         found.setdefault(row[1], []).append(SpeakerTurn(start, start + duration, row[7]))
-    return [Said(session, turns=tuple(turns)) for session, turns in found.items()]
+    return [PlainTranscript(session, turns=tuple(turns)) for session, turns in found.items()]
 
 
-def _uem(path: Path, text: str) -> list[Said]:
+def _uem(path: Path, text: str) -> list[PlainTranscript]:
     found: dict[str, list[tuple[float, float]]] = {}
     for line, row in _rows(path, text, _UEM_FIELDS, _UEM_FIELDS + 1):
         start, end = (_number(path, line, time) for time in row[2:4])
         if end < start:
             raise _broken(path, f"line {line}: ends before it begins")
         found.setdefault(row[0], []).append((start, end))
-    return [Said(session, scored=tuple(regions)) for session, regions in found.items()]
+    return [PlainTranscript(session, scored=tuple(regions)) for session, regions in found.items()]
 
 
 # --- subtitles and plain text ------------------------------------------------------------------------------
 
 
-def _srt(path: Path, text: str) -> list[Said]:
+def _srt(path: Path, text: str) -> list[PlainTranscript]:
     import pysubs2  # noqa: PLC0415
 
     cues = [
@@ -210,7 +216,7 @@ def _srt(path: Path, text: str) -> list[Said]:
         raise _broken(path, "has no cue")
     lines = _labelled([" ".join(said.split()) for *_, said in cues])
     return [
-        Said(
+        PlainTranscript(
             path.stem,
             utterances=tuple(
                 Utterance(said, start, end, speaker)
@@ -220,7 +226,7 @@ def _srt(path: Path, text: str) -> list[Said]:
     ]
 
 
-def _vtt(path: Path, text: str) -> list[Said]:
+def _vtt(path: Path, text: str) -> list[PlainTranscript]:
     import webvtt  # noqa: PLC0415
     from webvtt.errors import MalformedCaptionError, MalformedFileError  # noqa: PLC0415
 
@@ -241,15 +247,15 @@ def _vtt(path: Path, text: str) -> list[Said]:
             if words:
                 name = undirected(html.unescape(voice)).strip() if voice else None
                 utterances.append(Utterance(words, start, end, name or None))
-    return [Said(path.stem, utterances=tuple(utterances))]
+    return [PlainTranscript(path.stem, utterances=tuple(utterances))]
 
 
-def _txt(path: Path, text: str) -> list[Said]:
+def _txt(path: Path, text: str) -> list[PlainTranscript]:
     lines = [line for line in text.splitlines() if line.strip()]
     clocked = bool(lines) and all(_CLOCK.match(line) for line in lines)
     bare = [" ".join(_CLOCK.sub("", line).split()) for line in lines]
     return [
-        Said(
+        PlainTranscript(
             path.stem,
             utterances=tuple(Utterance(said, speaker=who) for who, said in _labelled(bare, sure=clocked)),
         )
@@ -264,13 +270,13 @@ def maxqda_lines(text: str) -> list[str]:
     return [_MAXQDA_TIME.sub("", line) for line in text.replace("＃", "#").splitlines() if line.strip()]
 
 
-def _maxqda(path: Path, text: str) -> list[Said]:
+def _maxqda(path: Path, text: str) -> list[PlainTranscript]:
     utterances = []
     for line in maxqda_lines(text):
         match = OWN_LABEL.match(line)
         name = match[1].replace("꞉", ":") if match and match[1] != "?" else None
         utterances.append(Utterance(" ".join(line[match.end() if match else 0 :].split()), speaker=name))
-    return [Said(path.name[: -len(_MAXQDA)], utterances=tuple(utterances))]
+    return [PlainTranscript(path.name[: -len(_MAXQDA)], utterances=tuple(utterances))]
 
 
 def _labelled(lines: Sequence[str], *, sure: bool = False) -> list[tuple[str | None, str]]:
@@ -339,7 +345,7 @@ class _SegLst(BaseModel):
     speaker: _Text | None = None
 
 
-def _json(path: Path, text: str) -> list[Said]:
+def _json(path: Path, text: str) -> list[PlainTranscript]:
     try:
         content = json.loads(text)
         if isinstance(content, list):
@@ -357,20 +363,20 @@ def _json(path: Path, text: str) -> list[Said]:
     raise _broken(path, "is neither a transcript, nor a truth file, nor SegLST")
 
 
-def _from_seglst(path: Path, parts: Sequence[_SegLst]) -> list[Said]:
+def _from_seglst(path: Path, parts: Sequence[_SegLst]) -> list[PlainTranscript]:
     found: dict[str, list[Utterance]] = {}
     for part in parts:
         said = Utterance(part.words, part.start_time, part.end_time, part.speaker)
         found.setdefault(part.session_id or path.stem, []).append(said)
     if not parts:
-        return [Said(path.stem, utterances=())]
+        return [PlainTranscript(path.stem, utterances=())]
     return [
-        Said(session, utterances=tuple(sorted(said, key=lambda u: u.start or 0.0)))
+        PlainTranscript(session, utterances=tuple(sorted(said, key=lambda u: u.start or 0.0)))
         for session, said in found.items()
     ]
 
 
-def _from_transcript(path: Path, found: _Transcript) -> Said:
+def _from_transcript(path: Path, found: _Transcript) -> PlainTranscript:
     utterances = []
     for segment in found.segments:
         text = (segment.text or "").strip()
@@ -378,7 +384,7 @@ def _from_transcript(path: Path, found: _Transcript) -> Said:
         if text:
             spaces = spaces_before(text, [word.text.strip() for word in segment.words])
         words = tuple(
-            SaidWord(w.text.strip(), w.start, w.end, w.speaker or segment.speaker, space)
+            PlainWord(w.text.strip(), w.start, w.end, w.speaker or segment.speaker, space)
             for w, space in zip(segment.words, spaces, strict=True)
         )
         said = text or join_words(words)
@@ -386,7 +392,7 @@ def _from_transcript(path: Path, found: _Transcript) -> Said:
     turns = None
     if found.turns is not None and (found.turns or not utterances):
         turns = tuple(SpeakerTurn(t.start, t.end, t.speaker) for t in found.turns)
-    return Said(
+    return PlainTranscript(
         found.session or path.stem,
         utterances=tuple(utterances),
         turns=turns,
@@ -395,7 +401,7 @@ def _from_transcript(path: Path, found: _Transcript) -> Said:
     )
 
 
-def from_truth(content: Any) -> Said:
+def from_truth(content: Any) -> PlainTranscript:
     """Return the content of a truth file, as ``resources/demo/truth`` has them.
 
     Its words stand turn after turn: where two speak at once, each keeps their words together.
@@ -420,10 +426,10 @@ def from_truth(content: Any) -> Said:
     utterances = []
     for _, group in groupby(ordered, key=lambda item: item[0]):
         words = [truth.words[n] for *_, n in group]
-        said = tuple(SaidWord(w.text, w.start, w.end, w.speaker) for w in words)
+        said = tuple(PlainWord(w.text, w.start, w.end, w.speaker) for w in words)
         text = " ".join(w.text for w in words)
         utterances.append(Utterance(text, words[0].start, words[-1].end, words[0].speaker, said))
-    return Said(
+    return PlainTranscript(
         truth.session,
         utterances=tuple(utterances),
         turns=tuple(SpeakerTurn(t.start, t.end, t.speaker) for t in turns),
@@ -431,7 +437,7 @@ def from_truth(content: Any) -> Said:
     )
 
 
-READERS: dict[str, Callable[[Path, str], list[Said]]] = {
+READERS: dict[str, Callable[[Path, str], list[PlainTranscript]]] = {
     ".stm": _stm,
     ".ctm": _ctm,
     ".rttm": _rttm,

@@ -11,7 +11,7 @@ HINT = "Name the files that count: for each session one with its words and one w
 
 
 @dataclass(frozen=True)
-class SaidWord:
+class PlainWord:
     """A word as it is written; times in seconds, where the source has them for each word.
 
     ``space`` says whether one stands before it.
@@ -32,11 +32,11 @@ class Utterance:
     start: float | None = None
     end: float | None = None
     speaker: str | None = None
-    words: tuple[SaidWord, ...] = ()
+    words: tuple[PlainWord, ...] = ()
 
-    def each_word(self) -> tuple[SaidWord, ...]:
+    def each_word(self) -> tuple[PlainWord, ...]:
         """Return its words; without times of their own they have none."""
-        return self.words or tuple(SaidWord(text, speaker=self.speaker) for text in self.text.split())
+        return self.words or tuple(PlainWord(text, speaker=self.speaker) for text in self.text.split())
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ Region = tuple[float, float]
 
 
 @dataclass(frozen=True)
-class Said:
+class PlainTranscript:
     """What a source says of a session; what it does not know is None.
 
     ``scored`` are the only regions that count for speakers, ``ignored`` regions count for nothing.
@@ -68,7 +68,7 @@ class Said:
     ignored: tuple[Region, ...] = ()
 
     @property
-    def words(self) -> tuple[SaidWord, ...]:
+    def words(self) -> tuple[PlainWord, ...]:
         """All words, utterance by utterance."""
         return tuple(word for part in self.utterances or () for word in part.each_word())
 
@@ -99,7 +99,7 @@ def turns_of(utterances: Iterable[Utterance]) -> tuple[SpeakerTurn, ...] | None:
     )
 
 
-def joined(parts: Iterable[Said]) -> dict[str, Said]:
+def joined(parts: Iterable[PlainTranscript]) -> dict[str, PlainTranscript]:
     """Return one source per session, where several files speak of the same one (an STM and an RTTM).
 
     Turns that a file states go before those that follow from another file's utterances.
@@ -107,7 +107,7 @@ def joined(parts: Iterable[Said]) -> dict[str, Said]:
     Raises:
         UserError: two files have words, or two have turns of their own.
     """
-    found: dict[str, Said] = {}
+    found: dict[str, PlainTranscript] = {}
     for part in parts:
         if part.session not in found:
             found[part.session] = part

@@ -20,8 +20,8 @@ from sessionscribe.artifacts.provenance import Failure, Output, Provenance
 from sessionscribe.core import errors
 from sessionscribe.core.errors import UserError
 from sessionscribe.core.files import sha256, source_sha256
-from sessionscribe.jobs import meter
-from sessionscribe.jobs.log import Log, Say, printing_to
+from sessionscribe.jobs import metrics
+from sessionscribe.jobs.log import JobLogger, Log, printing_to
 from sessionscribe.jobs.usage import Clock
 
 MODELS = "models"
@@ -38,7 +38,7 @@ def job(
     outputs: Mapping[str, str],
     queued_s: float = 0.0,
     usage: bool = True,
-) -> Iterator[Say]:
+) -> Iterator[JobLogger]:
     """Run a job's work: ``with job(...) as say``. All that is printed goes to the log with the time.
 
     A failure ends the process (in a worker: the job) with exit code 1 after one line on the log and on
@@ -52,8 +52,8 @@ def job(
     first = next(iter(outputs.values()), "")
     failure, used_up = notes_of(rule, session, log)
     message = None
-    with Log(Path(log)) as file, meter.measured() as used:
-        clock, say = Clock(), Say(file)
+    with Log(Path(log)) as file, metrics.measured() as used:
+        clock, say = Clock(), JobLogger(file)
         try:
             with printing_to(file):
                 yield say
@@ -89,7 +89,7 @@ def note_failure(path: Path, failure: Failure) -> None:
         failure.write(path)
 
 
-def _write_record(rule: str, settings: Mapping[str, Any], outputs: Mapping[str, str], say: Say) -> None:
+def _write_record(rule: str, settings: Mapping[str, Any], outputs: Mapping[str, str], say: JobLogger) -> None:
     record = outputs.get("provenance")
     if record is None:
         return

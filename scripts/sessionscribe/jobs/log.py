@@ -55,7 +55,7 @@ class Log(io.TextIOBase):
         super().close()
 
 
-class Say:
+class JobLogger:
     """A job's voice: call it with a line for the log; what it flags and judges ends in its record.
 
     So does the size and checksum of ``inputs``: files that have no record of their own.

@@ -12,7 +12,7 @@ from pathlib import Path
 from weakref import WeakSet
 
 from sessionscribe.artifacts.provenance import JobUsage
-from sessionscribe.jobs.meter import Meter
+from sessionscribe.jobs.metrics import JobMetrics
 
 MIB = 1 << 20
 
@@ -64,7 +64,7 @@ class Clock:
         return time.monotonic() - self._started
 
     def usage(
-        self, session: str, rule: str, output: str, used: Meter, *, queued_s: float, ok: bool
+        self, session: str, rule: str, output: str, used: JobMetrics, *, queued_s: float, ok: bool
     ) -> JobUsage:
         """Return the record of a job that ends now."""
         return JobUsage(

@@ -11,7 +11,7 @@ from typing import Any
 from sessionscribe.core.errors import UserError
 from sessionscribe.manifest.manifest import Row, Session
 from sessionscribe.manifest.presence import Presence
-from sessionscribe.manifest.probe import Look, Looked
+from sessionscribe.manifest.probe import Prober, ProbeResult
 from sessionscribe.manifest.reconcile import join, place
 from sessionscribe.manifest.sources import NUMBER, PART, File, Group, slug, speaker_of
 from sessionscribe.storage.drive_desktop import is_drive_desktop
@@ -64,7 +64,7 @@ def add(
     """
     added = Added()
     sessions = {name: list(session.rows) for name, session in known.items()}
-    look = Look(known, settings.get("audio_stream"), exact, s3_remote, durations, say)
+    look = Prober(known, settings.get("audio_stream"), exact, s3_remote, durations, say)
     looked = look.at(groups, root)
     noted = notes((file for group in groups for file in group.files), root)
     there = Presence(set(noted.values()), s3_remote)
@@ -105,7 +105,7 @@ def _refuse_wrong(name: str, known: Mapping[str, Session]) -> None:
         raise UserError(f"nothing was added ({problem})", where=name, hint="Correct the table first")
 
 
-def _row(group: Group, file: File, looked: Looked, *, source: str, settings: dict[str, Any]) -> Row:
+def _row(group: Group, file: File, looked: ProbeResult, *, source: str, settings: dict[str, Any]) -> Row:
     if not looked.checksum and looked.problem:
         raise looked.problem
     part = None

@@ -22,7 +22,7 @@ NUMBER = re.compile(r"\.\d+$")
 
 
 @dataclass(frozen=True)
-class Clip:
+class EnrollmentSample:
     """A recording of one person's voice; ``checksum`` is the SHA-256 of its content."""
 
     person: str
@@ -31,14 +31,14 @@ class Clip:
 
 
 @dataclass(frozen=True)
-class Clips:
+class EnrollmentSamples:
     """The clips of a folder in the order of their paths, and a line for each that cannot be read."""
 
-    clips: tuple[Clip, ...]
+    clips: tuple[EnrollmentSample, ...]
     problems: tuple[str, ...]
 
 
-def read(folder: str, root: Path = Path(), *, cache: str = "") -> Clips:
+def read(folder: str, root: Path = Path(), *, cache: str = "") -> EnrollmentSamples:
     """Return the clips in a folder; a folder that is not there has none.
 
     Args:
@@ -61,11 +61,11 @@ def read(folder: str, root: Path = Path(), *, cache: str = "") -> Clips:
             problems.append(f"{visible(name)}: cannot be read ({error.strerror}). It names nobody")
             continue
         seen[name] = [*state, checksum]
-        clips.append(Clip(person, name, checksum))
+        clips.append(EnrollmentSample(person, name, checksum))
     if cache and seen != known:
         with contextlib.suppress(OSError):  # on a full or read-only disk they are read again
             write_text(root / cache, json.dumps(seen) + "\n")
-    return Clips(tuple(clips), tuple(problems))
+    return EnrollmentSamples(tuple(clips), tuple(problems))
 
 
 def person_of(stem: str) -> str:

@@ -22,7 +22,7 @@ SAY_S = 10.0
 
 
 @dataclass(frozen=True)
-class Looked:
+class ProbeResult:
     """What a recording was found to be; a duration of 0 where that could not be told, and why."""
 
     checksum: str
@@ -31,7 +31,7 @@ class Looked:
 
 
 @dataclass(frozen=True)
-class Look:
+class Prober:
     """How recordings are looked at.
 
     ``known`` is the manifest; ``audio_stream``, ``exact``, ``s3_remote`` and ``say`` are as ``additions.add``
@@ -45,7 +45,7 @@ class Look:
     told: Callable[[Sequence[str]], Mapping[str, float]]
     say: Callable[[str], None]
 
-    def at(self, groups: Sequence[Group], root: Path) -> dict[File, Looked]:
+    def at(self, groups: Sequence[Group], root: Path) -> dict[File, ProbeResult]:
         """Look at every file, at remote ones several at a time."""
         files = [file for group in groups for file in group.files]
         durations = {
@@ -61,21 +61,21 @@ class Look:
         remote = [file for file in files if file.item is not None]
         return local | dict(zip(remote, self._remotely(remote, durations), strict=True))
 
-    def _locally(self, file: File, durations: dict[str, float], checksums: Checksums) -> Looked:
+    def _locally(self, file: File, durations: dict[str, float], checksums: Checksums) -> ProbeResult:
         path = file.path or Path(file.source)
         try:
             str(path).encode()
             checksum = checksums.sha256(path)
         except UnicodeEncodeError:
-            return Looked(
+            return ProbeResult(
                 "", 0, UserError("has a name that is not valid UTF-8", where=path, hint="Rename the file")
             )
         except OSError as error:
             what = f"cannot be read ({error.strerror})"
-            return Looked("", 0, UserError(what, where=path, hint="Check the file"))
+            return ProbeResult("", 0, UserError(what, where=path, hint="Check the file"))
         return self._probed(path, checksum, durations)
 
-    def _remotely(self, files: list[File], durations: dict[str, float]) -> Iterator[Looked]:
+    def _remotely(self, files: list[File], durations: dict[str, float]) -> Iterator[ProbeResult]:
         """Probe remote files by parts of them; those whose content is known cost nothing."""
         items = [file.item for file in files if file.item is not None]
         if not self.exact and self.audio_stream is None:
@@ -83,7 +83,7 @@ class Look:
             durations = {**self.told(new), **durations}
         unknown = [item for item in items if item.checksum not in durations]
         with contextlib.ExitStack() as stack:
-            found: dict[str, Looked] = {}
+            found: dict[str, ProbeResult] = {}
             if unknown:
                 from sessionscribe.storage import ranges  # noqa: PLC0415 -- only where something is remote
 
@@ -100,18 +100,18 @@ class Look:
                         told = time.monotonic()
                         self.say(f"looked at {number + 1} of {len(unknown)} recordings")
             for item in items:
-                yield found.get(item.source) or Looked(item.checksum, durations[item.checksum])
+                yield found.get(item.source) or ProbeResult(item.checksum, durations[item.checksum])
 
-    def _probed(self, recording: media.Source, checksum: str, durations: Mapping[str, float]) -> Looked:
+    def _probed(self, recording: media.Source, checksum: str, durations: Mapping[str, float]) -> ProbeResult:
         if checksum in durations:
-            return Looked(checksum, durations[checksum])
+            return ProbeResult(checksum, durations[checksum])
         try:
             found = probe(recording, exact=self.exact)
         except UserError as error:
-            return Looked(checksum, 0, error)
+            return ProbeResult(checksum, 0, error)
         if self.audio_stream is not None:
             found = self._probed_stream(recording, len(found.streams), self.audio_stream)
-        return Looked(checksum, found.duration_s)
+        return ProbeResult(checksum, found.duration_s)
 
     def _probed_stream(self, recording: media.Source, count: int, wanted: int) -> Probe:
         """Look at the stream that is asked for.

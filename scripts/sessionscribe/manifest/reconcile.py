@@ -36,7 +36,7 @@ def place(row: Row) -> str:
 
 
 @dataclass(frozen=True)
-class Joined:
+class Reconciled:
     """The rows of a session with the new ones in their places, and a line for each that was not as it was."""
 
     rows: list[Row]
@@ -45,7 +45,7 @@ class Joined:
 
 def join(
     old: Sequence[Row], new: Sequence[Row], settings: Mapping[str, Any], *, exact: bool, there: Presence
-) -> Joined:
+) -> Reconciled:
     """Put new rows in the place of old ones of the same recording; what is new besides is added.
 
     What the manifest had besides (speaker, language, a counted duration …) stays, where it is not given anew.
@@ -93,7 +93,7 @@ def join(
     if new[0].shape == "live":
         rows.sort(key=lambda row: row.part or 0)
     _refuse_twice(rows)
-    return Joined(rows, news)
+    return Reconciled(rows, news)
 
 
 def _refuse_another(old: Sequence[Row], new: Sequence[Row]) -> None:

@@ -15,53 +15,53 @@ from sessionscribe.planning.steps import Step, files, paths, sources
 from sessionscribe.storage.locations import DRIVE_DESKTOP, is_remote
 
 if TYPE_CHECKING:
-    from sessionscribe.planning.session import SessionAgenda
+    from sessionscribe.planning.session import SessionPlan
 
 
-def provide(agenda: SessionAgenda, root: Path) -> None:
+def provide(session: SessionPlan, root: Path) -> None:
     """Let the pending steps of a session have the audio that they listen to, or hold them back.
 
     Args:
-        agenda: the session; its ``pending``, ``blocked`` and ``lacking`` are changed.
+        session: the session; its ``pending``, ``blocked`` and ``lacking`` are changed.
         root: the project's folder.
     """
-    if not agenda.absent or not agenda.pending:
+    if not session.absent or not session.pending:
         return
-    sources_of = {row.track: row.source for row in agenda.session.rows}
+    sources_of = {row.track: row.source for row in session.session.rows}
     held: set[str] = set()
-    for first, step in list(agenda.pending.items()):
+    for first, step in list(session.pending.items()):
         read = {path for given in sources(step.inputs) for path in paths(given)}
-        for audio in read & agenda.absent.keys():
+        for audio in read & session.absent.keys():
             source = sources_of[Path(audio).stem]
             if is_remote(source) or source.startswith(f"{DRIVE_DESKTOP}:") or (root / source).exists():
-                maker = agenda.absent[audio]  # which looks whether the recording is the right one
-                agenda.pending[maker.outputs[0]] = maker
+                maker = session.absent[audio]  # which looks whether the recording is the right one
+                session.pending[maker.outputs[0]] = maker
             else:
                 held.add(first)
-                agenda.lacking.append(source)
-    agenda.lacking = sorted(set(agenda.lacking))
-    _hold_back(agenda, held)
+                session.lacking.append(source)
+    session.lacking = sorted(set(session.lacking))
+    _hold_back(session, held)
 
 
-def _hold_back(agenda: SessionAgenda, held: set[str]) -> None:
+def _hold_back(session: SessionPlan, held: set[str]) -> None:
     """Move steps, and all that follows from them, from the pending to the blocked ones."""
     if not held:
         return
-    for work in agenda.plan.works:
-        if isinstance(work, Step) and work.outputs[0] in agenda.pending:
+    for work in session.plan.works:
+        if isinstance(work, Step) and work.outputs[0] in session.pending:
             needed = {path for need in work.needs for path in files(need)}
             if work.outputs[0] in held or not needed.isdisjoint(held):
                 held.update(work.outputs)
-    agenda.blocked |= {path: step for path, step in agenda.pending.items() if path in held}
-    agenda.pending = {path: step for path, step in agenda.pending.items() if path not in held}
+    session.blocked |= {path: step for path, step in session.pending.items() if path in held}
+    session.pending = {path: step for path, step in session.pending.items() if path not in held}
 
 
-def remark(agenda: SessionAgenda) -> str:
+def remark(session: SessionPlan) -> str:
     """Say what a session lacks and what that keeps from being done, in one line."""
-    counts = Counter(step.rule for step in agenda.blocked.values())
+    counts = Counter(step.rule for step in session.blocked.values())
     jobs = ", ".join(f"{count} {rule}" for rule, count in counts.items())
-    more = f" and {len(agenda.lacking) - 1} more" if agenda.lacking[1:] else ""
+    more = f" and {len(session.lacking) - 1} more" if session.lacking[1:] else ""
     return (
-        f"{agenda.session.name}: needs the recording {agenda.lacking[0]}{more}, which is not here, for "
+        f"{session.session.name}: needs the recording {session.lacking[0]}{more}, which is not here, for "
         f"{jobs}: put it there, or set back what was changed (`dvc pull` brings published results only)"
     )

@@ -22,9 +22,9 @@ from sessionscribe.core.fingerprint import as_of
 from sessionscribe.manifest.manifest import Session
 from sessionscribe.planning.results import Results
 from sessionscribe.planning.settings_files import settings_text
-from sessionscribe.planning.steps import Decoder, Folder, Ledger, Options, Step, words_folder, words_key
+from sessionscribe.planning.steps import Decoder, Folder, Options, SessionSteps, Step, words_folder, words_key
 
-LayOut = Callable[[Options, Decoder, str, tuple[str, str]], Ledger]
+LayOut = Callable[[Options, Decoder, str, tuple[str, str]], SessionSteps]
 
 
 def is_older(results: Results, session: str) -> bool:
@@ -64,14 +64,14 @@ def adopt(
                 key = words_key(session, before, decoder)
                 ledgers = [lay_out(before, decoder, key, diarizer) for diarizer in diarizers]
             there = max(len(results.names(words_folder(session.name, name))) for name in (key, words))
-            for diarizer, ledger in zip(diarizers, ledgers, strict=True):
-                done = {w.name: w for w in ledger.works if isinstance(w, Step) and _is_done(w, results)}
+            for diarizer, steps in zip(diarizers, ledgers, strict=True):
+                done = {w.name: w for w in steps.works if isinstance(w, Step) and _is_done(w, results)}
                 now = lay_out(options, decoder, words, diarizer)
-                choices.append((len(done), there, done, ledger, now))
+                choices.append((len(done), there, done, steps, now))
     # Of equals the first: what suits this machine best.
-    count, _, done, ledger, now = max(choices, key=lambda choice: choice[:2])
+    count, _, done, steps, now = max(choices, key=lambda choice: choice[:2])
     if count:
-        _rename_folders(ledger, now, root)
+        _rename_folders(steps, now, root)
         _write_settings(done, now, results, root)
 
 
@@ -101,7 +101,7 @@ def _is_done(step: Step, results: Results) -> bool:
     return record.get("key") == step.key and made
 
 
-def _rename_folders(before: Ledger, now: Ledger, root: Path) -> None:
+def _rename_folders(before: SessionSteps, now: SessionSteps, root: Path) -> None:
     """Give folders that are named by a key the present one."""
     renamed = {work.rule: work.path for work in now.works if isinstance(work, Folder)}
     for work in before.works:
@@ -111,7 +111,7 @@ def _rename_folders(before: Ledger, now: Ledger, root: Path) -> None:
                 os.rename(root / work.path, root / new)
 
 
-def _write_settings(done: Mapping[str, Step], now: Ledger, results: Results, root: Path) -> None:
+def _write_settings(done: Mapping[str, Step], now: SessionSteps, results: Results, root: Path) -> None:
     """Write all settings files at once: what is written in part would be taken for all."""
     folder = root / "results/settings" / now.session.name
     fresh = folder.with_name(f".{folder.name}")

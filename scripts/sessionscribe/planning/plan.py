@@ -23,14 +23,14 @@ from sessionscribe.manifest import enrollment, manifest
 from sessionscribe.manifest.manifest import Session
 from sessionscribe.planning import absent_audio, older, steps
 from sessionscribe.planning.results import Results
-from sessionscribe.planning.session import SessionAgenda
+from sessionscribe.planning.session import SessionPlan
 from sessionscribe.planning.steps import (
     STAGE_OF,
     STAGES,
     Decoder,
     Folder,
-    Ledger,
     Listed,
+    SessionSteps,
     Step,
     correct,
     files,
@@ -48,7 +48,7 @@ UNABLE = (
 MANIFEST = str(Config.model_fields["manifest"].default)
 
 
-class Agenda:
+class Plan:
     """All sessions' steps against what lies in ``root``.
 
     Args:
@@ -100,39 +100,39 @@ class Agenda:
         self._targets = list(dict.fromkeys(path for session in sessions for path in session.targets()))
         self._needs_models = any(step.model for step in pending)
 
-    def _look(self, session: Session) -> SessionAgenda:
+    def _look(self, session: Session) -> SessionPlan:
         """Lay out a session's steps with the models that have most of it, and see which are done."""
         if older.is_older(self._results, session.name):
             options, models_of = self._options, (self._decoders, self._diarizers)
             older.adopt(session, options, *models_of, partial(self._lay_out, session), root=self.root)
             self._results.forget()
         best, *others = self._diarizers
-        agenda = self._look_with(session, best)
+        plan = self._look_with(session, best)
         unable = bool(others) and others[-1][0] == OFF  # to listen, but not to use what was found
         begun = unable or session.name in self._results.names("results/diarize")
-        if begun and self._listens(agenda):
-            looks = [agenda, *(self._look_with(session, other) for other in others)]
+        if begun and self._listens(plan):
+            looks = [plan, *(self._look_with(session, other) for other in others)]
             # Of equals, the first.
-            agenda = min(looks, key=self._listens if unable else lambda look: len(look.pending))
-            if unable and agenda is looks[-1] and UNABLE not in self._remarks:
+            plan = min(looks, key=self._listens if unable else lambda look: len(look.pending))
+            if unable and plan is looks[-1] and UNABLE not in self._remarks:
                 self._remarks.append(UNABLE)
-        if not agenda.pending:
-            agenda.drop_plan()
+        if not plan.pending:
+            plan.drop_plan()
         self._results.forget()
-        return agenda
+        return plan
 
-    def _listens(self, agenda: SessionAgenda) -> bool:
+    def _listens(self, plan: SessionPlan) -> bool:
         """Whether a diarization pipeline has something to do."""
-        return any(step.model == model for step in agenda.pending.values() for model, _ in self._diarizers)
+        return any(step.model == model for step in plan.pending.values() for model, _ in self._diarizers)
 
-    def _look_with(self, session: Session, diarizer: tuple[str, str]) -> SessionAgenda:
+    def _look_with(self, session: Session, diarizer: tuple[str, str]) -> SessionPlan:
         decoder, words = self._choose_decoder(session)
         lay_out = partial(self._lay_out, session, self._options, decoder, words, diarizer)
-        agenda = SessionAgenda(session, words, lay_out)
-        self._find_pending(agenda)
-        return agenda
+        plan = SessionPlan(session, words, lay_out)
+        self._find_pending(plan)
+        return plan
 
-    def _lay_out(self, session: Session, *models: Any) -> Ledger:
+    def _lay_out(self, session: Session, *models: Any) -> SessionSteps:
         """Return a session's steps, given settings, decoder, key of the words and diarizer."""
         known, own = self._people[models[-1]], self._corrections.get(session.name, "")
         return steps.steps_of(session, *models, known=known, corrections=own)
@@ -148,33 +148,33 @@ class Agenda:
         _, decoder, words = max(choices, key=lambda choice: choice[0])
         return decoder, words
 
-    def _find_pending(self, agenda: SessionAgenda) -> None:
-        results, noted = self._results, self._results.noted(agenda.session.name)
+    def _find_pending(self, plan: SessionPlan) -> None:
+        results, noted = self._results, self._results.noted(plan.session.name)
         undone: set[Step | Folder] = set()
-        for work in agenda.plan.works:
+        for work in plan.plan.works:
             if isinstance(work, Folder):
-                agenda.totals[work.rule] += len(work.names)
+                plan.totals[work.rule] += len(work.names)
                 there = results.names(work.path)
                 for name in work.names if not there.issuperset(work.names) else ():
                     if name not in there:
                         step = work.step(name)
-                        agenda.pending[step.outputs[0]] = step
-                        agenda.missing.add(step.outputs[0])
+                        plan.pending[step.outputs[0]] = step
+                        plan.missing.add(step.outputs[0])
                         undone.add(work)
                 continue
-            agenda.totals[work.rule] += 1
+            plan.totals[work.rule] += 1
             missing = [path for path in (*work.outputs, work.record) if not results.has(path)]
             settled = noted.get(work.name) == work.key
             if missing and settled:  # of what is not published, the record says that it may be absent
                 left_out = results.record(work.record).get("left_out", ())
-                agenda.absent.update((path, work) for path in missing if path in left_out)
+                plan.absent.update((path, work) for path in missing if path in left_out)
                 missing = [path for path in missing if path not in left_out]
             if missing or not settled or not undone.isdisjoint(work.needs):
-                agenda.pending[work.outputs[0]] = work
-                agenda.missing.update(missing if settled else (*missing, work.settings_file))
+                plan.pending[work.outputs[0]] = work
+                plan.missing.update(missing if settled else (*missing, work.settings_file))
                 undone.add(work)
-        agenda.absent = {path: step for path, step in agenda.absent.items() if step not in undone}
-        absent_audio.provide(agenda, self.root)
+        plan.absent = {path: step for path, step in plan.absent.items() if step not in undone}
+        absent_audio.provide(plan, self.root)
 
     def targets(self) -> list[str]:
         """Return the files to ask Snakemake for, so that it makes all that is due."""
@@ -198,7 +198,7 @@ class Agenda:
         These are enrolment clips and rows of the table of names that cannot be used, corrections files of
         sessions that there are not, and sessions of which something cannot be done here.
         """
-        blocked = [absent_audio.remark(agenda) for agenda in self.sessions.values() if agenda.blocked]
+        blocked = [absent_audio.remark(plan) for plan in self.sessions.values() if plan.blocked]
         return [*self._remarks, *blocked]
 
     def preflight_task(self) -> dict[str, list[str]]:
@@ -223,9 +223,9 @@ class Agenda:
         asked = set(names)
         if not asked and not everything:
             return
-        for agenda in self.sessions.values():
+        for plan in self.sessions.values():
             undone: set[Step | Folder] = set()
-            for work in agenda.plan.works:
+            for work in plan.plan.works:
                 every = everything or work.rule in asked
                 if isinstance(work, Folder):
                     chosen = [work.step(name) for name in work.names]
@@ -234,10 +234,10 @@ class Agenda:
                     chosen = [work]
                 for step in chosen:
                     if every or not asked.isdisjoint(step.outputs):
-                        agenda.pending[step.outputs[0]] = step
-                if any(step.outputs[0] in agenda.pending for step in chosen):
+                        plan.pending[step.outputs[0]] = step
+                if any(step.outputs[0] in plan.pending for step in chosen):
                     undone.add(work)
-            absent_audio.provide(agenda, self.root)
+            absent_audio.provide(plan, self.root)
         self._sum_up()
 
     def step(self, rule: str, wildcards: Mapping[str, str]) -> Step:
@@ -319,13 +319,13 @@ class Agenda:
         settings are missing, the job that writes them removes the record first: until then all is as it was.
         A corrected transcript of which all corrections were taken back goes, too: it must not be read as one.
         """
-        for agenda in self.sessions.values():
-            rules = {work.rule for work in agenda.plan.works} if agenda.pending else set()
+        for plan in self.sessions.values():
+            rules = {work.rule for work in plan.plan.works} if plan.pending else set()
             if "write_export" in rules and "correct_transcript" not in rules:
-                noted = self._results.noted(agenda.session.name)
-                for path in correct.traces(agenda.session.name, noted):
+                noted = self._results.noted(plan.session.name)
+                for path in correct.traces(plan.session.name, noted):
                     self._results.remove(path)
-            kept = set(agenda.absent.values())  # what is made again for others alone is as good as before
-            for step in agenda.pending.values():
-                if not step.keyed and step not in kept and step.settings_file not in agenda.missing:
+            kept = set(plan.absent.values())  # what is made again for others alone is as good as before
+            for step in plan.pending.values():
+                if not step.keyed and step not in kept and step.settings_file not in plan.missing:
                     self._results.remove(step.record)

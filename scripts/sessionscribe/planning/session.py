@@ -10,14 +10,14 @@ from typing import Any
 from sessionscribe.manifest.manifest import Session
 from sessionscribe.planning.results import Results
 from sessionscribe.planning.steps import (
-    Ledger,
+    SessionSteps,
     Step,
     paths,
     sources,
 )
 
 
-class SessionAgenda:
+class SessionPlan:
     """A session's steps and the ones among them that are still to do (``pending``, by first output).
 
     ``fp`` names the folder of its chunk transcripts; ``totals`` counts its steps by rule; ``missing`` are the
@@ -31,7 +31,7 @@ class SessionAgenda:
         *("_lay_out", "_plan"),
     )
 
-    def __init__(self, session: Session, fp: str, lay_out: Callable[[], Ledger]) -> None:
+    def __init__(self, session: Session, fp: str, lay_out: Callable[[], SessionSteps]) -> None:
         self.session, self.fp = session, fp
         self.pending: dict[str, Step] = {}
         self.missing: set[str] = set()
@@ -40,10 +40,10 @@ class SessionAgenda:
         self.lacking: list[str] = []
         self.totals: Counter[str] = Counter()
         self._lay_out = lay_out
-        self._plan: Ledger | None = None
+        self._plan: SessionSteps | None = None
 
     @property
-    def plan(self) -> Ledger:
+    def plan(self) -> SessionSteps:
         """All its steps; laid out again where they were dropped."""
         if self._plan is None:
             self._plan = self._lay_out()

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sessionscribe.core.errors import SHOWN
-from sessionscribe.planning.plan import Agenda
-from sessionscribe.planning.session import SessionAgenda
+from sessionscribe.planning.plan import Plan
+from sessionscribe.planning.session import SessionPlan
 from sessionscribe.planning.steps import STAGE_OF
 
 MODELS = "models"  # the name under which the check of the models fails
@@ -50,50 +50,50 @@ class SessionStatus:
     without_speakers: bool = False
 
 
-def collect(agenda: Agenda) -> list[SessionStatus]:
-    """Return the status of every session of an agenda, in the manifest's order."""
-    return [status_of(agenda.root, session) for session in agenda.sessions.values()]
+def collect(plan: Plan) -> list[SessionStatus]:
+    """Return the status of every session of an plan, in the manifest's order."""
+    return [status_of(plan.root, session) for session in plan.sessions.values()]
 
 
-def status_of(root: Path, agenda: SessionAgenda) -> SessionStatus:
+def status_of(root: Path, plan: SessionPlan) -> SessionStatus:
     """Return the status of a session of the project in ``root``."""
-    session = agenda.session
-    open_stages = {step.stage for step in (*agenda.pending.values(), *agenda.blocked.values())}
-    done = [stage for stage in WORD_OF if stage in {STAGE_OF[rule] for rule in agenda.totals} - open_stages]
-    failures = _failures(root, agenda)
+    session = plan.session
+    open_stages = {step.stage for step in (*plan.pending.values(), *plan.blocked.values())}
+    done = [stage for stage in WORD_OF if stage in {STAGE_OF[rule] for rule in plan.totals} - open_stages]
+    failures = _failures(root, plan)
     if failures:
         word = "failed"
-    elif agenda.blocked:
+    elif plan.blocked:
         word = "blocked"
-    elif not agenda.pending:
+    elif not plan.pending:
         word = "complete"
-    elif len(agenda.pending) == agenda.totals.total():
+    elif len(plan.pending) == plan.totals.total():
         word = "pending"
     else:
         word = next(WORD_OF[stage] for stage in WORD_OF if stage in open_stages)
-    records = agenda.records(root)
+    records = plan.records(root)
     durations = [row.duration_s for row in session.rows]
     return SessionStatus(
         session=session.name,
         shape=session.shape,
         hours=(max(durations) if session.shape == "tracks" else sum(durations)) / 3600,
         stage=_reached(done, open_stages),
-        chunks_done=agenda.done("transcribe_chunk"),
-        chunks=agenda.totals["transcribe_chunk"],
-        gaps=_missing_parts(agenda),
+        chunks_done=plan.done("transcribe_chunk"),
+        chunks=plan.totals["transcribe_chunk"],
+        gaps=_missing_parts(plan),
         flags=tuple(dict.fromkeys(flag for record in records for flag in record.get("flags", ()))),
         audit=next((record["verdict"] for record in records if record.get("verdict")), "-"),
         failures=failures,
         status=word,
-        without_speakers=bool(agenda.totals["assign_speakers"]) and not agenda.totals["cluster_speakers"],
+        without_speakers=bool(plan.totals["assign_speakers"]) and not plan.totals["cluster_speakers"],
     )
 
 
-def left_out(agenda: SessionAgenda) -> str:
+def left_out(plan: SessionPlan) -> str:
     """Return the line on a session that is not finished, where only finished ones are sent."""
-    undone = len(agenda.pending) + len(agenda.blocked)
-    reason = agenda.session.problem or f"not finished ({undone} to do); run it first"
-    return f"left {agenda.session.name}: {reason}"
+    undone = len(plan.pending) + len(plan.blocked)
+    reason = plan.session.problem or f"not finished ({undone} to do); run it first"
+    return f"left {plan.session.name}: {reason}"
 
 
 def _reached(done: list[str], open_stages: set[str]) -> str:
@@ -107,25 +107,25 @@ def _reached(done: list[str], open_stages: set[str]) -> str:
     return reached
 
 
-def _missing_parts(agenda: SessionAgenda) -> int:
+def _missing_parts(plan: SessionPlan) -> int:
     """Count the numbers that a live session lacks between its first and last part, as its timeline does."""
-    parts = {row.part for row in agenda.session.rows if row.part is not None}
+    parts = {row.part for row in plan.session.rows if row.part is not None}
     return max(parts) - min(parts) + 1 - len(parts) if parts else 0
 
 
-def _failures(root: Path, agenda: SessionAgenda) -> tuple[str, ...]:
+def _failures(root: Path, plan: SessionPlan) -> tuple[str, ...]:
     """Return what failed in the last run and is still to do, the check of the models included."""
     lines = []
-    folders = [agenda.session.name, *([MODELS] if agenda.needs_models() else [])]
+    folders = [plan.session.name, *([MODELS] if plan.needs_models() else [])]
     for path in sorted(path for name in folders for path in (root / "logs/failed" / name).glob("*.json")):
         try:
             failure = json.loads(path.read_bytes())
         except (OSError, ValueError):
             continue
-        if path.parent.name == MODELS or failure["output"] in agenda.pending.keys() | agenda.missing:
+        if path.parent.name == MODELS or failure["output"] in plan.pending.keys() | plan.missing:
             lines.append(f"{failure['message']} (log: {failure['log']})")
-    if agenda.session.problem and not lines:
-        lines.append(agenda.session.problem)
+    if plan.session.problem and not lines:
+        lines.append(plan.session.problem)
     return tuple(lines)
 
 

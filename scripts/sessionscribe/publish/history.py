@@ -10,7 +10,7 @@ from pathlib import Path
 import yaml
 
 from sessionscribe.core.errors import UserError
-from sessionscribe.publish.contents import target_of
+from sessionscribe.publish.package_manifest import target_of
 
 
 @dataclass(frozen=True)

@@ -18,11 +18,11 @@ from typing import BinaryIO
 from sessionscribe.artifacts.provenance import Provenance
 from sessionscribe.core import files
 from sessionscribe.core.errors import UserError
-from sessionscribe.planning.session import SessionAgenda
+from sessionscribe.planning.session import SessionPlan
 from sessionscribe.planning.steps import Step, paths
 from sessionscribe.planning.steps import files as files_of
 from sessionscribe.planning.steps.work import told
-from sessionscribe.publish.contents import CONTENTS, PackedFile, Published, folder_of
+from sessionscribe.publish.package_manifest import CONTENTS, PackedFile, Published, folder_of
 
 LEFT_OUT = ".flac"
 EXPORT = "export"
@@ -32,10 +32,10 @@ DAMAGED = (
 )
 
 
-def listed(agenda: SessionAgenda) -> list[str]:
+def listed(plan: SessionPlan) -> list[str]:
     """Return every file that a session's steps make, in their order, with their settings and records."""
     found: dict[str, None] = {}
-    for work in agenda.plan.works:
+    for work in plan.plan.works:
         found.update(dict.fromkeys(files_of(work)))
         if isinstance(work, Step):
             found |= dict.fromkeys((work.settings_file, work.record))
@@ -47,33 +47,33 @@ def is_audio(path: str) -> bool:
     return path.endswith(LEFT_OUT)
 
 
-def wanted(agenda: SessionAgenda, *, audio: bool) -> list[str]:
+def wanted(plan: SessionPlan, *, audio: bool) -> list[str]:
     """Return the files that are published: all but audio that is not asked for, or not here."""
-    return [path for path in listed(agenda) if not is_audio(path) or (audio and path not in agenda.absent)]
+    return [path for path in listed(plan) if not is_audio(path) or (audio and path not in plan.absent)]
 
 
-def pack(root: Path, agenda: SessionAgenda, *, audio: bool) -> Published:
+def pack(root: Path, plan: SessionPlan, *, audio: bool) -> Published:
     """Write the published form of a finished session, and put it in place of the one before.
 
     Args:
         root: the project's folder.
-        agenda: the session; nothing of it is pending.
+        plan: the session; nothing of it is pending.
         audio: whether its converted audio is published too.
 
     Raises:
         UserError: a file is not what the job that made it wrote down.
     """
-    folder = root / folder_of(agenda.session.name)
+    folder = root / folder_of(plan.session.name)
     fresh = folder.with_name(f".packing-{folder.name}")
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
-    names = listed(agenda)
-    kept = wanted(agenda, audio=audio)
+    names = listed(plan)
+    kept = wanted(plan, audio=audio)
     left_out = [path for path in names if path not in set(kept)]
-    packer = _Packer(root, fresh, _claimed(root, names), left_out)
-    packed = [file for name, paths in _grouped(kept) for file in packer.write(name, paths)]
-    transcript = _transcript(agenda)
-    published = _describe(root, agenda, transcript, packed, left_out)
+    resolver = _Packer(root, fresh, _claimed(root, names), left_out)
+    packed = [file for name, paths in _grouped(kept) for file in resolver.write(name, paths)]
+    transcript = _transcript(plan)
+    published = _describe(root, plan, transcript, packed, left_out)
     published.write(fresh / CONTENTS)
     shutil.rmtree(folder, ignore_errors=True)
     fresh.rename(folder)
@@ -225,20 +225,20 @@ def _read(pack_file: Path, members: list[PackedFile]) -> Iterator[bytes]:
                 yield content_of(file.path, line)
 
 
-def _transcript(agenda: SessionAgenda) -> str:
+def _transcript(plan: SessionPlan) -> str:
     """Return the path of the finished transcript: what exports are written from."""
-    (export,) = agenda.of("write_export")
+    (export,) = plan.of("write_export")
     return paths(export.inputs["transcript"])[0]
 
 
 def _describe(
-    root: Path, agenda: SessionAgenda, transcript: str, packed: list[PackedFile], left_out: list[str]
+    root: Path, plan: SessionPlan, transcript: str, packed: list[PackedFile], left_out: list[str]
 ) -> Published:
     content = json.loads((root / transcript).read_bytes())
-    (export,) = agenda.of("write_export")
+    (export,) = plan.of("write_export")
     record = Provenance.read(root / export.record)
     return Published(
-        session=agenda.session.name,
+        session=plan.session.name,
         shape=content["shape"],
         duration_s=content["duration_s"],
         language=content["language"],
@@ -247,10 +247,10 @@ def _describe(
         engines=content["engines"],
         diarization=content["diarization"],
         versions=record.versions,
-        settings=told(agenda.plan.works),
+        settings=told(plan.plan.works),
         rows=[
             {name: value for name, value in asdict(row).items() if name != "line" and value not in ("", None)}
-            for row in agenda.session.rows
+            for row in plan.session.rows
         ],
         transcript=transcript,
         files=packed,

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sessionscribe.core.errors import UserError
-from sessionscribe.planning.session import SessionAgenda
+from sessionscribe.planning.session import SessionPlan
 from sessionscribe.publish import history, state
-from sessionscribe.publish.contents import CONTENTS, FOLDER, Published, folder_of, target_of
+from sessionscribe.publish.dvc_store import Store
 from sessionscribe.publish.pack import pack, wanted
+from sessionscribe.publish.package_manifest import CONTENTS, FOLDER, Published, folder_of, target_of
 from sessionscribe.publish.state import State
-from sessionscribe.publish.store import Store
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,10 @@ class Done:
     sent: int
 
 
-def is_finished(agenda: SessionAgenda) -> bool:
+def is_finished(plan: SessionPlan) -> bool:
     """Return whether all of a session is done."""
-    undone = agenda.pending or agenda.blocked or agenda.session.problem
-    return not undone and "write_export" in agenda.totals
+    undone = plan.pending or plan.blocked or plan.session.problem
+    return not undone and "write_export" in plan.totals
 
 
 class Publisher:
@@ -56,16 +56,16 @@ class Publisher:
         for left in (root / FOLDER).glob(".packing-*"):  # by a process that was killed
             shutil.rmtree(left, ignore_errors=True)
 
-    def publish(self, agenda: SessionAgenda) -> Done:
+    def publish(self, plan: SessionPlan) -> Done:
         """Publish a finished session if it is not what was published last.
 
         Raises:
             UserError: it cannot be; what was done until then stays.
         """
-        session = agenda.session.name
+        session = plan.session.name
         known = self._known(session)
-        if known is None or not self._is_packed(agenda, known):
-            published = pack(self._root, agenda, audio=self._audio)
+        if known is None or not self._is_packed(plan, known):
+            published = pack(self._root, plan, audio=self._audio)
             known = state.of_packed(self._root, published, "", history.version_of(self._root, session))
             known.store(self._root, session)
         if not known.version or known.version != history.version_of(self._root, session):
@@ -88,11 +88,11 @@ class Publisher:
             raise UserError(what, where=session, hint=hint)
         return known
 
-    def _is_packed(self, agenda: SessionAgenda, known: State) -> bool:
+    def _is_packed(self, plan: SessionPlan, known: State) -> bool:
         """Return whether the published form that lies here is of the files that lie here."""
-        if not state.is_known(self._root, agenda.session.name):
+        if not state.is_known(self._root, plan.session.name):
             return False
-        names = set(wanted(agenda, audio=self._audio))
+        names = set(wanted(plan, audio=self._audio))
         return names == known.files.keys() and not state.changed(self._root, known)
 
     def _add(self, session: str, known: State) -> State:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from sessionscribe.core import files
 from sessionscribe.publish import history, state, unpack
-from sessionscribe.publish.contents import CONTENTS, Published, target_of
-from sessionscribe.publish.store import Store
+from sessionscribe.publish.dvc_store import Store
+from sessionscribe.publish.package_manifest import CONTENTS, Published, target_of
 
 
 def take(root: Path, store: Store, session: str, *, text: str = "", force: bool = False) -> int:

@@ -10,13 +10,13 @@ from pathlib import Path
 
 from sessionscribe.artifacts.base import Part
 from sessionscribe.core import files, locks
-from sessionscribe.publish.contents import CONTENTS, FOLDER, Published, folder_of
+from sessionscribe.publish.package_manifest import CONTENTS, FOLDER, Published, folder_of
 
 STATES = f"{FOLDER}/.here"
 LOCK = f"{FOLDER}/.publish.lock"
 
 
-class Seen(Part):
+class FileStat(Part):
     """A file as it was when its content was known: a look at size and time tells that it still is so."""
 
     size: int
@@ -34,7 +34,7 @@ class State(Part):
     version: str
     base: str = ""
     sent: tuple[str, ...] = ()
-    files: dict[str, Seen]
+    files: dict[str, FileStat]
 
     def store(self, root: Path, session: str) -> None:
         """Write it, with the time of the session's contents."""
@@ -108,10 +108,10 @@ def _times(folder: Path, inner: str) -> Iterator[tuple[str, int]]:
                 continue
 
 
-def seen(path: Path, digest: str) -> Seen:
+def seen(path: Path, digest: str) -> FileStat:
     """Note a file whose checksum is known."""
     found = path.stat()
-    return Seen(size=found.st_size, mtime_ns=found.st_mtime_ns, sha256=digest)
+    return FileStat(size=found.st_size, mtime_ns=found.st_mtime_ns, sha256=digest)
 
 
 def changed(root: Path, state: State) -> list[str]:
@@ -123,7 +123,7 @@ def changed(root: Path, state: State) -> list[str]:
     ]
 
 
-def digest(root: Path, path: str, before: Seen | None) -> str | None:
+def digest(root: Path, path: str, before: FileStat | None) -> str | None:
     """Return the SHA-256 of a file, without reading it where it looks as ``before``; None if it is absent."""
     try:
         found = (root / path).stat()

@@ -12,9 +12,9 @@ from sessionscribe.core import files
 from sessionscribe.core.errors import UserError
 from sessionscribe.planning.settings_files import SETTINGS, drop_others
 from sessionscribe.publish import history, state
-from sessionscribe.publish.contents import CONTENTS, Published, folder_of, is_safe
 from sessionscribe.publish.pack import DAMAGED, unpacked
-from sessionscribe.publish.state import Seen, State
+from sessionscribe.publish.package_manifest import CONTENTS, Published, folder_of, is_safe
+from sessionscribe.publish.state import FileStat, State
 
 
 class UnpublishedError(UserError):
@@ -72,7 +72,7 @@ def unpack(root: Path, session: str, *, version: str = "", force: bool = False) 
                 drop_others(root / path)
         files.write_many(root, written)
     base = history.version_of(root, session)
-    found: dict[str, Seen] = {
+    found: dict[str, FileStat] = {
         file.path: state.seen(root / file.path, file.sha256) for file in published.files
     }
     State(version=version, base=base, files=found).store(root, session)
@@ -98,7 +98,7 @@ def checked(published: Published, session: str) -> Published:
     return published
 
 
-def refuse_loss(root: Path, published: Published, known: dict[str, Seen]) -> None:
+def refuse_loss(root: Path, published: Published, known: dict[str, FileStat]) -> None:
     """Raise ``UnpublishedError`` if content would be overwritten that was neither published nor pulled."""
     lost = []
     for file in published.files:

@@ -11,9 +11,9 @@ from typing import Any
 
 from sessionscribe.core.errors import UserError
 from sessionscribe.publish import history, pack, unpack
-from sessionscribe.publish.contents import CONTENTS, Published
+from sessionscribe.publish.dvc_store import Store
 from sessionscribe.publish.history import Revision
-from sessionscribe.publish.store import Store
+from sessionscribe.publish.package_manifest import CONTENTS, Published
 
 
 @dataclass(frozen=True)

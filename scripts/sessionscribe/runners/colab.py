@@ -4,7 +4,7 @@
 ProxyCommand. Colab takes sessions away: after a time that is known, from time to time before, and where
 nothing seems to happen in them, which a call now and then prevents.
 
-Who releases it: this process; if that is killed, a ``Successor`` on this machine; if this machine is gone as
+Who releases it: this process; if that is killed, a ``Watchdog`` on this machine; if this machine is gone as
 well, the guard, from inside.
 
     python -m sessionscribe.runners.colab PROGRAM HOME NAME
@@ -30,9 +30,9 @@ from platformdirs import user_state_path
 from sessionscribe.core.errors import UserError
 from sessionscribe.runners.colab_cli import Cli, find_program
 from sessionscribe.runners.colab_sessions import CPU, Lock, Session, Sessions
-from sessionscribe.runners.errors import LostError, UnusableError
+from sessionscribe.runners.errors import DisconnectedError, UnusableError
 from sessionscribe.runners.machine import Address
-from sessionscribe.runners.started import Successor
+from sessionscribe.runners.managed_machine import Watchdog
 
 ACCELERATORS = ("T4", "L4", "G4", "A100", "H100", CPU)
 HOURS = 12.0
@@ -157,7 +157,7 @@ class _Use:
         self._key = _key(home, name)
         self.sessions = Sessions(self._cli, self._session_name, runner=name, say=say)
         release = [sys.executable, "-m", __name__, str(program), str(home), self._session_name]
-        self._successor = Successor(release)
+        self._successor = Watchdog(release)
         self._over = threading.Event()
         threading.Thread(target=self._keep_alive, name=f"{name}-alive", daemon=True).start()
 
@@ -188,7 +188,7 @@ class _Use:
         """Let the notebook's kernel do something now and then: Colab does not look at what ssh does."""
         while not self._over.wait(KEEP_ALIVE_S):
             if self.sessions.noted():
-                with suppress(LostError, UserError):
+                with suppress(DisconnectedError, UserError):
                     self._cli.call("exec", "--session", self._session_name, given="pass", limit_s=45.0)
 
     def release(self) -> None:

@@ -29,7 +29,7 @@ from platformdirs import user_cache_path
 from sessionscribe.core import locks
 from sessionscribe.core.files import atomic_path, sha256
 from sessionscribe.runners import environment
-from sessionscribe.runners.errors import LostError, UnusableError
+from sessionscribe.runners.errors import DisconnectedError, UnusableError
 
 OLDEST = (3, 12)
 CANDIDATES = ("python3", "python3.13", "python3.12", "python3.14")
@@ -180,7 +180,9 @@ class Cli:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.communicate()
                 if isinstance(error, subprocess.TimeoutExpired):
-                    raise LostError(f"no end of `colab {arguments[0]}` within {limit_s:g} s") from None
+                    raise DisconnectedError(
+                        f"no end of `colab {arguments[0]}` within {limit_s:g} s"
+                    ) from None
                 raise
         said = out.decode(errors="replace")
         if any(sign in said for sign in NO_LOGIN):
@@ -201,7 +203,7 @@ class Cli:
                     locks.take(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     break
                 if time.monotonic() >= until:
-                    raise LostError(f"no end of an earlier call of `colab` within {patience_s:g} s")
+                    raise DisconnectedError(f"no end of an earlier call of `colab` within {patience_s:g} s")
                 time.sleep(0.1)
             yield lock.fileno()
 
@@ -223,7 +225,7 @@ class Cli:
         said = self.call("sessions")
         found = [Listed(**match.groupdict()) for match in LISTED.finditer(said)]
         if not found and NONE_LISTED not in said:
-            raise LostError(f"`colab sessions` does not say which there are ({last_line(said)})")
+            raise DisconnectedError(f"`colab sessions` does not say which there are ({last_line(said)})")
         return found
 
     def known(self) -> dict[str, dict[str, Any]]:

@@ -18,7 +18,7 @@ from sessionscribe.core import locks
 from sessionscribe.core.errors import UserError
 from sessionscribe.core.files import write_text
 from sessionscribe.runners.colab_cli import Cli, last_line
-from sessionscribe.runners.errors import LostError, UnusableError
+from sessionscribe.runners.errors import DisconnectedError, UnusableError
 
 CPU = "cpu"
 NEW_S = 900.0
@@ -107,9 +107,11 @@ class Sessions:
             hardware = [] if accelerator == CPU else ["--gpu", accelerator]
             try:
                 said = self._cli.call("new", "--session", self.name, *hardware, limit_s=NEW_S)
-            except LostError as error:
+            except DisconnectedError as error:
                 unknown = "if it gave one after all, end it at colab.research.google.com (Manage sessions)"
-                raise LostError(f"{self.runner}: Colab gives no session ({error}); {unknown}") from None
+                raise DisconnectedError(
+                    f"{self.runner}: Colab gives no session ({error}); {unknown}"
+                ) from None
             if known := self._cli.known().get(self.name):
                 return self._take_note(known["endpoint"], accelerator)
             reason = next((why for sign, why in REFUSALS.items() if sign in said), "")
@@ -122,7 +124,7 @@ class Sessions:
         if all(why in REFUSALS.values() for _, why in reasons):
             hint = "Stop sessions that you do not need, wait, or name others: `colab:T4,L4,cpu`"
             raise UnusableError(f"Colab gives no session ({told})", where=self.runner, hint=hint)
-        raise LostError(f"{self.runner}: Colab gives no session now ({told})")
+        raise DisconnectedError(f"{self.runner}: Colab gives no session now ({told})")
 
     def release(self, limit_s: float) -> None:
         """Stop our session, if there is one, and see that Colab has it no more.
@@ -130,7 +132,7 @@ class Sessions:
         Raises:
             UserError: it is still there, or that cannot be said; the user has to look.
         """
-        with contextlib.suppress(LostError):  # it may be about to note a session
+        with contextlib.suppress(DisconnectedError):  # it may be about to note a session
             self._cli.wait(limit_s)
         session = self.noted()
         if session is None:
@@ -144,7 +146,7 @@ class Sessions:
                 if not self._is_listed(session):
                     self._forget()
                     return
-            except LostError as error:
+            except DisconnectedError as error:
                 problem = str(error)
             except UnusableError as error:
                 problem, until = error.what, 0.0

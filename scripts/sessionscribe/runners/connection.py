@@ -21,7 +21,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from sessionscribe.core.errors import UserError, visible
-from sessionscribe.runners.errors import LostError, UnusableError
+from sessionscribe.runners.errors import DisconnectedError, UnusableError
 from sessionscribe.runners.machine import Address
 
 KEEP = "p=$PPID; echo ready; cat >/dev/null; kill $p"
@@ -105,7 +105,7 @@ class Connection:
         if any(sign in said for sign in HOPELESS):
             hint = f"Make `ssh {self.address.destination}` work without a question first"
             raise UnusableError(f"ssh does not get in ({said})", where=self.name, hint=hint)
-        raise LostError(f"no connection to {self.name} ({said})")
+        raise DisconnectedError(f"no connection to {self.name} ({said})")
 
     def _first_line(self, patience_s: float) -> bytes:
         """Return the first line that comes from there, or as much as there is of it when time or ssh end.
@@ -163,10 +163,14 @@ class Connection:
             for stream in (process.stdin, process.stdout, process.stderr):
                 assert stream is not None
                 stream.close()  # not read to their ends: the shared connection holds them open
-            raise LostError(f"{self.name}: no end of `{command[:60]}` within {timeout_s:g} s") from None
+            raise DisconnectedError(
+                f"{self.name}: no end of `{command[:60]}` within {timeout_s:g} s"
+            ) from None
         said = err.decode(errors="replace").strip()
         if process.returncode == NO_CONNECTION:
-            raise LostError(f"the connection to {self.name} is lost ({said[-300:] or 'no reason given'})")
+            raise DisconnectedError(
+                f"the connection to {self.name} is lost ({said[-300:] or 'no reason given'})"
+            )
         if process.returncode:
             raise RemoteError(said[-2000:] or f"exit code {process.returncode}")
         return out.decode(errors="replace")
@@ -223,7 +227,7 @@ class Connection:
                 raise UnusableError("the disk there is full", where=self.name, hint=hint)
             raise UserError("the disk is full", where=arguments[-1], hint="Make room and run again")
         if done.returncode in RSYNC_LOST or not self.alive:
-            raise LostError(
+            raise DisconnectedError(
                 f"the connection to {self.name} is lost ({said.splitlines()[0] if said else 'rsync'})"
             )
         raise UserError(f"rsync failed ({said[-500:]})", where=self.name, hint="Run again; then see the docs")

@@ -71,8 +71,8 @@ def known_prices(path: Path) -> list[Price]:
         return []
 
 
-def read_ledger(path: Path) -> list[dict[str, Any]]:
-    """Return the records of a ledger; a line that a full disk cut off is left out."""
+def read_usage(path: Path) -> list[dict[str, Any]]:
+    """Return the records of a usage log; a line that a full disk cut off is left out."""
     found = []
     try:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()

@@ -24,9 +24,9 @@ from typing import Any
 from sessionscribe.core.errors import UserError
 from sessionscribe.runners.ec2_alarm import Alarm
 from sessionscribe.runners.ec2_errors import named
-from sessionscribe.runners.errors import LostError, UnusableError
+from sessionscribe.runners.errors import DisconnectedError, UnusableError
 from sessionscribe.runners.machine import Address
-from sessionscribe.runners.started import Handling, StartedMachine
+from sessionscribe.runners.managed_machine import Handling, ManagedMachine
 
 TARGET = re.compile(
     r"(?:(?P<user>[\w.-]+)@)?(?:(?P<region>[a-z]{2,}(?:-[a-z]+)+-\d)/)?(?P<instance>\w[\w.-]*)", re.ASCII
@@ -59,14 +59,14 @@ class Target:
         return cls(found["user"] or "", found["region"] or "", found["instance"])
 
 
-class Instance(StartedMachine):
+class Instance(ManagedMachine):
     """An instance.
 
     Args:
         name: what the user called it.
         target: which.
         ssh: options of every ssh command.
-        handling: as for ``StartedMachine``; without a command of its own it powers itself off.
+        handling: as for ``ManagedMachine``; without a command of its own it powers itself off.
     """
 
     def __init__(self, name: str, target: Target, ssh: Sequence[str], handling: Handling) -> None:
@@ -121,7 +121,7 @@ class Instance(StartedMachine):
             if not self._was_up:
                 return None
             reason = about.get("StateReason", {}).get("Message", "no reason given")
-            raise LostError(f"{self.name} was started and stopped again ({reason})")
+            raise DisconnectedError(f"{self.name} was started and stopped again ({reason})")
         host = about.get("PublicIpAddress") or about.get("PrivateIpAddress")
         if not host:
             return None
@@ -200,7 +200,7 @@ def main(argument: str) -> int:
     """Stop an instance."""
     try:
         Instance(argument, Target.of(argument, argument), (), Handling()).shut_down()
-    except (LostError, UserError) as error:
+    except (DisconnectedError, UserError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sessionscribe.runners.errors import LostError, UnusableError
+from sessionscribe.runners.errors import DisconnectedError, UnusableError
 
 NO_ROOM = "AWS has no such instance to spare there now; try later, or in another zone"
 BUSY = {
@@ -36,7 +36,7 @@ LIMITS = ("VcpuLimitExceeded", "InstanceLimitExceeded", "MaxSpotInstanceCountExc
 LOG_IN = "Make `aws sts get-caller-identity` work first: `aws configure`, AWS_PROFILE, or `aws sso login`"
 
 
-def named(error: Exception, name: str, region: str) -> LostError | UnusableError | None:
+def named(error: Exception, name: str, region: str) -> DisconnectedError | UnusableError | None:
     """Return an error of botocore as one of ours; None for any other error.
 
     Args:
@@ -51,22 +51,24 @@ def named(error: Exception, name: str, region: str) -> LostError | UnusableError
         code, message = about.get("Code", ""), about.get("Message", "")
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         if status >= SERVER_ERRORS and code not in BUSY:  # it may have done what was asked all the same
-            return LostError(f"{name}: AWS does not answer ({code}: {_short(message)})")
+            return DisconnectedError(f"{name}: AWS does not answer ({code}: {_short(message)})")
         return _refused(code, message, error.operation_name, name, region)
     if isinstance(error, exceptions.NoRegionError):
         hint = "Put it before the instance, as ec2:eu-west-1/…, or set AWS_REGION"
         return UnusableError("is in no region that is known here", where=name, hint=hint)
     no_answer = exceptions.HTTPClientError | exceptions.ConnectionError | parsers.ResponseParserError
     if isinstance(error, no_answer):  # no network, or not AWS at its end
-        return LostError(f"{name}: AWS does not answer ({_short(str(error))})")
+        return DisconnectedError(f"{name}: AWS does not answer ({_short(str(error))})")
     if isinstance(error, exceptions.BotoCoreError):  # the credentials, in one of a dozen ways
         return UnusableError(f"AWS cannot be asked ({_short(str(error))})", where=name, hint=LOG_IN)
     return None
 
 
-def _refused(code: str, message: str, operation: str, name: str, region: str) -> LostError | UnusableError:
+def _refused(
+    code: str, message: str, operation: str, name: str, region: str
+) -> DisconnectedError | UnusableError:
     if why := BUSY.get(code):
-        return LostError(f"{name}: {why} ({code})")
+        return DisconnectedError(f"{name}: {why} ({code})")
     if code in CREDENTIALS:
         return UnusableError(f"AWS refuses the credentials ({code})", where=name, hint=LOG_IN)
     if code in PERMISSION:

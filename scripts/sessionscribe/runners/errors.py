@@ -3,7 +3,7 @@
 from sessionscribe.core.errors import UserError
 
 
-class LostError(Exception):
+class DisconnectedError(Exception):
     """The connection to a machine was lost or could not be made; another try may go better."""
 
 
@@ -15,5 +15,5 @@ class DiedError(Exception):
     """The worker on a machine died and its job with it; the connection is well."""
 
 
-class GivenBackError(Exception):
+class RequeuedError(Exception):
     """A job that waited for its turn on a machine goes to another one, which is free."""

@@ -17,15 +17,15 @@ from typing import Any
 
 from sessionscribe.core.errors import UserError
 from sessionscribe.core.files import write_many
-from sessionscribe.runners.channel import Channel
 from sessionscribe.runners.connection import Connection
 from sessionscribe.runners.costs import PRICES, known_prices
-from sessionscribe.runners.errors import DiedError, GivenBackError, LostError, UnusableError
-from sessionscribe.runners.ledger import LEDGER, Entry
+from sessionscribe.runners.errors import DiedError, DisconnectedError, RequeuedError, UnusableError
+from sessionscribe.runners.job_bundle import Checksums, InputFile, InputResolver, JobBundle
 from sessionscribe.runners.machine import Machine
-from sessionscribe.runners.parcel import Checksums, Packer, Parcel, Piece
+from sessionscribe.runners.remote_workspace import RemoteWorkspace, Settings
 from sessionscribe.runners.request import notes_for, on_device, paths_of, session_of
-from sessionscribe.runners.site import Settings, Site
+from sessionscribe.runners.usage_log import USAGE_LOG, Entry
+from sessionscribe.runners.worker_connection import WorkerConnection
 
 OVERHEAD_S = 900.0
 """What a job may take beside its work: the models are loaded, a GPU wakes up."""
@@ -47,11 +47,11 @@ class RemoteWorker:
     def __init__(self, machine: Machine, settings: Settings, checksums: Checksums) -> None:
         self.machine, self.settings = machine, settings
         self._staging = Path(tempfile.mkdtemp(dir=settings.staging))
-        self._packer = Packer(settings.project, self._staging, checksums)
+        self._resolver = InputResolver(settings.project, self._staging, checksums)
         self._entry = Entry(machine.name)
         self._connection: Connection | None = None
-        self._site: Site | None = None
-        self._channel: Channel | None = None
+        self._workspace: RemoteWorkspace | None = None
+        self._channel: WorkerConnection | None = None
         self._sent: dict[str, str] = {}
         self._connecting, self._packing = threading.Lock(), threading.Lock()
         self._closing, self._closed = threading.Lock(), False
@@ -86,24 +86,24 @@ class RemoteWorker:
             return self._run(request, give_back)
         except (OSError, ValueError) as error:
             if self._over.is_set():  # another thread has closed what this one used
-                raise LostError(f"{self.machine.name} was let go") from error
+                raise DisconnectedError(f"{self.machine.name} was let go") from error
             raise
 
     def _run(self, request: dict[str, Any], give_back: Callable[[], bool]) -> dict[str, Any]:
-        site, channel = self._connect()
-        parcel = self._deliver(site, request)
+        workspace, channel = self._connect()
+        bundle = self._deliver(workspace, request)
         while not self._lanes.acquire(timeout=0.1):
             if give_back():
-                raise GivenBackError
+                raise RequeuedError
         try:
             with self._entry.busy():
-                reply = self._ask(site, channel, parcel)
+                reply = self._ask(workspace, channel, bundle)
         except DiedError as death:
-            self._save_log(site, request, death)
+            self._save_log(workspace, request, death)
             raise
         finally:
             self._lanes.release()
-        self._bring_home(site, reply, parcel.request["returns"])
+        self._bring_home(workspace, reply, bundle.request["returns"])
         for note in notes_for(request):
             if note not in reply["made"]:
                 (self.settings.project / note).unlink(missing_ok=True)
@@ -124,85 +124,87 @@ class RemoteWorker:
         self._entry.finished(session_of(request), request["rule"], reply["usage"]["wall_s"], audio_s)
         self._longest_s = max(self._longest_s, reply["usage"]["wall_s"])
 
-    def _connect(self) -> tuple[Site, Channel]:
+    def _connect(self) -> tuple[RemoteWorkspace, WorkerConnection]:
         with self._connecting:
             if self._over.is_set():
-                raise LostError(f"{self.machine.name} was let go")
-            if self._site is None or self._channel is None:
+                raise DisconnectedError(f"{self.machine.name} was let go")
+            if self._workspace is None or self._channel is None:
                 try:
-                    self._site, self._channel = self._bring_up()
+                    self._workspace, self._channel = self._bring_up()
                 except BaseException:
                     self._over.set()  # those who wait for the lock need not try
                     raise
-            return self._site, self._channel
+            return self._workspace, self._channel
 
-    def _bring_up(self) -> tuple[Site, Channel]:
+    def _bring_up(self) -> tuple[RemoteWorkspace, WorkerConnection]:
         self._asked = True  # from now on it costs something, also if it cannot be reached
         address = self.machine.start()
         self._entry.machine = address.sort
         if self._over.is_set():  # meanwhile; whoever let go of it may have come too early to stop it
             self.machine.stop()
-            raise LostError(f"{self.machine.name} was let go")
+            raise DisconnectedError(f"{self.machine.name} was let go")
         connection = Connection(self.machine.name, address, alive_s=self.settings.alive_s)
         self._connection = connection
         connection.open()
         if self._over.is_set():
             connection.close()
-            raise LostError(f"{self.machine.name} was let go")
-        site = Site(self.machine, self.settings, connection)
-        return site, site.start_worker(site.mirror, self.settings.lanes)
+            raise DisconnectedError(f"{self.machine.name} was let go")
+        workspace = RemoteWorkspace(self.machine, self.settings, connection)
+        return workspace, workspace.start_worker(workspace.mirror, self.settings.lanes)
 
-    def _deliver(self, site: Site, request: dict[str, Any]) -> Parcel:
+    def _deliver(self, workspace: RemoteWorkspace, request: dict[str, Any]) -> JobBundle:
         """Bring there what a job reads and is not there yet."""
         with self._packing:  # one upload at a time
-            site.fetch_models(request)
-            parcel = self._packer.pack(request)
-            self._send(site, parcel.pieces)
-            script = f"{site.ship(Path(request['script']).parent)}/{Path(request['script']).name}"
-        parcel.request |= {
+            workspace.fetch_models(request)
+            bundle = self._resolver.pack(request)
+            self._send(workspace, bundle.pieces)
+            script = f"{workspace.ship(Path(request['script']).parent)}/{Path(request['script']).name}"
+        bundle.request |= {
             "script": script,
             "resources": self._resources(request),
-            "params": on_device(site.connection.address.device, parcel.request["params"]),
-            "files": {piece.name: piece.sha256 for piece in parcel.pieces},
+            "params": on_device(workspace.connection.address.device, bundle.request["params"]),
+            "files": {piece.name: piece.sha256 for piece in bundle.pieces},
             # In this order they get their names at home: a job's record, which says it is done, comes last.
             "returns": [*paths_of(request["log"]), *notes_for(request), *paths_of(request["output"])],
         }
-        return parcel
+        return bundle
 
-    def _send(self, site: Site, pieces: Sequence[Piece]) -> None:
+    def _send(self, workspace: RemoteWorkspace, pieces: Sequence[InputFile]) -> None:
         missing = [piece for piece in pieces if self._sent.get(piece.name) != piece.sha256]
         if missing:
-            self._packer.provide(missing)
-            site.connection.send([(piece.root, piece.name) for piece in missing], site.mirror)
+            self._resolver.provide(missing)
+            workspace.connection.send([(piece.root, piece.name) for piece in missing], workspace.mirror)
             self._sent |= {piece.name: piece.sha256 for piece in missing}
-        self._packer.discard(pieces)
+        self._resolver.discard(pieces)
 
-    def _ask(self, site: Site, channel: Channel, parcel: Parcel) -> dict[str, Any]:
-        limit_s = self._limit_s(parcel)
-        reply = channel.ask(parcel.request, limit_s)
+    def _ask(
+        self, workspace: RemoteWorkspace, channel: WorkerConnection, bundle: JobBundle
+    ) -> dict[str, Any]:
+        limit_s = self._limit_s(bundle)
+        reply = channel.ask(bundle.request, limit_s)
         if spoilt := reply.get("spoilt"):
             # Somebody or something changed them there; the times may be the same, so they are removed first.
             with self._packing:
-                paths = (shlex.quote(f"{site.mirror}/{name}") for name in spoilt)
-                site.connection.run(f"rm -rf {' '.join(paths)}")
+                paths = (shlex.quote(f"{workspace.mirror}/{name}") for name in spoilt)
+                workspace.connection.run(f"rm -rf {' '.join(paths)}")
                 for name in spoilt:
                     self._sent.pop(name, None)
-                self._send(site, parcel.pieces)
-            reply = channel.ask(parcel.request, limit_s)
+                self._send(workspace, bundle.pieces)
+            reply = channel.ask(bundle.request, limit_s)
             if reply.get("spoilt"):
                 what = f"{len(reply['spoilt'])} files are not there as they were sent ({reply['spoilt'][0]})"
                 raise UnusableError(what, where=self.machine.name, hint="Look at the disk of that machine")
         return reply
 
-    def _limit_s(self, parcel: Parcel) -> float:
+    def _limit_s(self, bundle: JobBundle) -> float:
         """Return how long a job may take: by what it hears, else by what its rule says (in minutes)."""
-        if parcel.heard_s:
-            return OVERHEAD_S + self.settings.per_audio_second * parcel.heard_s
+        if bundle.heard_s:
+            return OVERHEAD_S + self.settings.per_audio_second * bundle.heard_s
         # Models are fetched, or the voices of a long session compared.
-        minutes = next((value for name, value in parcel.request["resources"] if name == RUNTIME), 0)
+        minutes = next((value for name, value in bundle.request["resources"] if name == RUNTIME), 0)
         return max(OVERHEAD_S, 60.0 * minutes)
 
-    def _bring_home(self, site: Site, reply: dict[str, Any], returns: Sequence[str]) -> None:
+    def _bring_home(self, workspace: RemoteWorkspace, reply: dict[str, Any], returns: Sequence[str]) -> None:
         """Check what a job made, and give it its name; what ``returns`` names last comes last.
 
         What the reply does not hold, or not as it was made, is fetched.
@@ -217,17 +219,17 @@ class RemoteWorker:
             if not tries_left:
                 what, hint = f"{missing[0]} does not arrive as it was made", "Look at the disks on both sides"
                 raise UserError(what, where=self.machine.name, hint=hint)
-            site.connection.fetch(missing, site.mirror, into)
+            workspace.connection.fetch(missing, workspace.mirror, into)
             here |= {name: (into / name).read_bytes() for name in missing}
             shutil.rmtree(into)
         write_many(self.settings.project, {name: here[name] for name in returns if name in made})
         self._sent |= made
 
-    def _save_log(self, site: Site, request: Mapping[str, Any], death: DiedError) -> None:
+    def _save_log(self, workspace: RemoteWorkspace, request: Mapping[str, Any], death: DiedError) -> None:
         """Bring home what a worker that died had written to its job's log, and why that ends there."""
         for log in paths_of(request["log"])[:1]:
-            with suppress(OSError, UserError, LostError):
-                site.connection.fetch([log], site.mirror, self._staging / "logs")
+            with suppress(OSError, UserError, DisconnectedError):
+                workspace.connection.fetch([log], workspace.mirror, self._staging / "logs")
                 write_many(self.settings.project, {log: (self._staging / "logs" / log).read_bytes()})
             with suppress(OSError), (self.settings.project / log).open("a", encoding="utf-8") as file:
                 print(f"{self.machine.name}: the worker {death}", file=file)
@@ -269,7 +271,7 @@ class RemoteWorker:
             self._connection.close()
         if self._asked:
             about = self._channel.about if self._channel else {}
-            file = self.settings.project / LEDGER
+            file = self.settings.project / USAGE_LOG
             ends = [end for end in (self._connection, self._channel) if end is not None]
             moved = sum(end.sent for end in ends), sum(end.received for end in ends)
             self._entry.close(file, about, *moved, known_prices(self.settings.project / PRICES))

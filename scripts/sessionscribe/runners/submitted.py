@@ -17,11 +17,11 @@ from sessionscribe.artifacts.provenance import JobUsage
 from sessionscribe.core.errors import UserError
 from sessionscribe.runners.costs import PRICES, known_prices
 from sessionscribe.runners.guard import accelerator
-from sessionscribe.runners.ledger import LEDGER, Entry
+from sessionscribe.runners.usage_log import USAGE_LOG, Entry
 
 
 def run_noted(runner: str, sessions: Sequence[str], command: Sequence[str]) -> int:
-    """Run a command that works on sessions, add a line to the ledger, return the command's exit status."""
+    """Run a command that works on sessions, add a line to the usage log, return the command's exit status."""
     # Signals go to the whole process group: the command ends by them, and what was used is still noted.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)
@@ -32,7 +32,7 @@ def run_noted(runner: str, sessions: Sequence[str], command: Sequence[str]) -> i
         if record.ok:
             entry.finished(record.session, record.rule, record.wall_s, record.audio_s)
     about = {"host": platform.node(), "accelerator": accelerator()}
-    entry.close(LEDGER, about, sent=0, received=0, prices=known_prices(PRICES))
+    entry.close(USAGE_LOG, about, sent=0, received=0, prices=known_prices(PRICES))
     return code
 
 
@@ -41,7 +41,7 @@ def _records_of(sessions: Sequence[str], began: float) -> Iterator[JobUsage]:
 
     One that is damaged or vanishes costs its figures, not the work: others write in the same folder.
     """
-    for path in [path for session in sessions for path in (LEDGER.parent / session).glob("*.json")]:
+    for path in [path for session in sessions for path in (USAGE_LOG.parent / session).glob("*.json")]:
         try:
             if path.stat().st_mtime >= began - 1:
                 record = JobUsage.read(path)

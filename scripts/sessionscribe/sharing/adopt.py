@@ -23,7 +23,7 @@ from sessionscribe.core.files import write_many
 from sessionscribe.manifest.additions import notes
 from sessionscribe.manifest.manifest import Row
 from sessionscribe.manifest.sources import TRANSCRIPT, Group
-from sessionscribe.planning.session import SessionAgenda
+from sessionscribe.planning.session import SessionPlan
 from sessionscribe.planning.settings_files import SETTINGS, clear, settings_text
 from sessionscribe.planning.steps import Folder
 from sessionscribe.sharing.sidecars import RULES, PartTranscript, folder_of, steps_of
@@ -101,7 +101,7 @@ def _in_folder_of(source: str, name: str) -> str:
     return join(folder, name) if is_remote(source) else f"{folder}/{name}"
 
 
-def take(session: SessionAgenda, found: Beside, root: Path) -> int:
+def take(session: SessionPlan, found: Beside, root: Path) -> int:
     """Put in place what another machine has made of a live session; return of how many parts.
 
     Args:
@@ -136,12 +136,12 @@ def take(session: SessionAgenda, found: Beside, root: Path) -> int:
     return taken
 
 
-def _settled_language(session: SessionAgenda, root: Path) -> Language | None:
+def _settled_language(session: SessionPlan, root: Path) -> Language | None:
     path = root / folder_of(session) / "language.json"
     return Language.read(path) if path.exists() else None
 
 
-def _fits(session: SessionAgenda, row: Row, document: PartTranscript) -> bool:
+def _fits(session: SessionPlan, row: Row, document: PartTranscript) -> bool:
     """Return whether a transcript is of this content, and is what this machine would make of it."""
     steps = steps_of(session, row)
     return document.checksum == row.checksum and document.work.keys == {
@@ -149,7 +149,7 @@ def _fits(session: SessionAgenda, row: Row, document: PartTranscript) -> bool:
     }
 
 
-def _files_of_part(session: SessionAgenda, row: Row, document: PartTranscript) -> dict[str, bytes]:
+def _files_of_part(session: SessionPlan, row: Row, document: PartTranscript) -> dict[str, bytes]:
     """Return what the steps of a part would have written, by path; of each step the record comes last."""
     work, steps, contents = document.work, steps_of(session, row), {}
     found: dict[str, Artifact] = {
@@ -182,7 +182,7 @@ def _files_of_part(session: SessionAgenda, row: Row, document: PartTranscript) -
     return contents
 
 
-def _take_embeddings(session: SessionAgenda, found: Beside, root: Path) -> None:
+def _take_embeddings(session: SessionPlan, found: Beside, root: Path) -> None:
     """Put in place what the speakers' models found in stretches of which all parts are the same."""
     from sessionscribe.stages.diarize.embeddings import Embeddings  # noqa: PLC0415 -- heavy
 
@@ -201,7 +201,7 @@ def _take_embeddings(session: SessionAgenda, found: Beside, root: Path) -> None:
         replace(embeddings, about=about).write(root / wanted[place])
 
 
-def embeddings_of(session: SessionAgenda) -> dict[str, str]:
+def embeddings_of(session: SessionPlan) -> dict[str, str]:
     """Return the files of a live session's embeddings, each with what it is called beside the parts."""
     return {
         f"{work.path}/{name}": f"speakers-{work.key}-{name}"

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from sessionscribe.config import settings
-from sessionscribe.planning.plan import Agenda
+from sessionscribe.planning.plan import Plan
 from sessionscribe.stages.ingest import remote
 from sessionscribe.storage.locations import is_remote
 
 
-def release(agenda: Agenda, options: settings.Ingest) -> int:
+def release(plan: Plan, options: settings.Ingest) -> int:
     """Remove the copies of recordings of which all is made, and what is too old; return how many went.
 
     A copy that an unfinished session needs too, or that a job reads, stays.
     """
     needed: dict[bool, set[tuple[str, str]]] = {True: set(), False: set()}
-    for session in agenda.sessions.values():
+    for session in plan.sessions.values():
         rows = {(row.source, row.checksum) for row in session.session.rows if is_remote(row.source)}
         needed[bool(session.pending)] |= rows
     if options.cache.keep or not needed[False] | needed[True]:

@@ -14,7 +14,7 @@ from sessionscribe.manifest.additions import notes
 from sessionscribe.manifest.manifest import Row
 from sessionscribe.manifest.sources import File, Group
 from sessionscribe.planning import status
-from sessionscribe.planning.plan import Agenda
+from sessionscribe.planning.plan import Plan
 from sessionscribe.stages.ingest import remote as recordings
 from sessionscribe.storage import drive_desktop
 from sessionscribe.storage.checksums import Checksums
@@ -53,11 +53,11 @@ class Finding:
         return f"{self.kind:<13} {visible(self.what)}{f'  ({self.more})' if self.more else ''}"
 
 
-def survey(agenda: Agenda, given: Sequence[str], *, checksums: Path, s3_remote: str) -> list[Finding]:
+def survey(plan: Plan, given: Sequence[str], *, checksums: Path, s3_remote: str) -> list[Finding]:
     """Return what there is to know, by kind.
 
     Args:
-        agenda: the sessions against their results.
+        plan: the sessions against their results.
         given: places to look at for new recordings; none: those of the manifest's recordings.
         checksums: the file with checksums of local files.
         s3_remote: the remote that stands for `s3://`.
@@ -65,9 +65,9 @@ def survey(agenda: Agenda, given: Sequence[str], *, checksums: Path, s3_remote: 
     Raises:
         UserError: a place of this machine that was given is not there, and no known recording lay in it.
     """
-    rows = [row for session in agenda.sessions.values() for row in session.session.rows]
-    places = _places(rows, given, agenda.root, Checksums(checksums), s3_remote)
-    found = [*places, *_sessions(agenda), *_orphans(agenda)]
+    rows = [row for session in plan.sessions.values() for row in session.session.rows]
+    places = _places(rows, given, plan.root, Checksums(checksums), s3_remote)
+    found = [*places, *_sessions(plan), *_orphans(plan)]
     return sorted(found, key=lambda finding: KINDS.index(finding.kind))
 
 
@@ -273,12 +273,12 @@ def _checksum(file: File, checksums: Checksums) -> str:
         return ""
 
 
-def _sessions(agenda: Agenda) -> Iterator[Finding]:
+def _sessions(plan: Plan) -> Iterator[Finding]:
     words: dict[str, Callable[[status.SessionStatus], str]] = {
         "pending": lambda row: f"{row.hours:.2f} h",
         "failed": lambda row: row.failures[0],
     }
-    for row in status.collect(agenda):
+    for row in status.collect(plan):
         if row.status in words:
             kind = "unprocessed" if row.status == "pending" else "failed"
             yield Finding(kind, row.session, words[row.status](row))
@@ -288,13 +288,13 @@ def _sessions(agenda: Agenda) -> Iterator[Finding]:
             yield Finding("incomplete", row.session, f"{row.gaps} parts are missing in the recording")
 
 
-def _orphans(agenda: Agenda) -> Iterator[Finding]:
+def _orphans(plan: Plan) -> Iterator[Finding]:
     """Yield sessions that have results, but no row in the manifest."""
     folders: dict[str, list[str]] = {}
     for stage in STAGE_FOLDERS:
-        top = agenda.root / "results" / stage
+        top = plan.root / "results" / stage
         for name in sorted({entry.name.partition(".")[0] for entry in top.iterdir()} if top.is_dir() else ()):
-            if name and name not in agenda.sessions:
+            if name and name not in plan.sessions:
                 folders.setdefault(name, []).append(f"results/{stage}")
     for name, places in folders.items():
         yield Finding("orphaned", name, ", ".join(places))

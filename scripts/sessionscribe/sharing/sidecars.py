@@ -11,13 +11,13 @@ from typing import Any
 
 from sessionscribe.artifacts.base import Artifact, Part, Seconds
 from sessionscribe.artifacts.chunk_transcript import ChunkTranscript, Language
-from sessionscribe.artifacts.plan import Plan
+from sessionscribe.artifacts.plan import ChunkPlan
 from sessionscribe.artifacts.provenance import Provenance
 from sessionscribe.artifacts.recording import Conversion, Ingest
 from sessionscribe.artifacts.transcript import Made
 from sessionscribe.core.text import join_words
 from sessionscribe.manifest.manifest import Row
-from sessionscribe.planning.session import SessionAgenda
+from sessionscribe.planning.session import SessionPlan
 from sessionscribe.planning.steps import Step
 from sessionscribe.storage.locations import name_of
 
@@ -65,7 +65,7 @@ class Work(Part):
     ingest: Ingest
     conversion: Conversion
     audio: Audio
-    plan: Plan
+    plan: ChunkPlan
     language: Language
     transcript: ChunkTranscript
 
@@ -87,7 +87,7 @@ class PartTranscript(Artifact):
     work: Work
 
 
-def steps_of(session: SessionAgenda, row: Row) -> dict[str, Step]:
+def steps_of(session: SessionPlan, row: Row) -> dict[str, Step]:
     """Return the steps that prepare a part and transcribe it, by rule."""
     name, track = session.session.name, row.track
     paths = {
@@ -100,12 +100,12 @@ def steps_of(session: SessionAgenda, row: Row) -> dict[str, Step]:
     return {rule: step for rule, step in found.items() if step is not None}
 
 
-def folder_of(session: SessionAgenda) -> str:
+def folder_of(session: SessionPlan) -> str:
     """Return the folder of a live session's chunk transcripts."""
     return f"results/transcribe/{session.session.name}/{session.fp}"
 
 
-def describe(session: SessionAgenda, row: Row, made: Made, root: Path) -> PartTranscript | None:
+def describe(session: SessionPlan, row: Row, made: Made, root: Path) -> PartTranscript | None:
     """Return what is to lie beside a part; None if it is not transcribed.
 
     Args:
@@ -153,14 +153,14 @@ def describe(session: SessionAgenda, row: Row, made: Made, root: Path) -> PartTr
             ingest=ingest.model_copy(update={"source": name, "path": name}),
             conversion=Conversion.read(root / steps["convert_audio"].outputs[1]),
             audio=Audio(size=audio.size, sha256=audio.sha256),
-            plan=Plan.read(root / steps["plan_chunks"].outputs[0]),
+            plan=ChunkPlan.read(root / steps["plan_chunks"].outputs[0]),
             language=Language.read(root / folder_of(session) / "language.json"),
             transcript=transcript,
         ),
     )
 
 
-def made_of(session: SessionAgenda) -> Made:
+def made_of(session: SessionPlan) -> Made:
     """Return what the words of a live session's parts are made with: model and settings, no part's own."""
     (spoken,) = session.of("assign_speakers")
     told: dict[str, Any] = spoken.settings["made"]

@@ -21,7 +21,7 @@ from sessionscribe.core.files import sha256, write_many, write_text
 from sessionscribe.manifest import manifest
 from sessionscribe.manifest.manifest import Row
 from sessionscribe.manifest.sources import LISTENING, TRANSCRIPT
-from sessionscribe.planning.session import SessionAgenda
+from sessionscribe.planning.session import SessionPlan
 from sessionscribe.planning.steps import paths
 from sessionscribe.sharing import adopt, sidecars
 from sessionscribe.storage import drive_desktop, rclone, transfer
@@ -46,7 +46,7 @@ class Sent:
 
 
 @dataclass(frozen=True)
-class Parcel:
+class UploadBatch:
     """Files of one version below ``root``, each with the recording it was made of, that go to one folder."""
 
     root: Path
@@ -68,7 +68,7 @@ def join_place(folder: str, name: str) -> str:
 
 
 def upload(
-    session: SessionAgenda, options: Upload, *, root: Path, s3_remote: str, delete: bool = False
+    session: SessionPlan, options: Upload, *, root: Path, s3_remote: str, delete: bool = False
 ) -> list[Sent]:
     """Upload what is finished of a session; return what is new or changed there.
 
@@ -87,11 +87,11 @@ def upload(
         raise UserError("is not finished", where=session.session.name, hint="Run `sessionscribe run` first")
     known = set(read_table(root / TABLE))
     sent: list[Sent] = []
-    for parcel in parcels:
-        entries = dict(zip(parcel.files, parcel.sent(), strict=True))
+    for bundle in parcels:
+        entries = dict(zip(bundle.files, bundle.sent(), strict=True))
         there = [path for path, entry in entries.items() if entry in known]
-        place = _target(parcel.place)
-        transfer.upload(parcel.files, parcel.root, place, s3_remote=s3_remote, sent_before=there)
+        place = _target(bundle.place)
+        transfer.upload(bundle.files, bundle.root, place, s3_remote=s3_remote, sent_before=there)
         sent += entries.values()
     with manifest.locked(root / TABLE):
         before = read_table(root / TABLE)
@@ -106,14 +106,14 @@ def upload(
     return [entry for entry in sent if entry not in before]
 
 
-def has_something(session: SessionAgenda) -> bool:
+def has_something(session: SessionPlan) -> bool:
     """Return whether something of a session is finished: all, or a part of a live one."""
     if _is_done(session):
         return bool(session.steps)
     return session.session.shape == "live" and session.done("transcribe_chunk") > 0
 
 
-def _is_done(session: SessionAgenda) -> bool:
+def _is_done(session: SessionPlan) -> bool:
     """Return whether nothing of a session is to be made, here or where its recordings are."""
     return not session.pending and not session.blocked
 
@@ -125,30 +125,32 @@ def _target(place: str) -> str:
     return place if is_remote(place) else str(Path(place).absolute())
 
 
-def _parcels(session: SessionAgenda, options: Upload, root: Path) -> Iterator[Parcel]:
+def _parcels(session: SessionPlan, options: Upload, root: Path) -> Iterator[UploadBatch]:
     """Yield what there is to send: the exports of a finished session, the parts of a live one."""
     name, rows = session.session.name, session.session.rows
     beside = parent(rows[0].source)
     place = beside if options.to == BESIDE else join_place(options.to, name)
     if rows[0].shape == "live" and session.done("transcribe_chunk") and (found := _parts(session, root)):
-        yield Parcel(root / FOLDER / name, found, place, session.fp)
+        yield UploadBatch(root / FOLDER / name, found, place, session.fp)
     if not _is_done(session):
         return
     export = session.of("write_export")[0]
     version = Provenance.read(root / export.record).key
     folder = root / f"results/export/{name}"
-    yield Parcel(folder, dict.fromkeys((root / path for path in export.outputs), rows[0]), place, version)
+    yield UploadBatch(
+        folder, dict.fromkeys((root / path for path in export.outputs), rows[0]), place, version
+    )
     if options.audio and not session.absent:  # what others converted may not be here
         copy = _listening_copy(session, root, LISTENING if options.to == BESIDE else ".m4a")
-        yield Parcel(copy.parent, {copy: rows[0]}, place, version)
+        yield UploadBatch(copy.parent, {copy: rows[0]}, place, version)
     if rows[0].shape == "live":
         (transcript,) = paths(export.inputs["transcript"])
         whole = root / FOLDER / name / "transcription.json"
         _write_changed(whole.parent, {whole.name: (root / transcript).read_bytes()})
-        yield Parcel(whole.parent, {whole: rows[0]}, place, version)
+        yield UploadBatch(whole.parent, {whole: rows[0]}, place, version)
 
 
-def _listening_copy(session: SessionAgenda, root: Path, ending: str) -> Path:
+def _listening_copy(session: SessionPlan, root: Path, ending: str) -> Path:
     """Return a session's listening copy, made again where what it was made of has changed."""
     name = session.session.name
     copy = root / FOLDER / name / f"{name}{ending}"
@@ -161,7 +163,7 @@ def _listening_copy(session: SessionAgenda, root: Path, ending: str) -> Path:
     return copy
 
 
-def _parts(session: SessionAgenda, root: Path) -> dict[Path, Row]:
+def _parts(session: SessionPlan, root: Path) -> dict[Path, Row]:
     """Write what is to lie beside the parts of a live session: transcripts, and how speakers sound."""
     folder = root / FOLDER / session.session.name
     found: dict[Path, Row] = {}

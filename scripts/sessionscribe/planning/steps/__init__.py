@@ -16,10 +16,10 @@ from sessionscribe.planning.steps.work import (
     STAGE_OF,
     STAGES,
     Folder,
-    Ledger,
     Listed,
     Options,
     Output,
+    SessionSteps,
     Step,
     files,
     paths,
@@ -34,11 +34,11 @@ __all__ = [
     "VOICES",
     "Decoder",
     "Folder",
-    "Ledger",
     "Listed",
     "Options",
     "Output",
     "People",
+    "SessionSteps",
     "Step",
     "decoders",
     "diarizers",
@@ -62,7 +62,7 @@ def steps_of(
     *,
     known: People,
     corrections: str = "",
-) -> Ledger:
+) -> SessionSteps:
     """Return the steps of one session.
 
     Args:
@@ -74,23 +74,23 @@ def steps_of(
         known: who may be named.
         corrections: the checksum of the session's corrections file; empty where there is none.
     """
-    ledger = Ledger(session, options)
+    steps = SessionSteps(session, options)
     if rows := unusable(session):
         # These jobs fail with one clear line, so that the session is marked and the others go on.
         for row in rows:
-            prepare.fetch_recording(ledger, row)
-        return ledger
-    tracks = [prepare.prepare_track(ledger, row) for row in session.rows]
-    timeline = prepare.build_timeline(ledger, tracks)
-    chunks = words.transcribe_chunks(ledger, tracks, decoder, key)
-    merged = words.merge_transcript(ledger, timeline, tracks, chunks)
+            prepare.fetch_recording(steps, row)
+        return steps
+    tracks = [prepare.prepare_track(steps, row) for row in session.rows]
+    timeline = prepare.build_timeline(steps, tracks)
+    chunks = words.transcribe_chunks(steps, tracks, decoder, key)
+    merged = words.merge_transcript(steps, timeline, tracks, chunks)
     without = speakers.without_speakers(session, diarizer)
-    turns = None if without else speakers.cluster_speakers(ledger, timeline, tracks, diarizer)
+    turns = None if without else speakers.cluster_speakers(steps, timeline, tracks, diarizer)
     by_model = not without and session.shape != "tracks"
     heard_by = {"speech": decoder.identity, "speakers": diarizer[1] if by_model else ""}
-    spoken = speakers.assign_speakers(ledger, merged, turns, timeline, models=heard_by)
-    named = turns and names.name_speakers(ledger, spoken, turns, known)
-    audited = audit.audit_session(ledger, tracks, chunks, timeline=timeline, merged=merged, spoken=spoken)
-    corrected = correct.correct_transcript(ledger, spoken, named, corrections)
-    export.write_export(ledger, corrected or spoken, audited)
-    return ledger
+    spoken = speakers.assign_speakers(steps, merged, turns, timeline, models=heard_by)
+    named = turns and names.name_speakers(steps, spoken, turns, known)
+    audited = audit.audit_session(steps, tracks, chunks, timeline=timeline, merged=merged, spoken=spoken)
+    corrected = correct.correct_transcript(steps, spoken, named, corrections)
+    export.write_export(steps, corrected or spoken, audited)
+    return steps

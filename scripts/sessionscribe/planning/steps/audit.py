@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from sessionscribe.core.fingerprint import step_key
 from sessionscribe.planning.steps.prepare import Track, plans
-from sessionscribe.planning.steps.work import Folder, Ledger, Step
+from sessionscribe.planning.steps.work import Folder, SessionSteps, Step
 
 
 def audit_session(
-    ledger: Ledger, tracks: list[Track], chunks: Folder, *, timeline: Step, merged: Step, spoken: Step
+    steps: SessionSteps, tracks: list[Track], chunks: Folder, *, timeline: Step, merged: Step, spoken: Step
 ) -> Step:
     """Note the step that looks whether all of a session is in its transcript."""
-    options = ledger.options["audit"]
+    options = steps.options["audit"]
     inputs = {
         "timeline": timeline,
         "conversions": [track.converted.outputs[1] for track in tracks],
@@ -21,5 +21,5 @@ def audit_session(
         "transcript": spoken,
     }
     key = step_key("audit_session", spoken.key, options)
-    outputs = (f"results/audit/{ledger.session.name}.json",)
-    return ledger.add("audit_session", inputs, outputs, key, {"chunks": chunks.path, "options": options})
+    outputs = (f"results/audit/{steps.session.name}.json",)
+    return steps.add("audit_session", inputs, outputs, key, {"chunks": chunks.path, "options": options})

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sessionscribe.core.fingerprint import step_key
-from sessionscribe.planning.steps.work import Ledger, Step, record_of, settings_file, told
+from sessionscribe.planning.steps.work import SessionSteps, Step, record_of, settings_file, told
 from sessionscribe.stages.correct import table
 
 RULE = "correct_transcript"
@@ -30,17 +30,19 @@ def _outputs(session: str) -> tuple[str, str]:
     return f"{stem}.json", f"{stem}.corrections.json"
 
 
-def correct_transcript(ledger: Ledger, spoken: Step, named: Step | None, corrections: str) -> Step | None:
+def correct_transcript(
+    steps: SessionSteps, spoken: Step, named: Step | None, corrections: str
+) -> Step | None:
     """Note the step that lays names and corrections over a transcript, if there are any.
 
     Args:
-        ledger: the session's steps.
+        steps: the session's steps.
         spoken: what was said, by label.
         named: who is who, where that is looked for.
         corrections: the checksum of the session's corrections file; empty where there is none.
     """
-    session = ledger.session.name
-    labels = ledger.options["export"]["names"]
+    session = steps.session.name
+    labels = steps.options["export"]["names"]
     if not (named or labels or corrections):
         return None
     inputs = {
@@ -53,4 +55,4 @@ def correct_transcript(ledger: Ledger, spoken: Step, named: Step | None, correct
         return {"labels": labels, "settings": told([named]) if named else {}}
 
     key = step_key(RULE, spoken.key, named and named.key, labels, corrections)
-    return ledger.add(RULE, inputs, _outputs(session), key, options)
+    return steps.add(RULE, inputs, _outputs(session), key, options)

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sessionscribe.core.fingerprint import fingerprint, step_key
-from sessionscribe.manifest.enrollment import Clip
-from sessionscribe.planning.steps.work import Folder, Inputs, Ledger, Options, Step
-from sessionscribe.stages.name.speaker_map import NamesTable
+from sessionscribe.manifest.enrollment import EnrollmentSample
+from sessionscribe.planning.steps.work import Folder, Inputs, Options, SessionSteps, Step
+from sessionscribe.stages.name.speaker_map import SpeakerMap
 
 VOICES = "results/name/voices"
 CHECKSUMS = f"{VOICES}/.checksums.json"
@@ -25,13 +25,15 @@ class People:
     clips: Sequence[tuple[str, str, str]]
     """Name, clip and file of each."""
     folder: Folder | None
-    table: NamesTable
+    table: SpeakerMap
 
 
-def people(clips: Sequence[Clip], table: NamesTable, options: Options, diarizer: tuple[str, str]) -> People:
+def people(
+    clips: Sequence[EnrollmentSample], table: SpeakerMap, options: Options, diarizer: tuple[str, str]
+) -> People:
     """Return who may be named, and the steps that listen to the clips; each content is heard once."""
     key = step_key("embed_voice", diarizer[1])
-    first: dict[str, Clip] = {}
+    first: dict[str, EnrollmentSample] = {}
     rows = []
     for clip in clips:
         name = f"{fingerprint(key, clip.checksum)}.json"
@@ -51,22 +53,22 @@ def people(clips: Sequence[Clip], table: NamesTable, options: Options, diarizer:
     return People(rows, folder if first else None, table)
 
 
-def name_speakers(ledger: Ledger, spoken: Step, turns: Step, people: People) -> Step | None:
+def name_speakers(steps: SessionSteps, spoken: Step, turns: Step, people: People) -> Step | None:
     """Note the step that finds out who is who, if anybody may be named; the voices are in its key."""
-    session = ledger.session
+    session = steps.session
     table = [[entry.speaker, entry.name] for entry in people.table.of(session.name)]
-    options = ledger.options["name"]
+    options = steps.options["name"]
     clips, folder = people.clips, people.folder
     if session.shape == "tracks":  # nobody listens for voices there
         clips, folder = (), None
     if not clips and not table:
         return None
     if folder is not None:
-        ledger.works.append(folder)
+        steps.works.append(folder)
     inputs = {"transcript": spoken, "sounds": turns.output(1), "voices": [folder] if folder else []}
     heard = sorted((person, file) for person, _, file in clips)
     own = {name: options[name] for name in ("threshold", "margin")} if clips else {}
     key = step_key("name_speakers", spoken.key, turns.key, heard, table, own)
     outputs = (f"results/name/{session.name}.json",)
     told = {"clips": [list(clip) for clip in clips], "table": table, "options": options}
-    return ledger.add("name_speakers", inputs, outputs, key, told)
+    return steps.add("name_speakers", inputs, outputs, key, told)

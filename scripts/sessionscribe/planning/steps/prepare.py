@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sessionscribe.artifacts.plan import chunk_count
 from sessionscribe.core.fingerprint import step_key
 from sessionscribe.manifest.manifest import Row
-from sessionscribe.planning.steps.work import Ledger, Step
+from sessionscribe.planning.steps.work import SessionSteps, Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,16 +30,16 @@ def plans(tracks: list[Track]) -> list[str]:
     return [track.plan.outputs[0] for track in tracks]
 
 
-def prepare_track(ledger: Ledger, row: Row) -> Track:
+def prepare_track(steps: SessionSteps, row: Row) -> Track:
     """Note the steps that fetch, convert and cut a track."""
-    converted = _convert(ledger, fetch_recording(ledger, row), row)
-    chunks = 1 if row.shape == "live" else chunk_count(row.duration_s, ledger.options["chunk"]["target_s"])
-    return Track(row, converted, _plan(ledger, converted, row, chunks), chunks)
+    converted = _convert(steps, fetch_recording(steps, row), row)
+    chunks = 1 if row.shape == "live" else chunk_count(row.duration_s, steps.options["chunk"]["target_s"])
+    return Track(row, converted, _plan(steps, converted, row, chunks), chunks)
 
 
-def fetch_recording(ledger: Ledger, row: Row) -> Step:
+def fetch_recording(steps: SessionSteps, row: Row) -> Step:
     """Note the step that makes sure that a source is what the manifest says."""
-    problem = ledger.session.problem
+    problem = steps.session.problem
     options = {
         "track": row.track,
         "source": row.source,
@@ -49,43 +49,43 @@ def fetch_recording(ledger: Ledger, row: Row) -> Step:
     }
     outputs = (f"results/ingest/{row.session}/{row.track}.json",)
     key = step_key("fetch_recording", row.source, row.checksum, row.duration_s, problem)
-    reading = ledger.options["ingest"]
-    return ledger.add("fetch_recording", {}, outputs, key, options, track=row.track, machine=reading)
+    reading = steps.options["ingest"]
+    return steps.add("fetch_recording", {}, outputs, key, options, track=row.track, machine=reading)
 
 
-def _convert(ledger: Ledger, fetched: Step, row: Row) -> Step:
+def _convert(steps: SessionSteps, fetched: Step, row: Row) -> Step:
     """A recording that was moved is looked at again, and not converted again: so ``ingest`` is a path."""
-    options = ledger.options["convert"]
-    if (stream := ledger.session.audio_stream(row)) is not None:
+    options = steps.options["convert"]
+    if (stream := steps.session.audio_stream(row)) is not None:
         options = {**options, "audio_stream": stream}
     stem = f"results/convert/{row.session}/{row.track}"
     key = step_key("convert_audio", row.checksum, options)
-    return ledger.add(
+    return steps.add(
         "convert_audio",
         {"ingest": fetched.outputs[0]},
         (f"{stem}.flac", f"{stem}.json"),
         key,
         {"options": options},
         track=row.track,
-        machine=ledger.options["ingest"],
+        machine=steps.options["ingest"],
     )
 
 
-def _plan(ledger: Ledger, converted: Step, row: Row, chunks: int) -> Step:
-    options = ledger.options["chunk"]
+def _plan(steps: SessionSteps, converted: Step, row: Row, chunks: int) -> Step:
+    options = steps.options["chunk"]
     key = step_key("plan_chunks", converted.key, options, chunks)
     outputs = (f"results/chunk/{row.session}/{row.track}.plan.json",)
     told = {"track": row.track, "chunks": chunks, "options": options}
-    return ledger.add("plan_chunks", {"audio": converted}, outputs, key, told, track=row.track)
+    return steps.add("plan_chunks", {"audio": converted}, outputs, key, told, track=row.track)
 
 
-def build_timeline(ledger: Ledger, tracks: list[Track]) -> Step:
+def build_timeline(steps: SessionSteps, tracks: list[Track]) -> Step:
     """Note the step that puts the tracks on one clock: by their lengths, without awaiting the plans."""
-    rows, shape = ledger.session.rows, ledger.session.shape
+    rows, shape = steps.session.rows, steps.session.shape
     parts = [row.part for row in rows]
     speakers = [(row.speaker or row.track) if shape == "tracks" else None for row in rows]
     key = step_key("build_timeline", [track.converted.key for track in tracks], parts, speakers)
     inputs = {"conversions": [track.converted.output(1) for track in tracks]}
-    outputs = (f"results/chunk/{ledger.session.name}.timeline.json",)
+    outputs = (f"results/chunk/{steps.session.name}.timeline.json",)
     told = {"shape": shape, "parts": parts, "speakers": speakers}
-    return ledger.add("build_timeline", inputs, outputs, key, told)
+    return steps.add("build_timeline", inputs, outputs, key, told)

@@ -14,7 +14,7 @@ from sessionscribe.core.fingerprint import step_key
 from sessionscribe.engines import models
 from sessionscribe.manifest.manifest import Session
 from sessionscribe.planning.steps.prepare import Track
-from sessionscribe.planning.steps.work import NOTHING, Folder, Inputs, Ledger, Options, Step, told
+from sessionscribe.planning.steps.work import NOTHING, Folder, Inputs, Options, SessionSteps, Step, told
 
 # What `cluster_speakers` goes by beside what the models found.
 CLUSTERING = ("num_speakers", "min_speakers", "max_speakers", "threshold")
@@ -33,18 +33,20 @@ def diarizers(config: Config, identity: Callable[[str], str]) -> list[tuple[str,
     return [(model, identity(model)) for model in found]
 
 
-def cluster_speakers(ledger: Ledger, timeline: Step, tracks: list[Track], diarizer: tuple[str, str]) -> Step:
+def cluster_speakers(
+    steps: SessionSteps, timeline: Step, tracks: list[Track], diarizer: tuple[str, str]
+) -> Step:
     """Note the steps that find who speaks when; ``diarizer`` is the pipeline and its identity."""
-    session = ledger.session
+    session = steps.session
     options: dict[str, Any] = {}
     method, model = "tracks", ""
     inputs: Inputs = {"timeline": timeline, "plans": [track.plan for track in tracks], "embeddings": []}
     key = step_key("cluster_speakers", timeline.key, [track.plan.key for track in tracks])
     if session.shape != "tracks":
-        embedded = _embed(ledger, timeline, tracks, diarizer)
+        embedded = _embed(steps, timeline, tracks, diarizer)
         method, model = "pyannote", diarizer[0]
         inputs = {"timeline": timeline.outputs[0], "plans": [], "embeddings": [embedded]}
-        options = {**ledger.options["diarize"], "model": model}
+        options = {**steps.options["diarize"], "model": model}
         del options["device"]  # no matter of the result
         for name in ("num_speakers", "min_speakers", "max_speakers"):
             options[name] = session.setting(name) or options[name]
@@ -52,16 +54,16 @@ def cluster_speakers(ledger: Ledger, timeline: Step, tracks: list[Track], diariz
         key = step_key("cluster_speakers", embedded.key, embedded.names, own)
     outputs = tuple(f"results/diarize/{session.name}.{what}.json" for what in ("turns", "voices"))
     told = {"method": method, "options": options}
-    machine: Options = {"model": model, "device": ledger.options["diarize"]["device"]} if model else NOTHING
-    return ledger.add("cluster_speakers", inputs, outputs, key, told, machine=machine, model=model)
+    machine: Options = {"model": model, "device": steps.options["diarize"]["device"]} if model else NOTHING
+    return steps.add("cluster_speakers", inputs, outputs, key, told, machine=machine, model=model)
 
 
-def _embed(ledger: Ledger, timeline: Step, tracks: list[Track], diarizer: tuple[str, str]) -> Folder:
+def _embed(steps: SessionSteps, timeline: Step, tracks: list[Track], diarizer: tuple[str, str]) -> Folder:
     """Let the models hear the session; in its key is what matters to them.
 
     The parts of a live session are in the files' names instead: those of its beginning stay as it grows.
     """
-    given, live = ledger.options["diarize"], ledger.session.shape == "live"
+    given, live = steps.options["diarize"], steps.session.shape == "live"
     options = {name: given[name] for name in ("device", "step", "chunk_s")} | {"model": diarizer[0]}
     key = step_key(
         "embed_chunk",
@@ -69,7 +71,7 @@ def _embed(ledger: Ledger, timeline: Step, tracks: list[Track], diarizer: tuple[
         {**options, "model": diarizer[1], "device": None},
     )
 
-    def stretch(name: str) -> sliding_window.Stretch:
+    def stretch(name: str) -> sliding_window.EmbeddingChunk:
         stem = name.removesuffix(".npz")
         return next(found for found in _stretches(tracks, given["chunk_s"]) if found.name == stem)
 
@@ -84,9 +86,9 @@ def _embed(ledger: Ledger, timeline: Step, tracks: list[Track], diarizer: tuple[
         found = stretch(name)
         return {"stretch": asdict(found) | {"tracks": list(found.tracks)}, "options": options}
 
-    return ledger.add_folder(
+    return steps.add_folder(
         "embed_chunk",
-        f"results/diarize/{ledger.session.name}/{key}",
+        f"results/diarize/{steps.session.name}/{key}",
         key,
         _stretch_files(tracks, given["chunk_s"]),
         "{stretch}.npz",
@@ -97,25 +99,25 @@ def _embed(ledger: Ledger, timeline: Step, tracks: list[Track], diarizer: tuple[
 
 
 def assign_speakers(
-    ledger: Ledger, merged: Step, turns: Step | None, timeline: Step, *, models: Mapping[str, str]
+    steps: SessionSteps, merged: Step, turns: Step | None, timeline: Step, *, models: Mapping[str, str]
 ) -> Step:
     """Note the step that gives every word its speaker, and says of the transcript what it was made of.
 
     ``turns`` is None where nobody asks who speaks; ``models`` identifies those that heard the session.
     """
-    before = tuple(ledger.works)
+    before = tuple(steps.works)
 
     def options() -> dict[str, Any]:
-        sources = {row.track: row.checksum for row in ledger.session.rows}
+        sources = {row.track: row.checksum for row in steps.session.rows}
         return {"made": {"sources": sources, "models": dict(models), "settings": told(before)}}
 
     key = step_key("assign_speakers", merged.key, turns and turns.key)
     inputs = {"timeline": timeline, "merged": merged, "turns": [turns] if turns else []}
-    outputs = (f"results/diarize/{ledger.session.name}.json",)
-    return ledger.add("assign_speakers", inputs, outputs, key, options)
+    outputs = (f"results/diarize/{steps.session.name}.json",)
+    return steps.add("assign_speakers", inputs, outputs, key, options)
 
 
-def _stretches(tracks: list[Track], chunk_s: float) -> list[sliding_window.Stretch]:
+def _stretches(tracks: list[Track], chunk_s: float) -> list[sliding_window.EmbeddingChunk]:
     """Return the stretches of a session that diarization looks at one by one."""
     if tracks[0].row.shape != "live":
         return sliding_window.of_recording(tracks[0].row.track, tracks[0].row.duration_s, chunk_s)

@@ -7,7 +7,7 @@ from functools import lru_cache
 from sessionscribe.core.fingerprint import step_key
 from sessionscribe.planning.steps.decoder import Decoder, decoding, words_folder
 from sessionscribe.planning.steps.prepare import Track, plans
-from sessionscribe.planning.steps.work import Folder, Inputs, Ledger, Listed, Options, Step
+from sessionscribe.planning.steps.work import Folder, Inputs, Listed, Options, SessionSteps, Step
 
 
 @lru_cache(maxsize=64)
@@ -16,10 +16,10 @@ def chunk_names(track: str, chunks: int) -> tuple[str, ...]:
     return tuple(f"{track}.{index:04d}.json" for index in range(chunks))
 
 
-def transcribe_chunks(ledger: Ledger, tracks: list[Track], decoder: Decoder, words: str) -> Folder:
+def transcribe_chunks(steps: SessionSteps, tracks: list[Track], decoder: Decoder, words: str) -> Folder:
     """Note the steps that detect the language and transcribe every chunk; ``words`` is their key."""
-    session = ledger.session
-    options = decoding(session, ledger.options, decoder)
+    session = steps.session
+    options = decoding(session, steps.options, decoder)
     folder = words_folder(session.name, words)
     # A live session's first parts decide: later ones must not change what is already transcribed.
     voters = tracks[:10] if session.shape == "live" else tracks
@@ -39,7 +39,7 @@ def transcribe_chunks(ledger: Ledger, tracks: list[Track], decoder: Decoder, wor
         return {"track": track, "index": int(index), "options": options}
 
     names = tuple(name for track in tracks for name in chunk_names(track.row.track, track.chunks))
-    ledger.add_folder(
+    steps.add_folder(
         "detect_language",
         folder,
         words,
@@ -49,7 +49,7 @@ def transcribe_chunks(ledger: Ledger, tracks: list[Track], decoder: Decoder, wor
         options=lambda _: {"options": options},
         model=decoder.model,
     )
-    return ledger.add_folder(
+    return steps.add_folder(
         "transcribe_chunk",
         folder,
         words,
@@ -61,11 +61,11 @@ def transcribe_chunks(ledger: Ledger, tracks: list[Track], decoder: Decoder, wor
     )
 
 
-def merge_transcript(ledger: Ledger, timeline: Step, tracks: list[Track], chunks: Folder) -> Step:
+def merge_transcript(steps: SessionSteps, timeline: Step, tracks: list[Track], chunks: Folder) -> Step:
     """Note the step that makes one transcript of all chunks."""
-    options = ledger.options["merge"]
+    options = steps.options["merge"]
     key = step_key("merge_transcript", chunks.key, timeline.key, options)
     inputs = {"timeline": timeline, "plans": [track.plan for track in tracks], "chunks": [Listed(chunks)]}
-    outputs = (f"results/merge/{ledger.session.name}.json",)
+    outputs = (f"results/merge/{steps.session.name}.json",)
     told = {"chunks": chunks.path, "options": options}
-    return ledger.add("merge_transcript", inputs, outputs, key, told)
+    return steps.add("merge_transcript", inputs, outputs, key, told)

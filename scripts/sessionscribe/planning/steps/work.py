@@ -1,4 +1,4 @@
-"""Units of work: a step is one job, a folder very many alike, and a ledger all of a session's.
+"""Units of work: a step is one job, a folder very many alike, and a steps all of a session's.
 
 A step says once what it reads, what it is told and what it makes. Its key is the fingerprint of all that
 determines its outputs, so that "stale" and "missing" are the same question.
@@ -211,7 +211,7 @@ def files(work: Step | Folder) -> Sequence[str]:
     return work.outputs() if isinstance(work, Folder) else work.outputs
 
 
-class Ledger:
+class SessionSteps:
     """The steps of one session, in an order in which each comes after those that it needs.
 
     Args:

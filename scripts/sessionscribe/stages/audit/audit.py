@@ -13,22 +13,22 @@ from pathlib import Path
 
 from sessionscribe.artifacts.audit import (
     Audit,
-    DecodedAgain,
     FaintSpeech,
+    FallbackReport,
     LanguageAudit,
     LanguageSpan,
+    LowConfidence,
     ReasonCount,
     RemovedText,
     Repeat,
     SpeechGap,
     TrackAudit,
-    Unsure,
     Verdict,
     WordAudit,
 )
 from sessionscribe.artifacts.chunk_transcript import ChunkTranscript, Language
 from sessionscribe.artifacts.merged import Merged, MergedWord
-from sessionscribe.artifacts.plan import Plan, Timeline, TimelineTrack
+from sessionscribe.artifacts.plan import ChunkPlan, Timeline, TimelineTrack
 from sessionscribe.artifacts.recording import Conversion
 from sessionscribe.artifacts.transcript import Transcript
 from sessionscribe.config.settings import Audit as Options
@@ -42,12 +42,12 @@ from sessionscribe.stages.diarize.talk_time import speaker_shares
 
 
 @dataclass(frozen=True)
-class Evidence:
+class AuditInputs:
     """All that an audit reads about a session; plans and the like in the order of the tracks."""
 
     timeline: Timeline
     conversions: list[Conversion]
-    plans: list[Plan]
+    plans: list[ChunkPlan]
     chunks: list[ChunkTranscript]
     language: Language
     merged: Merged
@@ -64,9 +64,9 @@ class Evidence:
         merged: str,
         transcript: str,
         chunks: Path,
-    ) -> Evidence:
+    ) -> AuditInputs:
         """Read the files of a session; ``chunks`` is the folder of its chunk transcripts."""
-        cuts = Plan.read_all(plans)
+        cuts = ChunkPlan.read_all(plans)
         return cls(
             timeline=Timeline.read(Path(timeline)),
             conversions=Conversion.read_all(conversions),
@@ -85,13 +85,13 @@ class _TrackFindings:
     gaps: list[SpeechGap]
     faint: list[FaintSpeech]
     repeats: list[Repeat]
-    unsure: list[Unsure]
+    unsure: list[LowConfidence]
     spans: list[LanguageSpan]
     removed: list[RemovedText]
-    redecoded: list[DecodedAgain]
+    redecoded: list[FallbackReport]
 
 
-def audit_session(evidence: Evidence, *, options: Options, output: Path) -> Audit:
+def audit_session(evidence: AuditInputs, *, options: Options, output: Path) -> Audit:
     """Audit a session, write what is found to ``output`` and return it.
 
     The verdict is ``incomplete`` where something is missing or contradicts itself (``problems``), ``complete
@@ -159,7 +159,9 @@ def audit_session(evidence: Evidence, *, options: Options, output: Path) -> Audi
     return audit
 
 
-def _look_at(plan: Plan, track: TimelineTrack, evidence: Evidence, options: Options) -> _TrackFindings:
+def _look_at(
+    plan: ChunkPlan, track: TimelineTrack, evidence: AuditInputs, options: Options
+) -> _TrackFindings:
     chunks = sorted(
         (chunk for chunk in evidence.chunks if chunk.track == plan.track), key=lambda chunk: chunk.core.start
     )
@@ -239,9 +241,9 @@ def _removed(track: TimelineTrack, chunks: Sequence[ChunkTranscript]) -> list[Re
     ]
 
 
-def _redecoded(track: TimelineTrack, chunks: Sequence[ChunkTranscript]) -> list[DecodedAgain]:
+def _redecoded(track: TimelineTrack, chunks: Sequence[ChunkTranscript]) -> list[FallbackReport]:
     return [
-        DecodedAgain(
+        FallbackReport(
             track=track.track,
             start=_at(track, part.start),
             end=_at(track, part.end),

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from sessionscribe.artifacts.audit import FaintSpeech, SpeechGap
 from sessionscribe.artifacts.chunk_transcript import ChunkTranscript
-from sessionscribe.artifacts.plan import Plan
+from sessionscribe.artifacts.plan import ChunkPlan
 from sessionscribe.core.intervals import Interval, common, interval, length, outside, united
 from sessionscribe.core.units import SAMPLE_RATE, seconds
 from sessionscribe.engines.vad import FAINT_S
@@ -17,13 +17,13 @@ def in_samples(times: Iterable[tuple[float, float]]) -> list[Interval]:
     return [interval(start, end) for start, end in times]
 
 
-def covered(plan: Plan, words: Sequence[Interval], *, gap_s: float) -> tuple[int, int]:
+def covered(plan: ChunkPlan, words: Sequence[Interval], *, gap_s: float) -> tuple[int, int]:
     """Return how much speech a track has, and how much of it is in no gap between words, in samples."""
     speech = united((span.start, span.stop) for span in plan.speech)
     return length(speech), length(speech) - sum(map(length, _gaps(plan, united(words), gap_s)))
 
 
-def faint_speech(plan: Plan, words: Sequence[Interval], *, offset: int) -> list[FaintSpeech]:
+def faint_speech(plan: ChunkPlan, words: Sequence[Interval], *, offset: int) -> list[FaintSpeech]:
     """Return where a track has faint speech and no word; arguments as for ``speech_gaps``."""
     faint = united((span.start, span.stop) for span in plan.faint)
     return [
@@ -34,7 +34,12 @@ def faint_speech(plan: Plan, words: Sequence[Interval], *, offset: int) -> list[
 
 
 def speech_gaps(
-    plan: Plan, chunks: Sequence[ChunkTranscript], words: Sequence[Interval], *, gap_s: float, offset: int
+    plan: ChunkPlan,
+    chunks: Sequence[ChunkTranscript],
+    words: Sequence[Interval],
+    *,
+    gap_s: float,
+    offset: int,
 ) -> list[SpeechGap]:
     """Return the stretches between words in which there is more than ``gap_s`` seconds of speech.
 
@@ -62,7 +67,7 @@ def speech_gaps(
     ]
 
 
-def _gaps(plan: Plan, taken: Sequence[Interval], gap_s: float) -> Iterator[list[Interval]]:
+def _gaps(plan: ChunkPlan, taken: Sequence[Interval], gap_s: float) -> Iterator[list[Interval]]:
     """Yield the speech between what is ``taken``, where it is more than ``gap_s`` seconds."""
     speech = united((span.start, span.stop) for span in plan.speech)
     edges = [0, *(edge for interval in taken for edge in interval), plan.samples]

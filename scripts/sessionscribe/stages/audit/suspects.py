@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from itertools import groupby, pairwise
 from statistics import fmean
 
-from sessionscribe.artifacts.audit import Repeat, Unsure
+from sessionscribe.artifacts.audit import LowConfidence, Repeat
 from sessionscribe.artifacts.merged import MergedWord
-from sessionscribe.artifacts.plan import Plan
+from sessionscribe.artifacts.plan import ChunkPlan
 from sessionscribe.core.repetition import runs, shared
 from sessionscribe.core.text import join_words, normalised
 from sessionscribe.core.units import SAMPLE_RATE
@@ -27,7 +27,7 @@ def repeats(words: Sequence[MergedWord], *, most: int) -> list[Repeat]:
     ]
 
 
-def repeats_at_seams(plan: Plan, words: Sequence[MergedWord], *, offset: int) -> list[Repeat]:
+def repeats_at_seams(plan: ChunkPlan, words: Sequence[MergedWord], *, offset: int) -> list[Repeat]:
     """Return the words of a track that are on both sides of a cut.
 
     Args:
@@ -74,7 +74,7 @@ def _repeat(
     )
 
 
-def unsure(words: Sequence[MergedWord], *, below: float) -> list[Unsure]:
+def unsure(words: Sequence[MergedWord], *, below: float) -> list[LowConfidence]:
     """Return the stretches of a track in which words have a low probability, averaged over five of them.
 
     Args:
@@ -85,14 +85,14 @@ def unsure(words: Sequence[MergedWord], *, below: float) -> list[Unsure]:
     means = [
         fmean(word.probability for word in words[max(0, i - half) : i + half + 1]) for i in range(len(words))
     ]
-    found: list[Unsure] = []
+    found: list[LowConfidence] = []
     for low, group in groupby(range(len(words)), key=lambda i: means[i] < below):
         numbers = list(group)
         if not low or len(numbers) < FEWEST:
             continue
         part = words[numbers[0] : numbers[-1] + 1]
         found.append(
-            Unsure(
+            LowConfidence(
                 track=part[0].track,
                 start=part[0].start,
                 end=max(word.end for word in part),

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from sessionscribe.artifacts.chunk_transcript import ChunkTranscript
-from sessionscribe.artifacts.plan import Plan, Timeline
+from sessionscribe.artifacts.plan import ChunkPlan, Timeline
 from sessionscribe.artifacts.recording import Conversion
 from sessionscribe.core.intervals import outside, united
 from sessionscribe.core.units import SAMPLE_RATE
 
 
-def tiling_problems(plan: Plan, conversion: Conversion) -> list[str]:
+def tiling_problems(plan: ChunkPlan, conversion: Conversion) -> list[str]:
     """Return what is wrong with how a track is cut: its cores must tile the converted audio exactly."""
     found: list[str] = []
     if plan.samples != conversion.samples:
@@ -33,7 +33,7 @@ def tiling_problems(plan: Plan, conversion: Conversion) -> list[str]:
     return found
 
 
-def timeline_problems(timeline: Timeline, plans: Mapping[str, Plan]) -> list[str]:
+def timeline_problems(timeline: Timeline, plans: Mapping[str, ChunkPlan]) -> list[str]:
     """Return where the session's clock and its plans disagree."""
     lengths = {track.track: track.samples for track in timeline.tracks}
     wanted = {name: plan.samples for name, plan in plans.items()}
@@ -49,7 +49,7 @@ def timeline_problems(timeline: Timeline, plans: Mapping[str, Plan]) -> list[str
     return found
 
 
-def decoded_cores(plan: Plan, chunks: Sequence[ChunkTranscript]) -> list[str]:
+def decoded_cores(plan: ChunkPlan, chunks: Sequence[ChunkTranscript]) -> list[str]:
     """Return which of a plan's chunks have no transcript of their own, or more than one."""
     found: list[str] = []
     for core in plan.cores:
@@ -59,7 +59,7 @@ def decoded_cores(plan: Plan, chunks: Sequence[ChunkTranscript]) -> list[str]:
     return found
 
 
-def undecoded_speech(plan: Plan, chunks: Sequence[ChunkTranscript]) -> list[str]:
+def undecoded_speech(plan: ChunkPlan, chunks: Sequence[ChunkTranscript]) -> list[str]:
     """Return where there is speech that no chunk has decoded."""
     speech = united((span.start, span.stop) for span in plan.speech)
     heard = united((chunk.heard.start, chunk.heard.stop) for chunk in chunks)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sessionscribe.artifacts.base import Samples, Shape
-from sessionscribe.artifacts.plan import Core, CutKind, Gap, Plan, Span, Timeline, TimelineTrack
+from sessionscribe.artifacts.plan import ChunkPlan, CutKind, Gap, PlannedChunk, Span, Timeline, TimelineTrack
 from sessionscribe.artifacts.recording import Conversion
 from sessionscribe.config.settings import Chunk
 from sessionscribe.core.errors import UserError
@@ -28,12 +28,14 @@ SMOOTHED_FRAMES = 5
 """Frames of energy that are averaged where a cut is forced (160 ms: about a syllable)."""
 
 
-def chunk_files(plans: Iterable[Plan], folder: Path) -> list[Path]:
+def chunk_files(plans: Iterable[ChunkPlan], folder: Path) -> list[Path]:
     """Return the transcripts of all chunks of these tracks, which lie in the folder named by their key."""
     return [folder / f"{plan.track}.{index:04d}.json" for plan in plans for index in range(len(plan.cores))]
 
 
-def plan_chunks(*, audio: Path, session: str, track: str, chunks: int, options: Chunk, output: Path) -> Plan:
+def plan_chunks(
+    *, audio: Path, session: str, track: str, chunks: int, options: Chunk, output: Path
+) -> ChunkPlan:
     """Find the speech in a track, cut it into chunks and write the plan.
 
     The cores tile the track exactly. A cut lies within `options.search_s` of the place that makes the chunks
@@ -56,7 +58,7 @@ def plan_chunks(*, audio: Path, session: str, track: str, chunks: int, options: 
     if chunks < 1:
         raise ValueError(f"a track cannot have {chunks} chunks")
     found = scan(audio, options.vad)
-    plan = Plan(
+    plan = ChunkPlan(
         session=session,
         track=track,
         samples=found.samples,
@@ -114,11 +116,11 @@ def _quietest(energy: NDArray[np.float32], target: int, low: int, high: int) -> 
     return int(centres[np.lexsort((np.abs(centres - target), smooth))[0]])
 
 
-def tile(samples: int, cuts: list[tuple[int, CutKind]]) -> list[Core]:
+def tile(samples: int, cuts: list[tuple[int, CutKind]]) -> list[PlannedChunk]:
     """Return the cores between the cuts, which tile `[0, samples)`."""
     ends: list[tuple[int, CutKind]] = [(0, "edge"), *cuts, (samples, "edge")]
     return [
-        Core(index=index, start=start, stop=stop, start_cut=start_cut, stop_cut=stop_cut)
+        PlannedChunk(index=index, start=start, stop=stop, start_cut=start_cut, stop_cut=stop_cut)
         for index, ((start, start_cut), (stop, stop_cut)) in enumerate(itertools.pairwise(ends))
     ]
 

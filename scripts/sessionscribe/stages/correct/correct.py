@@ -12,7 +12,7 @@ from pathlib import Path
 from sessionscribe.artifacts.speakers import Names
 from sessionscribe.artifacts.transcript import Corrections, Transcript
 from sessionscribe.stages.correct import table
-from sessionscribe.stages.correct.overlay import Overlaid, overlay
+from sessionscribe.stages.correct.apply import Overlaid, overlay
 
 
 def correct_transcript(

@@ -9,7 +9,7 @@ from fractions import Fraction
 
 from sessionscribe.artifacts.transcript import Transcript
 from sessionscribe.core.units import milliseconds
-from sessionscribe.stages.correct.lookup import has_middle
+from sessionscribe.stages.correct.locate import has_middle
 from sessionscribe.stages.correct.places import Placed
 from sessionscribe.stages.correct.table import Edit, clock
 

@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import Literal
 
 from sessionscribe.core.tokens import alike, atoms
-from sessionscribe.stages.correct.lookup import Words
+from sessionscribe.stages.correct.locate import Words
 from sessionscribe.stages.correct.table import Edit, clock
 
 BETWEEN = " … "  # in `was` of a long stretch: what is left out

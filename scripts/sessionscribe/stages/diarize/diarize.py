@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sessionscribe.artifacts.merged import Merged, MergedSegment, MergedWord
-from sessionscribe.artifacts.plan import Plan, Timeline
+from sessionscribe.artifacts.plan import ChunkPlan, Timeline
 from sessionscribe.artifacts.speakers import Turn, Turns, Voices
 from sessionscribe.artifacts.transcript import Made, SpokenSegment, SpokenWord, Transcript
 from sessionscribe.audio.flac import read_samples
-from sessionscribe.audio.sliding_window import Stretch
+from sessionscribe.audio.sliding_window import EmbeddingChunk
 from sessionscribe.config import settings
 from sessionscribe.config.settings import Diarize
 from sessionscribe.core import intervals
@@ -22,7 +22,7 @@ from sessionscribe.core.text import counted, join_words
 from sessionscribe.core.units import SAMPLE_RATE, seconds
 from sessionscribe.engines import models
 from sessionscribe.engines.pyannote import cluster, window_models
-from sessionscribe.jobs import meter
+from sessionscribe.jobs import metrics
 from sessionscribe.stages.diarize.boundaries import with_evidence
 from sessionscribe.stages.diarize.embeddings import Embeddings, united
 from sessionscribe.stages.diarize.speaker_embeddings import voices
@@ -188,7 +188,7 @@ def _flags(merged: Merged, *, words: int, nobody: int) -> list[str]:
     return flags
 
 
-def track_turns(*, timeline: Timeline, plans: list[Plan], output: Path, sounds: Path) -> Turns:
+def track_turns(*, timeline: Timeline, plans: list[ChunkPlan], output: Path, sounds: Path) -> Turns:
     """Return the turns of a session of one track per speaker, from where each track has speech; write them.
 
     In ``exclusive`` speech at the same time is the earlier speaker's, so that its turns never overlap. To
@@ -237,7 +237,7 @@ def _turn(start: int, stop: int, speaker: str) -> Turn:
 def embed_chunk(
     *,
     timeline: Timeline,
-    stretch: Stretch,
+    stretch: EmbeddingChunk,
     audio: list[Path],
     options: Diarize,
     threads: int,
@@ -268,7 +268,7 @@ def embed_chunk(
     )
     segmentations, embeddings = look_at.look(samples, grid)
     end = timeline.samples if stop is None else min(stop, timeline.samples)
-    meter.heard(max(0, end - start) / SAMPLE_RATE)
+    metrics.heard(max(0, end - start) / SAMPLE_RATE)
     found = Embeddings(look_at.describe(timeline.session, grid, windows), segmentations, embeddings)
     found.write(output)
     return found

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from sessionscribe.artifacts.speakers import EmbeddingsHeader
-from sessionscribe.audio.sliding_window import Grid
+from sessionscribe.audio.sliding_window import SlidingWindow
 from sessionscribe.core.errors import UserError
 from sessionscribe.core.files import atomic_path
 
@@ -124,7 +124,7 @@ def united(parts: Sequence[tuple[Path, Embeddings]], samples: int) -> Embeddings
         if part.about != expected or part.embeddings.shape[1:] != filled[0][1].embeddings.shape[1:]:
             raise UserError("does not go on where the file before it ends", where=path, hint=HINT)
         reached += part.about.windows
-    wanted = Grid(about.window, about.step).count(samples)
+    wanted = SlidingWindow(about.window, about.step).count(samples)
     if reached != wanted:
         raise UserError(f"ends with window {reached} of {wanted}", where=filled[-1][0], hint=HINT)
     return Embeddings(

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from sessionscribe.artifacts.chunk_transcript import ChunkTranscript, Engine, RemovedSegment, Word
 from sessionscribe.artifacts.merged import DroppedWord, Merged, MergedSegment, MergedWord
-from sessionscribe.artifacts.plan import Plan, Timeline, TimelineTrack
+from sessionscribe.artifacts.plan import ChunkPlan, Timeline, TimelineTrack
 from sessionscribe.config.settings import Merge
 from sessionscribe.core.errors import UserError
 from sessionscribe.core.intervals import interval
@@ -44,7 +44,7 @@ class _TrackResult:
 
 
 def merge_transcript(
-    *, timeline: Timeline, plans: list[Plan], chunks: list[ChunkTranscript], options: Merge, output: Path
+    *, timeline: Timeline, plans: list[ChunkPlan], chunks: list[ChunkTranscript], options: Merge, output: Path
 ) -> Merged:
     """Merge all chunks of a session, write the result to ``output`` and return it.
 
@@ -99,7 +99,7 @@ def merge_transcript(
     return merged
 
 
-def _chunks_of(plan: Plan, chunks: Sequence[ChunkTranscript]) -> list[ChunkTranscript]:
+def _chunks_of(plan: ChunkPlan, chunks: Sequence[ChunkTranscript]) -> list[ChunkTranscript]:
     """Return the transcripts of a plan's cores in order; each must be there once, made for that core."""
     found: dict[int, ChunkTranscript] = {}
     for chunk in chunks:

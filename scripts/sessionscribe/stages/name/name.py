@@ -20,12 +20,12 @@ from sessionscribe.core.errors import UserError, visible
 from sessionscribe.core.units import SAMPLE_RATE, milliseconds
 from sessionscribe.engines import models
 from sessionscribe.engines.pyannote import cluster, window_models
-from sessionscribe.jobs import meter
+from sessionscribe.jobs import metrics
 from sessionscribe.stages.convert.convert import convert_audio
 from sessionscribe.stages.diarize.embeddings import Embeddings
 from sessionscribe.stages.diarize.speaker_embeddings import voices
 from sessionscribe.stages.ingest.ingest import probe
-from sessionscribe.stages.name.matching import match
+from sessionscribe.stages.name.identification import match
 from sessionscribe.stages.name.speaker_map import moment
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def embed_voice(*, clip: Path, checksum: str, options: Diarize, threads: int, ou
     else:
         grid = look_at.grid(None)
         segmentations, embeddings = look_at.look(samples, grid)
-        meter.heard(len(samples) / SAMPLE_RATE)
+        metrics.heard(len(samples) / SAMPLE_RATE)
         about = look_at.describe("", grid, range(len(segmentations)))
         found = Embeddings(about, segmentations, embeddings)
         if segmentations.any():

@@ -29,7 +29,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class NamesTable:
+class SpeakerMap:
     """The rows that can be used, by session, and a line for each that cannot."""
 
     entries: Mapping[str, Sequence[Entry]] = field(default_factory=dict)
@@ -40,7 +40,7 @@ class NamesTable:
         return self.entries.get(session, ())
 
 
-def read(path: Path, sessions: Iterable[str]) -> NamesTable:
+def read(path: Path, sessions: Iterable[str]) -> SpeakerMap:
     """Read the table; a missing file is an empty one. What is wrong with a row concerns this row only.
 
     Args:
@@ -54,7 +54,7 @@ def read(path: Path, sessions: Iterable[str]) -> NamesTable:
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
-        return NamesTable()
+        return SpeakerMap()
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"cannot be read ({error})", where=path, hint="Save it as UTF-8 text") from error
     found = tables.rows(text, path)
@@ -76,7 +76,7 @@ def read(path: Path, sessions: Iterable[str]) -> NamesTable:
             problems.append(f"{path}, line {entry.line}: {problem}")
         else:
             entries.setdefault(entry.session, []).append(entry)
-    return NamesTable(entries, tuple(problems))
+    return SpeakerMap(entries, tuple(problems))
 
 
 def _problem(entry: Entry, cells: int, sessions: Collection[str], path: Path) -> str | None:

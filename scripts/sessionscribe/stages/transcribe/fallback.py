@@ -82,7 +82,7 @@ class Scored(Protocol):
 
 
 @dataclass(frozen=True)
-class Again:
+class FallbackResult:
     """Speech that is decoded again, and both versions with their scores.
 
     It is a ``whole`` window, or lies ``within`` one that was itself decoded again as a whole.
@@ -121,7 +121,7 @@ def is_unsure(segment: Scored, options: Transcribe) -> bool:
 
 def decode_again(
     first: Iterable[Decoded], windows: Sequence[Window], decode: Decode, options: Transcribe
-) -> tuple[list[Decoded], list[Again]]:
+) -> tuple[list[Decoded], list[FallbackResult]]:
     """Decode again what is doubtful; return all segments in order, and what was decoded twice.
 
     Args:
@@ -137,7 +137,7 @@ def decode_again(
         heard = replace(segment, suppressed=ECHO) if echoes else segment
         own[segment.window].append(heard)
     found = {number: tuple(segments) for number, segments in own.items()}
-    done: list[Again] = []
+    done: list[FallbackResult] = []
     due = [(n, part) for n, window in enumerate(windows) for part in find_doubtful(window, found[n], options)]
     for _ in range(ROUNDS):
         parts = [(number, part, smaller) for number, part in due if (smaller := _smaller(part, options))]
@@ -161,12 +161,12 @@ def decode_again(
     return [segment for number in sorted(found) for segment in found[number]], done
 
 
-def find_doubtful(window: Window, segments: Sequence[Decoded], options: Transcribe) -> list[Again]:
+def find_doubtful(window: Window, segments: Sequence[Decoded], options: Transcribe) -> list[FallbackResult]:
     """Return what of a window is to be decoded again: all of it, or its speech without a word."""
     if reason := _reason(segments, options):
-        return [Again(window, reason, whole=True, first=tuple(segments))]
+        return [FallbackResult(window, reason, whole=True, first=tuple(segments))]
     if not any(segment.words for segment in segments):
-        return [Again(window, NO_WORD, whole=True, first=tuple(segments))]
+        return [FallbackResult(window, NO_WORD, whole=True, first=tuple(segments))]
     return _silent(window, segments, options)
 
 
@@ -195,7 +195,7 @@ def _doubt(segment: Decoded, options: Transcribe) -> str | None:
     return suppression(segment, options) or (UNSURE if is_unsure(segment, options) else None)
 
 
-def _silent(window: Window, segments: Sequence[Decoded], options: Transcribe) -> list[Again]:
+def _silent(window: Window, segments: Sequence[Decoded], options: Transcribe) -> list[FallbackResult]:
     """Return the stretches between two words with ``options.fallback_gap_s`` seconds of speech or more.
 
     Pauses in them do not count, as in the audit: a row of shouts that nobody wrote down is a gap, too.
@@ -205,13 +205,13 @@ def _silent(window: Window, segments: Sequence[Decoded], options: Transcribe) ->
     pieces = outside(_intervals(window), words)
     gaps = [list(gap) for _, gap in groupby(pieces, key=lambda piece: bisect_right(ends, piece[0]))]
     return [
-        Again(tuple(Span(start=start, stop=stop) for start, stop in gap), NO_WORD)
+        FallbackResult(tuple(Span(start=start, stop=stop) for start, stop in gap), NO_WORD)
         for gap in gaps
         if length(gap) >= options.fallback_gap_s * SAMPLE_RATE
     ]
 
 
-def _smaller(part: Again, options: Transcribe) -> list[Window]:
+def _smaller(part: FallbackResult, options: Transcribe) -> list[Window]:
     """Return the windows that a part is decoded in again; none where they would be what it was before."""
     longest = options.window_s * SAMPLE_RATE
     if part.whole:
@@ -220,7 +220,7 @@ def _smaller(part: Again, options: Transcribe) -> list[Window]:
     return [] if part.whole and len(found) == 1 and not _prompted(options) else found
 
 
-def _compared(part: Again, second: tuple[Decoded, ...], options: Transcribe) -> Again:
+def _compared(part: FallbackResult, second: tuple[Decoded, ...], options: Transcribe) -> FallbackResult:
     """Return both versions with their scores; of the better one, what the other does not confirm is out."""
     marks = sorted((_marks(part.first), _marks(second)))
     misled = part.reason == ECHO or (part.reason == MISLED and marks[1] > SAME_MARKS * marks[0])

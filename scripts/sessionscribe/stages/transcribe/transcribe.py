@@ -12,21 +12,21 @@ from typing import TYPE_CHECKING, Any
 from sessionscribe.artifacts.chunk_transcript import (
     ChunkTranscript,
     Engine,
+    FallbackSpan,
     Language,
     LanguageVote,
-    Redecoded,
     RemovedSegment,
     Segment,
     Word,
 )
-from sessionscribe.artifacts.plan import Plan, Span
+from sessionscribe.artifacts.plan import ChunkPlan, Span
 from sessionscribe.audio.flac import read_samples
 from sessionscribe.config.settings import Transcribe
 from sessionscribe.core.units import SAMPLE_RATE, seconds
 from sessionscribe.engines.stitching import stitched
 from sessionscribe.engines.whisper import Decoded, SpeechModel
-from sessionscribe.jobs import meter
-from sessionscribe.stages.transcribe.fallback import Again, decode_again, suppression
+from sessionscribe.jobs import metrics
+from sessionscribe.stages.transcribe.fallback import FallbackResult, decode_again, suppression
 from sessionscribe.stages.transcribe.hallucinations import filter_phrases
 from sessionscribe.stages.transcribe.spoken_languages import by_language
 from sessionscribe.stages.transcribe.windows import Window, chunk_windows, span_of
@@ -43,7 +43,13 @@ PER_WINDOW = "mixed"
 
 
 def detect_language(
-    *, plans: list[Plan], audio: list[Path], session: str, options: Transcribe, threads: int, output: Path
+    *,
+    plans: list[ChunkPlan],
+    audio: list[Path],
+    session: str,
+    options: Transcribe,
+    threads: int,
+    output: Path,
 ) -> Language:
     """Let some 30 s windows, spread over the speech of a session, vote for its language.
 
@@ -61,7 +67,7 @@ def detect_language(
     for plan, path, start, stop in windows:
         heard = read_samples(path, start, stop)
         language, probability = model.detect_language(heard)
-        meter.heard(len(heard) / SAMPLE_RATE)
+        metrics.heard(len(heard) / SAMPLE_RATE)
         weight[language] += probability
         votes.append(
             LanguageVote(
@@ -80,7 +86,7 @@ def detect_language(
     return found
 
 
-def voting_windows(plans: list[Plan], audio: list[Path]) -> list[tuple[Plan, Path, int, int]]:
+def voting_windows(plans: list[ChunkPlan], audio: list[Path]) -> list[tuple[ChunkPlan, Path, int, int]]:
     """Choose where to listen, in samples ``[start, stop)``: at even steps through all speech."""
     spans = [
         (plan, path, span.start) for plan, path in zip(plans, audio, strict=True) for span in plan.speech
@@ -95,7 +101,14 @@ def voting_windows(plans: list[Plan], audio: list[Path]) -> list[tuple[Plan, Pat
 
 
 def transcribe_chunk(
-    *, audio: Path, plan: Plan, index: int, language: str, options: Transcribe, threads: int, output: Path
+    *,
+    audio: Path,
+    plan: ChunkPlan,
+    index: int,
+    language: str,
+    options: Transcribe,
+    threads: int,
+    output: Path,
 ) -> ChunkTranscript:
     """Decode chunk ``index`` of ``plan``; times in the result are seconds of the track.
 
@@ -105,7 +118,7 @@ def transcribe_chunk(
     core, windows = plan.cores[index], windows_of(plan, index, options)
     heard = span_of(windows, core)
     segments: list[Decoded] = []
-    again: list[Again] = []
+    again: list[FallbackResult] = []
     unused: list[str] = []
     engine = Engine(name="none", version="", model="no speech", device="", compute_type="")
     if windows:
@@ -136,11 +149,11 @@ def transcribe_chunk(
         unused_prompt=unused,
     )
     result.write(output)
-    meter.heard((core.stop - core.start) / SAMPLE_RATE)
+    metrics.heard((core.stop - core.start) / SAMPLE_RATE)
     return result
 
 
-def windows_of(plan: Plan, index: int, options: Transcribe) -> list[Window]:
+def windows_of(plan: ChunkPlan, index: int, options: Transcribe) -> list[Window]:
     """Return the windows that chunk ``index`` of a plan decodes, in samples of the track."""
     longest = round(options.window_s * SAMPLE_RATE)
     return chunk_windows(plan, index, longest=longest)
@@ -157,7 +170,7 @@ def _decode(
     spoken: Sequence[tuple[Window, str]],
     *,
     options: Transcribe,
-) -> tuple[list[Decoded], list[Again]]:
+) -> tuple[list[Decoded], list[FallbackResult]]:
     """Decode the windows of a chunk, each in its language; return the segments and what was decoded twice."""
     windows = [window for window, _ in spoken]
 
@@ -223,11 +236,11 @@ def _placed(segment: Decoded, heard: Span, language: str) -> Segment:
     return Segment(start=start, end=max(start, end), text=segment.text, words=words, **values)
 
 
-def _noted(part: Again, heard: Span, language: str, options: Transcribe) -> Redecoded:
+def _noted(part: FallbackResult, heard: Span, language: str, options: Transcribe) -> FallbackSpan:
     """Return what is stored about speech that was decoded twice."""
     won, lost = (part.second, part.first) if part.second_wins else (part.first, part.second)
     kept, _ = _by_thresholds(won, heard, language, options)
-    return Redecoded(
+    return FallbackSpan(
         start=seconds(heard.start + part.window[0].start),
         end=seconds(heard.start + part.window[-1].stop),
         reason=part.reason,

@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
-from sessionscribe.artifacts.plan import Core, Plan, Span
+from sessionscribe.artifacts.plan import ChunkPlan, PlannedChunk, Span
 from sessionscribe.core.intervals import common, united
 from sessionscribe.core.units import SAMPLE_RATE
 
@@ -27,7 +27,7 @@ WHOLE = 2
 """How long a window may be with its pauses, in windows, before cuts in silence part it."""
 
 
-def chunk_windows(plan: Plan, index: int, *, longest: int) -> list[Window]:
+def chunk_windows(plan: ChunkPlan, index: int, *, longest: int) -> list[Window]:
     """Return the windows that chunk ``index`` of a plan decodes, in order, in samples of the track.
 
     The window that a cut lies in stays whole and belongs to the chunk that has its middle: no word is cut,
@@ -47,7 +47,7 @@ def chunk_windows(plan: Plan, index: int, *, longest: int) -> list[Window]:
     return [w for w in whole if w and core.start <= (w[0].start + w[-1].stop) // 2 < core.stop]
 
 
-def span_of(windows: Sequence[Window], core: Core) -> Span:
+def span_of(windows: Sequence[Window], core: PlannedChunk) -> Span:
     """Return the audio that windows lie in, in samples of the track; empty where there are none."""
     if not windows:
         return Span(start=core.start, stop=core.start)
@@ -60,7 +60,7 @@ def speech_of(windows: Iterable[Window]) -> list[Span]:
     return [Span(start=start, stop=stop) for start, stop in found]
 
 
-def _between_silences(cores: Sequence[Core], index: int) -> tuple[int, int]:
+def _between_silences(cores: Sequence[PlannedChunk], index: int) -> tuple[int, int]:
     """Return the audio around a chunk up to the next cut in silence on either side, or the track's edge."""
     first = last = index
     while cores[first].start_cut == "forced":

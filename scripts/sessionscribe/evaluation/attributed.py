@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from sessionscribe.evaluation.normalise import Normaliser
-from sessionscribe.formats.utterances import Said
+from sessionscribe.formats.utterances import PlainTranscript
 
 INSTALL = "needs meeteval: uv pip install -r envs/requirements-evaluation.txt (and a C++ compiler)"
 NOBODY = "(no speaker)"
@@ -26,7 +26,9 @@ def installed() -> bool:
     return find_spec("meeteval") is not None
 
 
-def cpwer(reference: Said, hypothesis: Said, normaliser: Normaliser) -> AttributedErrors | str:
+def cpwer(
+    reference: PlainTranscript, hypothesis: PlainTranscript, normaliser: Normaliser
+) -> AttributedErrors | str:
     """Return the concatenated minimum-permutation word errors, or why there are none.
 
     Words without a speaker are one more speaker.
@@ -47,7 +49,11 @@ def cpwer(reference: Said, hypothesis: Said, normaliser: Normaliser) -> Attribut
 
 
 def tcpwer(
-    reference: Said, hypothesis: Said, normaliser: Normaliser, *, collar_s: float = 5.0
+    reference: PlainTranscript,
+    hypothesis: PlainTranscript,
+    normaliser: Normaliser,
+    *,
+    collar_s: float = 5.0,
 ) -> AttributedErrors | str:
     """Return the time-constrained cpWER, or why there is none.
 
@@ -74,7 +80,7 @@ def tcpwer(
     )
 
 
-def _segments(said: Said, normaliser: Normaliser, *, timed: bool) -> Any:
+def _segments(said: PlainTranscript, normaliser: Normaliser, *, timed: bool) -> Any:
     from meeteval.io import SegLST  # noqa: PLC0415
 
     segments = []

@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 from sessionscribe.core.text import written_without_spaces
-from sessionscribe.stages.correct.lookup import WINDOW_S, Words
+from sessionscribe.stages.correct.locate import WINDOW_S, Words
 from sessionscribe.stages.correct.places import BETWEEN, place
 from sessionscribe.stages.correct.table import Edit
 

@@ -16,7 +16,7 @@ from itertools import count
 from typing import Any
 
 from sessionscribe.runners.connection import NO_CONNECTION, Connection
-from sessionscribe.runners.errors import DiedError, LostError, UnusableError
+from sessionscribe.runners.errors import DiedError, DisconnectedError, UnusableError
 
 LAST_LINES = 20
 GUARD_LOST, NOT_FOUND = 143, 127
@@ -31,7 +31,7 @@ class Watch:
     stop: str = ""
 
 
-class Channel:
+class WorkerConnection:
     """A started worker.
 
     Args:
@@ -86,7 +86,9 @@ class Channel:
             if self._process.returncode == NOT_FOUND:
                 what, hint = f"cannot be run ({self.said()})", "Install Python 3.11 or newer there"
                 raise UnusableError(what, where=f"{self._name}: {guard.split()[1]}", hint=hint)
-            raise LostError(f"{self._name}: the guard did not start ({self.said() or 'no reason given'})")
+            raise DisconnectedError(
+                f"{self._name}: the guard did not start ({self.said() or 'no reason given'})"
+            )
         self.about: dict[str, Any] = json.loads(line)
         threading.Thread(target=self._listen, name=f"{self._name}-replies", daemon=True).start()
         beat = min(10.0, watch.lease_s / 5)
@@ -159,7 +161,9 @@ class Channel:
     def _cause(self) -> Exception:
         code = self._process.returncode
         if self._ended_by_us or code in (NO_CONNECTION, GUARD_LOST) or code < 0:
-            return LostError(f"the connection to {self._name} is lost ({self.said() or 'no reason given'})")
+            return DisconnectedError(
+                f"the connection to {self._name} is lost ({self.said() or 'no reason given'})"
+            )
         if code > 128:
             why = " (too little memory is the usual reason)" if code == 137 else ""
             return DiedError(f"was killed by signal {code - 128}{why}")

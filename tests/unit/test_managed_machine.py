@@ -13,10 +13,10 @@ import pytest
 
 import sshd
 from sessionscribe.core.errors import UserError
-from sessionscribe.runners.commanded import CommandHost, Commands
-from sessionscribe.runners.errors import LostError, UnusableError
+from sessionscribe.runners.command_machine import CommandMachine, Commands
+from sessionscribe.runners.errors import DisconnectedError, UnusableError
 from sessionscribe.runners.machine import Address
-from sessionscribe.runners.started import Handling
+from sessionscribe.runners.managed_machine import Handling
 from sshd import Host, eventually
 
 
@@ -33,9 +33,9 @@ class Switch:
             state=f"kill -0 $(cat {pid})",
         )
 
-    def machine(self, **more: Any) -> CommandHost:
+    def machine(self, **more: Any) -> CommandMachine:
         address = Address("gpu-box", ("-F", str(self.host.config)))
-        return CommandHost("ssh:box", address, self.commands, Handling(**more))
+        return CommandMachine("ssh:box", address, self.commands, Handling(**more))
 
     def said(self) -> list[str]:
         return self.log.read_text().splitlines() if self.log.exists() else []
@@ -131,7 +131,7 @@ def test_where_another_command_may_have_started_it_is_ours(switch: Switch, how: 
 
 def test_ssh_that_does_not_answer_in_time_is_worth_another_try(switch: Switch) -> None:
     switch.commands = Commands("true", "true", "false")
-    with pytest.raises(LostError, match="ssh does not answer within 1 s"):
+    with pytest.raises(DisconnectedError, match="ssh does not answer within 1 s"):
         switch.machine(boot_s=1.0).start()
 
 
@@ -143,7 +143,7 @@ def test_to_stop_ends_the_wait_for_its_start(switch: Switch) -> None:
     def start() -> None:
         try:
             machine.start()
-        except LostError as error:
+        except DisconnectedError as error:
             found.append(error)
 
     thread = threading.Thread(target=start)
@@ -171,7 +171,7 @@ def test_one_that_goes_off_while_ssh_is_waited_for_is_started_again(switch: Swit
     switch.commands = Commands(f"touch {up}", f"rm {up}", f"test -e {up}")
     machine = switch.machine()
     threading.Timer(1, up.unlink).start()
-    with pytest.raises(LostError, match="went off while it was waited for"):
+    with pytest.raises(DisconnectedError, match="went off while it was waited for"):
         machine.start()
 
 
@@ -179,7 +179,7 @@ def test_one_that_still_boots_when_it_is_to_stop_is_stopped_after_that(switch: S
     up = switch.host.folder / "up"
     switch.commands = Commands("true", f"rm {up}", f"test -e {up}")
     machine = switch.machine(boot_s=0.5)
-    with pytest.raises(LostError):
+    with pytest.raises(DisconnectedError):
         machine.start()
     threading.Timer(1, up.touch).start()
     machine.stop()

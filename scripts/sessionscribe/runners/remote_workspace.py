@@ -13,11 +13,11 @@ from typing import Any
 from sessionscribe.core.errors import UserError
 from sessionscribe.core.files import sha256
 from sessionscribe.runners import sources
-from sessionscribe.runners.channel import Channel, Watch
 from sessionscribe.runners.connection import Connection, RemoteError
 from sessionscribe.runners.errors import DiedError, UnusableError
+from sessionscribe.runners.job_bundle import hub_models
 from sessionscribe.runners.machine import Machine
-from sessionscribe.runners.parcel import hub_models
+from sessionscribe.runners.worker_connection import Watch, WorkerConnection
 
 HERE = Path(__file__).parent
 REQUIREMENTS, UV_REQUIREMENTS = "requirements.txt", "uv.txt"
@@ -60,7 +60,7 @@ class Settings:
     per_audio_second: float = 10.0
 
 
-class Site:
+class RemoteWorkspace:
     """Our place on a machine.
 
     Args:
@@ -123,9 +123,9 @@ class Site:
             channel.end()
             channel.wait(10)
 
-    def start(self, folder: str, argv: Sequence[str], *, python: str = "") -> Channel:
+    def start(self, folder: str, argv: Sequence[str], *, python: str = "") -> WorkerConnection:
         """Start a program there, under a guard that is run by ``python`` (else the environment's)."""
-        return Channel(
+        return WorkerConnection(
             self.connection,
             f"exec {shlex.join([python or self._python, f'{self._tools}/guard.py'])}",
             argv,
@@ -134,7 +134,7 @@ class Site:
             watch=Watch(lease_s=self.settings.lease_s, stop=self.machine.stop_command),
         )
 
-    def start_worker(self, folder: str, lanes: int) -> Channel:
+    def start_worker(self, folder: str, lanes: int) -> WorkerConnection:
         """Start a worker there."""
         serve = f"{self._tools}/{self.settings.serve.name}"
         return self.start(folder, [self._python, serve, "--lanes", str(lanes)])

@@ -10,13 +10,13 @@ from functools import partial
 from typing import Any
 
 from sessionscribe.core.errors import UserError
-from sessionscribe.runners.errors import DiedError, GivenBackError, LostError, UnusableError
-from snakemake_executor_plugin_warm.place import (
+from sessionscribe.runners.errors import DiedError, DisconnectedError, RequeuedError, UnusableError
+from snakemake_executor_plugin_warm.slot import (
     NoRunnerError,
-    Place,
     StoppedError,
     Worker,
     WorkerDiedError,
+    WorkerSlot,
 )
 
 IDLE_S = 1.0
@@ -24,7 +24,7 @@ IDLE_S = 1.0
 BACKOFF_S, LONGEST_BACKOFF_S = 2.0, 60.0
 
 
-class Crew:
+class WorkerPool:
     """The workers of several places; one is started when a job needs it.
 
     A job goes to a worker that is free at once, if it can be one that ran the same script before: that has
@@ -39,7 +39,7 @@ class Crew:
     """
 
     def __init__(
-        self, places: list[Place], idle_s: float, *, tries: int = 3, say: Callable[[str], None] = print
+        self, places: list[WorkerSlot], idle_s: float, *, tries: int = 3, say: Callable[[str], None] = print
     ) -> None:
         self.places, self.idle_s, self.tries, self._say = places, idle_s, tries, say
         self._changed = threading.Condition()
@@ -69,9 +69,9 @@ class Crew:
                 reply = worker.run({**request, "queued_s": queued_s}, lambda: self._another_is_free(place))  # noqa: B023
                 place.failures = 0
                 return reply
-            except GivenBackError:
+            except RequeuedError:
                 continue
-            except (LostError, UnusableError) as error:
+            except (DisconnectedError, UnusableError) as error:
                 self._lose(place, worker, error)
             except DiedError as death:
                 deaths += 1
@@ -82,7 +82,7 @@ class Crew:
             finally:
                 self._leave(place, worker)
 
-    def _take(self, request: dict[str, Any]) -> tuple[Place, Worker]:
+    def _take(self, request: dict[str, Any]) -> tuple[WorkerSlot, Worker]:
         """Wait for a worker that can take the job, and reserve it."""
         log = next((path for _, path in request["log"]), None)
         gone = None
@@ -107,7 +107,7 @@ class Crew:
             self._at_once([gone.lose])
         return place, worker
 
-    def _choose(self, request: dict[str, Any]) -> Place | None:
+    def _choose(self, request: dict[str, Any]) -> WorkerSlot | None:
         if self._stopped:
             raise StoppedError
         usable = [place for place in self.places if not place.unusable]
@@ -132,7 +132,7 @@ class Crew:
         ]
         return min(due) + 0.01 if due else None
 
-    def _another_is_free(self, place: Place) -> bool:
+    def _another_is_free(self, place: WorkerSlot) -> bool:
         """Return whether a job that waits at a place could begin elsewhere, where no other one comes."""
         since = time.monotonic() - IDLE_S
         with self._changed:
@@ -142,7 +142,7 @@ class Crew:
                 if other is not place
             )
 
-    def _leave(self, place: Place, worker: Worker) -> None:
+    def _leave(self, place: WorkerSlot, worker: Worker) -> None:
         with self._changed:
             if place.worker is worker:
                 place.jobs -= 1
@@ -151,13 +151,13 @@ class Crew:
                     threading.Thread(target=self._empty, args=([self._vacate(place)],)).start()
             self._changed.notify_all()
 
-    def _vacate(self, place: Place) -> tuple[Place, Worker]:
+    def _vacate(self, place: WorkerSlot) -> tuple[WorkerSlot, Worker]:
         """Take the worker of a place, where none is started until ``_empty`` is done."""
         assert place.worker is not None
         worker, place.worker, place.closing = place.worker, None, True
         return place, worker
 
-    def _empty(self, vacated: list[tuple[Place, Worker]]) -> None:
+    def _empty(self, vacated: list[tuple[WorkerSlot, Worker]]) -> None:
         """Let go of workers, and then let their places have others."""
         for _, worker in vacated:
             worker.end()
@@ -167,13 +167,15 @@ class Crew:
                 place.closing = False
             self._changed.notify_all()
 
-    def _lose(self, place: Place, worker: Worker, error: LostError | UnusableError | None) -> None:
+    def _lose(
+        self, place: WorkerSlot, worker: Worker, error: DisconnectedError | UnusableError | None
+    ) -> None:
         """Let go of a worker whose connection is lost, and see when to try again: once for all its jobs."""
         with self._changed:
             if place.worker is not worker or self._stopped:
                 return
             place.worker, place.jobs = None, 0
-            if isinstance(error, LostError):
+            if isinstance(error, DisconnectedError):
                 place.failures += 1
                 wait_s = min(LONGEST_BACKOFF_S, BACKOFF_S * 2 ** (place.failures - 1))
                 wait_s *= random.uniform(0.5, 1.0)  # so that several do not come back at once

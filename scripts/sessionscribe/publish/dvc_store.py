@@ -19,7 +19,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from sessionscribe.core.errors import UserError
 from sessionscribe.core.files import write_text
-from sessionscribe.publish.contents import folder_of, target_of
+from sessionscribe.publish.package_manifest import folder_of, target_of
 from sessionscribe.storage.refusals import explain
 
 SET_UP = "docs/versioning.md says how to set it up"

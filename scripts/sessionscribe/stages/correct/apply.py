@@ -10,9 +10,9 @@ from sessionscribe.core.text import join_words
 from sessionscribe.core.tokens import atoms
 from sessionscribe.core.units import milliseconds
 from sessionscribe.stages.correct import names as naming
-from sessionscribe.stages.correct.lookup import Words
+from sessionscribe.stages.correct.locate import Words
 from sessionscribe.stages.correct.places import Placed, place
-from sessionscribe.stages.correct.rewriting import ADDED_S, added, rewritten
+from sessionscribe.stages.correct.retime import ADDED_S, added, rewritten
 from sessionscribe.stages.correct.table import Edit
 from sessionscribe.stages.correct.turns import retold, united
 

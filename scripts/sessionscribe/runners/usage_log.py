@@ -13,7 +13,7 @@ from typing import Any
 
 from sessionscribe.runners.costs import Price, price_of
 
-LEDGER = Path("logs/usage/runners.jsonl")
+USAGE_LOG = Path("logs/usage/runners.jsonl")
 TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
@@ -65,7 +65,7 @@ class Entry:
         """Append the record. A full disk costs the figures, not the work.
 
         Args:
-            file: the ledger.
+            file: the usage log.
             about: what the guard said of the machine.
             sent: bytes that went there.
             received: bytes that came from there.

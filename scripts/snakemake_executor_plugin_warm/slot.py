@@ -1,4 +1,4 @@
-"""Where a worker can be, what one is to the crew, and how a job ends that has no reply."""
+"""Where a worker can be, what one is to the pool, and how a job ends that has no reply."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Worker(Protocol):
 
 
 @dataclass(eq=False)
-class Place:
+class WorkerSlot:
     """Where one worker at a time can be.
 
     Args:

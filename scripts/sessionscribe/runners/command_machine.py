@@ -8,9 +8,9 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sessionscribe.runners.errors import LostError, UnusableError
+from sessionscribe.runners.errors import DisconnectedError, UnusableError
 from sessionscribe.runners.machine import Address
-from sessionscribe.runners.started import Handling, StartedMachine
+from sessionscribe.runners.managed_machine import Handling, ManagedMachine
 
 SEVERAL = re.compile(r"[;&|\n]")
 """Where a command may be several, of which another one may have started the host."""
@@ -25,14 +25,14 @@ class Commands:
     state: str
 
 
-class CommandHost(StartedMachine):
+class CommandMachine(ManagedMachine):
     """A host that commands of the user's start and stop, such as wake-on-LAN or a provider's own program.
 
     Args:
         name: what the user called it.
         address: where it is when it is up.
         commands: how it is started and stopped.
-        handling: as for ``StartedMachine``.
+        handling: as for ``ManagedMachine``.
     """
 
     def __init__(self, name: str, address: Address, commands: Commands, handling: Handling) -> None:
@@ -65,7 +65,7 @@ class CommandHost(StartedMachine):
         """Run the stop command."""
         code, said = self._run(self._commands.stop)
         if code:
-            raise LostError(f"the stop command failed: {said}")
+            raise DisconnectedError(f"the stop command failed: {said}")
 
     def shut_down_command(self) -> Sequence[str]:
         """Return the stop command as what a shell runs."""

@@ -13,7 +13,7 @@ from test_plan import Project
 from builders import plan, timeline
 from sessionscribe.audio.slices import SLICE
 from sessionscribe.core.units import SAMPLE_RATE
-from sessionscribe.runners.parcel import Checksums, Packer, files_read, heard, hub_models
+from sessionscribe.runners.job_bundle import Checksums, InputResolver, files_read, heard, hub_models
 
 TRACK = "results/convert/talk/mix.flac"
 PLAN = "results/chunk/talk/mix.plan.json"
@@ -50,12 +50,12 @@ def project(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def packer(project: Path, tmp_path: Path) -> Packer:
-    return Packer(project, tmp_path / "staging", Checksums())
+def resolver(project: Path, tmp_path: Path) -> InputResolver:
+    return InputResolver(project, tmp_path / "staging", Checksums())
 
 
-def names(packer: Packer, told: dict[str, Any]) -> list[str]:
-    return [piece.name for piece in packer.pack(told).pieces]
+def names(resolver: InputResolver, told: dict[str, Any]) -> list[str]:
+    return [piece.name for piece in resolver.pack(told).pieces]
 
 
 def test_a_job_reads_its_inputs_and_its_models_and_nothing_else(project: Path) -> None:
@@ -70,22 +70,22 @@ def test_a_job_reads_its_inputs_and_its_models_and_nothing_else(project: Path) -
     assert files_read(told, project) == wanted, "what checks the models has them too"
 
 
-def test_of_a_track_a_chunk_gets_what_it_hears(project: Path, packer: Packer) -> None:
+def test_of_a_track_a_chunk_gets_what_it_hears(project: Path, resolver: InputResolver) -> None:
     options = {"beam_size": 5, "window_s": 30.0}
     told = request("transcribe_chunk", {"index": 1, "options": options}, audio=TRACK, plan=PLAN)
     # The window that has its middle there.
     assert heard(told, project) == {TRACK: [(round(26.5 * SAMPLE_RATE), 50 * SAMPLE_RATE)]}
-    parcel = packer.pack(told)
-    slices = [piece for piece in parcel.pieces if piece.name.startswith(TRACK)]
+    bundle = resolver.pack(told)
+    slices = [piece for piece in bundle.pieces if piece.name.startswith(TRACK)]
     # Of slices of 10 s the third to the fifth.
     assert [int(piece.name.split("/")[-1].split("-")[0]) // SLICE for piece in slices] == [2, 3, 4]
     assert all(piece.path.is_file() for piece in slices)
-    assert parcel.heard_s == 23.5
-    assert PLAN in [piece.name for piece in parcel.pieces]
-    packer.discard(parcel.pieces)
+    assert bundle.heard_s == 23.5
+    assert PLAN in [piece.name for piece in bundle.pieces]
+    resolver.discard(bundle.pieces)
     assert not any(piece.path.exists() for piece in slices)
     assert (project / PLAN).exists()
-    packer.provide(parcel.pieces)
+    resolver.provide(bundle.pieces)
     assert all(piece.path.is_file() for piece in slices)
 
 
@@ -108,17 +108,19 @@ def test_a_stretch_of_a_live_session_hears_beyond_its_end(project: Path) -> None
     assert found == {paths[0]: [(0, 100 * SAMPLE_RATE)], paths[1]: [(0, 30 * SAMPLE_RATE)]}
 
 
-def test_a_rule_that_is_not_known_hears_all_of_a_track(packer: Packer) -> None:
-    assert len(names(packer, request("other_rule", {}, audio=TRACK))) == LENGTH_S * SAMPLE_RATE // SLICE
+def test_a_rule_that_is_not_known_hears_all_of_a_track(resolver: InputResolver) -> None:
+    assert len(names(resolver, request("other_rule", {}, audio=TRACK))) == LENGTH_S * SAMPLE_RATE // SLICE
 
 
-def test_a_model_from_elsewhere_gets_a_place_and_keeps_its_name(packer: Packer, tmp_path: Path) -> None:
+def test_a_model_from_elsewhere_gets_a_place_and_keeps_its_name(
+    resolver: InputResolver, tmp_path: Path
+) -> None:
     folder = tmp_path / "models/large"
     folder.mkdir(parents=True)
     (folder / "model.bin").write_text("weights")
-    parcel = packer.pack(request("r", {"options": {"model": str(folder)}}))
-    (piece,) = parcel.pieces
-    (settings,) = (value for _, value in parcel.request["params"])
+    bundle = resolver.pack(request("r", {"options": {"model": str(folder)}}))
+    (piece,) = bundle.pieces
+    (settings,) = (value for _, value in bundle.request["params"])
     assert piece.name == f"{settings['options']['model']}/model.bin"
     assert settings["options"]["model"].endswith("/large")
     assert not Path(settings["options"]["model"]).is_absolute()
@@ -133,10 +135,10 @@ def test_models_of_the_hub_are_named_with_their_kind_whatever_the_job(tmp_path: 
     project = Project(tmp_path)
     project.set("transcribe.model", "Systran/faster-whisper-tiny")
     project.set("diarize.model", "pyannote/speaker-diarization-community-1")
-    agenda = project.agenda()
-    kinds = {model: kind for kind, (model,) in agenda.preflight_task().items()}
+    planned = project.plan()
+    kinds = {model: kind for kind, (model,) in planned.preflight_task().items()}
     assert sorted(kinds.values()) == ["diarization", "speech"]
-    steps = {step.rule: step for session in agenda.sessions.values() for step in session.steps if step.model}
+    steps = {step.rule: step for session in planned.sessions.values() for step in session.steps if step.model}
     assert set(steps) == {
         *("detect_language", "transcribe_chunk"),
         *("embed_chunk", "cluster_speakers", "embed_voice"),

@@ -14,12 +14,12 @@ from itertools import groupby
 from sessionscribe.artifacts.transcript import Transcript
 from sessionscribe.core.tokens import alike, atoms, shown
 from sessionscribe.core.units import milliseconds
-from sessionscribe.editing import anchors, verification
+from sessionscribe.editing import context_windows, verification
 from sessionscribe.editing.comparison import Comparison, Hunk
-from sessionscribe.editing.edited import Atom
-from sessionscribe.stages.correct.lookup import Words
+from sessionscribe.editing.edited import EditToken
+from sessionscribe.stages.correct.apply import Overlaid, overlay, painted
+from sessionscribe.stages.correct.locate import Words
 from sessionscribe.stages.correct.names import LABEL
-from sessionscribe.stages.correct.overlay import Overlaid, overlay, painted
 from sessionscribe.stages.correct.places import is_general, place
 from sessionscribe.stages.correct.table import Edit
 
@@ -52,7 +52,7 @@ def make(
     transcript: Transcript,
     names: Mapping[str, str],
     edits: Sequence[Edit],
-    copy: Sequence[Atom],
+    copy: Sequence[EditToken],
     *,
     order: Sequence[int] | None = None,
     signed: Signed | None = None,
@@ -209,13 +209,15 @@ class _Changes:
             self._added.append((start, runs))
             return []
         if not runs:
-            return [anchors.of_words(self.words, start, stop, [])]
+            return [context_windows.of_words(self.words, start, stop, [])]
         # One speaker has the words that were there; what others say before and after is added.
         main = max(range(len(runs)), key=lambda n: len(runs[n][1]))
         self.targets[start:stop] = [runs[main][0]] * (stop - start)
         self._added += [(start, runs[:main]), (stop, runs[main + 1 :])]
         same = self.words.text(start, stop) == runs[main][1]
-        return [] if same and not general else [anchors.of_words(self.words, start, stop, runs[main][1])]
+        return (
+            [] if same and not general else [context_windows.of_words(self.words, start, stop, runs[main][1])]
+        )
 
     def _begins(self, new: Sequence[tuple[str, str | None]], place: int, *, at_end: bool = False) -> bool:
         """Return whether new text begins (or ends) with a word of the transcript, as one speaker's."""
@@ -254,7 +256,7 @@ class _Changes:
             ):
                 last += 1
                 stop = last if self.targets[last - 1] == who != kept[last - 1] else stop
-            made.append(anchors.of_speaker(self.words, start, stop, who))
+            made.append(context_windows.of_speaker(self.words, start, stop, who))
             kept[start:stop] = [who] * (stop - start)
             start = stop
         return made, kept
@@ -264,7 +266,7 @@ class _Changes:
         gaps: Counter[int] = Counter()
         for gap, runs in self._added:
             for who, texts in runs:
-                edit = anchors.of_words(self.words, gap, gap, texts, delay_s=APART_S * gaps[gap])
+                edit = context_windows.of_words(self.words, gap, gap, texts, delay_s=APART_S * gaps[gap])
                 beside = spoken[gap - 1] if gap else spoken[gap] if spoken else None
                 made.append(edit if who in (None, beside) else replace(edit, speaker=who))
                 gaps[gap] += 1

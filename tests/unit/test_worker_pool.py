@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from sessionscribe.runners.errors import DiedError, GivenBackError, LostError, UnusableError
-from snakemake_executor_plugin_warm import crew as crews
-from snakemake_executor_plugin_warm.crew import Crew
-from snakemake_executor_plugin_warm.place import NoRunnerError, Place, StoppedError, WorkerDiedError
+from sessionscribe.runners.errors import DiedError, DisconnectedError, RequeuedError, UnusableError
+from snakemake_executor_plugin_warm import pool as crews
+from snakemake_executor_plugin_warm.pool import WorkerPool
+from snakemake_executor_plugin_warm.slot import NoRunnerError, StoppedError, WorkerDiedError, WorkerSlot
 
 REQUEST: dict[str, Any] = {"script": "a.py", "log": []}
 
@@ -32,10 +32,10 @@ class Sleeper:
             raise error
         while not self._lane.acquire(timeout=0.05):
             if give_back():
-                raise GivenBackError
+                raise RequeuedError
         try:
             if self._gone.wait(self.seconds):
-                raise LostError("killed")
+                raise DisconnectedError("killed")
         finally:
             self._lane.release()
         return {"by": self}
@@ -54,14 +54,14 @@ class Sleeper:
         self._gone.set()
 
 
-def place(name: str, worker: Callable[[], Sleeper], waiting: int = 1) -> Place:
-    return Place(name, lambda _log: worker(), 1, waiting)
+def place(name: str, worker: Callable[[], Sleeper], waiting: int = 1) -> WorkerSlot:
+    return WorkerSlot(name, lambda _log: worker(), 1, waiting)
 
 
-def run_all(crew: Crew, jobs: int, at_once: int) -> Counter[float]:
+def run_all(pool: WorkerPool, jobs: int, at_once: int) -> Counter[float]:
     """Run jobs, and return how many each kind of worker did."""
-    with ThreadPoolExecutor(at_once) as pool:
-        replies = list(pool.map(lambda _: crew.run(REQUEST, time.time()), range(jobs)))
+    with ThreadPoolExecutor(at_once) as threads:
+        replies = list(threads.map(lambda _: pool.run(REQUEST, time.time()), range(jobs)))
     return Counter(reply["by"].seconds for reply in replies)
 
 
@@ -72,29 +72,29 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_faster_worker_does_more() -> None:
-    crew = Crew([place("slow", lambda: Sleeper(0.2)), place("fast", lambda: Sleeper(0.05))], 60)
-    done = run_all(crew, 20, 4)
+    pool = WorkerPool([place("slow", lambda: Sleeper(0.2)), place("fast", lambda: Sleeper(0.05))], 60)
+    done = run_all(pool, 20, 4)
     assert done[0.05] >= 2 * done[0.2]
-    crew.dismiss()
+    pool.dismiss()
 
 
 def test_a_job_that_waits_goes_to_a_worker_that_has_nothing_to_do() -> None:
-    crew = Crew([place("slow", lambda: Sleeper(2.0)), place("fast", lambda: Sleeper(0.01))], 60)
+    pool = WorkerPool([place("slow", lambda: Sleeper(2.0)), place("fast", lambda: Sleeper(0.01))], 60)
     began = time.monotonic()
-    assert run_all(crew, 4, 4) == {2.0: 1, 0.01: 3}
+    assert run_all(pool, 4, 4) == {2.0: 1, 0.01: 3}
     assert time.monotonic() - began < 3
 
 
 def test_lost_jobs_are_given_back_and_the_place_is_tried_again() -> None:
-    said, left = [], [LostError("gone"), LostError("gone")]
-    crew = Crew(
+    said, left = [], [DisconnectedError("gone"), DisconnectedError("gone")]
+    pool = WorkerPool(
         [place("flaky", lambda: Sleeper(0.01, fails=lambda: left.pop() if left else None))],
         60,
         say=said.append,
     )
-    assert run_all(crew, 3, 1) == {0.01: 3}
+    assert run_all(pool, 3, 1) == {0.01: 3}
     assert len([line for line in said if "its jobs are given back, next try in" in line]) == 2
-    assert crew.places[0].failures == 0
+    assert pool.places[0].failures == 0
 
 
 def test_the_waits_grow_and_have_an_end() -> None:
@@ -102,38 +102,40 @@ def test_the_waits_grow_and_have_an_end() -> None:
 
     def start() -> Sleeper:
         begun.append(time.monotonic())
-        return Sleeper(fails=lambda: LostError("gone"))
+        return Sleeper(fails=lambda: DisconnectedError("gone"))
 
     said: list[str] = []
-    crew = Crew([place("gone", start)], 60, tries=3, say=said.append)
+    pool = WorkerPool([place("gone", start)], 60, tries=3, say=said.append)
     with pytest.raises(NoRunnerError):
-        crew.run(REQUEST, time.time())
+        pool.run(REQUEST, time.time())
     waits = [b - a for a, b in pairwise(begun)]
     assert len(waits) == 3
     for wait, expected in zip(waits, (0.02, 0.04, 0.08), strict=True):
         assert expected / 2 <= wait < expected + 0.5
     assert "No runner is left" in said[-1]
     with pytest.raises(NoRunnerError):
-        crew.run(REQUEST, time.time())
+        pool.run(REQUEST, time.time())
     assert len(begun) == 4
 
 
 def test_a_place_that_will_not_do_is_not_tried_again_and_the_others_go_on() -> None:
     said: list[str] = []
     broken = Sleeper(fails=lambda: UnusableError("is full", where="there", hint="Make room"))
-    crew = Crew([place("full", lambda: broken), place("well", lambda: Sleeper(0.01))], 60, say=said.append)
-    assert run_all(crew, 6, 4) == {0.01: 6}
+    pool = WorkerPool(
+        [place("full", lambda: broken), place("well", lambda: Sleeper(0.01))], 60, say=said.append
+    )
+    assert run_all(pool, 6, 4) == {0.01: 6}
     assert said == ["warm: full is given up: there: is full. Make room. The run goes on with 1 other"]
     assert broken.state == "killed"
 
 
 def test_a_job_that_kills_its_workers_fails_in_the_end() -> None:
     said: list[str] = []
-    crew = Crew(
+    pool = WorkerPool(
         [place("box", lambda: Sleeper(fails=lambda: DiedError("died")))], 60, tries=2, say=said.append
     )
     with pytest.raises(WorkerDiedError, match="its worker on box died, 3 times"):
-        crew.run(REQUEST, time.time())
+        pool.run(REQUEST, time.time())
     assert len(said) == 2
 
 
@@ -154,17 +156,17 @@ def test_a_worker_that_takes_no_more_jobs_is_let_go_before_the_next_one_starts()
         events.append("started")
         return Retiring(0.05)
 
-    crew = Crew([place("box", start, waiting=0)], 60)
-    run_all(crew, 3, 2)
+    pool = WorkerPool([place("box", start, waiting=0)], 60)
+    run_all(pool, 3, 2)
     assert events[:5] == ["started", "ended", "started", "ended", "started"]
 
 
 def test_to_stop_ends_jobs_and_those_that_wait() -> None:
-    crew = Crew([place("box", lambda: Sleeper(60))], 60)
-    with ThreadPoolExecutor(3) as pool:
-        jobs = [pool.submit(crew.run, REQUEST, time.time()) for _ in range(3)]
+    pool = WorkerPool([place("box", lambda: Sleeper(60))], 60)
+    with ThreadPoolExecutor(3) as threads:
+        jobs = [threads.submit(pool.run, REQUEST, time.time()) for _ in range(3)]
         time.sleep(0.2)
-        crew.stop()
+        pool.stop()
         for job in jobs:
             with pytest.raises(StoppedError):
                 job.result(5)
@@ -177,12 +179,12 @@ def test_an_idle_worker_is_ended_and_the_next_job_starts_another() -> None:
         made.append(Sleeper())
         return made[-1]
 
-    crew = Crew([place("box", start)], 0.2)
-    crew.run(REQUEST, time.time())
+    pool = WorkerPool([place("box", start)], 0.2)
+    pool.run(REQUEST, time.time())
     time.sleep(1)
     assert made[0].state == "ended"
-    crew.run(REQUEST, time.time())
-    crew.dismiss()
+    pool.run(REQUEST, time.time())
+    pool.dismiss()
     assert [worker.state for worker in made] == ["ended", "ended"]
 
 
@@ -193,10 +195,10 @@ def test_a_worker_whose_connection_went_while_it_had_no_job_is_let_go() -> None:
         made.append(Sleeper())
         return made[-1]
 
-    crew = Crew([place("box", start)], 60)
-    crew.run(REQUEST, time.time())
+    pool = WorkerPool([place("box", start)], 60)
+    pool.run(REQUEST, time.time())
     made[0].alive = False
-    crew.run(REQUEST, time.time())
+    pool.run(REQUEST, time.time())
     assert [worker.state for worker in made] == ["lost", "at work"]
-    crew.dismiss()
+    pool.dismiss()
     assert [worker.state for worker in made] == ["lost", "ended"]

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from sessionscribe.core.errors import UserError
 from sessionscribe.runners import colab, ec2
-from sessionscribe.runners.commanded import CommandHost, Commands
+from sessionscribe.runners.command_machine import CommandMachine, Commands
 from sessionscribe.runners.machine import Address, GivenHost, Machine
-from sessionscribe.runners.started import Handling
+from sessionscribe.runners.managed_machine import Handling
 
 LOCAL = "local"
 
@@ -46,7 +46,7 @@ def _host(name: str, argument: str, options: Options) -> Machine:
     if options.commands is None:
         return GivenHost(name, address)
     handling = Handling(options.stops_itself, say=options.say)
-    return CommandHost(name, address, options.commands, handling)
+    return CommandMachine(name, address, options.commands, handling)
 
 
 def _instance(name: str, argument: str, options: Options) -> Machine:

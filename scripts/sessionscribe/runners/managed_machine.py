@@ -1,10 +1,10 @@
 """Machines that are started when there is work and stopped when it is done.
 
-``StartedMachine`` has the rules: a machine that was up before is not ours and stays up, one that we started
+``ManagedMachine`` has the rules: a machine that was up before is not ours and stays up, one that we started
 is stopped whatever happens, and is seen to be stopped. A provider adds how to ask, start and stop
 (``commanded``, ``ec2``).
 
-Who stops it: this process; if that is killed, a ``Successor`` on this machine; if this machine is gone as
+Who stops it: this process; if that is killed, a ``Watchdog`` on this machine; if this machine is gone as
 well, the guard on the other one. Where the provider refuses, as when credentials have expired, it is told by
 ssh to stop itself.
 """
@@ -23,7 +23,7 @@ from typing import TypeVar
 
 from sessionscribe.core.errors import UserError
 from sessionscribe.runners.connection import HOPELESS
-from sessionscribe.runners.errors import LostError
+from sessionscribe.runners.errors import DisconnectedError
 from sessionscribe.runners.machine import Address
 
 T = TypeVar("T")
@@ -36,7 +36,7 @@ SUCCEED = 'read -r _ || for _ in 1 2 3 4 5 6; do "$@" && exit; sleep 10; done'
 """A shell script: runs its arguments, again if that fails, unless it is told a line before its input ends."""
 
 
-class Successor:
+class Watchdog:
     """A process that runs a command when this one is gone, however that comes, unless it is dismissed before.
 
     Args:
@@ -76,7 +76,7 @@ class Handling:
     say: Callable[[str], None] = print
 
 
-class StartedMachine(ABC):
+class ManagedMachine(ABC):
     """A machine that may be off.
 
     Args:
@@ -88,7 +88,7 @@ class StartedMachine(ABC):
         self.name, self._handling = name, handling
         self._ours, self._ours_before, self._was_up, self._silence = False, False, False, ""
         self._told = False
-        self._successor: Successor | None = None
+        self._successor: Watchdog | None = None
         self._address_then: Address | None = None
         self._changing, self._stopping = threading.Lock(), threading.Event()
 
@@ -148,7 +148,7 @@ class StartedMachine(ABC):
                 self._wait(self.is_off, self._handling.halt_s, "is still stopping")
                 # From now on it is ours: also where the answer gets lost, as that of a try before may be.
                 self._ours_before, self._ours = self._ours, True
-                self._successor = self._successor or Successor(self.shut_down_command())
+                self._successor = self._successor or Watchdog(self.shut_down_command())
                 self._handling.say(f"{self.name} is off, and started")
                 self.bring_up()
             return self._wait(self._answering, self._handling.boot_s, "is up, and ssh does not answer")
@@ -160,9 +160,9 @@ class StartedMachine(ABC):
         while not (found := look()):
             if time.monotonic() > until:
                 reason = f" ({self._silence})" if self._silence else ""
-                raise LostError(f"{self.name} {what} within {limit_s:g} s{reason}")
+                raise DisconnectedError(f"{self.name} {what} within {limit_s:g} s{reason}")
             if self._stopping.wait(POLL_S):
-                raise LostError(f"{self.name} was let go while it started")
+                raise DisconnectedError(f"{self.name} was let go while it started")
         return found
 
     def _answering(self) -> Address | None:
@@ -173,7 +173,7 @@ class StartedMachine(ABC):
         """
         address, up = self.address(), self.is_up()
         if self._was_up and not up:
-            raise LostError(f"{self.name} went off while it was waited for")
+            raise DisconnectedError(f"{self.name} went off while it was waited for")
         # Where "up" is an answer to ping, or the like, it comes some time after the start.
         self._was_up = self._was_up or up
         if address is None:
@@ -208,7 +208,7 @@ class StartedMachine(ABC):
                         self._disown()
                         self._handling.say(f"{self.name} is stopped")
                         return
-                except (LostError, UserError) as error:
+                except (DisconnectedError, UserError) as error:
                     problem = f" ({error})"
                 if problem:
                     self._stop_from_inside()
@@ -223,7 +223,7 @@ class StartedMachine(ABC):
         """Ask for its stop; return what was wrong, or ""."""
         try:
             self.shut_down()
-        except (LostError, UserError) as error:
+        except (DisconnectedError, UserError) as error:
             return f" ({error})"
         return ""
 

@@ -18,10 +18,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sessionscribe.artifacts.plan import Plan, Timeline
+from sessionscribe.artifacts.plan import ChunkPlan, Timeline
 from sessionscribe.audio.flac import open_audio
 from sessionscribe.audio.slices import cut_slices, slice_names
-from sessionscribe.audio.sliding_window import REACH_S, Stretch
+from sessionscribe.audio.sliding_window import REACH_S, EmbeddingChunk
 from sessionscribe.config.settings import Transcribe
 from sessionscribe.core.files import sha256
 from sessionscribe.core.units import SAMPLE_RATE
@@ -38,7 +38,7 @@ Windows = list[tuple[int, int]]
 
 
 @dataclass(frozen=True)
-class Piece:
+class InputFile:
     """A file to be there before a job runs: ``root/name`` here, ``name`` (relative) there."""
 
     root: Path
@@ -53,14 +53,14 @@ class Piece:
 
 
 @dataclass
-class Parcel:
+class JobBundle:
     """A job's request as the other machine gets it, and what it reads.
 
     ``heard_s`` is the audio that the job hears, in seconds: how long it may take follows from that.
     """
 
     request: Request
-    pieces: list[Piece] = field(default_factory=list)
+    pieces: list[InputFile] = field(default_factory=list)
     heard_s: float = 0.0
 
 
@@ -84,7 +84,7 @@ class Checksums:
         return known
 
 
-class Packer:
+class InputResolver:
     """Finds out what jobs read. One thread at a time.
 
     Args:
@@ -95,43 +95,43 @@ class Packer:
 
     def __init__(self, project: Path, staging: Path, checksums: Checksums) -> None:
         self.project, self.staging, self._checksums = project, staging, checksums
-        self._slices: dict[tuple[str, int], dict[str, Piece]] = {}
+        self._slices: dict[tuple[str, int], dict[str, InputFile]] = {}
 
-    def pack(self, request: Request) -> Parcel:
+    def pack(self, request: Request) -> JobBundle:
         """Return what a job reads, and its request in the other machine's paths.
 
         Raises:
             UserError: one of its files cannot be read as what it is.
             OSError: one of its files cannot be read.
         """
-        parcel = Parcel(request)
+        bundle = JobBundle(request)
         windows = heard(request, self.project)
         renamed: dict[str, str] = {}
         for path in files_read(request, self.project):
             if TRACK.fullmatch(path):
                 parts = windows[path] if path in windows else [(0, self._length(path))]
-                parcel.pieces += self._sliced(path, parts)
-                parcel.heard_s += sum(stop - start for start, stop in parts) / SAMPLE_RATE
+                bundle.pieces += self._sliced(path, parts)
+                bundle.heard_s += sum(stop - start for start, stop in parts) / SAMPLE_RATE
             else:
-                parcel.pieces += self._whole(path, renamed)
+                bundle.pieces += self._whole(path, renamed)
         if renamed:
-            parcel.request = _replaced(request, renamed)
-        return parcel
+            bundle.request = _replaced(request, renamed)
+        return bundle
 
-    def provide(self, pieces: Iterable[Piece]) -> None:
+    def provide(self, pieces: Iterable[InputFile]) -> None:
         """Cut those slices among ``pieces`` that are not there (any more)."""
         for piece in pieces:
             if piece.root == self.staging and not piece.path.exists():
                 track, _, name = piece.name.rpartition("/")
                 cut_slices(self.project / track, [name], self.staging / track)
 
-    def discard(self, pieces: Iterable[Piece]) -> None:
+    def discard(self, pieces: Iterable[InputFile]) -> None:
         """Remove the slices among ``pieces``, which are sent."""
         for piece in pieces:
             if piece.root == self.staging:
                 piece.path.unlink(missing_ok=True)
 
-    def _whole(self, path: str, renamed: dict[str, str]) -> Iterator[Piece]:
+    def _whole(self, path: str, renamed: dict[str, str]) -> Iterator[InputFile]:
         root, name, here = self.project, path, self.project / path
         if Path(path).is_absolute() or ".." in Path(path).parts:
             here = Path(os.path.normpath(here))
@@ -146,13 +146,13 @@ class Packer:
         files = sorted(file for file in here.rglob("*") if file.is_file()) if here.is_dir() else [here]
         for file in files:
             inside = Path(name, file.relative_to(here)).as_posix()
-            yield Piece(root, inside, self._checksums.of(file), file.stat().st_size)
+            yield InputFile(root, inside, self._checksums.of(file), file.stat().st_size)
 
     def _length(self, path: str) -> int:
         with open_audio(self.project / path) as file:
             return file.frames
 
-    def _sliced(self, path: str, windows: Windows) -> Iterator[Piece]:
+    def _sliced(self, path: str, windows: Windows) -> Iterator[InputFile]:
         track = self.project / path
         known = self._slices.setdefault((path, track.stat().st_mtime_ns), {})
         names = slice_names(windows, self._length(path))
@@ -160,7 +160,7 @@ class Packer:
         cut_slices(track, missing, self.staging / path)
         for name in missing:
             file = self.staging / path / name
-            known[name] = Piece(self.staging, f"{path}/{name}", sha256(file), file.stat().st_size)
+            known[name] = InputFile(self.staging, f"{path}/{name}", sha256(file), file.stat().st_size)
         return (known[name] for name in names)
 
 
@@ -192,7 +192,7 @@ def heard(request: Request, project: Path) -> dict[str, Windows]:
 
 
 def _heard_by_chunk(inputs: dict[str, Any], told: dict[str, Any], project: Path) -> dict[str, Windows]:
-    plan, index = Plan.read(project / inputs["plan"]), told["index"]
+    plan, index = ChunkPlan.read(project / inputs["plan"]), told["index"]
     found = span_of(windows_of(plan, index, Transcribe(**told["options"])), plan.cores[index])
     return {inputs["audio"]: [(found.start, found.stop)]}
 
@@ -201,7 +201,7 @@ def _heard_for_language(inputs: dict[str, Any], told: dict[str, Any], project: P
     plans, tracks = _list(inputs["plans"]), _list(inputs["audio"])
     found: dict[str, Windows] = {track: [] for track in tracks}
     if told["options"]["language"] == "auto":
-        read = [Plan.read(project / plan) for plan in plans]
+        read = [ChunkPlan.read(project / plan) for plan in plans]
         for _, track, start, stop in voting_windows(read, [Path(track) for track in tracks]):
             found[track.as_posix()].append((start, stop))
     return found
@@ -209,7 +209,7 @@ def _heard_for_language(inputs: dict[str, Any], told: dict[str, Any], project: P
 
 def _heard_by_stretch(inputs: dict[str, Any], told: dict[str, Any], project: Path) -> dict[str, Windows]:
     timeline = Timeline.read(project / inputs["timeline"])
-    stretch = Stretch(**told["stretch"] | {"tracks": tuple(told["stretch"]["tracks"])})
+    stretch = EmbeddingChunk(**told["stretch"] | {"tracks": tuple(told["stretch"]["tracks"])})
     start, stop = stretch.within(timeline)
     end = timeline.samples if stop is None else stop + round(REACH_S * SAMPLE_RATE)
     files = dict(zip(stretch.tracks, _list(inputs["audio"]), strict=True))

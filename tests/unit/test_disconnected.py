@@ -9,8 +9,8 @@ import pytest
 
 from sessionscribe.artifacts.provenance import Failure
 from sessionscribe.core.errors import UserError
-from snakemake_executor_plugin_warm.lost import note_lost
-from snakemake_executor_plugin_warm.place import WorkerDiedError
+from snakemake_executor_plugin_warm.disconnected import note_lost
+from snakemake_executor_plugin_warm.slot import WorkerDiedError
 
 DEATH = WorkerDiedError("its worker was killed by SIGKILL (memory?). The end of its log (a.log):\n  words")
 

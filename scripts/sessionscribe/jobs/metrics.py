@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass
-class Meter:
+class JobMetrics:
     """What one job has used so far; times in seconds, memory in bytes."""
 
     audio_s: float = 0.0
@@ -32,37 +32,37 @@ class Meter:
             self.gpu_memory = max(self.gpu_memory, gpu_memory)
 
 
-_CURRENT: ContextVar[Meter | None] = ContextVar("sessionscribe_meter", default=None)
+_CURRENT: ContextVar[JobMetrics | None] = ContextVar("sessionscribe_meter", default=None)
 
 
 @contextmanager
-def measured() -> Iterator[Meter]:
+def measured() -> Iterator[JobMetrics]:
     """Count for the job of this thread, until the end of the ``with``."""
-    meter = Meter()
-    token = _CURRENT.set(meter)
+    metrics = JobMetrics()
+    token = _CURRENT.set(metrics)
     try:
-        yield meter
+        yield metrics
     finally:
         _CURRENT.reset(token)
 
 
 def heard(seconds: float) -> None:
     """Count audio that the job worked through."""
-    if meter := _CURRENT.get():
-        meter.add(audio_s=seconds)
+    if metrics := _CURRENT.get():
+        metrics.add(audio_s=seconds)
 
 
 def loaded(model: str, seconds: float) -> None:
     """Note that the job had to load a model, and how long that took."""
-    if meter := _CURRENT.get():
-        meter.loads[model] = round(seconds, 3)
+    if metrics := _CURRENT.get():
+        metrics.loads[model] = round(seconds, 3)
 
 
 @contextmanager
 def on_device(device: str) -> Iterator[None]:
     """Count the time of the ``with`` as the GPU's, and look at its memory, if ``device`` is one."""
-    meter = _CURRENT.get()
-    if meter is None or not device.startswith("cuda"):
+    metrics = _CURRENT.get()
+    if metrics is None or not device.startswith("cuda"):
         yield
         return
     started = time.monotonic()
@@ -71,4 +71,4 @@ def on_device(device: str) -> Iterator[None]:
     finally:
         from sessionscribe.jobs.memory import gpu_in_use  # noqa: PLC0415 -- only where there is a GPU
 
-        meter.add(gpu_s=time.monotonic() - started, gpu_memory=gpu_in_use())
+        metrics.add(gpu_s=time.monotonic() - started, gpu_memory=gpu_in_use())

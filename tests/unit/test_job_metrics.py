@@ -7,25 +7,25 @@ import time
 
 import pytest
 
-from sessionscribe.jobs import memory, meter
-from sessionscribe.jobs.meter import Meter
+from sessionscribe.jobs import memory, metrics
+from sessionscribe.jobs.metrics import JobMetrics
 from sessionscribe.jobs.usage import Clock
 
 
 def test_outside_a_job_nobody_counts() -> None:
-    meter.heard(10)
-    meter.loaded("small", 1)
-    with meter.on_device("cuda"):
+    metrics.heard(10)
+    metrics.loaded("small", 1)
+    with metrics.on_device("cuda"):
         pass
 
 
 def test_only_a_gpu_counts_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "gpu_in_use", lambda: 5 << 30)
-    with meter.measured() as used:
-        with meter.on_device("cpu"):
+    with metrics.measured() as used:
+        with metrics.on_device("cpu"):
             time.sleep(0.02)
         assert (used.gpu_s, used.gpu_memory) == (0.0, 0)
-        with meter.on_device("cuda"):
+        with metrics.on_device("cuda"):
             time.sleep(0.02)
         assert used.gpu_s >= 0.02
         assert used.gpu_memory == 5 << 30
@@ -35,10 +35,10 @@ def test_jobs_in_other_threads_have_their_own_count() -> None:
     counts: dict[str, float] = {}
 
     def job(name: str, seconds: float) -> None:
-        with meter.measured() as used:
-            meter.heard(seconds)
+        with metrics.measured() as used:
+            metrics.heard(seconds)
             time.sleep(0.05)
-            meter.heard(seconds)
+            metrics.heard(seconds)
         counts[name] = used.audio_s
 
     threads = [threading.Thread(target=job, args=item) for item in (("a", 1.0), ("b", 10.0))]
@@ -58,7 +58,7 @@ def spend(seconds: float) -> None:
 
 def test_jobs_at_once_share_the_cpu_time_of_their_process() -> None:
     def ended(clock: Clock) -> float:
-        return clock.usage("talk", "rule", "output", Meter(), queued_s=0, ok=True).cpu_s
+        return clock.usage("talk", "rule", "output", JobMetrics(), queued_s=0, ok=True).cpu_s
 
     first = Clock()
     spend(0.04)
@@ -73,5 +73,5 @@ def test_a_job_that_never_ended_has_no_share() -> None:
     Clock()
     clock = Clock()
     spend(0.02)
-    used = clock.usage("talk", "rule", "output", Meter(), queued_s=0, ok=True)
+    used = clock.usage("talk", "rule", "output", JobMetrics(), queued_s=0, ok=True)
     assert used.cpu_s == pytest.approx(0.02, abs=0.01)
