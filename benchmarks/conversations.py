@@ -108,7 +108,7 @@ def timeline(recording: Recording) -> Timeline:
     """Return the timeline of a session that is this recording alone."""
     track = TimelineTrack(track="main", offset=0, samples=recording.samples, speaker=None)
     return Timeline(
-        session=recording.name, shape="recording", samples=recording.samples, tracks=[track], gaps=[]
+        session=recording.name, layout="recording", samples=recording.samples, tracks=[track], gaps=[]
     )
 
 

@@ -63,7 +63,7 @@ def make(folder: Path, sessions: int, chunks: int) -> None:
     rows = [
         manifest.Row(
             session=f"session-{number:04}",
-            shape="recording",
+            layout="recording",
             track="mix",
             source=f"recordings/session-{number:04}.m4a",
             checksum=f"{number:064x}",
@@ -102,7 +102,7 @@ def fill(path: Path, chunks: int, chance: random.Random) -> None:
         path.write_bytes(chance.randbytes(size) + b"PK\5\6" + bytes(18))
         return
     content = {
-        "shape": "recording",
+        "layout": "recording",
         "duration_s": 600.0 * chunks,
         "language": "en",
         "segments": [],

@@ -98,7 +98,7 @@ def make(folder: Path, sessions: int, chunks: int, *, finished: bool) -> None:
     rows = [
         manifest.Row(
             session=f"session-{number:04}",
-            shape="recording",
+            layout="recording",
             track="mix",
             source=f"recordings/session-{number:04}.m4a",
             checksum=f"{number:064x}",

@@ -11,7 +11,7 @@ settings, made = read_settings(snakemake.input.settings), dict(snakemake.output.
 with job(snakemake.rule, settings, log=snakemake.log[0], outputs=made) as say:
     timeline = build_timeline(
         session=settings["session"],
-        shape=settings["shape"],
+        layout=settings["layout"],
         conversions=Conversion.read_all(snakemake.input.conversions),
         parts=settings["parts"],
         speakers=settings["speakers"],

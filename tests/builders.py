@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from itertools import pairwise
 
-from sessionscribe.artifacts.base import Shape
+from sessionscribe.artifacts.base import Layout
 from sessionscribe.artifacts.chunk_transcript import ChunkTranscript, Engine, RemovedSegment, Segment, Word
 from sessionscribe.artifacts.merged import Merged, MergedSegment, MergedWord
 from sessionscribe.artifacts.plan import ChunkPlan, CutKind, Gap, PlannedChunk, Span, Timeline, TimelineTrack
@@ -96,7 +96,7 @@ def chunk(
 
 def timeline(
     *plans: ChunkPlan,
-    shape: Shape = "recording",
+    layout: Layout = "recording",
     offsets: Sequence[float] = (),
     speakers: Sequence[str] = (),
     gaps: Sequence[tuple[float, float]] = (),
@@ -112,7 +112,7 @@ def timeline(
     ]
     return Timeline(
         session=plans[0].session if plans else "s",
-        shape=shape,
+        layout=layout,
         samples=max((track.offset + track.samples for track in tracks), default=0),
         tracks=tracks,
         gaps=[Gap(start=samples(a), stop=samples(b), reason="no part 2") for a, b in gaps],
@@ -125,7 +125,7 @@ def merged(
     """A merged transcript of one track, one list of words for each segment."""
     return Merged(
         session="s",
-        shape="recording",
+        layout="recording",
         duration_s=duration_s,
         language=language,
         segments=[
@@ -192,7 +192,7 @@ def transcript(
     named = [part for part in made if part.speaker]
     return Transcript(
         session=session,
-        shape="recording",
+        layout="recording",
         duration_s=max((part.end for part in made), default=0.0) if duration_s is None else duration_s,
         language=language,
         speakers=list(dict.fromkeys(part.speaker for part in named if part.speaker)),

@@ -186,7 +186,7 @@ def jobs(text: str) -> Counter[str]:
 
 
 def add_small_sessions(project: Project) -> None:
-    """Give a project three short sessions, one of each shape, cut from the toy recordings."""
+    """Give a project three short sessions, one of each layout, cut from the toy recordings."""
     given = TOY / "recordings"
     folder = project.root / "recordings"
     cut_audio(given / "meeting.mp4", folder / "talk.flac", 20, 45)
@@ -197,7 +197,7 @@ def add_small_sessions(project: Project) -> None:
         shutil.copy2(given / f"live/chunk-00{part}.webm", folder / "live")
     for arguments in (
         ["recordings/talk.flac"],
-        ["recordings/duo", "--shape", "tracks"],
+        ["recordings/duo", "--layout", "multitrack"],
         ["recordings/live"],
     ):
         done = project.sessionscribe("add", *arguments)

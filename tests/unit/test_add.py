@@ -116,7 +116,7 @@ def tracks(*names: str) -> dict[str, str]:
         (Path("game") / name).parent.mkdir(exist_ok=True)
         if not (Path("game") / name).exists():
             media.write_tone(Path("game") / name, 0.1 + len(list(Path("game").iterdir())) / 10)
-    assert main.main(["add", "game", "--shape", "tracks"]) == 0
+    assert main.main(["add", "game", "--layout", "multitrack"]) == 0
     return {row.track: row.speaker for row in manifest.read(TABLE)["game"].rows}
 
 

@@ -338,7 +338,7 @@ def test_a_phantom_speaker_is_a_flag_but_not_on_tracks(session: AuditInputs, tmp
     given = replace(session, transcript=spoken)
     assert flagged(given, tmp_path) == "speaker C has 1.0% of the speech only: perhaps nobody"
     assert audit(given, tmp_path, min_speaker_share=0.005).flags == []
-    tracks = given.timeline.model_copy(update={"shape": "tracks"})
+    tracks = given.timeline.model_copy(update={"layout": "multitrack"})
     assert audit(replace(given, timeline=tracks), tmp_path).flags == []
 
 

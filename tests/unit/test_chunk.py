@@ -265,10 +265,10 @@ def converted(track: str, samples: int) -> Conversion:
     )
 
 
-def timeline(folder: Path, shape: str, tracks: list[Conversion], **settings: object) -> Timeline:
+def timeline(folder: Path, layout: str, tracks: list[Conversion], **settings: object) -> Timeline:
     rows = {"parts": [None] * len(tracks), "speakers": [None] * len(tracks), **settings}
     output = folder / "timeline.json"
-    made = build_timeline(session="s", shape=shape, conversions=tracks, output=output, **rows)
+    made = build_timeline(session="s", layout=layout, conversions=tracks, output=output, **rows)
     assert Timeline.read(output) == made
     return made
 
@@ -281,7 +281,9 @@ def test_a_recording_is_its_track(tmp_path: Path) -> None:
 
 
 def test_tracks_begin_together(tmp_path: Path) -> None:
-    made = timeline(tmp_path, "tracks", [converted("a", 500), converted("b", 700)], speakers=["Anna", "Bert"])
+    made = timeline(
+        tmp_path, "multitrack", [converted("a", 500), converted("b", 700)], speakers=["Anna", "Bert"]
+    )
     assert [(t.offset, t.speaker) for t in made.tracks] == [(0, "Anna"), (0, "Bert")]
     assert made.samples == 700
 

@@ -273,7 +273,7 @@ def live(folder: Path, parts: list[Samples | None]) -> tuple[Split, Samples]:
             plans.append(builders.plan(len(part) / SAMPLE_RATE, track=track))
             offsets.append(position / SAMPLE_RATE)
         position += gap if part is None else len(part)
-    timeline = builders.timeline(*plans, shape="live", offsets=offsets)
+    timeline = builders.timeline(*plans, layout="live", offsets=offsets)
     return Split(folder, timeline, of_live(rows, chunk_s=30)), whole_session
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from project import APART
 from sessionscribe import artifacts
-from sessionscribe.artifacts.base import Artifact, Part
+from sessionscribe.artifacts.base import Artifact, Part, SessionArtifact
 from sessionscribe.config.settings import Config
 from sessionscribe.publish import package_manifest
 from sessionscribe.sharing import sidecars
@@ -19,7 +19,11 @@ PAGE = (ROOT / "docs" / "output.md").read_text(encoding="utf-8")
 MODULES = [
     import_module(f"sessionscribe.artifacts.{found.name}") for found in iter_modules(artifacts.__path__)
 ]
-ARTIFACTS = {cls.__name__: cls for cls in Artifact.__subclasses__()}
+ARTIFACTS = {
+    cls.__name__: cls
+    for cls in (*Artifact.__subclasses__(), *SessionArtifact.__subclasses__())
+    if cls is not SessionArtifact
+}
 PARTS = {
     name: cls
     for module in (*MODULES, package_manifest, sidecars)

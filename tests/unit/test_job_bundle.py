@@ -100,7 +100,7 @@ def test_the_vote_for_a_language_hears_its_windows_or_nothing(project: Path) -> 
 
 def test_a_stretch_of_a_live_session_hears_beyond_its_end(project: Path) -> None:
     parts = [plan(100, session="talk", track=name) for name in ("a", "b", "c")]
-    timeline(*parts, shape="live", offsets=[0, 100, 200]).write(project / "results/chunk/talk.timeline.json")
+    timeline(*parts, layout="live", offsets=[0, 100, 200]).write(project / "results/chunk/talk.timeline.json")
     paths = [f"results/convert/talk/{name}.flac" for name in ("a", "b")]
     stretch = {"name": "0000-abc", "start": "a", "stop": "b", "tracks": ["a", "b"]}
     inputs = {"timeline": "results/chunk/talk.timeline.json", "audio": paths}

@@ -18,7 +18,7 @@ NUMBERS = st.none() | st.integers(0, 99)
 ROWS = st.builds(
     Row,
     session=NAMES,
-    shape=st.just("tracks"),
+    layout=st.just("multitrack"),
     track=NAMES,
     source=TEXT.filter(bool),
     checksum=st.from_regex(r"[0-9a-f]{64}", fullmatch=True),
@@ -43,7 +43,7 @@ def lines(*cells: str) -> str:
     return "\t".join(cells)
 
 
-HEADER = lines("session", "shape", "track", "source", "duration_s", "part")
+HEADER = lines("session", "layout", "track", "source", "duration_s", "part")
 
 
 @given(rows=st.lists(ROWS, max_size=6))
@@ -83,7 +83,7 @@ def test_a_byte_order_mark_and_windows_line_ends_do_no_harm(tmp_path: Path) -> N
 
 
 def test_a_wrong_column_names_the_nearest(tmp_path: Path) -> None:
-    path = table(tmp_path, lines("session", "shape", "track", "source", "langauge"))
+    path = table(tmp_path, lines("session", "layout", "track", "source", "langauge"))
     with pytest.raises(UserError) as caught:
         manifest.read(path)
     assert str(caught.value) == f"{path}: there is no column `langauge`. Did you mean `language`?"
@@ -97,7 +97,7 @@ def test_a_missing_column_is_named(tmp_path: Path, column: str) -> None:
 
 
 def test_a_table_separated_by_commas_is_refused_in_one_line(tmp_path: Path) -> None:
-    path = table(tmp_path, "session,shape,track,source", "s,recording,mix,a.mp3")
+    path = table(tmp_path, "session,layout,track,source", "s,recording,mix,a.mp3")
     with pytest.raises(UserError) as caught:
         manifest.read(path)
     assert "\n" not in str(caught.value)
@@ -146,7 +146,7 @@ WRONG_ROWS = [
 def test_a_wrong_row_is_written_back_as_it_was(tmp_path: Path, row: str, says: str, order: list[int]) -> None:
     """Whatever is added besides; in a table as people make it, with few columns in any order."""
     cells = row.split("\t")
-    header = ("session", "shape", "track", "source", "duration_s", "num_speakers")
+    header = ("session", "layout", "track", "source", "duration_s", "num_speakers")
     ordered = [cells[n] for n in order if n < len(cells)] + cells[6:]
     good = dict(zip(header, ["good", "recording", "mix", "g.wav", "1", ""], strict=True))
     named = [header[n] for n in order]
@@ -165,7 +165,7 @@ def test_a_wrong_row_is_written_back_as_it_was(tmp_path: Path, row: str, says: s
 
 
 def test_a_row_with_too_few_cells_stays_wrong_also_if_the_last_column_is_among_them(tmp_path: Path) -> None:
-    header = ("recorded_at", "session", "shape", "track", "source", "language")
+    header = ("recorded_at", "session", "layout", "track", "source", "language")
     good = lines("2025", "good", "recording", "mix", "g.wav", "de")
     path = table(tmp_path, lines(*header), lines("2026", "talk", "recording", "mix", "a.wav"), good)
     for _ in range(3):
@@ -188,7 +188,7 @@ def test_text_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
     [
         (lines("b", "recording", "mix", "a.mp3", "long", ""), "`duration_s` must be a number and is `long`"),
         (lines("b", "live", "p", "a.mp3", "1", "first"), "`part` must be a number and is `first`"),
-        (lines("b", "video", "mix", "a.mp3", "1", ""), "`shape` must be recording, tracks or live"),
+        (lines("b", "video", "mix", "a.mp3", "1", ""), "`layout` must be recording, multitrack or live"),
         (lines("b", "recording", "a.b", "a.mp3", "1", ""), "cannot be a track name"),
         (lines("b", "recording", "mix", "", "1", ""), "`source` is empty"),
         (lines("b", "recording", "mix"), "3 fields where the header has 6"),
@@ -236,8 +236,8 @@ def test_shapes_do_not_mix_and_tracks_are_apart(tmp_path: Path) -> None:
         HEADER,
         lines("a", "recording", "mix", "a.mp3", "1", ""),
         lines("a", "live", "p", "b.mp3", "1", "1"),
-        lines("b", "tracks", "anna", "a.mp3", "1", ""),
-        lines("b", "tracks", "anna", "b.mp3", "1", ""),
+        lines("b", "multitrack", "anna", "a.mp3", "1", ""),
+        lines("b", "multitrack", "anna", "b.mp3", "1", ""),
     )
     found = manifest.read(path)
     assert "rows of different shapes" in str(found["a"].problem)
@@ -265,3 +265,9 @@ def test_wrong_settings_of_a_session_are_refused(settings: dict[str, Any], messa
     manifest.check_settings({"language": "en", "num_speakers": 2})
     with pytest.raises(UserError, match=message):
         manifest.check_settings(settings)
+
+
+def test_a_manifest_of_earlier_versions_is_read(tmp_path: Path) -> None:
+    path = table(tmp_path, lines("session", "shape", "track", "source"), lines("duo", "tracks", "anna", "a.mp3"))
+    (row,) = manifest.read(path)["duo"].rows
+    assert row.layout == "multitrack"

@@ -184,7 +184,7 @@ def test_where_only_one_side_heard_something_nothing_is_dropped(tmp_path: Path) 
 
 def test_live_parts_do_not_overlap_and_keep_all_words(tmp_path: Path) -> None:
     parts = [builders.plan(10, track=f"00{n}") for n in range(3)]
-    timeline = builders.timeline(*parts, shape="live", offsets=[0, 10, 30], gaps=[(20, 30)])
+    timeline = builders.timeline(*parts, layout="live", offsets=[0, 10, 30], gaps=[(20, 30)])
     chunks = [builders.chunk(part, 0, words("the end of it", 8.6)) for part in parts]
     merged = merge(tmp_path / "m.json", parts, chunks, timeline)
     assert said(merged) == ["the", "end", "of", "it"] * 3

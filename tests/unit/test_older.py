@@ -18,7 +18,7 @@ ARCHIVE = Path(__file__).resolve().parents[1] / "data/older-results.tar.xz"
 
 @pytest.fixture(params=["54d02dc", "a3bd0a6"])
 def older(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """What this commit left of three small sessions, one of each shape (audio and arrays are empty)."""
+    """What this commit left of three small sessions, one of each layout (audio and arrays are empty)."""
     with tarfile.open(ARCHIVE) as archive:
         archive.extractall(tmp_path, filter="data")
     return tmp_path / str(request.param)

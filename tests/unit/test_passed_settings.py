@@ -75,7 +75,7 @@ def test_a_run_that_was_stopped_is_followed_by_no_upload_and_a_refused_one_by_no
     for code, shown in ((130, True), (run.BUSY, False)):
         monkeypatch.setattr(main.run, "snakemake", lambda *_, code=code, **__: code)
         assert main.main(["run", "-k", "--upload"]) == code
-        assert ("session  shape" in capsys.readouterr().out) is shown
+        assert ("session  layout" in capsys.readouterr().out) is shown
     assert uploads == []
 
 

@@ -1,4 +1,4 @@
-"""What there is to do: found by keys and sizes, on a small made-up project with a session of each shape."""
+"""What there is to do: found by keys and sizes, on a small made-up project with a session of each layout."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from sessionscribe.planning.steps import STAGE_OF, Folder, Step, files, paths, s
 SHAPES = ("talk", "duo", "eve")
 ROWS = (
     Row("talk", "recording", "mix", "in/talk.flac", "1" * 64, 21.0),
-    Row("duo", "tracks", "anna", "in/anna.flac", "2" * 64, 9.0, speaker="Anna"),
-    Row("duo", "tracks", "bert", "in/bert.flac", "3" * 64, 9.0, speaker="Bert"),
+    Row("duo", "multitrack", "anna", "in/anna.flac", "2" * 64, 9.0, speaker="Anna"),
+    Row("duo", "multitrack", "bert", "in/bert.flac", "3" * 64, 9.0, speaker="Bert"),
     Row("eve", "live", "chunk-0", "in/chunk-0.webm", "4" * 64, 15.0, part=0),
     Row("eve", "live", "chunk-1", "in/chunk-1.webm", "5" * 64, 15.0, part=1),
 )
@@ -180,7 +180,7 @@ def test_steps_come_after_what_they_need(tmp_path: Path) -> None:
             seen |= set(step.outputs)
 
 
-# Every setting, changed once: what is to be done again on a finished session of each shape?
+# Every setting, changed once: what is to be done again on a finished session of each layout?
 
 FROM_AUDIO = "convert_audio plan_chunks build_timeline detect_language transcribe_chunk merge_transcript"
 FROM_PLAN = "plan_chunks detect_language transcribe_chunk merge_transcript"

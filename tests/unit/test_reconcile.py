@@ -15,7 +15,7 @@ from sessionscribe.storage import drive_desktop
 from sessionscribe.storage.drive_desktop import Machine
 
 KINDS = {
-    "tracks": ("tr", "Ana.wav", "Ben.wav", "Anna.wav"),
+    "multitrack": ("tr", "Ana.wav", "Ben.wav", "Anna.wav"),
     "live": ("eve", "chunk-1.wav", "chunk-2.wav", "chunk-3.wav"),
 }
 
@@ -37,9 +37,11 @@ def put(tone: bytes, contents: dict[str, str]) -> None:
         Path(name).write_bytes(tone[:-1] + letter.encode())
 
 
-def add(*given: str, shape: str = "tracks", known: list[Row] | None = None, **more: Any) -> additions.Added:
+def add(
+    *given: str, layout: str = "multitrack", known: list[Row] | None = None, **more: Any
+) -> additions.Added:
     manifest.write(Path("m.tsv"), known or [])
-    found = sources.discover(given, shape=shape, session="s")
+    found = sources.discover(given, layout=layout, session="s")
     before = manifest.read(Path("m.tsv"))
     added = additions.add(found, before, root=Path(), settings=more, exact=False, report=lambda *_: None)
     manifest.write(Path("m.tsv"), added.rows)
@@ -66,29 +68,29 @@ def test_a_renamed_track_is_there_once_and_keeps_what_was_set_by_hand(tone: byte
 
 def test_a_renumbered_part_is_there_once_and_what_was_made_of_it_counts(tone: bytes) -> None:
     put(tone, {"eve/chunk-1.wav": "a", "eve/chunk-2.wav": "b"})
-    rows = add("eve", shape="live").rows
+    rows = add("eve", layout="live").rows
     Path("eve/chunk-2.wav").rename("eve/chunk-3.wav")
-    again = add("eve", shape="live", known=rows)
+    again = add("eve", layout="live", known=rows)
     assert again.news == ["moved: eve/chunk-2.wav is now eve/chunk-3.wav"]
     assert again.rows == [rows[0], replace(rows[1], part=3, source="eve/chunk-3.wav")]
     # What comes by its old name is not taken for it.
     put(tone, {"eve/chunk-2.wav": "c"})
-    late = add("eve", shape="live", known=again.rows).rows
+    late = add("eve", layout="live", known=again.rows).rows
     assert [(row.part, row.track) for row in late] == [
         (1, "chunk-1"),
         (2, f"chunk-2-{late[1].checksum[:6]}"),
         (3, "chunk-2"),
     ]
-    assert add("eve", shape="live", known=late).rows == late
+    assert add("eve", layout="live", known=late).rows == late
 
 
 def test_equal_parts_that_come_by_one_name_have_tracks_of_their_own(tone: bytes) -> None:
     put(tone, {"eve/chunk-4.wav": "a"})
-    rows = add("eve", shape="live").rows
+    rows = add("eve", layout="live").rows
     for free, letter in ((5, "c"), (6, "d"), (7, "c"), (8, "d"), (9, "c")):
         Path("eve/chunk-4.wav").rename(f"eve/chunk-{free}.wav")
         put(tone, {"eve/chunk-4.wav": letter})
-        rows = add("eve", shape="live", known=rows).rows
+        rows = add("eve", layout="live", known=rows).rows
     c, d = (f"chunk-4-{row.checksum[:6]}" for row in rows if row.part in (6, 7))
     assert [(row.part, row.track) for row in rows] == [
         (4, f"{c}-3"),
@@ -98,44 +100,44 @@ def test_equal_parts_that_come_by_one_name_have_tracks_of_their_own(tone: bytes)
         (8, f"{c}-2"),
         (9, f"{d}-2"),
     ]
-    assert add("eve", shape="live", known=rows).rows == rows
+    assert add("eve", layout="live", known=rows).rows == rows
 
 
 def test_a_part_that_becomes_what_another_one_is_has_a_track_of_its_own(tone: bytes) -> None:
     put(tone, {"eve/chunk-1.wav": "a", "eve/chunk-2.wav": "b"})
-    rows = add("eve", shape="live").rows
+    rows = add("eve", layout="live").rows
     put(tone, {"eve/chunk-1.wav": "c"})
-    rows = add("eve", shape="live", known=rows).rows
+    rows = add("eve", layout="live", known=rows).rows
     Path("eve/chunk-1.wav").rename("eve/chunk-3.wav")
     put(tone, {"eve/chunk-1.wav": "d"})
-    rows = add("eve", shape="live", known=rows).rows
+    rows = add("eve", layout="live", known=rows).rows
     put(tone, {"eve/chunk-1.wav": "c"})
-    rows = add("eve", shape="live", known=rows).rows
+    rows = add("eve", layout="live", known=rows).rows
     assert len({row.track for row in rows}) == len(rows) == 3
 
 
 def test_parts_that_all_move_on_by_one(tone: bytes) -> None:
     put(tone, {f"eve/chunk-{number}.wav": letter for number, letter in enumerate("abc")})
-    rows = add("eve", shape="live").rows
+    rows = add("eve", layout="live").rows
     for number in (2, 1, 0):
         Path(f"eve/chunk-{number}.wav").rename(f"eve/chunk-{number + 1}.wav")
-    again = add("eve", shape="live", known=rows)
+    again = add("eve", layout="live", known=rows)
     assert [(row.part, row.track, row.checksum) for row in again.rows] == [
         (number + 1, f"chunk-{number}", row.checksum) for number, row in enumerate(rows)
     ]
 
 
-@pytest.mark.parametrize("shape", KINDS)
-def test_a_file_that_is_there_under_both_names_is_two(tone: bytes, shape: str) -> None:
-    folder, first, second, third = KINDS[shape]
+@pytest.mark.parametrize("layout", KINDS)
+def test_a_file_that_is_there_under_both_names_is_two(tone: bytes, layout: str) -> None:
+    folder, first, second, third = KINDS[layout]
     put(tone, {f"{folder}/{first}": "a", f"{folder}/{second}": "b"})
-    rows = add(folder, shape=shape).rows
+    rows = add(folder, layout=layout).rows
     put(tone, {f"{folder}/{third}": "a"})
-    both = add(folder, shape=shape, known=rows)
+    both = add(folder, layout=layout, known=rows)
     assert sorted(heard(both).values()) == sorted((first, second, third))
     assert both.news == []
     # Only the new one is named: the other one is there all the same.
-    assert sorted(heard(add(f"{folder}/{third}", shape=shape, known=rows)).values()) == sorted(
+    assert sorted(heard(add(f"{folder}/{third}", layout=layout, known=rows)).values()) == sorted(
         (first, second, third)
     )
 
@@ -150,9 +152,9 @@ def test_a_track_that_is_in_the_table_twice_gives_way_when_its_file_is_gone(tone
 
 def test_equal_parts_are_as_many_as_before(tone: bytes) -> None:
     put(tone, {f"eve/chunk-{number}.wav": "a" for number in (1, 2)})
-    rows = add("eve", shape="live").rows
+    rows = add("eve", layout="live").rows
     Path("eve/chunk-2.wav").rename("eve/chunk-3.wav")
-    again = add("eve", shape="live", known=rows)
+    again = add("eve", layout="live", known=rows)
     assert heard(again) == {1: "chunk-1.wav", 3: "chunk-3.wav"}
 
 
@@ -165,13 +167,13 @@ def test_names_that_go_round(tone: bytes) -> None:
     assert {row.speaker: row.checksum for row in again.rows} == {row.speaker: row.checksum for row in rows}
 
 
-@pytest.mark.parametrize("shape", KINDS)
-def test_a_file_that_another_one_was_renamed_over_is_gone(tone: bytes, shape: str) -> None:
-    folder, first, second, _ = KINDS[shape]
+@pytest.mark.parametrize("layout", KINDS)
+def test_a_file_that_another_one_was_renamed_over_is_gone(tone: bytes, layout: str) -> None:
+    folder, first, second, _ = KINDS[layout]
     put(tone, {f"{folder}/{first}": "a", f"{folder}/{second}": "b"})
-    rows = add(folder, shape=shape).rows
+    rows = add(folder, layout=layout).rows
     Path(f"{folder}/{first}").rename(f"{folder}/{second}")
-    again = add(folder, shape=shape, known=rows)
+    again = add(folder, layout=layout, known=rows)
     assert [(row.source, row.checksum) for row in again.rows] == [(f"{folder}/{second}", rows[0].checksum)]
     assert again.news == [
         f"moved: {folder}/{first} is now {folder}/{second}",
@@ -184,15 +186,15 @@ def test_what_was_renamed_in_the_table_stays_so(tone: bytes) -> None:
     ana, ben = add("tr").rows
     rows = [replace(ana, track="Anna"), ben]
     assert add("tr", known=rows).rows == rows
-    (part,) = add("eve", shape="live").rows
-    assert add("eve", shape="live", known=[replace(part, part=7)]).rows == [replace(part, part=7)]
+    (part,) = add("eve", layout="live").rows
+    assert add("eve", layout="live", known=[replace(part, part=7)]).rows == [replace(part, part=7)]
 
 
 def test_what_is_not_named_and_is_there_is_not_gone(tone: bytes) -> None:
     put(tone, {f"eve/chunk-{number}.wav": letter for number, letter in enumerate("abc")})
-    rows = add("eve", shape="live").rows
+    rows = add("eve", layout="live").rows
     Path("eve/chunk-1.wav").unlink()
-    again = add("eve/chunk-2.wav", shape="live", known=rows)
+    again = add("eve/chunk-2.wav", layout="live", known=rows)
     assert again.rows == rows
     assert again.news == ["gone: eve/chunk-1.wav"]
 
@@ -209,19 +211,19 @@ def test_a_track_that_is_renamed_in_a_folder_of_drive_for_desktop(
 
 
 @pytest.mark.parametrize(
-    ("shape", "names", "same"),
+    ("layout", "names", "same"),
     [
-        ("tracks", ("Anna!.wav", "Anna?.wav"), "track Anna"),
-        ("tracks", ("Ben.mp3", "Ben.wav"), "track Ben"),
+        ("multitrack", ("Anna!.wav", "Anna?.wav"), "track Anna"),
+        ("multitrack", ("Ben.mp3", "Ben.wav"), "track Ben"),
         ("live", ("chunk-1.WAV", "chunk-1.wav"), "part 1"),
         ("live", ("chunk-01.wav", "part-1.wav"), "part 1"),
     ],
 )
 def test_two_files_that_would_be_one_are_named_and_not_added(
-    tone: bytes, shape: str, names: tuple[str, str], same: str
+    tone: bytes, layout: str, names: tuple[str, str], same: str
 ) -> None:
     put(tone, {f"in/{names[0]}": "a", f"in/{names[1]}": "b", "in/x-9.wav": "c", "talk.wav": "d"})
-    groups = [*sources.discover(["in"], shape=shape), *sources.discover(["talk.wav"])]
+    groups = [*sources.discover(["in"], layout=layout), *sources.discover(["talk.wav"])]
     more: dict[str, Any] = {"root": Path(), "settings": {}, "exact": False, "report": lambda *_: None}
     added = additions.add(groups, {}, **more)
     assert [row.session for row in added.rows] == ["talk"]
@@ -229,9 +231,9 @@ def test_two_files_that_would_be_one_are_named_and_not_added(
     assert str(problem).startswith(f"in: in/{names[0]} and in/{names[1]} are both {same}; nothing was added")
     # One of them is known, and the other comes later.
     later = Path(f"in/{names[1]}").rename("later.wav")
-    rows = add("in", shape=shape).rows
+    rows = add("in", layout=layout).rows
     later.rename(f"in/{names[1]}")
-    again = add("in", shape=shape, known=rows)
+    again = add("in", layout=layout, known=rows)
     assert again.rows == rows
     assert f"are both {same}" in str(again.problems[0])
 

@@ -45,7 +45,7 @@ def put(content: bytes, *names: str) -> None:
 
 
 def groups_of(*given: str, **more: Any) -> list[tuple[str, str, list[str]]]:
-    return [(g.name, g.shape, [f.name for f in g.files]) for g in sources.discover(given, **more)]
+    return [(g.name, g.layout, [f.name for f in g.files]) for g in sources.discover(given, **more)]
 
 
 def add(
@@ -97,9 +97,9 @@ def test_other_words_for_parts_are_understood(tone: bytes, names: tuple[str, str
 
 def test_the_shape_can_be_given(tone: bytes) -> None:
     put(tone, "game/anna.ogg", "game/bert.ogg")
-    assert groups_of("game", shape="tracks") == [("game", "tracks", ["anna.ogg", "bert.ogg"])]
-    assert groups_of("game/anna.ogg", "game/bert.ogg", shape="tracks") == [
-        ("game", "tracks", ["anna.ogg", "bert.ogg"])
+    assert groups_of("game", layout="multitrack") == [("game", "multitrack", ["anna.ogg", "bert.ogg"])]
+    assert groups_of("game/anna.ogg", "game/bert.ogg", layout="multitrack") == [
+        ("game", "multitrack", ["anna.ogg", "bert.ogg"])
     ]
 
 
@@ -211,14 +211,14 @@ def test_two_files_with_one_name_in_one_call(tone: bytes) -> None:
 
 def test_adding_again_changes_nothing(tone: bytes) -> None:
     put(tone, "talk.wav", "eve/chunk-1.wav", "eve/chunk-2.wav", "duo/a.wav", "duo/b.wav")
-    given = [*sources.discover(["talk.wav", "eve"]), *sources.discover(["duo"], shape="tracks")]
+    given = [*sources.discover(["talk.wav", "eve"]), *sources.discover(["duo"], layout="multitrack")]
     rows, _ = add(given)
     assert add(given, rows) == (rows, [])
 
 
 def test_adding_again_keeps_what_was_set_before(tone: bytes) -> None:
     put(tone, "talk.wav", "duo/a.wav", "duo/b.wav")
-    given = [*sources.discover(["talk.wav"]), *sources.discover(["duo"], shape="tracks")]
+    given = [*sources.discover(["talk.wav"]), *sources.discover(["duo"], layout="multitrack")]
     rows, _ = add(given, language="de", hotwords="Rhône")
     rows = [replace(row, speaker="Ms A", recorded_at="2026-01-01", max_speakers=4) for row in rows]
     assert add(given, rows)[0] == rows
@@ -275,13 +275,13 @@ def test_new_parts_join_a_live_session_in_order(tone: bytes) -> None:
     assert problems == []
 
 
-@pytest.mark.parametrize("shape", ["live", "tracks"])
-def test_another_folder_of_the_same_name_is_another_session(tone: bytes, shape: str) -> None:
+@pytest.mark.parametrize("layout", ["live", "multitrack"])
+def test_another_folder_of_the_same_name_is_another_session(tone: bytes, layout: str) -> None:
     put(tone, "a/eve/chunk-0.wav", "a/eve/chunk-1.wav", "b/eve/part-1.wav", "b/eve/part-2.wav")
     Path("b/eve/part-1.wav").write_bytes(tone[:-1] + b"x")
     Path("b/eve/part-2.wav").write_bytes(tone[:-1] + b"y")
-    rows, _ = add(sources.discover(["a/eve"], shape=shape))
-    again, problems = add(sources.discover(["b/eve"], shape=shape), rows)
+    rows, _ = add(sources.discover(["a/eve"], layout=layout))
+    again, problems = add(sources.discover(["b/eve"], layout=layout), rows)
     assert again == rows
     assert "the session name is taken" in str(problems[0])
 
@@ -298,7 +298,7 @@ def test_a_live_part_that_changed_gets_another_track_name(tone: bytes) -> None:
 
 def test_a_live_part_without_a_number_is_refused(tone: bytes) -> None:
     put(tone, "eve/start.wav", "eve/chunk-1.wav")
-    rows, problems = add(sources.discover(["eve"], shape="live"))
+    rows, problems = add(sources.discover(["eve"], layout="live"))
     assert rows == []
     assert "has no number in its name" in str(problems[0])
 
@@ -306,6 +306,6 @@ def test_a_live_part_without_a_number_is_refused(tone: bytes) -> None:
 def test_a_session_does_not_change_its_shape(tone: bytes) -> None:
     put(tone, "eve/chunk-0.wav", "eve/chunk-1.wav")
     rows, _ = add(sources.discover(["eve"]))
-    again, problems = add(sources.discover(["eve"], shape="tracks"), rows)
+    again, problems = add(sources.discover(["eve"], layout="multitrack"), rows)
     assert again == rows
     assert len(problems) == 1

@@ -114,7 +114,7 @@ def test_a_problem_of_the_manifest_is_a_failure_before_any_run(project: Project)
 )
 def test_gaps_are_counted_as_the_timeline_does(project: Project, parts: tuple[int, int], gaps: int) -> None:
     numbers = iter(parts)
-    project.rows = [replace(r, part=next(numbers)) if r.shape == "live" else r for r in project.rows]
+    project.rows = [replace(r, part=next(numbers)) if r.layout == "live" else r for r in project.rows]
     assert of(project, "eve").gaps == gaps
 
 
@@ -123,7 +123,7 @@ def test_flags_come_from_the_record(project: Project) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | {"flags": ["1 gap"]}))
     assert of(project).flags == ("1 gap",)
     lines = status.table([of(project)]).splitlines()
-    columns = ["session", "shape", "hours", "stage", "chunks", "gaps", "flags", "audit", "status"]
+    columns = ["session", "layout", "hours", "stage", "chunks", "gaps", "flags", "audit", "status"]
     assert lines[0].split() == columns
     assert lines[1].split() == ["talk", "recording", "0.01", "export", "2/2", "-", "1", "-", "complete"]
     assert lines[-1] == "talk: 1 gap"

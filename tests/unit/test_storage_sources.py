@@ -86,7 +86,7 @@ def test_a_remote_file_is_a_recording(bucket: Path, tone: bytes) -> None:
     put(bucket, tone, "Weekly game.wav")
     added = add("far:rec/Weekly game.wav")
     (row,) = added.rows
-    assert (row.session, row.shape, row.source) == ("Weekly-game", "recording", "far:rec/Weekly game.wav")
+    assert (row.session, row.layout, row.source) == ("Weekly-game", "recording", "far:rec/Weekly game.wav")
     assert row.duration_s == 0.1
     assert row.checksum.startswith("md5:")
     assert added.problems == []
@@ -109,14 +109,14 @@ def test_a_prefix_holds_live_sessions_and_recordings(bucket: Path, tone: bytes) 
     )
     put(bucket, tone[::-1], "users/u2/eve/transcription-chunk-000.json", "users/talk.wav")
     groups = {group.name: group for group in sources.discover(["far:rec/users"])}
-    assert {name: group.shape for name, group in groups.items()} == {
+    assert {name: group.layout for name, group in groups.items()} == {
         "talk": "recording",
         "u1-eve": "live",
         "u2-eve": "live",
     }
     assert [file.name for file in groups["u1-eve"].files] == ["chunk-000.wav", "chunk-002.wav"]
     again = sources.discover(["far:rec/users/u1/eve/"])
-    assert [(group.name, group.shape) for group in again] == [("eve", "live")]
+    assert [(group.name, group.layout) for group in again] == [("eve", "live")]
 
 
 def test_a_live_session_keeps_its_name_wherever_it_is_looked_for(bucket: Path, tone: bytes) -> None:
@@ -250,7 +250,7 @@ def test_changed_moved_and_gone_recordings_are_told(bucket: Path, tone: bytes) -
         "gone: far:rec/eve/chunk-1.wav",
         "moved: far:rec/talk.wav is now far:rec/interview.wav",
     ]
-    kept = {row.session: row for row in again.rows if row.shape == "recording"}
+    kept = {row.session: row for row in again.rows if row.layout == "recording"}
     assert set(kept) == {"talk", "b", "c"}
     assert kept["talk"].source == "far:rec/interview.wav"
     assert kept["b"].duration_s == 0.3

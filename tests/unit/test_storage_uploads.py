@@ -16,7 +16,7 @@ from sessionscribe.core.units import SAMPLE_RATE
 
 def timeline(*tracks: tuple[str, int, int], samples: int) -> Timeline:
     placed = [TimelineTrack(track=name, offset=offset, samples=length) for name, offset, length in tracks]
-    return Timeline(session="s", shape="tracks", samples=samples, tracks=placed, gaps=[])
+    return Timeline(session="s", layout="multitrack", samples=samples, tracks=placed, gaps=[])
 
 
 def decode(path: Path) -> np.ndarray:

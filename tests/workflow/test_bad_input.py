@@ -78,10 +78,10 @@ def bad(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Done, Done]:
     said = add(project, *(f"in/{path.name}" for path in sorted(given.iterdir())), "holes")
     shutil.copy2(project / "good.wav", project / "gone.wav")
     shutil.copy2(project / "good.wav", project / "locked.wav")
-    tracks = ("--shape", "tracks", "--session")
+    tracks = ("--layout", "multitrack", "--session")
     for name in ("good", "gone", *(["locked"] if unprivileged() else [])):
         assert add(project, f"{name}.wav", *tracks, name).code == 0
-    assert add(project, "odd", "--shape", "tracks").code == 0
+    assert add(project, "odd", "--layout", "multitrack").code == 0
     (project / "gone.wav").unlink()
     (project / "locked.wav").chmod(0)
     shutil.copy2(given / "short.wav", given / "changed.wav")
@@ -218,7 +218,7 @@ def test_a_full_disk_is_said_and_the_run_goes_on_when_there_is_room(tiny_disk: P
     project = copy_project(tiny_disk / "project")
     (project / "in").mkdir()
     cut_audio(TOY / "recordings/tracks/alice.ogg", project / "in/talk.wav", 8, 40)
-    assert project.sessionscribe("add", "in/talk.wav", "--shape", "tracks").code == 0
+    assert project.sessionscribe("add", "in/talk.wav", "--layout", "multitrack").code == 0
     ballast = project / "ballast"
     free = os.statvfs(tiny_disk).f_bavail * os.statvfs(tiny_disk).f_frsize
     ballast.write_bytes(b"\0" * (free - 500_000))

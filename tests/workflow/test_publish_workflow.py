@@ -107,7 +107,7 @@ def test_the_demo_from_s3_is_published_there_and_finished_for_a_colleague(
             ("dvc", "remote", "modify", "versions", "verify", "true"),
             ("git", "commit", "-qam", "Versions are on S3"),
             ("sessionscribe", "add", "far:recordings/meeting.mp4", "far:recordings/live"),
-            ("sessionscribe", "add", "far:recordings/tracks", "--shape", "tracks"),
+            ("sessionscribe", "add", "far:recordings/tracks", "--layout", "multitrack"),
             ("sessionscribe", "run", "--publish"),
             ("git", "clone", "-q", ".", "../there"),
         ):

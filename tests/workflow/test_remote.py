@@ -30,7 +30,7 @@ def far(fresh: Project, tmp_path: Path) -> Iterator[tuple[Project, Server]]:
     settings = SETTINGS | {"ingest": {"cache": {"folder": str(tmp_path / "copies-project")}}}
     project.settings.write_text(yaml.safe_dump(settings), encoding="utf-8")
     with serving("s3", tmp_path / "srv") as server:
-        for given in (["far:rec/talk.flac", "far:rec/live"], ["far:rec/duo", "--shape", "tracks"]):
+        for given in (["far:rec/talk.flac", "far:rec/live"], ["far:rec/duo", "--layout", "multitrack"]):
             done = project.sessionscribe("add", *given)
             assert done.code == 0, done.text
         yield project, server

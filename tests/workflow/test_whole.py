@@ -49,7 +49,7 @@ def test_the_status_table_has_a_line_per_session(finished: Project) -> None:
     lines = finished.sessionscribe("status").out.splitlines()
     assert lines[0].split() == [
         "session",
-        "shape",
+        "layout",
         "hours",
         "stage",
         "chunks",

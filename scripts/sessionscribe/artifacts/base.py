@@ -13,12 +13,24 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from sessionscribe.core.errors import UserError
 from sessionscribe.core.files import write_text
 
-Shape = Literal["recording", "tracks", "live"]
+LAYOUTS = ("recording", "multitrack", "live")
+Layout = Annotated[
+    Literal["recording", "multitrack", "live"],
+    BeforeValidator(lambda layout: "multitrack" if layout == "tracks" else layout),  # its name once
+]
 Seconds = Annotated[float, Field(ge=0)]
 Samples = Annotated[int, Field(ge=0)]
 
@@ -77,6 +89,21 @@ class Artifact(Part):
             what = f"has schema version {artifact.schema_version}, this program reads {cls.VERSION}"
             raise UserError(what, where=path, hint=hint)
         return artifact
+
+
+class SessionArtifact(Artifact):
+    """An artifact of a whole session, which says how its files belong together."""
+
+    session: str
+    layout: Layout
+
+    @model_validator(mode="before")
+    @classmethod
+    def _layout_once_shape(cls, content: Any) -> Any:
+        """Read what earlier versions called shape."""
+        if isinstance(content, dict) and "shape" in content:
+            return {"layout" if key == "shape" else key: value for key, value in content.items()}
+        return content
 
 
 def without(content: Any, *keys: str) -> Any:

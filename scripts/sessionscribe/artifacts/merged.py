@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from pydantic import model_validator
 
-from sessionscribe.artifacts.base import Artifact, Part, Seconds, Shape, without
+from sessionscribe.artifacts.base import Part, Seconds, SessionArtifact, without
 from sessionscribe.artifacts.chunk_transcript import Engine, RemovedSegment, Word
 from sessionscribe.artifacts.plan import Gap
 
@@ -35,14 +35,12 @@ class MergedSegment(Part):
     words: list[MergedWord]
 
 
-class Merged(Artifact):
+class Merged(SessionArtifact):
     """All chunks of a session as one. ``results/merge/{session}.json``."""
 
-    VERSION: ClassVar[int] = 2
-    OLDER: ClassVar[frozenset[int]] = frozenset({1})
-    schema_version: int = 2
-    session: str
-    shape: Shape
+    VERSION: ClassVar[int] = 3
+    OLDER: ClassVar[frozenset[int]] = frozenset({1, 2})
+    schema_version: int = 3
     duration_s: Seconds
     language: str
     segments: list[MergedSegment]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import model_validator
 
-from sessionscribe.artifacts.base import Artifact, Part, Samples, Shape, without
+from sessionscribe.artifacts.base import Artifact, Part, Samples, SessionArtifact, without
 
 CutKind = Literal["silence", "forced", "edge"]
 
@@ -70,11 +70,12 @@ class Gap(Part):
     reason: str
 
 
-class Timeline(Artifact):
+class Timeline(SessionArtifact):
     """The tracks of a session on one clock. ``results/chunk/{session}.timeline.json``."""
 
-    session: str
-    shape: Shape
+    VERSION: ClassVar[int] = 2
+    OLDER: ClassVar[frozenset[int]] = frozenset({1})
+    schema_version: int = 2
     samples: Samples
     tracks: list[TimelineTrack]
     gaps: list[Gap]

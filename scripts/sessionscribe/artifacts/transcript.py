@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from sessionscribe.artifacts.base import Artifact, Part, Seconds, Shape
+from sessionscribe.artifacts.base import Artifact, Part, Seconds, SessionArtifact
 from sessionscribe.artifacts.chunk_transcript import Engine, Word
 from sessionscribe.artifacts.plan import Gap
 from sessionscribe.artifacts.speakers import Turn
@@ -46,13 +46,14 @@ class Made(Part):
     versions: dict[str, str]
 
 
-class Transcript(Artifact):
+class Transcript(SessionArtifact):
     """A whole transcript: ``results/diarize/{session}.json``, by labels of speakers; and, with names and
     corrections laid over it, ``results/correct/{session}.json`` and the export ``json``.
     """
 
-    session: str
-    shape: Shape
+    VERSION: ClassVar[int] = 2
+    OLDER: ClassVar[frozenset[int]] = frozenset({1})
+    schema_version: int = 2
     duration_s: Seconds
     language: str
     speakers: list[str]

@@ -50,7 +50,9 @@ def add_sources(
     _refuse_unknown(options.language)
     manifest.check_settings(columns)
     _warn_of_unused(options.hotwords, config)
-    groups = sources.discover(given, shape=options.shape, session=session, s3_remote=config.ingest.s3_remote)
+    groups = sources.discover(
+        given, layout=options.layout, session=session, s3_remote=config.ingest.s3_remote
+    )
     _refuse_in_demo(Path(config.manifest), groups)
     with adopt.beside(groups, config.ingest.s3_remote) as beside:
         names, result = _add(groups, columns, options.exact, config, beside.durations)

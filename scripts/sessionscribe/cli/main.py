@@ -7,12 +7,12 @@ import signal
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import yaml
 
 from sessionscribe import PACKAGE, __version__
-from sessionscribe.artifacts.base import Shape
+from sessionscribe.artifacts.base import LAYOUTS
 from sessionscribe.cli import add as adding
 from sessionscribe.cli import correct as correction
 from sessionscribe.cli import enroll, models, run, transcribe
@@ -95,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
 
     kinds = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     kinds.add_argument(
-        "--shape", choices=get_args(Shape), help="how the files belong together (default: by their names)"
+        "--layout", choices=LAYOUTS, help="how the files belong together (default: by their names)"
     )
     kinds.add_argument(
         "--exact",

@@ -159,7 +159,7 @@ def _workspace() -> Iterator[None]:
 def _add(file: Path, options: argparse.Namespace, settings: Config) -> tuple[list[str], int]:
     """Add a recording; what an earlier call said of it does not count any more."""
     columns = argparse.Namespace(
-        shape="recording",
+        layout="recording",
         exact=False,
         language=options.language or "",
         hotwords=options.hotwords or "",

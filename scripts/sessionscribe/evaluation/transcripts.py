@@ -144,7 +144,7 @@ def _timeline(folder: Path, plans: list[ChunkPlan]) -> Timeline:
     ]
     return Timeline(
         session=session,
-        shape="recording",
+        layout="recording",
         samples=max((track.offset + track.samples for track in tracks), default=SAMPLE_RATE),
         tracks=tracks,
         gaps=[],

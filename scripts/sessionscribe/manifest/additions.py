@@ -89,7 +89,7 @@ def add(
         added.problems += problems
         if len(problems) < len(new):
             hours = sum(row.duration_s for row in new) / 3600
-            line = f"{group.shape}, {len(new)} file{'s' * (len(new) > 1)}, {hours:.2f} h of audio"
+            line = f"{group.layout}, {len(new)} file{'s' * (len(new) > 1)}, {hours:.2f} h of audio"
             report(name, line, sessions[name] != before)
     added.rows = [row for rows in sessions.values() for row in rows]
     return added
@@ -109,7 +109,7 @@ def _row(group: Group, file: File, looked: ProbeResult, *, source: str, settings
     if not looked.checksum and looked.problem:
         raise looked.problem
     part = None
-    if group.shape == "live":
+    if group.layout == "live":
         number = PART.match(file.stem) or NUMBER.search(file.stem)
         if number is None:
             hint = "Parts of a live session are numbered"
@@ -117,13 +117,13 @@ def _row(group: Group, file: File, looked: ProbeResult, *, source: str, settings
         part = int(number[1])
     return Row(
         session=group.name,
-        shape=group.shape,
-        track="mix" if group.shape == "recording" else slug(file.stem),
+        layout=group.layout,
+        track="mix" if group.layout == "recording" else slug(file.stem),
         source=source,
         checksum=looked.checksum,
         duration_s=looked.duration_s,
         part=part,
-        speaker=speaker_of(file) if group.shape == "tracks" else "",
+        speaker=speaker_of(file) if group.layout == "multitrack" else "",
         **settings,
     )
 
@@ -164,9 +164,9 @@ class _Homes:
     def of(self, new: list[Row]) -> str | None:
         """Return the session that has the place of these rows, or their content and lost its own files."""
         name = self._by_place.get(place(new[0]))
-        if name is not None and self._sessions[name][0].shape == new[0].shape != "tracks":
+        if name is not None and self._sessions[name][0].layout == new[0].layout != "multitrack":
             return name
         name = self._by_content.get(frozenset(row.checksum for row in new))
-        if name is None or self._sessions[name][0].shape != new[0].shape:
+        if name is None or self._sessions[name][0].layout != new[0].layout:
             return None
         return None if any(row.source in self._there for row in self._sessions[name]) else name

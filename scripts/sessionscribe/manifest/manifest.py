@@ -14,9 +14,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
-from sessionscribe.artifacts.base import Shape
+from sessionscribe.artifacts.base import LAYOUTS
 from sessionscribe.config.settings import LANGUAGE, OFF
 from sessionscribe.core import locks, tables
 from sessionscribe.core.errors import UserError, visible
@@ -33,7 +33,7 @@ class Row:
     """
 
     session: str
-    shape: str
+    layout: str
     track: str
     source: str
     checksum: str = ""
@@ -53,7 +53,9 @@ class Row:
 
 
 COLUMNS = tuple(f.name for f in fields(Row) if f.name not in ("line", "cells"))
-REQUIRED = ("session", "shape", "track", "source")
+REQUIRED = ("session", "layout", "track", "source")
+OLDER = {"shape": "layout", "tracks": "multitrack"}
+"""What a column and one of its values were called."""
 INTEGERS = ("part", "num_speakers", "min_speakers", "max_speakers", "audio_stream")
 LEAST = {"num_speakers": 1, "min_speakers": 1, "max_speakers": 1, "audio_stream": 0}
 
@@ -67,9 +69,9 @@ class Session:
     problem: str | None = None
 
     @property
-    def shape(self) -> str:
-        """``recording``, ``tracks`` or ``live``."""
-        return self.rows[0].shape
+    def layout(self) -> str:
+        """``recording``, ``multitrack`` or ``live``."""
+        return self.rows[0].layout
 
     def setting(self, column: str) -> object:
         """Return the first value that a row has in ``column``, or its empty value."""
@@ -81,7 +83,7 @@ class Session:
 
         The parts of a live session are one recording: what one of them says holds for all.
         """
-        return row.audio_stream if self.shape == "tracks" else self._one_stream
+        return row.audio_stream if self.layout == "multitrack" else self._one_stream
 
     @cached_property  # asked for once a part
     def _one_stream(self) -> object:
@@ -113,6 +115,7 @@ def read(path: Path) -> dict[str, Session]:
         raise UserError(f"cannot be read ({error})", where=path, hint="Save it as UTF-8 text") from error
     found = tables.rows(text, path)
     _, header = next(found, (1, []))
+    header = [OLDER.get(name, name) for name in header]
     _check_header(header, path)
     rows: dict[str, list[Row]] = {}
     problems: dict[str, str] = {}
@@ -199,6 +202,7 @@ def _parse(header: list[str], values: list[str], line: int) -> tuple[Row, str | 
             typed[name] = int(text) if name in INTEGERS else float(text) if name == "duration_s" else text
         except ValueError:
             problem = problem or f"`{name}` must be a number and is `{visible(text)}`"
+    typed["layout"] = OLDER.get(cells.get("layout", ""), typed["layout"])
     row = Row(**typed, line=line)  # type: ignore[arg-type]
     if not 0 <= row.duration_s < math.inf:
         problem = problem or f"`duration_s` must be seconds and is `{row.duration_s}`"
@@ -207,8 +211,8 @@ def _parse(header: list[str], values: list[str], line: int) -> tuple[Row, str | 
         problem = problem or f"`{visible(row.session)}` cannot be a session name (letters, digits, `_`, `-`)"
         safe = re.sub(r"[^\w-]+", "-", row.session).strip("-") or f"line-{line}"
         row = replace(row, session=safe)
-    if row.shape not in get_args(Shape):
-        problem = problem or f"`shape` must be recording, tracks or live and is `{visible(row.shape)}`"
+    if row.layout not in LAYOUTS:
+        problem = problem or f"`layout` must be recording, multitrack or live and is `{visible(row.layout)}`"
     if not NAME.fullmatch(row.track):
         problem = problem or f"`{visible(row.track)}` cannot be a track name (letters, digits, `_`, `-`)"
     problem = problem or _wrong_setting(row.language, {name: getattr(row, name) for name in LEAST})
@@ -246,13 +250,13 @@ def _wrong_setting(language: str, numbers: Mapping[str, int | None]) -> str | No
 def _conflict(name: str, rows: list[Row], path: Path) -> str | None:
     """Say what keeps ``rows`` from being one session."""
     place = f"{path}, lines {', '.join(str(row.line) for row in rows)}"
-    if len({row.shape for row in rows}) > 1:
+    if len({row.layout for row in rows}) > 1:
         return f"{place}: session `{name}` has rows of different shapes. Give one of them another name"
-    if rows[0].shape == "recording" and len(rows) > 1:
+    if rows[0].layout == "recording" and len(rows) > 1:
         return f"{place}: two recordings have the session name `{name}`. Give one of them another name"
     if len({row.track for row in rows}) < len(rows):
         return f"{place}: session `{name}` has a track twice. Give one of them another name"
-    if rows[0].shape == "live" and any(row.part is None for row in rows):
+    if rows[0].layout == "live" and any(row.part is None for row in rows):
         return f"{place}: live session `{name}` has a row without `part`. Number its parts"
     return None
 

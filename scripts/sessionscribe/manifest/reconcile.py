@@ -32,7 +32,7 @@ SETTINGS = (
 
 def place(row: Row) -> str:
     """Return what tells a session from another of its name: its file, or the folder of its files."""
-    return row.source if row.shape == "recording" else parent(row.source)
+    return row.source if row.layout == "recording" else parent(row.source)
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def join(
 
     Args:
         old: the session's rows; none: it is new.
-        new: what was found, of one session and shape, every source once.
+        new: what was found, of one session and layout, every source once.
         settings: columns to set.
         exact: durations were counted.
         there: the sources of which there is a file, the new ones among them.
@@ -90,7 +90,7 @@ def join(
     kept = [row for row in old if row.track not in outlived]
     rows = [joined[source_of[row.track]] if row.track in source_of else row for row in kept]
     rows += [row for source, row in joined.items() if source not in known]
-    if new[0].shape == "live":
+    if new[0].layout == "live":
         rows.sort(key=lambda row: row.part or 0)
     _refuse_twice(rows)
     return Reconciled(rows, news)
@@ -104,7 +104,7 @@ def _refuse_another(old: Sequence[Row], new: Sequence[Row]) -> None:
     """
     same_place = {place(row) for row in old} & {place(row) for row in new}
     same_content = {row.checksum for row in old if row.checksum} & {row.checksum for row in new}
-    if old[0].shape != new[0].shape or not (same_place or same_content):
+    if old[0].layout != new[0].layout or not (same_place or same_content):
         hint = "Give this one another name with --session"
         what = f"the session name is taken by {visible(old[0].source)}"
         raise UserError(what, where=new[0].session, hint=hint)
@@ -146,7 +146,7 @@ def _known(old: Sequence[Row], new: Sequence[Row], there: Presence) -> dict[str,
 
 def _key(row: Row) -> str | int | None:
     """Return what no two files of a session have in common: a part's number, or a track's name."""
-    return row.part if row.shape == "live" else row.track
+    return row.part if row.layout == "live" else row.track
 
 
 def _renewed(
@@ -161,7 +161,7 @@ def _renewed(
         or not before.duration_s
     ):
         found = replace(found, duration_s=row.duration_s)
-    if row.shape == "live":
+    if row.layout == "live":
         if before.source != row.source:
             found = replace(found, part=row.part)
         # What is made of a part is told by the track's name: it stays with its content, and with no other.
@@ -175,7 +175,7 @@ def _renewed(
 
 def _named_apart(row: Row, taken: Container[str]) -> Row:
     """Return a row; a live part that comes by the name that another one had gets a track of its own."""
-    apart = row.shape == "live" and row.track in taken
+    apart = row.layout == "live" and row.track in taken
     return replace(row, track=_with_content(row, taken)) if apart else row
 
 
@@ -192,7 +192,7 @@ def _heir(row: Row, joined: Iterable[Row]) -> Row | None:
     for heir in joined:
         if _key(heir) == _key(row):
             return heir
-        if row.shape == "tracks" and row.checksum and row.checksum == heir.checksum:
+        if row.layout == "multitrack" and row.checksum and row.checksum == heir.checksum:
             empty = [name for name in SETTINGS if getattr(heir, name) in ("", None)]
             return replace(heir, **{name: getattr(row, name) for name in empty})
     return None
@@ -217,6 +217,6 @@ def _refuse_twice(rows: Iterable[Row]) -> None:
         other = seen.setdefault(_key(row), row)
         if other is row:
             continue
-        which = f"part {row.part}" if row.shape == "live" else f"track {row.track}"
+        which = f"part {row.part}" if row.layout == "live" else f"track {row.track}"
         what = f"{visible(other.source)} and {visible(row.source)} are both {which}; nothing was added"
         raise UserError(what, where=row.session, hint="Rename one of them, or put it elsewhere")

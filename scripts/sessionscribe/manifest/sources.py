@@ -85,19 +85,19 @@ class Group:
     """
 
     name: str
-    shape: str
+    layout: str
     files: tuple[File, ...]
     transcribed: tuple[File, ...] = ()
     named: bool = False
 
 
 def discover(
-    sources: Iterable[str], *, shape: str | None = None, session: str | None = None, s3_remote: str = ""
+    sources: Iterable[str], *, layout: str | None = None, session: str | None = None, s3_remote: str = ""
 ) -> list[Group]:
     """Sort sources (files, folders, patterns, places on remotes) into sessions.
 
     A file is a recording. A folder holds recordings, one session each, unless all its files are numbered
-    parts (``chunk-000.webm`` …), which make one live session. ``shape`` says so where names do not. A folder
+    parts (``chunk-000.webm`` …), which make one live session. ``layout`` says so where names do not. A folder
     on a remote is searched with all folders in it.
 
     Raises:
@@ -105,10 +105,10 @@ def discover(
     """
     groups: list[Group] = []
     for source in sources:
-        groups += _group(source, shape, s3_remote)
-    if shape == "tracks" and len(groups) > 1 and all(len(group.files) == 1 for group in groups):
+        groups += _group(source, layout, s3_remote)
+    if layout == "multitrack" and len(groups) > 1 and all(len(group.files) == 1 for group in groups):
         files = tuple(group.files[0] for group in groups)
-        groups = [Group(files[0].folder.name, "tracks", files)]
+        groups = [Group(files[0].folder.name, "multitrack", files)]
     if session is not None:
         if len(groups) > 1:
             what = f"stand for {len(groups)} sessions, which cannot share one name"
@@ -119,29 +119,29 @@ def discover(
     return [replace(group, name=slug(group.name)) for group in groups]
 
 
-def _group(source: str, shape: str | None, s3_remote: str) -> list[Group]:
+def _group(source: str, layout: str | None, s3_remote: str) -> list[Group]:
     path = Path(source)
     if path.exists():
-        return _group_local(path, source, shape)
+        return _group_local(path, source, layout)
     if is_remote(source):
-        return _group_remote(source, shape, s3_remote)
+        return _group_remote(source, layout, s3_remote)
     if drive_desktop.is_drive_desktop(source):
-        return _group_local(drive_desktop.find(source), source, shape)
+        return _group_local(drive_desktop.find(source), source, layout)
     if glob.has_magic(source):
         found = sorted(Path(match) for match in glob.glob(source, recursive=True) if Path(match).is_file())
         if not found:
             raise UserError("matches no file", where=source, hint="Check the pattern, and quote it")
-        return [Group(file.stem, shape or "recording", (File(str(file), file),)) for file in found]
+        return [Group(file.stem, layout or "recording", (File(str(file), file),)) for file in found]
     if drive_desktop.may_be_in_drive(source):
         source = f"{DRIVE_DESKTOP}:{source}"
-        return _group_local(drive_desktop.find(source), source, shape)
+        return _group_local(drive_desktop.find(source), source, layout)
     raise UserError("does not exist", where=source, hint="Check the name; nothing was added")
 
 
-def _group_local(path: Path, source: str, shape: str | None) -> list[Group]:
+def _group_local(path: Path, source: str, layout: str | None) -> list[Group]:
     """Sort what lies at a path; ``source`` is how it is to be noted."""
     if not path.is_dir():
-        return [Group(path.stem, shape or "recording", (File(source, path),))]
+        return [Group(path.stem, layout or "recording", (File(source, path),))]
     names = sorted(file.name for file in path.iterdir() if file.is_file())
     base = join(source, "") if drive_desktop.is_drive_desktop(source) else None
     files = [File(f"{base}{name}" if base else str(path / name), path / name) for name in names]
@@ -149,15 +149,15 @@ def _group_local(path: Path, source: str, shape: str | None) -> list[Group]:
     if not files:
         hint = f"Name the files, or use one of the endings {ENDINGS}"
         raise UserError("holds no recording", where=source, hint=hint)
-    return _sessions(path.resolve().name, files, shape, set(names))
+    return _sessions(path.resolve().name, files, layout, set(names))
 
 
-def _group_remote(source: str, shape: str | None, s3_remote: str) -> list[Group]:
+def _group_remote(source: str, layout: str | None, s3_remote: str) -> list[Group]:
     from sessionscribe.storage import listing  # noqa: PLC0415 -- only where something is remote
 
     items = listing.list_files(source, s3_remote=s3_remote)
     if len(items) == 1 and items[0].source == source:
-        return [Group(items[0].path.stem, shape or "recording", (File(source, item=items[0]),))]
+        return [Group(items[0].path.stem, layout or "recording", (File(source, item=items[0]),))]
     top = PurePosixPath(split(source)[1])
     groups: list[Group] = []
     for folder, inside in sorted(listing.by_folder(items).items()):
@@ -166,7 +166,7 @@ def _group_remote(source: str, shape: str | None, s3_remote: str) -> list[Group]
         if not files:
             continue
         name = _name_below(top, PurePosixPath(folder), source)
-        groups += _sessions(name, files, shape, {file.name for file in found})
+        groups += _sessions(name, files, layout, {file.name for file in found})
     if not groups:
         hint = f"Name the files, or use one of the endings {ENDINGS}"
         raise UserError("holds no recording", where=source, hint=hint)
@@ -174,7 +174,7 @@ def _group_remote(source: str, shape: str | None, s3_remote: str) -> list[Group]
     # `recording.m4a` in a folder for every day: the folder is what they differ by.
     return [
         replace(group, name=f"{_name_below(top, group.files[0].folder, source)}-{group.name}")
-        if group.shape == "recording" and taken[slug(group.name)] > 1
+        if group.layout == "recording" and taken[slug(group.name)] > 1
         else group
         for group in groups
     ]
@@ -187,14 +187,14 @@ def _name_below(top: PurePosixPath, folder: PurePosixPath, source: str) -> str:
     return folder.name or split(source)[0].rstrip(":/")
 
 
-def _sessions(folder: str, files: list[File], shape: str | None, names: set[str]) -> list[Group]:
+def _sessions(folder: str, files: list[File], layout: str | None, names: set[str]) -> list[Group]:
     """Sort the recordings of one folder into sessions; ``names`` are those of all its files."""
-    if shape == "live" or (shape is None and all(PART.match(file.stem) for file in files)):
+    if layout == "live" or (layout is None and all(PART.match(file.stem) for file in files)):
         transcripts = {name for name in names if name.endswith(".json")}
         done = tuple(file for file in files if transcripts and TRANSCRIPT.format(file.stem) in transcripts)
         return [Group(folder, "live", tuple(files), done)]
-    if shape == "tracks":
-        return [Group(folder, shape, tuple(files))]
+    if layout == "multitrack":
+        return [Group(folder, layout, tuple(files))]
     return [Group(file.stem, "recording", (file,)) for file in files]
 
 

@@ -16,6 +16,8 @@ SETTINGS = "results/settings/"
 def read_settings(path: str) -> dict[str, Any]:
     """Return what a job is told."""
     found: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
+    if "shape" in found:  # as earlier versions called the layout
+        found["layout"] = found.pop("shape")
     return found
 
 

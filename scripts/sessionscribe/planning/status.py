@@ -37,7 +37,7 @@ class SessionStatus:
     """
 
     session: str
-    shape: str
+    layout: str
     hours: float
     stage: str
     chunks_done: int
@@ -75,8 +75,8 @@ def status_of(root: Path, plan: SessionPlan) -> SessionStatus:
     durations = [row.duration_s for row in session.rows]
     return SessionStatus(
         session=session.name,
-        shape=session.shape,
-        hours=(max(durations) if session.shape == "tracks" else sum(durations)) / 3600,
+        layout=session.layout,
+        hours=(max(durations) if session.layout == "multitrack" else sum(durations)) / 3600,
         stage=_reached(done, open_stages),
         chunks_done=plan.done("transcribe_chunk"),
         chunks=plan.totals["transcribe_chunk"],
@@ -132,11 +132,11 @@ def _failures(root: Path, plan: SessionPlan) -> tuple[str, ...]:
 def table(rows: Iterable[SessionStatus]) -> str:
     """Return the status table as text: a line per session, then once what failed and what is flagged."""
     rows = list(rows)
-    header = ("session", "shape", "hours", "stage", "chunks", "gaps", "flags", "audit", "status")
+    header = ("session", "layout", "hours", "stage", "chunks", "gaps", "flags", "audit", "status")
     cells = [
         (
             row.session,
-            row.shape,
+            row.layout,
             f"{row.hours:.2f}",
             row.stage,
             f"{row.chunks_done}/{row.chunks}",

@@ -239,7 +239,7 @@ def _describe(
     record = Provenance.read(root / export.record)
     return Published(
         session=plan.session.name,
-        shape=content["shape"],
+        layout=content["layout"],
         duration_s=content["duration_s"],
         language=content["language"],
         words=sum(len(segment["words"]) for segment in content["segments"]),

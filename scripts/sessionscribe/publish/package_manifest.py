@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import PurePosixPath
+from typing import ClassVar
 
-from sessionscribe.artifacts.base import Artifact, Part, Seconds, Shape
+from sessionscribe.artifacts.base import Part, Seconds, SessionArtifact
 from sessionscribe.artifacts.chunk_transcript import Engine
 
 FOLDER = "results/publish"
@@ -30,7 +31,7 @@ class PackedFile(Part):
     pack: str
 
 
-class Published(Artifact):
+class Published(SessionArtifact):
     """The contents of a published session. ``results/publish/{session}/session.json``.
 
     It says nothing of the time, the machine or the person, so that the same results are the same version.
@@ -38,8 +39,9 @@ class Published(Artifact):
     ``left_out`` are files that are too large to publish, which their records say may be absent.
     """
 
-    session: str
-    shape: Shape
+    VERSION: ClassVar[int] = 2
+    OLDER: ClassVar[frozenset[int]] = frozenset({1})
+    schema_version: int = 2
     duration_s: Seconds
     language: str
     words: int

@@ -109,7 +109,7 @@ def take(session: SessionPlan, found: Beside, root: Path) -> int:
         found: the transcripts beside its parts.
         root: the project's folder.
     """
-    if session.session.shape != "live":
+    if session.session.layout != "live":
         return 0
     rows = {
         row.source: row

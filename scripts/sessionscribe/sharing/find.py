@@ -131,13 +131,13 @@ def _places(
                 yield Finding("moved", moved.source, f"is now {visible(noted[file])}")
             else:
                 new.append(file)
-        if len(group.transcribed) < len(group.files) and group.shape == "live" and group.files[0].item:
+        if len(group.transcribed) < len(group.files) and group.layout == "live" and group.files[0].item:
             missing = len(group.files) - len(group.transcribed)
             more = f"{missing} of {len(group.files)} parts have no transcript beside them"
             yield Finding("untranscribed", parent(noted[group.files[0]]), more)
         if new:
-            what = noted[new[0]] if group.shape == "recording" else parent(noted[new[0]])
-            yield Finding("new", what, f"{group.shape}, {len(new)} file{'s' * (len(new) > 1)}")
+            what = noted[new[0]] if group.layout == "recording" else parent(noted[new[0]])
+            yield Finding("new", what, f"{group.layout}, {len(new)} file{'s' * (len(new) > 1)}")
     checksums.write()
     for source, row in gone.items():
         yield Finding("gone", source, f"session {row.session}")

@@ -110,7 +110,7 @@ def has_something(session: SessionPlan) -> bool:
     """Return whether something of a session is finished: all, or a part of a live one."""
     if _is_done(session):
         return bool(session.steps)
-    return session.session.shape == "live" and session.done("transcribe_chunk") > 0
+    return session.session.layout == "live" and session.done("transcribe_chunk") > 0
 
 
 def _is_done(session: SessionPlan) -> bool:
@@ -130,7 +130,7 @@ def _parcels(session: SessionPlan, options: Upload, root: Path) -> Iterator[Uplo
     name, rows = session.session.name, session.session.rows
     beside = parent(rows[0].source)
     place = beside if options.to == BESIDE else join_place(options.to, name)
-    if rows[0].shape == "live" and session.done("transcribe_chunk") and (found := _parts(session, root)):
+    if rows[0].layout == "live" and session.done("transcribe_chunk") and (found := _parts(session, root)):
         yield UploadBatch(root / FOLDER / name, found, place, session.fp)
     if not _is_done(session):
         return
@@ -143,7 +143,7 @@ def _parcels(session: SessionPlan, options: Upload, root: Path) -> Iterator[Uplo
     if options.audio and not session.absent:  # what others converted may not be here
         copy = _listening_copy(session, root, LISTENING if options.to == BESIDE else ".m4a")
         yield UploadBatch(copy.parent, {copy: rows[0]}, place, version)
-    if rows[0].shape == "live":
+    if rows[0].layout == "live":
         (transcript,) = paths(export.inputs["transcript"])
         whole = root / FOLDER / name / "transcription.json"
         _write_changed(whole.parent, {whole.name: (root / transcript).read_bytes()})

@@ -86,7 +86,7 @@ def steps_of(
     merged = words.merge_transcript(steps, timeline, tracks, chunks)
     without = speakers.without_speakers(session, diarizer)
     turns = None if without else speakers.cluster_speakers(steps, timeline, tracks, diarizer)
-    by_model = not without and session.shape != "tracks"
+    by_model = not without and session.layout != "multitrack"
     heard_by = {"speech": decoder.identity, "speakers": diarizer[1] if by_model else ""}
     spoken = speakers.assign_speakers(steps, merged, turns, timeline, models=heard_by)
     named = turns and names.name_speakers(steps, spoken, turns, known)

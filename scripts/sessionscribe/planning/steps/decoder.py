@@ -80,7 +80,7 @@ def words_key(session: Session, options: Options, decoder: Decoder) -> str:
     """
     if unusable(session):
         return ""
-    live = session.shape == "live"
+    live = session.layout == "live"
     decoded = decoding(session, options, decoder) | {"model": decoder.identity}
     for speed_only in ("device", "batch_size"):
         del decoded[speed_only]

@@ -59,7 +59,7 @@ def name_speakers(steps: SessionSteps, spoken: Step, turns: Step, people: People
     table = [[entry.speaker, entry.name] for entry in people.table.of(session.name)]
     options = steps.options["name"]
     clips, folder = people.clips, people.folder
-    if session.shape == "tracks":  # nobody listens for voices there
+    if session.layout == "multitrack":  # nobody listens for voices there
         clips, folder = (), None
     if not clips and not table:
         return None

@@ -33,7 +33,7 @@ def plans(tracks: list[Track]) -> list[str]:
 def prepare_track(steps: SessionSteps, row: Row) -> Track:
     """Note the steps that fetch, convert and cut a track."""
     converted = _convert(steps, fetch_recording(steps, row), row)
-    chunks = 1 if row.shape == "live" else chunk_count(row.duration_s, steps.options["chunk"]["target_s"])
+    chunks = 1 if row.layout == "live" else chunk_count(row.duration_s, steps.options["chunk"]["target_s"])
     return Track(row, converted, _plan(steps, converted, row, chunks), chunks)
 
 
@@ -81,11 +81,11 @@ def _plan(steps: SessionSteps, converted: Step, row: Row, chunks: int) -> Step:
 
 def build_timeline(steps: SessionSteps, tracks: list[Track]) -> Step:
     """Note the step that puts the tracks on one clock: by their lengths, without awaiting the plans."""
-    rows, shape = steps.session.rows, steps.session.shape
+    rows, layout = steps.session.rows, steps.session.layout
     parts = [row.part for row in rows]
-    speakers = [(row.speaker or row.track) if shape == "tracks" else None for row in rows]
+    speakers = [(row.speaker or row.track) if layout == "multitrack" else None for row in rows]
     key = step_key("build_timeline", [track.converted.key for track in tracks], parts, speakers)
     inputs = {"conversions": [track.converted.output(1) for track in tracks]}
     outputs = (f"results/chunk/{steps.session.name}.timeline.json",)
-    told = {"shape": shape, "parts": parts, "speakers": speakers}
+    told = {"layout": layout, "parts": parts, "speakers": speakers}
     return steps.add("build_timeline", inputs, outputs, key, told)

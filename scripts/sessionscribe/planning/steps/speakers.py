@@ -22,7 +22,7 @@ CLUSTERING = ("num_speakers", "min_speakers", "max_speakers", "threshold")
 
 def without_speakers(session: Session, diarizer: tuple[str, str]) -> bool:
     """Whether nobody asks who speaks. Where each track is one person's, that is known without a model."""
-    return session.shape != "tracks" and OFF in (diarizer[0], session.setting("diarize"))
+    return session.layout != "multitrack" and OFF in (diarizer[0], session.setting("diarize"))
 
 
 def diarizers(config: Config, identity: Callable[[str], str]) -> list[tuple[str, str]]:
@@ -42,7 +42,7 @@ def cluster_speakers(
     method, model = "tracks", ""
     inputs: Inputs = {"timeline": timeline, "plans": [track.plan for track in tracks], "embeddings": []}
     key = step_key("cluster_speakers", timeline.key, [track.plan.key for track in tracks])
-    if session.shape != "tracks":
+    if session.layout != "multitrack":
         embedded = _embed(steps, timeline, tracks, diarizer)
         method, model = "pyannote", diarizer[0]
         inputs = {"timeline": timeline.outputs[0], "plans": [], "embeddings": [embedded]}
@@ -63,7 +63,7 @@ def _embed(steps: SessionSteps, timeline: Step, tracks: list[Track], diarizer: t
 
     The parts of a live session are in the files' names instead: those of its beginning stay as it grows.
     """
-    given, live = steps.options["diarize"], steps.session.shape == "live"
+    given, live = steps.options["diarize"], steps.session.layout == "live"
     options = {name: given[name] for name in ("device", "step", "chunk_s")} | {"model": diarizer[0]}
     key = step_key(
         "embed_chunk",
@@ -119,7 +119,7 @@ def assign_speakers(
 
 def _stretches(tracks: list[Track], chunk_s: float) -> list[sliding_window.EmbeddingChunk]:
     """Return the stretches of a session that diarization looks at one by one."""
-    if tracks[0].row.shape != "live":
+    if tracks[0].row.layout != "live":
         return sliding_window.of_recording(tracks[0].row.track, tracks[0].row.duration_s, chunk_s)
     parts = [sliding_window.Part(t.row.track, t.row.part, t.row.duration_s, t.converted.key) for t in tracks]
     return sliding_window.of_live(parts, chunk_s)
@@ -127,7 +127,7 @@ def _stretches(tracks: list[Track], chunk_s: float) -> list[sliding_window.Embed
 
 def _stretch_files(tracks: list[Track], chunk_s: float) -> tuple[str, ...]:
     """Return the names of the files of these stretches."""
-    if tracks[0].row.shape != "live":
+    if tracks[0].row.layout != "live":
         return _recording_files(chunk_count(tracks[0].row.duration_s, chunk_s))
     return tuple(f"{stretch.name}.npz" for stretch in _stretches(tracks, chunk_s))
 

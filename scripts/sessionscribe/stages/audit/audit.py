@@ -108,7 +108,7 @@ def audit_session(evidence: AuditInputs, *, options: Options, output: Path) -> A
     found = [_look_at(plans[name], tracks[name], evidence, options) for name in tracks if name in plans]
     words = accounts.account(evidence.chunks, tracks, merged, transcript)
     doubted = (
-        0.0 if timeline.shape == "tracks" else options.min_speaker_share
+        0.0 if timeline.layout == "multitrack" else options.min_speaker_share
     )  # there, the track is the speaker
     speakers = speaker_shares(
         transcript.turns,

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sessionscribe.artifacts.base import Samples, Shape
+from sessionscribe.artifacts.base import Layout, Samples
 from sessionscribe.artifacts.plan import ChunkPlan, CutKind, Gap, PlannedChunk, Span, Timeline, TimelineTrack
 from sessionscribe.artifacts.recording import Conversion
 from sessionscribe.config.settings import Chunk
@@ -128,7 +128,7 @@ def tile(samples: int, cuts: list[tuple[int, CutKind]]) -> list[PlannedChunk]:
 def build_timeline(
     *,
     session: str,
-    shape: Shape,
+    layout: Layout,
     conversions: list[Conversion],
     parts: list[int | None],
     speakers: list[str | None],
@@ -143,7 +143,7 @@ def build_timeline(
 
     Args:
         session: name of the session.
-        shape: shape of the session.
+        layout: layout of the session.
         conversions: its converted tracks.
         parts: the number of each track's part in a live session, else None.
         speakers: who is to be heard on each track, where that is known.
@@ -154,18 +154,18 @@ def build_timeline(
         ValueError: the lists differ in length, or a recording has several tracks.
     """
     rows = list(zip(conversions, parts, speakers, strict=True))
-    if not rows or (shape == "recording" and len(rows) != 1):
-        raise ValueError(f"{session}: {len(rows)} tracks for the shape {shape}")
+    if not rows or (layout == "recording" and len(rows) != 1):
+        raise ValueError(f"{session}: {len(rows)} tracks for the layout {layout}")
     tracks: list[TimelineTrack] = []
     gaps: list[Gap] = []
     position: Samples = 0
-    if shape == "live":
+    if layout == "live":
         rows.sort(key=lambda row: math.inf if row[1] is None else row[1])
         length = sorted(track.samples for track in conversions)[(len(conversions) - 1) // 2]
         following = min((part for _, part, _ in rows if part is not None), default=0)
     for track, part, speaker in rows:
         name, samples = track.track, track.samples
-        if shape != "live":
+        if layout != "live":
             tracks.append(TimelineTrack(track=name, offset=0, samples=samples, speaker=speaker))
             position = max(position, samples)
             continue
@@ -184,6 +184,6 @@ def build_timeline(
             following = part + 1
         tracks.append(TimelineTrack(track=name, offset=position, samples=samples, speaker=speaker))
         position += samples
-    timeline = Timeline(session=session, shape=shape, samples=position, tracks=tracks, gaps=gaps)
+    timeline = Timeline(session=session, layout=layout, samples=position, tracks=tracks, gaps=gaps)
     timeline.write(output)
     return timeline

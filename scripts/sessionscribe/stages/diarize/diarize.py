@@ -95,7 +95,7 @@ def assign_speakers(
     segments.sort(key=lambda segment: segment.start)
     transcript = Transcript(
         session=merged.session,
-        shape=merged.shape,
+        layout=merged.layout,
         duration_s=merged.duration_s,
         language=merged.language,
         speakers=_by_appearance(segments, all_turns),

@@ -79,7 +79,7 @@ def merge_transcript(
     ]
     merged = Merged(
         session=timeline.session,
-        shape=timeline.shape,
+        layout=timeline.layout,
         duration_s=seconds(timeline.samples),
         language=_language(chunks),
         segments=[segment for *_, segment in sorted(segments, key=lambda s: s[:4])],

@@ -179,7 +179,7 @@ def _named(
         name = given[label] or None
         reason = None if name else "the table leaves the name open"
         return NamedSpeaker(speaker=label, name=name, origin="table", reason=reason)
-    if transcript.shape == "tracks":
+    if transcript.layout == "multitrack":
         return NamedSpeaker(speaker=label, name=label, origin="track")
     reason = "is never heard alone"
     return by_voice.get(label) or NamedSpeaker(speaker=label, name=None, origin="none", reason=reason)
