@@ -268,6 +268,8 @@ def test_wrong_settings_of_a_session_are_refused(settings: dict[str, Any], messa
 
 
 def test_a_manifest_of_earlier_versions_is_read(tmp_path: Path) -> None:
-    path = table(tmp_path, lines("session", "shape", "track", "source"), lines("duo", "tracks", "anna", "a.mp3"))
+    path = table(
+        tmp_path, lines("session", "shape", "track", "source"), lines("duo", "tracks", "anna", "a.mp3")
+    )
     (row,) = manifest.read(path)["duo"].rows
     assert row.layout == "multitrack"
