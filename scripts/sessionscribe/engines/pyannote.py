@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+FILES = ("config.yaml",)
 MOST_CLUSTERED = 20_000
 """Embeddings that are clustered at most: the distances of so many take 3.2 GB, of half as many a quarter."""
 HUB_MODEL_BYTES = 60_000_000
@@ -144,6 +145,17 @@ class WindowModels:
             powerset=self.powerset,
             model=self.identity,
         )
+
+
+def check_folder(folder: Path) -> None:
+    """Check that a folder holds a pipeline.
+
+    Raises:
+        UserError: it has no ``config.yaml``.
+    """
+    if models.missing_files(folder, FILES):
+        hint = "Point `diarize.model` to a folder with a pipeline's config.yaml and its models"
+        raise UserError("is not a pyannote pipeline (config.yaml missing)", where=folder, hint=hint)
 
 
 def window_models(options: Diarize, *, threads: int) -> WindowModels:

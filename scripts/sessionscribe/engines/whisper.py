@@ -15,7 +15,7 @@ from sessionscribe.config.settings import Transcribe
 from sessionscribe.core.errors import UserError
 from sessionscribe.core.units import SAMPLE_RATE
 from sessionscribe.engines import models, pool
-from sessionscribe.engines.decoded import Decoded, TimedWord
+from sessionscribe.engines.decoded import Decoded
 from sessionscribe.engines.prompts import Prompt, prompt, tokens
 from sessionscribe.engines.stitching import restored, stitched
 from sessionscribe.engines.threads import one_for_matrices
@@ -29,8 +29,7 @@ if TYPE_CHECKING:
     Audio = NDArray[np.float32]
     Window = Sequence[Span]
 
-__all__ = ["Decoded", "SpeechModel", "TimedWord", "check_folder", "load_cublas"]
-
+FILES = models.WHISPER_FILES
 SEED = 0
 """Where every generator of random numbers begins."""
 
@@ -116,7 +115,11 @@ class SpeechModel:
             language, probability, _ = whisper.detect_language(features=features)
         return str(language), float(probability)
 
-    def prompt(self, options: Transcribe) -> Prompt:
+    def unused_prompt(self, options: Transcribe) -> list[str]:
+        """Return the hotwords and the words of the initial prompt that it has no room for."""
+        return self._prompt(options).unused
+
+    def _prompt(self, options: Transcribe) -> Prompt:
         """Return what stands before every window, as far as there is room for it."""
         tokenizer = self._loaded.whisper.hf_tokenizer
         return prompt(options, lambda text: tokens(tokenizer, text))
@@ -145,7 +148,7 @@ class SpeechModel:
         settings: dict[str, Any] = {
             "beam_size": options.beam_size,
             "temperature": 0.0,
-            "hotwords": self.prompt(options).text or None,
+            "hotwords": self._prompt(options).text or None,
             "no_repeat_ngram_size": options.no_repeat_ngram_size,
             "repetition_penalty": options.repetition_penalty,
             "word_timestamps": True,
@@ -187,6 +190,11 @@ def load_cublas() -> None:
     for name in ("libcublasLt.so.12", "libcublas.so.12"):  # the second one needs the first
         if name in found:
             ctypes.CDLL(found[name], mode=ctypes.RTLD_GLOBAL)
+
+
+def speech_model(options: Transcribe, *, threads: int) -> SpeechModel:
+    """Return the model of these options at work for one job."""
+    return SpeechModel(options, threads=threads)
 
 
 def check_folder(folder: Path) -> None:

@@ -21,7 +21,7 @@ from sessionscribe.core.errors import UserError
 from sessionscribe.core.text import counted, join_words
 from sessionscribe.core.units import SAMPLE_RATE, seconds
 from sessionscribe.engines import models
-from sessionscribe.engines.pyannote import cluster, window_models
+from sessionscribe.engines.registry import diarization_engine
 from sessionscribe.jobs import metrics
 from sessionscribe.stages.diarize.boundaries import with_evidence
 from sessionscribe.stages.diarize.embeddings import Embeddings, united
@@ -259,7 +259,7 @@ def embed_chunk(
     Raises:
         UserError: the models cannot be had, or audio is missing, damaged or of another length than expected.
     """
-    look_at = window_models(options, threads=threads)
+    look_at = diarization_engine(options.model).window_models(options, threads=threads)
     grid = look_at.grid(options.step)
     start, stop = stretch.within(timeline)
     windows = grid.starting_in(start, stop, timeline.samples)
@@ -329,7 +329,10 @@ def cluster_speakers(
     remark = None
     found = united([(path, Embeddings.read(path)) for path in embeddings], timeline.samples)
     if found is not None and found.segmentations.any():
-        regular, exclusive, remark = cluster(found.about, found.segmentations, found.embeddings, options)
+        engine = diarization_engine(options.model)
+        regular, exclusive, remark = engine.cluster(
+            found.about, found.segmentations, found.embeddings, options
+        )
     turns = Turns(
         session=timeline.session,
         duration_s=seconds(timeline.samples),

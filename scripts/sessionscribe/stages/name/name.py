@@ -19,7 +19,7 @@ from sessionscribe.config.settings import Convert, Diarize, Name
 from sessionscribe.core.errors import UserError, visible
 from sessionscribe.core.units import SAMPLE_RATE, milliseconds
 from sessionscribe.engines import models
-from sessionscribe.engines.pyannote import cluster, window_models
+from sessionscribe.engines.registry import diarization_engine
 from sessionscribe.jobs import metrics
 from sessionscribe.stages.convert.convert import convert_audio
 from sessionscribe.stages.diarize.embeddings import Embeddings
@@ -56,7 +56,8 @@ def embed_voice(*, clip: Path, checksum: str, options: Diarize, threads: int, ou
     Raises:
         UserError: the models cannot be had.
     """
-    look_at = window_models(options, threads=threads)
+    engine = diarization_engine(options.model)
+    look_at = engine.window_models(options, threads=threads)
     heard: list[Voice] = []
     problem = None
     try:
@@ -72,7 +73,7 @@ def embed_voice(*, clip: Path, checksum: str, options: Diarize, threads: int, ou
         found = Embeddings(about, segmentations, embeddings)
         if segmentations.any():
             unbounded = Diarize(model=options.model)
-            turns, _, _ = cluster(about, segmentations, embeddings, unbounded)
+            turns, _, _ = engine.cluster(about, segmentations, embeddings, unbounded)
             heard = sorted(voices(found, turns), key=lambda voice: -voice.speech_s)
         problem = _remark(heard)
     voice = EnrolledVoice(

@@ -11,7 +11,7 @@ from sessionscribe.config import settings
 from sessionscribe.core.errors import UserError
 from sessionscribe.core.files import write_text
 from sessionscribe.engines import fetch, models
-from sessionscribe.engines.whisper import check_folder
+from sessionscribe.engines.registry import diarization_engine, speech_engine
 
 
 def check_models(
@@ -34,14 +34,14 @@ def check_models(
         raise UserError(what, where=diarization[0], hint=hint)
     lines = []
     for model in speech:
-        check_folder(fetch.ensure_speech(model, say=log))
+        folder = fetch.ensure_speech(model, say=log)
+        speech_engine(model).check_folder(folder)
         lines.append(f"speech model: {models.describe(model, models.WHISPER_FILES)}")
     for model in diarization:
         if not Path(model).is_dir():
             ensure_pipeline(model, say=log)
-        elif not (Path(model) / "config.yaml").is_file():
-            hint = "Point `diarize.model` to a folder with a pipeline's config.yaml and its models"
-            raise UserError("is not a pyannote pipeline (config.yaml missing)", where=model, hint=hint)
+        else:
+            diarization_engine(model).check_folder(Path(model))
         lines.append(f"diarization pipeline: {models.describe(model)}")
     for line in lines:
         log(line)

@@ -23,8 +23,9 @@ from sessionscribe.artifacts.plan import ChunkPlan, Span
 from sessionscribe.audio.flac import read_samples
 from sessionscribe.config.settings import Transcribe
 from sessionscribe.core.units import SAMPLE_RATE, seconds
+from sessionscribe.engines.decoded import Decoded
+from sessionscribe.engines.registry import SpeechModel, speech_engine
 from sessionscribe.engines.stitching import stitched
-from sessionscribe.engines.whisper import Decoded, SpeechModel
 from sessionscribe.jobs import metrics
 from sessionscribe.stages.transcribe.fallback import FallbackResult, decode_again, suppression
 from sessionscribe.stages.transcribe.hallucinations import filter_phrases
@@ -62,7 +63,7 @@ def detect_language(
         found = Language(session=session, language=language, probability=float(given), given=given, votes=[])
         found.write(output)
         return found
-    model = SpeechModel(options, threads=threads)
+    model = speech_engine(options.model).speech_model(options, threads=threads)
     votes, weight = [], defaultdict[str, float](float)
     for plan, path, start, stop in windows:
         heard = read_samples(path, start, stop)
@@ -122,7 +123,7 @@ def transcribe_chunk(
     unused: list[str] = []
     engine = Engine(name="none", version="", model="no speech", device="", compute_type="")
     if windows:
-        model = SpeechModel(options, threads=threads)
+        model = speech_engine(options.model).speech_model(options, threads=threads)
         samples = read_samples(audio, heard.start, heard.stop)
         own = _from(heard.start, windows)
         if language in (UNDETERMINED, PER_WINDOW):
@@ -131,7 +132,7 @@ def transcribe_chunk(
             spoken = [(window, language) for window in own]
         segments, again = _decode(model, samples, spoken, options=options)
         language = _most_spoken(segments) or spoken[0][1]
-        engine, unused = model.engine, model.prompt(options).unused
+        engine, unused = model.engine, model.unused_prompt(options)
     elif language == PER_WINDOW:
         language = UNDETERMINED
     trusted, doubted = _by_thresholds(segments, heard, language, options)

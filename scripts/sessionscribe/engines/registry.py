@@ -1,0 +1,120 @@
+"""The engines: what works with a model is told by the files of the model's folder.
+
+Another engine is a module with what `SpeechEngine` or `DiarizationEngine` asks for, in a package that
+names it as an entry point of the group ``sessionscribe.speech`` or ``sessionscribe.diarization``. It is asked
+before ours. Importing an engine is cheap: it loads its library when it works.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from sessionscribe.engines import models
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from sessionscribe.artifacts.chunk_transcript import Engine
+    from sessionscribe.artifacts.plan import Span
+    from sessionscribe.artifacts.speakers import EmbeddingsHeader, Turn
+    from sessionscribe.audio.sliding_window import SlidingWindow
+    from sessionscribe.config.settings import Diarize, Transcribe
+    from sessionscribe.engines.decoded import Decoded
+
+    Audio = NDArray[np.float32]
+    """Mono samples ``[n]`` at 16 kHz, -1 to 1."""
+
+SPEECH, DIARIZATION = "sessionscribe.speech", "sessionscribe.diarization"
+OURS = {SPEECH: "sessionscribe.engines.whisper", DIARIZATION: "sessionscribe.engines.pyannote"}
+
+
+class SpeechModel(Protocol):
+    """A speech model at work for one job."""
+
+    engine: Engine
+
+    def detect_language(self, audio: Audio) -> tuple[str, float]:
+        """Return the language of up to 30 s of speech and its probability."""
+
+    def transcribe(
+        self, audio: Audio, windows: Sequence[Sequence[Span]], language: str | None, options: Transcribe
+    ) -> tuple[list[Decoded], str]:
+        """Decode windows, each some stretches of ``audio`` in samples; return segments and the language."""
+
+    def unused_prompt(self, options: Transcribe) -> list[str]:
+        """Return the hotwords and the words of the initial prompt that it has no room for."""
+
+
+class SpeechEngine(Protocol):
+    """A module that works with a kind of speech model."""
+
+    FILES: Sequence[str]
+    """The files that such a model's folder has, as patterns."""
+
+    def speech_model(self, options: Transcribe, *, threads: int) -> SpeechModel:
+        """Return the model of ``options.model``, loaded once per process."""
+
+    def check_folder(self, folder: Path) -> None:
+        """Raise a UserError where a folder is no model of this kind."""
+
+
+class WindowModels(Protocol):
+    """The models that find in a window who speaks when, and how each of them sounds."""
+
+    identity: str
+
+    def grid(self, step: float | None) -> SlidingWindow:
+        """Return the windows with this step, a share of their length; None: the engine's own."""
+
+    def look(self, samples: Audio, grid: SlidingWindow) -> tuple[Audio, Audio]:
+        """Return what the models find in each window of ``samples``.
+
+        Returns:
+            Segmentations ``[windows, frames, speakers]`` and embeddings ``[windows, speakers, dimension]``.
+        """
+
+    def describe(self, session: str, grid: SlidingWindow, windows: range) -> EmbeddingsHeader:
+        """Return the header for what was found in these windows."""
+
+
+class DiarizationEngine(Protocol):
+    """A module that works with a kind of diarization pipeline."""
+
+    FILES: Sequence[str]
+    """The files that such a pipeline's folder has, as patterns."""
+
+    def check_folder(self, folder: Path) -> None:
+        """Raise a UserError where a folder is no pipeline of this kind."""
+
+    def window_models(self, options: Diarize, *, threads: int) -> WindowModels:
+        """Return the pipeline's models, loaded once per process."""
+
+    def cluster(
+        self, about: EmbeddingsHeader, segmentations: Audio, embeddings: Audio, options: Diarize
+    ) -> tuple[list[Turn], list[Turn], str | None]:
+        """Return turns, turns without overlap, and a remark where something limits them. Loads no model."""
+
+
+def speech_engine(model: str) -> SpeechEngine:
+    """Return the engine of a resolved speech model (a folder or a hub id)."""
+    return cast(SpeechEngine, _engine(SPEECH, model))
+
+
+def diarization_engine(model: str) -> DiarizationEngine:
+    """Return the engine of a resolved diarization pipeline (a folder or a hub id)."""
+    return cast(DiarizationEngine, _engine(DIARIZATION, model))
+
+
+def _engine(group: str, model: str) -> Any:
+    """Return the module whose files a model's folder has; ours where none fits: it says what is missing."""
+    if folder := models.locate(model):
+        for found in entry_points(group=group):
+            engine = found.load()
+            if not models.missing_files(folder, engine.FILES):
+                return engine
+    return import_module(OURS[group])
