@@ -61,6 +61,7 @@ lock: setup ## pin what envs/*.in ask for, with hashes
 
 docs: setup ## write the schema and the tables that are made from the code
 	$(BIN)/python -m sessionscribe.config.docs
+	$(BIN)/python -m sessionscribe.artifacts.docs
 
 natural: setup ## make the conversations with natural voices that accuracy is measured on (half an hour)
 	$(BIN)/snakemake -s rules/natural_voices.smk --cores 2

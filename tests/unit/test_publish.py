@@ -18,13 +18,14 @@ import pytest
 
 from project import ROOT
 from published import DVC_CONFIG, TABLE, Clone, isolate, made_up, moved
+from sessionscribe.artifacts.published import Published
 from sessionscribe.cli import publish
 from sessionscribe.config import settings
 from sessionscribe.core.errors import UserError
 from sessionscribe.planning import status
 from sessionscribe.publish import history, pack, pulling, state, unpack, versions
 from sessionscribe.publish.dvc_store import RemoteError, Store
-from sessionscribe.publish.package_manifest import CONTENTS, Published, is_safe
+from sessionscribe.publish.package_manifest import CONTENTS, is_safe
 
 CHUNK = "results/transcribe/one/*/mix.0001.json"
 

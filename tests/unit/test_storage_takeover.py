@@ -13,6 +13,7 @@ import builders
 import media
 from remotes import serving
 from sessionscribe.artifacts.chunk_transcript import Language
+from sessionscribe.artifacts.part_transcript import PartTranscript
 from sessionscribe.artifacts.provenance import Output, Provenance
 from sessionscribe.artifacts.recording import AudioStream, Conversion, Ingest
 from sessionscribe.cli import main
@@ -148,7 +149,7 @@ def test_a_session_has_one_language(
     folder: Path, machine: Machine, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = folder / "transcription-chunk-001.json"
-    document = sidecars.PartTranscript.read(path)
+    document = PartTranscript.read(path)
     other = document.work.language.model_copy(update={"language": "de"})
     document.model_copy(update={"work": document.work.model_copy(update={"language": other})}).write(path)
     machine("two")
@@ -217,5 +218,5 @@ def test_only_the_transcripts_that_changed_are_written_again(folder: Path, machi
     third = send()
     assert [third[name] == first[name] for name in "012"] == [True, False, False]
     for name in ("transcription-chunk-001.json", "transcription-chunk-002.json"):
-        sent = sidecars.PartTranscript.read(Path("out/eve", name))
-        assert sent == sidecars.PartTranscript.read(Path("results/upload/eve", name))
+        sent = PartTranscript.read(Path("out/eve", name))
+        assert sent == PartTranscript.read(Path("results/upload/eve", name))

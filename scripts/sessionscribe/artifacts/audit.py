@@ -22,11 +22,17 @@ class TrackAudit(Part):
 
     track: str
     duration_s: Seconds
+    """Its length."""
     tiled: bool
+    """Whether its chunks hold each sample once."""
     chunks: int
+    """Transcripts that are there."""
     planned: int
+    """Chunks of the plan."""
     speech_s: Seconds
+    """Speech by the plan."""
     covered_s: Seconds
+    """Speech that is not without a word for more than `audit.gap_s`."""
 
 
 class StrayWord(Part):
@@ -34,9 +40,12 @@ class StrayWord(Part):
 
     track: str
     chunk: int | None
+    """Null where it is not known."""
     text: str
+    """The word."""
     start: Seconds
     reason: str
+    """What is wrong."""
 
 
 class WordAudit(Part):
@@ -49,13 +58,21 @@ class WordAudit(Part):
     """
 
     heard: int
+    """Words in chunk transcripts."""
     kept: int
+    """Those in the transcript."""
     dropped: int
+    """Those left out with a reason."""
     lost: int
+    """Those in neither."""
     unknown: int
+    """Words of the transcript that no chunk has."""
     moved: int
+    """More than 0.5 s from where their chunk has them."""
     alone: int
+    """Left out although nothing stands in their place."""
     strays: list[StrayWord]
+    """The first 50 of the last four kinds."""
 
 
 class SpeechGap(Part):
@@ -68,7 +85,9 @@ class SpeechGap(Part):
     start: Seconds
     end: Seconds
     speech_s: Seconds
+    """How much of it is speech."""
     decoded_again: bool
+    """Whether a part of it was decoded twice."""
 
 
 class FaintSpeech(Part):
@@ -86,8 +105,11 @@ class Repeat(Part):
     start: Seconds
     end: Seconds
     text: str
+    """What is repeated."""
     times: int
+    """How often."""
     at_seam: bool
+    """Whether on both sides of a chunk boundary."""
 
 
 class LowConfidence(Part):
@@ -97,8 +119,11 @@ class LowConfidence(Part):
     start: Seconds
     end: Seconds
     words: int
+    """How many."""
     probability: float
+    """Their mean."""
     text: str
+    """Their text."""
 
 
 class LanguageSpan(Part):
@@ -108,17 +133,24 @@ class LanguageSpan(Part):
     start: Seconds
     end: Seconds
     language: str
+    """That of neighbouring segments."""
     chunks: int
+    """Of how many chunks they are."""
 
 
 class LanguageAudit(Part):
     """The language of a session, the windows that voted for it, and what each stretch was decoded in."""
 
     language: str
+    """As in `Language`."""
     probability: float
+    """As in `Language`."""
     given: bool
+    """As in `Language`."""
     votes: list[LanguageVote]
+    """As in `Language`."""
     spans: list[LanguageSpan]
+    """What each stretch was decoded in."""
 
 
 class SpeakerShare(Part):
@@ -128,17 +160,24 @@ class SpeakerShare(Part):
     """
 
     speaker: str
+    """Label or name."""
     speech_s: Seconds
+    """How long this speaker talks."""
     share: float
+    """Of all speech."""
     words: int
+    """How many."""
     phantom: bool
+    """Whether that is less than `audit.min_speaker_share`: perhaps nobody."""
 
 
 class ReasonCount(Part):
     """How many words were left out for one reason."""
 
     reason: str
+    """Why words were left out."""
     words: int
+    """How many."""
 
 
 class RemovedText(Part):
@@ -148,7 +187,9 @@ class RemovedText(Part):
     start: Seconds
     end: Seconds
     text: str
+    """What was taken out."""
     reason: str
+    """Why."""
 
 
 class FallbackReport(Part):
@@ -161,9 +202,13 @@ class FallbackReport(Part):
     start: Seconds
     end: Seconds
     reason: str
+    """As in `FallbackSpan`."""
     winner: str
+    """As in `FallbackSpan`."""
     words: int
+    """As in `FallbackSpan`."""
     lost: str
+    """Text of the other version."""
 
 
 class Audit(Artifact):
@@ -175,19 +220,36 @@ class Audit(Artifact):
 
     session: str
     duration_s: Seconds
+    """Its length."""
     verdict: Verdict
+    """`complete`; `complete with flags`; `incomplete`: something is missing, or stages disagree."""
     problems: list[str]
+    """Why it is incomplete, in plain words."""
     flags: list[str]
+    """What a reader should know or listen to, in plain words."""
     tracks: list[TrackAudit]
+    """Tiling, chunks and speech of each track."""
     words: WordAudit
+    """Where the words of the chunk transcripts are now."""
     missing: list[Gap]
+    """Audio that is missing."""
     gaps: list[SpeechGap]
+    """Speech without a word for more than `audit.gap_s`."""
     faint: list[FaintSpeech] = Field(default_factory=list)
+    """Faint speech that was not decoded and has no word."""
     repeats: list[Repeat]
+    """The same words over and over, or on both sides of a chunk boundary."""
     unsure: list[LowConfidence]
+    """Stretches of low probability."""
     language: LanguageAudit
+    """Who voted for which language, and what was decoded in which."""
     speakers: list[SpeakerShare]
+    """By label."""
     dropped: list[ReasonCount]
+    """How many words were left out, by reason."""
     removed: list[RemovedText]
+    """What hallucination filters took out."""
     redecoded: list[FallbackReport]
+    """What was decoded twice, and which version won."""
     unused_prompt: list[str] = Field(default=[])
+    """Hotwords that the model has no room for."""

@@ -3,7 +3,7 @@
 Times in artifacts that people and other programs read (words, segments, turns) are seconds as float, rounded
 to a millisecond, counted from the start of the *track* up to the chunk transcript and from the start of the
 *session* from the merged transcript on. Where audio is cut, positions are integer samples at ``SAMPLE_RATE``.
-``docs/output.md`` shows an example of each.
+``docs/records.md`` shows an example of each; what it says of a field is the docstring below it.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ Samples = Annotated[int, Field(ge=0)]
 class Part(BaseModel):
     """A piece of an artifact; unknown keys are refused, so that a newer file is never half understood."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class Artifact(Part):
@@ -96,6 +96,7 @@ class SessionArtifact(Artifact):
 
     session: str
     layout: Layout
+    """`recording`, `multitrack` or `live`."""
 
     @model_validator(mode="before")
     @classmethod

@@ -16,9 +16,13 @@ class Language(Artifact):
 
     session: str
     language: str
+    """Whisper's code; `mixed` if each window has its own, `und` without any speech."""
     probability: float
+    """Share of the votes, weighted by their probability; 1 if given."""
     given: bool
+    """Whether the settings or the manifest name it."""
     votes: list[LanguageVote]
+    """The windows of speech that were asked."""
 
 
 class LanguageVote(Part):
@@ -26,8 +30,11 @@ class LanguageVote(Part):
 
     track: str
     start: Seconds
+    """Where the window begins."""
     language: str
+    """What was heard there."""
     probability: float
+    """The model's."""
 
 
 class Word(Part):
@@ -38,12 +45,17 @@ class Word(Part):
     """
 
     text: str
+    """Without spaces around it."""
     space: bool = Field(default=True, exclude_if=lambda value: value)
+    """Whether a space stands before it; left out where true."""
     start: Seconds
     end: Seconds
     probability: float
+    """The model's; of several pieces the lowest."""
     speaker: str | None = None
+    """Null until speakers are known, and where there is a `reason`."""
     reason: str | None = None
+    """Why `speaker` is null."""
 
 
 class Segment(Part):
@@ -55,12 +67,18 @@ class Segment(Part):
     start: Seconds
     end: Seconds
     text: str
+    """As the engine wrote it."""
     words: list[Word]
     avg_logprob: float
+    """Mean log probability of its tokens, as in Whisper."""
     no_speech_prob: float
+    """Probability of no speech in its window, as in Whisper."""
     compression_ratio: float
+    """Of its text; high where it repeats itself."""
     temperature: float
+    """Of decoding."""
     language: str | None = Field(default=None, exclude_if=lambda value: value is None)
+    """Left out where it is the chunk's."""
 
     @model_validator(mode="before")
     @classmethod
@@ -76,6 +94,7 @@ class RemovedSegment(Segment):
     """A segment that a hallucination guard took out; ``reason`` says which."""
 
     reason: str
+    """Why it was taken out."""
 
 
 class FallbackSpan(Part):
@@ -89,21 +108,32 @@ class FallbackSpan(Part):
     start: Seconds
     end: Seconds
     reason: str
+    """No word in long speech, or the threshold that was failed."""
     winner: Literal["first", "second", "sequential", "batched"]
+    """`first` or `second`: the version that is in the transcript."""
     words: int
+    """How many words the winner has."""
     first: Seconds
+    """Score of the first version: seconds of speech covered by words, weighted by their probability."""
     second: Seconds
+    """Score of the second version."""
     loser: list[Segment]
+    """The segments of the other version."""
 
 
 class Engine(Part):
     """What decoded a chunk: enough to say why two transcripts differ."""
 
     name: str
+    """Such as `faster-whisper`; `none` without any speech."""
     version: str
+    """Its version."""
     model: str
+    """With the hub's commit, the package or the folder's checksum."""
     device: str
+    """`cpu` or `cuda`."""
     compute_type: str
+    """Number format, such as `int8`."""
 
 
 class ChunkTranscript(Artifact):
@@ -116,13 +146,21 @@ class ChunkTranscript(Artifact):
     session: str
     track: str
     core: PlannedChunk
+    """The chunk."""
     heard: Span
+    """The audio that was decoded: its windows of speech."""
     language: str
+    """What it was decoded in; for `mixed`, most of it."""
     engine: Engine
+    """What decoded it."""
     segments: list[Segment]
+    """What was decoded."""
     removed: list[RemovedSegment]
+    """What the engine or a hallucination filter took out."""
     redecoded: list[FallbackSpan] = []
+    """What was decoded twice."""
     unused_prompt: list[str] = Field(default=[], exclude_if=lambda value: not value)
+    """Hotwords that the model has no room for; left out where there are none."""
 
     VERSION: ClassVar[int] = 6
     OLDER: ClassVar[frozenset[int]] = frozenset({4, 5})

@@ -16,7 +16,9 @@ class DroppedWord(Word):
 
     track: str
     chunk: int
+    """Its number."""
     reason: str
+    """Why it is not in the transcript."""
 
 
 class MergedWord(Word):
@@ -24,6 +26,7 @@ class MergedWord(Word):
 
     track: str
     chunk: int
+    """Number of the chunk it comes from."""
 
 
 class MergedSegment(Part):
@@ -42,13 +45,21 @@ class Merged(SessionArtifact):
     OLDER: ClassVar[frozenset[int]] = frozenset({1, 2})
     schema_version: int = 3
     duration_s: Seconds
+    """Length of the session."""
     language: str
+    """The language of most words."""
     segments: list[MergedSegment]
+    """Words of one track that belong together."""
     dropped: list[DroppedWord]
+    """Words that are not in the transcript."""
     removed: list[RemovedSegment]
+    """What hallucination filters took out."""
     gaps: list[Gap]
+    """Audio that is missing."""
     chunks: int
+    """Number of chunks."""
     engines: list[Engine]
+    """The distinct engines that decoded them."""
 
     @model_validator(mode="before")
     @classmethod

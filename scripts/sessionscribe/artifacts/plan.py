@@ -16,7 +16,9 @@ class Span(Part):
     """A half-open stretch ``[start, stop)`` of a track, in samples."""
 
     start: Samples
+    """First sample."""
     stop: Samples
+    """The sample after the last."""
 
 
 class PlannedChunk(Part):
@@ -27,10 +29,15 @@ class PlannedChunk(Part):
     """
 
     index: int
+    """Its number, from 0."""
     start: Samples
+    """First sample."""
     stop: Samples
+    """The sample after the last."""
     start_cut: CutKind
+    """What is at its start: `silence`, `forced` (a cut in speech) or `edge` (of the track)."""
     stop_cut: CutKind
+    """What is at its end."""
 
     @model_validator(mode="before")
     @classmethod
@@ -48,9 +55,13 @@ class ChunkPlan(Artifact):
     session: str
     track: str
     samples: Samples
+    """Its length."""
     cores: list[PlannedChunk]
+    """The chunks, which tile the track."""
     speech: list[Span]
+    """Where there is speech."""
     faint: list[Span] = []
+    """Where, outside `speech`, somebody probably speaks; it is not decoded (older files lack it)."""
 
 
 class TimelineTrack(Part):
@@ -58,16 +69,22 @@ class TimelineTrack(Part):
 
     track: str
     offset: Samples
+    """Where it begins in the session, in samples."""
     samples: Samples
+    """Its length."""
     speaker: str | None = None
+    """The one person it records, else null."""
 
 
 class Gap(Part):
     """Audio that the session lacks, in samples of the session."""
 
     start: Samples
+    """First missing sample."""
     stop: Samples
+    """The sample after the last."""
     reason: str
+    """Why it is missing."""
 
 
 class Timeline(SessionArtifact):
@@ -77,8 +94,11 @@ class Timeline(SessionArtifact):
     OLDER: ClassVar[frozenset[int]] = frozenset({1})
     schema_version: int = 2
     samples: Samples
+    """Length of the session."""
     tracks: list[TimelineTrack]
+    """Where each track lies."""
     gaps: list[Gap]
+    """Audio that is missing."""
 
 
 def chunk_count(duration_s: float, target_s: float) -> int:

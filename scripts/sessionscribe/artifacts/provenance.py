@@ -9,8 +9,11 @@ class Output(Part):
     """A file that a job made."""
 
     path: str
+    """Below the project's folder."""
     size: int
+    """In bytes."""
     sha256: str
+    """Of the content."""
 
 
 class Provenance(Artifact):
@@ -23,14 +26,23 @@ class Provenance(Artifact):
     """
 
     rule: str
+    """The job's rule."""
     key: str
+    """Fingerprint of all that determined the outputs."""
     outputs: list[Output]
+    """What it made."""
     inputs: list[Output] = []
+    """What it read."""
     left_out: list[str] = []
+    """Outputs that were not published with the others, and may be absent."""
     options: dict[str, object] = {}
+    """Settings of the job."""
     versions: dict[str, str] = {}
+    """Of programs."""
     flags: list[str] = []
+    """What a reader should know."""
     verdict: str = ""
+    """An audit's, else empty."""
 
 
 class Failure(Artifact):
@@ -38,9 +50,13 @@ class Failure(Artifact):
 
     session: str
     rule: str
+    """The job's rule."""
     output: str
+    """The first file it was to make."""
     message: str
+    """One line: where, what, what to do."""
     log: str
+    """The job's log."""
 
 
 class JobUsage(Artifact):
@@ -54,15 +70,28 @@ class JobUsage(Artifact):
 
     session: str
     rule: str
+    """The job's rule."""
     output: str
+    """The first file it was to make."""
     ok: bool
+    """Whether it succeeded."""
     started: str
+    """When it began (UTC)."""
     host: str
+    """On which machine."""
     queued_s: Seconds
+    """How long it waited for a worker; 0 in a process of its own."""
     wall_s: Seconds
+    """From start to end."""
     cpu_s: Seconds
+    """CPU time; jobs that run at once in one worker share it equally."""
     gpu_s: Seconds
+    """How long a GPU computed for it."""
     audio_s: Seconds
+    """The audio it worked through."""
     peak_memory_mb: float
+    """Most memory of its process, a worker's models included."""
     peak_gpu_memory_mb: float
+    """Memory in use on the GPU."""
     loads: dict[str, Seconds] = {}
+    """Models it had to load, and how long each took."""

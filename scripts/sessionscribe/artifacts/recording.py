@@ -9,10 +9,15 @@ class AudioStream(Part):
     """One audio stream of a recording, as probed."""
 
     index: int
+    """Number among the file's audio streams, from 0."""
     codec: str
+    """FFmpeg's name of the codec."""
     sample_rate: int
+    """In Hz."""
     channels: int
+    """How many."""
     language: str | None = None
+    """As tagged, else null."""
 
 
 class Ingest(Artifact):
@@ -21,12 +26,19 @@ class Ingest(Artifact):
     session: str
     track: str
     source: str
+    """What the manifest names."""
     path: str
+    """The local file that is read."""
     size: int
+    """In bytes."""
     checksum: str
+    """SHA-256 of the content."""
     container: str
+    """FFmpeg's name of the format."""
     duration_s: Seconds
+    """Duration of its audio."""
     streams: list[AudioStream]
+    """Its audio streams."""
 
 
 class Conversion(Artifact):
@@ -35,10 +47,18 @@ class Conversion(Artifact):
     session: str
     track: str
     samples: Samples
+    """Its length."""
     stream: AudioStream
+    """The audio stream that was taken."""
     choice: str
+    """Why that one."""
     channel: str
+    """What was taken of its channels."""
     clipped_samples: int = 0
+    """Samples at full scale."""
     nonfinite_samples: int = 0
+    """Samples that were no numbers and became silence."""
     peak: float
+    """The largest absolute value; 1 is full scale."""
     warnings: list[str] = []
+    """What is wrong with the recording but does no harm."""

@@ -20,7 +20,9 @@ class SpokenWord(Word):
     """
 
     second_speaker: str | None = None
+    """Who talks over at least half of it."""
     corrected: bool = Field(default=False, exclude_if=lambda value: not value)
+    """Whether a person changed its text (the probability is then 1) or speaker; left out where not."""
 
 
 class SpokenSegment(Part):
@@ -29,7 +31,9 @@ class SpokenSegment(Part):
     start: Seconds
     end: Seconds
     speaker: str | None
+    """Label or name; null where nobody is known."""
     text: str
+    """Its words, joined."""
     words: list[SpokenWord]
 
 
@@ -41,9 +45,13 @@ class Made(Part):
     """
 
     sources: dict[str, str]
+    """Checksum of each track's recording."""
     models: dict[str, str]
+    """What identifies the speech model and the diarization pipeline."""
     settings: dict[str, dict[str, object]]
+    """Settings of all jobs, by stage."""
     versions: dict[str, str]
+    """Of packages, and of our code with a checksum of its files."""
 
 
 class Transcript(SessionArtifact):
@@ -55,15 +63,25 @@ class Transcript(SessionArtifact):
     OLDER: ClassVar[frozenset[int]] = frozenset({1})
     schema_version: int = 2
     duration_s: Seconds
+    """Length of the session."""
     language: str
+    """The language of most words."""
     speakers: list[str]
+    """By first appearance."""
     segments: list[SpokenSegment]
+    """What one speaker says without a break."""
     turns: list[Turn]
+    """Overlaps included."""
     gaps: list[Gap]
+    """Audio that is missing."""
     flags: list[str]
+    """What a reader should know, in plain words."""
     engines: list[Engine]
+    """What made the words."""
     diarization: str
+    """What made the turns; `off` where speakers were not asked for."""
     made: Made | None = None
+    """Of what and with what."""
 
 
 class Correction(Part):
@@ -74,8 +92,11 @@ class Correction(Part):
     """
 
     line: int
+    """Its number in the file."""
     edit: Literal["words", "speaker", "name"]
+    """`words`, `speaker` or `name`."""
     start: Seconds | None
+    """As in the file, like the columns up to `date`."""
     end: Seconds | None
     speaker: str
     was: str
@@ -86,8 +107,11 @@ class Correction(Part):
     author: str
     date: str
     state: Literal["applied", "fulfilled", "open"]
+    """`applied`, `fulfilled` (the transcript says so already) or `open` (it has no place)."""
     places: int
+    """How many times it was applied."""
     reason: str | None = None
+    """Why it is open."""
 
 
 class Corrections(Artifact):
@@ -95,3 +119,4 @@ class Corrections(Artifact):
 
     session: str
     corrections: list[Correction]
+    """As the file has them."""

@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import BinaryIO
 
 from sessionscribe.artifacts.provenance import Provenance
+from sessionscribe.artifacts.published import PackedFile, Published
 from sessionscribe.core import files
 from sessionscribe.core.errors import UserError
 from sessionscribe.planning.session import SessionPlan
 from sessionscribe.planning.steps import Step, paths
 from sessionscribe.planning.steps import files as files_of
 from sessionscribe.planning.steps.work import told
-from sessionscribe.publish.package_manifest import CONTENTS, PackedFile, Published, folder_of
+from sessionscribe.publish.package_manifest import CONTENTS, folder_of
 
 LEFT_OUT = ".flac"
 EXPORT = "export"

@@ -11,12 +11,13 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from sessionscribe.artifacts.published import Published
 from sessionscribe.core.errors import UserError
 from sessionscribe.planning.session import SessionPlan
 from sessionscribe.publish import history, state
 from sessionscribe.publish.dvc_store import Store
 from sessionscribe.publish.pack import pack, wanted
-from sessionscribe.publish.package_manifest import CONTENTS, FOLDER, Published, folder_of, target_of
+from sessionscribe.publish.package_manifest import CONTENTS, FOLDER, folder_of, target_of
 from sessionscribe.publish.state import State
 
 

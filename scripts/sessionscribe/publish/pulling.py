@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from sessionscribe.artifacts.published import Published
 from sessionscribe.core import files
 from sessionscribe.publish import history, state, unpack
 from sessionscribe.publish.dvc_store import Store
-from sessionscribe.publish.package_manifest import CONTENTS, Published, target_of
+from sessionscribe.publish.package_manifest import CONTENTS, target_of
 
 
 def take(root: Path, store: Store, session: str, *, text: str = "", force: bool = False) -> int:

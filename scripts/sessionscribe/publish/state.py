@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sessionscribe.artifacts.base import Part
+from sessionscribe.artifacts.published import Published
 from sessionscribe.core import files, locks
-from sessionscribe.publish.package_manifest import CONTENTS, FOLDER, Published, folder_of
+from sessionscribe.publish.package_manifest import CONTENTS, FOLDER, folder_of
 
 STATES = f"{FOLDER}/.here"
 LOCK = f"{FOLDER}/.publish.lock"

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from sessionscribe.artifacts.published import Published
 from sessionscribe.core import files
 from sessionscribe.core.errors import UserError
 from sessionscribe.planning.settings_files import SETTINGS, drop_others
 from sessionscribe.publish import history, state
 from sessionscribe.publish.pack import DAMAGED, unpacked
-from sessionscribe.publish.package_manifest import CONTENTS, Published, folder_of, is_safe
+from sessionscribe.publish.package_manifest import CONTENTS, folder_of, is_safe
 from sessionscribe.publish.state import FileStat, State
 
 

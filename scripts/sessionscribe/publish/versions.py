@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sessionscribe.artifacts.published import Published
 from sessionscribe.core.errors import UserError
 from sessionscribe.publish import history, pack, unpack
 from sessionscribe.publish.dvc_store import Store
 from sessionscribe.publish.history import Revision
-from sessionscribe.publish.package_manifest import CONTENTS, Published
+from sessionscribe.publish.package_manifest import CONTENTS
 
 
 @dataclass(frozen=True)

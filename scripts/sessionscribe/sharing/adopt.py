@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 
 from sessionscribe.artifacts.base import Artifact
 from sessionscribe.artifacts.chunk_transcript import Language
+from sessionscribe.artifacts.part_transcript import PartTranscript
 from sessionscribe.artifacts.provenance import Output, Provenance
 from sessionscribe.core.errors import UserError
 from sessionscribe.core.files import write_many
@@ -26,7 +27,7 @@ from sessionscribe.manifest.sources import TRANSCRIPT, Group
 from sessionscribe.planning.session import SessionPlan
 from sessionscribe.planning.settings_files import SETTINGS, clear, settings_text
 from sessionscribe.planning.steps import Folder
-from sessionscribe.sharing.sidecars import RULES, PartTranscript, folder_of, steps_of
+from sessionscribe.sharing.sidecars import RULES, folder_of, steps_of
 from sessionscribe.stages.ingest import remote as recordings
 from sessionscribe.storage import transfer
 from sessionscribe.storage.locations import is_remote, join, name_of, parent

@@ -9,8 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from sessionscribe.artifacts.base import Artifact, Part, Seconds
 from sessionscribe.artifacts.chunk_transcript import ChunkTranscript, Language
+from sessionscribe.artifacts.part_transcript import Audio, PartTranscript, Said, SaidWord, Work
 from sessionscribe.artifacts.plan import ChunkPlan
 from sessionscribe.artifacts.provenance import Provenance
 from sessionscribe.artifacts.recording import Conversion, Ingest
@@ -27,64 +27,6 @@ RULES = ("convert_audio", "plan_chunks", "transcribe_chunk")
 """The steps whose keys say whether a transcript is what this machine would make."""
 ABOUT_WORDS = ("convert", "chunk", "transcribe")
 """The stages whose settings decide about the words of a part."""
-
-
-class SaidWord(Part):
-    """A word; times are seconds from the part's beginning."""
-
-    word: str
-    start: Seconds
-    end: Seconds
-    probability: float
-
-
-class Said(Part):
-    """What was said without a break."""
-
-    start: Seconds
-    end: Seconds
-    text: str
-    words: list[SaidWord]
-
-
-class Audio(Part):
-    """The converted audio, which is not sent along."""
-
-    size: int
-    sha256: str
-
-
-class Work(Part):
-    """What the steps of a part made.
-
-    ``keys`` name, by rule, what each was made of and with; ``flags`` are what they found worth a look.
-    """
-
-    keys: dict[str, str]
-    flags: dict[str, list[str]]
-    ingest: Ingest
-    conversion: Conversion
-    audio: Audio
-    plan: ChunkPlan
-    language: Language
-    transcript: ChunkTranscript
-
-
-class PartTranscript(Artifact):
-    """What was said in one part. ``transcription-{part}.json`` beside the part.
-
-    ``source`` is the name of the part's file, ``checksum`` that of its content. Nothing in it depends on the
-    machine that wrote it, so that the same work is the same file.
-    """
-
-    part: int | None
-    source: str
-    checksum: str
-    duration_s: Seconds
-    language: str
-    segments: list[Said]
-    made: Made
-    work: Work
 
 
 def steps_of(session: SessionPlan, row: Row) -> dict[str, Step]:

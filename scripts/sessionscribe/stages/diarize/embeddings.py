@@ -1,7 +1,7 @@
 """The file that ``embed_chunk`` hands to ``cluster_speakers``: arrays, with a header that says what they are.
 
 A zip archive of ``.npy`` arrays, as numpy's ``.npz`` is, so that ``numpy.load`` reads it: the check sums of
-its members and the directory at its end show when it is damaged or cut. ``docs/output.md`` describes it.
+its members and the directory at its end show when it is damaged or cut. ``docs/records.md`` describes it.
 """
 
 from __future__ import annotations

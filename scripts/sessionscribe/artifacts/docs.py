@@ -1,0 +1,105 @@
+"""Writes the tables of docs/records.md: what each field of each file means, as the models say.
+
+Run as ``python -m sessionscribe.artifacts.docs`` (``make docs``); a test compares its tables with the page.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from pkgutil import iter_modules
+from typing import Any, get_args
+
+from sessionscribe import artifacts
+from sessionscribe.artifacts.base import Artifact, Part, SessionArtifact
+from sessionscribe.core.files import write_text
+
+PAGE = Path("docs/records.md")
+COMMON = {
+    "session": "The session",
+    "track": "The track",
+    "start": "Seconds",
+    "end": "Seconds",
+    "words": "Its words",
+}
+"""Fields that mean the same wherever they say nothing of themselves."""
+
+
+def models() -> dict[str, type[Part]]:
+    """Return all artifacts and their parts, by name, in the order of the code."""
+    for found in iter_modules(artifacts.__path__):
+        import_module(f"{artifacts.__name__}.{found.name}")
+    return {
+        model.__name__: model
+        for model in _below(Part)
+        if model.__module__.startswith(artifacts.__name__) and model not in (Artifact, SessionArtifact)
+    }
+
+
+def documented(page: str) -> str:
+    """Return the page with all its tables renewed."""
+
+    def renewed(mark: re.Match[str]) -> str:
+        table = _parts() if mark[2] == "the parts" else _fields(models()[mark[2]])
+        return f"{mark[1]}\n{table}\n"
+
+    return re.sub(r"(<!-- fields of ([\w ]+) -->)\n(?:\|.*\n)*", renewed, page)
+
+
+def _fields(model: type[Part]) -> str:
+    rows = [f"| `{name}` | {meaning} |" for name, meaning in _meanings(model)]
+    return "\n".join(["| Field | Meaning |", "|---|---|", *rows])
+
+
+def _parts() -> str:
+    rows = []
+    for name, model in models().items():
+        if not issubclass(model, Artifact):
+            base = model.__base__
+            own = [] if base is Part or base is None else [f"the fields of `{base.__name__}`"]
+            own += [
+                f"`{field}`: {meaning}" if meaning else f"`{field}`" for field, meaning in _meanings(model)
+            ]
+            rows.append(f"| `{name}` | {'; '.join(own)} |")
+    return "\n".join(["| Part | Fields |", "|---|---|", *rows])
+
+
+def _meanings(model: type[Part]) -> Iterator[tuple[str, str]]:
+    """Yield the fields of an artifact, or those that a part has itself, with what they mean."""
+    for name, field in model.model_fields.items():
+        if name == "schema_version" or (
+            name not in model.__annotations__ and not issubclass(model, Artifact)
+        ):
+            continue
+        meaning = (field.description or COMMON.get(name, "")).removesuffix(".").replace("|", "\\|")
+        if not meaning[:2].isupper():
+            meaning = meaning[:1].lower() + meaning[1:]
+        links = ", ".join(
+            f"[`{part.__name__}`](#{part.__name__.lower() if issubclass(part, Artifact) else 'parts'})"
+            for part in dict.fromkeys(_parts_in(field.annotation))
+        )
+        yield name, f"{meaning}: {links}" if links else meaning
+
+
+def _parts_in(annotation: Any) -> Iterator[type[Part]]:
+    if isinstance(annotation, type) and issubclass(annotation, Part):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _parts_in(inner)
+
+
+def _below(model: type[Part]) -> Iterator[type[Part]]:
+    for sub in model.__subclasses__():
+        yield sub
+        yield from _below(sub)
+
+
+def main() -> None:
+    """Write the page."""
+    write_text(PAGE, documented(PAGE.read_text(encoding="utf-8")))
+
+
+if __name__ == "__main__":
+    main()
