@@ -12,7 +12,6 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sessionscribe.artifacts.speakers import Names
 from sessionscribe.artifacts.transcript import Transcript
 from sessionscribe.config.settings import Config, Export
 from sessionscribe.core import errors
@@ -23,6 +22,7 @@ from sessionscribe.manifest import manifest
 
 if TYPE_CHECKING:
     from sessionscribe.editing.edits import Made
+    from sessionscribe.editing.shown import Shown
     from sessionscribe.stages.correct.apply import Overlaid
     from sessionscribe.stages.correct.table import Edit
 
@@ -71,22 +71,21 @@ def correct(options: argparse.Namespace, config: Config, root: Path = Path()) ->
     Raises:
         UserError: there is no such session or transcript, or a file cannot be understood or is a part only.
     """
+    from sessionscribe.editing.shown import Shown  # noqa: PLC0415
     from sessionscribe.stages.correct import table  # noqa: PLC0415
-    from sessionscribe.stages.correct.correct import lay_over  # noqa: PLC0415
 
     found = manifest.read(root / config.manifest)
     if options.session not in found:
         raise errors.unknown_session(options.session, found, root / config.manifest)
-    transcript, names = _transcript(options.session, config, root)
-    path = table.path_of(options.session, root)
-    laid = lay_over(transcript, names, config.export.names, path)
+    session = Shown.of(options.session, config, root)
+    path, laid = session.corrections, session.laid()
     if options.edited is None or options.list:
         if options.edited is not None:
             raise UserError("goes without a file", where="--list", hint="Leave one of them out")
         _show_states(laid.corrections, path)
         return 0
     with manifest.locked(path):  # another one may be noting corrections, too
-        made = _made(options, config, transcript, names, path)
+        made = _made(options, config, session)
         if not options.force:
             _refuse_part(options.edited, laid.transcript, made)
         if not options.dry_run and (made.new or made.gone):
@@ -95,15 +94,12 @@ def correct(options: argparse.Namespace, config: Config, root: Path = Path()) ->
     return 0
 
 
-def _made(
-    options: argparse.Namespace, config: Config, transcript: Transcript, names: Names | None, path: Path
-) -> Made:
+def _made(options: argparse.Namespace, config: Config, session: Shown) -> Made:
     """Return the corrections with those that the edited file makes."""
     from sessionscribe.editing import edited, edits, rebase  # noqa: PLC0415
     from sessionscribe.stages.correct import table  # noqa: PLC0415
-    from sessionscribe.stages.correct.correct import lay_over  # noqa: PLC0415
 
-    laid = lay_over(transcript, names, config.export.names, path)
+    laid = session.laid()
     words = {word.text for segment in laid.transcript.segments for word in segment.words}
     copy = edited.read(options.edited, laid.transcript.speakers, words)
     order = _order(laid.transcript, config.export, edited.format_of(options.edited))
@@ -112,8 +108,8 @@ def _made(
     if options.made_from is not None:
         base = edited.read(options.made_from, laid.transcript.speakers, words)
         (copy, lost), order = rebase.rebased(base, copy, laid.transcript), None
-    called = {**config.export.names, **(names.by_label() if names else {})}
-    made = edits.make(transcript, called, table.read(path), copy, order=order, signed=signed)
+    known = table.read(session.corrections)
+    made = edits.make(session.transcript, session.names, known, copy, order=order, signed=signed)
     new = [signed.put_on(edit) for edit in lost]
     return edits.Made([*made.edits, *new], [*made.new, *new], made.gone)
 
@@ -175,20 +171,6 @@ def _tell(options: argparse.Namespace, laid: Overlaid, made: Made, path: Path) -
     )
     if not options.dry_run:
         print(f"Put them into the exports: sessionscribe run --session {options.session}")
-
-
-def _transcript(session: str, config: Config, root: Path) -> tuple[Transcript, Names | None]:
-    """Return what was heard, and who is who where anybody may be named (an older file may lie there)."""
-    from sessionscribe.planning.plan import Plan  # noqa: PLC0415
-
-    path = root / f"results/diarize/{session}.json"
-    if not path.is_file():
-        hint = f"Make it first: sessionscribe run --session {session}"
-        raise UserError("there is no transcript yet", where=session, hint=hint)
-    plan = Plan(config.model_copy(update={"sessions": (session,)}), root)
-    named = [root / step.outputs[0] for step in plan.sessions[session].of("name_speakers")]
-    found = [Names.read(file) for file in named if file.is_file()]
-    return Transcript.read(path), found[0] if found else None
 
 
 def _order(transcript: Transcript, options: Export, kind: str) -> list[int] | None:

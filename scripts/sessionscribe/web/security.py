@@ -1,0 +1,110 @@
+"""Who may ask for what: a token, the Host header, the origin of what changes something, and what a page may load."""
+
+from __future__ import annotations
+
+import hmac
+import os
+import secrets
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+COOKIE = "sessionscribe"
+LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+OPEN = ("/healthz",)
+"""What needs no token: it says nothing."""
+SAFE = ("GET", "HEAD", "OPTIONS")
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'nonce-{nonce}'; img-src 'self' data:; "
+    "media-src 'self' blob:; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+
+
+def token(path: Path) -> str:
+    """Return the token in a file; write a new one where there is none (only the user may read it)."""
+    if path.is_file() and (found := path.read_text(encoding="utf-8").strip()):
+        return found
+    made = secrets.token_urlsafe(32)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        file.write(f"{made}\n")
+    return made
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What the guard holds requests to.
+
+    ``hosts`` are the names by which the server may be called; with ``read_only`` nothing can be changed.
+    """
+
+    token: str
+    hosts: Collection[str]
+    read_only: bool = False
+
+
+class Guard:
+    """Stands before every page: refuses what may not be, and adds the headers that browsers obey."""
+
+    def __init__(self, app: ASGIApp, rules: Rules) -> None:
+        self.app, self.rules = app, rules
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or hand it on."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        request = Request(scope)
+        nonce = secrets.token_urlsafe(16)
+        scope.setdefault("state", {})["nonce"] = nonce
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers["Content-Security-Policy"] = POLICY.format(nonce=nonce)
+                headers["X-Content-Type-Options"] = "nosniff"
+                headers["Referrer-Policy"] = "no-referrer"
+                headers.setdefault("Cache-Control", "no-store")
+            await send(message)
+
+        answer = self._refusal(request)
+        await (answer or self.app)(scope, receive, send_with_headers)
+
+    def _refusal(self, request: Request) -> Response | None:
+        """Return the answer to a request that goes no further."""
+        if request.headers.get("host", "").rsplit(":", 1)[0] not in self.rules.hosts:
+            return PlainTextResponse("This server is not called so.", 400)
+        if request.url.path in OPEN:
+            return None
+        if (given := request.query_params.get("token")) and self._is_token(given):
+            address = request.url.remove_query_params("token")  # the token is not to stay in the address
+            redirect = RedirectResponse(f"{address.path}{'?' if address.query else ''}{address.query}", 303)
+            redirect.set_cookie(COOKIE, given, httponly=True, samesite="strict", max_age=30 * 86400)
+            return redirect
+        scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
+        by_header = scheme.lower() == "bearer" and self._is_token(bearer)
+        if not by_header and not self._is_token(request.cookies.get(COOKIE, "")):
+            return PlainTextResponse("Open the address that `sessionscribe serve` printed.", 401)
+        if request.method in SAFE:
+            return None
+        if self.rules.read_only:
+            return PlainTextResponse("This server was started with --read-only.", 403)
+        if not by_header and not _is_same_origin(request.headers):
+            return PlainTextResponse("Only the pages of this server may change something.", 403)
+        return None
+
+    def _is_token(self, given: str) -> bool:
+        return hmac.compare_digest(given.encode(), self.rules.token.encode())
+
+
+def _is_same_origin(headers: Headers) -> bool:
+    """Return whether a browser says that a page of this server asks."""
+    origin = urlsplit(headers.get("origin", ""))
+    return headers.get("sec-fetch-site") == "same-origin" and origin.netloc == headers.get("host")
