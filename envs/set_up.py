@@ -19,8 +19,10 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import tomllib
@@ -42,6 +44,14 @@ REQUIREMENTS = ROOT / "envs" / "requirements-dev.txt"
 LIGHT_REQUIREMENTS = ROOT / "envs" / "requirements-light.txt"
 SLURM_REQUIREMENTS = ROOT / "envs" / "requirements-slurm.txt"
 UV_REQUIREMENTS = ROOT / "envs" / "uv.txt"
+WEB = ROOT / "envs" / "web"
+LIBRARIES = VENV / "share" / "sessionscribe" / "web"
+"""What the pages of `sessionscribe serve` load: files of npm packages, with their licences."""
+SHIPPED = {
+    "htmx.org": ("dist/htmx.min.js", "LICENSE"),
+    "uplot": ("dist/uPlot.iife.min.js", "dist/uPlot.min.css", "LICENSE"),
+    "wavesurfer.js": ("dist/wavesurfer.min.js", "LICENSE"),
+}
 FROM_REGISTRY = "registry"
 TORCH = ("torch", "torchaudio")
 TORCH_FAMILY = re.compile(r"torch|torchaudio|triton|cuda-.*|nvidia-(?!ml-py|.*-cu12).*")
@@ -291,6 +301,26 @@ def compile_file(path: str) -> bool:
     return bool(compileall.compile_file(path, quiet=2))
 
 
+def add_libraries() -> None:
+    """Get the browser's libraries with npm, by the hashes that we pin; without npm there are none."""
+    stamp = LIBRARIES / hashlib.sha256((WEB / "package-lock.json").read_bytes()).hexdigest()[:16]
+    npm = shutil.which("npm")
+    if stamp.exists() or npm is None:
+        return
+    with tempfile.TemporaryDirectory(dir=VENV) as folder:
+        for name in ("package.json", "package-lock.json"):
+            shutil.copy(WEB / name, folder)
+        quiet = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+        run([npm, "ci", "--prefix", folder, *quiet], "Getting the browser's libraries")
+        shutil.rmtree(LIBRARIES, ignore_errors=True)
+        LIBRARIES.mkdir(parents=True)
+        for package, files in SHIPPED.items():
+            for file in map(Path, files):
+                name = f"{package}.LICENSE" if file.name == "LICENSE" else file.name
+                shutil.copy(Path(folder, "node_modules", package, file), LIBRARIES / name)
+    stamp.touch()
+
+
 def set_up(choice: Choice, previous: Choice, *, driver: bool) -> None:
     """Bring ``.venv`` to the pinned state."""
     began = time.monotonic()
@@ -334,6 +364,10 @@ def main() -> int:
             with only_one():
                 if not ready.exists():
                     set_up(choice, previous, driver=driver)
+        try:
+            add_libraries()
+        except SetUpError as error:
+            print(f"set-up: `sessionscribe serve` will lack its libraries: {error}", file=sys.stderr)
         # With .venv's Python: it is Snakemake's own library that knows the configuration folder.
         return subprocess.run([PYTHON, "-I", ROOT / "envs" / "link_profiles.py"], check=False).returncode
     except SetUpError as error:

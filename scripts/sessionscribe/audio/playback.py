@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,12 +40,21 @@ def write_m4a(timeline: Timeline, folder: Path, target: Path) -> None:
         av.open(str(temporary), "w", format="ipod", options=options) as out,
     ):
         stream = out.add_stream("aac", SAMPLE_RATE, {"flags": "+bitexact"}, layout="mono", bit_rate=BIT_RATE)
-        for start in range(0, timeline.samples, BLOCK):
-            block = _mix(timeline, folder, start, min(start + BLOCK, timeline.samples))
+        for start, block in enumerate(mixed(timeline, folder)):
             frame = av.AudioFrame.from_ndarray(np.clip(block, -1, 1)[None, :], format="fltp", layout="mono")
-            frame.sample_rate, frame.pts, frame.time_base = SAMPLE_RATE, start, Fraction(1, SAMPLE_RATE)
+            frame.sample_rate, frame.pts, frame.time_base = (
+                SAMPLE_RATE,
+                start * BLOCK,
+                Fraction(1, SAMPLE_RATE),
+            )
             out.mux(stream.encode(frame))
         out.mux(stream.encode(None))
+
+
+def mixed(timeline: Timeline, folder: Path) -> Iterator[NDArray[np.float32]]:
+    """Yield the sum of all tracks on the session's clock, a minute at a time; gaps are silence."""
+    for start in range(0, timeline.samples, BLOCK):
+        yield _mix(timeline, folder, start, min(start + BLOCK, timeline.samples))
 
 
 def _mix(timeline: Timeline, folder: Path, start: int, stop: int) -> NDArray[np.float32]:

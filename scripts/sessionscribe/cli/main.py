@@ -15,7 +15,7 @@ from sessionscribe import PACKAGE, __version__
 from sessionscribe.artifacts.base import LAYOUTS
 from sessionscribe.cli import add as adding
 from sessionscribe.cli import correct as correction
-from sessionscribe.cli import enroll, models, run, transcribe
+from sessionscribe.cli import enroll, models, run, serve, transcribe
 from sessionscribe.cli import evaluate as evaluation
 from sessionscribe.cli import publish as publishing
 from sessionscribe.cli import storage as storing
@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for problem in unpack.put_in_place():
             print(f"sessionscribe: {problem}", file=sys.stderr)
         commands = {"add": _add, "status": _status, "enroll": _enroll, "correct": _correct}
-        commands |= {"verify": _verify, "report": _report}
+        commands |= {"verify": _verify, "report": _report, "serve": _serve}
         commands |= dict.fromkeys(publishing.COMMANDS, _publishing) | dict.fromkeys(
             storing.COMMANDS, _storing
         )
@@ -173,6 +173,7 @@ def _parser() -> argparse.ArgumentParser:
     models.add_arguments(commands)
     storing.add_arguments(commands, settings)
     publishing.add_arguments(commands, settings)
+    serve.add_arguments(commands, settings)
     return parser
 
 
@@ -347,6 +348,13 @@ def _status(options: argparse.Namespace) -> int:
         complain(remark)
     print(status.table(status.collect(plan)))
     return 0
+
+
+def _serve(options: argparse.Namespace) -> int:
+    given = ["--profile", options.profile]
+    for file in options.configfile:
+        given += ["--configfile", str(file)]
+    return serve.serve(options, lambda: _load(options), given)
 
 
 def _verify(options: argparse.Namespace) -> int:

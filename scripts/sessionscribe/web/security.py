@@ -1,4 +1,4 @@
-"""Who may ask for what: a token, the Host header, the origin of what changes something, and what a page may load."""
+"""Who may ask for what: token, Host header, origin of what changes something, and what a page may load."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class Guard:
         answer = self._refusal(request)
         await (answer or self.app)(scope, receive, send_with_headers)
 
-    def _refusal(self, request: Request) -> Response | None:
+    def _refusal(self, request: Request) -> Response | None:  # noqa: PLR0911 -- a rule a line
         """Return the answer to a request that goes no further."""
         if request.headers.get("host", "").rsplit(":", 1)[0] not in self.rules.hosts:
             return PlainTextResponse("This server is not called so.", 400)

@@ -1,0 +1,118 @@
+"""The sub-command ``serve``: a web page to see, hear, mend and find everything."""
+
+from __future__ import annotations
+
+import argparse
+import socket
+import subprocess
+import sys
+import webbrowser
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from sessionscribe.config.settings import Config
+from sessionscribe.core.errors import UserError
+
+TOKEN = Path(".sessionscribe/serve.token")
+LIBRARIES = Path(sys.prefix) / "share/sessionscribe/web"
+
+
+def add_arguments(commands: Any, settings: argparse.ArgumentParser) -> None:
+    """Add the sub-command to the command's parsers."""
+    serves = commands.add_parser(
+        "serve",
+        parents=[settings],
+        allow_abbrev=False,
+        help="show everything in a browser",
+        description="Serve a web page: where every session stands, transcripts to hear and mend, search.",
+    )
+    serves.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
+    serves.add_argument("--port", type=int, default=8642, help="port to listen on (default: 8642)")
+    serves.add_argument("--token-file", type=Path, metavar="FILE", help="a file with the token to ask for")
+    serves.add_argument(
+        "--allow-host", action="append", default=[], metavar="NAME", help="a name of this server (repeatable)"
+    )
+    serves.add_argument("--read-only", action="store_true", help="show everything, change nothing")
+    serves.add_argument("--open", action="store_true", help="open the page in a browser")
+
+
+def serve(options: argparse.Namespace, load: Callable[[], Config], arguments: Sequence[str]) -> int:
+    """Serve until Ctrl-C.
+
+    Args:
+        options: the command's.
+        load: returns the settings, as they are now.
+        arguments: options for the runs that the page starts.
+
+    Raises:
+        UserError: other machines could come in without a token of their own, or the port is taken.
+    """
+    import uvicorn  # noqa: PLC0415 -- half a second, as all below
+
+    from sessionscribe.web import security  # noqa: PLC0415
+    from sessionscribe.web.app import Site, create_app  # noqa: PLC0415
+    from sessionscribe.web.archive import Archive  # noqa: PLC0415
+    from sessionscribe.web.edits import Editor  # noqa: PLC0415
+    from sessionscribe.web.runs import Runs  # noqa: PLC0415
+    from sessionscribe.web.search import Index  # noqa: PLC0415
+
+    if options.host not in ("127.0.0.1", "::1", "localhost") and not (
+        options.token_file and options.allow_host
+    ):
+        hint = "Give --token-file FILE and --allow-host NAME; docs/web.md shows a proxy with TLS, too"
+        raise UserError("others could come in", where=f"--host {options.host}", hint=hint)
+    load()  # a wrong setting is said here, not on every page
+    token = security.token(options.token_file or TOKEN)
+    listener = _listen(options.host, options.port)
+    port = listener.getsockname()[1]
+    root = Path.cwd()
+    archive = Archive(load, root)
+    site = Site(
+        archive,
+        Editor(archive, _author()),
+        Index(root),
+        Runs(root, arguments),
+        security.Rules(token, (*security.LOOPBACK, *options.allow_host), options.read_only),
+        LIBRARIES,
+    )
+    if not (LIBRARIES / "wavesurfer.min.js").is_file():
+        print(
+            "sessionscribe: the browser's libraries are not here: `make setup` with npm adds them",
+            file=sys.stderr,
+        )
+    host = f"[{options.host}]" if ":" in options.host else options.host
+    address = f"http://{host}:{port}/?token={token}"
+    print(address, flush=True)
+    if options.open:
+        webbrowser.open(address)
+    # No access log: it would have the token. Open streams of events must not keep Ctrl-C waiting.
+    config = uvicorn.Config(
+        create_app(site), log_level="warning", access_log=False, timeout_graceful_shutdown=1
+    )
+    uvicorn.Server(config).run(sockets=[listener])
+    return 0
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        hint = "Give another one: --port 8643"
+        raise UserError(
+            f"cannot listen there ({error.strerror})", where=f"{host}:{port}", hint=hint
+        ) from None
+    return listener
+
+
+def _author() -> str:
+    """Return who git says is at work."""
+    try:
+        found = subprocess.run(["git", "config", "user.name"], capture_output=True, text=True, check=False)
+    except OSError:
+        return ""
+    return found.stdout.strip()

@@ -1,0 +1,335 @@
+"""The pages and what they ask for."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from anyio import to_thread
+from pydantic import ValidationError
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.templating import Jinja2Templates
+
+from sessionscribe.artifacts.audit import Audit
+from sessionscribe.core.errors import UserError
+from sessionscribe.formats.reading import clock
+from sessionscribe.runners import costs
+from sessionscribe.runners.usage_log import USAGE_LOG
+from sessionscribe.web import sound
+from sessionscribe.web.archive import Archive, Page
+from sessionscribe.web.edits import ConflictError, Editor
+from sessionscribe.web.edits import Request as EditRequest
+from sessionscribe.web.runs import Runs
+from sessionscribe.web.search import Index
+from sessionscribe.web.security import Guard, Rules
+from sessionscribe.web.view import flags_of, view
+
+HERE = Path(__file__).parent
+HEARTBEAT_S = 1.0
+MOST_STREAMS = 20
+Made = TypeVar("Made")
+
+
+@dataclass(frozen=True)
+class Site:
+    """What the pages work on."""
+
+    archive: Archive
+    editor: Editor
+    index: Index
+    runs: Runs
+    rules: Rules
+    libraries: Path
+
+    async def ask(self, work: Callable[..., Made], *given: Any, **named: Any) -> Made:
+        """Do work in a thread: it reads files, and the event loop must not wait for them."""
+        return await to_thread.run_sync(partial(work, *given, **named))
+
+
+def create_app(site: Site) -> Starlette:
+    """Return the application."""
+    templates = Jinja2Templates(HERE / "templates")
+    templates.env.filters["clock"] = clock
+    pages = Pages(site, templates)
+    routes = [
+        Route("/", pages.sessions),
+        Route("/rows", pages.rows),
+        Route("/s/{session}", pages.session),
+        Route("/search", pages.search),
+        Route("/queue", pages.queue),
+        Route("/history", pages.history),
+        Route("/healthz", pages.health),
+        Route("/favicon.ico", pages.icon),
+        Route("/events", pages.events),
+        Route("/api/sessions", pages.api_sessions),
+        Route("/api/search", pages.api_search),
+        Route("/api/costs", pages.api_costs),
+        Route("/api/s/{session}/audio", pages.audio),
+        Route("/api/s/{session}/peaks", pages.peaks),
+        Route("/api/s/{session}/edits", pages.edit, methods=["POST"]),
+        Route("/api/run", pages.run, methods=["POST"]),
+        Route("/api/run/stop", pages.stop, methods=["POST"]),
+        Mount("/static", StaticFiles(directory=HERE / "static")),
+        Mount("/lib", StaticFiles(directory=site.libraries, check_dir=False)),
+    ]
+    return Starlette(
+        routes=routes,
+        middleware=[Middleware(Guard, rules=site.rules), Middleware(GZipMiddleware, minimum_size=2000)],
+        exception_handlers={UserError: pages.user_error, HTTPException: pages.http_error},
+    )
+
+
+class Pages:
+    """An endpoint for each page and each thing that a page asks for."""
+
+    def __init__(self, site: Site, templates: Jinja2Templates) -> None:
+        self.site, self.templates = site, templates
+        self._streams = 0
+
+    def _render(self, request: Request, template: str, status_code: int = 200, **context: Any) -> Response:
+        context |= {"nonce": request.state.nonce, "read_only": self.site.rules.read_only}
+        return self.templates.TemplateResponse(request, template, context, status_code)
+
+    async def sessions(self, request: Request) -> Response:
+        """Show all sessions and where they stand."""
+        return self._render(request, "sessions.html", **await self._table(request))
+
+    async def rows(self, request: Request) -> Response:
+        """Show the rows of that table again."""
+        return self._render(request, "rows.html", **await self._table(request))
+
+    async def _table(self, request: Request) -> dict[str, Any]:
+        rows = await self.site.ask(self.site.archive.statuses)
+        wanted = request.query_params.get("show", "").casefold()
+        if wanted:
+            rows = [
+                row
+                for row in rows
+                if wanted
+                in " ".join((row.session, row.status, row.audit, *row.flags, *row.failures)).casefold()
+            ]
+        run = await self.site.ask(self.site.runs.current)
+        return {"rows": rows, "show": request.query_params.get("show", ""), "run": run}
+
+    async def session(self, request: Request) -> Response:
+        """Show a transcript, to read, hear and mend."""
+        name = await self._name(request)
+        return self._render(request, "session.html", **await self.site.ask(self._session, name))
+
+    def _session(self, name: str) -> dict[str, Any]:
+        page = self.site.archive.page(name)
+        transcript = page.laid.transcript
+        path = self.site.archive.root / f"results/audit/{name}.json"
+        audit = Audit.read(path) if path.is_file() else None
+        return {
+            "name": name,
+            "transcript": transcript,
+            "view": view(transcript),
+            "flags": flags_of(transcript, audit, page.laid.corrections),
+            "audit": audit,
+            "base": page.base,
+            "status": next(row for row in self.site.archive.statuses() if row.session == name),
+            "can_undo": self.site.editor.can_undo(name),
+        }
+
+    async def search(self, request: Request) -> Response:
+        """Show where words are said."""
+        given = request.query_params
+        hits = await self._hits(request)
+        return self._render(
+            request, "search.html", hits=hits, asked=given.get("q", ""), speaker=given.get("speaker", "")
+        )
+
+    async def _hits(self, request: Request) -> list[Any]:
+        given = request.query_params
+        return await self.site.ask(
+            self._search,
+            given.get("q", "")[:500],
+            speaker=given.get("speaker", ""),
+            session=given.get("session", ""),
+        )
+
+    def _search(self, text: str, speaker: str, session: str) -> list[Any]:
+        sessions = list(self.site.archive.plan().sessions)
+        return self.site.index.search(text, sessions, speaker=speaker, session=session)
+
+    async def queue(self, request: Request) -> Response:
+        """Show what there is to do, and start and stop it."""
+        plan = await self.site.ask(self.site.archive.plan)
+        waiting = [session for session in plan.sessions.values() if session.pending]
+        run = await self.site.ask(self.site.runs.current)
+        return self._render(request, "queue.html", waiting=waiting, run=run, line=self.site.runs.last_line())
+
+    async def history(self, request: Request) -> Response:
+        """Show what failed, and what machines have cost."""
+        rows = await self.site.ask(self.site.archive.statuses)
+        return self._render(
+            request,
+            "history.html",
+            failed=[row for row in rows if row.failures],
+            days=await self.site.ask(_days),
+        )
+
+    async def health(self, _: Request) -> Response:
+        """Say that the server is there."""
+        return PlainTextResponse("ok")
+
+    async def icon(self, _: Request) -> Response:
+        """Return the icon."""
+        return FileResponse(HERE / "static/icon.svg", media_type="image/svg+xml")
+
+    async def api_sessions(self, _: Request) -> Response:
+        """Return the table of sessions."""
+        rows = await self.site.ask(self.site.archive.statuses)
+        return JSONResponse([vars(row) for row in rows])
+
+    async def api_search(self, request: Request) -> Response:
+        """Return where words are said."""
+        return JSONResponse([vars(hit) for hit in await self._hits(request)])
+
+    async def api_costs(self, _: Request) -> Response:
+        """Return what machines elsewhere have cost, by day."""
+        return JSONResponse(await self.site.ask(_days))
+
+    async def audio(self, request: Request) -> Response:
+        """Return what is to be heard of a session; browsers ask for parts of it."""
+        file = await self.site.ask(sound.audio, await self._name(request), self.site.archive.root)
+        if file is None:
+            raise HTTPException(404, "The converted audio is not here.")
+        kind = {".flac": "audio/flac", ".m4a": "audio/mp4"}[file.suffix]
+        return FileResponse(file, media_type=kind)
+
+    async def peaks(self, request: Request) -> Response:
+        """Return the waveform: a byte for each twentieth of a second."""
+        found = await self.site.ask(sound.peaks, await self._name(request), self.site.archive.root)
+        if found is None:
+            raise HTTPException(404, "The converted audio is not here.")
+        return Response(found, media_type="application/octet-stream")
+
+    async def edit(self, request: Request) -> Response:
+        """Change a transcript, and return it as it is then."""
+        name = await self._name(request)
+        try:
+            wanted = EditRequest.model_validate_json(await request.body())
+        except ValidationError as error:
+            return JSONResponse({"error": str(error.errors()[0]["msg"])}, 422)
+        try:
+            page = await self.site.ask(self.site.editor.edit, name, wanted)
+        except ConflictError as conflict:
+            return JSONResponse(
+                {"error": "Somebody else has changed this transcript."} | self._changed(name, conflict.page),
+                409,
+            )
+        return JSONResponse(self._changed(name, page))
+
+    def _changed(self, name: str, page: Page) -> dict[str, Any]:
+        html = self.templates.get_template("said.html").render(
+            view=view(page.laid.transcript), read_only=False
+        )
+        states = [
+            {"line": one.line, "state": one.state, "reason": one.reason} for one in page.laid.corrections
+        ]
+        return {
+            "base": page.base,
+            "html": html,
+            "speakers": page.laid.transcript.speakers,
+            "corrections": states,
+            "can_undo": self.site.editor.can_undo(name),
+        }
+
+    async def run(self, request: Request) -> Response:
+        """Start a run of all sessions, or of some."""
+        given = await self._json(request)
+        names, known = given.get("sessions", []), (await self.site.ask(self.site.archive.plan)).sessions
+        if not isinstance(names, list) or not all(isinstance(name, str) and name in known for name in names):
+            raise HTTPException(404, "There is no such session.")
+        stage = "export" if given.get("exports") is True else ""
+        if not await self.site.ask(self.site.runs.start, names, stage):
+            return JSONResponse({"error": "Another run is at work."}, 409)
+        return JSONResponse({"started": True}, 202)
+
+    async def stop(self, request: Request) -> Response:
+        """Stop the run that was started here."""
+        stopped = await self.site.ask(self.site.runs.stop)
+        return JSONResponse({"stopped": stopped}, 202 if stopped else 409)
+
+    async def events(self, request: Request) -> Response:
+        """Send an event whenever a session or the run has changed."""
+        if self._streams >= MOST_STREAMS:
+            raise HTTPException(503, "Too many pages are open.")
+        return StreamingResponse(self._events(request), media_type="text/event-stream")
+
+    async def _events(self, request: Request) -> AsyncIterator[str]:
+        self._streams += 1
+        seen: tuple[object, ...] = ()
+        try:
+            while not await request.is_disconnected():
+                signature = await self.site.ask(self.site.archive.signature)
+                run = await self.site.ask(self.site.runs.current)
+                now = (signature, run and run.line)
+                if now != seen:
+                    seen, line = now, run.line if run else ""
+                    yield f"data: {json.dumps({'state': signature, 'running': bool(run), 'line': line})}\n\n"
+                else:
+                    yield ": still here\n\n"
+                await asyncio.sleep(HEARTBEAT_S)
+        finally:
+            self._streams -= 1
+
+    async def user_error(self, request: Request, error: Exception) -> Response:
+        """Say what a user can do something about."""
+        assert isinstance(error, UserError)
+        return self._failed(request, str(error), 400)
+
+    async def http_error(self, request: Request, error: Exception) -> Response:
+        """Say that something is not there, or may not be."""
+        assert isinstance(error, HTTPException)
+        return self._failed(request, str(error.detail), error.status_code)
+
+    def _failed(self, request: Request, what: str, code: int) -> Response:
+        if request.url.path.startswith("/api/"):
+            return JSONResponse({"error": what}, code)
+        return self._render(request, "error.html", code, what=what)
+
+    async def _name(self, request: Request) -> str:
+        """Return the session of an address, if the manifest has it."""
+        name = str(request.path_params["session"])
+        if await self.site.ask(self.site.archive.session, name) is None:
+            raise HTTPException(404, "There is no such session.")
+        return name
+
+    async def _json(self, request: Request) -> Mapping[str, Any]:
+        try:
+            given = await request.json()
+        except ValueError:
+            given = None
+        if not isinstance(given, dict):
+            raise HTTPException(400, "This is no JSON object.")
+        return given
+
+
+def _days() -> list[dict[str, Any]]:
+    """Return hours and cost of machines elsewhere, for each day on which one was used."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for record in costs.read_usage(USAGE_LOG):
+        found.setdefault(str(record["start"])[:10], []).append(record)
+    prices, days = costs.known_prices(costs.PRICES), []
+    for day, records in sorted(found.items()):
+        total: Counter[str] = Counter()
+        for spent in costs.sum_up(records, prices)[0].values():
+            total.update(spent.cost)
+        days.append({"day": day, "hours": sum(one["wall_s"] for one in records) / 3600, "cost": dict(total)})
+    return days

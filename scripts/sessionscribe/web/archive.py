@@ -1,0 +1,129 @@
+"""The project as the pages see it: its plan, kept until a file says otherwise, and a few transcripts."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from sessionscribe.config.settings import Config
+from sessionscribe.editing.shown import Shown
+from sessionscribe.planning import status
+from sessionscribe.planning.plan import Plan
+from sessionscribe.planning.session import SessionPlan
+from sessionscribe.planning.status import SessionStatus
+from sessionscribe.stages.correct.apply import Overlaid
+
+KEPT = 3
+"""Transcripts kept in memory: four hours take 100 MB."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """A transcript as it is shown. ``base`` names its corrections file: what an edit was made to."""
+
+    session: Shown
+    laid: Overlaid
+    base: str
+
+
+class Archive:
+    """All sessions of a project. Several threads may ask at once; one of them looks.
+
+    Args:
+        load: returns the settings, as they are now.
+        root: the project's folder, which is the working directory.
+    """
+
+    def __init__(self, load: Callable[[], Config], root: Path) -> None:
+        self.root = root
+        self._load = load
+        self._lock = threading.RLock()
+        self._seen: tuple[object, ...] = ()
+        self._plan: Plan | None = None
+        self._statuses: list[SessionStatus] = []
+        self._pages: OrderedDict[str, tuple[tuple[object, ...], Page]] = OrderedDict()
+
+    @property
+    def config(self) -> Config:
+        """The settings, as they are now."""
+        return self._load()
+
+    def signature(self) -> str:
+        """Return a name for what the plan depends on: another one, and something has changed."""
+        return hashlib.sha256(repr(tuple(self._signs())).encode()).hexdigest()[:16]
+
+    def _signs(self) -> Iterator[object]:
+        config = self.root / "config"
+        for path in (
+            self.root / self._load().manifest,
+            *sorted(config.glob("*.yaml")),
+            *config.glob("*.tsv"),
+        ):
+            yield _stat(path)
+        for folder in ("config/corrections", "results/provenance", "logs/failed"):
+            try:
+                with os.scandir(self.root / folder) as entries:
+                    yield sorted((entry.name, entry.stat().st_mtime_ns) for entry in entries)
+            except OSError:
+                yield None
+
+    def plan(self) -> Plan:
+        """Return the plan."""
+        with self._lock:
+            seen = tuple(self._signs())
+            if self._plan is None or seen != self._seen:
+                self._plan, self._seen = Plan(self._load(), self.root), seen
+                self._statuses = status.collect(self._plan)
+            return self._plan
+
+    def statuses(self) -> list[SessionStatus]:
+        """Return the status of every session, in the manifest's order."""
+        with self._lock:
+            self.plan()
+            return self._statuses
+
+    def session(self, name: str) -> SessionPlan | None:
+        """Return the steps of a session; None where the manifest has none of this name."""
+        return self.plan().sessions.get(name)
+
+    def page(self, name: str) -> Page:
+        """Return the transcript of a session that the manifest has.
+
+        Raises:
+            UserError: it has not been transcribed, or its corrections file cannot be understood.
+        """
+        with self._lock:
+            plan = self.plan()
+            files = (
+                f"results/diarize/{name}.json",
+                f"results/name/{name}.json",
+                f"config/corrections/{name}.tsv",
+            )
+            seen = (*(_stat(self.root / file) for file in files), tuple(self._load().export.names.items()))
+            if name in self._pages and self._pages[name][0] == seen:
+                self._pages.move_to_end(name)
+                return self._pages[name][1]
+            shown = Shown.of(name, self._load(), self.root, lambda: plan)
+            page = Page(shown, shown.laid(), base_of(shown.corrections))
+            self._pages[name] = (seen, page)
+            while len(self._pages) > KEPT:
+                self._pages.popitem(last=False)
+            return page
+
+
+def base_of(corrections: Path) -> str:
+    """Return what names the content of a corrections file; "" where there is none."""
+    return hashlib.sha256(corrections.read_bytes()).hexdigest() if corrections.is_file() else ""
+
+
+def _stat(path: Path) -> tuple[str, int, int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return str(path), found.st_mtime_ns, found.st_size, found.st_ino

@@ -1,0 +1,152 @@
+"""Edits from the browser become lines of the corrections file, by the code of `sessionscribe correct`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from sessionscribe.core.errors import UserError
+from sessionscribe.core.tokens import atoms
+from sessionscribe.editing import context_windows, edits
+from sessionscribe.editing.edited import EditToken
+from sessionscribe.manifest import manifest
+from sessionscribe.stages.correct import table
+from sessionscribe.stages.correct.apply import Overlaid
+from sessionscribe.stages.correct.table import Edit
+from sessionscribe.web.archive import Archive, Page, base_of
+
+NAME_LENGTH = 200
+TEXT_LENGTH = 10_000
+
+
+class Change(BaseModel):
+    """One change of what is shown; words are numbered from 0, ``last`` is the last of them.
+
+    - ``words``: the words are to be ``text``; where that is empty, they go.
+    - ``speaker``: they are said by ``text``.
+    - ``name``: the speaker ``was`` is called ``text``, wherever.
+    - ``everywhere``: the words ``was`` are ``text``, wherever.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    op: Literal["words", "speaker", "name", "everywhere"]
+    first: int = Field(default=0, ge=0)
+    last: int = Field(default=0, ge=0)
+    was: str = Field(default="", max_length=TEXT_LENGTH)
+    text: str = Field(default="", max_length=TEXT_LENGTH)
+
+
+class Request(BaseModel):
+    """What a browser asks for: changes of the transcript whose corrections it knows as ``base``."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    base: str
+    changes: list[Change] = Field(default=[], max_length=1000)
+    undo: bool = False
+
+
+@dataclass(frozen=True)
+class ConflictError(Exception):
+    """Somebody else has changed the corrections meanwhile."""
+
+    page: Page
+
+
+class Editor:
+    """Writes the corrections of all sessions, and takes back what it wrote."""
+
+    def __init__(self, archive: Archive, author: str = "") -> None:
+        self.archive, self.author = archive, author
+        self._before: dict[str, list[tuple[str, list[Edit]]]] = {}
+
+    def edit(self, name: str, request: Request) -> Page:
+        """Make changes to a session, or take the last ones back; return what is shown then.
+
+        Raises:
+            ConflictError: the request's base is not what there is.
+            UserError: a change cannot be made.
+        """
+        with manifest.locked(table.path_of(name, self.archive.root)):
+            page = self.archive.page(name)
+            path = page.session.corrections
+            if request.base != base_of(path):
+                raise ConflictError(page)
+            known = table.read(path)
+            if request.undo:
+                after, before = self._before.get(name, [("", [])])[-1]
+                if after != page.base or not self._before.get(name):
+                    raise UserError("there is nothing to take back", where=name, hint="Edit it by hand")
+                self._before[name].pop()
+                table.write(path, before)
+                return self.archive.page(name)
+            made = self._made(page, known, request.changes)
+            table.write(path, made)
+            self._before.setdefault(name, []).append((base_of(path), known))
+            return self.archive.page(name)
+
+    def can_undo(self, name: str) -> bool:
+        """Return whether the last changes of a session can be taken back."""
+        return bool(self._before.get(name))
+
+    def _made(self, page: Page, known: list[Edit], changes: list[Change]) -> list[Edit]:
+        """Return all lines of the new corrections file."""
+        signed = edits.Signed(self.author, date.today().isoformat(), "")
+        general = [
+            signed.put_on(Edit("words", was=change.was, now=change.text))
+            for change in changes
+            if change.op == "everywhere" and atoms(change.was)
+        ]
+        simple = [_simple(page.laid, change) for change in changes if change.op in ("words", "speaker")]
+        if not any(change.op == "name" for change in changes) and all(simple):
+            return [*known, *general, *(signed.put_on(edit) for edit in simple if edit)]
+        copy = _copy(page.laid, [change for change in changes if change.op != "everywhere"])
+        made = edits.make(page.session.transcript, page.session.names, known, copy, signed=signed)
+        return [*made.edits, *general]
+
+
+def _simple(laid: Overlaid, change: Change) -> Edit | None:
+    """Return the line for a change of one word that nobody has touched; None where more is to be compared.
+
+    Comparing a whole transcript of four hours takes seconds.
+    """
+    number = 0
+    for item in laid.items:
+        if number == change.first and change.first == change.last and change.op == "words":
+            text = atoms(change.text)
+            alone = item.edit is None and item.stop - item.start == 1 and len(item.words) == 1
+            return (
+                context_windows.of_words(laid.words, item.start, item.stop, text) if alone and text else None
+            )
+        number += len(item.words)
+    return None
+
+
+def _copy(laid: Overlaid, changes: list[Change]) -> list[EditToken]:
+    """Return what an edited copy with these changes would say.
+
+    Raises:
+        UserError: a change is about words that there are not.
+    """
+    words = [(word.text, word.speaker) for item in laid.items for word in item.words]
+    said: list[tuple[str, str | None]] = list(words)
+    for change in changes:
+        if change.op == "name":
+            said = [(text, change.text if who == change.was else who) for text, who in said]
+            continue
+        if not change.first <= change.last < len(words):
+            raise UserError(
+                "there are no such words", where=f"{change.first} to {change.last}", hint="Reload"
+            )
+        numbers = range(change.first, change.last + 1)
+        if change.op == "speaker":
+            for number in numbers:
+                said[number] = (said[number][0], change.text)
+        else:
+            for number in numbers:
+                said[number] = (change.text if number == change.first else "", said[number][1])
+    return [EditToken(atom, who, number) for number, (text, who) in enumerate(said) for atom in atoms(text)]

@@ -1,0 +1,151 @@
+"""Search in all transcripts: an index in SQLite that may be deleted at any time."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sessionscribe.artifacts.transcript import Transcript
+from sessionscribe.core.errors import UserError
+from sessionscribe.core.text import written_without_spaces
+from sessionscribe.formats.reading import paragraphs
+
+INDEX = Path(".sessionscribe/search.db")
+MARKS = "\x02", "\x03"
+"""What stands around a hit in the text that SQLite returns."""
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A paragraph that has what was asked for; ``pieces`` are parts of its text and whether each is a hit."""
+
+    session: str
+    start: float
+    speaker: str
+    pieces: tuple[tuple[str, bool], ...]
+
+
+class Index:
+    """The index of a project, brought up to date whenever it is asked.
+
+    Args:
+        root: the project's folder.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._lock = threading.Lock()
+
+    def search(
+        self, text: str, sessions: Sequence[str], *, speaker: str = "", session: str = "", limit: int = 100
+    ) -> list[Hit]:
+        """Return paragraphs that have all words of ``text``, the best first.
+
+        Args:
+            text: words; in quotation marks a phrase; the last letters of a word may be left out: `camp*`.
+            sessions: those that may be found.
+            speaker: only what this speaker says.
+            session: only in this session.
+            limit: at most so many.
+        """
+        query = _query(text)
+        if not query:
+            return []
+        with self._lock, self._open() as database:
+            self._update(database, sessions)
+            found = database.execute(
+                "SELECT session, start, speaker, highlight(said, 3, ?, ?) FROM said "
+                "WHERE said MATCH ? AND (? = '' OR speaker = ?) AND (? = '' OR session = ?) "
+                "ORDER BY rank LIMIT ?",
+                (*MARKS, query, speaker, speaker, session, session, limit),
+            ).fetchall()
+        return [
+            Hit(name, float(start), who or "", tuple(_pieces(marked))) for name, start, who, marked in found
+        ]
+
+    def _open(self) -> sqlite3.Connection:
+        path = self.root / INDEX
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            return _connect(path)
+        except sqlite3.DatabaseError:  # damaged, or of another version: it can be made again
+            for file in path.parent.glob(f"{path.name}*"):
+                file.unlink(missing_ok=True)
+            return _connect(path)
+
+    def _update(self, database: sqlite3.Connection, sessions: Sequence[str]) -> None:
+        known = dict(database.execute("SELECT session, stamp FROM seen"))
+        for name in known.keys() - set(sessions):
+            self._forget(database, name)
+        for name in sessions:
+            path, stamp = self._transcript(name)
+            if stamp == known.get(name):
+                continue
+            self._forget(database, name)
+            if path is None:
+                continue
+            try:
+                transcript = Transcript.read(path)
+            except UserError:
+                continue  # damaged; the pages and `verify` say so
+            rows = ((name, part.start, part.speaker, spaced(part.text)) for part in paragraphs(transcript))
+            database.executemany("INSERT INTO said VALUES (?, ?, ?, ?)", rows)
+            database.execute("INSERT INTO seen VALUES (?, ?)", (name, stamp))
+        database.commit()
+
+    def _forget(self, database: sqlite3.Connection, name: str) -> None:
+        database.execute("DELETE FROM said WHERE session = ?", (name,))
+        database.execute("DELETE FROM seen WHERE session = ?", (name,))
+
+    def _transcript(self, name: str) -> tuple[Path | None, str]:
+        """Return the file with a session's transcript as it is shown, and what changes when it does."""
+        for stage in ("correct", "diarize"):
+            path = self.root / f"results/{stage}/{name}.json"
+            try:
+                found = path.stat()
+            except OSError:
+                continue
+            return path, f"{stage} {found.st_size} {found.st_mtime_ns}"
+        return None, ""
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    database = sqlite3.connect(path)
+    if database.execute("PRAGMA user_version").fetchone()[0] != VERSION:
+        database.executescript(
+            "DROP TABLE IF EXISTS said; DROP TABLE IF EXISTS seen;"
+            "CREATE VIRTUAL TABLE said USING fts5(session UNINDEXED, start UNINDEXED, speaker UNINDEXED,"
+            " text, tokenize='unicode61 remove_diacritics 2', prefix='3');"
+            "CREATE TABLE seen (session TEXT PRIMARY KEY, stamp TEXT);"
+            f"PRAGMA user_version = {VERSION};"
+        )
+    return database
+
+
+def spaced(text: str) -> str:
+    """Return text with a separator around letters of scripts without spaces: each is a word then."""
+    return "".join(f"\x1f{letter}\x1f" if written_without_spaces(letter) else letter for letter in text)
+
+
+def _query(text: str) -> str:
+    """Return what FTS5 is asked: every word quoted, so that nothing of it is taken for syntax."""
+    terms = []
+    for phrase, word in re.findall(r'"([^"]*)"|(\S+)', text):
+        found = phrase or word.replace('"', "")
+        ending = "*" if word.endswith("*") else ""
+        words = spaced(found.rstrip("*")).split()
+        if any(any(letter.isalnum() for letter in part) for part in words):
+            terms.append('"' + " ".join(words) + '"' + ending)
+    return " ".join(terms)
+
+
+def _pieces(marked: str) -> Iterator[tuple[str, bool]]:
+    """Yield the text of a paragraph in parts, without the separators, and whether each was asked for."""
+    for number, part in enumerate(re.split("[\x02\x03]", marked)):
+        if part:
+            yield part.replace("\x1f", ""), number % 2 == 1

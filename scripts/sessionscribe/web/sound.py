@@ -1,0 +1,76 @@
+"""What a session sounds like: a copy to listen to, and the peaks of its waveform. Both are caches."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from pathlib import Path
+
+from sessionscribe.artifacts.plan import Timeline
+from sessionscribe.audio import playback
+from sessionscribe.core.files import atomic_path
+from sessionscribe.core.units import SAMPLE_RATE
+
+CACHE = Path(".sessionscribe/listen")
+PER_SECOND = 20
+"""Peaks per second of audio."""
+_making = threading.Lock()
+
+
+def audio(session: str, root: Path) -> Path | None:
+    """Return the file that a browser plays: the converted track, or a copy of all tracks on one clock.
+
+    None where the converted audio is not here.
+    """
+    found = _sources(session, root)
+    if found is None:
+        return None
+    timeline, tracks = found
+    if len(tracks) == 1 and timeline.tracks[0].offset == 0:
+        return tracks[0]
+    copy = _cached(session, root, tracks, ".m4a")
+    with _making:
+        if not copy.is_file():
+            playback.write_m4a(timeline, tracks[0].parent, copy)
+    return copy
+
+
+def peaks(session: str, root: Path) -> bytes | None:
+    """Return the loudest sample, 0 to 255, of each twentieth of a second; None without converted audio."""
+    found = _sources(session, root)
+    if found is None:
+        return None
+    timeline, tracks = found
+    file = _cached(session, root, tracks, ".peaks")
+    with _making:
+        if not file.is_file():
+            import numpy as np  # noqa: PLC0415 -- heavy
+
+            step, made = SAMPLE_RATE // PER_SECOND, bytearray()
+            for block in playback.mixed(timeline, tracks[0].parent):
+                rows = np.pad(np.abs(block), (0, -len(block) % step)).reshape(-1, step)
+                made += (rows.max(axis=1).clip(0, 1) * 255).astype(np.uint8).tobytes()
+            with atomic_path(file) as temporary:
+                temporary.write_bytes(made)
+    return file.read_bytes()
+
+
+def _sources(session: str, root: Path) -> tuple[Timeline, list[Path]] | None:
+    path = root / f"results/chunk/{session}.timeline.json"
+    if not path.is_file():
+        return None
+    timeline = Timeline.read(path)
+    tracks = [root / f"results/convert/{session}/{track.track}.flac" for track in timeline.tracks]
+    return (timeline, tracks) if tracks and all(track.is_file() for track in tracks) else None
+
+
+def _cached(session: str, root: Path, tracks: list[Path], ending: str) -> Path:
+    """Return where a cache lies; its name changes with the audio, and files for earlier audio go."""
+    stats = [(track.name, track.stat().st_size, track.stat().st_mtime_ns) for track in tracks]
+    key = hashlib.sha256(repr(stats).encode()).hexdigest()[:12]
+    folder = root / CACHE / session
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob(f"*{ending}"):
+        if not old.name.startswith(key):
+            old.unlink(missing_ok=True)
+    return folder / f"{key}{ending}"
