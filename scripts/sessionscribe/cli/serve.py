@@ -100,6 +100,7 @@ def _listen(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
+        listener.listen(128)  # who follows the printed address at once waits, and is not turned away
     except OSError as error:
         listener.close()
         hint = "Give another one: --port 8643"

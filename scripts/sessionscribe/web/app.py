@@ -80,6 +80,7 @@ def create_app(site: Site) -> Starlette:
         Route("/api/s/{session}/audio", pages.audio),
         Route("/api/s/{session}/peaks", pages.peaks),
         Route("/api/s/{session}/edits", pages.edit, methods=["POST"]),
+        Route("/api/run", pages.running),
         Route("/api/run", pages.run, methods=["POST"]),
         Route("/api/run/stop", pages.stop, methods=["POST"]),
         Mount("/static", StaticFiles(directory=HERE / "static")),
@@ -142,7 +143,7 @@ class Pages:
             "audit": audit,
             "base": page.base,
             "status": next(row for row in self.site.archive.statuses() if row.session == name),
-            "can_undo": self.site.editor.can_undo(name),
+            "can_undo": self.site.editor.can_undo(name, page.base),
         }
 
     async def search(self, request: Request) -> Response:
@@ -247,8 +248,13 @@ class Pages:
             "html": html,
             "speakers": page.laid.transcript.speakers,
             "corrections": states,
-            "can_undo": self.site.editor.can_undo(name),
+            "can_undo": self.site.editor.can_undo(name, page.base),
         }
+
+    async def running(self, _: Request) -> Response:
+        """Return the run that was started here, if it is at work."""
+        run = await self.site.ask(self.site.runs.current)
+        return JSONResponse({"sessions": run.sessions, "line": run.line} if run else None)
 
     async def run(self, request: Request) -> Response:
         """Start a run of all sessions, or of some."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
@@ -15,6 +14,7 @@ from sessionscribe.editing.edited import EditToken
 from sessionscribe.manifest import manifest
 from sessionscribe.stages.correct import table
 from sessionscribe.stages.correct.apply import Overlaid
+from sessionscribe.stages.correct.places import is_general
 from sessionscribe.stages.correct.table import Edit
 from sessionscribe.web.archive import Archive, Page, base_of
 
@@ -50,11 +50,12 @@ class Request(BaseModel):
     undo: bool = False
 
 
-@dataclass(frozen=True)
 class ConflictError(Exception):
-    """Somebody else has changed the corrections meanwhile."""
+    """Somebody else has changed the corrections meanwhile; ``page`` is what there is now."""
 
-    page: Page
+    def __init__(self, page: Page) -> None:
+        super().__init__("changed meanwhile")
+        self.page = page
 
 
 class Editor:
@@ -78,10 +79,9 @@ class Editor:
                 raise ConflictError(page)
             known = table.read(path)
             if request.undo:
-                after, before = self._before.get(name, [("", [])])[-1]
-                if after != page.base or not self._before.get(name):
+                if not self.can_undo(name, page.base):
                     raise UserError("there is nothing to take back", where=name, hint="Edit it by hand")
-                self._before[name].pop()
+                _, before = self._before[name].pop()
                 table.write(path, before)
                 return self.archive.page(name)
             made = self._made(page, known, request.changes)
@@ -89,9 +89,10 @@ class Editor:
             self._before.setdefault(name, []).append((base_of(path), known))
             return self.archive.page(name)
 
-    def can_undo(self, name: str) -> bool:
-        """Return whether the last changes of a session can be taken back."""
-        return bool(self._before.get(name))
+    def can_undo(self, name: str, base: str) -> bool:
+        """Return whether the last changes of a session can be taken back: nobody has made others since."""
+        made = self._before.get(name, [])
+        return bool(made) and made[-1][0] == base
 
     def _made(self, page: Page, known: list[Edit], changes: list[Change]) -> list[Edit]:
         """Return all lines of the new corrections file."""
@@ -101,27 +102,28 @@ class Editor:
             for change in changes
             if change.op == "everywhere" and atoms(change.was)
         ]
-        simple = [_simple(page.laid, change) for change in changes if change.op in ("words", "speaker")]
-        if not any(change.op == "name" for change in changes) and all(simple):
-            return [*known, *general, *(signed.put_on(edit) for edit in simple if edit)]
-        copy = _copy(page.laid, [change for change in changes if change.op != "everywhere"])
+        rest = [change for change in changes if change.op != "everywhere"]
+        if not rest:
+            return [*known, *general]
+        if len(changes) == 1 and (simple := _simple(page.laid, known, rest[0])):
+            return [*known, signed.put_on(simple)]
+        copy = _copy(page.laid, rest)
         made = edits.make(page.session.transcript, page.session.names, known, copy, signed=signed)
         return [*made.edits, *general]
 
 
-def _simple(laid: Overlaid, change: Change) -> Edit | None:
+def _simple(laid: Overlaid, known: list[Edit], change: Change) -> Edit | None:
     """Return the line for a change of one word that nobody has touched; None where more is to be compared.
 
     Comparing a whole transcript of four hours takes seconds.
     """
-    number = 0
+    text, number = atoms(change.text), 0
+    if change.op != "words" or change.first != change.last or not text or any(map(is_general, known)):
+        return None
     for item in laid.items:
-        if number == change.first and change.first == change.last and change.op == "words":
-            text = atoms(change.text)
+        if number == change.first:
             alone = item.edit is None and item.stop - item.start == 1 and len(item.words) == 1
-            return (
-                context_windows.of_words(laid.words, item.start, item.stop, text) if alone and text else None
-            )
+            return context_windows.of_words(laid.words, item.start, item.stop, text) if alone else None
         number += len(item.words)
     return None
 

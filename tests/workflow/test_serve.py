@@ -1,0 +1,413 @@
+"""`sessionscribe serve`: who may ask for what, edits from the browser, search, runs; and a real browser."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import random
+import re
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from project import Project
+from sessionscribe.artifacts.transcript import Transcript
+
+CHROMIUM = Path("/usr/bin/chromium")
+NOTE_SEEK = """() => {
+  const audio = document.getElementById("audio");
+  audio.addEventListener("seeked", () => { document.body.dataset.seeked ??= audio.currentTime; });
+}"""
+
+
+@dataclass
+class Client:
+    """Asks one server, with its token or without."""
+
+    port: int
+    token: str
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def ask(
+        self, method: str, path: str, body: object = None, **headers: str
+    ) -> tuple[int, dict[str, str], bytes]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        sent = {"Authorization": f"Bearer {self.token}"} if not headers else {}
+        sent |= {name.replace("_", "-"): value for name, value in headers.items()}
+        content = None if body is None else json.dumps(body).encode()
+        connection.request(method, path, content, sent)
+        answer = connection.getresponse()
+        found = answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
+        connection.close()
+        return found
+
+    def get(self, path: str) -> Any:
+        code, _, content = self.ask("GET", path)
+        assert code == 200, content
+        return json.loads(content)
+
+    def post(self, path: str, body: object) -> tuple[int, Any]:
+        code, _, content = self.ask("POST", path, body)
+        return code, json.loads(content)
+
+
+def serving(project: Project, *arguments: str) -> Iterator[Client]:
+    command = [sys.executable, "-m", "sessionscribe.cli.main", "serve", "--port", "0"]
+    server = subprocess.Popen(
+        [*command, "--configfile", "config/test.yaml", *arguments],
+        cwd=project.root,
+        env=project.environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        assert server.stdout is not None
+        lines: list[str] = []
+        for line in server.stdout:
+            lines.append(line)
+            if match := re.match(r"http://127\.0\.0\.1:(\d+)/\?token=(\S+)$", line):
+                threading.Thread(target=server.stdout.read, daemon=True).start()
+                yield Client(int(match[1]), match[2])
+                break
+        else:
+            pytest.fail("".join(lines))
+    finally:
+        server.terminate()
+        assert server.wait(10) is not None
+
+
+@pytest.fixture(scope="module")
+def served(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    return finished.copy(tmp_path_factory.mktemp("served"))
+
+
+@pytest.fixture(scope="module")
+def client(served: Project) -> Iterator[Client]:
+    yield from serving(served)
+
+
+# Who may ask for what.
+
+
+def test_without_the_token_nothing_is_shown(client: Client) -> None:
+    for path in ("/", "/s/talk", "/api/sessions", "/api/s/talk/audio", "/events", "/static/site.css"):
+        code, _, content = client.ask("GET", path, X_Nothing="1")
+        assert code == 401
+        assert b"talk" not in content
+    assert client.ask("GET", "/healthz", X_Nothing="1")[0] == 200
+    assert client.ask("GET", "/", Authorization="Bearer wrong")[0] == 401
+
+
+def test_the_token_of_the_address_becomes_a_cookie(client: Client, served: Project) -> None:
+    code, headers, _ = client.ask("GET", f"/search?q=a&token={client.token}", X_Nothing="1")
+    assert (code, headers["location"]) == (303, "/search?q=a")
+    assert {"HttpOnly", "SameSite=strict"} <= set(headers["set-cookie"].split("; "))
+    assert (served / ".sessionscribe/serve.token").stat().st_mode & 0o777 == 0o600
+    cookie = headers["set-cookie"].partition(";")[0]
+    code, _, content = client.ask("GET", "/", Cookie=cookie)
+    assert code == 200
+    assert client.token.encode() not in content
+
+
+def test_another_host_name_is_refused(client: Client) -> None:
+    code, *_ = client.ask("GET", "/", Host="evil.example", Authorization=f"Bearer {client.token}")
+    assert code == 400
+
+
+def test_what_changes_something_must_come_from_its_own_page(client: Client) -> None:
+    cookie, host = f"sessionscribe={client.token}", f"127.0.0.1:{client.port}"
+    stop = ("POST", "/api/run/stop", {})
+    assert client.ask(*stop, Cookie=cookie)[0] == 403
+    foreign = {"Origin": "http://evil.example", "Sec-Fetch-Site": "cross-site"}
+    assert client.ask(*stop, Cookie=cookie, **foreign)[0] == 403
+    own = {"Origin": f"http://{host}", "Sec-Fetch-Site": "same-origin"}
+    assert client.ask(*stop, Cookie=cookie, Host=host, **own)[0] == 409  # allowed: there is nothing to stop
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/s/nobody",
+        "/s/..%2f..",
+        "/api/s/..%2fconfig/audio",
+        "/static/..%2fapp.py",
+        "/lib/..%2f..%2fbin",
+        "/config/config.yaml",
+    ],
+)
+def test_nothing_but_what_the_manifest_names_is_reached(client: Client, path: str) -> None:
+    assert client.ask("GET", path)[0] == 404
+
+
+def test_a_page_may_load_nothing_from_elsewhere_and_run_no_inline_script(client: Client) -> None:
+    for path in ("/", "/s/talk", "/search", "/queue", "/history", "/s/nobody"):
+        _, headers, content = client.ask("GET", path)
+        policy = dict(part.split(" ", 1) for part in headers["content-security-policy"].split("; "))
+        assert policy["default-src"] == "'none'"
+        assert policy["script-src"] == "'self'"
+        assert not re.search(rb"<script(?! src=)|\son\w+=|https?://", content), path
+
+
+def test_read_only_changes_nothing(finished: Project) -> None:
+    for client in serving(finished, "--read-only"):
+        assert client.ask("POST", "/api/run", {})[0] == 403
+        assert client.ask("POST", "/api/s/talk/edits", {"base": "", "undo": True})[0] == 403
+        assert b'id="undo"' not in client.ask("GET", "/s/talk")[2]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "what"),
+    [(["--host", "0.0.0.0"], "others could come in"), (["--port", "1"], "cannot listen there")],
+)
+def test_a_door_that_would_be_open_or_is_taken_is_one_line(
+    finished: Project, arguments: list[str], what: str
+) -> None:
+    if arguments[0] == "--port":
+        with http.client.socket.create_server(("127.0.0.1", 0)) as taken:  # type: ignore[attr-defined]
+            done = finished.sessionscribe("serve", "--port", str(taken.getsockname()[1]))
+    else:
+        done = finished.sessionscribe("serve", *arguments)
+    assert (done.code, len(done.text.splitlines())) == (2, 1)
+    assert what in done.text
+
+
+# What is shown and heard.
+
+
+def test_the_sessions_are_those_of_status(client: Client) -> None:
+    rows = {row["session"]: row["status"] for row in client.get("/api/sessions")}
+    assert rows == {"talk": "complete", "duo": "complete", "live": "complete"}
+
+
+@pytest.mark.parametrize("session", ["talk", "duo", "live"])
+def test_every_layout_can_be_heard_in_parts_and_has_a_waveform(
+    client: Client, served: Project, session: str
+) -> None:
+    code, headers, content = client.ask(
+        "GET", f"/api/s/{session}/audio", Authorization=f"Bearer {client.token}", Range="bytes=100-199"
+    )
+    assert (code, len(content)) == (206, 100)
+    assert headers["content-range"].startswith("bytes 100-199/")
+    length = Transcript.read(served / f"results/diarize/{session}.json").duration_s
+    _, _, peaks = client.ask("GET", f"/api/s/{session}/peaks")
+    assert len(peaks) == pytest.approx(length * 20, abs=1)
+    assert max(peaks) > 20
+
+
+def test_the_caches_may_be_deleted(client: Client, served: Project) -> None:
+    asked = ("/api/search?q=the", "/api/s/duo/peaks")
+    before = [client.ask("GET", path)[2] for path in asked]
+    subprocess.run(
+        "rm -rf .sessionscribe/listen .sessionscribe/search.db", shell=True, cwd=served.root, check=True
+    )
+    assert [client.ask("GET", path)[2] for path in asked] == before
+
+
+@pytest.mark.parametrize(
+    "asked", ['"', "AND", "a* b*", '"unclosed', "NEAR(", "said:x", "'; DROP TABLE said; --", "日本"]
+)
+def test_no_question_breaks_the_search(client: Client, asked: str) -> None:
+    assert client.ask("GET", f"/api/search?q={quote(asked)}")[0] == 200
+
+
+# Edits.
+
+
+def words_of(project: Project, session: str) -> list[str]:
+    for stage in ("correct", "diarize"):
+        path = project / f"results/{stage}/{session}.json"
+        if path.is_file():
+            return [word.text for part in Transcript.read(path).segments for word in part.words]
+    return []
+
+
+def test_a_word_is_mended_and_taken_back(client: Client, served: Project) -> None:
+    before = served.results("results/export/talk")
+    corrections = served / "config/corrections/talk.tsv"
+    old = words_of(served, "talk")
+    change = {"op": "words", "first": 2, "last": 2, "text": "Strahd"}
+    code, answer = client.post("/api/s/talk/edits", {"base": "", "changes": [change]})
+    assert code == 200
+    assert [one["state"] for one in answer["corrections"]] == ["applied"]
+    assert len(corrections.read_text().splitlines()) == 2
+    assert "applied" in served.sessionscribe("correct", "talk", "--list").out
+
+    code, refused = client.post("/api/s/talk/edits", {"base": "", "changes": [change]})
+    assert code == 409
+    assert "Strahd" in refused["html"]  # what there is now, for the one who came second
+
+    assert client.post("/api/run", {"sessions": ["talk"], "exports": True})[0] == 202
+    wait_for_the_run(client)
+    assert words_of(served, "talk") == [*old[:2], "Strahd", *old[3:]]
+    assert "Strahd" in (served / "results/export/talk/talk.srt").read_text()
+    assert "transcribe_chunk" not in (served / "logs/run/serve.log").read_text()
+
+    code, answer = client.post("/api/s/talk/edits", {"base": answer["base"], "undo": True})
+    assert (code, answer["base"], corrections.exists()) == (200, "", False)
+    assert client.post("/api/run", {"sessions": ["talk"], "exports": True})[0] == 202
+    wait_for_the_run(client)
+    assert served.results("results/export/talk") == before
+
+
+def wait_for_the_run(client: Client) -> None:
+    for _ in range(600):
+        if client.get("/api/run") is None:
+            return
+        time.sleep(0.1)
+    pytest.fail("the run does not end")
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({"base": "", "changes": [{"op": "words", "first": 99999, "last": 99999, "text": "x"}]}, 400),
+        ({"base": "", "changes": [{"op": "words", "first": -1, "last": 0, "text": "x"}]}, 422),
+        ({"base": "", "changes": [{"op": "delete"}]}, 422),
+        ({"base": "", "undo": True}, 400),
+        ({"changes": []}, 422),
+        ([], 422),
+    ],
+)
+def test_an_edit_that_cannot_be_is_one_line(client: Client, body: object, code: int) -> None:
+    found, answer = client.post("/api/s/duo/edits", body)
+    assert found == code
+    assert answer["error"]
+
+
+@pytest.mark.parametrize("count", [1, 3, 8])
+def test_edits_in_the_browser_are_those_of_the_command(client: Client, served: Project, count: int) -> None:
+    chance, session = random.Random(count), "duo"
+    path = served / f"config/corrections/{session}.tsv"
+    copy = json.loads((served / f"results/export/{session}/{session}.json").read_text())
+    words = [word for segment in copy["segments"] for word in segment["words"]]
+    speakers = sorted({word["speaker"] for word in words})
+    changes = []
+    for number in chance.sample(range(len(words)), count):
+        if chance.random() < 0.7:
+            text = words[number]["text"] = chance.choice(["Barovia", "two words", "50%"])
+            changes.append({"op": "words", "first": number, "last": number, "text": text})
+        else:
+            other = [name for name in speakers if name != words[number]["speaker"]]
+            who = words[number]["speaker"] = chance.choice(other)
+            changes.append({"op": "speaker", "first": number, "last": number, "text": who})
+    code, answer = client.post(f"/api/s/{session}/edits", {"base": "", "changes": changes})
+    assert code == 200, answer
+    by_browser = laid(client, session)
+    path.unlink()
+    keys = ("start", "end", "speaker", "text")
+    segments = [{key: word[key] for key in keys} | {"words": [word]} for word in words]
+    (served / "edited.json").write_text(json.dumps(copy | {"segments": segments}))
+    done = served.sessionscribe("correct", session, "edited.json")
+    assert done.code == 0, done.text
+    by_command = laid(client, session)
+    path.unlink()
+    assert by_browser == by_command
+
+
+def laid(client: Client, session: str) -> list[str]:
+    _, _, content = client.ask("GET", f"/s/{session}")
+    return re.findall(r"<bdi>.*?</bdi>|data-t=\"[\d.]+\"|(?<=\">)[^<\s][^<]*(?=</span>)", content.decode())
+
+
+# Runs.
+
+
+def test_a_run_is_started_and_stopped_and_goes_on_later(fresh: Project, tmp_path: Path) -> None:
+    project = fresh.copy(tmp_path / "project")
+    for client in serving(project):
+        assert client.post("/api/run", {"sessions": ["nobody"]})[0] == 404
+        assert client.post("/api/run", {"sessions": ["talk"]})[0] == 202
+        assert client.post("/api/run", {})[0] == 409
+        time.sleep(2)
+        assert client.post("/api/run/stop", {})[0] == 202
+        wait_for_the_run(client)
+    assert project.sessionscribe("run", "--session", "talk").code == 0
+
+
+# A real browser.
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    if not CHROMIUM.is_file():
+        pytest.skip("Debian's chromium is not installed")
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415 -- heavy
+
+    with sync_playwright() as driver:
+        started = driver.chromium.launch(
+            executable_path=str(CHROMIUM),
+            args=["--no-sandbox", "--autoplay-policy=no-user-gesture-required", "--mute-audio"],
+        )
+        yield started
+        started.close()
+
+
+@pytest.mark.browser
+def test_a_word_is_heard_found_mended_and_taken_back_with_the_keyboard(
+    client: Client, served: Project, browser: Any
+) -> None:
+    page = browser.new_page()
+    problems: list[str] = []
+    asked: list[str] = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("console", lambda line: problems.append(line.text) if line.type in ("error", "warning") else None)
+    page.on("request", lambda request: asked.append(request.url))
+    origin = f"http://127.0.0.1:{client.port}"
+    page.goto(f"{origin}/?token={client.token}")
+    page.get_by_role("link", name="talk").click()
+    word = page.locator('[data-n="8"]')
+    start = float(word.get_attribute("data-t"))
+    page.locator("#waveform canvas, #waveform div").first.wait_for(state="attached")
+    page.evaluate(NOTE_SEEK)
+    word.click()
+    page.locator("body[data-seeked]").wait_for()
+    assert float(page.locator("body").get_attribute("data-seeked")) == pytest.approx(start, abs=0.05)
+    page.locator("[data-n].now").first.wait_for()
+    first = page.locator("[data-n].now").get_attribute("data-n")
+    page.wait_for_timeout(1500)
+    assert page.locator("[data-n].now").get_attribute("data-n") != first
+
+    word.dblclick()
+    page.locator("#text input").fill("Vallaki")
+    page.keyboard.press("Enter")
+    page.get_by_text("Saved.").wait_for()
+    assert page.locator('[data-n="8"]').inner_text() == "Vallaki"
+    assert "Vallaki" in (served / "config/corrections/talk.tsv").read_text()
+    page.keyboard.press("u")
+    page.locator("#undo[disabled]").wait_for()
+    assert not (served / "config/corrections/talk.tsv").exists()
+    page.keyboard.press("?")
+    assert page.locator("#key-list").is_visible()
+    for path in ("/search?q=the", "/queue", "/history"):
+        page.goto(origin + path)
+    assert not problems
+    assert all(url.startswith((origin, "blob:", "data:")) for url in asked)
+    page.close()
+
+
+@pytest.mark.browser
+def test_the_one_who_comes_second_is_told_and_keeps_the_words(
+    client: Client, served: Project, browser: Any
+) -> None:
+    pages = [browser.new_page() for _ in range(2)]
+    for page in pages:
+        page.goto(f"http://127.0.0.1:{client.port}/s/talk?token={client.token}")
+    for page, number, text in zip(pages, (3, 5), ("Ireena", "Ismark"), strict=True):
+        page.locator(f'[data-n="{number}"]').dblclick()
+        page.locator("#text input").fill(text)
+        page.keyboard.press("Enter")
+        page.get_by_text("Saved." if page is pages[0] else "Not saved").wait_for()
+    assert "Ismark" in pages[1].locator("#state").inner_text()
+    assert pages[1].locator('[data-n="3"]').inner_text() == "Ireena"
+    for page in pages:
+        page.close()
+    (served / "config/corrections/talk.tsv").unlink()
