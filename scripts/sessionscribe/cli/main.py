@@ -354,7 +354,7 @@ def _serve(options: argparse.Namespace) -> int:
     given = ["--profile", options.profile]
     for file in options.configfile:
         given += ["--configfile", str(file)]
-    return serve.serve(options, lambda: _load(options), given)
+    return serve.serve(options, lambda: _load(options), _configfiles(options), given)
 
 
 def _verify(options: argparse.Namespace) -> int:

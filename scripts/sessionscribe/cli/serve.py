@@ -37,12 +37,15 @@ def add_arguments(commands: Any, settings: argparse.ArgumentParser) -> None:
     serves.add_argument("--open", action="store_true", help="open the page in a browser")
 
 
-def serve(options: argparse.Namespace, load: Callable[[], Config], arguments: Sequence[str]) -> int:
+def serve(
+    options: argparse.Namespace, load: Callable[[], Config], files: Sequence[Path], arguments: Sequence[str]
+) -> int:
     """Serve until Ctrl-C.
 
     Args:
         options: the command's.
         load: returns the settings, as they are now.
+        files: those that they are read from.
         arguments: options for the runs that the page starts.
 
     Raises:
@@ -67,7 +70,7 @@ def serve(options: argparse.Namespace, load: Callable[[], Config], arguments: Se
     listener = _listen(options.host, options.port)
     port = listener.getsockname()[1]
     root = Path.cwd()
-    archive = Archive(load, root)
+    archive = Archive(load, files, root)
     site = Site(
         archive,
         Editor(archive, _author()),

@@ -6,7 +6,7 @@ import hashlib
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,22 +36,27 @@ class Archive:
 
     Args:
         load: returns the settings, as they are now.
+        files: those that the settings are read from.
         root: the project's folder, which is the working directory.
     """
 
-    def __init__(self, load: Callable[[], Config], root: Path) -> None:
+    def __init__(self, load: Callable[[], Config], files: Sequence[Path], root: Path) -> None:
         self.root = root
-        self._load = load
+        self._load, self._files = load, files
+        self._config: tuple[object, Config] | None = None
         self._lock = threading.RLock()
         self._seen: tuple[object, ...] = ()
         self._plan: Plan | None = None
         self._statuses: list[SessionStatus] = []
-        self._pages: OrderedDict[str, tuple[tuple[object, ...], Page]] = OrderedDict()
+        self._pages: OrderedDict[str, tuple[object, Shown, Page | None]] = OrderedDict()
 
     @property
     def config(self) -> Config:
-        """The settings, as they are now."""
-        return self._load()
+        """The settings, as they are now; read again when a file of theirs changes: that takes 50 ms."""
+        seen = tuple(map(_stat, self._files))
+        if self._config is None or self._config[0] != seen:
+            self._config = (seen, self._load())
+        return self._config[1]
 
     def signature(self) -> str:
         """Return a name for what the plan depends on: another one, and something has changed."""
@@ -60,8 +65,8 @@ class Archive:
     def _signs(self) -> Iterator[object]:
         config = self.root / "config"
         for path in (
-            self.root / self._load().manifest,
-            *sorted(config.glob("*.yaml")),
+            self.root / self.config.manifest,
+            *self._files,
             *config.glob("*.tsv"),
         ):
             yield _stat(path)
@@ -77,7 +82,7 @@ class Archive:
         with self._lock:
             seen = tuple(self._signs())
             if self._plan is None or seen != self._seen:
-                self._plan, self._seen = Plan(self._load(), self.root), seen
+                self._plan, self._seen = Plan(self.config, self.root), seen
                 self._statuses = status.collect(self._plan)
             return self._plan
 
@@ -98,19 +103,16 @@ class Archive:
             UserError: it has not been transcribed, or its corrections file cannot be understood.
         """
         with self._lock:
-            plan = self.plan()
-            files = (
-                f"results/diarize/{name}.json",
-                f"results/name/{name}.json",
-                f"config/corrections/{name}.tsv",
-            )
-            seen = (*(_stat(self.root / file) for file in files), tuple(self._load().export.names.items()))
-            if name in self._pages and self._pages[name][0] == seen:
-                self._pages.move_to_end(name)
-                return self._pages[name][1]
-            shown = Shown.of(name, self._load(), self.root, lambda: plan)
-            page = Page(shown, shown.laid(), base_of(shown.corrections))
-            self._pages[name] = (seen, page)
+            made = tuple(_stat(self.root / f"results/{stage}/{name}.json") for stage in ("diarize", "name"))
+            seen = (*made, *self.config.export.names.items())
+            kept = self._pages.get(name)
+            if kept is None or kept[0] != seen:  # to read four hours takes a second
+                kept = (seen, Shown.of(name, self.config, self.root, self.plan), None)
+            shown = kept[1]
+            base = base_of(shown.corrections)
+            page = kept[2] if kept[2] and kept[2].base == base else Page(shown, shown.laid(), base)
+            self._pages[name] = (seen, shown, page)
+            self._pages.move_to_end(name)
             while len(self._pages) > KEPT:
                 self._pages.popitem(last=False)
             return page
