@@ -1,4 +1,4 @@
-"""Take the pictures of the web page with Debian's chromium, after `make demo`: python docs/images/screenshots.py"""
+"""Take the pictures of the web page, after `make demo`: python docs/images/screenshots.py (with chromium)"""
 
 from __future__ import annotations
 
