@@ -42,6 +42,7 @@ Format = Literal[
     "html",
     "docx",
     "pdf",
+    "svg",
     "maxqda",
     "tsv",
     "csv",

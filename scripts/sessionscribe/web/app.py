@@ -25,6 +25,7 @@ from starlette.templating import Jinja2Templates
 
 from sessionscribe.artifacts.audit import Audit
 from sessionscribe.core.errors import UserError
+from sessionscribe.formats.pictures import svg
 from sessionscribe.formats.reading import clock
 from sessionscribe.runners import costs
 from sessionscribe.runners.usage_log import USAGE_LOG
@@ -79,6 +80,7 @@ def create_app(site: Site) -> Starlette:
         Route("/api/costs", pages.api_costs),
         Route("/api/s/{session}/audio", pages.audio),
         Route("/api/s/{session}/peaks", pages.peaks),
+        Route("/api/s/{session}/picture.svg", pages.picture),
         Route("/api/s/{session}/edits", pages.edit, methods=["POST"]),
         Route("/api/run", pages.running),
         Route("/api/run", pages.run, methods=["POST"]),
@@ -219,6 +221,12 @@ class Pages:
         if found is None:
             raise HTTPException(404, "The converted audio is not here.")
         return Response(found, media_type="application/octet-stream")
+
+    async def picture(self, request: Request) -> Response:
+        """Return who speaks when and how much, and how sure the words are."""
+        page = await self.site.ask(self.site.archive.page, await self._name(request))
+        drawn = await self.site.ask(svg, page.laid.transcript, self.site.archive.config.export)
+        return Response(drawn, media_type="image/svg+xml")
 
     async def edit(self, request: Request) -> Response:
         """Change a transcript, and return it as it is then."""

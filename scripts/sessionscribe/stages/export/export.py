@@ -16,6 +16,7 @@ from sessionscribe.formats.captions import ass, srt, vtt
 from sessionscribe.formats.document import docx
 from sessionscribe.formats.page import html
 from sessionscribe.formats.pdf import pdf
+from sessionscribe.formats.pictures import svg
 from sessionscribe.formats.reading import maxqda, md, txt
 from sessionscribe.formats.registry import READING
 from sessionscribe.formats.scoring import ctm, rttm, seglst, stm, uem
@@ -35,6 +36,7 @@ WRITERS: dict[Format, Writer] = {
     "html": html,
     "docx": docx,
     "pdf": pdf,
+    "svg": svg,
     "maxqda": maxqda,
     "tsv": tsv,
     "csv": csv,
