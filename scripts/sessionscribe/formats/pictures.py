@@ -42,9 +42,9 @@ def svg(transcript: Transcript, _: Export) -> str:
     if not shares(transcript):
         parts = [(_confidence, 1.4)]
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH_IN, sum(size + 0.5 for _, size in parts)), layout="constrained")
-        every = figure.subplots(len(parts), 1, height_ratios=[size for _, size in parts], squeeze=False)
-        for (draw, _), axes in zip(parts, every[:, 0], strict=True):
+        figure = Figure(figsize=(WIDTH_IN, sum(size + 0.5 for _draw, size in parts)), layout="constrained")
+        every = figure.subplots(len(parts), 1, height_ratios=[size for _draw, size in parts], squeeze=False)
+        for (draw, _size), axes in zip(parts, every[:, 0], strict=True):
             draw(axes, transcript)
         written = io.StringIO()
         figure.savefig(written, format="svg", metadata={"Date": None, "Creator": "sessionscribe"})
