@@ -390,6 +390,39 @@ class Upload(Options):
     audio: bool = Field(True, description="Also upload a copy to listen to (`.m4a`, 22 MB per hour)")
 
 
+class Batch(Options):
+    """Batches: `sessionscribe batch` (docs/batch.md)."""
+
+    sources: tuple[str, ...] = Field(
+        (), description="Places to look for new recordings at the beginning: folders, `remote:path`, `s3://`"
+    )
+    lock: str = Field(
+        ".sessionscribe/batch-lock.json",
+        description="The object that says that a recording is going on: a path, `s3://bucket/path` or "
+        "`remote:path`; sessions have their own in a folder of the same name beside it",
+    )
+    lock_minutes: float = Field(
+        30.0, gt=0, description="A lock that was not renewed for so long is stale and removed, in minutes"
+    )
+    lock_required: bool = Field(True, description="Do nothing where the lock cannot be read")
+    order: Literal["recent", "oldest", "shortest", "manifest"] = Field(
+        "recent", description="Which sessions come first, where the manifest gives no priority"
+    )
+    age_boost_hours: float = Field(
+        48.0, ge=0, description="Sessions that have waited longer than this come first, in hours"
+    )
+    attempts: int = Field(
+        3, ge=1, description="What failed in so many batches in a row is left out for a while, and named"
+    )
+    interval_hours: float = Field(
+        2.0,
+        gt=0,
+        description="Hours between batches; what failed n times is tried again after 2ⁿ times as long",
+    )
+    upload: bool = Field(False, description="Upload what a batch has finished")
+    publish: bool = Field(False, description="Publish what a batch has finished")
+
+
 class Config(Options):
     """The settings of sessionscribe."""
 
@@ -408,6 +441,7 @@ class Config(Options):
     export: Export = Export()
     upload: Upload = Upload()
     publish: Publish = Publish()
+    batch: Batch = Batch()
 
 
 def validate(values: Mapping[str, Any]) -> Config:
