@@ -12,6 +12,7 @@ rule audit_session:
         "logs/audit/{session}.log",
     benchmark:
         "logs/audit/{session}.tsv"
+    priority: by_session(0)
     conda:
         "../envs/sessionscribe.yaml"
     threads: 1

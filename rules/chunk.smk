@@ -12,7 +12,7 @@ rule plan_chunks:
         "logs/chunk/{session}/{track}.log",
     benchmark:
         "logs/chunk/{session}/{track}.tsv"
-    priority: 1
+    priority: by_session(1)
     conda:
         "../envs/sessionscribe.yaml"
     threads: 1
@@ -34,7 +34,7 @@ rule build_timeline:
         "logs/chunk/{session}.log",
     benchmark:
         "logs/chunk/{session}.tsv"
-    priority: 1
+    priority: by_session(1)
     conda:
         "../envs/sessionscribe.yaml"
     threads: 1

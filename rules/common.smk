@@ -15,6 +15,7 @@ from sessionscribe.formats import registry
 from sessionscribe.jobs import workspace
 from sessionscribe.manifest import manifest
 from sessionscribe.planning import plan as planning
+from sessionscribe.planning import priority
 from sessionscribe.publish.unpack import put_in_place
 
 
@@ -135,6 +136,23 @@ def inputs_of(rule):
         return found
 
     return inputs
+
+
+@functools.cache
+def session_priorities():
+    planned = PLAN.sessions.values()
+    return priority.priorities(
+        (s.session for s in planned if s.pending), settings.validate(config).batch
+    )
+
+
+def by_session(stage):
+    """Return the priority function of a rule's jobs: later stages first, so that models never wait, then by session."""
+
+    def number(wildcards):
+        return priority.MOST * stage + session_priorities().get(wildcards.session, 0)
+
+    return number
 
 
 def settings_of(rule):

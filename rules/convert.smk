@@ -14,7 +14,7 @@ rule convert_audio:
     benchmark:
         "logs/convert/{session}/{track}.tsv"
     # Before further recordings are fetched: what waits in the cache is used first.
-    priority: 1
+    priority: by_session(1)
     conda:
         "../envs/sessionscribe.yaml"
     threads: 1

@@ -13,6 +13,7 @@ rule correct_transcript:
         "logs/correct/{session}.log",
     benchmark:
         "logs/correct/{session}.tsv"
+    priority: by_session(0)
     conda:
         "../envs/sessionscribe.yaml"
     threads: 1

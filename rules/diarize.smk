@@ -13,7 +13,7 @@ rule embed_chunk:
         "logs/diarize/{session}/{fp}/{stretch}.tsv"
     wildcard_constraints:
         stretch="[0-9]{4}(-[0-9a-f]{12})?",
-    priority: 2
+    priority: by_session(2)
     conda:
         "../envs/sessionscribe.yaml"
     threads: MODEL_CPUS
@@ -41,6 +41,7 @@ rule cluster_speakers:
         "logs/diarize/{session}.turns.log",
     benchmark:
         "logs/diarize/{session}.turns.tsv"
+    priority: by_session(0)
     conda:
         "../envs/sessionscribe.yaml"
     threads: 1
@@ -64,6 +65,7 @@ rule assign_speakers:
         "logs/diarize/{session}.log",
     benchmark:
         "logs/diarize/{session}.tsv"
+    priority: by_session(0)
     conda:
         "../envs/sessionscribe.yaml"
     threads: 1

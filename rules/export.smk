@@ -18,6 +18,7 @@ rule write_export:
         "logs/export/{session}.log",
     benchmark:
         "logs/export/{session}.tsv"
+    priority: by_session(0)
     conda:
         "../envs/sessionscribe.yaml"
     threads: 1

@@ -12,6 +12,7 @@ rule fetch_recording:
         "logs/ingest/{session}/{track}.log",
     benchmark:
         "logs/ingest/{session}/{track}.tsv"
+    priority: by_session(0)
     conda:
         "../envs/sessionscribe.yaml"
     threads: 1

@@ -12,6 +12,7 @@ rule merge_transcript:
         "logs/merge/{session}.log",
     benchmark:
         "logs/merge/{session}.tsv"
+    priority: by_session(0)
     conda:
         "../envs/sessionscribe.yaml"
     threads: 1

@@ -13,7 +13,7 @@ rule embed_voice:
         "logs/name/voices/{voice}.tsv"
     wildcard_constraints:
         voice="[0-9a-f]{12}",
-    priority: 2
+    priority: 2000
     conda:
         "../envs/sessionscribe.yaml"
     threads: MODEL_CPUS
@@ -40,6 +40,7 @@ rule name_speakers:
         "logs/name/{session}.log",
     benchmark:
         "logs/name/{session}.tsv"
+    priority: by_session(0)
     conda:
         "../envs/sessionscribe.yaml"
     threads: 1

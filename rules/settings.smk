@@ -7,7 +7,7 @@ rule note_settings:
         settings="results/settings/{session}/{step}.{fp}.json",
     log:
         "logs/settings/{session}/{step}.{fp}.log",
-    priority: 3
+    priority: 3000
     conda:
         "../envs/sessionscribe.yaml"
     threads: 1

@@ -11,7 +11,7 @@ rule detect_language:
         "logs/transcribe/{session}/{fp}/language.log",
     benchmark:
         "logs/transcribe/{session}/{fp}/language.tsv"
-    priority: 2
+    priority: by_session(2)
     conda:
         "../envs/sessionscribe.yaml"
     threads: MODEL_CPUS
@@ -37,7 +37,7 @@ rule transcribe_chunk:
         "logs/transcribe/{session}/{fp}/{track}.{index}.log",
     benchmark:
         "logs/transcribe/{session}/{fp}/{track}.{index}.tsv"
-    priority: 2
+    priority: by_session(2)
     conda:
         "../envs/sessionscribe.yaml"
     threads: MODEL_CPUS

@@ -276,7 +276,22 @@ def expected(project: Project, session: str, rules: str) -> Counter[str]:
 
 
 def test_the_table_has_every_setting() -> None:
-    assert set(TABLE) | {"manifest", "sessions"} == {".".join(path) for path in leaves(config.Config)}
+    every = {".".join(path) for path in leaves(config.Config)}
+    assert set(TABLE) | {"manifest", "sessions"} == {name for name in every if not name.startswith("batch.")}
+
+
+def test_batches_redo_nothing_and_leave_out_what_they_are_told_with_what_follows(project: Project) -> None:
+    project.set("transcribe.beam_size", 7)
+    everything = {name: project.todo(name) for name in SHAPES}
+    chunk = f"results/transcribe/talk/{project.plan().sessions['talk'].fp}/mix.0001.json"
+    project.settings["batch"] = {"order": "oldest", "lock": "elsewhere", "left_out": [chunk]}
+    assert {name: project.todo(name) for name in ("duo", "eve")} == {
+        name: everything[name] for name in ("duo", "eve")
+    }
+    left = project.plan().sessions["talk"]
+    after = {"merge_transcript", "assign_speakers", "name_speakers", "audit_session", "write_export"}
+    assert {step.rule for step in left.blocked.values()} == {"transcribe_chunk", *after}
+    assert project.todo("talk")["transcribe_chunk"] == everything["talk"]["transcribe_chunk"] - 1
 
 
 def test_the_docs_say_of_every_section_that_redoes_something_what() -> None:
@@ -324,6 +339,8 @@ COLUMNS: dict[str, tuple[Any, tuple[str, str, str]]] = {
     "max_speakers": (2, (VOICES, "", VOICES)),
     "audio_stream": (1, ALL_SHAPES_FROM_AUDIO),
     "recorded_at": ("2026-01-01", ("",) * 3),
+    "priority": (7, ("",) * 3),
+    "added_at": ("2026-01-01T00:00:00Z", ("",) * 3),
 }
 
 

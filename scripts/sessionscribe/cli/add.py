@@ -21,7 +21,7 @@ from sessionscribe.planning.plan import Plan
 from sessionscribe.planning.steps.decoder import all_hotwords
 from sessionscribe.sharing import adopt
 
-COLUMNS = ("language", "min_speakers", "max_speakers", "hotwords", "audio_stream")
+COLUMNS = ("language", "min_speakers", "max_speakers", "hotwords", "audio_stream", "priority")
 DEMO = Path("resources/demo")
 
 

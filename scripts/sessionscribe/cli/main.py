@@ -112,6 +112,7 @@ def _parser() -> argparse.ArgumentParser:
     kinds.add_argument("--min-speakers", type=int, metavar="N")
     kinds.add_argument("--max-speakers", type=int, metavar="N")
     kinds.add_argument("--hotwords", help="names and terms to expect")
+    kinds.add_argument("--priority", type=int, metavar="N", help="work on sessions with the highest first")
     kinds.add_argument("--audio-stream", type=int, metavar="N", help="audio stream to use, counted from 0")
 
     add = commands.add_parser(

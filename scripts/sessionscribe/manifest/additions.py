@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -124,6 +125,7 @@ def _row(group: Group, file: File, looked: ProbeResult, *, source: str, settings
         duration_s=looked.duration_s,
         part=part,
         speaker=speaker_of(file) if group.layout == "multitrack" else "",
+        added_at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         **settings,
     )
 

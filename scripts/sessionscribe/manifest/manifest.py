@@ -48,6 +48,8 @@ class Row:
     hotwords: str = ""
     audio_stream: int | None = None
     recorded_at: str = ""
+    priority: int | None = None
+    added_at: str = ""
     line: int = field(default=0, compare=False)
     cells: tuple[str, ...] | None = field(default=None, compare=False)
 
@@ -56,7 +58,7 @@ COLUMNS = tuple(f.name for f in fields(Row) if f.name not in ("line", "cells"))
 REQUIRED = ("session", "layout", "track", "source")
 OLDER = {"shape": "layout", "tracks": "multitrack"}
 """What a column and one of its values were called."""
-INTEGERS = ("part", "num_speakers", "min_speakers", "max_speakers", "audio_stream")
+INTEGERS = ("part", "num_speakers", "min_speakers", "max_speakers", "audio_stream", "priority")
 LEAST = {"num_speakers": 1, "min_speakers": 1, "max_speakers": 1, "audio_stream": 0}
 
 

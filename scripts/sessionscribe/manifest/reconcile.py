@@ -26,6 +26,7 @@ SETTINGS = (
     "hotwords",
     "audio_stream",
     "recorded_at",
+    "priority",
 )
 """Columns that people fill in; what is in them outlives another name of the file."""
 

@@ -11,7 +11,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sessionscribe.planning.steps import Step, files, paths, sources
+from sessionscribe.planning.steps import paths, sources
 from sessionscribe.storage.locations import DRIVE_DESKTOP, is_remote
 
 if TYPE_CHECKING:
@@ -40,20 +40,7 @@ def provide(session: SessionPlan, root: Path) -> None:
                 held.add(first)
                 session.lacking.append(source)
     session.lacking = sorted(set(session.lacking))
-    _hold_back(session, held)
-
-
-def _hold_back(session: SessionPlan, held: set[str]) -> None:
-    """Move steps, and all that follows from them, from the pending to the blocked ones."""
-    if not held:
-        return
-    for work in session.plan.works:
-        if isinstance(work, Step) and work.outputs[0] in session.pending:
-            needed = {path for need in work.needs for path in files(need)}
-            if work.outputs[0] in held or not needed.isdisjoint(held):
-                held.update(work.outputs)
-    session.blocked |= {path: step for path, step in session.pending.items() if path in held}
-    session.pending = {path: step for path, step in session.pending.items() if path not in held}
+    session.hold_back(held)
 
 
 def remark(session: SessionPlan) -> str:

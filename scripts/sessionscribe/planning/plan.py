@@ -70,6 +70,7 @@ class Plan:
         self._diarizers = steps.diarizers(config, identity)
         self._decoders = list(steps.decoders(config, identity))
         self._options = config.model_dump(mode="json")
+        self._left_out = set(config.batch.left_out)
         self._corrections = corrections.checksums(root)
         self.formats = tuple(dict.fromkeys(config.export.formats))
         wanted = set(config.sessions)
@@ -130,6 +131,8 @@ class Plan:
         lay_out = partial(self._lay_out, session, self._options, decoder, words, diarizer)
         plan = SessionPlan(session, words, lay_out)
         self._find_pending(plan)
+        if self._left_out:
+            plan.hold_back(self._left_out)
         return plan
 
     def _lay_out(self, session: Session, *models: Any) -> SessionSteps:
@@ -198,7 +201,7 @@ class Plan:
         These are enrolment clips and rows of the table of names that cannot be used, corrections files of
         sessions that there are not, and sessions of which something cannot be done here.
         """
-        blocked = [absent_audio.remark(plan) for plan in self.sessions.values() if plan.blocked]
+        blocked = [absent_audio.remark(plan) for plan in self.sessions.values() if plan.lacking]
         return [*self._remarks, *blocked]
 
     def preflight_task(self) -> dict[str, list[str]]:

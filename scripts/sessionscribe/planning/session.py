@@ -22,8 +22,8 @@ class SessionPlan:
 
     ``fp`` names the folder of its chunk transcripts; ``totals`` counts its steps by rule; ``missing`` are the
     files that pending steps lack: settings, outputs and records. ``absent`` is audio that was not published,
-    with the step that makes it again; ``blocked`` are steps to do that cannot be done here, as they lead back
-    to recordings that are not here (``lacking``).
+    with the step that makes it again; ``blocked`` are steps that are not done now, as they lead
+    back to recordings that are not here (``lacking``) or are left out.
     """
 
     __slots__ = (
@@ -95,6 +95,18 @@ class SessionPlan:
             elif first not in read:
                 targets.append(first)
         return targets
+
+    def hold_back(self, files: set[str]) -> None:
+        """Move the pending steps that make these files, and all that follow from them, to ``blocked``."""
+        held = set(files)
+        while found := {
+            first: step
+            for first, step in self.pending.items()
+            if not held.isdisjoint((*step.outputs, *(p for s in sources(step.inputs) for p in paths(s))))
+        }:
+            held.update(path for step in found.values() for path in step.outputs)
+            self.blocked |= found
+            self.pending = {path: step for path, step in self.pending.items() if path not in found}
 
     def needs_models(self) -> bool:
         """Return whether there is work for a model."""
