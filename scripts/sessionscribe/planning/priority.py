@@ -26,7 +26,8 @@ def in_order(sessions: Iterable[Session], options: Batch, root: Path = Path()) -
     def rank(session: Session) -> tuple[float, ...]:
         added = added_at(session)
         waiting = (0.0, added.timestamp()) if added and added < late else (1.0, 0.0)
-        return (-float(session.setting("priority") or 0), *waiting, _rank(session, options.order, root))
+        priority = max((row.priority or 0 for row in session.rows), default=0)
+        return (-priority, *waiting, _rank(session, options.order, root))
 
     return sorted(sessions, key=rank)
 

@@ -32,6 +32,7 @@ from sessionscribe.runners.colab_cli import Cli, find_program
 from sessionscribe.runners.colab_sessions import CPU, Lock, Session, Sessions
 from sessionscribe.runners.errors import DisconnectedError, UnusableError
 from sessionscribe.runners.machine import Address
+from sessionscribe.runners.machine_log import MACHINES, MachineLog
 from sessionscribe.runners.managed_machine import Watchdog
 
 ACCELERATORS = ("T4", "L4", "G4", "A100", "H100", CPU)
@@ -90,6 +91,7 @@ class Colab:
         self._stops_itself = stops_itself or f"python3 -c {shlex.quote(UNASSIGN)}"
         self._use: _Use | None = None
         self._session: Session | None = None
+        self._log = MachineLog(name, project / MACHINES)
         self._changing = threading.Lock()
 
     @property
@@ -115,7 +117,9 @@ class Colab:
                 session = None
             if session is None:
                 self._session = None
+                self._log.note("start")
                 session = use.sessions.make(self._accelerators)
+                self._log.note("ready", session.accelerator)
             if before is None or session != before:
                 left = self._limit_s - session.age_s
                 self._say(f"{self.name}: a session with {session.accelerator}, for {_spell(left)} at most")
@@ -134,7 +138,9 @@ class Colab:
         try:
             if self._use is None:
                 return
+            self._log.note("stop")
             self._use.release()
+            self._log.note("stopped")
             if self._session:
                 self._say(f"{self.name}: the session is released after {_spell(self._session.age_s)}")
             self._use = self._session = None
@@ -157,7 +163,7 @@ class _Use:
         self._key = _key(home, name)
         self.sessions = Sessions(self._cli, self._session_name, runner=name, say=say)
         release = [sys.executable, "-m", __name__, str(program), str(home), self._session_name]
-        self._successor = Watchdog(release)
+        self._successor = Watchdog(release, MachineLog(name, project / MACHINES))
         self._over = threading.Event()
         threading.Thread(target=self._keep_alive, name=f"{name}-alive", daemon=True).start()
 

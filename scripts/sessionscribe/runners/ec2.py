@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import re
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -26,13 +27,15 @@ from sessionscribe.runners.ec2_alarm import Alarm
 from sessionscribe.runners.ec2_errors import named
 from sessionscribe.runners.errors import DisconnectedError, UnusableError
 from sessionscribe.runners.machine import Address
-from sessionscribe.runners.managed_machine import Handling, ManagedMachine
+from sessionscribe.runners.managed_machine import POLL_S, Handling, ManagedMachine
 
 TARGET = re.compile(
     r"(?:(?P<user>[\w.-]+)@)?(?:(?P<region>[a-z]{2,}(?:-[a-z]+)+-\d)/)?(?P<instance>\w[\w.-]*)", re.ASCII
 )
 ID = re.compile(r"i-[0-9a-f]{8,17}")
 POWER_OFF = 'if [ "$(id -u)" = 0 ]; then shutdown -P now; else sudo -n shutdown -P now; fi'
+HALT_S = 600.0
+"""How long an instance with a GPU may take to boot, or to stop."""
 UP, OFF = ("pending", "running"), ("stopped", "terminated")
 LIVING = ("pending", "running", "stopping", "stopped")
 
@@ -197,9 +200,15 @@ class Instance(ManagedMachine):
 
 
 def main(argument: str) -> int:
-    """Stop an instance."""
+    """Stop an instance, and see that it is off."""
+    instance = Instance(argument, Target.of(argument, argument), (), Handling())
     try:
-        Instance(argument, Target.of(argument, argument), (), Handling()).shut_down()
+        instance.shut_down()
+        until = time.monotonic() + HALT_S
+        while not instance.is_off():
+            if time.monotonic() > until:
+                return 1
+            time.sleep(POLL_S)
     except (DisconnectedError, UserError) as error:
         print(error, file=sys.stderr)
         return 1

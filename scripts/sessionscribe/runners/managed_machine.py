@@ -19,12 +19,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TypeVar
+from pathlib import Path
+from typing import Literal, TypeVar
 
 from sessionscribe.core.errors import UserError
 from sessionscribe.runners.connection import HOPELESS
 from sessionscribe.runners.errors import DisconnectedError
 from sessionscribe.runners.machine import Address
+from sessionscribe.runners.machine_log import MachineLog
 
 T = TypeVar("T")
 
@@ -32,20 +34,33 @@ POLL_S = 2.0
 """How often a machine is asked whether it is up, or off."""
 PATIENCE_S = 15.0
 """After so long a machine that is still up is asked to stop again."""
-SUCCEED = 'read -r _ || for _ in 1 2 3 4 5 6; do "$@" && exit; sleep 10; done'
-"""A shell script: runs its arguments, again if that fails, unless it is told a line before its input ends."""
+SUCCEED = r"""
+read -r _ && exit
+log=$1 stopped=$2
+shift 2
+for _ in 1 2 3 4 5 6; do
+    if "$@"; then
+        [ -z "$log" ] || printf '{"time": "%s", %s\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$stopped" >>"$log"
+        exit
+    fi
+    sleep 10
+done
+"""
+"""A shell script: unless it is told a line before its input ends, it runs its arguments from the third on,
+again if that fails, and then appends a line with the time and the second to the file that is the first."""
 
 
 class Watchdog:
     """A process that runs a command when this one is gone, however that comes, unless it is dismissed before.
 
     Args:
-        command: the command line.
+        command: the command line; it fails if the machine is not seen to be off after it.
+        log: where it is noted that the machine is.
     """
 
-    def __init__(self, command: Sequence[str]) -> None:
+    def __init__(self, command: Sequence[str], log: MachineLog) -> None:
         self._process = subprocess.Popen(
-            ["sh", "-c", SUCCEED, "sessionscribe-stop", *command],
+            ["sh", "-c", SUCCEED, "sessionscribe-stop", *log.shell_words("stopped"), *command],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -68,12 +83,14 @@ class Handling:
         boot_s: how long it may take until ssh answers.
         halt_s: how long it may take to stop.
         say: shows the user a line.
+        log: the file in which it is noted when the machine is started and stopped.
     """
 
     stops_itself: str = ""
     boot_s: float = 300.0
     halt_s: float = 300.0
     say: Callable[[str], None] = print
+    log: Path | None = None
 
 
 class ManagedMachine(ABC):
@@ -88,6 +105,8 @@ class ManagedMachine(ABC):
         self.name, self._handling = name, handling
         self._ours, self._ours_before, self._was_up, self._silence = False, False, False, ""
         self._told = False
+        self._log = MachineLog(name, handling.log)
+        self._found_running = False
         self._successor: Watchdog | None = None
         self._address_then: Address | None = None
         self._changing, self._stopping = threading.Lock(), threading.Event()
@@ -119,7 +138,7 @@ class ManagedMachine(ABC):
 
     @abstractmethod
     def shut_down_command(self) -> Sequence[str]:
-        """Return the command line that does the same in a process of its own."""
+        """Return a command line that does the same and fails if the machine is not seen to be off then."""
 
     @abstractmethod
     def address(self) -> Address | None:
@@ -143,15 +162,24 @@ class ManagedMachine(ABC):
         with self._changing:
             self._stopping.clear()
             self._told = False
-            self._was_up = self.is_up()
-            if not self._was_up:
+            self._was_up = was_up = self.is_up()
+            if not was_up:
                 self._wait(self.is_off, self._handling.halt_s, "is still stopping")
                 # From now on it is ours: also where the answer gets lost, as that of a try before may be.
+                if self._ours:  # somebody else has stopped it
+                    self._log.note("stopped")
                 self._ours_before, self._ours = self._ours, True
-                self._successor = self._successor or Watchdog(self.shut_down_command())
+                self._successor = self._successor or Watchdog(self.shut_down_command(), self._log)
                 self._handling.say(f"{self.name} is off, and started")
+                self._log.note("start")
                 self.bring_up()
-            return self._wait(self._answering, self._handling.boot_s, "is up, and ssh does not answer")
+            elif not self._ours and not self._found_running:
+                self._found_running = True
+                self._log.note("running")
+            address = self._wait(self._answering, self._handling.boot_s, "is up, and ssh does not answer")
+            if not was_up:
+                self._log.note("ready", address.sort)
+            return address
 
     def _wait(self, look: Callable[[], T | None], limit_s: float, what: str) -> T:
         """Wait for a look that finds something, and return that."""
@@ -198,6 +226,7 @@ class ManagedMachine(ABC):
         with self._changing:
             if not self._ours or self._told:
                 return
+            self._log.note("stop")
             until, asked, problem = time.monotonic() + self._handling.halt_s, -math.inf, ""
             while (now := time.monotonic()) < until:
                 try:
@@ -205,7 +234,7 @@ class ManagedMachine(ABC):
                         problem, asked = self._shut_down(), now
                     # What was never seen up may still be booting, where the command to stop it fails.
                     if (self._was_up or not problem) and self.is_off():
-                        self._disown()
+                        self._disown("stopped")
                         self._handling.say(f"{self.name} is stopped")
                         return
                 except (DisconnectedError, UserError) as error:
@@ -233,8 +262,9 @@ class ManagedMachine(ABC):
             with suppress(subprocess.TimeoutExpired):
                 _over_ssh(self._address_then, self._handling.stops_itself)
 
-    def _disown(self) -> None:
+    def _disown(self, event: Literal["stopped", "refused"] = "refused") -> None:
         self._ours = False
+        self._log.note(event)
         if self._successor:
             self._successor.dismiss()
             self._successor = None

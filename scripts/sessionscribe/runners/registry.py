@@ -11,6 +11,7 @@ from sessionscribe.core.errors import UserError
 from sessionscribe.runners import colab, ec2
 from sessionscribe.runners.command_machine import CommandMachine, Commands
 from sessionscribe.runners.machine import Address, GivenHost, Machine
+from sessionscribe.runners.machine_log import MACHINES
 from sessionscribe.runners.managed_machine import Handling
 
 LOCAL = "local"
@@ -45,14 +46,16 @@ def _host(name: str, argument: str, options: Options) -> Machine:
     address = Address(argument, options.ssh)
     if options.commands is None:
         return GivenHost(name, address)
-    handling = Handling(options.stops_itself, say=options.say)
+    handling = Handling(options.stops_itself, say=options.say, log=options.project / MACHINES)
     return CommandMachine(name, address, options.commands, handling)
 
 
 def _instance(name: str, argument: str, options: Options) -> Machine:
     """Return the machine that ``ec2:INSTANCE`` names."""
     target = ec2.Target.of(name, argument)
-    handling = Handling(options.stops_itself, boot_s=600, halt_s=600, say=options.say)
+    handling = Handling(
+        options.stops_itself, ec2.HALT_S, ec2.HALT_S, say=options.say, log=options.project / MACHINES
+    )
     return ec2.Instance(name, target, options.ssh, handling)
 
 

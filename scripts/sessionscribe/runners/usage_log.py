@@ -62,7 +62,7 @@ class Entry:
     def close(
         self, file: Path, about: Mapping[str, Any], sent: int, received: int, prices: Sequence[Price] = ()
     ) -> None:
-        """Append the record. A full disk costs the figures, not the work.
+        """Append the record.
 
         Args:
             file: the usage log.
@@ -88,10 +88,15 @@ class Entry:
         }
         price = price_of(record, prices)
         record["price"] = price.model_dump(mode="json") if price else None
-        with contextlib.suppress(OSError):
-            file.parent.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-            try:
-                os.write(descriptor, f"{json.dumps(record, ensure_ascii=False)}\n".encode())
-            finally:
-                os.close(descriptor)
+        append(file, record)
+
+
+def append(file: Path, record: Mapping[str, Any]) -> None:
+    """Append a line of JSON, all at once. A full disk costs the line, not the work."""
+    with contextlib.suppress(OSError):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        try:
+            os.write(descriptor, f"{json.dumps(record, ensure_ascii=False)}\n".encode())
+        finally:
+            os.close(descriptor)

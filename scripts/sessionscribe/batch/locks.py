@@ -1,0 +1,137 @@
+"""The lock: a recorder says that a recording goes on, and no batch takes the GPU from it.
+
+An object is JSON: ``{"locked": true, "userId": …, "sessionId": …, "timestamp": …}``. Each session has its
+own, ``batch-lock/SESSION.json``, so that who ends a recording cannot take another one's lock away; the single
+``batch-lock.json`` is the newest of them, for those that know only that one, and is heeded if they write it.
+A lock counts for ``batch.lock_minutes`` from when it was written, and is renewed by locking again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.alias_generators import to_camel
+
+from sessionscribe.batch.lock_stores import Object, Store, store_of
+from sessionscribe.config.settings import Config
+from sessionscribe.core.errors import visible
+
+
+class Lock(BaseModel):
+    """What is in an object."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore", frozen=True)
+
+    locked: bool = True
+    user_id: str = ""
+    session_id: str = ""
+    timestamp: str = ""
+
+    def text(self) -> str:
+        """Return it as it is written."""
+        return self.model_dump_json(by_alias=True) + "\n"
+
+
+@dataclass(frozen=True)
+class Held:
+    """A lock, and the object that it was read from."""
+
+    lock: Lock
+    object: Object
+
+    def __str__(self) -> str:
+        whose = " of ".join(visible(name) for name in (self.lock.session_id, self.lock.user_id) if name)
+        return f"a recording is going on ({whose or self.object.name}, {self.object.age_s / 60:.0f} min ago)"
+
+
+class BatchLock:
+    """The lock of a project.
+
+    Args:
+        store: where its objects lie.
+        file: the name of the single one.
+        limit_s: after so many seconds without a renewal an object is stale.
+    """
+
+    def __init__(self, store: Store, file: str, limit_s: float) -> None:
+        self._store, self._file, self._limit_s = store, file, limit_s
+
+    @classmethod
+    def of(cls, settings: Config, root: Path = Path()) -> BatchLock:
+        """Return the lock that the settings name."""
+        store, file = store_of(settings.batch.lock, root, settings.ingest.s3_remote)
+        return cls(store, file, 60 * settings.batch.lock_minutes)
+
+    def held(self) -> list[Held]:
+        """Return the locks that are in force, the newest first."""
+        return self._in_force(self._read())
+
+    def _in_force(self, found: Iterable[Held]) -> list[Held]:
+        held = [one for one in found if one.lock.locked and one.object.age_s < self._limit_s]
+        return sorted(held, key=lambda one: one.object.age_s)
+
+    def _read(self) -> list[Held]:
+        """Return every object; the single one only where it says more than a session's own."""
+        found = [Held(_understood(one.content), one) for one in self._store.read()]
+        own = {one.lock.session_id for one in found if one.object.name != self._file}
+        return [one for one in found if one.object.name != self._file or one.lock.session_id not in own]
+
+    def release_stale(self) -> list[Held]:
+        """Remove the objects that were not renewed in time, and return those that were locks."""
+        every = [Held(_understood(one.content), one) for one in self._store.read()]
+        stale = [one for one in every if one.object.age_s >= self._limit_s]
+        for one in stale:
+            self._store.delete(one.object)
+        return [one for one in stale if one.lock.locked]
+
+    def lock(self, user: str, session: str) -> Lock:
+        """Lock for a session, or renew its lock."""
+        now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        made = Lock(user_id=user, session_id=session, timestamp=now)
+        self._store.write(self._name(session), made.text())
+        self._store.write(self._file, made.text())
+        return made
+
+    def unlock(self, user: str, session: str | None = None) -> bool:
+        """Remove the lock of a session, or all of a user's; return whether there was one."""
+        every = [Held(_understood(one.content), one) for one in self._store.read()]
+
+        def is_own(one: Held) -> bool:
+            return one.lock.session_id == session if session is not None else one.lock.user_id == user
+
+        own = [one for one in every if is_own(one)]
+        for one in own:
+            if one.object.name != self._file:
+                self._store.delete(one.object)
+        for one in own:
+            if one.object.name == self._file:
+                self._store.delete(one.object)
+                others = self._in_force(other for other in every if other not in own)
+                if others:
+                    self._store.write(self._file, others[0].lock.text())
+        return bool(own)
+
+    def status(self) -> dict[str, Any]:
+        """Return what is asked of a lock: ``{"locked": false}``, or the newest one and its age."""
+        held = self.held()
+        if not held:
+            return {"locked": False}
+        return {**held[0].lock.model_dump(by_alias=True), "ageSeconds": round(held[0].object.age_s, 3)}
+
+    def _name(self, session: str) -> str:
+        """Return the name of a session's object; whatever the session is called, it is one file's name."""
+        return f"{Path(self._file).stem}/{quote(session, safe='')}.json"
+
+
+def _understood(content: bytes) -> Lock:
+    """Return what an object says; one that cannot be read is a lock: somebody wanted to say something."""
+    try:
+        return Lock.model_validate_json(content)
+    except ValidationError:
+        return Lock()
