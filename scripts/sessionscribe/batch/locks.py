@@ -117,6 +117,17 @@ class BatchLock:
                     self._store.write(self._file, others[0].lock.text())
         return bool(own)
 
+    def prove(self, name: str) -> None:
+        """Write an object that locks nothing, and delete it again.
+
+        Raises:
+            UserError: that is not allowed there.
+        """
+        self._store.write(self._name(name), Lock(locked=False, session_id=name).text())
+        for one in self._store.read():
+            if one.name == self._name(name):
+                self._store.delete(one)
+
     def status(self) -> dict[str, Any]:
         """Return what is asked of a lock: ``{"locked": false}``, or the newest one and its age."""
         held = self.held()

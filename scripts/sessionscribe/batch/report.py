@@ -7,7 +7,7 @@ What is not known is null: a price that nobody has written down, a stop that nob
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -138,7 +138,9 @@ class BatchReport(Section):
     cost: dict[str, float] = {}
     """By currency, of machines with a price."""
     uploads: int = 0
-    """Sessions of which files were uploaded."""
+    """Sessions that were uploaded or published."""
+    not_sent: list[str] = []
+    """Those that could not be; the next batch tries again."""
     notices: list[str] = []
     """What became of the notices, a line each."""
 
@@ -151,6 +153,17 @@ class BatchReport(Section):
     def ok(self) -> bool:
         """Whether it went as it should: also where there was nothing to do."""
         return self.status in ("success", "skipped", "locked")
+
+    def summary(self) -> str:
+        """Return it as a line for people."""
+        done = self.transcription
+        parts = [f"batch: {self.status}"]
+        if self.sessions:
+            parts.append(f"{done.chunks_transcribed} chunks transcribed, {done.chunks_failed} failed")
+        if self.gpus:
+            cost = " + ".join(f"{amount:.4f} {currency}" for currency, amount in self.cost.items()) or "?"
+            parts.append(f"GPU {self.gpu.runtime_seconds:.0f} s, cost {cost}")
+        return "; ".join([*parts, *([self.reason] if self.reason else [])])
 
     def text(self) -> str:
         """Return it as it is written."""
@@ -233,3 +246,20 @@ def sums(reports: Iterable[BatchReport]) -> dict[str, Any]:
 def _nothing() -> dict[str, Any]:
     counts = dict.fromkeys(("batches", "failed", "chunksTranscribed", "chunksFailed"), 0)
     return counts | {"gpuSeconds": 0.0, "notSeenToStop": 0, "unpriced": 0, "cost": {}}
+
+
+def table(found: Mapping[str, Any]) -> str:
+    """Return sums as a text for people: a line a day, and one for all."""
+    header = ("day", "batches", "failed", "chunks", "failed", "GPU h", "cost", "not seen to stop")
+    rows = [header, *(_line(day, values) for day, values in found["days"].items()), _line("all", found)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
+    return "\n".join(
+        "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip() for row in rows
+    )
+
+
+def _line(name: str, values: Mapping[str, Any]) -> tuple[str, ...]:
+    costs = [f"{amount:.4f} {currency}" for currency, amount in sorted(values["cost"].items())]
+    counts = (str(values[key]) for key in ("batches", "failed", "chunksTranscribed", "chunksFailed"))
+    cost = " + ".join([*costs, *["?"] * bool(values["unpriced"])])
+    return name, *counts, f"{values['gpuSeconds'] / 3600:.2f}", cost or "-", str(values["notSeenToStop"])

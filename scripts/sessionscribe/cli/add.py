@@ -53,15 +53,36 @@ def add_sources(
     groups = sources.discover(
         given, layout=options.layout, session=session, s3_remote=config.ingest.s3_remote
     )
+    names, result = add_groups(groups, columns, config, exact=options.exact)
+    return names, 1 if result.problems else 0
+
+
+def add_groups(
+    groups: Sequence[Group],
+    columns: dict[str, Any],
+    config: Config,
+    *,
+    exact: bool = False,
+    quiet: bool = False,
+) -> tuple[list[str], Added]:
+    """Add what was found to the manifest, and take over what lies beside it; say what changed.
+
+    Args:
+        groups: the files, by session.
+        columns: what to set.
+        config: the settings.
+        exact: decode to find the duration.
+        quiet: do not name the sessions that were known.
+    """
     _refuse_in_demo(Path(config.manifest), groups)
     with adopt.beside(groups, config.ingest.s3_remote) as beside:
-        names, result = _add(groups, columns, options.exact, config, beside.durations)
+        names, result = _add(groups, columns, exact, config, beside.durations, quiet=quiet)
         for line in result.news:
             print(line)
         for problem in result.problems:
             complain(problem)
         _take_over([row.session for row in result.rows if row.source in beside], config, beside)
-    return names, 1 if result.problems else 0
+    return names, result
 
 
 def _refuse_unknown(language: str | None) -> None:
@@ -93,13 +114,16 @@ def _add(
     exact: bool,
     config: Config,
     durations: Callable[[Sequence[str]], Mapping[str, float]],
+    *,
+    quiet: bool,
 ) -> tuple[list[str], Added]:
     """Add groups to the manifest; return the sessions that have them now, and what came of it."""
     names: list[str] = []
 
     def report(name: str, line: str, changed: bool) -> None:
         names.append(name)
-        print(f"{'added' if changed else 'known'} {name}: {line}")
+        if changed or not quiet:
+            print(f"{'added' if changed else 'known'} {name}: {line}")
 
     table = Path(config.manifest)
     with manifest.locked(table):

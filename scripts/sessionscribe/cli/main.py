@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import yaml
 from sessionscribe import PACKAGE, __version__
 from sessionscribe.artifacts.base import LAYOUTS
 from sessionscribe.cli import add as adding
+from sessionscribe.cli import batch as batches
 from sessionscribe.cli import correct as correction
 from sessionscribe.cli import enroll, models, run, serve, transcribe
 from sessionscribe.cli import evaluate as evaluation
@@ -41,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     After a signal it is that of the signal, as shells have it.
     """
     parser = _parser()
-    options, rest = parser.parse_known_args(arguments)
+    options, rest = parser.parse_known_args(batches.with_action(arguments or sys.argv[1:]))
     if rest and options.command != "run":
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     try:
@@ -54,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for problem in unpack.put_in_place():
             print(f"sessionscribe: {problem}", file=sys.stderr)
         commands = {"add": _add, "status": _status, "enroll": _enroll, "correct": _correct}
-        commands |= {"verify": _verify, "report": _report, "serve": _serve}
+        commands |= {"verify": _verify, "report": _report, "batch": _batch, "serve": _serve}
         commands |= dict.fromkeys(publishing.COMMANDS, _publishing) | dict.fromkeys(
             storing.COMMANDS, _storing
         )
@@ -175,6 +176,7 @@ def _parser() -> argparse.ArgumentParser:
     storing.add_arguments(commands, settings)
     publishing.add_arguments(commands, settings)
     serve.add_arguments(commands, settings)
+    batches.add_arguments(commands, settings)
     return parser
 
 
@@ -258,18 +260,42 @@ def _transcribe(options: argparse.Namespace) -> int:
     return transcribe.command(options, settings, [Path.cwd(), PROJECT], make)
 
 
-def _make(options: argparse.Namespace, request: run.Request, names: Sequence[str]) -> int:
+def _batch(options: argparse.Namespace) -> int:
+    settings, options.stage = _load(options), None
+
+    def make(names: Sequence[str], left_out: Sequence[str], should_stop: Callable[[], bool]) -> int:
+        _plan(_load(options, names), fetch=_checks_models_here(options))
+        pairs = (f"batch={_flow({'left_out': list(left_out)})}",) if left_out else ()
+        return _make(options, run.Request(pairs=pairs), names, should_stop)
+
+    return batches.command(
+        options, settings, make, configfiles=_configfiles(options), profile=_profile_values(options)
+    )
+
+
+def _make(
+    options: argparse.Namespace,
+    request: run.Request,
+    names: Sequence[str],
+    should_stop: Callable[[], bool] = lambda: False,
+) -> int:
     """Let Snakemake make what is missing or stale of these sessions (none: of all); return its exit code."""
     # What is passed on comes first: options with several values would take its targets for theirs.
     arguments = [*request.arguments, "--profile", str(_profile(options.profile))]
     if options.configfile:
         arguments += ["--configfile", *map(str, options.configfile)]
-    if names:
-        listed = yaml.safe_dump(list(names), default_flow_style=True, width=10**9).strip()
-        arguments += ["--config", *request.pairs, f"sessions={listed}"]  # of several, the last one counts
+    if names:  # where a request has them in its arguments, the last `--config` counts
+        arguments += ["--config", *request.pairs, f"sessions={_flow(list(names))}"]
+    elif request.pairs and not request.arguments:
+        arguments += ["--config", *request.pairs]
     if options.stage:
         arguments += ["--until", *STAGES[options.stage]]
-    return run.snakemake(arguments)
+    return run.snakemake(arguments, should_stop)
+
+
+def _flow(value: Any) -> str:
+    """Return a value as YAML on one line."""
+    return yaml.safe_dump(value, default_flow_style=True, width=10**9).strip()
 
 
 def _plan(settings: config.Config, *, fetch: bool) -> Plan:

@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any, NoReturn
@@ -17,6 +17,7 @@ BUSY = os.EX_TEMPFAIL
 """The exit code where another run is at work in this folder, so that nothing was done."""
 SIGNALLED = 128
 """What is added to the number of the signal that ended a run, as shells do it."""
+ASK_S = 30.0
 FINISHED_TOO = ("summary", "detailed_summary", "dag", "d3dag", "rulegraph", "filegraph", "report")
 """The options of Snakemake with which it shows the workflow as it is, finished work too."""
 SHOWS = (
@@ -75,10 +76,14 @@ def _refuse(what: str) -> NoReturn:
     raise UserError(what.rstrip("."), where="run", hint="`snakemake --help` lists what Snakemake takes")
 
 
-def snakemake(arguments: Sequence[str]) -> int:
+def snakemake(arguments: Sequence[str], should_stop: Callable[[], bool] = lambda: False) -> int:
     """Run Snakemake in this folder; return its exit code, ``BUSY``, or ``SIGNALLED`` plus a signal's number.
 
     SIGINT and SIGTERM are passed on to it, and are not the end of this process: Snakemake cleans up.
+
+    Args:
+        arguments: of Snakemake.
+        should_stop: asked every ``ASK_S`` seconds; once it says yes, jobs that run finish and none begins.
     """
     got: list[int] = []
     child: subprocess.Popen[bytes] | None = None
@@ -97,10 +102,21 @@ def snakemake(arguments: Sequence[str]) -> int:
         child = subprocess.Popen(command)
         if got:
             child.send_signal(signal.SIGINT)
-        code = child.wait()
+        code = _wait(child, should_stop)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
     if code and got:
         return SIGNALLED + got[-1]
     return code if code >= 0 else SIGNALLED - code
+
+
+def _wait(child: subprocess.Popen[bytes], should_stop: Callable[[], bool]) -> int:
+    stopping = False
+    while True:
+        try:
+            return child.wait(None if stopping else ASK_S)
+        except subprocess.TimeoutExpired:
+            stopping = should_stop()
+            if stopping:
+                child.send_signal(signal.SIGTERM)  # Snakemake lets what runs finish

@@ -64,6 +64,16 @@ class File:
         return PurePosixPath(self.path or split(self.source)[1]).parent
 
     @property
+    def modified(self) -> float:
+        """When it was last written, in seconds since the epoch; 0 where that is not known."""
+        if self.item is not None:
+            return self.item.modified
+        try:
+            return (self.path or Path(self.source)).stat().st_mtime
+        except OSError:
+            return 0.0
+
+    @property
     def is_recording(self) -> bool:
         """Tell by its ending whether it may be a recording."""
         name = self.name

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import json
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from sessionscribe.core.errors import UserError
+from sessionscribe.runners import json_lines
 
 PRICES = Path("config/prices.yaml")
 
@@ -71,21 +71,9 @@ def known_prices(path: Path) -> list[Price]:
         return []
 
 
-def read_usage(path: Path) -> list[dict[str, Any]]:
-    """Return the records of a usage log; a line that a full disk cut off is left out."""
-    found = []
-    try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    except FileNotFoundError:
-        return []
-    for line in lines:
-        try:
-            record = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(record, dict) and "runner" in record and "work" in record:
-            found.append(record)
-    return found
+def read_usage(path: Path, offset: int = 0) -> list[dict[str, Any]]:
+    """Return the records of a usage log after the first ``offset`` bytes."""
+    return [record for record in json_lines.read(path, offset) if {"runner", "work"} <= record.keys()]
 
 
 def price_of(record: dict[str, Any], prices: Iterable[Price]) -> Price | None:

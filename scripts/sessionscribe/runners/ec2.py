@@ -105,6 +105,18 @@ class Instance(ManagedMachine):
                 self._disown()
             raise
 
+    def rehearse(self) -> str:
+        """Ask AWS whether we may start and stop it, and look whether it stops when it powers itself off."""
+        self._check_that_it_stops(self._ask())
+        for ask in (self._ec2.start_instances, self._ec2.stop_instances):
+            try:
+                with self._errors():
+                    ask(InstanceIds=[self._id], DryRun=True)
+            except UnusableError as error:
+                if "DryRunOperation" not in str(error):  # which is how AWS says yes
+                    raise
+        return "we may start and stop it"
+
     def shut_down(self) -> None:
         """Stop it, whatever its state is said to be: what AWS says may be some seconds old."""
         if self._ask()["State"]["Name"] != "terminated":

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from sessionscribe.runners.usage_log import TIME, append
+from sessionscribe.runners import json_lines
+from sessionscribe.runners.usage_log import TIME
 
 MACHINES = Path("logs/usage/machines.jsonl")
 Event = Literal["running", "start", "refused", "ready", "stop", "stopped"]
@@ -30,7 +30,9 @@ class MachineLog:
     def note(self, event: Event, machine: str = "") -> None:
         """Append an event; ``machine`` is what its provider calls machines like it."""
         if self.file:
-            append(self.file, {"time": time.strftime(TIME, time.gmtime()), **self._about(event, machine)})
+            json_lines.append(
+                self.file, {"time": time.strftime(TIME, time.gmtime()), **self._about(event, machine)}
+            )
 
     def shell_words(self, event: Event) -> tuple[str, str]:
         """Return the file ("" where there is none), and all of a line but its beginning with the time."""
@@ -40,18 +42,6 @@ class MachineLog:
         return {"runner": self.runner, "event": event, "machine": machine}
 
 
-def read(file: Path, offset: int = 0) -> Iterator[dict[str, Any]]:
-    """Yield the events after the first ``offset`` bytes; a line that was cut off is left out."""
-    try:
-        with file.open("rb") as lines:
-            lines.seek(offset)
-            text = lines.read().decode(errors="replace")
-    except FileNotFoundError:
-        return
-    for line in text.splitlines():
-        try:
-            found = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(found, dict) and {"time", "runner", "event"} <= found.keys():
-            yield found
+def read(file: Path, offset: int = 0) -> list[dict[str, Any]]:
+    """Return the events after the first ``offset`` bytes."""
+    return [found for found in json_lines.read(file, offset) if {"time", "runner", "event"} <= found.keys()]

@@ -140,6 +140,14 @@ class ManagedMachine(ABC):
     def shut_down_command(self) -> Sequence[str]:
         """Return a command line that does the same and fails if the machine is not seen to be off then."""
 
+    def rehearse(self) -> str:
+        """Ask the provider, as far as it can be asked, whether we may start it; return what it says.
+
+        Raises:
+            UserError: we may not.
+        """
+        return "whether it may be started, only a start would tell"
+
     @abstractmethod
     def address(self) -> Address | None:
         """Return where it is, or None where that is not known yet; asked when it is up.

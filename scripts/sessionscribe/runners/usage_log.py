@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import os
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from sessionscribe.runners import json_lines
 from sessionscribe.runners.costs import Price, price_of
 
 USAGE_LOG = Path("logs/usage/runners.jsonl")
@@ -88,15 +87,4 @@ class Entry:
         }
         price = price_of(record, prices)
         record["price"] = price.model_dump(mode="json") if price else None
-        append(file, record)
-
-
-def append(file: Path, record: Mapping[str, Any]) -> None:
-    """Append a line of JSON, all at once. A full disk costs the line, not the work."""
-    with contextlib.suppress(OSError):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        try:
-            os.write(descriptor, f"{json.dumps(record, ensure_ascii=False)}\n".encode())
-        finally:
-            os.close(descriptor)
+        json_lines.append(file, record)

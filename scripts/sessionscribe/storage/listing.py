@@ -25,11 +25,15 @@ MAGIC = frozenset("*?[{")
 
 
 class Item(NamedTuple):
-    """A remote file: the source that names it, its size in bytes, what tells its content from another."""
+    """A remote file: the source that names it, its size in bytes, what tells its content from another.
+
+    ``modified`` is when it was written, in seconds since the epoch.
+    """
 
     source: str
     size: int
     checksum: str
+    modified: float = 0.0
 
     @property
     def path(self) -> PurePosixPath:
@@ -125,9 +129,9 @@ def _items(text: bytes, above: str, best: str) -> Iterator[Item]:
     lines = io.StringIO(text.decode(errors="replace"), newline="")
     for size, changed, *digest, path in csv.reader(lines):
         if digest and digest[0] not in NO_HASH:
-            yield Item(above + path, int(size), prefix + digest[0])
+            yield Item(above + path, int(size), prefix + digest[0], int(changed))
         else:
-            yield Item(above + path, int(size), _by_time(int(size), int(changed)))
+            yield Item(above + path, int(size), _by_time(int(size), int(changed)), int(changed))
 
 
 def _by_time(size: int, changed: float) -> str:
@@ -138,9 +142,10 @@ def _by_time(size: int, changed: float) -> str:
 
 def _item(source: str, entry: dict[str, Any], best: str) -> Item:
     size, digest = int(entry["Size"]), (entry.get("Hashes") or {}).get(best)
+    modified = datetime.fromisoformat(entry["ModTime"]).timestamp()
     if digest:
-        return Item(source, size, digest if best == "sha256" else f"{best}:{digest}")
-    return Item(source, size, _by_time(size, datetime.fromisoformat(entry["ModTime"]).timestamp()))
+        return Item(source, size, digest if best == "sha256" else f"{best}:{digest}", modified)
+    return Item(source, size, _by_time(size, modified), modified)
 
 
 def _best_hash(source: str, s3_remote: str) -> str:

@@ -1,0 +1,139 @@
+"""`sessionscribe batch check`: whether all that a batch needs is there; nothing is started that costs."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from sessionscribe.batch.locks import BatchLock
+from sessionscribe.config.settings import Config
+from sessionscribe.core.errors import UserError, describe
+from sessionscribe.engines import models
+from sessionscribe.manifest.sources import Group
+from sessionscribe.planning.plan import Plan
+from sessionscribe.runners import costs
+from sessionscribe.runners.errors import DisconnectedError
+from sessionscribe.runners.machine import GivenHost
+from sessionscribe.runners.managed_machine import ManagedMachine
+from sessionscribe.runners.registry import LOCAL, Options, machine_of
+
+LEAST_FREE_GB = 2.0
+
+
+def check(
+    settings: Config,
+    profile: Mapping[str, Any],
+    look: Callable[[str], Sequence[Group]],
+    root: Path = Path(),
+) -> int:
+    """Print a line for each prerequisite; return 1 if one is not fulfilled.
+
+    Args:
+        settings: the settings.
+        profile: the values of the profile.
+        look: lists a place of recordings.
+        root: the project's folder.
+    """
+    checks: dict[str, Callable[[], str]] = {
+        "manifest": lambda: f"{len(Plan(settings, root).sessions)} sessions",
+        "lock": partial(_lock, settings, root),
+        **{f"source {place}": partial(_source, look, place) for place in settings.batch.sources},
+        **_models(settings, profile),
+        **dict(_runners(profile, root)),
+        "disk": partial(_disk, root),
+    }
+    failed = False
+    for name, look_at in checks.items():
+        try:
+            print(f"ok      {name}: {look_at()}")
+        except (UserError, DisconnectedError, OSError) as error:
+            failed = True
+            print(f"FAILED  {describe(error, name) if not isinstance(error, DisconnectedError) else error}")
+    return int(failed)
+
+
+def _lock(settings: Config, root: Path) -> str:
+    """Read the lock, and write an object of our own that locks nothing."""
+    lock = BatchLock.of(settings, root)
+    lock.prove(f"check-{uuid.uuid4().hex}")
+    held = lock.held()
+    return f"{settings.batch.lock} can be read and written, {held[0] if held else 'free'}"
+
+
+def _source(look: Callable[[str], Sequence[Group]], place: str) -> str:
+    groups = look(place)
+    return f"{sum(len(group.files) for group in groups)} recordings in {len(groups)} sessions"
+
+
+def _models(settings: Config, profile: Mapping[str, Any]) -> dict[str, Callable[[], str]]:
+    """Return the checks of the models, where they are used on this machine."""
+    if "check_models" in str(profile.get("warm-guests", "")):
+        return {}
+    speech = settings.transcribe.model
+
+    def here() -> str:
+        if speech == "auto" or models.locate(speech, models.WHISPER_FILES):
+            return speech
+        raise UserError("is not here", where=speech, hint="`sessionscribe models` lists and fetches models")
+
+    return {"speech model": here}
+
+
+def _runners(profile: Mapping[str, Any], root: Path) -> Iterator[tuple[str, Callable[[], str]]]:
+    """Yield a check for each runner: it is asked for its state, and not started."""
+    given = profile.get("warm-runner", [])
+    ssh = ("-F", str(Path(profile["warm-ssh-config"]).absolute())) if "warm-ssh-config" in profile else ()
+    for name in [given] if isinstance(given, str) else given:
+        if name != LOCAL:
+            yield name, partial(_runner, name, Options(root.absolute(), ssh))
+            yield f"price of {name}", partial(_price, name, root)
+
+
+def _runner(name: str, options: Options) -> str:
+    machine = machine_of(name, options)
+    if isinstance(machine, ManagedMachine):
+        state = "running" if machine.is_up() else "off"
+        return f"{state}; {machine.rehearse()}"
+    if isinstance(machine, GivenHost):
+        address = machine.address
+        words = [
+            "ssh",
+            "-o",
+            "BatchMode=yes",
+            "-o",
+            "ConnectTimeout=10",
+            *address.options,
+            address.destination,
+        ]
+        done = subprocess.run([*words, "true"], stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        if done.returncode:
+            said = done.stderr.decode(errors="replace").strip().splitlines()
+            raise UserError(
+                f"cannot be reached ({said[-1] if said else 'no reason given'})",
+                where=name,
+                hint=f"Make `ssh {address.destination}` work first",
+            )
+        return "reached"
+    return "not looked at: only a start would tell"
+
+
+def _price(name: str, root: Path) -> str:
+    """Look for prices that may fit; of EC2 the type of the instance decides, which a start would tell."""
+    kind = name.partition(":")[0]
+    prices = costs.read_prices(root / costs.PRICES)
+    fitting = [price for price in prices if price.runner.partition(":")[0] in (kind, "*")]
+    if fitting:
+        return f"{len(fitting)} in {costs.PRICES}"
+    raise UserError("has no price", where=name, hint=f"Add one to {costs.PRICES}, or costs are unknown")
+
+
+def _disk(root: Path) -> str:
+    free = shutil.disk_usage(root).free / 1e9
+    if free < LEAST_FREE_GB:
+        raise UserError(f"only {free:.1f} GB are free", where=root.absolute(), hint="Make room")
+    return f"{free:.0f} GB are free"

@@ -1,0 +1,153 @@
+"""What machines a batch used, and what they cost: from what was noted while it happened."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from sessionscribe.batch.report import BatchReport, Gpu, Machine, moment
+from sessionscribe.runners import costs, machine_log
+from sessionscribe.runners.costs import Price
+from sessionscribe.runners.machine_log import MACHINES
+from sessionscribe.runners.usage_log import USAGE_LOG
+
+USD = "USD"
+
+
+class Mark(NamedTuple):
+    """How long the two logs were when a batch began, in bytes: what comes after is of that batch."""
+
+    machines: int = 0
+    usage: int = 0
+
+
+def mark(root: Path) -> Mark:
+    """Return where the logs end now."""
+
+    def size(path: Path) -> int:
+        return path.stat().st_size if path.exists() else 0
+
+    return Mark(size(root / MACHINES), size(root / USAGE_LOG))
+
+
+def note(report: BatchReport, since: Mark, root: Path, *, models_worked: bool) -> None:
+    """Write into a report what machines were used since a mark.
+
+    Args:
+        report: gets ``gpu``, ``gpus``, ``cost`` and the times of starting and stopping.
+        since: where the logs ended before.
+        root: the project's folder.
+        models_worked: whether there was work for a model; on this machine it costs nobody knows what.
+    """
+    events = machine_log.read(root / MACHINES, since.machines)
+    usage = costs.read_usage(root / USAGE_LOG, since.usage)
+    prices = costs.known_prices(root / costs.PRICES)
+    report.gpus = [*_managed(events, usage, prices), *_given(events, usage, prices)]
+    report.cost = {}
+    report.gpu = _together(report.gpus) if report.gpus else Gpu(cost_usd=None if models_worked else 0.0)
+    for machine in report.gpus:
+        price = _price(machine, usage, prices)
+        if price:
+            amount = price.per_hour * machine.runtime_seconds / 3600
+            report.cost[price.currency] = round(report.cost.get(price.currency, 0.0) + amount, 6)
+    times = report.performance
+    times.gpu_startup_seconds = _between(events, "start", "ready")
+    times.shutdown_seconds = _between(events, "stop", "stopped")
+
+
+def is_stopping(since: Mark, root: Path) -> bool:
+    """Return whether a machine that was started since a mark was not seen to be stopped yet."""
+    last = {event["runner"]: event["event"] for event in machine_log.read(root / MACHINES, since.machines)}
+    return any(event in ("start", "ready", "stop") for event in last.values())
+
+
+def _managed(
+    events: Iterable[dict[str, Any]], usage: list[dict[str, Any]], prices: list[Price]
+) -> list[Machine]:
+    """Return a machine for each time that one was started, or found to be running."""
+    made: list[Machine] = []
+    running: dict[str, Machine] = {}
+    for event in events:
+        runner, kind, time = event["runner"], event["event"], event["time"]
+        machine = running.get(runner)
+        if kind == "start":
+            machine = running[runner] = Machine(runner=runner, we_started_it=True, start_time=time)
+            made.append(machine)
+        elif kind == "running":
+            machine = Machine(runner=runner, was_running=True)
+            machine.runtime_seconds = round(sum(_wall_s(usage, runner)), 3)
+            made.append(machine)
+        elif machine and kind == "ready":
+            machine.ready_time, machine.machine = time, event.get("machine", "")
+        elif machine and kind == "stopped":
+            machine.stop_time = time
+            del running[runner]
+        elif machine and kind == "refused":
+            made.remove(running.pop(runner))
+    now = datetime.now(UTC)
+    for machine in made:
+        if machine.start_time:
+            until = moment(machine.stop_time) if machine.stop_time else now
+            machine.runtime_seconds = (until - moment(machine.start_time)).total_seconds()
+        machine.cost_usd = _usd(machine, usage, prices)
+    return made
+
+
+def _given(
+    events: Iterable[dict[str, Any]], usage: list[dict[str, Any]], prices: list[Price]
+) -> list[Machine]:
+    """Return the machines that nobody starts or stops, such as ``ssh:HOST``."""
+    managed = {event["runner"] for event in events}
+    made = []
+    for runner in dict.fromkeys(record["runner"] for record in usage if record["runner"] not in managed):
+        machine = Machine(runner=runner, was_running=True)
+        machine.runtime_seconds = round(sum(_wall_s(usage, runner)), 3)
+        machine.cost_usd = _usd(machine, usage, prices)
+        made.append(machine)
+    return made
+
+
+def _wall_s(usage: list[dict[str, Any]], runner: str) -> list[float]:
+    return [record["wall_s"] for record in usage if record["runner"] == runner]
+
+
+def _price(machine: Machine, usage: list[dict[str, Any]], prices: list[Price]) -> Price | None:
+    """Return what a machine costs: as noted when it was used, or, where that was not to be, as it is now."""
+    noted = [record for record in usage if record["runner"] == machine.runner]
+    about = noted[-1] if noted else {"runner": machine.runner, "machine": machine.machine}
+    return costs.price_of(about, prices)
+
+
+def _usd(machine: Machine, usage: list[dict[str, Any]], prices: list[Price]) -> float | None:
+    price = _price(machine, usage, prices)
+    if price is None or price.currency != USD:
+        return None
+    return round(price.per_hour * machine.runtime_seconds / 3600, 6)
+
+
+def _together(machines: list[Machine]) -> Gpu:
+    ours = [machine for machine in machines if machine.we_started_it]
+    amounts = [machine.cost_usd for machine in machines]
+    known = [amount for amount in amounts if amount is not None]
+    stops = [machine.stop_time for machine in ours if machine.stop_time]
+    return Gpu(
+        was_running=any(machine.was_running for machine in machines),
+        we_started_it=bool(ours),
+        start_time=min((machine.start_time for machine in ours if machine.start_time), default=None),
+        stop_time=max(stops, default=None) if len(stops) == len(ours) else None,
+        runtime_seconds=round(sum(machine.runtime_seconds for machine in machines), 3),
+        cost_usd=round(sum(known), 6) if len(known) == len(amounts) else None,
+    )
+
+
+def _between(events: Iterable[dict[str, Any]], first: str, last: str) -> float:
+    """Return the seconds between pairs of events of the same machine, all together."""
+    total, since = 0.0, dict[str, datetime]()
+    for event in events:
+        if event["event"] == first:
+            since.setdefault(event["runner"], moment(event["time"]))
+        elif event["event"] == last and (began := since.pop(event["runner"], None)):
+            total += (moment(event["time"]) - began).total_seconds()
+    return total

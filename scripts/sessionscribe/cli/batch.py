@@ -1,0 +1,209 @@
+"""The sub-command ``batch``: what is missing is made every two hours, with nobody there."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sessionscribe.cli import add as adding
+from sessionscribe.cli import publish as publishing
+from sessionscribe.cli import storage as storing
+from sessionscribe.config.settings import Config
+from sessionscribe.core.errors import UserError
+from sessionscribe.manifest import sources
+from sessionscribe.manifest.sources import Group
+from sessionscribe.planning.plan import Plan
+from sessionscribe.planning.session import SessionPlan
+from sessionscribe.storage.locations import is_remote
+
+HELP = (["-h"], ["--help"])
+Run = Callable[[Sequence[str], Sequence[str], Callable[[], bool]], int]
+
+
+def add_arguments(commands: Any, settings: argparse.ArgumentParser) -> None:
+    """Add the sub-command to the command's parsers; ``settings`` has the options that choose settings."""
+    parser = commands.add_parser(
+        "batch",
+        allow_abbrev=False,
+        help="make what is missing, unless a recording goes on, and report what it cost",
+    )
+    actions = parser.add_subparsers(dest="action", required=True)
+
+    def action(name: str, text: str) -> argparse.ArgumentParser:
+        found: argparse.ArgumentParser = actions.add_parser(
+            name, parents=[settings], allow_abbrev=False, help=text, description=text
+        )
+        return found
+
+    once = action("once", "run a batch (the default)")
+    once.add_argument("--dry-run", "-n", action="store_true", help="show what it would do")
+    once.add_argument("--max-sessions", type=int, metavar="N", help="work on the first N sessions only")
+    once.add_argument("--ignore-lock", action="store_true", help="run though a recording goes on")
+    once.add_argument("--retry-all", action="store_true", help="try again what failed too often")
+    scan = action("scan", "look for recordings, and write what is missing to a file")
+    scan.add_argument("--output", type=Path, metavar="FILE", help="default: logs/batch/pending-jobs.json")
+    for name, text in (
+        ("lock", "say that a recording goes on: no batch runs"),
+        ("unlock", "say that it has ended"),
+    ):
+        locks = action(name, text)
+        locks.add_argument("--session", metavar="ID", help="the recording")
+        locks.add_argument("--user", default=getpass.getuser(), help="who records (default: you)")
+    action("lock-status", "show the lock as JSON")
+    report = action("report", "show what batches did and cost")
+    report.add_argument("--month", metavar="YYYY-MM", help="sums of a month (default: the last batch)")
+    report.add_argument("--json", action="store_true", help="as JSON")
+    test = action("test", "take a chunk transcript away, run a batch, and put everything back")
+    test.add_argument("--session", metavar="SESSION", help="of this session (default: a short one)")
+    action("check", "look whether all that a batch needs is there; nothing is started")
+
+
+def with_action(arguments: Sequence[str]) -> list[str]:
+    """Return a command line in which `batch` has its default action."""
+    given = list(arguments)
+    if (
+        given[:1] == ["batch"]
+        and (len(given) == 1 or given[1].startswith("-"))
+        and not {"-h", "--help"} & {*given}
+    ):
+        given.insert(1, "once")
+    return given
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What a batch works with (``batch.once.Tools``)."""
+
+    settings: Config
+    run: Run
+    configfiles: Sequence[Path]
+
+    def look(self, source: str) -> list[Group]:
+        """Return the recordings in a place; a remote folder that is not there yet has none."""
+        try:
+            return sources.discover([source], s3_remote=self.settings.ingest.s3_remote)
+        except UserError as error:
+            if error.what.startswith("holds no") or (is_remote(source) and "does not exist" in error.what):
+                return []
+            raise
+
+    def add(self, groups: Sequence[Group]) -> bool:
+        """Add recordings to the manifest; return whether all went well."""
+        return not adding.add_groups(groups, {}, self.settings, quiet=True)[1].problems
+
+    def plan(self) -> Plan:
+        """Return what is there and what is due."""
+        return Plan(self.settings)
+
+    def send(self, sessions: Sequence[SessionPlan]) -> list[str]:
+        """Upload and publish as the settings ask for; return the sessions of which something was not sent."""
+        failed = []
+        for session in sessions:
+            code = 0
+            if self.settings.batch.upload:
+                code |= storing.upload_sessions([session], self.settings)
+            if self.settings.batch.publish:
+                code |= publishing.publish_sessions([session], self.settings, configfiles=self.configfiles)
+            if code:
+                failed.append(session.session.name)
+        return failed
+
+
+def command(
+    options: argparse.Namespace,
+    settings: Config,
+    run: Run,
+    configfiles: Sequence[Path],
+    profile: dict[str, Any],
+) -> int:
+    """Do what is asked for, and return the exit code.
+
+    Args:
+        options: the command's.
+        settings: the settings.
+        run: lets Snakemake make what is due of sessions (none: of all), without the files that are left out.
+        configfiles: where the settings are from.
+        profile: the values of the profile.
+    """
+    tools = Tools(settings, run, configfiles)
+    match options.action:
+        case "once":
+            return _once(options, tools)
+        case "scan":
+            return _scan(options, tools)
+        case "report":
+            return _report(options)
+        case "test":
+            return _test(options, tools)
+        case "check":
+            from sessionscribe.batch import check  # noqa: PLC0415 -- of no use to the other actions
+
+            return check.check(settings, profile, tools.look)
+        case _:
+            return _lock(options, settings)
+
+
+def _once(options: argparse.Namespace, tools: Tools) -> int:
+    from sessionscribe.batch.once import Batch  # noqa: PLC0415 -- of no use to the other commands
+
+    if options.max_sessions is not None and options.max_sessions < 1:
+        raise UserError("must be at least 1", where="--max-sessions", hint="Leave it out for all sessions")
+    batch = Batch(
+        tools,
+        tools.settings,
+        options.profile,
+        max_sessions=options.max_sessions,
+        ignore_lock=options.ignore_lock,
+        retry_all=options.retry_all,
+    )
+    return batch.show() if options.dry_run else batch.run()[0]
+
+
+def _scan(options: argparse.Namespace, tools: Tools) -> int:
+    from sessionscribe.batch.once import Batch  # noqa: PLC0415
+    from sessionscribe.batch.scan import PENDING  # noqa: PLC0415
+
+    output = options.output or PENDING
+    pending, problems = Batch(tools, tools.settings, options.profile).scan()
+    pending.write(output)
+    locked = ", locked" if pending.locked else ""
+    found = f"{pending.total_missing_chunks} chunks are missing in {len(pending.sessions)} sessions"
+    print(f"{found} of {pending.sessions_scanned}{locked}: {output}")
+    return int(bool(problems))
+
+
+def _lock(options: argparse.Namespace, settings: Config) -> int:
+    from sessionscribe.batch.locks import BatchLock  # noqa: PLC0415
+
+    lock = BatchLock.of(settings)
+    if options.action == "lock-status":
+        print(json.dumps(lock.status(), ensure_ascii=False))
+    elif options.action == "lock":
+        print(lock.lock(options.user, options.session or "manual").text(), end="")
+    elif not lock.unlock(options.user, options.session):
+        print("There was no such lock.", file=sys.stderr)
+    return 0
+
+
+def _report(options: argparse.Namespace) -> int:
+    from sessionscribe.batch import report  # noqa: PLC0415
+
+    if not options.month:
+        last = next(report.newest_first(), None)
+        print("No batch has run yet." if last is None else last.text() if options.json else last.summary())
+        return 0
+    found = report.sums(report.of_month(options.month))
+    print(json.dumps(found, indent=2) if options.json else report.table(found))
+    return 0
+
+
+def _test(options: argparse.Namespace, tools: Tools) -> int:
+    from sessionscribe.batch import trial  # noqa: PLC0415
+
+    return trial.try_out(tools, tools.settings, options.profile, options.session, Path())
