@@ -3,7 +3,8 @@
 # Without root or apt nothing is installed, and the tests that need what is missing skip and say so.
 set -eu
 missing=""
-for pair in sshd:openssh-server rsync:rsync ip:iproute2 slurmctld:slurm-wlm munged:munge; do
+for pair in promtool:prometheus prometheus-node-exporter:prometheus-node-exporter \
+    sshd:openssh-server rsync:rsync ip:iproute2 slurmctld:slurm-wlm munged:munge; do
     PATH="$PATH:/usr/sbin:/sbin" command -v "${pair%%:*}" >/dev/null || missing="$missing ${pair##*:}"
 done
 [ -n "$missing" ] || exit 0

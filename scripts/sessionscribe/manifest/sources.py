@@ -5,8 +5,8 @@ from __future__ import annotations
 import glob
 import re
 import unicodedata
-from collections import Counter
-from collections.abc import Iterable
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -168,18 +168,38 @@ def _group_remote(source: str, layout: str | None, s3_remote: str) -> list[Group
     items = listing.list_files(source, s3_remote=s3_remote)
     if len(items) == 1 and items[0].source == source:
         return [Group(items[0].path.stem, layout or "recording", (File(source, item=items[0]),))]
-    top = PurePosixPath(split(source)[1])
-    groups: list[Group] = []
-    for folder, inside in sorted(listing.by_folder(items).items()):
-        found = [File(item.source, item=item) for item in sorted(inside)]
-        files = [file for file in found if file.is_recording]
-        if not files:
-            continue
-        name = _name_below(top, PurePosixPath(folder), source)
-        groups += _sessions(name, files, layout, {file.name for file in found})
+    found = {
+        folder: [File(item.source, item=item) for item in sorted(inside)]
+        for folder, inside in sorted(listing.by_folder(items).items())
+    }
+    groups = sort_below(source, found, lambda _: layout)
     if not groups:
         hint = f"Name the files, or use one of the endings {ENDINGS}"
         raise UserError("holds no recording", where=source, hint=hint)
+    return groups
+
+
+def sort_below(
+    source: str, found: Mapping[str, Sequence[File]], layout_of: Callable[[File], str | None]
+) -> list[Group]:
+    """Sort what lies in a place, and in all folders below it, into sessions.
+
+    Args:
+        source: the place: a folder of this machine or a remote.
+        found: its files, by the path of the folder that they are in.
+        layout_of: returns how a recording belongs to others, or None where its name says so.
+    """
+    top = PurePosixPath(split(source)[1] if is_remote(source) else source)
+    groups: list[Group] = []
+    for folder, files in found.items():
+        by_layout: dict[str | None, list[File]] = defaultdict(list)
+        for file in files:
+            if file.is_recording:
+                by_layout[layout_of(file)].append(file)
+        name = _name_below(top, PurePosixPath(folder), source)
+        names = {file.name for file in files}
+        for layout, recordings in by_layout.items():
+            groups += _sessions(name, recordings, layout, names)
     taken = Counter(slug(group.name) for group in groups)
     # `recording.m4a` in a folder for every day: the folder is what they differ by.
     return [
