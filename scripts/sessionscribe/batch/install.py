@@ -125,7 +125,11 @@ def agent(schedule: Schedule) -> bytes:
     return plistlib.dumps(
         {
             "Label": schedule.name,
-            "ProgramArguments": ["/bin/sh", "-c", f"{_load_environment()}exec {shlex.join(schedule.command)}"],
+            "ProgramArguments": [
+                "/bin/sh",
+                "-c",
+                f"{_environment()}exec {shlex.join(schedule.command)}",
+            ],
             "WorkingDirectory": str(schedule.project),
             "EnvironmentVariables": {"PATH": schedule.path},
             "StartCalendarInterval": times,
@@ -144,9 +148,10 @@ def crontab_line(schedule: Schedule) -> str:
     """Return the line of the crontab; its comment names it."""
     every = schedule.minutes
     times = f"*/{every} *" if every < 60 else f"0 */{every // 60}" if every < 1440 else "0 0"
+    folder, path = shlex.quote(str(schedule.project)), shlex.quote(schedule.path)
     command = (
-        f"cd {shlex.quote(str(schedule.project))} && mkdir -p logs/batch && export PATH={shlex.quote(schedule.path)}"
-        f" && {{ {_load_environment()}nice {shlex.join(schedule.command)}; }} >>logs/batch/cron.log 2>&1"
+        f"cd {folder} && mkdir -p logs/batch && export PATH={path} && "
+        f"{{ {_environment()}nice {shlex.join(schedule.command)}; }} >>logs/batch/cron.log 2>&1"
     )
     # To cron an unescaped % is the end of the command.
     return f"{times} * * * {command.replace('%', chr(92) + '%')} # {schedule.name}"
@@ -238,7 +243,7 @@ def _agent_path(schedule: Schedule) -> Path:
     return Path.home() / "Library/LaunchAgents" / f"{schedule.name}.plist"
 
 
-def _load_environment() -> str:
+def _environment() -> str:
     """Return the shell commands that read the file with credentials, if there is one."""
     file = f'"$HOME/{ENVIRONMENT}"'
     return f"if [ -f {file} ]; then set -a; . {file}; set +a; fi; "

@@ -1,10 +1,236 @@
-"""Tell people of a batch that needs them."""
+"""Notices about batches, by Apprise: what went wrong or is finished, where, and what to do next.
+
+Addresses hold passwords: they come from a file outside the project or from the environment, and no message,
+log or report shows more of one than its kind. No notice holds any of a transcript.
+"""
 
 from __future__ import annotations
 
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from sessionscribe.batch import report as reports
 from sessionscribe.batch.report import BatchReport
-from sessionscribe.config.settings import Config
+from sessionscribe.config.settings import Config, Event, Notify
+from sessionscribe.core.errors import SHOWN, UserError, complain, visible
+from sessionscribe.runners import costs
+from sessionscribe.runners.usage_log import USAGE_LOG
+
+ADDRESSES = "SESSIONSCRIBE_NOTIFY"
+"""The environment variable with further addresses, separated by white space."""
+LIMIT_S = 10.0
+"""How long all notices together may take."""
+SENT = "sent: "
+"""How the line of a report begins that says which kinds of notice were sent."""
 
 
-def notify(report: BatchReport, settings: Config) -> None:
-    """Send what a report gives cause for; what becomes of it is noted in ``report.notices``."""
+@dataclass(frozen=True)
+class Notice:
+    """Something to tell: its kind, what happened, and the next command."""
+
+    kind: Event
+    what: str
+    next: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.what}\n  Next: {self.next}" if self.next else self.what
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where notices go; ``place`` and ``kind`` name it without its secrets."""
+
+    place: str
+    kind: str
+    service: Any  # Apprise's
+
+
+def notify(report: BatchReport, settings: Config, root: Path = Path()) -> None:
+    """Send what a report gives cause for; note in ``report.notices`` what became of it.
+
+    A notice that fails is a line there and on standard error, and nothing else.
+
+    Args:
+        report: of the batch that ends.
+        settings: ``notify`` says what is told.
+        root: the project's folder.
+    """
+    told = settings.notify
+    lately = _told_lately(told.interval_hours, root)
+    due = [
+        notice
+        for notice in _events(report, told, root)
+        if notice.kind in told.on and notice.kind not in lately
+    ]
+    report.notices += _deliver(due, told, root)
+
+
+def notify_of_silence(settings: Config, root: Path = Path()) -> str:
+    """Send a notice where no batch went well for too long; return what it says, or "".
+
+    A batch that is not run cannot tell of it: this is for `sessionscribe batch check` in another timer.
+    """
+    told = settings.notify
+    last = next((report for report in reports.newest_first(root) if report.ok), None)
+    if last is not None and datetime.now(UTC) - last.time < timedelta(hours=told.silent_hours):
+        return ""
+    what = f"No batch went well {f'since {last.timestamp}' if last else 'yet'}."
+    if "no_runs" in told.on:
+        _deliver([Notice("no_runs", what, "sessionscribe batch check")], told, root)
+    return what
+
+
+def _deliver(notices: Sequence[Notice], told: Notify, root: Path) -> list[str]:
+    """Send notices; return a line for each message that was sent, and for each problem, which is shown."""
+    if not notices:
+        return []
+    addresses, problems = read_addresses(told)
+    lines, host, project = [], socket.gethostname(), root.resolve()
+    for part in [notices] if told.digest else [[notice] for notice in notices]:
+        title = f"sessionscribe, {visible(project.name)} on {host}: {part[0].what}"
+        body = "\n\n".join([*map(str, part), f"Project {visible(str(project))} on {host}"])
+        failed = send(addresses, title, body)
+        problems += failed
+        if len(failed) < len(addresses):
+            lines.append(f"{SENT}{', '.join(notice.kind for notice in part)}")
+    for problem in problems:
+        complain(problem)
+    return lines + [str(problem) for problem in problems]
+
+
+def send(addresses: Sequence[Address], title: str, body: str) -> list[UserError]:
+    """Send a message to all addresses at once; return the problems."""
+    failed = {address.place for address in addresses}
+
+    def send_one(address: Address) -> None:
+        if address.service.notify(title=title, body=body):
+            failed.discard(address.place)
+
+    threads = [threading.Thread(target=send_one, args=(each,), daemon=True) for each in addresses]
+    until = time.monotonic() + LIMIT_S
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(max(0.0, until - time.monotonic()))
+    hint = "Check the address, and whether its server can be reached: sessionscribe batch check --notify"
+    return [
+        UserError(f"the notice by {address.kind} was not delivered", where=address.place, hint=hint)
+        for address in addresses
+        if address.place in failed
+    ]
+
+
+def read_addresses(told: Notify) -> tuple[list[Address], list[UserError]]:
+    """Return the addresses that notices go to, and what is wrong with others."""
+    path = Path(told.urls_file).expanduser()
+    lines: list[tuple[str, str]] = []
+    problems = []
+    try:
+        text = path.read_text(encoding="utf-8")
+        lines = [(f"{path}, line {n}", line.strip()) for n, line in enumerate(text.splitlines(), 1)]
+    except FileNotFoundError:
+        pass
+    except (OSError, UnicodeDecodeError) as error:
+        problems.append(UserError(f"cannot be read ({error})", where=path, hint="Save it as UTF-8 text"))
+    given = os.environ.get(ADDRESSES, "").split()
+    lines += [(f"{ADDRESSES}, address {n}", url) for n, url in enumerate(given, 1)]
+    wanted = [(place, url) for place, url in lines if url and not url.startswith("#")]
+    if not wanted:
+        return [], problems
+    import apprise  # noqa: PLC0415 -- a quarter of a second, where something is told
+
+    logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)  # it would log addresses
+    asset = apprise.AppriseAsset(storage_mode=apprise.PersistentStoreMode.MEMORY)
+    found = []
+    for place, url in wanted:
+        service = apprise.Apprise.instantiate(url, asset=asset, suppress_exceptions=True)
+        if service is None:
+            hint = "See the list of services in Apprise's documentation; `mailto://user:password@example.org`"
+            problems.append(UserError("is no address that Apprise knows", where=place, hint=hint))
+        else:
+            found.append(Address(place, str(service.service_name), service))
+    return found, problems
+
+
+def _events(report: BatchReport, told: Notify, root: Path) -> Iterator[Notice]:
+    """Yield what there is to tell of a batch, trouble first."""
+    done, gpu = report.transcription, report.gpu
+    if done.chunks_failed or report.failures or report.status in ("failed", "partial", "crashed"):
+        reason = report.reason or "It did not finish."
+        if done.chunks_failed:
+            tried = done.chunks_failed + done.chunks_transcribed
+            reason = f"{done.chunks_failed} of {tried} chunks failed."
+        sessions = _some(dict.fromkeys(failure.session for failure in report.failures))
+        where = f" Sessions: {sessions}." if sessions else ""
+        yield Notice("failed", f"The batch {report.status}. {reason}{where}", "sessionscribe status")
+    names = _some(machine.runner for machine in report.gpus) or "A machine"
+    minutes = gpu.runtime_seconds / 60
+    if gpu.we_started_it and gpu.stop_time is None:
+        what = f"{names} was started and not seen to stop: it may cost money."
+        yield Notice("stuck_gpu", what, "look at your provider's list of machines, and stop it by hand")
+    elif gpu.we_started_it and minutes > told.gpu_minutes:
+        what = f"{names} ran for {minutes:.0f} min (more than {told.gpu_minutes:g}), and is stopped."
+        yield Notice("stuck_gpu", what, "sessionscribe status --cost")
+    for currency, amount in _cost_of_today(root).items():
+        if amount > told.cost_per_day:
+            what = f"Machines have cost {amount:.2f} {currency} today (more than {told.cost_per_day:g})."
+            yield Notice("high_cost", what, "sessionscribe status --cost")
+    if finished := _finished(report, root):
+        what = (
+            f"{len(finished)} session{'s are' if len(finished) > 1 else ' is'} finished: {_some(finished)}."
+        )
+        yield Notice("session_complete", what, "look into results/export/")
+
+
+def _finished(report: BatchReport, root: Path) -> list[str]:
+    """Return the sessions that are finished since a notice last said so."""
+    found = list(report.completed)
+    for before in _earlier(report, root):
+        if "session_complete" in _kinds_sent(before):
+            break
+        found += before.completed
+    return list(dict.fromkeys(found))
+
+
+def _earlier(report: BatchReport, root: Path) -> Iterator[BatchReport]:
+    """Yield the reports of a week before this one, the newest first."""
+    for before in reports.newest_first(root):
+        if before.time < report.time - timedelta(days=7):
+            return
+        if before.run_id != report.run_id or before.timestamp != report.timestamp:
+            yield before
+
+
+def _told_lately(hours: float, root: Path) -> set[str]:
+    """Return the kinds of notice that were sent within so many hours."""
+    since, kinds = datetime.now(UTC) - timedelta(hours=hours), set[str]()
+    for report in reports.newest_first(root):
+        if report.time < since:
+            break
+        kinds |= _kinds_sent(report)
+    return kinds
+
+
+def _kinds_sent(report: BatchReport) -> set[str]:
+    sent = (line.removeprefix(SENT) for line in report.notices if line.startswith(SENT))
+    return {kind for line in sent for kind in line.split(", ")}
+
+
+def _cost_of_today(root: Path) -> dict[str, float]:
+    """Return what the use of machines that ended today (UTC) has cost, by currency."""
+    prices = costs.known_prices(root / costs.PRICES)
+    return costs.cost_on(time.strftime("%Y-%m-%d", time.gmtime()), costs.read_usage(root / USAGE_LOG), prices)
+
+
+def _some(names: Iterable[str]) -> str:
+    every = [visible(name) for name in names]
+    more = len(every) - SHOWN
+    return ", ".join(every[:SHOWN]) + (f" and {more} more" if more > 0 else "")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -424,6 +424,77 @@ class Batch(Options):
     )
     upload: bool = Field(False, description="Upload what a batch has finished")
     publish: bool = Field(False, description="Publish what a batch has finished")
+    metrics: str = Field(
+        "", description="Folder for `sessionscribe.prom`, which Prometheus's node exporter reads; empty: none"
+    )
+
+
+class WatchFolder(Options):
+    """A folder whose recordings are added by themselves."""
+
+    path: str = Field(min_length=1, description="A folder of this machine, `remote:path` or `s3://`")
+    settle_s: float = Field(
+        30.0, ge=0, description="A file is taken when it did not change for so long, in seconds"
+    )
+    poll_s: float | None = Field(
+        None, gt=0, description="How often it is looked at, in seconds; empty: 10, on remotes 300"
+    )
+
+
+class WatchRule(Options):
+    """What holds for recordings whose path in the folder fits a pattern (as in `.gitignore`)."""
+
+    match: str = Field(min_length=1)
+    ignore: bool | None = None
+    layout: Literal["recording", "tracks", "live"] | None = None
+    language: str | None = Field(None, pattern=f"^({LANGUAGE})$")
+    speakers: Annotated[int, Field(ge=1)] | Literal["off"] | None = None
+    min_speakers: int | None = Field(None, ge=1)
+    max_speakers: int | None = Field(None, ge=1)
+    hotwords: str | None = None
+    priority: int | None = None
+
+    @field_validator("speakers", mode="before")
+    @classmethod
+    def _off_is_a_word(cls, value: object) -> object:
+        return OFF if value is False else value  # YAML reads a bare `off` as false
+
+
+class Watch(Options):
+    """Folders whose recordings are added by themselves: `sessionscribe watch` (docs/batch.md)."""
+
+    folders: tuple[WatchFolder, ...] = Field((), description="The folders: `path`, `settle_s`, `poll_s`")
+    rules: tuple[WatchRule, ...] = Field(
+        (),
+        description="What holds for recordings by their path in the folder: `match` (a pattern as in "
+        "`.gitignore`), `layout`, `language`, `speakers`, `min_speakers`, `max_speakers`, `hotwords`, "
+        "`priority`, `ignore`; of each, the first rule that fits counts",
+    )
+
+
+Event = Literal["failed", "stuck_gpu", "high_cost", "no_runs", "session_complete"]
+
+
+class Notify(Options):
+    """Notices about batches by mail, Slack and others (docs/batch.md); addresses are never in here."""
+
+    urls_file: str = Field(
+        "~/.config/sessionscribe/notify.txt",
+        description="File with Apprise addresses, one a line; those in `SESSIONSCRIBE_NOTIFY` count, too",
+    )
+    on: tuple[Event, ...] = Field(
+        ("failed", "stuck_gpu", "high_cost", "no_runs", "session_complete"),
+        description="What is told",
+    )
+    digest: bool = Field(True, description="One message for a batch; else one for each kind of event")
+    interval_hours: float = Field(6.0, ge=0, description="The same kind is not told again within these hours")
+    gpu_minutes: float = Field(
+        30.0, gt=0, description="`stuck_gpu`: a GPU that ran longer than this, or was not seen to stop"
+    )
+    cost_per_day: float = Field(
+        2.0, ge=0, description="`high_cost`: machines cost more than this in a day, in any one currency"
+    )
+    silent_hours: float = Field(6.0, gt=0, description="`no_runs`: no batch went well for so long")
 
 
 class Config(Options):
@@ -445,6 +516,8 @@ class Config(Options):
     upload: Upload = Upload()
     publish: Publish = Publish()
     batch: Batch = Batch()
+    watch: Watch = Watch()
+    notify: Notify = Notify()
 
 
 def validate(values: Mapping[str, Any]) -> Config:
@@ -478,7 +551,7 @@ def validate(values: Mapping[str, Any]) -> Config:
 def _nearest(place: list[str]) -> str:
     model: Any = Config
     for part in place[:-1]:
-        model = model.model_fields[part].annotation
+        model = get_args(model)[0] if part.isdecimal() else model.model_fields[part].annotation
     near = difflib.get_close_matches(place[-1], model.model_fields, n=1, cutoff=0)
     return f"Did you mean `{'.'.join([*place[:-1], *near])}`?"
 

@@ -117,6 +117,22 @@ def sum_up(records: Iterable[dict[str, Any]], prices: list[Price]) -> tuple[dict
     return dict(runners), dict(sessions)
 
 
+def cost_on(day: str, records: Iterable[dict[str, Any]], prices: list[Price]) -> dict[str, float]:
+    """Return what was spent, by currency, on machines that were let go on a day or in a month.
+
+    Args:
+        day: ``YYYY-MM-DD`` or ``YYYY-MM``, in UTC.
+        records: the usage log.
+        prices: for records without one of their own.
+    """
+    runners, _ = sum_up((record for record in records if record["stop"].startswith(day)), prices)
+    total: dict[str, float] = defaultdict(float)
+    for used in runners.values():
+        for currency, amount in used.cost.items():
+            total[currency] += amount
+    return dict(total)
+
+
 def table(records: list[dict[str, Any]], prices: list[Price]) -> str:
     """Return both sums as a text for people."""
     if not records:
