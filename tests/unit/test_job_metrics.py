@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -19,16 +20,55 @@ def test_outside_a_job_nobody_counts() -> None:
         pass
 
 
-def test_only_a_gpu_counts_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "gpu_in_use", lambda: 5 << 30)
+class Driver:
+    """An NVIDIA driver, as nvidia-ml-py shows it: no machine of ours has one."""
+
+    NVMLError = RuntimeError
+    NVML_TEMPERATURE_GPU = 0
+
+    def __init__(self) -> None:
+        self.load = iter((80, 40))
+
+    def nvmlDeviceGetMemoryInfo(self, _gpu: object) -> SimpleNamespace:  # noqa: N802
+        return SimpleNamespace(used=5 << 30)
+
+    def nvmlDeviceGetUtilizationRates(self, _gpu: object) -> SimpleNamespace:  # noqa: N802
+        return SimpleNamespace(gpu=next(self.load))
+
+    def nvmlDeviceGetTemperature(self, _gpu: object, _sensor: int) -> int:  # noqa: N802
+        return 61
+
+
+def test_a_gpu_is_looked_at_while_it_computes(monkeypatch: pytest.MonkeyPatch) -> None:
+    driver = Driver()
+    monkeypatch.setattr(memory, "_driver", lambda: (driver, object()))
+    clock = Clock()
     with metrics.measured() as used:
         with metrics.on_device("cpu"):
             time.sleep(0.02)
-        assert (used.gpu_s, used.gpu_memory) == (0.0, 0)
+        assert (used.gpu_s, used.gpu) == (0.0, [])
+        for _ in range(2):  # the second look would come too soon
+            with metrics.on_device("cuda"):
+                time.sleep(0.02)
+        monkeypatch.setattr(metrics, "SAMPLE_S", 0.0)
         with metrics.on_device("cuda"):
-            time.sleep(0.02)
-        assert used.gpu_s >= 0.02
-        assert used.gpu_memory == 5 << 30
+            pass
+        assert used.gpu_s >= 0.04
+    record = clock.usage("talk", "rule", "output", used, queued_s=0, ok=True)
+    assert (record.gpu_load, record.gpu_temperature_c, record.peak_gpu_memory_mb) == (0.6, 61, 5120.0)
+
+
+def test_a_gpu_that_tells_nothing_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Mute(Driver):
+        def nvmlDeviceGetTemperature(self, _gpu: object, _sensor: int) -> int:  # noqa: N802
+            raise self.NVMLError
+
+    for driver, held_mb in (((None, None), 0.0), ((Mute(), object()), 5120.0)):
+        monkeypatch.setattr(memory, "_driver", lambda driver=driver: driver)
+        with metrics.measured() as used, metrics.on_device("cuda"):
+            pass
+        record = Clock().usage("talk", "rule", "output", used, queued_s=0, ok=True)
+        assert (record.gpu_load, record.gpu_temperature_c, record.peak_gpu_memory_mb) == (None, None, held_mb)
 
 
 def test_jobs_in_other_threads_have_their_own_count() -> None:

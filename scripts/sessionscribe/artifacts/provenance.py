@@ -65,7 +65,8 @@ class JobUsage(Artifact):
     ``queued_s`` is the wait for a worker, ``audio_s`` the audio it worked through, ``gpu_s`` the time it had
     the GPU compute for it, ``loads`` the models it had to load and how long each took. Jobs
     that run at once in one worker share its CPU time equally. ``peak_memory_mb`` is the process's; a worker's
-    memory holds its models.
+    memory holds its models. ``gpu_load`` (mean, 0 to 1) and ``gpu_temperature_c`` (highest) are the whole
+    GPU's while it computed for the job.
     """
 
     session: str
@@ -92,6 +93,10 @@ class JobUsage(Artifact):
     peak_memory_mb: float
     """Most memory of its process, a worker's models included."""
     peak_gpu_memory_mb: float
-    """Memory in use on the GPU."""
+    """Most memory in use on the GPU."""
+    gpu_load: float | None = None
+    """Mean load (0 to 1) of the GPU while it computed for it; null without one, or if its driver does not say."""
+    gpu_temperature_c: int | None = None
+    """Highest temperature of the GPU meanwhile, in °C."""
     loads: dict[str, Seconds] = {}
     """Models it had to load, and how long each took."""

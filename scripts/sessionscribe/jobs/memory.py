@@ -7,7 +7,7 @@ import os
 import sys
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import psutil
 
@@ -21,10 +21,29 @@ def free(device: str) -> int:
     return min(psutil.virtual_memory().available, _cgroup_free())
 
 
-def gpu_in_use() -> int:
-    """Return the bytes in use on the GPU, by whomever; 0 where its driver does not say."""
-    gpu = _gpu()
-    return int(gpu.used) if gpu is not None else 0
+class GpuState(NamedTuple):
+    """A GPU at a moment, whoever uses it: memory in bytes, load of the last second (0 to 1), °C.
+
+    A part of a GPU (MIG) has no load and temperature of its own.
+    """
+
+    memory: int
+    load: float | None = None
+    temperature: int | None = None
+
+
+def gpu_state() -> GpuState | None:
+    """Return the state of the GPU; None where its driver does not say."""
+    library, handle = _driver()
+    if library is None:
+        return None
+    memory = int(library.nvmlDeviceGetMemoryInfo(handle).used)
+    try:
+        load = library.nvmlDeviceGetUtilizationRates(handle).gpu / 100
+        temperature = int(library.nvmlDeviceGetTemperature(handle, library.NVML_TEMPERATURE_GPU))
+    except library.NVMLError:
+        return GpuState(memory)
+    return GpuState(memory, load, temperature)
 
 
 def release() -> None:

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from statistics import fmean
 from weakref import WeakSet
 
 from sessionscribe.artifacts.provenance import JobUsage
@@ -67,6 +68,7 @@ class Clock:
         self, session: str, rule: str, output: str, used: JobMetrics, *, queued_s: float, ok: bool
     ) -> JobUsage:
         """Return the record of a job that ends now."""
+        loads = [at.load for at in used.gpu if at.load is not None]
         return JobUsage(
             session=session,
             rule=rule,
@@ -80,7 +82,9 @@ class Clock:
             gpu_s=round(used.gpu_s, 3),
             audio_s=round(used.audio_s, 3),
             peak_memory_mb=round(_peak_bytes() / MIB, 1),
-            peak_gpu_memory_mb=round(used.gpu_memory / MIB, 1),
+            peak_gpu_memory_mb=round(max((at.memory for at in used.gpu), default=0) / MIB, 1),
+            gpu_load=round(fmean(loads), 3) if loads else None,
+            gpu_temperature_c=max((at.temperature for at in used.gpu if at.temperature), default=None),
             loads=dict(used.loads),
         )
 
