@@ -1,17 +1,153 @@
-"""Figures for Prometheus."""
+"""Figures for Prometheus, all read from files: of sessions, of the last batch, of machines and their cost.
+
+The node exporter's textfile collector serves what ``write`` and ``write_machines`` leave in a folder; a
+server can show the same ``figures``. No session is a label: there may be thousands.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
 
+from sessionscribe import __version__
+from sessionscribe.batch import report as reports
 from sessionscribe.batch.report import BatchReport, Machine
 from sessionscribe.config.settings import Config
+from sessionscribe.core.errors import complain, describe
+from sessionscribe.manifest.sources import slug
+from sessionscribe.planning import status
+from sessionscribe.planning.plan import Plan
+from sessionscribe.runners import costs
+from sessionscribe.runners.usage_log import USAGE_LOG
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
+MIB = 1 << 20
 
 
 def write(report: BatchReport, settings: Config, root: Path = Path()) -> None:
-    """Write the metrics file, where the settings ask for one."""
+    """Write the metrics file, where the settings ask for one; a failure is a line on standard error.
+
+    Args:
+        report: of the batch that ends.
+        settings: ``batch.metrics`` is the folder.
+        root: the project's folder.
+    """
+    if settings.batch.metrics:
+        sessions = Counter(row.status for row in status.collect(Plan(settings, root)))
+        _write(figures(report, sessions, root), settings, root, "")
+        write_machines(report.gpus, settings, root)
 
 
 def write_machines(machines: Iterable[Machine], settings: Config, root: Path = Path()) -> None:
-    """Write which machines that we started are up."""
+    """Write which machines that we started are up, in a file of their own: they may be up for hours.
+
+    Args:
+        machines: those of the batch that runs; without a stop time they are up.
+        settings: as for ``write``.
+        root: the project's folder.
+    """
+    if not settings.batch.metrics:
+        return
+    ours = [machine for machine in machines if machine.we_started_it and machine.start_time]
+    up = {machine.runner: float(machine.stop_time is None) for machine in ours}
+    since = {each.runner: reports.moment(each.start_time or "").timestamp() for each in ours}
+    shown = _Figures(root)
+    shown.add("gpu_started_by_us", "Whether a machine that we started is not seen to stop.", up, "runner")
+    shown.add("gpu_started_timestamp_seconds", "When we started it.", since, "runner")
+    _write(shown.registry, settings, root, "-machines")
+
+
+def figures(
+    report: BatchReport | None, sessions: Mapping[str, int], root: Path = Path()
+) -> CollectorRegistry:
+    """Return all figures but those of machines that are up.
+
+    Args:
+        report: of the last batch, if there was one.
+        sessions: how many there are of each status.
+        root: the project's folder.
+    """
+    shown = _Figures(root)
+    shown.add("build_info", "The program's version.", {__version__: 1}, "version")
+    shown.add("sessions", "Sessions by status.", sessions, "status")
+    failed = Counter(path.name.split(".")[0] for path in (root / "logs/failed").glob("*/*.json"))
+    shown.add("failures", "Jobs that failed and are still to do.", failed, "rule")
+    used, prices = costs.read_usage(root / USAGE_LOG), costs.known_prices(root / costs.PRICES)
+    for name, day in (("today", reports.now()[:10]), ("month", reports.now()[:7])):
+        spent = {"USD": 0.0, **costs.cost_on(day, used, prices)}
+        shown.add(f"cost_{name}", "Cost of machines let go since it began (UTC).", spent, "currency")
+    runners, _ = costs.sum_up(used, prices)
+    heard = {runner: total.audio_s for runner, total in runners.items()}
+    shown.add("remote_audio_seconds", "Audio transcribed on other machines so far.", heard, "runner")
+    done = (report, *reports.newest_first(root)) if report else reports.newest_first(root)
+    ok = next((batch.time.timestamp() for batch in done if batch.ok), 0.0)
+    shown.add("batch_last_success_timestamp_seconds", "When the last good batch began; 0: none yet.", ok)
+    if report:
+        _add_batch(shown, report, root)
+    return shown.registry
+
+
+def _add_batch(shown: _Figures, report: BatchReport, root: Path) -> None:
+    done = report.transcription
+    left = max(0, report.scan.total_missing_chunks - done.chunks_transcribed)
+    shown.add("batch_last_status", "How the last batch ended.", {report.status: 1}, "status")
+    shown.add("batch_last_timestamp_seconds", "When the last batch began.", report.time.timestamp())
+    took = report.performance.total_duration_seconds
+    shown.add("batch_last_duration_seconds", "How long the last batch took.", took)
+    shown.add("batch_last_chunks_transcribed", "Chunks that it transcribed.", done.chunks_transcribed)
+    shown.add("batch_last_chunks_failed", "Chunks that it failed to transcribe.", done.chunks_failed)
+    shown.add("batch_last_gpu_runtime_seconds", "How long its machines ran.", report.gpu.runtime_seconds)
+    shown.add("pending_chunks", "Chunks that it left to do.", left)
+    jobs = _jobs_on_gpus(report, root)
+    load = {host: fmean(job["gpu_load"] for job in found) for host, found in jobs.items()}
+    shown.add("gpu_load_ratio", "Mean load of GPUs in it.", load, "host")
+    memory = {host: max(job["peak_gpu_memory_mb"] for job in found) * MIB for host, found in jobs.items()}
+    shown.add("gpu_memory_bytes", "Most memory in use on GPUs in it.", memory, "host")
+    heat = {host: max(job["gpu_temperature_c"] or 0 for job in found) for host, found in jobs.items()}
+    shown.add("gpu_temperature_celsius", "Highest temperature of GPUs in it.", heat, "host")
+
+
+def _jobs_on_gpus(report: BatchReport, root: Path) -> dict[str, list[dict[str, Any]]]:
+    """Return what jobs of a batch used whose GPU told its load, by machine."""
+    found: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for session in report.sessions:
+        for path in (root / "logs/usage" / session).glob("*_chunk.*.json"):
+            job = json.loads(path.read_bytes())
+            if job.get("gpu_load") is not None and job["started"] >= report.timestamp:
+                found[job["host"]].append(job)
+    return found
+
+
+class _Figures:
+    """Gauges with the project's name, to tell them from another one's in the same folder."""
+
+    def __init__(self, root: Path) -> None:
+        from prometheus_client import CollectorRegistry  # noqa: PLC0415 -- few need it
+
+        self.registry, self._project = CollectorRegistry(), root.resolve().name
+
+    def add(self, name: str, text: str, values: float | Mapping[str, float], label: str = "") -> None:
+        """Add a figure; with a label, one for each of its values."""
+        from prometheus_client import Gauge  # noqa: PLC0415
+
+        labels = ["project", *([label] if label else [])]
+        gauge = Gauge(f"sessionscribe_{name}", text, labels, registry=self.registry)
+        for value, number in values.items() if isinstance(values, Mapping) else [("", values)]:
+            gauge.labels(self._project, *([value] if label else [])).set(number)
+
+
+def _write(registry: CollectorRegistry, settings: Config, root: Path, suffix: str) -> None:
+    from prometheus_client import write_to_textfile  # noqa: PLC0415
+
+    folder = Path(settings.batch.metrics).expanduser()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_to_textfile(str(folder / f"sessionscribe-{slug(root.resolve().name)}{suffix}.prom"), registry)
+    except OSError as error:
+        complain(describe(error, str(folder)))
