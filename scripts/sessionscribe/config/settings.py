@@ -446,7 +446,7 @@ class WatchRule(Options):
 
     match: str = Field(min_length=1)
     ignore: bool | None = None
-    layout: Literal["recording", "tracks", "live"] | None = None
+    layout: Literal["recording", "multitrack", "live"] | None = None
     language: str | None = Field(None, pattern=f"^({LANGUAGE})$")
     speakers: Annotated[int, Field(ge=1)] | Literal["off"] | None = None
     min_speakers: int | None = Field(None, ge=1)
