@@ -86,7 +86,10 @@ def test_launchd_gets_a_property_list(schedule: Schedule, tmp_path: Path) -> Non
     plist = plistlib.loads(install.agent(schedule))
     assert [time["Hour"] for time in plist["StartCalendarInterval"]] == list(range(0, 24, 2))
     assert plist["WorkingDirectory"] == str(schedule.project)
-    assert said_by(plist["ProgramArguments"], tmp_path) == "from-env batch once --profile ec2 --configfile a b%c.yaml"
+    assert (
+        said_by(plist["ProgramArguments"], tmp_path)
+        == "from-env batch once --profile ec2 --configfile a b%c.yaml"
+    )
 
 
 def test_cron_gets_a_line_that_a_shell_takes(schedule: Schedule, tmp_path: Path) -> None:
@@ -100,7 +103,7 @@ def test_cron_gets_a_line_that_a_shell_takes(schedule: Schedule, tmp_path: Path)
 
 
 def said_by(command: list[str], tmp_path: Path) -> str:
-    """Run a command as it would be at its time, with a program in place of ours that says how it is called."""
+    """Run a command as it would be at its time; in place of ours a program says how it is called."""
     program, home = tmp_path / "program", tmp_path / "home"
     program.write_text('#!/bin/sh\necho "$FROM_FILE $*"\n')
     program.chmod(0o755)
@@ -109,7 +112,9 @@ def said_by(command: list[str], tmp_path: Path) -> str:
     ours = str(Path(sys.executable).with_name("sessionscribe"))
     assert any(ours in word for word in command)
     given = [word.replace(ours, str(program)) for word in command]
-    done = subprocess.run(given, capture_output=True, text=True, check=True, env={"HOME": str(home)}, cwd=tmp_path)
+    done = subprocess.run(
+        given, capture_output=True, text=True, check=True, env={"HOME": str(home)}, cwd=tmp_path
+    )
     return done.stdout.strip()
 
 

@@ -89,7 +89,10 @@ FAILURE = Failure(
 
 
 def test_a_mail_and_a_webhook_say_what_where_and_what_next(
-    tmp_path: Path, mail: tuple[int, Mailbox], hook: tuple[int, list[dict[str, Any]]], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    mail: tuple[int, Mailbox],
+    hook: tuple[int, list[dict[str, Any]]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv(notices.ADDRESSES, f"json://user:{SECRET}@127.0.0.1:{hook[0]}/{SECRET}")
     url = f"mailto://127.0.0.1:{mail[0]}?to=a@example.com&from=x@example.org&mode=insecure"
@@ -112,7 +115,10 @@ def test_without_digest_each_kind_is_a_message_of_its_own(
     machine = Machine(runner="ec2:gpu", we_started_it=True)
     config = settings(tmp_path, f"json://127.0.0.1:{hook[0]}", digest=False)
     notices.notify(batch(gpu=gpu, gpus=[machine], completed=["monday"]), config, tmp_path)
-    assert sorted("ec2:gpu was started and not seen to stop" in got["title"] for got in hook[1]) == [False, True]
+    assert sorted("ec2:gpu was started and not seen to stop" in got["title"] for got in hook[1]) == [
+        False,
+        True,
+    ]
 
 
 def test_the_same_kind_is_told_once_in_six_hours_and_sessions_are_not_forgotten(
@@ -121,7 +127,9 @@ def test_the_same_kind_is_told_once_in_six_hours_and_sessions_are_not_forgotten(
     config = settings(tmp_path, f"json://127.0.0.1:{hook[0]}")
     told = []
     for hours in (9, 7, 5, 2):
-        one = batch(ago=timedelta(hours=hours), status="partial", transcription=FAILED, completed=[f"at-{hours}"])
+        one = batch(
+            ago=timedelta(hours=hours), status="partial", transcription=FAILED, completed=[f"at-{hours}"]
+        )
         if hours == 9:
             one.notices = ["sent: failed, session_complete"]
         elif hours < 7:
@@ -185,7 +193,9 @@ def test_a_server_that_does_not_answer_delays_nothing_for_long(
 
     monkeypatch.setattr(notices, "LIMIT_S", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        url = f"mailto://127.0.0.1:{silent.getsockname()[1]}?to=a@example.com&from=x@example.org&mode=insecure"
+        url = (
+            f"mailto://127.0.0.1:{silent.getsockname()[1]}?to=a@example.com&from=x@example.org&mode=insecure"
+        )
         done = batch(status="failed", reason="no")
         began = datetime.now(UTC)
         notices.notify(done, settings(tmp_path, url), tmp_path)
