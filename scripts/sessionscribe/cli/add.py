@@ -47,8 +47,7 @@ def add_sources(
     """
     columns = {name: value for name in COLUMNS if (value := getattr(options, name)) is not None}
     columns |= options.speakers or {}
-    _refuse_unknown(options.language)
-    manifest.check_settings(columns)
+    check_language(options.language)
     _warn_of_unused(options.hotwords, config)
     groups = sources.discover(
         given, layout=options.layout, session=session, s3_remote=config.ingest.s3_remote
@@ -74,6 +73,7 @@ def add_groups(
         exact: decode to find the duration.
         quiet: do not name the sessions that were known.
     """
+    manifest.check_settings(columns)
     _refuse_in_demo(Path(config.manifest), groups)
     with adopt.beside(groups, config.ingest.s3_remote) as beside:
         names, result = _add(groups, columns, exact, config, beside.durations, quiet=quiet)
@@ -85,7 +85,7 @@ def add_groups(
     return names, result
 
 
-def _refuse_unknown(language: str | None) -> None:
+def check_language(language: str | None) -> None:
     """Refuse a language that no model knows: it would be found out after the recording was made ready.
 
     Raises:

@@ -20,6 +20,7 @@ from sessionscribe.cli import enroll, models, run, serve, transcribe
 from sessionscribe.cli import evaluate as evaluation
 from sessionscribe.cli import publish as publishing
 from sessionscribe.cli import storage as storing
+from sessionscribe.cli import watch as watching
 from sessionscribe.config import settings as config
 from sessionscribe.core.errors import UserError, complain, describe
 from sessionscribe.engines import fetch as model_fetch
@@ -56,6 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"sessionscribe: {problem}", file=sys.stderr)
         commands = {"add": _add, "status": _status, "enroll": _enroll, "correct": _correct}
         commands |= {"verify": _verify, "report": _report, "batch": _batch, "serve": _serve}
+        commands["watch"] = lambda options: watching.command(options, _load(options))
         commands |= dict.fromkeys(publishing.COMMANDS, _publishing) | dict.fromkeys(
             storing.COMMANDS, _storing
         )
@@ -177,6 +179,7 @@ def _parser() -> argparse.ArgumentParser:
     publishing.add_arguments(commands, settings)
     serve.add_arguments(commands, settings)
     batches.add_arguments(commands, settings)
+    watching.add_arguments(commands, settings)
     return parser
 
 

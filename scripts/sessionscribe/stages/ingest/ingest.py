@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 GUESSED = ("aac", "ac3", "eac3", "amr", "dts", "loas", "mp3", "mpeg", "truehd")
 """Containers without a duration of their own: FFmpeg guesses it from the bit rate."""
 
+ENDS_EARLY_S, ENDS_EARLY = 2.0, 0.005
+"""A recording may end so much before its container says, in seconds or as a part of it."""
 WAV_PLACEHOLDER = 0x7FFF_0000
 """From here on a WAV's length is no length."""
 
@@ -64,6 +66,23 @@ def probe(path: media.Source, *, exact: bool = False, audio_stream: int | Litera
         hint = "Copy the recording again, or remove its row from the manifest"
         raise UserError("has an audio stream, but nothing in it", where=path, hint=hint)
     return Probe(container=name, duration_s=round(duration, 3), streams=described)
+
+
+def check_whole(path: media.Source) -> None:
+    """Read a recording to its end, as far as the container says where that is; no audio is decoded.
+
+    Raises:
+        UserError: its audio ends early, as that of a copy that is not finished; or see `probe`.
+    """
+    with media.open_media(path) as container:
+        streams = media.audio_streams(container, path)
+        chosen, _ = media.choose_stream(streams, "auto", path)
+        declared = declared_duration(container, streams[chosen], path) or 0.0
+    counted = _counted_duration(path, chosen, decode=False)
+    if declared - counted > max(ENDS_EARLY_S, ENDS_EARLY * declared):
+        what = f"ends after {counted:.0f} s and should last {declared:.0f} s"
+        hint = "Copy it again; if it is all there is, `sessionscribe add` takes it"
+        raise UserError(what, where=path, hint=hint)
 
 
 def declared_duration(container: InputContainer, stream: Stream, path: media.Source) -> float | None:

@@ -1,0 +1,315 @@
+"""Watched folders: which recordings are new there and whole, and what the rules say of them.
+
+The manifest is the memory: what it knows, by place and content, is not added again. A file is taken when it
+has stopped changing and can be read to its end, since a copy that stalls looks finished. Folders are listed
+again and again: the kernel's events are missed on network mounts, say nothing of what was there before, and
+come with the first byte of a copy.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sessionscribe.config.settings import OFF, Config, WatchFolder, WatchRule
+from sessionscribe.core.errors import UserError, complain, describe, visible
+from sessionscribe.core.files import write_text
+from sessionscribe.manifest import manifest
+from sessionscribe.manifest.additions import notes
+from sessionscribe.manifest.manifest import Row
+from sessionscribe.manifest.sources import File, Group, slug, sort_below
+from sessionscribe.stages.ingest.ingest import check_whole
+from sessionscribe.storage.checksums import Checksums
+from sessionscribe.storage.locations import is_remote, join
+
+if TYPE_CHECKING:
+    from pathspec import GitIgnoreSpec
+
+REFUSED = Path("logs/watch/refused.json")
+"""What could not be added, and why, for `sessionscribe status`; only what is refused now is in it."""
+CHECKSUMS = Path(".sessionscribe/checksums.json")
+POLL_S, REMOTE_POLL_S = 10.0, 300.0
+
+Stamp = tuple[Any, ...]
+Add = Callable[[Group, dict[str, Any]], Sequence[UserError]]
+
+
+class Rules:
+    """What is to hold for recordings by their path in a watched folder.
+
+    Args:
+        rules: the first one that fits counts, for each option by itself.
+
+    Raises:
+        UserError: a pattern fits nothing.
+    """
+
+    def __init__(self, rules: Sequence[WatchRule]) -> None:
+        self._rules = [(rule, _pattern(rule.match)) for rule in rules]
+
+    def of(self, path: str) -> dict[str, tuple[Any, WatchRule]]:
+        """Return the options for a path, each with its value and the rule that it is from."""
+        found: dict[str, tuple[Any, WatchRule]] = {}
+        for rule, pattern in self._rules:
+            if pattern.match_file(path):
+                for name, value in rule.model_dump(exclude={"match"}, exclude_none=True).items():
+                    found.setdefault(name, (value, rule))
+        return found
+
+    def value(self, path: str, option: str) -> Any:
+        """Return one option for a path; None where no rule says it."""
+        return self.of(path).get(option, (None, None))[0]
+
+    def columns(self, path: str) -> dict[str, Any]:
+        """Return the manifest's columns for a path."""
+        given = {name: value for name, (value, _) in self.of(path).items()}
+        speakers = given.pop("speakers", None)
+        if speakers == OFF:
+            given["diarize"] = OFF
+        elif speakers is not None:
+            given["num_speakers"] = speakers
+        return {name: value for name, value in given.items() if name not in ("layout", "ignore")}
+
+
+def _pattern(text: str) -> GitIgnoreSpec:
+    import pathspec  # noqa: PLC0415 -- only where there are rules
+
+    pattern = pathspec.GitIgnoreSpec.from_lines([text])
+    if not any(part.include for part in pattern.patterns):
+        hint = "Use a pattern as in `.gitignore`: dnd/**/*.m4a, draft-*, craig-*/"
+        raise UserError(f"`{visible(text)}` fits no file", where="configuration: watch.rules", hint=hint)
+    return pattern
+
+
+def find(folder: str, rules: Rules, *, s3_remote: str = "") -> list[tuple[Group, dict[str, Any]]]:
+    """Return the sessions below a folder, with the manifest's columns that rules give them.
+
+    Hidden files and folders are left out, and what a rule says is to be ignored.
+
+    Raises:
+        UserError: the folder is not there, or cannot be read.
+    """
+    found = {
+        place: [file for file in files if not rules.value(_below(folder, file), "ignore")]
+        for place, files in _files(folder, s3_remote)
+    }
+    groups = sort_below(folder, found, lambda file: rules.value(_below(folder, file), "layout"))
+    return [
+        (replace(group, name=slug(group.name)), rules.columns(_below(folder, group.files[0])))
+        for group in groups
+    ]
+
+
+def _files(folder: str, s3_remote: str) -> Iterator[tuple[str, list[File]]]:
+    """Yield the files below a folder, by the folder that they are in."""
+    if is_remote(folder):
+        from sessionscribe.storage import listing  # noqa: PLC0415 -- only where something is remote
+
+        try:
+            items = listing.list_files(folder, s3_remote=s3_remote)
+        except UserError as error:
+            if not error.what.startswith("does not exist, or holds no file"):
+                raise
+            items = []
+        for place, inside in sorted(listing.by_folder(items).items()):
+            files = [File(item.source, item=item) for item in sorted(inside)]
+            yield place, [file for file in files if "/." not in f"/{_below(folder, file)}"]
+        return
+    if not Path(folder).is_dir():
+        raise UserError("is no folder", where=folder, hint="Create it, or mount it; it is looked at again")
+    for place, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        paths = [Path(place, name) for name in sorted(names) if not name.startswith(".")]
+        yield place, [File(str(path), path) for path in paths]
+
+
+def _below(folder: str, file: File) -> str:
+    """Return a file's path in a folder."""
+    if file.path is not None:
+        return file.path.relative_to(folder).as_posix()
+    return file.source.removeprefix(join(folder, ""))
+
+
+class Watcher:
+    """Adds what is new and whole in folders, a scan at a time.
+
+    Args:
+        settings: with ``watch.rules``.
+        add: adds a session with columns to the manifest, and returns what is wrong.
+        root: the project's folder.
+
+    Attributes:
+        waiting: how many sessions of the last scan of each folder still change.
+    """
+
+    def __init__(self, settings: Config, add: Add, root: Path = Path()) -> None:
+        self._rules, self._manifest = Rules(settings.watch.rules), root / settings.manifest
+        self._s3_remote, self._add, self._root = settings.ingest.s3_remote, add, root
+        self._since: dict[str, tuple[Stamp, float]] = {}
+        self._done: dict[
+            str, Stamp
+        ] = {}  # added, known or refused as they are: not looked at until they change
+        self._refused: dict[str, dict[str, str]] = {}
+        self._away: dict[str, str] = {}
+        self.waiting: dict[str, int] = {}
+
+    @property
+    def refused(self) -> dict[str, str]:
+        """What was not added, and why."""
+        return {source: reason for found in self._refused.values() for source, reason in found.items()}
+
+    def scan(self, folder: WatchFolder) -> int:
+        """Add what is new and whole in a folder; return how many sessions got something."""
+        path = folder.path if is_remote(folder.path) else str(Path(folder.path).expanduser())
+        try:
+            found = find(path, self._rules, s3_remote=self._s3_remote)
+            self._away.pop(path, None)
+        except (UserError, OSError) as error:
+            line = describe(error, path)
+            if self._away.get(path) != line:
+                complain(line)
+            self._away[path] = line
+            return 0
+        before, refused = self.refused, self._refused.setdefault(path, {})
+        rows, checksums = cache(self._rows), Checksums(self._root / CHECKSUMS)
+        self.waiting[path] = added = 0
+        there: dict[str, File] = {}
+        for group, columns in found:
+            stamps = {file: stamp for file in group.files if (stamp := _stamp(file))}
+            there |= {file.source: file for file in stamps}
+            calm = [file for file, stamp in stamps.items() if self._is_calm(file, stamp, folder.settle_s)]
+            whole = len(calm) == len(group.files)
+            self.waiting[path] += not whole
+            new = [file for file in calm if self._done.get(file.source) != stamps[file]]
+            if not new or not (whole or group.layout == "live"):
+                continue
+            if not self._knows(new, rows(), checksums):
+                transcribed = tuple(file for file in group.transcribed if file in calm)
+                problems = self._take(replace(group, files=tuple(calm), transcribed=transcribed), columns)
+                added += not problems
+                for file in calm:
+                    refused.pop(file.source, None)
+                if problems:
+                    refused[calm[0].source] = str(problems[0])
+            self._done |= {file.source: stamps[file] for file in calm}
+        for source in list(refused):
+            if source not in there or self._knows([there[source]], rows(), checksums):
+                del refused[source]
+        checksums.write()
+        if self.refused != before:
+            write_text(self._root / REFUSED, json.dumps(self.refused, ensure_ascii=False, indent=1) + "\n")
+        return added
+
+    def _rows(self) -> dict[str, Row]:
+        """Return the manifest's rows by their source."""
+        return {row.source: row for each in manifest.read(self._manifest).values() for row in each.rows}
+
+    def _is_calm(self, file: File, stamp: Stamp, settle_s: float) -> bool:
+        """Return whether a file has been as it is for so long; its own times may be those of the original."""
+        now = time.monotonic()
+        known, since = self._since.get(file.source, (None, now))
+        if known != stamp:
+            since = now
+            self._since[file.source] = (stamp, since)
+        return self._done.get(file.source) == stamp or now - since >= settle_s
+
+    def _knows(self, files: Sequence[File], rows: Mapping[str, Row], checksums: Checksums) -> bool:
+        """Return whether the manifest has these files as they are."""
+        noted = notes(files, self._root)
+        return all(_is_of(rows.get(noted[file]), file, checksums) for file in files)
+
+    def _take(self, group: Group, columns: dict[str, Any]) -> Sequence[UserError]:
+        """Add a session; return what is wrong, which is shown."""
+        try:
+            if group.layout != "live":  # a part of a stream need not be readable by itself
+                for file in group.files:
+                    if file.path is not None:
+                        check_whole(file.path)
+            return self._add(group, columns)
+        except (UserError, OSError) as error:
+            line = describe(error, group.files[0].source)
+            complain(line)
+            return [error if isinstance(error, UserError) else UserError(line, where=group.name, hint="")]
+
+
+def _stamp(file: File) -> Stamp | None:
+    """Return what changes when a file does; None where it is gone."""
+    if file.item is not None:
+        return (file.item.size, file.item.checksum)
+    with suppress(OSError):
+        status = os.stat(file.source)
+        return (status.st_size, status.st_mtime_ns, status.st_ino)
+    return None
+
+
+def _is_of(row: Row | None, file: File, checksums: Checksums) -> bool:
+    if row is None or not row.checksum:
+        return False
+    found = file.item.checksum if file.item is not None else checksums.sha256(Path(file.source))
+    return found == row.checksum
+
+
+def poll_s(folder: WatchFolder) -> float:
+    """Return how often a folder is looked at, in seconds."""
+    return folder.poll_s or (REMOTE_POLL_S if is_remote(folder.path) else POLL_S)
+
+
+def read_refused(root: Path = Path()) -> dict[str, str]:
+    """Return what a watched folder has that could not be added: source and reason."""
+    try:
+        found: dict[str, str] = json.loads((root / REFUSED).read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return found
+
+
+def explain(given: str, folders: Sequence[WatchFolder], settings: Config) -> list[str]:
+    """Return lines that say which folder and rules a file falls under, and what becomes of it.
+
+    Raises:
+        UserError: it is in none of the folders.
+    """
+    rules = Rules(settings.watch.rules)
+    for folder in folders:
+        if is_remote(folder.path) != is_remote(given):
+            continue
+        if is_remote(given):
+            top, file = folder.path, given
+            inside = file.startswith(join(top, ""))
+        else:
+            top, file = (str(Path(each).expanduser().resolve()) for each in (folder.path, given))
+            inside = Path(file).is_relative_to(top) and file != top
+        if inside:
+            return list(_explained(File(file, None if is_remote(file) else Path(file)), top, rules, settings))
+    hint = f"There are: {', '.join(folder.path for folder in folders)}"
+    raise UserError("is in no watched folder", where=given, hint=hint)
+
+
+def _explained(file: File, top: str, rules: Rules, settings: Config) -> Iterator[str]:
+    path = _below(top, file)
+    yield f"{visible(path)} in {visible(top)}"
+    found = rules.of(path)
+    for name, (value, rule) in found.items():
+        yield f"  {name}: {value}  (rule {settings.watch.rules.index(rule) + 1}: {rule.match})"
+    if not found:
+        yield "  no rule fits"
+    if "/." in f"/{path}":
+        yield "not taken: hidden files are left out"
+    elif not file.is_recording:
+        yield "not taken: its ending is not a recording's"
+    elif found.get("ignore", (False,))[0]:
+        yield "not taken: ignored"
+    elif reason := read_refused().get(file.source):
+        yield f"not taken: {reason}"
+    else:
+        source = notes([file], Path())[file]
+        rows = (row for each in manifest.read(Path(settings.manifest)).values() for row in each.rows)
+        session = next((row.session for row in rows if row.source == source), None)
+        yield f"session {session}" if session else "taken when it has settled and is whole"

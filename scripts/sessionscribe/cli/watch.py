@@ -1,0 +1,144 @@
+"""The sub-command ``watch``: add what comes into folders, and have it transcribed."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from types import FrameType
+from typing import Any
+
+from sessionscribe.batch import report
+from sessionscribe.batch.watch import Watcher, explain, poll_s
+from sessionscribe.cli import add, run
+from sessionscribe.config.settings import Config, WatchFolder
+from sessionscribe.core.errors import UserError
+from sessionscribe.manifest.sources import Group
+
+LATER_S = 300.0
+"""How long after a batch that found another one at work, or a recording going on, the next is run."""
+
+
+def add_arguments(commands: Any, settings: argparse.ArgumentParser) -> None:
+    """Add the sub-command."""
+    parser = commands.add_parser(
+        "watch",
+        parents=[settings],
+        allow_abbrev=False,
+        help="add recordings that come into folders, and transcribe them",
+        description="Add recordings that come into folders (`watch.folders`), and run a batch when no more "
+        "come. Ends with Ctrl-C.",
+    )
+    parser.add_argument("folders", nargs="*", metavar="FOLDER", help="watch these instead")
+    parser.add_argument("--once", action="store_true", help="look once, and again when files have settled")
+    parser.add_argument("--no-run", action="store_true", help="only add, and run nothing")
+    parser.add_argument("--explain", metavar="FILE", help="show what the rules say of a file, and stop")
+
+
+def command(options: argparse.Namespace, config: Config) -> int:
+    """Watch until a signal comes; with ``--once``, return 1 where something was refused or failed."""
+    folders = [WatchFolder(path=path) for path in options.folders] or list(config.watch.folders)
+    if not folders:
+        hint = "Set `watch.folders` in config/config.yaml, or name a folder"
+        raise UserError("there is nothing to watch", where="sessionscribe watch", hint=hint)
+    for rule in config.watch.rules:
+        add.check_language(rule.language)
+    if options.explain:
+        print("\n".join(explain(options.explain, folders, config)))
+        return 0
+
+    def add_session(group: Group, columns: dict[str, Any]) -> Sequence[UserError]:
+        return add.add_groups([group], columns, config)[1]
+
+    watcher = Watcher(config, add_session)
+    batch = [] if options.no_run else _batch(options)
+    with _Stop() as stop:
+        if options.once:
+            return _once(watcher, folders, batch, stop)
+        print(f"watching {', '.join(folder.path for folder in folders)}", flush=True)
+        _watch(watcher, folders, batch, stop)
+    return 0
+
+
+def _batch(options: argparse.Namespace) -> list[str]:
+    """Return the command line that transcribes what was added."""
+    command = [sys.executable, "-m", "sessionscribe.cli.main", "batch", "once", "--profile", options.profile]
+    return [*command, *(word for path in options.configfile for word in ("--configfile", str(path)))]
+
+
+def _once(watcher: Watcher, folders: Sequence[WatchFolder], batch: Sequence[str], stop: _Stop) -> int:
+    added = sum(watcher.scan(folder) for folder in folders)
+    if any(watcher.waiting.values()):
+        stop.wait(max(folder.settle_s for folder in folders))
+        added += sum(watcher.scan(folder) for folder in folders)
+    code = stop.run(batch) if added and batch and not stop.asked else 0
+    return code or int(bool(watcher.refused))
+
+
+def _watch(watcher: Watcher, folders: Sequence[WatchFolder], batch: Sequence[str], stop: _Stop) -> None:
+    """Scan each folder at its time; run a batch when nothing was added for as long as files must settle."""
+    quiet_s = max(folder.settle_s for folder in folders)
+    due = dict.fromkeys(range(len(folders)), 0.0)
+    run_at: float | None = None
+    while not stop.asked:
+        for number, folder in enumerate(folders):
+            if due[number] <= time.monotonic():
+                if watcher.scan(folder):
+                    run_at = time.monotonic() + quiet_s
+                due[number] = time.monotonic() + poll_s(folder)
+        if batch and run_at is not None and time.monotonic() >= run_at and not stop.asked:
+            run_at = time.monotonic() + LATER_S if _was_put_off(stop.run(batch)) else None
+        until = min([*due.values(), *([run_at] if batch and run_at is not None else [])])
+        stop.wait(max(0.0, until - time.monotonic()))
+
+
+def _was_put_off(code: int) -> bool:
+    """Return whether a batch did nothing because another one, or a recording, was going on."""
+    last = next(report.newest_first(), None)
+    return code == run.BUSY or (last is not None and last.status == "locked")
+
+
+class _Stop:
+    """Whether SIGINT or SIGTERM came; a batch that runs is told."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+        self._child: subprocess.Popen[bytes] | None = None
+        self._before: dict[int, Any] = {}
+
+    @property
+    def asked(self) -> bool:
+        return self._event.is_set()
+
+    def wait(self, seconds: float) -> None:
+        """Wait for so long, or for a signal."""
+        self._event.wait(seconds)
+
+    def run(self, command: Sequence[str]) -> int:
+        """Run a command and return its exit code."""
+        sys.stdout.flush()
+        # In a session of its own: Ctrl-C comes once, from here.
+        self._child = subprocess.Popen(command, start_new_session=True)
+        if self.asked:
+            self._child.send_signal(signal.SIGINT)
+        code = self._child.wait()
+        self._child = None
+        return code
+
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        self._event.set()
+        if self._child:
+            self._child.send_signal(signal.SIGINT)
+
+    def __enter__(self) -> _Stop:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._before[number] = signal.signal(number, self._on_signal)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
