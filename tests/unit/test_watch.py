@@ -22,7 +22,7 @@ from sessionscribe.config.settings import WatchFolder, validate
 from sessionscribe.core.errors import UserError
 from sessionscribe.manifest import manifest
 
-SETTLE_S = 0.3
+SETTLE_S = 0.25  # a power of two: times add up exactly
 
 
 class Inbox:
