@@ -22,13 +22,14 @@ from project import DIARIZATION_MODEL, ROOT, SPEECH_MODEL
 from remotes import free_port
 from sessionscribe.artifacts.provenance import Failure, JobUsage
 from sessionscribe.batch import metrics, report
-from sessionscribe.batch.report import BatchReport, Gpu, Machine, Scan, Transcription
+from sessionscribe.batch.report import BatchReport, Gpu, Scan, Transcription
 from sessionscribe.config.settings import Config, validate
+from sessionscribe.runners import machine_log
+from sessionscribe.runners.machine_log import MachineLog
 
 RULES = ROOT / "ops/prometheus"
 DASHBOARD = ROOT / "ops/grafana/dashboard.json"
 NOW = datetime.now(UTC)
-HALF_AN_HOUR_AGO = (NOW - timedelta(minutes=31)).strftime(report.TIME)
 needs_prometheus = pytest.mark.skipif(
     not (shutil.which("prometheus") and shutil.which("prometheus-node-exporter")),
     reason="no prometheus and prometheus-node-exporter here",
@@ -65,6 +66,12 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Config]:
         "work": {"talk": {"transcribe_chunk": {"jobs": 1, "seconds": 3600, "audio_s": 7200}}},
     }
     (root / "logs/usage/runners.jsonl").write_text(json.dumps(used) + "\n")
+    started = {
+        "time": (NOW - timedelta(minutes=31)).strftime(report.TIME),
+        "runner": "ec2:gpu",
+        "event": "start",
+    }
+    (root / machine_log.MACHINES).write_text(json.dumps(started) + "\n")
     models = {"transcribe": {"model": str(SPEECH_MODEL)}, "diarize": {"model": str(DIARIZATION_MODEL)}}
     return root, validate({**models, "batch": {"metrics": str(root / "metrics")}})
 
@@ -77,7 +84,6 @@ def batch() -> BatchReport:
         scan=Scan(sessions_scanned=1, total_missing_chunks=24),
         transcription=Transcription(chunks_transcribed=20, chunks_failed=3),
         gpu=Gpu(we_started_it=True, runtime_seconds=2400),
-        gpus=[Machine(runner="ec2:gpu", we_started_it=True, start_time=HALF_AN_HOUR_AGO)],
     )
 
 
@@ -98,13 +104,30 @@ def test_the_figures_are_those_of_the_files(project: tuple[Path, Config]) -> Non
     ):
         assert f"sessionscribe_{line}\n" in text
     good = batch()
-    good.status, good.gpus[0].stop_time = "skipped", report.now()
+    good.status = "skipped"
     metrics.write(good, settings, root)
     text = (root / "metrics/sessionscribe-talks.prom").read_text()
     (last,) = re.findall(r"last_success_timestamp_seconds{.*} (.*)", text)
     assert float(last) == good.time.timestamp()
-    machines = (root / "metrics/sessionscribe-talks-machines.prom").read_text()
-    assert 'gpu_started_by_us{project="talks",runner="ec2:gpu"} 0.0' in machines
+
+
+def test_a_machine_is_up_until_it_is_seen_to_stop(project: tuple[Path, Config], tmp_path: Path) -> None:
+    root, settings = tmp_path / "calls", project[1]
+    log = MachineLog("ec2:gpu", root / machine_log.MACHINES)
+    for event, up in (
+        ("running", None),
+        ("start", 1),
+        ("ready", 1),
+        ("stop", 1),
+        ("stopped", 0),
+        ("start", 1),
+        ("refused", 0),
+    ):
+        log.note(event)  # type: ignore[arg-type]
+        metrics.write_machines(settings, root)
+        text = Path(settings.batch.metrics, "sessionscribe-calls-machines.prom").read_text()
+        found = re.findall(r"gpu_started_by_us{.*} (.*)", text)
+        assert found == ([] if up is None else [f"{up}.0"]), event
 
 
 def test_a_folder_that_cannot_be_written_fails_no_batch(

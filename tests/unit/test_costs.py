@@ -10,7 +10,16 @@ from typing import Any
 import pytest
 
 from sessionscribe.core.errors import UserError
-from sessionscribe.runners.costs import Price, price_of, read_prices, read_usage, sum_up, table
+from sessionscribe.runners.costs import (
+    Price,
+    cost_on,
+    figures,
+    price_of,
+    read_prices,
+    read_usage,
+    sum_up,
+    table,
+)
 from sessionscribe.runners.usage_log import Entry
 
 ROOT = Path(__file__).parents[2]
@@ -44,6 +53,19 @@ def test_sessions_share_the_cost_by_their_work() -> None:
     text = table([record(one=(300, 3600), two=(100, 600))], PRICES)
     assert "2.250 USD" in text
     assert "50%" in text
+
+
+def test_programs_get_the_same_sums_as_people() -> None:
+    found = json.loads(json.dumps(figures([record(one=(300, 3600)), record("colab:T4")], PRICES)))
+    assert found["runners"]["ec2:box"]["cost"] == {"USD": 3.0}
+    assert found["sessions"]["one"]["audio_s"] == 3600
+    assert (found["runners"]["colab:T4"]["cost"], found["runners"]["colab:T4"]["unpriced_s"]) == ({}, 7200.0)
+
+
+def test_a_day_and_a_month_have_what_ended_in_them() -> None:
+    uses = [{**record(), "stop": f"2026-{day}T12:00:00Z"} for day in ("10-31", "11-01", "11-30")]
+    assert cost_on("2026-11-30", uses, PRICES) == {"USD": 3.0}
+    assert cost_on("2026-11", uses, PRICES) == {"USD": 6.0}
 
 
 def test_without_a_price_none_is_made_up() -> None:

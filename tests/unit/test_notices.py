@@ -148,7 +148,7 @@ def test_what_is_not_asked_for_or_did_not_happen_is_not_told(
     url = f"json://127.0.0.1:{hook[0]}"
     notices.notify(batch(status="skipped"), settings(tmp_path, url), tmp_path)
     failed = batch(status="failed", reason="the lock cannot be read")
-    notices.notify(failed, settings(tmp_path, url, on=["high_cost"]), tmp_path)
+    notices.notify(failed, settings(tmp_path, url, events=["high_cost"]), tmp_path)
     assert hook[1] == []
 
 

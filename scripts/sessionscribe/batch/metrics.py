@@ -8,20 +8,20 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from sessionscribe import __version__
 from sessionscribe.batch import report as reports
-from sessionscribe.batch.report import BatchReport, Machine
+from sessionscribe.batch.report import BatchReport
 from sessionscribe.config.settings import Config
 from sessionscribe.core.errors import complain, describe
 from sessionscribe.manifest.sources import slug
 from sessionscribe.planning import status
 from sessionscribe.planning.plan import Plan
-from sessionscribe.runners import costs
+from sessionscribe.runners import costs, machine_log
 from sessionscribe.runners.usage_log import USAGE_LOG
 
 if TYPE_CHECKING:
@@ -41,25 +41,28 @@ def write(report: BatchReport, settings: Config, root: Path = Path()) -> None:
     if settings.batch.metrics:
         sessions = Counter(row.status for row in status.collect(Plan(settings, root)))
         _write(figures(report, sessions, root), settings, root, "")
-        write_machines(report.gpus, settings, root)
+        write_machines(settings, root)
 
 
-def write_machines(machines: Iterable[Machine], settings: Config, root: Path = Path()) -> None:
-    """Write which machines that we started are up, in a file of their own: they may be up for hours.
+def write_machines(settings: Config, root: Path = Path()) -> None:
+    """Write which machines that we started are up; call it while a batch runs, too: they may be up for hours.
 
     Args:
-        machines: those of the batch that runs; without a stop time they are up.
-        settings: as for ``write``.
+        settings: as for ``write``; the figures get a file of their own.
         root: the project's folder.
     """
     if not settings.batch.metrics:
         return
-    ours = [machine for machine in machines if machine.we_started_it and machine.start_time]
-    up = {machine.runner: float(machine.stop_time is None) for machine in ours}
-    since = {each.runner: reports.moment(each.start_time or "").timestamp() for each in ours}
+    up, since = dict[str, float](), dict[str, float]()
+    for event in machine_log.read(root / machine_log.MACHINES):
+        runner = event["runner"]
+        if event["event"] == "start":
+            up[runner], since[runner] = 1, reports.moment(event["time"]).timestamp()
+        elif event["event"] in ("stopped", "refused") and runner in up:
+            up[runner] = 0
     shown = _Figures(root)
     shown.add("gpu_started_by_us", "Whether a machine that we started is not seen to stop.", up, "runner")
-    shown.add("gpu_started_timestamp_seconds", "When we started it.", since, "runner")
+    shown.add("gpu_started_timestamp_seconds", "When we started it last.", since, "runner")
     _write(shown.registry, settings, root, "-machines")
 
 

@@ -68,7 +68,7 @@ def notify(report: BatchReport, settings: Config, root: Path = Path()) -> None:
     due = [
         notice
         for notice in _events(report, told, root)
-        if notice.kind in told.on and notice.kind not in lately
+        if notice.kind in told.events and notice.kind not in lately
     ]
     report.notices += _deliver(due, told, root)
 
@@ -83,7 +83,7 @@ def notify_of_silence(settings: Config, root: Path = Path()) -> str:
     if last is not None and datetime.now(UTC) - last.time < timedelta(hours=told.silent_hours):
         return ""
     what = f"No batch went well {f'since {last.timestamp}' if last else 'yet'}."
-    if "no_runs" in told.on:
+    if "no_runs" in told.events:
         _deliver([Notice("no_runs", what, "sessionscribe batch check")], told, root)
     return what
 

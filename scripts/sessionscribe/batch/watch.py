@@ -197,7 +197,7 @@ class Watcher:
                 for file in calm:
                     refused.pop(file.source, None)
                 if problems:
-                    refused[calm[0].source] = str(problems[0])
+                    refused[calm[0].source] = f"{problems[0].what}. {problems[0].hint}"
             self._done |= {file.source: stamps[file] for file in calm}
         for source in list(refused):
             if source not in there or self._knows([there[source]], rows(), checksums):

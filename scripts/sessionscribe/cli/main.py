@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import json
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -13,6 +15,7 @@ import yaml
 
 from sessionscribe import PACKAGE, __version__
 from sessionscribe.artifacts.base import LAYOUTS
+from sessionscribe.batch import watch as watched
 from sessionscribe.cli import add as adding
 from sessionscribe.cli import batch as batches
 from sessionscribe.cli import correct as correction
@@ -22,7 +25,7 @@ from sessionscribe.cli import publish as publishing
 from sessionscribe.cli import storage as storing
 from sessionscribe.cli import watch as watching
 from sessionscribe.config import settings as config
-from sessionscribe.core.errors import UserError, complain, describe
+from sessionscribe.core.errors import UserError, complain, describe, visible
 from sessionscribe.engines import fetch as model_fetch
 from sessionscribe.planning import status
 from sessionscribe.planning.plan import Plan
@@ -155,6 +158,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     shows.add_argument("--session", action="append", default=[], help="show only this session (repeatable)")
     shows.add_argument("--cost", action="store_true", help="show what remote machines have cost")
+    shows.add_argument("--json", action="store_true", help="as JSON, for other programs")
     verifies = commands.add_parser(
         "verify",
         parents=[settings],
@@ -368,15 +372,20 @@ def _storing(options: argparse.Namespace) -> int:
 
 def _status(options: argparse.Namespace) -> int:
     if options.cost:
-        print(costs.table(costs.read_usage(USAGE_LOG), costs.read_prices(costs.PRICES)))
+        records, prices = costs.read_usage(USAGE_LOG), costs.read_prices(costs.PRICES)
+        print(json.dumps(costs.figures(records, prices)) if options.json else costs.table(records, prices))
         return 0
     plan = Plan(_load(options, options.session))
-    if not plan.sessions:
-        print(NO_SESSIONS)
-        return 0
+    rows, refused = status.collect(plan), watched.read_refused()
     for remark in plan.remarks:
         complain(remark)
-    print(status.table(status.collect(plan)))
+    if options.json:
+        sessions = [dataclasses.asdict(row) for row in rows]
+        print(json.dumps({"sessions": sessions, "refused": refused}, ensure_ascii=False))
+        return 0
+    print(status.table(rows) if rows else NO_SESSIONS)
+    for source, reason in refused.items():
+        print(f"\nrefused {visible(source)}: {reason}")
     return 0
 
 

@@ -482,7 +482,7 @@ class Notify(Options):
         "~/.config/sessionscribe/notify.txt",
         description="File with Apprise addresses, one a line; those in `SESSIONSCRIBE_NOTIFY` count, too",
     )
-    on: tuple[Event, ...] = Field(
+    events: tuple[Event, ...] = Field(
         ("failed", "stuck_gpu", "high_cost", "no_runs", "session_complete"),
         description="What is told",
     )

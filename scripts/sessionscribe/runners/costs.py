@@ -133,6 +133,15 @@ def cost_on(day: str, records: Iterable[dict[str, Any]], prices: list[Price]) ->
     return dict(total)
 
 
+def figures(records: list[dict[str, Any]], prices: list[Price]) -> dict[str, dict[str, dict[str, Any]]]:
+    """Return both sums for programs: ``runners`` and ``sessions``, with the fields of ``Sum``."""
+    runners, sessions = sum_up(records, prices)
+    return {
+        kind: {name: {**vars(total), "cost": dict(total.cost)} for name, total in sums.items()}
+        for kind, sums in (("runners", runners), ("sessions", sessions))
+    }
+
+
 def table(records: list[dict[str, Any]], prices: list[Price]) -> str:
     """Return both sums as a text for people."""
     if not records:
