@@ -38,9 +38,9 @@ class Inbox:
 
     def restart(self) -> None:
         def add(group: Any, columns: dict[str, Any]) -> Any:
-            names, problems = add_groups([group], columns, self.settings)
+            names, result = add_groups([group], columns, self.settings)
             self.added += names
-            return problems
+            return result.problems
 
         self.watcher = Watcher(self.settings, add)
 

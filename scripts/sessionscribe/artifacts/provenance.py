@@ -65,8 +65,7 @@ class JobUsage(Artifact):
     ``queued_s`` is the wait for a worker, ``audio_s`` the audio it worked through, ``gpu_s`` the time it had
     the GPU compute for it, ``loads`` the models it had to load and how long each took. Jobs
     that run at once in one worker share its CPU time equally. ``peak_memory_mb`` is the process's; a worker's
-    memory holds its models. ``gpu_load`` (mean, 0 to 1) and ``gpu_temperature_c`` (highest) are the whole
-    GPU's while it computed for the job.
+    memory holds its models.
     """
 
     session: str
@@ -95,7 +94,7 @@ class JobUsage(Artifact):
     peak_gpu_memory_mb: float
     """Most memory in use on the GPU."""
     gpu_load: float | None = None
-    """Mean load (0 to 1) of the GPU while it computed for it; null without one, or if its driver does not say."""
+    """Mean load of the GPU while it computed for it (0 to 1); null where nobody can tell."""
     gpu_temperature_c: int | None = None
     """Highest temperature of the GPU meanwhile, in °C."""
     loads: dict[str, Seconds] = {}

@@ -295,7 +295,7 @@ class Batch:
     def _should_stop(self, notes: Journal) -> bool:
         """Return whether a recording has begun; asked while work goes on."""
         notes.note_machines(self.root)
-        metrics.write_machines(notes.report.gpus, self.settings, self.root)
+        metrics.write_machines(self.settings, self.root)
         if self.ignore_lock:
             return False
         try:

@@ -52,7 +52,7 @@ def command(options: argparse.Namespace, config: Config) -> int:
         return 0
 
     def add_session(group: Group, columns: dict[str, Any]) -> Sequence[UserError]:
-        return add.add_groups([group], columns, config)[1]
+        return add.add_groups([group], columns, config)[1].problems
 
     watcher = Watcher(config, add_session)
     batch = [] if options.no_run else _batch(options)
