@@ -33,11 +33,14 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     home, bin_ = tmp_path / "home", tmp_path / "bin"
     bin_.mkdir()
     for name in ("systemctl", "loginctl"):
-        (bin_ / name).write_text(f'#!/bin/sh\necho "{name} $*" >>"$HOME/calls"\necho Linger=no\n')
+        (bin_ / name).write_text(f'#!/bin/sh\necho "{name} $*" >>"$HOME/calls"\ncat "$HOME/answer"\n')
     (bin_ / "crontab").write_text('#!/bin/sh\n[ "$1" != - ] && exec cat "$HOME/cron"\ncat >"$HOME/cron"\n')
     for path in bin_.iterdir():
         path.chmod(0o755)
     (home / "run/systemd/private").mkdir(parents=True)
+    (home / "answer").write_text(
+        "Linger=no\nActiveState=active\nNextElapseUSecRealtime=Mon 2026-11-30 14:00\n"
+    )
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
     monkeypatch.setenv("PATH", f"{bin_}:{os.environ['PATH']}")
@@ -127,6 +130,10 @@ def test_the_timer_is_set_up_and_taken_away(
     assert {path.name for path in units.iterdir()} == set(install.units(schedule))
     assert f"enable --now {schedule.name}.timer" in (home / "calls").read_text()
     assert "loginctl enable-linger" in capfd.readouterr().err
+    assert install.state(schedule) == "systemd, next at Mon 2026-11-30 14:00"
+    (home / "answer").write_text("ActiveState=inactive\n")
+    with pytest.raises(UserError, match="is not active"):
+        install.state(schedule)
     assert install.uninstall(schedule)
     assert list(units.iterdir()) == []
     assert f"disable --now {schedule.name}.timer" in (home / "calls").read_text()
@@ -141,9 +148,11 @@ def test_without_systemd_the_crontab_gets_a_line_beside_its_others(
     install.install(schedule)
     install.install(Schedule(schedule.project, 60))
     lines = (home / "cron").read_text().splitlines()
+    assert install.state(schedule) == "cron"
     assert lines == ["@daily mine", install.crontab_line(Schedule(schedule.project, 60))]
     assert install.uninstall(schedule)
     assert (home / "cron").read_text() == "@daily mine\n"
+    assert install.state(schedule).startswith("none")
 
 
 @pytest.mark.parametrize("kind", ["systemd", "launchd", "cron"])

@@ -21,6 +21,7 @@ from sessionscribe.cli.add import add_groups
 from sessionscribe.config.settings import WatchFolder, validate
 from sessionscribe.core.errors import UserError
 from sessionscribe.manifest import manifest
+from sessionscribe.manifest.sources import Group
 
 SETTLE_S = 0.25  # a power of two: times add up exactly
 
@@ -37,8 +38,8 @@ class Inbox:
         self.restart()
 
     def restart(self) -> None:
-        def add(group: Any, columns: dict[str, Any]) -> Any:
-            names, result = add_groups([group], columns, self.settings)
+        def add(group: Group) -> list[UserError]:
+            names, result = add_groups([group], {}, self.settings)
             self.added += names
             return result.problems
 
@@ -131,7 +132,7 @@ def test_what_somebody_adds_by_hand_is_refused_no_more(inbox: Inbox) -> None:
     path.write_bytes(path.read_bytes()[:100_000])
     inbox.settle()
     assert watch.read_refused()
-    add_groups([group for group, _ in watch.find(str(inbox.folder), Rules([]))], {}, inbox.settings)
+    add_groups(watch.find(str(inbox.folder), Rules([])), {}, inbox.settings)
     inbox.scan()
     assert watch.read_refused() == {}
 
@@ -189,6 +190,17 @@ def test_the_first_rule_that_fits_counts_for_each_option(inbox: Inbox) -> None:
         500,
     )
     assert (two.hotwords, two.num_speakers, two.language, two.diarize) == ("none", None, "en", "off")
+
+
+def test_what_somebody_changed_in_the_manifest_stays(inbox: Inbox) -> None:
+    inbox = with_rules(inbox, {"match": "*", "language": "en"})
+    path = record(inbox.folder / "talk.wav")
+    inbox.settle()
+    table = Path(inbox.settings.manifest)
+    table.write_text(table.read_text().replace("\ten\t", "\tde\t"))
+    record(path, 2)
+    assert inbox.settle() == ["talk"]
+    assert (inbox.rows["talk"].language, inbox.rows["talk"].duration_s) == ("de", 2)
 
 
 def test_tracks_wait_for_one_another(inbox: Inbox) -> None:

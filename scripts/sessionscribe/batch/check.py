@@ -10,6 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from sessionscribe.batch import install, notices
+from sessionscribe.batch.install import Schedule
 from sessionscribe.batch.locks import BatchLock
 from sessionscribe.config.settings import Config
 from sessionscribe.core.errors import UserError, describe
@@ -30,6 +32,9 @@ def check(
     profile: Mapping[str, Any],
     look: Callable[[str], Sequence[Group]],
     root: Path = Path(),
+    *,
+    notify: bool = False,
+    alerts: bool = False,
 ) -> int:
     """Print a line for each prerequisite; return 1 if one is not fulfilled.
 
@@ -38,6 +43,8 @@ def check(
         profile: the values of the profile.
         look: lists a place of recordings.
         root: the project's folder.
+        notify: send a notice to see whether it arrives.
+        alerts: send a notice if no batch went well for too long.
     """
     checks: dict[str, Callable[[], str]] = {
         "manifest": lambda: f"{len(Plan(settings, root).sessions)} sessions",
@@ -46,7 +53,11 @@ def check(
         **_models(settings, profile),
         **dict(_runners(profile, root)),
         "disk": partial(_disk, root),
+        "notices": partial(_notices, settings, notify),
+        "schedule": partial(install.state, Schedule(root.absolute())),
     }
+    if alerts:
+        checks["last batch"] = partial(_last_batch, settings, root)
     failed = False
     for name, look_at in checks.items():
         try:
@@ -130,6 +141,27 @@ def _price(name: str, root: Path) -> str:
     if fitting:
         return f"{len(fitting)} in {costs.PRICES}"
     raise UserError("has no price", where=name, hint=f"Add one to {costs.PRICES}, or costs are unknown")
+
+
+def _notices(settings: Config, notify: bool) -> str:
+    addresses, problems = notices.read_addresses(settings.notify)
+    if notify:
+        problems += notices.send(addresses, "sessionscribe: a test", "Notices of batches arrive here.")
+    if problems:
+        raise problems[0]
+    kinds = ", ".join(address.kind for address in addresses)
+    return (
+        f"{'sent' if notify else 'go'} to {kinds}"
+        if addresses
+        else f"no address in {settings.notify.urls_file}"
+    )
+
+
+def _last_batch(settings: Config, root: Path) -> str:
+    if silence := notices.notify_of_silence(settings, root):
+        hint = "See `sessionscribe batch report`, and whether the schedule is active"
+        raise UserError(silence.rstrip("."), where="last batch", hint=hint)
+    return f"went well within {settings.notify.silent_hours:g} h"
 
 
 def _disk(root: Path) -> str:

@@ -13,13 +13,14 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from sessionscribe.core.errors import UserError, complain
 from sessionscribe.core.files import write_text
 from sessionscribe.core.fingerprint import fingerprint
 
 Kind = Literal["systemd", "launchd", "cron"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 ENVIRONMENT = ".config/sessionscribe/env"
 """The file in the user's home with credentials: ``NAME=value`` lines."""
@@ -38,7 +39,7 @@ class Schedule:
     """
 
     project: Path
-    minutes: int
+    minutes: int = 120
     arguments: tuple[str, ...] = ()
 
     @property
@@ -210,6 +211,31 @@ def uninstall(schedule: Schedule) -> bool:
         _write_crontab(kept)
         found = True
     return found
+
+
+def state(schedule: Schedule) -> str:
+    """Return whether a project has a schedule, and when it comes next where that is told.
+
+    Raises:
+        UserError: it is set up, and not active.
+    """
+    if any((_unit_folder() / name).exists() for name in units(schedule)):
+        asked = ["systemctl", "--user", "show", f"{schedule.name}.timer"]
+        done = subprocess.run(
+            [*asked, "--property=ActiveState", "--property=NextElapseUSecRealtime"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if "ActiveState=active" not in done.stdout:
+            hint = f"systemctl --user enable --now {schedule.name}.timer"
+            raise UserError("is not active", where=f"{schedule.name}.timer", hint=hint)
+        return f"systemd, next at {done.stdout.partition('NextElapseUSecRealtime=')[2].partition(chr(10))[0]}"
+    if _agent_path(schedule).exists():
+        return "launchd"
+    if shutil.which("crontab") and len(_other_lines(schedule)) < len(_crontab()):
+        return "cron"
+    return "none; `sessionscribe batch install` sets one up"
 
 
 def _text(schedule: Schedule, kind: Kind) -> str:

@@ -38,11 +38,11 @@ CHECKSUMS = Path(".sessionscribe/checksums.json")
 POLL_S, REMOTE_POLL_S = 10.0, 300.0
 
 Stamp = tuple[Any, ...]
-Add = Callable[[Group, dict[str, Any]], Sequence[UserError]]
+Add = Callable[[Group], Sequence[UserError]]
 
 
 class Rules:
-    """What is to hold for recordings by their path in a watched folder.
+    """What new recordings get, by their path in their folder.
 
     Args:
         rules: the first one that fits counts, for each option by itself.
@@ -88,8 +88,8 @@ def _pattern(text: str) -> GitIgnoreSpec:
     return pattern
 
 
-def find(folder: str, rules: Rules, *, s3_remote: str = "") -> list[tuple[Group, dict[str, Any]]]:
-    """Return the sessions below a folder, with the manifest's columns that rules give them.
+def find(folder: str, rules: Rules, *, s3_remote: str = "") -> list[Group]:
+    """Return the sessions below a folder, with what rules give them.
 
     Hidden files and folders are left out, and what a rule says is to be ignored.
 
@@ -102,7 +102,7 @@ def find(folder: str, rules: Rules, *, s3_remote: str = "") -> list[tuple[Group,
     }
     groups = sort_below(folder, found, lambda file: rules.value(_below(folder, file), "layout"))
     return [
-        (replace(group, name=slug(group.name)), rules.columns(_below(folder, group.files[0])))
+        replace(group, name=slug(group.name), columns=rules.columns(_below(folder, group.files[0])))
         for group in groups
     ]
 
@@ -142,7 +142,7 @@ class Watcher:
 
     Args:
         settings: with ``watch.rules``.
-        add: adds a session with columns to the manifest, and returns what is wrong.
+        add: adds a session to the manifest, and returns what is wrong.
         root: the project's folder.
 
     Attributes:
@@ -181,7 +181,7 @@ class Watcher:
         rows, checksums = cache(self._rows), Checksums(self._root / CHECKSUMS)
         self.waiting[path] = added = 0
         there: dict[str, File] = {}
-        for group, columns in found:
+        for group in found:
             stamps = {file: stamp for file in group.files if (stamp := _stamp(file))}
             there |= {file.source: file for file in stamps}
             calm = [file for file, stamp in stamps.items() if self._is_calm(file, stamp, folder.settle_s)]
@@ -192,7 +192,7 @@ class Watcher:
                 continue
             if not self._knows(new, rows(), checksums):
                 transcribed = tuple(file for file in group.transcribed if file in calm)
-                problems = self._take(replace(group, files=tuple(calm), transcribed=transcribed), columns)
+                problems = self._take(replace(group, files=tuple(calm), transcribed=transcribed))
                 added += not problems
                 for file in calm:
                     refused.pop(file.source, None)
@@ -225,14 +225,14 @@ class Watcher:
         noted = notes(files, self._root)
         return all(_is_of(rows.get(noted[file]), file, checksums) for file in files)
 
-    def _take(self, group: Group, columns: dict[str, Any]) -> Sequence[UserError]:
+    def _take(self, group: Group) -> Sequence[UserError]:
         """Add a session; return what is wrong, which is shown."""
         try:
             if group.layout != "live":  # a part of a stream need not be readable by itself
                 for file in group.files:
                     if file.path is not None:
                         check_whole(file.path)
-            return self._add(group, columns)
+            return self._add(group)
         except (UserError, OSError) as error:
             line = describe(error, group.files[0].source)
             complain(line)

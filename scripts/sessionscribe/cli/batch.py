@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sessionscribe.batch import install, watch
+from sessionscribe.batch.install import KINDS, Schedule
 from sessionscribe.cli import add as adding
 from sessionscribe.cli import publish as publishing
 from sessionscribe.cli import storage as storing
@@ -61,7 +63,16 @@ def add_arguments(commands: Any, settings: argparse.ArgumentParser) -> None:
     report.add_argument("--json", action="store_true", help="as JSON")
     test = action("test", "take a chunk transcript away, run a batch, and put everything back")
     test.add_argument("--session", metavar="SESSION", help="of this session (default: a short one)")
-    action("check", "look whether all that a batch needs is there; nothing is started")
+    check = action("check", "look whether all that a batch needs is there; nothing is started")
+    check.add_argument("--notify", action="store_true", help="send a notice to see whether it arrives")
+    check.add_argument(
+        "--alerts", action="store_true", help="send a notice if no batch went well for too long"
+    )
+    installs = action("install", "run a batch every so often: a systemd timer, a launchd agent or a cron job")
+    installs.add_argument("--every", default="2h", metavar="2h", help="30m, 2h, 1d (default: 2h)")
+    installs.add_argument("--with", dest="kind", choices=KINDS, help="default: what this machine has")
+    installs.add_argument("--print", action="store_true", help="show the files, and change nothing")
+    action("uninstall", "take that back")
 
 
 def with_action(arguments: Sequence[str]) -> list[str]:
@@ -85,11 +96,14 @@ class Tools:
     configfiles: Sequence[Path]
 
     def look(self, source: str) -> list[Group]:
-        """Return the recordings in a place; a remote folder that is not there yet has none."""
+        """Return the recordings in a place, with what rules give them; a remote may not have it yet."""
+        if is_remote(source) or Path(source).is_dir():
+            rules = watch.Rules(self.settings.watch.rules)
+            return watch.find(source, rules, s3_remote=self.settings.ingest.s3_remote)
         try:
             return sources.discover([source], s3_remote=self.settings.ingest.s3_remote)
         except UserError as error:
-            if error.what.startswith("holds no") or (is_remote(source) and "does not exist" in error.what):
+            if error.what.startswith("holds no"):
                 return []
             raise
 
@@ -133,18 +147,17 @@ def command(
     """
     tools = Tools(settings, run, configfiles)
     match options.action:
-        case "once":
-            return _once(options, tools)
-        case "scan":
-            return _scan(options, tools)
+        case "once" | "scan" | "test":
+            return {"once": _once, "scan": _scan, "test": _test}[options.action](options, tools)
         case "report":
             return _report(options)
-        case "test":
-            return _test(options, tools)
         case "check":
             from sessionscribe.batch import check  # noqa: PLC0415 -- of no use to the other actions
 
-            return check.check(settings, profile, tools.look)
+            told = {"notify": options.notify, "alerts": options.alerts}
+            return check.check(settings, profile, tools.look, **told)
+        case "install" | "uninstall":
+            return _schedule(options)
         case _:
             return _lock(options, settings)
 
@@ -188,6 +201,17 @@ def _lock(options: argparse.Namespace, settings: Config) -> int:
         print(lock.lock(options.user, options.session or "manual").text(), end="")
     elif not lock.unlock(options.user, options.session):
         print("There was no such lock.", file=sys.stderr)
+    return 0
+
+
+def _schedule(options: argparse.Namespace) -> int:
+    if options.action == "uninstall":
+        print("removed" if install.uninstall(Schedule(Path.cwd())) else "There was no schedule.")
+        return 0
+    given = [word for path in options.configfile for word in ("--configfile", str(path))]
+    every = install.minutes(options.every)
+    schedule = Schedule(Path.cwd(), every, ("--profile", options.profile, *given))
+    install.install(schedule, kind=options.kind, show=options.print)
     return 0
 
 

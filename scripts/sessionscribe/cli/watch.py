@@ -51,8 +51,8 @@ def command(options: argparse.Namespace, config: Config) -> int:
         print("\n".join(explain(options.explain, folders, config)))
         return 0
 
-    def add_session(group: Group, columns: dict[str, Any]) -> Sequence[UserError]:
-        return add.add_groups([group], columns, config)[1].problems
+    def add_session(group: Group) -> Sequence[UserError]:
+        return add.add_groups([group], {}, config)[1].problems
 
     watcher = Watcher(config, add_session)
     batch = [] if options.no_run else _batch(options)

@@ -442,7 +442,7 @@ class WatchFolder(Options):
 
 
 class WatchRule(Options):
-    """What holds for recordings whose path in the folder fits a pattern (as in `.gitignore`)."""
+    """What new recordings get whose path in their folder fits a pattern (as in `.gitignore`)."""
 
     match: str = Field(min_length=1)
     ignore: bool | None = None
@@ -459,6 +459,12 @@ class WatchRule(Options):
     def _off_is_a_word(cls, value: object) -> object:
         return OFF if value is False else value  # YAML reads a bare `off` as false
 
+    @model_validator(mode="after")
+    def _bounds_fit(self) -> WatchRule:
+        if self.min_speakers and self.max_speakers and self.min_speakers > self.max_speakers:
+            raise ValueError("min_speakers must not be above max_speakers")
+        return self
+
 
 class Watch(Options):
     """Folders whose recordings are added by themselves: `sessionscribe watch` (docs/batch.md)."""
@@ -466,9 +472,9 @@ class Watch(Options):
     folders: tuple[WatchFolder, ...] = Field((), description="The folders: `path`, `settle_s`, `poll_s`")
     rules: tuple[WatchRule, ...] = Field(
         (),
-        description="What holds for recordings by their path in the folder: `match` (a pattern as in "
-        "`.gitignore`), `layout`, `language`, `speakers`, `min_speakers`, `max_speakers`, `hotwords`, "
-        "`priority`, `ignore`; of each, the first rule that fits counts",
+        description="What new recordings of these folders and of `batch.sources` get, by their path there: "
+        "`match` (a pattern as in `.gitignore`), `layout`, `language`, `speakers`, `min_speakers`, "
+        "`max_speakers`, `hotwords`, `priority`, `ignore`; of each, the first rule that fits counts",
     )
 
 

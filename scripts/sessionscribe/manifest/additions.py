@@ -72,8 +72,9 @@ def add(
     homes = _Homes(sessions, there)
     for group in groups:
         try:
+            given = {**group.columns, **settings}
             rows = (
-                _row(group, file, looked[file], source=noted[file], settings=settings) for file in group.files
+                _row(group, file, looked[file], source=noted[file], settings=given) for file in group.files
             )
             new = list({row.source: row for row in rows}.values())
             name = (None if group.named else homes.of(new)) or group.name

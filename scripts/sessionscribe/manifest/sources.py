@@ -7,9 +7,9 @@ import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sessionscribe.core.errors import UserError
 from sessionscribe.core.text import one_line
@@ -91,7 +91,7 @@ class Group:
     """The files of one session.
 
     ``transcribed`` are the parts of a live session that have a transcript beside them; ``named`` if the user
-    gave the name.
+    gave the name; ``columns`` are what new rows of it get, by column.
     """
 
     name: str
@@ -99,6 +99,7 @@ class Group:
     files: tuple[File, ...]
     transcribed: tuple[File, ...] = ()
     named: bool = False
+    columns: Mapping[str, Any] = field(default_factory=dict)
 
 
 def discover(
