@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import math
 import signal
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
@@ -20,6 +22,8 @@ if TYPE_CHECKING:  # most starts of Snakemake show nothing
     from rich.console import Console
 
     from snakemake_logger_plugin_sessionscribe.progress import Progress
+
+ONE_SIGNAL_S = 2.0
 
 
 class LogHandler(LogHandlerBase):
@@ -38,6 +42,7 @@ class LogHandler(LogHandlerBase):
         self._remarks: list[str] = []  # shown if nothing is run and nothing goes wrong
         self._errors: list[str] = []  # of the workflow as a whole: the last one ended it
         self._idle, self._failed, self._interrupted = True, False, False
+        self._interrupted_at = -math.inf
         signal.signal(signal.SIGINT, self._interrupt)
 
     @property
@@ -46,9 +51,12 @@ class LogHandler(LogHandlerBase):
         asked = self.common_settings
         return not (asked.dryrun or asked.verbose or asked.debug_dag)
 
-    def _interrupt(self, *_: object) -> NoReturn:
-        self._interrupted, LogHandler.exit_code = True, SIGNALLED + signal.SIGINT
-        raise KeyboardInterrupt
+    def _interrupt(self, *_: object) -> None:
+        """Interrupt, once: a signal to the whole group comes here twice, and the second would end cleaning up."""
+        last, self._interrupted_at = self._interrupted_at, time.monotonic()
+        if self._interrupted_at - last > ONE_SIGNAL_S:
+            self._interrupted, LogHandler.exit_code = True, SIGNALLED + signal.SIGINT
+            raise KeyboardInterrupt
 
     def emit(self, record: logging.LogRecord) -> None:
         """Show what a record tells, or keep it for the end."""

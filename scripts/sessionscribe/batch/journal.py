@@ -20,7 +20,7 @@ from sessionscribe.core.files import write_text
 
 JOURNAL = Path("logs/batch/current.json")
 STOPS_WITHIN_S = 120.0
-"""So long is waited for a machine that a killed batch had started, and that its watchdog stops."""
+"""So long is waited for a machine that its watchdog stops, as who started it was killed."""
 
 
 class Journal(Section):
@@ -34,8 +34,16 @@ class Journal(Section):
         """Write it atomically."""
         write_text(root / JOURNAL, self.model_dump_json(by_alias=True) + "\n")
 
-    def note_machines(self, root: Path) -> None:
-        """Write into the report what machines were used so far."""
+    def note_machines(self, root: Path, *, wait: bool = False) -> None:
+        """Write into the report what machines were used so far.
+
+        Args:
+            root: the project's folder.
+            wait: whether a watchdog may still be stopping one, as who started it was killed.
+        """
+        until = time.monotonic() + STOPS_WITHIN_S
+        while wait and machines.is_stopping(self.since, root) and time.monotonic() < until:
+            time.sleep(1)
         worked = any(step.model for step in self.steps)
         machines.note(self.report, self.since, root, models_worked=worked)
 
@@ -71,12 +79,9 @@ def complete(journal: Journal, due: Collection[str], options: Batch, root: Path)
         options: how often a failure is tried again.
         root: the project's folder.
     """
-    until = time.monotonic() + STOPS_WITHIN_S
-    while machines.is_stopping(journal.since, root) and time.monotonic() < until:
-        time.sleep(1)
     report = journal.report
     outcome.note(report, journal.steps, due, report.failures, options, root=root)
-    journal.note_machines(root)
+    journal.note_machines(root, wait=True)
     report.status = "crashed"
     report.reason = f"it was killed{f' ({report.reason})' if report.reason else ''}"
     return report

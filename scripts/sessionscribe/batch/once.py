@@ -124,7 +124,7 @@ class Batch:
             made.status, made.reason = "failed", describe(error, "batch")
             raise
         finally:
-            notes.note_machines(self.root)
+            notes.note_machines(self.root, wait=True)
             made.skipped = made.status in ("skipped", "locked")
             made.performance.total_duration_seconds = round(time.monotonic() - began, 3)
             self._publish(made)

@@ -1,0 +1,74 @@
+"""Whatever ends a batch: a machine that it started stops, one that was up stays up; the report says which."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import aws
+import sshd
+from aws import Box, Cloud
+from batches import Away, network_of, stop_in_the_middle
+from project import Project
+from sshd import eventually
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    with aws.cloud(tmp_path_factory.mktemp("aws")) as cloud:
+        yield cloud
+
+
+@pytest.fixture
+def box(cloud: Cloud, tmp_path: Path) -> Iterator[Box]:
+    with sshd.prepared(tmp_path / "host", "gpu") as host:
+        made = Box(cloud, host, cloud.instance("gpu"))
+        yield made
+        made.end()
+        cloud.client().terminate_instances(InstanceIds=[made.id])
+
+
+@pytest.mark.parametrize("how", ["TERM", "INT group", "KILL", "KILL group", "cut"])
+def test_a_machine_that_a_batch_started_stops_whatever_ends_it(project: Project, box: Box, how: str) -> None:
+    with network_of(box) as (network, address):
+        away = Away.prepared(project, box, address)
+        away.take_away(3)
+        took_s = stop_in_the_middle(away, how, network)
+        assert box.cloud.state(box.id) == "stopped"
+        assert took_s < 120
+        if "KILL" in how:
+            assert not away.reports()
+            assert eventually(lambda: not away.processes(), 30)
+            done = away.run("--max-sessions", "1")
+            assert done.returncode == 0, done.stdout + done.stderr
+    report = away.reports()[0]
+    assert report["status"] == ("crashed" if "KILL" in how else "interrupted" if how != "cut" else "failed")
+    assert report["gpu"]["weStartedIt"]
+    assert not report["gpu"]["wasRunning"]
+    assert report["gpu"]["stopTime"]
+    assert report["gpu"]["costUSD"] > 0
+    assert away.events()[:2] == ["start", "ready"]
+    assert "stopped" in away.events()
+    assert not box.cloud.alarms()
+
+
+@pytest.mark.parametrize("how", ["KILL", "TERM group"])
+def test_a_machine_that_was_up_is_left_running(project: Project, box: Box, how: str) -> None:
+    box.cloud.client().start_instances(InstanceIds=[box.id])
+    assert eventually(lambda: box.starts, 20)
+    with network_of(box) as (network, address):
+        away = Away.prepared(project, box, address)
+        away.take_away(3)
+        stop_in_the_middle(away, how, network)
+        assert eventually(lambda: not box.host.processes(), 30)
+        if how == "KILL":
+            away.run("--max-sessions", "1")
+    assert box.cloud.state(box.id) == "running"
+    report = away.reports()[0]
+    assert report["gpu"]["wasRunning"]
+    assert not report["gpu"]["weStartedIt"]
+    assert report["gpu"]["startTime"] is None
+    assert report["gpu"]["stopTime"] is None
+    assert box.starts == 1
