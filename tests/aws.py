@@ -146,7 +146,7 @@ class Cloud:
 
     def end(self) -> None:
         """End the server."""
-        self._process.terminate()
+        self._process.kill()
         self._process.wait(10)
 
 
