@@ -52,7 +52,7 @@ class LogHandler(LogHandlerBase):
         return not (asked.dryrun or asked.verbose or asked.debug_dag)
 
     def _interrupt(self, *_: object) -> None:
-        """Interrupt, once: a signal to the whole group comes here twice, and the second would end cleaning up."""
+        """Interrupt, once: what is sent to the group is passed on, too, and would end the cleaning up."""
         last, self._interrupted_at = self._interrupted_at, time.monotonic()
         if self._interrupted_at - last > ONE_SIGNAL_S:
             self._interrupted, LogHandler.exit_code = True, SIGNALLED + signal.SIGINT

@@ -273,7 +273,7 @@ def _batch(options: argparse.Namespace) -> int:
     def make(names: Sequence[str], left_out: Sequence[str], should_stop: Callable[[], bool]) -> int:
         _plan(_load(options, names), fetch=_checks_models_here(options))
         pairs = (f"batch={_flow({'left_out': list(left_out)})}",) if left_out else ()
-        return _make(options, run.Request(pairs=pairs), names, should_stop)
+        return _make(options, run.Request(pairs=pairs), names, should_stop, settings.batch.lock_poll_s)
 
     return batches.command(
         options, settings, make, configfiles=_configfiles(options), profile=_profile_values(options)
@@ -285,6 +285,7 @@ def _make(
     request: run.Request,
     names: Sequence[str],
     should_stop: Callable[[], bool] = lambda: False,
+    every_s: float | None = None,
 ) -> int:
     """Let Snakemake make what is missing or stale of these sessions (none: of all); return its exit code."""
     # What is passed on comes first: options with several values would take its targets for theirs.
@@ -297,7 +298,7 @@ def _make(
         arguments += ["--config", *request.pairs]
     if options.stage:
         arguments += ["--until", *STAGES[options.stage]]
-    return run.snakemake(arguments, should_stop)
+    return run.snakemake(arguments, should_stop, every_s)
 
 
 def _flow(value: Any) -> str:

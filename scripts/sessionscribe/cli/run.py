@@ -17,7 +17,6 @@ BUSY = os.EX_TEMPFAIL
 """The exit code where another run is at work in this folder, so that nothing was done."""
 SIGNALLED = 128
 """What is added to the number of the signal that ended a run, as shells do it."""
-ASK_S = 30.0
 FINISHED_TOO = ("summary", "detailed_summary", "dag", "d3dag", "rulegraph", "filegraph", "report")
 """The options of Snakemake with which it shows the workflow as it is, finished work too."""
 SHOWS = (
@@ -76,14 +75,17 @@ def _refuse(what: str) -> NoReturn:
     raise UserError(what.rstrip("."), where="run", hint="`snakemake --help` lists what Snakemake takes")
 
 
-def snakemake(arguments: Sequence[str], should_stop: Callable[[], bool] = lambda: False) -> int:
+def snakemake(
+    arguments: Sequence[str], should_stop: Callable[[], bool] = lambda: False, every_s: float | None = None
+) -> int:
     """Run Snakemake in this folder; return its exit code, ``BUSY``, or ``SIGNALLED`` plus a signal's number.
 
     SIGINT and SIGTERM are passed on to it, and are not the end of this process: Snakemake cleans up.
 
     Args:
         arguments: of Snakemake.
-        should_stop: asked every ``ASK_S`` seconds; once it says yes, jobs that run finish and none begins.
+        should_stop: once it says yes, jobs that run finish and none begins.
+        every_s: how often it is asked; None: never.
     """
     got: list[int] = []
     child: subprocess.Popen[bytes] | None = None
@@ -102,7 +104,7 @@ def snakemake(arguments: Sequence[str], should_stop: Callable[[], bool] = lambda
         child = subprocess.Popen(command)
         if got:
             child.send_signal(signal.SIGINT)
-        code = _wait(child, should_stop)
+        code = _wait(child, should_stop, every_s)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -111,12 +113,11 @@ def snakemake(arguments: Sequence[str], should_stop: Callable[[], bool] = lambda
     return code if code >= 0 else SIGNALLED - code
 
 
-def _wait(child: subprocess.Popen[bytes], should_stop: Callable[[], bool]) -> int:
-    stopping = False
+def _wait(child: subprocess.Popen[bytes], should_stop: Callable[[], bool], every_s: float | None) -> int:
     while True:
         try:
-            return child.wait(None if stopping else ASK_S)
+            return child.wait(every_s)
         except subprocess.TimeoutExpired:
-            stopping = should_stop()
-            if stopping:
+            if should_stop():
                 child.send_signal(signal.SIGTERM)  # Snakemake lets what runs finish
+                every_s = None

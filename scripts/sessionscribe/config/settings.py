@@ -404,6 +404,9 @@ class Batch(Options):
     lock_minutes: float = Field(
         30.0, gt=0, description="A lock that was not renewed for so long is stale and removed, in minutes"
     )
+    lock_poll_s: float = Field(
+        30.0, gt=0, description="How often the lock is looked at while a batch works, in seconds"
+    )
     lock_required: bool = Field(True, description="Do nothing where the lock cannot be read")
     order: Literal["recent", "oldest", "shortest", "manifest"] = Field(
         "recent", description="Which sessions come first, where the manifest gives no priority"
