@@ -4,7 +4,7 @@
 set -eu
 missing=""
 for pair in promtool:prometheus prometheus-node-exporter:prometheus-node-exporter \
-    sshd:openssh-server rsync:rsync ip:iproute2 slurmctld:slurm-wlm munged:munge; do
+    sshd:openssh-server rsync:rsync ip:iproute2 slurmctld:slurm-wlm munged:munge jq:jq; do
     PATH="$PATH:/usr/sbin:/sbin" command -v "${pair%%:*}" >/dev/null || missing="$missing ${pair##*:}"
 done
 [ -n "$missing" ] || exit 0

@@ -93,7 +93,10 @@ class Batch:
         found = journal.left(self.root)
         last = next(report.newest_first(self.root), None)
         if found and not (last and last.run_id == found.report.run_id):
-            due = _due(self.tools.plan().sessions.values())
+            try:
+                due = _due(self.tools.plan().sessions.values())
+            except UserError:  # this batch will say so
+                due = set()
             self._publish(journal.complete(found, due, self.settings.batch, self.root))
         (self.root / JOURNAL).unlink(missing_ok=True)
 
@@ -174,7 +177,9 @@ class Batch:
         made.status = "partial" if made.status == "success" and problems else made.status
         if not stopped:
             self._send(made)
-        return 0 if made.status in ("success", "skipped", "interrupted") else 1
+        if made.status == "skipped":
+            return BUSY
+        return 0 if made.status in ("success", "interrupted") else 1
 
     def scan(self) -> tuple[PendingJobs, list[str]]:
         """Add what is new to the manifest, and return what is missing, and what went wrong."""
