@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
 from email.message import EmailMessage
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 from aiosmtpd.controller import Controller
@@ -20,6 +18,7 @@ from remotes import free_port
 from sessionscribe.batch import notices, report
 from sessionscribe.batch.report import BatchReport, Failure, Gpu, Machine, Transcription
 from sessionscribe.config.settings import Config, validate
+from webhooks import webhook
 
 SECRET = "T0pS3cretT0ken"
 NOW = datetime.now(UTC)
@@ -39,21 +38,6 @@ class Mailbox(Message):
         self.mails.append(message)
 
 
-class Hook(BaseHTTPRequestHandler):
-    """A webhook that keeps what it is sent, and how it was asked for."""
-
-    got: ClassVar[list[dict[str, Any]]] = []
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.got.append({"path": self.path, **json.loads(body)})
-        self.send_response(200)
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
 @pytest.fixture
 def mail() -> Iterator[tuple[int, Mailbox]]:
     box, port = Mailbox(), free_port()
@@ -65,11 +49,8 @@ def mail() -> Iterator[tuple[int, Mailbox]]:
 
 @pytest.fixture
 def hook() -> Iterator[tuple[int, list[dict[str, Any]]]]:
-    Hook.got.clear()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Hook)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server.server_port, Hook.got
-    server.shutdown()
+    with webhook() as found:
+        yield found
 
 
 def batch(*, ago: timedelta = timedelta(0), **given: Any) -> BatchReport:
