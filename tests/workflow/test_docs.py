@@ -29,6 +29,9 @@ DRY = (
     (re.compile(r"\bmake (?=[a-z])"), "make -n "),
     (re.compile(r"(snakemake -s rules/\w+\.smk\b)"), r"\1 -n"),
     (re.compile(r"^(sessionscribe transcribe .*)"), r"\1 -n"),
+    (re.compile(r"^(sessionscribe batch check) --profile ec2$"), r"\1"),
+    (re.compile(r"^sessionscribe batch (--profile ec2)$"), r"sessionscribe batch once \1 --dry-run"),
+    (re.compile(r"^(sessionscribe batch install .*)"), r"\1 --print"),
     (re.compile(r"\bapt-get install\b"), "apt-get install --simulate"),
     (re.compile(r"\buv pip install\b"), "uv pip install --dry-run"),
 )
