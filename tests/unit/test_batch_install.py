@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from project import ROOT
 from sessionscribe.batch import install
 from sessionscribe.batch.install import Schedule
 from sessionscribe.core.errors import UserError
@@ -67,6 +68,20 @@ def test_systemd_takes_the_units(schedule: Schedule, tmp_path: Path) -> None:
     names = [str(tmp_path / name) for name in install.units(schedule)]
     done = subprocess.run(
         ["systemd-analyze", "verify", "--man=no", *names], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
+@needs_systemd
+def test_systemd_takes_the_unit_of_the_docs(tmp_path: Path) -> None:
+    (text,) = re.findall(
+        r"^```ini\n(.*?)^```", (ROOT / "docs/batch.md").read_text(), re.MULTILINE | re.DOTALL
+    )
+    unit = tmp_path / "sessionscribe-watch.service"
+    ours = f"{Path(sys.executable).with_name('sessionscribe')} "
+    unit.write_text(re.sub(r"/srv/sessionscribe/.venv/bin/sessionscribe ", ours, text))
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", str(unit)], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
 

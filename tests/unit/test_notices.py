@@ -16,6 +16,7 @@ from aiosmtpd.handlers import Message
 
 from remotes import free_port
 from sessionscribe.batch import notices, report
+from sessionscribe.batch.check import check
 from sessionscribe.batch.report import BatchReport, Failure, Gpu, Machine, Transcription
 from sessionscribe.config.settings import Config, validate
 from webhooks import webhook
@@ -193,3 +194,27 @@ def test_silence_is_told_by_who_looks(tmp_path: Path, hook: tuple[int, list[dict
     quiet = batch(ago=timedelta(hours=2), status="skipped")
     report.write(quiet, report.path_for(quiet, tmp_path))
     assert notices.notify_of_silence(config, tmp_path) == ""
+
+
+def test_check_says_where_notices_go_and_tries_them(
+    tmp_path: Path,
+    hook: tuple[int, list[dict[str, Any]]],
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    good = settings(tmp_path, f"json://127.0.0.1:{hook[0]}")
+    check(good, {}, lambda _: [], notify=True, alerts=True)
+    shown = capfd.readouterr().out
+    assert "ok      notices: sent to JSON" in shown
+    assert "FAILED  last batch: No batch went well yet" in shown
+    assert [got["message"].splitlines()[0] for got in hook[1]] == [
+        "Notices of batches arrive here.",
+        "No batch went well yet.",
+    ]
+    wrong = settings(tmp_path, f"slakc://{SECRET}")
+    assert check(wrong, {}, lambda _: []) == 1
+    shown = capfd.readouterr().out
+    assert "FAILED" in shown
+    assert "is no address that Apprise knows" in shown
+    assert SECRET not in shown

@@ -250,6 +250,29 @@ def test_a_folder_that_is_away_is_said_once_and_looked_at_again(
     assert inbox.settle() == ["talk"]
 
 
+def test_a_name_that_nobody_can_write_down_is_refused_and_others_are_added(inbox: Inbox) -> None:
+    record(inbox.folder / "talk.wav")
+    record(inbox.folder / "other.wav", pitch=300).rename(os.fsdecode(bytes(inbox.folder) + b"/\xff\n.wav"))
+    assert inbox.settle() == ["talk"]
+    ((source, reason),) = watch.read_refused().items()
+    assert source.endswith("\udcff\n.wav")
+    assert "not valid UTF-8" in reason
+
+
+def test_a_manifest_that_cannot_be_read_is_said_once_and_tried_again(
+    inbox: Inbox, capfd: pytest.CaptureFixture[str]
+) -> None:
+    record(inbox.folder / "talk.wav")
+    table = Path(inbox.settings.manifest)
+    table.parent.mkdir()
+    table.write_text("nonsense\n")
+    assert inbox.settle() == []
+    inbox.scan()
+    assert len(capfd.readouterr().err.splitlines()) == 1
+    table.unlink()
+    assert inbox.settle() == ["talk"]
+
+
 @pytest.mark.parametrize("pattern", ["!talk", "#talk", "["])
 def test_a_pattern_that_fits_nothing_is_refused(pattern: str, inbox: Inbox) -> None:
     with pytest.raises(UserError, match="fits no file"):

@@ -13,14 +13,13 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 from sessionscribe.core.errors import UserError, complain
 from sessionscribe.core.files import write_text
 from sessionscribe.core.fingerprint import fingerprint
 
 Kind = Literal["systemd", "launchd", "cron"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
 
 ENVIRONMENT = ".config/sessionscribe/env"
 """The file in the user's home with credentials: ``NAME=value`` lines."""

@@ -157,7 +157,7 @@ class Watcher:
             str, Stamp
         ] = {}  # added, known or refused as they are: not looked at until they change
         self._refused: dict[str, dict[str, str]] = {}
-        self._away: dict[str, str] = {}
+        self._wrong: dict[str, str] = {}
         self.waiting: dict[str, int] = {}
 
     @property
@@ -166,17 +166,24 @@ class Watcher:
         return {source: reason for found in self._refused.values() for source, reason in found.items()}
 
     def scan(self, folder: WatchFolder) -> int:
-        """Add what is new and whole in a folder; return how many sessions got something."""
+        """Add what is new and whole in a folder; return how many sessions got something.
+
+        What is wrong with the folder or the manifest is said once, and may be right the next time.
+        """
         path = folder.path if is_remote(folder.path) else str(Path(folder.path).expanduser())
         try:
-            found = find(path, self._rules, s3_remote=self._s3_remote)
-            self._away.pop(path, None)
+            added = self._scan(path, folder.settle_s)
+            self._wrong.pop(path, None)
         except (UserError, OSError) as error:
             line = describe(error, path)
-            if self._away.get(path) != line:
+            if self._wrong.get(path) != line:
                 complain(line)
-            self._away[path] = line
+            self._wrong[path] = line
             return 0
+        return added
+
+    def _scan(self, path: str, settle_s: float) -> int:
+        found = find(path, self._rules, s3_remote=self._s3_remote)
         before, refused = self.refused, self._refused.setdefault(path, {})
         rows, checksums = cache(self._rows), Checksums(self._root / CHECKSUMS)
         self.waiting[path] = added = 0
@@ -184,7 +191,7 @@ class Watcher:
         for group in found:
             stamps = {file: stamp for file in group.files if (stamp := _stamp(file))}
             there |= {file.source: file for file in stamps}
-            calm = [file for file, stamp in stamps.items() if self._is_calm(file, stamp, folder.settle_s)]
+            calm = [file for file, stamp in stamps.items() if self._is_calm(file, stamp, settle_s)]
             whole = len(calm) == len(group.files)
             self.waiting[path] += not whole
             new = [file for file in calm if self._done.get(file.source) != stamps[file]]
@@ -204,7 +211,7 @@ class Watcher:
                 del refused[source]
         checksums.write()
         if self.refused != before:
-            write_text(self._root / REFUSED, json.dumps(self.refused, ensure_ascii=False, indent=1) + "\n")
+            write_text(self._root / REFUSED, json.dumps(self.refused, indent=1) + "\n")
         return added
 
     def _rows(self) -> dict[str, Row]:
@@ -245,15 +252,18 @@ def _stamp(file: File) -> Stamp | None:
         return (file.item.size, file.item.checksum)
     with suppress(OSError):
         status = os.stat(file.source)
-        return (status.st_size, status.st_mtime_ns, status.st_ino)
+        return (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
     return None
 
 
 def _is_of(row: Row | None, file: File, checksums: Checksums) -> bool:
     if row is None or not row.checksum:
         return False
-    found = file.item.checksum if file.item is not None else checksums.sha256(Path(file.source))
-    return found == row.checksum
+    if file.item is not None:
+        return file.item.checksum == row.checksum
+    with suppress(OSError):  # who tries to add it is told
+        return checksums.sha256(Path(file.source)) == row.checksum
+    return False
 
 
 def poll_s(folder: WatchFolder) -> float:

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sessionscribe.batch import install, watch
-from sessionscribe.batch.install import KINDS, Schedule
+from sessionscribe.batch import watch
 from sessionscribe.cli import add as adding
 from sessionscribe.cli import publish as publishing
 from sessionscribe.cli import storage as storing
@@ -25,6 +24,7 @@ from sessionscribe.planning.session import SessionPlan
 from sessionscribe.storage.locations import is_remote
 
 HELP = (["-h"], ["--help"])
+KINDS = ("systemd", "launchd", "cron")
 Run = Callable[[Sequence[str], Sequence[str], Callable[[], bool]], int]
 
 
@@ -205,13 +205,15 @@ def _lock(options: argparse.Namespace, settings: Config) -> int:
 
 
 def _schedule(options: argparse.Namespace) -> int:
+    from sessionscribe.batch.install import Schedule, install, minutes, uninstall  # noqa: PLC0415
+
     if options.action == "uninstall":
-        print("removed" if install.uninstall(Schedule(Path.cwd())) else "There was no schedule.")
+        print("removed" if uninstall(Schedule(Path.cwd())) else "There was no schedule.")
         return 0
     given = [word for path in options.configfile for word in ("--configfile", str(path))]
-    every = install.minutes(options.every)
+    every = minutes(options.every)
     schedule = Schedule(Path.cwd(), every, ("--profile", options.profile, *given))
-    install.install(schedule, kind=options.kind, show=options.print)
+    install(schedule, kind=options.kind, show=options.print)
     return 0
 
 

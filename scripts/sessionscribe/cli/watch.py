@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import Any
 
-from sessionscribe.batch import report
 from sessionscribe.batch.watch import Watcher, explain, poll_s
 from sessionscribe.cli import add, run
 from sessionscribe.config.settings import Config, WatchFolder
@@ -98,6 +97,8 @@ def _watch(watcher: Watcher, folders: Sequence[WatchFolder], batch: Sequence[str
 
 def _was_put_off(code: int) -> bool:
     """Return whether a batch did nothing because another one, or a recording, was going on."""
+    from sessionscribe.batch import report  # noqa: PLC0415 -- of no use to the other commands
+
     last = next(report.newest_first(), None)
     return code == run.BUSY or (last is not None and last.status == "locked")
 
