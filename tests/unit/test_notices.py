@@ -66,7 +66,7 @@ def settings(folder: Path, *urls: str, **told: Any) -> Config:
 
 FAILED = Transcription(chunks_transcribed=21, chunks_failed=3)
 FAILURE = Failure(
-    session="talk", rule="transcribe_chunk", output="o", key="k", message="m", last_tried="2026-11-30"
+    session="talk", rule="transcribe_chunk", output="o", key="k", message=SECRET, last_tried="2026-11-30"
 )
 
 
@@ -84,9 +84,15 @@ def test_a_mail_and_a_webhook_say_what_where_and_what_next(
     (posted,) = hook[1]
     assert "3 of 24 chunks failed" in message["Subject"]
     text = message.get_body(("plain",)).get_content()  # type: ignore[union-attr]
-    for said in ("talk", "sessionscribe status", str(tmp_path), "2 sessions are finished: monday, friday"):
+    for said in (
+        "talk (transcribe_chunk)",
+        "sessionscribe status",
+        str(tmp_path),
+        "2 sessions are finished: monday, friday",
+    ):
         assert said in text
         assert said in posted["message"]
+    assert SECRET not in text
     assert done.notices == ["sent: failed, session_complete"]
 
 
@@ -128,7 +134,8 @@ def test_what_is_not_asked_for_or_did_not_happen_is_not_told(
     tmp_path: Path, hook: tuple[int, list[dict[str, Any]]]
 ) -> None:
     url = f"json://127.0.0.1:{hook[0]}"
-    notices.notify(batch(status="skipped"), settings(tmp_path, url), tmp_path)
+    known = batch(status="skipped", failures=[FAILURE], reason="1 job is left out")
+    notices.notify(known, settings(tmp_path, url), tmp_path)
     failed = batch(status="failed", reason="the lock cannot be read")
     notices.notify(failed, settings(tmp_path, url, events=["high_cost"]), tmp_path)
     assert hook[1] == []

@@ -163,14 +163,16 @@ def read_addresses(told: Notify) -> tuple[list[Address], list[UserError]]:
 def _events(report: BatchReport, told: Notify, root: Path) -> Iterator[Notice]:
     """Yield what there is to tell of a batch, trouble first."""
     done, gpu = report.transcription, report.gpu
-    if done.chunks_failed or report.failures or report.status in ("failed", "partial", "crashed"):
-        reason = report.reason or "It did not finish."
+    if done.chunks_failed or report.status in ("failed", "partial", "crashed"):
+        what = [f"The batch ended as `{report.status}`."]
         if done.chunks_failed:
             tried = done.chunks_failed + done.chunks_transcribed
-            reason = f"{done.chunks_failed} of {tried} chunks failed."
-        sessions = _some(dict.fromkeys(failure.session for failure in report.failures))
-        where = f" Sessions: {sessions}." if sessions else ""
-        yield Notice("failed", f"The batch {report.status}. {reason}{where}", "sessionscribe status")
+            what = [f"{done.chunks_failed} of {tried} chunks failed."]
+        if failed := _some({f"{each.session} ({each.rule})": None for each in report.failures}):
+            what.append(f"Failed: {failed}.")  # not why: a job's message may quote what was said
+        elif report.reason:
+            what.append(f"{report.reason.rstrip('.')}.")
+        yield Notice("failed", " ".join(what), "sessionscribe status")
     names = _some(machine.runner for machine in report.gpus) or "A machine"
     minutes = gpu.runtime_seconds / 60
     if gpu.we_started_it and gpu.stop_time is None:
