@@ -100,10 +100,11 @@ def test_without_digest_each_kind_is_a_message_of_its_own(
     tmp_path: Path, hook: tuple[int, list[dict[str, Any]]]
 ) -> None:
     gpu = Gpu(we_started_it=True, start_time="2026-11-30T12:00:00Z", runtime_seconds=2400)
-    machine = Machine(runner="ec2:gpu", we_started_it=True)
+    stopped = Machine(runner="ec2:other", we_started_it=True, stop_time="2026-11-30T12:30:00Z")
+    machines = [stopped, Machine(runner="ec2:gpu", we_started_it=True)]
     config = settings(tmp_path, f"json://127.0.0.1:{hook[0]}", digest=False)
-    notices.notify(batch(gpu=gpu, gpus=[machine], completed=["monday"]), config, tmp_path)
-    assert sorted("ec2:gpu was started and not seen to stop" in got["title"] for got in hook[1]) == [
+    notices.notify(batch(gpu=gpu, gpus=machines, completed=["monday"]), config, tmp_path)
+    assert sorted(": ec2:gpu was started and not seen to stop" in got["title"] for got in hook[1]) == [
         False,
         True,
     ]

@@ -173,9 +173,11 @@ def _events(report: BatchReport, told: Notify, root: Path) -> Iterator[Notice]:
         elif report.reason:
             what.append(f"{report.reason.rstrip('.')}.")
         yield Notice("failed", " ".join(what), "sessionscribe status")
-    names = _some(machine.runner for machine in report.gpus) or "A machine"
+    ours = [machine for machine in report.gpus if machine.we_started_it]
+    names = _some(machine.runner for machine in ours) or "A machine"
     minutes = gpu.runtime_seconds / 60
     if gpu.we_started_it and gpu.stop_time is None:
+        names = _some(machine.runner for machine in ours if machine.stop_time is None) or names
         what = f"{names} was started and not seen to stop: it may cost money."
         yield Notice("stuck_gpu", what, "look at your provider's list of machines, and stop it by hand")
     elif gpu.we_started_it and minutes > told.gpu_minutes:
