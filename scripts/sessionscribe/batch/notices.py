@@ -164,15 +164,15 @@ def _events(report: BatchReport, told: Notify, root: Path) -> Iterator[Notice]:
     """Yield what there is to tell of a batch, trouble first."""
     done, gpu = report.transcription, report.gpu
     if done.chunks_failed or report.status in ("failed", "partial", "crashed"):
-        what = [f"The batch ended as `{report.status}`."]
+        lines = [f"The batch ended as `{report.status}`."]
         if done.chunks_failed:
             tried = done.chunks_failed + done.chunks_transcribed
-            what = [f"{done.chunks_failed} of {tried} chunks failed."]
+            lines = [f"{done.chunks_failed} of {tried} chunks failed."]
         if failed := _some({f"{each.session} ({each.rule})": None for each in report.failures}):
-            what.append(f"Failed: {failed}.")  # not why: a job's message may quote what was said
+            lines.append(f"Failed: {failed}.")  # not why: a job's message may quote what was said
         elif report.reason:
-            what.append(f"{report.reason.rstrip('.')}.")
-        yield Notice("failed", " ".join(what), "sessionscribe status")
+            lines.append(f"{report.reason.rstrip('.')}.")
+        yield Notice("failed", " ".join(lines), "sessionscribe status")
     ours = [machine for machine in report.gpus if machine.we_started_it]
     names = _some(machine.runner for machine in ours) or "A machine"
     minutes = gpu.runtime_seconds / 60

@@ -11,9 +11,10 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -137,6 +138,40 @@ def _below(folder: str, file: File) -> str:
     return file.source.removeprefix(join(folder, ""))
 
 
+@dataclass
+class _State:
+    """What is known of a folder.
+
+    Attributes:
+        since: since when (monotonic clock) each file is as it is.
+        done: files that were added, known or refused as they are: not looked at until they change.
+        refused: why a file was not added.
+        waiting: how many sessions still change.
+        wrong: what kept the folder from being scanned.
+    """
+
+    since: dict[str, tuple[Stamp, float]] = field(default_factory=dict)
+    done: dict[str, Stamp] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
+    waiting: int = 0
+    wrong: str = ""
+
+    def is_calm(self, file: File, stamp: Stamp, settle_s: float) -> bool:
+        """Return whether a file has been as it is for so long; its own times may be those of the original."""
+        now = time.monotonic()
+        known, since = self.since.get(file.source, (None, now))
+        if known != stamp:
+            since = now
+            self.since[file.source] = (stamp, since)
+        return self.done.get(file.source) == stamp or now - since >= settle_s
+
+    def forget(self, there: Container[str]) -> None:
+        """Forget files that are gone."""
+        for known in (self.since, self.done, self.refused):
+            for source in [source for source in known if source not in there]:
+                del known[source]
+
+
 class Watcher:
     """Adds what is new and whole in folders, a scan at a time.
 
@@ -144,26 +179,22 @@ class Watcher:
         settings: with ``watch.rules``.
         add: adds a session to the manifest, and returns what is wrong.
         root: the project's folder.
-
-    Attributes:
-        waiting: how many sessions of the last scan of each folder still change.
     """
 
     def __init__(self, settings: Config, add: Add, root: Path = Path()) -> None:
         self._rules, self._manifest = Rules(settings.watch.rules), root / settings.manifest
         self._s3_remote, self._add, self._root = settings.ingest.s3_remote, add, root
-        self._since: dict[str, tuple[Stamp, float]] = {}
-        self._done: dict[
-            str, Stamp
-        ] = {}  # added, known or refused as they are: not looked at until they change
-        self._refused: dict[str, dict[str, str]] = {}
-        self._wrong: dict[str, str] = {}
-        self.waiting: dict[str, int] = {}
+        self._states: dict[str, _State] = defaultdict(_State)
 
     @property
     def refused(self) -> dict[str, str]:
         """What was not added, and why."""
-        return {source: reason for found in self._refused.values() for source, reason in found.items()}
+        return {file: reason for state in self._states.values() for file, reason in state.refused.items()}
+
+    @property
+    def waiting(self) -> int:
+        """How many sessions still changed when they were last looked at."""
+        return sum(state.waiting for state in self._states.values())
 
     def scan(self, folder: WatchFolder) -> int:
         """Add what is new and whole in a folder; return how many sessions got something.
@@ -171,30 +202,30 @@ class Watcher:
         What is wrong with the folder or the manifest is said once, and may be right the next time.
         """
         path = folder.path if is_remote(folder.path) else str(Path(folder.path).expanduser())
+        state, before, wrong, added = self._states[path], self.refused, "", 0
         try:
-            added = self._scan(path, folder.settle_s)
-            self._wrong.pop(path, None)
+            added = self._scan(path, state, folder.settle_s)
+            if self.refused != before:
+                write_text(self._root / REFUSED, json.dumps(self.refused, indent=1) + "\n")
         except (UserError, OSError) as error:
-            line = describe(error, path)
-            if self._wrong.get(path) != line:
-                complain(line)
-            self._wrong[path] = line
-            return 0
+            wrong = describe(error, path)
+            if wrong != state.wrong:
+                complain(wrong)
+        state.wrong = wrong
         return added
 
-    def _scan(self, path: str, settle_s: float) -> int:
+    def _scan(self, path: str, state: _State, settle_s: float) -> int:
         found = find(path, self._rules, s3_remote=self._s3_remote)
-        before, refused = self.refused, self._refused.setdefault(path, {})
         rows, checksums = cache(self._rows), Checksums(self._root / CHECKSUMS)
-        self.waiting[path] = added = 0
+        state.waiting = added = 0
         there: dict[str, File] = {}
         for group in found:
             stamps = {file: stamp for file in group.files if (stamp := _stamp(file))}
             there |= {file.source: file for file in stamps}
-            calm = [file for file, stamp in stamps.items() if self._is_calm(file, stamp, settle_s)]
+            calm = [file for file, stamp in stamps.items() if state.is_calm(file, stamp, settle_s)]
             whole = len(calm) == len(group.files)
-            self.waiting[path] += not whole
-            new = [file for file in calm if self._done.get(file.source) != stamps[file]]
+            state.waiting += not whole
+            new = [file for file in calm if state.done.get(file.source) != stamps[file]]
             if not new or not (whole or group.layout == "live"):
                 continue
             if not self._knows(new, rows(), checksums):
@@ -202,30 +233,20 @@ class Watcher:
                 problems = self._take(replace(group, files=tuple(calm), transcribed=transcribed))
                 added += not problems
                 for file in calm:
-                    refused.pop(file.source, None)
+                    state.refused.pop(file.source, None)
                 if problems:
-                    refused[calm[0].source] = f"{problems[0].what}. {problems[0].hint}"
-            self._done |= {file.source: stamps[file] for file in calm}
-        for source in list(refused):
-            if source not in there or self._knows([there[source]], rows(), checksums):
-                del refused[source]
+                    state.refused[calm[0].source] = f"{problems[0].what}. {problems[0].hint}"
+            state.done |= {file.source: stamps[file] for file in calm}
+        state.forget(there)
+        for source in list(state.refused):
+            if self._knows([there[source]], rows(), checksums):  # somebody has added it
+                del state.refused[source]
         checksums.write()
-        if self.refused != before:
-            write_text(self._root / REFUSED, json.dumps(self.refused, indent=1) + "\n")
         return added
 
     def _rows(self) -> dict[str, Row]:
         """Return the manifest's rows by their source."""
         return {row.source: row for each in manifest.read(self._manifest).values() for row in each.rows}
-
-    def _is_calm(self, file: File, stamp: Stamp, settle_s: float) -> bool:
-        """Return whether a file has been as it is for so long; its own times may be those of the original."""
-        now = time.monotonic()
-        known, since = self._since.get(file.source, (None, now))
-        if known != stamp:
-            since = now
-            self._since[file.source] = (stamp, since)
-        return self._done.get(file.source) == stamp or now - since >= settle_s
 
     def _knows(self, files: Sequence[File], rows: Mapping[str, Row], checksums: Checksums) -> bool:
         """Return whether the manifest has these files as they are."""
@@ -240,10 +261,9 @@ class Watcher:
                     if file.path is not None:
                         check_whole(file.path)
             return self._add(group)
-        except (UserError, OSError) as error:
-            line = describe(error, group.files[0].source)
-            complain(line)
-            return [error if isinstance(error, UserError) else UserError(line, where=group.name, hint="")]
+        except UserError as error:
+            complain(error)
+            return [error]
 
 
 def _stamp(file: File) -> Stamp | None:

@@ -71,7 +71,7 @@ def _batch(options: argparse.Namespace) -> list[str]:
 
 def _once(watcher: Watcher, folders: Sequence[WatchFolder], batch: Sequence[str], stop: _Stop) -> int:
     added = sum(watcher.scan(folder) for folder in folders)
-    if any(watcher.waiting.values()):
+    if watcher.waiting:
         stop.wait(max(folder.settle_s for folder in folders))
         added += sum(watcher.scan(folder) for folder in folders)
     code = stop.run(batch) if added and batch and not stop.asked else 0
