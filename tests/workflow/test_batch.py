@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import yaml
 
-from project import Project
+from project import Done, Project
 from sshd import eventually
 
 CHUNKS = "results/transcribe/*/*/*.[0-9]*.json"
@@ -45,6 +45,12 @@ TYPES = {
         (int, float),
     ),
 }
+
+
+def act(project: Project, *arguments: str) -> Done:
+    """Run an action of `sessionscribe batch`."""
+    command = (sys.executable, "-m", "sessionscribe.cli.main", "batch", *arguments)
+    return project.command(*command, "--configfile", "config/test.yaml")
 
 
 def batch(project: Project, *arguments: str, code: int = 0) -> dict[str, Any]:
@@ -86,7 +92,7 @@ def test_what_is_missing_is_made_and_then_there_is_nothing_to_do(project: Projec
     chunk, *_ = sorted(project.root.glob(CHUNKS))
     kept = chunk.read_bytes()
     chunk.unlink()
-    done = project.sessionscribe("batch", "scan", "--output", "pending.json")
+    done = act(project, "scan", "--output", "pending.json")
     assert done.code == 0, done.text
     pending = json.loads((project / "pending.json").read_text())
     assert pending["totalMissingChunks"] == 1
@@ -105,12 +111,12 @@ def test_what_is_missing_is_made_and_then_there_is_nothing_to_do(project: Projec
     assert (report["status"], report["skipped"]) == ("skipped", True)
     assert report["gpu"]["costUSD"] == 0
     assert len(list((project / ".snakemake/log").iterdir())) == logs, "Snakemake was not started"
-    tried = project.sessionscribe("batch", "test")
+    tried = act(project, "test")
     assert tried.code == 0, tried.text
     assert "made again, the same to the byte" in tried.out
     assert batch(project)["skipped"]
     month = time.strftime("%Y-%m", time.gmtime())
-    shown = project.sessionscribe("batch", "report", "--month", month, "--json")
+    shown = act(project, "report", "--month", month, "--json")
     sums = json.loads(shown.out)
     assert (sums["batches"], sums["chunksTranscribed"], sums["chunksFailed"]) == (4, 2, 0)
 
@@ -134,9 +140,9 @@ def test_sessions_come_in_their_order_and_no_more_than_asked_for(project: Projec
 
 
 def test_a_recording_keeps_batches_away_and_ends_one_at_work(project: Project) -> None:
-    setting(project, lock_poll_s=0.5)
+    setting(project, lock_poll_s=0.2)
     chunks = take_away(project)
-    locked = project.sessionscribe("batch", "lock", "--session", "now", "--user", "anna")
+    locked = act(project, "lock", "--session", "now", "--user", "anna")
     assert json.loads(locked.out)["userId"] == "anna"
     report = batch(project)
     assert (report["status"], report["skipped"], report["lockStatus"]["locked"]) == ("locked", True, True)
@@ -145,19 +151,22 @@ def test_a_recording_keeps_batches_away_and_ends_one_at_work(project: Project) -
     long_ago = time.time() - 31 * 60
     for path in (project / LOCK, project / ".sessionscribe/batch-lock/now.json"):
         os.utime(path, (long_ago, long_ago))
+    logs = len(list((project / ".snakemake/log").iterdir()))
     with started(project) as running:
-        assert eventually(lambda: any(path.exists() for path in chunks), 60)
+        assert eventually(lambda: len(list((project / ".snakemake/log").iterdir())) > logs, 120)
+        assert eventually(lambda: "rule transcribe_chunk:" in project.log(), 120)
         assert not (project / LOCK).exists(), "the stale lock is gone"
+        (project / LOCK).write_text('{"locked": true, "userId": "b", "sessionId": "next", "timestamp": ""}')
         busy = project.sessionscribe("batch")
         assert busy.code == os.EX_TEMPFAIL
-        assert project.sessionscribe("batch", "lock", "--session", "next").code == 0
-        assert running.wait(60) == 0
+        assert running.wait(120) == 0
     report = newest(project)
     assert report["status"] == "interrupted"
-    assert report["lockStatus"]["locked"]
-    assert 0 < report["transcription"]["chunksTranscribed"] < len(chunks)
+    assert report["lockStatus"] == {"locked": True, "userId": "b", "sessionId": "next"}
+    assert report["transcription"]["chunksTranscribed"] < len(chunks)
     assert report["transcription"]["chunksFailed"] == 0
-    assert project.sessionscribe("batch", "unlock", "--session", "next").code == 0
+    assert "Will exit after finishing currently running jobs" in project.log()
+    assert act(project, "unlock", "--session", "next").code == 0
     assert batch(project)["status"] == "success"
     assert all(path.exists() for path in chunks)
     setting(project, lock="s3://nowhere/lock.json")

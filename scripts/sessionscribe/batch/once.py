@@ -287,11 +287,11 @@ class Batch:
         if code == BUSY:
             made.status, made.reason = "skipped", "another run is at work here"
             return True
-        if code > SIGNALLED:
-            raise KeyboardInterrupt
         if self._locked_by:
             made.status, made.reason = "interrupted", self._locked_by
             return True
+        if code > SIGNALLED:
+            raise KeyboardInterrupt
         outcome.conclude(made, notes.steps, due)
         if code and not made.reason:
             made.reason = f"Snakemake ended with exit code {code} (.snakemake/log says why)"
