@@ -294,7 +294,7 @@ class Batch:
             raise KeyboardInterrupt
         outcome.conclude(made, notes.steps, due)
         if code and not made.reason:
-            made.reason = f"Snakemake ended with exit code {code} (.snakemake/log says why)"
+            made.reason = f"the run ended with exit code {code}; its log says why"
         return False
 
     def _should_stop(self, notes: Journal) -> bool:
