@@ -11,7 +11,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from sessionscribe.core.errors import UserError
 
@@ -87,6 +94,15 @@ RENAMED = {
     "audit.phantom_share": "audit.min_speaker_share",
 }
 """Settings of earlier versions, and what they are called now."""
+
+
+# YAML reads a bare `off` as false.
+OffIsAWord = BeforeValidator(lambda value: OFF if value is False else value)
+
+
+def _check_bounds(fewest: int | None, most: int | None) -> None:
+    if fewest and most and fewest > most:
+        raise ValueError("min_speakers must not be above max_speakers")
 
 
 class Options(BaseModel):
@@ -238,7 +254,7 @@ class Merge(Options):
 class Diarize(Options):
     """Who speaks when (pyannote.audio)."""
 
-    model: str = Field(
+    model: Annotated[str, OffIsAWord] = Field(
         "auto",
         description="`auto` (`community-1`; `open` if it is the only one here), `community-1`, `3.1`, `open` "
         "(needs no account), a folder with a pipeline, or a hub id; `off`: transcripts without speakers",
@@ -263,15 +279,9 @@ class Diarize(Options):
         600.0, ge=10, description="Audio per embedding job, in seconds; does not change the result"
     )
 
-    @field_validator("model", mode="before")
-    @classmethod
-    def _off_is_a_word(cls, value: object) -> object:
-        return "off" if value is False else value  # YAML reads a bare `off` as false
-
     @model_validator(mode="after")
     def _bounds_fit(self) -> Diarize:
-        if self.min_speakers and self.max_speakers and self.min_speakers > self.max_speakers:
-            raise ValueError("min_speakers must not be above max_speakers")
+        _check_bounds(self.min_speakers, self.max_speakers)
         return self
 
 
@@ -451,21 +461,15 @@ class WatchRule(Options):
     ignore: bool | None = None
     layout: Literal["recording", "multitrack", "live"] | None = None
     language: str | None = Field(None, pattern=f"^({LANGUAGE})$")
-    speakers: Annotated[int, Field(ge=1)] | Literal["off"] | None = None
+    speakers: Annotated[Annotated[int, Field(ge=1)] | Literal["off"] | None, OffIsAWord] = None
     min_speakers: int | None = Field(None, ge=1)
     max_speakers: int | None = Field(None, ge=1)
     hotwords: str | None = None
     priority: int | None = None
 
-    @field_validator("speakers", mode="before")
-    @classmethod
-    def _off_is_a_word(cls, value: object) -> object:
-        return OFF if value is False else value  # YAML reads a bare `off` as false
-
     @model_validator(mode="after")
     def _bounds_fit(self) -> WatchRule:
-        if self.min_speakers and self.max_speakers and self.min_speakers > self.max_speakers:
-            raise ValueError("min_speakers must not be above max_speakers")
+        _check_bounds(self.min_speakers, self.max_speakers)
         return self
 
 
