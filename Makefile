@@ -3,14 +3,17 @@
 #   TORCH_BACKEND=cpu    another build of torch (cpu, cu128, auto ...): see envs/README.md
 #   LIGHT=1              leave out what only speakers need (torch, pyannote) and what tests need; LIGHT=0: all
 #   GPU=1                have what a GPU needs though there is no driver here; GPU=0: only where there is one
-#   TESTS="tests/unit"   what `make test` runs
+#   TESTS="tests/unit"   what `make test` and `make test-all` run
+#   WORKERS=3            tests at once: one more than cores, since many of them wait
 #   UPGRADE=--upgrade    for `make lock`: newer versions of everything that requirements*.in leaves open
 .DEFAULT_GOAL := help
-.PHONY: .full help setup demo test lint format lock docs natural evaluate kill-test clean
+.PHONY: .full help setup demo test test-all lint format lock docs natural evaluate kill-test clean
 export PYTHON TORCH_BACKEND LIGHT GPU
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 BIN := .venv/bin
 FULL := test -x $(BIN)/pytest# LIGHT=1 leaves it out
+WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
+PYTEST := $(BIN)/pytest --numprocesses=$(WORKERS) --maxprocesses=8 --dist=worksteal
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest \
         --generate-hashes --no-header --no-annotate $(UPGRADE)
 
@@ -28,9 +31,13 @@ demo: setup ## transcribe the bundled demo recordings
 	@echo "Open results/export/meeting/meeting.html in a browser."
 	@echo "Your own recording: $(BIN)/sessionscribe transcribe FILE"
 
-test: lint ## lint and run all tests (as root on Debian: with the servers that tests talk to)
+test: lint ## lint and run the tests (as root on Debian: with the servers that tests talk to)
 	@sh envs/test_packages.sh
-	$(BIN)/pytest $(TESTS)
+	$(PYTEST) -m "not slow and not benchmark" $(TESTS)
+
+test-all: lint ## the same with slow tests and short benchmarks
+	@sh envs/test_packages.sh
+	$(PYTEST) $(TESTS)
 
 lint: .full ## check style and types of code and workflow
 	$(BIN)/ruff check .

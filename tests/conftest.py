@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
+import gc
 import os
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from project import Once, Project, add_small_sessions, copy_project
 from sessionscribe import engines
 from sessionscribe.engines import package_models
 from sessionscribe.storage.packages import UnreachableError
@@ -18,6 +22,39 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[1]
 engines.__path__.append(str(ROOT / "tests/data/models"))  # the toy speaker encoder is loaded as one of them
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector the thousands of modules and tests that stay to the end."""
+    gc.freeze()
+
+
+@pytest.fixture(scope="session")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
+    """Return what gives the folder of a name, filled once for all of pytest's workers (do not change it)."""
+    root = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent  # in which each worker has its own
+
+    def make(name: str, fill: Callable[[Path], object]) -> Path:
+        folder, filled = root / name, root / f"{name}.filled"
+        with (root / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not filled.exists():
+                shutil.rmtree(folder, ignore_errors=True)  # half of it, of a worker that failed
+                folder.mkdir()
+                fill(folder)
+                filled.touch()
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def fresh(once: Once, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Return a project with the small sessions added and nothing made (do not change it: copy it)."""
+    made = Project(once("fresh", lambda folder: add_small_sessions(copy_project(folder))))
+    return made.copy(tmp_path_factory.mktemp("fresh"))
 
 
 @pytest.fixture(scope="session")

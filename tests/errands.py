@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
 import sys
 from contextlib import suppress
@@ -30,6 +29,7 @@ rule make:
 """
 MAKE = """
 import json, os, sys, time
+from contextlib import suppress
 from pathlib import Path
 from beside import NAME
 task, began = snakemake.params.task, time.time()
@@ -45,9 +45,11 @@ if task["number"] == 1 and "fail" in table:
 if task["number"] == 2 and "fill" in table:
     Path("filler").write_bytes(bytes(50_000_000))
 time.sleep(float(table.get("slow", 0)))
-with open("/proc/self/environ", "rb") as file:
-    secret = os.environ.get("HF_TOKEN", "")
-others = [p.read_bytes() for p in Path("/proc").glob("[0-9]*/cmdline") if p.exists()]
+secret = os.environ.get("HF_TOKEN", "")
+others = []
+for other in Path("/proc").glob("[0-9]*/cmdline"):
+    with suppress(OSError):  # it has ended meanwhile
+        others.append(other.read_bytes())
 Path(snakemake.output.text).write_text(Path(snakemake.input.text).read_text().upper())
 Path(snakemake.output.provenance).write_text(json.dumps({
     "home": str(home), "pid": os.getpid(), "began": began, "ended": time.time(), "name": NAME,
@@ -66,13 +68,13 @@ class Remote(Project):
         found = super().environment(**more)
         return found | {"PYTHONPATH": str(ROOT / "scripts")}
 
-    def line(
+    def options(
         self, *arguments: str, runners: tuple[str, ...] = RUNNERS, python: str | None = sys.executable
     ) -> list[str]:
         how = ["--executor", "warm", "--cores", "2", "--scheduler", "greedy", "--resources", "gpu=1"]
         where = ["--warm-runner", *runners, "--warm-ssh-config", "ssh_config"]
         ready = ["--warm-remote-python", python] if python else []
-        return [sys.executable, "-m", "snakemake", *how, *where, *ready, *arguments]
+        return [*how, *where, *ready, *arguments]
 
     def run(
         self,
@@ -81,20 +83,12 @@ class Remote(Project):
         python: str | None = sys.executable,
         **environment: str,
     ) -> Done:
-        line = self.line(*arguments, runners=runners, python=python)
-        return self.command(*line, timeout=150, **environment)
+        options = self.options(*arguments, runners=runners, python=python)
+        return self.program("snakemake", *options, **environment)
 
-    def start(self, *arguments: str, runners: tuple[str, ...] = RUNNERS) -> subprocess.Popen[bytes]:
-        """Start a run as a terminal would, so that it can be signalled."""
-        return subprocess.Popen(
-            self.line(*arguments, runners=runners),
-            cwd=self.root,
-            env=self.environment(),
-            stdout=(self / "said").open("wb"),
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
-        )
+    def begin(self, *arguments: str, runners: tuple[str, ...] = RUNNERS) -> subprocess.Popen[bytes]:
+        """Start a run, to be signalled."""
+        return self.start("snakemake", *self.options(*arguments, runners=runners), said=self / "said")
 
     def successors(self) -> list[int]:
         """Return the processes that stop a machine when the run that started it is gone."""

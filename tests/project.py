@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import av
 import yaml
+
+import forks
 
 ROOT = Path(__file__).resolve().parents[1]
 DEMO = ROOT / "resources/demo"
@@ -39,6 +43,9 @@ SETTINGS = {
     "diarize": {"model": "tests/data/models/toy-diarization", "device": "cpu", "chunk_s": 12},
 }
 
+Once = Callable[[str, Callable[[Path], object]], Path]
+"""The fixture ``once``: a folder's name, and what fills it, to that folder."""
+
 
 def tracked_files() -> list[Path]:
     """Return the project's files as git sees them: tracked, or new and not ignored."""
@@ -52,6 +59,9 @@ def copy_project(to: Path) -> Project:
     for name in tracked_files():
         (to / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, to / name)
+    for compiled in (ROOT / "scripts").rglob("__pycache__"):  # or each copy would compile everything
+        half_written = shutil.ignore_patterns("*.pyc.*")
+        shutil.copytree(compiled, to / compiled.relative_to(ROOT), ignore=half_written)
     shutil.copy2(ROOT / "tests/data/models/xvector.py", to / "scripts/sessionscribe/engines")
     project = Project(to)
     project.settings.write_text(yaml.safe_dump(SETTINGS), encoding="utf-8")
@@ -129,22 +139,37 @@ class Project:
         )
         return Done(done.returncode, done.stdout, done.stderr)
 
+    def start(self, module: str, *arguments: str, said: Path, **environment: str) -> subprocess.Popen[bytes]:
+        """Start ``python -m MODULE`` in the folder as a terminal would, so that it can be signalled."""
+        with said.open("wb") as file:
+            return subprocess.Popen(
+                [sys.executable, "-m", module, *arguments],
+                cwd=self.root,
+                env=self.environment(**environment),
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                # What runs in the background of a shell has its children ignore it.
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
+            )
+
+    def program(self, module: str, *arguments: str, **environment: str) -> Done:
+        """Run ``python -m MODULE`` in the folder."""
+        return Done(*forks.run(module, arguments, self.root, self.environment(**environment)))
+
     def sessionscribe(self, *arguments: str, **environment: str) -> Done:
         """Run ``sessionscribe`` with this folder's quick settings."""
         first, *rest = arguments
         given = ["--configfile", "config/test.yaml"] if "--configfile" not in rest else []
-        return self.command(
-            sys.executable, "-m", "sessionscribe.cli.main", first, *given, *rest, **environment
-        )
+        return self.program("sessionscribe.cli.main", first, *given, *rest, **environment)
 
     def snakemake(self, *arguments: str, profile: str | None = "local", **environment: str) -> Done:
         """Run ``snakemake`` with this folder's quick settings, by a profile or bare."""
         how = ["--profile", f"profiles/{profile}"] if profile else []
         given = ["--configfile", "config/test.yaml"] if "--configfile" not in arguments else []
         # Targets first: options that take several values would swallow them.
-        return self.command(
-            sys.executable, "-m", "snakemake", *arguments, *given, "--cores", "2", *how, **environment
-        )
+        return self.program("snakemake", *arguments, *given, "--cores", "2", *how, **environment)
 
     def log(self) -> str:
         """Return all that Snakemake said in its last run that was no plan."""
@@ -168,8 +193,13 @@ class Project:
         """Return the status word of every session."""
         done = self.sessionscribe("status")
         assert done.code == 0, done.text
-        lines = done.out.split("\n\n")[0].splitlines()[1:]
-        return {line.split()[0]: line.split()[-1] for line in lines}
+        return states(done.out)
+
+
+def states(table: str) -> dict[str, str]:
+    """Return the status word of every session of a table that `sessionscribe status` printed."""
+    lines = table.split("\n\n", maxsplit=1)[0].splitlines()[1:]
+    return {line.split()[0]: line.split()[-1] for line in lines}
 
 
 NO_STEPS = {"all", "note_settings", "total"}

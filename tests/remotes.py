@@ -13,9 +13,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
+
 from sessionscribe.storage import listing
 from sessionscribe.storage.rclone import end_with_parent, executable
 
+OTHERS = [pytest.param(kind, marks=pytest.mark.slow) for kind in ("webdav", "sftp")]
+"""The kinds of server besides S3, as parameters."""
 KEY, SECRET = "TESTACCESSKEY", "test-secret-access-key"
 # Without a cache of folders rclone's server turns in circles where several files come into a folder at once.
 # With it, it does not see what comes there by another way.

@@ -151,9 +151,9 @@ def check(folder: Path, samples: Samples, chunk_s: float, chunks: int) -> Turns:
 
 def test_a_meeting_in_five_stretches_is_the_same_as_in_one(tmp_path: Path, meeting: Samples) -> None:
     """The stretches are no multiple of a window's step, nor of a batch."""
-    found = check(tmp_path, meeting, 51.3, 5)
+    found = check(tmp_path, meeting[:1_920_000], 25.3, 5)
     assert len(found.speakers) == 3
-    assert len(found.turns) > 80
+    assert len(found.turns) > 40
 
 
 def test_real_recordings_in_stretches_are_the_same_as_in_one(tmp_path: Path, shared: Path) -> None:
@@ -164,19 +164,18 @@ def test_real_recordings_in_stretches_are_the_same_as_in_one(tmp_path: Path, sha
 
 
 @pytest.mark.real
-@pytest.mark.parametrize("bounds", [{}, {"num_speakers": 4}])
-def test_the_open_pipeline_is_the_same(
-    tmp_path: Path, shared: Path, open_pipeline: Path, bounds: dict[str, int]
-) -> None:
+def test_the_open_pipeline_is_the_same(tmp_path: Path, shared: Path, open_pipeline: Path) -> None:
     parts = ["misc/sample.wav", "ami/trn06.wav", "ami/dev00.wav"]
     samples = np.concatenate([soundfile.read(shared / "data" / part, dtype="float32")[0] for part in parts])
-    options = Diarize(model=models.DIARIZATION["open"], device="cpu", **bounds)
-    found, wanted = split(tmp_path, samples, 30), whole(samples, model=open_pipeline, **bounds)
+    options = Diarize(model=models.DIARIZATION["open"], device="cpu")
+    found = split(tmp_path, samples, 30)
     files = found.embed(options)
     scores = np.concatenate([Embeddings.read(path).segmentations for path in files])
-    np.testing.assert_allclose(scores, wanted.found["segmentation"].data, rtol=0, atol=1e-5)
-    assert_same_turns(found.cluster(files, options), wanted)
-    assert wanted.turns
+    for bounds in ({}, {"num_speakers": 4}):
+        wanted = whole(samples, model=open_pipeline, **bounds)
+        np.testing.assert_allclose(scores, wanted.found["segmentation"].data, rtol=0, atol=1e-5)
+        assert_same_turns(found.cluster(files, options.model_copy(update=bounds)), wanted)
+        assert wanted.turns
 
 
 @pytest.mark.parametrize("samples", [480_000, 480_001, 160_000, 160_001, 48_000, 200])
@@ -195,9 +194,9 @@ def test_silence_between_speech_is_the_same(tmp_path: Path, meeting: Samples) ->
     """A stretch in which nobody ever speaks still has its windows, and their embeddings."""
     check(
         tmp_path,
-        np.concatenate([meeting[:400_000], np.zeros(960_000, np.float32), meeting[400_000:800_000]]),
-        15,
-        7,
+        np.concatenate([meeting[:240_000], np.zeros(560_000, np.float32), meeting[240_000:480_000]]),
+        10,
+        6,
     )
 
 
@@ -210,16 +209,16 @@ def test_a_session_without_audio_has_no_window(tmp_path: Path) -> None:
 def test_another_step_is_the_same(tmp_path: Path, meeting: Samples, step: float) -> None:
     """The second one is no whole number of samples: all stretches' windows lie on one grid all the same."""
     options = OPTIONS.model_copy(update={"step": step})
-    samples = meeting[:960_000]
-    found, wanted = split(tmp_path, samples, 20), whole(samples, step=step)
+    samples = meeting[:640_000]
+    found, wanted = split(tmp_path, samples, 14), whole(samples, step=step)
     files = found.embed(options)
     assert_same_windows(files, wanted, len(samples))
     assert_same_turns(found.cluster(files, options), wanted)
 
 
 def test_speakers_and_threshold_matter_to_the_clustering_only(tmp_path: Path, meeting: Samples) -> None:
-    samples = meeting[:960_000]
-    found = split(tmp_path, samples, 30)
+    samples = meeting[:480_000]
+    found = split(tmp_path, samples, 15)
     files = found.embed()
     before = [path.read_bytes() for path in files]
     for bounds in ({"num_speakers": 2}, {"min_speakers": 4}, {"max_speakers": 1}):
@@ -231,7 +230,7 @@ def test_speakers_and_threshold_matter_to_the_clustering_only(tmp_path: Path, me
 
 
 def test_a_stretch_is_the_same_to_the_byte_whoever_went_before(tmp_path: Path, meeting: Samples) -> None:
-    found = split(tmp_path, meeting[:1_000_000], 20)
+    found = split(tmp_path, meeting[:500_000], 10)
     first = {path.name: path.read_bytes() for path in found.embed()}
     for stretch in reversed(found.stretches):
         path = found.folder / f"{stretch.name}.npz"
@@ -279,7 +278,7 @@ def live(folder: Path, parts: list[Samples | None]) -> tuple[Split, Samples]:
 
 def test_a_live_session_with_a_gap_is_the_same_as_one_file(tmp_path: Path, meeting: Samples) -> None:
     """Parts of odd lengths, so that they begin anywhere between two windows."""
-    cut: list[Samples | None] = [meeting[a : a + 230_411] for a in range(0, 1_900_000, 230_411)]
+    cut: list[Samples | None] = [meeting[a : a + 130_411] for a in range(0, 1_500_000, 130_411)]
     cut[4] = None
     found, samples = live(tmp_path, cut)
     assert len(found.stretches) == 3
@@ -340,8 +339,8 @@ def test_a_pipeline_with_vbx_clustering_is_the_same(tmp_path: Path, meeting: Sam
 
     model = changed_pipeline(tmp_path / "model", as_community_1)
     options = OPTIONS.model_copy(update={"model": str(model)})
-    samples = meeting[:1_600_000]
-    found, wanted = split(tmp_path, samples, 30), whole(samples, model=model)
+    samples = meeting[:960_000]
+    found, wanted = split(tmp_path, samples, 20), whole(samples, model=model)
     files = found.embed(options)
     assert_same_windows(files, wanted, len(samples))
     assert_same_turns(found.cluster(files, options), wanted)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import copy
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -38,9 +40,16 @@ def workflow_rules() -> dict[str, str]:
     return {name: body for file in files for name, body in rules(file).items()}
 
 
-def imported(path: Path) -> set[str]:
+@cache
+def modules() -> dict[Path, ast.Module]:
+    """Return the library's modules, parsed."""
+    paths = sorted(LIBRARY.rglob("*.py"))
+    return {path: ast.parse(path.read_text(encoding="utf-8")) for path in paths}
+
+
+def imported(module: ast.Module) -> set[str]:
     found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(module):
         if isinstance(node, ast.Import):
             found |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
@@ -48,9 +57,9 @@ def imported(path: Path) -> set[str]:
     return found
 
 
-def code(path: Path) -> str:
+def code(module: ast.Module) -> str:
     """Return a module's code without comments and docstrings."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = copy.deepcopy(module)
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node):
             node.body[0] = ast.Pass()
@@ -66,11 +75,11 @@ def test_every_script_is_named_as_its_rule_and_the_other_way_round() -> None:
             assert f'"../scripts/{name}.py"' in body, name
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "scripts").glob("*.py")), ids=lambda path: path.name)
-def test_scripts_are_thin(path: Path) -> None:
-    text = path.read_text(encoding="utf-8")
-    assert len(text.splitlines()) <= 25
-    assert not any(isinstance(node, ast.FunctionDef) for node in ast.walk(ast.parse(text)))
+def test_scripts_are_thin() -> None:
+    for path in (ROOT / "scripts").glob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        assert len(text.splitlines()) <= 25, path
+        assert not any(isinstance(node, ast.FunctionDef) for node in ast.walk(ast.parse(text))), path
 
 
 def test_the_snakefile_is_short() -> None:
@@ -87,26 +96,25 @@ def test_every_rule_of_a_stage_has_its_function_in_the_module_of_that_stage(stag
     assert f'include: "rules/{stage}.smk"' in (ROOT / "Snakefile").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("path", sorted(LIBRARY.rglob("*.py")), ids=lambda path: path.name)
-def test_the_library_knows_nothing_of_snakemake(path: Path) -> None:
-    if path.name != "run.py":  # which asks its parser what is wanted
-        assert "snakemake" not in imported(path)
-    if path.relative_to(LIBRARY).as_posix() not in KNOWS_THE_PROGRAM:
-        assert "snakemake" not in code(path).lower().replace("snakemake_executor", "")
-    names = (node.id for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Name))
-    assert "snakemake" not in names
+def test_the_library_knows_nothing_of_snakemake() -> None:
+    for path, module in modules().items():
+        if path.name != "run.py":  # which asks its parser what is wanted
+            assert "snakemake" not in imported(module), path
+        if path.relative_to(LIBRARY).as_posix() not in KNOWS_THE_PROGRAM:
+            assert "snakemake" not in code(module).lower().replace("snakemake_executor", ""), path
+        names = (node.id for node in ast.walk(module) if isinstance(node, ast.Name))
+        assert "snakemake" not in names, path
 
 
-@pytest.mark.parametrize("path", sorted(LIBRARY.rglob("*.py")), ids=lambda path: path.name)
-def test_only_engines_import_what_is_heavy(path: Path) -> None:
-    if path.parent.name == "evaluation":
-        names = re.findall(
-            r"^\s*(?:from|import) (pyannote\.\w+)", path.read_text(encoding="utf-8"), re.MULTILINE
-        )
-        assert set(names) <= SCORERS
-        assert imported(path).isdisjoint(HEAVY - {"pyannote"})
-    elif path.parent.name != "engines":
-        assert imported(path).isdisjoint(HEAVY)
+def test_only_engines_import_what_is_heavy() -> None:
+    for path, module in modules().items():
+        if path.parent.name == "evaluation":
+            text = path.read_text(encoding="utf-8")
+            names = re.findall(r"^\s*(?:from|import) (pyannote\.\w+)", text, re.MULTILINE)
+            assert set(names) <= SCORERS, path
+            assert imported(module).isdisjoint(HEAVY - {"pyannote"}), path
+        elif path.parent.name != "engines":
+            assert imported(module).isdisjoint(HEAVY), path
 
 
 def test_there_are_rules_to_look_at() -> None:

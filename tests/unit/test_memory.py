@@ -5,10 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 BENCHMARK = ROOT / "benchmarks" / "memory.py"
 
 
+@pytest.mark.benchmark
 def test_the_short_form_keeps_the_limit() -> None:
     command = [sys.executable, str(BENCHMARK), "--hours", "0.05"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

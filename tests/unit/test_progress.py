@@ -15,6 +15,7 @@ from rich.console import Console
 from snakemake_interface_logger_plugins.settings import LogHandlerSettingsBase
 from snakemake_interface_logger_plugins.tests import TestLogHandlerBase
 
+import forks
 from project import Done
 from sessionscribe.cli import run
 from sessionscribe.jobs import workspace
@@ -86,8 +87,8 @@ rule slow:
     output: "slow.txt"
     shell: "touch started; sleep 60"
 """
-PROGRAM = [sys.executable, "-m", "snakemake_logger_plugin_sessionscribe"]
-COMMAND = [*PROGRAM, "--cores", "1", "--logger=sessionscribe"]
+PROGRAM = "snakemake_logger_plugin_sessionscribe"
+OPTIONS = ("--cores", "1", "--logger=sessionscribe")
 
 
 @pytest.fixture
@@ -97,8 +98,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def snakemake(folder: Path, *arguments: str) -> Done:
-    done = subprocess.run([*COMMAND, *arguments], cwd=folder, capture_output=True, text=True, check=False)
-    return Done(done.returncode, done.stdout, done.stderr)
+    return Done(*forks.run(PROGRAM, [*OPTIONS, *arguments], folder, os.environ))
 
 
 def test_a_run_is_two_lines_and_snakemakes_log_has_all(folder: Path) -> None:
@@ -162,7 +162,11 @@ def test_where_another_run_is_at_work_one_line_says_so(folder: Path, known: bool
 
 def test_an_interrupted_run_says_that_and_nothing_of_what_it_interrupted(folder: Path) -> None:
     with subprocess.Popen(
-        [*COMMAND, "slow.txt"], cwd=folder, stderr=subprocess.PIPE, text=True, start_new_session=True
+        [sys.executable, "-m", PROGRAM, *OPTIONS, "slow.txt"],
+        cwd=folder,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     ) as child:
         while child.poll() is None and not (folder / "started").exists():
             time.sleep(0.02)

@@ -7,6 +7,7 @@ of the executor, ``snakemake_executor_plugin_warm/inside.py`` lists it (tests/wo
 from __future__ import annotations
 
 import importlib.util
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 import snakemake.api  # first: its modules import one another
 
+import forks
 from sessionscribe.jobs import workspace
 
 PINNED = "9.27.1"
@@ -60,10 +62,11 @@ def workflow(tmp_path: Path) -> Path:
 def test_input_functions_know_what_is_asked_for_and_can_force_a_file(
     workflow: Path, arguments: tuple[str, ...], asked: str
 ) -> None:
-    command = [sys.executable, "-m", "snakemake", *arguments, "--dry-run", "--rerun-triggers", "mtime"]
-    done = subprocess.run(command, cwd=workflow, capture_output=True, text=True, check=True)
-    assert asked in done.stdout.splitlines()
-    assert "reason: Forced execution" in done.stdout + done.stderr
+    options = [*arguments, "--dry-run", "--rerun-triggers", "mtime"]
+    code, out, err = forks.run("snakemake", options, workflow, os.environ)
+    assert code == 0, err
+    assert asked in out.splitlines()
+    assert "reason: Forced execution" in out + err
 
 
 def test_stale_locks_are_removed_and_living_ones_are_not(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import media
-from remotes import KEY, SECRET, Server, serving
+from remotes import KEY, OTHERS, SECRET, Server, serving
 from sessionscribe.core.errors import UserError
 from sessionscribe.manifest import additions, manifest, probe, sources
 from sessionscribe.manifest.manifest import Row
@@ -186,7 +186,7 @@ def test_a_folder_whose_name_looks_like_a_pattern_is_a_folder(kind: str, tmp_pat
         assert [group.name for group in sources.discover(["far:rec/b[1]/*"])] == ["d"]
 
 
-@pytest.mark.parametrize("kind", ["s3", "webdav", "sftp"])
+@pytest.mark.parametrize("kind", ["s3", *OTHERS])
 def test_hostile_names_are_read_as_any_other(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from remotes import PATIENT, Server, flipping, serving
+from remotes import OTHERS, PATIENT, Server, flipping, serving
 from sessionscribe.core.errors import UserError
 from sessionscribe.storage import listing, rclone, transfer
 
@@ -52,7 +52,7 @@ def wait_for_bytes(folder: Path) -> None:
         time.sleep(0.02)
 
 
-@pytest.mark.parametrize("kind", ["s3", "webdav", "sftp"])
+@pytest.mark.parametrize("kind", ["s3", *OTHERS])
 def test_a_file_arrives_as_it_is(kind: str, tmp_path: Path) -> None:
     (tmp_path / "srv/rec").mkdir(parents=True)
     (tmp_path / "srv/rec/a b.wav").write_bytes(b"sound")
@@ -144,7 +144,7 @@ def test_a_killed_transfer_leaves_no_half_file_and_no_process(
     assert not target.exists()
 
 
-@pytest.mark.parametrize("kind", ["s3", "webdav", "sftp"])
+@pytest.mark.parametrize("kind", ["s3", *OTHERS])
 def test_a_killed_upload_leaves_no_half_file_and_the_next_one_finishes_it(
     kind: str, tmp_path: Path, content: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -198,7 +198,7 @@ def test_an_upload_sends_what_is_new_and_deletes_nothing(tmp_path: Path) -> None
     assert again == {there / "results/s2/x.txt"}
 
 
-@pytest.mark.parametrize("kind", ["webdav", "sftp"])
+@pytest.mark.parametrize("kind", ["webdav", pytest.param("sftp", marks=pytest.mark.slow)])
 def test_a_change_is_sent_to_a_remote_without_checksums_too(kind: str, tmp_path: Path) -> None:
     made, there = tmp_path / "made", tmp_path / "srv/out"
     made.mkdir()

@@ -8,7 +8,11 @@ import subprocess
 import sys
 from typing import Any
 
+import pytest
+
 from project import ROOT
+
+pytestmark = pytest.mark.benchmark
 
 
 def benchmark(name: str) -> dict[str, Any]:

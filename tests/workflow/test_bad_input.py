@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 
 import media
-from project import ROOT, TOY, Done, Project, copy_project, cut_audio
+from project import ROOT, TOY, Done, Once, Project, copy_project, cut_audio, states
 
 HOSTILE = ["a b.wav", "it's.wav", 'say "hi".wav', "$(touch pwned).wav", "`touch hacked`.wav", "li\nne.wav",
            "-rf.wav", "Größe 日本.wav"]  # fmt: skip
@@ -47,10 +50,24 @@ def unprivileged() -> bool:
     return os.geteuid() != 0
 
 
+class Bad(NamedTuple):
+    """A project of bad and good sessions, what `add`, the run and `status` said."""
+
+    project: Project
+    added: Done
+    run: Done
+    status: Done
+
+
 @pytest.fixture(scope="module")
-def bad(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Done, Done]:
-    """A project of bad and good sessions, what `add` said, and what the run said."""
-    project = copy_project(tmp_path_factory.mktemp("bad"))
+def bad(once: Once) -> Bad:
+    folder = once("bad", fill)
+    said = json.loads((folder / "said.json").read_text())
+    return Bad(Project(folder), *(Done(**one) for one in said))
+
+
+def fill(folder: Path) -> None:
+    project = copy_project(folder)
     given = project / "in"
     given.mkdir()
     alice = TOY / "recordings/tracks/alice.ogg"
@@ -89,11 +106,12 @@ def bad(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Done, Done]:
     rows = manifest.read_text(encoding="utf-8")
     (same,) = (row for row in rows.splitlines() if row.startswith("same\t"))
     manifest.write_text(f"{rows}{same.replace('in/same.wav', 'in/short.wav')}\n", encoding="utf-8")
-    return project, said, project.sessionscribe("run")
+    done = [said, project.sessionscribe("run"), project.sessionscribe("status")]
+    (folder / "said.json").write_text(json.dumps([asdict(one) for one in done]))
 
 
-def test_add_says_what_is_wrong_in_a_line_each_and_adds_the_rest(bad: tuple[Project, Done, Done]) -> None:
-    _, said, _ = bad
+def test_add_says_what_is_wrong_in_a_line_each_and_adds_the_rest(bad: Bad) -> None:
+    said = bad.added
     assert said.code == 1
     lines = said.err.splitlines()
     assert all(line.startswith("sessionscribe: ") for line in lines)
@@ -104,72 +122,68 @@ def test_add_says_what_is_wrong_in_a_line_each_and_adds_the_rest(bad: tuple[Proj
     assert "added short: recording, 1 file" in said.out
 
 
-def test_the_exit_code_is_not_0(bad: tuple[Project, Done, Done]) -> None:
-    assert bad[2].code != 0
+def test_the_exit_code_is_not_0(bad: Bad) -> None:
+    assert bad.run.code != 0
 
 
 @pytest.mark.parametrize("name", FAILS)
-def test_a_bad_recording_is_told_in_one_line_and_its_session_is_failed(
-    bad: tuple[Project, Done, Done], name: str
-) -> None:
-    project, _, done = bad
+def test_a_bad_recording_is_told_in_one_line_and_its_session_is_failed(bad: Bad, name: str) -> None:
+    project, done = bad.project, bad.run
     told = [line for line in done.err.splitlines() if line.startswith("sessionscribe: ")]
     lines = [line for line in told if FAILS[name] in line]
     assert len(lines) == 1, done.text
     assert lines[0].startswith("sessionscribe: fetch_recording failed: ")
     assert "(log: logs/ingest/" in lines[0]
-    assert project.status()[name] == "failed"
+    assert states(bad.status.out)[name] == "failed"
     assert not (project / f"results/export/{name}").exists()
 
 
-def test_an_unreadable_file_is_told_in_one_line(bad: tuple[Project, Done, Done]) -> None:
-    project, _, done = bad
+def test_an_unreadable_file_is_told_in_one_line(bad: Bad) -> None:
     if not unprivileged():
         pytest.skip("root may read everything")
-    assert "locked.wav: may not be read (permission denied)" in done.err
-    assert project.status()["locked"] == "failed"
+    assert "locked.wav: may not be read (permission denied)" in bad.run.err
+    assert states(bad.status.out)["locked"] == "failed"
 
 
-def test_no_traceback_is_shown(bad: tuple[Project, Done, Done]) -> None:
-    assert "Traceback" not in bad[2].text
-    assert "Error in rule" not in bad[2].text
+def test_no_traceback_is_shown(bad: Bad) -> None:
+    assert "Traceback" not in bad.run.text
+    assert "Error in rule" not in bad.run.text
 
 
 @pytest.mark.parametrize("name", COMPLETE)
-def test_what_is_odd_and_not_wrong_is_finished(bad: tuple[Project, Done, Done], name: str) -> None:
-    project, _, done = bad
-    assert project.status()[name] == "complete", done.text
+def test_what_is_odd_and_not_wrong_is_finished(bad: Bad, name: str) -> None:
+    project, done = bad.project, bad.run
+    assert states(bad.status.out)[name] == "complete", done.text
     assert (project / f"results/export/{name}/{name}.srt").is_file()
 
 
-def test_names_are_never_executed(bad: tuple[Project, Done, Done]) -> None:
-    assert not [*bad[0].root.rglob("pwned"), *bad[0].root.rglob("hacked")]
-    text = (bad[0] / "config/sessions.tsv").read_text(encoding="utf-8")
+def test_names_are_never_executed(bad: Bad) -> None:
+    assert not [*bad.project.root.rglob("pwned"), *bad.project.root.rglob("hacked")]
+    text = (bad.project / "config/sessions.tsv").read_text(encoding="utf-8")
     assert all(f"odd/{name}".replace('"', '""') in text for name in HOSTILE)
 
 
-def test_silence_has_no_words_and_says_so(bad: tuple[Project, Done, Done]) -> None:
-    project, _, _ = bad
+def test_silence_has_no_words_and_says_so(bad: Bad) -> None:
+    project = bad.project
     assert (project / "results/export/silence/silence.srt").read_bytes() in (b"", b"\n")
     assert '"words":[{' not in (project / "results/diarize/silence.json").read_text()
 
 
-def test_broken_samples_are_counted(bad: tuple[Project, Done, Done]) -> None:
-    text = (bad[0] / "results/convert/broken-samples/mix.json").read_text()
+def test_broken_samples_are_counted(bad: Bad) -> None:
+    text = (bad.project / "results/convert/broken-samples/mix.json").read_text()
     assert '"nonfinite_samples":500' in text
     assert '"clipped_samples":0' not in text
 
 
-def test_a_missing_part_is_a_gap_that_is_counted_and_flagged(bad: tuple[Project, Done, Done]) -> None:
-    project, _, _ = bad
-    lines = project.sessionscribe("status").out.splitlines()
+def test_a_missing_part_is_a_gap_that_is_counted_and_flagged(bad: Bad) -> None:
+    lines = bad.status.out.splitlines()
     (row,) = (line.split() for line in lines if line.startswith("holes "))
     assert row[5] == "1"
     assert any(line.startswith("holes: 1 gap in the recording") for line in lines)
 
 
-def test_a_session_that_is_put_right_is_finished_by_the_next_run(bad: tuple[Project, Done, Done]) -> None:
-    project, _, _ = bad
+def test_a_session_that_is_put_right_is_finished_by_the_next_run(bad: Bad, tmp_path: Path) -> None:
+    project = bad.project.copy(tmp_path)
     shutil.copy2(project / "good.wav", project / "gone.wav")
     done = project.sessionscribe("run", "--session", "gone")
     assert done.code == 0, done.text
@@ -234,7 +248,7 @@ def test_a_full_disk_is_said_and_the_run_goes_on_when_there_is_room(tiny_disk: P
     assert project.status() == {"talk": "complete"}
 
 
-@pytest.mark.skipif("SLOW_TESTS" not in os.environ, reason="takes minutes: set SLOW_TESTS=1")
+@pytest.mark.slow
 def test_forty_minutes_of_silence(tmp_path: Path) -> None:
     project = copy_project(tmp_path)
     media.write_media(project / "quiet.flac", [media.Sound(np.zeros((1, 2400 * 16_000), np.float32))])

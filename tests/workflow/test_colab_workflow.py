@@ -16,6 +16,7 @@ from errands import Remote, remote_project
 from project import Project
 from sshd import eventually
 
+pytestmark = pytest.mark.cloud
 RUNNERS = ("colab:T4",)
 
 
@@ -47,7 +48,7 @@ def test_a_session_that_goes_and_a_door_that_shuts_cost_the_jobs_in_flight(
     folder: Remote, google: colab.Colab
 ) -> None:
     (folder / "in/table.txt").write_text("slow=1\n")
-    running = folder.start("--config", "jobs=7", runners=RUNNERS)
+    running = folder.begin("--config", "jobs=7", runners=RUNNERS)
 
     def done() -> int:
         return len(list((folder / "made").glob("*.json")))
@@ -84,7 +85,7 @@ def test_a_session_that_goes_and_a_door_that_shuts_cost_the_jobs_in_flight(
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_no_session_outlives_the_run(folder: Remote, google: colab.Colab, number: signal.Signals) -> None:
     (folder / "in/table.txt").write_text("slow=600\n")
-    running = folder.start(runners=RUNNERS)
+    running = folder.begin(runners=RUNNERS)
     try:
         assert eventually(lambda: (folder / "log/0.log").exists() or google.bridges, 60)
         assert eventually(lambda: any(vm.host.pids("serve.py") for vm in google.machines.values()), 60)
@@ -103,7 +104,7 @@ def test_no_session_outlives_the_run(folder: Remote, google: colab.Colab, number
 
 def test_when_this_side_is_gone_the_session_releases_itself(folder: Remote, google: colab.Colab) -> None:
     (folder / "in/table.txt").write_text("slow=600\n")
-    running = folder.start("--warm-lease", "4", runners=RUNNERS)
+    running = folder.begin("--warm-lease", "4", runners=RUNNERS)
     try:
         assert eventually(lambda: any(vm.host.pids("serve.py") for vm in google.machines.values()), 60)
         (vm,) = google.machines.values()
@@ -129,6 +130,7 @@ def test_without_a_gpu_the_run_says_so(folder: Remote, google: colab.Colab) -> N
     assert "No runner is left" in message
 
 
+@pytest.mark.slow
 def test_the_whole_workflow_gives_the_same_bytes(
     finished: Project, new_project: Project, google: colab.Colab
 ) -> None:

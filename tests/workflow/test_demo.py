@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 from pathlib import Path
 
@@ -30,15 +31,20 @@ def people(transcript: Path) -> set[str]:
 
 
 @pytest.mark.real
-def test_the_demo_is_understood_and_its_speakers_have_names(whisper_base: Path, tmp_path: Path) -> None:
+def test_the_demo_is_understood_at_the_right_times_and_its_speakers_have_names(
+    whisper_base: Path, tmp_path: Path
+) -> None:
     project = copy_project(tmp_path / "project")
     shutil.copytree(DEMO, project / "resources/demo")
     done = project.sessionscribe("run", "--profile", "demo", "--configfile", "config/demo.yaml")
     assert done.code == 0, done.text
     for session in SESSIONS:
-        options = ("--reference", str(DEMO / "truth"), "--max-wer", "0.1", "--max-der", "0.2")
-        scored = project.command("sessionscribe", "evaluate", session, *options)
+        bars = ("--max-wer", "0.1", "--max-der", "0.2")
+        options = ("--reference", str(DEMO / "truth"), "--resamples", "0", "--json", "scores.json", *bars)
+        scored = project.program("sessionscribe.cli.main", "evaluate", session, *options)
         assert scored.code == 0, scored.text
+        figures = json.loads((project / "scores.json").read_text())["pooled"]
+        assert figures["start_median_s"]["value"] <= 0.1
         assert people(project / f"results/export/{session}/{session}.json") == people(
             DEMO / f"truth/{session}.json"
         )

@@ -13,7 +13,7 @@ import pytest
 import soundfile
 
 import builders
-from project import DEMO, ROOT, Project, copy_project, cut_audio
+from project import DEMO, ROOT, Once, Project, copy_project, cut_audio
 from sessionscribe.config.settings import Export
 from sessionscribe.stages.export.export import write_export
 
@@ -60,10 +60,8 @@ def finish_sessions(project: Project) -> None:
     turns.write(project / "results/diarize/meeting.turns.json")
 
 
-@pytest.fixture
-def clone(tmp_path: Path) -> Project:
-    """The project as a fresh clone that was set up: its own manifest is empty, its profiles are linked."""
-    project = copy_project(tmp_path / "clone")
+def fill_clone(folder: Path) -> None:
+    project = copy_project(folder)
     shutil.copytree(DEMO, project / "resources/demo")
     for name in ("Makefile", "pyproject.toml"):
         shutil.copy2(ROOT / name, project / name)
@@ -71,6 +69,12 @@ def clone(tmp_path: Path) -> Project:
     shutil.copytree(ROOT / "tests", project / "tests", ignore=unneeded, dirs_exist_ok=True)
     (project / ".venv").symlink_to(sys.prefix)
     finish_sessions(project)
+
+
+@pytest.fixture
+def clone(once: Once, tmp_path: Path) -> Project:
+    """The project as a fresh clone that was set up: its own manifest is empty, its profiles are linked."""
+    project = Project(once("clone", fill_clone)).copy(tmp_path / "clone")
     done = project.command(sys.executable, "envs/link_profiles.py", XDG_CONFIG_HOME=str(tmp_path / "config"))
     assert done.code == 0, done.text
     return project

@@ -18,6 +18,7 @@ from errands import SECRET, Remote, remote_project
 from project import ROOT, Project
 from sshd import eventually
 
+pytestmark = pytest.mark.cloud
 RUNNER = ("ec2:gpu",)
 
 
@@ -87,7 +88,7 @@ def test_an_instance_that_was_up_stays_up(folder: Remote, box: Box) -> None:
 @pytest.mark.parametrize("how", ["Ctrl-C", "kill -9", "no home any more"])
 def test_an_instance_that_we_started_stops_whatever_happens(folder: Remote, box: Box, how: str) -> None:
     (box.host.home / "hold").touch()
-    running = folder.start(*options(box), runners=RUNNER)
+    running = folder.begin(*options(box), runners=RUNNER)
     try:
         assert eventually((box.host.home / "working").exists, 60), (folder / "said").read_text()
         (box.host.home / "hold").unlink()
@@ -112,6 +113,7 @@ def test_an_instance_that_we_started_stops_whatever_happens(folder: Remote, box:
     assert not box.cloud.alarms()
 
 
+@pytest.mark.slow
 def test_a_session_made_there_is_the_same_to_the_byte(
     finished: Project, new_project: Project, box: Box, monkeypatch: pytest.MonkeyPatch
 ) -> None:

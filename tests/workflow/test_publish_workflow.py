@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import published
-from project import ROOT, TOY, Project, copy_project
+from project import ROOT, Project, copy_project
 from remotes import KEY, PATIENT, SECRET, serving
 from sessionscribe.artifacts.transcript import Transcript
 
@@ -88,16 +88,14 @@ def test_every_command_of_the_page_works_and_ends_with_nothing_to_do(here: Proje
     assert (there / "results/export/duo/duo.md").is_file()
 
 
-def test_the_demo_from_s3_is_published_there_and_finished_for_a_colleague(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_sessions_from_s3_are_published_there_and_finished_for_a_colleague(
+    fresh: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEY)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
     (tmp_path / "served/versions").mkdir(parents=True)
-    shutil.copytree(TOY / "recordings", tmp_path / "served/recordings")
+    shutil.copytree(fresh / "recordings", tmp_path / "served/recordings")
     here = copy_project(tmp_path / "here")
-    demo = (here / "tests/data/toy/config.yaml").read_text()
-    here.settings.write_text(demo.replace("tests/data/toy/sessions.tsv", "config/sessions.tsv"))
     as_a_clone(here)
     with serving("s3", tmp_path / "served", "far", PATIENT) as server:
         address = f"http://127.0.0.1:{server.port}"
@@ -106,28 +104,28 @@ def test_the_demo_from_s3_is_published_there_and_finished_for_a_colleague(
             ("dvc", "remote", "modify", "versions", "endpointurl", address),
             ("dvc", "remote", "modify", "versions", "verify", "true"),
             ("git", "commit", "-qam", "Versions are on S3"),
-            ("sessionscribe", "add", "far:recordings/meeting.mp4", "far:recordings/live"),
-            ("sessionscribe", "add", "far:recordings/tracks", "--layout", "multitrack"),
+            ("sessionscribe", "add", "far:recordings/talk.flac", "far:recordings/live"),
+            ("sessionscribe", "add", "far:recordings/duo", "--layout", "multitrack"),
             ("sessionscribe", "run", "--publish"),
             ("git", "clone", "-q", ".", "../there"),
         ):
             done = here.command(*arguments)
             assert done.code == 0, f"{arguments}: {done.text}"
         there = Project(tmp_path / "there")
-        names = [f"results/publish/{session}.dvc" for session in ("live", "meeting", "tracks")]
+        names = [f"results/publish/{session}.dvc" for session in ("duo", "live", "talk")]
         done = there.command("dvc", "pull", *names)
         assert done.code == 0, done.text
         own = ("--configfile", "config/config.yaml")  # what was committed
         assert there.plan(*own) == {}
         assert there.results("results/export") == here.results("results/export")
-        made = Transcript.read(there / "results/export/meeting/meeting.json").made
+        made = Transcript.read(there / "results/export/talk/talk.json").made
         assert made is not None
         assert made.sources.keys() == {"mix"}
         assert all(found.startswith("folder:") for found in made.models.values())
-        assert made.settings["transcribe"]["window_s"] == 8
+        assert made.settings["transcribe"]["window_s"] == 10
         assert made.versions.keys() >= {"sessionscribe", "ctranslate2", "pyannote.audio"}
 
-        (chunk,) = there.root.glob("results/transcribe/meeting/*/mix.0001.json")
+        (chunk,) = there.root.glob("results/transcribe/talk/*/mix.0001.json")
         said = chunk.read_bytes()
         chunk.unlink()
         assert there.plan(*own) == AGAIN  # with the recording from S3

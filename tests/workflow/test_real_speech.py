@@ -18,7 +18,7 @@ from sessionscribe.artifacts.chunk_transcript import ChunkTranscript
 from sessionscribe.core.text import join_words
 from sessionscribe.formats.references import read_file
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.benchmark]
 JFK = (
     "and so my fellow americans ask not what your country can do for you ask what you can do for your country"
 )

@@ -13,6 +13,8 @@ import pytest
 
 from project import ROOT, TOY
 
+pytestmark = pytest.mark.benchmark
+
 
 def benchmark(name: str, *arguments: str) -> dict[str, Any]:
     command = [sys.executable, str(ROOT / f"benchmarks/{name}.py"), "--short", *arguments]

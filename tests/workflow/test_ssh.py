@@ -92,12 +92,12 @@ def test_a_job_that_fails_is_not_tried_again(folder: Remote, host: Host) -> None
 
 
 def test_two_runners_do_nearly_twice_as_much(folder: Remote, host: Host, tmp_path: Path) -> None:
-    (folder / "in/table.txt").write_text("slow=0.5\n")
+    (folder / "in/table.txt").write_text("slow=1\n")
     with sshd.started(tmp_path / "second", "second") as second:
         (folder / "ssh_config").write_text(host.entry() + second.entry())
         seconds = {}
         for runners in (("ssh:gpu-box",), ("ssh:gpu-box", "ssh:second")):
-            done = folder.run("--forceall", "--config", "jobs=24", runners=runners)
+            done = folder.run("--forceall", "--config", "jobs=12", runners=runners)
             assert done.code == 0, done.text
             made = sorted(folder.made().values(), key=lambda one: one["began"])
             if len(runners) == 1:
@@ -108,7 +108,7 @@ def test_two_runners_do_nearly_twice_as_much(folder: Remote, host: Host, tmp_pat
         assert nothing_runs(host)
         assert nothing_runs(second)
     one, two = seconds.values()
-    assert one / two >= 1.8, (seconds, shares)
+    assert one / two >= 1.7, (seconds, shares)
 
 
 def test_here_and_there_at_once_and_one_that_cannot_be_reached(folder: Remote, host: Host) -> None:
@@ -129,7 +129,7 @@ def test_a_runner_that_dies_gives_its_jobs_to_the_others(folder: Remote, host: H
     (folder / "in/table.txt").write_text("slow=0.5\n")
     with sshd.started(tmp_path / "second", "second") as second:
         (folder / "ssh_config").write_text(host.entry() + second.entry())
-        running = folder.start(
+        running = folder.begin(
             "--config", "jobs=12", "--warm-tries", "1", runners=("ssh:gpu-box", "ssh:second")
         )
         try:
@@ -169,7 +169,7 @@ def test_a_key_that_is_refused_is_no_reason_to_try_again(folder: Remote, host: H
 def at_work(folder: Remote, host: Host) -> Iterator[tuple[Remote, Host, subprocess.Popen[bytes]]]:
     """A run in the middle of a job that takes ten minutes; some others are done."""
     (host.home / "hold").touch()
-    running = folder.start("--warm-lanes", "2")
+    running = folder.begin("--warm-lanes", "2")
     try:
         assert eventually((host.home / "working").exists, 60), (folder / "said").read_text()
         assert eventually(lambda: (folder / "said").read_text().count("Finished jobid") == 3, 60)
@@ -286,7 +286,7 @@ def test_when_the_network_is_gone_both_sides_notice(
     commands["remote-stop"] = f"touch {stopped}; rm {up}"
     options = [word for key, line in commands.items() for word in (f"--warm-{key}-command", line)]
     (host.home / "hold").touch()
-    running = folder.start("--warm-lease", "6", "--config", "jobs=1", *options)
+    running = folder.begin("--warm-lease", "6", "--config", "jobs=1", *options)
     try:
         assert eventually((host.home / "working").exists, 60), (folder / "said").read_text()
         (host.home / "hold").unlink()
@@ -346,6 +346,7 @@ def test_the_whole_workflow_gives_the_same_bytes(
     assert all(name in costs for name in ("ssh:gpu-box", *heard))
 
 
+@pytest.mark.slow
 def test_a_pipeline_of_the_hub_need_not_be_here(
     finished: Project, new_project: Project, tmp_path: Path
 ) -> None:
@@ -471,7 +472,7 @@ def test_sigterm_lets_the_jobs_finish_and_stops_the_machine(
 ) -> None:
     host, options = switched
     (folder / "in/table.txt").write_text("slow=2\n")
-    running = folder.start(*options)
+    running = folder.begin(*options)
     try:
         assert eventually(lambda: host.pids("serve.py"), 30)
         time.sleep(1)
@@ -494,7 +495,7 @@ def test_a_machine_that_we_started_stops_whatever_happens(
 ) -> None:
     host, options = switched
     (host.home / "hold").touch()
-    running = folder.start("--warm-lease", "4", *options)
+    running = folder.begin("--warm-lease", "4", *options)
     try:
         assert eventually((host.home / "working").exists, 60), (folder / "said").read_text()
         if how == "no home any more":  # as when its power fails: who would stop the machine is gone as well

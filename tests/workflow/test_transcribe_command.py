@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+import forks
 from project import TOY, Done, Project, cut_audio
 
 DOCUMENTS = ("json", "srt", "vtt", "txt", "tsv", "rttm", "html")
@@ -49,17 +50,10 @@ class Desk:
         return self.project.environment(XDG_CACHE_HOME=str(self.cache), **more)
 
     def transcribe(self, *arguments: str, **environment: str) -> Done:
-        done = subprocess.run(
-            self.command(*arguments),
-            cwd=self.root,
-            env=self.environment(**environment),
-            capture_output=True,
-            text=True,
-            timeout=600,
-            check=False,
-        )
-        assert "Traceback" not in done.stderr
-        return Done(done.returncode, done.stdout, done.stderr)
+        _, _, module, *rest = self.command(*arguments)
+        done = Done(*forks.run(module, rest, self.root, self.environment(**environment)))
+        assert "Traceback" not in done.err
+        return done
 
     def made(self) -> dict[str, int]:
         """The chunk transcripts, with the times at which they were made."""

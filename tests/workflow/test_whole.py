@@ -106,13 +106,10 @@ def test_results_that_came_from_elsewhere_count(elsewhere: Project) -> None:
 def test_one_chunk_removed_elsewhere_is_all_that_is_redone(elsewhere: Project, finished: Project) -> None:
     (chunk,) = (elsewhere / "results/transcribe/duo").glob("*/alice.0000.json")
     chunk.unlink()
-    wanted = Counter(check_models=1, transcribe_chunk=1, **AFTER_CHUNK)
-    assert elsewhere.plan() == wanted
     done = elsewhere.snakemake(profile=None)
     assert done.code == 0, done.text
-    assert jobs(done.text) == wanted
+    assert jobs(done.text) == Counter(check_models=1, transcribe_chunk=1, **AFTER_CHUNK)
     assert elsewhere.results() == finished.results()
-    assert elsewhere.plan(profile=None) == Counter()
 
 
 # Changed settings, end to end.
@@ -129,8 +126,8 @@ def test_names_touch_exports_only_and_going_back_gives_the_same_bytes(
 ) -> None:
     before = project.settings.read_text()
     change(project, "export", names={"alice": "Dr Ada"})
-    assert project.plan(*DUO) == Counter(correct_transcript=1, write_export=1)
     assert project.snakemake(*DUO).code == 0
+    assert jobs(project.log()) == Counter(correct_transcript=1, write_export=1)
     assert "Dr Ada" in (project / "results/export/duo/duo.txt").read_text()
     project.settings.write_text(before)
     assert project.snakemake(*DUO).code == 0
@@ -140,11 +137,11 @@ def test_names_touch_exports_only_and_going_back_gives_the_same_bytes(
 def test_other_hotwords_redo_the_words_and_keep_the_old_ones(project: Project) -> None:
     old = set(project.results("results/transcribe"))
     change(project, "transcribe", hotwords="Zermatt")
-    wanted = Counter(check_models=1, detect_language=1, transcribe_chunk=2, **AFTER_CHUNK)
-    assert project.plan(*DUO) == wanted
     done = project.snakemake(*DUO)
     assert done.code == 0, done.text
-    assert jobs(project.log()) == wanted
+    assert jobs(project.log()) == Counter(
+        check_models=1, detect_language=1, transcribe_chunk=2, **AFTER_CHUNK
+    )
     assert project.plan(*DUO) == Counter()
     assert old < set(project.results("results/transcribe"))
 
@@ -158,8 +155,9 @@ def test_a_stale_session_is_redone_beside_one_that_needs_a_model(project: Projec
 
 def test_a_changed_first_stage_runs_through_to_the_end_in_one_run(project: Project) -> None:
     change(project, "convert", channel=0)
-    counts = project.plan(*DUO)
-    assert counts == Counter(
+    done = project.snakemake(*DUO)
+    assert done.code == 0, done.text
+    assert jobs(project.log()) == Counter(
         check_models=1,
         convert_audio=2,
         plan_chunks=2,
@@ -169,28 +167,14 @@ def test_a_changed_first_stage_runs_through_to_the_end_in_one_run(project: Proje
         cluster_speakers=1,
         **AFTER_CHUNK,
     )
-    done = project.snakemake(*DUO)
-    assert done.code == 0, done.text
     assert project.plan(*DUO) == Counter()
 
 
 def test_another_number_of_speakers_is_clustered_and_no_model_listens(project: Project) -> None:
-    before = project.results("results/diarize/talk")
     change(project, "diarize", num_speakers=1)
-    done = project.snakemake("--config", "sessions=['talk']")
-    assert done.code == 0, done.text
-    wanted = Counter(
-        check_models=1,
-        cluster_speakers=1,
-        assign_speakers=1,
-        audit_session=1,
-        write_export=1,
+    assert project.plan("--config", "sessions=['talk']") == Counter(
+        check_models=1, cluster_speakers=1, assign_speakers=1, audit_session=1, write_export=1
     )
-    assert jobs(project.log()) == wanted
-    assert project.results("results/diarize/talk") == before
-    turns = json.loads((project / "results/diarize/talk.turns.json").read_text())
-    assert len(before) == 2
-    assert turns["speakers"] == ["SPEAKER_00"]
 
 
 # What can be asked for.
@@ -201,10 +185,9 @@ def test_an_explicit_file_is_made_with_what_it_needs(project: Project) -> None:
         path.unlink()
     (project / "results/merge/duo.json").unlink()
     target = "results/export/duo/duo.srt"
-    wanted = Counter(merge_transcript=1, assign_speakers=1, write_export=1)
-    assert project.plan(target) == wanted
     done = project.sessionscribe("run", "--session", "duo", target)
     assert done.code == 0, done.text
+    assert jobs(project.log()) == Counter(merge_transcript=1, assign_speakers=1, write_export=1)
     assert (project / target).is_file()
 
 
@@ -214,9 +197,7 @@ def test_a_file_that_no_session_has_is_refused_by_name(finished: Project) -> Non
     assert "nobody: there is nothing to do for write_export" in done.text
 
 
-def test_until_and_stage_stop_where_they_are_told(new_project: Project) -> None:
-    counts = new_project.plan("--until", "convert_audio")
-    assert counts == Counter(check_models=1, fetch_recording=5, convert_audio=5)
+def test_a_stage_is_where_a_run_stops(new_project: Project) -> None:
     done = new_project.sessionscribe("run", "--session", "duo", "--stage", "convert")
     assert done.code == 0, done.text
     assert {path.name for path in (new_project / "results").iterdir()} == {
@@ -231,8 +212,6 @@ def test_until_and_stage_stop_where_they_are_told(new_project: Project) -> None:
 
 
 def test_session_limit_and_unknown_options_reach_snakemake(new_project: Project) -> None:
-    one = new_project.sessionscribe("run", "--session", "live", "-n", "--quiet", "host")
-    assert jobs(one.text)["fetch_recording"] == 2
     first = new_project.sessionscribe("run", "--limit", "1", "--dry-run", "--quiet", "host")
     assert jobs(first.text)["fetch_recording"] == 1
     both = new_project.sessionscribe(
@@ -263,14 +242,7 @@ def test_run_with_a_source_adds_it_and_runs_it_alone(new_project: Project) -> No
     }
 
 
-# Profiles, configurations, lint.
-
-
-@pytest.mark.parametrize("name", sorted(path.name for path in (ROOT / "profiles").iterdir()))
-def test_every_profile_can_be_run_dry(fresh: Project, name: str) -> None:
-    counts = fresh.plan(profile=name)
-    assert counts["fetch_recording"] == 5
-    assert counts["write_export"] == 3
+# Configurations.
 
 
 def test_the_demo_settings_and_the_default_ones_can_be_run_dry(fresh: Project, tmp_path: Path) -> None:
@@ -282,11 +254,6 @@ def test_the_demo_settings_and_the_default_ones_can_be_run_dry(fresh: Project, t
     command = ["-n", "--quiet", "host", "--configfile", "config/config.yaml"]
     done = project.snakemake(*command, profile=None)
     assert jobs(done.text)["fetch_recording"] == 5, done.text
-
-
-def test_the_workflow_is_free_of_lint(fresh: Project) -> None:
-    done = fresh.command("snakemake", "--lint")
-    assert done.code == 0, done.text
 
 
 # The table and the settings as a whole.
