@@ -76,6 +76,7 @@ class Colab:
     Attributes:
         machines: those that are given out, by endpoint.
         refuse: HTTP statuses with which accelerators are refused.
+        no_ssh: HTTP status with which ssh is refused; 0 where it is not.
         slow_s: how long it takes to give out a machine.
         asked: what was asked for, as "POST assign T4".
         bridges: how often somebody came in by ssh.
@@ -88,7 +89,7 @@ class Colab:
         self.refuse: dict[str, int] = {}
         self.asked: list[str] = []
         self.released: list[str] = []
-        self.bridges, self.logged_in, self.slow_s = 0, True, 0.0
+        self.bridges, self.logged_in, self.slow_s, self.no_ssh = 0, True, 0.0, 0
         self._count, self._inside = 0, dict[str, Vm]()
         (folder / "bin").mkdir(parents=True)
         (folder / "bin/colab").symlink_to(require_colab())
@@ -298,6 +299,8 @@ class Colab:
     async def _bridge(self, request: web.Request) -> web.StreamResponse:
         """Be a machine's door: a WebSocket before its sshd, one at a time."""
         vm, key = self._vm(request), request.headers.get("X-Colab-Ssh-Pubkey", "")
+        if self.no_ssh:
+            return web.Response(status=self.no_ssh)
         if not key.startswith(KEYS):
             raise web.HTTPBadRequest(text="unsupported key type")
         if vm.bridges:

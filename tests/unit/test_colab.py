@@ -5,10 +5,12 @@ from __future__ import annotations
 import fcntl
 import json
 import math
+import os
 import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,7 +18,7 @@ from pathlib import Path
 import pytest
 
 import colab
-from colab import PINS
+from colab import PINS, require_colab
 from sessionscribe.core.errors import UserError
 from sessionscribe.runners import colab as runner
 from sessionscribe.runners import colab_cli
@@ -27,6 +29,8 @@ from sessionscribe.runners.errors import DisconnectedError, UnusableError
 from sessionscribe.runners.job_bundle import Checksums
 from sessionscribe.runners.remote import RemoteWorker
 from sessionscribe.runners.remote_workspace import Settings
+from snakemake_executor_plugin_warm.pool import WorkerPool
+from snakemake_executor_plugin_warm.slot import NoRunnerError, WorkerSlot
 from sshd import eventually
 
 
@@ -129,6 +133,46 @@ def test_what_is_not_to_be_had_is_followed_by_the_next(
     refused.stop()
     with pytest.raises(DisconnectedError, match=r"Colab gives no session now \(T4: none is free\)"):
         machine(said, "T4").start()
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_where_ssh_is_refused_the_session_is_released_at_once_and_a_line_names_another_way(
+    google: colab.Colab, said: list[str], tmp_path: Path, status: int
+) -> None:
+    google.no_ssh = status
+    ours = machine(said)
+    how = Settings(project=tmp_path, staging=tmp_path, serve=tmp_path / "serve.py")
+    slot = WorkerSlot("colab:T4", lambda _log: RemoteWorker(ours, how, Checksums()), 1, release=ours.stop)
+    began = time.monotonic()
+    with pytest.raises(NoRunnerError):
+        WorkerPool([slot], 60.0, say=said.append).run({"script": "a.py", "log": []}, 0.0)
+    assert time.monotonic() - began < 20
+    assert google.asked.count("POST assign T4") == 1, "it is not tried again"
+    assert (len(google.released), google.machines) == (1, {})
+    (line,) = [line for line in said if "given up" in line]
+    assert f"Colab does not let this account in by ssh (HTTP {status})" in line
+    assert "docs/runners/colab.md, Without ssh" in line
+    assert "## Without ssh" in (PINS.parent / "docs/runners/colab.md").read_text()
+    assert "\n" not in line
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [("Version: 0.6.0", "is version 0.6.0 and has no `ssh`"), ("Colab 2", "is another program"), ("", "")],
+)
+def test_a_command_on_the_path_that_has_no_ssh_is_not_used(
+    answer: str, told: str, said: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs, ours = tmp_path / "colab", require_colab()
+    theirs.write_text(f"#!/bin/sh\necho '{answer}'\n" if answer else f'#!/bin/sh\nexec {ours} "$@"\n')
+    theirs.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(colab_cli, "user_cache_path", lambda _: ours.parents[3])
+    assert colab_cli.find_program(PINS, said.append) == (ours if answer else theirs)
+    assert bool(said) == bool(answer)
+    assert all(told in line and "uv tool upgrade google-colab-cli" in line for line in said)
+    assert not list(tmp_path.rglob("colab.log"))
 
 
 def test_a_login_that_does_not_hold(google: colab.Colab, said: list[str]) -> None:

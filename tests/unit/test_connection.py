@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -197,3 +200,101 @@ def test_a_host_is_what_ssh_knows_and_stays_as_it_is() -> None:
     assert machine.start() == Address("me@box", ("-F", "config"))
     assert machine.stop_command == ""
     assert machine.seconds_left() > 1e9
+
+
+OLD_OPTIONS = r"""-[vqcarRbudlLkKHpEogDtOSnWxBeITyCF0hPiz46]+
+--(rsync-path|files-from|partial-dir|timeout|stats|from0|rsh|relative|times|copy-links|server|sender)(=.*)?"""
+"""Options of rsync 2.6.9 (those that matter here), which macOS had until 15, and its openrsync has, too."""
+
+
+def stand_in(folder: Path, *, as_old: bool) -> Path:
+    """Put an rsync into a folder that refuses what macOS's own does not know, or everything."""
+    folder.mkdir()
+    known = "|".join(f"^{line}$" for line in OLD_OPTIONS.splitlines()) if as_old else "^$"
+    real = shutil.which("rsync")
+    program = f"""#!{sys.executable}
+import os, re, sys
+options = [word for word in sys.argv[1:] if word.startswith("-") and word != "-"]
+options = [word for n, word in enumerate(options) if "--server" not in options[: n + 1]]
+wrong = next((word for word in options if not re.search({known!r}, word)), None)
+remote = [word for word in sys.argv[1:] if re.match(r"[^/-][^/]*:|:", word)]
+if wrong or len(remote) > 1:
+    print(f"rsync: {{wrong or remote[1]}}: unknown option", file=sys.stderr)
+    print("rsync error: syntax or usage error (code 1) at main.c(1333) [client=2.6.9]", file=sys.stderr)
+    sys.exit(1)
+old = ["--protocol=29", "--old-args"] if "--server" not in sys.argv else []
+os.execv({real!r}, ["rsync", *old, *sys.argv[1:]])
+"""
+    (folder / "rsync").write_text(program)
+    (folder / "rsync").chmod(0o755)
+    return folder
+
+
+def test_an_rsync_as_old_as_that_of_macos_will_do(
+    connection: Connection, host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = stand_in(tmp_path / "old", as_old=True)
+    assert (
+        subprocess.run([old / "rsync", "-rtLRs", "a", "b"], capture_output=True, check=False).returncode == 1
+    )
+    monkeypatch.setenv("PATH", f"{old}{os.pathsep}{os.environ['PATH']}")
+    test_files_travel_with_their_paths_once(connection, host, tmp_path)
+
+
+def test_an_rsync_that_cannot_do_it_is_final_and_said_with_what_to_do(
+    connection: Connection, host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", f"{stand_in(tmp_path / 'bad', as_old=False)}{os.pathsep}{os.environ['PATH']}")
+    with pytest.raises(
+        UnusableError, match=r"the rsync here is of no use .* `brew install rsync`\)"
+    ) as error:
+        connection.send([(ROOT, "Makefile")], str(host.home))
+    assert "\n" not in str(error.value)
+
+
+def test_a_machine_without_rsync_is_named_as_that(tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    for program in ("sh", "mkdir", "cat"):
+        (tmp_path / "bin" / program).symlink_to(shutil.which(program) or "")
+    with sshd.started(tmp_path / "bare", environment={"PATH": str(tmp_path / "bin")}) as bare:
+        connection = Connection("ssh:bare", Address(bare.name, ("-F", str(bare.config))))
+        connection.open()
+        try:
+            with pytest.raises(UnusableError, match=r"^ssh:bare: rsync is not installed there\. Install it"):
+                connection.send([(ROOT, "Makefile")], str(bare.home))
+            with pytest.raises(UnusableError, match="rsync is not installed there"):
+                connection.fetch(["Makefile"], str(bare.home), tmp_path / "back")
+        finally:
+            connection.close()
+
+
+BOX = """Usage: colab [OPTIONS] COMMAND [ARGS]...
+Try 'colab -h' for help.
+\x1b[31m╭─ Error ──────────────╮\x1b[0m
+│ No such command      │
+│ 'ssh'.               │
+╰──────────────────────╯
+"""
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        (BOX, "No such command 'ssh'."),
+        ("Traceback\n+-----+\n| gone |\n+-----+\n\n", "gone"),
+        ("  × No solution found:\n  ╰─▶ there is no torch 9\n", "there is no torch 9"),
+        ("@@@@@@\nHost key verification failed.\r\n", "Host key verification failed."),
+        ("=====\n", "no answer within 20 s"),
+    ],
+)
+def test_the_cause_of_a_failed_connection_is_the_message_in_its_frame(
+    said: str, why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "said").write_text(
+        f"{said}Connection closed by UNKNOWN port 65535\n" if why[0] != "n" else said
+    )
+    (tmp_path / "ssh").write_text(f"#!/bin/sh\ncat {tmp_path}/said >&2; exit 255\n")
+    (tmp_path / "ssh").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    with pytest.raises((DisconnectedError, UnusableError), match=rf"\({re.escape(why)}\)"):
+        Connection("ssh:box", Address("box", connect_s=20)).open()

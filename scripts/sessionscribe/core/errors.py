@@ -2,6 +2,7 @@
 
 import difflib
 import errno
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -9,6 +10,12 @@ from pathlib import Path
 from typing import TypeVar
 
 SHOWN = 8  # sessions in a message, at most
+COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+FRAME = re.compile(
+    r"^[ \t]*[\u2500-\u259f|▶×]+[ \t]*|[ \t]*[\u2500-\u259f|]+[ \t]*$|[\u2500-\u259f]+", re.MULTILINE
+)
+WRAPPED = re.compile(r"(?<=\S)[ \t]*(?P<side>[│┃|])[ \t]*\r?\n[ \t]*(?P=side)[ \t]*(?=[^\s│┃|])")
+"""The end of a line and the beginning of the next in one frame."""
 
 T = TypeVar("T")
 
@@ -83,6 +90,19 @@ def is_full(error: Exception) -> bool:
 def visible(text: str) -> str:
     """Return ``text`` on one line: line breaks and control characters as escapes, the rest as it is."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def cause(said: str, otherwise: str = "no reason given", *, besides: tuple[str, ...] = ()) -> str:
+    """Return why a program failed: the last line that it wrote, without colours or a frame around it.
+
+    Args:
+        said: what it wrote.
+        otherwise: what is returned if there is nothing.
+        besides: beginnings of lines that are passed over, unless there is nothing else.
+    """
+    lines = FRAME.sub("", WRAPPED.sub(" ", COLOUR.sub("", said))).splitlines()
+    lines = [line.strip() for line in lines if any(letter.isalnum() for letter in line)]
+    return ([line for line in lines if not line.startswith(besides)] or lines or [otherwise])[-1]
 
 
 def unknown_session(name: str, sessions: Iterable[str], path: Path) -> UserError:

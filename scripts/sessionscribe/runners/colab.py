@@ -46,6 +46,17 @@ KEEP_ALIVE_S = 180.0
 CONNECT_S = 90.0
 DRIVER = "/usr/lib64-nvidia"
 """Where Colab has the GPU's driver: notebooks are told that, what comes by ssh is not."""
+WITHOUT_SSH = "A notebook there needs no ssh: docs/runners/colab.md, Without ssh. Or take another runner"
+NOT_BY_SSH = "Colab does not let this account in by ssh ({}), as most that do not pay"
+REFUSALS = (
+    *((f"(HTTP {status})", NOT_BY_SSH.format(f"HTTP {status}"), WITHOUT_SSH) for status in (403, 404)),
+    (
+        "Server rejected",
+        "Colab does not take our key",
+        "Update the command: `uv tool upgrade google-colab-cli`",
+    ),
+)
+"""What `colab ssh` says that it will go on saying: a part of that, what is wrong, what to do."""
 UNASSIGN = """
 import glob, http.client, os
 def variables():
@@ -188,6 +199,7 @@ class _Use:
             sort=session.accelerator,
             device=device,
             environment=(("LD_LIBRARY_PATH", DRIVER),),
+            refusals=REFUSALS,
         )
 
     def _keep_alive(self) -> None:

@@ -22,11 +22,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from platformdirs import user_cache_path
 
 from sessionscribe.core import locks
+from sessionscribe.core.errors import cause
 from sessionscribe.core.files import atomic_path, sha256
 from sessionscribe.runners import environment
 from sessionscribe.runners.errors import DisconnectedError, UnusableError
@@ -36,6 +38,9 @@ CANDIDATES = ("python3", "python3.13", "python3.12", "python3.14")
 MANAGED = (".pyenv/versions/*/bin/python", ".local/share/uv/python/*/bin/python")
 """Where pyenv and uv put interpreters, below the home folder: such need not be on PATH."""
 REQUIREMENTS, UV_REQUIREMENTS = "colab.txt", "uv.txt"
+WITH_SSH = (0, 7)
+"""The first version that has the command `ssh`."""
+VERSION = re.compile(r"^Version: (\d+\.\d+[.\d]*)", re.MULTILINE)
 FOREIGN = ("PYTHONPATH", "PYTHONHOME")
 CALL_S = 90.0
 CONFIGURATION = ".config/colab-cli"
@@ -55,7 +60,7 @@ NONE_LISTED = "No active sessions found on server"
 
 
 def find_program(pins: Path, say: Callable[[str], None] = print) -> Path:
-    """Return the command: the one on PATH, else one that is installed for this user, now if need be.
+    """Return the command: the one on PATH if it has `ssh`, else one installed for this user, now if need be.
 
     Args:
         pins: the folder with the pinned requirements.
@@ -64,9 +69,30 @@ def find_program(pins: Path, say: Callable[[str], None] = print) -> Path:
     Raises:
         UnusableError: there is none, and none can be installed.
     """
-    if found := shutil.which("colab"):
+    found = shutil.which("colab")
+    version = _version(found) if found else ""
+    if found and version and tuple(map(int, version.split(".")[:2])) >= WITH_SSH:
         return Path(found)
+    if found:
+        which = f"version {version} and has no `ssh`" if version else "another program"
+        say(f"colab: {found} is {which}: our own is used (`uv tool upgrade google-colab-cli` updates yours)")
     return install(pins, user_cache_path("sessionscribe") / "colab-cli", say)
+
+
+def _version(program: str) -> str:
+    """Return the version of google-colab-cli; "" of another program, or one that does not answer."""
+    with contextlib.suppress(OSError, subprocess.TimeoutExpired), TemporaryDirectory() as home:
+        done = subprocess.run(
+            [program, "version"],
+            env={**os.environ, "HOME": home},  # where its log would be readable for everybody
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=CALL_S,
+            check=False,
+        )
+        if found := VERSION.search(done.stdout.decode(errors="replace")):
+            return found[1]
+    return ""
 
 
 def install(pins: Path, tools: Path, say: Callable[[str], None] = print) -> Path:
@@ -90,7 +116,7 @@ def install(pins: Path, tools: Path, say: Callable[[str], None] = print) -> Path
     if code:
         version = ".".join(map(str, OLDEST))
         what = f"the command cannot be installed (it needs Python {version} or newer; the reason is above)"
-        hint = "Install it yourself: `uv tool install google-colab-cli`"
+        hint = "Install it yourself: `uv tool install --upgrade google-colab-cli`"
         raise UnusableError(what, where="colab", hint=hint)
     return folder / "bin/colab"
 
@@ -225,7 +251,9 @@ class Cli:
         said = self.call("sessions")
         found = [Listed(**match.groupdict()) for match in LISTED.finditer(said)]
         if not found and NONE_LISTED not in said:
-            raise DisconnectedError(f"`colab sessions` does not say which there are ({last_line(said)})")
+            raise DisconnectedError(
+                f"`colab sessions` does not say which there are ({cause(said).removeprefix('[colab] ')})"
+            )
         return found
 
     def known(self) -> dict[str, dict[str, Any]]:
@@ -246,12 +274,6 @@ class Cli:
             noted = {**self.known(), session["name"]: {"token": "", "url": "", **session}}
             temporary.touch(mode=0o600)
             temporary.write_text(json.dumps(noted), encoding="utf-8")
-
-
-def last_line(said: str) -> str:
-    """Return the last line of what was said: where it ends in an error, that is the error."""
-    lines = [line.removeprefix("[colab] ") for line in said.splitlines() if line.strip()]
-    return lines[-1].strip(" │╰─╯") if lines else "no reason given"
 
 
 def _link(link: Path, target: Path) -> None:

@@ -15,9 +15,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from sessionscribe.core import locks
-from sessionscribe.core.errors import UserError
+from sessionscribe.core.errors import UserError, cause
 from sessionscribe.core.files import write_text
-from sessionscribe.runners.colab_cli import Cli, last_line
+from sessionscribe.runners.colab_cli import Cli
 from sessionscribe.runners.errors import DisconnectedError, UnusableError
 
 CPU = "cpu"
@@ -115,7 +115,12 @@ class Sessions:
             if known := self._cli.known().get(self.name):
                 return self._take_note(known["endpoint"], accelerator)
             reason = next((why for sign, why in REFUSALS.items() if sign in said), "")
-            reasons.append((accelerator, reason or ("none is free" if FULL in said else last_line(said))))
+            reasons.append(
+                (
+                    accelerator,
+                    reason or ("none is free" if FULL in said else cause(said).removeprefix("[colab] ")),
+                )
+            )
             if not reason and FULL not in said:
                 break  # it may have made one, or nothing is right at all
             if following:

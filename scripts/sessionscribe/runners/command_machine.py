@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sessionscribe.core.errors import cause
 from sessionscribe.runners.errors import DisconnectedError, UnusableError
 from sessionscribe.runners.machine import Address
 from sessionscribe.runners.managed_machine import Handling, ManagedMachine
@@ -102,5 +103,5 @@ class CommandMachine(ManagedMachine):
             )
         except subprocess.TimeoutExpired:
             return -1, "no end within 120 s"
-        said = done.stderr.decode(errors="replace").strip().splitlines()
-        return done.returncode, said[-1] if said else f"exit code {done.returncode}"
+        said = done.stderr.decode(errors="replace")
+        return done.returncode, cause(said, f"exit code {done.returncode}")

@@ -20,7 +20,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from sessionscribe.core.errors import UserError, visible
+from sessionscribe.core.errors import UserError, cause, visible
 from sessionscribe.runners.errors import DisconnectedError, UnusableError
 from sessionscribe.runners.machine import Address
 
@@ -36,7 +36,15 @@ HOPELESS = (
 CONSEQUENCES = ("kex_exchange_identification:", "Connection closed by", "Connection reset by")
 """What ssh adds where a program that should have made the connection has said why there is none."""
 NO_CONNECTION = 255
+RSYNC_UNABLE = (1, 2, 4)
+"""What rsync ends with where it does not know an option, or the other side's protocol."""
 RSYNC_LOST = (10, 12, 30, 35, 255)
+NO_RSYNC = "sessionscribe: no rsync"
+IN_FOLDER = (
+    f"command -v rsync >/dev/null || {{ echo {shlex.quote(NO_RSYNC)} >&2; exit 127; }}; "
+    'mkdir -p "$0" && cd "$0" && exec rsync "$@"'
+)
+"""A shell script for the machine: run rsync in the folder ``$0``."""
 FULL = ("No space left on device", "Disk quota exceeded")
 PREFIX = "sessionscribe-ssh-"
 STATISTIC = re.compile(r"^Total bytes (sent|received): ([\d,.]+)$", re.MULTILINE)
@@ -100,8 +108,10 @@ class Connection:
             what = f"the shell there prints `{visible(line[:80])}` before a command, or instead of it"
             hint = "rsync needs it silent: let what prints it (`~/.bashrc`?) do so on terminals only"
             raise UnusableError(what, where=self.name, hint=hint)
-        lines = [line for line in said.splitlines() if not line.startswith(CONSEQUENCES)]
-        said = (lines or said.splitlines() or [f"no answer within {self.address.connect_s:g} s"])[-1]
+        said = cause(said, f"no answer within {self.address.connect_s:g} s", besides=CONSEQUENCES)
+        for sign, what, hint in self.address.refusals:
+            if sign in said:
+                raise UnusableError(what, where=self.name, hint=hint)
         if any(sign in said for sign in HOPELESS):
             hint = f"Make `ssh {self.address.destination}` work without a question first"
             raise UnusableError(f"ssh does not get in ({said})", where=self.name, hint=hint)
@@ -187,26 +197,31 @@ class Connection:
             UnusableError: the machine's disk is full.
             UserError: a file here cannot be read.
         """
-        sources = [f"{root}/./{name}" for root, name in files]
-        for first in range(0, len(sources), 500):
-            self._rsync([*sources[first : first + 500], f"{self._host()}:{folder}/"], "there")
+        names_by_root: dict[Path, list[str]] = {}
+        for root, name in files:
+            names_by_root.setdefault(root, []).append(name)
+        for root, names in names_by_root.items():
+            self._rsync(names, folder, f"{root}/", f"{self._host()}:.")
 
     def fetch(self, names: Sequence[str], folder: str, into: Path) -> None:
         """Bring files of a folder of the machine here, each to its path below ``into``; see ``send``."""
         into.mkdir(parents=True, exist_ok=True)
-        sources = [f"{self._host() if n == 0 else ''}:{folder}/./{name}" for n, name in enumerate(names)]
-        self._rsync([*sources, f"{into}/"], "here")
+        self._rsync(names, folder, f"{self._host()}:.", f"{into}/")
 
     def _host(self) -> str:
         user, at, host = self.address.destination.rpartition("@")
         return f"{user}{at}[{host}]" if ":" in host else self.address.destination
 
-    def _rsync(self, arguments: list[str], writing: str) -> None:
-        # Options as old as rsync 3.0, so that they work with a Mac's and with a server's of long ago.
-        command = ["rsync", "-rtLRs", "--partial-dir=.rsync-partial", "--stats", "--timeout=60"]
+    def _rsync(self, names: Sequence[str], folder: str, source: str, target: str) -> None:
+        """Copy files from ``source`` to ``target``, one of which is ``folder`` on the machine."""
+        # What rsync 2.6.9 has, which macOS has (in openrsync, too). Names go as a list: no shell sees them.
+        options = ["-tLR", "--files-from=-", "--from0", "--partial-dir=.rsync-partial", "--timeout=60"]
         done = subprocess.run(
-            [*command, "-e", shlex.join(self._shared()), *arguments],
-            stdin=subprocess.DEVNULL,
+            [
+                *("rsync", *options, "--stats", "-e", shlex.join(self._shared())),
+                *(f"--rsync-path=exec sh -c {shlex.quote(IN_FOLDER)} {shlex.quote(folder)}", source, target),
+            ],
+            input="\0".join(names).encode("utf-8", "surrogateescape"),
             capture_output=True,
             env={**os.environ, "LC_ALL": "C"},
             start_new_session=True,
@@ -221,11 +236,18 @@ class Connection:
         if done.returncode == 0:
             return
         said = done.stderr.decode(errors="replace").strip()
+        if NO_RSYNC in said:
+            hint = "Install it there (Debian: `apt install rsync`)"
+            raise UnusableError("rsync is not installed there", where=self.name, hint=hint)
+        if done.returncode in RSYNC_UNABLE:
+            side = "there" if "on remote machine" in said else "here"
+            hint = "Install rsync 3 (macOS: `brew install rsync`)"
+            raise UnusableError(f"the rsync {side} is of no use ({cause(said)})", where=self.name, hint=hint)
         if any(sign in said for sign in FULL):
-            if writing == "there":
+            if target.endswith(":."):
                 hint = "Make room there, or choose another folder with `warm-remote-dir`"
                 raise UnusableError("the disk there is full", where=self.name, hint=hint)
-            raise UserError("the disk is full", where=arguments[-1], hint="Make room and run again")
+            raise UserError("the disk is full", where=target, hint="Make room and run again")
         if done.returncode in RSYNC_LOST or not self.alive:
             raise DisconnectedError(
                 f"the connection to {self.name} is lost ({said.splitlines()[0] if said else 'rsync'})"

@@ -17,7 +17,8 @@ class Address:
 
     ``sort`` is what its provider calls machines like it, as ``g5.xlarge``: what it costs may follow from it.
     ``device`` is where models work there, whatever jobs are told; "" as they are told. ``environment`` are
-    variables that what runs there needs and would not get from ssh.
+    variables that what runs there needs and would not get from ssh. ``refusals`` are what its provider may
+    say instead of a connection, and goes on saying: a part of that, what is wrong, what to do.
     """
 
     destination: str
@@ -26,6 +27,7 @@ class Address:
     sort: str = ""
     device: str = ""
     environment: tuple[tuple[str, str], ...] = ()
+    refusals: tuple[tuple[str, str, str], ...] = ()
 
 
 class Machine(Protocol):

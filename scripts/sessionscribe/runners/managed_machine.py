@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from sessionscribe.core.errors import UserError
+from sessionscribe.core.errors import UserError, cause
 from sessionscribe.runners.connection import HOPELESS
 from sessionscribe.runners.errors import DisconnectedError
 from sessionscribe.runners.machine import Address
@@ -219,8 +219,8 @@ class ManagedMachine(ABC):
             done = _over_ssh(address, "true")
         except subprocess.TimeoutExpired:
             return None
-        said = done.stderr.decode(errors="replace").strip()
-        self._silence = said.splitlines()[-1] if said else ""
+        said = done.stderr.decode(errors="replace")
+        self._silence = cause(said, "")
         return address if done.returncode == 0 or any(sign in said for sign in HOPELESS) else None
 
     def stop(self) -> None:

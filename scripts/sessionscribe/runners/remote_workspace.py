@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sessionscribe.core.errors import UserError
+from sessionscribe.core.errors import UserError, cause
 from sessionscribe.core.files import sha256
 from sessionscribe.runners import sources
 from sessionscribe.runners.connection import Connection, RemoteError
@@ -115,7 +115,7 @@ class RemoteWorkspace:
         try:
             return str(channel.ask({}, ENVIRONMENT_S)["python"])
         except DiedError as death:
-            reason = (channel.said() or str(death)).splitlines()[-1]
+            reason = cause(channel.said(), str(death))
             hint = "Log in and look, or name a ready interpreter with `warm-remote-python`"
             what = f"the environment cannot be made there ({reason})"
             raise UnusableError(what, where=self.machine.name, hint=hint) from None
