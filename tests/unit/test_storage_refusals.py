@@ -50,6 +50,31 @@ SAID = [
     ("unreachable", 'Get "http://127.0.0.1:1/bkt": dial tcp 127.0.0.1:1: connect: connection refused'),
     ("unreachable", "dial tcp: lookup s3.nowhere.example on 127.0.0.1:53: no such host"),
     ("unreachable", 'Get "https://drive.example/x": net/http: TLS handshake: unexpected EOF'),
+    *(
+        (reason, f"failed to open source object: open file failed: googleapi: Error {status}: {said}")
+        for reason, status, said in (
+            ("quota", 403, "The download quota for this file has been exceeded., downloadQuotaExceeded"),
+            ("quota", 403, "Daily Limit Exceeded. The quota will be reset at midnight., dailyLimitExceeded"),
+            ("quota", 403, "Quota exceeded for quota metric 'Queries', quotaExceeded"),
+            ("refused", 403, "Only files with binary content can be downloaded., fileNotDownloadable"),
+            ("refused", 403, "This file cannot be downloaded by the user., cannotDownloadFile"),
+            ("refused", 403, "This file has been identified as malware, cannotDownloadAbusiveFile"),
+            ("refused", 403, "The user does not have sufficient permissions, insufficientFilePermissions"),
+            ("credentials", 403, "Request had insufficient authentication scopes., insufficientPermissions"),
+            ("credentials", 403, "The user has not granted the app read access, appNotAuthorizedToFile"),
+            ("credentials", 403, "Google Drive API has not been used in project 1, accessNotConfigured"),
+            ("credentials", 403, "The domain administrators have disabled Drive apps., domainPolicy"),
+            ("credentials", 401, "Invalid Credentials, authError"),
+            ("remote", 404, "Shared drive not found: 0AX, notFound"),
+            ("remote", 403, "must be a member, teamDriveMembershipRequired"),
+            ("full", 403, "The file limit has been exceeded., teamDriveFileLimitExceeded"),
+            ("full", 403, "limit of 500,000 items exceeded, numChildrenInNonRootLimitExceeded"),
+            ("limit", 403, "Rate limit exceeded. Please try again later., sharingRateLimitExceeded"),
+            ("missing", 404, "File not found: 1x., notFound"),
+            ("server", 503, "Backend Error, backendError"),
+        )
+    ),
+    ("refused", "Failed to copy: failed to open source object: can't read dangling shortcut"),
     ("damaged", "talk.wav: corrupted on transfer: md5 hashes differ src(S3 bucket rec) 8f vs dst(Local) 1c"),
 ]
 

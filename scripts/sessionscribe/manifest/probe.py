@@ -81,7 +81,7 @@ class Prober:
         if not self.exact and self.audio_stream is None:
             new = [item.source for item in items if item.checksum not in durations]
             durations = {**self.told(new), **durations}
-        unknown = [item for item in items if item.checksum not in durations]
+        unknown = [item for item in items if item.checksum not in durations and not item.fault]
         with contextlib.ExitStack() as stack:
             found: dict[str, ProbeResult] = {}
             if unknown:
@@ -100,6 +100,9 @@ class Prober:
                         told = time.monotonic()
                         self.say(f"looked at {number + 1} of {len(unknown)} recordings")
             for item in items:
+                if item.problem:
+                    yield ProbeResult("", 0, item.problem)
+                    continue
                 yield found.get(item.source) or ProbeResult(item.checksum, durations[item.checksum])
 
     def _probed(self, recording: media.Source, checksum: str, durations: Mapping[str, float]) -> ProbeResult:

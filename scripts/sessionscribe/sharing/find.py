@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from sessionscribe.core.errors import UserError, visible
@@ -110,18 +110,18 @@ def _places(
                 yield Finding("unreachable", place, found.what)
     noted = notes((file for group in groups for file in group.files), root)
     there = set(noted.values())
+    groups = yield from _tell_faults(groups)
     gone = {
         source: row
         for source, row in known.items()
         if source not in there and source in looked and not _is_here(source)
     }
     lost = {row.checksum: row for row in gone.values() if row.checksum}
-    wanted = bool(lost)
     for group in groups:
         new = []
         for file in group.files:
             row = known.get(noted[file])
-            checksum = _checksum(file, checksums) if row is not None or wanted else ""
+            checksum = _checksum(file, checksums) if row is not None or lost else ""
             if row is not None:
                 if row.checksum and checksum != row.checksum:
                     yield Finding("changed", row.source, f"session {row.session}")
@@ -141,6 +141,17 @@ def _places(
     checksums.write()
     for source, row in gone.items():
         yield Finding("gone", source, f"session {row.session}")
+
+
+def _tell_faults(groups: Sequence[Group]) -> Generator[Finding, None, list[Group]]:
+    """Yield what cannot be read as a recording; return the groups without it."""
+    kept = []
+    for group in groups:
+        faults = {file: file.item.fault for file in group.files if file.item and file.item.fault}
+        yield from (Finding("unreachable", file.source, fault) for file, fault in faults.items())
+        if files := tuple(file for file in group.files if file not in faults):
+            kept.append(replace(group, files=files))
+    return kept
 
 
 def _folders(known: Iterable[str]) -> list[str]:

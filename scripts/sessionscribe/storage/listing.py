@@ -6,14 +6,14 @@ import csv
 import io
 import json
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 from sessionscribe.core.errors import UserError
 from sessionscribe.storage import rclone
-from sessionscribe.storage.locations import join, rclone_path, split
+from sessionscribe.storage.locations import join, name_of, parent, rclone_path, split
 
 HASHES = ("sha256", "md5", "sha1")
 """Checksums that Python can work out too, the best first. Others still tell one content from another."""
@@ -21,24 +21,33 @@ HASHES = ("sha256", "md5", "sha1")
 QUICK = ("--disable=ListR", "--checkers=64", "--use-server-modtime")
 NO_HASH = frozenset(("", "ERROR", "UNSUPPORTED"))
 """What `rclone lsf` says of a file whose checksum the remote does not know."""
+MEND = "Put that right on the remote (rename, remove, share), then add again"
+DANGLING = "shortcut.dangling"
+"""How the kind of a shortcut ends that leads to nothing, as rclone calls it."""
 MAGIC = frozenset("*?[{")
 
 
 class Item(NamedTuple):
     """A remote file: the source that names it, its size in bytes, what tells its content from another.
 
-    ``modified`` is when it was written, in seconds since the epoch.
+    ``modified`` is when it was written, in seconds since the epoch. ``fault`` is what keeps it from being read as a recording, as on Google Drive: "" for nothing.
     """
 
     source: str
     size: int
     checksum: str
     modified: float = 0.0
+    fault: str = ""
 
     @property
     def path(self) -> PurePosixPath:
         """Its path on the remote."""
         return PurePosixPath(split(self.source)[1])
+
+    @property
+    def problem(self) -> UserError | None:
+        """What is wrong with it."""
+        return UserError(self.fault, where=self.source, hint=MEND) if self.fault else None
 
 
 def list_files(source: str, *, s3_remote: str = "") -> list[Item]:
@@ -48,6 +57,8 @@ def list_files(source: str, *, s3_remote: str = "") -> list[Item]:
         UserError: there is nothing, or the remote cannot be read.
     """
     root, path = split(source)
+    if _has_twins(source, s3_remote):
+        _refuse_twin_folders(source, s3_remote)
     if MAGIC.intersection(path):
         entry = _entry(source, s3_remote)
         if entry is not None and entry["IsDir"]:  # S3 says so of every name
@@ -74,6 +85,10 @@ def stat(source: str, *, s3_remote: str = "") -> Item | None:
         UserError: the remote cannot be read.
     """
     entry = _entry(source, s3_remote)
+    if entry and not entry["IsDir"] and _has_twins(source, s3_remote):
+        name = "".join(f"\\{c}" if c in r"*?[]{}\\" else c for c in name_of(source))
+        (item,) = _found(parent(source), [f"--include=/{name}"], s3_remote)
+        return item
     return None if entry is None or entry["IsDir"] else _item(source, entry, _best_hash(source, s3_remote))
 
 
@@ -98,40 +113,102 @@ def names(folder: str, *, s3_remote: str = "") -> list[str]:
     Raises:
         UserError: the remote cannot be read.
     """
-    options = ("--files-only", *QUICK, "--csv", "--format=p")
     try:
-        place = rclone_path(folder, s3_remote=s3_remote)
-        text = rclone.run("lsf", *options, "--", place, where=folder, patience=rclone.HASTE)
+        return [name for (name,) in _lsf(folder, "p", ["--files-only"], s3_remote)]
     except rclone.RcloneError as error:
         if error.reason == "missing":
             return []
         raise
-    return [name for (name,) in csv.reader(io.StringIO(text.decode(errors="replace"), newline=""))]
 
 
 def _list(folder: str, filters: list[str], s3_remote: str) -> list[Item]:
-    place, best = rclone_path(folder, s3_remote=s3_remote), _best_hash(folder, s3_remote)
-    # Lines, not objects of JSON: of a quarter of a million files the latter cost seconds on both sides.
-    format_ = ["--csv", "--time-format=unix", "--format=sthp" if best else "--format=stp"]
-    hashing = [f"--hash={best}"] if best else []
-    options = ["--recursive", "--files-only", *QUICK, *format_, *hashing, *filters]
-    text = rclone.run("lsf", *options, "--", place, where=folder, patience=rclone.HASTE)
-    items = list(_items(text, join(folder, ""), best))
+    items = list(_found(folder, ["--recursive", *filters], s3_remote))
     if not items:
         hint = "Check the name; upper and lower case count"
         raise UserError("does not exist, or holds no file", where=folder, hint=hint)
     return items
 
 
-def _items(text: bytes, above: str, best: str) -> Iterator[Item]:
-    """Yield what `rclone lsf` lists: size, time, checksum if one is asked for, path."""
-    prefix = "" if best == "sha256" else f"{best}:"
-    lines = io.StringIO(text.decode(errors="replace"), newline="")
-    for size, changed, *digest, path in csv.reader(lines):
-        if digest and digest[0] not in NO_HASH:
-            yield Item(above + path, int(size), prefix + digest[0], int(changed))
-        else:
-            yield Item(above + path, int(size), _by_time(int(size), int(changed)), int(changed))
+def _found(folder: str, options: list[str], s3_remote: str) -> Iterator[Item]:
+    """Yield the files in a remote folder."""
+    above, best = join(folder, ""), _best_hash(folder, s3_remote)
+    hashing, columns = ([f"--hash={best}"], "sth") if best else ([], "st")
+    if _has_twins(folder, s3_remote):
+        yield from _told_apart(_lsf(folder, f"{columns}mip", [*hashing, *options], s3_remote), above, best)
+        return
+    for size, changed, *digest, path in _lsf(
+        folder, f"{columns}p", ["--files-only", *hashing, *options], s3_remote
+    ):
+        yield Item(above + path, int(size), _checksum(int(size), changed, digest, best), int(changed))
+
+
+def _lsf(folder: str, columns: str, options: Sequence[str], s3_remote: str) -> Iterator[list[str]]:
+    """Yield what `rclone lsf` says of what is in a folder; the path is last."""
+    # Lines, not objects of JSON: of a quarter of a million files the latter cost seconds on both sides.
+    form = ("--csv", "--time-format=unix", f"--format={columns}")
+    place = rclone_path(folder, s3_remote=s3_remote)
+    text = rclone.run("lsf", *QUICK, *form, *options, "--", place, where=folder, patience=rclone.HASTE)
+    yield from csv.reader(io.StringIO(text.decode(errors="replace"), newline=""))
+
+
+def _checksum(size: int, changed: str, digest: list[str], best: str) -> str:
+    if digest and digest[0] not in NO_HASH:
+        return digest[0] if best == "sha256" else f"{best}:{digest[0]}"
+    return _by_time(size, int(changed))
+
+
+def _told_apart(lines: Iterable[list[str]], above: str, best: str) -> Iterator[Item]:
+    """Yield the files of a remote on which several may have one name; those with the same content are one.
+
+    Raises:
+        UserError: several folders have one name, of which rclone sees only one.
+    """
+    by_path: dict[str, list[list[str]]] = {}
+    for line in lines:
+        by_path.setdefault(line[-1], []).append(line)
+    for path, twins in by_path.items():
+        if path.endswith("/"):
+            _refuse_twins(above + path, {line[-2] for line in twins})
+            continue
+        told: dict[str, tuple[Item, str]] = {}
+        for size, changed, *digest, kind, made, _ in twins:
+            checksum = _checksum(int(size), changed, digest, best)
+            item = Item(above + path, int(size), checksum, int(changed), _fault(kind, int(size)))
+            when = f"{datetime.fromtimestamp(int(changed), UTC):%Y-%m-%d %H:%M}"
+            told.setdefault(checksum, (item, f"{size} bytes of {when}, id {made}"))
+        items, which = zip(*told.values(), strict=True)
+        several = f"is there {len(items)} times ({'; '.join(which)})" if len(items) > 1 else ""
+        yield items[0]._replace(fault=several or items[0].fault)
+
+
+def _fault(kind: str, size: int) -> str:
+    if kind.endswith(DANGLING):
+        return "is a shortcut to a file that is gone, or not shared with this login"
+    return "is a Google document, not a recording" if size < 0 else ""
+
+
+def _refuse_twin_folders(source: str, s3_remote: str) -> None:
+    """Look whether a source and the folders that it is in are the only ones of their names.
+
+    Raises:
+        UserError: one is not.
+    """
+    root, path = split(source)
+    parts = PurePosixPath(path.strip("/")).parts
+    for number, name in enumerate(parts):
+        if MAGIC.intersection(name):
+            return
+        above = join(root + "/".join(parts[:number]), "")
+        ids = {made for made, found in _lsf(above, "ip", ["--dirs-only"], s3_remote) if found == f"{name}/"}
+        _refuse_twins(above + name, ids)
+
+
+def _refuse_twins(folder: str, ids: Collection[str]) -> None:
+    if len(ids) > 1:
+        what = f"is there {len(ids)} times, of which rclone sees only one ({', '.join(sorted(ids))})"
+        raise UserError(
+            what, where=folder.rstrip("/"), hint="Rename all but one of these folders, or merge them"
+        )
 
 
 def _by_time(size: int, changed: float) -> str:
@@ -163,6 +240,11 @@ def shows_half_files(source: str, *, s3_remote: str = "") -> bool:
     """Return whether a remote may show a file under its name before all of it has arrived (WebDAV does)."""
     able = _known(source, s3_remote)["Features"]
     return bool(able.get("Move")) and not (able.get("PartialUploads") or able.get("BucketBased"))
+
+
+def _has_twins(source: str, s3_remote: str) -> bool:
+    """Return whether on a remote several files may have one name (Google Drive)."""
+    return bool(_known(source, s3_remote)["Features"].get("DuplicateFiles"))
 
 
 def _hashes(source: str, s3_remote: str) -> list[str]:

@@ -25,7 +25,7 @@ from typing import Any, Literal
 from sessionscribe.core.errors import UserError
 from sessionscribe.storage import rclone
 from sessionscribe.storage.locations import rclone_path
-from sessionscribe.storage.refusals import explain
+from sessionscribe.storage.refusals import Reason, explain
 
 FIRST_BLOCK, LAST_BLOCK = 1 << 17, 1 << 23
 WAITS_S = (0.5, 1.0, 2.0, 4.0)
@@ -33,7 +33,7 @@ WAITS_S = (0.5, 1.0, 2.0, 4.0)
 START_S = 20.0
 REQUEST_S = 90.0
 BY_STATUS = {401: "StatusCode: 401", 403: "StatusCode: 403", 404: "object not found"}
-FINAL = ("credentials", "missing", "remote", "clock")
+FINAL = ("credentials", "missing", "remote", "clock", "quota", "refused")
 
 
 class _Connection(http.client.HTTPConnection):
@@ -80,11 +80,22 @@ class Ranges:
                 return self._request(source, start, length)
             except (OSError, http.client.HTTPException) as error:
                 reason, what, hint = explain([str(error)], type(error).__name__)
+                if reason == "missing":  # which rclone's server says of any file that it cannot open
+                    reason, what, hint = self._why(source)
                 if reason in FINAL or wait is None or self._gave_up:
                     self._gave_up |= reason == "unreachable"
                     raise UserError(what, where=source, hint=hint) from error
                 time.sleep(wait)
         raise AssertionError
+
+    def _why(self, source: str) -> tuple[Reason, str, str]:
+        """Return why a file cannot be read, as ``explain`` does."""
+        place = rclone_path(source, s3_remote=self._s3_remote)
+        try:
+            rclone.run("cat", "--head=1", "--", place, where=source, patience=rclone.HASTE)
+        except rclone.RcloneError as error:
+            return error.reason, error.what, error.hint
+        return explain([], "it could not be opened")
 
     def _request(self, source: str, start: int, length: int) -> bytes:
         remote, _, path = rclone_path(source, s3_remote=self._s3_remote).partition(":")

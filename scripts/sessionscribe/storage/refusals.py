@@ -6,7 +6,18 @@ import re
 from typing import Literal
 
 Reason = Literal[
-    "remote", "credentials", "missing", "unreachable", "full", "clock", "limit", "damaged", "server", "other"
+    "remote",
+    "credentials",
+    "missing",
+    "unreachable",
+    "full",
+    "clock",
+    "limit",
+    "quota",
+    "refused",
+    "damaged",
+    "server",
+    "other",
 ]
 
 SAYINGS: tuple[tuple[str, Reason, str, str], ...] = (
@@ -23,30 +34,103 @@ SAYINGS: tuple[tuple[str, Reason, str, str], ...] = (
         "Set the clock right (NTP), then run again",
     ),
     (
+        r"Shared drive not found|teamDriveMembershipRequired",
+        "remote",
+        "there is no such shared drive, or this login is no member of it",
+        "Check `team_drive` (`rclone config`), or ask for access",
+    ),
+    (
+        r"downloadQuotaExceeded",
+        "quota",
+        "Drive's download limit for this file is reached",
+        "Run again in a day, or make a copy of it on Drive and add that",
+    ),
+    (
+        r"dailyLimitExceeded|quotaExceeded\b(?<!storageQuotaExceeded)",
+        "quota",
+        "the limit of this client for today is reached",
+        "Run again tomorrow; a client id of your own has limits of its own",
+    ),
+    (
+        r"dangling shortcut",
+        "refused",
+        "is a shortcut to a file that is gone, or not shared with this login",
+        "Put the file back, or ask its owner to share it",
+    ),
+    (
+        r"fileNotDownloadable",
+        "refused",
+        "is a Google document: there is no file to download",
+        "Export it on Drive, and add what that gives",
+    ),
+    (
+        r"cannotDownloadAbusiveFile",
+        "refused",
+        "Google takes it for malware or spam",
+        "If you trust it: `acknowledge_abuse = true` in the remote's configuration",
+    ),
+    (
+        r"cannotDownloadFile|cannotCopyFile",
+        "refused",
+        "may not be downloaded: its owner does not allow that",
+        "Ask the owner to allow viewers to download it",
+    ),
+    (
+        r"insufficientFilePermissions",
+        "refused",
+        "is not yours to read or change",
+        "Ask its owner for access, or choose another folder",
+    ),
+    (
+        r"insufficientPermissions|insufficient authentication scopes|appNotAuthorizedToFile",
+        "credentials",
+        "this login allows too little",
+        "`rclone config reconnect REMOTE:` with the scope `drive` (`drive.readonly` to read only)",
+    ),
+    (
+        r"accessNotConfigured|SERVICE_DISABLED",
+        "credentials",
+        "the Google Drive API is not enabled for this client id",
+        "Enable it in Google's Cloud console, wait some minutes, then run again",
+    ),
+    (
+        r"domainPolicy",
+        "credentials",
+        "the administrators of this domain do not allow it",
+        "Ask them to allow your client id, or use another account",
+    ),
+    (
+        r"teamDriveFileLimitExceeded|numChildrenInNonRootLimitExceeded|activeItemCreationLimitExceeded|"
+        r"HierarchyTooDeep|HierarchyDepthLimitExceeded",
+        "full",
+        "this folder or shared drive takes no more files",
+        "Choose another folder",
+    ),
+    (
         r"InvalidAccessKeyId|SignatureDoesNotMatch|AccessDenied|StatusCode: 40[13]\b|"
         r"\bUnauthorized\b|\bForbidden\b|invalid_grant|couldn't fetch token|"
         r"unable to authenticate|no supported methods remain|"
-        r"NoCredentialProviders|failed to refresh cached credentials|permission denied",
+        r"authError|NoCredentialProviders|failed to refresh cached credentials|permission denied",
         "credentials",
         "access is refused",
         "Check the remote's keys or log in again (`rclone config reconnect REMOTE:`)",
     ),
     (
         r"storageQuotaExceeded|quota (?:has been |was )?exceeded|insufficient storage|no space left|"
-        r"too big for remaining disk space|"
+        r"too big for remaining disk space|insufficient_space|quotaLimitReached|"
         r"EntityTooLarge",
         "full",
         "there is no space left there",
         "Make room there or raise the quota, then run again",
     ),
     (
-        r"userRateLimitExceeded|rateLimitExceeded|TooManyRequests|SlowDown|StatusCode: (?:429|503)\b",
+        r"RateLimitExceeded|TooManyRequests|SlowDown|StatusCode: (?:429|503)\b",
         "limit",
         "the server asks to slow down",
         "Run again later; a Drive client id of your own has limits of its own",
     ),
     (
-        r"NoSuchBucket|directory not found|object not found|file not found|doesn't exist|no such file",
+        r"NoSuchBucket|(directory|object|file) not found|\bnotFound\b|doesn't exist|no such file",
         "missing",
         "does not exist",
         "Check the name; upper and lower case count",
@@ -58,7 +142,7 @@ SAYINGS: tuple[tuple[str, Reason, str, str], ...] = (
         "Run again; if it stays so, the file has to be uploaded anew",
     ),
     (
-        r"InternalError|StatusCode: 5\d\d\b|\b50[0-9] (?:Internal|Bad|Gateway)",
+        r"InternalError|backendError|StatusCode: 5\d\d\b|\b50[0-9] (?:Internal|Bad|Gateway)",
         "server",
         "the server failed at it",
         "Run again; if it stays so, look at the server: its disk may be full",

@@ -69,6 +69,8 @@ def check(source: str, checksum: str, options: settings.Ingest) -> listing.Item:
     if item is None:
         hint = "Put the file back, or remove its row from the manifest; `sessionscribe find` looks for it"
         raise UserError("does not exist", where=source, hint=hint)
+    if item.problem:
+        raise item.problem
     if checksum and item.checksum != checksum:
         what = f"has changed since it was added ({item.checksum[:20]}…, not {checksum[:20]}…)"
         raise UserError(
