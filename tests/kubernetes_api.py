@@ -26,10 +26,16 @@ class RefusedError(Exception):
 
 @dataclass
 class Cluster:
-    """A cluster of one node, with the volume claims that there are."""
+    """A cluster of one node, with the volume claims that there are.
+
+    Attributes:
+        full: why pods with a GPU are not scheduled; "" where they are.
+    """
 
     machine: Machine
     claims: set[str]
+    full: str = ""
+    waiting: set[str] = field(default_factory=set)
     pods: dict[str, Container] = field(default_factory=dict)
     specs: dict[str, Any] = field(default_factory=dict)
     secrets: dict[str, Any] = field(default_factory=dict)
@@ -74,24 +80,36 @@ class Cluster:
             environment[variable["name"]] = base64.b64decode(encoded).decode()
         command = [*container["command"], *container["args"]]
         self.specs[name] = pod
+        if self.full:
+            self.waiting.add(name)
+            return job
         self.pods[name] = self.machine.run(command, environment, gpus=int(asked.get(GPU, 0)))
         return job
 
     def status(self, name: str) -> dict[str, Any]:
         """Return a job with its status."""
-        code = self.pods[name].code
+        code = None if name in self.waiting else self.pods[name].code
         counts = {} if code is None else {"failed" if code else "succeeded": 1}
         return {"metadata": {"name": name}, "status": counts}
 
     def pod(self, name: str) -> dict[str, Any]:
         """Return a job's pod."""
+        about = {"name": f"{name}-pod", "labels": {"job-name": name}}
+        if name in self.waiting:
+            condition = {
+                "type": "PodScheduled",
+                "status": "False",
+                "reason": "Unschedulable",
+                "message": self.full,
+            }
+            return {"metadata": about, "status": {"phase": "Pending", "conditions": [condition]}}
         code = self.pods[name].code
         state = {"running": {}} if code is None else {"terminated": {"exitCode": code}}
         status = {
             **{"name": "snakemake", "ready": False, "restartCount": 0, "image": "", "imageID": ""},
             "state": state,
         }
-        return {"metadata": {"name": f"{name}-pod"}, "status": {"containerStatuses": [status]}}
+        return {"metadata": about, "status": {"phase": "Running", "containerStatuses": [status]}}
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -115,10 +133,9 @@ class _Handler(BaseHTTPRequestHandler):
         if asked["kind"] == "jobs":
             self._answer(self.cluster.status(asked["name"]))
         elif not asked["name"]:
-            name = query["labelSelector"][0].removeprefix("job-name=")
-            self._answer(
-                {"kind": "PodList", "items": [self.cluster.pod(name)] if name in self.cluster.pods else []}
-            )
+            names = re.findall(r"[\w.-]+", query["labelSelector"][0].removeprefix("job-name"))
+            known = [name for name in names if name in (*self.cluster.pods, *self.cluster.waiting)]
+            self._answer({"kind": "PodList", "items": [self.cluster.pod(name) for name in known]})
         elif query.get("previous") == ["True"]:
             self._answer({"kind": "Status", "message": "previous terminated container not found"}, 400)
         else:
@@ -129,7 +146,10 @@ class _Handler(BaseHTTPRequestHandler):
         if asked["kind"] == "secrets":
             del self.cluster.secrets[asked["name"]]
         else:
-            self.cluster.machine.remove(self.cluster.pods[asked["name"].removesuffix("-pod")])
+            name = asked["name"].removesuffix("-pod")
+            self.cluster.waiting.discard(name)
+            if name in self.cluster.pods:
+                self.cluster.machine.remove(self.cluster.pods[name])
         self._answer({"kind": "Status", "status": "Success"})
 
     def _asked(self) -> dict[str, str]:

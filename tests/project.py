@@ -26,6 +26,14 @@ SAME_KERNEL = {name: value for name, value in os.environ.items() if name.startsw
 TOY = ROOT / "tests/data/toy"
 SPEECH_MODEL = ROOT / "tests/data/models/toy-whisper"
 DIARIZATION_MODEL = ROOT / "tests/data/models/toy-diarization"
+HASTY = """
+from snakemake.cli import main
+from snakemake_executor_plugin_warm import waiting
+
+waiting.PATIENCE_S = waiting.LOOK_S = 0.5
+main()
+"""
+"""A program: Snakemake that says at once, not after a minute, why what it submitted waits."""
 APART = {"natural_voices"}  # rules/*.smk that are workflows of their own
 PARTS = (
     *("Snakefile", "rules", "scripts", "config", "profiles", "envs"),

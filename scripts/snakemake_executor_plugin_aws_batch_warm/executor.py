@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -15,6 +15,7 @@ from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 from snakemake_executor_plugin_warm.submission import KILL_AFTER_S, ContainerSubmission, time_limit_s
 
 VOLUME = "project"
+NOT_BEGUN = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING")
 
 
 class Executor(ContainerSubmission, BatchExecutor):
@@ -47,6 +48,16 @@ class Executor(ContainerSubmission, BatchExecutor):
             self._deregister_job(made)
             raise WorkflowError(f"AWS Batch does not take {job.name}: {error}") from None
         self.report_job_submission(made)
+
+    def reasons(self, jobs: Sequence[SubmittedJobInfo]) -> Mapping[str, str]:
+        """Ask AWS Batch."""
+        found = {}
+        for first in range(0, len(jobs), 100):  # as many as one request takes
+            asked = [job.external_jobid for job in jobs[first : first + 100]]
+            for told in self.batch_client.describe_jobs(jobs=asked)["jobs"]:
+                if told["status"] in NOT_BEGUN:
+                    found[told["jobId"]] = ": ".join(filter(None, (told["status"], told.get("statusReason"))))
+        return found
 
 
 def definition(

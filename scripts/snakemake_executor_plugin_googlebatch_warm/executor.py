@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 
 from snakemake_executor_plugin_warm.submission import KILL_AFTER_S, ContainerSubmission, time_limit_s
 
+NOT_BEGUN = ("STATE_UNSPECIFIED", "QUEUED", "SCHEDULED")
 # Where Container-Optimized OS keeps the driver that Batch installs, and where containers look for it.
 DRIVER = ("/var/lib/nvidia/lib64:/usr/local/nvidia/lib64", "/var/lib/nvidia/bin:/usr/local/nvidia/bin")
 
@@ -48,6 +49,15 @@ class Executor(ContainerSubmission, BatchExecutor):
         state = self.batch.get_job(name=job_info.external_jobid).status.state
         if state == batch_v1.JobStatus.State.FAILED:
             super().save_finished_job_logs(job_info, **how)
+
+    def reasons(self, jobs: Sequence[SubmittedJobInfo]) -> Mapping[str, str]:
+        """Ask Google Batch."""
+        told = {job.external_jobid: self.batch.get_job(name=job.external_jobid).status for job in jobs}
+        return {
+            name: ": ".join([status.state.name, *(event.description for event in status.status_events[-1:])])
+            for name, status in told.items()
+            if status.state.name in NOT_BEGUN
+        }
 
 
 def batch_job(

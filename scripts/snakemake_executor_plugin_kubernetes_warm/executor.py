@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from snakemake_executor_plugin_kubernetes import Executor as KubernetesExecutor
+from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 
 from snakemake_executor_plugin_warm.submission import ContainerSubmission
 
@@ -19,6 +21,32 @@ class Executor(ContainerSubmission, KubernetesExecutor):
         """Connect, and read logs of pods in a way that works for those that ran once."""
         super().__post_init__()
         self.kubeapi.read_namespaced_pod_log = partial(read_log, self.kubeapi.read_namespaced_pod_log)
+
+    def reasons(self, jobs: Sequence[SubmittedJobInfo]) -> Mapping[str, str]:
+        """Ask for the pods."""
+        names = [job.external_jobid for job in jobs]
+        found = self.kubeapi.list_namespaced_pod(
+            self.namespace, label_selector=f"job-name in ({','.join(names)})"
+        )
+        pods = {pod.metadata.labels["job-name"]: pod.status for pod in found.items}
+        reasons = {
+            name: why_pending(pods[name]) if name in pods else "no pod was made for it" for name in names
+        }
+        return {name: reason for name, reason in reasons.items() if reason}
+
+
+def why_pending(status: Any) -> str:
+    """Return why a pod has not begun; "" if it has."""
+    if status.phase != "Pending":
+        return ""
+    parts = (*(status.init_container_statuses or ()), *(status.container_statuses or ()))
+    told = [
+        (about.reason, about.message)
+        for about in status.conditions or ()
+        if about.type == "PodScheduled" and about.status != "True"
+    ]
+    told += [(part.state.waiting.reason, part.state.waiting.message) for part in parts if part.state.waiting]
+    return ": ".join(filter(None, told[0])) if told else "Pending"
 
 
 def read_log(read: Any, **what: Any) -> str:

@@ -1,12 +1,36 @@
 """The executor proper: the plugin for Slurm, with a warm Snakemake in each submission."""
 
+import subprocess
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+
 from snakemake_executor_plugin_slurm import Executor as SlurmExecutor
 from snakemake_executor_plugin_slurm import ExecutorSettings, common_settings
 from snakemake_interface_common.exceptions import WorkflowError
+from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 
 from snakemake_executor_plugin_warm.submission import Submission
 
 __all__ = ["Executor", "ExecutorSettings", "common_settings"]
+
+
+ANSWER_S = 60.0
+MEANINGS = {
+    "PartitionConfig": "it asks for more than a node of its partition has",
+    "PartitionNodeLimit": "it asks for more, or fewer, nodes than its partition allows",
+    "PartitionTimeLimit": "it asks for more time than its partition allows: lower `runtime`",
+    "PartitionDown": "its partition is closed",
+    "PartitionInactive": "its partition is closed",
+    "BadConstraints": "no node has what it asks for",
+    "ReqNodeNotAvail": "the nodes for it are down or reserved",
+    "Assoc": "a limit of your account is reached",
+    "QOS": "a limit of your quality of service is reached",
+    "Invalid": "Slurm does not know your account or quality of service",
+    "JobHeld": "it is held: `scontrol release`",
+    "Priority": "others come first",
+    "Resources": "nodes are busy",
+}
+"""What Slurm's reasons mean, by how they begin."""
 
 
 class Executor(Submission, SlurmExecutor):
@@ -22,3 +46,20 @@ class Executor(Submission, SlurmExecutor):
                 "slurm-warm has no job arrays and passes no commands as scripts: --executor slurm does"
             )
         super().__post_init__()
+
+    def reasons(self, jobs: Sequence[SubmittedJobInfo]) -> Mapping[str, str]:
+        """Ask Slurm."""
+        command = ["squeue", "--noheader", "--states=PENDING", "--format=%i|%r", f"--name={self.run_uuid}"]
+        with suppress(OSError, subprocess.TimeoutExpired):
+            done = subprocess.run(command, capture_output=True, text=True, timeout=ANSWER_S, check=False)
+            return {
+                name: spell(reason)
+                for name, _, reason in (line.partition("|") for line in done.stdout.splitlines())
+            }
+        return {}
+
+
+def spell(reason: str) -> str:
+    """Return a reason of Slurm's with what it means."""
+    meaning = next((meaning for begin, meaning in MEANINGS.items() if reason.startswith(begin)), "")
+    return f"{reason} ({meaning})" if meaning else reason

@@ -21,7 +21,11 @@ from snakemake_interface_common.exceptions import WorkflowError
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 from snakemake_interface_executor_plugins.settings import CommonSettings
 
+from snakemake_executor_plugin_warm.waiting import Waiting
+
 KILL_AFTER_S = 60
+PLAIN, COMMAND = "'FAILED'", "sbatch call:"
+"""What Slurm says of a job that has said itself what is wrong; what its plugin's long command lines begin with."""
 WITHOUT_LIMIT = 24 * 60
 # Where models lie: on the volume, too, for they are fetched before anything is submitted.
 GIVEN = ("HF_HOME", "SESSIONSCRIBE_MODELS")
@@ -36,7 +40,7 @@ SHARED_VOLUME = CommonSettings(
 )
 
 
-class Submission:
+class Submission(Waiting):
     """Mixed with the executor of a plugin that submits, before it."""
 
     runner: str
@@ -50,6 +54,12 @@ class Submission:
     def limit(self, job: Any) -> list[str]:
         """Return what is put before a command to end it after its time; nothing where Slurm sees to it."""
         return []
+
+    def print_job_error(self, job_info: SubmittedJobInfo, msg: str | None = None, **more: Any) -> None:
+        """Say what became of a job; of a group, for which Snakemake says no reason, also why."""
+        if msg and job_info.job.is_group() and PLAIN not in msg:
+            self.logger.error(f"sessionscribe: {' '.join(msg.partition(COMMAND)[0].split())}")
+        super().print_job_error(job_info, msg, **more)  # type: ignore[misc]
 
     def format_job_exec(self, job: Any) -> str:
         """Return the command of a submission: a script in the project's folder, as few places take long ones.

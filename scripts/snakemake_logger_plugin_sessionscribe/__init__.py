@@ -77,6 +77,8 @@ class LogHandler(LogHandlerBase):
                 self._progress.begin(told["jobid"], told["rule_name"])
             case LogEvent.JOB_FINISHED if self._progress:
                 self._progress.end(told["job_id"], done=True)
+            case None if self._progress and hasattr(record, "waiting"):
+                self._progress.wait(record.waiting)
             case LogEvent.JOB_ERROR:
                 self._take_job_error(told)
             case LogEvent.GROUP_ERROR:

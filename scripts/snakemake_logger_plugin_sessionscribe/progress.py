@@ -28,6 +28,7 @@ class Progress:
     def __init__(self, work: Mapping[str, int], console: Console) -> None:
         self._work, self._console, self._shown = work, console, time.monotonic()
         self._running: dict[int, str] = {}
+        self._waiting = ""
         live = console.is_interactive
         self._bar = Bar(
             BarColumn(20), _State(), console=console, transient=True, refresh_per_second=2, disable=not live
@@ -54,9 +55,16 @@ class Progress:
             self._shown = now
             self._console.print(_state(self._task))
 
+    def wait(self, why: str) -> None:
+        """Note why what was submitted elsewhere does not begin; "" where it does."""
+        self._waiting = why
+        self._update()
+        if self._bar.disable and why:
+            self._console.print(_state(self._task))
+
     def _update(self) -> None:
         heaviest = max(self._running.values(), key=lambda rule: WEIGHTS.get(rule, 1), default="")
-        self._bar.update(self._task.id, description=heaviest)
+        self._bar.update(self._task.id, description=self._waiting or heaviest)
 
     def close(self) -> None:
         """Show the last state and how long it took."""

@@ -22,7 +22,7 @@ import slurm
 from aws_batch_api import Batch
 from containers import Machine, make_image
 from kubernetes_api import Cluster
-from project import Done, Project
+from project import HASTY, Done, Project
 
 pytestmark = pytest.mark.cloud
 ROOT = Path(__file__).resolve().parents[2]
@@ -173,6 +173,32 @@ def test_google_batch_gives_the_local_runs_bytes(
         assert job["share"] == "10.0.0.2:/share"
         assert job["mounted"] == "/sessionscribe:/sessionscribe"
         assert job["seconds"] > 600
+
+
+def test_a_pod_that_is_not_scheduled_is_said_why_and_not_waited_for(
+    project: Project, plugins: str, machine: Machine, tmp_path: Path
+) -> None:
+    why = "0/3 nodes are available: 3 Insufficient nvidia.com/gpu."
+    cluster = Cluster(machine, claims={"sessionscribe"}, full=why)
+    server = cluster.start(tmp_path / "kubeconfig")
+    environment = project.environment(KUBECONFIG=str(tmp_path / "kubeconfig"), **paths(project, plugins))
+    command = [sys.executable, "-c", HASTY, *ON_CPU, "--config", "sessions=[duo]"]
+    command += ["--seconds-between-status-checks", "120", "--profile", "profiles/kubernetes"]
+    with subprocess.Popen(
+        command, cwd=project.root, env=environment, stderr=subprocess.PIPE, text=True
+    ) as running:
+        assert running.stderr
+        line = next(line for line in running.stderr if "wait" in line)
+        assert line.rstrip().endswith(f"  1 of 1 submissions wait: Unschedulable: {why}")
+        running.send_signal(signal.SIGINT)
+        began = time.monotonic()
+        said = running.stderr.read()
+        assert running.wait() != 0
+    server.shutdown()
+
+    assert time.monotonic() - began < 20, "and not for the next look at the jobs"
+    assert (cluster.waiting, cluster.secrets) == (set(), {})
+    assert "Stopped." in said
 
 
 def test_ctrl_c_removes_what_was_submitted(

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
 import signal
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+import project
 import slurm
 from project import Project
 
@@ -58,6 +62,77 @@ def test_slurm_gives_the_local_runs_bytes_with_one_load_per_submission_and_goes_
     assert Counter(entry["runner"] for entry in entries) == {"slurm": 3}
     assert sum("transcribe_chunk" in entry["work"].get("talk", {}) for entry in entries) == 1
     assert cluster.ask("squeue", "--noheader", "--states", "pending,running") == ""
+
+
+def test_why_a_submission_does_not_begin_is_slurms_reason(
+    cluster: slurm.Slurm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLURM_CONF", cluster.environment["SLURM_CONF"])
+    monkeypatch.syspath_prepend(str(Path(sys.prefix) / "slurm"))
+    executor = importlib.import_module("snakemake_executor_plugin_slurm_warm.executor")
+    wrong = (["--partition=closed"], ["--cpus-per-task=64"], ["--hold"], ["--begin=now+1hour"])
+    for options in wrong:
+        cluster.ask("sbatch", "--job-name=ours", *options, "--wrap", "sleep 1")
+    told: set[str] = set()
+
+    def asked() -> bool:
+        told.update(executor.Executor.reasons(SimpleNamespace(run_uuid="ours"), []).values())
+        return len(told) >= len(wrong)
+
+    slurm.wait_for(asked)
+    cluster.ask("scancel", "--name=ours")
+    assert told - {"None", "Priority (others come first)"} == {
+        "PartitionDown (its partition is closed)",
+        "PartitionConfig (it asks for more than a node of its partition has)",
+        "JobHeldUser (it is held: `scontrol release`)",
+        "BeginTime",
+    }
+
+
+def test_what_does_not_begin_is_said_and_not_waited_for(new_project: Project, cluster: slurm.Slurm) -> None:
+    closed = ["--default-resources", "slurm_partition=closed", "--config", "sessions=[duo]"]
+    command = [
+        sys.executable,
+        "-c",
+        project.HASTY,
+        *ON_CPU,
+        *closed,
+        "--cores",
+        "2",
+        "--profile",
+        "profiles/slurm",
+    ]
+    environment = new_project.environment(**cluster.environment)
+    with subprocess.Popen(
+        command, cwd=new_project.root, env=environment, stderr=subprocess.PIPE, text=True
+    ) as run:
+        assert run.stderr
+        line = next(line for line in run.stderr if "wait" in line)
+        assert line.rstrip().endswith("  1 of 1 submissions wait: PartitionDown (its partition is closed)")
+        run.terminate()
+        began = time.monotonic()
+        said = run.stderr.read()
+        assert run.wait() != 0
+    assert time.monotonic() - began < 20
+    assert cluster.ask("squeue", "--noheader") == ""
+    assert "1 submissions that had not begun are cancelled" in said
+    assert "failed" not in said
+
+
+def test_what_slurm_does_not_take_is_said_with_its_reason(new_project: Project, cluster: slurm.Slurm) -> None:
+    nowhere = [
+        "--default-resources",
+        "slurm_partition=nowhere",
+        "--config",
+        "sessions=[duo]",
+        "--retries",
+        "0",
+    ]
+    done = new_project.snakemake(*ON_CPU, *nowhere, profile="slurm", **cluster.environment)
+    assert done.code != 0
+    (line,) = [line for line in done.text.splitlines() if line.startswith("sessionscribe: SLURM")]
+    assert "invalid partition specified: nowhere" in line
+    assert "sbatch call" not in done.text
 
 
 @pytest.mark.timeout(300)
