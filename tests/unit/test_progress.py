@@ -67,6 +67,16 @@ def test_long_jobs_weigh_more_and_are_what_is_at_work(monkeypatch: pytest.Monkey
     assert third == "  8%  1 of 5 jobs, about 0:00:00 left  "
 
 
+def test_what_waits_elsewhere_is_said_at_once_in_place_of_what_is_at_work() -> None:
+    made, stream = shown(terminal=False)
+    made.begin(1, "transcribe_chunk")
+    made.wait("1 of 1 submissions wait: PartitionConfig")
+    made.wait("")
+    assert stream.getvalue().splitlines() == [
+        "  0%  0 of 5 jobs, time left unknown yet  1 of 1 submissions wait: PartitionConfig"
+    ]
+
+
 def test_lines_come_calmly() -> None:
     made, stream = shown(terminal=False)
     finish(made, *["convert_audio"] * 2)

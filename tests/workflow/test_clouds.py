@@ -6,6 +6,7 @@ The services take what the clients send, refuse what real ones refuse, and run t
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import signal
@@ -13,6 +14,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -199,6 +201,38 @@ def test_a_pod_that_is_not_scheduled_is_said_why_and_not_waited_for(
     assert time.monotonic() - began < 20, "and not for the next look at the jobs"
     assert (cluster.waiting, cluster.secrets) == (set(), {})
     assert "Stopped." in said
+
+
+def test_why_aws_and_google_batch_let_jobs_wait(plugins: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(plugins)
+    aws, google = (
+        importlib.import_module(f"snakemake_executor_plugin_{name}_warm.executor")
+        for name in ("aws_batch", "googlebatch")
+    )
+    jobs = [SimpleNamespace(external_jobid=name) for name in ("a", "b", "c")]
+    told = [
+        {"jobId": "a", "status": "RUNNABLE", "statusReason": "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT - …"},
+        {"jobId": "b", "status": "RUNNING"},
+        {"jobId": "c", "status": "SUBMITTED"},
+    ]
+    client = SimpleNamespace(
+        describe_jobs=lambda jobs: {"jobs": [job for job in told if job["jobId"] in jobs]}
+    )
+    assert aws.Executor.reasons(SimpleNamespace(batch_client=client), jobs) == {
+        "a": "RUNNABLE: MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT - …",
+        "c": "SUBMITTED",
+    }
+    status, event = google.batch_v1.JobStatus, google.batch_v1.StatusEvent
+    found = {
+        "a": status(state="SCHEDULED", status_events=[event(description="CODE_GCE_QUOTA_EXCEEDED")]),
+        "b": status(state="RUNNING"),
+        "c": status(state="QUEUED"),
+    }
+    batch = SimpleNamespace(get_job=lambda name: google.batch_v1.Job(status=found[name]))
+    assert google.Executor.reasons(SimpleNamespace(batch=batch), jobs) == {
+        "a": "SCHEDULED: CODE_GCE_QUOTA_EXCEEDED",
+        "c": "QUEUED",
+    }
 
 
 def test_ctrl_c_removes_what_was_submitted(
