@@ -25,7 +25,7 @@ from snakemake_executor_plugin_warm.waiting import Waiting
 
 KILL_AFTER_S = 60
 PLAIN, COMMAND = "'FAILED'", "sbatch call:"
-"""What Slurm says of a job that has said itself what is wrong; what its plugin's long command lines begin with."""
+"""What Slurm says of a job that has itself said what is wrong; where its plugin begins to quote a command."""
 WITHOUT_LIMIT = 24 * 60
 # Where models lie: on the volume, too, for they are fetched before anything is submitted.
 GIVEN = ("HF_HOME", "SESSIONSCRIBE_MODELS")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -10,19 +9,18 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future
 from contextlib import suppress
-from itertools import count
 from pathlib import Path
 from typing import Any
 
+from sessionscribe.runners.lines import EndedError, Lines
 from snakemake_executor_plugin_warm.slot import StoppedError, WorkerDiedError, WorkerSlot
 
 SERVE = Path(__file__).with_name("serve.py")
 LAST_LINES = 10
 
 
-class LocalWorker:
+class LocalWorker(Lines):
     """A started worker on this machine.
 
     It runs in a session of its own, so Ctrl-C reaches it through Snakemake only; it ends when its standard
@@ -35,13 +33,12 @@ class LocalWorker:
     """
 
     def __init__(self, slot: int, lanes: int, *, log: str | None) -> None:
-        self._numbers, self._sending, self._ended_by_us = count(1), threading.Lock(), False
-        self._waiting: dict[int, tuple[Future[dict[str, Any]], dict[str, Any]]] = {}
+        super().__init__()
         if log:
             Path(log).parent.mkdir(parents=True, exist_ok=True)
         stderr = Path(log).open("ab") if log else None  # noqa: SIM115 -- closed below
         try:
-            self._process = subprocess.Popen(
+            self.process = subprocess.Popen(
                 [sys.executable, str(SERVE), "--lanes", str(lanes)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -52,51 +49,18 @@ class LocalWorker:
         finally:
             if stderr:
                 stderr.close()
-        threading.Thread(target=self._listen, name=f"warm-{slot}", daemon=True).start()
-
-    @property
-    def alive(self) -> bool:
-        """Whether it can take a job."""
-        return not self._ended_by_us and self._process.poll() is None
+        threading.Thread(target=self.listen, name=f"warm-{slot}", daemon=True).start()
 
     def run(self, request: dict[str, Any], give_back: Callable[[], bool] = bool) -> dict[str, Any]:
         """Send a request, wait for the reply and return it; a job that is here is never given back."""
-        future: Future[dict[str, Any]] = Future()
-        with self._sending:
-            number = next(self._numbers)
-            self._waiting[number] = future, request
-            line = json.dumps({"id": number, **request}) + "\n"
-            with suppress(OSError):  # it died: the listener says so
-                self._send(line.encode())
-        if self._process.poll() is not None:
-            self._give_up()
-        return future.result()
-
-    def _send(self, line: bytes) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.write(line)
-        self._process.stdin.flush()
-
-    def _listen(self) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            reply = json.loads(line)
-            if waiting := self._waiting.pop(reply["id"], None):  # unless it was given up a moment ago
-                waiting[0].set_result(reply)
-        self._process.wait()
-        self._give_up()
-
-    def _give_up(self) -> None:
-        """Tell all who wait that there will be no reply."""
-        while self._waiting:
-            with suppress(KeyError):  # another thread was faster
-                _, (future, request) = self._waiting.popitem()
-                future.set_exception(
-                    StoppedError() if self._ended_by_us else WorkerDiedError(self._obituary(request))
-                )
+        try:
+            return self.request(request)
+        except EndedError:
+            error = StoppedError() if self.ended_by_us else WorkerDiedError(self._obituary(request))
+            raise error from None
 
     def _obituary(self, request: dict[str, Any]) -> str:
-        code = self._process.returncode
+        code = self.process.returncode
         if code is not None and code < 0:
             cause = f"was killed by {signal.Signals(-code).name}"
             if -code == signal.SIGKILL:
@@ -112,26 +76,19 @@ class LocalWorker:
         """Let go of it; there is no connection to lose."""
         self.end()
 
-    def end(self) -> None:
-        """Let it end: it does as soon as its input ends."""
-        self._ended_by_us = True
-        with self._sending, suppress(OSError):
-            assert self._process.stdin is not None
-            self._process.stdin.close()
-
     def wait(self, seconds: float) -> None:
         """Wait until it is gone, and kill it if that takes longer."""
         try:
-            self._process.wait(seconds)
+            self.process.wait(seconds)
         except subprocess.TimeoutExpired:
             self.kill()
 
     def kill(self) -> None:
         """Kill it, and whatever it has started."""
-        self._ended_by_us = True
+        self.ended_by_us = True
         with suppress(ProcessLookupError, PermissionError):  # macOS says the latter of a zombie
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
 
 
 def local_places(size: int, lanes: int) -> list[WorkerSlot]:

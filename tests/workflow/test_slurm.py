@@ -113,7 +113,7 @@ def test_what_does_not_begin_is_said_and_not_waited_for(new_project: Project, cl
         began = time.monotonic()
         said = run.stderr.read()
         assert run.wait() != 0
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 90
     assert cluster.ask("squeue", "--noheader") == ""
     assert "1 submissions that had not begun are cancelled" in said
     assert "failed" not in said
