@@ -217,6 +217,8 @@ import os, re, sys
 options = [word for word in sys.argv[1:] if word.startswith("-") and word != "-"]
 options = [word for n, word in enumerate(options) if "--server" not in options[: n + 1]]
 wrong = next((word for word in options if not re.search({known!r}, word)), None)
+if "--server" in sys.argv:  # after an `e` come capabilities, not options
+    wrong = next((word for word in sys.argv if re.match("-[^-e]*s", word)), None)
 remote = [word for word in sys.argv[1:] if re.match(r"[^/-][^/]*:|:", word)]
 if wrong or len(remote) > 1:
     print(f"rsync: {{wrong or remote[1]}}: unknown option", file=sys.stderr)
@@ -230,15 +232,19 @@ os.execv({real!r}, ["rsync", *old, *sys.argv[1:]])
     return folder
 
 
-def test_an_rsync_as_old_as_that_of_macos_will_do(
-    connection: Connection, host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_an_rsync_as_old_as_that_of_macos_will_do_here_and_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old = stand_in(tmp_path / "old", as_old=True)
-    assert (
-        subprocess.run([old / "rsync", "-rtLRs", "a", "b"], capture_output=True, check=False).returncode == 1
-    )
-    monkeypatch.setenv("PATH", f"{old}{os.pathsep}{os.environ['PATH']}")
-    test_files_travel_with_their_paths_once(connection, host, tmp_path)
+    for wrong in (["-rtLRs", "a", "b"], ["--server", "-tLRse.LsfxC", ".", "b"]):
+        assert subprocess.run([old / "rsync", *wrong], capture_output=True, check=False).returncode == 1
+    path = f"{old}{os.pathsep}{os.environ['PATH']}"
+    monkeypatch.setenv("PATH", path)
+    with sshd.started(tmp_path / "box", environment={"PATH": path}) as box:
+        connection = Connection("ssh:box", Address(box.name, ("-F", str(box.config))))
+        connection.open()
+        test_files_travel_with_their_paths_once(connection, box, tmp_path)
+        connection.close()
 
 
 def test_an_rsync_that_cannot_do_it_is_final_and_said_with_what_to_do(

@@ -153,6 +153,14 @@ def test_hostile_names_in_a_folder_are_all_found(tone: bytes) -> None:
     assert {row.source for row in rows} == {f"in/{name}" for name in HOSTILE}
 
 
+def test_a_link_to_nothing_is_named_and_the_others_are_added(tone: bytes) -> None:
+    put(tone, "in/good.wav")
+    Path("in/gone.wav").symlink_to("nowhere.wav")
+    rows, (problem,) = add(sources.discover(["in"]))
+    assert [row.session for row in rows] == ["good"]
+    assert str(problem).startswith("in/gone.wav: cannot be read (No such file or directory)")
+
+
 def test_a_name_that_is_not_utf8_is_refused_and_the_others_are_added(tone: bytes, here: Path) -> None:
     put(tone, "in/good.wav")
     try:

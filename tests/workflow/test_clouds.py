@@ -203,12 +203,24 @@ def test_a_pod_that_is_not_scheduled_is_said_why_and_not_waited_for(
     assert "Stopped." in said
 
 
-def test_why_aws_and_google_batch_let_jobs_wait(plugins: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_why_the_clouds_let_jobs_wait(plugins: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(plugins)
-    aws, google = (
+    aws, google, kubernetes = (
         importlib.import_module(f"snakemake_executor_plugin_{name}_warm.executor")
-        for name in ("aws_batch", "googlebatch")
+        for name in ("aws_batch", "googlebatch", "kubernetes")
     )
+    asked = SimpleNamespace(reason="ImagePullBackOff", message='Back-off pulling image "x"')
+    begun = SimpleNamespace(type="PodScheduled", status="True", reason=None, message=None)
+    for phase, waits, why in (
+        ("Pending", asked, 'ImagePullBackOff: Back-off pulling image "x"'),
+        ("Pending", None, "Pending"),
+        ("Running", None, ""),
+    ):
+        part = SimpleNamespace(state=SimpleNamespace(waiting=waits))
+        pod = SimpleNamespace(
+            phase=phase, conditions=[begun], container_statuses=[part], init_container_statuses=None
+        )
+        assert kubernetes.why_pending(pod) == why
     jobs = [SimpleNamespace(external_jobid=name) for name in ("a", "b", "c")]
     told = [
         {"jobId": "a", "status": "RUNNABLE", "statusReason": "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT - …"},

@@ -153,7 +153,8 @@ def _group_local(path: Path, source: str, layout: str | None) -> list[Group]:
     """Sort what lies at a path; ``source`` is how it is to be noted."""
     if not path.is_dir():
         return [Group(path.stem, layout or "recording", (File(source, path),))]
-    names = sorted(file.name for file in path.iterdir() if file.is_file())
+    # A link that leads nowhere, as shortcuts of Google Drive may be, is named, not passed over.
+    names = sorted(file.name for file in path.iterdir() if file.is_file() or not file.exists())
     base = join(source, "") if drive_desktop.is_drive_desktop(source) else None
     files = [File(f"{base}{name}" if base else str(path / name), path / name) for name in names]
     files = [file for file in files if file.is_recording]

@@ -42,7 +42,7 @@ WITH_SSH = (0, 7)
 """The first version that has the command `ssh`."""
 VERSION = re.compile(r"^Version: (\d+\.\d+[.\d]*)", re.MULTILINE)
 FOREIGN = ("PYTHONPATH", "PYTHONHOME")
-CALL_S = 90.0
+CALL_S, VERSION_S = 90.0, 30.0
 CONFIGURATION = ".config/colab-cli"
 LOGIN = ".config/gcloud/application_default_credentials.json"
 NO_LOGIN = (
@@ -87,7 +87,7 @@ def _version(program: str) -> str:
             env={**os.environ, "HOME": home},  # where its log would be readable for everybody
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            timeout=CALL_S,
+            timeout=VERSION_S,
             check=False,
         )
         if found := VERSION.search(done.stdout.decode(errors="replace")):
