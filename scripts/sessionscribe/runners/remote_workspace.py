@@ -115,7 +115,7 @@ class RemoteWorkspace:
         try:
             return str(channel.ask({}, ENVIRONMENT_S)["python"])
         except DiedError as death:
-            reason = cause(channel.said(), str(death))
+            reason = cause(channel.said(), str(death), besides=("exit code", "hint:"))
             hint = "Log in and look, or name a ready interpreter with `warm-remote-python`"
             what = f"the environment cannot be made there ({reason})"
             raise UnusableError(what, where=self.machine.name, hint=hint) from None
