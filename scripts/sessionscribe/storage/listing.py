@@ -30,7 +30,8 @@ MAGIC = frozenset("*?[{")
 class Item(NamedTuple):
     """A remote file: the source that names it, its size in bytes, what tells its content from another.
 
-    ``modified`` is when it was written, in seconds since the epoch. ``fault`` is what keeps it from being read as a recording, as on Google Drive: "" for nothing.
+    ``modified`` is when it was written, in seconds since the epoch. ``fault`` is what keeps it from being
+    read as a recording, as on Google Drive: "" for nothing.
     """
 
     source: str
