@@ -6,6 +6,9 @@ import importlib
 import json
 import re
 import signal
+import subprocess
+import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
