@@ -277,7 +277,9 @@ def expected(project: Project, session: str, rules: str) -> Counter[str]:
 
 def test_the_table_has_every_setting() -> None:
     every = {".".join(path) for path in leaves(config.Config)}
-    assert set(TABLE) | {"manifest", "sessions"} == {name for name in every if not name.startswith("batch.")}
+    assert set(TABLE) | {"manifest", "sessions"} == {
+        name for name in every if not name.startswith(("batch.", "notify.", "serve.", "watch."))
+    }
 
 
 def test_batches_redo_nothing_and_leave_out_what_they_are_told_with_what_follows(project: Project) -> None:
