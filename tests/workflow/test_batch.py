@@ -134,9 +134,19 @@ def test_sessions_come_in_their_order_and_no_more_than_asked_for(project: Projec
     assert not (project / "logs/batch").exists()
     report = batch(project, "--max-sessions", "1")
     assert report["sessions"] == report["completed"] == ["live"]
-    batch(project)
+    settings = yaml.safe_load(project.settings.read_text())
+    project.settings.write_text(yaml.safe_dump(settings | {"upload": {"to": "run.txt/in-a-file"}}))
+    setting(project, upload=True)
+    report = batch(project, code=1)
+    assert (report["status"], set(report["notSent"])) == ("partial", {"talk", "duo"})
     begun = re.findall(r"results/transcribe/(\w+)/\w+/\w+\.\d+\.json\n", project.log())
     assert list(dict.fromkeys(begun)) == ["talk", "duo"]
+    settings = yaml.safe_load(project.settings.read_text())
+    project.settings.write_text(yaml.safe_dump(settings | {"upload": {"to": "sent"}}))
+    report = batch(project)
+    assert (report["status"], report["uploads"], report["notSent"]) == ("success", 2, [])
+    assert list((project / "sent").rglob("talk.srt"))
+    assert batch(project)["skipped"]
 
 
 def test_a_recording_keeps_batches_away_and_ends_one_at_work(project: Project) -> None:

@@ -16,7 +16,7 @@ from typing import NoReturn, Protocol
 
 from sessionscribe.batch import journal, metrics, notices, outcome, report, scan
 from sessionscribe.batch.journal import JOURNAL, Journal
-from sessionscribe.batch.locks import BatchLock
+from sessionscribe.batch.locks import BatchLock, Held
 from sessionscribe.batch.machines import mark
 from sessionscribe.batch.report import BatchReport, LockStatus
 from sessionscribe.batch.scan import PendingJobs
@@ -232,8 +232,7 @@ class Batch:
             complain(error)
             return False
         if held:
-            found = held[0].lock
-            made.lock_status = LockStatus(locked=True, user_id=found.user_id, session_id=found.session_id)
+            made.lock_status = _status_of(held[0])
             made.status, made.reason = "locked", str(held[0])
         return bool(held)
 
@@ -315,10 +314,7 @@ class Batch:
         self._unreadable = 0
         if held:
             self._locked_by = str(held[0])
-            found = held[0].lock
-            notes.report.lock_status = LockStatus(
-                locked=True, user_id=found.user_id, session_id=found.session_id
-            )
+            notes.report.lock_status = _status_of(held[0])
             complain(f"{held[0]}: what is in hand is finished, and then the batch stops")
         return bool(held)
 
@@ -328,12 +324,11 @@ class Batch:
             made.not_sent = []
             return
         sessions = self.tools.plan().sessions
-        names = dict.fromkeys([*made.completed, *made.not_sent])
-        ready = [sessions[name] for name in names if name in sessions]
+        ready = [sessions[name] for name in made.not_sent if name in sessions]
         made.not_sent = self.tools.send(ready)
         made.uploads = len(ready) - len(made.not_sent)
         if made.not_sent:
-            made.status = "partial" if made.completed else "failed"
+            made.status = "partial" if made.status == "success" else made.status
             made.reason = made.reason or f"{len(made.not_sent)} sessions could not be uploaded or published"
         elif made.status == "failed" and not made.sessions:  # nothing else was to be done
             made.status = "success"
@@ -342,6 +337,10 @@ class Batch:
 def _due(sessions: Iterable[SessionPlan]) -> set[str]:
     """Return the first output of every step that is to be done, now or later."""
     return {path for session in sessions for path in (*session.pending, *session.blocked)}
+
+
+def _status_of(held: Held) -> LockStatus:
+    return LockStatus(locked=True, user_id=held.lock.user_id, session_id=held.lock.session_id)
 
 
 def _left_out(failures: Sequence[report.Failure]) -> str:

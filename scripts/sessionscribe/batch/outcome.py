@@ -54,6 +54,8 @@ def note(
     report.transcription.chunks_failed = sum(step.output in failed for step in chunks)
     report.transcription.total_size_bytes = sum(_size(step, root) for step in made)
     report.completed = sorted({step.session for step in steps} - {step.session for step in missing})
+    if options.upload or options.publish:
+        report.not_sent = list(dict.fromkeys([*report.not_sent, *report.completed]))
     report.reason = report.reason or _reason(list(failed.values()), report, root)
 
 

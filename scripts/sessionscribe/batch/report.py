@@ -140,7 +140,7 @@ class BatchReport(Section):
     uploads: int = 0
     """Sessions that were uploaded or published."""
     not_sent: list[str] = []
-    """Those that could not be; the next batch tries again."""
+    """Those that were not yet; the next batch does it."""
     notices: list[str] = []
     """What became of the notices, a line each."""
 
