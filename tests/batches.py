@@ -113,9 +113,7 @@ def network_of(box: Box) -> Iterator[tuple[Network, str]]:
     network = Network(box)
 
     def change(_action: str, _ask: Callable[[], bytes]) -> tuple[int, bytes] | None:
-        if network.is_cut:
-            raise ConnectionError
-        return None
+        return (503, aws.refusal("Unavailable")) if network.is_cut else None
 
     with aws.changed(box.cloud, change) as address:
         yield network, address

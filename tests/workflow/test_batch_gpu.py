@@ -10,7 +10,7 @@ import pytest
 import aws
 import sshd
 from aws import Box, Cloud
-from batches import Away, network_of, stop_in_the_middle
+from batches import PROFILE, Away, network_of, stop_in_the_middle
 from project import Project
 from sshd import eventually
 
@@ -74,3 +74,19 @@ def test_a_machine_that_was_up_is_left_running(project: Project, box: Box, how: 
     assert report["gpu"]["startTime"] is None
     assert report["gpu"]["stopTime"] is None
     assert box.starts == 1
+
+
+def test_a_check_asks_aws_and_starts_nothing(project: Project, box: Box) -> None:
+    away = Away.prepared(project, box)
+    done = away.run("check")
+    assert "ec2:gpu: off; we may start and stop it" in done.stdout, done.stdout + done.stderr
+    assert "lock: .sessionscribe/batch-lock.json can be read and written, free" in done.stdout
+    assert "price of ec2:gpu" in done.stdout
+    assert box.starts == 0
+    assert away.events() == []
+    box.cloud.instance("doomed", behaviour="terminate")
+    profile = project / PROFILE / "config.yaml"
+    profile.write_text(profile.read_text().replace("ec2:gpu", "ec2:doomed"))
+    done = away.run("check")
+    assert done.returncode == 1
+    assert "FAILED  ec2:doomed: would be terminated" in done.stdout
