@@ -49,8 +49,8 @@ TYPES = {
 
 def act(project: Project, *arguments: str) -> Done:
     """Run an action of `sessionscribe batch`."""
-    command = (sys.executable, "-m", "sessionscribe.cli.main", "batch", *arguments)
-    return project.command(*command, "--configfile", "config/test.yaml")
+    how = ("--configfile", "config/test.yaml")
+    return project.program("sessionscribe.cli.main", "batch", *arguments, *how)
 
 
 def batch(project: Project, *arguments: str, code: int = 0) -> dict[str, Any]:
