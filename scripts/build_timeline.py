@@ -15,6 +15,7 @@ with job(snakemake.rule, settings, log=snakemake.log[0], outputs=made) as say:
         conversions=Conversion.read_all(snakemake.input.conversions),
         parts=settings["parts"],
         speakers=settings["speakers"],
+        headers=settings.get("headers"),
         output=Path(made["timeline"]),
     )
     for gap in timeline.gaps:

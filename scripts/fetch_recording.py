@@ -14,9 +14,11 @@ with job(snakemake.rule, settings, log=snakemake.log[0], outputs=made) as say:
         raise UserError(
             settings["problem"], where=settings["session"], hint="Correct the manifest and run again"
         )
+    reading = dict(snakemake.params.machine)
     fetch_recording(
         **{k: settings[k] for k in ("session", "track", "source", "checksum", "duration_s")},
-        reading=config.Ingest(**snakemake.params.machine),
+        live=reading.pop("live"),
+        reading=config.Ingest(**reading),
         output=Path(made["ingest"]),
         log=say,
     )

@@ -14,6 +14,7 @@ with job(snakemake.rule, settings, log=snakemake.log[0], outputs=made) as say:
         session=settings["session"],
         track=settings["track"],
         chunks=settings["chunks"],
+        length_s=settings.get("length_s"),
         options=Chunk(**settings["options"]),
         output=Path(made["plan"]),
     )

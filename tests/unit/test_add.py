@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import media
 from project import ROOT
+from sessionscribe.audio.headers import CLUSTER
 from sessionscribe.cli import main
 from sessionscribe.manifest import manifest
 
@@ -180,3 +184,211 @@ def test_hotwords_beyond_the_models_room_are_told(
     assert manifest.read(TABLE)["talk"].rows[0].hotwords == many
     assert main.main(["add", "talk.wav", "--configfile", "own.yaml", "--hotwords", "Zermatt"]) == 0
     assert told.readouterr().err == ""
+
+
+# Live sessions as recorders write them.
+
+
+def rows(session: str) -> list[manifest.Row]:
+    return list(manifest.read(TABLE)[session].rows)
+
+
+@pytest.fixture
+def slices() -> Path:
+    """A folder with the slices of a browser's recording: only the first has a header."""
+    folder = Path("call")
+    folder.mkdir()
+    sound, options = media.Sound(media.tone(6)), {"cluster_time_limit": "2000"}
+    data = media.write_media(Path("call.webm"), [sound], pipe=True, options=options).read_bytes()
+    edges = [0, *[match.start() for match in re.finditer(re.escape(CLUSTER), data)][1:], len(data)]
+    for number, (start, stop) in enumerate(pairwise(edges)):
+        (folder / f"chunk-{number:03}.webm").write_bytes(data[start:stop])
+    return folder
+
+
+def test_slices_of_a_stream_are_parts_that_need_the_first_ones_header(slices: Path) -> None:
+    assert main.main(["add", "call"]) == 0
+    found = rows("call")
+    assert [row.header for row in found] == [None, 0, 0, 0]
+    assert sum(row.duration_s for row in found) == pytest.approx(6, abs=0.1)
+    assert main.main(["add", "call"]) == 0
+    assert rows("call") == found
+
+
+def test_parts_that_are_no_good_are_told_and_do_not_keep_the_others_off(
+    slices: Path, told: pytest.CaptureFixture[str]
+) -> None:
+    (slices / "chunk-001.webm").write_bytes(b"")
+    (slices / "chunk-002.webm").write_bytes(b"junk" * 500)
+    assert main.main(["add", "call"]) == 1
+    out, err = told.readouterr()
+    assert out == "added call: live, 4 files, 0.00 h of audio\n"
+    assert "chunk-001.webm: is empty" in err
+    assert "chunk-002.webm: is not an audio or video file" in err
+    assert [row.header for row in rows("call")] == [None, None, None, 0]
+    assert [row.duration_s > 0 for row in rows("call")] == [True, False, False, True]
+
+
+def test_a_recorder_that_began_anew_has_a_header_of_its_own(slices: Path) -> None:
+    for part in sorted(slices.iterdir()):
+        number = int(part.stem[-3:])
+        shutil.copy2(part, slices / f"chunk-{number + 10:03}.webm")
+    assert main.main(["add", "call"]) == 0
+    assert [row.header for row in rows("call")] == [None, 0, 0, 0, None, 10, 10, 10]
+
+
+@pytest.mark.parametrize("suffix", ["webm", "mp4"])
+def test_the_header_may_be_a_part_of_its_own(suffix: str) -> None:
+    options = {"movflags": "frag_keyframe+empty_moov", "frag_duration": "2000000"} if suffix == "mp4" else {}
+    sound = media.Sound(media.tone(6))
+    data = media.write_media(
+        Path(f"a.{suffix}"), [sound], pipe=suffix == "webm", options=options
+    ).read_bytes()
+    edge = data.index(CLUSTER) if suffix == "webm" else data.index(b"moof") - 4
+    Path("call").mkdir()
+    for number, part in enumerate((data[:edge], data[edge:])):
+        Path(f"call/chunk-{number}.{suffix}").write_bytes(part)
+    assert main.main(["add", "call"]) == 1
+    assert [(row.header, round(row.duration_s)) for row in rows("call")] == [(None, 0), (0, 6)]
+
+
+def test_what_was_removed_stays_removed_until_it_is_named(
+    slices: Path, told: pytest.CaptureFixture[str]
+) -> None:
+    assert main.main(["add", "call"]) == 0
+    every = rows("call")
+    manifest.write(TABLE, [row for row in every if row.part != 2])
+    told.readouterr()
+    assert main.main(["add", "call"]) == 0
+    assert "left out: call/chunk-002.webm (its row was removed" in told.readouterr().out
+    assert [row.part for row in rows("call")] == [0, 1, 3]
+    media.write_media(slices / "chunk-004.webm", [media.Sound(media.tone(1))])
+    assert main.main(["add", "call"]) == 0
+    assert [row.part for row in rows("call")] == [0, 1, 3, 4], "a new part is added all the same"
+    media.write_media(slices / "chunk-002.webm", [media.Sound(media.tone(1))])
+    assert main.main(["add", "call"]) == 0
+    assert [row.part for row in rows("call")] == [0, 1, 2, 3, 4], "what it is now was never removed"
+    manifest.write(TABLE, [])
+    assert main.main(["add", "call"]) == 0
+    assert len(rows("call")) == 5, "without any row of it, the folder is meant"
+
+
+def test_a_recording_that_was_removed_is_left_out_of_its_folder() -> None:
+    for name in ("one", "two"):
+        media.write_tone(Path(f"{name}.flac"), 1 if name == "one" else 2)
+    Path("in").mkdir()
+    for path in Path().glob("*.flac"):
+        path.rename(Path("in") / path.name)
+    assert main.main(["add", "in"]) == 0
+    manifest.write(TABLE, rows("two"))
+    assert main.main(["add", "in"]) == 0
+    assert list(manifest.read(TABLE)) == ["two"]
+    assert main.main(["add", "in/one.flac"]) == 0
+    assert sorted(manifest.read(TABLE)) == ["one", "two"]
+
+
+# Several speakers in one file.
+
+
+def call(*levels: float) -> Path:
+    """A recording with a tone of its own in each channel."""
+    every = [media.tone(1, frequency=300 * (n + 1), level=level) for n, level in enumerate(levels)]
+    return media.write_media(Path("call.wav"), [media.Sound(np.concatenate(every))])
+
+
+def parted(session: str) -> list[tuple[str, str, int | None, int | None]]:
+    return [(row.track, row.speaker, row.audio_stream, row.channel) for row in rows(session)]
+
+
+def test_the_channels_of_a_call_are_tracks() -> None:
+    call(0.3, 0.2)
+    assert main.main(["add", "call.wav", "--layout", "multitrack"]) == 0
+    assert parted("call") == [("left", "", None, 0), ("right", "", None, 1)]
+    assert main.main(["add", "call.wav", "--names", "Anna Ölund, Ben"]) == 0
+    assert parted("call") == [("Anna-Ölund", "Anna Ölund", None, 0), ("Ben", "", None, 1)]
+    assert main.main(["add", "call.wav", "--layout", "multitrack", "--language", "de"]) == 0
+    assert parted("call") == [("Anna-Ölund", "Anna Ölund", None, 0), ("Ben", "", None, 1)]
+    assert [row.language for row in rows("call")] == ["de", "de"]
+
+
+def test_channels_that_are_the_same_are_one_track() -> None:
+    media.write_media(Path("call.wav"), [media.Sound(np.repeat(media.tone(1), 2, axis=0))])
+    assert main.main(["add", "call.wav", "--layout", "multitrack"]) == 0
+    assert parted("call") == [("call", "", None, None)]
+
+
+def test_more_channels_are_numbered() -> None:
+    call(0.3, 0.2, 0.1)
+    assert main.main(["add", "call.wav", "--layout", "multitrack"]) == 0
+    assert [track for track, *_ in parted("call")] == ["channel-0", "channel-1", "channel-2"]
+
+
+def streams(count: int = 3) -> Path:
+    sounds = [media.Sound(media.tone(1 + n, frequency=300 + 100 * n)) for n in range(count)]
+    return media.write_media(Path("obs.mkv"), sounds, picture_s=3)
+
+
+def test_audio_streams_are_tracks_and_more_can_be_added() -> None:
+    streams()
+    assert main.main(["add", "obs.mkv", "--layout", "multitrack", "--session", "all"]) == 0
+    assert [stream for _, _, stream, _ in parted("all")] == [0, 1, 2]
+    assert [round(row.duration_s) for row in rows("all")] == [1, 2, 3]
+    two = ["add", "obs.mkv", "--session", "two", "--audio-stream", "0", "--audio-stream"]
+    assert main.main([*two, "2"]) == 0
+    assert [stream for _, _, stream, _ in parted("two")] == [0, 2]
+    assert main.main([*two, "1"]) == 0
+    assert sorted(stream for _, _, stream, _ in parted("two")) == [0, 1, 2]
+
+
+def test_names_that_do_not_fit_and_streams_that_are_not_there_are_refused(
+    told: pytest.CaptureFixture[str],
+) -> None:
+    streams(2)
+    assert main.main(["add", "obs.mkv", "--names", "A,B,C"]) == 1
+    assert "has 2 tracks, not as many as there are names (3)" in told.readouterr().err
+    assert main.main(["add", "obs.mkv", "--audio-stream", "0", "--audio-stream", "5"]) == 1
+    assert "has no audio stream number 5 (it has 2" in told.readouterr().err
+    assert manifest.read(TABLE) == {}
+
+
+def test_a_channel_can_be_chosen_for_a_session() -> None:
+    call(0.3, 0.2)
+    assert main.main(["add", "call.wav", "--channel", "1"]) == 0
+    assert [row.channel for row in rows("call")] == [1]
+
+
+@pytest.mark.parametrize(
+    ("folder", "files", "names"),
+    [
+        (
+            "craig",
+            ["1-alice.flac", "2-bob_1234.flac", "3-Ünal#0001.flac", "info.txt"],
+            ["alice", "bob", "Ünal"],
+        ),
+        ("twins", ["1-al.flac", "2-al_0.flac", "info.txt"], ["1-al", "2-al_0"]),
+        ("Audio Record", ["audioAnnaB11234567890.m4a", "audioBen21234567890.m4a"], ["AnnaB", "Ben"]),
+    ],
+)
+def test_folders_with_a_file_for_each_speaker_are_known(
+    folder: str, files: list[str], names: list[str]
+) -> None:
+    parent = Path("meeting") / folder
+    parent.mkdir(parents=True)
+    for number, name in enumerate(files):
+        if name == "info.txt":
+            (parent / name).write_text("Recording abc\n")
+        else:
+            media.write_tone(parent / name, 1 + number)
+    assert main.main(["add", str(parent)]) == 0
+    (session,) = manifest.read(TABLE).values()
+    assert session.name == ("meeting" if folder == "Audio Record" else folder)
+    assert session.layout == "multitrack"
+    assert sorted(row.speaker or row.track for row in session.rows) == sorted(names)
+
+
+def test_numbered_recordings_without_such_a_file_are_sessions_of_their_own() -> None:
+    Path("in").mkdir()
+    for number, name in enumerate(("1-intro", "2-lecture")):
+        media.write_tone(Path(f"in/{name}.flac"), 1 + number)
+    assert main.main(["add", "in"]) == 0
+    assert sorted(manifest.read(TABLE)) == ["1-intro", "2-lecture"]

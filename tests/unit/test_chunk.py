@@ -340,3 +340,79 @@ def test_a_timeline_needs_one_entry_for_each_track(tmp_path: Path) -> None:
         timeline(tmp_path, "live", [converted("a", 10)], parts=[1, 2])
     with pytest.raises(ValueError, match="0 tracks"):
         timeline(tmp_path, "live", [])
+
+
+def test_a_part_that_is_no_good_is_a_gap_with_a_reason(tmp_path: Path) -> None:
+    lengths = {"a": 16_000, "b": 1, "c": 1, "d": 16_000, "e": 8_000}
+    whys = {"b": ("is empty", 0.0), "c": ("is broken", 3.0), "e": ("is truncated", 2.0)}
+    made = timeline(
+        tmp_path,
+        "live",
+        [
+            converted(name, samples).model_copy(
+                update=dict(zip(("missing", "missing_s"), whys.get(name, ("", 0.0)), strict=True))
+            )
+            for name, samples in lengths.items()
+        ],
+        parts=[0, 1, 2, 3, 4],
+    )
+    assert [(gap.start, gap.stop, gap.reason) for gap in made.gaps] == [
+        (16_001, 32_001, "part 1 is empty"),
+        (32_002, 80_002, "part 2 is broken"),
+        (104_002, 136_002, "part 4 is truncated"),
+    ]
+    assert [track.offset for track in made.tracks] == [0, 16_000, 32_001, 80_002, 96_002]
+    assert made.samples == 136_002
+
+
+def sliced(name: str, starts_s: float | None, samples: int = 16_000) -> Conversion:
+    return converted(name, samples).model_copy(update={"starts_s": starts_s})
+
+
+def test_slices_of_a_stream_lie_where_its_clock_says(tmp_path: Path) -> None:
+    parts = [sliced("a", None), sliced("b", 1.006), sliced("d", 7.5), sliced("e", 8.49), sliced("f", 60.0)]
+    made = timeline(tmp_path, "live", parts, parts=[0, 1, 3, 4, 5], headers=[None, 0, 0, 0, 0])
+    assert [track.offset / 16_000 for track in made.tracks] == [0, 1.006, 7.5, 8.5, 60]
+    assert [(gap.start / 16_000, gap.stop / 16_000, gap.reason) for gap in made.gaps] == [
+        (2.006, 7.5, "part 2 is missing"),
+        (9.5, 60, "the recorder's clock went on, but it recorded nothing"),
+    ]
+
+
+def test_a_first_part_that_is_only_a_header_takes_no_time(tmp_path: Path) -> None:
+    header = converted("a", 1).model_copy(update={"missing": "is only a header"})
+    made = timeline(tmp_path, "live", [header, sliced("b", 0.0)], parts=[0, 1], headers=[None, 0])
+    assert made.tracks[1].offset == 1
+    assert [(gap.start, gap.stop) for gap in made.gaps] == [(1, 1)]
+
+
+def test_the_clock_of_a_stream_begins_with_its_first_slice(tmp_path: Path) -> None:
+    parts = [sliced("a", None), sliced("b", 1.0), sliced("c", None), sliced("d", 1.0), sliced("e", 5.0)]
+    made = timeline(tmp_path, "live", parts, parts=[0, 1, 2, 3, 5], headers=[None, 0, None, 2, 2])
+    assert [track.offset / 16_000 for track in made.tracks] == [0, 1, 2, 3, 7]
+
+
+def test_a_clock_that_is_hours_off_is_none(tmp_path: Path) -> None:
+    parts = [sliced("a", None), sliced("b", 10.0**6), sliced("c", 0.2)]
+    made = timeline(tmp_path, "live", parts, parts=[0, 1, 2], headers=[None, 0, 0])
+    assert [track.offset / 16_000 for track in made.tracks] == [0, 1, 2]
+    assert made.gaps == []
+
+
+def test_a_track_that_has_other_chunks_than_was_noted_says_so(tmp_path: Path) -> None:
+    audio = write_flac(tmp_path / "a.flac", np.zeros(30 * 16_000, np.float32))
+    told = {"audio": audio, "session": "s", "track": "t", "options": Chunk(target_s=10, search_s=2)}
+    with pytest.raises(UserError, match=r"is 30\.0 s long, not 10\.0 s as noted: chunks 3, not 1"):
+        plan_chunks(**told, chunks=1, length_s=10.0, output=tmp_path / "plan.json")
+    assert not (tmp_path / "plan.json").exists()
+    made = plan_chunks(**told, chunks=2, length_s=29.0, output=tmp_path / "plan.json")
+    assert len(made.cores) == 2, "encoders add and leave out a little: that redoes nothing"
+
+
+def test_quiet_speech_is_heard_at_another_level() -> None:
+    energy = np.full(1875, 10.0 ** (-75 / 10), np.float32)
+    assert vad._gain(energy) == pytest.approx(10 ** (50 / 20), rel=0.01)
+    assert vad._gain(np.full(1875, 10.0 ** (-40 / 10), np.float32)) is None
+    assert vad._gain(np.zeros(1875, np.float32)) is None
+    energy[:20] = 0.5  # a door
+    assert vad._gain(energy) == pytest.approx(10 ** (50 / 20), rel=0.01)

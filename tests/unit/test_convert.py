@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -12,10 +13,11 @@ import soundfile
 from media import CODECS, PICTURES, Audio, Sound, checksum, cut_short, damage, tone, write_media, write_tone
 from sessionscribe.artifacts.recording import Conversion
 from sessionscribe.audio import flac
+from sessionscribe.config import settings
 from sessionscribe.config.settings import Convert
 from sessionscribe.core.errors import UserError
 from sessionscribe.core.units import SAMPLE_RATE
-from sessionscribe.stages.convert.convert import convert_audio
+from sessionscribe.stages.convert.convert import convert_audio, convert_fetched
 from sessionscribe.stages.ingest import ingest
 
 
@@ -35,9 +37,12 @@ class Converted:
             duration_s=ingest.probe(source).duration_s if duration_s is None else duration_s,
             output=folder / "out" / "ingest.json",
         )
-        settings = Convert.model_validate(options)
         self.record = convert_audio(
-            ingest=fetched, options=settings, audio=self.path, record=record, log=self.log.append
+            ingest=fetched,
+            options=Convert.model_validate(options),
+            audio=self.path,
+            record=record,
+            log=self.log.append,
         )
         assert Conversion.read(record) == self.record
         self.samples: Audio = flac.read_samples(self.path, 0, self.record.samples)
@@ -314,3 +319,155 @@ def test_real_recordings_are_converted(shared: Path, tmp_path: Path) -> None:
     assert eight.record.channel == "mean of 8"
     speech = Converted(shared / "data" / "misc" / "jfk.flac", tmp_path)
     assert speech.record.samples == 11 * SAMPLE_RATE
+
+
+# Lengths, and what is noted of them.
+
+
+def test_longer_and_shorter_than_noted_are_warnings(tmp_path: Path) -> None:
+    source = write_tone(tmp_path / "a.wav", 9)
+    made = Converted(source, tmp_path, duration_s=3)
+    assert made.record.warnings == ["6.0 s longer than noted in the manifest (3.0 s)"]
+    made = Converted(source, tmp_path, duration_s=30)
+    assert made.record.warnings == ["21.0 s shorter than noted in the manifest (30.0 s)"]
+    assert made.record.samples == 9 * SAMPLE_RATE
+
+
+def test_recordings_that_follow_one_another_are_told(tmp_path: Path) -> None:
+    source = write_tone(tmp_path / "a.m4a", 3)
+    source.write_bytes(source.read_bytes() * 2)
+    made = Converted(source, tmp_path)
+    assert made.record.samples == pytest.approx(6 * SAMPLE_RATE, rel=0.02)
+    assert made.record.warnings == ["2 recordings follow one another in the file; all were read"]
+
+
+def test_more_than_a_file_can_hold_leaves_nothing(tmp_path: Path) -> None:
+    source = write_media(tmp_path / "a.mkv", [Sound(tone(2), late_s=3 * 3600.0)], picture_s=1)
+    with pytest.raises(UserError, match="claims to hold more than"):
+        Converted(source, tmp_path, duration_s=2)
+    assert not (tmp_path / "out" / "a.flac").exists()
+
+
+# Levels.
+
+
+@pytest.mark.parametrize("level", [1e-3, 1e-4, 1e-5])
+def test_a_very_quiet_recording_is_amplified_before_it_is_rounded(tmp_path: Path, level: float) -> None:
+    sound = tone(20, level=level)
+    sound[0, 8_000:8_160] = 0.9  # a slammed door
+    made = Converted(write_media(tmp_path / "a.wav", [Sound(sound, codec="pcm_f32le")]), tmp_path)
+    (warning,) = made.record.warnings
+    assert re.fullmatch(r"very quiet \(-\d+ dB of full scale\): amplified by \d+ dB", warning)
+    later = made.samples[5 * SAMPLE_RATE :]
+    assert 20 * np.log10(np.sqrt((later**2).mean())) == pytest.approx(-25, abs=0.6)
+    assert loudest_hz(later[:SAMPLE_RATE]) == pytest.approx(440, abs=2)
+
+
+def test_a_track_on_which_hardly_anybody_speaks_is_left_as_it_is(tmp_path: Path) -> None:
+    sound = np.full((1, 300 * SAMPLE_RATE), 1e-5, np.float32)
+    sound[0, : 3 * SAMPLE_RATE] = tone(3, level=0.1)
+    made = Converted(write_media(tmp_path / "a.wav", [Sound(sound, codec="pcm_f32le")]), tmp_path)
+    assert made.record.warnings == []
+    assert made.record.peak == pytest.approx(0.1, abs=0.01)
+
+
+# Parts of live sessions.
+
+
+def live(source: Path, folder: Path, *, duration_s: float, header: Path | None = None) -> Conversion:
+    """Fetch and convert a part of a live session, as the jobs do."""
+    fetched = ingest.fetch_recording(
+        session="s",
+        track="p",
+        source=str(source),
+        checksum=checksum(source),
+        duration_s=duration_s,
+        output=folder / "ingest.json",
+        live=True,
+    )
+    told: dict[str, object] = {"options": Convert().model_dump()}
+    if header:
+        told["header"] = {"source": str(header), "checksum": checksum(header)}
+    made = convert_fetched(
+        ingest=fetched,
+        told=told,
+        reading={**settings.Ingest().model_dump(), "live": True},
+        audio=folder / "p.flac",
+        record=folder / "p.json",
+        log=lambda _: None,
+    )
+    assert Conversion.read(folder / "p.json") == made
+    assert soundfile.info(folder / "p.flac").frames == made.samples
+    return made
+
+
+BAD_PARTS = {
+    "empty": (lambda _: b"", "is empty (0 bytes)"),
+    "junk": (lambda _: b"junk" * 999, "is not an audio or video file, or damaged at its beginning"),
+    "begun": (lambda whole: whole[:30], "is not an audio or video file, or damaged at its beginning"),
+    "header": (
+        lambda whole: whole[: whole.index(b"\x1f\x43\xb6\x75")],
+        "is not an audio or video file, or damaged at its beginning",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_PARTS)
+def test_a_live_part_that_is_no_good_is_a_gap_with_a_reason(tmp_path: Path, kind: str) -> None:
+    source = write_tone(tmp_path / "chunk-1.webm", 2)
+    content, why = BAD_PARTS[kind]
+    source.write_bytes(content(source.read_bytes()))
+    made = live(source, tmp_path, duration_s=0)
+    assert (made.samples, made.missing, made.missing_s) == (1, why, 0)
+
+
+def test_a_live_part_with_a_picture_only_or_that_changed_is_a_gap(tmp_path: Path) -> None:
+    source = write_media(tmp_path / "chunk-1.mp4", [], picture_s=1)
+    assert live(source, tmp_path, duration_s=0).missing == "has no audio stream (only video)"
+    source = write_tone(tmp_path / "chunk-2.webm", 2)
+    fetched = ingest.fetch_recording(
+        session="s", track="p", source=str(source), checksum=64 * "0", duration_s=2.0,
+        output=tmp_path / "ingest.json", live=True,
+    )  # fmt: skip
+    made = convert_fetched(
+        ingest=fetched,
+        told={"options": {}},
+        reading={"live": True},
+        audio=tmp_path / "p.flac",
+        record=tmp_path / "p.json",
+        log=lambda _: None,
+    )
+    assert made.missing.startswith("has changed since it was added")
+    assert made.missing_s == 2
+
+
+def test_of_a_live_part_that_was_cut_off_what_is_there_is_used(tmp_path: Path) -> None:
+    source = cut_short(write_tone(tmp_path / "chunk-1.wav", 20), 0.5)
+    made = live(source, tmp_path, duration_s=20)
+    assert made.samples == pytest.approx(10 * SAMPLE_RATE, abs=50)
+    assert made.missing.startswith("is truncated: 9.999 of 20.000 s")
+    assert made.missing_s == pytest.approx(10, abs=0.01)
+
+
+def test_a_file_that_cannot_be_read_is_no_gap(tmp_path: Path) -> None:
+    source = write_tone(tmp_path / "chunk-1.webm", 2)
+    before = checksum(source)
+    source.unlink()
+    with pytest.raises(UserError, match="does not exist"):
+        ingest.fetch_recording(
+            session="s", track="p", source=str(source), checksum=before, duration_s=2.0,
+            output=tmp_path / "ingest.json", live=True,
+        )  # fmt: skip
+
+
+def test_a_slice_is_converted_with_its_header_and_says_when_it_begins(tmp_path: Path) -> None:
+    options = {"cluster_time_limit": "2000"}
+    data = write_media(tmp_path / "a.webm", [Sound(tone(6))], pipe=True, options=options).read_bytes()
+    edges = [match.start() for match in re.finditer(b"\x1f\x43\xb6\x75", data)]
+    first, third = tmp_path / "chunk-0.webm", tmp_path / "chunk-2.webm"
+    first.write_bytes(data[: edges[1]])
+    third.write_bytes(data[edges[2] : edges[3]])
+    made = live(third, tmp_path, duration_s=2, header=first)
+    assert made.missing == ""
+    assert made.starts_s == pytest.approx(4, abs=0.1)
+    assert made.samples == pytest.approx(2 * SAMPLE_RATE, rel=0.05)

@@ -9,14 +9,18 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import asdict
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pytest
+import soundfile
 
 import media
 from project import ROOT, TOY, Done, Once, Project, copy_project, cut_audio, states
+from sessionscribe.artifacts.plan import Timeline
+from sessionscribe.audio.headers import CLUSTER
 
 HOSTILE = ["a b.wav", "it's.wav", 'say "hi".wav', "$(touch pwned).wav", "`touch hacked`.wav", "li\nne.wav",
            "-rf.wav", "Größe 日本.wav"]  # fmt: skip
@@ -48,6 +52,33 @@ def add(project: Project, *arguments: str) -> Done:
 
 def unprivileged() -> bool:
     return os.geteuid() != 0
+
+
+def _speech(track: str, start_s: float, stop_s: float) -> media.Audio:
+    """Return a stretch of one of the toy's tracks [1, n] at 16 kHz."""
+    samples, rate = soundfile.read(TOY / f"recordings/tracks/{track}.ogg", dtype="float32")
+    return np.asarray(samples[None, round(start_s * rate) : round(stop_s * rate)])
+
+
+def _write_slices(folder: Path) -> None:
+    """Write what a browser's recorder writes: only the first part has a header; two parts came out bad."""
+    options = {"cluster_time_limit": "4000"}
+    sound = media.Sound(_speech("alice", 8, 24))
+    path = media.write_media(folder.with_suffix(".webm"), [sound], pipe=True, options=options)
+    data = path.read_bytes()
+    path.unlink()
+    edges = [0, *[match.start() for match in re.finditer(re.escape(CLUSTER), data)][1:], len(data)]
+    folder.mkdir()
+    for number, (start, stop) in enumerate(pairwise(edges)):
+        (folder / f"chunk-{number:03}.webm").write_bytes(data[start:stop])
+    (folder / "chunk-001.webm").write_bytes(b"")
+    (folder / "chunk-002.webm").write_bytes(b"no sound" * 100)
+
+
+def _write_call(path: Path) -> None:
+    """Write a call with Anna on the left and Ben on the right."""
+    sides = [_speech("alice", 8, 13), _speech("bob", 8, 13)]
+    media.write_media(path, [media.Sound(np.concatenate(sides))])
 
 
 class Bad(NamedTuple):
@@ -86,6 +117,8 @@ def fill(folder: Path) -> None:
     for name in ("changed.wav", "same.wav"):
         shutil.copy2(speech, given / name)
     (project / "holes").mkdir()
+    _write_slices(project / "slices")
+    _write_call(project / "call.wav")
     for part in (0, 2):  # without speech, as some others here: diarization is dear, and not what is tested
         media.write_media(project / f"holes/chunk-{part}.webm", [media.Sound(media.tone(2))])
     (project / "odd").mkdir()
@@ -93,6 +126,8 @@ def fill(folder: Path) -> None:
         cut_audio(alice, project / "odd" / name, 8, 8.5)
     speech.rename(project / "good.wav")
     said = add(project, *(f"in/{path.name}" for path in sorted(given.iterdir())), "holes")
+    assert add(project, "slices").code == 1
+    assert add(project, "call.wav", "--names", "Anna,Ben").code == 0
     shutil.copy2(project / "good.wav", project / "gone.wav")
     shutil.copy2(project / "good.wav", project / "locked.wav")
     tracks = ("--layout", "multitrack", "--session")
@@ -180,6 +215,40 @@ def test_a_missing_part_is_a_gap_that_is_counted_and_flagged(bad: Bad) -> None:
     (row,) = (line.split() for line in lines if line.startswith("holes "))
     assert row[5] == "1"
     assert any(line.startswith("holes: 1 gap in the recording") for line in lines)
+
+
+def test_slices_of_a_stream_are_transcribed_and_bad_parts_are_gaps(bad: Bad) -> None:
+    project, done = bad.project, bad.run
+    assert project.status()["slices"] == "complete", done.text
+    timeline = Timeline.read(project / "results/chunk/slices.timeline.json")
+    assert [gap.reason for gap in timeline.gaps] == [
+        "part 1 is empty (0 bytes)",
+        "part 2 is not an audio or video file, or damaged at its beginning",
+    ]
+    third = next(track for track in timeline.tracks if track.track == "chunk-003")
+    assert third.offset / 16_000 == pytest.approx(11.2, abs=0.3), "the stream's own clock"
+    audit = json.loads((project / "results/audit/slices.json").read_text())
+    assert any("part 1 is empty" in problem for problem in audit["problems"])
+
+
+def test_each_side_of_a_call_is_a_speaker(bad: Bad) -> None:
+    project, done = bad.project, bad.run
+    assert project.status()["call"] == "complete", done.text
+    words = json.loads((project / "results/diarize/call.json").read_text())["segments"]
+    assert {segment["speaker"] for segment in words} == {"Anna", "Ben"}
+
+
+def test_a_recording_that_is_longer_than_noted_gets_its_chunks_in_one_run(tmp_path: Path) -> None:
+    project = copy_project(tmp_path)
+    cut_audio(TOY / "recordings/tracks/alice.ogg", project / "talk.wav", 8, 28)
+    assert add(project, "talk.wav", "--speakers", "off").code == 0
+    manifest = project / "config/sessions.tsv"
+    manifest.write_text(re.sub(r"\t(19|20)[.\d]*\t", "\t6\t", manifest.read_text()))
+    done = project.sessionscribe("run")
+    assert done.code == 0, done.text
+    assert len(json.loads((project / "results/chunk/talk/mix.plan.json").read_text())["cores"]) == 2
+    assert "s longer than noted in the manifest (6.0 s)" in (project / "results/audit/talk.json").read_text()
+    assert "chunk" not in project.sessionscribe("run", "-n").text.partition("Job stats:")[2]
 
 
 def test_a_session_that_is_put_right_is_finished_by_the_next_run(bad: Bad, tmp_path: Path) -> None:

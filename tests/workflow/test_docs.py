@@ -9,10 +9,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile
 
 import builders
+import media
 from project import DEMO, ROOT, Once, Project, copy_project, cut_audio
 from sessionscribe.config.settings import Export
 from sessionscribe.stages.export.export import write_export
@@ -60,6 +62,13 @@ def finish_sessions(project: Project) -> None:
     turns.write(project / "results/diarize/meeting.turns.json")
 
 
+def write_calls(project: Project) -> None:
+    """Write the recordings of several speakers each that the docs name."""
+    sides = [media.tone(1, frequency=frequency) for frequency in (300, 500)]
+    media.write_media(project / "call.wav", [media.Sound(np.concatenate(sides))])
+    media.write_media(project / "obs.mkv", [media.Sound(side) for side in (*sides, sides[0])], picture_s=1)
+
+
 def fill_clone(folder: Path) -> None:
     project = copy_project(folder)
     shutil.copytree(DEMO, project / "resources/demo")
@@ -69,6 +78,7 @@ def fill_clone(folder: Path) -> None:
     shutil.copytree(ROOT / "tests", project / "tests", ignore=unneeded, dirs_exist_ok=True)
     (project / ".venv").symlink_to(sys.prefix)
     finish_sessions(project)
+    write_calls(project)
 
 
 @pytest.fixture

@@ -62,3 +62,9 @@ class Conversion(Artifact):
     """The largest absolute value; 1 is full scale."""
     warnings: list[str] = []
     """What is wrong with the recording but does no harm."""
+    missing: str = ""
+    """Of a live part: why its sound, or the rest of it, is missing."""
+    missing_s: Seconds = 0.0
+    """How much is missing after what is here; 0: nobody knows."""
+    starts_s: Seconds | None = None
+    """Of a live part that is a slice of a stream: where on the stream's clock it begins."""

@@ -6,19 +6,22 @@ conversion gives.
 
 from __future__ import annotations
 
+import contextlib
 import errno
-import io
-import os
+import itertools
+import math
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal
 
 from sessionscribe.artifacts.recording import AudioStream
+from sessionscribe.audio.headers import Source, following, mended
 from sessionscribe.core.errors import UserError
+from sessionscribe.core.units import tolerance_s
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,26 +35,27 @@ GAP_S = 0.05
 RESET_S = 2.0
 """Timestamps that jump back by more than this (in seconds) begin a new clock."""
 MAX_GAP_S = 6 * 3600.0
-"""A longer hole (in seconds) is taken for a broken clock."""
+"""A longer hole (in seconds) is taken for a broken clock, unless `ingest.max_gap_h` says otherwise."""
+MAX_HOURS_PER_MB = 100.0
+"""More sound in a megabyte is none, unless `ingest.max_hours_per_mb` says otherwise; lean codecs have 10."""
+ALLOWED_S = 60.0
+"""So much sound (in seconds) the smallest file may have."""
+LEAST_RATE = 1000
+"""Sound of a lower sample rate (in Hz) holds no speech, and takes more time than a session has."""
+READ_BYTES = 1 << 20
+CANDIDATES = 16
+"""So many places behind the sound of a recording are tried for another one."""
 SAFE_PLANES = 8
 BLOCK_S = 1.0
 FILL_BLOCK_S = 10.0
-NOT_RECORDINGS = ("concat", "dash", "ffmetadata", "hls", "imf", "lavfi", "rtp", "rtsp", "sdp", "tty")
-"""Demuxers that follow references to other files or the net, or that take any text for a picture."""
+NOT_RECORDINGS = ("concat", "dash", "ffmetadata", "hls", "imf", "lavfi", "rtp", "rtsp", "sbg", "sdp", "tty")
+"""Demuxers that follow references to other files or the net, play scripts, or take any text for a picture."""
 SIDE_STREAMS = ("comment", "dub", "descriptions", "hearing_impaired", "visual_impaired", "karaoke", "lyrics")
 INDEX_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")
 
 
-class Source(Protocol):
-    """What a recording is read from: a path, or what opens as one does (a recording on a remote)."""
-
-    def open(self, mode: Literal["rb"], /) -> io.BufferedReader:
-        """Open it for reading, from its first byte on."""
-        ...
-
-    def stat(self) -> os.stat_result:
-        """Return its size and kind."""
-        ...
+class RecordingError(UserError):
+    """What a file holds is no recording, or none that can be decoded; trying again does not help."""
 
 
 def check_file(path: Source) -> None:
@@ -73,7 +77,7 @@ def check_file(path: Source) -> None:
         with path.open("rb") as file:
             if not file.read(1):
                 hint = "Copy the recording again, or remove its row from the manifest"
-                raise UserError("is empty (0 bytes)", where=path, hint=hint)
+                raise RecordingError("is empty (0 bytes)", where=path, hint=hint)
     except ValueError:
         raise UserError("has a name that is not valid UTF-8", where=path, hint="Rename the file") from None
     except (FileNotFoundError, NotADirectoryError):
@@ -105,6 +109,7 @@ def open_media(path: Source) -> Iterator[InputContainer]:
     import av  # noqa: PLC0415 -- heavy
 
     check_file(path)
+    path = mended(path)
     # The prefix and the absolute path: a name such as `concat:a|b` or `-x` is a name and nothing else.
     file = f"file:{path.absolute()}" if isinstance(path, Path) else path.open("rb")
     limits = {"protocol_whitelist": "file", "format_whitelist": _formats()}
@@ -117,22 +122,38 @@ def open_media(path: Source) -> Iterator[InputContainer]:
             yield container
         except av.FFmpegError as error:
             hint = "Check that it plays; copy it again, or convert it to FLAC with another program"
-            raise UserError(f"cannot be decoded ({error.strerror})", where=path, hint=hint) from error
+            kind = UserError if _is_unreadable(path, error) else RecordingError
+            raise kind(f"cannot be decoded ({error.strerror})", where=path, hint=hint) from error
+
+
+def _is_unreadable(path: Source, error: Exception) -> bool:
+    """Return whether a disk or a network is at fault: some demuxers call the end of a file an I/O error."""
+    if getattr(error, "errno", None) not in (errno.EIO, errno.ESTALE):
+        return False
+    try:
+        with path.open("rb") as file:
+            while file.read(READ_BYTES):
+                pass
+    except OSError:
+        return True
+    return False
 
 
 def _refusal(path: Source, error: Exception) -> UserError:
     """Return what to tell the user about a file that could not be opened."""
-    if getattr(error, "errno", None) in (errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENOMEM):
+    if getattr(error, "errno", None) in (errno.EMFILE, errno.ENOMEM) or _is_unreadable(path, error):
         hint = "Check the disk or the network share, then run again"
         return UserError(f"cannot be read ({error})", where=path, hint=hint)
     with path.open("rb") as file:
         is_mp4 = file.read(12)[4:8] in INDEX_BOXES
     if is_mp4:
         what = "is an MP4 or MOV whose index (moov) is missing or damaged: the recording or copy was cut off"
-        return UserError(what, where=path, hint="Copy it again, or repair it with a tool such as untrunc")
+        return RecordingError(
+            what, where=path, hint="Copy it again, or repair it with a tool such as untrunc"
+        )
     what = "is not an audio or video file, or damaged at its beginning"
     hint = "Check the file; if it is not a recording, remove its row from the manifest"
-    return UserError(what, where=path, hint=hint)
+    return RecordingError(what, where=path, hint=hint)
 
 
 def audio_streams(container: InputContainer, path: Source) -> list[Stream]:
@@ -146,16 +167,21 @@ def audio_streams(container: InputContainer, path: Source) -> list[Stream]:
         kinds = sorted({s.type for s in container.streams})
         only = f" (only {' and '.join(kinds)})" if kinds else ""
         hint = "Record again with sound, or remove its row from the manifest"
-        raise UserError(f"has no audio stream{only}", where=path, hint=hint)
+        raise RecordingError(f"has no audio stream{only}", where=path, hint=hint)
+    if all(0 < (stream.sample_rate or 0) < LEAST_RATE for stream in streams):
+        what = f"has a sample rate of {streams[0].sample_rate} Hz, too low for speech"
+        raise RecordingError(
+            what, where=path, hint="Check the file; if it is right, remove its row from the manifest"
+        )
     if not any(_decodable(stream) for stream in streams):
         hint = "Convert it to FLAC or MP3 with the program that made it"
-        raise UserError("has audio of a codec that FFmpeg cannot decode", where=path, hint=hint)
+        raise RecordingError("has audio of a codec that FFmpeg cannot decode", where=path, hint=hint)
     return streams
 
 
 def _decodable(stream: Stream) -> bool:
     context = stream.codec_context
-    return context is not None and bool(stream.sample_rate) and bool(stream.channels)
+    return context is not None and (stream.sample_rate or 0) >= LEAST_RATE and bool(stream.channels)
 
 
 def describe(streams: list[Stream]) -> list[AudioStream]:
@@ -240,10 +266,12 @@ class Clock:
     Args:
         origin_s: the container's time that is 0 here.
         limit_s: a hole that would end beyond this is a broken clock, not missing audio.
+        max_gap_s: so is a longer hole.
     """
 
     origin_s: float
     limit_s: float
+    max_gap_s: float = MAX_GAP_S
     position_s: float = 0.0
     gaps: int = 0
     filled_s: float = 0.0
@@ -256,7 +284,7 @@ class Clock:
         ahead = time_s - self.origin_s - self.position_s
         if -RESET_S <= ahead <= GAP_S:
             return 0.0
-        if ahead < 0 or ahead > MAX_GAP_S or self.position_s + ahead > self.limit_s:
+        if ahead < 0 or ahead > self.max_gap_s or self.position_s + ahead > self.limit_s:
             self.origin_s += ahead
             self.jumps += 1
             return 0.0
@@ -266,32 +294,101 @@ class Clock:
         return ahead
 
 
+@dataclass(frozen=True)
+class Limits:
+    """How much sound a recording may hold (`ingest.max_hours_per_mb`), and how long its holes may be."""
+
+    max_hours_per_mb: float = MAX_HOURS_PER_MB
+    max_gap_h: float = MAX_GAP_S / 3600
+
+    def check(self, seconds: float, source: Source) -> None:
+        """Check that so much sound can be in a file.
+
+        Raises:
+            UserError: it is more than any codec needs so few bytes for.
+        """
+        size = source.stat().st_size
+        if seconds > ALLOWED_S + size * self.max_hours_per_mb * 3600e-6:
+            what = f"claims to hold more than {seconds / 3600:.1f} h of sound in {size / 1e6:.3f} MB"
+            hint = "If that is right, raise `ingest.max_hours_per_mb`; else remove its row from the manifest"
+            raise RecordingError(what, where=source, hint=hint)
+
+
 @dataclass
 class Reader:
-    """Reads one audio stream in blocks on the container's clock.
+    """Reads one audio stream of a recording in blocks, on the container's clock.
 
     Audio that begins after the container's start (a video whose sound comes in late) and holes in the
     timestamps of more than `GAP_S` (packets that a recorder lost) become silence, so that every time is the
-    time that a player shows. Packets that cannot be decoded are skipped and counted.
+    time that a player shows. Packets that cannot be decoded are skipped and counted. Behind the sound of one
+    recording others may follow in the same file; they are read, too, and counted (`links`).
 
     Args:
-        container: the open recording.
-        stream: one of its audio streams.
-        limit_s: silence is never filled in beyond this time, in seconds.
+        source: the recording.
+        number: of the audio stream, from 0.
+        expected_s: how long it should be, in seconds, where that is known; silence is never filled in far
+            beyond this or what the container says.
+        limits: how much sound there may be.
     """
 
-    container: InputContainer
-    stream: Stream
-    limit_s: float
+    source: Source
+    number: int
+    expected_s: float = 0.0
+    limits: Limits = field(default_factory=Limits)
     clock: Clock = field(init=False)
     damaged_packets: int = 0
     error: str = ""
+    links: int = 0
+    start_s: float = 0.0
+    """Where the first recording's own clock begins, in seconds."""
+    _container: InputContainer = field(init=False)
+    _stream: Stream = field(init=False)
+    _end: int = 0
 
     def __post_init__(self) -> None:
-        self.clock = Clock(start_time(self.container), self.limit_s)
+        self.clock = Clock(0.0, math.inf, self.limits.max_gap_h * 3600)
+
+    def count(self) -> float:
+        """Return how long the stream is by its packets, in seconds; the file is read and not decoded."""
+        for _ in self._links():
+            for packet in self._packets():
+                self.clock.arrive(None if packet.pts is None else float(packet.pts * packet.time_base))
+                self.clock.position_s += float((packet.duration or 0) * packet.time_base)
+                self.limits.check(self.clock.position_s, self.source)
+        return self.clock.position_s
 
     def blocks(self) -> Iterator[tuple[int, NDArray[np.float32]]]:
         """Yield (sample rate, samples [channels, n], full scale 1.0) in order, about a second at a time."""
+        for _ in self._links():
+            yield from self._blocks()
+
+    def _links(self) -> Iterator[None]:
+        """Open the recording, and each that follows it in the file, one after the other."""
+        source: Source | None = mended(self.source)
+        while source is not None:
+            with open_media(source) as container:
+                self._container = container
+                self._stream = audio_streams(container, source)[self.number]
+                self.clock.origin_s = start_time(container) - self.clock.position_s
+                declared = max(self.expected_s, (container.duration or 0) / 1e6)
+                self.clock.limit_s = (
+                    self.clock.position_s + declared + tolerance_s(declared) if declared else math.inf
+                )
+                self.start_s = self.start_s if self.links else start_time(container)
+                self.links, self._end = self.links + 1, 0
+                yield
+            source = self._next(source)
+
+    def _next(self, source: Source) -> Source | None:
+        """Return the recording that follows in the same file, behind the last packet."""
+        for candidate in itertools.islice(following(source, self._end), CANDIDATES):
+            with contextlib.suppress(UserError), open_media(candidate) as container:
+                streams = audio_streams(container, candidate)
+                if self.number < len(streams) and _decodable(streams[self.number]):
+                    return candidate
+        return None
+
+    def _blocks(self) -> Iterator[tuple[int, NDArray[np.float32]]]:
         import numpy as np  # noqa: PLC0415 -- heavy
 
         pending: list[NDArray[np.float32]] = []
@@ -305,6 +402,8 @@ class Reader:
                 yield rate, np.concatenate(pending, axis=1)
                 pending, held = [], 0
             rate = frame.sample_rate
+            self.clock.position_s += samples.shape[1] / rate
+            self.limits.check(self.clock.position_s, self.source)
             missing = round(gap * rate)
             while missing > 0:
                 piece = min(missing, round(FILL_BLOCK_S * rate))
@@ -312,27 +411,35 @@ class Reader:
                 missing -= piece
             pending.append(samples)
             held += samples.shape[1]
-            self.clock.position_s += samples.shape[1] / rate
         if pending:
             yield rate, np.concatenate(pending, axis=1)
 
-    def _frames(self) -> Iterator[AudioFrame]:
+    def _packets(self) -> Iterator[Packet[Any]]:
+        """Yield the stream's packets; where the rest cannot be found, note why and end."""
         import av  # noqa: PLC0415 -- heavy
 
-        only(self.container, self.stream)
-        found = packets(self.container, self.stream)
+        only(self._container, self._stream)
+        found = packets(self._container, self._stream)
         while True:
             try:
                 packet = next(found, None)
             except av.FFmpegError as error:
-                if error.errno in (errno.EIO, errno.ESTALE):
+                if _is_unreadable(self.source, error):
                     raise
-                self.error = str(error)  # what comes after cannot be found; the caller compares durations
+                self.error = str(error)  # the caller compares durations
                 return
             if packet is None:
                 return
+            if packet.pos is not None:
+                self._end = max(self._end, packet.pos + packet.size)
+            yield packet
+
+    def _frames(self) -> Iterator[AudioFrame]:
+        import av  # noqa: PLC0415 -- heavy
+
+        for packet in self._packets():
             try:
-                frames = self.stream.codec_context.decode(packet)
+                frames = self._stream.codec_context.decode(packet)
             except av.EOFError:
                 return
             except av.FFmpegError:

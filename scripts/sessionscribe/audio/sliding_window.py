@@ -116,7 +116,6 @@ def of_live(parts: Sequence[Part], chunk_s: float) -> list[EmbeddingChunk]:
     usually are: with a gap before it, a stretch depends on all parts.
     """
     ordered = sorted(parts, key=lambda part: math.inf if part.number is None else part.number)
-    numbers = [part.number for part in ordered]
     upto, running = [""], hashlib.sha256()
     for part in ordered:
         running.update(f"{part.number} {part.key}\n".encode())
@@ -127,7 +126,7 @@ def of_live(parts: Sequence[Part], chunk_s: float) -> list[EmbeddingChunk]:
         start = ordered[first].track if first else 0
         stop = ordered[after].track if after < len(ordered) else None
         # These follow from lengths, which may become known more exactly.
-        key = fingerprint(upto[reached], start, stop, upto[-1] if _has_gap(numbers[:reached]) else None)
+        key = fingerprint(upto[reached], start, stop, upto[-1] if _has_gap(ordered[:reached]) else None)
         found.append(
             EmbeddingChunk(
                 name=f"{index:04d}-{key}",
@@ -159,7 +158,8 @@ def _reached(parts: Sequence[Part], after: int) -> int:
     return after
 
 
-def _has_gap(numbers: Sequence[int | None]) -> bool:
-    """Return whether a part is missing between those of these numbers (ascending)."""
-    known = [number for number in numbers if number is not None]
-    return bool(known) and known[-1] - known[0] + 1 != len(known)
+def _has_gap(parts: Sequence[Part]) -> bool:
+    """Return whether one of these parts (in order) is no good, or one is missing between them."""
+    known = [part.number for part in parts if part.number is not None]
+    lacks = bool(known) and known[-1] - known[0] + 1 != len(known)
+    return lacks or any(part.duration_s <= 0 for part in parts)

@@ -7,22 +7,42 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from sessionscribe.config import settings
 from sessionscribe.config.settings import Config
 from sessionscribe.core.errors import UserError, complain, visible
 from sessionscribe.engines import languages, models, prompts
-from sessionscribe.manifest import additions, manifest, sources
+from sessionscribe.manifest import additions, manifest, removed, sources
 from sessionscribe.manifest.additions import Added
 from sessionscribe.manifest.sources import Group
 from sessionscribe.planning import steps
 from sessionscribe.planning.plan import Plan
 from sessionscribe.planning.steps.decoder import all_hotwords
 from sessionscribe.sharing import adopt
+from sessionscribe.stages.ingest.ingest import limits_of
 
-COLUMNS = ("language", "min_speakers", "max_speakers", "hotwords", "audio_stream", "priority")
+COLUMNS = ("language", "min_speakers", "max_speakers", "hotwords", "channel", "priority")
 DEMO = Path("resources/demo")
+
+
+class Parted(NamedTuple):
+    """Of a file with several tracks the audio streams to take (none: all), and who is to be heard."""
+
+    streams: Sequence[int]
+    names: Sequence[str]
+
+
+WHOLE = Parted((), ())
+
+
+class Adding(NamedTuple):
+    """How recordings are added: see `add_groups`; ``durations`` is told to `additions.add`."""
+
+    exact: bool
+    quiet: bool
+    parted: Parted
+    durations: Callable[[Sequence[str]], Mapping[str, float]]
 
 
 def speakers(text: str) -> dict[str, Any]:
@@ -47,13 +67,17 @@ def add_sources(
     """
     columns = {name: value for name in COLUMNS if (value := getattr(options, name)) is not None}
     columns |= options.speakers or {}
+    streams = options.audio_stream or []
+    if len(streams) == 1:
+        columns["audio_stream"] = streams[0]
+    names = [name.strip() for name in (options.names or "").split(",") if name.strip()]
+    layout = options.layout or ("multitrack" if len(streams) > 1 or names else None)
+    parted = Parted(streams if len(streams) > 1 else [], names)
     check_language(options.language)
     _warn_of_unused(options.hotwords, config)
-    groups = sources.discover(
-        given, layout=options.layout, session=session, s3_remote=config.ingest.s3_remote
-    )
-    names, result = add_groups(groups, columns, config, exact=options.exact)
-    return names, 1 if result.problems else 0
+    groups = sources.discover(given, layout=layout, session=session, s3_remote=config.ingest.s3_remote)
+    names_of, result = add_groups(groups, columns, config, exact=options.exact, parted=parted)
+    return names_of, 1 if result.problems else 0
 
 
 def add_groups(
@@ -63,6 +87,7 @@ def add_groups(
     *,
     exact: bool = False,
     quiet: bool = False,
+    parted: Parted = WHOLE,
 ) -> tuple[list[str], Added]:
     """Add what was found to the manifest, and take over what lies beside it; say what changed.
 
@@ -72,11 +97,13 @@ def add_groups(
         config: the settings.
         exact: decode to find the duration.
         quiet: do not name the sessions that were known.
+        parted: how one file is parted into tracks.
     """
     manifest.check_settings(columns)
     _refuse_in_demo(Path(config.manifest), groups)
     with adopt.beside(groups, config.ingest.s3_remote) as beside:
-        names, result = _add(groups, columns, exact, config, beside.durations, quiet=quiet)
+        how = Adding(exact, quiet, parted, beside.durations)
+        names, result = _add(groups, columns, config, how)
         for line in result.news:
             print(line)
         for problem in result.problems:
@@ -109,36 +136,37 @@ def _warn_of_unused(hotwords: str | None, config: Config) -> None:
 
 
 def _add(
-    groups: Sequence[Group],
-    columns: dict[str, Any],
-    exact: bool,
-    config: Config,
-    durations: Callable[[Sequence[str]], Mapping[str, float]],
-    *,
-    quiet: bool,
+    groups: Sequence[Group], columns: dict[str, Any], config: Config, how: Adding
 ) -> tuple[list[str], Added]:
     """Add groups to the manifest; return the sessions that have them now, and what came of it."""
     names: list[str] = []
 
     def report(name: str, line: str, changed: bool) -> None:
         names.append(name)
-        if changed or not quiet:
+        if changed or not how.quiet:
             print(f"{'added' if changed else 'known'} {name}: {line}")
 
     table = Path(config.manifest)
     with manifest.locked(table):
+        known = manifest.read(table)
+        removed.note(Path(), table, (row for session in known.values() for row in session.rows))
         result = additions.add(
             groups,
-            manifest.read(table),
+            known,
             root=Path(),
             settings=columns,
-            exact=exact,
+            exact=how.exact,
             report=report,
             s3_remote=config.ingest.s3_remote,
-            durations=durations,
+            durations=how.durations,
             say=lambda line: print(line, file=sys.stderr),
+            before=removed.read(Path(), table),
+            limits=limits_of(config.ingest),
+            streams=how.parted.streams,
+            names=how.parted.names,
         )
         manifest.write(table, result.rows)
+        removed.note(Path(), table, result.rows)
     return names, result
 
 

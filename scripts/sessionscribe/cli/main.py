@@ -118,8 +118,20 @@ def _parser() -> argparse.ArgumentParser:
     kinds.add_argument("--min-speakers", type=int, metavar="N")
     kinds.add_argument("--max-speakers", type=int, metavar="N")
     kinds.add_argument("--hotwords", help="names and terms to expect")
+    kinds.add_argument(
+        "--audio-stream",
+        type=int,
+        action="append",
+        metavar="N",
+        help="audio stream to use, counted from 0; several: a track each",
+    )
+    kinds.add_argument("--channel", type=int, metavar="N", help="channel to use, counted from 0")
+    kinds.add_argument(
+        "--names",
+        metavar="NAME,NAME",
+        help="who is to be heard in each channel or audio stream of a file (--layout multitrack)",
+    )
     kinds.add_argument("--priority", type=int, metavar="N", help="work on sessions with the highest first")
-    kinds.add_argument("--audio-stream", type=int, metavar="N", help="audio stream to use, counted from 0")
 
     add = commands.add_parser(
         "add", parents=[settings, kinds], allow_abbrev=False, help="add recordings to the manifest"
@@ -298,7 +310,11 @@ def _make(
         arguments += ["--config", *request.pairs]
     if options.stage:
         arguments += ["--until", *STAGES[options.stage]]
-    return run.snakemake(arguments, should_stop, every_s)
+    result = run.snakemake(arguments, should_stop, every_s)
+    if result in (0, run.BUSY) or result > run.SIGNALLED or request.shows:
+        return result
+    longer = _plan(_load(options, names, request.settings), fetch=False).measured
+    return run.snakemake(arguments, should_stop, every_s) if longer else result
 
 
 def _flow(value: Any) -> str:

@@ -167,6 +167,8 @@ def _add(file: Path, options: argparse.Namespace, settings: Config) -> tuple[lis
         min_speakers=None,
         max_speakers=None,
         audio_stream=None,
+        channel=None,
+        names=None,
     )
     name = _name_of(file, manifest.read(Path(MANIFEST)))
     try:

@@ -127,7 +127,7 @@ class Cache(Options):
 
 
 class Ingest(Options):
-    """Remote recordings."""
+    """How recordings are read, remote ones above all."""
 
     mode: Literal["copy", "stream"] = Field(
         "copy",
@@ -138,6 +138,18 @@ class Ingest(Options):
         "",
         description="The rclone remote used for `s3://`; empty: AWS's standard environment variables and "
         "files",
+    )
+    max_hours_per_mb: float = Field(
+        100.0,
+        gt=0,
+        description="Recordings that claim to hold more sound in a megabyte are refused, in hours (lean "
+        "codecs have 10)",
+    )
+    max_gap_h: float = Field(
+        6.0,
+        ge=0,
+        description="Longer holes in the timestamps are not filled with silence but taken for a broken "
+        "clock, in hours",
     )
     cache: Cache = Cache()
 

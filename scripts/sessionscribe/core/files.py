@@ -2,6 +2,7 @@
 
 import glob
 import hashlib
+import io
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -128,3 +129,28 @@ def sampled_sha256(folder: Path) -> str:
                 file.seek(start)
                 digest.update(file.read(BLOCK))
     return digest.hexdigest()
+
+
+class SizedFile(io.RawIOBase):
+    """A file of a known size (in bytes) that is read and positioned; subclasses say how it is read."""
+
+    def __init__(self, name: str, size: int) -> None:
+        self.name, self._size, self._position = name, size, 0
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def seekable(self) -> bool:
+        """Return True."""
+        return True
+
+    def tell(self) -> int:
+        """Return the position, in bytes."""
+        return self._position
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Go to a position, in bytes, and return it."""
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}[whence]
+        self._position = max(0, base + offset)
+        return self._position

@@ -17,3 +17,8 @@ def milliseconds(time_s: float) -> int:
     is a little longer at one place of a recording than at another.
     """
     return round(time_s * 1000)
+
+
+def tolerance_s(duration_s: float) -> float:
+    """Return by how much a recording may be longer or shorter than was noted, in seconds."""
+    return max(2.0, 0.02 * duration_s)

@@ -31,6 +31,10 @@ LEVELS_DB = (0.0, -20.0)
 It is deaf to much that comes from a loud telephone: of 120 s of speech it finds 64 at full level and 100 at
 24 dB less; what is quiet it loses when it gets quieter.
 """
+QUIET_DB, AUDIBLE_DB = -55.0, -25.0
+"""A block that is below the first level is heard once more at the second, to look for faint speech."""
+LOUD_FRAMES = 32
+"""So many frames (1 s) are at the level of a block at least."""
 HYSTERESIS = 0.15
 """Speech goes on until the probability is this far below the threshold."""
 LIKELY, POSSIBLE = 0.5, 0.1
@@ -67,6 +71,8 @@ def scan(path: Path, options: Vad) -> Scan:
     """
     import numpy as np  # noqa: PLC0415 -- heavy
 
+    third = _Network()
+    quiet: list[NDArray[np.float32]] = [np.zeros(0, np.float32)]
     networks = [(_Network(), np.float32(10 ** (level / 20))) for level in LEVELS_DB]
     samples = 0
     probabilities: list[NDArray[np.float32]] = [np.zeros(0, np.float32)]
@@ -77,10 +83,23 @@ def scan(path: Path, options: Vad) -> Scan:
         heard = [network.probabilities(frames * factor) for network, factor in networks]
         probabilities.append(np.max(heard, axis=0))
         energies.append(frame_energy(frames))
+        gain = _gain(energies[-1])
+        quiet.append(third.probabilities(frames * gain) if gain else np.zeros(len(frames), np.float32))
     probability, energy = np.concatenate(probabilities), np.concatenate(energies)
+    possible = np.maximum(probability, np.concatenate(quiet))
     voiced = spans(probability, samples, options)
     speech = pad(voiced, samples, options.pad_s)
-    return Scan(samples, speech, voiced, energy, faint(probability, energy, speech, samples, options))
+    return Scan(samples, speech, voiced, energy, faint(possible, energy, speech, samples, options))
+
+
+def _gain(energy: NDArray[np.float32]) -> np.float32 | None:
+    """Return by how much to amplify a block of frames of these energies, if it is too quiet to be heard."""
+    import numpy as np  # noqa: PLC0415 -- heavy
+
+    power = float(np.sort(energy)[-LOUD_FRAMES:][0]) if len(energy) else 0.0
+    if not 0 < power < 10 ** (QUIET_DB / 10):
+        return None
+    return np.float32(10 ** (AUDIBLE_DB / 20) / power**0.5)
 
 
 def frame_energy(frames: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -7,16 +7,22 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-from sessionscribe.core.errors import UserError
+from sessionscribe.audio import media
+from sessionscribe.core.errors import UserError, visible
+from sessionscribe.core.text import counted, one_line
+from sessionscribe.manifest import tracks
 from sessionscribe.manifest.manifest import Row, Session
 from sessionscribe.manifest.presence import Presence
 from sessionscribe.manifest.probe import Prober, ProbeResult
-from sessionscribe.manifest.reconcile import join, place
-from sessionscribe.manifest.sources import NUMBER, PART, File, Group, slug, speaker_of
+from sessionscribe.manifest.reconcile import Reconciled, join, place, refuse_another
+from sessionscribe.manifest.sources import File, Group, slug, speaker_of
 from sessionscribe.storage.drive_desktop import is_drive_desktop
-from sessionscribe.storage.locations import is_remote
+from sessionscribe.storage.locations import is_remote, parent
+
+LEFT_OUT = "(its row was removed; to add it again, name the file itself)"
 
 
 @dataclass
@@ -42,6 +48,10 @@ def add(
     s3_remote: str = "",
     durations: Callable[[Sequence[str]], Mapping[str, float]] = lambda _: {},
     say: Callable[[str], None] = lambda _: None,
+    before: Mapping[str, str] = MappingProxyType({}),
+    limits: media.Limits | None = None,
+    streams: Sequence[int] = (),
+    names: Sequence[str] = (),
 ) -> Added:
     """Return the manifest's rows with ``groups`` added.
 
@@ -62,26 +72,47 @@ def add(
         durations: tells how long recordings are (s) that others have looked at, by the checksum of their
             content; gets the sources of those that the manifest does not know.
         say: takes a line about the progress, every ten seconds.
+        before: what was added earlier, the checksum by source; what the manifest lacks of it was removed.
+        limits: how much sound recordings may hold.
+        streams: of a file with a speaker in each audio stream, the streams to take; none: all.
+        names: who is to be heard in a file with a speaker in each stream or channel.
     """
     added = Added()
     sessions = {name: list(session.rows) for name, session in known.items()}
-    look = Prober(known, settings.get("audio_stream"), exact, s3_remote, durations, say)
+    look = Prober(
+        known, settings.get("audio_stream"), exact, s3_remote, durations, say, limits or media.Limits()
+    )
     looked = look.at(groups, root)
     noted = notes((file for group in groups for file in group.files), root)
     there = Presence(set(noted.values()), s3_remote)
     homes = _Homes(sessions, there)
-    for group in groups:
+    removed = _Removed(known, before)
+    for given in groups:
+        left_out = [] if given.asked else [f for f in given.files if removed.has(noted[f], looked[f])]
+        added.news += [f"left out: {visible(noted[file])} {LEFT_OUT}" for file in left_out]
+        # A live part that cannot even be read is as good as none.
+        unread = [file for file in given.files if given.layout == "live" and not looked[file].checksum]
+        added.problems += [problem for file in unread if (problem := looked[file].problem)]
+        group = replace(given, files=tuple(f for f in given.files if f not in left_out and f not in unread))
+        if not group.files:
+            continue
         try:
-            given = {**group.columns, **settings}
-            rows = (
-                _row(group, file, looked[file], source=noted[file], settings=given) for file in group.files
-            )
-            new = list({row.source: row for row in rows}.values())
+            own = {**group.columns, **settings}
+            parts = _Parts(look, streams, names).of(group, looked, noted, own, sessions)
+            rows = parts or [
+                _row(group, file, looked[file], source=noted[file], settings=own) for file in group.files
+            ]
+            new = rows if parts else list({row.source: row for row in rows}.values())
             name = (None if group.named else homes.of(new)) or group.name
             new = [replace(row, session=name) for row in new]
             _refuse_wrong(name, known)
-            before = sessions.get(name, [])
-            joined = join(before, new, settings, exact=exact, there=there)
+            earlier = sessions.get(name, [])
+            if parts:
+                if earlier:
+                    refuse_another(earlier, new)
+                joined = Reconciled(tracks.join(earlier, new, settings, named=bool(names)), [])
+            else:
+                joined = join(earlier, new, settings, exact=exact, there=there)
             sessions[name] = joined.rows
             added.news += joined.news
         except UserError as error:
@@ -91,8 +122,9 @@ def add(
         added.problems += problems
         if len(problems) < len(new):
             hours = sum(row.duration_s for row in new) / 3600
-            line = f"{group.layout}, {len(new)} file{'s' * (len(new) > 1)}, {hours:.2f} h of audio"
-            report(name, line, sessions[name] != before)
+            number = counted(len(new), "track" if parts else "file")
+            line = f"{group.layout}, {number}, {hours:.2f} h of audio"
+            report(name, line, sessions[name] != earlier)
     added.rows = [row for rows in sessions.values() for row in rows]
     return added
 
@@ -110,21 +142,18 @@ def _refuse_wrong(name: str, known: Mapping[str, Session]) -> None:
 def _row(group: Group, file: File, looked: ProbeResult, *, source: str, settings: dict[str, Any]) -> Row:
     if not looked.checksum and looked.problem:
         raise looked.problem
-    part = None
-    if group.layout == "live":
-        number = PART.match(file.stem) or NUMBER.search(file.stem)
-        if number is None:
-            hint = "Parts of a live session are numbered"
-            raise UserError("has no number in its name", where=file.source, hint=hint)
-        part = int(number[1])
+    if group.layout == "live" and file.part is None:
+        hint = "Parts of a live session are numbered"
+        raise UserError("has no number in its name", where=file.source, hint=hint)
     return Row(
         session=group.name,
         layout=group.layout,
-        track="mix" if group.layout == "recording" else slug(file.stem),
+        track="mix" if group.layout == "recording" else slug(file.speaker or file.stem),
         source=source,
         checksum=looked.checksum,
         duration_s=looked.duration_s,
-        part=part,
+        part=file.part if group.layout == "live" else None,
+        header=looked.header,
         speaker=speaker_of(file) if group.layout == "multitrack" else "",
         added_at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         **settings,
@@ -149,6 +178,82 @@ def _note(file: File, top: Path, resolve: Callable[[Path], Path]) -> str:
     except ValueError:
         return str(absolute)
     return f"./{inside}" if is_remote(inside) else inside
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """Tracks that are parts of one file; arguments as of `add`."""
+
+    look: Prober
+    streams: Sequence[int]
+    names: Sequence[str]
+
+    def of(
+        self,
+        group: Group,
+        looked: Mapping[File, ProbeResult],
+        noted: Mapping[File, str],
+        settings: Mapping[str, Any],
+        sessions: Mapping[str, Sequence[Row]],
+    ) -> list[Row]:
+        """Return a row for each track of a session that is one file; none where a file is a track.
+
+        Raises:
+            UserError: the file has not the streams or channels that are asked for.
+        """
+        asked = bool(self.streams or self.names)
+        alone = group.layout == "multitrack" and len(group.files) == 1 and group.asked
+        if asked and not alone:
+            hint = "Give one file, with --layout multitrack; nothing was added"
+            raise UserError("is not one file with several tracks", where=group.name, hint=hint)
+        if not alone or looked[group.files[0]].problem or settings.get("channel") is not None:
+            return []
+        file = group.files[0]
+        result, source = looked[file], noted[file]
+        known = [row for rows in sessions.values() for row in rows if row.source == source]
+        if not asked and known and all(row.checksum == result.checksum for row in known):
+            split = known[0].audio_stream is not None or known[0].channel is not None
+            return [replace(row, **settings) for row in known] if split and len(known) > 1 else []
+        found = self.look.parts(file, self.streams, self.names)
+        if len(found) < 2:
+            return []
+        return [
+            Row(
+                session=group.name,
+                layout=group.layout,
+                track=slug(part.name),
+                source=source,
+                checksum=result.checksum,
+                duration_s=part.duration_s,
+                speaker="" if part.name == slug(part.name) else one_line(part.name),
+                **{**settings, "audio_stream": part.audio_stream, "channel": part.channel},
+            )
+            for part in found
+        ]
+
+
+class _Removed:
+    """Which recordings the user has removed from the manifest, that has others of their folder still.
+
+    Args:
+        known: the manifest.
+        before: what was added to it earlier, the checksum by source.
+    """
+
+    def __init__(self, known: Mapping[str, Session], before: Mapping[str, str]) -> None:
+        rows = [row for session in known.values() for row in session.rows]
+        self._before = before
+        self._sources, self._contents = {row.source for row in rows}, {row.checksum for row in rows}
+        self._folders = {parent(row.source) for row in rows}
+
+    def has(self, source: str, looked: ProbeResult) -> bool:
+        """Return whether a recording was removed, and is what it was."""
+        return (
+            self._before.get(source) == looked.checksum != ""
+            and source not in self._sources
+            and looked.checksum not in self._contents
+            and parent(source) in self._folders
+        )
 
 
 class _Homes:

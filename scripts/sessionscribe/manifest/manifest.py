@@ -29,6 +29,7 @@ NAME = re.compile(r"\w[\w-]*")  # of sessions and tracks; a dot would make file 
 class Row:
     """A source file and its place in a session; ``line`` is its line in the manifest, from 1.
 
+    ``header`` of a live part that is a slice of a recorder's stream is the part with the stream's header.
     ``cells`` are those of a row that could not be understood, as they are to be written back.
     """
 
@@ -47,19 +48,31 @@ class Row:
     diarize: str = ""
     hotwords: str = ""
     audio_stream: int | None = None
+    channel: int | None = None
     recorded_at: str = ""
+    header: int | None = None
     priority: int | None = None
     added_at: str = ""
     line: int = field(default=0, compare=False)
     cells: tuple[str, ...] | None = field(default=None, compare=False)
+    converted_s: float | None = field(default=None, compare=False)
+    """How long its conversion is, in seconds, where that is not what `duration_s` says."""
+
+    @property
+    def length_s(self) -> float:
+        """How long it is, in seconds, as far as is known."""
+        return self.duration_s if self.converted_s is None else self.converted_s
 
 
-COLUMNS = tuple(f.name for f in fields(Row) if f.name not in ("line", "cells"))
+COLUMNS = tuple(f.name for f in fields(Row) if f.name not in ("line", "cells", "converted_s"))
 REQUIRED = ("session", "layout", "track", "source")
 OLDER = {"shape": "layout", "tracks": "multitrack"}
 """What a column and one of its values were called."""
-INTEGERS = ("part", "num_speakers", "min_speakers", "max_speakers", "audio_stream", "priority")
-LEAST = {"num_speakers": 1, "min_speakers": 1, "max_speakers": 1, "audio_stream": 0}
+INTEGERS = (
+    *("part", "num_speakers", "min_speakers", "max_speakers"),
+    *("audio_stream", "channel", "header", "priority"),
+)
+LEAST = {"num_speakers": 1, "min_speakers": 1, "max_speakers": 1, "audio_stream": 0, "channel": 0}
 
 
 @dataclass(frozen=True)
@@ -85,11 +98,28 @@ class Session:
 
         The parts of a live session are one recording: what one of them says holds for all.
         """
-        return row.audio_stream if self.layout == "multitrack" else self._one_stream
+        return row.audio_stream if self.layout == "multitrack" else self._one["audio_stream"]
+
+    def channel(self, row: Row) -> object:
+        """Return which channel of a row's recording is taken; None: as for all sessions."""
+        return row.channel if self.layout == "multitrack" else self._one["channel"]
+
+    def header(self, row: Row) -> Row | None:
+        """Return the part that has the header which a part of a live session lacks."""
+        return None if row.header is None else self._by_part.get(row.header)
+
+    def with_lengths(self, seconds: Mapping[str, float]) -> Session:
+        """Return the session with the lengths of some tracks' conversions, in seconds."""
+        rows = (replace(row, converted_s=seconds.get(row.track, row.converted_s)) for row in self.rows)
+        return replace(self, rows=tuple(rows))
 
     @cached_property  # asked for once a part
-    def _one_stream(self) -> object:
-        return self.setting("audio_stream")
+    def _one(self) -> dict[str, object]:
+        return {name: self.setting(name) for name in ("audio_stream", "channel")}
+
+    @cached_property
+    def _by_part(self) -> dict[int | None, Row]:
+        return {row.part: row for row in self.rows}
 
 
 @contextmanager

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from sessionscribe.audio import media
+from sessionscribe.audio import headers, media
 from sessionscribe.core.errors import UserError
+from sessionscribe.manifest import tracks
 from sessionscribe.manifest.manifest import Session
 from sessionscribe.manifest.sources import File, Group
 from sessionscribe.stages.ingest.ingest import Probe, probe
 from sessionscribe.storage.checksums import Checksums
+
+if TYPE_CHECKING:
+    from sessionscribe.storage.ranges import Ranges
 
 REMOTE_AT_ONCE = 16
 """Remote recordings that are looked at at the same time: each waits for the network most of the time."""
@@ -28,6 +34,10 @@ class ProbeResult:
     checksum: str
     duration_s: float
     problem: UserError | None = None
+    header: int | None = None
+    """Of a live part that is a slice of a recorder's stream: the part that has the stream's header."""
+    found: Probe | None = None
+    """What was found just now; None where it was known before."""
 
 
 @dataclass(frozen=True)
@@ -44,22 +54,95 @@ class Prober:
     s3_remote: str
     told: Callable[[Sequence[str]], Mapping[str, float]]
     say: Callable[[str], None]
+    limits: media.Limits = field(default_factory=media.Limits)
 
     def at(self, groups: Sequence[Group], root: Path) -> dict[File, ProbeResult]:
         """Look at every file, at remote ones several at a time."""
         files = [file for group in groups for file in group.files]
-        durations = {
-            row.checksum: row.duration_s
+        rows = [
+            row
             for session in self.known.values()
             for row in session.rows
             # Another stream of a file may be shorter.
             if row.checksum and row.duration_s > 0 and not self.exact and self.audio_stream is None
-        }
+        ]
+        durations = {row.checksum: row.duration_s for row in rows}
         checksums = Checksums(root / ".sessionscribe/checksums.json")
         local = {file: self._locally(file, durations, checksums) for file in files if file.item is None}
         checksums.write()
         remote = [file for file in files if file.item is not None]
-        return local | dict(zip(remote, self._remotely(remote, durations), strict=True))
+        looked = local | dict(zip(remote, self._remotely(remote, durations), strict=True))
+        sliced = {row.checksum: row.header for row in rows if row.header is not None}
+        for file, result in looked.items():
+            if result.found is None and result.checksum in sliced:
+                looked[file] = replace(result, header=sliced[result.checksum])
+        for group in groups:
+            if group.layout == "live":
+                looked |= self._with_headers(group.files, looked)
+        return looked
+
+    def _with_headers(
+        self, files: Sequence[File], looked: Mapping[File, ProbeResult]
+    ) -> dict[File, ProbeResult]:
+        """Look again at parts that are no recordings by themselves, with the header of one before them."""
+        better: dict[File, ProbeResult] = {}
+        whole: list[File] = []
+        with contextlib.ExitStack() as stack:
+            source = self._sources(stack)
+            header = functools.cache(lambda file: headers.header_of(source(file)))
+            for file in sorted(files, key=lambda each: each.part or 0):
+                result = looked[file]
+                if result.header is not None or not result.checksum or file.part is None:
+                    continue
+                kinds = {found.container for each in (file, *whole[-1:]) if (found := looked[each].found)}
+                if result.problem is None and len(kinds) < 2:
+                    whole.append(file)
+                    continue
+                for first in dict.fromkeys([*whole[-1:], *whole[:1]]):
+                    if (head := header(first)) and (length := self._headed(source(file), head)):
+                        better[file] = replace(result, duration_s=length, header=first.part, problem=None)
+                        if first not in better and looked[first].found and not looked[first].problem:
+                            # It may promise all of the stream.
+                            better[first] = replace(looked[first], duration_s=self._decoded(source(first)))
+                        break
+                else:
+                    whole.append(file)
+        return better
+
+    def _headed(self, source: headers.Source, header: bytes) -> float | None:
+        """Return how long a slice of a stream is, in seconds; None where the header does not help."""
+        with contextlib.suppress(UserError):
+            return probe(headers.headed(source, header)[0], exact=True, limits=self.limits).duration_s
+        return None
+
+    def _decoded(self, source: headers.Source) -> float:
+        reader = media.Reader(source, self.audio_stream or 0, limits=self.limits)
+        for _ in reader.blocks():
+            pass
+        return round(reader.clock.position_s, 3)
+
+    def _sources(self, stack: contextlib.ExitStack) -> Callable[[File], headers.Source]:
+        """Return what opens files until ``stack`` is left: all remote ones with one rclone."""
+
+        @functools.cache
+        def server() -> Ranges:
+            from sessionscribe.storage import ranges  # noqa: PLC0415 -- only where something is remote
+
+            return stack.enter_context(ranges.serve(s3_remote=self.s3_remote))
+
+        def source(file: File) -> headers.Source:
+            if file.item is None:
+                return file.path or Path(file.source)
+            return server().recording(file.item.source, file.item.size)
+
+        return source
+
+    def parts(self, file: File, streams: Sequence[int], names: Sequence[str]) -> list[tracks.Part]:
+        """Return the speakers' parts of a file; see `tracks.parts_of`."""
+        streams = streams or (() if self.audio_stream is None else (self.audio_stream,))
+        with contextlib.ExitStack() as stack:
+            source = self._sources(stack)(file)
+            return tracks.parts_of(source, streams=streams, names=names, exact=self.exact, limits=self.limits)
 
     def _locally(self, file: File, durations: dict[str, float], checksums: Checksums) -> ProbeResult:
         path = file.path or Path(file.source)
@@ -105,18 +188,20 @@ class Prober:
                     continue
                 yield found.get(item.source) or ProbeResult(item.checksum, durations[item.checksum])
 
-    def _probed(self, recording: media.Source, checksum: str, durations: Mapping[str, float]) -> ProbeResult:
+    def _probed(
+        self, recording: headers.Source, checksum: str, durations: Mapping[str, float]
+    ) -> ProbeResult:
         if checksum in durations:
             return ProbeResult(checksum, durations[checksum])
         try:
-            found = probe(recording, exact=self.exact)
+            found = probe(recording, exact=self.exact, limits=self.limits)
         except UserError as error:
             return ProbeResult(checksum, 0, error)
         if self.audio_stream is not None:
             found = self._probed_stream(recording, len(found.streams), self.audio_stream)
-        return ProbeResult(checksum, found.duration_s)
+        return ProbeResult(checksum, found.duration_s, found=found)
 
-    def _probed_stream(self, recording: media.Source, count: int, wanted: int) -> Probe:
+    def _probed_stream(self, recording: headers.Source, count: int, wanted: int) -> Probe:
         """Look at the stream that is asked for.
 
         Raises:
@@ -128,4 +213,4 @@ class Prober:
             raise UserError(
                 f"has no audio stream number {wanted} (it has {have})", where=recording, hint=hint
             )
-        return probe(recording, exact=self.exact, audio_stream=wanted)
+        return probe(recording, exact=self.exact, audio_stream=wanted, limits=self.limits)

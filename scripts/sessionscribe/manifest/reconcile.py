@@ -25,6 +25,7 @@ SETTINGS = (
     "diarize",
     "hotwords",
     "audio_stream",
+    "channel",
     "recorded_at",
     "priority",
 )
@@ -64,7 +65,7 @@ def join(
         UserError: the session's name belongs to something else, or two files would be one track or part.
     """
     if old:
-        _refuse_another(old, new)
+        refuse_another(old, new)
     known = _known(old, new, there)
     taken = {row.track for row in old}
     joined: dict[str, Row] = {}
@@ -97,7 +98,7 @@ def join(
     return Reconciled(rows, news)
 
 
-def _refuse_another(old: Sequence[Row], new: Sequence[Row]) -> None:
+def refuse_another(old: Sequence[Row], new: Sequence[Row]) -> None:
     """Keep what is new out of a session that it has nothing in common with.
 
     Raises:
@@ -161,7 +162,7 @@ def _renewed(
         or before.audio_stream != found.audio_stream
         or not before.duration_s
     ):
-        found = replace(found, duration_s=row.duration_s)
+        found = replace(found, duration_s=row.duration_s, header=row.header)
     if row.layout == "live":
         if before.source != row.source:
             found = replace(found, part=row.part)

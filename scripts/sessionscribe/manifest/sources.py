@@ -6,7 +6,7 @@ import glob
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -32,17 +32,26 @@ LISTENING = ".listening.m4a"
 PART = re.compile(r"^(?:chunk|part|segment)[-_. ]?(\d+)$", re.IGNORECASE)
 NUMBER = re.compile(r"(\d+)(?!.*\d)")
 
+CRAIG = re.compile(r"\d+-(.+?)(?:[_#](?:\d{4}|0))?")
+"""Tracks of Craig: a number, the Discord user, and once his discriminator."""
+CRAIG_NOTES = "info.txt"
+ZOOM = re.compile(r"audio(\D.*?)\d{6,}")
+"""Tracks of Zoom, one for each participant, with the number of the meeting behind the name."""
+ZOOM_FOLDER = "Audio Record"
+
 
 @dataclass(frozen=True)
 class File:
     """A recording that was found: on this machine (``path``) or on a remote (``item``).
 
+    ``speaker`` is whose track it is, where the program that wrote it says so in its name.
     ``source`` is how it was come by; the manifest notes it so, or relative to the project.
     """
 
     source: str
     path: Path | None = None
     item: Item | None = None
+    speaker: str = ""
 
     @property
     def name(self) -> str:
@@ -62,6 +71,12 @@ class File:
     def folder(self) -> PurePosixPath:
         """The folder that it is in, on its remote or this machine."""
         return PurePosixPath(self.path or split(self.source)[1]).parent
+
+    @property
+    def part(self) -> int | None:
+        """Its number as a part of a live session; None if its name has none."""
+        found = PART.match(self.stem) or NUMBER.search(self.stem)
+        return int(found[1]) if found else None
 
     @property
     def modified(self) -> float:
@@ -91,7 +106,8 @@ class Group:
     """The files of one session.
 
     ``transcribed`` are the parts of a live session that have a transcript beside them; ``named`` if the user
-    gave the name; ``columns`` are what new rows of it get, by column.
+    gave the name, ``asked`` if the file itself and not its folder; ``columns`` are what new rows of it get,
+    by column.
     """
 
     name: str
@@ -99,6 +115,7 @@ class Group:
     files: tuple[File, ...]
     transcribed: tuple[File, ...] = ()
     named: bool = False
+    asked: bool = False
     columns: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -119,7 +136,9 @@ def discover(
         groups += _group(source, layout, s3_remote)
     if layout == "multitrack" and len(groups) > 1 and all(len(group.files) == 1 for group in groups):
         files = tuple(group.files[0] for group in groups)
-        groups = [Group(files[0].folder.name, "multitrack", files)]
+        groups = [
+            Group(files[0].folder.name, "multitrack", files, asked=any(group.asked for group in groups))
+        ]
     if session is not None:
         if len(groups) > 1:
             what = f"stand for {len(groups)} sessions, which cannot share one name"
@@ -152,7 +171,7 @@ def _group(source: str, layout: str | None, s3_remote: str) -> list[Group]:
 def _group_local(path: Path, source: str, layout: str | None) -> list[Group]:
     """Sort what lies at a path; ``source`` is how it is to be noted."""
     if not path.is_dir():
-        return [Group(path.stem, layout or "recording", (File(source, path),))]
+        return [Group(path.stem, layout or "recording", (File(source, path),), asked=True)]
     # A link that leads nowhere, as shortcuts of Google Drive may be, is named, not passed over.
     names = sorted(file.name for file in path.iterdir() if file.is_file() or not file.exists())
     base = join(source, "") if drive_desktop.is_drive_desktop(source) else None
@@ -161,7 +180,9 @@ def _group_local(path: Path, source: str, layout: str | None) -> list[Group]:
     if not files:
         hint = f"Name the files, or use one of the endings {ENDINGS}"
         raise UserError("holds no recording", where=source, hint=hint)
-    return _sessions(path.resolve().name, files, layout, set(names))
+    folder = path.resolve()
+    name = (folder.parent if folder.name == ZOOM_FOLDER else folder).name
+    return _sessions(name, files, layout, set(names))
 
 
 def _group_remote(source: str, layout: str | None, s3_remote: str) -> list[Group]:
@@ -169,7 +190,7 @@ def _group_remote(source: str, layout: str | None, s3_remote: str) -> list[Group
 
     items = listing.list_files(source, s3_remote=s3_remote)
     if len(items) == 1 and items[0].source == source:
-        return [Group(items[0].path.stem, layout or "recording", (File(source, item=items[0]),))]
+        return [Group(items[0].path.stem, layout or "recording", (File(source, item=items[0]),), asked=True)]
     found = {
         folder: [File(item.source, item=item) for item in sorted(inside)]
         for folder, inside in sorted(listing.by_folder(items).items())
@@ -225,9 +246,27 @@ def _sessions(folder: str, files: list[File], layout: str | None, names: set[str
         transcripts = {name for name in names if name.endswith(".json")}
         done = tuple(file for file in files if transcripts and TRANSCRIPT.format(file.stem) in transcripts)
         return [Group(folder, "live", tuple(files), done)]
-    if layout == "multitrack":
-        return [Group(folder, layout, tuple(files))]
+    speakers = _names_in(files, names, asked=layout == "multitrack")
+    if layout == "multitrack" or (layout is None and speakers):
+        named = tuple(replace(file, speaker=speakers.get(file, "")) for file in files)
+        return [Group(folder, "multitrack", named)]
     return [Group(file.stem, "recording", (file,)) for file in files]
+
+
+def _names_in(files: Sequence[File], beside: Collection[str], *, asked: bool) -> dict[File, str]:
+    """Return whose track each file of a folder is, where a program wrote one for each speaker; else nothing.
+
+    Args:
+        files: the recordings of a folder.
+        beside: the names of all that lies in it.
+        asked: whether the user says that they are tracks, so that their names need no further evidence.
+    """
+    for pattern, known in ((CRAIG, CRAIG_NOTES in beside), (ZOOM, True)):
+        found = {file: match[1] for file in files if (match := pattern.fullmatch(file.stem))}
+        if (known or asked) and len(found) == len(files):
+            twice = {name for name, count in Counter(found.values()).items() if count > 1}
+            return {file: file.stem if name in twice else name for file, name in found.items()}
+    return {}
 
 
 def slug(name: str) -> str:
@@ -241,5 +280,5 @@ def speaker_of(file: File) -> str:
     Empty where they are the same. What a name in a transcript should not have (control characters) is left
     out.
     """
-    name = one_line(unicodedata.normalize("NFC", file.stem))
-    return "" if name == slug(file.stem) else name
+    name = one_line(unicodedata.normalize("NFC", file.speaker or file.stem))
+    return "" if name == slug(name) else name

@@ -14,10 +14,12 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
+from sessionscribe.artifacts.plan import chunk_count
 from sessionscribe.config.settings import OFF, Config
 from sessionscribe.core import errors
 from sessionscribe.core.errors import UserError
 from sessionscribe.core.fingerprint import fingerprint
+from sessionscribe.core.units import SAMPLE_RATE, tolerance_s
 from sessionscribe.engines import models
 from sessionscribe.manifest import enrollment, manifest
 from sessionscribe.manifest.manifest import Session
@@ -60,12 +62,15 @@ class Plan:
         sessions: all that are wanted, by name.
         whole: whether finished steps are shown, too.
         until: the last rules that are run; empty: all are.
+        measured: the sessions that are to be cut into other chunks than the manifest says, since their
+            conversions are longer or shorter.
     """
 
     def __init__(self, config: Config, root: Path = Path()) -> None:
         self.root, self.whole = root, False
         self.until: tuple[str, ...] = ()
         self._results = Results(root)
+        self.measured: set[str] = set()
         identity = cache(models.identity)
         self._diarizers = steps.diarizers(config, identity)
         self._decoders = list(steps.decoders(config, identity))
@@ -109,6 +114,11 @@ class Plan:
             self._results.forget()
         best, *others = self._diarizers
         plan = self._look_with(session, best)
+        if converted := self._converted_lengths(plan):
+            session = session.with_lengths(converted)
+            plan = self._look_with(session, best)
+            if any(step.rule == "plan_chunks" for step in plan.pending.values()):
+                self.measured.add(session.name)
         unable = bool(others) and others[-1][0] == OFF  # to listen, but not to use what was found
         begun = unable or session.name in self._results.names("results/diarize")
         if begun and self._listens(plan):
@@ -121,6 +131,25 @@ class Plan:
             plan.drop_plan()
         self._results.forget()
         return plan
+
+    def _converted_lengths(self, plan: SessionPlan) -> dict[str, float]:
+        """Return by track how long its conversion is, in seconds, where that makes for other chunks.
+
+        Only where the track is to be cut yet: what is made of a track that was cut stays.
+        """
+        found: dict[str, float] = {}
+        rows = {row.track: row for row in plan.session.rows if row.layout != "live"}
+        for step in plan.pending.values():
+            row = rows.get(step.name.partition(".")[2]) if step.rule == "plan_chunks" else None
+            (audio,) = paths(step.inputs["audio"]) if row else ("",)
+            if row is None or audio in plan.pending:
+                continue
+            samples = self._results.record(audio.removesuffix(".flac") + ".json").get("samples", 0)
+            seconds, target_s = samples / SAMPLE_RATE, self._options["chunk"]["target_s"]
+            other = chunk_count(seconds, target_s) != chunk_count(row.duration_s, target_s)
+            if samples and other and abs(seconds - row.duration_s) > tolerance_s(row.duration_s):
+                found[row.track] = seconds
+        return found
 
     def _listens(self, plan: SessionPlan) -> bool:
         """Whether a diarization pipeline has something to do."""

@@ -72,7 +72,7 @@ def status_of(root: Path, plan: SessionPlan) -> SessionStatus:
     else:
         word = next(WORD_OF[stage] for stage in WORD_OF if stage in open_stages)
     records = plan.records(root)
-    durations = [row.duration_s for row in session.rows]
+    durations = [row.length_s for row in session.rows]
     return SessionStatus(
         session=session.name,
         layout=session.layout,
@@ -108,9 +108,9 @@ def _reached(done: list[str], open_stages: set[str]) -> str:
 
 
 def _missing_parts(plan: SessionPlan) -> int:
-    """Count the numbers that a live session lacks between its first and last part, as its timeline does."""
-    parts = {row.part for row in plan.session.rows if row.part is not None}
-    return max(parts) - min(parts) + 1 - len(parts) if parts else 0
+    """Count the parts of a live session that are no good, and those missing between its first and last."""
+    parts = {row.part: row.duration_s > 0 for row in plan.session.rows if row.part is not None}
+    return max(parts) - min(parts) + 1 - sum(parts.values()) if parts else 0
 
 
 def _failures(root: Path, plan: SessionPlan) -> tuple[str, ...]:

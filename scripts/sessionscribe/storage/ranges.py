@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sessionscribe.core.errors import UserError
+from sessionscribe.core.files import SizedFile
 from sessionscribe.storage import rclone
 from sessionscribe.storage.locations import rclone_path
 from sessionscribe.storage.refusals import Reason, explain
@@ -115,28 +116,14 @@ class Ranges:
         return content
 
 
-class _RangeFile(io.RawIOBase):
+class _RangeFile(SizedFile):
     """A remote file, open for reading."""
 
     def __init__(self, name: str, size: int, read: Callable[[int, int], bytes]) -> None:
-        self.name, self._size, self._read = name, size, read
-        self._position = self._start = 0
+        super().__init__(name, size)
+        self._read, self._start = read, 0
         self._block = b""
         self._length = FIRST_BLOCK
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._position
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}[whence]
-        self._position = max(0, base + offset)
-        return self._position
 
     def readinto(self, buffer: Any) -> int:
         """Fill a buffer as far as the block at hand goes; get the next one first where it is used up."""

@@ -46,8 +46,13 @@ def decoders(config: Config, identity: Callable[[str], str]) -> Iterator[Decoder
 
 
 def unusable(session: Session) -> tuple[Row, ...]:
-    """Return the rows that keep a session from being worked on; none where all is well."""
+    """Return the rows that keep a session from being worked on; none where all is well.
+
+    Of a live session some parts may be no good: they are gaps.
+    """
     rows = tuple(row for row in session.rows if not row.checksum or row.duration_s <= 0)
+    if session.layout == "live" and len(rows) < len(session.rows):
+        rows = tuple(row for row in rows if not row.checksum)
     return rows or (session.rows[:1] if session.problem else ())
 
 
@@ -86,9 +91,16 @@ def words_key(session: Session, options: Options, decoder: Decoder) -> str:
         del decoded[speed_only]
     return fingerprint(
         [step_key(rule) for rule in ("plan_chunks", "detect_language", "transcribe_chunk")],
-        None if live else [(row.track, row.checksum, row.duration_s) for row in session.rows],
+        None if live else [(row.track, row.checksum, row.length_s) for row in session.rows],
         [session.audio_stream(row) for row in (session.rows[:1] if live else session.rows)],
+        *([channels] if (channels := _channels(session)) else []),
         options["convert"],
         options["chunk"],
         decoded,
     )
+
+
+def _channels(session: Session) -> list[object]:
+    """Return the channel that is taken of each recording; none where nothing is said of any."""
+    every = [session.channel(row) for row in session.rows]
+    return every if any(channel is not None for channel in every) else []

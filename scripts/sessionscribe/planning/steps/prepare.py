@@ -33,7 +33,7 @@ def plans(tracks: list[Track]) -> list[str]:
 def prepare_track(steps: SessionSteps, row: Row) -> Track:
     """Note the steps that fetch, convert and cut a track."""
     converted = _convert(steps, fetch_recording(steps, row), row)
-    chunks = 1 if row.layout == "live" else chunk_count(row.duration_s, steps.options["chunk"]["target_s"])
+    chunks = 1 if row.layout == "live" else chunk_count(row.length_s, steps.options["chunk"]["target_s"])
     return Track(row, converted, _plan(steps, converted, row, chunks), chunks)
 
 
@@ -49,25 +49,33 @@ def fetch_recording(steps: SessionSteps, row: Row) -> Step:
     }
     outputs = (f"results/ingest/{row.session}/{row.track}.json",)
     key = step_key("fetch_recording", row.source, row.checksum, row.duration_s, problem)
-    reading = steps.options["ingest"]
+    reading = {**steps.options["ingest"], "live": row.layout == "live"}
     return steps.add("fetch_recording", {}, outputs, key, options, track=row.track, machine=reading)
 
 
 def _convert(steps: SessionSteps, fetched: Step, row: Row) -> Step:
     """A recording that was moved is looked at again, and not converted again: so ``ingest`` is a path."""
     options = steps.options["convert"]
-    if (stream := steps.session.audio_stream(row)) is not None:
-        options = {**options, "audio_stream": stream}
+    for name, value in (
+        ("audio_stream", steps.session.audio_stream(row)),
+        ("channel", steps.session.channel(row)),
+    ):
+        if value is not None:
+            options = {**options, name: value}
     stem = f"results/convert/{row.session}/{row.track}"
-    key = step_key("convert_audio", row.checksum, options)
+    header = steps.session.header(row)
+    key = step_key("convert_audio", row.checksum, options, *([header.checksum] if header else []))
+    told = {"options": options}
+    if header:
+        told["header"] = {"source": header.source, "checksum": header.checksum}
     return steps.add(
         "convert_audio",
         {"ingest": fetched.outputs[0]},
         (f"{stem}.flac", f"{stem}.json"),
         key,
-        {"options": options},
+        told,
         track=row.track,
-        machine=steps.options["ingest"],
+        machine={**steps.options["ingest"], "live": row.layout == "live"},
     )
 
 
@@ -76,6 +84,8 @@ def _plan(steps: SessionSteps, converted: Step, row: Row, chunks: int) -> Step:
     key = step_key("plan_chunks", converted.key, options, chunks)
     outputs = (f"results/chunk/{row.session}/{row.track}.plan.json",)
     told = {"track": row.track, "chunks": chunks, "options": options}
+    if row.layout != "live":
+        told["length_s"] = row.length_s
     return steps.add("plan_chunks", {"audio": converted}, outputs, key, told, track=row.track)
 
 
@@ -84,8 +94,11 @@ def build_timeline(steps: SessionSteps, tracks: list[Track]) -> Step:
     rows, layout = steps.session.rows, steps.session.layout
     parts = [row.part for row in rows]
     speakers = [(row.speaker or row.track) if layout == "multitrack" else None for row in rows]
-    key = step_key("build_timeline", [track.converted.key for track in tracks], parts, speakers)
+    headers = [row.header for row in rows]
+    sliced = any(header is not None for header in headers)
+    converted = [track.converted.key for track in tracks]
+    key = step_key("build_timeline", converted, parts, speakers, *([headers] if sliced else []))
     inputs = {"conversions": [track.converted.output(1) for track in tracks]}
     outputs = (f"results/chunk/{steps.session.name}.timeline.json",)
-    told = {"layout": layout, "parts": parts, "speakers": speakers}
+    told = {"layout": layout, "parts": parts, "speakers": speakers, "headers": headers}
     return steps.add("build_timeline", inputs, outputs, key, told)

@@ -120,7 +120,7 @@ def assign_speakers(
 def _stretches(tracks: list[Track], chunk_s: float) -> list[sliding_window.EmbeddingChunk]:
     """Return the stretches of a session that diarization looks at one by one."""
     if tracks[0].row.layout != "live":
-        return sliding_window.of_recording(tracks[0].row.track, tracks[0].row.duration_s, chunk_s)
+        return sliding_window.of_recording(tracks[0].row.track, tracks[0].row.length_s, chunk_s)
     parts = [sliding_window.Part(t.row.track, t.row.part, t.row.duration_s, t.converted.key) for t in tracks]
     return sliding_window.of_live(parts, chunk_s)
 
@@ -128,7 +128,7 @@ def _stretches(tracks: list[Track], chunk_s: float) -> list[sliding_window.Embed
 def _stretch_files(tracks: list[Track], chunk_s: float) -> tuple[str, ...]:
     """Return the names of the files of these stretches."""
     if tracks[0].row.layout != "live":
-        return _recording_files(chunk_count(tracks[0].row.duration_s, chunk_s))
+        return _recording_files(chunk_count(tracks[0].row.length_s, chunk_s))
     return tuple(f"{stretch.name}.npz" for stretch in _stretches(tracks, chunk_s))
 
 

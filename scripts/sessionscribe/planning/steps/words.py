@@ -22,7 +22,7 @@ def transcribe_chunks(steps: SessionSteps, tracks: list[Track], decoder: Decoder
     options = decoding(session, steps.options, decoder)
     folder = words_folder(session.name, words)
     # A live session's first parts decide: later ones must not change what is already transcribed.
-    voters = tracks[:10] if session.layout == "live" else tracks
+    voters = [t for t in tracks if t.row.duration_s > 0][:10] if session.layout == "live" else tracks
 
     by_name = {track.row.track: track for track in tracks}
 

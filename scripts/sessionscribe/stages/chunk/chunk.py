@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sessionscribe.artifacts.base import Layout, Samples
-from sessionscribe.artifacts.plan import ChunkPlan, CutKind, Gap, PlannedChunk, Span, Timeline, TimelineTrack
+from sessionscribe.artifacts.plan import (
+    ChunkPlan,
+    CutKind,
+    Gap,
+    PlannedChunk,
+    Span,
+    Timeline,
+    TimelineTrack,
+    chunk_count,
+)
 from sessionscribe.artifacts.recording import Conversion
+from sessionscribe.audio.flac import open_audio
 from sessionscribe.config.settings import Chunk
 from sessionscribe.core.errors import UserError
-from sessionscribe.core.units import SAMPLE_RATE
+from sessionscribe.core.units import SAMPLE_RATE, tolerance_s
 from sessionscribe.engines.vad import FRAME, Scan, scan
 
 if TYPE_CHECKING:
@@ -22,6 +33,12 @@ if TYPE_CHECKING:
 
 CROSSING = 0.4
 """Share of a chunk's length within which a cut may move: cuts that move less than half of it cannot cross."""
+UNHEARD_S = 0.1
+"""From here on (in seconds) a hole between two slices of a stream is a gap; encoders leave less."""
+OVERLAP_S = 1.0
+"""Slices of a stream may begin so much before the end of the one in front (in seconds)."""
+LONGEST_GAP_S = 6 * 3600
+"""A longer gap by a stream's clock (in seconds) is taken for another clock."""
 MAX_MISSING = 10_000
 """More missing parts in a row are no gap: such numbers (dates, say) do not count parts."""
 SMOOTHED_FRAMES = 5
@@ -34,7 +51,14 @@ def chunk_files(plans: Iterable[ChunkPlan], folder: Path) -> list[Path]:
 
 
 def plan_chunks(
-    *, audio: Path, session: str, track: str, chunks: int, options: Chunk, output: Path
+    *,
+    audio: Path,
+    session: str,
+    track: str,
+    chunks: int,
+    options: Chunk,
+    output: Path,
+    length_s: float | None = None,
 ) -> ChunkPlan:
     """Find the speech in a track, cut it into chunks and write the plan.
 
@@ -50,13 +74,22 @@ def plan_chunks(
         chunks: number of cores, from `chunk_count`; 1 for a part of a live session.
         options: lengths in seconds.
         output: the plan to write.
+        length_s: how long the track was taken to be, in seconds, when its chunks were counted.
 
     Raises:
         ValueError: `chunks` is below 1.
-        UserError: the audio is missing or damaged.
+        UserError: the audio is missing or damaged, or so much longer or shorter that it has other chunks.
     """
     if chunks < 1:
         raise ValueError(f"a track cannot have {chunks} chunks")
+    if length_s is not None:
+        with open_audio(audio) as file:
+            found_s = file.frames / SAMPLE_RATE
+        right = chunk_count(found_s, options.target_s)
+        if right != chunks and abs(found_s - length_s) > tolerance_s(length_s):
+            what = f"is {found_s:.1f} s long, not {length_s:.1f} s as noted: chunks {right}, not {chunks}"
+            hint = "Run again (`sessionscribe run` does so by itself)"
+            raise UserError(what, where=f"{session}, track {track}", hint=hint)
     found = scan(audio, options.vad)
     plan = ChunkPlan(
         session=session,
@@ -125,6 +158,89 @@ def tile(samples: int, cuts: list[tuple[int, CutKind]]) -> list[PlannedChunk]:
     ]
 
 
+@dataclass
+class _Line:
+    """The parts of a live session, one after the other, with the gaps between them.
+
+    A gap is as long as the clock of the recorder's stream says, where the part behind it is a slice of one;
+    else as long as what is missing is known to be, or as the parts usually are (``usual``, in samples).
+    """
+
+    usual: Samples
+    tracks: list[TimelineTrack] = field(default_factory=list)
+    gaps: list[Gap] = field(default_factory=list)
+    open: list[tuple[str, Samples]] = field(default_factory=list)
+    position: Samples = 0
+
+    def lack(self, reason: str, length: Samples = 0) -> None:
+        """Note that something is missing here, of a length in samples if that is known."""
+        self.open.append((reason, length or self.usual))
+
+    def close(self, stop: Samples | None = None) -> None:
+        """End the gap here, or at a time in samples; what is missing shares it in proportion."""
+        lengths = [length for _, length in self.open]
+        room = sum(lengths) if stop is None else max(0, stop - self.position)
+        if not self.open and room > UNHEARD_S * SAMPLE_RATE:
+            self.open, lengths = [("the recorder's clock went on, but it recorded nothing", room)], [room]
+        edges = [
+            self.position + room * done // max(1, sum(lengths)) for done in itertools.accumulate(lengths)
+        ]
+        for (reason, _), (start, end) in zip(
+            self.open, itertools.pairwise([self.position, *edges]), strict=True
+        ):
+            self.gaps.append(Gap(start=start, stop=end, reason=reason))
+        self.position = edges[-1] if edges else self.position + room
+        self.open = []
+
+    def add(self, track: Conversion, speaker: str | None, origin: Samples | None) -> None:
+        """Put a part behind what is there; ``origin`` is where the stream that it is a slice of begins."""
+        own = None if origin is None else track.starts_s
+        starts = None if own is None else (origin or 0) + round(own * SAMPLE_RATE)
+        if starts is not None and 0 <= starts - self.position <= LONGEST_GAP_S * SAMPLE_RATE:
+            self.close(starts)
+        elif starts is not None and 0 < self.position - starts <= OVERLAP_S * SAMPLE_RATE:
+            self.close(self.position)
+        else:
+            self.close()
+        self.tracks.append(
+            TimelineTrack(track=track.track, offset=self.position, samples=track.samples, speaker=speaker)
+        )
+        self.position += track.samples
+
+
+def _live_line(
+    session: str, rows: list[tuple[Conversion, int | None, str | None]], headers: Mapping[str, int | None]
+) -> _Line:
+    """Return where the parts of a live session lie."""
+    rows.sort(key=lambda row: math.inf if row[1] is None else row[1])
+    lengths = sorted(track.samples for track, _, _ in rows if not track.missing)
+    line = _Line(lengths[(len(lengths) - 1) // 2] if lengths else 0)
+    following = min((part for _, part, _ in rows if part is not None), default=0)
+    offsets: dict[int | None, Samples] = {}
+    for track, part, speaker in rows:
+        if part is not None:
+            if part < following:
+                hint = "Keep one of them and remove the other's row from the manifest"
+                raise UserError(
+                    f"has two parts with the number {part}", where=f"session {session}", hint=hint
+                )
+            if part - following > MAX_MISSING:
+                what = f"has parts whose numbers jump from {following - 1} to {part}"
+                hint = "Correct the part numbers in the manifest: they count the parts"
+                raise UserError(what, where=f"session {session}", hint=hint)
+            for number in range(following, part):
+                line.lack(f"part {number} is missing")
+            following = part + 1
+        line.add(track, speaker, offsets.get(headers.get(track.track)))
+        if part is not None:
+            offsets[part] = line.tracks[-1].offset
+        if track.missing:
+            name = track.track if part is None else f"part {part}"
+            line.lack(f"{name} {track.missing}", round(track.missing_s * SAMPLE_RATE))
+    line.close()
+    return line
+
+
 def build_timeline(
     *,
     session: str,
@@ -132,14 +248,15 @@ def build_timeline(
     conversions: list[Conversion],
     parts: list[int | None],
     speakers: list[str | None],
+    headers: list[int | None] | None = None,
     output: Path,
 ) -> Timeline:
     """Put the tracks of a session on one clock and write that down.
 
     The track of a recording, and all tracks of a session of tracks, begin at 0. The parts of a live session
-    follow one another by number (parts without a number come last, as given); a missing number is a gap of
-    the parts' median length. A live session begins with its lowest number: some recorders count on from an
-    earlier session.
+    follow one another by number (parts without a number come last, as given). A missing number, or a part
+    that is no good, is a gap, of the parts' median length where nothing says how long it is. A live session
+    begins with its lowest number: some recorders count on from an earlier session.
 
     Args:
         session: name of the session.
@@ -147,6 +264,7 @@ def build_timeline(
         conversions: its converted tracks.
         parts: the number of each track's part in a live session, else None.
         speakers: who is to be heard on each track, where that is known.
+        headers: the number of the part that has the header of the stream that each track is a slice of.
         output: the timeline to write.
 
     Raises:
@@ -156,34 +274,16 @@ def build_timeline(
     rows = list(zip(conversions, parts, speakers, strict=True))
     if not rows or (layout == "recording" and len(rows) != 1):
         raise ValueError(f"{session}: {len(rows)} tracks for the layout {layout}")
-    tracks: list[TimelineTrack] = []
-    gaps: list[Gap] = []
-    position: Samples = 0
     if layout == "live":
-        rows.sort(key=lambda row: math.inf if row[1] is None else row[1])
-        length = sorted(track.samples for track in conversions)[(len(conversions) - 1) // 2]
-        following = min((part for _, part, _ in rows if part is not None), default=0)
-    for track, part, speaker in rows:
-        name, samples = track.track, track.samples
-        if layout != "live":
-            tracks.append(TimelineTrack(track=name, offset=0, samples=samples, speaker=speaker))
-            position = max(position, samples)
-            continue
-        if part is not None:
-            if part < following:
-                hint = "Keep one of them and remove the other's row from the manifest"
-                what = f"has two parts with the number {part}"
-                raise UserError(what, where=f"session {session}", hint=hint)
-            if part - following > MAX_MISSING:
-                what = f"has parts whose numbers jump from {following - 1} to {part}"
-                hint = "Correct the part numbers in the manifest: they count the parts"
-                raise UserError(what, where=f"session {session}", hint=hint)
-            for missing in range(following, part):
-                gaps.append(Gap(start=position, stop=position + length, reason=f"part {missing} is missing"))
-                position += length
-            following = part + 1
-        tracks.append(TimelineTrack(track=name, offset=position, samples=samples, speaker=speaker))
-        position += samples
+        names = [track.track for track in conversions]
+        line = _live_line(session, rows, dict(zip(names, headers or [None] * len(names), strict=True)))
+        tracks, gaps, position = line.tracks, line.gaps, line.position
+    else:
+        tracks = [
+            TimelineTrack(track=track.track, offset=0, samples=track.samples, speaker=speaker)
+            for track, _, speaker in rows
+        ]
+        gaps, position = [], max(track.samples for track in tracks)
     timeline = Timeline(session=session, layout=layout, samples=position, tracks=tracks, gaps=gaps)
     timeline.write(output)
     return timeline

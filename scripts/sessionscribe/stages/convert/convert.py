@@ -2,31 +2,44 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import functools
+import math
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from sessionscribe.artifacts.recording import Conversion, Ingest
-from sessionscribe.audio import media
+from sessionscribe.artifacts.recording import AudioStream, Conversion, Ingest
+from sessionscribe.audio import headers, media
+from sessionscribe.config import settings
 from sessionscribe.config.settings import Convert
 from sessionscribe.core import files
 from sessionscribe.core.errors import UserError, visible
-from sessionscribe.core.units import SAMPLE_RATE, seconds
-from sessionscribe.stages.ingest.ingest import check_checksum, declared_duration
+from sessionscribe.core.units import SAMPLE_RATE, seconds, tolerance_s
+from sessionscribe.stages.ingest.ingest import (
+    check_checksum,
+    declared_duration,
+    is_cut_off,
+    limits_of,
+    opened,
+)
 
 if TYPE_CHECKING:
     import numpy as np
     from av import AudioFrame, AudioResampler
-    from av.audio.stream import AudioStream as Stream
-    from av.container import InputContainer
     from numpy.typing import NDArray
 
 FULL_SCALE = 32_767 / 32_768
 CLIPPED_SHARE = 1e-4
 """From this share of clipped samples on, the recording is flagged."""
+FRAME_S = 0.032
+LOUDEST = 32
+"""A recording is as loud as so many of its frames are at least (1 s): a slammed door does not count."""
+QUIET_DB, WANTED_DB = -58.0, -25.0
+"""Below the first level (of full scale, mean square) speech is not found: it is amplified to the second."""
 CANCELLED_SHARE = 0.01
 """Below this share of the channels' power in their mean, the channels cancel out."""
 
@@ -36,7 +49,7 @@ class Mono:
     """Turns blocks of any number of channels into one channel, and counts what is wrong with them."""
 
     channel: int | Literal["mix"]
-    path: media.Source
+    path: headers.Source
     nonfinite: int = 0
     clipped: int = 0
     counted: int = 0
@@ -66,7 +79,15 @@ class Mono:
         return mixed
 
 
-def check_channel(channel: int, channels: int, path: media.Source) -> None:
+def amplified(block: NDArray[np.float32], gain_db: int) -> NDArray[np.float32]:
+    """Return samples that are louder by so many dB, within full scale."""
+    import numpy as np  # noqa: PLC0415 -- heavy
+
+    louder: NDArray[np.float32] = np.clip(block * np.float32(10 ** (gain_db / 20)), -1, 1)
+    return louder
+
+
+def check_channel(channel: int, channels: int, path: headers.Source) -> None:
     """Check that there is a channel of that number.
 
     Raises:
@@ -76,6 +97,33 @@ def check_channel(channel: int, channels: int, path: media.Source) -> None:
         have = "1, number 0" if channels == 1 else f"{channels}, numbers 0 to {channels - 1}"
         hint = "Set convert.channel to one of these or to mix"
         raise UserError(f"has no audio channel number {channel} (it has {have})", where=path, hint=hint)
+
+
+@dataclass
+class Loudness:
+    """The level of a recording that its loudest second reaches, whatever single noises there are."""
+
+    frames: int = 0
+    _loudest: NDArray[np.float32] | None = None
+
+    def hear(self, rate: int, block: NDArray[np.float32]) -> None:
+        """Count samples [1, n] of a sample rate in Hz."""
+        import numpy as np  # noqa: PLC0415 -- heavy
+
+        size = max(1, round(FRAME_S * rate))
+        whole = block[0, : block.shape[1] // size * size].reshape(-1, size)
+        energy = np.einsum("ij,ij->i", whole, whole) / np.float32(size)
+        self.frames += len(energy)
+        every = energy if self._loudest is None else np.concatenate([self._loudest, energy])
+        self._loudest = np.sort(every)[-LOUDEST:]
+
+    @property
+    def level_db(self) -> float:
+        """The level in dB of full scale; minus infinity of digital silence."""
+        # Of less than 10 s, a tenth has to do.
+        least = max(1, min(LOUDEST, self.frames // 10))
+        power = 0.0 if self._loudest is None or not self.frames else float(self._loudest[-least:][0])
+        return 10 * math.log10(power) if power > 0 else -math.inf
 
 
 @dataclass
@@ -131,13 +179,63 @@ class FlacWriter:
             self._file.close()
 
 
+def convert_fetched(
+    *,
+    ingest: Ingest,
+    told: Mapping[str, Any],
+    reading: Mapping[str, Any],
+    audio: Path,
+    record: Path,
+    log: Callable[[str], None],
+) -> Conversion:
+    """Convert a recording of the manifest, wherever it lies; a live part that is no good is a gap.
+
+    Args:
+        ingest: the recording.
+        told: the step's settings: ``options``, and of a slice of a stream the part with its ``header``.
+        reading: the settings of `ingest`, and whether the recording is a part of a ``live`` session.
+        audio: the FLAC to write.
+        record: what was done, to write beside it, after it.
+        log: takes a line of text for the log.
+
+    Raises:
+        UserError: see `convert_audio`; or it is not there, cannot be read, or has changed.
+    """
+    how = settings.Ingest(**{name: value for name, value in reading.items() if name != "live"})
+    files_to_read = [(ingest.source, ingest.checksum)]
+    if head := told.get("header"):
+        files_to_read.append((head["source"], head["checksum"]))
+    try:
+        with contextlib.ExitStack() as stack:
+            source, *header = [stack.enter_context(opened(*file, how, log)) for file in files_to_read]
+            return convert_audio(
+                ingest=ingest,
+                options=Convert(**told["options"]),
+                audio=audio,
+                record=record,
+                source=source,
+                limits=limits_of(how),
+                live=reading["live"],
+                header=header[0] if header else None,
+                log=log,
+            )
+    except media.RecordingError as error:
+        if not reading["live"]:
+            raise
+        log(str(error))
+        return _write_missing(ingest, audio, record, error.what)
+
+
 def convert_audio(
     *,
     ingest: Ingest,
     options: Convert,
     audio: Path,
     record: Path,
-    source: media.Source | None = None,
+    source: headers.Source | None = None,
+    limits: media.Limits | None = None,
+    live: bool = False,
+    header: headers.Source | None = None,
     log: Callable[[str], None] = print,
 ) -> Conversion:
     """Convert a recording to 16 kHz mono 16-bit FLAC; the same recording and options give the same bytes.
@@ -153,11 +251,14 @@ def convert_audio(
         record: what was done, to write beside it, after it.
         source: what to read, known to have the right content; without one the file that `ingest` names, whose
             checksum is compared first.
+        limits: how much sound there may be.
+        live: whether it is a part of a live session: one that was cut off is used as far as it goes.
+        header: the part with the header of the stream that it is a slice of, if it is one.
         log: takes a line of text for the log.
 
     Raises:
-        UserError: the recording cannot be opened or decoded, has no such stream or channel, is more than 2 s
-            and 2 % shorter than the manifest says, or the disk is full.
+        UserError: the recording cannot be opened or decoded, has no such stream or channel, was cut off more
+            than 2 s and 2 % before its end, or the disk is full.
     """
     if source is None:
         source = Path(ingest.path)
@@ -165,7 +266,9 @@ def convert_audio(
         check_checksum(source, ingest.checksum)
     try:
         with files.atomic_path(audio) as temporary:
-            conversion = _convert(ingest, source, options, temporary, log)
+            conversion = _convert(
+                ingest, source, options, temporary, limits=limits, log=log, header=header, live=live
+            )
         conversion.write(record)
     except OSError as error:
         raise _disk_error(error, source, audio) from error
@@ -175,8 +278,19 @@ def convert_audio(
 
 
 def _convert(
-    ingest: Ingest, source: media.Source, options: Convert, temporary: Path, log: Callable[[str], None]
+    ingest: Ingest,
+    source: headers.Source,
+    options: Convert,
+    temporary: Path,
+    *,
+    limits: media.Limits | None,
+    log: Callable[[str], None],
+    header: headers.Source | None,
+    live: bool,
 ) -> Conversion:
+    times_count = False
+    if header is not None:
+        source, times_count = headers.headed(source, headers.header_of(header))
     with media.open_media(source) as container:
         streams = media.audio_streams(container, source)
         number, choice = media.choose_stream(streams, options.audio_stream, source)
@@ -187,25 +301,35 @@ def _convert(
             channel = f"number {options.channel} of {stream.channels}"
         described = f"{stream.codec}, {stream.sample_rate} Hz, {stream.language or 'no language given'}"
         log(f"{visible(str(source))}: {choice} ({described}), channel: {channel}")
-        expected = _expected_s(container, streams[number], ingest, number, source)
-        reader = media.Reader(container, streams[number], limit_s=expected + _tolerance_s(expected))
-        mono = Mono(options.channel, source)
-        with FlacWriter(temporary) as writer:
-            for rate, block in reader.blocks():
-                writer.write(rate, mono(block))
+        declared = declared_duration(container, streams[number], source)
+        auto, _ = media.choose_stream(streams, "auto", source)
+        # The manifest knows how long one stream is; another one may be shorter.
+        expected = ingest.duration_s if number == auto else min(declared or math.inf, ingest.duration_s)
+    decode = functools.partial(media.Reader, source, number, expected, limits or media.Limits())
+    sound = _write(decode(), Mono(options.channel, source), temporary, 0)
+    if -math.inf < sound.level_db < QUIET_DB:
+        sound = _write(decode(), Mono(options.channel, source), temporary, round(WANTED_DB - sound.level_db))
+    reader, mono, writer = sound.reader, sound.mono, sound.writer
     if not mono.counted or not writer.samples:
         hint = "Check that it plays; copy it again, or remove its row from the manifest"
-        raise UserError("has an audio stream, but nothing of it can be decoded", where=source, hint=hint)
-    warnings = _warnings(reader, mono)
-    if writer.peak == 0:
-        warnings.append("silent from beginning to end")
-    short = expected - writer.samples / SAMPLE_RATE
-    if short > _tolerance_s(expected):
-        if not _other_streams_reach(source, expected - _tolerance_s(expected)):
-            what = f"is truncated: {seconds(writer.samples)} of {expected:.3f} s could be decoded"
-            hint = "Copy it again, or accept what is there with `sessionscribe add --exact`"
-            raise UserError(what, where=source, hint=hint)
-        warnings.append(f"the sound ends {short:.1f} s before the recording does")
+        raise media.RecordingError(
+            "has an audio stream, but nothing of it can be decoded", where=source, hint=hint
+        )
+    warnings = _warnings(sound)
+    missing = ""
+    short, tolerance = expected - writer.samples / SAMPLE_RATE, tolerance_s(expected)
+    if short > tolerance:
+        if _other_streams_reach(source, expected - tolerance):
+            warnings.append(f"the sound ends {short:.1f} s before the recording does")
+        elif declared is not None and is_cut_off(source, reader):
+            missing = f"is truncated: {seconds(writer.samples)} of {expected:.3f} s could be decoded"
+            if not live:
+                hint = "Copy it again, or accept what is there with `sessionscribe add --exact`"
+                raise media.RecordingError(missing, where=source, hint=hint)
+        else:
+            warnings.append(f"{short:.1f} s shorter than noted in the manifest ({expected:.1f} s)")
+    elif -short > tolerance:
+        warnings.append(f"{-short:.1f} s longer than noted in the manifest ({expected:.1f} s)")
     return Conversion(
         session=ingest.session,
         track=ingest.track,
@@ -217,25 +341,34 @@ def _convert(
         nonfinite_samples=mono.nonfinite,
         peak=round(writer.peak, 6),
         warnings=warnings,
+        missing=missing,
+        missing_s=round(short, 3) if missing else 0.0,
+        starts_s=round(max(0.0, reader.start_s), 6) if times_count else None,
     )
 
 
-def _tolerance_s(duration_s: float) -> float:
-    return max(2.0, 0.02 * duration_s)
+def _write_missing(ingest: Ingest, audio: Path, record: Path, why: str) -> Conversion:
+    """Write a sample of silence in place of a part that is no good, and why it is missing."""
+    import numpy as np  # noqa: PLC0415 -- heavy
+
+    with files.atomic_path(audio) as temporary, FlacWriter(temporary) as writer:
+        writer.write(SAMPLE_RATE, np.zeros((1, 1), np.float32))
+    conversion = Conversion(
+        session=ingest.session,
+        track=ingest.track,
+        samples=1,
+        stream=AudioStream(index=0, codec="unknown", sample_rate=0, channels=0),
+        choice="none",
+        channel="none",
+        peak=0.0,
+        missing=why,
+        missing_s=ingest.duration_s,
+    )
+    conversion.write(record)
+    return conversion
 
 
-def _expected_s(
-    container: InputContainer, stream: Stream, record: Ingest, number: int, source: media.Source
-) -> float:
-    """Return how long the audio should be, in seconds; the manifest knows it for one stream."""
-    auto, _ = media.choose_stream(media.audio_streams(container, source), "auto", source)
-    if number == auto:
-        return record.duration_s
-    declared = declared_duration(container, stream, source)
-    return record.duration_s if declared is None else min(declared, record.duration_s)
-
-
-def _other_streams_reach(source: media.Source, time_s: float) -> bool:
+def _other_streams_reach(source: headers.Source, time_s: float) -> bool:
     """Return whether the recording has video or subtitles later than `time_s`, so that it is whole."""
     import av  # noqa: PLC0415 -- heavy
 
@@ -254,13 +387,40 @@ def _other_streams_reach(source: media.Source, time_s: float) -> bool:
     return False
 
 
-def _warnings(reader: media.Reader, mono: Mono) -> list[str]:
+@dataclass(frozen=True)
+class _Sound:
+    """What was read, mixed and written."""
+
+    reader: media.Reader
+    mono: Mono
+    writer: FlacWriter
+    level_db: float
+    gain_db: int
+
+
+def _write(reader: media.Reader, mono: Mono, target: Path, gain_db: int) -> _Sound:
+    """Write what a recording holds as FLAC, amplified by so many dB."""
+    loudness = Loudness()
+    with FlacWriter(target) as writer:
+        for rate, block in reader.blocks():
+            mixed = mono(block)
+            loudness.hear(rate, mixed)
+            writer.write(rate, amplified(mixed, gain_db) if gain_db else mixed)
+    return _Sound(reader, mono, writer, loudness.level_db, gain_db)
+
+
+def _warnings(sound: _Sound) -> list[str]:
     warnings = []
-    clock = reader.clock
+    reader, mono, clock = sound.reader, sound.mono, sound.reader.clock
+    if sound.gain_db:
+        level = f"{sound.level_db:.0f} dB of full scale"
+        warnings.append(f"very quiet ({level}): amplified by {sound.gain_db} dB")
     if reader.damaged_packets:
         warnings.append(f"{reader.damaged_packets} damaged packets skipped")
     if reader.error:
         warnings.append(f"cannot be read to its end ({reader.error})")
+    if reader.links > 1:
+        warnings.append(f"{reader.links} recordings follow one another in the file; all were read")
     if clock.gaps:
         warnings.append(f"{clock.gaps} holes filled with {clock.filled_s:.3f} s of silence")
     if clock.jumps:
@@ -272,10 +432,12 @@ def _warnings(reader: media.Reader, mono: Mono) -> list[str]:
         warnings.append(f"clipped: {share:.2f} % of the samples are at full scale")
     if mono.power_out < CANCELLED_SHARE * mono.power_in:
         warnings.append("the channels cancel each other out: set convert.channel to 0")
+    if sound.writer.peak == 0:
+        warnings.append("silent from beginning to end")
     return warnings
 
 
-def _disk_error(error: OSError, source: media.Source, audio: Path) -> UserError:
+def _disk_error(error: OSError, source: headers.Source, audio: Path) -> UserError:
     """Return what to tell the user about an error of the file system."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         free = shutil.disk_usage(audio.parent).free / 1e6

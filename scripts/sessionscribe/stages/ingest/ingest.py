@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from sessionscribe.artifacts.recording import AudioStream, Ingest
-from sessionscribe.audio import media
+from sessionscribe.audio import headers, media
+from sessionscribe.audio.headers import samples
 from sessionscribe.config import settings
 from sessionscribe.core import files
 from sessionscribe.core.errors import UserError
@@ -24,8 +25,6 @@ GUESSED = ("aac", "ac3", "eac3", "amr", "dts", "loas", "mp3", "mpeg", "truehd")
 
 ENDS_EARLY_S, ENDS_EARLY = 2.0, 0.005
 """A recording may end so much before its container says, in seconds or as a part of it."""
-WAV_PLACEHOLDER = 0x7FFF_0000
-"""From here on a WAV's length is no length."""
 
 
 @dataclass(frozen=True)
@@ -37,38 +36,101 @@ class Probe:
     streams: list[AudioStream]
 
 
-def probe(path: media.Source, *, exact: bool = False, audio_stream: int | Literal["auto"] = "auto") -> Probe:
+def probe(
+    path: headers.Source,
+    *,
+    exact: bool = False,
+    audio_stream: int | Literal["auto"] = "auto",
+    limits: media.Limits | None = None,
+    count: bool = True,
+) -> Probe:
     """Look at a recording.
 
     The duration is that of the audio stream that `audio_stream` takes, counted from the start of the
-    recording: as the file says; where it does not say (a browser's webm, raw AAC) as its packets say,
-    which costs one reading of the file. Rounded to a millisecond.
+    recording, rounded to a millisecond. What a local file says is believed if its packets say the same (one
+    reading of the file); else the audio is decoded and its samples are counted. What of a file that was cut
+    off is missing is part of the duration, so that conversion can tell. Of a remote recording, of which only
+    parts are read, a duration that it states is believed until it is converted.
 
     Args:
         path: the file, in any container and codec that FFmpeg's libraries read.
         exact: decode the audio and count its samples (5 to 10 CPU-seconds an hour).
         audio_stream: number of the audio stream, from 0, or `auto` (see `media.choose_stream`).
+        limits: how much sound there may be.
+        count: whether the duration matters; if not, it is what the file says, or 0.
 
     Raises:
         UserError: missing, unreadable, a folder, empty, not audio or video, an MP4 without its index, without
-            audio, or nothing of the audio can be decoded.
+            audio, more sound than the file can hold, or nothing of the audio can be decoded.
     """
-    duration = None
+    limits = limits or media.Limits()
     with media.open_media(path) as container:
         streams = media.audio_streams(container, path)
         chosen, _ = media.choose_stream(streams, audio_stream, path)
         name, described = container.format.name, media.describe(streams)
-        if not exact:
-            duration = declared_duration(container, streams[chosen], path)
-    if duration is None:
-        duration = _counted_duration(path, chosen, decode=exact)
+        declared = None if exact else declared_duration(container, streams[chosen], path)
+    if not count:
+        return Probe(name, declared or 0.0, described)
+    if declared is None or is_local(path):
+        exact = exact or (declared is None and name in GUESSED)  # junk behind the sound counts as packets
+        duration = _proven_duration(path, chosen, declared, limits, exact=exact)
+    else:
+        duration = declared
+        limits.check(duration, path)
     if duration <= 0:
         hint = "Copy the recording again, or remove its row from the manifest"
-        raise UserError("has an audio stream, but nothing in it", where=path, hint=hint)
+        raise media.RecordingError(
+            "has an audio stream, but nothing of it can be decoded", where=path, hint=hint
+        )
     return Probe(container=name, duration_s=round(duration, 3), streams=described)
 
 
-def check_whole(path: media.Source) -> None:
+def is_local(path: headers.Source) -> bool:
+    """Return whether all of a recording can be read at no great cost."""
+    return isinstance(path, Path) or hasattr(path, "path")
+
+
+def _proven_duration(
+    path: headers.Source,
+    chosen: int,
+    declared: float | None,
+    limits: media.Limits,
+    *,
+    exact: bool,
+) -> float:
+    """Return the duration of an audio stream in seconds: as two sources say, or as counted."""
+    if not exact:
+        counter = media.Reader(path, chosen, limits=limits)
+        counted = counter.count()
+        if declared is None and counter.links == 1:
+            return counted
+        if declared is not None and counter.links == 1 and abs(counted - declared) <= _agreement_s(declared):
+            return declared
+    reader = media.Reader(path, chosen, declared or 0.0, limits)
+    for _ in reader.blocks():
+        pass
+    decoded = reader.clock.position_s
+    if exact or declared is None or not is_cut_off(path, reader):
+        return decoded
+    found = samples(path)
+    if (
+        found and found.promised is not None and found.stop > found.start
+    ):  # of plain samples, what is missing is known
+        return max(decoded, decoded * found.promised / (found.stop - found.start))
+    return max(decoded, declared)
+
+
+def is_cut_off(path: headers.Source, reader: media.Reader) -> bool:
+    """Return whether a recording that is shorter than it says has lost its end, or never was that long."""
+    lost = headers.is_cut_off(path)
+    return bool(reader.damaged_packets or reader.error) if lost is None else lost
+
+
+def _agreement_s(duration_s: float) -> float:
+    return max(0.25, 0.01 * duration_s)
+
+
+def check_whole(path: headers.Source) -> None:
     """Read a recording to its end, as far as the container says where that is; no audio is decoded.
 
     Raises:
@@ -78,22 +140,23 @@ def check_whole(path: media.Source) -> None:
         streams = media.audio_streams(container, path)
         chosen, _ = media.choose_stream(streams, "auto", path)
         declared = declared_duration(container, streams[chosen], path) or 0.0
-    counted = _counted_duration(path, chosen, decode=False)
-    if declared - counted > max(ENDS_EARLY_S, ENDS_EARLY * declared):
+    reader = media.Reader(path, chosen)
+    counted = reader.count()
+    if declared - counted > max(ENDS_EARLY_S, ENDS_EARLY * declared) and is_cut_off(path, reader):
         what = f"ends after {counted:.0f} s and should last {declared:.0f} s"
         hint = "Copy it again; if it is all there is, `sessionscribe add` takes it"
         raise UserError(what, where=path, hint=hint)
 
 
-def declared_duration(container: InputContainer, stream: Stream, path: media.Source) -> float | None:
+def declared_duration(container: InputContainer, stream: Stream, path: headers.Source) -> float | None:
     """Return where an audio stream ends on the container's clock (s); None if the file does not say."""
     name = container.format.name
-    if name in GUESSED and not (name == "mp3" and _has_frame_count(path)):
+    if name in GUESSED and not (name == "mp3" and _says_its_length(path)):
         return None
     if "mp4" in name and _is_fragmented(path):
         return None
-    if name == "wav" and (promised := _wav_bytes(path)) is not None and stream.bit_rate:
-        return 8 * promised / stream.bit_rate
+    if name == "wav" and stream.bit_rate and (found := samples(path)) and found.promised:
+        return 8 * found.promised / stream.bit_rate
     if stream.duration and stream.time_base is not None:
         start = float((stream.start_time or 0) * stream.time_base)
         late = max(0.0, start - media.start_time(container)) if stream.start_time is not None else 0.0
@@ -115,79 +178,16 @@ def _clock(text: str) -> float | None:
     return value if math.isfinite(value) and value > 0 else None
 
 
-def _has_frame_count(path: media.Source) -> bool:
-    """Return whether an MP3 begins with a frame that says how many there are (Xing, Info or VBRI)."""
+def _says_its_length(path: headers.Source) -> bool:
+    """Return whether an MP3 begins with a frame that says how many there are."""
     with path.open("rb") as file:
-        head = file.read(10)
-        tag = 0
-        if head[:3] == b"ID3" and len(head) == 10:
-            tag = 10 + sum(byte << shift for byte, shift in zip(head[6:], (21, 14, 7, 0), strict=True))
-        file.seek(tag)
-        first = file.read(4096)
-    return any(mark in first for mark in (b"Xing", b"Info", b"VBRI"))
+        return headers.mp3_bytes(file) is not None
 
 
-def _wav_bytes(path: media.Source) -> int | None:
-    """Return how much audio a WAV's header promises, in bytes; FFmpeg silently takes what is there.
-
-    None if it promises nothing: a streaming recorder leaves a placeholder, RF64 has its size elsewhere.
-    """
-    with path.open("rb") as file:
-        if file.read(4) != b"RIFF":
-            return None
-        file.seek(12)
-        while len(head := file.read(8)) == 8:
-            length = int.from_bytes(head[4:], "little")
-            if head[:4] == b"data":
-                return length if 0 < length < WAV_PLACEHOLDER else None
-            file.seek(length + length % 2, 1)
-    return None
-
-
-def _is_fragmented(path: media.Source) -> bool:
+def _is_fragmented(path: headers.Source) -> bool:
     """Return whether an MP4 is written in fragments, whose durations its header does not know."""
     with path.open("rb") as file:
-        size = path.stat().st_size
-        position = 0
-        while position + 8 <= size:
-            file.seek(position)
-            head = file.read(16)
-            length = int.from_bytes(head[:4])
-            if length == 1:
-                length = int.from_bytes(head[8:16])
-            if head[4:8] == b"moof":
-                return True
-            if length < 8:
-                return False
-            position += length
-    return False
-
-
-def _counted_duration(path: media.Source, chosen: int, *, decode: bool) -> float:
-    """Return the duration of audio stream `chosen` in seconds, from all its packets or from its samples."""
-    import av  # noqa: PLC0415 -- heavy
-
-    with media.open_media(path) as container:
-        stream = media.audio_streams(container, path)[chosen]
-        if decode:
-            reader = media.Reader(container, stream, limit_s=_limit(container))
-            for _ in reader.blocks():
-                pass
-            return reader.clock.position_s
-        media.only(container, stream)
-        clock = media.Clock(media.start_time(container), _limit(container))
-        try:
-            for packet in media.packets(container, stream):
-                clock.arrive(None if packet.pts is None else float(packet.pts * packet.time_base))
-                clock.position_s += float((packet.duration or 0) * packet.time_base)
-        except av.FFmpegError:
-            pass  # damaged from here on: what was found before counts
-        return clock.position_s
-
-
-def _limit(container: InputContainer) -> float:
-    duration = container.duration or 0
-    return duration / 1e6 + media.RESET_S if duration > 0 else math.inf
+        return any(name == b"moof" for name, _, _ in headers.boxes(file, path.stat().st_size))
 
 
 def check_checksum(path: Path, checksum: str) -> None:
@@ -200,13 +200,13 @@ def check_checksum(path: Path, checksum: str) -> None:
     if found != checksum:
         what = f"has changed since it was added (SHA-256 {found[:12]}…, not {checksum[:12]}…)"
         hint = "Run `sessionscribe add` again for it, or put the old file back"
-        raise UserError(what, where=path, hint=hint)
+        raise media.RecordingError(what, where=path, hint=hint)
 
 
 @contextlib.contextmanager
 def opened(
     source: str, checksum: str, reading: settings.Ingest, log: Callable[[str], None] = print
-) -> Iterator[media.Source]:
+) -> Iterator[headers.Source]:
     """Yield what a recording is read from, wherever it lies, if it still has the content that was added.
 
     Args:
@@ -231,6 +231,11 @@ def opened(
     yield path
 
 
+def limits_of(reading: settings.Ingest) -> media.Limits:
+    """Return how much sound recordings may hold."""
+    return media.Limits(reading.max_hours_per_mb, reading.max_gap_h)
+
+
 def fetch_recording(
     *,
     session: str,
@@ -240,6 +245,7 @@ def fetch_recording(
     duration_s: float,
     output: Path,
     reading: settings.Ingest | None = None,
+    live: bool = False,
     log: Callable[[str], None] = print,
 ) -> Ingest:
     """Check that a source is still what the manifest says, and write that down.
@@ -255,6 +261,7 @@ def fetch_recording(
         duration_s: duration of its audio in seconds, as the manifest has it; it decides the number of chunks.
         output: the record to write.
         reading: how remote recordings are read.
+        live: whether it is a part of a live session, which may be no good: its conversion says so.
         log: takes a line of text for the log.
 
     Raises:
@@ -265,10 +272,16 @@ def fetch_recording(
     reading = reading or settings.Ingest()
     path = recordings.local_path(source)
     fetch = recordings.fetched if path is None else opened
-    with fetch(source, checksum, reading, log) as recording:
-        probed = probe(recording)
-        size = recording.stat().st_size
-    if not checksum or duration_s <= 0:
+    size, probed = 0, Probe("", duration_s, [])
+    try:
+        with fetch(source, checksum, reading, log) as recording:
+            size = recording.stat().st_size
+            probed = probe(recording, count=False)
+    except media.RecordingError as error:
+        if not live:
+            raise
+        log(str(error))
+    if not live and (not checksum or duration_s <= 0):
         what = "could not be read when it was added, or was never added"
         raise UserError(what, where=source, hint="Run `sessionscribe add` for it")
     ingest = Ingest(

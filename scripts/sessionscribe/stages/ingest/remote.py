@@ -12,7 +12,7 @@ from typing import Literal
 
 import platformdirs
 
-from sessionscribe.audio import media
+from sessionscribe.audio import headers, media
 from sessionscribe.config import settings
 from sessionscribe.core.errors import UserError
 from sessionscribe.storage import drive_desktop, listing, ranges, transfer
@@ -73,14 +73,14 @@ def check(source: str, checksum: str, options: settings.Ingest) -> listing.Item:
         raise item.problem
     if checksum and item.checksum != checksum:
         what = f"has changed since it was added ({item.checksum[:20]}…, not {checksum[:20]}…)"
-        raise UserError(
+        raise media.RecordingError(
             what, where=source, hint="Run `sessionscribe add` again for it, or put the old file back"
         )
     return item
 
 
 @contextlib.contextmanager
-def fetched(source: str, checksum: str, options: settings.Ingest, log: Log) -> Iterator[media.Source]:
+def fetched(source: str, checksum: str, options: settings.Ingest, log: Log) -> Iterator[headers.Source]:
     """Copy a remote recording into the cache, where that displaces nothing that is needed too; yield it.
 
     Where there is no room, or none is wanted, what is yielded reads the remote.
@@ -103,7 +103,7 @@ def fetched(source: str, checksum: str, options: settings.Ingest, log: Log) -> I
 
 
 @contextlib.contextmanager
-def opened(source: str, checksum: str, options: settings.Ingest, log: Log) -> Iterator[media.Source]:
+def opened(source: str, checksum: str, options: settings.Ingest, log: Log) -> Iterator[headers.Source]:
     """Yield what a remote recording is read from: its copy in the cache (which stays meanwhile), or a stream.
 
     Raises:
