@@ -29,12 +29,15 @@ COMMON = {
 
 def models() -> dict[str, type[Part]]:
     """Return all artifacts and their parts, by name, in the order of the code."""
-    for found in iter_modules(artifacts.__path__):
-        import_module(f"{artifacts.__name__}.{found.name}")
+    modules = [
+        import_module(f"{artifacts.__name__}.{found.name}") for found in iter_modules(artifacts.__path__)
+    ]
     return {
-        model.__name__: model
-        for model in _below(Part)
-        if model.__module__.startswith(artifacts.__name__) and model not in (Artifact, SessionArtifact)
+        name: model
+        for module in modules  # not in the order in which whoever asks has imported them
+        for name, model in vars(module).items()
+        if isinstance(model, type) and issubclass(model, Part) and model.__module__ == module.__name__
+        if model not in (Part, Artifact, SessionArtifact)
     }
 
 
@@ -88,12 +91,6 @@ def _parts_in(annotation: Any) -> Iterator[type[Part]]:
         yield annotation
     for inner in get_args(annotation):
         yield from _parts_in(inner)
-
-
-def _below(model: type[Part]) -> Iterator[type[Part]]:
-    for sub in model.__subclasses__():
-        yield sub
-        yield from _below(sub)
 
 
 def main() -> None:
