@@ -6,6 +6,7 @@ import argparse
 import socket
 import subprocess
 import sys
+import threading
 import webbrowser
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -71,10 +72,12 @@ def serve(
     port = listener.getsockname()[1]
     root = Path.cwd()
     archive = Archive(load, files, root)
+    index = Index(root)
+    threading.Thread(target=index.fill, args=(lambda: list(archive.plan().sessions),), daemon=True).start()
     site = Site(
         archive,
         Editor(archive, _author()),
-        Index(root),
+        index,
         Runs(root, arguments),
         security.Rules(token, (*security.LOOPBACK, *options.allow_host), options.read_only),
         LIBRARIES,

@@ -153,7 +153,12 @@ class Pages:
         given = request.query_params
         hits = await self._hits(request)
         return self._render(
-            request, "search.html", hits=hits, asked=given.get("q", ""), speaker=given.get("speaker", "")
+            request,
+            "search.html",
+            hits=hits,
+            missing=await self.site.ask(self._missing),
+            asked=given.get("q", ""),
+            speaker=given.get("speaker", ""),
         )
 
     async def _hits(self, request: Request) -> list[Any]:
@@ -164,6 +169,9 @@ class Pages:
             speaker=given.get("speaker", ""),
             session=given.get("session", ""),
         )
+
+    def _missing(self) -> int:
+        return self.site.index.missing(list(self.site.archive.plan().sessions))
 
     def _search(self, text: str, speaker: str, session: str) -> list[Any]:
         sessions = list(self.site.archive.plan().sessions)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,8 @@ INDEX = Path(".sessionscribe/search.db")
 MARKS = "\x02", "\x03"
 """What stands around a hit in the text that SQLite returns."""
 VERSION = 1
+PATIENCE_S = 1.0
+"""How long a question waits for transcripts to be read that are new; the rest is read in between."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ class Index:
         if not query:
             return []
         with self._lock, self._open() as database:
-            self._update(database, sessions)
+            self._update(database, sessions, PATIENCE_S)
             found = database.execute(
                 "SELECT session, start, speaker, highlight(said, 3, ?, ?) FROM said "
                 "WHERE said MATCH ? AND (? = '' OR speaker = ?) AND (? = '' OR session = ?) "
@@ -78,13 +81,31 @@ class Index:
                 file.unlink(missing_ok=True)
             return _connect(path)
 
-    def _update(self, database: sqlite3.Connection, sessions: Sequence[str]) -> None:
+    def fill(self, sessions: Callable[[], Sequence[str]]) -> None:
+        """Bring all of the index up to date, some sessions at a time: questions are answered in between."""
+        left = 1
+        while left:
+            with self._lock, self._open() as database:
+                left = self._update(database, sessions(), PATIENCE_S)
+
+    def missing(self, sessions: Sequence[str]) -> int:
+        """Return how many sessions are still to be read."""
+        with self._lock, self._open() as database:
+            return self._update(database, sessions, 0.0)
+
+    def _update(self, database: sqlite3.Connection, sessions: Sequence[str], seconds: float) -> int:
+        """Read what is new, for so long; return how many sessions are left."""
+        until = time.monotonic() + seconds
+        left = 0
         known = dict(database.execute("SELECT session, stamp FROM seen"))
         for name in known.keys() - set(sessions):
             self._forget(database, name)
         for name in sessions:
             path, stamp = self._transcript(name)
-            if stamp == known.get(name):
+            if stamp == known.get(name, ""):
+                continue
+            if time.monotonic() > until:
+                left += 1
                 continue
             self._forget(database, name)
             if path is None:
@@ -92,11 +113,15 @@ class Index:
             try:
                 transcript = Transcript.read(path)
             except UserError:
-                continue  # damaged; the pages and `verify` say so
-            rows = ((name, part.start, part.speaker, spaced(part.text)) for part in paragraphs(transcript))
+                transcript = None  # damaged; the pages and `verify` say so
+            rows = (
+                (name, part.start, part.speaker, spaced(part.text))
+                for part in (paragraphs(transcript) if transcript else ())
+            )
             database.executemany("INSERT INTO said VALUES (?, ?, ?, ?)", rows)
             database.execute("INSERT INTO seen VALUES (?, ?)", (name, stamp))
         database.commit()
+        return left
 
     def _forget(self, database: sqlite3.Connection, name: str) -> None:
         database.execute("DELETE FROM said WHERE session = ?", (name,))
