@@ -15,6 +15,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from sessionscribe.core import telemetry
+
 ROOT = Path(__file__).resolve().parents[1]
 TOY = ROOT / "tests/data/toy"
 MODELS = ROOT / "tests/data/models"
@@ -23,12 +25,15 @@ DIARIZATION_MODEL = MODELS / "toy-diarization"
 PARTS = ("Snakefile", "rules", "scripts", "config", "profiles", "envs")
 RATE = 44_100
 # Threads that wait must not spin: on a busy machine that would be counted as work. The same for all rivals.
-ENVIRONMENT = os.environ | {
-    "OMP_WAIT_POLICY": "PASSIVE",
-    "HF_HUB_OFFLINE": "1",
-    "PYANNOTE_METRICS_ENABLED": "0",
-    "PYTHONPATH": "",
-}
+ENVIRONMENT = (
+    os.environ
+    | telemetry.OFF
+    | {
+        "OMP_WAIT_POLICY": "PASSIVE",
+        "HF_HUB_OFFLINE": "1",
+        "PYTHONPATH": "",
+    }
+)
 
 
 def make_recording(path: Path, minutes: float) -> None:

@@ -198,7 +198,7 @@ def main() -> int:
     if arguments.make:
         make(arguments.folder, *arguments.make)
         return 0
-    os.environ |= {"DVC_NO_ANALYTICS": "1", "PYTHONPATH": str(ROOT / "scripts")}
+    os.environ["PYTHONPATH"] = str(ROOT / "scripts")
     with tempfile.TemporaryDirectory(prefix="publish-", dir=arguments.folder) as temporary:
         os.environ["DVC_SITE_CACHE_DIR"] = f"{temporary}/dvc"
         size = (4, 3) if arguments.short else (SESSIONS, CHUNKS)

@@ -3,6 +3,4 @@
 A tool of ours with an environment of its own (``envs/voices.txt``); the product never imports it.
 """
 
-import os
-
-os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # before onnxruntime is imported
+import sessionscribe  # noqa: F401 -- switches telemetry off before onnxruntime is imported

@@ -8,5 +8,8 @@ dictionary or the working directory; models are touched only by ``engines``.
 
 from pathlib import Path
 
+from sessionscribe.core import telemetry
+
+telemetry.switch_off()  # before anything else is imported, here and in workers elsewhere
 PACKAGE = Path(__file__).resolve().parent
 __version__ = "0.1.0"

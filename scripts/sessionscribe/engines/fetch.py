@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
@@ -160,7 +159,6 @@ def _is_whole(folder: Path, model: str, files: Sequence[str]) -> bool:
 
 def _from_hub(model: str, files: Sequence[str]) -> Path:
     """Bring a hub model into the hub's local cache and return its folder; shows the progress."""
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     import huggingface_hub  # noqa: PLC0415 -- heavy
 
     # Asked first, as the download would try again for long where nobody answers.

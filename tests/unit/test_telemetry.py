@@ -1,0 +1,71 @@
+"""No dependency reports to its makers: what switches that off comes before all of them, and works."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sessionscribe.core import telemetry
+
+ASKED = """
+import sessionscribe
+import dvc.analytics, huggingface_hub.constants, opentelemetry.sdk.trace
+from pyannote.audio.telemetry import metrics
+assert not metrics.is_metrics_enabled()
+assert not dvc.analytics.is_enabled()
+assert huggingface_hub.constants.HF_HUB_DISABLE_TELEMETRY
+tracer = opentelemetry.sdk.trace.TracerProvider().get_tracer("x")
+assert not tracer.start_span("x").is_recording()
+"""
+LISTENED = """
+import sessionscribe, numpy
+from sessionscribe.engines.vad import _Network
+_Network().probabilities(numpy.zeros((10, 512), numpy.float32))
+import time; time.sleep(3)  # reports are sent late
+"""
+CONNECT = re.compile(r"connect\(\d+(?:<[^>]*>)?, \{sa_family=AF_INET6?, (.*?)\}")
+LOOPBACK = re.compile(r"\"(127\.[\d.]+|::1|::ffff:127\.[\d.]+)\"")
+
+
+def attempts(trace: Path) -> list[str]:
+    """Return the attempts to reach another machine, or a name server, that strace noted."""
+    found = CONNECT.findall(trace.read_text(errors="replace"))
+    return [to for to in found if not LOOPBACK.search(to) or "htons(53)" in to]
+
+
+def environment(home: Path) -> dict[str, str]:
+    """Return an environment in which every dependency may report, and a home without any file."""
+    kept = {name: value for name, value in os.environ.items() if name not in telemetry.OFF}
+    asking = dict.fromkeys(("PYANNOTE_METRICS_ENABLED", "HF_XET_TELEMETRY_ENABLED"), "1")
+    folders = {f"XDG_{kind}_HOME": f"{home}/.{kind.lower()}" for kind in ("CACHE", "CONFIG", "DATA", "STATE")}
+    return kept | asking | folders | {"HOME": str(home)}
+
+
+def test_every_switch_works_whatever_the_shell_says(tmp_path: Path) -> None:
+    subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", ASKED], check=True, env=environment(tmp_path), cwd=tmp_path
+    )
+
+
+@pytest.mark.skipif(not shutil.which("strace"), reason="no strace here")
+def test_a_model_that_listens_calls_nobody_and_leaves_nothing_in_a_users_home(tmp_path: Path) -> None:
+    trace = tmp_path / "trace"
+    strace = ["strace", "--seccomp-bpf", "-f", "-qq", "-e", "trace=connect", "-o", str(trace)]
+    home = tmp_path / "home"
+    home.mkdir()
+    subprocess.run([*strace, sys.executable, "-c", LISTENED], check=True, env=environment(home), cwd=tmp_path)
+    assert attempts(trace) == []
+    assert list(home.iterdir()) == []
+
+
+def test_nothing_is_set_by_hand_elsewhere() -> None:
+    """One module knows the switches, and the package imports it first."""
+    scripts = Path(__file__).resolve().parents[2] / "scripts"
+    texts = {path: path.read_text(encoding="utf-8") for path in scripts.rglob("*.py")}
+    assert [path.name for path, text in texts.items() if "TELEMETRY" in text] == ["telemetry.py"]
