@@ -16,7 +16,6 @@ with job(snakemake.rule, settings, log=snakemake.log[0], outputs=made, queued_s=
         stretch=EmbeddingChunk(**settings["stretch"] | {"tracks": tuple(settings["stretch"]["tracks"])}),
         audio=[Path(path) for path in snakemake.input.audio],
         options=Diarize(**settings["options"]),
-        threads=snakemake.resources.cpus_per_task,
         output=Path(made["embeddings"]),
     )
     say(f"{found.about.windows} windows from number {found.about.first}, by {found.about.model}")

@@ -13,7 +13,6 @@ with job(snakemake.rule, settings, log=snakemake.log[0], outputs=made, queued_s=
         clip=Path(snakemake.input.clip),
         checksum=settings["checksum"],
         options=Diarize(**settings["options"]),
-        threads=snakemake.resources.cpus_per_task,
         output=Path(made["voice"]),
     )
     say(f"{snakemake.input.clip}: {found.speech_s:.1f} s of speech; {found.problem or 'nothing wrong'}")

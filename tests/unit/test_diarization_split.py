@@ -95,9 +95,7 @@ class Split:
     def embed_one(self, stretch: EmbeddingChunk, options: Diarize = OPTIONS) -> Path:
         output = self.folder / f"{stretch.name}.npz"
         audio = [self.folder / f"{track}.flac" for track in stretch.tracks]
-        embed_chunk(
-            timeline=self.timeline, stretch=stretch, audio=audio, options=options, threads=2, output=output
-        )
+        embed_chunk(timeline=self.timeline, stretch=stretch, audio=audio, options=options, output=output)
         return output
 
     def cluster(self, files: list[Path], options: Diarize = OPTIONS) -> Turns:
@@ -407,7 +405,7 @@ def test_a_pipeline_of_another_kind_is_refused(tmp_path: Path, meeting: Samples)
 def test_windows_that_reach_too_far_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a live session's stretch depends on is known before its model is: so far, and no farther."""
     monkeypatch.setattr("sessionscribe.engines.pyannote.REACH_S", 15.0)
-    heard = window_models(OPTIONS, threads=2)
+    heard = window_models(OPTIONS)
     assert heard.grid(0.5).step == 80_000
     with pytest.raises(UserError, match="looks at windows of 10 s, which is too long"):
         heard.grid(0.6)
@@ -445,8 +443,8 @@ def test_clustering_loads_no_model(tmp_path: Path, meeting: Samples) -> None:
 
 
 def test_the_models_are_loaded_once() -> None:
-    assert window_models(OPTIONS, threads=2) is window_models(
-        OPTIONS.model_copy(update={"num_speakers": 3, "step": 0.2}), threads=1
+    assert window_models(OPTIONS) is window_models(
+        OPTIONS.model_copy(update={"num_speakers": 3, "step": 0.2})
     )
 
 
@@ -457,6 +455,6 @@ def test_a_job_asks_the_hub_for_nothing_though_its_worker_has_fetched_the_models
     # As where the check of the models has imported it.
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
     with pytest.raises(UserError, match="the diarization pipeline cannot be had"):
-        window_models(Diarize(model="some/one-that-is-not-here", device="cpu"), threads=1)
+        window_models(Diarize(model="some/one-that-is-not-here", device="cpu"))
     with pytest.raises(huggingface_hub.errors.OfflineModeIsEnabled):
         huggingface_hub.get_session().get("https://huggingface.co/some/one-that-is-not-here")

@@ -55,9 +55,7 @@ class Sessions:
         timeline.write(self.root / f"results/chunk/{session}.timeline.json")
         (stretch,) = of_recording("mix", duration_s, 600)
         windows = self.root / f"{session}.npz"
-        embed_chunk(
-            timeline=timeline, stretch=stretch, audio=[audio], options=OPTIONS, threads=2, output=windows
-        )
+        embed_chunk(timeline=timeline, stretch=stretch, audio=[audio], options=OPTIONS, output=windows)
         folder = self.root / "results/diarize"
         turns, _ = cluster_speakers(
             timeline=timeline,
@@ -101,7 +99,6 @@ class Sessions:
                     clip=self.root / clip.path,
                     checksum=clip.checksum,
                     options=OPTIONS,
-                    threads=2,
                     output=output,
                 )
             heard.append((clip.person, clip.path, EnrolledVoice.read(output)))
@@ -193,7 +190,7 @@ def test_a_clip_that_cannot_be_used_spoils_only_itself(tmp_path: Path, damage: s
     else:
         cut_audio(TOY / "recordings/tracks/alice.ogg", clip, 3.0, 6.0)
     output = tmp_path / "voice.json"
-    found = embed_voice(clip=clip, checksum=sha256(clip), options=OPTIONS, threads=2, output=output)
+    found = embed_voice(clip=clip, checksum=sha256(clip), options=OPTIONS, output=output)
     assert EnrolledVoice.read(output) == found
     assert found.problem is not None
     assert (found.embedding is None) == (damage != "short")
@@ -207,7 +204,6 @@ def test_two_voices_in_a_clip_are_told(tmp_path: Path, campaign: Sessions) -> No
         clip=TOY / "recordings/meeting.mp4",
         checksum=sha256(TOY / "recordings/meeting.mp4"),
         options=OPTIONS,
-        threads=2,
         output=tmp_path / "voice.json",
     )
     assert found.problem == "more than one voice is heard in it; the one who talks most is taken"

@@ -79,7 +79,7 @@ def diarized(folder: Path, samples: Samples, options: Diarize = OPEN) -> list[Tu
     for stretch in of_recording("main", duration_s, 600):
         files.append(folder / f"{stretch.name}.npz")
         given = {"timeline": timeline, "stretch": stretch, "audio": [folder / "main.flac"]}
-        embed_chunk(**given, options=options, threads=2, output=files[-1])
+        embed_chunk(**given, options=options, output=files[-1])
     turns, _ = cluster_speakers(
         timeline=timeline,
         embeddings=files,

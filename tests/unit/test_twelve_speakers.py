@@ -43,7 +43,6 @@ class Heard:
                 stretch=stretch,
                 audio=[audio],
                 options=OPTIONS,
-                threads=2,
                 output=output,
             )
             self.windows.append(output)

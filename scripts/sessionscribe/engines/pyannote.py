@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 FILES = ("config.yaml",)
 MOST_CLUSTERED = 20_000
 """Embeddings that are clustered at most: the distances of so many take 3.2 GB, of half as many a quarter."""
+THREADS = 4
+"""CPU threads on every machine: the last digits of embeddings depend on how many share the sums."""
 HUB_MODEL_BYTES = 60_000_000
 """Size of a pipeline from the hub, about: community-1 and 3.1 are smaller."""
 
@@ -43,19 +45,18 @@ class WindowModels:
     Args:
         options: model (a folder or a hub id) and device.
         device: ``cpu`` or ``cuda``.
-        threads: CPU threads.
 
     Raises:
         UserError: the pipeline cannot be had, or is none of this kind; the message names the ways out.
     """
 
-    def __init__(self, options: Diarize, *, device: str, threads: int) -> None:
+    def __init__(self, options: Diarize, *, device: str) -> None:
         _prepare_import()
         import torch  # noqa: PLC0415
         from pyannote.audio import Pipeline  # noqa: PLC0415
         from pyannote.audio.pipelines import SpeakerDiarization  # noqa: PLC0415
 
-        torch.set_num_threads(threads)
+        torch.set_num_threads(THREADS)
         try:
             pipeline = Pipeline.from_pretrained(models.locate(options.model) or options.model)
             if pipeline is None:
@@ -158,7 +159,7 @@ def check_folder(folder: Path) -> None:
         raise UserError("is not a pyannote pipeline (config.yaml missing)", where=folder, hint=hint)
 
 
-def window_models(options: Diarize, *, threads: int) -> WindowModels:
+def window_models(options: Diarize) -> WindowModels:
     """Return this process's models for these options, loaded once."""
     device = models.machine_device() if options.device == "auto" else options.device
     _prepare_import()
@@ -166,7 +167,7 @@ def window_models(options: Diarize, *, threads: int) -> WindowModels:
     importlib.import_module("pyannote.audio.pipelines")
     return pool.hold(
         ("pyannote", options.model, device),
-        lambda: WindowModels(options, device=device, threads=threads),
+        lambda: WindowModels(options, device=device),
         size_bytes=_size(options.model),
         device=device,
     )

@@ -91,7 +91,7 @@ class DiarizationEngine(Protocol):
     def check_folder(self, folder: Path) -> None:
         """Raise a UserError where a folder is no pipeline of this kind."""
 
-    def window_models(self, options: Diarize, *, threads: int) -> WindowModels:
+    def window_models(self, options: Diarize) -> WindowModels:
         """Return the pipeline's models, loaded once per process."""
 
     def cluster(

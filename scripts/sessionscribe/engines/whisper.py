@@ -18,7 +18,6 @@ from sessionscribe.engines import models, pool
 from sessionscribe.engines.decoded import Decoded
 from sessionscribe.engines.prompts import Prompt, prompt, tokens
 from sessionscribe.engines.stitching import restored, stitched
-from sessionscribe.engines.threads import one_for_matrices
 from sessionscribe.engines.windows import WindowDecoder
 from sessionscribe.jobs import metrics
 
@@ -79,12 +78,14 @@ class SpeechModel:
         import ctranslate2  # noqa: PLC0415 -- heavy
         import faster_whisper  # noqa: PLC0415 -- heavy
 
-        one_for_matrices()
+        from sessionscribe.engines.features import Features  # noqa: PLC0415 -- heavy
+
         ctranslate2.set_random_seed(SEED)
         with self._named_errors():
             whisper = faster_whisper.WhisperModel(
                 str(self._folder), device=self._device, compute_type=self._kind, cpu_threads=self._threads
             )
+        whisper.feature_extractor = Features(whisper.feature_extractor)
         engine = Engine(
             name="faster-whisper",
             version=faster_whisper.__version__,

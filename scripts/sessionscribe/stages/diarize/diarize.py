@@ -240,7 +240,6 @@ def embed_chunk(
     stretch: EmbeddingChunk,
     audio: list[Path],
     options: Diarize,
-    threads: int,
     output: Path,
 ) -> Embeddings:
     """Let the models look at the windows that start in a stretch of a session, and write what they find.
@@ -253,13 +252,12 @@ def embed_chunk(
         stretch: the stretch.
         audio: the converted audio of its tracks, in the order of ``stretch.tracks``.
         options: model, device and step; no other setting matters here.
-        threads: CPU threads.
         output: the file to write.
 
     Raises:
         UserError: the models cannot be had, or audio is missing, damaged or of another length than expected.
     """
-    look_at = diarization_engine(options.model).window_models(options, threads=threads)
+    look_at = diarization_engine(options.model).window_models(options)
     grid = look_at.grid(options.step)
     start, stop = stretch.within(timeline)
     windows = grid.starting_in(start, stop, timeline.samples)

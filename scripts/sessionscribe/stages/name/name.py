@@ -40,7 +40,7 @@ OTHERS_SHARE = 0.1
 """From this share of the speech on, another voice in a clip is remarked on."""
 
 
-def embed_voice(*, clip: Path, checksum: str, options: Diarize, threads: int, output: Path) -> EnrolledVoice:
+def embed_voice(*, clip: Path, checksum: str, options: Diarize, output: Path) -> EnrolledVoice:
     """Listen to an enrolment clip and write how the person sounds.
 
     Where several are heard, the one who talks most is taken. A clip that cannot be used spoils nothing but
@@ -50,14 +50,13 @@ def embed_voice(*, clip: Path, checksum: str, options: Diarize, threads: int, ou
         clip: a recording of one person, in any format.
         checksum: its SHA-256.
         options: model and device.
-        threads: CPU threads.
         output: the file to write.
 
     Raises:
         UserError: the models cannot be had.
     """
     engine = diarization_engine(options.model)
-    look_at = engine.window_models(options, threads=threads)
+    look_at = engine.window_models(options)
     heard: list[Voice] = []
     problem = None
     try:

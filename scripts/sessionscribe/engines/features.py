@@ -1,0 +1,47 @@
+"""Whisper's log-mel spectrogram, with the same bits on every processor.
+
+faster-whisper multiplies with a library that adds in another order with other threads or instructions. The
+last bits of what the model hears then differ, and so, now and then, do words, their times and probabilities.
+Here every sum has one order, in 64 bits, and only its result is rounded to the 32 that the model takes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from faster_whisper.feature_extractor import FeatureExtractor
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+FLOOR = 1e-10
+RANGE = 8.0
+"""Decades below the loudest value at which everything quieter is cut off, as in training."""
+
+
+class Features(FeatureExtractor):  # type: ignore[misc]
+    """Takes the place of a loaded model's ``feature_extractor``."""
+
+    def __init__(self, given: FeatureExtractor) -> None:
+        vars(self).update(vars(given))
+        self._bands = [
+            [(k, band[k]) for k in np.flatnonzero(band)] for band in given.mel_filters.astype("f8")
+        ]
+
+    def __call__(
+        self, waveform: NDArray[np.float32], padding: int = 160, chunk_length: int | None = None
+    ) -> NDArray[np.float32]:
+        """Return the features ``[bands, frames]`` of samples ``[n]``."""
+        if chunk_length is not None:
+            raise NotImplementedError("the model's own length only")
+        samples = np.pad(waveform.astype(np.float64), (0, padding))
+        window = np.hanning(self.n_fft + 1)[:-1].astype(np.float32)
+        spectrum = self.stft(samples, self.n_fft, self.hop_length, window=window, return_complex=True)[:, :-1]
+        power = spectrum.real**2 + spectrum.imag**2
+        mel = np.zeros((len(self._bands), power.shape[1]))
+        for number, band in enumerate(self._bands):
+            for k, weight in band:
+                mel[number] += weight * power[k]
+        decades = np.log10(np.maximum(mel, FLOOR))
+        return ((np.maximum(decades, decades.max() - RANGE) + 4) / 4).astype(np.float32)
