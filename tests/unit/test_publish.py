@@ -315,33 +315,165 @@ def test_damage_after_the_pull_is_noticed_before_anything_is_written(
     assert clone.results() == {}
 
 
+OWN = (
+    "results/merge/one.json",
+    "results/diarize/one.turns.json",
+    "results/transcribe/one/0123456789ab/main.0000.json",
+    "results/settings/one/merge_transcript.0123456789ab.json",
+    "results/provenance/one/convert_audio.main.json",
+    "results/name/one.json",
+    "results/name/voices/0123456789ab.json",
+    "results/export/one/one.TextGrid",
+)
+FOREIGN = (
+    "/etc/passwd",
+    "results/../Snakefile",
+    "results/publish/one/session.json",
+    "results/publish/one.dvc",
+    "results/upload/uploads.tsv",
+    "results/upload/one/transcription.json",
+    "results/aside/one.json",
+    "results/merge/.tmp",
+    "scripts/x.py",
+    "results//x/y",
+    "results/x",
+    "results",
+    "results/merge/two.json",
+    "results/merge/onetwo.json",
+    "results/export/two/two.srt",
+    "results/settings/two/merge_transcript.0123456789ab.json",
+    "results/provenance/one",
+    "results/name/one/x.json",
+    "results/name/voices/.checksums.json",
+    "results/name/voices/../one.json",
+    "results/merge/one.\0.json",
+    "results/merge/one.\n.json",
+    "results/merge/one.\ud800.json",
+    "results/merge/one.\u202etxt",
+    f"results/merge/one.{'ü' * 128}",
+    "results/export/one/a/b/c",
+    "",
+)
+
+
+@pytest.mark.parametrize("path", OWN)
+def test_a_pack_writes_what_a_sessions_steps_make(path: str) -> None:
+    assert is_safe(path, "one")
+
+
+@pytest.mark.parametrize("path", FOREIGN, ids=repr)
+def test_a_pack_writes_nowhere_but_among_its_own_results(path: str) -> None:
+    assert not is_safe(path, "one")
+
+
+def test_the_voices_of_all_are_none_of_a_session_of_that_name() -> None:
+    assert not is_safe("results/name/voices/x.json", "voices")
+
+
+@pytest.fixture
+def unplaced(there: Clone) -> Clone:
+    """A clone into which both sessions were pulled, and nothing is put in its place yet."""
+    for path in (*(there.root / "results").iterdir(), there.root / "results/publish/.here"):
+        if path.name != "publish":
+            shutil.rmtree(path)
+    (there.root / "results/publish/one" / CONTENTS).chmod(0o644)
+    return there
+
+
+def claim(clone: Clone, **changes: object) -> list[str]:
+    """Change what a pulled session says of its first file, and return what is said of that."""
+    contents = clone.root / "results/publish/one" / CONTENTS
+    text = json.loads(contents.read_bytes())
+    del text["sha256"]  # who makes it up can seal it
+    text["files"][0] |= changes
+    contents.write_text(json.dumps(text))
+    return unpack.put_in_place(clone.root)
+
+
+def placed(clone: Clone) -> set[str]:
+    """Return the sessions whose files are in their place."""
+    return {path.split("/")[2].split(".")[0] for path in clone.results()}
+
+
 @pytest.mark.parametrize(
-    "path",
+    "changes",
     [
-        "/etc/passwd",
-        "results/../Snakefile",
-        "results/publish/one/session.json",
-        "results/merge/.tmp",
-        "scripts/x.py",
-        "results//x/y",
-        "results/x",
+        {"path": "results/../Snakefile"},
+        {"path": "results/merge/two.json"},
+        {"path": "results/upload/uploads.tsv"},
+        {"path": "results/merge/one.\0.json"},
+        {"path": "results/merge/one." + "x" * 300},
+        {"path": "results/merge/one.json"},  # twice
+        {"pack": "../../../config/config.yaml"},
+        {"pack": "/etc/passwd"},
+        {"pack": ""},
+        {"pack": "export"},
+        {"size": -1},
+        {"size": 10**15},
+    ],
+    ids=repr,
+)
+def test_a_hostile_pack_is_one_line_and_stops_no_other_session(
+    unplaced: Clone, changes: dict[str, object]
+) -> None:
+    (problem,) = claim(unplaced, **changes)
+    assert problem.isprintable()
+    assert "one" in problem
+    assert len(problem) < 500
+    assert placed(unplaced) == {"two"}
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{", "[" * 100_000, "null", '"\\ud800"'], ids=["", "{", "[", "0", "s"]
+)
+def test_a_damaged_pack_is_one_line_and_stops_no_other_session(unplaced: Clone, content: str) -> None:
+    (unplaced.root / "results/publish/one" / CONTENTS).write_text(content)
+    (problem,) = unpack.put_in_place(unplaced.root)
+    assert problem.startswith(f"{unplaced.root}/results/publish/one/")
+    assert placed(unplaced) == {"two"}
+
+
+def test_a_folder_in_place_of_a_file_is_one_line(unplaced: Clone) -> None:
+    (unplaced.root / "results/merge/one.json").mkdir(parents=True)
+    (problem,) = unpack.put_in_place(unplaced.root)
+    assert "results/merge/one.json" in problem
+    assert "two" in placed(unplaced)
+
+
+def test_a_pulled_voice_never_replaces_one_that_is_here(unplaced: Clone) -> None:
+    """Voices are all sessions': by one of them, nobody decides who speaks in the others."""
+    voice = "results/name/voices/0123456789ab.json"
+    (unplaced.root / voice).parent.mkdir(parents=True)
+    (unplaced.root / voice).write_text("ours")
+    pack_file = unplaced.root / "results/publish/one/ingest.jsonl"
+    path = json.loads(pack_file.read_text())["path"]
+    pack_file.chmod(0o644)
+    pack_file.write_text(pack_file.read_text().replace(path, voice, 1))
+    assert claim(unplaced, path=voice) == []
+    assert (unplaced.root / voice).read_text() == "ours"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("path: one", "path: ../../scripts"),
+        ("path: one", "path: two"),
+        (".dir", ""),
+        ("- md5", "- {}\n- md5"),
     ],
 )
-def test_a_pack_writes_nowhere_but_among_the_results(path: str) -> None:
-    assert not is_safe(path)
-
-
-def test_a_hostile_pack_is_refused(here: Clone, tmp_path: Path) -> None:
-    here.publish()
-    clone = here.clone(tmp_path / "there")
-    clone.pull("one")
-    contents = clone.root / "results/publish/one" / CONTENTS
-    text = contents.read_text().replace("results/merge/one.json", "results/../Snakefile")
-    contents.chmod(0o644)
-    contents.write_text(text)
-    (problem,) = unpack.put_in_place(clone.root)
-    assert "not a result" in problem
-    assert clone.results() == {}
+def test_a_dvc_file_of_another_folder_is_refused(unplaced: Clone, old: str, new: str) -> None:
+    target = unplaced.root / "results/publish/one.dvc"
+    text = target.read_text()
+    assert old in text
+    target.write_text(text.replace(old, new))
+    before = {path: path.read_bytes() for path in unplaced.root.rglob("*") if path.is_file()}
+    store = Store(unplaced.root)
+    with pytest.raises(UserError):
+        pulling.take(unplaced.root, store, "one")
+    store.close()
+    assert {path: content for path, content in before.items() if path.read_bytes() != content} == {}
+    assert placed(unplaced) == set()
 
 
 def test_versions_tell_what_changed_and_come_back(here: Clone) -> None:

@@ -10,6 +10,7 @@ import contextlib
 import json
 import logging
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -19,10 +20,11 @@ from urllib.parse import urlsplit, urlunsplit
 
 from sessionscribe.core.errors import UserError
 from sessionscribe.core.files import write_text
-from sessionscribe.publish.package_manifest import folder_of, target_of
+from sessionscribe.publish.package_manifest import folder_of, is_packable, target_of
 from sessionscribe.storage.refusals import explain
 
 SET_UP = "docs/versioning.md says how to set it up"
+OBJECT = re.compile(r"[0-9a-f]{32}")
 BARS = "dvc.progress"  # draws bars where it may log errors
 LOGGERS = ("dvc", BARS, "dvc_data", "dvc_objects")
 
@@ -45,7 +47,6 @@ class Store:
     """
 
     def __init__(self, root: Path, remote: str = "") -> None:
-        os.environ["DVC_NO_ANALYTICS"] = "1"
         if not (root / ".dvc").is_dir():
             raise UserError("there is no DVC set up here", where=root.resolve(), hint="Run `dvc init`")
         from dvc.repo import Repo  # noqa: PLC0415 -- heavy
@@ -146,7 +147,14 @@ class Store:
 
     def listing(self, version: str) -> list[dict[str, str]]:
         """Return the files of a version that is in the cache: ``relpath`` and ``md5``."""
-        found: list[dict[str, str]] = json.loads(self._cached(version).read_bytes())
+        try:
+            found: list[dict[str, str]] = json.loads(self._cached(version).read_bytes())
+            sound = all(is_packable(e["relpath"]) and OBJECT.fullmatch(e["md5"]) for e in found)
+        except (OSError, ValueError, LookupError, TypeError, RecursionError):
+            sound = False
+        if not sound:
+            hint = "Publish the session again where it was made"
+            raise UserError("is no list of a published session's files", where=version, hint=hint)
         return found
 
     def file(self, version: str, name: str) -> Path:
@@ -157,6 +165,9 @@ class Store:
         """Put the version that the `.dvc` file names into the published folder, whatever lies there."""
         with self._named_errors(folder_of(session)), self._repo.lock:
             (stage,) = self._repo.stage.load_file(self._path(target_of(session)))
+            if [out.fs_path for out in stage.outs] != [self._path(folder_of(session))]:
+                hint = "Take the one that `sessionscribe publish` wrote"
+                raise UserError("is of another folder", where=target_of(session), hint=hint)
             stage.checkout(force=True)
 
     def _objects(self, version: str) -> list[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,8 @@ import yaml
 
 from sessionscribe.core.errors import UserError
 from sessionscribe.publish.package_manifest import target_of
+
+VERSION = re.compile(r"[0-9a-f]{32}\.dir")
 
 
 @dataclass(frozen=True)
@@ -68,10 +71,14 @@ def version_in(text: str, where: str) -> str:
         UserError: it is none of ours, or has the marks of a merge conflict.
     """
     try:
-        return str(yaml.safe_load(text)["outs"][0]["md5"])
-    except (yaml.YAMLError, KeyError, IndexError, TypeError) as error:
+        (out,) = yaml.safe_load(text)["outs"]
+        version = str(out["md5"])
+    except (yaml.YAMLError, KeyError, ValueError, TypeError, RecursionError) as error:
         hint = "Take one side of a merge conflict in it: `git checkout --ours` or `--theirs`, then its path"
         raise UserError("cannot be read", where=where, hint=hint) from error
+    if not VERSION.fullmatch(version):
+        raise UserError("names no version", where=where, hint="Publish the session again where it was made")
+    return version
 
 
 def revisions(root: Path, session: str) -> list[Revision]:

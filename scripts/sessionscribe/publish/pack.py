@@ -17,7 +17,7 @@ from typing import BinaryIO
 
 from sessionscribe.artifacts.provenance import Provenance
 from sessionscribe.artifacts.published import PackedFile, Published
-from sessionscribe.core import files
+from sessionscribe.core import files, seal
 from sessionscribe.core.errors import UserError
 from sessionscribe.planning.session import SessionPlan
 from sessionscribe.planning.steps import Step, paths
@@ -145,12 +145,12 @@ def _claimed(root: Path, names: list[str]) -> dict[str, str]:
 
 def _without(record: bytes, left_out: list[str]) -> bytes:
     """Return a job's record that says which of its outputs may be absent."""
-    content = json.loads(record)
+    content = json.loads(seal.unsealed(record))
     mine = [entry["path"] for entry in content["outputs"] if entry["path"] in left_out]
     if mine == content.get("left_out", []):
         return record
     content["left_out"] = mine
-    return (json.dumps(content, ensure_ascii=False, separators=(",", ":")) + "\n").encode()
+    return seal.sealed(json.dumps(content, ensure_ascii=False, separators=(",", ":"))).encode()
 
 
 def line_of(path: str, data: bytes) -> bytes:
@@ -195,7 +195,7 @@ def _checked_members(where: Path, members: list[PackedFile]) -> Iterator[tuple[P
             if len(data) != file.size or sha256(data).hexdigest() != file.sha256:
                 raise ValueError(f"{file.path} has another checksum")
             yield file, data
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, LookupError, RuntimeError, EOFError, zipfile.BadZipFile) as error:
         raise UserError(f"is damaged ({error})", where=where, hint=DAMAGED) from error
 
 
@@ -219,7 +219,10 @@ def _read(pack_file: Path, members: list[PackedFile]) -> Iterator[bytes]:
     elif pack_file.suffix == ".zip":
         with zipfile.ZipFile(pack_file) as archive:
             for file in members:
-                yield archive.read(file.path)
+                entry = archive.getinfo(file.path)
+                if entry.compress_type != zipfile.ZIP_STORED or entry.file_size != file.size:
+                    raise ValueError(f"{file.path} is packed otherwise than here")
+                yield archive.read(entry)
     else:
         with pack_file.open("rb") as lines:
             for file, line in zip(members, lines, strict=True):

@@ -10,12 +10,15 @@ from pathlib import Path
 
 from sessionscribe.artifacts.published import Published
 from sessionscribe.core import files
-from sessionscribe.core.errors import UserError
+from sessionscribe.core.errors import UserError, describe, visible
 from sessionscribe.planning.settings_files import SETTINGS, drop_others
 from sessionscribe.publish import history, state
 from sessionscribe.publish.pack import DAMAGED, unpacked
-from sessionscribe.publish.package_manifest import CONTENTS, folder_of, is_safe
+from sessionscribe.publish.package_manifest import CONTENTS, folder_of, is_packable, is_safe, is_shared
 from sessionscribe.publish.state import FileStat, State
+
+SHOWN = 200
+"""Characters of a name in a message, at most: who made it up may have made it long."""
 
 
 class UnpublishedError(UserError):
@@ -35,8 +38,8 @@ def put_in_place(root: Path = Path()) -> list[str]:
         for session in state.unknown(root) if mine is not None else ():
             try:
                 unpack(root, session)
-            except UserError as error:
-                problems.append(str(error))
+            except Exception as error:  # what others made may be wrong in any way, and stops nobody else
+                problems.append(describe(error, folder_of(session)))
     return problems
 
 
@@ -60,7 +63,9 @@ def unpack(root: Path, session: str, *, version: str = "", force: bool = False) 
     if not force:
         refuse_loss(root, published, known)
     here = {file.path: state.digest(root, file.path, known.get(file.path)) for file in published.files}
-    wanted = {file.path for file in published.files if here[file.path] != file.sha256}
+    # What is here of all sessions' files stays: no session decides about another one.
+    own = [file for file in published.files if here[file.path] is None or not is_shared(file.path)]
+    wanted = {file.path for file in own if here[file.path] != file.sha256}
     folder = root / folder_of(session)
     written: dict[str, bytes] = {}
     if wanted:
@@ -73,9 +78,7 @@ def unpack(root: Path, session: str, *, version: str = "", force: bool = False) 
                 drop_others(root / path)
         files.write_many(root, written)
     base = history.version_of(root, session)
-    found: dict[str, FileStat] = {
-        file.path: state.seen(root / file.path, file.sha256) for file in published.files
-    }
+    found: dict[str, FileStat] = {file.path: state.seen(root / file.path, file.sha256) for file in own}
     State(version=version, base=base, files=found).store(root, session)
     return len(written)
 
@@ -90,12 +93,17 @@ def read(root: Path, session: str) -> Published:
 
 
 def checked(published: Published, session: str) -> Published:
-    """Return contents whose files may be written."""
+    """Return contents whose files may be written: those of the session's own steps, each once."""
     if published.session != session:
-        raise UserError(f"is of the session {published.session}", where=folder_of(session), hint=DAMAGED)
+        what = f"is of the session {visible(published.session)}"
+        raise UserError(what, where=folder_of(session), hint=DAMAGED)
     for file in published.files:
-        if not is_safe(file.path):
-            raise UserError(f"names a file that is not a result: {file.path}", where=session, hint=DAMAGED)
+        if not is_safe(file.path, session) or not is_packable(file.pack):
+            path = visible(file.path)[:SHOWN]
+            raise UserError(f"names a file that is no result of it: {path}", where=session, hint=DAMAGED)
+    names = {file.path for file in published.files}
+    if len(names) < len(published.files) or published.transcript not in names:
+        raise UserError("has a wrong list of files", where=folder_of(session), hint=DAMAGED)
     return published
 
 
@@ -103,6 +111,8 @@ def refuse_loss(root: Path, published: Published, known: dict[str, FileStat]) ->
     """Raise ``UnpublishedError`` if content would be overwritten that was neither published nor pulled."""
     lost = []
     for file in published.files:
+        if is_shared(file.path):
+            continue
         before = known.get(file.path)
         found = state.digest(root, file.path, before)
         if found is not None and found != file.sha256 and not (before and found == before.sha256):

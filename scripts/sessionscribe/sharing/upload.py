@@ -16,7 +16,7 @@ from sessionscribe.artifacts.plan import Timeline
 from sessionscribe.artifacts.provenance import Provenance
 from sessionscribe.audio import playback
 from sessionscribe.config.settings import Upload
-from sessionscribe.core.errors import UserError
+from sessionscribe.core.errors import UserError, complain
 from sessionscribe.core.files import sha256, write_many, write_text
 from sessionscribe.manifest import manifest
 from sessionscribe.manifest.manifest import Row
@@ -77,7 +77,8 @@ def upload(
         options: where to (it says so), and whether a listening copy goes along.
         root: the project's folder.
         s3_remote: the remote that stands for `s3://`.
-        delete: remove files there that an earlier upload put there and that are not made any more.
+        delete: remove files there that an earlier upload from here put there, that nobody changed since, and
+            that are not made any more.
 
     Raises:
         UserError: there is nothing to upload, or the place cannot be written.
@@ -96,11 +97,12 @@ def upload(
     with manifest.locked(root / TABLE):
         before = read_table(root / TABLE)
         places = {entry.place for entry in sent}
-        stale = [e for e in before if e.session == session.session.name and e.place not in places]
+        folders = {parent(place) for place in places}  # what was sent elsewhere stays there
+        ours = [e for e in before if e.session == session.session.name and parent(e.place) in folders]
+        stale = [entry for entry in ours if entry.place not in places]
         # Nothing says so of what is still to be made, or can only be made elsewhere.
         gone = stale if delete and _is_done(session) and not (options.audio and session.absent) else []
-        for entry in gone:
-            _delete(entry.place, s3_remote)
+        gone = [entry for entry in gone if _delete(entry, s3_remote)]
         kept = [e for e in before if e.place not in places and e not in gone]
         _write_table(root / TABLE, [*kept, *sent])
     return [entry for entry in sent if entry not in before]
@@ -172,7 +174,7 @@ def _parts(session: SessionPlan, root: Path) -> dict[Path, Row]:
     for row in session.session.rows:
         if (transcript := sidecars.describe(session, row, made, root)) is not None:
             name = TRANSCRIPT.format(PurePosixPath(name_of(row.source)).stem)
-            contents[name] = transcript.text().encode()
+            contents[name] = transcript.sealed().encode()
             found[folder / name] = row
     for made_here, name in adopt.embeddings_of(session).items() if found else ():
         if made_here not in session.pending:
@@ -211,12 +213,29 @@ def _write_table(path: Path, entries: Iterable[Sent]) -> None:
     write_text(path, text.getvalue())
 
 
-def _delete(place: str, s3_remote: str) -> None:
-    if not is_remote(place):
-        Path(_target(place)).unlink(missing_ok=True)
-        return
+def _delete(entry: Sent, s3_remote: str) -> bool:
+    """Delete what was sent, unless something else lies there by now; return whether it is gone."""
+    place, remote = (
+        entry.place,
+        rclone_path(entry.place, s3_remote=s3_remote) if is_remote(entry.place) else "",
+    )
     try:
-        rclone.run("deletefile", "--", rclone_path(place, s3_remote=s3_remote), where=place)
+        if not remote:
+            found = sha256(Path(_target(place)))
+        else:
+            found = rclone.run("hashsum", "sha256", "--download", "--", remote, where=place)[:64].decode()
+    except FileNotFoundError:
+        return True
     except rclone.RcloneError as error:
         if error.reason != "missing":
             raise
+        return True
+    if found != entry.sha256:
+        hint = "Delete it yourself if nobody needs it"
+        complain(UserError("is not what was sent there, and stays", where=place, hint=hint))
+        return False
+    if remote:
+        rclone.run("deletefile", "--", remote, where=place)
+    else:
+        Path(_target(place)).unlink(missing_ok=True)
+    return True

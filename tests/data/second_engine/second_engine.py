@@ -93,7 +93,7 @@ class Loudness:
         )
 
 
-def window_models(options: Diarize, *, threads: int) -> Loudness:
+def window_models(options: Diarize) -> Loudness:
     return Loudness()
 
 
