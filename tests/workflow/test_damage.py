@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from project import Project, jobs
+from sessionscribe.core import seal
 
 DUO = ("--config", "sessions=['duo']")
 TALK = ("--config", "sessions=['talk']")
@@ -123,3 +125,63 @@ def test_what_cannot_be_written_keeps_the_older_exports(project: Project) -> Non
     assert project.results("results/export/duo") == exports
     assert project.status()["duo"] == "failed"
     assert project.status()["talk"] != "failed"
+
+
+# Bits that flip, in files whose size and time stay.
+
+EACH_READS = {
+    "chunk/duo/alice.plan.json": "merge/duo.json",
+    "chunk/duo.timeline.json": "merge/duo.json",
+    "transcribe/duo/*/alice.0000.json": "merge/duo.json",
+    "transcribe/duo/*/language.json": "transcribe/duo/*/alice.0000.json",
+    "merge/duo.json": "diarize/duo.json",
+    "diarize/duo.turns.json": "diarize/duo.json",
+    "diarize/duo.json": "export/duo/duo.srt",
+}
+
+
+def flip(path: Path, at: int) -> None:
+    """Change one bit of a file, and neither its size nor its time."""
+    data, times = bytearray(path.read_bytes()), path.stat()
+    data[at] ^= 1
+    path.write_bytes(data)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def test_no_flipped_bit_of_a_json_file_is_read_unseen(finished: Project) -> None:
+    names = [path for path in (finished / "results").rglob("*.json") if path.parent.parent.name != "export"]
+    for data in (path.read_bytes() for path in names):
+        assert seal.unsealed(data) != data
+        body = data.rindex(b',"sha256":"')
+        for at in {*range(0, body, 1 + body // 40), *range(body + 11, len(data) - 3)}:
+            with pytest.raises(ValueError, match="damaged"):
+                seal.unsealed(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
+
+
+@pytest.mark.parametrize(("damaged", "reader"), EACH_READS.items(), ids=list(EACH_READS))
+def test_who_reads_a_damaged_file_says_so_and_makes_nothing_of_it(
+    project: Project, finished: Project, damaged: str, reader: str
+) -> None:
+    path, last = found(project, damaged), found(project, reader)
+    before = project.results("results/export")
+    last.unlink()
+    flip(path, path.stat().st_size // 2)
+    done = project.snakemake(*DUO)
+    assert done.code != 0
+    assert f"{path.relative_to(project.root)}: cannot be read (it is damaged" in done.text
+    assert "Traceback" not in done.text
+    left = project.results("results/export")
+    assert all(before[name] == content for name, content in left.items())
+    assert project.sessionscribe("verify", "duo").code == 1
+    assert project.snakemake(*DUO).code == 0
+    aside = {name for name in project.results() if name.startswith("results/aside/")}
+    assert project.results() == finished.results() | {name: project.results()[name] for name in aside}
+
+
+def test_settings_that_are_not_this_clones_are_written_again(project: Project, finished: Project) -> None:
+    """A pulled session brings settings along: which model is loaded is no matter of theirs."""
+    path = found(project, "settings/duo/merge_transcript.*.json")
+    path.write_text(path.read_text().replace("results/transcribe/duo", "results/transcribe/live"))
+    (project / "results/merge/duo.json").unlink()
+    assert project.snakemake(*DUO).code == 0
+    assert project.results() == finished.results()

@@ -23,6 +23,7 @@ from pydantic import (
     model_validator,
 )
 
+from sessionscribe.core import seal
 from sessionscribe.core.errors import UserError
 from sessionscribe.core.files import write_text
 
@@ -55,12 +56,16 @@ class Artifact(Part):
         return cls.VERSION if version in cls.OLDER else version
 
     def text(self) -> str:
-        """Return the artifact as it is written: a line that depends on its content only."""
+        """Return the artifact as a line of JSON that depends on its content only."""
         return json.dumps(self.model_dump(mode="json"), ensure_ascii=False, separators=(",", ":")) + "\n"
+
+    def sealed(self) -> str:
+        """Return the artifact as it is written: the line, with its own checksum at its end."""
+        return seal.sealed(self.text())
 
     def write(self, path: Path) -> None:
         """Write the artifact to ``path`` atomically."""
-        write_text(path, self.text())
+        write_text(path, self.sealed())
 
     @classmethod
     def read_all(cls, paths: Iterable[str | Path]) -> list[Self]:
@@ -72,19 +77,18 @@ class Artifact(Part):
         """Read and validate an artifact.
 
         Raises:
-            UserError: the file is missing, cut short, of another schema version or not valid.
+            UserError: the file is missing, damaged, of another schema version or not valid.
         """
         hint = "Delete the file and run again: only it and what depends on it is made again"
         try:
-            text = Path(path).read_text(encoding="utf-8")
-            artifact = cls.model_validate_json(text)
-        except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"cannot be read ({error})", where=path, hint=hint) from error
+            artifact = cls.model_validate_json(seal.unsealed(Path(path).read_bytes()))
         except ValidationError as error:
             first = error.errors()[0]
             place = ".".join(str(part) for part in first["loc"])
             what = f"is not a valid {cls.__name__} ({place or 'file'}: {first['msg']})"
             raise UserError(what, where=path, hint=hint) from error
+        except (OSError, ValueError) as error:
+            raise UserError(f"cannot be read ({error})", where=path, hint=hint) from error
         if artifact.schema_version != cls.VERSION:
             what = f"has schema version {artifact.schema_version}, this program reads {cls.VERSION}"
             raise UserError(what, where=path, hint=hint)

@@ -10,6 +10,7 @@ from sessionscribe.artifacts.chunk_transcript import ChunkTranscript
 from sessionscribe.artifacts.plan import ChunkPlan, Timeline, TimelineTrack
 from sessionscribe.artifacts.transcript import Corrections
 from sessionscribe.config.settings import Merge
+from sessionscribe.core import seal
 from sessionscribe.core.errors import UserError
 from sessionscribe.core.units import SAMPLE_RATE
 from sessionscribe.formats import references
@@ -86,7 +87,7 @@ def _chunks(folder: Path) -> list[ChunkTranscript]:
     found = []
     for path in sorted(folder.glob("[!.]*.json")):
         try:
-            content = json.loads(path.read_bytes())
+            content = json.loads(seal.unsealed(path.read_bytes()))
             if isinstance(content, dict) and "core" in content:
                 known = {name: content[name] for name in ChunkTranscript.model_fields if name in content}
                 if known.get("schema_version") not in ChunkTranscript.OLDER:

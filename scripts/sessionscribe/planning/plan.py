@@ -26,6 +26,7 @@ from sessionscribe.manifest.manifest import Session
 from sessionscribe.planning import absent_audio, older, steps
 from sessionscribe.planning.results import Results
 from sessionscribe.planning.session import SessionPlan
+from sessionscribe.planning.settings_files import renew_settings
 from sessionscribe.planning.steps import (
     STAGE_OF,
     STAGES,
@@ -347,6 +348,8 @@ class Plan:
     def forget(self) -> None:
         """Remove the records of what is to be redone though its settings and files are there.
 
+        Those settings are written again where they are not what this clone would write: damaged, or others'.
+
         A run that dies when it has made only what comes before leaves them missing, not stale. Where the
         settings are missing, the job that writes them removes the record first: until then all is as it was.
         A corrected transcript of which all corrections were taken back goes, too: it must not be read as one.
@@ -359,5 +362,8 @@ class Plan:
                     self._results.remove(path)
             kept = set(plan.absent.values())  # what is made again for others alone is as good as before
             for step in plan.pending.values():
-                if not step.keyed and step not in kept and step.settings_file not in plan.missing:
+                if step.keyed or step.settings_file in plan.missing:
+                    continue
+                renew_settings(self.root / step.settings_file, step.settings)
+                if step not in kept:
                     self._results.remove(step.record)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from sessionscribe.core import errors, seal
+from sessionscribe.core.errors import UserError
 from sessionscribe.core.files import write_text
 from sessionscribe.planning.results import step_and_key
 
@@ -14,10 +17,13 @@ SETTINGS = "results/settings/"
 
 
 def read_settings(path: str) -> dict[str, Any]:
-    """Return what a job is told."""
-    found: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
-    if "shape" in found:  # as earlier versions called the layout
-        found["layout"] = found.pop("shape")
+    """Return what a job is told; end the process with one line if the file is damaged."""
+    try:
+        found: dict[str, Any] = json.loads(seal.unsealed(Path(path).read_bytes()))
+    except (OSError, ValueError) as error:
+        hint = "Delete the file and run again: only its step and what depends on it is done again"
+        errors.complain(UserError(f"cannot be read ({error})", where=path, hint=hint))
+        sys.exit(1)
     return found
 
 
@@ -31,9 +37,16 @@ def write_settings(path: Path, settings: Mapping[str, Any]) -> None:
     write_text(path, settings_text(settings))
 
 
+def renew_settings(path: Path, settings: Mapping[str, Any]) -> None:
+    """Write a settings file that is there, if it says anything else."""
+    text = settings_text(settings)
+    if path.read_bytes() != text.encode():
+        write_text(path, text)
+
+
 def settings_text(settings: Mapping[str, Any]) -> str:
     """Return the text of a settings file."""
-    return json.dumps(settings, ensure_ascii=False, indent=1) + "\n"
+    return seal.sealed(json.dumps(settings, ensure_ascii=False, indent=1))
 
 
 def clear(path: Path) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
+from sessionscribe.core import seal
 from sessionscribe.core.files import sha256
 from sessionscribe.planning.steps import STAGES
 
@@ -14,7 +15,9 @@ ASIDE = Path("results/aside")
 
 
 def verify(root: Path, session: str, *, quick: bool) -> tuple[list[str], list[str]]:
-    """Compare a session's files with its records, and set aside what differs: the next run makes it again.
+    """Compare a session's files with its records and their own checksums, and set aside what differs.
+
+    The next run makes that again.
 
     Args:
         root: the project's folder.
@@ -22,34 +25,52 @@ def verify(root: Path, session: str, *, quick: bool) -> tuple[list[str], list[st
         quick: compare sizes only, not content.
 
     Returns:
-        A line for each file that was set aside, and the files that no record tells of (of the language that
-        was detected none does).
+        A line for each file that was set aside, and the files that neither a record nor a checksum of their
+        own tells of.
     """
     claimed: dict[str, tuple[int, str]] = {}
     spoilt: dict[Path, str] = {}
+    unrecorded = []
     for record in sorted((root / "results/provenance" / session).glob("*.json")):
         try:
-            content = json.loads(record.read_bytes())
+            content = json.loads(seal.unsealed(record.read_bytes()))
             entries = [*content.get("inputs", ()), *content["outputs"]]
             claimed |= {entry["path"]: (entry["size"], entry["sha256"]) for entry in entries}
         except (ValueError, KeyError, TypeError):
             spoilt[record.relative_to(root)] = "is no record"
-    found = list(_files(root, session))
-    for path in found:
-        if path.as_posix() in claimed:
-            size, checksum = claimed[path.as_posix()]
-            if (now := (root / path).stat().st_size) != size:
-                spoilt[path] = f"has {now} bytes, not {size}"
-            elif not quick and sha256(root / path) != checksum:
+    for path in _files(root, session):
+        size, checksum = claimed.get(path.as_posix(), (None, ""))
+        if size is None:
+            intact = _intact(root / path)
+            if intact is None and not _may_lack_both(path):
+                unrecorded.append(path.as_posix())
+            elif intact is False and not quick:
                 spoilt[path] = "has another content"
+        elif (now := (root / path).stat().st_size) != size:
+            spoilt[path] = f"has {now} bytes, not {size}"
+        elif not quick and sha256(root / path) != checksum:
+            spoilt[path] = "has another content"
     lines = [f"{path}: {what}; set aside as {_set_aside(root, path)}" for path, what in spoilt.items()]
-    names = (path.as_posix() for path in found if path.name != "language.json")
-    return lines, [name for name in names if name not in claimed]
+    return lines, unrecorded
+
+
+def _may_lack_both(path: Path) -> bool:
+    """Return whether it is of a kind that has no record, and in results of earlier versions no checksum."""
+    return path.name == "language.json" or path.parts[1] == "settings"
+
+
+def _intact(path: Path) -> bool | None:
+    """Return whether a file is what its own checksum says; None if it carries none."""
+    data = path.read_bytes()
+    try:
+        return seal.unsealed(data) is not data or None
+    except ValueError:
+        return False
 
 
 def _files(root: Path, session: str) -> Iterator[Path]:
-    """Yield the files of a session that steps make, relative to the project's folder."""
-    for stage in STAGES:
+    """Yield the files of a session that steps read and make, relative to the project's folder."""
+    for stage in ("settings", *STAGES):
         folder = root / "results" / stage
         for path in sorted([*folder.glob(f"{session}.*"), *(folder / session).rglob("*")]):
             if path.is_file() and not path.name.startswith("."):

@@ -125,7 +125,7 @@ def take(session: SessionPlan, found: Beside, root: Path) -> int:
             continue
         if language is None:
             language = spoken.model_copy(update={"session": session.session.name})
-            contents[f"{folder_of(session)}/language.json"] = language.text().encode()
+            contents[f"{folder_of(session)}/language.json"] = language.sealed().encode()
         contents |= _files_of_part(session, rows[source], document)
         taken += 1
     for path in contents:
@@ -163,7 +163,7 @@ def _files_of_part(session: SessionPlan, row: Row, document: PartTranscript) -> 
         step = steps[rule]
         if step.outputs[0] not in session.pending:
             continue
-        data = artifact.model_copy(update={"session": row.session, "track": row.track}).text().encode()
+        data = artifact.model_copy(update={"session": row.session, "track": row.track}).sealed().encode()
         contents[step.outputs[-1]] = data
         if step.keyed:
             continue
@@ -179,7 +179,7 @@ def _files_of_part(session: SessionPlan, row: Row, document: PartTranscript) -> 
             flags=work.flags.get(rule, []),
         )
         contents[step.settings_file] = settings_text(step.settings).encode()
-        contents[step.record] = record.text().encode()
+        contents[step.record] = record.sealed().encode()
     return contents
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from sessionscribe.artifacts.audit import Audit
 from sessionscribe.artifacts.transcript import Transcript
 from sessionscribe.config.settings import Export, Format
-from sessionscribe.core.files import atomic_path
+from sessionscribe.core.files import atomic_path, write_text
 from sessionscribe.formats.annotation import aud, eaf, textgrid
 from sessionscribe.formats.captions import ass, srt, vtt
 from sessionscribe.formats.document import docx
@@ -67,7 +67,7 @@ def write_export(
         UserError: a font that the settings name cannot be read.
     """
     if format == "json":
-        transcript.write(output)
+        write_text(output, transcript.text())  # for others to change: without a seal
         return
     if audit and format in READING:
         transcript = audited(transcript, audit)
