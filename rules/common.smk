@@ -65,7 +65,6 @@ def plan():
 
 
 onstart:
-    workspace.note_at_work(Path(".snakemake"))
     PLAN.forget()
     workspace.bring_to_present(PLAN.found())
 

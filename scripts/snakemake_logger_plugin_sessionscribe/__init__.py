@@ -143,6 +143,11 @@ class LogHandler(LogHandlerBase):
 
 def _busy() -> str:
     """Say who is at work here; Snakemake's own words advise to take its lock away."""
-    number = workspace.at_work(Path(".snakemake"))
-    which, how = (f" (process {number})", f", or stop it: kill -INT {number}") if number else ("", "")
-    return f"sessionscribe: another run is at work here{which}. Wait until it has finished{how}"
+    who, how = "", ""
+    for note, owner in workspace.at_work(Path(".snakemake")).items():
+        if owner.is_here:
+            who, how = f" (process {owner.pid})", f", or stop it: kill -INT {owner.pid}"
+        else:
+            who = f" (process {owner.pid} on {owner.host})"
+            how = f"; if it has died there, run: rm '{note}'"
+    return f"sessionscribe: another run is at work here{who}. Wait until it has finished{how}"

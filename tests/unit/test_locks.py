@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import fcntl
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -36,12 +40,78 @@ def test_another_error_stays_one() -> None:
         locks.take(10**6, ALONE)  # no open file
 
 
-def test_without_locks_those_of_snakemake_stay(tmp_path: Path, no_locks: None) -> None:
-    lock = tmp_path / ".snakemake/locks/0.input.lock"
-    lock.parent.mkdir(parents=True)
-    lock.touch()
+AT_WORK = """
+import sys, time
+from pathlib import Path
+from sessionscribe.jobs import workspace
+workspace.release_stale_locks(Path(sys.argv[1]))
+print("at work", flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """Another main process in ``tmp_path/.snakemake``, which has Snakemake's lock."""
+    command = [sys.executable, "-c", AT_WORK, str(tmp_path / ".snakemake")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "at work\n"
+        (tmp_path / ".snakemake/locks").mkdir()
+        (tmp_path / ".snakemake/locks/0.input.lock").touch()
+        yield process
+        process.kill()
+
+
+def lock_stays(tmp_path: Path) -> bool:
     workspace.release_stale_locks(tmp_path / ".snakemake")
-    assert lock.exists()
+    return (tmp_path / ".snakemake/locks/0.input.lock").exists()
+
+
+@pytest.mark.parametrize("locks", [True, False])
+def test_after_kill_9_the_next_run_works_with_kernel_locks_and_without(
+    tmp_path: Path, other: subprocess.Popen[str], locks: bool, request: pytest.FixtureRequest
+) -> None:
+    if not locks:
+        request.getfixturevalue("no_locks")
+        assert lock_stays(tmp_path)  # with one, this process would have a share of it from here on
+    other.kill()
+    if locks:
+        other.wait()  # else it is dead and nobody collected it, as in a container
+    assert not lock_stays(tmp_path)
+    assert workspace.at_work(tmp_path / ".snakemake") == {}
+
+
+@pytest.mark.parametrize(
+    ("changes", "stays"),
+    [
+        ({"host": "node7"}, True),  # nobody here can tell
+        ({"machine": ["", "pid:[1]"]}, False),  # a boot before
+        ({"began": "1"}, False),  # the number was given again
+        ({"pid": 0}, False),
+        ({"host": 1, "pid": "x", "began": None, "machine": 3}, False),  # no note at all
+    ],
+    ids=repr,
+)
+def test_without_locks_a_note_tells_who_may_live(
+    tmp_path: Path, other: subprocess.Popen[str], no_locks: None, changes: dict[str, object], stays: bool
+) -> None:
+    (note,) = (tmp_path / ".snakemake" / workspace.AT_WORK).iterdir()
+    note.write_text(json.dumps(json.loads(note.read_text()) | changes))
+    assert lock_stays(tmp_path) == stays
+    if stays:
+        assert [owner.host for owner in workspace.at_work(tmp_path / ".snakemake").values()] == ["node7"]
+        note.unlink()  # as the message says
+        assert not lock_stays(tmp_path)
+
+
+def test_another_container_of_this_name_is_not_taken_for_dead(
+    tmp_path: Path, other: subprocess.Popen[str], no_locks: None
+) -> None:
+    (note,) = (tmp_path / ".snakemake" / workspace.AT_WORK).iterdir()
+    content = json.loads(note.read_text())
+    note.write_text(json.dumps(content | {"machine": [content["machine"][0], "pid:[1]"], "pid": 10**6}))
+    assert lock_stays(tmp_path)
 
 
 def test_without_locks_one_goes_on_alone(tmp_path: Path, no_locks: None) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -151,23 +153,28 @@ def test_what_only_shows_something_is_shown(folder: Path) -> None:
     assert "Unlocked working directory." in snakemake(folder, "--unlock").err
 
 
-@pytest.mark.parametrize("known", [True, False])
-def test_where_another_run_is_at_work_one_line_says_so(folder: Path, known: bool) -> None:
+@pytest.mark.parametrize("where", ["here", "elsewhere", "unknown"])
+def test_where_another_run_is_at_work_one_line_says_so(folder: Path, where: str) -> None:
     (folder / ".snakemake/locks").mkdir(parents=True)
     (folder / ".snakemake/locks/0.output.lock").write_text("good.txt\n")
-    if known:
-        workspace.note_at_work(folder / ".snakemake")
-    else:  # it had ended before the present one began, which has noted nothing yet
-        (folder / ".snakemake/sessionscribe.pid").write_text("1")
+    own, notes = os.getpid(), folder / ".snakemake" / workspace.AT_WORK
+    if where != "unknown":
+        workspace._leave_note(notes)
+    if where == "elsewhere":
+        (note,) = notes.iterdir()
+        note.write_text(json.dumps(json.loads(note.read_text()) | {"host": "node7"}))
     done = snakemake(folder, "good.txt")
-    own = os.getpid()
     assert done.code == run.BUSY
-    assert done.err == (
-        f"sessionscribe: another run is at work here (process {own}). "
-        f"Wait until it has finished, or stop it: kill -INT {own}\n"
-        if known
-        else "sessionscribe: another run is at work here. Wait until it has finished\n"
-    )
+    who, how = {
+        "here": (f" (process {own})", f", or stop it: kill -INT {own}"),
+        "elsewhere": (
+            f" (process {own} on node7)",
+            "; if it has died there, run: rm '.snakemake/sessionscribe.at-work/"
+            f"{socket.gethostname()}-{own}-{workspace._began(own)}.json'",
+        ),
+        "unknown": ("", ""),
+    }[where]
+    assert done.err == f"sessionscribe: another run is at work here{who}. Wait until it has finished{how}\n"
 
 
 def test_an_interrupted_run_says_that_and_nothing_of_what_it_interrupted(folder: Path) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import re
 import shutil
 import subprocess
 import sys
@@ -11,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sessionscribe.core import telemetry
+from traced import STRACE, attempts, reporting
 
 ASKED = """
 import sessionscribe
@@ -29,37 +27,19 @@ from sessionscribe.engines.vad import _Network
 _Network().probabilities(numpy.zeros((10, 512), numpy.float32))
 import time; time.sleep(3)  # reports are sent late
 """
-CONNECT = re.compile(r"connect\(\d+(?:<[^>]*>)?, \{sa_family=AF_INET6?, (.*?)\}")
-LOOPBACK = re.compile(r"\"(127\.[\d.]+|::1|::ffff:127\.[\d.]+)\"")
-
-
-def attempts(trace: Path) -> list[str]:
-    """Return the attempts to reach another machine, or a name server, that strace noted."""
-    found = CONNECT.findall(trace.read_text(errors="replace"))
-    return [to for to in found if not LOOPBACK.search(to) or "htons(53)" in to]
-
-
-def environment(home: Path) -> dict[str, str]:
-    """Return an environment in which every dependency may report, and a home without any file."""
-    kept = {name: value for name, value in os.environ.items() if name not in telemetry.OFF}
-    asking = dict.fromkeys(("PYANNOTE_METRICS_ENABLED", "HF_XET_TELEMETRY_ENABLED"), "1")
-    folders = {f"XDG_{kind}_HOME": f"{home}/.{kind.lower()}" for kind in ("CACHE", "CONFIG", "DATA", "STATE")}
-    return kept | asking | folders | {"HOME": str(home)}
 
 
 def test_every_switch_works_whatever_the_shell_says(tmp_path: Path) -> None:
     subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", ASKED], check=True, env=environment(tmp_path), cwd=tmp_path
+        [sys.executable, "-W", "ignore", "-c", ASKED], check=True, env=reporting(tmp_path / "home"), cwd=tmp_path
     )
 
 
 @pytest.mark.skipif(not shutil.which("strace"), reason="no strace here")
 def test_a_model_that_listens_calls_nobody_and_leaves_nothing_in_a_users_home(tmp_path: Path) -> None:
-    trace = tmp_path / "trace"
-    strace = ["strace", "--seccomp-bpf", "-f", "-qq", "-e", "trace=connect", "-o", str(trace)]
-    home = tmp_path / "home"
-    home.mkdir()
-    subprocess.run([*strace, sys.executable, "-c", LISTENED], check=True, env=environment(home), cwd=tmp_path)
+    trace, home = tmp_path / "trace", tmp_path / "home"
+    command = [*STRACE, str(trace), sys.executable, "-c", LISTENED]
+    subprocess.run(command, check=True, env=reporting(home), cwd=tmp_path)
     assert attempts(trace) == []
     assert list(home.iterdir()) == []
 

@@ -2,59 +2,124 @@
 
 from __future__ import annotations
 
+import atexit
 import fcntl
+import json
 import os
+import socket
 import time
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from sessionscribe.core import locks
+from sessionscribe.core.files import write_text
 
-AT_WORK = "sessionscribe.pid"
+AT_WORK = "sessionscribe.at-work"
 _held: list[int] = []
+
+
+@dataclass(frozen=True)
+class Owner:
+    """A main process of Snakemake in this folder.
+
+    Args:
+        pid: its number.
+        began: when it did, in the kernel's ticks since the start of the machine.
+        machine: what of it may be compared with: the boot, and the set of processes (a container's own).
+        host: the machine's name.
+    """
+
+    pid: int
+    began: str
+    machine: tuple[str, str]
+    host: str
+
+    @classmethod
+    def present(cls) -> Owner:
+        """Return this process."""
+        boot = processes = ""
+        with suppress(OSError):  # no /proc
+            boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+            processes = os.readlink("/proc/self/ns/pid")
+        return cls(os.getpid(), _began(os.getpid()), (boot, processes), socket.gethostname())
+
+    @classmethod
+    def read(cls, note: Path) -> Owner | None:
+        """Return the one that left a note; None if nothing can be read there."""
+        with suppress(OSError, ValueError, TypeError):
+            found = cls(**json.loads(note.read_bytes()))
+            return cls(found.pid, found.began, (found.machine[0], found.machine[1]), found.host)
+        return None
+
+    @property
+    def is_here(self) -> bool:
+        """Whether it is among the processes that this one sees."""
+        here = Owner.present()
+        return (self.host, self.machine) == (here.host, here.machine)
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether it surely is; False where that cannot be told from here."""
+        here = Owner.present()
+        restarted = self.host == here.host and self.machine[0] != here.machine[0]
+        return restarted or (self.is_here and _began(self.pid) != self.began)
+
+
+def _began(pid: int) -> str:
+    """Return when a process began, in ticks; "" if there is none, or it is dead and nobody collected it."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+    except OSError:
+        return ""
+    return "" if fields[0] in "ZX" else fields[19]
 
 
 def release_stale_locks(folder: Path) -> None:
     """Remove Snakemake's lock files in ``folder`` (``.snakemake``) if the Snakemake that made them is dead.
 
     Each of our main processes shares a kernel lock on one file for as long as it lives, whatever ends it. Who
-    gets it for itself alone knows that no other one is running; else, as on a file system without such locks,
-    Snakemake's own stay in force.
+    gets it for itself alone knows that no other one is running. On a file system without such locks the notes
+    tell that each leaves of itself, as far as they are of this machine; else Snakemake's locks stay in force.
     """
     folder.mkdir(exist_ok=True)
     descriptor = os.open(folder / "sessionscribe.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     _held.append(descriptor)  # until this process ends
+    _leave_note(folder / AT_WORK)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        alone = locks.take(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB) or not at_work(folder)
     except OSError:
-        pass
-    else:
+        alone = False
+    if alone:
         for lock in (folder / "locks").glob("*.lock"):
             lock.unlink(missing_ok=True)
     with suppress(OSError):
         fcntl.flock(descriptor, fcntl.LOCK_SH)
 
 
-def note_at_work(folder: Path) -> None:
-    """Note in ``folder`` (``.snakemake``) that this process has Snakemake's lock, until it ends."""
-    descriptor = os.open(folder / AT_WORK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    _held.append(descriptor)  # until this process ends
-    with suppress(OSError):
-        locks.take(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.ftruncate(descriptor, 0)
-        os.write(descriptor, str(os.getpid()).encode())
+def _leave_note(folder: Path) -> None:
+    """Note that this process is at work, until it ends."""
+    own = Owner.present()
+    note = folder / f"{own.host}-{own.pid}-{own.began}.json"
+    with suppress(OSError):  # a run on a full disk says so itself
+        write_text(note, json.dumps(asdict(own)) + "\n")
+        atexit.register(note.unlink, missing_ok=True)
 
 
-def at_work(folder: Path) -> int | None:
-    """Return the process that has Snakemake's lock in ``folder``; None where that is not known."""
-    with suppress(OSError), (folder / AT_WORK).open(encoding="ascii") as file:
-        try:
-            locks.take(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:  # else a process that has ended wrote it, or there are no locks here
-            noted = file.read()
-            return int(noted) if noted.isdecimal() else None
-    return None
+def at_work(folder: Path) -> dict[Path, Owner]:
+    """Return the other main processes that may be at work in ``folder``, by their notes.
+
+    The notes of those that are surely dead are removed.
+    """
+    found = {}
+    for note in sorted((folder / AT_WORK).glob("[!.]*.json")):
+        owner = Owner.read(note)
+        if owner is None or owner.is_dead:
+            note.unlink(missing_ok=True)
+        elif owner != Owner.present():
+            found[note] = owner
+    return found
 
 
 def bring_to_present(paths: Iterable[str]) -> None:
