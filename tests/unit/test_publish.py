@@ -8,6 +8,7 @@ import os
 import random
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -543,6 +544,26 @@ def test_a_half_written_lock_note_of_dvc_is_no_obstacle(here: Clone) -> None:
     here.publish("two")
     (here.root / ".dvc/tmp/rwlock").write_text('{"write": {')
     assert here.publish().word == "published"
+
+
+@pytest.mark.parametrize("left", ["", "x|{host}|999999|1", None], ids=["other kind", "killed", "none"])
+def test_without_file_locks_publishing_works_also_after_kill_9(
+    here: Clone, no_locks: None, left: str | None
+) -> None:
+    lock = here.root / ".dvc/tmp/lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    if left is not None:
+        lock.write_text(left.format(host=socket.getfqdn()))
+    here.publish()
+    assert not lock.exists()
+
+
+def test_without_file_locks_that_of_another_machine_is_named(here: Clone, no_locks: None) -> None:
+    lock = here.root / ".dvc/tmp/lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    lock.write_text("x|node7|12|1")
+    with pytest.raises(UserError, match=r"is process 12's on node7. Wait .* run: rm '.*/.dvc/tmp/lock'"):
+        here.publish()
 
 
 @pytest.mark.parametrize("killed_in", ["add", "push"])

@@ -31,7 +31,10 @@ import time; time.sleep(3)  # reports are sent late
 
 def test_every_switch_works_whatever_the_shell_says(tmp_path: Path) -> None:
     subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", ASKED], check=True, env=reporting(tmp_path / "home"), cwd=tmp_path
+        [sys.executable, "-W", "ignore", "-c", ASKED],
+        check=True,
+        env=reporting(tmp_path / "home"),
+        cwd=tmp_path,
     )
 
 

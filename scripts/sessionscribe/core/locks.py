@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import tempfile
+from pathlib import Path
 from typing import IO, Any
 
 NONE = (errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP)
 """What Lustre says unless it is mounted for locks, NFS without its lock service, and others."""
+
+
+def are_there(folder: Path) -> bool:
+    """Return whether files in a folder can be locked."""
+    with tempfile.NamedTemporaryFile(dir=folder, prefix=".tmp-lock-") as file:
+        return take(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def take(file: IO[Any] | int, how: int) -> bool:

@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import re
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -18,7 +19,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from sessionscribe.core.errors import UserError
+from sessionscribe.core import locks
+from sessionscribe.core.errors import UserError, visible
 from sessionscribe.core.files import write_text
 from sessionscribe.publish.package_manifest import folder_of, is_packable, target_of
 from sessionscribe.storage.refusals import explain
@@ -54,7 +56,10 @@ class Store:
         self._said, self._remote = _Said(), remote
         with self._named_errors("DVC"):
             self._mend_lock(root)
-            self._repo: Any = Repo(str(root))
+            lockless = not locks.are_there(root / ".dvc")
+            if lockless:
+                self._drop_dead_lock(root / ".dvc/tmp/lock")
+            self._repo: Any = Repo(str(root), config={"core": {"hardlink_lock": lockless}})
         self._remote = remote or self._repo.config["core"].get("remote") or ""
 
     def close(self) -> None:
@@ -212,6 +217,25 @@ class Store:
                     hint = f"Check the keys and this machine's clock; {hint[0].lower()}{hint[1:]}"
                 kind = RemoteError if where == self._where else UserError
                 raise kind(f"DVC could not go on ({_plain(reason)})", where=where, hint=hint) from error
+
+    @staticmethod
+    def _drop_dead_lock(path: Path) -> None:
+        """Remove the lock that DVC makes of links where files have none, if its process here is dead.
+
+        Raises:
+            UserError: nobody here can tell, as it is another machine's.
+        """
+        try:
+            _, host, pid, _ = path.read_text(encoding="utf-8").rsplit("|", 3)
+        except FileNotFoundError:
+            return
+        except ValueError:  # what DVC leaves of a lock of the other kind
+            host, pid = socket.getfqdn(), "0"
+        if host not in (socket.gethostname(), socket.getfqdn()):
+            hint = f"Wait until it has finished; if it has died there, run: rm '{path}'"
+            raise UserError(f"is process {visible(pid)}'s on {visible(host)}", where=path, hint=hint)
+        if not Path("/proc", pid).exists():
+            path.unlink(missing_ok=True)
 
     @staticmethod
     def _mend_lock(root: Path) -> None:
