@@ -7,7 +7,7 @@
 #   WORKERS=3            tests at once: one more than cores, since many of them wait
 #   UPGRADE=--upgrade    for `make lock`: newer versions of everything that requirements*.in leaves open
 .DEFAULT_GOAL := help
-.PHONY: .full help setup demo test test-all lint format lock docs natural evaluate kill-test clean
+.PHONY: .full help setup demo test test-all lint format lock docs natural evaluate kill-test fault-test clean
 export PYTHON TORCH_BACKEND LIGHT GPU
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 BIN := .venv/bin
@@ -78,6 +78,9 @@ evaluate: .full ## measure accuracy on real and natural speech, beside other too
 
 kill-test: .full ## kill the demo run 20 times at random moments and compare what comes out
 	$(BIN)/python tests/failure/kill_demo.py --times 20
+
+fault-test: .full ## let each write, fsync and rename of a small run fail, three ways (SAMPLE=60: so many of them)
+	$(BIN)/python tests/failure/fault_demo.py $(if $(SAMPLE),--sample $(SAMPLE))
 
 clean: ## remove .venv and the tools' caches (results stay)
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis scripts/sessionscribe.egg-info

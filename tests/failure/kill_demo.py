@@ -29,6 +29,7 @@ from project import ROOT, TOY, Project, copy_project
 
 TOY_RUN = ["--profile", "demo", "--configfile=tests/data/toy/config.yaml"]
 TAG = "SESSIONSCRIBE_KILL_TEST"
+RUN_TIMEOUT_S = 600
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path, PurePosixPath
 
@@ -97,15 +97,20 @@ def upload(
     with manifest.locked(root / TABLE):
         before = read_table(root / TABLE)
         places = {entry.place for entry in sent}
-        folders = {parent(place) for place in places}  # what was sent elsewhere stays there
-        ours = [e for e in before if e.session == session.session.name and parent(e.place) in folders]
-        stale = [entry for entry in ours if entry.place not in places]
+        stale = stale_entries(before, session.session.name, places)
         # Nothing says so of what is still to be made, or can only be made elsewhere.
         gone = stale if delete and _is_done(session) and not (options.audio and session.absent) else []
         gone = [entry for entry in gone if _delete(entry, s3_remote)]
         kept = [e for e in before if e.place not in places and e not in gone]
         _write_table(root / TABLE, [*kept, *sent])
     return [entry for entry in sent if entry not in before]
+
+
+def stale_entries(known: Iterable[Sent], session: str, places: Set[str]) -> list[Sent]:
+    """Return what was sent of a session to the folders of ``places`` and is not among these."""
+    folders = {parent(place) for place in places}
+    ours = (entry for entry in known if entry.session == session and parent(entry.place) in folders)
+    return [entry for entry in ours if entry.place not in places]
 
 
 def has_something(session: SessionPlan) -> bool:
@@ -137,7 +142,12 @@ def _parcels(session: SessionPlan, options: Upload, root: Path) -> Iterator[Uplo
     if not _is_done(session):
         return
     export = session.of("write_export")[0]
-    version = Provenance.read(root / export.record).key
+    record = Provenance.read(root / export.record)
+    version = record.key
+    for entry in record.outputs:
+        if sha256(root / entry.path) != entry.sha256:
+            what = "is not what the job that made it wrote: it was changed or damaged since"
+            raise UserError(what, where=entry.path, hint="Delete it and run again, then upload")
     folder = root / f"results/export/{name}"
     yield UploadBatch(
         folder, dict.fromkeys((root / path for path in export.outputs), rows[0]), place, version
