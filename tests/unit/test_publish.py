@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -431,6 +432,27 @@ def test_a_damaged_pack_is_one_line_and_stops_no_other_session(unplaced: Clone, 
     (unplaced.root / "results/publish/one" / CONTENTS).write_text(content)
     (problem,) = unpack.put_in_place(unplaced.root)
     assert problem.startswith(f"{unplaced.root}/results/publish/one/")
+    assert placed(unplaced) == {"two"}
+
+
+@pytest.mark.parametrize("change", [{"flags": 5}, {"left_out": 7}, {"key": None}, {"outputs": "x"}], ids=repr)
+def test_a_pulled_record_that_is_none_is_refused(unplaced: Clone, change: dict[str, object]) -> None:
+    """The plan of all sessions is made of the records, before any job would look into them."""
+    folder = unplaced.root / "results/publish/one"
+    lines = (folder / "provenance.jsonl").read_text().splitlines(keepends=True)
+    line = json.loads(lines[0])
+    del line["content"]["sha256"]
+    line["content"] |= change
+    data = (json.dumps(line["content"]) + "\n").encode()
+    (folder / "provenance.jsonl").chmod(0o644)
+    (folder / "provenance.jsonl").write_text(pack.line_of(line["path"], data).decode() + "".join(lines[1:]))
+    contents = json.loads((folder / CONTENTS).read_bytes())
+    del contents["sha256"]
+    (entry,) = (entry for entry in contents["files"] if entry["path"] == line["path"])
+    entry |= {"size": len(data), "sha256": sha256(data).hexdigest()}
+    (folder / CONTENTS).write_text(json.dumps(contents))
+    (problem,) = unpack.put_in_place(unplaced.root)
+    assert f"{line['path']}: is no record of a job" in problem
     assert placed(unplaced) == {"two"}
 
 

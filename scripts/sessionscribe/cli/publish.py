@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sessionscribe.config.settings import Config
-from sessionscribe.core.errors import UserError, one_by_one
+from sessionscribe.core.errors import UserError, one_by_one, visible
 from sessionscribe.planning import status
 from sessionscribe.planning.plan import Plan
 from sessionscribe.planning.session import SessionPlan
@@ -152,7 +152,7 @@ def list_versions(options: argparse.Namespace, config: Config) -> int:
         known = state.load(ROOT, session)
         for version in versions.collect(ROOT, store, session):
             here = bool(known and known.version == version.revision.version)
-            print("\n".join(_lines(version, here=here)), flush=True)
+            print("\n".join(map(visible, _lines(version, here=here))), flush=True)
     return 0
 
 

@@ -24,7 +24,7 @@ class Features(FeatureExtractor):  # type: ignore[misc]
     """Takes the place of a loaded model's ``feature_extractor``."""
 
     def __init__(self, given: FeatureExtractor) -> None:
-        vars(self).update(vars(given))
+        self.__dict__.update(given.__dict__)
         self._bands = [
             [(k, band[k]) for k in np.flatnonzero(band)] for band in given.mel_filters.astype("f8")
         ]
@@ -44,4 +44,7 @@ class Features(FeatureExtractor):  # type: ignore[misc]
             for k, weight in band:
                 mel[number] += weight * power[k]
         decades = np.log10(np.maximum(mel, FLOOR))
-        return ((np.maximum(decades, decades.max() - RANGE) + 4) / 4).astype(np.float32)
+        features: NDArray[np.float32] = ((np.maximum(decades, decades.max() - RANGE) + 4) / 4).astype(
+            np.float32
+        )
+        return features

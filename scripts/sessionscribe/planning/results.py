@@ -7,6 +7,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from sessionscribe.core import seal
+
 KEY = 12  # hexadecimal digits
 
 
@@ -49,7 +51,7 @@ class Results:
         """Return a job's record as it lies there; a missing or broken one is an empty one."""
         try:
             with open(self._prefix + path, "rb", buffering=0) as file:
-                found = json.loads(file.read())
+                found = json.loads(seal.unsealed(file.read()))
         except (OSError, ValueError):
             return {}
         return found if isinstance(found, dict) else {}

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from sessionscribe.core.errors import SHOWN
+from sessionscribe.core.errors import SHOWN, visible
 from sessionscribe.planning.plan import Plan
 from sessionscribe.planning.session import SessionPlan
 from sessionscribe.planning.steps import STAGE_OF
@@ -156,7 +156,7 @@ def table(rows: Iterable[SessionStatus]) -> str:
     for row in rows:
         for note in dict.fromkeys((*row.failures, *row.flags, *[WITHOUT_SPEAKERS] * row.without_speakers)):
             named.setdefault(note, []).append(row.session)
-    notes = [f"{_listed(sessions)}: {note}" for note, sessions in named.items()]
+    notes = [f"{_listed(sessions)}: {visible(note)}" for note, sessions in named.items()]
     return "\n".join([*lines, *(["", *notes] if notes else [])])
 
 

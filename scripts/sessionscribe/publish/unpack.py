@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from sessionscribe.artifacts.provenance import Provenance
 from sessionscribe.artifacts.published import Published
-from sessionscribe.core import files
+from sessionscribe.core import files, seal
 from sessionscribe.core.errors import UserError, describe, visible
 from sessionscribe.planning.settings_files import SETTINGS, drop_others
 from sessionscribe.publish import history, state
-from sessionscribe.publish.pack import DAMAGED, unpacked
+from sessionscribe.publish.pack import DAMAGED, RECORDS, unpacked
 from sessionscribe.publish.package_manifest import CONTENTS, folder_of, is_packable, is_safe, is_shared
 from sessionscribe.publish.state import FileStat, State
 
@@ -72,6 +73,7 @@ def unpack(root: Path, session: str, *, version: str = "", force: bool = False) 
         # All are read and checked before the first is written.
         for file, data in unpacked(folder, published):
             if file.path in wanted:
+                _check_record(file.path, data)
                 written[file.path] = data
         for path in wanted:
             if path.startswith(SETTINGS):
@@ -81,6 +83,15 @@ def unpack(root: Path, session: str, *, version: str = "", force: bool = False) 
     found: dict[str, FileStat] = {file.path: state.seen(root / file.path, file.sha256) for file in own}
     State(version=version, base=base, files=found).store(root, session)
     return len(written)
+
+
+def _check_record(path: str, data: bytes) -> None:
+    """Raise a UserError where a job's record is none: the plan of all sessions is made of them."""
+    if path.startswith(RECORDS):
+        try:
+            Provenance.model_validate_json(seal.unsealed(data))
+        except ValueError as error:
+            raise UserError("is no record of a job", where=path, hint=DAMAGED) from error
 
 
 def read(root: Path, session: str) -> Published:

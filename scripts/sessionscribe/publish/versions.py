@@ -112,7 +112,7 @@ def _facts(published: Published) -> dict[str, Any]:
     for stage, options in published.settings.items():
         facts |= _flat(stage, options)
     for row in published.rows:
-        facts |= _flat(f"manifest.{row['track']}", row)
+        facts |= _flat(f"manifest.{row.get('track')}", row)
     engines = {
         f"{engine.model} ({engine.name} {engine.version}, {engine.compute_type})"
         for engine in published.engines

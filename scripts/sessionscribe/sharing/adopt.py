@@ -144,10 +144,10 @@ def _settled_language(session: SessionPlan, root: Path) -> Language | None:
 
 def _fits(session: SessionPlan, row: Row, document: PartTranscript) -> bool:
     """Return whether a transcript is of this content, and is what this machine would make of it."""
-    steps = steps_of(session, row)
-    return document.checksum == row.checksum and document.work.keys == {
-        rule: steps[rule].key for rule in RULES
-    }
+    steps, plan = steps_of(session, row), document.work.plan
+    whole = len(plan.cores) == 1 and plan.samples == document.work.conversion.samples
+    keys = {rule: steps[rule].key for rule in RULES}
+    return whole and document.checksum == row.checksum and document.work.keys == keys
 
 
 def _files_of_part(session: SessionPlan, row: Row, document: PartTranscript) -> dict[str, bytes]:
