@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 from snakemake.exceptions import SpawnedJobError
@@ -99,7 +100,8 @@ class WarmExecutor:
             raise SpawnedJobError()
         if job.benchmark is not None:
             extended = self.workflow.output_settings.benchmark_extended
-            inside.write_benchmark(job, reply["usage"], extended=extended)
+            with suppress(OSError):  # a full disk costs the figures, not the work
+                inside.write_benchmark(job, reply["usage"], extended=extended)
         if pool is self._models:
             self._count_down()
 

@@ -44,6 +44,9 @@ class LogHandler(LogHandlerBase):
         self._idle, self._failed, self._interrupted = True, False, False
         self._interrupted_at = -math.inf
         signal.signal(signal.SIGINT, self._interrupt)
+        logging.raiseExceptions = (
+            False  # a full disk costs lines of the log; a traceback of each helps nobody
+        )
 
     @property
     def writes_to_stream(self) -> bool:

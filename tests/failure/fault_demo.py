@@ -26,6 +26,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+import yaml
 from kill_demo import RUN_TIMEOUT_S, run_to_its_end, started
 
 from project import TOY, Project, copy_project, cut_audio
@@ -45,8 +46,11 @@ class Faults:
         subprocess.run([*command, "-o", str(self._library), str(SOURCE), "-ldl"], check=True)
 
     @contextmanager
-    def at(self, number: int, code: int, project: Project) -> Iterator[None]:
-        """Let call ``number`` of what is started fail so; `NO_CALL` only counts."""
+    def at(self, number: int, code: int, project: Project, *, no_locks: int = 0) -> Iterator[None]:
+        """Let call ``number`` of what is started fail so; `NO_CALL` only counts.
+
+        With ``no_locks`` files cannot be locked either, and that is the error.
+        """
         self._count.write_bytes(bytes(16))
         given = {
             "LD_PRELOAD": str(self._library),
@@ -54,6 +58,7 @@ class Faults:
             "FAULTS_COUNT": str(self._count),
             "FAULTS_AT": str(number),
             "FAULTS_ERRNO": str(code),
+            "FAULTS_NO_LOCKS": str(no_locks),
         }
         os.environ.update(given)
         try:
@@ -73,9 +78,12 @@ class Faults:
         return bool(struct.unpack("qq", self._count.read_bytes())[1])
 
 
-def small(to: Path) -> Project:
-    """Return a project with one short recording: every kind of job once."""
+def small(to: Path, *, speakers: bool = True) -> Project:
+    """Return a project with one short recording: every kind of job once, or those without speakers."""
     project = copy_project(to)
+    if not speakers:
+        settings = yaml.safe_load(project.settings.read_text())
+        project.settings.write_text(yaml.safe_dump(settings | {"diarize": {"model": "off"}}))
     cut_audio(TOY / "recordings/meeting.mp4", project / "recordings/talk.flac", 20, 32)
     done = project.sessionscribe("add", "recordings/talk.flac")
     if done.code:
@@ -107,10 +115,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Let every write, fsync and rename fail once.")
     parser.add_argument("--sample", type=int, metavar="N", help="so many faults (default: all)")
     parser.add_argument("--seed", type=int, default=1, metavar="S", help="of the sample (default: 1)")
+    parser.add_argument("--without-speakers", action="store_true", help="a run that takes half of the time")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="fault-demo-") as scratch:
         folder = Path(scratch).resolve()
-        faults, fresh = Faults(folder), small(folder / "fresh")
+        faults, fresh = Faults(folder), small(folder / "fresh", speakers=not options.without_speakers)
         calm = fresh.copy(folder / "calm")
         with faults.at(NO_CALL, 0, calm):
             seconds = run_to_its_end(calm, RUN)
