@@ -127,7 +127,19 @@ def test_other_settings_take_nothing(
     assert taken(capsys) == 0
 
 
-@pytest.mark.parametrize("spoil", [lambda text: text[:-9], lambda text: '{"segments": []}', str.upper])
+def in_two(text: str) -> str:
+    """Return the transcript of a part that says it was cut in two: ours never are."""
+    content = json.loads(text)
+    del content["sha256"]
+    content["work"]["plan"]["cores"] *= 2
+    return json.dumps(content)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [lambda text: text[:-9], lambda text: '{"segments": []}', str.upper, in_two, lambda _: "[" * 10**5],
+    [lambda text: text[:-9], lambda text: '{"segments": []}', str.upper, in_two, lambda _: "[" * 10**5],
+)
 def test_what_is_damaged_or_anothers_is_made_anew(
     folder: Path, machine: Machine, capsys: pytest.CaptureFixture[str], spoil: Callable[[str], str]
 ) -> None:

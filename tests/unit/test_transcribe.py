@@ -16,7 +16,7 @@ from sessionscribe.artifacts.chunk_transcript import ChunkTranscript, Language
 from sessionscribe.artifacts.plan import Span
 from sessionscribe.config.settings import Transcribe
 from sessionscribe.core.units import SAMPLE_RATE
-from sessionscribe.engines.whisper import Decoded, TimedWord
+from sessionscribe.engines.decoded import Decoded, TimedWord
 from sessionscribe.stages.transcribe import transcribe
 
 OPTIONS = Transcribe(language="en")

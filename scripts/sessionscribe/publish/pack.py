@@ -28,6 +28,7 @@ from sessionscribe.publish.package_manifest import CONTENTS, folder_of
 LEFT_OUT = ".flac"
 EXPORT = "export"
 RECORDS = "results/provenance/"
+AGAIN = "Delete it and run again, then publish"
 DAMAGED = (
     "Pull the session again (`sessionscribe pull`); if that does not help, publish it again where it was made"
 )
@@ -116,6 +117,10 @@ class _Packer:
 
     def _put(self, pack_file: zipfile.ZipFile | BinaryIO, name: str, path: str) -> PackedFile:
         data = (self._root / path).read_bytes()
+        try:
+            seal.unsealed(data)
+        except ValueError as error:
+            raise UserError(str(error), where=path, hint=AGAIN) from error
         found = self._checked(path, len(data), sha256(data).hexdigest(), name)
         if path.startswith(RECORDS):
             data = _without(data, self._left_out)
@@ -129,7 +134,7 @@ class _Packer:
     def _checked(self, path: str, size: int, digest: str, pack_name: str) -> PackedFile:
         if self._claimed.get(path, digest) != digest:
             what = "is not what the job that made it wrote: it was changed or damaged since"
-            raise UserError(what, where=path, hint="Delete it and run again, then publish")
+            raise UserError(what, where=path, hint=AGAIN)
         return PackedFile(path=path, size=size, sha256=digest, pack=pack_name)
 
 
