@@ -137,8 +137,7 @@ def in_two(text: str) -> str:
 
 @pytest.mark.parametrize(
     "spoil",
-    [lambda text: text[:-9], lambda text: '{"segments": []}', str.upper, in_two, lambda _: "[" * 10**5],
-    [lambda text: text[:-9], lambda text: '{"segments": []}', str.upper, in_two, lambda _: "[" * 10**5],
+    [lambda text: text[:-9], lambda text: '{"segments": []}', str.upper, in_two, lambda text: "[" * 10**5],
 )
 def test_what_is_damaged_or_anothers_is_made_anew(
     folder: Path, machine: Machine, capsys: pytest.CaptureFixture[str], spoil: Callable[[str], str]
