@@ -17,6 +17,8 @@ from sessionscribe.core import locks
 from sessionscribe.core.files import write_text
 
 AT_WORK = "sessionscribe.at-work"
+NO_CONTAINER = "pid:[4026531836]"
+"""What the kernel calls the set of processes that a machine starts with."""
 _held: list[int] = []
 
 
@@ -63,8 +65,11 @@ class Owner:
     def is_dead(self) -> bool:
         """Whether it surely is; False where that cannot be told from here."""
         here = Owner.present()
+        if self.is_here:
+            return _began(self.pid) != self.began
+        # The machine was started again; of containers, several machines may have one of this name.
         restarted = self.host == here.host and self.machine[0] != here.machine[0]
-        return restarted or (self.is_here and _began(self.pid) != self.began)
+        return restarted and self.machine[1] == NO_CONTAINER
 
 
 def _began(pid: int) -> str:

@@ -225,27 +225,24 @@ def _write_table(path: Path, entries: Iterable[Sent]) -> None:
 
 def _delete(entry: Sent, s3_remote: str) -> bool:
     """Delete what was sent, unless something else lies there by now; return whether it is gone."""
-    place, remote = (
-        entry.place,
-        rclone_path(entry.place, s3_remote=s3_remote) if is_remote(entry.place) else "",
-    )
+    place = entry.place
     try:
-        if not remote:
-            found = sha256(Path(_target(place)))
+        if is_remote(place):
+            there = rclone_path(place, s3_remote=s3_remote)
+            found = rclone.run("hashsum", "sha256", "--download", "--", there, where=place)[:64].decode()
         else:
-            found = rclone.run("hashsum", "sha256", "--download", "--", remote, where=place)[:64].decode()
+            found = sha256(Path(_target(place)))
+        if found != entry.sha256:
+            hint = "Delete it yourself if nobody needs it"
+            complain(UserError("is not what was sent there, and stays", where=place, hint=hint))
+            return False
+        if is_remote(place):
+            rclone.run("deletefile", "--", there, where=place)
+        else:
+            Path(_target(place)).unlink()
     except FileNotFoundError:
-        return True
+        pass
     except rclone.RcloneError as error:
         if error.reason != "missing":
             raise
-        return True
-    if found != entry.sha256:
-        hint = "Delete it yourself if nobody needs it"
-        complain(UserError("is not what was sent there, and stays", where=place, hint=hint))
-        return False
-    if remote:
-        rclone.run("deletefile", "--", remote, where=place)
-    else:
-        Path(_target(place)).unlink(missing_ok=True)
     return True
