@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -104,7 +105,7 @@ class NoModel:
 
 
 def test_silence_is_not_given_to_a_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transcribe, "SpeechModel", NoModel)
+    monkeypatch.setattr(transcribe, "speech_engine", lambda _: SimpleNamespace(speech_model=NoModel))
     plan = builders.plan(20, [(10, "silence")], speech=[(13, 19)])
     found = transcribe.transcribe_chunk(
         audio=tmp_path / "none.flac",
@@ -140,19 +141,19 @@ def language(tmp_path: Path, options: Transcribe, speech: list[tuple[float, floa
 
 
 def test_a_given_language_is_noted_without_a_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transcribe, "SpeechModel", NoModel)
+    monkeypatch.setattr(transcribe, "speech_engine", lambda _: SimpleNamespace(speech_model=NoModel))
     found = language(tmp_path, OPTIONS, [(0, 5)])
     assert (found.language, found.probability, found.given) == ("en", 1.0, True)
 
 
 def test_silence_has_no_language(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transcribe, "SpeechModel", NoModel)
+    monkeypatch.setattr(transcribe, "speech_engine", lambda _: SimpleNamespace(speech_model=NoModel))
     found = language(tmp_path, Transcribe(), [])
     assert (found.language, found.given) == (transcribe.UNDETERMINED, False)
 
 
 def test_votes_count_by_their_probability(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transcribe, "SpeechModel", Votes)
+    monkeypatch.setattr(transcribe, "speech_engine", lambda _: SimpleNamespace(speech_model=Votes))
     monkeypatch.setattr(transcribe, "read_samples", lambda *_: np.zeros(16_000, np.float32))
     found = language(tmp_path, Transcribe(), [(i * 60, i * 60 + 9) for i in range(10)])
     assert found.language == "en"
