@@ -111,9 +111,6 @@ class Folder(Project):
         return [tuple(json.loads(line)) for line in (self / "who").read_text().splitlines()]
 
 
-MODULE = (sys.executable, "-m", "sessionscribe.cli.main")
-
-
 @pytest.fixture
 def folder(tmp_path: Path) -> Folder:
     made = Folder(tmp_path)
@@ -318,9 +315,9 @@ def test_the_whole_workflow_gives_the_same_bytes_without_workers_and_on_one_cpu(
     finished: Project, new_project: Project
 ) -> None:
     """Neither who runs the jobs nor how many CPUs and threads they have is a matter of the result."""
-    run = [*MODULE, "run", "--configfile", "config/test.yaml", "--session", "talk", "--executor", "local"]
-    run += ["--cores", "1"]
-    done = new_project.command("taskset", "--cpu-list", "0", *run, OMP_NUM_THREADS="1")
+    command = ["taskset", "--cpu-list", "0", "python", "-m", "sessionscribe.cli.main", "run"]
+    how = ["--configfile", "config/test.yaml", "--session", "talk", "--executor", "local", "--cores", "1"]
+    done = new_project.command(*command, *how, OMP_NUM_THREADS="1")
     assert done.code == 0, done.text
     of_talk = {name: made for name, made in finished.results().items() if "/talk" in name}
     assert new_project.results() == of_talk
