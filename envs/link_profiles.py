@@ -1,8 +1,9 @@
 """Link the folders of ``profiles/`` into the user's Snakemake configuration folder.
 
 ``snakemake --profile NAME`` looks there (and not in ``profiles/``), so that ``snakemake --profile demo``
-works as typed. With several checkouts the links point to the one in which ``make`` ran last. What is there
-and is not a link of ours is left alone; ``.sessionscribe-profiles.json`` records which links are ours.
+works as typed. With several checkouts the links point to the one in which ``make`` ran last; in the others
+the Snakefile says so. What is there and is not a link of ours is left alone, but a link into a checkout that
+is gone is mended or removed; ``.sessionscribe-profiles.json`` records which links are ours.
 """
 
 from __future__ import annotations
@@ -58,8 +59,9 @@ def link_profiles(profiles: Path, folder: Path) -> list[str]:
         link = folder / name
         if name in ours:
             if ours[name] != str(target):
+                gone = "" if link.exists() else ", which is gone"
                 replace_link(link, target)
-                told.append(f"`snakemake --profile {name}` now uses {target} (was {ours[name]})")
+                told.append(f"`snakemake --profile {name}` now uses {target} (was {ours[name]}{gone})")
         elif link.is_symlink() or link.exists():
             if not (link.is_symlink() and link.readlink() == target):
                 told.append(f"{link} is not ours and stays; ours is `snakemake --profile profiles/{name}`")
@@ -68,9 +70,15 @@ def link_profiles(profiles: Path, folder: Path) -> list[str]:
             folder.mkdir(parents=True, exist_ok=True)
             link.symlink_to(target)
         ours[name] = str(target)
-    for name in [n for n, target in ours.items() if n not in wanted and Path(target).parent == profiles]:
-        (folder / name).unlink()  # a profile of this checkout that is gone
-        del ours[name]
+    for name in ours.keys() - wanted.keys():
+        lost = not (folder / name).exists()  # with all of its checkout
+        if lost:
+            told.append(
+                f"`snakemake --profile {name}` led to {ours[name]}, which is gone: the link is removed"
+            )
+        if lost or Path(ours[name]).parent == profiles:
+            (folder / name).unlink()
+            del ours[name]
     if ours != before:
         temporary = folder / f"{RECORD}.{os.getpid()}"
         temporary.write_text(json.dumps(ours, indent=1, sort_keys=True) + "\n", encoding="utf-8")

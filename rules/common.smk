@@ -13,18 +13,24 @@ from sessionscribe.config import settings
 from sessionscribe.core import errors
 from sessionscribe.formats import registry
 from sessionscribe.jobs import workspace
-from sessionscribe.manifest import manifest
+from sessionscribe.manifest import names
 from sessionscribe.planning import plan as planning
 from sessionscribe.planning import priority
 from sessionscribe.publish.unpack import put_in_place
+from snakemake_logger_plugin_sessionscribe import LogHandler
 
 
 wildcard_constraints:
-    session=manifest.NAME.pattern,
-    track=manifest.NAME.pattern,
-    step=rf"[a-z_]+(\.{manifest.NAME.pattern})?",
+    session=names.NAME.pattern,
+    track=names.NAME.pattern,
+    step=rf"[a-z_]+(\.{names.NAME.pattern})?",
     fp="[0-9a-f]{12}",
     index="[0-9]+",
+
+
+if Path("config/local.yaml").is_file():  # a person's own settings
+
+    configfile: "config/local.yaml"
 
 
 if workflow.is_main_process:
@@ -32,6 +38,10 @@ if workflow.is_main_process:
         print(f"sessionscribe: {problem}", file=sys.stderr)
 
 try:
+    if workflow.is_main_process and (
+        problem := run.profile_of_another(sys.argv[1:], Path(workflow.basedir))
+    ):
+        print(f"sessionscribe: {problem}", file=sys.stderr)
     PLAN = planning.Plan(settings.validate(config))
 except errors.UserError as error:
     raise WorkflowError(str(error))
@@ -42,7 +52,16 @@ MODEL_CPUS = min(4, workflow.cores or 4)
 if workflow.is_main_process:
     # No output is ever half written, so what a killed run left behind needs no manual step.
     PLAN.whole = run.shows_finished(sys.argv[1:])
-    workspace.release_stale_locks(Path(".snakemake"))
+    LogHandler.audio = PLAN.audio
+    try:
+        folders = (".snakemake", *(() if workflow.dryrun else ("logs", "results")))
+        workspace.check_writable(map(Path, folders))
+        workspace.release_stale_locks(Path(".snakemake"))
+    except OSError as error:
+        LogHandler.exit_code = errors.exit_code(error)
+        raise WorkflowError(errors.describe(error, str(Path.cwd())))
+    if not PLAN.sessions:
+        print(f"sessionscribe: {planning.NO_SESSIONS}", file=sys.stderr)
     for remark in PLAN.remarks:
         print(f"sessionscribe: {remark}", file=sys.stderr)
 

@@ -2,155 +2,18 @@
 
 from __future__ import annotations
 
-import logging
-import math
-import signal
-import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING
 
-from snakemake_interface_logger_plugins.base import LogHandlerBase
-from snakemake_interface_logger_plugins.common import LogEvent
+if TYPE_CHECKING:
+    from snakemake_logger_plugin_sessionscribe.handler import LogHandler
 
-from sessionscribe.cli.run import BUSY, SIGNALLED
-from sessionscribe.jobs import workspace
-
-if TYPE_CHECKING:  # most starts of Snakemake show nothing
-    from rich.console import Console
-
-    from snakemake_logger_plugin_sessionscribe.progress import Progress
-
-ONE_SIGNAL_S = 2.0
+__all__ = ["LogHandler"]
 
 
-class LogHandler(LogHandlerBase):
-    """Shows progress, warnings and a line for each failure; everything else is in Snakemake's own log file.
+def __getattr__(name: str) -> object:
+    """Load the handler when it is asked for: until ``__main__`` is at work, Ctrl-C would be a traceback."""
+    if name != "LogHandler":
+        raise AttributeError(name)
+    from snakemake_logger_plugin_sessionscribe.handler import LogHandler  # noqa: PLC0415
 
-    For a dry run, and with ``--verbose`` or ``--debug-dag``, Snakemake prints what it always does.
-    """
-
-    exit_code: ClassVar[int] = 1
-    """What a failed run should end with: ``BUSY``, ``SIGNALLED`` plus SIGINT's number, or 1."""
-
-    writes_to_file = has_filter = has_formatter = needs_rulegraph = False
-
-    def __post_init__(self) -> None:
-        self._progress: Progress | None = None
-        self._remarks: list[str] = []  # shown if nothing is run and nothing goes wrong
-        self._errors: list[str] = []  # of the workflow as a whole: the last one ended it
-        self._idle, self._failed, self._interrupted = True, False, False
-        self._interrupted_at = -math.inf
-        signal.signal(signal.SIGINT, self._interrupt)
-        logging.raiseExceptions = (
-            False  # a full disk costs lines of the log; a traceback of each helps nobody
-        )
-
-    @property
-    def writes_to_stream(self) -> bool:
-        """Whether this plugin prints, and Snakemake does not."""
-        asked = self.common_settings
-        return not (asked.dryrun or asked.verbose or asked.debug_dag)
-
-    def _interrupt(self, *_: object) -> None:
-        """Interrupt, once: what is sent to the group is passed on, too, and would end the cleaning up."""
-        last, self._interrupted_at = self._interrupted_at, time.monotonic()
-        if self._interrupted_at - last > ONE_SIGNAL_S:
-            self._interrupted, LogHandler.exit_code = True, SIGNALLED + signal.SIGINT
-            raise KeyboardInterrupt
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Show what a record tells, or keep it for the end."""
-        event = getattr(record, "event", None)
-        with suppress(OSError):  # nobody listens any more: the run goes on
-            if self._interrupted:
-                self._end_progress()
-            if event is None or not self._interrupted:  # a job that fails from now on is no failure
-                self._take(event, record, record.__dict__)
-
-    def _take(self, event: LogEvent | None, record: logging.LogRecord, told: Mapping[str, Any]) -> None:
-        match event:
-            case LogEvent.WORKFLOW_STARTED:
-                self._remarks.clear()
-            case LogEvent.RUN_INFO:
-                self._begin_progress(told["stats"])
-            case LogEvent.JOB_INFO if self._progress:
-                self._progress.begin(told["jobid"], told["rule_name"])
-            case LogEvent.JOB_FINISHED if self._progress:
-                self._progress.end(told["job_id"], done=True)
-            case None if self._progress and hasattr(record, "waiting"):
-                self._progress.wait(record.waiting)
-            case LogEvent.JOB_ERROR:
-                self._take_job_error(told)
-            case LogEvent.GROUP_ERROR:
-                rules = ", ".join(dict.fromkeys(job["rule_name"] for job in told["job_error_info"]))
-                self._say(f"sessionscribe: a submission failed: {rules}", told["aux_logs"])
-            case LogEvent.ERROR if told["exception"] == "LockException":
-                LogHandler.exit_code = BUSY
-                self._say(_busy())
-            case LogEvent.ERROR if told["exception"] == "WorkflowError":
-                self._errors.append(record.getMessage())
-            case None if record.levelno < logging.WARNING:
-                if self._idle:
-                    self._remarks.append(record.getMessage())
-            case LogEvent.ERROR | None if record.module != "job_scheduler":  # which repeats that jobs failed
-                self._say(record.getMessage())
-
-    def _take_job_error(self, told: Mapping[str, Any]) -> None:
-        self._failed = True
-        if self._progress:
-            self._progress.end(told["jobid"], done=False)
-        if told["rule_msg"] and not told["indent"]:  # else it spoke for itself, or its group does
-            self._say(f"sessionscribe: {told['rule_name']} failed: {told['rule_msg']}", told["log"])
-
-    def _begin_progress(self, stats: Mapping[str, int]) -> None:
-        self._idle = False
-        work = {rule: count for rule, count in stats.items() if rule not in ("all", "total")}
-        if not work:
-            self._say("Nothing to do.")
-        elif self.writes_to_stream:
-            from snakemake_logger_plugin_sessionscribe.progress import Progress  # noqa: PLC0415
-
-            self._progress = Progress(work, self._console)
-
-    def _end_progress(self) -> None:
-        if self._progress:
-            self._progress.close()
-        self._progress = None
-
-    @cached_property
-    def _console(self) -> Console:
-        from rich.console import Console  # noqa: PLC0415
-
-        return Console(stderr=True, soft_wrap=True, markup=False, emoji=False, highlight=False)
-
-    def _say(self, text: str, logs: Sequence[str] = ()) -> None:
-        self._idle = False
-        if self.writes_to_stream:
-            self._console.print(f"{text} (log: {', '.join(logs)})" if logs else text)
-
-    def close(self) -> None:
-        """Show the last state and what ended the run; later calls show nothing."""
-        self._end_progress()
-        if self._failed:
-            self._errors[-1:] = []  # it only says that a job failed
-        if self._interrupted:
-            self._errors = ["Stopped. What is finished stays: run again to go on."]
-        for text in self._errors or self._remarks * self._idle:
-            self._say(text)
-        self._errors, self._remarks, self._interrupted = [], [], False
-        super().close()
-
-
-def _busy() -> str:
-    """Say who is at work here; Snakemake's own words advise to take its lock away."""
-    who, how = "", ""
-    for note, owner in workspace.at_work(Path(".snakemake")).items():
-        if owner.is_here:
-            who, how = f" (process {owner.pid})", f", or stop it: kill -INT {owner.pid}"
-        else:
-            who = f" (process {owner.pid} on {owner.host})"
-            how = f"; if it has died there, run: rm '{note}'"
-    return f"sessionscribe: another run is at work here{who}. Wait until it has finished{how}"
+    return LogHandler

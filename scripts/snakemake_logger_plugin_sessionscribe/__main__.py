@@ -6,8 +6,7 @@ import sys
 import threading
 import time
 
-from sessionscribe.cli.run import SIGNALLED
-from snakemake_logger_plugin_sessionscribe import LogHandler
+INTERRUPTED = 128 + signal.SIGINT
 
 
 def stop_with(parent: int) -> None:
@@ -21,8 +20,12 @@ threading.Thread(target=stop_with, args=(os.getppid(),), daemon=True).start()
 try:
     from snakemake import cli
 
+    from snakemake_logger_plugin_sessionscribe.handler import LogHandler
+
     cli.main()
 except SystemExit as end:
     sys.exit(LogHandler.exit_code if end.code == 1 else end.code)
 except KeyboardInterrupt:
-    sys.exit(SIGNALLED + signal.SIGINT)
+    if "LogHandler" not in globals() or LogHandler.exit_code != INTERRUPTED:  # else it says so
+        print("Stopped before any work was begun.", file=sys.stderr)
+    sys.exit(INTERRUPTED)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Mapping
 from datetime import timedelta
@@ -11,10 +12,21 @@ from rich.progress import BarColumn, ProgressColumn, Task
 from rich.progress import Progress as Bar
 from rich.text import Text
 
-WEIGHTS = {"transcribe_chunk": 10, "embed_chunk": 10, "convert_audio": 3, "plan_chunks": 3}
-"""What jobs cost beside one another, so that the estimate does not jump when the long ones begin."""
+JOB_S = 0.2
+COSTS = {"transcribe_chunk": 0.3, "embed_chunk": 0.1, "convert_audio": 0.005, "plan_chunks": 0.01}
+"""What jobs cost beside one another: each something, and these so much for a second of audio."""
+USUAL_S = 60.0
+"""Seconds of audio of a job of which nobody knows."""
+DONE = {
+    "transcribe_chunk": "transcribed",
+    "embed_chunk": "listened to for speakers",
+    "convert_audio": "converted",
+}
+"""How it is called what these jobs have done with audio; the first of which there are some is shown."""
 INTERVAL_S = 10.0
-"""Plain lines are at least so far apart."""
+"""Plain lines are at least so far apart …"""
+SILENT_S = 60.0
+"""… and at most so far."""
 
 
 class Progress:
@@ -23,37 +35,66 @@ class Progress:
     Args:
         work: how many jobs there are of each rule.
         console: where it is shown.
+        audio: for each rule the seconds of audio that its jobs work on, by their first output.
     """
 
-    def __init__(self, work: Mapping[str, int], console: Console) -> None:
-        self._work, self._console, self._shown = work, console, time.monotonic()
-        self._running: dict[int, str] = {}
+    def __init__(
+        self,
+        work: Mapping[str, int],
+        console: Console,
+        audio: Mapping[str, Mapping[str, float]] | None = None,
+    ) -> None:
+        self._work, self._console, self._audio = work, console, audio or {}
+        self._running: dict[int, tuple[str, str, float]] = {}  # rule, what it is about, seconds of audio
+        self._shown, self._ended, self._lock = time.monotonic(), threading.Event(), threading.Lock()
+        self._usual = {rule: self._usual_s(rule) for rule in work}
+        self._rule = next((rule for rule in DONE if work.get(rule) and self._audio.get(rule)), "")
         self._waiting = ""
         live = console.is_interactive
         self._bar = Bar(
             BarColumn(20), _State(), console=console, transient=True, refresh_per_second=2, disable=not live
         )
-        total = sum(count * WEIGHTS.get(rule, 1) for rule, count in work.items())
-        self._bar.add_task("", total=total, done=0, jobs=sum(work.values()))
+        self._bar.add_task(
+            "",
+            total=sum(count * _cost(rule, self._usual[rule]) for rule, count in work.items()),
+            done=0,
+            jobs=sum(work.values()),
+            heard_s=0.0,
+            audio_s=work.get(self._rule, 0) * self._usual.get(self._rule, 0.0),
+            what=DONE.get(self._rule, ""),
+            ends=None,
+        )
         (self._task,) = self._bar.tasks
         self._bar.start()
+        if not live:
+            threading.Thread(target=self._keep_telling, daemon=True, name="progress").start()
 
-    def begin(self, job: int, rule: str) -> None:
-        """Note that a job is at work."""
-        self._running[job] = rule
+    def _usual_s(self, rule: str) -> float:
+        """Return how much audio a job of a rule works on, in the mean: of some, not all may be run."""
+        known = self._audio.get(rule)
+        return sum(known.values()) / len(known) if known else USUAL_S
+
+    def begin(self, job: int, rule: str, about: str = "", output: str = "") -> None:
+        """Note that a job is at work, what it is about, and its first output."""
+        audio_s = self._audio.get(rule, {}).get(output, self._usual.get(rule, USUAL_S))
+        self._running[job] = (rule, f"{rule} {about}".rstrip(), audio_s)
         self._update()
 
     def end(self, job: int, *, done: bool) -> None:
         """Note that a job has ended; it counts if it is ``done``."""
-        rule = self._running.pop(job, "")
+        rule, _, audio_s = self._running.pop(job, ("", "", 0.0))
         if done and rule in self._work:
-            done_jobs = self._task.fields["done"] + 1
-            self._bar.update(self._task.id, advance=WEIGHTS.get(rule, 1), done=done_jobs)
+            fields = self._task.fields
+            heard_s = fields["heard_s"] + audio_s * (rule == self._rule)
+            self._bar.update(
+                self._task.id, advance=_cost(rule, audio_s), done=fields["done"] + 1, heard_s=heard_s
+            )
+            # From here on it runs down: a job that takes its time does not make it grow.
+            if self._task.percentage >= 5:
+                left_s = (self._task.elapsed or 0.0) * (100 / self._task.percentage - 1)
+                self._bar.update(self._task.id, ends=time.monotonic() + left_s)
         self._update()
-        now = time.monotonic()
-        if self._bar.disable and not self._bar.finished and now - self._shown >= INTERVAL_S:
-            self._shown = now
-            self._console.print(_state(self._task))
+        self._tell(INTERVAL_S)
 
     def wait(self, why: str) -> None:
         """Note why what was submitted elsewhere does not begin; "" where it does."""
@@ -63,13 +104,28 @@ class Progress:
             self._console.print(_state(self._task))
 
     def _update(self) -> None:
-        heaviest = max(self._running.values(), key=lambda rule: WEIGHTS.get(rule, 1), default="")
-        self._bar.update(self._task.id, description=self._waiting or heaviest)
+        most = max(self._running.values(), key=lambda found: _cost(found[0], found[2]), default=("", "", 0.0))
+        others = len(self._running) - 1
+        at_work = most[1] + f" and {others} more" * (others > 0)
+        self._bar.update(self._task.id, description=self._waiting or at_work)
+
+    def _tell(self, after_s: float) -> None:
+        """Print a plain line, where the last one is so long ago."""
+        with self._lock:
+            now = time.monotonic()
+            if self._bar.disable and not self._bar.finished and now - self._shown >= after_s:
+                self._shown = now
+                self._console.print(_state(self._task))
+
+    def _keep_telling(self) -> None:
+        while not self._ended.wait(min(SILENT_S, 1.0)):
+            self._tell(SILENT_S)
 
     def close(self) -> None:
         """Show the last state and how long it took."""
+        self._ended.set()
         self._bar.stop()
-        self._console.print(f"{_share(self._task)}, {_clock(self._task)} in all")
+        self._console.print(f"{_share(self._task)}, {_clock(self._task.elapsed or 0.0)} in all")
 
 
 class _State(ProgressColumn):
@@ -77,17 +133,24 @@ class _State(ProgressColumn):
         return Text(_state(task), no_wrap=True, overflow="ellipsis")
 
 
+def _cost(rule: str, audio_s: float) -> float:
+    return JOB_S + COSTS.get(rule, 0.0) * audio_s
+
+
 def _state(task: Task) -> str:
-    """Return what is done and at work, and the time left as the weight of what is done suggests."""
-    left = "time left unknown yet"
-    if task.percentage >= 5:
-        left = f"about {_clock(task, 100 / task.percentage - 1)} left"
-    return f"{_share(task)}, {left}  {task.description}"
+    """Return what is done and at work, and the time left as the cost of what is done suggests."""
+    left, ends = "time left unknown yet", task.fields["ends"]
+    if ends is not None:
+        left_s = ends - time.monotonic()
+        left = f"about {_clock(left_s)} left" if left_s > -1 else "takes longer than estimated"
+    return f"{_share(task)}, {left}  {task.description}".rstrip()
 
 
 def _share(task: Task) -> str:
-    return f"{task.percentage:3.0f}%  {task.fields['done']} of {task.fields['jobs']} jobs"
+    done = task.fields
+    audio = f", {_clock(done['heard_s'])} of {_clock(done['audio_s'])} {done['what']}" if done["what"] else ""
+    return f"{min(task.percentage, 100):3.0f}%  {done['done']} of {done['jobs']} jobs{audio}"
 
 
-def _clock(task: Task, times: float = 1.0) -> timedelta:
-    return timedelta(seconds=round((task.elapsed or 0) * times))
+def _clock(seconds: float) -> timedelta:
+    return timedelta(seconds=max(0, round(seconds)))

@@ -294,6 +294,22 @@ def test_links_follow_the_checkout_and_go_with_the_profile(profiles: Path, tmp_p
     assert set(json.loads((folder / links.RECORD).read_text())) == {"demo"}
 
 
+def test_a_link_into_a_checkout_that_is_gone_is_said_and_mended(profiles: Path, tmp_path: Path) -> None:
+    folder, other = tmp_path / "snakemake", tmp_path / "other/profiles"
+    for name in ("demo", "older"):
+        (other / name).mkdir(parents=True)
+        (other / name / "config.yaml").write_text("cores: 2\n")
+    links.link_profiles(other, folder)
+    shutil.rmtree(other.parent)
+    told = links.link_profiles(profiles, folder)
+    assert told == [
+        f"`snakemake --profile demo` now uses {profiles}/demo (was {other}/demo, which is gone)",
+        f"`snakemake --profile older` led to {other}/older, which is gone: the link is removed",
+    ]
+    assert {p.name for p in folder.iterdir() if p.is_symlink()} == {"demo", "local"}
+    assert links.link_profiles(profiles, folder) == []
+
+
 def test_linking_never_stops_a_set_up(tmp_path: Path) -> None:
     (tmp_path / "snakemake").write_text("a file where the folder should be\n")
     env = {"HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path), "PATH": os.environ["PATH"]}

@@ -37,7 +37,15 @@ def test_it_tells_new_from_known(told: pytest.CaptureFixture[str]) -> None:
     assert main.main(["add", "talk.wav"]) == 0
     assert told.readouterr().out == "known talk: recording, 1 file, 0.00 h of audio\n"
     assert main.main(["add", "talk.wav", "--language", "de"]) == 0
-    assert told.readouterr().out == "added talk: recording, 1 file, 0.00 h of audio\n"
+    assert told.readouterr().out == "updated talk: recording, 1 file, 0.00 h of audio\n"
+
+
+def test_it_says_when_a_recording_takes_anothers_place(told: pytest.CaptureFixture[str]) -> None:
+    assert main.main(["add", "talk.wav"]) == 0
+    media.write_tone(Path("talk.wav"), 0.3)
+    told.readouterr()
+    assert main.main(["add", "talk.wav"]) == 0
+    assert told.readouterr().out == "replaced talk: recording, 1 file, 0.00 h of audio\nchanged: talk.wav\n"
 
 
 def test_what_is_no_recording_is_not_called_added(told: pytest.CaptureFixture[str]) -> None:

@@ -438,3 +438,66 @@ def test_a_copy_that_may_not_be_read_is_one_clear_line(
 
 def test_every_format_that_is_named_is_tested() -> None:
     assert set(FORMAT_OF.values()) <= set(READ_BACK)
+
+
+TURNS = [("SPEAKER_00", words("Good evening, everybody.", 1)), ("SPEAKER_01", words("It rains.", 9))]
+
+
+@pytest.mark.parametrize("format", sorted({*READ_BACK} - SPEAKERLESS - {"json", "seglst", "whisperx"}))
+def test_names_of_one_turn_each_are_names_and_no_words(tmp_path: Path, format: Format) -> None:
+    project = Corrector(tmp_path, transcript(*TURNS, session="s", duration_s=20))
+    path = project.export(format)
+    for label, name in (("SPEAKER_00", "Anna"), ("SPEAKER_01", "Ben")):
+        while label in (text := written(path)) or label.replace("_", "\\_") in text:
+            replace(path, label if label in text else label.replace("_", "\\_"), name)
+    project.correct(path)
+    assert project.text() == [("Anna", "Good evening, everybody."), ("Ben", "It rains.")]
+    assert {edit.edit for edit in project.edits()} == {"name"}
+
+
+def written(path: Path) -> str:
+    """Return the text of an export; of a Word document that of its paragraphs."""
+    if path.suffix == ".docx":
+        return "\n".join(paragraph.text for paragraph in docx.Document(str(path)).paragraphs)
+    return path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("made", "copy", "wanted"),
+    [
+        # A word beside the label was corrected, too.
+        (TURNS, "[00:00:01] Anna: Well evening, everybody.\n[00:00:09] Ben: It rained.\n",
+         [("Anna", "Well evening, everybody."), ("Ben", "It rained.")]),
+        # A turn was cut in two, and a sentence with a colon stays one.
+        (TURNS, "[00:00:01] Anna: Good evening,\n[00:00:02] Cleo: everybody.\n[00:00:09] Ben: It rains.\n",
+         [("Anna", "Good evening,"), ("Cleo", "everybody."), ("Ben", "It rains.")]),
+        # One name is new, one is as it was.
+        (TURNS, "[00:00:01] Dr. Anna Ek (host): Good evening, everybody.\n[00:00:09] SPEAKER_01: It rains.\n",
+         [("Dr. Anna Ek (host)", "Good evening, everybody."), ("SPEAKER_01", "It rains.")]),
+        # Colons as they are written in Paris and in Tokyo.
+        (TURNS, "[00:00:01] Anna : Good evening, everybody.\n[00:00:09] Ben：It rains.\n",
+         [("Anna", "Good evening, everybody."), ("Ben", "It rains.")]),
+        (TURNS, "[00:00:01] SPEAKER_00 : Good evening, everybody.\n[00:00:09] SPEAKER_01： It rains.\n",
+         [("SPEAKER_00", "Good evening, everybody."), ("SPEAKER_01", "It rains.")]),
+        # Nobody was asked who speaks, and somebody knows.
+        ([(None, said) for _, said in TURNS],
+         "[00:00:01] Anna: Good evening, everybody.\n[00:00:09] Ben: It rains.\n",
+         [("Anna", "Good evening, everybody."), ("Ben", "It rains.")]),
+        # What is said may have a colon now.
+        ([(None, said) for _, said in TURNS], "[00:00:01] Good evening: everybody.\n[00:00:09] It: rains.\n",
+         [(None, "Good evening: everybody."), (None, "It: rains.")]),
+        (TURNS, "[00:00:01] Anna: Good evening: everybody.\n[00:00:09] Ben: It: rains.\n",
+         [("Anna", "Good evening: everybody."), ("Ben", "It: rains.")]),
+    ],
+)  # fmt: skip
+def test_labels_and_words_are_told_apart(
+    tmp_path: Path,
+    made: list[tuple[str | None, Any]],
+    copy: str,
+    wanted: list[tuple[str | None, str]],
+) -> None:
+    project = Corrector(tmp_path, transcript(*made, session="s", duration_s=20))
+    path = project.export("txt")
+    path.write_text(copy, encoding="utf-8")
+    project.correct(path)
+    assert project.text() == wanted

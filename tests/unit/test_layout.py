@@ -18,6 +18,7 @@ HEAVY = {"torch", "torchaudio", "faster_whisper", "ctranslate2", "pyannote"}
 SCORERS = {"pyannote.core", "pyannote.database", "pyannote.metrics"}  # no model in them
 KNOWS_THE_PROGRAM = {
     "cli/main.py",
+    "cli/remove.py",
     "cli/run.py",
     "jobs/workspace.py",
     "jobs/job.py",

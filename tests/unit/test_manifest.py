@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from sessionscribe.core import errors
 from sessionscribe.core.errors import UserError
-from sessionscribe.manifest import manifest
+from sessionscribe.manifest import manifest, names
 from sessionscribe.manifest.manifest import Row
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
@@ -217,7 +217,7 @@ def test_a_duration_that_is_none_spoils_its_session(tmp_path: Path, number: str)
 def test_a_name_that_cannot_be_a_session_is_replaced_and_reported(tmp_path: Path) -> None:
     path = table(tmp_path, HEADER, lines("../up $(x)", "recording", "mix", "a.mp3", "1", ""))
     (session,) = manifest.read(path).values()
-    assert manifest.NAME.fullmatch(session.name)
+    assert names.NAME.fullmatch(session.name)
     assert "cannot be a session name" in str(session.problem)
 
 

@@ -88,7 +88,7 @@ def test_ctrl_c_while_a_command_looks_around_is_its_end_without_a_trace(
     monkeypatch.setattr(main, "Plan", interrupted)
     assert main.main(["run"]) == 130
     assert told == []
-    assert capsys.readouterr() == ("", "")
+    assert capsys.readouterr() == ("", "Stopped.\n")
 
 
 ROWS = "session\tshape\ttrack\tsource\na\trecording\tmain\ta.mp3\nb\trecording\tmain\tb.mp3\n"

@@ -60,13 +60,68 @@ def test_jobs_are_counted_and_the_end_says_how_long_it_took(terminal: bool) -> N
 
 def test_long_jobs_weigh_more_and_are_what_is_at_work(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "INTERVAL_S", 0)
+    monkeypatch.setattr(progress, "COSTS", {"transcribe_chunk": 1 / 60})
+    monkeypatch.setattr(progress, "JOB_S", 0.2)
     made, stream = shown(terminal=False)
-    made.begin(10, "transcribe_chunk")
+    made.begin(10, "transcribe_chunk", "talk mix 0003")
     finish(made, "convert_audio", "write_export")
     made.end(10, done=False)
     first, second, third = stream.getvalue().splitlines()
-    assert first == second == "  8%  1 of 5 jobs, about 0:00:00 left  transcribe_chunk"
-    assert third == "  8%  1 of 5 jobs, about 0:00:00 left  "
+    assert first == second == "  5%  1 of 5 jobs, about 0:00:00 left  transcribe_chunk talk mix 0003"
+    assert third == "  5%  1 of 5 jobs, about 0:00:00 left"
+
+
+AUDIO = {"transcribe_chunk": {"a": 600.0, "b": 600.0, "c": 60.0}, "convert_audio": {"d": 1200.0, "e": 60.0}}
+
+
+def test_seconds_of_audio_are_counted_and_long_chunks_weigh_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "INTERVAL_S", 0)
+    stream = io.StringIO()
+    made = Progress(WORK, Console(file=stream, width=100), AUDIO)
+    for number, output in enumerate("cab"):
+        made.begin(number, "transcribe_chunk", f"talk mix 000{number}", output)
+        made.end(number, done=True)
+    made.close()
+    shares = [line.split()[0] for line in stream.getvalue().splitlines()]
+    assert shares[:3] == ["5%", "51%", "98%"]
+    assert "98%  3 of 5 jobs, 0:21:00 of 0:21:00 transcribed" in stream.getvalue()
+
+
+def test_of_some_of_the_work_the_audio_is_estimated() -> None:
+    """As with `--until`, or where some files were asked for."""
+    stream = io.StringIO()
+    made = Progress({"convert_audio": 1}, Console(file=stream, width=100), AUDIO)
+    made.close()
+    assert "0:00:00 of 0:10:30 converted" in stream.getvalue()
+
+
+def test_what_is_left_does_not_grow_while_one_job_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It runs down, and where it was too little that is said."""
+    made, _ = shown(terminal=False)
+    finish(made, "convert_audio", "transcribe_chunk")
+    task = made._task
+    left = task.fields["ends"]
+    assert left is not None
+    made.begin(9, "transcribe_chunk", "talk mix 0001")
+    for later, says in (
+        (5.0, "about 0:00:15 left"),
+        (15.0, "about 0:00:05 left"),
+        (40.0, "takes longer than estimated"),
+    ):
+        monkeypatch.setattr(progress.time, "monotonic", lambda later=later: left - 20 + later)
+        assert says in progress._state(task)
+        assert progress._state(task).endswith("transcribe_chunk talk mix 0001")
+    made.close()
+
+
+def test_where_nothing_ends_a_line_comes_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "SILENT_S", 0.05)
+    made, stream = shown(terminal=False)
+    made.begin(1, "transcribe_chunk", "talk mix 0000")
+    time.sleep(0.3)
+    made.close()
+    first, *_ = stream.getvalue().splitlines()
+    assert first == "  0%  0 of 5 jobs, time left unknown yet  transcribe_chunk talk mix 0000"
 
 
 def test_what_waits_elsewhere_is_said_at_once_in_place_of_what_is_at_work() -> None:
@@ -193,3 +248,20 @@ def test_an_interrupted_run_says_that_and_nothing_of_what_it_interrupted(folder:
     assert child.returncode == run.SIGNALLED + signal.SIGINT
     assert said[-2].startswith("  0%  0 of 1 jobs, ")
     assert said[-1] == "Stopped. What is finished stays: run again to go on."
+
+
+@pytest.mark.parametrize("after_s", [0.1, 0.4])
+def test_an_early_interrupt_is_one_line(folder: Path, after_s: float) -> None:
+    """While Snakemake is being loaded, and before there is any job."""
+    for command in (PROGRAM, [sys.executable, "-m", "sessionscribe.cli.start", "models"]):
+        with subprocess.Popen(
+            command, cwd=folder, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL
+        ) as child:
+            time.sleep(after_s)
+            child.send_signal(signal.SIGINT)
+            assert child.stderr is not None
+            said = child.stderr.read().decode().splitlines()
+        if (
+            child.returncode == run.SIGNALLED + signal.SIGINT
+        ):  # else it was done already, or Python not there yet
+            assert said in (["Stopped before any work was begun."], ["Stopped."])

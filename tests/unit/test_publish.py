@@ -499,7 +499,7 @@ def test_a_dvc_file_of_another_folder_is_refused(unplaced: Clone, old: str, new:
     assert placed(unplaced) == set()
 
 
-def test_versions_tell_what_changed_and_come_back(here: Clone) -> None:
+def test_versions_tell_what_changed_and_come_back(here: Clone, monkeypatch: pytest.MonkeyPatch) -> None:
     here.publish()
     first = here.results("one")
     here.settings["transcribe"]["beam_size"] = 3
@@ -514,6 +514,13 @@ def test_versions_tell_what_changed_and_come_back(here: Clone) -> None:
     text = history.at(here.root, "one", old.revision.commit)
     pulling.take(here.root, store, "one", text=text)
     assert here.results("one").items() >= first.items()
+    monkeypatch.chdir(here.root)
+    said = "\n".join(publish._after_restore("one", settings.validate(here.settings)))
+    assert "a run would make" in said, "what it was made with is not in force"
+    assert "transcribe.beam_size was `5`, is `3`" in said
+    here.settings["transcribe"]["beam_size"] = 5
+    said = "\n".join(publish._after_restore("one", settings.validate(here.settings)))
+    assert said == "`sessionscribe publish one` makes it the newest version."
     here.git("restore", "results/publish/one.dvc")
     pulling.take(here.root, store, "one")
     assert here.results("one") == second  # with the chunks of both, by the names of their folders

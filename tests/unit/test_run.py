@@ -112,6 +112,11 @@ except KeyboardInterrupt:
     assert Path("interrupted").exists()
 
 
-def test_a_killed_snakemake_is_a_signals_exit_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_killed_snakemake_is_a_signals_exit_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     fake(tmp_path, monkeypatch, "import os\nos.kill(os.getpid(), 9)\n")
     assert run.snakemake([]) == run.SIGNALLED + signal.SIGKILL
+    assert capsys.readouterr().err == (
+        "sessionscribe: Snakemake was killed (SIGKILL). What is finished stays: run again to go on\n"
+    )

@@ -18,7 +18,7 @@ from sessionscribe.batch import report as reports
 from sessionscribe.batch.report import BatchReport
 from sessionscribe.config.settings import Config
 from sessionscribe.core.errors import complain, describe
-from sessionscribe.manifest.sources import slug
+from sessionscribe.manifest.names import slug
 from sessionscribe.planning import status
 from sessionscribe.planning.plan import Plan
 from sessionscribe.runners import costs, machine_log

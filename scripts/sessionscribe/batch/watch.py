@@ -25,7 +25,8 @@ from sessionscribe.core.files import write_text
 from sessionscribe.manifest import manifest
 from sessionscribe.manifest.additions import notes
 from sessionscribe.manifest.manifest import Row
-from sessionscribe.manifest.sources import File, Group, slug, sort_below
+from sessionscribe.manifest.names import slug
+from sessionscribe.manifest.sources import File, Group, sort_below
 from sessionscribe.stages.ingest.ingest import check_whole
 from sessionscribe.storage.checksums import Checksums
 from sessionscribe.storage.locations import is_remote, join

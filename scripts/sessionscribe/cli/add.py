@@ -141,10 +141,10 @@ def _add(
     """Add groups to the manifest; return the sessions that have them now, and what came of it."""
     names: list[str] = []
 
-    def report(name: str, line: str, changed: bool) -> None:
+    def report(name: str, done: str, line: str) -> None:
         names.append(name)
-        if changed or not how.quiet:
-            print(f"{'added' if changed else 'known'} {name}: {line}")
+        if done != "known" or not how.quiet:
+            print(f"{done} {name}: {line}")
 
     table = Path(config.manifest)
     with manifest.locked(table):
@@ -192,14 +192,16 @@ def _take_over(names: Sequence[str], config: Config, beside: adopt.Beside) -> No
 
 
 def _refuse_in_demo(table: Path, groups: Sequence[Group]) -> None:
-    """Keep own recordings out of the demo's table, which is part of the program.
-
-    Raises:
-        UserError: they would go there.
-    """
-    if table.parent != DEMO:
-        return
     for file in (file for group in groups for file in group.files):
         if file.path is None or not file.path.resolve().is_relative_to(DEMO.resolve()):
-            hint = "Leave out --profile demo, or set another `manifest`"
-            raise UserError("is not one of the demo's recordings", where=file.source, hint=hint)
+            refuse_demo(table, "is not one of the demo's recordings", file.source)
+
+
+def refuse_demo(table: Path, what: str = "is part of the program", where: object = DEMO) -> None:
+    """Keep changes out of the demo's table.
+
+    Raises:
+        UserError: it is this one.
+    """
+    if table.parent == DEMO:
+        raise UserError(what, where=where, hint="Leave out --profile demo, or set another `manifest`")

@@ -5,15 +5,16 @@ from __future__ import annotations
 import argparse
 import difflib
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import date
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from sessionscribe.artifacts.transcript import Transcript
-from sessionscribe.config.settings import Config, Export
+from sessionscribe.config.settings import Config, Export, Format
 from sessionscribe.core import errors
 from sessionscribe.core.errors import UserError, visible
 from sessionscribe.core.text import harmless
@@ -21,6 +22,7 @@ from sessionscribe.core.tokens import atoms
 from sessionscribe.manifest import manifest
 
 if TYPE_CHECKING:
+    from sessionscribe.editing.edited import Line
     from sessionscribe.editing.edits import Made
     from sessionscribe.editing.shown import Shown
     from sessionscribe.stages.correct.apply import Overlaid
@@ -42,7 +44,7 @@ def add_arguments(commands: Any, parents: Sequence[argparse.ArgumentParser]) -> 
         description="Compare an edited copy of an export with the transcript and note the differences in "
         "config/corrections/SESSION.tsv; the next run puts them into all exports.",
     )
-    corrects.add_argument("session", metavar="SESSION")
+    corrects.add_argument("session", nargs="?", metavar="SESSION")
     corrects.add_argument(
         "edited",
         nargs="?",
@@ -101,13 +103,15 @@ def _made(options: argparse.Namespace, config: Config, session: Shown) -> Made:
 
     laid = session.laid()
     words = {word.text for segment in laid.transcript.segments for word in segment.words}
-    copy = edited.read(options.edited, laid.transcript.speakers, words)
-    order = _order(laid.transcript, config.export, edited.format_of(options.edited))
+    kind, base = edited.format_of(options.edited), options.made_from
+    original = edited.lines(base) if base else _lines(laid.transcript, config.export, kind)
+    copy = edited.read(options.edited, laid.transcript.speakers, words, original)
+    order = _order(laid.transcript, config.export, kind)
     lost: list[table.Edit] = []
     signed = edits.Signed(options.author, date.today().isoformat(), options.note)
-    if options.made_from is not None:
-        base = edited.read(options.made_from, laid.transcript.speakers, words)
-        (copy, lost), order = rebase.rebased(base, copy, laid.transcript), None
+    if base is not None:
+        before = edited.read(base, laid.transcript.speakers, words)
+        (copy, lost), order = rebase.rebased(before, copy, laid.transcript), None
     known = table.read(session.corrections)
     made = edits.make(session.transcript, session.names, known, copy, order=order, signed=signed)
     new = [signed.put_on(edit) for edit in lost]
@@ -171,6 +175,20 @@ def _tell(options: argparse.Namespace, laid: Overlaid, made: Made, path: Path) -
     )
     if not options.dry_run:
         print(f"Put them into the exports: sessionscribe run --session {options.session}")
+
+
+def _lines(transcript: Transcript, options: Export, kind: str) -> Sequence[Line]:
+    """Return the lines of an export of a format that has labels in its text; none of others."""
+    from sessionscribe.editing import edited  # noqa: PLC0415
+    from sessionscribe.formats.registry import ending  # noqa: PLC0415
+    from sessionscribe.stages.export.export import write_export  # noqa: PLC0415
+
+    if kind not in edited.LABELLED:
+        return ()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, f"original.{ending(kind)}")
+        write_export(transcript=transcript, format=cast(Format, kind), options=options, output=path)
+        return edited.lines(path)
 
 
 def _order(transcript: Transcript, options: Export, kind: str) -> list[int] | None:

@@ -18,6 +18,7 @@ from sessionscribe.config.settings import Config
 from sessionscribe.core.errors import UserError, visible
 from sessionscribe.core.files import atomic_path
 from sessionscribe.core.intervals import Interval, interval, length
+from sessionscribe.core.text import is_long_name
 from sessionscribe.core.units import SAMPLE_RATE
 from sessionscribe.manifest.enrollment import NUMBER, person_of
 from sessionscribe.stages.diarize.diarize import read_session
@@ -96,7 +97,7 @@ def enroll(name: str, session: str, speaker: str, *, folder: Path, root: Path = 
 
 def _check_name(name: str) -> None:
     odd = name != person_of(name) or "/" in name or name.startswith(".") or NUMBER.search(name)
-    if odd or not name or len(name.encode()) > 200:
+    if odd or not name or len(name.encode()) > 200 or is_long_name(name):
         hint = "Take letters, digits, spaces and hyphens"
         raise UserError("cannot be the name of a clip", where=name or "enroll", hint=hint)
 

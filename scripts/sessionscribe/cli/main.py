@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import re
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import yaml
 
@@ -19,16 +20,19 @@ from sessionscribe.batch import watch as watched
 from sessionscribe.cli import add as adding
 from sessionscribe.cli import batch as batches
 from sessionscribe.cli import correct as correction
-from sessionscribe.cli import enroll, models, run, serve, transcribe
+from sessionscribe.cli import enroll, models, remove, run, serve, transcribe
 from sessionscribe.cli import evaluate as evaluation
 from sessionscribe.cli import publish as publishing
 from sessionscribe.cli import storage as storing
 from sessionscribe.cli import watch as watching
 from sessionscribe.config import settings as config
-from sessionscribe.core.errors import UserError, complain, describe, visible
+from sessionscribe.core.errors import UserError, complain, describe, exit_code, nearest, visible
+from sessionscribe.core.text import is_text
 from sessionscribe.engines import fetch as model_fetch
+from sessionscribe.jobs import workspace
+from sessionscribe.manifest import manifest
 from sessionscribe.planning import status
-from sessionscribe.planning.plan import Plan
+from sessionscribe.planning.plan import NO_SESSIONS, Plan
 from sessionscribe.planning.steps import STAGES
 from sessionscribe.planning.verify import verify
 from sessionscribe.publish import unpack
@@ -36,8 +40,10 @@ from sessionscribe.runners import costs
 from sessionscribe.runners.usage_log import USAGE_LOG
 
 PROJECT = PACKAGE.parents[1]
-CONFIG = Path("config/config.yaml")
-NO_SESSIONS = "No sessions yet. Add recordings with `sessionscribe add SOURCE…`."
+CONFIG = (Path("config/config.yaml"), Path("config/local.yaml"))
+"""Settings that every command reads: the program's, and over them a person's own, which Git ignores."""
+LISTS = ("sessions", "sources", "files", "places")
+"""Arguments of which there may be several."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -47,24 +53,40 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     parser = _parser()
     options, rest = parser.parse_known_args(batches.with_action(arguments or sys.argv[1:]))
+    own = _options_of(parser, options.command)
+    if options.command != "run":
+        rest = _take_late(options, rest)
     if rest and options.command != "run":
-        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+        parser.error(f"unrecognized arguments: {' '.join(rest)}{nearest(rest[0].partition('=')[0], own)}")
+    if hasattr(options, "sessions") and hasattr(options, "session"):
+        options.sessions = list(dict.fromkeys([*options.sessions, *options.session]))
+    if hasattr(options, "named") and not _name_one(options):
+        parser.error("the following arguments are required: SESSION")
     try:
+        _refuse_half_characters({**vars(options), "rest": rest})
         anywhere = {"models": models.command, "transcribe": _transcribe} | evaluation.COMMANDS
         if options.command in anywhere:
             return anywhere[options.command](options)
         if not Path("Snakefile").is_file():
             hint = f"Change to the project's folder, for example: cd {PROJECT}"
             raise UserError("there is no Snakefile here", where=Path.cwd(), hint=hint)
+        if Path("scripts/sessionscribe").is_dir() and not PACKAGE.samefile("scripts/sessionscribe"):
+            complain(f"this command is that of another clone, {PROJECT}; here it is .venv/bin/sessionscribe")
         for problem in unpack.put_in_place():
             print(f"sessionscribe: {problem}", file=sys.stderr)
         commands = {"add": _add, "status": _status, "enroll": _enroll, "correct": _correct}
-        commands |= {"verify": _verify, "report": _report, "batch": _batch, "serve": _serve}
+        commands |= {
+            "verify": _verify,
+            "report": _report,
+            "batch": _batch,
+            "serve": _serve,
+            "remove": _remove,
+        }
         commands["watch"] = lambda options: watching.command(options, _load(options))
         commands |= dict.fromkeys(publishing.COMMANDS, _publishing) | dict.fromkeys(
             storing.COMMANDS, _storing
         )
-        commands["run"] = lambda options: _run(options, rest)
+        commands["run"] = lambda options: _run(options, rest, own)
         return commands[options.command](options)
     except UserError as error:
         complain(error)
@@ -72,22 +94,66 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         return 0
     except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
         return run.SIGNALLED + signal.SIGINT
     except OSError as error:
         complain(describe(error, str(Path.cwd())))
-        return 1
+        return exit_code(error)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="sessionscribe",
-        description="Recordings in, finished speaker-labelled transcripts out.",
-        allow_abbrev=False,
-    )
-    parser.add_argument("--version", action="version", version=f"sessionscribe {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True)
+class _Parser(argparse.ArgumentParser):
+    """A parser that names what may have been meant in place of a value that it does not know."""
 
-    settings = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    def error(self, message: str) -> NoReturn:
+        """Print the message and end with exit code 2."""
+        if found := re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message):
+            message += nearest(found[1], re.findall(r"[^\s,']+", found[2]))
+        super().error(message)
+
+
+def _options_of(parser: argparse.ArgumentParser, command: str) -> list[str]:
+    """Return the options of a sub-command."""
+    (commands,) = (action.choices for action in parser._actions if isinstance(action.choices, dict))
+    return list(commands[command]._option_string_actions)
+
+
+def _take_late(options: argparse.Namespace, rest: list[str]) -> list[str]:
+    """Take arguments that come after options, as argparse does not; return what is left."""
+    if any(text.startswith("-") for text in rest):
+        return rest
+    for name in LISTS:
+        if hasattr(options, name):
+            setattr(options, name, [*getattr(options, name), *rest])
+            return []
+    if hasattr(options, "edited") and options.edited is None and rest:
+        options.edited = Path(rest.pop(0))
+    return rest
+
+
+def _refuse_half_characters(given: Mapping[str, Any]) -> None:
+    """Refuse what is no text; of several recordings each is told by itself.
+
+    Raises:
+        UserError: there is some: the shell hands on names that are not UTF-8 in this way.
+    """
+    for name, value in given.items():
+        for part in value if isinstance(value, list) else [value]:
+            if isinstance(part, str | Path) and not is_text(str(part)) and name not in (*LISTS[1:], "source"):
+                hint = "Type it again, or rename what it is the name of"
+                raise UserError("is not valid UTF-8", where=str(part), hint=hint)
+
+
+def _name_one(options: argparse.Namespace) -> bool:
+    """Let `--session` stand for the first argument; return whether either is there."""
+    if options.named and options.session:
+        options.edited = Path(options.session)
+    options.session = options.named or options.session
+    return bool(options.session)
+
+
+def _settings_parser() -> _Parser:
+    """Return the options that choose settings, for all commands that read some."""
+    settings = _Parser(add_help=False, allow_abbrev=False)
     settings.add_argument(
         "--profile", default="local", help="a profile in profiles/, or a folder (default: local)"
     )
@@ -96,10 +162,36 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         type=Path,
-        help="settings that override config/config.yaml (repeatable)",
+        help="settings that override config/config.yaml and config/local.yaml (repeatable)",
+    )
+    settings.add_argument(
+        *("-C", "--config"),
+        action="extend",
+        default=[],
+        nargs="+",
+        metavar="KEY=VALUE",
+        help="settings that override all files, as Snakemake takes them",
+    )
+    return settings
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="sessionscribe",
+        description="Recordings in, finished speaker-labelled transcripts out.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"sessionscribe {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    settings = _settings_parser()
+    chosen = _Parser(add_help=False, allow_abbrev=False)
+    chosen.add_argument("sessions", nargs="*", metavar="SESSION", help="these sessions only (default: all)")
+    chosen.add_argument(
+        "--session", action="append", default=[], metavar="SESSION", help="the same (repeatable)"
     )
 
-    kinds = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    kinds = _Parser(add_help=False, allow_abbrev=False)
     kinds.add_argument(
         "--layout", choices=LAYOUTS, help="how the files belong together (default: by their names)"
     )
@@ -166,54 +258,58 @@ def _parser() -> argparse.ArgumentParser:
     transcribe.add_arguments(commands, settings)
 
     shows = commands.add_parser(
-        "status", parents=[settings], allow_abbrev=False, help="show the state of every session"
+        "status", parents=[settings, chosen], allow_abbrev=False, help="show the state of every session"
     )
-    shows.add_argument("--session", action="append", default=[], help="show only this session (repeatable)")
     shows.add_argument("--cost", action="store_true", help="show what remote machines have cost")
     shows.add_argument("--json", action="store_true", help="as JSON, for other programs")
     verifies = commands.add_parser(
         "verify",
-        parents=[settings],
+        parents=[settings, chosen],
         allow_abbrev=False,
         help="compare files with their records",
         description="Compare files with their records, and set aside what differs, to be made again.",
     )
-    verifies.add_argument("sessions", nargs="*", metavar="SESSION", help="these sessions only")
     verifies.add_argument("--quick", action="store_true", help="compare sizes, not content")
     reports = commands.add_parser(
-        "report", parents=[settings], allow_abbrev=False, help="write Snakemake's report of finished sessions"
+        "report",
+        parents=[settings, chosen],
+        allow_abbrev=False,
+        help="write Snakemake's report of finished sessions",
     )
-    reports.add_argument("sessions", nargs="*", metavar="SESSION", help="these sessions only")
     reports.add_argument(
         "--to", default="report.html", metavar="FILE", help="html or zip (default: report.html)"
     )
+    one = _Parser(add_help=False, allow_abbrev=False)
+    one.add_argument("--session", dest="named", metavar="SESSION", help="SESSION as an option")
     enroll.add_arguments(commands, [settings])
-    correction.add_arguments(commands, [settings])
+    correction.add_arguments(commands, [settings, one])
     evaluation.add_arguments(commands)
     models.add_arguments(commands)
-    storing.add_arguments(commands, settings)
-    publishing.add_arguments(commands, settings)
+    storing.add_arguments(commands, settings, chosen)
+    publishing.add_arguments(commands, settings, chosen, one)
+    remove.add_arguments(commands, [settings, chosen])
     serve.add_arguments(commands, settings)
     batches.add_arguments(commands, settings)
     watching.add_arguments(commands, settings)
     return parser
 
 
-def _profile(name: str) -> Path:
-    """Return the folder of a profile: one of ours by name, or any by path.
+def _profile(name: str, root: Path = Path()) -> Path:
+    """Return the folder of a profile: one of the project in ``root`` or of ours by name, or any by path.
 
     Raises:
         UserError: there is no such profile.
     """
-    for folder in (PROJECT / "profiles" / name, Path(name)):
+    for folder in (root / "profiles" / name, PROJECT / "profiles" / name, Path(name)):
         if (folder / "config.yaml").is_file():
             return folder
     known = ", ".join(sorted(p.parent.name for p in (PROJECT / "profiles").glob("*/config.yaml")))
     raise UserError("there is no such profile", where=f"--profile {name}", hint=f"There are: {known}")
 
 
-def _profile_values(options: argparse.Namespace) -> dict[str, Any]:
-    return yaml.safe_load((_profile(options.profile) / "config.yaml").read_text(encoding="utf-8")) or {}
+def _profile_values(options: argparse.Namespace, root: Path = Path()) -> dict[str, Any]:
+    path = _profile(options.profile, root) / "config.yaml"
+    return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
 
 
 def _configfiles(options: argparse.Namespace, root: Path = Path()) -> list[Path]:
@@ -223,15 +319,18 @@ def _configfiles(options: argparse.Namespace, root: Path = Path()) -> list[Path]
         options: the command's; what they name is meant from the present folder.
         root: the project's folder.
     """
-    own = _profile_values(options).get("configfile", [])
+    own = _profile_values(options, root).get("configfile", [])
     layers = options.configfile or [root / name for name in ([own] if isinstance(own, str) else own)]
-    return [*([root / CONFIG] if (root / CONFIG).is_file() else []), *layers]
+    return [*(root / path for path in CONFIG if (root / path).is_file()), *layers]
 
 
-def _load(
-    options: argparse.Namespace, sessions: Sequence[str] = (), passed: Mapping[str, Any] | None = None
-) -> config.Config:
-    settings = config.load(_configfiles(options), passed or {})
+def _config(options: argparse.Namespace) -> list[str]:
+    """Return the settings of the command line as Snakemake takes them."""
+    return ["--config", *options.config] if options.config else []
+
+
+def _load(options: argparse.Namespace, sessions: Sequence[str] = (), root: Path = Path()) -> config.Config:
+    settings = config.load(_configfiles(options, root), run.parse(_config(options)).settings)
     return settings.model_copy(update={"sessions": tuple(sessions)}) if sessions else settings
 
 
@@ -239,17 +338,23 @@ def _add(options: argparse.Namespace) -> int:
     return adding.add_sources(options.sources, options.session, options, _load(options))[1]
 
 
-def _run(options: argparse.Namespace, rest: list[str]) -> int:
-    names, code, request = list(options.session), 0, run.parse(rest)
+def _run(options: argparse.Namespace, rest: list[str], own: Sequence[str]) -> int:
+    workspace.check_writable([Path(".snakemake")])
+    names, code = list(options.session), 0
+    request = run.parse([*rest, *_config(options)], own)
+    options.config = list(request.pairs)  # those that Snakemake's own parser finds, too
+    if request.targets:  # which may be files and rules, as Snakemake has it, or sessions
+        known = manifest.read(Path(_load(options).manifest))
+        names += [name for name in request.targets if name in known]
+        request = run.parse([*(text for text in rest if text not in known), *_config(options)], own)
     if options.source:
         name = options.session[0] if options.session else None
-        settings = _load(options, (), request.settings)
-        names, code = adding.add_sources(options.source, name, options, settings)
+        names, code = adding.add_sources(options.source, name, options, _load(options))
         if not names:
             return code
     fetch = not request.shows and _checks_models_here(options)
-    plan = _plan(_load(options, names, request.settings), fetch=fetch)
-    if not plan.sessions and not rest:
+    plan = _plan(_load(options, names), fetch=fetch)
+    if not plan.sessions and not rest:  # else the Snakefile says so
         print(NO_SESSIONS)
         return code
     if options.limit is not None:
@@ -260,13 +365,13 @@ def _run(options: argparse.Namespace, rest: list[str]) -> int:
     result = _make(options, request, names)
     if not request.shows and result != run.BUSY:
         stopped = result > run.SIGNALLED
-        code = _show_outcome(options, _load(options, names, request.settings), stopped=stopped) or code
+        code = _show_outcome(options, _load(options, names), stopped=stopped) or code
     return result or code
 
 
 def _transcribe(options: argparse.Namespace) -> int:
-    settings = config.load(_configfiles(options, PROJECT))
-    options.configfile, options.stage = [transcribe.SETTINGS], None  # in the project that the command has
+    settings = _load(options, root=PROJECT)
+    options.configfile, options.config, options.stage = [transcribe.SETTINGS], [], None  # in its own project
     table = ("--dry-run", *run.TABLE) if options.dry_run else ()
     request = run.Request(("--snakefile", str(PROJECT / "Snakefile"), *table))
 
@@ -300,6 +405,7 @@ def _make(
     every_s: float | None = None,
 ) -> int:
     """Let Snakemake make what is missing or stale of these sessions (none: of all); return its exit code."""
+    workspace.check_writable([Path(".snakemake")])
     # What is passed on comes first: options with several values would take its targets for theirs.
     arguments = [*request.arguments, "--profile", str(_profile(options.profile))]
     if options.configfile:
@@ -313,7 +419,7 @@ def _make(
     result = run.snakemake(arguments, should_stop, every_s)
     if result in (0, run.BUSY) or result > run.SIGNALLED or request.shows:
         return result
-    longer = _plan(_load(options, names, request.settings), fetch=False).measured
+    longer = _plan(_load(options, names), fetch=False).measured
     return run.snakemake(arguments, should_stop, every_s) if longer else result
 
 
@@ -392,7 +498,7 @@ def _status(options: argparse.Namespace) -> int:
         records, prices = costs.read_usage(USAGE_LOG), costs.read_prices(costs.PRICES)
         print(json.dumps(costs.figures(records, prices)) if options.json else costs.table(records, prices))
         return 0
-    plan = Plan(_load(options, options.session))
+    plan = Plan(_load(options, options.sessions))
     rows, refused = status.collect(plan), watched.read_refused()
     for remark in plan.remarks:
         complain(remark)
@@ -407,7 +513,7 @@ def _status(options: argparse.Namespace) -> int:
 
 
 def _serve(options: argparse.Namespace) -> int:
-    given = ["--profile", options.profile]
+    given = [*_config(options), "--profile", options.profile]
     for file in options.configfile:
         given += ["--configfile", str(file)]
     return serve.serve(options, lambda: _load(options), _configfiles(options), given)
@@ -432,7 +538,11 @@ def _report(options: argparse.Namespace) -> int:
             print(f"sessionscribe: {status.left_out(session).removeprefix('left ')}", file=sys.stderr)
             return 1
     options.stage = None
-    return _make(options, run.Request(("--report", options.to), shows=True), options.sessions)
+    return _make(options, run.parse(["--report", options.to, *_config(options)]), options.sessions)
+
+
+def _remove(options: argparse.Namespace) -> int:
+    return remove.remove(options, _load(options))
 
 
 def _enroll(options: argparse.Namespace) -> int:

@@ -11,7 +11,9 @@ from typing import Any
 
 from sessionscribe.config.settings import Config
 from sessionscribe.core.errors import UserError, one_by_one, visible
+from sessionscribe.core.text import counted
 from sessionscribe.planning import status
+from sessionscribe.planning.other_settings import OTHER
 from sessionscribe.planning.plan import Plan
 from sessionscribe.planning.session import SessionPlan
 from sessionscribe.publish import history, publishing, pulling, state, versions
@@ -21,33 +23,39 @@ from sessionscribe.publish.package_manifest import FOLDER, target_of
 ROOT = Path()
 
 
-def add_arguments(commands: Any, settings: argparse.ArgumentParser) -> None:
-    """Add the sub-commands to the command's parsers; ``settings`` has the options that choose settings."""
+def add_arguments(
+    commands: Any,
+    settings: argparse.ArgumentParser,
+    chosen: argparse.ArgumentParser,
+    one: argparse.ArgumentParser,
+) -> None:
+    """Add the sub-commands to the command's parsers.
+
+    Args:
+        commands: where they are added.
+        settings: has the options that choose settings.
+        chosen: has those that choose sessions.
+        one: has the option that chooses one.
+    """
     publishes = commands.add_parser(
         "publish",
-        parents=[settings],
+        parents=[settings, chosen],
         allow_abbrev=False,
         help="publish finished sessions as versions that others can pull",
-    )
-    publishes.add_argument(
-        "sessions", nargs="*", metavar="SESSION", help="sessions (default: all finished ones)"
     )
     publishes.add_argument(
         "--force", action="store_true", help="overwrite versions by others that were not pulled here"
     )
     pulls = commands.add_parser(
-        "pull", parents=[settings], allow_abbrev=False, help="fetch published sessions"
-    )
-    pulls.add_argument(
-        "sessions", nargs="*", metavar="SESSION", help="sessions (default: all that are not here)"
+        "pull", parents=[settings, chosen], allow_abbrev=False, help="fetch published sessions"
     )
     lists = commands.add_parser(
         "versions",
-        parents=[settings],
+        parents=[settings, one],
         allow_abbrev=False,
         help="list a session's published versions, or restore one",
     )
-    lists.add_argument("session", metavar="SESSION")
+    lists.add_argument("session", nargs="?", metavar="SESSION")
     lists.add_argument("--at", metavar="REV", help="restore the version at this git revision")
     for parser in (pulls, lists):
         parser.add_argument(
@@ -143,17 +151,29 @@ def list_versions(options: argparse.Namespace, config: Config) -> int:
             text = history.at(ROOT, session, options.at)
             written = pulling.take(ROOT, store, session, text=text, force=options.force)
             print(f"{session} is as in {options.at}: {written} files put in place.")
-            print(
-                f"`sessionscribe publish {session}` makes it the newest version, `sessionscribe run -n` shows"
-            )
-            print("what would be made again with the present settings. Back to the newest:")
-            print(f"    git restore {target_of(session)} && sessionscribe pull {session}")
+            print("\n".join(_after_restore(session, config)))
+            print(f"Back to the newest: git restore {target_of(session)} && sessionscribe pull {session}")
             return 0
         known = state.load(ROOT, session)
         for version in versions.collect(ROOT, store, session):
             here = bool(known and known.version == version.revision.version)
             print("\n".join(map(visible, _lines(version, here=here))), flush=True)
     return 0
+
+
+def _after_restore(session: str, config: Config) -> Iterator[str]:
+    """Yield what becomes of a version that was brought back: with other settings a run would replace it."""
+    try:
+        plan = Plan(config.model_copy(update={"sessions": (session,)}), ROOT)
+    except UserError as error:  # it is published, and in no row of the manifest
+        yield str(error)
+        return
+    if undone := len(plan.sessions[session].pending):
+        yield f"With the present settings a run would make {counted(undone, 'step')} of it again. To keep it,"
+        yield f"or `sessionscribe publish {session}` as the newest version, give those that it was made with."
+        yield from (remark for remark in plan.remarks if OTHER in remark)
+    else:
+        yield f"`sessionscribe publish {session}` makes it the newest version."
 
 
 def _lines(version: versions.Version, *, here: bool) -> Iterator[str]:

@@ -8,10 +8,12 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
-from sessionscribe.core.errors import UserError
+from sessionscribe.core.errors import UserError, complain, nearest
 
 BUSY = os.EX_TEMPFAIL
 """The exit code where another run is at work in this folder, so that nothing was done."""
@@ -37,10 +39,15 @@ class Request:
     pairs: tuple[str, ...] = ()  # the settings as they were given
     settings: Mapping[str, Any] = field(default_factory=dict)
     shows: bool = False
+    targets: tuple[str, ...] = ()
 
 
-def parse(arguments: Sequence[str]) -> Request:
+def parse(arguments: Sequence[str], own: Sequence[str] = ()) -> Request:
     """Let Snakemake's own parser say what is asked for; of a plan, the table will do if no details are.
+
+    Args:
+        arguments: what is for Snakemake.
+        own: options that are not, one of which may have been meant.
 
     Raises:
         UserError: it refuses these arguments.
@@ -51,7 +58,7 @@ def parse(arguments: Sequence[str]) -> Request:
     from snakemake.exceptions import CliException  # noqa: PLC0415
 
     parser = get_argument_parser()
-    parser.error = _refuse
+    parser.error = partial(_refuse, known=[*own, *parser._option_string_actions])
     try:
         options = parser.parse_args(arguments)
         settings = parse_config(options.config)
@@ -60,7 +67,7 @@ def parse(arguments: Sequence[str]) -> Request:
     details = options.printshellcmds or options.verbose or options.debug_dag or options.quiet is not None
     table = TABLE if options.dryrun and not details else ()
     shows = any(getattr(options, name) for name in SHOWS)
-    return Request((*arguments, *table), tuple(options.config or ()), settings, shows)
+    return Request((*arguments, *table), tuple(options.config or ()), settings, shows, tuple(options.targets))
 
 
 def shows_finished(arguments: Sequence[str]) -> bool:
@@ -71,8 +78,40 @@ def shows_finished(arguments: Sequence[str]) -> bool:
     return any(getattr(options, name) for name in FINISHED_TOO)
 
 
-def _refuse(what: str) -> NoReturn:
-    raise UserError(what.rstrip("."), where="run", hint="`snakemake --help` lists what Snakemake takes")
+def profile_of_another(arguments: Sequence[str], project: Path) -> str | None:
+    """Say if Snakemake, given these arguments, was told by the profile of another clone of this project.
+
+    A profile's name stands for a link in the user's configuration folder, and all clones share that.
+
+    Raises:
+        UserError: that profile is not the same as the one here.
+    """
+    from snakemake.cli import get_argument_parser, get_profile_dir  # noqa: PLC0415 -- half a second
+
+    names = get_argument_parser().parse_known_args(arguments)[0].profile or []
+    for name in [names] if isinstance(names, str) else names:
+        folder, file = get_profile_dir(name) or (Path(name), Path(name))
+        folder = folder.resolve()
+        clone, own = folder.parents[min(1, len(folder.parents) - 1)], project / "profiles" / folder.name
+        is_clone = folder.parent.name == "profiles" and (clone / "scripts/sessionscribe").is_dir()
+        if not is_clone or clone == project.resolve():
+            continue
+        what = f"the profile is that of another clone, {clone}"
+        hint = f"Use --profile {os.path.relpath(own)}, or let `make setup` here link the names to this clone"
+        problem = UserError(what, where=f"--profile {name}", hint=hint)
+        same = own / file.name
+        if not same.is_file() or same.read_bytes() != file.read_bytes():
+            raise problem
+        return f"{problem.where}: {what}, with the same settings. {hint}"
+    return None
+
+
+def _refuse(what: str, known: Sequence[str] = ()) -> NoReturn:
+    option = what.removeprefix("unrecognized arguments: ").split()[0].partition("=")[0]
+    meant = nearest(option, known).removeprefix(". ")
+    raise UserError(
+        what.rstrip("."), where="run", hint=meant or "`snakemake --help` lists what Snakemake takes"
+    )
 
 
 def snakemake(
@@ -108,6 +147,9 @@ def snakemake(
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+    if code < 0 and not got:
+        name = signal.Signals(-code).name
+        complain(f"Snakemake was killed ({name}). What is finished stays: run again to go on")
     if code and got:
         return SIGNALLED + got[-1]
     return code if code >= 0 else SIGNALLED - code

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import json
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +20,14 @@ ROOT = Path()
 CHECKSUMS = ROOT / ".sessionscribe/checksums.json"
 
 
-def add_arguments(commands: Any, settings: argparse.ArgumentParser) -> None:
-    """Add the sub-commands to the command's parsers; ``settings`` has the options that choose settings."""
+def add_arguments(commands: Any, settings: argparse.ArgumentParser, chosen: argparse.ArgumentParser) -> None:
+    """Add the sub-commands to the command's parsers.
+
+    Args:
+        commands: where they are added.
+        settings: has the options that choose settings.
+        chosen: has those that choose sessions.
+    """
     finds = commands.add_parser(
         "find",
         parents=[settings],
@@ -29,14 +37,12 @@ def add_arguments(commands: Any, settings: argparse.ArgumentParser) -> None:
     finds.add_argument(
         "places", nargs="*", metavar="SOURCE", help="where to look (default: where known recordings are)"
     )
+    finds.add_argument("--json", action="store_true", help="as JSON, for other programs")
     uploading = commands.add_parser(
         "upload",
-        parents=[settings],
+        parents=[settings, chosen],
         allow_abbrev=False,
         help="copy finished files to the recordings or elsewhere",
-    )
-    uploading.add_argument(
-        "sessions", nargs="*", metavar="SESSION", help="sessions (default: all finished ones)"
     )
     uploading.add_argument("--to", metavar="PLACE", help="`beside` (the recordings), or a folder")
     uploading.add_argument(
@@ -51,6 +57,9 @@ def find(options: argparse.Namespace, config: Config) -> int:
 
     plan = Plan(config, ROOT)
     found = survey.survey(plan, options.places, checksums=CHECKSUMS, s3_remote=config.ingest.s3_remote)
+    if options.json:
+        print(json.dumps([asdict(finding) for finding in found], ensure_ascii=False, indent=1))
+        return 0
     for finding in found:
         print(finding)
     counts = Counter(finding.kind for finding in found)

@@ -29,7 +29,7 @@ from sessionscribe.core.files import atomic_path, sha256, write_text
 from sessionscribe.engines import models
 from sessionscribe.formats.page import BESIDE
 from sessionscribe.manifest import manifest
-from sessionscribe.manifest.sources import slug
+from sessionscribe.manifest.names import slug
 from sessionscribe.planning import status
 from sessionscribe.planning.plan import MANIFEST, Plan
 from sessionscribe.planning.session import SessionPlan

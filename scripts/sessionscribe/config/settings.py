@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from sessionscribe.core.errors import UserError
+from sessionscribe.core.text import LONGEST_NAME
 
 OFF = "off"  # in place of a diarization pipeline: nobody asks who speaks
 
@@ -387,7 +388,7 @@ class Export(Options):
         (), description="`pdf`: font files (TTF, OTF) for characters that DejaVu lacks, tried in turn"
     )
     pdf_page: Literal["a4", "letter"] = Field("a4", description="`pdf`: size of the page")
-    names: dict[str, str] = Field(
+    names: dict[str, Annotated[str, Field(max_length=LONGEST_NAME)]] = Field(
         {}, description="Names to show instead of speaker labels: `SPEAKER_00: Anna`"
     )
 

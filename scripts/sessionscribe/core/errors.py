@@ -2,8 +2,8 @@
 
 import difflib
 import errno
+import os
 import re
-import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -70,10 +70,10 @@ def describe(error: Exception, where: str) -> str:
     """Return an error as one line that says what is wrong, where and what to do."""
     if isinstance(error, UserError):
         return str(error)
-    if is_full(error):
-        what = f"the disk is full ({shutil.disk_usage('.').free / 1e6:.0f} MB free)"
-        hint = "Make room and run again: nothing is lost"
-        return str(UserError(what, where=getattr(error, "filename", None) or where, hint=hint))
+    if isinstance(error, OSError) and error.errno in DISK:
+        path = Path(os.fsdecode(error.filename or "."))
+        what, hint = DISK[error.errno](*_disk_of(path))
+        return str(UserError(what, where=path if error.filename else where, hint=hint))
     if isinstance(error, OSError) and error.strerror:
         hint = "Put that right and run again: what was done stays"
         return str(UserError(error.strerror.lower(), where=error.filename or where, hint=hint))
@@ -82,9 +82,53 @@ def describe(error: Exception, where: str) -> str:
     return str(UserError(f"{type(error).__name__}: {text}", where=where, hint=hint))
 
 
+PLENTY_MB = 100
+ROOM = "Make room and run again: nothing is lost"
+
+
+def _full(disk: Path, state: os.statvfs_result) -> tuple[str, str]:
+    if state.f_files and not state.f_favail and state.f_bavail:
+        return f"the disk is full (no room for one more file at {disk}: all {state.f_files} are there)", ROOM
+    free_mb = state.f_bavail * state.f_frsize / 1e6
+    by_now = " by now" if free_mb > PLENTY_MB else ""
+    return f"the disk is full ({free_mb:.0f} MB free at {disk}{by_now})", ROOM
+
+
+def _over_quota(disk: Path, _: os.statvfs_result) -> tuple[str, str]:
+    return f"the disk is full (what you may use at {disk} is used up)", ROOM
+
+
+def _read_only(disk: Path, _: os.statvfs_result) -> tuple[str, str]:
+    return f"the disk at {disk} is read-only", "Make it writable, or work in another folder: nothing is lost"
+
+
+def _broken(disk: Path, _: os.statvfs_result) -> tuple[str, str]:
+    return f"the disk at {disk} fails to read or write", "Check it; run again when it works: nothing is lost"
+
+
+DISK = {errno.ENOSPC: _full, errno.EDQUOT: _over_quota, errno.EROFS: _read_only, errno.EIO: _broken}
+"""What to say where a disk, and not a file, is at fault."""
+
+
+def _disk_of(path: Path) -> tuple[Path, os.statvfs_result]:
+    """Return where the disk is mounted that a path lies on, and its state."""
+    place = path.absolute()
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    state, device = os.statvfs(place), place.stat().st_dev
+    while place != place.parent and place.parent.stat().st_dev == device:
+        place = place.parent
+    return place, state
+
+
 def is_full(error: Exception) -> bool:
     """Return whether it says that there is no room left."""
     return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+def exit_code(error: OSError) -> int:
+    """Return the exit code of a command that an error of the system ended: 74 where a disk is at fault."""
+    return os.EX_IOERR if error.errno in DISK else 1
 
 
 def visible(text: str) -> str:
@@ -103,6 +147,13 @@ def cause(said: str, otherwise: str = "no reason given", *, besides: tuple[str, 
     lines = FRAME.sub("", WRAPPED.sub(" ", COLOUR.sub("", said))).splitlines()
     lines = [line.strip() for line in lines if any(letter.isalnum() for letter in line)]
     return ([line for line in lines if not line.startswith(besides)] or lines or [otherwise])[-1]
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return the question whether the nearest of what is known is meant; "" where nothing is near."""
+    bare = {each.lstrip("-"): each for each in known}  # all options begin alike
+    near = difflib.get_close_matches(name.lstrip("-"), bare, n=1, cutoff=0.75)
+    return f". Did you mean `{bare[near[0]]}`?" if near else ""
 
 
 def unknown_session(name: str, sessions: Iterable[str], path: Path) -> UserError:

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 BLOCK = 1 << 20
+PRIVATE = ("*.npz", "*.voices.json", "name/voices/*.json")
+"""Voice embeddings, which a person can be known by: nobody else on this machine may read them."""
 CLOCKS_DIFFER_S = 2.0  # the kernel's count of ticks since boot, and the file system's clock
 
 
@@ -25,6 +27,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".tmp-{os.getpid()}-{path.name}")
     _remove_leftovers(path)
     try:
+        _keep_private(path, temporary)
         yield temporary
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
@@ -34,8 +37,18 @@ def atomic_path(path: Path) -> Iterator[Path]:
             os.fsync(folder)
         finally:
             os.close(folder)
+    except OSError as error:
+        if not error.filename:  # of what was written to: it tells which disk is full
+            error.filename = str(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _keep_private(path: Path, temporary: Path) -> None:
+    """Let what is to be a `PRIVATE` file be its owner's alone from its first byte on."""
+    if any(path.match(pattern) for pattern in PRIVATE):
+        os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
 
 
 def _remove_leftovers(path: Path) -> None:
@@ -80,7 +93,12 @@ def write_many(root: Path, contents: Mapping[str, bytes]) -> None:
     try:
         for path, data in contents.items():
             temporary[path].parent.mkdir(parents=True, exist_ok=True)
-            temporary[path].write_bytes(data)
+            _keep_private(root / path, temporary[path])
+            try:
+                temporary[path].write_bytes(data)
+            except OSError as error:
+                error.filename = error.filename or str(root / path)
+                raise
         sync(temporary.values())
         for path, written in temporary.items():
             written.replace(root / path)

@@ -22,7 +22,7 @@ VERSIONS: Mapping[str, int] = {
     "name_speakers": 2,
     "audit_session": 5,
     "correct_transcript": 6,
-    "write_export": 7,
+    "write_export": 8,
 }
 
 

@@ -4,12 +4,29 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from sessionscribe.core.errors import UserError, visible
 
+# What spreadsheets take for a formula at the start of a cell, whatever apostrophes and marks without a width
+# are before it; the full-width signs where Japanese is written.
+_FORMULA = re.compile("'*[\u200b-\u200f\u2060\ufeff]*[=+@\uff1d\uff0b\uff0d\uff20-]")
 _HINT = 'A cell that begins with `"` ends with one, too, and each `"` between them is doubled'
+
+
+def guarded(cell: str) -> str:
+    """Return a cell that no spreadsheet computes: what looks like a formula gets an apostrophe.
+
+    So does what begins with apostrophes and would then look like it: `unguarded` can tell which was there.
+    """
+    return f"'{cell}" if _FORMULA.match(cell) else cell
+
+
+def unguarded(cell: str) -> str:
+    """Return a cell as it was before `guarded`."""
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
 
 
 def rows(text: str, path: Path, dialect: str = "excel-tab") -> Iterator[tuple[int, list[str]]]:

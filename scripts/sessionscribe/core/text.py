@@ -23,6 +23,9 @@ _UNWANTED = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udf
 # Marks that say in which direction text runs; U+FEFF is what programs put at the start of a file.
 _DIRECTION = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
 _JOINER = "\u200d"
+LONGEST_NAME = 100
+"""Letters of a speaker's name."""
+TOO_LONG = f"is longer than a name may be ({LONGEST_NAME} letters)"
 
 
 class Spelled(Protocol):
@@ -166,6 +169,21 @@ def one_line(text: str) -> str:
     return _UNWANTED.sub("", " ".join(text.split())).strip()
 
 
+def is_text(text: str) -> bool:
+    """Return whether UTF-8 has ``text``: halves of characters stand for bytes that are none."""
+    return not any("\ud800" <= c <= "\udfff" for c in text)
+
+
+def short_name(text: str) -> str:
+    """Return a person's name as it may stand before what is said: on one line, at most so long."""
+    return "".join(clusters(one_line(text))[:LONGEST_NAME]).strip()
+
+
+def is_long_name(text: str) -> bool:
+    """Return whether a name is longer than any person's: a text that was put in the wrong place."""
+    return len(clusters(one_line(text))) > LONGEST_NAME
+
+
 def undirected(text: str) -> str:
     """Return ``text`` without the invisible marks of direction, which exports and editors put around it."""
     return _DIRECTION.sub("", text)
@@ -241,6 +259,12 @@ def normalised(text: str) -> str:
 def ends_with(text: str, marks: Iterable[str]) -> bool:
     """Return whether ``text`` ends with one of ``marks``, closing quotes and brackets left aside."""
     return text.rstrip(_CLOSING)[-1:] in set(marks) - {""}
+
+
+def listed(names: Sequence[str], most: int) -> str:
+    """Return the first names, and how many more there are."""
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:

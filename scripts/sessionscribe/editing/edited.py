@@ -15,7 +15,7 @@ from pathlib import Path
 from sessionscribe.core import tables
 from sessionscribe.core.errors import UserError, visible
 from sessionscribe.core.text import one_line, undirected
-from sessionscribe.core.tokens import atoms
+from sessionscribe.core.tokens import alike, atoms, shown
 from sessionscribe.formats import references
 from sessionscribe.formats.captions import in_ass, in_srt
 from sessionscribe.formats.reading import maxqda_name
@@ -38,6 +38,10 @@ FORMAT_OF = {
     ".seglst": "json",
     ".aud": "aud",
 }
+COLONS = (":", "：")
+"""What ends a speaker's label; the second one where Chinese and Japanese are written."""
+# A longer name MAXQDA takes for text. In French a space stands before the colon.
+_LABEL = re.compile(r"([^\s:：](?:[^:：\n]{0,61}[^\s:：])?)\s*(?::(?:\s+|$)|：\s*)")
 _CLOCK = re.compile(r"[\[(]?(?:\d{1,3}:)?\d{1,2}:\d{2}(?:[.,]\d+)?[\])]?(?=\s|$)")
 _STYLE_IN_ASS = re.compile(r"\{[^}]*\}")
 _SUMMARY = re.compile(r"[\d:]+ · [\w-]+( · \d+ speakers?)?")
@@ -77,13 +81,35 @@ def format_of(path: Path) -> str:
     return FORMAT_OF[max(endings, key=len)]
 
 
-def read(path: Path, speakers: Collection[str], words: Collection[str]) -> list[EditToken]:
+def read(
+    path: Path, speakers: Collection[str], words: Collection[str], original: Sequence[Line] = ()
+) -> list[EditToken]:
     """Return what an edited file says.
 
     Args:
         path: the file.
         speakers: those of the transcript, to tell labels from text.
         words: its words: one that ends with a colon is no label.
+        original: the `lines` of what the file is a copy of, to know new labels by.
+
+    Raises:
+        UserError: it is missing, broken, or of no known format.
+    """
+    kind, found = format_of(path), lines(path)
+    if kind in LABELLED:
+        found = _labelled(found, speakers, words, original)
+    names = _spellings(speakers)
+    if kind in _NOBODY_IN:
+        names[_NOBODY_IN[kind]] = None
+    return [
+        EditToken(text, names.get(line.speaker or "", line.speaker), number)
+        for number, line in enumerate(found)
+        for text in atoms(line.text)
+    ]
+
+
+def lines(path: Path) -> list[Line]:
+    """Return the lines of an export or of a copy, where they have labels with these in their text.
 
     Raises:
         UserError: it is missing, broken, or of no known format.
@@ -92,22 +118,12 @@ def read(path: Path, speakers: Collection[str], words: Collection[str]) -> list[
     if not path.is_file():
         raise UserError("there is no such file", where=path, hint="Check the path")
     try:
-        lines = READERS[kind](path)
+        return READERS[kind](path)
     except UnicodeDecodeError as error:
         hint = "Save it as UTF-8"
         raise UserError(f"is not UTF-8 text (byte {error.start})", where=path, hint=hint) from error
     except OSError as error:
         raise UserError(f"cannot be read ({error.strerror})", where=path, hint="Check the file") from error
-    if kind in LABELLED:
-        lines = _labelled(lines, speakers, words)
-    names = _spellings(speakers)
-    if kind in _NOBODY_IN:
-        names[_NOBODY_IN[kind]] = None
-    return [
-        EditToken(text, names.get(line.speaker or "", line.speaker), number)
-        for number, line in enumerate(lines)
-        for text in atoms(line.text)
-    ]
 
 
 def _spellings(speakers: Iterable[str]) -> dict[str, str | None]:
@@ -121,24 +137,84 @@ def _spellings(speakers: Iterable[str]) -> dict[str, str | None]:
     return found | {"": None}
 
 
-def _labelled(lines: Sequence[Line], speakers: Collection[str], words: Collection[str]) -> list[Line]:
+def _labelled(
+    lines: Sequence[Line], speakers: Collection[str], words: Collection[str], original: Sequence[Line]
+) -> list[Line]:
     """Return lines with the speaker's label taken from their text, where they begin with one.
 
-    A speaker of the transcript is one always; anything else before a colon if most lines have a label and it
-    is no word of the transcript (``Note: it rains`` may be a sentence), or if it opens several lines.
+    A speaker of the transcript is one always; anything else before a colon that is no word of the transcript
+    (``Note: it rains`` may be a sentence) if most lines have a label, if it opens several lines, or if it
+    stands where the original has the label of another speaker.
     """
     known = sorted(filter(None, _spellings(speakers)), key=len, reverse=True)
-    matches = [references.OWN_LABEL.match(line.text) for line in lines]
+    matches = [_LABEL.match(line.text) for line in lines]
     often = Counter(match[1] for match in matches if match)
+    names = [_known_label(line, known) for line in lines]
+    most = 2 * sum(name is not None for name in names) >= len(lines)
+    turns = _Turns(original, known, len(lines))
     found = []
-    labels = sum(any(line.text.startswith(f"{name}:") for name in known) for line in lines)
-    for line, match in zip(lines, matches, strict=True):
-        name = next((name for name in known if line.text.startswith(f"{name}:")), None)
-        if name is None and match and f"{match[1]}:".split()[-1] not in words:
-            name = match[1] if often[match[1]] > 1 or 2 * labels >= len(lines) else None
-        text = line.text if name is None else line.text[len(name) + 1 :]
-        found.append(Line(text, line.speaker if name is None else name))
+    for number, (line, match, name) in enumerate(zip(lines, matches, names, strict=True)):
+        if name is not None:
+            found.append(Line(line.text[len(name) :].lstrip()[1:], name))
+        elif (
+            match
+            and f"{match[1]}:".split()[-1] not in words
+            and (most or often[match[1]] > 1 or turns.has(number, match[1], line.text[match.end() :]))
+        ):
+            found.append(Line(line.text[match.end() :], match[1]))
+        else:
+            found.append(line)
     return found
+
+
+def _known_label(line: Line, known: Iterable[str]) -> str | None:
+    """Return the known speaker whose label a line begins with; of several the first."""
+    text = line.text
+    return next((n for n in known if text.startswith(n) and text[len(n) :].lstrip()[:1] in COLONS), None)
+
+
+class _Turns:
+    """Where the original has labels; a copy may have others there.
+
+    Args:
+        original: its lines.
+        known: the speakers, as they are written.
+        count: how many lines the copy has.
+    """
+
+    def __init__(self, original: Sequence[Line], known: Sequence[str], count: int) -> None:
+        labels = [_known_label(line, known) for line in original]
+        # In a transcript without speakers any line may get one.
+        self._has_label = [label is not None or not any(labels) for label in labels]
+        self._said = [
+            _alike(line.text[len(label or "") :]) for line, label in zip(original, labels, strict=True)
+        ]
+        self._same = count == len(original)
+        self._runs = {run for said in self._turns() for count in (1, 2) for run in _runs(said, count)}
+
+    def _turns(self) -> list[list[str]]:
+        return [said for said, labelled in zip(self._said, self._has_label, strict=True) if labelled]
+
+    def has(self, number: int, label: str, text: str) -> bool:
+        """Return whether ``text`` of a line of the copy stands after another label than this in the original.
+
+        Where the copy has as many lines, it is in the line of that ``number``; else where its words are.
+        """
+        own, texts = _alike(label), _alike(text)
+        if self._same:
+            return self._has_label[number] and self._said[number][: len(own)] != own
+        runs = _runs(texts, 2 if len(texts) > 2 else 1)
+        spoken = (*own[-1:], *texts[:1]) in self._runs
+        return not spoken and 2 * sum(run in self._runs for run in runs) >= max(1, len(runs))
+
+
+def _alike(text: str) -> list[str]:
+    """Return the words of a text as they are compared."""
+    return [alike(shown(atom)) for atom in atoms(text) if atom not in COLONS]
+
+
+def _runs(texts: Sequence[str], count: int) -> list[tuple[str, ...]]:
+    return [tuple(texts[n : n + count]) for n in range(len(texts) - count + 1)]
 
 
 def _text(path: Path) -> str:
@@ -212,8 +288,7 @@ def _table(path: Path) -> list[Line]:
         there = visible(", ".join(header) or "nothing")
         raise UserError(f"has no column `text` (there is {there})", where=path, hint="Export it again")
     rows = (dict(zip(header, cells, strict=False)) for _, cells in found if cells)
-    cell = one_line if path.suffix.lower() == ".tsv" else uncomputed
-    return [Line(cell(row.get("text", "")), cell(row.get("speaker", "")) or None) for row in rows]
+    return [Line(uncomputed(row.get("text", "")), uncomputed(row.get("speaker", "")) or None) for row in rows]
 
 
 def _labels(path: Path) -> list[Line]:

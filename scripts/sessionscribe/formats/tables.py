@@ -2,15 +2,12 @@
 
 import csv as csv_module
 import io
-import re
 
 from sessionscribe.artifacts.transcript import Transcript
 from sessionscribe.config.settings import Export
+from sessionscribe.core.tables import guarded, unguarded
 from sessionscribe.core.text import one_line
 from sessionscribe.core.units import milliseconds
-
-# What spreadsheets take for a formula at the start of a cell, whatever apostrophes are before it.
-_FORMULA = re.compile("'*[=+@-]")
 
 
 def tsv(transcript: Transcript, _: Export) -> str:
@@ -20,7 +17,7 @@ def tsv(transcript: Transcript, _: Export) -> str:
     writer.writerow(["start", "end", "speaker", "text"])
     for segment in transcript.segments:
         row = [milliseconds(segment.start), milliseconds(segment.end)]
-        writer.writerow([*row, one_line(segment.speaker or ""), one_line(segment.text)])
+        writer.writerow([*row, _cell(segment.speaker or ""), _cell(segment.text)])
     return table.getvalue()
 
 
@@ -38,15 +35,10 @@ def csv(transcript: Transcript, _: Export) -> str:
 
 
 def _cell(text: str) -> str:
-    """Return ``text`` as a cell that no spreadsheet computes: what looks like it gets an apostrophe.
-
-    So does what begins with apostrophes and would then look like it: `uncomputed` can tell which was there.
-    """
-    line = one_line(text)
-    return f"'{line}" if _FORMULA.match(line) else line
+    """Return ``text`` on one line, as a cell that no spreadsheet computes."""
+    return guarded(one_line(text))
 
 
 def uncomputed(cell: str) -> str:
-    """Return a cell of `csv` as it was, on one line."""
-    line = one_line(cell)
-    return line[1:] if line.startswith("'") and _FORMULA.match(line) else line
+    """Return a cell of `csv` or `tsv` as it was, on one line."""
+    return unguarded(one_line(cell))

@@ -19,6 +19,8 @@ from sessionscribe.core.files import write_text
 AT_WORK = "sessionscribe.at-work"
 NO_CONTAINER = "pid:[4026531836]"
 """What the kernel calls the set of processes that a machine starts with."""
+ROOM = 1 << 16
+"""Bytes that there has to be room for: less than one log of Snakemake."""
 _held: list[int] = []
 
 
@@ -101,6 +103,24 @@ def release_stale_locks(folder: Path) -> None:
             lock.unlink(missing_ok=True)
     with suppress(OSError):
         fcntl.flock(descriptor, fcntl.LOCK_SH)
+
+
+def check_writable(folders: Iterable[Path]) -> None:
+    """Write to each folder, or above it, and take that back: Snakemake's own words on a disk are a traceback.
+
+    Raises:
+        OSError: a disk is full, or cannot be written to.
+    """
+    for folder in folders:
+        probe = (folder if folder.is_dir() else folder.parent) / f".sessionscribe-{os.getpid()}"
+        try:
+            probe.write_bytes(bytes(ROOM))
+        except OSError as error:
+            error.filename = error.filename or str(probe)
+            raise
+        finally:
+            with suppress(OSError):
+                probe.unlink(missing_ok=True)
 
 
 def _leave_note(folder: Path) -> None:

@@ -15,12 +15,13 @@ from sessionscribe.core.errors import UserError, visible
 from sessionscribe.core.text import counted, one_line
 from sessionscribe.manifest import tracks
 from sessionscribe.manifest.manifest import Row, Session
+from sessionscribe.manifest.names import folded, numbered, slug
 from sessionscribe.manifest.presence import Presence
 from sessionscribe.manifest.probe import Prober, ProbeResult
-from sessionscribe.manifest.reconcile import Reconciled, join, place, refuse_another
-from sessionscribe.manifest.sources import File, Group, slug, speaker_of
+from sessionscribe.manifest.reconcile import CHANGED, Reconciled, join, place, refuse_another
+from sessionscribe.manifest.sources import File, Group, speaker_of
 from sessionscribe.storage.drive_desktop import is_drive_desktop
-from sessionscribe.storage.locations import is_remote, parent
+from sessionscribe.storage.locations import is_remote, name_of, parent
 
 LEFT_OUT = "(its row was removed; to add it again, name the file itself)"
 
@@ -44,7 +45,7 @@ def add(
     root: Path,
     settings: dict[str, Any],
     exact: bool,
-    report: Callable[[str, str, bool], None],
+    report: Callable[[str, str, str], None],
     s3_remote: str = "",
     durations: Callable[[Sequence[str]], Mapping[str, float]] = lambda _: {},
     say: Callable[[str], None] = lambda _: None,
@@ -56,9 +57,11 @@ def add(
     """Return the manifest's rows with ``groups`` added.
 
     A file that cannot be probed gets a row all the same, so that its session shows as failed and is not
-    forgotten; a session whose name is taken by another recording gets none. A recording whose content the
-    manifest knows is not probed again; one that was moved keeps its session. Rows that could not be
-    understood stay as they are, and so does a session that has such rows.
+    forgotten, but if its name is not that of a recording either. A session whose name is taken by another
+    recording gets none; one whose name only looks the same (another case, another form of Unicode, other
+    characters that cannot stay) gets a name of its own. A recording whose content the manifest knows is not
+    probed again; one that was moved keeps its session. Rows that could not be understood stay as they are,
+    and so does a session that has such rows.
 
     Args:
         groups: what ``sources.discover`` found.
@@ -66,8 +69,9 @@ def add(
         root: the project's folder; sources inside it are noted relative to it.
         settings: columns to set (language, num_speakers …).
         exact: count samples instead of trusting the container's duration.
-        report: gets the name of each session that is there now, a line about it, and whether it changed.
-            A session of which no file can be used is in ``problems`` only.
+        report: gets the name of each session that is there now, what was done (``added``, ``replaced``: the
+            content is another one, ``updated`` or ``known``), and a line about it. A session of which no file
+            can be used is in ``problems`` only.
         s3_remote: the remote that stands for `s3://`.
         durations: tells how long recordings are (s) that others have looked at, by the checksum of their
             content; gets the sources of those that the manifest does not know.
@@ -85,7 +89,7 @@ def add(
     looked = look.at(groups, root)
     noted = notes((file for group in groups for file in group.files), root)
     there = Presence(set(noted.values()), s3_remote)
-    homes = _Homes(sessions, there)
+    homes, twins = _Homes(sessions, there), {folded(name): name for name in reversed(sessions)}
     removed = _Removed(known, before)
     for given in groups:
         left_out = [] if given.asked else [f for f in given.files if removed.has(noted[f], looked[f])]
@@ -103,10 +107,12 @@ def add(
                 _row(group, file, looked[file], source=noted[file], settings=own) for file in group.files
             ]
             new = rows if parts else list({row.source: row for row in rows}.values())
-            name = (None if group.named else homes.of(new)) or group.name
+            name = (None if group.named else homes.of(new)) or _own_name(group, new, sessions, twins)
             new = [replace(row, session=name) for row in new]
             _refuse_wrong(name, known)
             earlier = sessions.get(name, [])
+            if not earlier:
+                _refuse_no_recording(group, looked)
             if parts:
                 if earlier:
                     refuse_another(earlier, new)
@@ -114,6 +120,7 @@ def add(
             else:
                 joined = join(earlier, new, settings, exact=exact, there=there)
             sessions[name] = joined.rows
+            twins.setdefault(folded(name), name)
             added.news += joined.news
         except UserError as error:
             added.problems.append(error)
@@ -124,9 +131,50 @@ def add(
             hours = sum(row.duration_s for row in new) / 3600
             number = counted(len(new), "track" if parts else "file")
             line = f"{group.layout}, {number}, {hours:.2f} h of audio"
-            report(name, line, sessions[name] != earlier)
+            replaced = any(item.startswith(CHANGED) for item in joined.news)
+            done = "replaced" if replaced else "known" if sessions[name] == earlier else "updated"
+            report(name, done if earlier else "added", line)
     added.rows = [row for rows in sessions.values() for row in rows]
     return added
+
+
+def _own_name(
+    group: Group, new: Sequence[Row], sessions: Mapping[str, Sequence[Row]], twins: Mapping[str, str]
+) -> str:
+    """Return a group's name, with a hash where it is another session's on some file system or after `slug`.
+
+    ``twins`` are the names of all sessions by what file systems may take for the same (`folded`).
+
+    Raises:
+        UserError: the user gave the name.
+    """
+    name, content = group.name, {row.checksum for row in new}
+    if taken := sessions.get(name):
+        same = _written(taken[0]) == _written(new[0]) or not content.isdisjoint(r.checksum for r in taken)
+        if group.named or same:
+            return name  # `join` says whether it fits
+    elif not (twin := twins.get(folded(name))):
+        return name
+    elif group.named:
+        hint = "Give this one a name that differs by more than upper and lower case"
+        raise UserError(f"there is a session `{twin}`", where=name, hint=hint)
+    return numbered(name, place(new[0]))
+
+
+def _written(row: Row) -> str:
+    """Return what a session was named after: its file, or the folder of its files."""
+    return File(row.source).stem if row.layout == "recording" else name_of(parent(row.source))
+
+
+def _refuse_no_recording(group: Group, looked: Mapping[File, ProbeResult]) -> None:
+    """Keep out what neither its name nor its content makes a recording: a text, a picture, a hidden file.
+
+    Raises:
+        UserError: it is such a file.
+    """
+    (first, *others) = group.files
+    if not others and not first.is_recording and (problem := looked[first].problem):
+        raise UserError(problem.what, where=problem.where, hint="It was not added")
 
 
 def _refuse_wrong(name: str, known: Mapping[str, Session]) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 
 from sessionscribe.core.errors import visible
 from sessionscribe.core.files import sha256, write_text
+from sessionscribe.core.text import TOO_LONG, is_long_name
 from sessionscribe.manifest.sources import EXTENSIONS
 
 NUMBER = re.compile(r"\.\d+$")
@@ -52,6 +53,9 @@ def read(folder: str, root: Path = Path(), *, cache: str = "") -> EnrollmentSamp
     clips, problems = [], []
     for person, path in _recordings(root / folder):
         name = path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
+        if is_long_name(person):
+            problems.append(f"{visible(name)}: the name {TOO_LONG}. It names nobody")
+            continue
         try:
             status = path.stat()
             state = [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]

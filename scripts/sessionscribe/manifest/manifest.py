@@ -21,8 +21,8 @@ from sessionscribe.config.settings import LANGUAGE, OFF
 from sessionscribe.core import locks, tables
 from sessionscribe.core.errors import UserError, visible
 from sessionscribe.core.files import write_text
-
-NAME = re.compile(r"\w[\w-]*")  # of sessions and tracks; a dot would make file names ambiguous
+from sessionscribe.core.text import TOO_LONG, is_long_name
+from sessionscribe.manifest import names
 
 
 @dataclass(frozen=True)
@@ -187,6 +187,8 @@ def _format(value: object) -> str:
         if value is None
         else f"{value:.6f}".rstrip("0").rstrip(".")
         if isinstance(value, float)
+        else tables.guarded(value)
+        if isinstance(value, str)
         else str(value)
     )
 
@@ -226,10 +228,11 @@ def _parse(header: list[str], values: list[str], line: int) -> tuple[Row, str | 
     problem = (
         None if len(values) == len(header) else f"{len(values)} fields where the header has {len(header)}"
     )
-    typed: dict[str, object] = {name: cells.get(name, "") for name in REQUIRED}
-    for name, text in cells.items():
-        if name in REQUIRED or not text:
+    typed: dict[str, object] = {name: tables.unguarded(cells.get(name, "")) for name in REQUIRED}
+    for name, cell in cells.items():
+        if name in REQUIRED or not cell:
             continue
+        text = tables.unguarded(cell)
         try:
             typed[name] = int(text) if name in INTEGERS else float(text) if name == "duration_s" else text
         except ValueError:
@@ -239,15 +242,16 @@ def _parse(header: list[str], values: list[str], line: int) -> tuple[Row, str | 
     if not 0 <= row.duration_s < math.inf:
         problem = problem or f"`duration_s` must be seconds and is `{row.duration_s}`"
         row = replace(row, duration_s=0.0)
-    if not NAME.fullmatch(row.session):
-        problem = problem or f"`{visible(row.session)}` cannot be a session name (letters, digits, `_`, `-`)"
-        safe = re.sub(r"[^\w-]+", "-", row.session).strip("-") or f"line-{line}"
-        row = replace(row, session=safe)
+    if why := names.fault(row.session):
+        problem = problem or f"`{visible(row.session)}` cannot be a session name ({why})"
+        row = replace(row, session=names.numbered(names.slug(row.session), f"{line} {row.session}"))
     if row.layout not in LAYOUTS:
         problem = problem or f"`layout` must be recording, multitrack or live and is `{visible(row.layout)}`"
-    if not NAME.fullmatch(row.track):
-        problem = problem or f"`{visible(row.track)}` cannot be a track name (letters, digits, `_`, `-`)"
+    if why := names.fault(row.track):
+        problem = problem or f"`{visible(row.track)}` cannot be a track name ({why})"
     problem = problem or _wrong_setting(row.language, {name: getattr(row, name) for name in LEAST})
+    if is_long_name(row.speaker):
+        problem = problem or f"`speaker` {TOO_LONG}"
     if row.diarize not in ("", OFF):
         problem = problem or f"`diarize` must be empty or `{OFF}` and is `{visible(row.diarize)}`"
     if not row.source:

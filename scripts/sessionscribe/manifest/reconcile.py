@@ -30,6 +30,8 @@ SETTINGS = (
     "priority",
 )
 """Columns that people fill in; what is in them outlives another name of the file."""
+CHANGED = "changed: "
+"""How a line begins that tells of other content."""
 
 
 def place(row: Row) -> str:
@@ -86,7 +88,7 @@ def join(
         if heir is not None and heir.checksum == row.checksum:
             news.append(f"moved: {visible(row.source)} is now {visible(heir.source)}")
         elif row.source in joined:
-            news.append(f"changed: {visible(row.source)}")
+            news.append(f"{CHANGED}{visible(row.source)}")
         elif parent(row.source) in here:
             news.append(f"gone: {visible(row.source)}")
     kept = [row for row in old if row.track not in outlived]
@@ -203,7 +205,7 @@ def _heir(row: Row, joined: Iterable[Row]) -> Row | None:
 def _change(before: Row, row: Row) -> Iterator[str]:
     """Yield what has become of a recording that the manifest knew."""
     if before.checksum and before.checksum != row.checksum:
-        yield f"changed: {visible(row.source)}"
+        yield f"{CHANGED}{visible(row.source)}"
     elif before.source != row.source:
         yield f"moved: {visible(before.source)} is now {visible(row.source)}"
 

@@ -12,7 +12,8 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from sessionscribe.core.errors import UserError
-from sessionscribe.core.text import one_line
+from sessionscribe.core.text import short_name
+from sessionscribe.manifest.names import slug
 from sessionscribe.storage import drive_desktop
 from sessionscribe.storage.locations import DRIVE_DESKTOP, is_remote, join, split
 
@@ -90,9 +91,10 @@ class File:
 
     @property
     def is_recording(self) -> bool:
-        """Tell by its ending whether it may be a recording."""
+        """Whether it may be a recording, by its name; hidden files (macOS's `._talk.wav`) are none."""
         name = self.name
-        return _split_ending(name)[1].lower() in EXTENSIONS and not name.endswith(LISTENING)
+        hidden = name.startswith(".")
+        return not hidden and _split_ending(name)[1].lower() in EXTENSIONS and not name.endswith(LISTENING)
 
 
 def _split_ending(name: str) -> tuple[str, str]:
@@ -191,9 +193,11 @@ def _group_remote(source: str, layout: str | None, s3_remote: str) -> list[Group
     items = listing.list_files(source, s3_remote=s3_remote)
     if len(items) == 1 and items[0].source == source:
         return [Group(items[0].path.stem, layout or "recording", (File(source, item=items[0]),), asked=True)]
+    top = PurePosixPath(split(source)[1])
     found = {
         folder: [File(item.source, item=item) for item in sorted(inside)]
         for folder, inside in sorted(listing.by_folder(items).items())
+        if not _is_hidden(PurePosixPath(folder), top)
     }
     groups = sort_below(source, found, lambda _: layout)
     if not groups:
@@ -233,6 +237,12 @@ def sort_below(
     ]
 
 
+def _is_hidden(folder: PurePosixPath, top: PurePosixPath) -> bool:
+    """Return whether a folder, or one between it and ``top``, is hidden: a waste bin, a program's own."""
+    parts = folder.relative_to(top).parts if folder.is_relative_to(top) else ()
+    return any(part.startswith(".") for part in parts)
+
+
 def _name_below(top: PurePosixPath, folder: PurePosixPath, source: str) -> str:
     """Return a name for a folder: its own, or the way to it from the one that was given."""
     if folder != top and folder.is_relative_to(top):
@@ -269,16 +279,11 @@ def _names_in(files: Sequence[File], beside: Collection[str], *, asked: bool) ->
     return {}
 
 
-def slug(name: str) -> str:
-    """Return a name that is safe in paths, commands and Snakemake: word characters and ``-``."""
-    return re.sub(r"[^\w-]+", "-", unicodedata.normalize("NFC", name)).strip("-") or "session"
-
-
 def speaker_of(file: File) -> str:
     """Return the name that a track's file says its speaker by, where the track's own name cannot be that one.
 
     Empty where they are the same. What a name in a transcript should not have (control characters) is left
     out.
     """
-    name = one_line(unicodedata.normalize("NFC", file.speaker or file.stem))
+    name = short_name(unicodedata.normalize("NFC", file.speaker or file.stem))
     return "" if name == slug(name) else name

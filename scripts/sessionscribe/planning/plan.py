@@ -9,6 +9,7 @@ part of Snakemake's DAG.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from functools import cache, partial
 from pathlib import Path
@@ -23,7 +24,7 @@ from sessionscribe.core.units import SAMPLE_RATE, tolerance_s
 from sessionscribe.engines import models
 from sessionscribe.manifest import enrollment, manifest
 from sessionscribe.manifest.manifest import Session
-from sessionscribe.planning import absent_audio, older, steps
+from sessionscribe.planning import absent_audio, older, other_settings, steps
 from sessionscribe.planning.results import Results
 from sessionscribe.planning.session import SessionPlan
 from sessionscribe.planning.settings_files import renew_settings
@@ -43,6 +44,7 @@ from sessionscribe.planning.steps import (
 from sessionscribe.stages.correct import table as corrections
 from sessionscribe.stages.name import speaker_map
 
+NO_SESSIONS = "No sessions yet. Add recordings with `sessionscribe add SOURCE…`."
 PREFLIGHT = "logs/preflight"
 UNABLE = (
     "transcripts will be without speakers: torch and pyannote.audio are not installed here. "
@@ -198,6 +200,8 @@ class Plan:
             plan.totals[work.rule] += 1
             missing = [path for path in (*work.outputs, work.record) if not results.has(path)]
             settled = noted.get(work.name) == work.key
+            if not settled and noted.get(work.name):
+                plan.changed[work.name] = noted[work.name]
             if missing and settled:  # of what is not published, the record says that it may be absent
                 left_out = results.record(work.record).get("left_out", ())
                 plan.absent.update((path, work) for path in missing if path in left_out)
@@ -229,10 +233,12 @@ class Plan:
         """A line for each thing that is not as it should be.
 
         These are enrolment clips and rows of the table of names that cannot be used, corrections files of
-        sessions that there are not, and sessions of which something cannot be done here.
+        sessions that there are not, results made with other settings, and sessions of which something cannot
+        be done here.
         """
         blocked = [absent_audio.remark(plan) for plan in self.sessions.values() if plan.lacking]
-        return [*self._remarks, *blocked]
+        other = other_settings.warning(self.sessions.values(), self._results)
+        return [*self._remarks, *([other] if other else []), *blocked]
 
     def preflight_task(self) -> dict[str, list[str]]:
         """Return the models that the pending work needs, up to the rules ``until``, for ``check_models``."""
@@ -325,6 +331,28 @@ class Plan:
     def _read(self, source: Any) -> Iterable[str]:
         listed = isinstance(source, Listed) and not self.whole
         return [path for path in paths(source) if path in self._due] if listed else paths(source)
+
+    def audio(self) -> dict[str, dict[str, float]]:
+        """Return the seconds of audio that pending steps work on, by rule and first output.
+
+        A track's chunks count as equally long; of other rules than those that work through audio there is
+        nothing.
+        """
+        found: defaultdict[str, dict[str, float]] = defaultdict(dict)
+        for session in self.sessions.values():
+            lasts = {row.track: row.duration_s for row in session.session.rows}
+            live = session.session.layout == "live"
+            for first, step in session.pending.items():
+                match step.rule:
+                    case "convert_audio" | "plan_chunks":
+                        found[step.rule][first] = lasts[step.name.partition(".")[2]]
+                    case "transcribe_chunk":
+                        whole_s = lasts[step.name.partition(".")[0]]
+                        chunks = 1 if live else chunk_count(whole_s, self._options["chunk"]["target_s"])
+                        found[step.rule][first] = whole_s / chunks
+                    case "embed_chunk":
+                        found[step.rule][first] = sum(lasts.values()) / session.totals[step.rule]
+        return found
 
     def found(self) -> set[str]:
         """Return the files that pending steps read and that this run does not make."""

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from sessionscribe.core.errors import SHOWN, visible
+from sessionscribe.core.errors import SHOWN
+from sessionscribe.core.text import harmless, listed
 from sessionscribe.planning.plan import Plan
 from sessionscribe.planning.session import SessionPlan
 from sessionscribe.planning.steps import STAGE_OF
@@ -80,7 +81,7 @@ def status_of(root: Path, plan: SessionPlan) -> SessionStatus:
         stage=_reached(done, open_stages),
         chunks_done=plan.done("transcribe_chunk"),
         chunks=plan.totals["transcribe_chunk"],
-        gaps=_missing_parts(plan),
+        gaps=len(missing_parts(plan)),
         flags=tuple(dict.fromkeys(flag for record in records for flag in record.get("flags", ()))),
         audit=next((record["verdict"] for record in records if record.get("verdict")), "-"),
         failures=failures,
@@ -107,10 +108,11 @@ def _reached(done: list[str], open_stages: set[str]) -> str:
     return reached
 
 
-def _missing_parts(plan: SessionPlan) -> int:
-    """Count the parts of a live session that are no good, and those missing between its first and last."""
+def missing_parts(plan: SessionPlan) -> list[int]:
+    """Return the parts of a live session that are no good, and those missing between its first and last."""
     parts = {row.part: row.duration_s > 0 for row in plan.session.rows if row.part is not None}
-    return max(parts) - min(parts) + 1 - sum(parts.values()) if parts else 0
+    good = {part for part, is_good in parts.items() if is_good}
+    return sorted({*range(min(parts), max(parts) + 1)} - good) if parts else []
 
 
 def _failures(root: Path, plan: SessionPlan) -> tuple[str, ...]:
@@ -156,10 +158,5 @@ def table(rows: Iterable[SessionStatus]) -> str:
     for row in rows:
         for note in dict.fromkeys((*row.failures, *row.flags, *[WITHOUT_SPEAKERS] * row.without_speakers)):
             named.setdefault(note, []).append(row.session)
-    notes = [f"{_listed(sessions)}: {visible(note)}" for note, sessions in named.items()]
+    notes = [f"{listed(sessions, SHOWN)}: {harmless(note)}" for note, sessions in named.items()]
     return "\n".join([*lines, *(["", *notes] if notes else [])])
-
-
-def _listed(sessions: list[str]) -> str:
-    more = len(sessions) - SHOWN
-    return ", ".join(sessions[:SHOWN]) + (f" and {more} more" if more > 0 else "")

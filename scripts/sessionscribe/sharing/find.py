@@ -6,9 +6,11 @@ from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path, PurePosixPath
 
 from sessionscribe.core.errors import UserError, visible
+from sessionscribe.core.text import counted
 from sessionscribe.manifest import sources
 from sessionscribe.manifest.additions import notes
 from sessionscribe.manifest.manifest import Row
@@ -43,11 +45,15 @@ STAGE_FOLDERS = ("ingest", "convert", "chunk", "transcribe", "merge", "diarize",
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was found: its kind (one of ``KINDS``), what it is about, more about it."""
+    """One thing that was found: its kind (one of ``KINDS``), what it is about, more about it.
+
+    ``parts`` are the numbers of those that a live session lacks.
+    """
 
     kind: str
     what: str
     more: str = ""
+    parts: tuple[int, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.kind:<13} {visible(self.what)}{f'  ({self.more})' if self.more else ''}"
@@ -290,13 +296,23 @@ def _sessions(plan: Plan) -> Iterator[Finding]:
         "failed": lambda row: row.failures[0],
     }
     for row in status.collect(plan):
+        parts = tuple(status.missing_parts(plan.sessions[row.session]))
+        lacks = f"{counted(len(parts), 'part')} missing in the recording: {_ranges(parts)}" if parts else ""
         if row.status in words:
             kind = "unprocessed" if row.status == "pending" else "failed"
-            yield Finding(kind, row.session, words[row.status](row))
-        elif row.status != "complete":
-            yield Finding("incomplete", row.session, f"{row.status}, {row.chunks_done}/{row.chunks} chunks")
-        elif row.gaps:
-            yield Finding("incomplete", row.session, f"{row.gaps} parts are missing in the recording")
+            more = words[row.status](row)
+        elif row.status != "complete" or parts:
+            kind = "incomplete"
+            more = "" if row.status == "complete" else f"{row.status}, {row.chunks_done}/{row.chunks} chunks"
+        else:
+            continue
+        yield Finding(kind, row.session, "; ".join(filter(None, (more, lacks))), parts)
+
+
+def _ranges(numbers: Iterable[int]) -> str:
+    """Return numbers in order as people write them: ``3, 5-7``."""
+    runs = (list(run) for _, run in groupby(enumerate(numbers), key=lambda found: found[1] - found[0]))
+    return ", ".join(str(run[0][1]) if len(run) == 1 else f"{run[0][1]}-{run[-1][1]}" for run in runs)
 
 
 def _orphans(plan: Plan) -> Iterator[Finding]:

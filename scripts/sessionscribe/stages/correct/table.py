@@ -20,7 +20,7 @@ from typing import Literal, get_args
 from sessionscribe.core import tables
 from sessionscribe.core.errors import UserError, unknown_session, visible
 from sessionscribe.core.files import write_text
-from sessionscribe.core.text import one_line
+from sessionscribe.core.text import TOO_LONG, is_long_name, one_line
 from sessionscribe.core.tokens import atoms
 
 FOLDER = "config/corrections"
@@ -124,12 +124,16 @@ def write(path: Path, edits: Iterable[Edit]) -> None:
     if not rows:
         path.unlink(missing_ok=True)
         return
+    for row in rows:
+        if problem := _problem(row):  # what cannot be read back is not written
+            raise UserError(problem, where=f"{path}, {row.called}", hint="Nothing was noted")
     text = io.StringIO(newline="")
     writer = csv.writer(text, "excel-tab", lineterminator="\n")
     writer.writerow(COLUMNS)
     for row in rows:
         times = (clock(row.start), clock(row.end))
-        writer.writerow([row.edit, *times, *(one_line(getattr(row, name)) for name in COLUMNS[3:])])
+        cells = (tables.guarded(one_line(getattr(row, name))) for name in COLUMNS[3:])
+        writer.writerow([row.edit, *times, *cells])
     write_text(path, text.getvalue())
 
 
@@ -158,7 +162,7 @@ def _parse(header: list[str], values: list[str], line: int, path: Path) -> Edit:
 
     if len(values) > len(header) and any(value.strip() for value in values[len(header) :]):
         raise wrong(f"{len(values)} fields where the header has {len(header)}")
-    cells = {name: one_line(value) for name, value in zip(header, values, strict=False)}
+    cells = {name: tables.unguarded(one_line(value)) for name, value in zip(header, values, strict=False)}
     kind = cells.pop("edit") or "words"
     if kind not in get_args(Kind):
         raise wrong(f"`edit` must be words, speaker or name and is `{visible(kind)}`")
@@ -190,6 +194,8 @@ def _problem(edit: Edit) -> str | None:
         "has neither `was` nor `now`": edit.edit == "words" and not (was or now),
         "`start` is missing: when are these words said?": edit.edit == "words" and timeless and not was,
         "`now` is missing: who is it?": edit.edit != "words" and not now,
+        f"`now` {TOO_LONG}": edit.edit != "words" and is_long_name(edit.now),
+        f"`speaker` {TOO_LONG}": is_long_name(edit.speaker),
         "`was` is missing: which speaker is it?": edit.edit == "name" and not was,
         "needs `start`, and `end` or the words (`was`)": edit.edit == "speaker"
         and (timeless or not (was or edit.end is not None)),

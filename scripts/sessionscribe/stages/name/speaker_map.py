@@ -13,6 +13,7 @@ from pathlib import Path
 
 from sessionscribe.core import tables
 from sessionscribe.core.errors import UserError, unknown_session, visible
+from sessionscribe.core.text import TOO_LONG, is_long_name
 
 COLUMNS = ("session", "speaker", "name")
 MOMENT = re.compile(r"(?:(\d+):)?(\d{1,3}):([0-5]\d)(\.\d+)?")
@@ -84,6 +85,8 @@ def _problem(entry: Entry, cells: int, sessions: Collection[str], path: Path) ->
         return f"{cells} fields where the header has {len(COLUMNS)}. The row is left out"
     if not entry.speaker:
         return "`speaker` is empty. The row is left out"
+    if is_long_name(entry.name):
+        return f"`name` {TOO_LONG}. The row is left out"
     if entry.session not in sessions:
         error = unknown_session(entry.session, sessions, path)
         return f"{error.what}. {error.hint}"

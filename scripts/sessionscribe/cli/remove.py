@@ -1,0 +1,77 @@
+"""The sub-command ``remove``: take sessions out of the manifest; recordings are never touched."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from pathlib import Path
+from typing import Any
+
+from sessionscribe.cli.add import refuse_demo
+from sessionscribe.config.settings import Config
+from sessionscribe.core.errors import UserError, unknown_session
+from sessionscribe.core.text import counted
+from sessionscribe.jobs import workspace
+from sessionscribe.manifest import manifest
+
+KEPT = "publish"
+"""The folder of results that belongs to DVC and Git."""
+
+
+def add_arguments(commands: Any, parents: list[argparse.ArgumentParser]) -> None:
+    """Add the sub-command to the command's parsers."""
+    removes = commands.add_parser(
+        "remove",
+        parents=parents,
+        allow_abbrev=False,
+        help="take sessions out of the manifest",
+        description="Take sessions out of the manifest. Recordings, corrections and published versions stay.",
+    )
+    removes.add_argument("--results", action="store_true", help="delete their results and logs, too")
+    removes.add_argument("-n", "--dry-run", action="store_true", help="only show what would be done")
+
+
+def remove(options: argparse.Namespace, config: Config, root: Path = Path()) -> int:
+    """Take sessions out of the manifest, and delete their results if asked for.
+
+    Raises:
+        UserError: there is no such session, or a run is at work on results that are to be deleted.
+    """
+    table = root / config.manifest
+    refuse_demo(Path(config.manifest))
+    if not options.sessions:
+        raise UserError("no session is named", where="remove", hint="`sessionscribe status` lists them")
+    if options.results and not options.dry_run and workspace.at_work(root / ".snakemake"):
+        raise UserError("another run is at work here", where="remove", hint="Wait until it has finished")
+    with manifest.locked(table):
+        known = manifest.read(table)
+        results = {name: results_of(name, root) for name in options.sessions}
+        for name in options.sessions:
+            if name not in known and not (options.results and results[name]):
+                raise unknown_session(name, known, table)
+        if not options.dry_run:
+            left = (row for name, session in known.items() if name not in results for row in session.rows)
+            manifest.write(table, left)
+    for name, paths in results.items():
+        if options.results and not options.dry_run:
+            for path in paths:
+                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+        which = "would be removed" if options.dry_run else "removed"
+        what = f"{which} {name}: {counted(len(known[name].rows) if name in known else 0, 'row')}"
+        if options.results:
+            print(f"{what} and all results")
+        else:
+            print(f"{what}; results stay (--results deletes them)" if paths else what)
+    return 0
+
+
+def results_of(session: str, root: Path) -> list[Path]:
+    """Return the files and folders below ``results`` and ``logs`` that are one session's alone."""
+    return [
+        path
+        for top in ("results", "logs")
+        for folder in sorted((root / top).glob("*/"))
+        if folder.name != KEPT
+        for path in sorted(folder.iterdir())
+        if path.name == session or path.name.startswith(f"{session}.")
+    ]

@@ -1,0 +1,19 @@
+"""Where the command `sessionscribe` begins: Ctrl-C is no traceback, also while all of it is being loaded."""
+
+import signal
+import sys
+
+
+def main() -> int:
+    """Run the command; return its exit code."""
+    try:
+        from sessionscribe.cli import main as command  # noqa: PLC0415
+
+        return command.main()
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
+        return 128 + signal.SIGINT
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,61 @@
+"""Results that were made with other settings, before they are made again: is a settings file forgotten?"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from sessionscribe.core.errors import SHOWN
+from sessionscribe.core.text import counted, listed
+from sessionscribe.planning.results import Results
+from sessionscribe.planning.session import SessionPlan
+from sessionscribe.planning.steps import settings_file
+
+READ = 8
+"""So many sessions are looked into for what differs: mostly it is the same in all."""
+FIRST = 3
+OTHER = "with other settings"
+HINT = "If that is not meant, give the same --configfile, or keep those settings in config/local.yaml"
+
+
+def warning(plans: Iterable[SessionPlan], results: Results) -> str | None:
+    """Return a line about the sessions whose results were made with other settings, and which these are."""
+    changed = [plan for plan in plans if plan.changed]
+    found: dict[str, tuple[Any, Any]] = {}
+    for plan in changed[:READ]:
+        for name, values in _differing(plan, results):
+            found.setdefault(name, values)
+    if not found:
+        return None
+    first = sorted(found, key=lambda name: not name.startswith("transcribe."))[:FIRST]  # what is dear
+    shown = ", ".join(f"{name} was {_shown(found[name][0])}, is {_shown(found[name][1])}" for name in first)
+    more = f" and {len(found) - FIRST} more" if len(found) > FIRST else ""
+    names = listed([plan.session.name for plan in changed], SHOWN)
+    what = f"{counted(len(changed), 'session')} ({names}) would be made again in part {OTHER}"
+    return f"{what}: {shown}{more}. {HINT}"
+
+
+def _differing(plan: SessionPlan, results: Results) -> Iterator[tuple[str, tuple[Any, Any]]]:
+    """Yield the settings, by section and name, that pending steps had otherwise when they were done."""
+    for step in plan.pending.values():
+        if (key := plan.changed.get(step.name)) is None:
+            continue
+        before, now = results.record(settings_file(step.session, step.name, key)), step.settings
+        stages = [(step.stage, before.get("options", {}), now.get("options", {}))]
+        # `assign_speakers` notes those of all stages before it, so of a model, too.
+        made = before.get("made", {}).get("settings", {})
+        stages += [
+            (stage, made.get(stage, {}), told)
+            for stage, told in now.get("made", {}).get("settings", {}).items()
+        ]
+        for stage, old, new in stages:
+            for name in new:
+                # What was read from a file has lists where there were tuples.
+                if name in old and json.dumps(old[name]) != json.dumps(new[name]):
+                    yield f"{stage}.{name}", (old[name], new[name])
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False).strip('"')
+    return f"`{text if len(text) <= 40 else text[:39] + '…'}`"

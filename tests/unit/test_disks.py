@@ -1,0 +1,119 @@
+"""Disks that are full, read-only or without room for one more file: one line that names the right one."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+import media
+from sessionscribe.cli import main
+from sessionscribe.core import errors, files
+from sessionscribe.jobs import workspace
+from snakemake_logger_plugin_sessionscribe import handler
+
+
+@pytest.fixture
+def mount(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 1 MB and 64 files below a folder, in which there is a project."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=1m,nr_inodes=64", "tmpfs", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(command, check=False, capture_output=True).returncode:
+        pytest.skip("only root can mount a small file system here")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=False)
+
+
+def full(folder: Path) -> None:
+    with (folder / "ballast").open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+
+
+def without_inodes(folder: Path) -> None:
+    with contextlib.suppress(OSError):
+        for number in range(100):
+            (folder / f"{number}").touch()
+
+
+def read_only(folder: Path) -> None:
+    subprocess.run(["mount", "-o", "remount,ro", str(folder)], check=True)
+
+
+CASES = [
+    (full, "the disk is full (0 MB free at {disk}). Make room and run again: nothing is lost"),
+    (without_inodes, "the disk is full (no room for one more file at {disk}: all 64 are there). Make room"),
+    (read_only, "the disk at {disk} is read-only. Make it writable, or work in another folder"),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=["full", "inodes", "read-only"])
+@pytest.mark.parametrize("command", ["add", "remove", "run", "run -n"])
+def test_a_command_is_one_line_and_74(
+    mount: Path,
+    command: str,
+    case: tuple[Callable[[Path], None], str],
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    spoil, says = case
+    monkeypatch.chdir(mount)
+    Path("Snakefile").touch()
+    media.write_tone(Path("talk.wav"), 0.1)
+    media.write_tone(Path("new.wav"), 0.2)
+    assert main.main(["add", "talk.wav"]) == 0
+    spoil(mount)
+    capfd.readouterr()
+    arguments = {"add": ["add", "new.wav"], "remove": ["remove", "talk"]}.get(command, command.split())
+    assert main.main(arguments) == os.EX_IOERR
+    out, err = capfd.readouterr()
+    assert err.count("\n") == 1, out + err
+    assert says.format(disk=mount) in err
+
+
+def test_the_disk_of_the_file_counts_and_not_that_of_the_project(mount: Path, tmp_path: Path) -> None:
+    """Such as that of the logs, or of the copies of recordings."""
+    full(mount)
+    for write in (
+        lambda: files.write_text(mount / "a.json", "x" * 9000),
+        lambda: files.write_many(tmp_path, {"small/b.json": b"x" * 9000}),
+        lambda: workspace.check_writable([tmp_path, mount]),
+    ):
+        with pytest.raises(OSError, match="No space left") as caught:
+            write()
+        said = errors.describe(caught.value, "talk")
+        assert said.startswith(str(mount))
+        assert f"(0 MB free at {mount})" in said
+    assert sorted(path.name for path in mount.iterdir()) == ["ballast"]
+
+
+def test_a_quota_and_a_disk_that_fails_are_told_apart() -> None:
+    assert "what you may use at" in errors.describe(OSError(errno.EDQUOT, "quota", "a"), "talk")
+    assert "fails to read or write" in errors.describe(OSError(errno.EIO, "i/o", "a"), "talk")
+    assert errors.exit_code(OSError(errno.EACCES, "no")) == 1
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "WorkflowError:\nFailed to create logs/x.\nOSError: [Errno 28] No space left on device: 'logs/x'",
+        "Failed to setup log file: [Errno 30] Read-only file system: 'logs/x'",
+        "Traceback (most recent call last):\n  File\nOSError: [Errno 28] No space left on device",
+    ],
+)
+def test_what_snakemake_says_of_a_disk_is_one_line(said: str) -> None:
+    (line,) = handler._plain(said).splitlines()
+    assert line.startswith("sessionscribe: ")
+    assert " at /" in line
+
+
+def test_what_it_says_of_our_own_errors_is_that_error() -> None:
+    said = 'WorkflowError in file "/a/rules/common.smk", line 4:\nchunk.x: there is none. y\n  File "z"'
+    assert handler._plain(said) == "sessionscribe: chunk.x: there is none. y"
+    assert handler._plain("MissingRuleException: No rule") == "MissingRuleException: No rule"
