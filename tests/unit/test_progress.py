@@ -253,7 +253,8 @@ def test_an_interrupted_run_says_that_and_nothing_of_what_it_interrupted(folder:
 @pytest.mark.parametrize("after_s", [0.1, 0.4])
 def test_an_early_interrupt_is_one_line(folder: Path, after_s: float) -> None:
     """While Snakemake is being loaded, and before there is any job."""
-    for command in (PROGRAM, [sys.executable, "-m", "sessionscribe.cli.start", "models"]):
+    snakemake = [sys.executable, "-m", "snakemake_logger_plugin_sessionscribe"]
+    for command in (snakemake, [sys.executable, "-m", "sessionscribe.cli.start", "models"]):
         with subprocess.Popen(
             command, cwd=folder, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL
         ) as child:
