@@ -101,13 +101,16 @@ class LogHandler(LogHandlerBase):
                 self._say(_busy())
             case LogEvent.ERROR if told["exception"] == "WorkflowError":
                 self._errors.append(_plain(record.getMessage()))
-            case None if TERMINATED in record.getMessage():
-                self._terminated, LogHandler.exit_code = True, SIGNALLED + signal.SIGTERM
             case None if record.levelno < logging.WARNING:
-                if self._idle:
-                    self._remarks.append(record.getMessage())
+                self._take_remark(record.getMessage())
             case LogEvent.ERROR | None if record.module != "job_scheduler":  # which repeats that jobs failed
                 self._say(_plain(record.getMessage()))
+
+    def _take_remark(self, text: str) -> None:
+        if TERMINATED in text:
+            self._terminated, LogHandler.exit_code = True, SIGNALLED + signal.SIGTERM
+        elif self._idle:
+            self._remarks.append(text)
 
     def _take_job_error(self, told: Mapping[str, Any]) -> None:
         self._failed = True
