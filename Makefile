@@ -3,6 +3,11 @@
 #   TORCH_BACKEND=cpu    another build of torch (cpu, cu128, auto ...): see envs/README.md
 #   LIGHT=1              leave out what only speakers need (torch, pyannote) and what tests need; LIGHT=0: all
 #   GPU=1                have what a GPU needs though there is no driver here; GPU=0: only where there is one
+#   TESTS="tests/unit"   what `make test` runs
+#   PYTHONS="3.12 3.13"   what `make test-pythons` runs
+#   UPGRADE=--upgrade    for `make lock`: newer versions of everything that requirements*.in leaves open
+.DEFAULT_GOAL := help
+.PHONY: .full help setup demo test test-pythons lint format lock docs notebooks natural evaluate kill-test clean
 #   TESTS="tests/unit"   what `make test` and `make test-all` run
 #   WORKERS=3            tests at once: one more than cores, since many of them wait
 #   UPGRADE=--upgrade    for `make lock`: newer versions of everything that requirements*.in leaves open
@@ -11,6 +16,7 @@
 export PYTHON TORCH_BACKEND LIGHT GPU
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 BIN := .venv/bin
+PYTHONS := 3.12 3.13
 FULL := test -x $(BIN)/pytest# LIGHT=1 leaves it out
 WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 PYTEST := $(BIN)/pytest --numprocesses=$(WORKERS) --maxprocesses=8 --dist=worksteal
@@ -38,6 +44,13 @@ test: lint ## lint and run the tests (as root on Debian: with the servers that t
 test-all: lint ## the same with slow tests and short benchmarks
 	@sh envs/test_packages.sh
 	$(PYTEST) $(TESTS)
+
+test-pythons: ## set up and run the demo with Python 3.12 and 3.13 (Colab's), in clones below build/pythons
+	@for version in $(PYTHONS); do clone=build/pythons/$$version; \
+	    test -d $$clone || git clone -q . $$clone || exit; \
+	    git -C $$clone pull -q --ff-only && XDG_CONFIG_HOME=$(CURDIR)/$$clone/build/config \
+	        $(MAKE) -C $$clone demo PYTHON="$$(ls -d $(HOME)/.pyenv/versions/$$version*/bin/python 2> /dev/null \
+	            || echo $$version)" && echo "Python $$version: the demo is made" || exit; done
 
 lint: .full ## check style and types of code and workflow
 	$(BIN)/ruff check .
@@ -69,6 +82,9 @@ lock: setup ## pin what envs/*.in ask for, with hashes
 docs: setup ## write the schema and the tables that are made from the code
 	$(BIN)/python -m sessionscribe.config.docs
 	$(BIN)/python -m sessionscribe.artifacts.docs
+
+notebooks: .full ## make notebooks/*.ipynb of their sources
+	$(BIN)/python notebooks/build.py
 
 natural: setup ## make the conversations with natural voices that accuracy is measured on (half an hour)
 	$(BIN)/snakemake -s rules/natural_voices.smk --cores 2

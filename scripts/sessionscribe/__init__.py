@@ -1,7 +1,7 @@
 """sessionscribe: recordings in, speaker-labelled transcripts out.
 
-Each package may import those to its right only, which ``make lint`` checks: ``cli``; ``runners publish
-sharing editing``; ``planning``; ``manifest evaluation``; ``stages``; ``engines``; ``audio jobs``;
+Each package may import those to its right only, which ``make lint`` checks: ``cli notebook``; ``runners
+publish sharing editing``; ``planning``; ``manifest evaluation``; ``stages``; ``engines``; ``audio jobs``;
 ``formats storage``; ``artifacts config``; ``core``. Nothing in here knows Snakemake, its ``config``
 dictionary or the working directory; models are touched only by ``engines``.
 """

@@ -19,9 +19,11 @@ from snakemake_executor_plugin_warm.slot import WorkerSlot
 from snakemake_executor_plugin_warm.worker import SERVE
 
 if TYPE_CHECKING:
+    from sessionscribe.runners.job_bundle import Checksums
     from sessionscribe.runners.registry import Options
+    from sessionscribe.runners.remote_workspace import Settings
 
-LOCAL = "local"
+LOCAL, MAILBOX = "local", "mailbox:"
 STAGING = Path(".snakemake/warm")
 
 
@@ -64,6 +66,8 @@ def remote_places(settings: Any, say: Callable[[str], None]) -> list[WorkerSlot]
     checksums = Checksums()
 
     def place(name: str, options: Options) -> WorkerSlot:
+        if name.startswith(MAILBOX):
+            return _mailbox(name.removeprefix(MAILBOX), how, checksums, options.say)
         machine = machine_of(name, options)
         return WorkerSlot(
             name, lambda _log: RemoteWorker(machine, how, checksums), lanes, 1, release=machine.stop
@@ -74,6 +78,24 @@ def remote_places(settings: Any, say: Callable[[str], None]) -> list[WorkerSlot]
         return [place(name, options) for name in dict.fromkeys(names)]
     except UserError as error:
         raise WorkflowError(f"--warm-runner: {error}") from None
+
+
+def _mailbox(place: str, how: Settings, checksums: Checksums, say: Callable[[str], None]) -> WorkerSlot:
+    """Return the place whose jobs lie in a folder or on a remote, for whoever takes them."""
+    from sessionscribe.runners.mailbox import Mailbox  # noqa: PLC0415
+    from sessionscribe.runners.mailbox_home import MailboxWorker  # noqa: PLC0415
+
+    def start(_log: str | None) -> MailboxWorker:
+        return MailboxWorker(
+            Mailbox(place),
+            how.project,
+            how.staging,
+            checksums,
+            per_audio_second=how.per_audio_second,
+            say=say,
+        )
+
+    return WorkerSlot(f"{MAILBOX}{place}", start, how.lanes)
 
 
 def _options(settings: Any, project: Path) -> Options:

@@ -7,11 +7,13 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from snakemake.exceptions import SpawnedJobError
 
 from sessionscribe.core.errors import UserError
+from sessionscribe.jobs.gpu import GpuMonitor
 from snakemake_executor_plugin_warm import inside
 from snakemake_executor_plugin_warm.disconnected import note_lost
 from snakemake_executor_plugin_warm.elsewhere import remote_places
@@ -49,6 +51,7 @@ class WarmExecutor:
             self.workers += self._elsewhere
             self.pool = ThreadPoolExecutor(max_workers=self.workers)
         self._guests = frozenset((settings.guests or "").replace(",", " ").split())
+        self._gpu = GpuMonitor(log=Path("logs/gpu.tsv"))
         self._left: int | None = None
         self._counting = threading.Lock()
         self._alone = set[Any]()
@@ -67,6 +70,7 @@ class WarmExecutor:
         if self._left is None:
             jobs = inside.jobs_to_run(self.dag)
             self._left = sum(self._wants_models(other) and script_of(other) is not None for other in jobs)
+            self._gpu.start()
             inside.lift_rate_limit(self.workflow)
             self._make_room(jobs)
         self.workflow.async_run(job.prepare())
@@ -122,6 +126,9 @@ class WarmExecutor:
 
     def shutdown(self) -> None:
         """End the workers, then as the local executor does."""
+        self._gpu.stop()
+        for warning in self._gpu.get_warnings():
+            self._say(f"warm: {warning}")
         for pool in self._crews():
             pool.dismiss()
         super().shutdown()  # type: ignore[misc]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import functools
 import json
 import re
 import signal
@@ -19,8 +20,9 @@ from sessionscribe.artifacts.base import LAYOUTS
 from sessionscribe.batch import watch as watched
 from sessionscribe.cli import add as adding
 from sessionscribe.cli import batch as batches
+from sessionscribe.cli import bundle as bundling
 from sessionscribe.cli import correct as correction
-from sessionscribe.cli import enroll, models, remove, run, serve, transcribe
+from sessionscribe.cli import enroll, models, remove, run, serve, transcribe, work
 from sessionscribe.cli import evaluate as evaluation
 from sessionscribe.cli import publish as publishing
 from sessionscribe.cli import storage as storing
@@ -64,7 +66,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("the following arguments are required: SESSION")
     try:
         _refuse_half_characters({**vars(options), "rest": rest})
-        anywhere = {"models": models.command, "transcribe": _transcribe} | evaluation.COMMANDS
+        anywhere = {"models": models.command, "transcribe": _transcribe, "work": work.command}
+        anywhere |= evaluation.COMMANDS
         if options.command in anywhere:
             return anywhere[options.command](options)
         if not Path("Snakefile").is_file():
@@ -83,6 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "remove": _remove,
         }
         commands["watch"] = lambda options: watching.command(options, _load(options))
+        commands |= {"bundle": _bundle, "import": _import}
         commands |= dict.fromkeys(publishing.COMMANDS, _publishing) | dict.fromkeys(
             storing.COMMANDS, _storing
         )
@@ -286,6 +290,7 @@ def _parser() -> argparse.ArgumentParser:
     evaluation.add_arguments(commands)
     models.add_arguments(commands)
     storing.add_arguments(commands, settings, chosen)
+    bundling.add_arguments(commands, settings, runs=runs, shows=shows)
     publishing.add_arguments(commands, settings, chosen, one)
     remove.add_arguments(commands, [settings, chosen])
     serve.add_arguments(commands, settings)
@@ -362,7 +367,10 @@ def _run(options: argparse.Namespace, rest: list[str], own: Sequence[str]) -> in
         if not names:
             print("Nothing to do.")
             return code
-    result = _make(options, request, names)
+    present = functools.partial(_load, options, names)
+    with bundling.saving(options, present, shows=request.shows) as unsaved:
+        result = _make(options, request, names)
+    code |= unsaved()
     if not request.shows and result != run.BUSY:
         stopped = result > run.SIGNALLED
         code = _show_outcome(options, _load(options, names), stopped=stopped) or code
@@ -493,7 +501,21 @@ def _storing(options: argparse.Namespace) -> int:
     return storing.COMMANDS[options.command](options, _load(options))
 
 
+def _bundle(options: argparse.Namespace) -> int:
+    def make(names: Sequence[str]) -> int:
+        options.stage = "chunk"
+        return _make(options, run.Request(), names)
+
+    return bundling.pack(options, lambda names: _load(options, names), make)
+
+
+def _import(options: argparse.Namespace) -> int:
+    return bundling.take(options, lambda names: _load(options, names))
+
+
 def _status(options: argparse.Namespace) -> int:
+    if options.place:
+        return bundling.status_from(options.place, _load(options))
     if options.cost:
         records, prices = costs.read_usage(USAGE_LOG), costs.read_prices(costs.PRICES)
         print(json.dumps(costs.figures(records, prices)) if options.json else costs.table(records, prices))

@@ -145,6 +145,11 @@ def read(path: Path) -> dict[str, Session]:
         return {}
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"cannot be read ({error})", where=path, hint="Save it as UTF-8 text") from error
+    return parse(text, path)
+
+
+def parse(text: str, path: Path) -> dict[str, Session]:
+    """Return the sessions of a manifest's text, as ``read`` does; ``path`` is where it is from."""
     found = tables.rows(text, path)
     _, header = next(found, (1, []))
     header = [OLDER.get(name, name) for name in header]
@@ -166,7 +171,12 @@ def read(path: Path) -> dict[str, Session]:
 
 
 def write(path: Path, rows: Iterable[Row]) -> None:
-    """Write the manifest atomically; fields with tabs, quotes or line breaks are quoted.
+    """Write the manifest atomically."""
+    write_text(path, table(rows))
+
+
+def table(rows: Iterable[Row]) -> str:
+    """Return the manifest's text; fields with tabs, quotes or line breaks are quoted.
 
     A row that could not be understood is written as it was found: it is not ours to change.
     """
@@ -178,7 +188,7 @@ def write(path: Path, rows: Iterable[Row]) -> None:
         cells = row.cells or [_format(getattr(row, column)) for column in COLUMNS]
         # Before Python 3.13 a lone carriage return is not quoted by itself.
         (quoting if any("\r" in cell for cell in cells) else writer).writerow(cells)
-    write_text(path, text.getvalue())
+    return text.getvalue()
 
 
 def _format(value: object) -> str:

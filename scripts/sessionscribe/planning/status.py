@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
-from sessionscribe.core.errors import SHOWN
+from sessionscribe.artifacts.base import Part
+from sessionscribe.core.errors import SHOWN, visible
 from sessionscribe.core.text import harmless, listed
 from sessionscribe.planning.plan import Plan
 from sessionscribe.planning.session import SessionPlan
@@ -49,6 +51,43 @@ class SessionStatus:
     failures: tuple[str, ...]
     status: str
     without_speakers: bool = False
+
+
+class RunStatus(Part):
+    """How far a run is that works elsewhere: ``status.json`` beside what it saves.
+
+    ``eta_s`` are the seconds that the chunks still take, ``seconds_left`` those until the machine is taken
+    away, ``waiting`` saves that are not known to have arrived: the notebook knows of these and of the GPU.
+    """
+
+    written_at: str
+    sessions: list[SessionStatus]
+    eta_s: float | None = None
+    saves: tuple[str, ...] = ()
+    waiting: tuple[str, ...] = ()
+    seconds_left: float | None = None
+    gpu: str = ""
+
+    def lines(self, now: datetime) -> Iterator[str]:
+        """Yield the table of sessions, and what there is to say of the machine."""
+        yield visible_lines(table(self.sessions))
+        age_s = (now - datetime.fromisoformat(self.written_at)).total_seconds()
+        facts = [f"as of {_duration(age_s)} ago"]
+        facts += [f"chunks done in about {_duration(self.eta_s)}"] * (self.eta_s is not None)
+        facts += [f"{len(self.saves)} saved"] + [f"{len(self.waiting)} not arrived yet"] * bool(self.waiting)
+        if self.seconds_left is not None:
+            facts.append(f"the machine has {_duration(self.seconds_left)} left")
+        yield visible("; ".join([*facts, *([self.gpu] if self.gpu else [])]))
+
+
+def _duration(seconds: float | None) -> str:
+    minutes = round((seconds or 0) / 60)
+    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"
+
+
+def visible_lines(text: str) -> str:
+    """Return text of others with its line breaks, and nothing else that a terminal would obey."""
+    return "\n".join(visible(line) for line in text.split("\n"))
 
 
 def collect(plan: Plan) -> list[SessionStatus]:

@@ -20,38 +20,27 @@ from sessionscribe.artifacts.published import PackedFile, Published
 from sessionscribe.core import files, seal
 from sessionscribe.core.errors import UserError
 from sessionscribe.planning.session import SessionPlan
-from sessionscribe.planning.steps import Step, paths
-from sessionscribe.planning.steps import files as files_of
+from sessionscribe.planning.session_files import (
+    RECORDS,
+    changed,
+    is_audio,
+    record_without,
+    recorded,
+    session_files,
+)
+from sessionscribe.planning.steps import paths
 from sessionscribe.planning.steps.work import told
 from sessionscribe.publish.package_manifest import CONTENTS, folder_of
 
-LEFT_OUT = ".flac"
 EXPORT = "export"
-RECORDS = "results/provenance/"
-AGAIN = "Delete it and run again, then publish"
 DAMAGED = (
     "Pull the session again (`sessionscribe pull`); if that does not help, publish it again where it was made"
 )
 
 
-def listed(plan: SessionPlan) -> list[str]:
-    """Return every file that a session's steps make, in their order, with their settings and records."""
-    found: dict[str, None] = {}
-    for work in plan.plan.works:
-        found.update(dict.fromkeys(files_of(work)))
-        if isinstance(work, Step):
-            found |= dict.fromkeys((work.settings_file, work.record))
-    return list(found)
-
-
-def is_audio(path: str) -> bool:
-    """Return whether a file is converted audio, which is large and can be made again from the recording."""
-    return path.endswith(LEFT_OUT)
-
-
 def wanted(plan: SessionPlan, *, audio: bool) -> list[str]:
     """Return the files that are published: all but audio that is not asked for, or not here."""
-    return [path for path in listed(plan) if not is_audio(path) or (audio and path not in plan.absent)]
+    return [path for path in session_files(plan) if not is_audio(path) or (audio and path not in plan.absent)]
 
 
 def pack(root: Path, plan: SessionPlan, *, audio: bool) -> Published:
@@ -69,10 +58,10 @@ def pack(root: Path, plan: SessionPlan, *, audio: bool) -> Published:
     fresh = folder.with_name(f".packing-{folder.name}")
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
-    names = listed(plan)
+    names = session_files(plan)
     kept = wanted(plan, audio=audio)
     left_out = [path for path in names if path not in set(kept)]
-    resolver = _Packer(root, fresh, _claimed(root, names), left_out)
+    resolver = _Packer(root, fresh, recorded(root, names), left_out)
     packed = [file for name, paths in _grouped(kept) for file in resolver.write(name, paths)]
     transcript = _transcript(plan)
     published = _describe(root, plan, transcript, packed, left_out)
@@ -98,9 +87,9 @@ def _grouped(paths: Iterable[str]) -> list[tuple[str, list[str]]]:
 class _Packer:
     """Writes the packs of one session, checking each file against what the job that made it wrote down."""
 
-    def __init__(self, root: Path, folder: Path, claimed: dict[str, str], left_out: list[str]) -> None:
+    def __init__(self, root: Path, folder: Path, recorded: dict[str, str], left_out: list[str]) -> None:
         self._root, self._folder = root, folder
-        self._claimed, self._left_out = claimed, left_out
+        self._recorded, self._left_out = recorded, left_out
 
     def write(self, name: str, paths: list[str]) -> list[PackedFile]:
         """Write a pack; return what is in it."""
@@ -120,10 +109,10 @@ class _Packer:
         try:
             seal.unsealed(data)
         except ValueError as error:
-            raise UserError(str(error), where=path, hint=AGAIN) from error
+            raise UserError(str(error), where=path, hint="Delete it and run again") from error
         found = self._checked(path, len(data), sha256(data).hexdigest(), name)
         if path.startswith(RECORDS):
-            data = _without(data, self._left_out)
+            data = record_without(data, self._left_out)
             found = PackedFile(path=path, size=len(data), sha256=sha256(data).hexdigest(), pack=name)
         if isinstance(pack_file, zipfile.ZipFile):
             pack_file.writestr(zipfile.ZipInfo(path), data)  # of no date, so that same content is same bytes
@@ -132,30 +121,9 @@ class _Packer:
         return found
 
     def _checked(self, path: str, size: int, digest: str, pack_name: str) -> PackedFile:
-        if self._claimed.get(path, digest) != digest:
-            what = "is not what the job that made it wrote: it was changed or damaged since"
-            raise UserError(what, where=path, hint=AGAIN)
+        if self._recorded.get(path, digest) != digest:
+            raise changed(path)
         return PackedFile(path=path, size=size, sha256=digest, pack=pack_name)
-
-
-def _claimed(root: Path, names: list[str]) -> dict[str, str]:
-    """Return the checksums that the jobs' records have for files."""
-    claimed = {}
-    for path in names:
-        if path.startswith(RECORDS):
-            record = Provenance.read(root / path)
-            claimed.update({entry.path: entry.sha256 for entry in (*record.inputs, *record.outputs)})
-    return claimed
-
-
-def _without(record: bytes, left_out: list[str]) -> bytes:
-    """Return a job's record that says which of its outputs may be absent."""
-    content = json.loads(seal.unsealed(record))
-    mine = [entry["path"] for entry in content["outputs"] if entry["path"] in left_out]
-    if mine == content.get("left_out", []):
-        return record
-    content["left_out"] = mine
-    return seal.sealed(json.dumps(content, ensure_ascii=False, separators=(",", ":"))).encode()
 
 
 def line_of(path: str, data: bytes) -> bytes:

@@ -12,9 +12,10 @@ from sessionscribe.artifacts.provenance import Provenance
 from sessionscribe.artifacts.published import Published
 from sessionscribe.core import files, seal
 from sessionscribe.core.errors import UserError, describe, visible
+from sessionscribe.planning.session_files import RECORDS
 from sessionscribe.planning.settings_files import SETTINGS, drop_others
 from sessionscribe.publish import history, state
-from sessionscribe.publish.pack import DAMAGED, RECORDS, unpacked
+from sessionscribe.publish.pack import DAMAGED, unpacked
 from sessionscribe.publish.package_manifest import CONTENTS, folder_of, is_packable, is_safe, is_shared
 from sessionscribe.publish.state import FileStat, State
 

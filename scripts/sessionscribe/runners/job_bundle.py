@@ -118,6 +118,10 @@ class InputResolver:
             bundle.request = _replaced(request, renamed)
         return bundle
 
+    def file(self, root: Path, name: str) -> InputFile:
+        """Return the file ``root/name``, which is called ``name`` there."""
+        return InputFile(root, name, self._checksums.of(root / name), (root / name).stat().st_size)
+
     def provide(self, pieces: Iterable[InputFile]) -> None:
         """Cut those slices among ``pieces`` that are not there (any more)."""
         for piece in pieces:

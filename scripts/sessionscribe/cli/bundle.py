@@ -1,0 +1,307 @@
+"""The sub-commands ``bundle`` and ``import``, and what ``run --save-to`` and ``status --from`` do."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from sessionscribe.artifacts.bundle import Kind, SessionBundle
+from sessionscribe.cli import work
+from sessionscribe.config.settings import Config
+from sessionscribe.core.errors import UserError, complain, describe, one_by_one, visible
+from sessionscribe.core.files import write_text
+from sessionscribe.jobs.checkpoints import CheckpointManager
+from sessionscribe.manifest import manifest
+from sessionscribe.planning import status
+from sessionscribe.planning.plan import Plan
+from sessionscribe.planning.session import SessionPlan
+from sessionscribe.planning.session_files import is_audio
+from sessionscribe.sharing import bundle as bundles
+from sessionscribe.sharing.bundle_import import Imported, edits_differ, merged_rows, place_files
+from sessionscribe.sharing.bundle_reader import MAX_GB, OpenBundle, check_beside, open_bundle
+from sessionscribe.sharing.places import SCRATCH, Place
+from sessionscribe.sharing.saves import STATUS, Saves
+from sessionscribe.storage import listing, transfer
+from sessionscribe.storage.locations import join
+
+ROOT = Path()
+FOLDER = "bundles"
+FIRST = ("ingest", "convert", "chunk")
+"""The stages that a bundle to work on has."""
+Load = Callable[[Sequence[str]], Config]
+
+
+def add_arguments(
+    commands: Any,
+    settings: argparse.ArgumentParser,
+    *,
+    runs: argparse.ArgumentParser,
+    shows: argparse.ArgumentParser,
+) -> None:
+    """Add the sub-commands to the command's parsers, and options to those of ``run`` and ``status``.
+
+    ``settings`` has the options that choose settings.
+    """
+    _add_save_arguments(runs)
+    work.add_arguments(commands)
+    shows.add_argument("--from", dest="place", metavar="PLACE", help="of a run elsewhere, by what it saves")
+    packs = commands.add_parser(
+        "bundle",
+        parents=[settings],
+        allow_abbrev=False,
+        help="pack sessions into files that another machine can go on with",
+    )
+    packs.add_argument("sessions", nargs="*", metavar="SESSION", help="sessions (default: all)")
+    packs.add_argument(
+        "--results", action="store_true", help="what was made only, without the audio to go on with"
+    )
+    packs.add_argument(
+        "--since", action="append", default=[], metavar="BUNDLE", help="only what these (or a folder's) lack"
+    )
+    packs.add_argument("--to", default=FOLDER, metavar="PLACE", help="a folder, `remote:path` or `s3://`")
+    packs.add_argument("--check", metavar="FILE", help="only check a bundle, here or on a remote")
+    brings = commands.add_parser(
+        "import", parents=[settings], allow_abbrev=False, help="put what bundles hold in place"
+    )
+    brings.add_argument(
+        "places", nargs="+", metavar="PLACE", help="bundles, or their folder; also on remotes"
+    )
+    brings.add_argument("--force", action="store_true", help="replace what was made here in another way")
+    brings.add_argument("-n", "--dry-run", action="store_true", help="only check")
+    for parser in (packs, brings):
+        parser.add_argument(
+            "--max-gb", type=float, default=MAX_GB, metavar="N", help="refuse larger bundles (default: 20)"
+        )
+
+
+def _add_save_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add to ``run`` where results are saved while it works."""
+    parser.add_argument("--save-to", metavar="PLACE", help="save what is new there, while the run works")
+    parser.add_argument(
+        "--save-minutes", type=float, default=10.0, metavar="N", help="so often (default: every 10)"
+    )
+    parser.add_argument(
+        "--save-since",
+        action="append",
+        default=[],
+        metavar="BUNDLE",
+        help="leave out what these bundles (or a folder's) have (repeatable)",
+    )
+
+
+def pack(options: argparse.Namespace, load: Load, make: Callable[[Sequence[str]], int]) -> int:
+    """Pack sessions; return 1 where one could not be.
+
+    Args:
+        options: the command's.
+        load: returns the settings for some sessions; none: for all.
+        make: lets Snakemake make these sessions' audio and plans; returns its exit code.
+    """
+    if options.check:
+        return check(Place(options.check, load(()).ingest.s3_remote), options.max_gb)
+    config, plan = load(options.sessions), Plan(load(options.sessions), ROOT)
+    if not options.results and (names := [n for n, s in plan.sessions.items() if _first_steps(s)]):
+        print(f"Converting and cutting first: {', '.join(names)}", flush=True)
+        if make(names):
+            return 1
+        plan = Plan(config, ROOT)
+    place = Place(options.to, config.ingest.s3_remote)
+    before = [_since(Place(name, config.ingest.s3_remote)) for name in options.since]
+    known = {entry for found in before for about in found for entry in about.contents}
+    kind: Kind = "part" if options.since else "results" if options.results else "work"
+
+    def write(session: SessionPlan) -> None:
+        if session.session.problem:
+            raise UserError(session.session.problem, where=session.session.name, hint="Put that right first")
+        if not options.results and any(is_audio(path) for path in session.absent):
+            what = "needs its recording, which is not here, to be bundled for work"
+            hint = "Bundle its results (`--results`), or put the recording back"
+            raise UserError(what, where=session.session.name, hint=hint)
+        with _scratch() as folder:
+            made = bundles.write_bundle(
+                session, config, folder, root=ROOT, kind=kind, known=known, number=sum(map(len, before))
+            )
+            if made is None:
+                print(f"nothing new: {session.session.name}")
+                return
+            path, about = made
+            place.put([*sorted(folder.glob(f"{path.name}.*")), path])
+            size = path.stat().st_size / 1e6
+        print(f"bundled {about.session}: {place.name}/{path.name}, {len(about.files)} files, {size:.1f} MB")
+
+    return int(one_by_one(plan.sessions, write))
+
+
+def _since(place: Place) -> list[SessionBundle]:
+    """Return what the bundles of a place hold.
+
+    Raises:
+        UserError: there is none that can be read.
+    """
+    if found := place.contents():
+        return list(found.values())
+    raise UserError("holds no bundle", where=place.name, hint="Name a `.zip`, or a folder of them")
+
+
+def _first_steps(session: SessionPlan) -> bool:
+    """Return whether a session, which can be worked on, lacks what is made before its chunks."""
+    return not session.session.problem and any(step.stage in FIRST for step in session.pending.values())
+
+
+@contextmanager
+def _scratch() -> Iterator[Path]:
+    (ROOT / SCRATCH).mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="bundle-", dir=ROOT / SCRATCH) as folder:
+        yield Path(folder)
+
+
+def check(place: Place, max_gb: float) -> int:
+    """Check a bundle, and write nothing: a local one against its contents, a remote one by its checksum."""
+    if place.is_remote:
+        item = listing.stat(place.name, s3_remote=place.s3_remote)
+        if item is None:
+            raise UserError("does not exist", where=place.name, hint="Name a bundle's `.zip`")
+        algorithm, digest = transfer.split_checksum(item.checksum)
+        with _scratch() as folder:
+            beside = f"{place.name}.{algorithm}"
+            found = dict(transfer.fetch([beside], folder, s3_remote=place.s3_remote))
+            if beside not in found:
+                hint = "Import it, which checks it"
+                raise UserError(f"has no {algorithm} beside it to compare", where=place.name, hint=hint)
+            if found[beside].read_text(errors="replace").split(" ")[0] != digest:
+                hint = "Bundle it again where it was made"
+                raise UserError(f"is not what was sent ({algorithm})", where=place.name, hint=hint)
+        print(f"{place.name}: {item.size / 1e6:.1f} MB, as it was sent ({algorithm})")
+        return 0
+    check_beside(place.path)
+    with open_bundle(place.path, place.name, max_gb=max_gb) as bundle:
+        bundle.verify()
+        print(
+            f"{place.name}: {bundle.about.session}, {len(bundle.about.files)} files, all as they were packed"
+        )
+    return 0
+
+
+def take(options: argparse.Namespace, load: Load) -> int:
+    """Put what bundles hold in place; return 1 where one of several could not be."""
+    config, failed = load(()), False
+    sessions: dict[str, SessionBundle] = {}
+    results: list[Imported] = []
+    with ExitStack() as stack:
+        found: dict[str, Path] = {}
+        for name in options.places:
+            found |= stack.enter_context(Place(name, config.ingest.s3_remote).fetched(ROOT))
+
+        def bring(item: tuple[str, Path]) -> None:
+            name, path = item
+            with open_bundle(path, name, max_gb=options.max_gb, room=ROOT) as bundle:
+                bundle.verify()
+                if options.dry_run:
+                    print(f"{name}: {bundle.about.session}, {len(bundle.about.files)} files, nothing wrong")
+                    return
+                results.append(_import(bundle, config, load, force=options.force))
+                sessions[bundle.about.session] = bundle.about
+
+        if len(found) == 1:  # what is wrong with the only one is the answer
+            bring(next(iter(found.items())))
+        else:
+            failed = one_by_one({name: (name, path) for name, path in found.items()}, bring)
+    for session, about in sessions.items():
+        mine = [result for result in results if result.session == session]
+        _show(about, mine, load((session,)), options)
+    return int(failed)
+
+
+def _import(bundle: OpenBundle, config: Config, load: Load, *, force: bool) -> Imported:
+    session, table = bundle.session(), ROOT / config.manifest
+    with manifest.locked(table):
+        known = manifest.read(table)
+        rows = merged_rows(known, session, bundle.place)
+        if rows != [row for other in known.values() for row in other.rows]:
+            manifest.write(table, rows)
+    settings = load((session.name,))
+    if edits_differ(bundle, ROOT):
+        complain(f"{bundle.place}: other corrections of {session.name} than here, which stay")
+    return place_files(bundle, lambda: Plan(settings, ROOT).sessions[session.name], root=ROOT, force=force)
+
+
+def _show(
+    about: SessionBundle, results: Sequence[Imported], config: Config, options: argparse.Namespace
+) -> None:
+    """Say what is here now of a session, which settings differ, and how to go on."""
+    plan = Plan(config, ROOT).sessions[about.session]
+    row = status.status_of(ROOT, plan)
+    placed = {path for result in results for path in result.placed}
+    facts = [f"placed {len(placed)} files", f"{row.chunks_done} of {row.chunks} chunks"]
+    facts += [f"made with: {visible(about.engine)}"] * bool(about.engine)
+    print(f"{about.session}: {'; '.join(facts)}")
+    if note := bundles.requirements_note(about):
+        print(f"    {note}")
+    if kept := sorted({name for result in results for name in result.kept}):
+        print(f"    kept as made here: {visible(', '.join(kept))} (--force replaces them)")
+    more = ""
+    matters = plan.pending or any(result.unused for result in results)
+    differ = bundles.differences(about, config, bundles.models_of(plan)) if matters else {}
+    for section, names in differ.items():
+        for name, (ours, theirs) in names.items():
+            print(visible(f"    {section}.{name}: {ours} here, {theirs} in the bundle"))
+    path = ROOT / FOLDER / f"{about.session}.settings.yaml"
+    path.unlink(missing_ok=True)
+    # A model that lies in a folder there is not here.
+    usable = {s: {n: t for n, (_, t) in d.items() if not str(t).startswith("/")} for s, d in differ.items()}
+    if any(usable.values()):
+        write_text(path, yaml.safe_dump(usable))
+        more = "".join(f" --configfile {name}" for name in [*options.configfile, path])
+    if plan.pending or more:
+        print(f"Go on: sessionscribe run --session {about.session}{more}")
+        if more:
+            print("    with the bundle's settings, which are in that file; without it, with yours")
+
+
+@contextmanager
+def saving(
+    options: argparse.Namespace, settings: Callable[[], Config], *, shows: bool
+) -> Iterator[Callable[[], int]]:
+    """Save what a run makes, if that is asked for, until the block ends; yields what gives the exit code."""
+    if not options.save_to or shows:
+        yield lambda: 0
+        return
+    s3_remote = settings().ingest.s3_remote
+    since = [Place(name, s3_remote) for name in options.save_since]
+    saves = Saves(settings, Place(options.save_to, s3_remote), ROOT, since)
+
+    def tell(error: Exception) -> None:
+        complain(f"not saved: {describe(error, options.save_to)}")
+
+    with CheckpointManager(saves.save, options.save_minutes * 60, tell) as manager:
+        yield lambda: int(manager.problem is not None)
+    print(f"saved {len(saves.bundles)} bundles to {options.save_to}")
+
+
+def status_from(name: str, config: Config) -> int:
+    """Show how far a run is that saves to a place, as it wrote that there."""
+    place = Place(name, config.ingest.s3_remote)
+    with _scratch() as folder:
+        if place.is_remote:
+            file = place.name if name.endswith(".json") else join(place.name, STATUS)
+            found = dict(transfer.fetch([file], folder, s3_remote=place.s3_remote))
+            path = found.get(file)
+        else:
+            path = place.path / STATUS if place.path.is_dir() else place.path
+        if path is None or not path.is_file():
+            hint = "A run writes it with its first save (`run --save-to`)"
+            raise UserError("has no status.json", where=name, hint=hint)
+        try:
+            found_status = status.RunStatus.model_validate_json(path.read_bytes())
+            print("\n".join(found_status.lines(datetime.now(UTC))))
+        except (ValidationError, ValueError, TypeError) as error:
+            raise UserError("is not a run's status", where=name, hint="Wait for the next save") from error
+    return 0

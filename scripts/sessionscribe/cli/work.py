@@ -1,0 +1,25 @@
+"""The sub-command ``work``: do what others have put into a mailbox."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+
+def add_arguments(commands: Any) -> None:
+    """Add the sub-command to the command's parsers."""
+    works = commands.add_parser(
+        "work", allow_abbrev=False, help="work on what others put into a mailbox (docs/runners/mailbox.md)"
+    )
+    works.add_argument("place", metavar="PLACE", help="a folder, `remote:path` or `s3://bucket/path`")
+    works.add_argument("--lanes", type=int, default=1, metavar="N", help="jobs at once (default: 1)")
+    works.add_argument("--hours", type=float, default=0.0, metavar="N", help="take no job after these")
+
+
+def command(options: argparse.Namespace) -> int:
+    """Work until this is interrupted, or the time is over."""
+    from sessionscribe.runners import mailbox_worker  # noqa: PLC0415 -- of no use to the other commands
+
+    done = mailbox_worker.serve(options.place, lanes=options.lanes, hours=options.hours)
+    print(f"{done} jobs done.")
+    return 0

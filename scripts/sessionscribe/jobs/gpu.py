@@ -1,0 +1,152 @@
+"""What the GPUs of this machine are doing, as NVIDIA's own command tells. Python's own library only."""
+
+from __future__ import annotations
+
+import csv
+import subprocess
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+
+FIELDS = ("name", "utilization.gpu", "memory.used", "memory.total", "temperature.gpu", "power.draw")
+IDLE_PERCENT, IDLE_S = 10, 300
+FULL, HOT_C = 0.95, 85
+TIMEOUT_S = 20
+
+
+@dataclass(frozen=True)
+class GpuStats:
+    """One GPU at one moment, or over some time: load, temperature and power are means, memory the peak.
+
+    Load is in percent, memory in MiB, temperature in degrees Celsius, power in watts (0: not told).
+    """
+
+    name: str
+    load: float
+    memory_used: float
+    memory_total: float
+    temperature: float
+    power: float
+
+    def __str__(self) -> str:
+        used, total = self.memory_used / 1024, self.memory_total / 1024
+        watts = f", {self.power:.0f} W" if self.power else ""
+        memory = f"{used:.1f} of {total:.1f} GB"
+        return f"{self.name} {self.load:.0f} %, {memory}, {self.temperature:.0f} °C{watts}"
+
+
+def read_gpus() -> list[GpuStats]:
+    """Return the GPUs of this machine as they are now; none where there is no driver."""
+    command = ["nvidia-smi", f"--query-gpu={','.join(FIELDS)}", "--format=csv,noheader,nounits"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return []
+    rows = csv.reader(done.stdout.splitlines(), skipinitialspace=True)
+    return [GpuStats(row[0], *map(_number, row[1:])) for row in rows if len(row) == len(FIELDS)]
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:  # "[N/A]"
+        return 0.0
+
+
+class GpuMonitor:
+    """Looks at the GPUs every ``interval_s`` seconds from ``start`` to ``stop``, in a thread of its own.
+
+    Without a driver ``available`` is False, and nothing else happens.
+
+    Args:
+        interval_s: seconds between two looks.
+        log: a table of them is appended to this file.
+        window_s: how far back ``get_stats`` looks.
+    """
+
+    def __init__(self, interval_s: float = 10.0, log: Path | None = None, window_s: float = 60.0) -> None:
+        self.interval_s, self._log = interval_s, log
+        # What warnings are about takes longer than what is shown.
+        self._samples: deque[tuple[float, list[GpuStats]]] = deque()
+        self._window_s, self._ended = window_s, threading.Event()
+        self._thread = threading.Thread(target=self._run, name="gpu monitor", daemon=True)
+        self._take(read_gpus())
+        self.available = bool(self._samples)
+
+    def start(self) -> GpuMonitor:
+        """Begin to look."""
+        if self.available:
+            self._thread.start()
+        return self
+
+    def stop(self) -> None:
+        """Look no more."""
+        self._ended.set()
+
+    def __enter__(self) -> GpuMonitor:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def get_stats(self) -> list[GpuStats]:
+        """Return each GPU over the last minute (``window_s``)."""
+        return self._over(self._window_s)
+
+    def get_warnings(self) -> list[str]:
+        """Return what is not as it should be while models work: a GPU that idles, is full, or is hot."""
+        found = []
+        for now, longer in zip(self.get_stats(), self._over(IDLE_S), strict=True):
+            if longer.load < IDLE_PERCENT and time.monotonic() - self._samples[0][0] >= IDLE_S * 0.9:
+                found.append(f"{now.name} has done next to nothing for {IDLE_S // 60} minutes")
+            if now.memory_total and now.memory_used > FULL * now.memory_total:
+                found.append(f"{now.name} has hardly any memory left (a smaller batch_size needs less)")
+            if now.temperature > HOT_C:
+                found.append(f"{now.name} is hot ({now.temperature:.0f} °C), so it may slow down")
+        return found
+
+    def __str__(self) -> str:
+        return "; ".join(map(str, self.get_stats()))
+
+    def _run(self) -> None:
+        while not self._ended.wait(self.interval_s):
+            self._take(read_gpus())
+
+    def _take(self, gpus: list[GpuStats]) -> None:
+        if not gpus:
+            return
+        now = time.monotonic()
+        self._samples.append((now, gpus))
+        while self._samples[0][0] < now - max(self._window_s, IDLE_S):
+            self._samples.popleft()
+        if self._log:
+            self._log.parent.mkdir(parents=True, exist_ok=True)
+            stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+            with self._log.open("a", encoding="utf-8") as file:
+                for number, gpu in enumerate(gpus):
+                    values = (gpu.load, gpu.memory_used, gpu.memory_total, gpu.temperature, gpu.power)
+                    file.write("\t".join([stamp, str(number), gpu.name, *map(str, values)]) + "\n")
+
+    def _over(self, seconds: float) -> list[GpuStats]:
+        since = time.monotonic() - seconds
+        recent = [gpus for when, gpus in list(self._samples) if when >= since] or [
+            gpus for _, gpus in list(self._samples)[-1:]
+        ]
+        count = min(map(len, recent), default=0)
+        return [_mean([gpus[number] for gpus in recent]) for number in range(count)]
+
+
+def _mean(samples: list[GpuStats]) -> GpuStats:
+    def mean(name: str) -> float:
+        return float(sum(getattr(sample, name) for sample in samples) / len(samples))
+
+    return GpuStats(
+        name=samples[-1].name,
+        load=mean("load"),
+        memory_used=max(sample.memory_used for sample in samples),
+        memory_total=samples[-1].memory_total,
+        temperature=mean("temperature"),
+        power=mean("power"),
+    )

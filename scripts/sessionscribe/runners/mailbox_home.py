@@ -1,0 +1,279 @@
+"""A worker that is anywhere: its jobs lie in a mailbox, from which machines take them that only see that.
+
+Whoever takes a job need not be reached, and may vanish at any moment: then another one takes it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import shutil
+import tempfile
+import threading
+import time
+import zlib
+from base64 import b64decode
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from functools import partial
+from itertools import count
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sessionscribe.core.errors import UserError
+from sessionscribe.core.files import write_many
+from sessionscribe.core.fingerprint import fingerprint
+from sessionscribe.runners import sources
+from sessionscribe.runners.errors import DiedError, DisconnectedError, RequeuedError
+from sessionscribe.runners.job_bundle import Checksums, InputFile, InputResolver, hub_models
+from sessionscribe.runners.mailbox import LivingOnes, Mailbox, SignOfLife, file_of, parts_of
+from sessionscribe.runners.request import notes_for, paths_of
+from sessionscribe.storage.rclone import RcloneError
+
+POLL_S, SLOWEST_POLL_S = 1.0, 10.0
+SIGN_S, LEASE_S = 30.0, 180.0
+UNREACHABLE_S = 600.0
+"""After so long without being able to read the mailbox, jobs are given back."""
+OVERHEAD_S = 900.0
+TRIES = 3
+T = TypeVar("T")
+
+
+class MailboxWorker:
+    """Whoever works through a mailbox, seen from home.
+
+    Args:
+        mailbox: where.
+        project: the folder that jobs' paths are relative to.
+        staging: a folder for what is on its way.
+        checksums: what is known of files here.
+        per_audio_second: seconds that a job may take for a second of audio, beside ``OVERHEAD_S``.
+        say: shows the user a line.
+        sign_s: how often home says that it is there, in seconds.
+    """
+
+    def __init__(
+        self,
+        mailbox: Mailbox,
+        project: Path,
+        staging: Path,
+        checksums: Checksums,
+        *,
+        per_audio_second: float,
+        say: Callable[[str], None],
+        sign_s: float = SIGN_S,
+    ) -> None:
+        self._mailbox, self._project, self._say = mailbox, project, say
+        self._staging, self._per_audio_second = Path(tempfile.mkdtemp(dir=staging)), per_audio_second
+        self._resolver = InputResolver(project, self._staging, checksums)
+        self._home = fingerprint(platform.node(), str(project))
+        self._sign = SignOfLife(mailbox, f"homes/{self._home}", sign_s)
+        self._numbers, self._packing, self._over = count(1), threading.Lock(), threading.Event()
+        self._seen, self._looked = set[str](), threading.Condition()
+        self._reached, self._sent = time.monotonic(), set[str]()
+        self._poller: threading.Thread | None = None
+        self._run_of = f"{int(time.time()):x}"
+
+    @property
+    def alive(self) -> bool:
+        """Whether it takes jobs."""
+        return not self._over.is_set()
+
+    def run(self, request: dict[str, Any], give_back: Callable[[], bool]) -> dict[str, Any]:
+        """Have a request run by whoever takes it, bring home what it made, and return the reply.
+
+        Raises:
+            RequeuedError: another worker is free for it, and nobody has taken it.
+            DisconnectedError: the mailbox cannot be reached any more, or this was let go.
+            DiedError: nobody who took it came to an end.
+            UserError: the job's own files are at fault.
+        """
+        self._begin()
+        with self._packing:
+            bundle = self._resolver.pack(request)
+            self._send(bundle.pieces)
+            scripts = self._send_scripts(Path(request["script"]).parent)
+            self._resolver.discard(bundle.pieces)
+        told = bundle.request | {
+            "script": f"{scripts['folder']}/{Path(request['script']).name}",
+            "files": {piece.name: piece.sha256 for piece in bundle.pieces},
+            "returns": [*paths_of(request["log"]), *notes_for(request), *paths_of(request["output"])],
+        }
+        limit_s = OVERHEAD_S + self._per_audio_second * bundle.heard_s
+        models = hub_models(request, self._project)
+        for _ in range(TRIES):
+            job = f"{self._home}-{self._run_of}-{next(self._numbers):06}"
+            content = {"request": told, "scripts": scripts, "models": models}
+            self._patiently(partial(self._mailbox.write, f"requests/{job}.json", content))
+            try:
+                reply = self._await(job, told["returns"], give_back, limit_s)
+            finally:
+                self._settle(job, bundle.pieces)
+            if reply is not None:
+                for note in notes_for(request):
+                    if note not in reply["made"]:
+                        (self._project / note).unlink(missing_ok=True)
+                return reply
+        raise DiedError("took a job and gave no answer")
+
+    def _send(self, pieces: Iterable[InputFile]) -> None:
+        """Put files into the mailbox that are not there."""
+        pieces = [piece for piece in pieces if piece.sha256 not in self._sent]
+        self._resolver.provide(pieces)
+        for piece in pieces:
+            name = file_of(self._home, piece.sha256)
+            if name not in self._seen:
+                self._patiently(partial(self._mailbox.put, name, piece.path))
+            self._sent.add(piece.sha256)
+
+    def _send_scripts(self, folder: Path) -> dict[str, Any]:
+        """Put a folder of scripts into the mailbox; return what it is called and holds."""
+        bundle = sources.bundle(list(sources.files_of(folder)))
+        pieces = [self._resolver.file(root, name) for root, name in bundle.files]
+        self._send(pieces)
+        return {
+            "folder": f"scripts/{bundle.name}/{folder.name}",
+            "files": {f"scripts/{bundle.name}/{piece.name}": piece.sha256 for piece in pieces},
+        }
+
+    def _await(
+        self, job: str, returns: list[str], give_back: Callable[[], bool], limit_s: float
+    ) -> dict[str, Any] | None:
+        """Wait for a result and put it in place; return the reply, or None after too long a time."""
+        taken_at: float | None = None
+        while True:
+            with self._looked:
+                self._looked.wait(0.5)
+                names = self._seen
+            if self._over.is_set():
+                raise DisconnectedError(f"{self._mailbox.place} was let go")
+            self._refuse_unreachable()
+            for worker in parts_of(names, "results").get(job, []):
+                reply = self._patiently(partial(self._take, job, worker, returns))
+                if reply is not None:
+                    return reply
+            if job in parts_of(names, "claims"):
+                taken_at = taken_at or time.monotonic()
+            elif give_back():
+                raise RequeuedError
+            if taken_at and time.monotonic() - taken_at > limit_s:
+                return None
+
+    def _patiently(self, act: Callable[[], T]) -> T:
+        """Do something with the mailbox, again and again while that is away.
+
+        Raises:
+            DisconnectedError: it is away for too long, or this was let go.
+        """
+        while True:
+            try:
+                return act()
+            except (RcloneError, OSError):
+                self._refuse_unreachable()
+                if self._over.wait(POLL_S):
+                    raise DisconnectedError(f"{self._mailbox.place} was let go") from None
+
+    def _refuse_unreachable(self) -> None:
+        if time.monotonic() - self._reached > UNREACHABLE_S:
+            raise DisconnectedError(f"{self._mailbox.place} cannot be reached")
+
+    def _take(self, job: str, worker: str, returns: list[str]) -> dict[str, Any] | None:
+        """Bring home a result, of which nothing is trusted; None if it is not whole."""
+        reply = self._mailbox.read(f"results/{job}/{worker}.json")
+        if reply is None or not isinstance(reply.get("made"), dict) or not isinstance(reply.get("ok"), bool):
+            return None
+        made: Mapping[str, str] = reply["made"]
+        contents: dict[str, bytes] = {}
+        with tempfile.TemporaryDirectory(dir=self._staging) as folder:
+            for name in returns:
+                if name not in made:
+                    continue
+                data = _unpacked(reply.get("contents", {}).get(name))
+                if data is None and self._mailbox.get_content(
+                    self._home, str(made[name]), Path(folder, "file")
+                ):
+                    data = Path(folder, "file").read_bytes()
+                if data is None or hashlib.sha256(data).hexdigest() != made[name]:
+                    return None
+                contents[name] = data
+        write_many(self._project, contents)
+        return {"usage": {}, "error": "", **reply}
+
+    def _settle(self, job: str, pieces: Iterable[InputFile]) -> None:
+        """Take a job back: what is left of it goes, and the slices of audio that it alone reads."""
+        slices = {piece.sha256 for piece in pieces if piece.root == self._staging}
+        self._sent -= slices
+        with suppress(UserError, OSError):  # the next run does
+            names = self._mailbox.names()
+            mine = {file_of(self._home, digest) for digest in slices} & names
+            mine |= {name for name in names if job in name.replace(".", "/").split("/")}
+            self._mailbox.remove(sorted(mine))
+
+    def _begin(self) -> None:
+        """Say that home is there, and begin to look; what a killed run left goes."""
+        with self._packing:
+            if self._poller is not None:
+                return
+            self._seen = self._mailbox.names()
+            self._mailbox.remove(name for name in self._seen if f"/{self._home}-" in name)
+            self._sign.renew()
+            self._poller = threading.Thread(target=self._poll, name="mailbox", daemon=True)
+            self._poller.start()
+
+    def _poll(self) -> None:
+        living, waiting_since, told, pause_s = LivingOnes(LEASE_S), time.monotonic(), False, POLL_S
+        while not self._over.wait(pause_s):
+            try:
+                self._sign.renew()
+                names = self._mailbox.names()
+            except (UserError, OSError) as error:
+                if pause_s < SLOWEST_POLL_S:
+                    self._say(f"{error}. It is tried again")
+                pause_s = SLOWEST_POLL_S
+                continue
+            with self._looked:
+                pause_s = POLL_S if names != self._seen else min(SLOWEST_POLL_S, pause_s * 1.3)
+                self._seen, self._reached = names, time.monotonic()
+                self._looked.notify_all()
+            if any(who.startswith("workers/") for who in living.look(names)):
+                waiting_since, told = time.monotonic(), False
+            elif not told and time.monotonic() - waiting_since > 60:
+                told = True
+                self._say(f"nobody works at {self._mailbox.place} yet: `sessionscribe work` does")
+
+    def lose(self) -> None:
+        """Let go of it."""
+        self._over.set()
+
+    def end(self) -> None:
+        """Take no more jobs."""
+        self._over.set()
+
+    def wait(self, seconds: float) -> None:
+        """Take back all that home has put into the mailbox."""
+        self._over.set()
+        if self._poller is not None:
+            self._poller.join(seconds)
+            with suppress(UserError, OSError):
+                names = self._mailbox.names()
+                mine = (f"/{self._home}-", f"files/{self._home}/")
+                self._mailbox.remove(name for name in names if any(mark in name for mark in mine))
+                self._sign.end(names)
+            self._poller = None
+        shutil.rmtree(self._staging, ignore_errors=True)
+
+    def kill(self) -> None:
+        """End at once."""
+        self.wait(1.0)
+
+
+def _unpacked(text: object) -> bytes | None:
+    """Return a file's content as a reply holds it; None if it holds none, or too much."""
+    if not isinstance(text, str):
+        return None
+    try:
+        packed = zlib.decompressobj()
+        data = packed.decompress(b64decode(text), 64 << 20)
+        return data if packed.eof else None
+    except (ValueError, zlib.error):
+        return None

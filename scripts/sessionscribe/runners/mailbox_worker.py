@@ -1,0 +1,257 @@
+"""Works on jobs that lie in a mailbox: `sessionscribe work PLACE`, on any machine that sees it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from itertools import count
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from sessionscribe import PACKAGE
+from sessionscribe.core.errors import UserError, complain, describe
+from sessionscribe.runners.mailbox import LivingOnes, Mailbox, SignOfLife, file_of, home_of, parts_of
+from sessionscribe.runners.mailbox_home import LEASE_S, POLL_S, SIGN_S, SLOWEST_POLL_S
+
+SERVE = PACKAGE.parent / "snakemake_executor_plugin_warm/serve.py"
+SETTLE_S = 2.0
+"""After so long the claims of others on a job are to be seen, too."""
+SMALL = re.compile(r"[0-9a-f]{64}")
+
+
+class WorkerProcess:
+    """The process that keeps the models: requests go in, replies come out. It ends with this one."""
+
+    def __init__(self, folder: Path, lanes: int) -> None:
+        self._numbers, self._lock = count(1), threading.Lock()
+        self._waiting: dict[int, Future[dict[str, Any]]] = {}
+        command = [sys.executable, str(SERVE), "--lanes", str(lanes)]
+        self._process = subprocess.Popen(command, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Have a request run; return the reply.
+
+        Raises:
+            UserError: the process died.
+        """
+        future: Future[dict[str, Any]] = Future()
+        with self._lock:
+            number = next(self._numbers)
+            self._waiting[number] = future
+            assert self._process.stdin is not None
+            self._process.stdin.write(json.dumps({"id": number, **request}).encode() + b"\n")
+            self._process.stdin.flush()
+        return future.result()
+
+    def _listen(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            reply = json.loads(line)
+            self._waiting.pop(reply["id"]).set_result(reply)
+        died = UserError("the worker died", where="work", hint="Too little memory is the usual reason")
+        for future in self._waiting.values():
+            future.set_exception(died)
+
+
+class MailboxServer:
+    """Takes jobs out of a mailbox, one after the other in each of its lanes, until it is stopped.
+
+    Args:
+        mailbox: where.
+        folder: in which jobs run; what they read is kept there.
+        lanes: jobs at once.
+        seconds_left: how long this machine is there still.
+        least_s: no job is taken when less time is left.
+        pause_s: how long it waits before it looks again, at first.
+    """
+
+    def __init__(
+        self,
+        mailbox: Mailbox,
+        folder: Path,
+        *,
+        lanes: int = 1,
+        seconds_left: Callable[[], float] = lambda: float("inf"),
+        least_s: float = 300.0,
+        pause_s: float = POLL_S,
+    ) -> None:
+        self._mailbox, self._folder, self._lanes = mailbox, folder, lanes
+        self._seconds_left, self._least_s, self._pause_s = seconds_left, least_s, pause_s
+        self.name = secrets.token_hex(4)
+        self._sign = SignOfLife(mailbox, f"workers/{self.name}", SIGN_S)
+        self._living, self._in_hand = LivingOnes(LEASE_S), set[str]()
+        self._taking, self._stopped = threading.Lock(), threading.Event()
+        self._checked = set[str]()
+        self._process: WorkerProcess | None = None
+        self.done = 0
+        """Jobs that were answered."""
+
+    def serve(self) -> None:
+        """Work until ``stop``, or until the time is over."""
+        beat = threading.Thread(target=self._beat, daemon=True)
+        beat.start()
+        lanes = [threading.Thread(target=self._lane, daemon=True) for _ in range(self._lanes)]
+        for lane in lanes:
+            lane.start()
+        for lane in lanes:
+            lane.join()
+        self._stopped.set()
+        beat.join()
+        self._sign.end(self._mailbox.names())
+
+    def stop(self) -> None:
+        """Take no more jobs."""
+        self._stopped.set()
+
+    def _beat(self) -> None:
+        while not self._stopped.is_set():
+            self._patiently(self._sign.renew)
+            self._stopped.wait(1.0)
+
+    def _lane(self) -> None:
+        pause_s = self._pause_s
+        while not self._stopped.is_set() and self._seconds_left() > self._least_s:
+            job = self._patiently(self._next)
+            if job is None:
+                self._stopped.wait(pause_s)
+                pause_s = min(SLOWEST_POLL_S, pause_s * 1.3)
+                continue
+            pause_s = self._pause_s
+            try:
+                self._patiently(lambda: self._work(job))  # noqa: B023
+            finally:
+                self._in_hand.discard(job)
+
+    def _patiently(self, act: Callable[[], Any]) -> Any:
+        """Do something with the mailbox; what fails is told, and None returned."""
+        try:
+            return act()
+        except (UserError, OSError) as error:
+            complain(describe(error, self._mailbox.place))
+            self._stopped.wait(self._pause_s)
+            return None
+
+    def _next(self) -> str | None:
+        """Claim a job that nobody works on, whose home is there; None if there is none."""
+        with self._taking:
+            job = next((job for job in self._open_jobs() if job not in self._in_hand), None)
+            if job is None:
+                return None
+            self._in_hand.add(job)
+        self._mailbox.write(f"claims/{job}/{self.name}", {})
+        self._stopped.wait(min(SETTLE_S, 2 * self._pause_s))
+        names = self._mailbox.names()
+        living = self._living.look(names)
+        others = [who for who in parts_of(names, "claims").get(job, []) if f"workers/{who}" in living]
+        if f"requests/{job}.json" in names and min([*others, self.name]) == self.name:
+            return job
+        self._mailbox.remove([f"claims/{job}/{self.name}"])
+        self._in_hand.discard(job)
+        return None
+
+    def _open_jobs(self) -> list[str]:
+        names = self._mailbox.names()
+        living = self._living.look(names)
+        claims, results = parts_of(names, "claims"), parts_of(names, "results")
+        jobs = sorted(PurePosixPath(name).stem for name in names if name.startswith("requests/"))
+        return [
+            job
+            for job in jobs
+            if f"homes/{home_of(job)}" in living
+            and job not in results
+            # A claim of ours on a job that is not in hand could not be taken back.
+            and not any(f"workers/{who}" in living for who in claims.get(job, []) if who != self.name)
+        ]
+
+    def _work(self, job: str) -> None:
+        """Do a job and answer it."""
+        told = self._mailbox.read(f"requests/{job}.json")
+        try:
+            if told is None:  # taken back, or not whole yet
+                return
+            request = told["request"]
+            self._bring(home_of(job), {**request["files"], **told["scripts"]["files"]})
+            self._fetch_models(told)
+            script = str(self._folder.absolute() / request["script"])
+            reply = self._worker().ask({**request, "script": script})
+            for name, digest in reply.get("made", {}).items():
+                if name not in reply["contents"]:
+                    self._mailbox.put(file_of(home_of(job), digest), self._folder / name)
+            if not reply.get("spoilt") and f"requests/{job}.json" in self._mailbox.names():
+                self._mailbox.write(f"results/{job}/{self.name}.json", reply)
+                self.done += 1
+                print(f"{request['rule']}: {'done' if reply['ok'] else 'failed'} ({job})", flush=True)
+        finally:
+            self._mailbox.remove([f"claims/{job}/{self.name}"])
+
+    def _worker(self) -> WorkerProcess:
+        with self._taking:
+            self._process = self._process or WorkerProcess(self._folder, self._lanes)
+            return self._process
+
+    def _bring(self, home: str, files: dict[str, str]) -> None:
+        """Have files of these contents below the folder.
+
+        Raises:
+            UserError: one has not arrived whole, or has a name that no job's file has.
+        """
+        for name, digest in files.items():
+            parts = PurePosixPath(name).parts
+            if not SMALL.fullmatch(digest) or PurePosixPath(name).is_absolute() or ".." in parts:
+                raise UserError("names no file of a job", where=name, hint="Who writes into this mailbox?")
+            path = self._folder / name
+            kept = self._folder / ".files" / digest
+            if not kept.is_file():
+                arriving = kept.with_name(f".{digest}-{threading.get_ident()}")
+                if not self._mailbox.get_content(home, digest, arriving):
+                    raise UserError("has not arrived whole yet", where=name, hint="It is tried again")
+                arriving.replace(kept)
+            if not path.exists() or not os.path.samefile(path, kept):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.unlink(missing_ok=True)
+                os.link(kept, path)
+
+    def _fetch_models(self, told: dict[str, Any]) -> None:
+        """Have the models of the hub that a job names: jobs never ask it themselves."""
+        script = self._folder.absolute() / told["scripts"]["folder"] / "check_models.py"
+        for kind, model in told.get("models", []):
+            if model in self._checked or not script.is_file():
+                continue
+            request = {
+                "script": str(script),
+                "rule": script.stem,
+                "threads": 1,
+                "params": [["models", {"speech": [], "diarization": [], kind: [model]}]],
+                "output": [["report", "models.txt"]],
+                "log": [[None, "models.log"]],
+                **{name: [] for name in ("input", "wildcards", "resources")},
+            }
+            reply = self._worker().ask(request)
+            if not reply["ok"]:
+                raise UserError(reply["error"].strip() or "cannot be had", where=model, hint="See above")
+            self._checked.add(model)
+
+
+def serve(place: str, *, s3_remote: str = "", lanes: int = 1, hours: float = 0.0) -> int:
+    """Work at a mailbox until this is interrupted or the time is over; return how many jobs were done."""
+    end = time.monotonic() + hours * 3600 if hours else float("inf")
+    with tempfile.TemporaryDirectory(prefix="sessionscribe-work-") as folder:
+        server = MailboxServer(
+            Mailbox(place, s3_remote), Path(folder), lanes=lanes, seconds_left=lambda: end - time.monotonic()
+        )
+        print(f"Working at {place} as {server.name}: Ctrl-C ends it", flush=True)
+        try:
+            server.serve()
+        except KeyboardInterrupt:
+            server.stop()
+        return server.done

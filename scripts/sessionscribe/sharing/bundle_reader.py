@@ -1,0 +1,288 @@
+"""Bundles as they come from others: nothing of one is trusted before all of it is checked.
+
+``zipfile`` objects to nothing in an archive (a name cut short by a NUL, two members of one name, ``..``,
+links, members that overlap). So nothing is unpacked by the archive's own names: exactly those members are
+read that the bundle lists, and these must be results of its session.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import stat
+import struct
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from itertools import pairwise
+from pathlib import Path
+from typing import IO
+
+from pydantic import ValidationError
+
+from sessionscribe.artifacts.bundle import MANIFEST, SessionBundle
+from sessionscribe.artifacts.provenance import Output, Provenance
+from sessionscribe.config import settings
+from sessionscribe.config.settings import Config
+from sessionscribe.core import seal
+from sessionscribe.core.errors import UserError, visible
+from sessionscribe.core.files import BLOCK
+from sessionscribe.manifest import manifest
+from sessionscribe.manifest.manifest import Session
+from sessionscribe.planning.session_files import RECORDS, is_safe
+from sessionscribe.planning.settings_files import SETTINGS
+from sessionscribe.sharing.bundle import DIGESTS, SECTIONS, digests_of
+from sessionscribe.stages.correct import table as corrections
+
+MAX_GB = 20.0
+MOST_MANIFEST = 64 << 20
+MOST_RATIO = 100
+HINT = "Nothing was written. Get it again from where it was made"
+_KEYED = re.compile(r"results/[a-z]+/[^/]+/[0-9a-f]{12}/[^/]+")
+_LOCAL_HEADER = struct.Struct("<4s22xHH")
+_END = b"PK\5\6"
+_BROKEN = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, ValueError, OSError)
+
+
+@dataclass(frozen=True)
+class StepFiles:
+    """What a bundle has of one step: its record, and those of its outputs and settings that are in it."""
+
+    name: str
+    record: str
+    provenance: Provenance
+    files: list[Output]
+
+
+@dataclass(frozen=True)
+class OpenBundle:
+    """A bundle that can be read. What it says of itself is checked; ``verify`` checks its files.
+
+    ``place`` is what messages name.
+    """
+
+    place: str
+    about: SessionBundle
+    archive: zipfile.ZipFile
+
+    def session(self) -> Session:
+        """Return the session with its rows."""
+        return _session(self.about, self.place)
+
+    def config(self) -> Config:
+        """Return the settings that the bundle was made with."""
+        return settings.validate(self.about.settings)
+
+    def blocks(self, entry: Output) -> Iterator[bytes]:
+        """Yield the content of a file in blocks, and no more of it than the bundle lists.
+
+        Raises:
+            UserError: it is not what the bundle lists.
+        """
+        digest, left = sha256(), entry.size
+        try:
+            with self.archive.open(entry.path) as member:
+                while block := member.read(min(BLOCK, left + 1)):
+                    left -= len(block)
+                    digest.update(block)
+                    if left < 0:
+                        break
+                    yield block
+        except _BROKEN as error:
+            raise _refused(self.place, f"{entry.path} cannot be read ({error})") from error
+        if left or digest.hexdigest() != entry.sha256:
+            raise _refused(self.place, f"{entry.path} is not what was packed")
+
+    def verify(self) -> None:
+        """Read all files.
+
+        Raises:
+            UserError: one is damaged, or is no result of a step.
+        """
+        for entry in self.about.files:
+            for _ in self.blocks(entry):
+                pass
+        claimed = {path for step in self.steps() for path in _files_of(step.provenance, step.record)}
+        edits = corrections.path_of(self.about.session).as_posix()
+        for entry in self.about.files:
+            if entry.path not in claimed and entry.path != edits and not _KEYED.fullmatch(entry.path):
+                raise _refused(self.place, f"{entry.path} belongs to no step")
+
+    def steps(self) -> Iterator[StepFiles]:
+        """Yield the steps of which the bundle has records."""
+        files = {entry.path: entry for entry in self.about.files}
+        for path, entry in files.items():
+            if path.startswith(RECORDS):
+                try:
+                    record = Provenance.model_validate_json(seal.unsealed(b"".join(self.blocks(entry))))
+                except ValueError as error:
+                    raise _refused(self.place, f"{path} is no record") from error
+                mine = [files[name] for name in _files_of(record, path) if name in files]
+                yield StepFiles(Path(path).stem, path, record, mine)
+
+
+def _files_of(record: Provenance, path: str) -> list[str]:
+    """Return what a step leaves, by its record: outputs, settings, the record itself."""
+    named = path.removeprefix(RECORDS).removesuffix(".json")
+    return [*(entry.path for entry in record.outputs), f"{SETTINGS}{named}.{record.key}.json", path]
+
+
+@contextmanager
+def open_bundle(
+    source: Path | IO[bytes], place: str, *, max_gb: float = MAX_GB, room: Path | None = None
+) -> Iterator[OpenBundle]:
+    """Open a bundle and check all that can be known without reading its files.
+
+    Args:
+        source: the archive.
+        place: what messages are to name.
+        max_gb: how large all files together may be, in GB (10⁹ bytes).
+        room: a folder on whose disk there must be room for them; None: they are not to be written.
+
+    Raises:
+        UserError: it is no bundle, or one that nobody should open.
+    """
+    try:
+        _refuse_huge_listing(source, place)
+        archive = zipfile.ZipFile(source)
+    except _BROKEN as error:
+        raise _refused(place, f"is no whole ZIP file ({visible(str(error))})") from error
+    with archive:
+        try:
+            members = archive.infolist()
+            _check_members(members, archive, place)
+            about = _read_manifest(members[0], archive, place)
+            _check_contents(about, members[1:], place)
+        except _BROKEN as error:
+            raise _refused(place, f"cannot be read ({visible(str(error))})") from error
+        total = sum(entry.size for entry in about.files)
+        free = shutil.disk_usage(room).free if room else total
+        if total > max_gb * 1e9:
+            hint = f"Nothing was written. `--max-gb {total / 1e9:.0f}` allows it"
+            raise UserError(f"holds {total / 1e9:.1f} GB, more than {max_gb:g}", where=place, hint=hint)
+        if total > free:
+            what = f"holds {total / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free here"
+            raise UserError(what, where=place, hint="Nothing was written. Make room, and import again")
+        yield OpenBundle(place, about, archive)
+
+
+def check_beside(path: Path) -> None:
+    """Compare a bundle with the checksums that lie beside it, where they do.
+
+    Raises:
+        UserError: it is another.
+    """
+    noted = {name: path.with_name(f"{path.name}.{name}") for name in DIGESTS}
+    there = {name: file.read_text(errors="replace")[:64] for name, file in noted.items() if file.is_file()}
+    found = digests_of(path) if there else {}
+    for name, text in there.items():
+        if text.split(" ")[0] != found[name]:
+            raise _refused(str(path), f"has another {name.upper()} than {noted[name].name} says")
+
+
+def _refused(place: str, what: str) -> UserError:
+    return UserError(visible(what), where=place, hint=HINT)
+
+
+def _refuse_huge_listing(source: Path | IO[bytes], place: str) -> None:
+    """Refuse a listing of members that would fill the memory; zipfile reads it whole."""
+    with source.open("rb") if isinstance(source, Path) else _kept_open(source) as file:
+        file.seek(0, os.SEEK_END)
+        file.seek(max(0, file.tell() - 65_557))
+        end = file.read().rpartition(_END)[2]
+    if len(end) >= 12 and int.from_bytes(end[8:12], "little") > MOST_MANIFEST:
+        raise _refused(place, "lists more members than a session has")
+
+
+@contextmanager
+def _kept_open(file: IO[bytes]) -> Iterator[IO[bytes]]:
+    yield file
+
+
+def _check_members(members: list[zipfile.ZipInfo], archive: zipfile.ZipFile, place: str) -> None:
+    """Refuse members that are not plain files of plain sizes, each in a place of its own."""
+    if not members or members[0].filename != MANIFEST:
+        raise _refused(place, f"does not begin with {MANIFEST}, so it is no bundle")
+    for member in members:
+        name = member.orig_filename
+        if name != member.filename:
+            raise _refused(place, f"{name!r} is not a plain name")
+        if stat.S_IFMT(member.external_attr >> 16) not in (0, stat.S_IFREG) or member.is_dir():
+            raise _refused(place, f"{name} is a link, a device or a folder")
+        if member.flag_bits & 0x2041:
+            raise _refused(place, f"{name} is encrypted")
+        if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise _refused(place, f"{name} is compressed in a way that bundles are not")
+        if member.compress_type == zipfile.ZIP_STORED and member.compress_size != member.file_size:
+            raise _refused(place, f"{name} has two sizes")
+        if member.file_size > MOST_RATIO * member.compress_size + BLOCK:
+            raise _refused(place, f"{name} would grow more than {MOST_RATIO} times when unpacked")
+    names = Counter(member.filename.casefold() for member in members)
+    if twice := [name for name, count in names.items() if count > 1]:
+        raise _refused(place, f"{twice[0]} is in it twice")
+    spans = sorted(_span(member, archive) for member in members)
+    if spans[0][0] != 0 or any(stop > start for (_, stop), (start, _) in pairwise(spans)):
+        raise _refused(place, "has members that overlap, or something before them")
+
+
+def _span(member: zipfile.ZipInfo, archive: zipfile.ZipFile) -> tuple[int, int]:
+    """Return where in the archive a member begins and ends."""
+    file = archive.fp
+    assert file is not None
+    file.seek(member.header_offset)
+    _, name, extra = _LOCAL_HEADER.unpack(file.read(_LOCAL_HEADER.size))
+    start = member.header_offset
+    return start, start + _LOCAL_HEADER.size + name + extra + member.compress_size
+
+
+def _read_manifest(member: zipfile.ZipInfo, archive: zipfile.ZipFile, place: str) -> SessionBundle:
+    if member.file_size > MOST_MANIFEST:
+        raise _refused(place, f"{MANIFEST} is larger than that of any session")
+    with archive.open(member) as file:
+        text = file.read(MOST_MANIFEST)
+    try:
+        about = SessionBundle.model_validate_json(text)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        where = ".".join(map(str, problem["loc"])) or "file"
+        raise _refused(place, f"{MANIFEST} is not valid ({where}: {problem['msg']})") from error
+    if about.schema_version != SessionBundle.VERSION:
+        what = f"has schema version {about.schema_version}, this program reads {SessionBundle.VERSION}"
+        raise UserError(what, where=place, hint="Nothing was written. Update this clone (`git pull`)")
+    return about
+
+
+def _check_contents(about: SessionBundle, members: list[zipfile.ZipInfo], place: str) -> None:
+    """Compare what a bundle lists with what is in it; refuse what is no result of its session."""
+    _session(about, place)
+    try:
+        settings.validate(about.settings)
+    except UserError as error:
+        raise _refused(place, f"has settings that this program does not know ({error.where})") from error
+    if about.settings.keys() - set(SECTIONS):
+        raise _refused(place, "has settings that are no matter of results")
+    edits = corrections.path_of(about.session).as_posix()
+    for entry in about.files:
+        if entry.path != edits and not is_safe(entry.path, about.session):
+            raise _refused(place, f"{entry.path} is no result of the session {about.session}")
+    listed = [(entry.path, entry.size) for entry in about.files]
+    if listed != [(member.filename, member.file_size) for member in members]:
+        raise _refused(place, f"does not hold what {MANIFEST} lists")
+
+
+def _session(about: SessionBundle, place: str) -> Session:
+    """Return a bundle's session, as the table of sessions would have it."""
+    try:
+        found = manifest.parse(about.rows, Path(MANIFEST))
+    except UserError as error:
+        raise _refused(place, f"has a table of sessions that is none ({error.what})") from error
+    session = found.get(about.session)
+    if session is None or len(found) != 1 or session.problem:
+        why = session.problem if session and session.problem else "it has other rows"
+        raise _refused(place, f"has rows that are not those of a session {about.session} ({why})")
+    return session

@@ -1,0 +1,99 @@
+"""What a run has made so far, saved elsewhere while it works: parts that are written once, and its status."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from sessionscribe.artifacts.bundle import SessionBundle
+from sessionscribe.config.settings import Config
+from sessionscribe.core.files import write_text
+from sessionscribe.planning import status
+from sessionscribe.planning.plan import Plan
+from sessionscribe.planning.status import RunStatus
+from sessionscribe.sharing.bundle import DIGESTS, write_bundle
+from sessionscribe.sharing.places import SCRATCH, Place
+
+STATUS = "status.json"
+_PART = re.compile(r"\.part-(\d+)-")
+
+
+class Saves:
+    """Writes what is new of the sessions of a run to a place, each time as a part with a number of its own.
+
+    A part is never written again, so what a machine that is taken away leaves half written spoils nothing
+    else. ``import`` of the place puts all of them together.
+
+    Args:
+        settings: returns the settings, with the sessions that the run is about.
+        place: where to.
+        root: the project's folder.
+        since: places with bundles whose content need not be saved again.
+    """
+
+    def __init__(
+        self, settings: Callable[[], Config], place: Place, root: Path, since: Sequence[Place] = ()
+    ) -> None:
+        self._settings, self._place, self._root = settings, place, root
+        self._began: tuple[float, int] | None = None
+        there = place.contents()
+        self._known = _contents(there)
+        for other in since:
+            self._known |= _contents(other.contents())
+        numbers = [int(match[1]) for name in there if (match := _PART.search(name))]
+        self._number = max(numbers, default=0)
+        self.bundles: list[str] = []
+        """The names of those that were saved."""
+
+    def save(self) -> int:
+        """Save what is new, and the status beside it; return how many bundles that was.
+
+        Raises:
+            UserError, OSError: the place cannot be written, or a result is damaged. Call it again.
+        """
+        config = self._settings()
+        plan = Plan(config, self._root)
+        folder, before = self._root / SCRATCH / "saves", len(self.bundles)
+        shutil.rmtree(folder, ignore_errors=True)  # a killed run's
+        for session in plan.sessions.values():
+            found = write_bundle(
+                session,
+                config,
+                folder,
+                root=self._root,
+                kind="part",
+                known=self._known,
+                number=self._number + 1,
+            )
+            if found is None:
+                continue
+            path, bundle = found
+            self._place.put([*(path.with_name(f"{path.name}.{name}") for name in DIGESTS), path])
+            self._known |= bundle.contents
+            self._number += 1
+            self.bundles.append(path.name)
+        self._note_status(plan, folder)
+        shutil.rmtree(folder, ignore_errors=True)
+        return len(self.bundles) - before
+
+    def _note_status(self, plan: Plan, folder: Path) -> None:
+        rows = status.collect(plan)
+        done, total = sum(row.chunks_done for row in rows), sum(row.chunks for row in rows)
+        self._began = self._began or (time.monotonic(), done)
+        began, before = self._began
+        rate = (done - before) / (time.monotonic() - began) if done > before else 0
+        eta_s = (total - done) / rate if rate else None
+        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        write_text(
+            folder / STATUS,
+            RunStatus(written_at=now, sessions=rows, eta_s=eta_s, saves=tuple(self.bundles)).model_dump_json()
+            + "\n",
+        )
+        self._place.put([folder / STATUS])
+
+
+def _contents(bundles: dict[str, SessionBundle]) -> set[tuple[str, str]]:
+    return {entry for bundle in bundles.values() for entry in bundle.contents}

@@ -1,0 +1,420 @@
+"""Session bundles: what is in them, what an import keeps, and what it refuses before anything is written."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import stat
+import subprocess
+import sys
+import warnings
+import zipfile
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from project import ROOT
+from published import TABLE, Clone, rows
+from remotes import serving
+from sessionscribe.cli import main as cli
+from sessionscribe.core import files, seal
+from sessionscribe.manifest import manifest
+
+Members = list[tuple[zipfile.ZipInfo, bytes]]
+
+
+def project(root: Path, *sessions: str) -> Clone:
+    """Return a project in which the commands work, with these sessions and nothing made."""
+    root.mkdir(parents=True)
+    (root / "config").mkdir()
+    (root / "Snakefile").touch()
+    models = root.parent / "models"
+    for name in ("speech", "voices"):
+        (models / name).mkdir(parents=True, exist_ok=True)
+        (models / name / "model.bin").write_text(name)
+    settings: dict[str, Any] = {
+        "manifest": TABLE,
+        "chunk": {"target_s": 10, "search_s": 2},
+        "transcribe": {"model": str(models / "speech"), "device": "cpu", "compute_type": "int8"},
+        "diarize": {"model": str(models / "voices"), "device": "cpu", "chunk_s": 10},
+        "export": {"formats": ["json", "srt"]},
+    }
+    settings["transcribe"]["language"] = "en"
+    (root / "config/config.yaml").write_text(yaml.safe_dump(settings))
+    manifest.write(root / TABLE, [row for name in sessions for row in rows(name)])
+    return Clone(root, settings)
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished session ``one`` in ``here``, its work bundle in ``one.work.zip``, and an empty ``there``."""
+    root = tmp_path_factory.mktemp("template")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: None)
+        clone = project(root / "here", "one")
+        clone.finish()
+        project(root / "there")
+        patch.chdir(root / "here")
+        assert cli.main(["bundle", "one", "--to", ".."]) == 0
+    return root
+
+
+@pytest.fixture
+def place(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fast_disk: None) -> Path:
+    """A copy of it; the present folder is ``there``."""
+    shutil.copytree(template, tmp_path, dirs_exist_ok=True)
+    for name in ("here", "there"):
+        settings = (tmp_path / name / "config/config.yaml").read_text()
+        (tmp_path / name / "config/config.yaml").write_text(settings.replace(str(template), str(tmp_path)))
+    monkeypatch.chdir(tmp_path / "there")
+    return tmp_path
+
+
+def clone(place: Path, name: str = "there") -> Clone:
+    return Clone(place / name, yaml.safe_load((place / name / "config/config.yaml").read_text()))
+
+
+def written(root: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(root)): p.read_bytes() for p in sorted(root.rglob("*")) if p.is_file()}
+
+
+def test_what_was_packed_is_there_after_an_import(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["import", "../one.work.zip"]) == 0
+    assert "one: placed" in (out := capsys.readouterr().out)
+    assert "Go on" not in out, "all is done"
+    assert clone(place).todo() == {}
+    assert clone(place).results() == clone(place, "here").results()
+    assert manifest.read(Path(TABLE)) == manifest.read(Path("../here") / TABLE)
+    assert cli.main(["import", "../one.work.zip"]) == 0
+    assert "one: placed 0 files" in capsys.readouterr().out
+
+
+def test_results_go_without_audio_and_their_records_say_so(place: Path) -> None:
+    os.chdir(place / "here")
+    assert cli.main(["bundle", "--results"]) == 0
+    os.chdir(place / "there")
+    assert cli.main(["import", "../here/bundles"]) == 0
+    assert clone(place).todo() == {}
+    assert not list(Path("results").rglob("*.flac"))
+    assert cli.main(["import", "../one.work.zip"]) == 0
+    assert list(Path("results").rglob("*.flac")), "what was left out comes with a bundle that has it"
+
+
+def test_since_takes_what_is_new(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    os.chdir(place / "here")
+    assert cli.main(["bundle", "--since", "../two.work.zip"]) == 2
+    assert "two.work.zip: holds no bundle" in capsys.readouterr().err
+    assert cli.main(["bundle", "--since", "../one.work.zip"]) == 0
+    assert "nothing new: one" in capsys.readouterr().out
+    chunk = next(Path("results").rglob("mix.0001.json"))
+    chunk.write_text("{}\n")
+    (record,) = Path("results/provenance/one").glob("merge_transcript.json")
+    content = json.loads(seal.unsealed(record.read_bytes()))
+    for entry in content["inputs"]:
+        if entry["path"] == str(chunk):
+            entry |= {"size": 3, "sha256": files.sha256(chunk)}
+    record.write_text(seal.sealed(json.dumps(content, separators=(",", ":"))))
+    assert cli.main(["bundle", "--since", "../one.work.zip", "--to", "../parts"]) == 0
+    (part,) = (place / "parts").glob("one.part-0001-*.zip")
+    with zipfile.ZipFile(part) as archive:
+        assert archive.namelist() == ["bundle.json", str(chunk), str(record)]
+
+
+def test_a_file_that_is_not_what_its_job_wrote_is_not_packed(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    os.chdir(place / "here")
+    Path("results/merge/one.json").write_text("{}\n")
+    assert cli.main(["bundle", "--results", "--to", "../bad"]) == 1
+    assert "results/merge/one.json: is not what the job that made it wrote" in capsys.readouterr().err
+    assert not list((place / "bad").glob("*"))
+
+
+def test_work_done_here_stays(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    here = clone(place)
+    manifest.write(Path(TABLE), rows("one"))
+    settings = here.settings | {"merge": {"segment_gap_s": 2.5}}
+    Path("config/config.yaml").write_text(yaml.safe_dump(settings))
+    here = clone(place)
+    here.finish("something else was said")
+    before = here.results()
+    assert cli.main(["import", "../one.work.zip"]) == 0
+    out = capsys.readouterr().out
+    assert "kept as made here: assign_speakers" in out
+    assert "merge.segment_gap_s: 2.5 here, 1.0 in the bundle" in out
+    assert here.results() == before
+    assert cli.main(["import", "../one.work.zip", "--force"]) == 0
+    assert here.todo()["merge_transcript"] == 1, "what is here now was made with the bundle's settings"
+    assert yaml.safe_load(Path("bundles/one.settings.yaml").read_text()) == {"merge": {"segment_gap_s": 1.0}}
+
+
+def test_another_recording_of_that_name_is_not_touched(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = [manifest.replace(row, checksum="f" * 64) for row in rows("one")]
+    manifest.write(Path(TABLE), other)
+    before = written(Path())
+    assert cli.main(["import", "../one.work.zip"]) == 2
+    assert "is taken here by another recording" in capsys.readouterr().err
+    Path("config/.sessions.tsv.lock").unlink()
+    assert written(Path()) == before
+
+
+def test_the_home_row_keeps_its_source(place: Path) -> None:
+    moved = [manifest.replace(row, source="elsewhere/one.flac") for row in rows("one")]
+    manifest.write(Path(TABLE), [*moved, *rows("two")])
+    before = Path(TABLE).read_bytes()
+    assert cli.main(["import", "../one.work.zip"]) == 0
+    assert Path(TABLE).read_bytes() == before
+
+
+def test_corrections_go_along_and_those_that_are_here_stay(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    edits = Path("config/corrections/one.tsv")
+    (place / "here" / edits).parent.mkdir()
+    (place / "here" / edits).write_text("edit\twas\tnow\nwords\ta\tb\n")
+    os.chdir(place / "here")
+    clone(place, "here").finish()
+    assert cli.main(["bundle", "--to", ".."]) == 0
+    os.chdir(place / "there")
+    assert cli.main(["import", "../one.work.zip"]) == 0
+    assert edits.read_bytes() == (place / "here" / edits).read_bytes()
+    edits.write_text("edit\twas\tnow\n")
+    assert cli.main(["import", "../one.work.zip"]) == 0
+    assert "other corrections of one than here, which stay" in capsys.readouterr().err
+    assert edits.read_text() == "edit\twas\tnow\n"
+
+
+def test_a_flipped_byte_anywhere_is_found(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["bundle", "--check", "../one.work.zip"]) == 0
+    whole = (place / "one.work.zip").read_bytes()
+    for at in random.Random(3).sample(range(len(whole)), 40):
+        spoilt = bytearray(whole)
+        spoilt[at] ^= 1 << at % 8
+        (place / "one.work.zip").write_bytes(spoilt)
+        assert cli.main(["bundle", "--check", "../one.work.zip"]) == 2, at
+        assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("kind", ["s3", "webdav"])
+def test_places_on_remotes(place: Path, kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+    bucket = place / "far/bucket"
+    bucket.mkdir(parents=True)
+    with serving(kind, place / "far"):
+        os.chdir(place / "here")
+        assert cli.main(["bundle", "--to", "far:bucket/b"]) == 0
+        assert cli.main(["bundle", "--since", "far:bucket/b", "--to", "far:bucket/b"]) == 0
+        assert "nothing new: one" in capsys.readouterr().out
+        if kind == "s3":
+            assert cli.main(["bundle", "--check", "far:bucket/b/one.work.zip"]) == 0
+            assert "as it was sent (md5)" in capsys.readouterr().out
+        os.chdir(place / "there")
+        assert cli.main(["import", "far:bucket/b"]) == 0
+        assert cli.main(["status", "--from", "far:bucket/b"]) == 2
+    assert clone(place).results() == clone(place, "here").results()
+    assert not list(Path(".sessionscribe").iterdir())
+
+
+# Hostile archives: each is a bundle of which one thing is not as it should be.
+
+
+def change(about: dict[str, Any], members: Members, name: str, data: bytes) -> None:
+    """Put a file into a bundle as a bundle would have it, whatever its name."""
+    about["files"].append({"path": name, "size": len(data), "sha256": sha256(data).hexdigest()})
+    members.append((zipfile.ZipInfo(name), data))
+
+
+def renamed(name: str) -> Callable[[dict[str, Any], Members], None]:
+    def edit(about: dict[str, Any], members: Members) -> None:
+        change(about, members, name, b"{}\n")
+
+    return edit
+
+
+def about_with(**values: Any) -> Callable[[dict[str, Any], Members], None]:
+    return lambda about, _: about.update(values)
+
+
+def member_with(number: int, **values: Any) -> Callable[[dict[str, Any], Members], None]:
+    def edit(_: dict[str, Any], members: Members) -> None:
+        for name, value in values.items():
+            setattr(members[number][0], name, value)
+
+    return edit
+
+
+def extra_member(_: dict[str, Any], members: Members) -> None:
+    members.append((zipfile.ZipInfo("results/merge/one.other.json"), b"{}"))
+
+
+def twice(about: dict[str, Any], members: Members) -> None:
+    about["files"].append(about["files"][-1])
+    members.append(members[-1])
+
+
+def twin(about: dict[str, Any], members: Members) -> None:
+    change(about, members, "results/merge/one.JSON", b"{}")
+
+
+def missing(_: dict[str, Any], members: Members) -> None:
+    members.pop()
+
+
+def other_content(_: dict[str, Any], members: Members) -> None:
+    about, data = members[-1]
+    members[-1] = about, data[:-2] + b" \n"
+
+
+def other_size(about: dict[str, Any], _: Members) -> None:
+    about["files"][-1]["size"] -= 1
+
+
+def bomb(about: dict[str, Any], members: Members) -> None:
+    change(about, members, "results/export/one/one.json", bytes(5 << 20))
+    members[-1][0].compress_type = zipfile.ZIP_DEFLATED
+
+
+def of_another_session(about: dict[str, Any], members: Members) -> None:
+    change(about, members, "results/merge/two.json", b"{}\n")
+
+
+def huge(about: dict[str, Any], members: Members) -> None:
+    about["rows"] += "x" * (65 << 20)
+
+
+def link(_: dict[str, Any], members: Members) -> None:
+    members[-1][0].external_attr = (stat.S_IFLNK | 0o777) << 16
+
+
+def two_recordings(about: dict[str, Any], _: Members) -> None:
+    lines = about["rows"].splitlines()
+    about["rows"] = "\n".join([*lines, lines[1].replace("one\t", "two\t", 1)]) + "\n"
+
+
+def record_that_is_none(about: dict[str, Any], members: Members) -> None:
+    change(about, members, "results/provenance/one/x.json", b'{"rule": 3}\n')
+
+
+HOSTILE: dict[str, Callable[[dict[str, Any], Members], None]] = {
+    "a member that is not listed": extra_member,
+    "a member twice": twice,
+    "names that are one on some systems": twin,
+    "a listed file that is missing": missing,
+    "the parent folder": renamed("results/merge/../../Snakefile"),
+    "an absolute path": renamed("/etc/cron.d/one"),
+    "a backslash": renamed("results\\merge\\one.json"),
+    "a drive letter": renamed("C:/results/merge/one.json"),
+    "a hidden name": renamed("results/merge/one/.profile"),
+    "a name that is a device": renamed("results/export/one/con.txt"),
+    "a decomposed letter": renamed("results/export/one/one.e\u0301"),
+    "a line break": renamed("results/export/one/one\n.json"),
+    "outside of the results": renamed("config/config.yaml"),
+    "somebody else's corrections": renamed("config/corrections/two.tsv"),
+    "a published form": renamed("results/publish/one/session.json"),
+    "a voice": renamed("results/name/voices/0123456789ab.json"),
+    "another session's": of_another_session,
+    "a file of no step": renamed("results/merge/one.other.json"),
+    "a record that is none": record_that_is_none,
+    "a link": link,
+    "other content": other_content,
+    "another size": other_size,
+    "a bomb": bomb,
+    "an immense table": huge,
+    "a later version": about_with(schema_version=9),
+    "unknown keys": about_with(run="rm -rf /"),
+    "settings that there are not": about_with(settings={"shell": {"command": "rm"}}),
+    "settings that are no matter of results": about_with(settings={"upload": {"to": "evil:"}}),
+    "rows of another session": about_with(session="two"),
+    "rows of two sessions": two_recordings,
+    "rows that are none": about_with(rows='session\t"'),
+    "a session that is a path": about_with(session="../x"),
+}
+
+
+def at(data: bytes, position: int, replacement: bytes) -> bytes:
+    return data[:position] + replacement + data[position + len(replacement) :]
+
+
+def last(data: bytes) -> int:
+    """Return where the listing's entry of the last member begins."""
+    return data.rindex(b"PK\1\2")
+
+
+RAW: dict[str, Callable[[bytes], bytes]] = {
+    "a NUL in a name": lambda data: data.replace(b"results/merge/one.json", b"results/merge/one\0json"),
+    "encrypted": lambda data: at(data, last(data) + 8, b"\1"),
+    "an unknown compression": lambda data: at(data, last(data) + 10, b"\x0e"),
+    "a member that begins where another does": lambda data: at(data, last(data) + 42, bytes(4)),
+    "something before it": lambda data: b"#!/bin/sh\n" + data,
+    "cut short": lambda data: data[: len(data) // 2],
+    "a listing without an end": lambda data: at(data, data.rindex(b"PK\5\6") + 12, b"\xff\xff\xff\xff"),
+    "no archive": lambda _: b"{}",
+}
+
+
+@pytest.mark.parametrize("kind", [*HOSTILE, *RAW])
+def test_a_hostile_archive_is_refused_with_one_line_and_nothing_is_written(
+    place: Path, kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle, evil = place / "one.work.zip", place / "evil.zip"
+    if kind in RAW:
+        evil.write_bytes(RAW[kind](bundle.read_bytes()))
+    else:
+        with zipfile.ZipFile(bundle) as archive:
+            (first, text), *members = [(info, archive.read(info)) for info in archive.infolist()]
+        about = json.loads(text)
+        HOSTILE[kind](about, members)
+        with warnings.catch_warnings(), zipfile.ZipFile(evil, "w") as archive:
+            warnings.simplefilter("ignore")  # of names that are there twice
+            archive.writestr(first, json.dumps(about))
+            for info, data in members:
+                archive.writestr(info, data, info.compress_type)
+    before = written(place)
+    assert cli.main(["import", str(evil)]) == 2
+    said = capsys.readouterr()
+    assert len(said.err.splitlines()) == 1, said.err
+    assert said.err.startswith(f"sessionscribe: {evil}: "), said.err
+    assert said.out == ""
+    assert written(place) == before
+
+
+def test_what_is_too_large_is_refused(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["import", "../one.work.zip", "--max-gb", "0.000001"]) == 2
+    assert "more than 1e-06" in capsys.readouterr().err
+    assert not Path("results").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts memory as Linux does")
+def test_a_large_bundle_needs_little_memory(place: Path) -> None:
+    audio = next((place / "here/results/convert").rglob("*.flac"))
+    with audio.open("wb") as file:
+        for _ in range(300):
+            file.write(os.urandom(1 << 20))
+    record = place / "here/results/provenance/one/convert_audio.mix.json"
+    content = json.loads(seal.unsealed(record.read_bytes()))
+    for entry in content["outputs"]:
+        if entry["path"].endswith(".flac"):
+            entry |= {"size": audio.stat().st_size, "sha256": files.sha256(audio)}
+    record.write_text(seal.sealed(json.dumps(content, separators=(",", ":"))))
+    script = (
+        "import sys; from sessionscribe.cli.main import main; code = main(sys.argv[1:]); "
+        "print(open('/proc/self/status').read().split('VmHWM:')[1].split()[0]); sys.exit(code)"
+    )
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "scripts")}
+    for folder, command in (("here", ["bundle", "--to", ".."]), ("there", ["import", "../one.work.zip"])):
+        done = subprocess.run(
+            [sys.executable, "-c", script, *command],
+            cwd=place / folder,
+            env=environment,
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        assert int(done.stdout.split()[-1]) < 200_000, "KB"

@@ -1,0 +1,131 @@
+"""Jobs that lie in a folder or on a remote, for workers that see only that; anybody may vanish."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from errands import Remote, remote_project
+from project import ROOT, Project
+from remotes import PATIENT, serving
+from sshd import eventually
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Remote:
+    return remote_project(tmp_path / "project")
+
+
+@contextlib.contextmanager
+def working(place: str, tmp_path: Path, number: int = 1) -> Iterator[list[subprocess.Popen[bytes]]]:
+    """Start workers at a mailbox; what they write to their home is theirs."""
+    processes = []
+    for which in range(number):
+        home = tmp_path / f"worker-{which}"
+        home.mkdir(exist_ok=True)
+        own = {"PYTHONPATH": str(ROOT / "scripts"), "HOME": str(home), "TMPDIR": str(home)}
+        command = [sys.executable, "-m", "sessionscribe.cli.main", "work", place]
+        with (home / "said").open("ab") as said:
+            processes.append(
+                subprocess.Popen(
+                    command, env=os.environ | own, stdout=said, stderr=said, cwd=home, start_new_session=True
+                )
+            )
+    try:
+        yield processes
+    finally:
+        for process in processes:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGTERM)
+            process.wait()
+
+
+def run(folder: Remote, place: str, jobs: int) -> None:
+    options = ["--warm-lanes", "4", "--nolock", "--rerun-incomplete", "--config", f"jobs={jobs}"]
+    done = folder.run(*options, runners=(f"mailbox:{place}",))
+    assert done.code == 0, done.text
+    folder.assert_whole(jobs)
+
+
+def left_in(mailbox: Path) -> list[str]:
+    found = (path.relative_to(mailbox).as_posix() for path in mailbox.rglob("*") if path.is_file())
+    return [name for name in found if not name.startswith("workers/")]
+
+
+def test_a_session_has_the_bytes_of_a_run_here(
+    new_project: Project, finished: Project, tmp_path: Path
+) -> None:
+    place = tmp_path / "mailbox"
+    runner = ["--warm-runner", f"mailbox:{place}", "--warm-lanes", "4"]
+    with working(str(place), tmp_path):
+        done = new_project.sessionscribe("run", "--session", "talk", *runner)
+    assert done.code == 0, done.text
+    for folder in ("results/export/talk", "results/transcribe/talk", "results/diarize/talk"):
+        assert new_project.results(folder) == finished.results(folder)
+    assert left_in(place) == []
+
+
+@pytest.mark.parametrize("kind", ["folder", "s3", "webdav"])
+def test_two_workers_share_the_jobs(folder: Remote, tmp_path: Path, kind: str) -> None:
+    mailbox = tmp_path / "far/bucket/mailbox"
+    mailbox.mkdir(parents=True)
+    (folder / "in/table.txt").write_text("slow=0.2\n")
+    with serving(kind, tmp_path / "far", "far", PATIENT) if kind != "folder" else contextlib.nullcontext():
+        place = "far:bucket/mailbox" if kind != "folder" else str(mailbox)
+        with working(place, tmp_path, 2):
+            run(folder, place, 8)
+    made = folder.made().values()
+    assert len({one["home"] for one in made}) == 2, "both had some"
+    assert left_in(mailbox) == []
+
+
+def test_a_worker_that_is_killed_gives_its_job_back(
+    folder: Remote, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = str(tmp_path / "mailbox")
+    (tmp_path / "worker-0").mkdir()
+    (tmp_path / "worker-0/hold").touch()
+    with working(place, tmp_path) as (first,):
+        runs = folder.start("--warm-lanes", "4", runners=(f"mailbox:{place}",))
+        assert eventually((tmp_path / "worker-0/working").exists, 60)
+        os.killpg(first.pid, signal.SIGKILL)
+        # Nobody waits three minutes in a test: its signs of life go, as an operator would remove them.
+        for sign in (tmp_path / "mailbox/workers").rglob("*"):
+            if sign.is_file():
+                sign.unlink()
+        (tmp_path / "worker-0/hold").unlink()
+        with working(place, tmp_path):
+            assert runs.wait(120) == 0, (folder / "said").read_text()
+    folder.assert_whole()
+    assert left_in(tmp_path / "mailbox") == []
+
+
+def test_a_home_that_is_killed_leaves_nothing_to_be_done_twice(folder: Remote, tmp_path: Path) -> None:
+    place = str(tmp_path / "mailbox")
+    (folder / "in/table.txt").write_text("slow=0.5\n")
+    runs = folder.start("--warm-lanes", "4", "--config", "jobs=6", runners=(f"mailbox:{place}",))
+    with working(place, tmp_path):
+        assert eventually(lambda: len(folder.results("out")) >= 2, 60)
+        runs.kill()
+        runs.wait()
+        for cut_short in [*(folder / "out").glob(".tmp-*"), *(folder / ".snakemake/warm").glob("*")]:
+            shutil.rmtree(cut_short) if cut_short.is_dir() else cut_short.unlink()
+        run(folder, place, 6)
+    assert left_in(tmp_path / "mailbox") == []
+
+
+def test_a_job_that_fails_says_why(folder: Remote, tmp_path: Path) -> None:
+    (folder / "in/table.txt").write_text("fail=1\n")
+    with working(str(tmp_path / "mailbox"), tmp_path):
+        done = folder.run("--keep-going", runners=(f"mailbox:{tmp_path / 'mailbox'}",))
+    assert done.code == 1
+    assert done.err.count("number 1 will not do") == 1
+    assert "number 1" in (folder / "log/1.log").read_text()
