@@ -7,11 +7,8 @@ import json
 import random
 import re
 import subprocess
-import sys
-import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -19,6 +16,7 @@ from urllib.parse import quote
 import pytest
 
 from project import Project
+from serving import Client, serving
 from sessionscribe.artifacts.transcript import Transcript
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -26,63 +24,6 @@ NOTE_SEEK = """() => {
   const audio = document.getElementById("audio");
   audio.addEventListener("seeked", () => { document.body.dataset.seeked ??= audio.currentTime; });
 }"""
-
-
-@dataclass
-class Client:
-    """Asks one server, with its token or without."""
-
-    port: int
-    token: str
-    headers: dict[str, str] = field(default_factory=dict)
-
-    def ask(
-        self, method: str, path: str, body: object = None, **headers: str
-    ) -> tuple[int, dict[str, str], bytes]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-        sent = {"Authorization": f"Bearer {self.token}"} if not headers else {}
-        sent |= {name.replace("_", "-"): value for name, value in headers.items()}
-        content = None if body is None else json.dumps(body).encode()
-        connection.request(method, path, content, sent)
-        answer = connection.getresponse()
-        found = answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
-        connection.close()
-        return found
-
-    def get(self, path: str) -> Any:
-        code, _, content = self.ask("GET", path)
-        assert code == 200, content
-        return json.loads(content)
-
-    def post(self, path: str, body: object) -> tuple[int, Any]:
-        code, _, content = self.ask("POST", path, body)
-        return code, json.loads(content)
-
-
-def serving(project: Project, *arguments: str) -> Iterator[Client]:
-    command = [sys.executable, "-m", "sessionscribe.cli.main", "serve", "--port", "0"]
-    server = subprocess.Popen(
-        [*command, "--configfile", "config/test.yaml", *arguments],
-        cwd=project.root,
-        env=project.environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    try:
-        assert server.stdout is not None
-        lines: list[str] = []
-        for line in server.stdout:
-            lines.append(line)
-            if match := re.match(r"http://127\.0\.0\.1:(\d+)/\?token=(\S+)$", line):
-                threading.Thread(target=server.stdout.read, daemon=True).start()
-                yield Client(int(match[1]), match[2])
-                break
-        else:
-            pytest.fail("".join(lines))
-    finally:
-        server.terminate()
-        assert server.wait(10) is not None
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ from sessionscribe.config.settings import Config
 from sessionscribe.core.errors import UserError
 
 TOKEN = Path(".sessionscribe/serve.token")
+LOCK_TOKEN = Path(".sessionscribe/lock.token")
 LIBRARIES = Path(sys.prefix) / "share/sessionscribe/web"
 
 
@@ -66,7 +67,7 @@ def serve(
     ):
         hint = "Give --token-file FILE and --allow-host NAME; docs/web.md shows a proxy with TLS, too"
         raise UserError("others could come in", where=f"--host {options.host}", hint=hint)
-    load()  # a wrong setting is said here, not on every page
+    settings = load().serve  # a wrong setting is said here, not on every page
     token = security.token(options.token_file or TOKEN)
     listener = _listen(options.host, options.port)
     port = listener.getsockname()[1]
@@ -79,7 +80,13 @@ def serve(
         Editor(archive, _author()),
         index,
         Runs(root, arguments),
-        security.Rules(token, (*security.LOOPBACK, *options.allow_host), options.read_only),
+        security.Rules(
+            token,
+            (*security.LOOPBACK, *options.allow_host),
+            options.read_only,
+            settings.origins,
+            security.token(LOCK_TOKEN) if settings.origins else "",
+        ),
         LIBRARIES,
     )
     if not (LIBRARIES / "wavesurfer.min.js").is_file():

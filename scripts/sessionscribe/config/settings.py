@@ -523,6 +523,17 @@ class Notify(Options):
     silent_hours: float = Field(6.0, gt=0, description="`no_runs`: no batch went well for so long")
 
 
+class Serve(Options):
+    """Pages in a browser: `sessionscribe serve` (docs/web.md); read when the server starts."""
+
+    origins: tuple[Annotated[str, Field(pattern=r"^https?://[^/\s*]+$")], ...] = Field(
+        (),
+        description="Pages of these origins (`https://recorder.example.org`) may take and release the lock "
+        "of batches, with the token",
+    )
+    record: bool = Field(False, description="Have a page that records with the browser's microphone")
+
+
 class Config(Options):
     """The settings of sessionscribe."""
 
@@ -544,6 +555,7 @@ class Config(Options):
     batch: Batch = Batch()
     watch: Watch = Watch()
     notify: Notify = Notify()
+    serve: Serve = Serve()
 
 
 def validate(values: Mapping[str, Any]) -> Config:

@@ -24,6 +24,8 @@ from starlette.staticfiles import StaticFiles
 from starlette.templating import Jinja2Templates
 
 from sessionscribe.artifacts.audit import Audit
+from sessionscribe.batch import report as reports
+from sessionscribe.batch.scan import PendingJobs, pending_jobs
 from sessionscribe.core.errors import UserError
 from sessionscribe.formats.pictures import svg
 from sessionscribe.formats.reading import clock
@@ -33,6 +35,7 @@ from sessionscribe.web import sound
 from sessionscribe.web.archive import Archive, Page
 from sessionscribe.web.edits import ConflictError, Editor
 from sessionscribe.web.edits import Request as EditRequest
+from sessionscribe.web.recording import LockApi
 from sessionscribe.web.runs import Runs
 from sessionscribe.web.search import Index
 from sessionscribe.web.security import Guard, Rules
@@ -78,6 +81,7 @@ def create_app(site: Site) -> Starlette:
         Route("/api/sessions", pages.api_sessions),
         Route("/api/search", pages.api_search),
         Route("/api/costs", pages.api_costs),
+        Route("/api/pending", pages.api_pending),
         Route("/api/s/{session}/audio", pages.audio),
         Route("/api/s/{session}/peaks", pages.peaks),
         Route("/api/s/{session}/picture.svg", pages.picture),
@@ -85,6 +89,7 @@ def create_app(site: Site) -> Starlette:
         Route("/api/run", pages.running),
         Route("/api/run", pages.run, methods=["POST"]),
         Route("/api/run/stop", pages.stop, methods=["POST"]),
+        *pages.lock.routes(),
         Mount("/static", StaticFiles(directory=HERE / "static")),
         Mount("/lib", StaticFiles(directory=site.libraries, check_dir=False)),
     ]
@@ -100,6 +105,7 @@ class Pages:
 
     def __init__(self, site: Site, templates: Jinja2Templates) -> None:
         self.site, self.templates = site, templates
+        self.lock = LockApi(site.archive)
         self._streams = 0
 
     def _render(self, request: Request, template: str, status_code: int = 200, **context: Any) -> Response:
@@ -179,10 +185,28 @@ class Pages:
 
     async def queue(self, request: Request) -> Response:
         """Show what there is to do, and start and stop it."""
-        plan = await self.site.ask(self.site.archive.plan)
-        waiting = [session for session in plan.sessions.values() if session.pending]
         run = await self.site.ask(self.site.runs.current)
-        return self._render(request, "queue.html", waiting=waiting, run=run, line=self.site.runs.last_line())
+        return self._render(
+            request,
+            "queue.html",
+            pending=await self.site.ask(self._pending),
+            locks=await self.site.ask(self._locks),
+            run=run,
+            line=self.site.runs.last_line(),
+        )
+
+    def _pending(self) -> PendingJobs:
+        """Return what is to do, in the order in which a batch would."""
+        archive = self.site.archive
+        last = next(reports.newest_first(archive.root), None)
+        return pending_jobs(archive.plan(), last.failures if last else (), archive.config.batch)
+
+    def _locks(self) -> list[str]:
+        """Return why batches do nothing now."""
+        try:
+            return [str(held) for held in self.lock.batch_lock().held()]
+        except UserError as error:
+            return [str(error)]
 
     async def history(self, request: Request) -> Response:
         """Show what failed, and what machines have cost."""
@@ -266,6 +290,12 @@ class Pages:
             "corrections": states,
             "can_undo": self.site.editor.can_undo(name, page.base),
         }
+
+    async def api_pending(self, _: Request) -> Response:
+        """Return what is to do."""
+        found = await self.site.ask(self._pending)
+        found.locked = bool(await self.site.ask(self._locks))
+        return JSONResponse(found.model_dump(by_alias=True))
 
     async def running(self, _: Request) -> Response:
         """Return the run that was started here, if it is at work."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -19,6 +20,8 @@ COOKIE = "sessionscribe"
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 OPEN = ("/healthz",)
 """What needs no token: it says nothing."""
+LOCK = "/api/batch/"
+"""What pages of other origins may ask for, where the settings name them."""
 SAFE = ("GET", "HEAD", "OPTIONS")
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'nonce-{nonce}'; img-src 'self' data:; "
@@ -42,12 +45,15 @@ def token(path: Path) -> str:
 class Rules:
     """What the guard holds requests to.
 
-    ``hosts`` are the names by which the server may be called; with ``read_only`` nothing can be changed.
+    ``hosts`` are the names by which the server may be called; with ``read_only`` nothing can be changed;
+    pages of ``origins`` may use the lock, for which ``lock_token`` will do.
     """
 
     token: str
     hosts: Collection[str]
     read_only: bool = False
+    origins: Collection[str] = ()
+    lock_token: str = ""
 
 
 class Guard:
@@ -55,12 +61,24 @@ class Guard:
 
     def __init__(self, app: ASGIApp, rules: Rules) -> None:
         self.app, self.rules = app, rules
+        # Browsers ask without the token whether they may ask with it: that is answered before the guard.
+        self._from_elsewhere = CORSMiddleware(
+            self._guarded,
+            allow_origins=tuple(rules.origins),
+            allow_methods=("GET", "POST"),
+            allow_headers=("Authorization", "Content-Type"),
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or hand it on."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
-            return
+        elif scope["path"].startswith(LOCK):
+            await self._from_elsewhere(scope, receive, send)
+        else:
+            await self._guarded(scope, receive, send)
+
+    async def _guarded(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope)
         nonce = secrets.token_urlsafe(16)
         scope.setdefault("state", {})["nonce"] = nonce
@@ -89,7 +107,10 @@ class Guard:
             redirect.set_cookie(COOKIE, given, httponly=True, samesite="strict", max_age=30 * 86400)
             return redirect
         scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
-        by_header = scheme.lower() == "bearer" and self._is_token(bearer)
+        by_header = scheme.lower() == "bearer" and (
+            self._is_token(bearer)
+            or (request.url.path.startswith(LOCK) and _is_same(bearer, self.rules.lock_token))
+        )
         if not by_header and not self._is_token(request.cookies.get(COOKIE, "")):
             return PlainTextResponse("Open the address that `sessionscribe serve` printed.", 401)
         if request.method in SAFE:
@@ -101,7 +122,11 @@ class Guard:
         return None
 
     def _is_token(self, given: str) -> bool:
-        return hmac.compare_digest(given.encode(), self.rules.token.encode())
+        return _is_same(given, self.rules.token)
+
+
+def _is_same(given: str, token: str) -> bool:
+    return bool(token) and hmac.compare_digest(given.encode(), token.encode())
 
 
 def _is_same_origin(headers: Headers) -> bool:
