@@ -6,6 +6,7 @@ import http.client
 import json
 import random
 import re
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -14,10 +15,13 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from project import Project
 from serving import Client, serving
 from sessionscribe.artifacts.transcript import Transcript
+from sessionscribe.batch import report as reports
+from sessionscribe.batch.report import BatchReport, Failure, Gpu, Transcription
 
 CHROMIUM = Path("/usr/bin/chromium")
 NOTE_SEEK = """() => {
@@ -158,6 +162,64 @@ def test_the_caches_may_be_deleted(client: Client, served: Project) -> None:
 )
 def test_no_question_breaks_the_search(client: Client, asked: str) -> None:
     assert client.ask("GET", f"/api/search?q={quote(asked)}")[0] == 200
+
+
+# Batches.
+
+
+@pytest.fixture
+def batches(served: Project) -> Iterator[None]:
+    """Two batches of November, of which one failed and left a machine behind, and one of October."""
+    failure = {"session": "talk", "rule": "transcribe_chunk", "output": "x", "key": "k", "last_tried": "-"}
+    failed = Failure(**failure, message="<b>out of memory</b>")
+    done = Transcription(chunks_transcribed=6, chunks_failed=2)
+    lost = Gpu(we_started_it=True, runtime_seconds=1800, cost_usd=0.25)
+    for report in (
+        BatchReport(timestamp="2026-10-31T23:00:00Z", status="success"),
+        BatchReport(timestamp="2026-11-01T01:00:00Z", status="success"),
+        BatchReport(
+            timestamp="2026-11-02T03:00:00Z",
+            status="partial",
+            sessions=["talk"],
+            transcription=done,
+            failures=[failed],
+            gpu=lost,
+            cost={"USD": 0.25},
+        ),
+    ):
+        reports.write(report, reports.path_for(report, served.root))
+    yield
+    shutil.rmtree(served / "logs/batch/reports")
+
+
+@pytest.mark.usefixtures("batches")
+def test_batches_are_shown_by_month(client: Client) -> None:
+    for month in ("2026-11", "", "2026-12", "../..", "*"):  # what is no month with a report is the last one
+        found = client.get(f"/api/reports?month={quote(month)}")
+        assert [report["timestamp"][:10] for report in found["reports"]] == ["2026-11-01", "2026-11-02"]
+    assert found["sums"]["notSeenToStop"] == 1
+    _, _, content = client.ask("GET", "/history?month=2026-11")
+    page = re.sub(r"<[^>]+>", " ", content.decode())
+    for part in ("not seen to stop: 1", "2 (25.0 %)", "0.50 0.2500 USD", "&lt;b&gt;out of memory"):
+        assert re.search(re.escape(part).replace(r"\ ", r"\s+"), page), part
+    assert client.get("/api/reports?month=2026-10")["sums"]["batches"] == 1
+
+
+@pytest.mark.usefixtures("batches")
+def test_prometheus_is_shown_the_figures(client: Client) -> None:
+    code, headers, content = client.ask("GET", "/metrics")
+    assert (code, headers["content-type"].split(";")[0]) == (200, "text/plain")
+    found = {(one.name, *one.labels.values()): one.value for one in figures(content.decode())}
+    project = next(labels[0] for name, *labels in found if name == "sessionscribe_sessions")
+    assert found["sessionscribe_sessions", project, "complete"] == 3
+    assert found["sessionscribe_batch_last_chunks_failed", project] == 2
+    assert client.ask("GET", "/metrics", X_Nothing="1")[0] == 401
+    assert client.ask("GET", "/metrics", Authorization="Bearer wrong")[0] == 401
+
+
+def figures(text: str) -> Iterator[Any]:
+    for family in text_string_to_metric_families(text):
+        yield from family.samples
 
 
 # Edits.

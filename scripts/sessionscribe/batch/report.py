@@ -218,6 +218,13 @@ def newest_first(root: Path = Path()) -> Iterator[BatchReport]:
             yield found
 
 
+def months(root: Path = Path()) -> list[str]:
+    """Return the months of which there are reports, the newest first."""
+    start = len("batch-")
+    names = (path.name for path in (root / REPORTS).glob("batch-*.json"))
+    return sorted({name[start : start + len("2026-11")] for name in names}, reverse=True)
+
+
 def of_month(month: str, root: Path = Path()) -> list[BatchReport]:
     """Return the reports of a month (``YYYY-MM``), the oldest first."""
     found = (read(path) for path in sorted((root / REPORTS).glob(f"batch-{month}-*.json")))

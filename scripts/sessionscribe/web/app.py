@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from anyio import to_thread
 from pydantic import ValidationError
@@ -25,6 +25,8 @@ from starlette.templating import Jinja2Templates
 
 from sessionscribe.artifacts.audit import Audit
 from sessionscribe.batch import report as reports
+from sessionscribe.batch.metrics import figures
+from sessionscribe.batch.report import BatchReport
 from sessionscribe.batch.scan import PendingJobs, pending_jobs
 from sessionscribe.core.errors import UserError
 from sessionscribe.formats.pictures import svg
@@ -40,6 +42,9 @@ from sessionscribe.web.runs import Runs
 from sessionscribe.web.search import Index
 from sessionscribe.web.security import Guard, Rules
 from sessionscribe.web.view import flags_of, view
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
 
 HERE = Path(__file__).parent
 HEARTBEAT_S = 1.0
@@ -75,12 +80,14 @@ def create_app(site: Site) -> Starlette:
         Route("/search", pages.search),
         Route("/queue", pages.queue),
         Route("/history", pages.history),
+        Route("/metrics", pages.metrics),
         Route("/healthz", pages.health),
         Route("/favicon.ico", pages.icon),
         Route("/events", pages.events),
         Route("/api/sessions", pages.api_sessions),
         Route("/api/search", pages.api_search),
         Route("/api/costs", pages.api_costs),
+        Route("/api/reports", pages.api_reports),
         Route("/api/pending", pages.api_pending),
         Route("/api/s/{session}/audio", pages.audio),
         Route("/api/s/{session}/peaks", pages.peaks),
@@ -211,12 +218,23 @@ class Pages:
     async def history(self, request: Request) -> Response:
         """Show what failed, and what machines have cost."""
         rows = await self.site.ask(self.site.archive.statuses)
+        batches, months = await self.site.ask(self._batches, request.query_params.get("month", ""))
         return self._render(
             request,
             "history.html",
             failed=[row for row in rows if row.failures],
             days=await self.site.ask(_days),
+            batches=batches,
+            months=months,
+            sums=reports.sums(batches),
         )
+
+    def _batches(self, month: str) -> tuple[list[BatchReport], list[str]]:
+        """Return the reports of a month (one that has none: of the last), and the months that have some."""
+        root = self.site.archive.root
+        months = reports.months(root)
+        chosen = month if month in months else next(iter(months), "")
+        return (reports.of_month(chosen, root) if chosen else []), months
 
     async def health(self, _: Request) -> Response:
         """Say that the server is there."""
@@ -238,6 +256,25 @@ class Pages:
     async def api_costs(self, _: Request) -> Response:
         """Return what machines elsewhere have cost, by day."""
         return JSONResponse(await self.site.ask(_days))
+
+    async def api_reports(self, request: Request) -> Response:
+        """Return the reports of a month, the oldest first, and their sums."""
+        batches, _ = await self.site.ask(self._batches, request.query_params.get("month", ""))
+        found = [report.model_dump(by_alias=True) for report in batches]
+        return JSONResponse({"sums": reports.sums(batches), "reports": found})
+
+    async def metrics(self, _: Request) -> Response:
+        """Return figures for Prometheus, which shows the token."""
+        from prometheus_client import CONTENT_TYPE_LATEST, generate_latest  # noqa: PLC0415 -- few need it
+
+        return Response(
+            await self.site.ask(lambda: generate_latest(self._figures())), media_type=CONTENT_TYPE_LATEST
+        )
+
+    def _figures(self) -> CollectorRegistry:
+        archive = self.site.archive
+        sessions = Counter(row.status for row in archive.statuses())
+        return figures(next(reports.newest_first(archive.root), None), sessions, archive.root)
 
     async def audio(self, request: Request) -> Response:
         """Return what is to be heard of a session; browsers ask for parts of it."""
