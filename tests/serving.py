@@ -9,12 +9,16 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from project import Project
+
+CHROMIUM = Path("/usr/bin/chromium")
 
 
 @dataclass
@@ -72,3 +76,18 @@ def serving(project: Project, *arguments: str) -> Iterator[Client]:
     finally:
         server.terminate()
         assert server.wait(10) is not None
+
+
+@contextmanager
+def chromium(*arguments: str) -> Iterator[Any]:
+    """Yield Debian's browser."""
+    if not CHROMIUM.is_file():
+        pytest.skip("Debian's chromium is not installed")
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415 -- heavy
+
+    with sync_playwright() as driver:
+        started = driver.chromium.launch(
+            executable_path=str(CHROMIUM), args=["--no-sandbox", "--mute-audio", *arguments]
+        )
+        yield started
+        started.close()

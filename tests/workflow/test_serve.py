@@ -18,12 +18,11 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from project import Project
-from serving import Client, serving
+from serving import Client, chromium, serving
 from sessionscribe.artifacts.transcript import Transcript
 from sessionscribe.batch import report as reports
 from sessionscribe.batch.report import BatchReport, Failure, Gpu, Transcription
 
-CHROMIUM = Path("/usr/bin/chromium")
 NOTE_SEEK = """() => {
   const audio = document.getElementById("audio");
   audio.addEventListener("seeked", () => { document.body.dataset.seeked ??= audio.currentTime; });
@@ -341,17 +340,8 @@ def test_a_run_is_started_and_stopped_and_goes_on_later(fresh: Project, tmp_path
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    if not CHROMIUM.is_file():
-        pytest.skip("Debian's chromium is not installed")
-    from playwright.sync_api import sync_playwright  # noqa: PLC0415 -- heavy
-
-    with sync_playwright() as driver:
-        started = driver.chromium.launch(
-            executable_path=str(CHROMIUM),
-            args=["--no-sandbox", "--autoplay-policy=no-user-gesture-required", "--mute-audio"],
-        )
+    with chromium("--autoplay-policy=no-user-gesture-required") as started:
         yield started
-        started.close()
 
 
 @pytest.mark.browser

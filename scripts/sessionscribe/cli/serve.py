@@ -88,6 +88,7 @@ def serve(
             security.token(LOCK_TOKEN) if settings.origins else "",
         ),
         LIBRARIES,
+        settings.record,
     )
     if not (LIBRARIES / "wavesurfer.min.js").is_file():
         print(

@@ -37,7 +37,7 @@ from sessionscribe.web import sound
 from sessionscribe.web.archive import Archive, Page
 from sessionscribe.web.edits import ConflictError, Editor
 from sessionscribe.web.edits import Request as EditRequest
-from sessionscribe.web.recording import LockApi
+from sessionscribe.web.recording import LockApi, Recordings
 from sessionscribe.web.runs import Runs
 from sessionscribe.web.search import Index
 from sessionscribe.web.security import Guard, Rules
@@ -54,7 +54,7 @@ Made = TypeVar("Made")
 
 @dataclass(frozen=True)
 class Site:
-    """What the pages work on."""
+    """What the pages work on; with ``records`` there is one that records."""
 
     archive: Archive
     editor: Editor
@@ -62,6 +62,7 @@ class Site:
     runs: Runs
     rules: Rules
     libraries: Path
+    records: bool = False
 
     async def ask(self, work: Callable[..., Made], *given: Any, **named: Any) -> Made:
         """Do work in a thread: it reads files, and the event loop must not wait for them."""
@@ -97,6 +98,7 @@ def create_app(site: Site) -> Starlette:
         Route("/api/run", pages.run, methods=["POST"]),
         Route("/api/run/stop", pages.stop, methods=["POST"]),
         *pages.lock.routes(),
+        *(pages.recorder() if site.records else ()),
         Mount("/static", StaticFiles(directory=HERE / "static")),
         Mount("/lib", StaticFiles(directory=site.libraries, check_dir=False)),
     ]
@@ -117,7 +119,17 @@ class Pages:
 
     def _render(self, request: Request, template: str, status_code: int = 200, **context: Any) -> Response:
         context |= {"nonce": request.state.nonce, "read_only": self.site.rules.read_only}
+        context["records"] = self.site.records
         return self.templates.TemplateResponse(request, template, context, status_code)
+
+    def recorder(self) -> list[Route]:
+        """Return the page that records, and where it sends what it has recorded."""
+        recordings = Recordings(self.site.archive, self.site.runs.arguments)
+        return [Route("/record", self.record), *recordings.routes()]
+
+    async def record(self, request: Request) -> Response:
+        """Show a page that records."""
+        return self._render(request, "record.html")
 
     async def sessions(self, request: Request) -> Response:
         """Show all sessions and where they stand."""
