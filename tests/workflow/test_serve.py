@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
+from importlib import resources
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -385,6 +386,28 @@ def test_a_word_is_heard_found_mended_and_taken_back_with_the_keyboard(
     assert not problems
     assert all(url.startswith((origin, "blob:", "data:")) for url in asked)
     page.close()
+
+
+@pytest.mark.browser
+@pytest.mark.usefixtures("batches")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_page_keeps_anybody_out(served: Project, browser: Any, scheme: Any) -> None:
+    (served / "config/serve.yaml").write_text("serve: {record: true}")
+    script = resources.files("axe_playwright_python").joinpath("axe.min.js").read_text()
+    for client in serving(served, "--configfile", "config/serve.yaml"):
+        client.post("/api/batch/lock", {"userId": "anna", "sessionId": "meeting"})
+        page = browser.new_page(color_scheme=scheme, viewport={"width": 390, "height": 844})
+        page.goto(f"http://127.0.0.1:{client.port}/?token={client.token}")
+        for path in ("/", "/s/talk", "/s/duo", "/search?q=the", "/queue", "/history", "/record", "/s/nobody"):
+            page.goto(f"http://127.0.0.1:{client.port}{path}")
+            page.evaluate(script)
+            found = page.evaluate("async () => (await axe.run()).violations")
+            faults = [(one["id"], one["impact"], one["nodes"][0]["html"]) for one in found]
+            assert [fault for fault in faults if fault[1] in ("serious", "critical")] == [], path
+            wide = page.evaluate("document.documentElement.scrollWidth")
+            assert wide <= 390, f"{path} is wider than a phone"
+        client.post("/api/batch/unlock", {"userId": "anna"})
+        page.close()
 
 
 @pytest.mark.browser
