@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
+import threading
 import time
 from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import quote
 
@@ -14,10 +18,11 @@ import pytest
 import yaml
 from numpy.typing import NDArray
 
-from project import DEMO, Project, cut_audio
+from project import DEMO, ROOT, Project, cut_audio
 from serving import Client, chromium, serving
 from sshd import eventually
 
+WEB = ROOT / "docs/web.md"
 MEETING = DEMO / "recordings/meeting.mp4"
 ORIGIN = "https://recorder.example"
 ANNA = {"userId": "anna", "sessionId": "2026-11-30 Besprechung/ü"}
@@ -130,6 +135,34 @@ def test_read_only_takes_no_lock(project: Project) -> None:
         for path in ("lock", "unlock"):
             assert client.ask("POST", f"/api/batch/{path}", ANNA)[0] == 403
         assert client.get("/api/batch/lock-status") == {"locked": False}
+
+
+@pytest.mark.browser
+def test_the_lines_of_the_docs_do_for_a_page_elsewhere(project: Project, tmp_path: Path) -> None:
+    with ThreadingHTTPServer(
+        ("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=tmp_path)
+    ) as other:
+        threading.Thread(target=other.serve_forever, daemon=True).start()
+        origin = f"http://127.0.0.1:{other.server_port}"
+        settings = {"serve": {"origins": [origin]}}
+        (project / "config/elsewhere.yaml").write_text(yaml.safe_dump(settings))
+        for client in serving(project, "--configfile", "config/elsewhere.yaml"):
+            [lines] = re.findall(r"^```js\n(.*?)^```$", WEB.read_text(), re.MULTILINE | re.DOTALL)
+            lines = lines.replace("https://transcripts.example.org", f"http://127.0.0.1:{client.port}")
+            token = (project / ".sessionscribe/lock.token").read_text().strip()
+            (tmp_path / "index.html").write_text(f"<script>const TOKEN = '{token}';\n{lines}</script>")
+            with chromium() as browser:
+                page = browser.new_page()
+                page.goto(origin)
+                page.evaluate("lock => begin(lock)", ANNA)
+                assert is_held(client, ANNA["sessionId"])
+                page.goto("about:blank")  # the page is left, and says so
+                assert is_held(client, None)
+        other.shutdown()
+
+
+def is_held(client: Client, session: str | None) -> bool:
+    return eventually(lambda: client.get("/api/batch/lock-status").get("sessionId") == session, 10)
 
 
 # Parts of a recording.

@@ -20,7 +20,7 @@ from starlette.routing import Route
 
 from sessionscribe.batch.locks import BatchLock
 from sessionscribe.core.files import atomic_path
-from sessionscribe.manifest.sources import slug
+from sessionscribe.manifest.names import slug
 from sessionscribe.web.archive import Archive
 
 FOLDER = Path("recordings/live")
@@ -167,7 +167,7 @@ class Recordings:
 
     def _folder(self, request: Request) -> Path:
         name = str(request.path_params["session"])
-        if slug(name) != name or len(name.encode()) > 200:
+        if slug(name) != name:
             raise HTTPException(404, "A session's name has letters, digits, `_` and `-`.")
         return self._archive.root / FOLDER / name
 
