@@ -25,6 +25,7 @@ from sshd import eventually
 WEB = ROOT / "docs/web.md"
 MEETING = DEMO / "recordings/meeting.mp4"
 ORIGIN = "https://recorder.example"
+SHORT_PARTS = "Object.assign(document.getElementById('record').dataset, {partS: '2', sliceS: '0.3'})"
 ANNA = {"userId": "anna", "sessionId": "2026-11-30 Besprechung/ü"}
 OPTIONS = ("--configfile", "config/serve.yaml")
 
@@ -275,7 +276,7 @@ def test_a_browser_records_and_loses_nothing_when_the_server_dies_and_the_page_i
             page.on("pageerror", lambda error: problems.append(str(error)))
             page.goto(f"http://127.0.0.1:{port}/record?token={client.token}")
             page.locator("#name").fill("from-browser")
-            page.evaluate("document.getElementById('record').dataset.partS = '3'")
+            page.evaluate(SHORT_PARTS)
             page.locator("#start:enabled").click()
             page.locator("#stop:enabled").wait_for()
             began = time.monotonic()
@@ -284,7 +285,7 @@ def test_a_browser_records_and_loses_nothing_when_the_server_dies_and_the_page_i
             assert page.evaluate("document.getElementById('level').value") > 0
         arrived = len(list(folder.glob("chunk-*")))  # and now the server is dead
         page.get_by_text("The server does not answer").wait_for()
-        page.wait_for_timeout(6000)
+        page.wait_for_timeout(3500)
         for client in serving(project, *OPTIONS, "--port", str(port)):
             assert client.get("/api/batch/lock-status")["locked"]
             page.on("dialog", lambda dialog: dialog.accept())
@@ -293,14 +294,14 @@ def test_a_browser_records_and_loses_nothing_when_the_server_dies_and_the_page_i
             page.get_by_text("from-browser is on the server").wait_for(timeout=60_000)
             assert client.get("/api/batch/lock-status") == {"locked": False}  # the page that was left said so
             rows = {row["session"]: row for row in client.get("/api/sessions")}
-            assert rows["from-browser"]["hours"] * 3600 == pytest.approx(took, abs=6)
+            assert rows["from-browser"]["hours"] * 3600 == pytest.approx(took, abs=1.5)
             assert len(list(folder.glob("chunk-*"))) > arrived + 1
 
-            page.evaluate("document.getElementById('record').dataset.partS = '3'")
+            page.evaluate(SHORT_PARTS)
             page.locator("#name").fill("from-browser")
             page.locator("#start:enabled").click()
             page.locator("#stop:enabled").wait_for()
-            page.wait_for_timeout(4000)
+            page.wait_for_timeout(2500)
             page.locator("#stop").click()
             page.get_by_text("from-browser is on the server").wait_for(timeout=60_000)
             assert client.get("/api/batch/lock-status") == {"locked": False}

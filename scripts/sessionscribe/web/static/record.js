@@ -4,7 +4,7 @@
   const $ = (id) => document.getElementById(id);
   const page = $("record");
   if (!page) return;
-  const RENEW_MS = 5 * 60_000, SLICE_MS = 5_000, AGAIN_MS = 5_000, PACKET_MS = 60;
+  const RENEW_MS = 5 * 60_000, AGAIN_MS = 5_000, PACKET_MS = 60;
   const type = ["audio/webm;codecs=opus", "audio/mp4"].find((kind) => window.MediaRecorder?.isTypeSupported(kind));
   const waiting = new Map(); // parts to send, by their address
   let session = "", number = 0, stream = null, sound = null, current = null, timers = [], sending = null, ending = Promise.resolve();
@@ -84,7 +84,7 @@
       if (part.blob) waiting.set(part.address, part);
       done();
     }));
-    recorder.start(SLICE_MS);
+    recorder.start(1000 * page.dataset.sliceS);
     return { end: () => { if (recorder.state !== "inactive") recorder.stop(); return ended; } };
   };
   const cut = () => {
