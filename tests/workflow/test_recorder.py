@@ -71,6 +71,7 @@ def test_a_recorder_takes_renews_and_releases_the_lock_of_batches(client: Client
         (b"{", 422),
         ({"sessionId": 1}, 422),
         ({"sessionId": "x" * 201}, 422),
+        ({"sessionId": "x" * 10_001}, 413),
         (b'{"sessionId": "\\ud800"}', 422),
         ({"sessionId": "ü" * 200}, 400),  # as the name of a file
     ],

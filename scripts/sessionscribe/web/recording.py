@@ -87,7 +87,7 @@ class LockApi:
 
     async def _asked(self, request: Request) -> Asked:
         try:
-            return Asked.model_validate_json(await request.body())
+            return Asked.model_validate_json(await _body(request, 10_000))
         except ValidationError as error:
             raise HTTPException(422, str(error.errors()[0]["msg"])) from None
 
@@ -127,7 +127,7 @@ class Recordings:
         match = PART.fullmatch(name)
         if match is None or name != f"chunk-{int(match[1]):03}.{match[2]}":
             raise HTTPException(404, "Parts are called chunk-000.webm, chunk-001.webm …")
-        content = await _body(request)
+        content = await _body(request, MOST_BYTES)
         start, beginning = BEGINNINGS[match[2]]
         if not content[start:].startswith(beginning):
             raise HTTPException(422, f"This is not a whole {match[2]} file.")
@@ -178,13 +178,15 @@ def _numbers(folder: Path) -> list[int]:
     return [int(match[1]) for match in found if match]
 
 
-async def _body(request: Request) -> bytes:
+async def _body(request: Request, most: int) -> bytes:
+    """Return what is sent, unless it has more than so many bytes."""
     content = bytearray()
     declared = request.headers.get("content-length", "0")
-    if not declared.isdecimal() or int(declared) > MOST_BYTES:
-        raise HTTPException(413, f"A part has at most {MOST_BYTES // 1_000_000} MB.")
+    too_large = HTTPException(413, f"At most {most:,} bytes.")
+    if not declared.isdecimal() or int(declared) > most:
+        raise too_large
     async for block in request.stream():
         content += block
-        if len(content) > MOST_BYTES:
-            raise HTTPException(413, f"A part has at most {MOST_BYTES // 1_000_000} MB.")
+        if len(content) > most:
+            raise too_large
     return bytes(content)
