@@ -17,10 +17,10 @@ from pathlib import Path
 import jupytext
 import nbformat
 import pytest
+from colab_machine import Machine, shown
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 
-from conftest import Machine, shown
 from project import ROOT, Project
 
 SOURCE = ROOT / "notebooks/transcribe.py"

@@ -94,7 +94,7 @@ def test_a_worker_that_is_killed_gives_its_job_back(
     (tmp_path / "worker-0").mkdir()
     (tmp_path / "worker-0/hold").touch()
     with working(place, tmp_path) as (first,):
-        runs = folder.start("--warm-lanes", "4", runners=(f"mailbox:{place}",))
+        runs = folder.begin("--warm-lanes", "4", runners=(f"mailbox:{place}",))
         assert eventually((tmp_path / "worker-0/working").exists, 60)
         os.killpg(first.pid, signal.SIGKILL)
         # Nobody waits three minutes in a test: its signs of life go, as an operator would remove them.
@@ -111,7 +111,7 @@ def test_a_worker_that_is_killed_gives_its_job_back(
 def test_a_home_that_is_killed_leaves_nothing_to_be_done_twice(folder: Remote, tmp_path: Path) -> None:
     place = str(tmp_path / "mailbox")
     (folder / "in/table.txt").write_text("slow=0.5\n")
-    runs = folder.start("--warm-lanes", "4", "--config", "jobs=6", runners=(f"mailbox:{place}",))
+    runs = folder.begin("--warm-lanes", "4", "--config", "jobs=6", runners=(f"mailbox:{place}",))
     with working(place, tmp_path):
         assert eventually(lambda: len(folder.results("out")) >= 2, 60)
         runs.kill()
