@@ -1,6 +1,7 @@
 """The plan (what is there, what is due) and what all rules share. No network, no heavy import."""
 
 import functools
+import signal
 import sys
 from pathlib import Path
 
@@ -10,7 +11,7 @@ sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
 from sessionscribe.cli import run
 from sessionscribe.config import settings
-from sessionscribe.core import errors
+from sessionscribe.core import errors, signals
 from sessionscribe.formats import registry
 from sessionscribe.jobs import workspace
 from sessionscribe.manifest import names
@@ -84,6 +85,8 @@ def plan():
 
 
 onstart:
+    # Snakemake's handler takes a lock that its main thread may hold.
+    signals.handle_in_thread(signal.SIGTERM)
     PLAN.forget()
     workspace.bring_to_present(PLAN.found())
 

@@ -15,6 +15,24 @@ from project import Project
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="no /proc here")
 RUN = ["--configfile", "config/test.yaml"]
+TERMINATED = """
+import runpy, signal
+from snakemake.scheduling.job_scheduler import JobScheduler
+
+finish_jobs = JobScheduler._finish_jobs
+
+def terminate(scheduler):
+    if scheduler._tofinish:
+        assert scheduler._lock.locked()
+        JobScheduler._finish_jobs = finish_jobs
+        signal.alarm(30)
+        signal.raise_signal(signal.SIGTERM)
+    finish_jobs(scheduler)
+
+JobScheduler._finish_jobs = terminate
+runpy.run_module("snakemake_logger_plugin_sessionscribe", run_name="__main__")
+"""
+"""A program: Snakemake that gets SIGTERM while it notes that its first job is done, and 30 s for its end."""
 
 
 @pytest.fixture(scope="module")
@@ -66,3 +84,13 @@ def test_a_run_that_is_asked_to_stop_stops_and_the_next_one_goes_on(
     after = dear_files(project)
     assert all(after[name] == made for name, made in before.items())
     assert project.plan("--config", "sessions=['duo']") == Counter()
+
+
+def test_sigterm_while_snakemake_notes_what_is_done_ends_the_run(small: Project, tmp_path: Path) -> None:
+    project = small.copy(tmp_path)
+    (project / "scripts/terminated.py").write_text(TERMINATED)
+    how = [*RUN, "--config", "sessions=[duo]", "--cores", "2", "--profile", "profiles/local"]
+    done = project.program("terminated", *how)
+    assert done.code == 128 + signal.SIGTERM, done.text
+    assert "Stopped (SIGTERM). What is finished stays: run again to go on." in done.err
+    assert not list(project.root.glob("results/merge/*")), "nothing more begins"
