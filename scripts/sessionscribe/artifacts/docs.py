@@ -32,13 +32,16 @@ def models() -> dict[str, type[Part]]:
     modules = [
         import_module(f"{artifacts.__name__}.{found.name}") for found in iter_modules(artifacts.__path__)
     ]
-    return {
+    found = {
         name: model
         for module in modules  # not in the order in which whoever asks has imported them
         for name, model in vars(module).items()
         if isinstance(model, type) and issubclass(model, Part) and model.__module__ == module.__name__
         if model not in (Part, Artifact, SessionArtifact)
     }
+    for model in found.values():
+        model.model_rebuild()  # some name others that stand below them
+    return found
 
 
 def documented(page: str) -> str:

@@ -35,7 +35,7 @@ from sessionscribe.jobs import workspace
 from sessionscribe.manifest import manifest
 from sessionscribe.planning import status
 from sessionscribe.planning.plan import NO_SESSIONS, Plan
-from sessionscribe.planning.steps import STAGES
+from sessionscribe.planning.steps import LAST, STAGES
 from sessionscribe.planning.verify import verify
 from sessionscribe.publish import unpack
 from sessionscribe.runners import costs
@@ -423,7 +423,7 @@ def _make(
     elif request.pairs and not request.arguments:
         arguments += ["--config", *request.pairs]
     if options.stage:
-        arguments += ["--until", *STAGES[options.stage]]
+        arguments += ["--until", *LAST[options.stage]]
     result = run.snakemake(arguments, should_stop, every_s)
     if result in (0, run.BUSY) or result > run.SIGNALLED or request.shows:
         return result

@@ -169,6 +169,7 @@ def _add(file: Path, options: argparse.Namespace, settings: Config) -> tuple[lis
         audio_stream=None,
         channel=None,
         names=None,
+        priority=None,
     )
     name = _name_of(file, manifest.read(Path(MANIFEST)))
     try:

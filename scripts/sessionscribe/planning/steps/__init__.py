@@ -13,6 +13,7 @@ from sessionscribe.planning.steps.decoder import Decoder, decoders, unusable, wo
 from sessionscribe.planning.steps.names import CHECKSUMS, VOICES, People, people
 from sessionscribe.planning.steps.speakers import diarizers
 from sessionscribe.planning.steps.work import (
+    LAST,
     STAGE_OF,
     STAGES,
     Folder,
@@ -29,6 +30,7 @@ from sessionscribe.planning.steps.work import (
 
 __all__ = [
     "CHECKSUMS",
+    "LAST",
     "STAGES",
     "STAGE_OF",
     "VOICES",
