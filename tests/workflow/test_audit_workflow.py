@@ -40,13 +40,13 @@ def test_every_finished_session_is_audited_and_status_shows_the_verdict(finished
 
 
 def test_a_chunk_that_was_changed_behind_its_back_is_found(project: Project) -> None:
-    """As many bytes as before: nothing else would notice, and nothing else is redone."""
+    """Nothing else would notice, and nothing else is redone."""
     (path,) = (project / "results/transcribe/duo").glob("*/alice.0000.json")
     chunk = json.loads(path.read_bytes())
+    del chunk["sha256"]  # which would tell at once
     word = next(w for part in chunk["segments"] for w in part["words"] if w["text"].isalpha())
     was, word["text"] = word["text"], "x" * len(word["text"])
     content = json.dumps(chunk, ensure_ascii=False, separators=(",", ":")) + "\n"
-    assert len(content.encode()) == path.stat().st_size
     path.write_text(content, encoding="utf-8")
     assert project.plan(*DUO) == Counter()
 

@@ -209,6 +209,10 @@ def test_a_stage_is_where_a_run_stops(new_project: Project) -> None:
     assert new_project.status() == {"talk": "pending", "duo": "converting", "live": "pending"}
     done = new_project.sessionscribe("status", "--session", "duo")
     assert done.out.splitlines()[1].split()[3] == "convert"
+    done = new_project.sessionscribe("run", "--session", "talk", "--stage", "transcribe")
+    assert done.code == 0, done.text
+    assert not new_project.plan("--config", "sessions=[talk]").keys() & {"transcribe_chunk", "build_timeline"}
+    assert "merge_transcript" in new_project.plan("--config", "sessions=[talk]")
 
 
 def test_session_limit_and_unknown_options_reach_snakemake(new_project: Project) -> None:

@@ -65,7 +65,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if hasattr(options, "named") and not _name_one(options):
         parser.error("the following arguments are required: SESSION")
     try:
-        _refuse_half_characters({**vars(options), "rest": rest})
+        if options.command not in evaluation.COMMANDS:  # these name no session: any file will do
+            _refuse_half_characters({**vars(options), "rest": rest})
         anywhere = {"models": models.command, "transcribe": _transcribe, "work": work.command}
         anywhere |= evaluation.COMMANDS
         if options.command in anywhere:

@@ -26,8 +26,11 @@ STAGES = {
     "correct": ("correct_transcript",),
     "export": ("write_export",),
 }
-LAST = {stage: rules if stage == "chunk" else rules[-1:] for stage, rules in STAGES.items()}
-"""The rules of each stage that no other rule of it waits for: Snakemake starts nothing behind one of ``--until``."""
+LAST = {stage: rules[-1:] for stage, rules in STAGES.items()} | {
+    "chunk": STAGES["chunk"],
+    "transcribe": ("build_timeline", "transcribe_chunk"),
+}
+"""What to ask Snakemake for, so that a stage is done: it starts nothing behind a rule of ``--until``."""
 STAGE_OF = {rule: stage for stage, rules in STAGES.items() for rule in rules}
 Options = Mapping[str, Any]  # settings as plain values
 NOTHING: Options = MappingProxyType({})
