@@ -190,7 +190,7 @@ def test_a_drive_that_is_full_keeps_nothing_from_going_on(
     drive = tmp_path / "drive"
     drive.mkdir()
     work = home / "bundles/talk.work.zip"
-    size = work.stat().st_size // 1024 + 24
+    size = work.stat().st_size // 1024 + 12
     mount = ["mount", "-t", "tmpfs", "-o", f"size={size}k", "tmpfs", str(drive)]
     if subprocess.run(mount, check=False, capture_output=True).returncode:
         pytest.skip("no file system can be mounted here")

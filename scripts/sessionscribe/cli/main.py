@@ -65,8 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if hasattr(options, "named") and not _name_one(options):
         parser.error("the following arguments are required: SESSION")
     try:
-        if options.command not in evaluation.COMMANDS:  # these name no session: any file will do
-            _refuse_half_characters({**vars(options), "rest": rest})
+        _refuse_half_characters(options.command, {**vars(options), "rest": rest})
         anywhere = {"models": models.command, "transcribe": _transcribe, "work": work.command}
         anywhere |= evaluation.COMMANDS
         if options.command in anywhere:
@@ -135,13 +134,15 @@ def _take_late(options: argparse.Namespace, rest: list[str]) -> list[str]:
     return rest
 
 
-def _refuse_half_characters(given: Mapping[str, Any]) -> None:
+def _refuse_half_characters(command: str, given: Mapping[str, Any]) -> None:
     """Refuse what is no text; of several recordings each is told by itself.
+
+    Commands that compare files take any.
 
     Raises:
         UserError: there is some: the shell hands on names that are not UTF-8 in this way.
     """
-    for name, value in given.items():
+    for name, value in () if command in evaluation.COMMANDS else given.items():
         for part in value if isinstance(value, list) else [value]:
             if isinstance(part, str | Path) and not is_text(str(part)) and name not in (*LISTS[1:], "source"):
                 hint = "Type it again, or rename what it is the name of"
