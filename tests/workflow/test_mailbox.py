@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -120,6 +121,21 @@ def test_a_home_that_is_killed_leaves_nothing_to_be_done_twice(folder: Remote, t
             shutil.rmtree(cut_short) if cut_short.is_dir() else cut_short.unlink()
         run(folder, place, 6)
     assert left_in(tmp_path / "mailbox") == []
+
+
+@pytest.mark.parametrize("kind", ["s3", "webdav"])
+def test_a_remote_that_is_away_for_a_while_is_waited_for(folder: Remote, tmp_path: Path, kind: str) -> None:
+    (tmp_path / "far/bucket").mkdir(parents=True)
+    (folder / "in/table.txt").write_text("slow=0.3\n")
+    place = "far:bucket/mailbox"
+    with serving(kind, tmp_path / "far", "far", PATIENT) as server, working(place, tmp_path):
+        runs = folder.begin("--warm-lanes", "4", "--config", "jobs=8", runners=(f"mailbox:{place}",))
+        assert eventually(lambda: len(folder.results("out")) >= 1, 90)
+        server.kill()
+        time.sleep(8)
+        server.start(PATIENT)
+        assert runs.wait(240) == 0, (folder / "said").read_text()
+    folder.assert_whole(8)
 
 
 def test_a_job_that_fails_says_why(folder: Remote, tmp_path: Path) -> None:

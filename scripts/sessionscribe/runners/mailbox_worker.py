@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 from itertools import count
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -20,7 +21,7 @@ from typing import Any
 from sessionscribe import PACKAGE
 from sessionscribe.core.errors import UserError, complain, describe
 from sessionscribe.runners.mailbox import LivingOnes, Mailbox, SignOfLife, file_of, home_of, parts_of
-from sessionscribe.runners.mailbox_home import LEASE_S, POLL_S, SIGN_S, SLOWEST_POLL_S
+from sessionscribe.runners.mailbox_home import LEASE_S, POLL_S, SIGN_S, SLOWEST_POLL_S, UNREACHABLE_S
 
 SERVE = PACKAGE.parent / "snakemake_executor_plugin_warm/serve.py"
 SETTLE_S = 2.0
@@ -107,7 +108,7 @@ class MailboxServer:
             lane.join()
         self._stopped.set()
         beat.join()
-        self._sign.end(self._mailbox.names())
+        self._patiently(lambda: self._sign.end(self._mailbox.names()))
 
     def stop(self) -> None:
         """Take no more jobs."""
@@ -148,16 +149,25 @@ class MailboxServer:
             if job is None:
                 return None
             self._in_hand.add(job)
+        ours = False
+        try:
+            ours = self._claim(job)
+        finally:  # also where the mailbox is away: what stayed in hand would never be looked at again
+            if not ours:
+                self._in_hand.discard(job)
+        return job if ours else None
+
+    def _claim(self, job: str) -> bool:
+        """Claim a job; return whether it is ours, not another worker's."""
         self._mailbox.write(f"claims/{job}/{self.name}", {})
         self._stopped.wait(min(SETTLE_S, 2 * self._pause_s))
         names = self._mailbox.names()
         living = self._living.look(names)
         others = [who for who in parts_of(names, "claims").get(job, []) if f"workers/{who}" in living]
         if f"requests/{job}.json" in names and min([*others, self.name]) == self.name:
-            return job
+            return True
         self._mailbox.remove([f"claims/{job}/{self.name}"])
-        self._in_hand.discard(job)
-        return None
+        return False
 
     def _open_jobs(self) -> list[str]:
         names = self._mailbox.names()
@@ -184,15 +194,23 @@ class MailboxServer:
             self._fetch_models(told)
             script = str(self._folder.absolute() / request["script"])
             reply = self._worker().ask({**request, "script": script})
-            for name, digest in reply.get("made", {}).items():
-                if name not in reply["contents"]:
-                    self._mailbox.put(file_of(home_of(job), digest), self._folder / name)
-            if not reply.get("spoilt") and f"requests/{job}.json" in self._mailbox.names():
-                self._mailbox.write(f"results/{job}/{self.name}.json", reply)
-                self.done += 1
-                print(f"{request['rule']}: {'done' if reply['ok'] else 'failed'} ({job})", flush=True)
+            until = time.monotonic() + UNREACHABLE_S
+            while not self._patiently(partial(self._answer, job, request, reply)):
+                if self._stopped.is_set() or time.monotonic() > until:
+                    return
         finally:
             self._mailbox.remove([f"claims/{job}/{self.name}"])
+
+    def _answer(self, job: str, request: dict[str, Any], reply: dict[str, Any]) -> bool:
+        """Put the result of a job into the mailbox; return True, since it is there then."""
+        for name, digest in reply.get("made", {}).items():
+            if name not in reply["contents"]:
+                self._mailbox.put(file_of(home_of(job), digest), self._folder / name)
+        if not reply.get("spoilt") and f"requests/{job}.json" in self._mailbox.names():
+            self._mailbox.write(f"results/{job}/{self.name}.json", reply)
+            self.done += 1
+            print(f"{request['rule']}: {'done' if reply['ok'] else 'failed'} ({job})", flush=True)
+        return True
 
     def _worker(self) -> WorkerProcess:
         with self._taking:
