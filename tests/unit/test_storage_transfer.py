@@ -125,6 +125,14 @@ def test_a_server_that_stays_away_is_given_up_and_nothing_is_left(
     assert left(tmp_path / "to") == []
 
 
+def test_a_call_with_a_limit_ends_within_it(slow: Server, tmp_path: Path) -> None:
+    began = time.monotonic()
+    with pytest.raises(rclone.RcloneError, match="far: cannot be reached") as caught:
+        rclone.run("copyto", "far:rec/talk.wav", str(tmp_path / "talk.wav"), where="far", limit_s=1.0)
+    assert time.monotonic() - began < 3
+    assert caught.value.reason == "unreachable"
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_a_killed_transfer_leaves_no_half_file_and_no_process(
     slow: Server, tmp_path: Path, number: signal.Signals

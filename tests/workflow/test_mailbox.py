@@ -109,6 +109,20 @@ def test_a_worker_that_is_killed_gives_its_job_back(
     assert left_in(tmp_path / "mailbox") == []
 
 
+def test_a_worker_whose_models_are_killed_loads_them_again(folder: Remote, tmp_path: Path) -> None:
+    place, home = str(tmp_path / "mailbox"), tmp_path / "worker-0"
+    home.mkdir()
+    (home / "hold").touch()
+    with working(place, tmp_path):
+        runs = folder.begin("--config", "jobs=1", runners=(f"mailbox:{place}",))
+        assert eventually((home / "working").exists, 60)
+        (home / "hold").unlink()
+        os.kill(int((home / "working").read_text()), signal.SIGKILL)
+        assert runs.wait(60) == 0, (folder / "said").read_text()
+    assert "the worker died" in (home / "said").read_text()
+    folder.assert_whole(1)
+
+
 def test_a_home_that_is_killed_leaves_nothing_to_be_done_twice(folder: Remote, tmp_path: Path) -> None:
     place = str(tmp_path / "mailbox")
     (folder / "in/table.txt").write_text("slow=0.5\n")
@@ -123,19 +137,37 @@ def test_a_home_that_is_killed_leaves_nothing_to_be_done_twice(folder: Remote, t
     assert left_in(tmp_path / "mailbox") == []
 
 
-@pytest.mark.parametrize("kind", ["s3", "webdav"])
+@pytest.mark.parametrize("kind", ["webdav", pytest.param("s3", marks=pytest.mark.slow)])
 def test_a_remote_that_is_away_for_a_while_is_waited_for(folder: Remote, tmp_path: Path, kind: str) -> None:
     (tmp_path / "far/bucket").mkdir(parents=True)
-    (folder / "in/table.txt").write_text("slow=0.3\n")
     place = "far:bucket/mailbox"
     with serving(kind, tmp_path / "far", "far", PATIENT) as server, working(place, tmp_path):
-        runs = folder.begin("--warm-lanes", "4", "--config", "jobs=8", runners=(f"mailbox:{place}",))
+        runs = folder.begin("--warm-lanes", "4", runners=(f"mailbox:{place}",))
         assert eventually(lambda: len(folder.results("out")) >= 1, 90)
         server.kill()
         time.sleep(8)
         server.start(PATIENT)
-        assert runs.wait(240) == 0, (folder / "said").read_text()
-    folder.assert_whole(8)
+        assert runs.wait(120) == 0, (folder / "said").read_text()
+    folder.assert_whole()
+
+
+def test_what_a_worker_cannot_write_it_tries_again(folder: Remote, tmp_path: Path) -> None:
+    mailbox, said = tmp_path / "mailbox", tmp_path / "worker-0/said"
+    mailbox.mkdir()
+    (mailbox / "claims").touch()  # where folders are to come
+    (mailbox / "results").touch()
+    with working(str(mailbox), tmp_path):
+        runs = folder.begin("--config", "jobs=1", runners=(f"mailbox:{mailbox}",))
+        assert eventually(lambda: "mailbox/claims" in said.read_text(), 60)
+        (mailbox / "claims").unlink()
+        assert eventually(lambda: "mailbox/results" in said.read_text(), 60)
+        came_back = time.time()
+        (mailbox / "results").unlink()
+        assert runs.wait(60) == 0, (folder / "said").read_text()
+    (made,) = folder.made().values()
+    assert float(str(made["ended"])) < came_back, "its work was not done twice"
+    folder.assert_whole(1)
+    assert left_in(mailbox) == []
 
 
 def test_a_job_that_fails_says_why(folder: Remote, tmp_path: Path) -> None:

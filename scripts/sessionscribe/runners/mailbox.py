@@ -28,6 +28,8 @@ from sessionscribe.storage.locations import is_remote, join, rclone_path
 
 LARGEST = 64 << 20
 """Of what others write, and is read whole, in bytes."""
+CALL_S = 600.0
+"""No call of a remote takes longer, in seconds: a slice of 30 MB arrives within it at 50 kB/s."""
 LIST = ("lsf", "--recursive", "--files-only", "--format=p")
 
 
@@ -55,8 +57,7 @@ class Mailbox:
             found = (path for path in root.rglob("*") if path.is_file() and path.name[0] != ".")
             return {path.relative_to(root).as_posix() for path in found}
         try:
-            with self._calling:
-                text = rclone.run(*LIST, "--", self._path(""), where=self.place, patience=rclone.HASTE)
+            text = self._rclone(*LIST, self._path(""))
         except rclone.RcloneError as error:
             if error.reason == "missing":  # nobody has written anything yet
                 return set()
@@ -123,11 +124,13 @@ class Mailbox:
     def _path(self, name: str) -> str:
         return rclone_path(join(self.place, name) if name else self.place, s3_remote=self._s3_remote)
 
-    def _rclone(self, command: str, *arguments: str) -> None:
+    def _rclone(self, command: str, *arguments: str) -> bytes:
         options = [argument for argument in arguments if argument.startswith("--")]
         paths = [argument for argument in arguments if not argument.startswith("--")]
         with self._calling:
-            rclone.run(command, *options, "--", *paths, where=self.place, patience=rclone.HASTE)
+            return rclone.run(
+                command, *options, "--", *paths, where=self.place, patience=rclone.HASTE, limit_s=CALL_S
+            )
 
 
 class SignOfLife:

@@ -35,6 +35,7 @@ class WorkerProcess:
     def __init__(self, folder: Path, lanes: int) -> None:
         self._numbers, self._lock = count(1), threading.Lock()
         self._waiting: dict[int, Future[dict[str, Any]]] = {}
+        self.died = False
         command = [sys.executable, str(SERVE), "--lanes", str(lanes)]
         self._process = subprocess.Popen(command, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         threading.Thread(target=self._listen, daemon=True).start()
@@ -47,6 +48,8 @@ class WorkerProcess:
         """
         future: Future[dict[str, Any]] = Future()
         with self._lock:
+            if self.died:
+                raise _died()
             number = next(self._numbers)
             self._waiting[number] = future
             assert self._process.stdin is not None
@@ -59,9 +62,14 @@ class WorkerProcess:
         for line in self._process.stdout:
             reply = json.loads(line)
             self._waiting.pop(reply["id"]).set_result(reply)
-        died = UserError("the worker died", where="work", hint="Too little memory is the usual reason")
-        for future in self._waiting.values():
-            future.set_exception(died)
+        with self._lock:
+            self.died = True
+            for future in self._waiting.values():
+                future.set_exception(_died())
+
+
+def _died() -> UserError:
+    return UserError("the worker died", where="work", hint="Too little memory is the usual reason")
 
 
 class MailboxServer:
@@ -214,7 +222,8 @@ class MailboxServer:
 
     def _worker(self) -> WorkerProcess:
         with self._taking:
-            self._process = self._process or WorkerProcess(self._folder, self._lanes)
+            if self._process is None or self._process.died:
+                self._process = WorkerProcess(self._folder, self._lanes)
             return self._process
 
     def _bring(self, home: str, files: dict[str, str]) -> None:

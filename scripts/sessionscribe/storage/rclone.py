@@ -75,6 +75,7 @@ def run(
     where: object,
     on_progress: Callable[[Progress], None] | None = None,
     patience: tuple[str, ...] | None = None,
+    limit_s: float = threading.TIMEOUT_MAX,
 ) -> bytes:
     """Run rclone and return what it prints.
 
@@ -83,20 +84,32 @@ def run(
         where: what a message is to name.
         on_progress: called about once a second. What it raises ends rclone too.
         patience: the options for retries and time-outs (`PATIENCE`).
+        limit_s: after so many seconds it is killed.
 
     Raises:
-        RcloneError: rclone is not there, or ended with an error.
+        RcloneError: rclone is not there, ended with an error, or took too long.
     """
     told = ("--use-json-log", "--log-level=INFO", "--stats=1s")
     command = [executable(), *told, *(patience or PATIENCE), *arguments]
     errors: deque[str] = deque(maxlen=20)
     output: list[bytes] = []
+
+    def give_up(child: subprocess.Popen[bytes]) -> None:
+        errors.append(f"i/o timeout: no end after {limit_s:.0f} s")
+        child.kill()
+
     with _child(command) as (child, stdout, stderr):
         reader = threading.Thread(target=lambda: output.append(stdout.read()), daemon=True)
         reader.start()
-        for line in stderr:
-            _heed(line, errors, on_progress)
-        code = child.wait()
+        limit = threading.Timer(limit_s, give_up, (child,))
+        limit.daemon = True
+        limit.start()
+        try:
+            for line in stderr:
+                _heed(line, errors, on_progress)
+            code = child.wait()
+        finally:
+            limit.cancel()
         reader.join()
     if code not in (0, 9):
         name = EXIT_CODES.get(code, f"ended by signal {-code}" if code < 0 else f"exit code {code}")
