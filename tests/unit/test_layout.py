@@ -162,3 +162,13 @@ def test_every_entry_of_a_profile_is_explained(path: Path) -> None:
         above = next((line for line in reversed(lines[:n]) if not re.match(r"[a-z-]+:", line)), "")
         explained += above.startswith("#")
     assert explained == len(entries)
+
+
+def test_no_two_modules_of_tests_have_one_name() -> None:
+    """pytest imports them by their names alone, and leaves out the second."""
+    names = [
+        path.name
+        for path in (ROOT / "tests").rglob("*.py")
+        if path.name not in ("conftest.py", "__init__.py")
+    ]
+    assert len(names) == len(set(names))

@@ -164,7 +164,7 @@ def test_the_lines_of_the_docs_do_for_a_page_elsewhere(project: Project, tmp_pat
 
 
 def is_held(client: Client, session: str | None) -> bool:
-    return eventually(lambda: client.get("/api/batch/lock-status").get("sessionId") == session, 10)
+    return eventually(lambda: client.get("/api/batch/lock-status").get("sessionId") == session, 30)
 
 
 # Parts of a recording.

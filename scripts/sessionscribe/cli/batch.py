@@ -17,6 +17,7 @@ from sessionscribe.cli import publish as publishing
 from sessionscribe.cli import storage as storing
 from sessionscribe.config.settings import Config
 from sessionscribe.core.errors import UserError
+from sessionscribe.core.text import counted
 from sessionscribe.manifest import sources
 from sessionscribe.manifest.sources import Group
 from sessionscribe.planning.plan import Plan
@@ -186,7 +187,8 @@ def _scan(options: argparse.Namespace, tools: Tools) -> int:
     pending, problems = Batch(tools, tools.settings, options.profile).scan()
     pending.write(output)
     locked = ", locked" if pending.locked else ""
-    found = f"{pending.total_missing_chunks} chunks are missing in {len(pending.sessions)} sessions"
+    missing, sessions = pending.total_missing_chunks, len(pending.sessions)
+    found = f"missing: {counted(missing, 'chunk')} in {counted(sessions, 'session')}"
     print(f"{found} of {pending.sessions_scanned}{locked}: {output}")
     return int(bool(problems))
 

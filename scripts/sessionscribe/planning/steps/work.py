@@ -30,7 +30,7 @@ LAST = {stage: rules[-1:] for stage, rules in STAGES.items()} | {
     "chunk": STAGES["chunk"],
     "transcribe": ("build_timeline", "transcribe_chunk"),
 }
-"""What to ask Snakemake for, so that a stage is done: it starts nothing behind a rule of ``--until``."""
+"""What to stop at, so that a stage is done: nothing is started behind a rule of ``--until``."""
 STAGE_OF = {rule: stage for stage, rules in STAGES.items() for rule in rules}
 Options = Mapping[str, Any]  # settings as plain values
 NOTHING: Options = MappingProxyType({})
