@@ -155,6 +155,7 @@ def test_the_lines_of_the_docs_do_for_a_page_elsewhere(project: Project, tmp_pat
             (tmp_path / "index.html").write_text(f"<script>const TOKEN = '{token}';\n{lines}</script>")
             with chromium() as browser:
                 page = browser.new_page()
+                page.set_default_timeout(90_000)  # a busy machine
                 page.goto(origin)
                 page.evaluate("lock => begin(lock)", ANNA)
                 assert is_held(client, ANNA["sessionId"])
@@ -274,6 +275,7 @@ def test_a_browser_records_and_loses_nothing_when_the_server_dies_and_the_page_i
         for client in serving(project, *OPTIONS):
             port = client.port
             page = context.new_page()
+            page.set_default_timeout(90_000)  # a busy machine
             page.on("pageerror", lambda error: problems.append(str(error)))
             page.goto(f"http://127.0.0.1:{port}/record?token={client.token}")
             page.locator("#name").fill("from-browser")
