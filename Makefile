@@ -3,16 +3,13 @@
 #   TORCH_BACKEND=cpu    another build of torch (cpu, cu128, auto ...): see envs/README.md
 #   LIGHT=1              leave out what only speakers need (torch, pyannote) and what tests need; LIGHT=0: all
 #   GPU=1                have what a GPU needs though there is no driver here; GPU=0: only where there is one
-#   TESTS="tests/unit"   what `make test` runs
-#   PYTHONS="3.12 3.13"   what `make test-pythons` runs
-#   UPGRADE=--upgrade    for `make lock`: newer versions of everything that requirements*.in leaves open
-.DEFAULT_GOAL := help
-.PHONY: .full help setup demo test test-pythons lint format lock docs notebooks natural evaluate kill-test clean
 #   TESTS="tests/unit"   what `make test` and `make test-all` run
 #   WORKERS=3            tests at once: one more than cores, since many of them wait
+#   PYTHONS="3.12 3.13"  what `make test-pythons` runs
 #   UPGRADE=--upgrade    for `make lock`: newer versions of everything that requirements*.in leaves open
 .DEFAULT_GOAL := help
-.PHONY: .full help setup demo test test-all lint format lock docs natural evaluate kill-test fault-test clean
+.PHONY: .full help setup demo test test-all test-pythons lint format lock docs notebooks natural evaluate kill-test \
+        fault-test clean
 export PYTHON TORCH_BACKEND LIGHT GPU
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 BIN := .venv/bin
