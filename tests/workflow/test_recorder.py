@@ -162,7 +162,7 @@ def test_the_lines_of_the_docs_do_for_a_page_elsewhere(project: Project, tmp_pat
 
 
 def says_goodbye(page: Any, origin: str, client: Client) -> bool:
-    """Take the lock on a page, leave the page, and see the lock released: no browser promises a page that time."""
+    """Take the lock on a page and leave it: is the lock released? No browser promises a page the time."""
     page.goto(origin)
     page.evaluate("lock => begin(lock)", ANNA)
     assert is_held(client, ANNA["sessionId"])
