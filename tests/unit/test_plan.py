@@ -287,7 +287,8 @@ def test_batches_redo_nothing_and_leave_out_what_they_are_told_with_what_follows
     project.set("transcribe.beam_size", 7)
     everything = {name: project.todo(name) for name in SHAPES}
     chunk = f"results/transcribe/talk/{project.plan().sessions['talk'].fp}/mix.0001.json"
-    project.settings["batch"] = {"order": "oldest", "lock": "elsewhere", "left_out": [chunk]}
+    (project.root / "left-out.txt").write_text(chunk)
+    project.settings["batch"] = {"order": "oldest", "lock": "elsewhere", "left_out": "left-out.txt"}
     assert {name: project.todo(name) for name in ("duo", "eve")} == {
         name: everything[name] for name in ("duo", "eve")
     }

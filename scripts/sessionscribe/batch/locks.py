@@ -12,15 +12,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import quote
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
 
 from sessionscribe.batch.lock_stores import Object, Store, store_of
 from sessionscribe.config.settings import Config
 from sessionscribe.core.errors import visible
+from sessionscribe.core.fingerprint import fingerprint
+
+LONGEST_NAME = 120
+Text = Annotated[str, BeforeValidator(lambda value: "" if value is None else str(value))]
 
 
 class Lock(BaseModel):
@@ -29,9 +33,9 @@ class Lock(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore", frozen=True)
 
     locked: bool = True
-    user_id: str = ""
-    session_id: str = ""
-    timestamp: str = ""
+    user_id: Text = ""
+    session_id: Text = ""
+    timestamp: Text = ""
 
     def text(self) -> str:
         """Return it as it is written."""
@@ -47,7 +51,7 @@ class Held:
 
     def __str__(self) -> str:
         whose = " of ".join(visible(name) for name in (self.lock.session_id, self.lock.user_id) if name)
-        return f"a recording is going on ({whose or self.object.name}, {self.object.age_s / 60:.0f} min ago)"
+        return f"a recording is going on ({whose or self.object.name}, {max(0, self.object.age_s) / 60:.0f} min ago)"
 
 
 class BatchLock:
@@ -73,8 +77,12 @@ class BatchLock:
         return self._in_force(self._read())
 
     def _in_force(self, found: Iterable[Held]) -> list[Held]:
-        held = [one for one in found if one.lock.locked and one.object.age_s < self._limit_s]
+        held = [one for one in found if one.lock.locked and not self._is_stale(one)]
         return sorted(held, key=lambda one: one.object.age_s)
+
+    def _is_stale(self, one: Held) -> bool:
+        """Return whether an object was not renewed in time, or was written by a clock that was far ahead."""
+        return abs(one.object.age_s) >= self._limit_s
 
     def _read(self) -> list[Held]:
         """Return every object; the single one only where it says more than a session's own."""
@@ -85,7 +93,7 @@ class BatchLock:
     def release_stale(self) -> list[Held]:
         """Remove the objects that were not renewed in time, and return those that were locks."""
         every = [Held(_understood(one.content), one) for one in self._store.read()]
-        stale = [one for one in every if one.object.age_s >= self._limit_s]
+        stale = [one for one in every if self._is_stale(one)]
         for one in stale:
             self._store.delete(one.object)
         return [one for one in stale if one.lock.locked]
@@ -137,7 +145,10 @@ class BatchLock:
 
     def _name(self, session: str) -> str:
         """Return the name of a session's object; whatever the session is called, it is one file's name."""
-        return f"{Path(self._file).stem}/{quote(session, safe='')}.json"
+        name = quote(session, safe="")
+        if len(name) > LONGEST_NAME:
+            name = f"{name[:LONGEST_NAME]}-{fingerprint(session)}"
+        return f"{Path(self._file).stem}/{name}.json"
 
 
 def _understood(content: bytes) -> Lock:

@@ -10,12 +10,10 @@ from pathlib import Path
 
 from sessionscribe.artifacts import provenance
 from sessionscribe.batch.report import TIME, BatchReport, Failure, moment
-from sessionscribe.batch.scan import CHUNK, Planned
+from sessionscribe.batch.scan import CHUNK, LONGEST, Planned
 from sessionscribe.config.settings import Batch
 from sessionscribe.core.errors import UserError
 from sessionscribe.planning.status import MODELS
-
-LONGEST = timedelta(days=7)
 
 
 def note(
@@ -44,7 +42,8 @@ def note(
         last = known.get(failure.output)
         failure.attempts = last.attempts + 1 if last and last.key == failure.key else 1
         if failure.attempts >= options.attempts:
-            wait = min(LONGEST, timedelta(hours=options.interval_hours * 2**failure.attempts))
+            hours = options.interval_hours * 2 ** min(failure.attempts, 16)
+            wait = min(LONGEST, timedelta(hours=hours))
             failure.retry_after = (moment(failure.last_tried) + wait).strftime(TIME)
     report.failures = [*failed.values(), *(each for path, each in known.items() if path not in failed)]
     gone = {step.output for step in missing}

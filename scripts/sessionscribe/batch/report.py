@@ -202,15 +202,19 @@ def read(path: Path) -> BatchReport | None:
 
 
 def newest_first(root: Path = Path()) -> Iterator[BatchReport]:
-    """Yield all reports, the newest first; only as many files are read as are asked for."""
+    """Yield all reports, the newest first; only as many files are read as are asked for.
+
+    Those of times to come, which a clock that was ahead has written, are left out: nothing newer would count.
+    """
 
     def order(name: str) -> tuple[str, int]:
         stem = name.removesuffix(".json")
         minute, number = stem[: len("batch-2026-11-30-1200")], stem[len("batch-2026-11-30-1200") + 1 :]
         return minute, int(number) if number.isdecimal() else 1
 
+    latest = datetime.now(UTC).strftime("batch-%Y-%m-%d-%H%M~")
     try:
-        names = [name for name in os.listdir(root / REPORTS) if name.startswith("batch-")]
+        names = [name for name in os.listdir(root / REPORTS) if "batch-" <= name <= latest]
     except FileNotFoundError:
         return
     for name in sorted(names, key=order, reverse=True):

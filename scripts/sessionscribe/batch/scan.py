@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
@@ -20,6 +20,8 @@ from sessionscribe.planning.steps import Folder, Step
 
 PENDING = Path("logs/batch/pending-jobs.json")
 CHUNK = "transcribe_chunk"
+LONGEST = timedelta(days=7)
+"""What failed is left out for so long at most."""
 
 
 class MissingChunk(Section):
@@ -92,7 +94,8 @@ def hold_back(plan: Plan, failures: Iterable[Failure], *, retry_all: bool) -> li
     standing = [failure for failure in failures if keys.get(failure.output) == failure.key]
     present = datetime.now(UTC)
     for failure in standing:
-        if not retry_all and failure.retry_after and moment(failure.retry_after) > present:
+        wait = moment(failure.retry_after) - present if failure.retry_after else timedelta(0)
+        if not retry_all and timedelta(0) < wait <= LONGEST:
             plan.sessions[failure.session].hold_back({failure.output})
         else:
             failure.retry_after = None

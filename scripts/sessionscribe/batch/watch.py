@@ -226,6 +226,10 @@ class Watcher:
             calm = [file for file, stamp in stamps.items() if state.is_calm(file, stamp, settle_s)]
             whole = len(calm) == len(group.files)
             state.waiting += not whole
+            for file in group.files:
+                if file not in stamps and os.path.islink(file.source):
+                    there[file.source] = file
+                    state.refused[file.source] = "is a link that leads nowhere. Mend it, or remove it"
             new = [file for file in calm if state.done.get(file.source) != stamps[file]]
             if not new or not (whole or group.layout == "live"):
                 continue

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import getpass
 import json
+import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from sessionscribe.planning.session import SessionPlan
 from sessionscribe.storage.locations import is_remote
 
 HELP = (["-h"], ["--help"])
+LEFT_OUT = Path("logs/batch/left-out.txt")
 KINDS = ("systemd", "launchd", "cron")
 Run = Callable[[Sequence[str], Sequence[str], Callable[[], bool]], int]
 
@@ -226,6 +228,8 @@ def _report(options: argparse.Namespace) -> int:
         last = next(report.newest_first(), None)
         print("No batch has run yet." if last is None else last.text() if options.json else last.summary())
         return 0
+    if not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", options.month):
+        raise UserError(f"`{options.month}` is no month", where="--month", hint="Write it as 2026-11")
     found = report.sums(report.of_month(options.month))
     print(json.dumps(found, indent=2) if options.json else report.table(found))
     return 0

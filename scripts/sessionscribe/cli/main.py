@@ -29,6 +29,7 @@ from sessionscribe.cli import storage as storing
 from sessionscribe.cli import watch as watching
 from sessionscribe.config import settings as config
 from sessionscribe.core.errors import UserError, complain, describe, exit_code, nearest, visible
+from sessionscribe.core.files import write_text
 from sessionscribe.core.text import is_text
 from sessionscribe.engines import fetch as model_fetch
 from sessionscribe.jobs import workspace
@@ -399,7 +400,10 @@ def _batch(options: argparse.Namespace) -> int:
 
     def make(names: Sequence[str], left_out: Sequence[str], should_stop: Callable[[], bool]) -> int:
         _plan(_load(options, names), fetch=_checks_models_here(options))
-        pairs = (f"batch={_flow({'left_out': list(left_out)})}",) if left_out else ()
+        pairs: tuple[str, ...] = ()
+        if left_out:  # too many for a command line, perhaps
+            write_text(batches.LEFT_OUT, "\n".join(left_out))
+            pairs = (f"batch={_flow({'left_out': str(batches.LEFT_OUT)})}",)
         return _make(options, run.Request(pairs=pairs), names, should_stop, settings.batch.lock_poll_s)
 
     return batches.command(

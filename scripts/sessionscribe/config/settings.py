@@ -445,8 +445,10 @@ class Batch(Options):
         gt=0,
         description="Hours between batches; what failed n times is tried again after 2ⁿ times as long",
     )
-    left_out: tuple[str, ...] = Field(
-        (), description="Files that are not made for now, nor what follows from them; set by batches"
+    left_out: str = Field(
+        "",
+        description="File with a list of those that are not made for now, nor what follows from them; set by "
+        "batches",
     )
     upload: bool = Field(False, description="Upload what a batch has finished")
     publish: bool = Field(False, description="Publish what a batch has finished")

@@ -78,7 +78,8 @@ class Plan:
         self._diarizers = steps.diarizers(config, identity)
         self._decoders = list(steps.decoders(config, identity))
         self._options = config.model_dump(mode="json")
-        self._left_out = set(config.batch.left_out)
+        left_out = config.batch.left_out
+        self._left_out = set((root / left_out).read_text("utf-8").splitlines()) if left_out else set()
         self._corrections = corrections.checksums(root)
         self.formats = tuple(dict.fromkeys(config.export.formats))
         wanted = set(config.sessions)
