@@ -141,5 +141,19 @@ def test_a_file_on_disk_is_stale_by_its_time(tmp_path: Path) -> None:
     for path in (tmp_path / "batch-lock.json", tmp_path / "batch-lock/1.json"):
         os.utime(path, (time.time() - 1799, time.time() - 1799))
     assert lock.held()
-    os.utime(tmp_path / "batch-lock/1.json", (time.time() - 1801, time.time() - 1801))
-    assert not lock.held()
+    for late_s in (1801, -1801):  # or written by a clock that was ahead
+        os.utime(tmp_path / "batch-lock/1.json", (time.time() - late_s, time.time() - late_s))
+        assert not lock.held()
+    assert lock.release_stale()
+
+
+def test_names_of_any_length_and_fields_without_a_value(tmp_path: Path) -> None:
+    lock = lock_at(str(tmp_path / "batch-lock.json"))
+    for session in ("запись " * 40, "запись " * 41):
+        lock.lock("anna", session)
+    assert len(list((tmp_path / "batch-lock").iterdir())) == 2
+    assert lock.unlock("anna")
+    for locked in (True, False):
+        content = {"locked": locked, "userId": 7, "sessionId": None, "timestamp": None}
+        (tmp_path / "batch-lock.json").write_text(json.dumps(content))
+        assert lock.status()["locked"] is locked

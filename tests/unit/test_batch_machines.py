@@ -81,7 +81,7 @@ def test_a_start_that_was_refused_costs_nothing(root: Path) -> None:
 
 
 def test_a_machine_that_was_up_is_not_ours_and_costs_while_it_is_used(root: Path) -> None:
-    write(root, MACHINES, event("running", 0))
+    write(root, MACHINES, event("running", 0), event("running", 9))  # two runs of one batch
     used = {"runner": "ec2:gpu", "machine": "g5.xlarge", "wall_s": 50.0, "work": {}}
     write(root, USAGE_LOG, used)
     report = noted(root)

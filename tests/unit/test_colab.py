@@ -19,11 +19,11 @@ import pytest
 
 import colab
 from colab import PINS, require_colab
+from sessionscribe.core import locks
 from sessionscribe.core.errors import UserError
 from sessionscribe.runners import colab as runner
 from sessionscribe.runners import colab_cli
 from sessionscribe.runners.colab_cli import Cli
-from sessionscribe.runners.colab_sessions import Lock
 from sessionscribe.runners.connection import Connection
 from sessionscribe.runners.errors import DisconnectedError, UnusableError
 from sessionscribe.runners.job_bundle import Checksums
@@ -264,15 +264,20 @@ def test_what_is_remembered_is_whole_and_for_this_user_only(cli: Cli) -> None:
     assert store.stat().st_mode & 0o077 == 0
 
 
+def is_free(home: Path) -> bool:
+    with (home / runner.LOCK).open("w") as file:
+        return locks.wait_for(file, 0)
+
+
 def test_who_releases_what_was_left_keeps_others_out_until_then(
     cli: Cli, hanging: subprocess.Popen[bytes]
 ) -> None:
     with ThreadPoolExecutor(1) as pool:
         releasing = pool.submit(runner.main, cli.program, cli.home, "ours")
-        assert eventually(lambda: not Lock(cli.home).take(0), 10)
+        assert eventually(lambda: not is_free(cli.home), 10)
         hanging.kill()
         assert releasing.result(20) == 0
-    assert Lock(cli.home).take(0)
+    assert is_free(cli.home)
 
 
 def test_what_is_let_go_while_colab_gives_it_is_released(google: colab.Colab, said: list[str]) -> None:

@@ -16,7 +16,6 @@ from sessionscribe.jobs import workspace
 from sessionscribe.manifest import manifest
 from sessionscribe.manifest.manifest import Row
 from sessionscribe.publish import state
-from sessionscribe.runners.colab_sessions import Lock
 
 ALONE = fcntl.LOCK_EX | fcntl.LOCK_NB
 
@@ -122,15 +121,15 @@ def test_without_locks_one_goes_on_alone(tmp_path: Path, no_locks: None) -> None
     assert list(manifest.read(table)) == ["a"]
     with state.locked(tmp_path) as mine:
         assert mine is not None
-    lock = Lock(tmp_path)
-    assert lock.take(0)
-    lock.leave()
+    with (tmp_path / "lock").open("w") as file:
+        assert locks.wait_for(file, 0)
 
 
 def test_a_lock_that_another_one_has_is_not_had(tmp_path: Path) -> None:
-    first, second = Lock(tmp_path), Lock(tmp_path)
-    assert first.take(0)
-    assert not second.take(0)
+    with (tmp_path / "lock").open("w") as first, (tmp_path / "lock").open("w") as second:
+        assert locks.wait_for(first, 0)
+        assert locks.wait_for(first, 0), "to have it already is well"
+        assert not locks.wait_for(second, 0)
     with state.locked(tmp_path) as mine, state.locked(tmp_path) as other:
         assert mine is not None
         assert other is None

@@ -250,13 +250,18 @@ def test_a_folder_that_is_away_is_said_once_and_looked_at_again(
     assert inbox.settle() == ["talk"]
 
 
-def test_a_name_that_nobody_can_write_down_is_refused_and_others_are_added(inbox: Inbox) -> None:
+def test_what_cannot_be_added_is_refused_and_others_are_added(inbox: Inbox) -> None:
     record(inbox.folder / "talk.wav")
+    (inbox.folder / "link.wav").symlink_to("gone.wav")
     record(inbox.folder / "other.wav", pitch=300).rename(os.fsdecode(bytes(inbox.folder) + b"/\xff\n.wav"))
     assert inbox.settle() == ["talk"]
-    ((source, reason),) = watch.read_refused().items()
-    assert source.endswith("\udcff\n.wav")
-    assert "not valid UTF-8" in reason
+    reasons = {Path(source).name: reason for source, reason in watch.read_refused().items()}
+    assert reasons.keys() == {"link.wav", "\udcff\n.wav"}
+    assert "leads nowhere" in reasons["link.wav"]
+    assert "not valid UTF-8" in reasons["\udcff\n.wav"]
+    (inbox.folder / "link.wav").unlink()
+    inbox.scan()
+    assert len(watch.read_refused()) == 1
 
 
 def test_a_manifest_that_cannot_be_read_is_said_once_and_tried_again(

@@ -117,6 +117,7 @@ def test_what_is_missing_is_made_and_then_there_is_nothing_to_do(project: Projec
     assert batch(project)["skipped"]
     month = time.strftime("%Y-%m", time.gmtime())
     shown = act(project, "report", "--month", month, "--json")
+    assert act(project, "report", "--month", "2026-13").code == 2
     sums = json.loads(shown.out)
     assert (sums["batches"], sums["chunksTranscribed"], sums["chunksFailed"]) == (4, 2, 0)
 
@@ -225,6 +226,8 @@ def test_what_fails_again_and_again_is_left_out_for_a_while(project: Project) ->
     take_away(project, "results/transcribe/live/*/*.0000.json")
     report = batch(project)
     assert (report["status"], len(report["failures"])) == ("success", 1)
+    told = (project / "logs/batch/left-out.txt").read_text().splitlines()
+    assert told == [report["failures"][0]["output"]], "in a file: a command line may be too short"
     assert "left out until" in project.sessionscribe("batch", "--dry-run").out
     assert batch(project, "--retry-all", code=1)["failures"][0]["attempts"] == 3
     audio.unlink()
@@ -284,5 +287,7 @@ def test_the_usual_sums_of_jq_work(tmp_path: Path) -> None:
     for expression, value in JQ.items():
         said = subprocess.run(["jq", "-s", expression, *files], capture_output=True, text=True, check=True)
         assert json.loads(said.stdout) == value, expression
-    assert next(reports.newest_first(tmp_path)).status == "partial"
+    ahead = files[0].with_name("batch-2999-01-01-0000.json")
+    ahead.write_bytes(files[0].read_bytes())
+    assert next(reports.newest_first(tmp_path)).status == "partial", "a clock that was ahead is not the last"
     assert reports.sums(reports.of_month("2026-11", tmp_path))["cost"] == {}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -14,14 +13,14 @@ from sessionscribe.batch import install, notices
 from sessionscribe.batch.install import Schedule
 from sessionscribe.batch.locks import BatchLock
 from sessionscribe.config.settings import Config
-from sessionscribe.core.errors import UserError, describe
+from sessionscribe.core.errors import UserError, cause, describe
 from sessionscribe.engines import models
 from sessionscribe.manifest.sources import Group
 from sessionscribe.planning.plan import Plan
 from sessionscribe.runners import costs
 from sessionscribe.runners.errors import DisconnectedError
 from sessionscribe.runners.machine import GivenHost
-from sessionscribe.runners.managed_machine import ManagedMachine
+from sessionscribe.runners.managed_machine import ManagedMachine, over_ssh
 from sessionscribe.runners.registry import LOCAL, Options, machine_of
 
 LEAST_FREE_GB = 2.0
@@ -111,24 +110,11 @@ def _runner(name: str, options: Options) -> str:
         state = "running" if machine.is_up() else "off"
         return f"{state}; {machine.rehearse()}"
     if isinstance(machine, GivenHost):
-        address = machine.address
-        words = [
-            "ssh",
-            "-o",
-            "BatchMode=yes",
-            "-o",
-            "ConnectTimeout=10",
-            *address.options,
-            address.destination,
-        ]
-        done = subprocess.run([*words, "true"], stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        done = over_ssh(machine.address, "true")
         if done.returncode:
-            said = done.stderr.decode(errors="replace").strip().splitlines()
-            raise UserError(
-                f"cannot be reached ({said[-1] if said else 'no reason given'})",
-                where=name,
-                hint=f"Make `ssh {address.destination}` work first",
-            )
+            what = f"cannot be reached ({cause(done.stderr.decode(errors='replace'))})"
+            hint = f"Make `ssh {machine.address.destination}` work first"
+            raise UserError(what, where=name, hint=hint)
         return "reached"
     return "not looked at: only a start would tell"
 

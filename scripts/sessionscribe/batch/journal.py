@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -54,12 +53,7 @@ def only_one(root: Path) -> Iterator[bool]:
     path = root / JOURNAL.with_suffix(".lock")
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as file:
-        try:
-            locks.take(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
+        yield locks.wait_for(file, 0)
 
 
 def left(root: Path) -> Journal | None:

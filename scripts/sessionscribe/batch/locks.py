@@ -51,7 +51,8 @@ class Held:
 
     def __str__(self) -> str:
         whose = " of ".join(visible(name) for name in (self.lock.session_id, self.lock.user_id) if name)
-        return f"a recording is going on ({whose or self.object.name}, {max(0, self.object.age_s) / 60:.0f} min ago)"
+        minutes = max(0.0, self.object.age_s) / 60
+        return f"a recording is going on ({whose or self.object.name}, {minutes:.0f} min ago)"
 
 
 class BatchLock:

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 from sessionscribe.batch.report import BatchReport, Gpu, Machine, moment
 from sessionscribe.runners import costs, machine_log
-from sessionscribe.runners.costs import Price
 from sessionscribe.runners.machine_log import MACHINES
 from sessionscribe.runners.usage_log import USAGE_LOG
 
@@ -44,14 +43,22 @@ def note(report: BatchReport, since: Mark, root: Path, *, models_worked: bool) -
     events = machine_log.read(root / MACHINES, since.machines)
     usage = costs.read_usage(root / USAGE_LOG, since.usage)
     prices = costs.known_prices(root / costs.PRICES)
-    report.gpus = [*_managed(events, usage, prices), *_given(events, usage, prices)]
-    report.cost = {}
-    report.gpu = _together(report.gpus) if report.gpus else Gpu(cost_usd=None if models_worked else 0.0)
+    report.gpus, report.cost = _used(events, usage), {}
     for machine in report.gpus:
-        price = _price(machine, usage, prices)
-        if price:
-            amount = price.per_hour * machine.runtime_seconds / 3600
+        noted = [record for record in usage if record["runner"] == machine.runner]
+        if machine.start_time:
+            until = moment(machine.stop_time) if machine.stop_time else datetime.now(UTC)
+            machine.runtime_seconds = (until - moment(machine.start_time)).total_seconds()
+        else:
+            machine.runtime_seconds = round(sum(record["wall_s"] for record in noted), 3)
+        # As noted when it was used, or, where that was not to be, as it is now.
+        about = noted[-1] if noted else {"runner": machine.runner, "machine": machine.machine}
+        machine.cost_usd = None
+        if price := costs.price_of(about, prices):
+            amount = round(price.per_hour * machine.runtime_seconds / 3600, 6)
             report.cost[price.currency] = round(report.cost.get(price.currency, 0.0) + amount, 6)
+            machine.cost_usd = amount if price.currency == USD else None
+    report.gpu = _together(report.gpus) if report.gpus else Gpu(cost_usd=None if models_worked else 0.0)
     times = report.performance
     times.gpu_startup_seconds = _between(events, "start", "ready")
     times.shutdown_seconds = _between(events, "stop", "stopped")
@@ -63,10 +70,8 @@ def is_stopping(since: Mark, root: Path) -> bool:
     return any(event in ("start", "ready", "stop") for event in last.values())
 
 
-def _managed(
-    events: Iterable[dict[str, Any]], usage: list[dict[str, Any]], prices: list[Price]
-) -> list[Machine]:
-    """Return a machine for each time that one was started, or found to be running."""
+def _used(events: Iterable[dict[str, Any]], usage: Iterable[dict[str, Any]]) -> list[Machine]:
+    """Return a machine for each time that one was started, and for each that was up or that nobody starts."""
     made: list[Machine] = []
     running: dict[str, Machine] = {}
     for event in events:
@@ -75,10 +80,8 @@ def _managed(
         if kind == "start":
             machine = running[runner] = Machine(runner=runner, we_started_it=True, start_time=time)
             made.append(machine)
-        elif kind == "running":
-            machine = Machine(runner=runner, was_running=True)
-            machine.runtime_seconds = round(sum(_wall_s(usage, runner)), 3)
-            made.append(machine)
+        elif kind == "running" and not any(one.runner == runner and one.was_running for one in made):
+            made.append(Machine(runner=runner, was_running=True))
         elif machine and kind == "ready":
             machine.ready_time, machine.machine = time, event.get("machine", "")
         elif machine and kind == "stopped":
@@ -86,45 +89,9 @@ def _managed(
             del running[runner]
         elif machine and kind == "refused":
             made.remove(running.pop(runner))
-    now = datetime.now(UTC)
-    for machine in made:
-        if machine.start_time:
-            until = moment(machine.stop_time) if machine.stop_time else now
-            machine.runtime_seconds = (until - moment(machine.start_time)).total_seconds()
-        machine.cost_usd = _usd(machine, usage, prices)
-    return made
-
-
-def _given(
-    events: Iterable[dict[str, Any]], usage: list[dict[str, Any]], prices: list[Price]
-) -> list[Machine]:
-    """Return the machines that nobody starts or stops, such as ``ssh:HOST``."""
     managed = {event["runner"] for event in events}
-    made = []
-    for runner in dict.fromkeys(record["runner"] for record in usage if record["runner"] not in managed):
-        machine = Machine(runner=runner, was_running=True)
-        machine.runtime_seconds = round(sum(_wall_s(usage, runner)), 3)
-        machine.cost_usd = _usd(machine, usage, prices)
-        made.append(machine)
-    return made
-
-
-def _wall_s(usage: list[dict[str, Any]], runner: str) -> list[float]:
-    return [record["wall_s"] for record in usage if record["runner"] == runner]
-
-
-def _price(machine: Machine, usage: list[dict[str, Any]], prices: list[Price]) -> Price | None:
-    """Return what a machine costs: as noted when it was used, or, where that was not to be, as it is now."""
-    noted = [record for record in usage if record["runner"] == machine.runner]
-    about = noted[-1] if noted else {"runner": machine.runner, "machine": machine.machine}
-    return costs.price_of(about, prices)
-
-
-def _usd(machine: Machine, usage: list[dict[str, Any]], prices: list[Price]) -> float | None:
-    price = _price(machine, usage, prices)
-    if price is None or price.currency != USD:
-        return None
-    return round(price.per_hour * machine.runtime_seconds / 3600, 6)
+    given = dict.fromkeys(record["runner"] for record in usage if record["runner"] not in managed)
+    return made + [Machine(runner=runner, was_running=True) for runner in given]
 
 
 def _together(machines: list[Machine]) -> Gpu:

@@ -21,6 +21,7 @@ from sessionscribe.batch import report as reports
 from sessionscribe.batch.report import BatchReport
 from sessionscribe.config.settings import Config, Event, Notify
 from sessionscribe.core.errors import SHOWN, UserError, complain, visible
+from sessionscribe.core.text import listed
 from sessionscribe.runners import costs
 from sessionscribe.runners.usage_log import USAGE_LOG
 
@@ -235,6 +236,4 @@ def _cost_of_today(root: Path) -> dict[str, float]:
 
 
 def _some(names: Iterable[str]) -> str:
-    every = [visible(name) for name in names]
-    more = len(every) - SHOWN
-    return ", ".join(every[:SHOWN]) + (f" and {more} more" if more > 0 else "")
+    return listed([visible(name) for name in names], SHOWN)

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
 from sessionscribe.core.files import write_text
+from sessionscribe.core.text import aligned
 
 REPORTS = Path("logs/batch/reports")
 Status = Literal["success", "partial", "failed", "skipped", "locked", "interrupted", "crashed"]
@@ -262,11 +263,8 @@ def _nothing() -> dict[str, Any]:
 def table(found: Mapping[str, Any]) -> str:
     """Return sums as a text for people: a line a day, and one for all."""
     header = ("day", "batches", "failed", "chunks", "failed", "GPU h", "cost", "not seen to stop")
-    rows = [header, *(_line(day, values) for day, values in found["days"].items()), _line("all", found)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
-    return "\n".join(
-        "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip() for row in rows
-    )
+    days = (_line(day, values) for day, values in found["days"].items())
+    return "\n".join(aligned([header, *days, _line("all", found)]))
 
 
 def _line(name: str, values: Mapping[str, Any]) -> tuple[str, ...]:

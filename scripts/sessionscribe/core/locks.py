@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import fcntl
 import tempfile
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -31,3 +33,18 @@ def take(file: IO[Any] | int, how: int) -> bool:
             raise
         return False
     return True
+
+
+def wait_for(file: IO[Any] | int, seconds: float) -> bool:
+    """Try for so long to take a lock that nobody else has; return whether that worked.
+
+    To have it already is well, too. Where the file system has no locks, everybody has it.
+    """
+    until = time.monotonic() + seconds
+    while True:
+        with suppress(BlockingIOError):
+            take(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        if time.monotonic() >= until:
+            return False
+        time.sleep(0.1)

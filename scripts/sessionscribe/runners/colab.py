@@ -27,9 +27,10 @@ from pathlib import Path
 
 from platformdirs import user_state_path
 
+from sessionscribe.core import locks
 from sessionscribe.core.errors import UserError
 from sessionscribe.runners.colab_cli import Cli, find_program
-from sessionscribe.runners.colab_sessions import CPU, Lock, Session, Sessions
+from sessionscribe.runners.colab_sessions import CPU, Session, Sessions
 from sessionscribe.runners.errors import DisconnectedError, UnusableError
 from sessionscribe.runners.machine import Address
 from sessionscribe.runners.machine_log import MACHINES, MachineLog
@@ -40,6 +41,7 @@ HOURS = 12.0
 """How long Colab lets a session be, at most, without a subscription."""
 LEAST_S = 600.0
 """A session that an earlier run left is not worth having for less."""
+LOCK = "use.lock"
 HALT_S = 120.0
 PATIENCE_S = 60.0
 KEEP_ALIVE_S = 180.0
@@ -168,8 +170,8 @@ class _Use:
         program = find_program(project / "envs", say)
         home = user_state_path("sessionscribe") / "colab" / whose
         self._cli = Cli(program, home)
-        self._lock = Lock(home)
-        if not self._lock.take(PATIENCE_S):
+        self._lock = (home / LOCK).open("w")  # whoever has it is the only one who uses this folder
+        if not locks.wait_for(self._lock, PATIENCE_S):
             raise UnusableError("is in use by another run", where=name, hint="Wait for that to end")
         self._key = _key(home, name)
         self.sessions = Sessions(self._cli, self._session_name, runner=name, say=say)
@@ -214,7 +216,7 @@ class _Use:
         self._over.set()
         self.sessions.release(HALT_S)
         self._successor.dismiss()
-        self._lock.leave()
+        self._lock.close()
 
 
 def accelerators_of(name: str, argument: str) -> tuple[str, ...]:
@@ -254,16 +256,14 @@ def _spell(seconds: float) -> str:
 
 def main(program: Path, home: Path, name: str) -> int:
     """Release what a process that was killed has left, unless another one has taken it over."""
-    lock = Lock(home)  # kept: with the last reference to it the lock is gone
-    if not lock.take(5.0):
-        return 0
-    try:
-        Sessions(Cli(program, home), name, runner="colab").release(600.0)
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 1
-    finally:
-        lock.leave()
+    with (home / LOCK).open("w") as lock:
+        if not locks.wait_for(lock, 5.0):
+            return 0
+        try:
+            Sessions(Cli(program, home), name, runner="colab").release(600.0)
+        except UserError as error:
+            print(error, file=sys.stderr)
+            return 1
     return 0
 
 

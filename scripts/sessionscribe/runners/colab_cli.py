@@ -9,7 +9,6 @@ what it did is seen by asking for the list of sessions.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import io
 import json
 import os
@@ -18,7 +17,6 @@ import shlex
 import shutil
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -187,7 +185,7 @@ class Cli:
 
         Raises:
             UnusableError: nobody is logged in (any more).
-            LostError: it, or one before it, did not end within the time.
+            DisconnectedError: it, or one before it, did not end within the time.
         """
         with self._one_at_a_time(limit_s) as lock:
             process = subprocess.Popen(
@@ -220,24 +218,18 @@ class Cli:
         """Wait so long for a call before, which may be one that hangs and whose caller was killed.
 
         Raises:
-            LostError: it does not end.
+            DisconnectedError: it does not end.
         """
-        until = time.monotonic() + patience_s
         with (self.home / "calls.lock").open("w") as lock:
-            while True:
-                with contextlib.suppress(BlockingIOError):
-                    locks.take(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                if time.monotonic() >= until:
-                    raise DisconnectedError(f"no end of an earlier call of `colab` within {patience_s:g} s")
-                time.sleep(0.1)
+            if not locks.wait_for(lock, patience_s):
+                raise DisconnectedError(f"no end of an earlier call of `colab` within {patience_s:g} s")
             yield lock.fileno()
 
     def wait(self, patience_s: float) -> None:
         """Wait until no call is under way: whoever made one may be dead, and what comes of it not noted yet.
 
         Raises:
-            LostError: it does not end.
+            DisconnectedError: it does not end.
         """
         with self._one_at_a_time(patience_s):
             pass
@@ -246,7 +238,7 @@ class Cli:
         """Ask Colab for the sessions of this account.
 
         Raises:
-            UnusableError, LostError: it does not say.
+            UnusableError, DisconnectedError: it does not say.
         """
         said = self.call("sessions")
         found = [Listed(**match.groupdict()) for match in LISTED.finditer(said)]
@@ -268,7 +260,7 @@ class Cli:
         """Let it know a session of which it has lost the name, as it does when it takes one for gone.
 
         Raises:
-            LostError: a call did not end in the meantime.
+            DisconnectedError: a call did not end in the meantime.
         """
         with self._one_at_a_time(CALL_S), atomic_path(self._store) as temporary:
             noted = {**self.known(), session["name"]: {"token": "", "url": "", **session}}

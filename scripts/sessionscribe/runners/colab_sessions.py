@@ -7,14 +7,11 @@ endpoint), which is noted in a file as soon as it is made. What a killed run lef
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
-from sessionscribe.core import locks
 from sessionscribe.core.errors import UserError, cause
 from sessionscribe.core.files import write_text
 from sessionscribe.runners.colab_cli import Cli
@@ -79,7 +76,7 @@ class Sessions:
         """Return our session if Colab still has it; else forget it.
 
         Raises:
-            UnusableError, LostError: Colab does not say.
+            UnusableError, DisconnectedError: Colab does not say.
         """
         session = self.noted()
         if session and not self._is_listed(session):
@@ -100,7 +97,7 @@ class Sessions:
 
         Raises:
             UnusableError: Colab gives none, and will not; or nobody is logged in.
-            LostError: Colab gives none now, or does not say.
+            DisconnectedError: Colab gives none now, or does not say.
         """
         reasons = []
         for accelerator, following in zip(accelerators, [*accelerators[1:], ""], strict=True):
@@ -162,31 +159,3 @@ class Sessions:
         hint = "It may cost money: end it at colab.research.google.com (Runtime, Manage sessions)"
         what = f"the session {session.endpoint} cannot be seen to end ({problem})"
         raise UserError(what, where=self.runner, hint=hint)
-
-
-class Lock:
-    """Whoever has it is the only one who uses a home folder of the command; it ends with the process.
-
-    Where that folder is on a file system without locks, everybody has it.
-
-    Args:
-        home: the folder.
-    """
-
-    def __init__(self, home: Path) -> None:
-        self._file = (home / "use.lock").open("w")
-
-    def take(self, patience_s: float) -> bool:
-        """Try to have it for so long; return whether that worked. To have it already is well, too."""
-        until = time.monotonic() + patience_s
-        while True:
-            with contextlib.suppress(BlockingIOError):
-                locks.take(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return True
-            if time.monotonic() >= until:
-                return False
-            time.sleep(0.2)
-
-    def leave(self) -> None:
-        """Let others have it."""
-        locks.take(self._file, fcntl.LOCK_UN)

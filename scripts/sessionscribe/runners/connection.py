@@ -74,7 +74,7 @@ class Connection:
         """Connect.
 
         Raises:
-            LostError: that failed; another try may go better.
+            DisconnectedError: that failed; another try may go better.
             UnusableError: it will not do, as when the key is refused.
         """
         for program in ("ssh", "rsync"):
@@ -163,7 +163,7 @@ class Connection:
 
         Raises:
             RemoteError: it failed.
-            LostError: the connection did, or there was no end within the time.
+            DisconnectedError: the connection did, or there was no end within the time.
         """
         process = self.start(command)
         try:
@@ -193,7 +193,7 @@ class Connection:
             folder: the folder there, absolute.
 
         Raises:
-            LostError: the connection is gone; what came across partly is kept, and gone on with.
+            DisconnectedError: the connection is gone; what came across partly is kept, and gone on with.
             UnusableError: the machine's disk is full.
             UserError: a file here cannot be read.
         """

@@ -14,6 +14,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from sessionscribe.core.errors import UserError
+from sessionscribe.core.text import aligned
 from sessionscribe.runners import json_lines
 
 PRICES = Path("config/prices.yaml")
@@ -153,10 +154,7 @@ def table(records: list[dict[str, Any]], prices: list[Price]) -> str:
     rows += [_row(name, total) for name, total in sorted(runners.items())]
     rows += [("", *[""] * 7), ("session", *rows[0][1:])]
     rows += [_row(name or "(all)", total) for name, total in sorted(sessions.items())]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = [
-        "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip() for row in rows
-    ]
+    lines = aligned(rows)
     unpriced = sum(total.unpriced_s for total in runners.values())
     if unpriced:
         lines += ["", f"{unpriced / 3600:.2f} h have no price: add one to config/prices.yaml"]

@@ -1,6 +1,6 @@
 """What a runner is: how a machine is brought up and stopped, and how ssh finds it.
 
-A kind of runner is one class with the members of ``Machine`` and one entry in ``kinds``. All else (files,
+A kind of runner is one class with the members of ``Machine`` and one entry in ``registry``. All else (files,
 environment, worker, guard, retries) is the same for all of them.
 """
 
@@ -45,7 +45,7 @@ class Machine(Protocol):
         """Bring it up if it is not, and return its address, which may be another one each time.
 
         Raises:
-            LostError: it did not come up; another try may go better.
+            DisconnectedError: it did not come up; another try may go better.
             UnusableError: it will not come up.
         """
 

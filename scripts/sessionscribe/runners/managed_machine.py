@@ -2,7 +2,7 @@
 
 ``ManagedMachine`` has the rules: a machine that was up before is not ours and stays up, one that we started
 is stopped whatever happens, and is seen to be stopped. A provider adds how to ask, start and stop
-(``commanded``, ``ec2``).
+(``command_machine``, ``ec2``).
 
 Who stops it: this process; if that is killed, a ``Watchdog`` on this machine; if this machine is gone as
 well, the guard on the other one. Where the provider refuses, as when credentials have expired, it is told by
@@ -124,7 +124,7 @@ class ManagedMachine(ABC):
         """Ask the provider to start it.
 
         Raises:
-            LostError: that failed; another try may go better.
+            DisconnectedError: that failed; another try may go better.
             UnusableError: it will not start.
         """
 
@@ -133,7 +133,7 @@ class ManagedMachine(ABC):
         """Ask the provider to stop it.
 
         Raises:
-            LostError, UserError: that failed; it is tried again for ``halt_s``.
+            DisconnectedError, UserError: that failed; it is tried again for ``halt_s``.
         """
 
     @abstractmethod
@@ -153,7 +153,7 @@ class ManagedMachine(ABC):
         """Return where it is, or None where that is not known yet; asked when it is up.
 
         Raises:
-            LostError: it is not up any more.
+            DisconnectedError: it is not up any more.
         """
 
     @property
@@ -205,7 +205,7 @@ class ManagedMachine(ABC):
         """Return its address if ssh answers there; if for good with a no, then the connection will say so.
 
         Raises:
-            LostError: it has been up, and is not any more.
+            DisconnectedError: it has been up, and is not any more.
         """
         address, up = self.address(), self.is_up()
         if self._was_up and not up:
@@ -216,7 +216,7 @@ class ManagedMachine(ABC):
             return None
         self._address_then = address
         try:
-            done = _over_ssh(address, "true")
+            done = over_ssh(address, "true")
         except subprocess.TimeoutExpired:
             return None
         said = done.stderr.decode(errors="replace")
@@ -268,7 +268,7 @@ class ManagedMachine(ABC):
         """Have the machine stop itself, where its provider would not, as when credentials have expired."""
         if self._handling.stops_itself and self._address_then:
             with suppress(subprocess.TimeoutExpired):
-                _over_ssh(self._address_then, self._handling.stops_itself)
+                over_ssh(self._address_then, self._handling.stops_itself)
 
     def _disown(self, event: Literal["stopped", "refused"] = "refused") -> None:
         self._ours = False
@@ -278,7 +278,7 @@ class ManagedMachine(ABC):
             self._successor = None
 
 
-def _over_ssh(address: Address, line: str) -> subprocess.CompletedProcess[bytes]:
+def over_ssh(address: Address, line: str) -> subprocess.CompletedProcess[bytes]:
     """Run a shell command on a machine, over a connection of its own."""
     alone = ["-o", "BatchMode=yes", "-o", "ConnectTimeout=10", "-o", "ControlPath=none"]
     command = ["ssh", *alone, *address.options, address.destination, line]

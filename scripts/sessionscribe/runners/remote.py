@@ -76,8 +76,8 @@ class RemoteWorker:
             give_back: asked while the job waits for its turn, whether another worker would be free for it.
 
         Raises:
-            GivenBackError: it said yes.
-            LostError: the connection was lost, and with it the job.
+            RequeuedError: it said yes.
+            DisconnectedError: the connection was lost, and with it the job.
             DiedError: the worker died, and the job with it.
             UnusableError: the machine will not do.
             UserError: the job's own files are at fault.

@@ -69,7 +69,7 @@ class RemoteWorkspace:
         connection: to it, open.
 
     Raises:
-        LostError: the connection was lost.
+        DisconnectedError: the connection was lost.
         UnusableError: the machine will not do: no room, no Python, no environment.
 
     Attributes:

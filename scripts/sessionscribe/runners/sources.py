@@ -48,7 +48,7 @@ def ship(connection: Connection, root: str, wanted: Bundle) -> str:
         wanted: the bundle.
 
     Raises:
-        LostError, UnusableError: as ``Connection.send``.
+        DisconnectedError, UnusableError: as ``Connection.send``.
     """
     folder = f"{root}/src/{wanted.name}"
     quoted = shlex.quote(folder)

@@ -42,7 +42,7 @@ class WorkerConnection(Lines):
         watch: how the guard watches.
 
     Raises:
-        LostError: the guard did not answer.
+        DisconnectedError: the guard did not answer.
         UnusableError: there is no Python to run it.
 
     Attributes:
@@ -94,7 +94,7 @@ class WorkerConnection(Lines):
         """Send a request, wait for the reply and return it.
 
         Raises:
-            LostError: the connection was lost.
+            DisconnectedError: the connection was lost.
             DiedError: the worker died, or gave no answer within the time.
         """
         try:
