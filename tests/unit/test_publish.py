@@ -25,9 +25,10 @@ from sessionscribe.cli import publish
 from sessionscribe.config import settings
 from sessionscribe.core.errors import UserError
 from sessionscribe.planning import status
+from sessionscribe.planning.session_files import is_safe
 from sessionscribe.publish import history, pack, pulling, state, unpack, versions
 from sessionscribe.publish.dvc_store import RemoteError, Store
-from sessionscribe.publish.package_manifest import CONTENTS, is_safe
+from sessionscribe.publish.package_manifest import CONTENTS, is_shared
 
 CHUNK = "results/transcribe/one/*/mix.0001.json"
 
@@ -360,12 +361,13 @@ FOREIGN = (
 
 @pytest.mark.parametrize("path", OWN)
 def test_a_pack_writes_what_a_sessions_steps_make(path: str) -> None:
-    assert is_safe(path, "one")
+    assert is_safe(path, "one") or is_shared(path)
 
 
 @pytest.mark.parametrize("path", FOREIGN, ids=repr)
 def test_a_pack_writes_nowhere_but_among_its_own_results(path: str) -> None:
     assert not is_safe(path, "one")
+    assert not is_shared(path)
 
 
 def test_the_voices_of_all_are_none_of_a_session_of_that_name() -> None:

@@ -130,6 +130,13 @@ def sync(paths: Iterable[Path]) -> None:
             os.close(descriptor)
 
 
+def blocks(path: Path) -> Iterator[bytes]:
+    """Yield the content of a file in blocks."""
+    with path.open("rb") as file:
+        while block := file.read(BLOCK):
+            yield block
+
+
 def sha256(path: Path) -> str:
     """Return the SHA-256 of a file's content as 64 hexadecimal digits."""
     with Path(path).open("rb") as file:

@@ -5,18 +5,26 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from collections.abc import Collection, Iterable, Iterator
+import zipfile
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from hashlib import sha256
 from pathlib import Path
 
-from sessionscribe.artifacts.provenance import Provenance
-from sessionscribe.core import seal
+from sessionscribe.artifacts.provenance import Output, Provenance
+from sessionscribe.core import files, seal
 from sessionscribe.core.errors import UserError
 from sessionscribe.planning.session import SessionPlan
-from sessionscribe.planning.steps import STAGES, Folder, Step, files
+from sessionscribe.planning.steps import STAGES, Folder, Step
+from sessionscribe.planning.steps import files as outputs_of
 
 RECORDS = "results/provenance/"
-_FOLDERS = frozenset({*STAGES, "settings", "provenance"})
-_PART = re.compile(r"\w[\w.-]{0,199}")
+_FOLDERS = {*STAGES, "settings", "provenance"} - {"name"}
+"""Where a session has a folder of its own; that of ``name`` is all sessions'."""
+_MOST_BYTES = 240
+"""Of a name: file systems take 255, and what is being written has a longer one."""
+_PART = re.compile(r"\w[\w.-]*")
 _DEVICE = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\..*)?", re.IGNORECASE)
 
 
@@ -45,7 +53,7 @@ def finished_files(plan: SessionPlan, root: Path) -> list[str]:
 
 def files_of(work: Step | Folder) -> Iterator[str]:
     """Yield all that a step leaves: its outputs, then its settings, and its record last."""
-    yield from files(work)
+    yield from outputs_of(work)
     if isinstance(work, Step):
         yield from (work.settings_file, work.record)
 
@@ -55,33 +63,98 @@ def is_audio(path: str) -> bool:
     return path.endswith(".flac")
 
 
-def is_safe(path: str, session: str) -> bool:
-    """Return whether what somebody sent may be written to ``path`` as a result of a session.
+def is_plain(path: str) -> bool:
+    """Return whether any file system can have a file of this name below a folder, and it is not hidden.
 
-    Only plain names are: what one system takes for another name, folder or device, no system gets.
+    What one system takes for another name, folder or device, no system gets.
     """
-    parts = path.split("/")
-    plain = all(
-        _PART.fullmatch(part) and not part.endswith(".") and not _DEVICE.fullmatch(part) for part in parts
+    return unicodedata.normalize("NFC", path) == path and all(
+        _PART.fullmatch(part)
+        and not part.endswith(".")
+        and not _DEVICE.fullmatch(part)
+        and len(part.encode()) <= _MOST_BYTES
+        for part in path.split("/")
     )
-    if not plain or unicodedata.normalize("NFC", path) != path:
-        return False
-    if parts[0] != "results" or len(parts) < 3 or parts[1] not in _FOLDERS:
-        return False
-    return parts[2] == session if len(parts) > 3 else parts[2].startswith(f"{session}.")
 
 
-def recorded(root: Path, paths: Iterable[str]) -> dict[str, str]:
-    """Return the SHA-256 that the records among these files have for files, by path."""
-    found = {}
+def is_safe(path: str, session: str) -> bool:
+    """Return whether what somebody sent may be written to ``path`` as a result of a session."""
+    parts = path.split("/")
+    if not is_plain(path) or parts[0] != "results" or not 3 <= len(parts) <= 5:
+        return False
+    if len(parts) == 3:
+        return parts[1] in STAGES and parts[2].startswith(f"{session}.")
+    return parts[1] in _FOLDERS and parts[2] == session
+
+
+@dataclass(frozen=True)
+class SessionFile:
+    """A file as it is taken elsewhere; ``content`` returns its bytes, in blocks."""
+
+    entry: Output
+    content: Callable[[], Iterable[bytes]]
+
+    @classmethod
+    def of(cls, path: str, data: bytes) -> SessionFile:
+        """Return a file with this content."""
+        entry = Output(path=path, size=len(data), sha256=sha256(data).hexdigest())
+        return cls(entry, lambda: (data,))
+
+    def blocks(self) -> Iterator[bytes]:
+        """Yield its content.
+
+        Raises:
+            UserError: it is not what the job that made it wrote down.
+        """
+        digest = sha256()
+        for block in self.content():
+            digest.update(block)
+            yield block
+        if digest.hexdigest() != self.entry.sha256:
+            what = "is not what the job that made it wrote: it was changed or damaged since"
+            raise UserError(what, where=self.entry.path, hint="Run `sessionscribe verify` and run again")
+
+    def add_to(self, archive: zipfile.ZipFile) -> None:
+        """Store it in an archive; the same content gives the same bytes."""
+        about = zipfile.ZipInfo(self.entry.path)  # of no date
+        about.file_size = self.entry.size  # whether it takes the form for large ones
+        with archive.open(about, "w") as member:
+            for block in self.blocks():
+                member.write(block)
+
+
+def files_to_pack(root: Path, paths: Iterable[str], left_out: Collection[str]) -> Iterator[SessionFile]:
+    """Yield files of a session as they are taken elsewhere; records say which outputs are ``left_out``.
+
+    Raises:
+        UserError: a file is damaged.
+    """
+    paths = list(paths)
+    noted: dict[str, str] = {}
     for path in paths:
         if path.startswith(RECORDS):
             record = Provenance.read(root / path)
-            found.update({entry.path: entry.sha256 for entry in (*record.inputs, *record.outputs)})
-    return found
+            noted.update({entry.path: entry.sha256 for entry in (*record.inputs, *record.outputs)})
+    for path in paths:
+        if path.startswith(RECORDS):
+            yield SessionFile.of(path, _record_without((root / path).read_bytes(), left_out))
+        else:
+            digest = noted.get(path) or _digest(root, path)
+            entry = Output(path=path, size=(root / path).stat().st_size, sha256=digest)
+            yield SessionFile(entry, partial(files.blocks, root / path))
 
 
-def record_without(record: bytes, left_out: Collection[str]) -> bytes:
+def _digest(root: Path, path: str) -> str:
+    """Return the checksum of a file of which no record tells."""
+    if path.endswith(".json"):
+        try:
+            seal.unsealed((root / path).read_bytes())
+        except ValueError as error:
+            raise UserError(str(error), where=path, hint="Delete it and run again") from error
+    return files.sha256(root / path)
+
+
+def _record_without(record: bytes, left_out: Collection[str]) -> bytes:
     """Return a job's record that says which of its outputs may be absent."""
     content = json.loads(seal.unsealed(record))
     mine = [entry["path"] for entry in content["outputs"] if entry["path"] in left_out]
@@ -89,9 +162,3 @@ def record_without(record: bytes, left_out: Collection[str]) -> bytes:
         return record
     content["left_out"] = mine
     return seal.sealed(json.dumps(content, ensure_ascii=False, separators=(",", ":"))).encode()
-
-
-def changed(path: str) -> UserError:
-    """Return the error for a file that is not what the job that made it wrote down."""
-    what = "is not what the job that made it wrote: it was changed or damaged since"
-    return UserError(what, where=path, hint="Run `sessionscribe verify` and run again")

@@ -22,7 +22,8 @@ from urllib.parse import urlsplit, urlunsplit
 from sessionscribe.core import locks
 from sessionscribe.core.errors import UserError, visible
 from sessionscribe.core.files import write_text
-from sessionscribe.publish.package_manifest import folder_of, is_packable, target_of
+from sessionscribe.planning.session_files import is_plain
+from sessionscribe.publish.package_manifest import folder_of, target_of
 from sessionscribe.storage.refusals import explain
 
 SET_UP = "docs/versioning.md says how to set it up"
@@ -154,7 +155,7 @@ class Store:
         """Return the files of a version that is in the cache: ``relpath`` and ``md5``."""
         try:
             found: list[dict[str, str]] = json.loads(self._cached(version).read_bytes())
-            sound = all(is_packable(e["relpath"]) and OBJECT.fullmatch(e["md5"]) for e in found)
+            sound = all(is_plain(e["relpath"]) and OBJECT.fullmatch(e["md5"]) for e in found)
         except (OSError, ValueError, LookupError, TypeError, RecursionError):
             sound = False
         if not sound:

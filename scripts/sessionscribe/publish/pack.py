@@ -10,29 +10,21 @@ import json
 import shutil
 import zipfile
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
-from typing import BinaryIO
 
 from sessionscribe.artifacts.provenance import Provenance
 from sessionscribe.artifacts.published import PackedFile, Published
-from sessionscribe.core import files, seal
+from sessionscribe.core import files
 from sessionscribe.core.errors import UserError
 from sessionscribe.planning.session import SessionPlan
-from sessionscribe.planning.session_files import (
-    RECORDS,
-    changed,
-    is_audio,
-    record_without,
-    recorded,
-    session_files,
-)
+from sessionscribe.planning.session_files import SessionFile, files_to_pack, is_audio, session_files
 from sessionscribe.planning.steps import paths
 from sessionscribe.planning.steps.work import told
 from sessionscribe.publish.package_manifest import CONTENTS, folder_of
 
-EXPORT = "export"
 DAMAGED = (
     "Pull the session again (`sessionscribe pull`); if that does not help, publish it again where it was made"
 )
@@ -58,72 +50,47 @@ def pack(root: Path, plan: SessionPlan, *, audio: bool) -> Published:
     fresh = folder.with_name(f".packing-{folder.name}")
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
-    names = session_files(plan)
     kept = wanted(plan, audio=audio)
-    left_out = [path for path in names if path not in set(kept)]
-    resolver = _Packer(root, fresh, recorded(root, names), left_out)
-    packed = [file for name, paths in _grouped(kept) for file in resolver.write(name, paths)]
-    transcript = _transcript(plan)
-    published = _describe(root, plan, transcript, packed, left_out)
+    left_out = [path for path in session_files(plan) if is_audio(path) and path not in kept]
+    packs: dict[str, list[SessionFile]] = {}
+    for file in files_to_pack(root, kept, left_out):
+        packs.setdefault(_pack_of(file.entry.path), []).append(file)
+    for name, members in packs.items():
+        _write(fresh / name, members)
+    packed = [
+        PackedFile(**dict(file.entry), pack=name) for name, members in packs.items() for file in members
+    ]
+    published = _describe(root, plan, packed, left_out)
     published.write(fresh / CONTENTS)
     shutil.rmtree(folder, ignore_errors=True)
     fresh.rename(folder)
     return published
 
 
-def _grouped(paths: Iterable[str]) -> list[tuple[str, list[str]]]:
-    """Return the packs: their names and what goes into each."""
-    groups: dict[str, list[str]] = {}
-    for path in paths:
-        _, stage, rest = path.split("/", 2)
-        if stage == EXPORT or is_audio(path):
-            name = f"{stage}/{rest.split('/', 1)[1]}"
-        else:
-            name = f"{stage}.jsonl" if path.endswith(".json") else f"{stage}.zip"
-        groups.setdefault(name, []).append(path)
-    return list(groups.items())
+def _pack_of(path: str) -> str:
+    """Return the pack that a file goes into; exports and audio are their own."""
+    _, stage, rest = path.split("/", 2)
+    if _is_as_it_is(path):
+        return f"{stage}/{rest.split('/', 1)[1]}"
+    return f"{stage}.jsonl" if path.endswith(".json") else f"{stage}.zip"
 
 
-class _Packer:
-    """Writes the packs of one session, checking each file against what the job that made it wrote down."""
+def _is_as_it_is(path: str) -> bool:
+    return path.startswith("results/export/") or is_audio(path)
 
-    def __init__(self, root: Path, folder: Path, recorded: dict[str, str], left_out: list[str]) -> None:
-        self._root, self._folder = root, folder
-        self._recorded, self._left_out = recorded, left_out
 
-    def write(self, name: str, paths: list[str]) -> list[PackedFile]:
-        """Write a pack; return what is in it."""
-        target = self._folder / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if "/" in name:
-            shutil.copyfile(self._root / paths[0], target)
-            return [self._checked(paths[0], target.stat().st_size, files.sha256(target), name)]
-        if name.endswith(".zip"):
-            with zipfile.ZipFile(target, "w") as archive:  # stored: arrays are compressed already
-                return [self._put(archive, name, path) for path in paths]
-        with target.open("wb") as lines:
-            return [self._put(lines, name, path) for path in paths]
-
-    def _put(self, pack_file: zipfile.ZipFile | BinaryIO, name: str, path: str) -> PackedFile:
-        data = (self._root / path).read_bytes()
-        try:
-            seal.unsealed(data)
-        except ValueError as error:
-            raise UserError(str(error), where=path, hint="Delete it and run again") from error
-        found = self._checked(path, len(data), sha256(data).hexdigest(), name)
-        if path.startswith(RECORDS):
-            data = record_without(data, self._left_out)
-            found = PackedFile(path=path, size=len(data), sha256=sha256(data).hexdigest(), pack=name)
-        if isinstance(pack_file, zipfile.ZipFile):
-            pack_file.writestr(zipfile.ZipInfo(path), data)  # of no date, so that same content is same bytes
-        else:
-            pack_file.write(line_of(path, data))
-        return found
-
-    def _checked(self, path: str, size: int, digest: str, pack_name: str) -> PackedFile:
-        if self._recorded.get(path, digest) != digest:
-            raise changed(path)
-        return PackedFile(path=path, size=size, sha256=digest, pack=pack_name)
+def _write(target: Path, members: list[SessionFile]) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if target.suffix == ".zip":
+        with zipfile.ZipFile(target, "w") as archive:  # stored: arrays are compressed already
+            for file in members:
+                file.add_to(archive)
+        return
+    with target.open("wb") as pack_file:
+        for file in members:
+            path = file.entry.path
+            as_it_is = _is_as_it_is(path)
+            pack_file.writelines(file.blocks() if as_it_is else [line_of(path, b"".join(file.blocks()))])
 
 
 def line_of(path: str, data: bytes) -> bytes:
@@ -149,27 +116,17 @@ def content_of(path: str, line: bytes) -> bytes:
     return str(found["text"]).encode()
 
 
-def unpacked(folder: Path, published: Published) -> Iterator[tuple[PackedFile, bytes]]:
-    """Yield every packed file with its bytes; of audio and exports too, which lie in the folder as they are.
+def unpacked(folder: Path, published: Published) -> Iterator[tuple[PackedFile, Iterable[bytes]]]:
+    """Yield every packed file with its bytes, in blocks; of audio and exports, which are no packs, too.
 
     Raises:
         UserError: the published form is incomplete, or a file is not what its contents say.
     """
-    groups: dict[str, list[PackedFile]] = {}
+    packs: dict[str, list[PackedFile]] = {}
     for file in published.files:
-        groups.setdefault(file.pack, []).append(file)
-    for name, members in groups.items():
-        yield from _checked_members(folder / name, members)
-
-
-def _checked_members(where: Path, members: list[PackedFile]) -> Iterator[tuple[PackedFile, bytes]]:
-    try:
-        for file, data in zip(members, _read(where, members), strict=True):
-            if len(data) != file.size or sha256(data).hexdigest() != file.sha256:
-                raise ValueError(f"{file.path} has another checksum")
-            yield file, data
-    except (OSError, ValueError, LookupError, RuntimeError, EOFError, zipfile.BadZipFile) as error:
-        raise UserError(f"is damaged ({error})", where=where, hint=DAMAGED) from error
+        packs.setdefault(file.pack, []).append(file)
+    for name, members in packs.items():
+        yield from _members(folder / name, members)
 
 
 def one(pack_file: Path, published: Published, path: str) -> bytes:
@@ -180,39 +137,54 @@ def one(pack_file: Path, published: Published, path: str) -> bytes:
     """
     wanted = published.file(path)
     members = [file for file in published.files if file.pack == wanted.pack]
-    for file, data in _checked_members(pack_file, members):
-        if file.path == path:
-            return data
-    raise KeyError(path)
+    return next(b"".join(found) for file, found in _members(pack_file, members) if file == wanted)
 
 
-def _read(pack_file: Path, members: list[PackedFile]) -> Iterator[bytes]:
+def _members(where: Path, members: list[PackedFile]) -> Iterator[tuple[PackedFile, Iterable[bytes]]]:
+    with _reading(where):
+        for file, blocks in zip(members, _read(where, members), strict=True):
+            yield file, _checked(where, file, blocks)
+
+
+def _checked(where: Path, file: PackedFile, blocks: Iterable[bytes]) -> Iterator[bytes]:
+    digest, size = sha256(), 0
+    with _reading(where):
+        for block in blocks:
+            digest.update(block)
+            size += len(block)
+            yield block
+        if (size, digest.hexdigest()) != (file.size, file.sha256):
+            raise ValueError(f"{file.path} has another checksum")
+
+
+@contextmanager
+def _reading(where: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError, LookupError, RuntimeError, EOFError, zipfile.BadZipFile) as error:
+        raise UserError(f"is damaged ({error})", where=where, hint=DAMAGED) from error
+
+
+def _read(pack_file: Path, members: list[PackedFile]) -> Iterator[Iterable[bytes]]:
     if "/" in members[0].pack:
-        yield pack_file.read_bytes()
+        yield files.blocks(pack_file)
     elif pack_file.suffix == ".zip":
         with zipfile.ZipFile(pack_file) as archive:
             for file in members:
                 entry = archive.getinfo(file.path)
                 if entry.compress_type != zipfile.ZIP_STORED or entry.file_size != file.size:
                     raise ValueError(f"{file.path} is packed otherwise than here")
-                yield archive.read(entry)
+                yield (archive.read(entry),)
     else:
         with pack_file.open("rb") as lines:
             for file, line in zip(members, lines, strict=True):
-                yield content_of(file.path, line)
+                yield (content_of(file.path, line),)
 
 
-def _transcript(plan: SessionPlan) -> str:
-    """Return the path of the finished transcript: what exports are written from."""
+def _describe(root: Path, plan: SessionPlan, packed: list[PackedFile], left_out: list[str]) -> Published:
     (export,) = plan.of("write_export")
-    return paths(export.inputs["transcript"])[0]
-
-
-def _describe(
-    root: Path, plan: SessionPlan, transcript: str, packed: list[PackedFile], left_out: list[str]
-) -> Published:
+    (transcript,) = paths(export.inputs["transcript"])
     content = json.loads((root / transcript).read_bytes())
-    (export,) = plan.of("write_export")
     record = Provenance.read(root / export.record)
     return Published(
         session=plan.session.name,

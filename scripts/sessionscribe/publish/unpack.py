@@ -6,17 +6,18 @@ that it is new and puts its files in place, once: a file that is deleted later i
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from sessionscribe.artifacts.provenance import Provenance
 from sessionscribe.artifacts.published import Published
 from sessionscribe.core import files, seal
 from sessionscribe.core.errors import UserError, describe, visible
-from sessionscribe.planning.session_files import RECORDS
+from sessionscribe.planning.session_files import RECORDS, is_plain, is_safe
 from sessionscribe.planning.settings_files import SETTINGS, drop_others
 from sessionscribe.publish import history, state
 from sessionscribe.publish.pack import DAMAGED, unpacked
-from sessionscribe.publish.package_manifest import CONTENTS, folder_of, is_packable, is_safe, is_shared
+from sessionscribe.publish.package_manifest import CONTENTS, folder_of, is_shared
 from sessionscribe.publish.state import FileStat, State
 
 SHOWN = 200
@@ -68,31 +69,29 @@ def unpack(root: Path, session: str, *, version: str = "", force: bool = False) 
     # What is here of all sessions' files stays: no session decides about another one.
     own = [file for file in published.files if here[file.path] is None or not is_shared(file.path)]
     wanted = {file.path for file in own if here[file.path] != file.sha256}
-    folder = root / folder_of(session)
-    written: dict[str, bytes] = {}
     if wanted:
-        # All are read and checked before the first is written.
-        for file, data in unpacked(folder, published):
-            if file.path in wanted:
-                _check_record(file.path, data)
-                written[file.path] = data
-        for path in wanted:
-            if path.startswith(SETTINGS):
-                drop_others(root / path)
-        files.write_many(root, written)
+        packed = unpacked(root / folder_of(session), published)
+        chosen = ((file.path, _checked(file.path, data)) for file, data in packed if file.path in wanted)
+        with files.staged(root, chosen):  # all are read and checked before the first has its name
+            for path in wanted:
+                if path.startswith(SETTINGS):
+                    drop_others(root / path)
     base = history.version_of(root, session)
     found: dict[str, FileStat] = {file.path: state.seen(root / file.path, file.sha256) for file in own}
     State(version=version, base=base, files=found).store(root, session)
-    return len(written)
+    return len(wanted)
 
 
-def _check_record(path: str, data: bytes) -> None:
-    """Raise a UserError where a job's record is none: the plan of all sessions is made of them."""
-    if path.startswith(RECORDS):
-        try:
-            Provenance.model_validate_json(seal.unsealed(data))
-        except ValueError as error:
-            raise UserError("is no record of a job", where=path, hint=DAMAGED) from error
+def _checked(path: str, blocks: Iterable[bytes]) -> Iterable[bytes]:
+    """Return a file's content; a job's record must be one: the plan of all sessions is made of them."""
+    if not path.startswith(RECORDS):
+        return blocks
+    data = b"".join(blocks)
+    try:
+        Provenance.model_validate_json(seal.unsealed(data))
+    except ValueError as error:
+        raise UserError("is no record of a job", where=path, hint=DAMAGED) from error
+    return (data,)
 
 
 def read(root: Path, session: str) -> Published:
@@ -110,7 +109,7 @@ def checked(published: Published, session: str) -> Published:
         what = f"is of the session {visible(published.session)}"
         raise UserError(what, where=folder_of(session), hint=DAMAGED)
     for file in published.files:
-        if not is_safe(file.path, session) or not is_packable(file.pack):
+        if not (is_safe(file.path, session) or is_shared(file.path)) or not is_plain(file.pack):
             path = visible(file.path)[:SHOWN]
             raise UserError(f"names a file that is no result of it: {path}", where=session, hint=DAMAGED)
     names = {file.path for file in published.files}

@@ -8,27 +8,23 @@ keys, and after an import the plan decides. The same content gives the same byte
 from __future__ import annotations
 
 import hashlib
-import stat
 import zipfile
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from hashlib import sha256
 from pathlib import Path
 
 import sessionscribe
 from sessionscribe.artifacts.bundle import MANIFEST, Kind, SessionBundle
-from sessionscribe.artifacts.provenance import Output
 from sessionscribe.config.settings import Config
 from sessionscribe.core import files
-from sessionscribe.core.files import BLOCK, atomic_path, write_text
+from sessionscribe.core.files import atomic_path, write_text
 from sessionscribe.manifest import manifest
 from sessionscribe.planning.session import SessionPlan
 from sessionscribe.planning.session_files import (
-    RECORDS,
-    changed,
+    SessionFile,
+    files_to_pack,
     finished_files,
     is_audio,
-    record_without,
-    recorded,
     session_files,
 )
 from sessionscribe.planning.steps.work import told
@@ -41,7 +37,6 @@ MODELS = {"transcribe": "speech", "diarize": "speakers"}
 REQUIREMENTS = sessionscribe.PACKAGE.parents[1] / "envs/requirements.txt"
 DIGESTS = ("md5", "sha256")
 """What is written beside a bundle, as ``md5sum`` and ``sha256sum`` check it."""
-_FILE_MODE = (stat.S_IFREG | 0o644) << 16
 
 
 def write_bundle(
@@ -71,20 +66,13 @@ def write_bundle(
     Raises:
         UserError: a file is not what the job that made it wrote down.
     """
-    here = finished_files(plan, root)
-    kept = [path for path in here if kind != "results" or not is_audio(path)]
+    kept = [path for path in finished_files(plan, root) if kind != "results" or not is_audio(path)]
     left_out = [path for path in session_files(plan) if is_audio(path) and path not in kept]
-    records = {
-        path: record_without((root / path).read_bytes(), left_out)
-        for path in kept
-        if path.startswith(RECORDS)
-    }
     edits = corrections.path_of(plan.session.name).as_posix()
     if (root / edits).is_file():
         kept.append(edits)
-    digests = recorded(root, kept)
-    entries = [_entry(root, path, records, digests) for path in kept]
-    new = [entry for entry in entries if (entry.path, entry.sha256) not in known]
+    packed = files_to_pack(root, kept, left_out)
+    new = [file for file in packed if (file.entry.path, file.entry.sha256) not in known]
     if not new:
         return None
     bundle = SessionBundle(
@@ -96,11 +84,11 @@ def write_bundle(
         engine=_engine(plan),
         program=sessionscribe.__version__,
         requirements=files.sha256(REQUIREMENTS),
-        files=new,
+        files=[file.entry for file in new],
         left_out=left_out,
     )
     target = folder / _name(bundle, number)
-    _write(target, bundle, root, records)
+    _write(target, bundle, new)
     return target, bundle
 
 
@@ -109,14 +97,6 @@ def _name(bundle: SessionBundle, number: int) -> str:
     if bundle.kind != "part":
         return f"{bundle.session}.{bundle.kind}.zip"
     return f"{bundle.session}.part-{number:04}-{sha256(bundle.text().encode()).hexdigest()[:6]}.zip"
-
-
-def _entry(root: Path, path: str, records: Mapping[str, bytes], digests: Mapping[str, str]) -> Output:
-    """Return size and checksum of a file; what a record says of it is compared when it is packed."""
-    if (data := records.get(path)) is not None:
-        return Output(path=path, size=len(data), sha256=sha256(data).hexdigest())
-    digest = digests.get(path) or files.sha256(root / path)
-    return Output(path=path, size=(root / path).stat().st_size, sha256=digest)
 
 
 def _engine(plan: SessionPlan) -> str:
@@ -130,40 +110,18 @@ def models_of(plan: SessionPlan) -> dict[str, str]:
     return next((step.settings["made"]["models"] for step in plan.of("assign_speakers")), {})
 
 
-def _write(target: Path, bundle: SessionBundle, root: Path, records: Mapping[str, bytes]) -> None:
+def _write(target: Path, bundle: SessionBundle, content: Iterable[SessionFile]) -> None:
     with atomic_path(target) as temporary, zipfile.ZipFile(temporary, "w") as archive:  # stored
-        archive.writestr(_member(MANIFEST), bundle.text())
-        for entry in bundle.files:
-            about = _member(entry.path)
-            about.file_size = entry.size  # whether it takes the form for large ones
-            digest = sha256()
-            with archive.open(about, "w") as member:
-                for block in [records[entry.path]] if entry.path in records else blocks(root / entry.path):
-                    digest.update(block)
-                    member.write(block)
-            if digest.hexdigest() != entry.sha256:
-                raise changed(entry.path)
+        for file in (SessionFile.of(MANIFEST, bundle.text().encode()), *content):
+            file.add_to(archive)
     for name, found in digests_of(target).items():
         write_text(target.with_name(f"{target.name}.{name}"), f"{found}  {target.name}\n")
-
-
-def _member(name: str) -> zipfile.ZipInfo:
-    member = zipfile.ZipInfo(name)  # of no date
-    member.create_system, member.external_attr = 3, _FILE_MODE
-    return member
-
-
-def blocks(path: Path) -> Iterator[bytes]:
-    """Yield the content of a file in blocks."""
-    with path.open("rb") as file:
-        while block := file.read(BLOCK):
-            yield block
 
 
 def digests_of(path: Path) -> dict[str, str]:
     """Return the checksums of a file that lie beside a bundle, in one reading."""
     found = {name: hashlib.new(name, usedforsecurity=False) for name in DIGESTS}
-    for block in blocks(path):
+    for block in files.blocks(path):
         for digest in found.values():
             digest.update(block)
     return {name: digest.hexdigest() for name, digest in found.items()}

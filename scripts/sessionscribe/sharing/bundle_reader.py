@@ -16,7 +16,7 @@ import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import pairwise
@@ -191,17 +191,12 @@ def _refused(place: str, what: str) -> UserError:
 
 def _refuse_huge_listing(source: Path | IO[bytes], place: str) -> None:
     """Refuse a listing of members that would fill the memory; zipfile reads it whole."""
-    with source.open("rb") if isinstance(source, Path) else _kept_open(source) as file:
+    with source.open("rb") if isinstance(source, Path) else nullcontext(source) as file:
         file.seek(0, os.SEEK_END)
         file.seek(max(0, file.tell() - 65_557))
         end = file.read().rpartition(_END)[2]
     if len(end) >= 12 and int.from_bytes(end[8:12], "little") > MOST_MANIFEST:
         raise _refused(place, "lists more members than a session has")
-
-
-@contextmanager
-def _kept_open(file: IO[bytes]) -> Iterator[IO[bytes]]:
-    yield file
 
 
 def _check_members(members: list[zipfile.ZipInfo], archive: zipfile.ZipFile, place: str) -> None:
