@@ -67,7 +67,7 @@ def test_a_session_is_made_once_used_and_released(
     connection.close()
     assert eventually(lambda: vm.executed, 20), "the kernel was kept busy"
     assert ours._use is not None
-    ours._use._lock.leave()  # as if this process had died, and nobody had released the session
+    ours._use._lock.close()  # as if this process had died, and nobody had released the session
     monkeypatch.chdir(tmp_path)  # which is of no account: it is the project's
     other = machine(said)
     assert other.start() == address
