@@ -2,7 +2,6 @@
 
 import subprocess
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 
 from snakemake_executor_plugin_slurm import Executor as SlurmExecutor
 from snakemake_executor_plugin_slurm import ExecutorSettings, common_settings
@@ -29,6 +28,7 @@ MEANINGS = {
     "JobHeld": "it is held: `scontrol release`",
     "Priority": "others come first",
     "Resources": "nodes are busy",
+    "None": "Slurm has not looked at it yet",
 }
 """What Slurm's reasons mean, by how they begin."""
 
@@ -50,13 +50,9 @@ class Executor(Submission, SlurmExecutor):
     def reasons(self, jobs: Sequence[SubmittedJobInfo]) -> Mapping[str, str]:
         """Ask Slurm."""
         command = ["squeue", "--noheader", "--states=PENDING", "--format=%i|%r", f"--name={self.run_uuid}"]
-        with suppress(OSError, subprocess.TimeoutExpired):
-            done = subprocess.run(command, capture_output=True, text=True, timeout=ANSWER_S, check=False)
-            return {
-                name: spell(reason)
-                for name, _, reason in (line.partition("|") for line in done.stdout.splitlines())
-            }
-        return {}
+        done = subprocess.run(command, capture_output=True, text=True, timeout=ANSWER_S, check=True)
+        lines = (line.partition("|") for line in done.stdout.splitlines())
+        return {name: spell(reason) for name, _, reason in lines}
 
 
 def spell(reason: str) -> str:

@@ -71,11 +71,11 @@ class Waiting:
         self._look_at = time.monotonic() + LOOK_S
         with self.lock:
             jobs = [job for job in self.active_jobs if job.external_jobid is not None]
-        reasons: Mapping[str, str] = {}
         try:
-            reasons = self.reasons(jobs) if jobs else {}
+            reasons: Mapping[str, str] = self.reasons(jobs) if jobs else {}
         except Exception as error:  # whatever a service's client raises: the run goes on without
             self.logger.debug(f"no reason why submissions wait: {error}")
+            return
         waiting = [job for job in jobs if job.external_jobid in reasons]
         if self._ending:
             self._withdraw(waiting)

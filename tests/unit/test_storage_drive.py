@@ -141,3 +141,20 @@ def test_a_refusal_has_its_meaning_whatever_was_asked_for(
     google.refuse = {"list": (status, code, message)}
     with pytest.raises(UserError, match=what):
         add("gd:")
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        (
+            "Quota exceeded for quota metric 'Queries' and limit 'Queries per minute', rateLimitExceeded",
+            "limit",
+        ),
+        ("<p>your computer or network may be sending automated queries", "limit"),
+        ("The user's Drive storage quota has been exceeded., storageQuotaExceeded", "full"),
+        ("The user has exceeded their upload limit., userUploadLimitExceeded", "quota"),
+        ('empty token found - please run "rclone config reconnect gd:"', "credentials"),
+    ],
+)
+def test_refusals_are_told_apart_though_they_read_alike(message: str, reason: str) -> None:
+    assert rclone.RcloneError("error", [f"googleapi: Error 403: {message}"], where="gd:").reason == reason

@@ -52,6 +52,18 @@ SAYINGS: tuple[tuple[str, Reason, str, str], ...] = (
         "Run again tomorrow; a client id of your own has limits of its own",
     ),
     (
+        r"RateLimitExceeded|TooManyRequests|SlowDown|StatusCode: (?:429|503)\b|sending automated queries",
+        "limit",
+        "the server asks to slow down",
+        "Run again later; a Drive client id of your own has limits of its own",
+    ),
+    (
+        r"UploadLimitExceeded|exceeded their upload limit",
+        "quota",
+        "what this account may upload in a day is uploaded",
+        "Run again tomorrow: what has arrived stays",
+    ),
+    (
         r"dangling shortcut",
         "refused",
         "is a shortcut to a file that is gone, or not shared with this login",
@@ -109,7 +121,7 @@ SAYINGS: tuple[tuple[str, Reason, str, str], ...] = (
     (
         r"InvalidAccessKeyId|SignatureDoesNotMatch|AccessDenied|StatusCode: 40[13]\b|"
         r"\bUnauthorized\b|\bForbidden\b|invalid_grant|couldn't fetch token|"
-        r"unable to authenticate|no supported methods remain|"
+        r"unable to authenticate|no supported methods remain|empty token found|"
         r"authError|NoCredentialProviders|failed to refresh cached credentials|permission denied",
         "credentials",
         "access is refused",
@@ -122,12 +134,6 @@ SAYINGS: tuple[tuple[str, Reason, str, str], ...] = (
         "full",
         "there is no space left there",
         "Make room there or raise the quota, then run again",
-    ),
-    (
-        r"RateLimitExceeded|TooManyRequests|SlowDown|StatusCode: (?:429|503)\b",
-        "limit",
-        "the server asks to slow down",
-        "Run again later; a Drive client id of your own has limits of its own",
     ),
     (
         r"NoSuchBucket|(directory|object|file) not found|\bnotFound\b|doesn't exist|no such file",
