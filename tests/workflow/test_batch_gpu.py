@@ -2,32 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
-import aws
-import sshd
-from aws import Box, Cloud
+from aws import Box
 from batches import PROFILE, Away, network_of, stop_in_the_middle
 from project import Project
 from sshd import eventually
-
-
-@pytest.fixture(scope="module")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    with aws.cloud(tmp_path_factory.mktemp("aws")) as cloud:
-        yield cloud
-
-
-@pytest.fixture
-def box(cloud: Cloud, tmp_path: Path) -> Iterator[Box]:
-    with sshd.prepared(tmp_path / "host", "gpu") as host:
-        made = Box(cloud, host, cloud.instance("gpu"))
-        yield made
-        made.end()
-        cloud.client().terminate_instances(InstanceIds=[made.id])
 
 
 @pytest.mark.parametrize("how", ["TERM", "INT group", "KILL", "KILL group", "cut"])
