@@ -1,4 +1,4 @@
-"""One full run of the small sessions; each test gets a copy of it. A cloud, and a machine in it that is off."""
+"""One full run of the small sessions; each test gets a copy. A cloud, and a machine in it that is off."""
 
 from __future__ import annotations
 
