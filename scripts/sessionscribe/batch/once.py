@@ -91,7 +91,7 @@ class Batch:
     def _complete_last(self) -> None:
         """Write the report of a batch that was killed."""
         found = journal.left(self.root)
-        last = next(report.newest_first(self.root), None)
+        last = self._last()
         if found and not (last and last.run_id == found.report.run_id):
             try:
                 due = _due(self.tools.plan().sessions.values())
@@ -102,15 +102,7 @@ class Batch:
 
     def _run(self) -> tuple[int, BatchReport]:
         began = time.monotonic()
-        last = next(report.newest_first(self.root), None)
-        made = BatchReport(
-            timestamp=report.now(),
-            status="failed",
-            run_id=uuid.uuid4().hex[:12],
-            profile=self.profile,
-            failures=last.failures if last else [],
-            not_sent=last.not_sent if last else [],
-        )
+        made = self._new_report()
         notes = Journal(report=made, since=mark(self.root))
         notes.write(self.root)
         code = 1
@@ -155,11 +147,8 @@ class Batch:
         problems = self._add_new(made)
         if made.status == "locked":
             return 0
-        plan = self.tools.plan()
-        standing = scan.hold_back(plan, made.failures, retry_all=self.retry_all)
-        pending = scan.pending_jobs(plan, standing, self.settings.batch)
+        plan, pending = self._look(made)
         pending.write(self.root / scan.PENDING)
-        made.failures = standing
         made.scan.sessions_scanned = pending.sessions_scanned
         made.scan.total_missing_chunks = pending.total_missing_chunks
         made.performance.scan_duration_seconds = round(time.monotonic() - began, 3)
@@ -168,7 +157,7 @@ class Batch:
         made.sessions = [session.session.name for session in chosen]
         if not notes.steps and not made.not_sent:
             made.status = "failed" if problems else "skipped"
-            made.reason = problems[0] if problems else _left_out(standing)
+            made.reason = problems[0] if problems else _left_out(made.failures)
             return int(bool(problems))
         notes.write(self.root)
         stopped = self._make(notes) if notes.steps else False
@@ -183,37 +172,48 @@ class Batch:
 
     def scan(self) -> tuple[PendingJobs, list[str]]:
         """Add what is new to the manifest, and return what is missing, and what went wrong."""
-        made = BatchReport(timestamp=report.now(), status="skipped")
+        made = self._new_report()
         locked = self._is_locked(made)
         problems = self._add_new(made)
-        plan, before = self.tools.plan(), self._last()
-        pending = scan.pending_jobs(plan, scan.hold_back(plan, before, retry_all=False), self.settings.batch)
+        _, pending = self._look(made)
         pending.locked = locked or made.status == "locked"
         return pending, problems
 
     def show(self) -> int:
         """Print what a batch would do now, without a change of anything; return the exit code."""
-        made = BatchReport(timestamp=report.now(), status="skipped")
+        made = self._new_report()
         locked = not self.ignore_lock and self._is_locked(made, release=False)
         print(f"lock: {made.reason if locked else 'free'}")
-        plan = self.tools.plan()
+        plan, _ = self._look(made)
         known = {row.source for found in plan.sessions.values() for row in found.session.rows}
         for source in self.settings.batch.sources:
             files = notes((file for group in self.tools.look(source) for file in group.files), self.root)
             print(f"{source}: {len(set(files.values()) - known)} new recordings")
-        standing = scan.hold_back(plan, self._last(), retry_all=self.retry_all)
         for session in self._choose(plan):
             rules = Counter(step.rule for step in session.pending.values())
             print(f"{session.session.name}: {', '.join(f'{count} {rule}' for rule, count in rules.items())}")
-        for failure in standing:
+        for failure in made.failures:
             if failure.retry_after:
                 print(f"{failure.session}: left out until {failure.retry_after}: {failure.message}")
         return 0
 
-    def _last(self) -> list[report.Failure]:
-        """Return the failures that the last batch knew of."""
-        last = next(report.newest_first(self.root), None)
-        return last.failures if last else []
+    def _new_report(self) -> BatchReport:
+        """Return a report that knows what the last one left to do."""
+        made, last = BatchReport(timestamp=report.now(), status="failed"), self._last()
+        made.run_id, made.profile = uuid.uuid4().hex[:12], self.profile
+        if last:
+            made.failures, made.not_sent = last.failures, last.not_sent
+        return made
+
+    def _last(self) -> BatchReport | None:
+        """Return the last report."""
+        return next(report.newest_first(self.root), None)
+
+    def _look(self, made: BatchReport) -> tuple[Plan, PendingJobs]:
+        """Return the plan without what is left out for now, and what is missing; note what failed before."""
+        plan = self.tools.plan()
+        made.failures = scan.hold_back(plan, made.failures, retry_all=self.retry_all)
+        return plan, scan.pending_jobs(plan, made.failures, self.settings.batch)
 
     def _is_locked(self, made: BatchReport, *, release: bool = True) -> bool:
         """Look for a lock that is in force; remove stale ones before, where that is asked for.
