@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import compileall
 import fcntl
 import gc
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +23,16 @@ if TYPE_CHECKING:
     import colab
 
 ROOT = Path(__file__).resolve().parents[1]
+# Compiled once, not by each of the hundreds of processes that tests start.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 engines.__path__.append(str(ROOT / "tests/data/models"))  # the toy speaker encoder is loaded as one of them
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Compile the project before workers and copies of it do, each by itself."""
+    if not hasattr(config, "workerinput"):
+        compileall.compile_dir(ROOT / "scripts", quiet=1)
 
 
 def pytest_collection_finish() -> None:

@@ -1,6 +1,7 @@
-"""Runs ``python -m MODULE`` in forks of a process that has imported Snakemake: its start takes a second.
+"""Run ``python -m MODULE`` in forks of a process that has imported what it needs: that takes a second or two.
 
-Nothing of the project is imported there: each fork takes the modules of its own PYTHONPATH, as a start would.
+A fork takes the project's modules from its own PYTHONPATH, as a start would. Those that the server has imported
+from this checkout are moved there if the code is the same, and dropped if it is not.
 """
 
 from __future__ import annotations
@@ -17,10 +18,16 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = str(ROOT / "scripts")
 """Where this checkout is installed from."""
+PACKAGES = (
+    *("av", "nbformat", "numpy", "pydantic", "rich.live", "smart_open", "soundfile", "yaml", "yte"),
+    *("snakemake.cli", "snakemake.report.html_reporter", "snakemake.executors.local"),
+)
+OURS = ("sessionscribe.cli.main", "sessionscribe.planning.plan")
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
 """As it is before the first test changes it."""
 
@@ -55,32 +62,78 @@ def _server() -> subprocess.Popen[str]:
 
 def _serve() -> None:
     sys.path.remove(SCRIPTS)
-    for name in ("av", "numpy", "pydantic", "rich.live", "soundfile", "yaml", "snakemake.cli"):
+    for name in PACKAGES:
         importlib.import_module(name)
+    given = set(os.environ)
+    sys.path.append(SCRIPTS)
+    for name in OURS:
+        importlib.import_module(name)
+    sys.path.remove(SCRIPTS)
+    set_by_ours = {name: value for name, value in os.environ.items() if name not in given}
     gc.freeze()
     for line in sys.stdin:
         request = json.loads(line)
         if not (pid := os.fork()):
-            _become(**request)
+            _become(**request, set_by_ours=set_by_ours)
         print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
 
 
 def _become(
-    *, module: str, arguments: list[str], folder: str, environment: dict[str, str], out: str, err: str
+    *,
+    module: str,
+    arguments: list[str],
+    folder: str,
+    environment: dict[str, str],
+    out: str,
+    err: str,
+    set_by_ours: dict[str, str],
 ) -> None:
     for descriptor, name in enumerate((os.devnull, out, err)):
         os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT if descriptor else os.O_RDONLY), descriptor)
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
+    scripts = environment.get("PYTHONPATH", SCRIPTS).split(os.pathsep)[0]
     sys.path[:] = [*environment.get("PYTHONPATH", "").split(os.pathsep), *sys.path, SCRIPTS]
     sys.argv = [module, *arguments]
+    ours = {name: found for name, found in sys.modules.items() if name.partition(".")[0] == "sessionscribe"}
+    if _state(SCRIPTS).items() <= _state(scripts).items():
+        os.environ.update({name: value for name, value in set_by_ours.items() if name not in environment})
+        for found in ours.values():
+            _move(found, Path(scripts).parent)
+        if module in ours:
+            del sys.modules[module]  # it runs as `__main__`
+    else:
+        for name in ours:
+            del sys.modules[name]
     if module != "sessionscribe.cli.main" or "run" in arguments:
         from snakemake_interface_executor_plugins.registry import ExecutorPluginRegistry  # noqa: PLC0415
 
         ExecutorPluginRegistry().collect_plugins()  # ours could not be found yet
     runpy.run_module(module, run_name="__main__", alter_sys=True)
     sys.exit()
+
+
+def _state(scripts: str) -> dict[str, tuple[int, int]]:
+    """Return size and time of the project's modules below a folder."""
+    folder = Path(scripts, "sessionscribe")
+    stats = {str(path.relative_to(folder)): path.stat() for path in folder.rglob("*.py")}
+    return {name: (stat.st_size, stat.st_mtime_ns) for name, stat in stats.items()}
+
+
+def _move(module: ModuleType, root: Path) -> None:
+    """Let a module and its constants say that it was imported from another checkout."""
+
+    def moved(path: str) -> str:
+        return str(root / Path(path).relative_to(ROOT))
+
+    if module.__file__:
+        module.__file__ = moved(module.__file__)
+    if hasattr(module, "__path__"):
+        module.__path__ = [moved(path) for path in module.__path__]
+    for name, value in vars(module).items():
+        if isinstance(value, Path) and value.is_relative_to(ROOT):
+            setattr(module, name, Path(moved(str(value))))
 
 
 if __name__ == "__main__":
