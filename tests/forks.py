@@ -1,7 +1,7 @@
-"""Run ``python -m MODULE`` in forks of a process that has imported what it needs: that takes a second or two.
+"""Run ``python -m MODULE`` in forks of a process that has imported what it needs, which takes seconds.
 
-A fork takes the project's modules from its own PYTHONPATH, as a start would. Those that the server has imported
-from this checkout are moved there if the code is the same, and dropped if it is not.
+A fork takes the project's modules from its own PYTHONPATH, as a start would. Those that the server has
+imported from this checkout are moved there if the code is the same, and dropped if it is not.
 """
 
 from __future__ import annotations
