@@ -21,8 +21,8 @@ from sessionscribe.storage.rclone import end_with_parent, executable
 OTHERS = [pytest.param(kind, marks=pytest.mark.slow) for kind in ("webdav", "sftp")]
 """The kinds of server besides S3, as parameters."""
 KEY, SECRET = "TESTACCESSKEY", "test-secret-access-key"
-# Without any cache of folders (0), rclone's server goes in circles where several requests meet in a folder: a test
-# took 80 CPU-seconds of it. With a long one, it does not see what gets there by another way.
+# Without any cache of folders (0), rclone's server goes in circles where several requests meet in a folder:
+# 80 CPU-seconds of one test were that. With a long one, it does not see what gets there by another way.
 SEEING = "--dir-cache-time=1ms"
 PATIENT = "--dir-cache-time=1m"
 
