@@ -23,7 +23,7 @@ from pydantic import (
 from sessionscribe.core.errors import UserError
 from sessionscribe.core.text import LONGEST_NAME
 
-OFF = "off"  # in place of a diarization pipeline: nobody asks who speaks
+OFF = "off"  # in place of a diarization pipeline: transcripts without speakers
 
 Device = Literal["auto", "cpu", "cuda"]
 ComputeType = Literal[
@@ -87,14 +87,14 @@ RETIRED = dict.fromkeys(
     ),
     "windows are decoded independently, at temperature 0, and no audio is decoded by two chunks",
 )
-"""Settings of earlier versions, and why there is nothing left to set."""
+"""Settings of earlier versions that are gone, and why."""
 RENAMED = {
     "transcribe.guards": "transcribe.filter_phrases",
     "transcribe.redecode_s": "transcribe.fallback_gap_s",
     "audit.unsure_below": "audit.low_confidence_threshold",
     "audit.phantom_share": "audit.min_speaker_share",
 }
-"""Settings of earlier versions, and what they are called now."""
+"""Settings of earlier versions, and their present names."""
 
 
 # YAML reads a bare `off` as false.
@@ -116,15 +116,15 @@ class Cache(Options):
     """Copies of remote recordings on this machine."""
 
     folder: str = Field(
-        "", description="Folder of the copies; empty: one in the user's cache folder, shared by all projects"
+        "", description="Folder for copies; empty: one in the user's cache folder, shared by all projects"
     )
     max_gb: float = Field(
         20.0,
         ge=0,
-        description="Most space that copies may take, in GB (10⁹ bytes); what does not fit is streamed",
+        description="Disk space for copies, in GB (10⁹ bytes); recordings that do not fit are streamed",
     )
-    max_days: float = Field(14.0, ge=0, description="Copies unused for longer are removed, in days")
-    keep: bool = Field(False, description="Keep the copies of finished sessions until their space is needed")
+    max_days: float = Field(14.0, ge=0, description="Copies not used for this long are removed, in days")
+    keep: bool = Field(False, description="Keep copies of finished sessions until their space is needed")
 
 
 class Ingest(Options):
@@ -133,24 +133,23 @@ class Ingest(Options):
     mode: Literal["copy", "stream"] = Field(
         "copy",
         description="`copy`: download remote recordings to the cache; `stream`: read them over the network "
-        "and store nothing",
+        "without storing them",
     )
     s3_remote: str = Field(
         "",
-        description="The rclone remote used for `s3://`; empty: AWS's standard environment variables and "
-        "files",
+        description="rclone remote to use for `s3://`; empty: AWS's standard environment variables and files",
     )
     max_hours_per_mb: float = Field(
         100.0,
         gt=0,
-        description="Recordings that claim to hold more sound in a megabyte are refused, in hours (lean "
-        "codecs have 10)",
+        description="Recordings that claim to hold more audio per megabyte are refused, in hours (efficient "
+        "codecs reach 10)",
     )
     max_gap_h: float = Field(
         6.0,
         ge=0,
-        description="Longer holes in the timestamps are not filled with silence but taken for a broken "
-        "clock, in hours",
+        description="Longer jumps in the timestamps are treated as a broken clock, not filled with silence, "
+        "in hours",
     )
     cache: Cache = Cache()
 
@@ -160,10 +159,10 @@ class Convert(Options):
 
     audio_stream: int | Literal["auto"] = Field(
         "auto",
-        description="Audio stream of the recording: its number, from 0, or `auto` (the default stream)",
+        description="Audio stream to use: its number, from 0, or `auto` (the default stream)",
     )
     channel: int | Literal["mix"] = Field(
-        "mix", description="Channel: its number, from 0, or `mix` (the mean of all channels)"
+        "mix", description="Channel to use: its number, from 0, or `mix` (the mean of all channels)"
     )
 
 
@@ -184,8 +183,8 @@ class Chunk(Options):
     """Where recordings are cut into chunks."""
 
     target_s: float = Field(600.0, ge=5, description="Target length of a chunk, in seconds")
-    search_s: float = Field(60.0, ge=0, description="How far a cut may be from its target, in seconds")
-    min_silence_s: float = Field(0.5, gt=0, description="Shortest pause to cut in, in seconds")
+    search_s: float = Field(60.0, ge=0, description="How far a cut may be from the target, in seconds")
+    min_silence_s: float = Field(0.5, gt=0, description="Shortest pause that may be cut in, in seconds")
     vad: Vad = Vad()
 
     @model_validator(mode="after")
@@ -201,8 +200,8 @@ class Transcribe(Options):
     model: str = Field(
         "auto",
         description="`auto` (`large-v3-turbo` on CUDA, `small` on a CPU; `base` if it is the only one "
-        "here), a name (`tiny` … `large-v3`, `large-v3-turbo`, `distil-large-v3`), a folder with a "
-        "CTranslate2 model, or a hub id",
+        "on this machine), a name (`tiny` … `large-v3`, `large-v3-turbo`, `distil-large-v3`), a folder "
+        "with a CTranslate2 model, or a hub id",
     )
     device: Device = Field("auto", description="`auto`: CUDA if available")
     compute_type: ComputeType = Field(
@@ -211,48 +210,51 @@ class Transcribe(Options):
     language: str = Field(
         "auto",
         pattern=f"^({LANGUAGE})$",
-        description="A code such as `en`; `auto`: detected once per session; `mixed`: detected for each "
-        "window",
+        description="A code such as `en`; `auto`: detect once per session; `mixed`: detect for each window",
     )
     batch_size: int = Field(8, ge=1, description="Windows decoded at once (at most 4 on a CPU)")
     fallback_gap_s: float = Field(
         1.0,
         ge=0,
-        description="Fallback decoding: speech this long without a word, and windows of low confidence, are "
-        "decoded again in smaller windows, and the better version is kept; in seconds, 0: off",
+        description="Fallback decoding: speech without words for this long, and windows of low confidence, "
+        "are decoded again in smaller windows, and the better version is kept; in seconds, 0: off",
     )
     low_confidence_log_prob: float = Field(
         -0.5,
-        description="Windows with a lower mean log probability are decoded again; words that the two "
-        "versions do not share may then be filtered as invented",
+        description="Windows with a lower mean log probability are decoded again; words that only one of the "
+        "two versions has may then be filtered as invented",
     )
     window_s: float = Field(30.0, ge=2, le=30, description="Longest window, in seconds of speech")
     beam_size: int = Field(5, ge=1, description="Beam size of the search")
     hotwords: str = Field(
         "",
         description="Names and terms to expect, separated by commas or spaces, up to 223 tokens; the "
-        "manifest can add more for each session",
+        "manifest can add more per session",
     )
     initial_prompt: str = Field(
-        "", description="Text that precedes every window, as a model of spelling and style"
+        "", description="Text that precedes every window, as an example of spelling and style"
     )
     no_speech_threshold: float = Field(
-        0.6, description="Windows above it are silent if they are also below `log_prob_threshold`"
+        0.6,
+        description="Windows with a higher probability of silence are silent if they are also below "
+        "`log_prob_threshold`",
     )
     log_prob_threshold: float = Field(
-        -1.0, description="Windows with a lower mean log probability have failed"
+        -1.0, description="Windows with a lower mean log probability count as failed"
     )
     compression_ratio_threshold: float = Field(
-        2.4, description="Windows with a higher compression ratio repeat themselves and have failed"
+        2.4, description="Windows with a higher compression ratio are repetitive and count as failed"
     )
     no_repeat_ngram_size: int = Field(
-        0, ge=0, description="Never repeat n-grams of this size in a window; 0: off"
+        0, ge=0, description="Never repeat n-grams of this size within a window; 0: off"
     )
-    repetition_penalty: float = Field(1.0, ge=1, description="Above 1: make repeated tokens less likely")
+    repetition_penalty: float = Field(
+        1.0, ge=1, description="Values above 1 make repeated tokens less likely"
+    )
     filter_phrases: bool = Field(
         True,
-        description="Take out phrases that models are known to invent in silence "
-        "(scripts/sessionscribe/stages/transcribe/hallucination_phrases.toml), where there is no speech",
+        description="Remove phrases that models are known to invent "
+        "(scripts/sessionscribe/stages/transcribe/hallucination_phrases.toml) where there is no speech",
     )
 
 
@@ -269,13 +271,13 @@ class Diarize(Options):
 
     model: Annotated[str, OffIsAWord] = Field(
         "auto",
-        description="`auto` (`community-1`; `open` if it is the only one here), `community-1`, `3.1`, `open` "
+        description="`auto` (`community-1` if available, otherwise `open`), `community-1`, `3.1`, `open` "
         "(needs no account), a folder with a pipeline, or a hub id; `off`: transcripts without speakers",
     )
     device: Device = Field("auto", description="`auto`: CUDA if available")
     num_speakers: int | None = Field(None, ge=1, description="Number of speakers, if known")
-    min_speakers: int | None = Field(None, ge=1, description="Fewest speakers")
-    max_speakers: int | None = Field(None, ge=1, description="Most speakers")
+    min_speakers: int | None = Field(None, ge=1, description="Smallest possible number of speakers")
+    max_speakers: int | None = Field(None, ge=1, description="Largest possible number of speakers")
     step: float | None = Field(
         None,
         gt=0,
@@ -303,7 +305,7 @@ class Name(Options):
 
     voices: str = Field(
         "config/voices",
-        description="Folder of enrolment samples: `Anna.wav`, `Anna.2.m4a`, or recordings in `Anna/`",
+        description="Folder of voice samples: `Anna.wav`, `Anna.2.m4a`, or recordings in `Anna/`",
     )
     table: str = Field(
         "config/names.tsv",
@@ -313,19 +315,17 @@ class Name(Options):
         None,
         gt=0,
         le=2,
-        description="Largest cosine distance between a speaker and an enrolled voice; empty: as the "
-        "pipeline's embeddings need (`open` 0.25, others 0.5)",
+        description="Largest cosine distance between a speaker and an enrolled voice; empty: the default "
+        "of the pipeline (`open` 0.25, others 0.5)",
     )
-    margin: float = Field(
-        0.05, ge=0, description="The second nearest person must be at least this much farther away"
-    )
+    margin: float = Field(0.05, ge=0, description="How much farther away the second nearest person must be")
 
 
 class Audit(Options):
     """What is worth a second look."""
 
     gap_s: float = Field(
-        1.0, ge=0, description="Speech without a word for longer than this is listed, in seconds"
+        1.0, ge=0, description="Speech without words is listed if it is longer than this, in seconds"
     )
     max_repeats: int = Field(
         4,
@@ -337,7 +337,7 @@ class Audit(Options):
         0.4,
         ge=0,
         le=1,
-        description="Passages with a lower mean word probability (over five words) are listed",
+        description="Passages of five words with a lower mean probability are listed",
     )
     min_speaker_share: float = Field(
         0.02,
@@ -358,22 +358,24 @@ class Export(Options):
     max_line_chars: int = Field(
         42,
         ge=10,
-        description="Longest line of a subtitle, in characters; full-width characters (CJK) count twice",
+        description="Maximum length of a subtitle line, in characters; full-width characters (CJK) count "
+        "twice",
     )
-    max_lines: int = Field(2, ge=1, description="Most lines of a subtitle")
-    max_cue_s: float = Field(7.0, gt=0, description="Longest time a subtitle stays, in seconds")
+    max_lines: int = Field(2, ge=1, description="Maximum number of lines in a subtitle")
+    max_cue_s: float = Field(7.0, gt=0, description="Maximum duration of a subtitle, in seconds")
     min_cue_s: float = Field(
-        0.8, ge=0, description="Shortest time a subtitle stays, if the speech after it allows, in seconds"
+        0.8, ge=0, description="Minimum duration of a subtitle, if the following speech allows, in seconds"
     )
     max_chars_per_s: float = Field(
         20.0,
         ge=0,
-        description="Reading speed: a subtitle stays on during a pause until it can be read; 0: no limit",
+        description="Reading speed: a subtitle stays on during a pause for as long as reading it takes; 0: "
+        "no limit",
     )
     split_at: Literal["clauses", "sentences", "length"] = Field(
         "clauses",
         description="Where a new subtitle starts: after clauses and sentences, after sentences only, or only "
-        "when the last one is full (`length`)",
+        "when the previous one is full (`length`)",
     )
     karaoke: bool = Field(False, description="`vtt`, `ass`: highlight each word as it is spoken")
     vtt_settings: str = Field(
@@ -385,7 +387,8 @@ class Export(Options):
         "for the session's name; empty: a file beside the page with the same name",
     )
     pdf_fonts: tuple[str, ...] = Field(
-        (), description="`pdf`: font files (TTF, OTF) for characters that DejaVu lacks, tried in turn"
+        (),
+        description="`pdf`: font files (TTF, OTF) for characters that DejaVu lacks, in order of preference",
     )
     pdf_page: Literal["a4", "letter"] = Field("a4", description="`pdf`: size of the page")
     names: dict[str, Annotated[str, Field(max_length=LONGEST_NAME)]] = Field(
@@ -410,67 +413,73 @@ class Upload(Options):
     to: str = Field(
         "", description="`beside` (the recordings), or a folder: a path, `remote:path` or `s3://bucket/path`"
     )
-    audio: bool = Field(True, description="Also upload a copy to listen to (`.m4a`, 22 MB per hour)")
+    audio: bool = Field(True, description="Also upload a listening copy (`.m4a`, 22 MB per hour)")
 
 
 class Batch(Options):
     """Batches: `sessionscribe batch` (docs/batch.md)."""
 
     sources: tuple[str, ...] = Field(
-        (), description="Places to look for new recordings at the beginning: folders, `remote:path`, `s3://`"
+        (), description="Where each batch looks for new recordings: folders, `remote:path`, `s3://`"
     )
     lock: str = Field(
         ".sessionscribe/batch-lock.json",
-        description="The object that says that a recording is going on: a path, `s3://bucket/path` or "
-        "`remote:path`; sessions have their own in a folder of the same name beside it",
+        description="File that recorders write while they record: a path, `s3://bucket/path` or "
+        "`remote:path`; locks of single sessions are in a folder of the same name beside it",
     )
     lock_minutes: float = Field(
-        30.0, gt=0, description="A lock that was not renewed for so long is stale and removed, in minutes"
+        30.0,
+        gt=0,
+        description="A lock that has not been renewed for this long is stale and is removed, in minutes",
     )
     lock_poll_s: float = Field(
-        30.0, gt=0, description="How often the lock is looked at while a batch works, in seconds"
+        30.0, gt=0, description="How often a running batch checks the lock, in seconds"
     )
-    lock_required: bool = Field(True, description="Do nothing where the lock cannot be read")
+    lock_required: bool = Field(True, description="Do nothing if the lock cannot be read")
     order: Literal["recent", "oldest", "shortest", "manifest"] = Field(
-        "recent", description="Which sessions come first, where the manifest gives no priority"
+        "recent", description="Which sessions come first if the manifest gives no priority"
     )
     age_boost_hours: float = Field(
         48.0, ge=0, description="Sessions that have waited longer than this come first, in hours"
     )
     attempts: int = Field(
-        3, ge=1, description="What failed in so many batches in a row is left out for a while, and named"
+        3,
+        ge=1,
+        description="A job that fails in this many batches in a row is skipped for a while and reported",
     )
     interval_hours: float = Field(
         2.0,
         gt=0,
-        description="Hours between batches; what failed n times is tried again after 2ⁿ times as long",
+        description="Hours between batches; a job that has failed n times is retried after 2ⁿ times as long",
     )
     left_out: str = Field(
         "",
-        description="File with a list of those that are not made for now, nor what follows from them; set by "
+        description="File with a list of files to skip for now, with everything that depends on them; set by "
         "batches",
     )
-    upload: bool = Field(False, description="Upload what a batch has finished")
-    publish: bool = Field(False, description="Publish what a batch has finished")
+    upload: bool = Field(False, description="Upload the sessions that a batch has finished")
+    publish: bool = Field(False, description="Publish the sessions that a batch has finished")
     metrics: str = Field(
-        "", description="Folder for `sessionscribe.prom`, which Prometheus's node exporter reads; empty: none"
+        "",
+        description="Folder for `sessionscribe.prom`, which Prometheus's node exporter reads; empty: no "
+        "metrics",
     )
 
 
 class WatchFolder(Options):
-    """A folder whose recordings are added by themselves."""
+    """A folder whose recordings are added automatically."""
 
     path: str = Field(min_length=1, description="A folder of this machine, `remote:path` or `s3://`")
     settle_s: float = Field(
-        30.0, ge=0, description="A file is taken when it did not change for so long, in seconds"
+        30.0, ge=0, description="A file is added when it has not changed for this long, in seconds"
     )
     poll_s: float | None = Field(
-        None, gt=0, description="How often it is looked at, in seconds; empty: 10, on remotes 300"
+        None, gt=0, description="How often the folder is listed, in seconds; empty: 10, on remotes 300"
     )
 
 
 class WatchRule(Options):
-    """What new recordings get whose path in their folder fits a pattern (as in `.gitignore`)."""
+    """Settings for new recordings whose path in their folder matches a pattern (as in `.gitignore`)."""
 
     match: str = Field(min_length=1)
     ignore: bool | None = None
@@ -489,14 +498,14 @@ class WatchRule(Options):
 
 
 class Watch(Options):
-    """Folders whose recordings are added by themselves: `sessionscribe watch` (docs/batch.md)."""
+    """Folders whose recordings are added automatically: `sessionscribe watch` (docs/batch.md)."""
 
-    folders: tuple[WatchFolder, ...] = Field((), description="The folders: `path`, `settle_s`, `poll_s`")
+    folders: tuple[WatchFolder, ...] = Field((), description="Folders to watch: `path`, `settle_s`, `poll_s`")
     rules: tuple[WatchRule, ...] = Field(
         (),
-        description="What new recordings of these folders and of `batch.sources` get, by their path there: "
+        description="Settings for new recordings in these folders and in `batch.sources`, by path: "
         "`match` (a pattern as in `.gitignore`), `layout`, `language`, `speakers`, `min_speakers`, "
-        "`max_speakers`, `hotwords`, `priority`, `ignore`; of each, the first rule that fits counts",
+        "`max_speakers`, `hotwords`, `priority`, `ignore`; for each setting, the first matching rule counts",
     )
 
 
@@ -504,25 +513,31 @@ Event = Literal["failed", "stuck_gpu", "high_cost", "no_runs", "session_complete
 
 
 class Notify(Options):
-    """Notices about batches by mail, Slack and others (docs/batch.md); addresses are never in here."""
+    """Notifications about batches by mail, Slack and others (docs/batch.md); addresses are never in here."""
 
     urls_file: str = Field(
         "~/.config/sessionscribe/notify.txt",
-        description="File with Apprise addresses, one a line; those in `SESSIONSCRIBE_NOTIFY` count, too",
+        description="File with Apprise addresses, one per line; more can be in `SESSIONSCRIBE_NOTIFY`",
     )
     events: tuple[Event, ...] = Field(
         ("failed", "stuck_gpu", "high_cost", "no_runs", "session_complete"),
-        description="What is told",
+        description="Events to report",
     )
-    digest: bool = Field(True, description="One message for a batch; else one for each kind of event")
-    interval_hours: float = Field(6.0, ge=0, description="The same kind is not told again within these hours")
+    digest: bool = Field(True, description="One message per batch; otherwise one per kind of event")
+    interval_hours: float = Field(
+        6.0, ge=0, description="Minimum time between messages of the same kind, in hours"
+    )
     gpu_minutes: float = Field(
-        30.0, gt=0, description="`stuck_gpu`: a GPU that ran longer than this, or was not seen to stop"
+        30.0,
+        gt=0,
+        description="`stuck_gpu`: a GPU ran for longer than this, in minutes, or was not seen to stop",
     )
     cost_per_day: float = Field(
-        2.0, ge=0, description="`high_cost`: machines cost more than this in a day, in any one currency"
+        2.0, ge=0, description="`high_cost`: machines cost more than this in a day, in any currency"
     )
-    silent_hours: float = Field(6.0, gt=0, description="`no_runs`: no batch went well for so long")
+    silent_hours: float = Field(
+        6.0, gt=0, description="`no_runs`: no batch has succeeded for this long, in hours"
+    )
 
 
 class Serve(Options):
@@ -530,10 +545,10 @@ class Serve(Options):
 
     origins: tuple[Annotated[str, Field(pattern=r"^https?://[^/\s*]+$")], ...] = Field(
         (),
-        description="Pages of these origins (`https://recorder.example.org`) may take and release the lock "
-        "of batches, with the token",
+        description="Origins (`https://recorder.example.org`) whose pages may lock and unlock batches, "
+        "with the token",
     )
-    record: bool = Field(False, description="Have a page that records with the browser's microphone")
+    record: bool = Field(False, description="Offer a page that records with the browser's microphone")
 
 
 class Config(Options):
@@ -542,7 +557,7 @@ class Config(Options):
     manifest: str = Field(
         "config/sessions.tsv", description="Table of sessions, written by `sessionscribe add`"
     )
-    sessions: tuple[str, ...] = Field((), description="Process only these sessions; empty: all")
+    sessions: tuple[str, ...] = Field((), description="Sessions to process; empty: all")
     ingest: Ingest = Ingest()
     convert: Convert = Convert()
     chunk: Chunk = Chunk()
