@@ -50,7 +50,6 @@ LIBRARIES = VENV / "share" / "sessionscribe" / "web"
 SHIPPED = {
     "htmx.org": ("dist/htmx.min.js", "LICENSE"),
     "uplot": ("dist/uPlot.iife.min.js", "dist/uPlot.min.css", "LICENSE"),
-    "wavesurfer.js": ("dist/wavesurfer.min.js", "LICENSE"),
 }
 FROM_REGISTRY = "registry"
 TORCH = ("torch", "torchaudio")

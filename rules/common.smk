@@ -128,11 +128,11 @@ def given(path, due):
     """Return an input as Snakemake is to see it.
 
     What this run makes triggers those that read it; anything else is no node of the DAG, and whole, whatever its
-    time says. A step that is not due reads what is there.
+    time says. A step that is not due reads what is there; so does one that can do without what cannot be made.
     """
     if plan().is_due(path):
         return path if due else []
-    if not due and not Path(path).exists():
+    if (not due or PLAN.is_unavailable(path)) and not Path(path).exists():
         return []
     if PLAN.whole:
         return ancient(path)

@@ -1,6 +1,28 @@
 """export: finished files."""
 
 
+rule draw_waveform:
+    """Look how loud a session is over its time, for the page that plays it."""
+    input:
+        unpack(inputs_of("draw_waveform")),
+    output:
+        waveform="results/export/{session}.waveform.json",
+        provenance="results/provenance/{session}/draw_waveform.json",
+    log:
+        "logs/export/{session}.waveform.log",
+    benchmark:
+        "logs/export/{session}.waveform.tsv"
+    priority: by_session(0)
+    conda:
+        "../envs/sessionscribe.yaml"
+    threads: 1
+    resources:
+        mem_mb=300,
+        runtime="10m",
+    script:
+        "../scripts/draw_waveform.py"
+
+
 rule write_export:
     """Write the finished transcript in every format that is asked for."""
     input:

@@ -88,7 +88,7 @@ def test_a_page_shows_what_was_removed_apart_from_what_was_said(tmp_path: Path) 
     page = html5lib.HTMLParser(strict=True, namespaceHTMLElements=False).parse(path.read_text())
     shown = [
         (part.tag, "".join(part.find("p").itertext()))
-        for part in page.find(".//main")
+        for part in page.find(".//main/div[@id='text']")
         if part.tag in ("section", "aside")
     ]
     why = "removed: a <reason>"
@@ -101,7 +101,6 @@ def test_a_page_shows_what_was_removed_apart_from_what_was_said(tmp_path: Path) 
         ("section", "and then"),
         ("aside", f"last {why}"),
     ]
-    assert {part.get("title") for part in page.iter("aside")} == {why}
     assert [part.get("title") for part in page.iter("span") if part.get("data-t")][1] == "unsure: 0.34"
     assert len([part for part in page.iter("span") if part.get("data-t")]) == len(said)
     names = [part.get("id") for part in page.iter() if part.get("id")]

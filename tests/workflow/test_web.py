@@ -142,10 +142,8 @@ def test_every_layout_can_be_heard_in_parts_and_has_a_waveform(
     )
     assert (code, len(content)) == (206, 100)
     assert headers["content-range"].startswith("bytes 100-199/")
-    length = Transcript.read(served / f"results/diarize/{session}.json").duration_s
     _, _, peaks = client.ask("GET", f"/api/s/{session}/peaks")
-    assert len(peaks) == pytest.approx(length * 20, abs=1)
-    assert max(peaks) > 20
+    assert (len(peaks), max(peaks) > 20) == (2000, True)
 
 
 def test_the_caches_may_be_deleted(client: Client, served: Project) -> None:
@@ -360,7 +358,6 @@ def test_a_word_is_heard_found_mended_and_taken_back_with_the_keyboard(
     page.get_by_role("link", name="talk").click()
     word = page.locator('[data-n="8"]')
     start = float(word.get_attribute("data-t"))
-    page.locator("#waveform canvas, #waveform div").first.wait_for(state="attached")
     page.evaluate(NOTE_SEEK)
     word.click()
     page.locator("body[data-seeked]").wait_for()

@@ -101,6 +101,14 @@ class Timeline(SessionArtifact):
     """Audio that is missing."""
 
 
+class Waveform(Artifact):
+    """How loud a session is, drawn in the export `html`. ``results/export/{session}.waveform.json``."""
+
+    session: str
+    peaks: list[int]
+    """Loudest sample, 0 to 255, of each of 2,000 equal parts of the session."""
+
+
 def chunk_count(duration_s: float, target_s: float) -> int:
     """Return how many chunks of about `target_s` seconds a track of `duration_s` seconds is cut into."""
     return max(1, round(duration_s / target_s)) if math.isfinite(duration_s) else 1

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 BIT_RATE = 48_000
 BLOCK = 60 * SAMPLE_RATE
+COLUMNS = 2000
+"""Peaks of a session's waveform: as many as a wide screen shows."""
 
 
 def write_m4a(timeline: Timeline, folder: Path, target: Path) -> None:
@@ -49,6 +51,29 @@ def write_m4a(timeline: Timeline, folder: Path, target: Path) -> None:
             )
             out.mux(stream.encode(frame))
         out.mux(stream.encode(None))
+
+
+def peaks(timeline: Timeline, folder: Path) -> list[int]:
+    """Return the loudest sample, 0 to 255, of each of ``COLUMNS`` equal parts of a session.
+
+    Args:
+        timeline: where each track lies.
+        folder: the converted tracks, `{track}.flac`.
+
+    Raises:
+        UserError: a converted track is missing or damaged.
+    """
+    import numpy as np  # noqa: PLC0415 -- heavy
+
+    columns = min(COLUMNS, timeline.samples)
+    starts = np.arange(columns) * timeline.samples // max(1, columns)
+    found = np.zeros(columns, np.float32)
+    for number, block in enumerate(mixed(timeline, folder)):
+        begin = number * BLOCK
+        first, stop = np.searchsorted(starts, (begin + 1, begin + len(block)))
+        loudest = np.maximum.reduceat(np.abs(block), [0, *(starts[first:stop] - begin)])
+        found[first - 1 : stop] = np.maximum(found[first - 1 : stop], loudest)
+    return [int(peak) for peak in (found.clip(0, 1) * 255).astype(int)]
 
 
 def mixed(timeline: Timeline, folder: Path) -> Iterator[NDArray[np.float32]]:

@@ -90,7 +90,7 @@ def serve(
         LIBRARIES,
         settings.record,
     )
-    if not (LIBRARIES / "wavesurfer.min.js").is_file():
+    if not (LIBRARIES / "htmx.min.js").is_file():
         print(
             "sessionscribe: the browser's libraries are not here: `make setup` with npm adds them",
             file=sys.stderr,

@@ -12,6 +12,7 @@ VERSIONS: Mapping[str, int] = {
     "convert_audio": 1,
     "plan_chunks": 3,
     "build_timeline": 2,
+    "draw_waveform": 1,
     "detect_language": 4,
     "transcribe_chunk": 12,
     "merge_transcript": 7,
@@ -22,7 +23,7 @@ VERSIONS: Mapping[str, int] = {
     "name_speakers": 2,
     "audit_session": 5,
     "correct_transcript": 6,
-    "write_export": 8,
+    "write_export": 9,
 }
 
 

@@ -9,12 +9,14 @@ from sessionscribe.artifacts.transcript import Transcript
 from sessionscribe.config.settings import Export
 from sessionscribe.core.text import is_right_to_left, one_line
 from sessionscribe.formats.colours import on_light
-from sessionscribe.formats.reading import clock, numbered, paragraphs, shares, summary
+from sessionscribe.formats.pictures import drawn
+from sessionscribe.formats.reading import PICTURES, clock, numbered, paragraphs, shares, summary
 
 if TYPE_CHECKING:
     from docx.text.paragraph import Paragraph
 
 EPOCH = datetime(1980, 1, 1, tzinfo=UTC)  # the earliest that a zip file knows: the same bytes at any time
+TEXT_WIDTH = 6 * 914400  # of a page, in Word's units
 GREY = (0x66, 0x66, 0x66)
 
 
@@ -38,6 +40,8 @@ def docx(transcript: Transcript, _: Export) -> bytes:
             for cell, text in zip(cells, texts, strict=True):
                 cell.text = text
         document.add_paragraph()
+    picture = document.add_picture(io.BytesIO(drawn(transcript, kind="png")), TEXT_WIDTH)
+    picture._inline.docPr.set("descr", PICTURES)
     colours = {speaker: on_light(number) for speaker, number in numbered(transcript).items()}
     for part in paragraphs(transcript):
         paragraph = document.add_paragraph()

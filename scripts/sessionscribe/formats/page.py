@@ -2,192 +2,174 @@
 
 The page holds its style and its program; a content security policy lets it run that program only and load
 nothing but audio. Without JavaScript it can be read. Audio is a file beside the page (or where the settings
-say), or one that the reader opens.
+say), or one that the reader opens. Templates, style and player are those of ``sessionscribe serve``, too.
 """
 
 import base64
 import hashlib
-from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from html import escape
+from dataclasses import dataclass, replace
 from itertools import pairwise
-from operator import itemgetter
+from operator import attrgetter
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from sessionscribe.artifacts.audit import RemovedText
+from sessionscribe.artifacts.plan import Waveform
 from sessionscribe.artifacts.transcript import SpokenWord, Transcript
 from sessionscribe.config.settings import OFF, Export
 from sessionscribe.core.text import is_right_to_left, one_line
+from sessionscribe.formats import pictures
 from sessionscribe.formats.colours import on_dark, on_light
-from sessionscribe.formats.reading import Paragraph, clock, numbered, paragraphs, shares, summary
+from sessionscribe.formats.reading import PICTURES, clock, numbered, paragraphs, shares, summary
 
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+PLAYER = Path(__file__).with_name("player")
 BESIDE = ("m4a", "mp3", "opus", "ogg", "flac", "wav", "mp4", "webm")  # tried in turn, in the page's folder
 UNSURE_BELOW = 0.4  # words of a lower probability are marked
+LEGEND = {
+    "unsure": "dotted line: unsure",
+    "twofold": "double line: somebody else speaks, too",
+    "removed": "struck out: not in the transcript",
+}
 
 
-def html(transcript: Transcript, options: Export, removed: Sequence[RemovedText] = ()) -> str:
-    """A page with speakers in colours, times, search, and audio that plays from any word.
+@dataclass(frozen=True)
+class ShownWord:
+    """A word with its number among all words of the transcript, from 0; ``marks`` are CSS classes."""
+
+    number: int
+    text: str
+    space: bool
+    start: float
+    end: float
+    marks: str
+    title: str
+
+
+@dataclass(frozen=True)
+class ShownParagraph:
+    """What somebody says; ``who`` is the speaker's number from 0, ``first`` and ``last`` those of its words."""
+
+    start: float
+    end: float
+    speaker: str
+    who: int | None
+    direction: str
+    words: tuple[ShownWord, ...]
+    first: int
+    last: int
+
+
+@dataclass(frozen=True)
+class ShownRemoval:
+    """Text that is not in the transcript, and why."""
+
+    start: float
+    text: str
+    reason: str
+    direction: str
+
+
+@dataclass(frozen=True)
+class View:
+    """What a page shows: ``paragraphs``, and CSS for the colours of the speakers."""
+
+    paragraphs: list[ShownParagraph | ShownRemoval]
+    style: str
+
+
+def html(
+    transcript: Transcript,
+    options: Export,
+    removed: Sequence[RemovedText] = (),
+    waveform: Waveform | None = None,
+) -> str:
+    """A page with speakers in colours, times, search, a waveform, and audio that plays from any word.
 
     What was ``removed`` from the transcript stands greyed where it would be, with the reason.
     """
-    style = _read("page.css") + _speakers_style(len(shares(transcript)))
-    program = _read("page.js")
-    policy = (
-        f"default-src 'none'; style-src '{_sha256(style)}'; script-src '{_sha256(program)}'; "
-        "media-src * blob: file: data:"
+    program = _read("player.js") + _read("page.js")
+    found = view(transcript, removed)
+    style = f"{_read('player.css')}{_read('page.css')}{found.style}"
+    words = (word for part in transcript.segments for word in part.words)
+    marks = {"removed"} if removed else set()
+    marks.update(mark for word in words for mark in _marks(word))
+    page = (
+        environment()
+        .get_template("page.html")
+        .render(
+            transcript=transcript,
+            policy=f"default-src 'none'; style-src '{_sha256(style)}'; script-src '{_sha256(program)}'; "
+            "img-src data:; media-src * blob: file: data:",
+            title=one_line(transcript.session),
+            style=style,
+            program=program,
+            summary=summary(transcript),
+            shares=shares(transcript),
+            legend=[line for mark, line in LEGEND.items() if mark in marks],
+            removed=removed,
+            view=found,
+            read_only=True,
+            peaks=base64.b64encode(bytes(waveform.peaks)).decode() if waveform else "",
+            picture=base64.b64encode(pictures.svg(transcript, options).encode()).decode(),
+            alt=PICTURES,
+            made_by=_made_by(transcript),
+            sources=_sources(transcript, options),
+        )
     )
-    title = escape(one_line(transcript.session))
-    numbers = numbered(transcript)
-    parts = [
-        "<!DOCTYPE html>",
-        f'<html lang="{escape(transcript.language)}">',
-        '<head><meta charset="utf-8">',
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">',
-        '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        f"<title>{title}</title>",
-        f"<style>{style}</style></head>",
-        "<body>",
-        f'<header><h1 dir="auto">{title}</h1>',
-        f'<p class="summary">{escape(summary(transcript))}</p>',
-        *_speakers(transcript, numbers),
-        *_legend(transcript, removed),
-        "</header>",
-        _tools(removed),
-        "<main>",
-        *_all_said(transcript, numbers, removed),
-        *_notes(transcript),
-        "</main>",
-        f"<footer>{escape(_made_by(transcript))}</footer>",
-        '<div id="player" hidden><audio id="audio" controls preload="metadata">',
-        f"{_sources(transcript, options)}</audio></div>",
-        f"<script>{program}</script>",
-        "</body></html>",
+    return f"{page}\n"
+
+
+def environment(*folders: Path) -> "Environment":
+    """Return Jinja's environment for the player's templates and those in other folders."""
+    from jinja2 import Environment, FileSystemLoader  # noqa: PLC0415
+
+    pages = Environment(
+        loader=FileSystemLoader([*folders, PLAYER]), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    pages.filters |= {"clock": clock, "line": one_line}
+    return pages
+
+
+def view(transcript: Transcript, removed: Sequence[RemovedText] = ()) -> View:
+    """Return what a page shows of a transcript, in order of time.
+
+    A paragraph is in two where something was ``removed`` between two of its words.
+    """
+    order = {id(word): n for n, word in enumerate(w for s in transcript.segments for w in s.words)}
+    who = numbered(transcript)
+    found: list[ShownParagraph | ShownRemoval] = []
+    for part in paragraphs(transcript):
+        if words := tuple(_word(word, order[id(word)]) for word in part.words):
+            ends = min(word.number for word in words), max(word.number for word in words)
+            speaker, way = part.speaker or "", _direction(part.text)
+            whole = ShownParagraph(part.start, part.end, speaker, who.get(speaker), way, words, *ends)
+            found += _parted(whole, removed)
+    found += [
+        ShownRemoval(part.start, one_line(part.text), one_line(part.reason), _direction(part.text))
+        for part in removed
     ]
-    return "\n".join(parts) + "\n"
+    return View(sorted(found, key=attrgetter("start")), _speakers_style(len(who)))
 
 
-_TOOLS = """\
-<div class="tools" data-script hidden><div>
-<input id="search" type="search" placeholder="Search" aria-label="Search" autocomplete="off">
-<span id="hits" role="status"></span>
-<button id="previous" type="button" aria-label="Previous hit">↑</button>
-<button id="next" type="button" aria-label="Next hit">↓</button>
-<label class="file">Audio …<input id="open" type="file" accept="audio/*,video/*"></label>
-<button id="theme" type="button">Light / dark</button>
-"""
-_SWITCH = '<label><input id="removed" type="checkbox" checked> Show what was removed</label>\n'
-_UNSURE = '<span class="unsure">dotted line</span>: unsure'
-_TWOFOLD = '<span class="twofold">double line</span>: somebody else speaks, too'
-_REMOVED = "<del>struck out</del>: not in the transcript"
+def _word(word: SpokenWord, number: int) -> ShownWord:
+    marks = _marks(word)
+    classes, title = " ".join(marks), "; ".join(marks.values())
+    return ShownWord(number, one_line(word.text), word.space, word.start, word.end, classes, title)
 
 
-def _tools(removed: Sequence[RemovedText]) -> str:
-    return f"{_TOOLS}{_SWITCH if removed else ''}</div></div>"
-
-
-def _legend(transcript: Transcript, removed: Sequence[RemovedText]) -> Iterator[str]:
-    """Yield what the marks of the page mean, those that it has."""
-    words = [word for segment in transcript.segments for word in segment.words]
-    shown = {
-        _UNSURE: any(map(_is_unsure, words)),
-        _TWOFOLD: any(word.second_speaker for word in words),
-        _REMOVED: bool(removed),
+def _marks(word: SpokenWord) -> dict[str, str]:
+    """Return the CSS classes of a word, and what each says."""
+    marks = {
+        "unsure": f"unsure: {word.probability:.2f}" if word.probability < UNSURE_BELOW else "",
+        "twofold": f"{one_line(word.second_speaker)} speaks, too" if word.second_speaker else "",
+        "corrected": "corrected" if word.corrected else "",
     }
-    if marks := [mark for mark, is_there in shown.items() if is_there]:
-        yield f'<p class="legend">{" · ".join(marks)}</p>'
-
-
-def _is_unsure(word: SpokenWord) -> bool:
-    return word.probability < UNSURE_BELOW
-
-
-def _read(name: str) -> str:
-    return Path(__file__).with_name(name).read_text(encoding="utf-8")
-
-
-def _sha256(text: str) -> str:
-    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
-
-
-def _speakers_style(count: int) -> str:
-    rules = []
-    for number in range(count):
-        light, dark = (bytes(colour(number)).hex() for colour in (on_light, on_dark))
-        rules.append(f".s{number} {{ --speaker: light-dark(#{light}, #{dark}); }}\n")
-    return "".join(rules)
-
-
-def _speakers(transcript: Transcript, numbers: dict[str, int]) -> Iterator[str]:
-    found = shares(transcript)
-    if found:
-        yield '<ul class="speakers" aria-label="Speakers">'
-        for part in found:
-            number = numbers[part.speaker]
-            yield (
-                f'<li><button type="button" class="s{number}" data-who="{number}" aria-pressed="true">'
-                f'<b dir="auto">{escape(part.speaker)}</b> '
-                f"<small>{clock(part.seconds)} · {part.share:.0%}</small></button></li>"
-            )
-        yield "</ul>"
-
-
-def _all_said(
-    transcript: Transcript, numbers: dict[str, int], removed: Sequence[RemovedText]
-) -> Iterator[str]:
-    begun: Counter[str] = Counter()
-    waiting = [
-        (part.start, _removed(part, f"removed-{number}")) for number, part in enumerate(removed, start=1)
-    ]
-    waiting.sort(key=itemgetter(0), reverse=True)
-    for part in _parted(paragraphs(transcript), removed):
-        while waiting and waiting[-1][0] < part.start:
-            yield waiting.pop()[1]
-        name = f"t{round(part.start * 1000)}"
-        begun[name] += 1
-        if begun[name] > 1:  # two begin at once: a page holds each id once
-            name += f"-{begun[name]}"
-        yield _said(part, name, numbers)
-    yield from (gone for _, gone in reversed(waiting))
-
-
-def _parted(whole: Sequence[Paragraph], removed: Sequence[RemovedText]) -> Iterator[Paragraph]:
-    """Yield the paragraphs, those in two where something was removed between two of their words."""
-    for part in whole:
-        inside = [gone for gone in removed if part.start < gone.start < part.end]
-        first = 0
-        for number, (before, word) in enumerate(pairwise(part.words), start=1):
-            if any(before.end <= gone.start and gone.end <= word.start for gone in inside):
-                yield _words_of(part, first, number)
-                first = number
-        yield _words_of(part, first, len(part.words)) if first else part
-
-
-def _words_of(part: Paragraph, first: int, stop: int) -> Paragraph:
-    words = part.words[first:stop]
-    return replace(part, start=words[0].start, end=words[-1].end, words=words)
-
-
-def _removed(part: RemovedText, name: str) -> str:
-    text, reason = escape(one_line(part.text)), escape(one_line(part.reason))
-    return (
-        f'<aside class="removed" dir="{_direction(part.text)}" data-start="{part.start:.3f}" '
-        f'title="removed: {reason}"><a class="at" id="{name}" href="#{name}">{clock(part.start)}</a>'
-        f"<p><del>{text}</del> <small>removed: {reason}</small></p></aside>"
-    )
-
-
-def _said(part: Paragraph, name: str, numbers: dict[str, int]) -> str:
-    number = numbers.get(part.speaker or "")
-    mark = "" if number is None else f" s{number}"
-    who = f'<div class="who"><bdi>{escape(part.speaker)}</bdi></div>' if part.speaker else ""
-    return (
-        f'<section class="said{mark}" dir="{_direction(part.text)}" data-start="{part.start:.3f}" '
-        f'data-who="{"" if number is None else number}">'
-        f'{who}<a class="at" id="{name}" href="#{name}">{clock(part.start)}</a>'
-        f"<p>{''.join(_words(part.words))}</p></section>"
-    )
+    return {mark: title for mark, title in marks.items() if title}
 
 
 def _direction(text: str) -> str:
@@ -195,25 +177,31 @@ def _direction(text: str) -> str:
     return "rtl" if is_right_to_left(text) else "ltr"
 
 
-def _words(words: tuple[SpokenWord, ...]) -> Iterator[str]:
-    for number, word in enumerate(words):
-        text = one_line(word.text)
-        if number and word.space:
-            yield " "
-        marks = {}
-        if second := word.second_speaker:
-            marks["twofold"] = f"{one_line(second)} speaks, too"
-        if _is_unsure(word):
-            marks["unsure"] = f"unsure: {word.probability:.2f}"
-        marked = f' class="{" ".join(marks)}" title="{escape("; ".join(marks.values()))}"' if marks else ""
-        yield f'<span data-t="{word.start:.3f}"{marked}>{escape(text)}</span>'
+def _speakers_style(count: int) -> str:
+    colours = ((n, bytes(on_light(n)).hex(), bytes(on_dark(n)).hex()) for n in range(count))
+    return "".join(f".s{n} {{ --speaker: light-dark(#{light}, #{dark}); }}\n" for n, light, dark in colours)
 
 
-def _notes(transcript: Transcript) -> Iterator[str]:
-    if transcript.flags:
-        yield "<h2>Worth a look</h2>\n<ul>"
-        yield from (f"<li>{escape(one_line(flag))}</li>" for flag in transcript.flags)
-        yield "</ul>"
+def _parted(whole: ShownParagraph, removed: Sequence[RemovedText]) -> Iterator[ShownParagraph]:
+    inside = [gone for gone in removed if whole.start < gone.start < whole.end]
+    first = 0
+    for number, (before, word) in enumerate(pairwise(whole.words), start=1):
+        if any(before.end <= gone.start and gone.end <= word.start for gone in inside):
+            yield _piece(whole, whole.words[first:number])
+            first = number
+    yield _piece(whole, whole.words[first:]) if first else whole
+
+
+def _piece(whole: ShownParagraph, words: tuple[ShownWord, ...]) -> ShownParagraph:
+    return replace(whole, start=words[0].start, end=words[-1].end, words=words)
+
+
+def _read(name: str) -> str:
+    return (PLAYER / name).read_text(encoding="utf-8")
+
+
+def _sha256(text: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 
 
 def _made_by(transcript: Transcript) -> str:
@@ -222,7 +210,11 @@ def _made_by(transcript: Transcript) -> str:
     return one_line(" · ".join([*dict.fromkeys(engines), *speakers]))
 
 
-def _sources(transcript: Transcript, options: Export) -> str:
+def _sources(transcript: Transcript, options: Export) -> list[str]:
+    """Return where the audio may be: beside the page, or what was transcribed if that is one file."""
+    name = quote(transcript.session)
     if options.audio:
-        return f'<source src="{escape(options.audio.replace("{session}", quote(transcript.session)))}">'
-    return "".join(f'<source src="{quote(transcript.session)}.{kind}">' for kind in BESIDE)
+        return [options.audio.replace("{session}", name)]
+    tracks = list(transcript.made.sources) if transcript.made else []
+    converted = [f"../../convert/{name}/{quote(track)}.flac" for track in tracks]
+    return [*(f"{name}.{kind}" for kind in BESIDE), *(converted if len(converted) == 1 else ())]

@@ -6,6 +6,7 @@ the Latin, Greek, Cyrillic, Armenian, Georgian, Hebrew, Arabic and Lao letters; 
 """
 
 import importlib.util
+import io
 import logging
 import unicodedata
 from datetime import UTC, datetime
@@ -17,7 +18,8 @@ from sessionscribe.config.settings import Export
 from sessionscribe.core.errors import UserError
 from sessionscribe.core.text import clusters, is_right_to_left, one_line
 from sessionscribe.formats.colours import on_light
-from sessionscribe.formats.reading import Paragraph, clock, numbered, paragraphs, shares, summary
+from sessionscribe.formats.pictures import drawn
+from sessionscribe.formats.reading import PICTURES, Paragraph, clock, numbered, paragraphs, shares, summary
 
 if TYPE_CHECKING:
     from fpdf import FPDF
@@ -58,6 +60,8 @@ def pdf(transcript: Transcript, options: Export) -> bytes:
         )
         page.set_font(FAMILY, "", 10)
         _write(page, f"{clock(share.seconds)}   {share.share:.0%}", colour=GREY)
+    page.ln(4)
+    page.image(io.BytesIO(drawn(transcript, fonts=False)), w=page.epw, alt_text=PICTURES)
     page.ln(4)
     for paragraph in paragraphs(transcript):
         _paragraph(page, paragraph, letters, colours.get(paragraph.speaker or "", BLACK))

@@ -1,14 +1,16 @@
 """A session as a picture: who speaks when, how sure the words are, who speaks how much."""
 
 import io
+import warnings
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from statistics import fmean, quantiles
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from sessionscribe.artifacts.transcript import Transcript
 from sessionscribe.config.settings import Export
-from sessionscribe.core.text import one_line
+from sessionscribe.core.text import columns, one_line
 from sessionscribe.core.units import SAMPLE_RATE
 from sessionscribe.formats.colours import on_light
 from sessionscribe.formats.reading import clock, numbered, shares
@@ -16,38 +18,75 @@ from sessionscribe.formats.reading import clock, numbered, shares
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-WIDTH_IN, LANE_IN = 10.0, 0.3
+WIDTH_IN, TITLE_IN, TICKS_IN, LETTER_IN = 10.0, 0.3, 0.3, 0.09
+LANE_IN, LANES_IN = 0.3, 4.0
+"""Height of a speaker, and of all speakers at most, so that the whole fits a page."""
 BARS = 2000
 """Shorter pauses than this share of the session are not drawn: four hours would take megabytes."""
 STRETCH_S = 30.0
+DPI = 150
+TICKS_S = (1, 5, 10, 30, 60, 300, 600, 1800, 3600, 6 * 3600, 24 * 3600)
+MOST_TICKS = 10
+ORDER = ("timeline", "confidence", "talk")
 NAME_LENGTH = 40
 STYLE: Any = {
     "svg.hashsalt": "sessionscribe",
-    "svg.fonttype": "none",
     "font.family": "sans-serif",
     "font.size": 9,
+    "axes.titlesize": "medium",
+    "axes.titleweight": "bold",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": "#9aa0a8",
+    "grid.color": "#e3e5e8",
+    "axes.axisbelow": True,
 }
 
 
 def svg(transcript: Transcript, _: Export) -> str:
-    """Three pictures in one: lanes of speakers with gaps, probability of words by time, and talk time.
+    """Three pictures in one: lanes of speakers with gaps, probability of words by time, and talk time."""
+    return drawn(transcript).decode()
 
-    Where there are no speakers, only the second.
+
+def drawn(
+    transcript: Transcript,
+    names: Iterable[str] = ORDER,
+    *,
+    kind: Literal["svg", "png"] = "svg",
+    fonts: bool = True,
+) -> bytes:
+    """Return pictures of a session, one above the other.
+
+    Args:
+        transcript: what was said. Where there are no speakers, only its ``confidence`` is drawn.
+        names: keys of ``PICTURES``.
+        kind: of file.
+        fonts: let the reader's fonts show the text of SVG, which may have letters that DejaVu lacks; else it
+            is drawn as shapes.
     """
     import matplotlib  # noqa: PLC0415 -- half a second
     from matplotlib.figure import Figure  # noqa: PLC0415
 
-    lanes = len(shares(transcript)) * LANE_IN + 0.3
-    parts = [(_timeline, lanes), (_confidence, 1.4), (_talk, lanes)]
-    if not shares(transcript):
-        parts = [(_confidence, 1.4)]
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH_IN, sum(size + 0.5 for _draw, size in parts)), layout="constrained")
-        every = figure.subplots(len(parts), 1, height_ratios=[size for _draw, size in parts], squeeze=False)
-        for (draw, _size), axes in zip(parts, every[:, 0], strict=True):
-            draw(axes, transcript)
-        written = io.StringIO()
-        figure.savefig(written, format="svg", metadata={"Date": None, "Creator": "sessionscribe"})
+    speakers = [_short(part.speaker) for part in shares(transcript)]
+    chosen = [PICTURES[name] for name in names if speakers or name == "confidence"]
+    lanes = max(1, len(speakers)) * min(LANE_IN, LANES_IN / max(1, len(speakers))) + 0.3
+    heights = [lanes if picture.lanes else 1.4 for picture in chosen]
+    top = total = sum(heights) + len(chosen) * (TITLE_IN + TICKS_IN)
+    left = (0.3 + LETTER_IN * max(map(columns, [*speakers, "0.00"]))) / WIDTH_IN
+    style = STYLE | {"svg.fonttype": "none" if fonts else "path"}
+    with matplotlib.rc_context(style), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # there is a box in its place
+        figure = Figure(figsize=(WIDTH_IN, total))
+        for picture, height in zip(chosen, heights, strict=True):
+            top -= TITLE_IN + height
+            axes = figure.add_axes((left, top / total, 0.97 - left, height / total))
+            axes.set_title(picture.title, loc="left")
+            picture.draw(axes, transcript)
+            top -= TICKS_IN
+        written = io.BytesIO()
+        # Nothing about when and with what: the same bytes at any time.
+        metadata = dict.fromkeys(("Date", "Creator", "Format", "Type") if kind == "svg" else ("Software",))
+        figure.savefig(written, format=kind, dpi=DPI, metadata=metadata)
     return written.getvalue()
 
 
@@ -60,7 +99,7 @@ def _timeline(axes: "Axes", transcript: Transcript) -> None:
         axes.axvspan(gap.start / SAMPLE_RATE, gap.stop / SAMPLE_RATE, color="#dddddd", hatch="//")
     axes.set_yticks(list(numbers.values()), list(map(_short, numbers)))
     axes.set_ylim(max(0, len(numbers) - 1) + 0.6, -0.6)
-    axes.set_title("Who speaks when", loc="left")
+    axes.grid(axis="x")
     _clock(axes, transcript)
 
 
@@ -86,32 +125,36 @@ def _confidence(axes: "Axes", transcript: Transcript) -> None:
     for segment in transcript.segments:
         for word in segment.words:
             found[int(word.start // STRETCH_S)].append(word.probability)
-    times = [(number + 0.5) * STRETCH_S for number in sorted(found)]
-    means = [fmean(found[number]) for number in sorted(found)]
-    low = [quantiles(found[n], n=20)[0] if len(found[n]) > 1 else found[n][0] for n in sorted(found)]
-    axes.plot(times, means, marker=".", color="#1f5fa8", label="mean")
-    axes.plot(times, low, linestyle=":", color="#a8341f", label="the lowest 5 %")
-    axes.set_ylim(0, 1)
-    axes.set_title(f"Probability of words, by {STRETCH_S:g} s", loc="left")
-    axes.legend(loc="lower right", fontsize=7)
+    stretches = sorted(found.items())
+    ends = [min((number + 1) * STRETCH_S, transcript.duration_s) for number, _ in stretches]
+    times = [(number * STRETCH_S + end) / 2 for (number, _), end in zip(stretches, ends, strict=True)]
+    low = [quantiles(words, n=20)[0] if len(words) > 1 else words[0] for _, words in stretches]
+    axes.plot(times, [fmean(words) for _, words in stretches], marker=".", color="#1f5fa8", label="mean")
+    axes.plot(times, low, marker=".", linestyle=":", color="#a8341f", label="lowest 5%")
+    axes.set_ylim(0, 1.05)
+    axes.grid(axis="y")
+    axes.legend(loc="lower left", bbox_to_anchor=(0.75, 1), ncols=2, frameon=False, borderaxespad=0.2)
     _clock(axes, transcript)
 
 
 def _talk(axes: "Axes", transcript: Transcript) -> None:
     for number, part in enumerate(shares(transcript)):
-        axes.barh(number, part.seconds / 60, color=_colour(number))
-        axes.annotate(f" {clock(part.seconds)}, {part.share:.0%}", (part.seconds / 60, number), va="center")
+        axes.barh(number, part.seconds, height=0.7, color=_colour(number))
+        label = f"{clock(part.seconds)} · {part.share:.0%}"
+        axes.annotate(label, (part.seconds, number), (4, 0), textcoords="offset points", va="center")
     names = [part.speaker for part in shares(transcript)]
     axes.set_yticks(range(len(names)), list(map(_short, names)))
     axes.set_ylim(max(0, len(names) - 1) + 0.6, -0.6)
-    axes.margins(x=0.15)
-    axes.set_xlabel("minutes")
-    axes.set_title("Talk time", loc="left")
+    axes.margins(x=0.2)
+    axes.set_xticks([])
+    axes.spines["bottom"].set_visible(False)
 
 
 def _clock(axes: "Axes", transcript: Transcript) -> None:
+    step = next((step for step in TICKS_S if transcript.duration_s / step <= MOST_TICKS), TICKS_S[-1])
     axes.set_xlim(0, max(1.0, transcript.duration_s))
-    axes.xaxis.set_major_formatter(lambda time, _: clock(max(0.0, time)))
+    axes.set_xticks([number * step for number in range(int(transcript.duration_s // step) + 1)])
+    axes.xaxis.set_major_formatter(lambda time, _: clock(time))
 
 
 def _short(name: str) -> str:
@@ -120,3 +163,19 @@ def _short(name: str) -> str:
 
 def _colour(number: int) -> str:
     return f"#{bytes(on_light(number)).hex()}"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What is drawn in one picture; ``lanes``: it has one for each speaker."""
+
+    title: str
+    draw: Callable[["Axes", Transcript], None]
+    lanes: bool
+
+
+PICTURES: Mapping[str, Picture] = {
+    "timeline": Picture("Who speaks when", _timeline, lanes=True),
+    "confidence": Picture(f"How sure the words are, by {STRETCH_S:g} s", _confidence, lanes=False),
+    "talk": Picture("Who speaks how long", _talk, lanes=True),
+}

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from sessionscribe.artifacts.transcript import SpokenSegment, SpokenWord, Transcript
 from sessionscribe.config.settings import OFF, Export
@@ -11,6 +12,7 @@ from sessionscribe.core.units import milliseconds
 PARAGRAPH_PAUSE_MS = 2000  # silence from which the same speaker's next words stand in a new paragraph
 PARAGRAPH_MS = 60_000  # after it a new paragraph begins with the next segment
 RIGHT_TO_LEFT = "\u200f"  # at the start of a line: it runs from right to left
+PICTURES = "Who speaks when, how sure the words are, and who speaks how long"
 MAXQDA_NAME = 63  # MAXQDA takes a longer name for text
 
 
@@ -109,6 +111,7 @@ def md(transcript: Transcript, _: Export) -> str:
         for part in speakers:
             rows.append(f"| {_marked_down(part.speaker)} | {clock(part.seconds)} | {part.share:.0%} |")
         parts.append("\n".join(rows))
+    parts.append(f"![{PICTURES}]({quote(transcript.session)}.svg)")
     for paragraph in paragraphs(transcript):
         label = f" **{_marked_down(paragraph.speaker)}:**" if paragraph.speaker else ""
         mark = RIGHT_TO_LEFT if is_right_to_left(paragraph.text) else ""

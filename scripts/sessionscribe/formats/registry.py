@@ -35,6 +35,12 @@ def ending(format: str) -> str:
     return ENDINGS.get(format, format)
 
 
+def with_pictures(formats: Iterable[str]) -> list[str]:
+    """Return the formats, each once, and ``svg`` where one refers to it."""
+    asked = dict.fromkeys(formats)
+    return [*asked, "svg"] if "md" in asked and "svg" not in asked else [*asked]
+
+
 def options_for(formats: Iterable[str], options: Mapping[str, Any]) -> dict[str, Any]:
     """Return those of the export settings that the bytes of files in these formats depend on."""
     asked = frozenset(formats)

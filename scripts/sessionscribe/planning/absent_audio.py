@@ -18,11 +18,15 @@ if TYPE_CHECKING:
     from sessionscribe.planning.session import SessionPlan
 
 
+DISPENSABLE = "draw_waveform"
+"""What is left undone where the audio is not here: what reads it does without."""
+
+
 def provide(session: SessionPlan, root: Path) -> None:
     """Let the pending steps of a session have the audio that they listen to, or hold them back.
 
     Args:
-        session: the session; its ``pending``, ``blocked`` and ``lacking`` are changed.
+        session: the session; its ``pending``, ``blocked``, ``lacking`` and ``unavailable`` are changed.
         root: the project's folder.
     """
     if not session.absent or not session.pending:
@@ -36,11 +40,15 @@ def provide(session: SessionPlan, root: Path) -> None:
             if is_remote(source) or source.startswith(f"{DRIVE_DESKTOP}:") or (root / source).exists():
                 maker = session.absent[audio]  # which looks whether the recording is the right one
                 session.pending[maker.outputs[0]] = maker
+            elif step.rule == DISPENSABLE:
+                session.unavailable.add(first)
             else:
                 held.add(first)
                 session.lacking.append(source)
     session.lacking = sorted(set(session.lacking))
     session.hold_back(held)
+    for first in session.unavailable & session.pending.keys():
+        del session.pending[first]
 
 
 def remark(session: SessionPlan) -> str:

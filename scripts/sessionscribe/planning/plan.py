@@ -22,6 +22,7 @@ from sessionscribe.core.errors import UserError
 from sessionscribe.core.fingerprint import fingerprint
 from sessionscribe.core.units import SAMPLE_RATE, tolerance_s
 from sessionscribe.engines import models
+from sessionscribe.formats.registry import with_pictures
 from sessionscribe.manifest import enrollment, manifest
 from sessionscribe.manifest.manifest import Session
 from sessionscribe.planning import absent_audio, older, other_settings, steps
@@ -81,7 +82,7 @@ class Plan:
         left_out = config.batch.left_out
         self._left_out = set((root / left_out).read_text("utf-8").splitlines()) if left_out else set()
         self._corrections = corrections.checksums(root)
-        self.formats = tuple(dict.fromkeys(config.export.formats))
+        self.formats = tuple(with_pictures(config.export.formats))
         wanted = set(config.sessions)
         found = manifest.read(root / config.manifest)
         if config.manifest != MANIFEST:
@@ -360,6 +361,10 @@ class Plan:
         pending = {step for session in self.sessions.values() for step in session.pending.values()}
         read = {path for step in pending for source in sources(step.inputs) for path in paths(source)}
         return (read | {step.settings_file for step in pending if not step.keyed}) - self._due
+
+    def is_unavailable(self, path: str) -> bool:
+        """Return whether a file is one that cannot be made here, and that jobs do without."""
+        return any(path in session.unavailable for session in self.sessions.values())
 
     def is_due(self, path: str) -> bool:
         """Return whether this run makes a file."""

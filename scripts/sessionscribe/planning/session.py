@@ -23,12 +23,14 @@ class SessionPlan:
     ``fp`` names the folder of its chunk transcripts; ``totals`` counts its steps by rule; ``missing`` are the
     files that pending steps lack: settings, outputs and records. ``absent`` is audio that was not published,
     with the step that makes it again; ``blocked`` are steps that are not done now, as they lead
-    back to recordings that are not here (``lacking``) or are left out. ``changed`` has the keys that settings
+    back to recordings that are not here (``lacking``) or are left out; ``unavailable`` are files that are not
+    made for the same reason, and that others do without. ``changed`` has the keys that settings
     files of its steps have, by the steps' names, where these are others now.
     """
 
     __slots__ = (
         *("session", "fp", "pending", "missing", "absent", "blocked", "lacking", "totals", "changed"),
+        "unavailable",
         *("_lay_out", "_plan"),
     )
 
@@ -39,6 +41,7 @@ class SessionPlan:
         self.absent: dict[str, Step] = {}
         self.blocked: dict[str, Step] = {}
         self.lacking: list[str] = []
+        self.unavailable: set[str] = set()
         self.totals: Counter[str] = Counter()
         self.changed: dict[str, str] = {}
         self._lay_out = lay_out

@@ -29,8 +29,8 @@ from sessionscribe.batch.metrics import figures
 from sessionscribe.batch.report import BatchReport
 from sessionscribe.batch.scan import PendingJobs, pending_jobs
 from sessionscribe.core.errors import UserError
+from sessionscribe.formats.page import PLAYER, environment, view
 from sessionscribe.formats.pictures import svg
-from sessionscribe.formats.reading import clock
 from sessionscribe.runners import costs
 from sessionscribe.runners.usage_log import USAGE_LOG
 from sessionscribe.web import sound
@@ -41,7 +41,7 @@ from sessionscribe.web.recording import LockApi, Recordings
 from sessionscribe.web.runs import Runs
 from sessionscribe.web.search import Index
 from sessionscribe.web.security import Guard, Rules
-from sessionscribe.web.view import flags_of, view
+from sessionscribe.web.view import flags_of
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -71,8 +71,7 @@ class Site:
 
 def create_app(site: Site) -> Starlette:
     """Return the application."""
-    templates = Jinja2Templates(HERE / "templates")
-    templates.env.filters["clock"] = clock
+    templates = Jinja2Templates(env=environment(HERE / "templates"))
     pages = Pages(site, templates)
     routes = [
         Route("/", pages.sessions),
@@ -99,6 +98,7 @@ def create_app(site: Site) -> Starlette:
         Route("/api/run/stop", pages.stop, methods=["POST"]),
         *pages.lock.routes(),
         *(pages.recorder() if site.records else ()),
+        Mount("/player", StaticFiles(directory=PLAYER)),
         Mount("/static", StaticFiles(directory=HERE / "static")),
         Mount("/lib", StaticFiles(directory=site.libraries, check_dir=False)),
     ]
@@ -297,7 +297,7 @@ class Pages:
         return FileResponse(file, media_type=kind)
 
     async def peaks(self, request: Request) -> Response:
-        """Return the waveform: a byte for each twentieth of a second."""
+        """Return the peaks of the waveform, a byte each."""
         found = await self.site.ask(sound.peaks, await self._name(request), self.site.archive.root)
         if found is None:
             raise HTTPException(404, "The converted audio is not here.")
@@ -326,7 +326,7 @@ class Pages:
         return JSONResponse(self._changed(name, page))
 
     def _changed(self, name: str, page: Page) -> dict[str, Any]:
-        html = self.templates.get_template("said.html").render(
+        html = self.templates.get_template("paragraphs.html").render(
             view=view(page.laid.transcript), read_only=False
         )
         states = [

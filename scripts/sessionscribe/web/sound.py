@@ -9,11 +9,8 @@ from pathlib import Path
 from sessionscribe.artifacts.plan import Timeline
 from sessionscribe.audio import playback
 from sessionscribe.core.files import atomic_path
-from sessionscribe.core.units import SAMPLE_RATE
 
 CACHE = Path(".sessionscribe/listen")
-PER_SECOND = 20
-"""Peaks per second of audio."""
 _making = threading.Lock()
 
 
@@ -36,7 +33,7 @@ def audio(session: str, root: Path) -> Path | None:
 
 
 def peaks(session: str, root: Path) -> bytes | None:
-    """Return the loudest sample, 0 to 255, of each twentieth of a second; None without converted audio."""
+    """Return the peaks of the waveform, a byte each; None without converted audio."""
     found = _sources(session, root)
     if found is None:
         return None
@@ -44,12 +41,7 @@ def peaks(session: str, root: Path) -> bytes | None:
     file = _cached(session, root, tracks, ".peaks")
     with _making:
         if not file.is_file():
-            import numpy as np  # noqa: PLC0415 -- heavy
-
-            step, made = SAMPLE_RATE // PER_SECOND, bytearray()
-            for block in playback.mixed(timeline, tracks[0].parent):
-                rows = np.pad(np.abs(block), (0, -len(block) % step)).reshape(-1, step)
-                made += (rows.max(axis=1).clip(0, 1) * 255).astype(np.uint8).tobytes()
+            made = bytes(playback.peaks(timeline, tracks[0].parent))
             with atomic_path(file) as temporary:
                 temporary.write_bytes(made)
     return file.read_bytes()

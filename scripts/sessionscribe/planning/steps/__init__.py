@@ -94,5 +94,5 @@ def steps_of(
     named = turns and names.name_speakers(steps, spoken, turns, known)
     audited = audit.audit_session(steps, tracks, chunks, timeline=timeline, merged=merged, spoken=spoken)
     corrected = correct.correct_transcript(steps, spoken, named, corrections)
-    export.write_export(steps, corrected or spoken, audited)
+    export.write_export(steps, corrected or spoken, audited, timeline=timeline, tracks=tracks)
     return steps

@@ -1,22 +1,33 @@
-"""The step of export: finished files."""
+"""The steps of export: finished files."""
 
 from __future__ import annotations
 
 from sessionscribe.core.fingerprint import step_key
-from sessionscribe.formats.registry import READING, ending, options_for
+from sessionscribe.formats.registry import READING, ending, options_for, with_pictures
+from sessionscribe.planning.steps.prepare import Track
 from sessionscribe.planning.steps.work import SessionSteps, Step
 
 
-def write_export(steps: SessionSteps, transcript: Step, audited: Step) -> Step:
+def write_export(
+    steps: SessionSteps, transcript: Step, audited: Step, *, timeline: Step, tracks: list[Track]
+) -> Step:
     """Note the step that writes a transcript in every format asked for; those to read show the audit."""
     given = steps.options["export"]
-    formats = list(dict.fromkeys(given["formats"]))
+    formats = with_pictures(given["formats"])
     options = options_for(formats, given)
     shown = [audited] if READING.intersection(formats) else []
+    waveform = [draw_waveform(steps, timeline, tracks)] if "html" in formats else []
+    drawn = [path for step in waveform for path in step.outputs]
     # Which formats there are is no matter of the key: one more is a missing file, one less costs nothing.
-    key = step_key("write_export", transcript.key, *(step.key for step in shown), options)
+    key = step_key("write_export", transcript.key, *(step.key for step in [*shown, *waveform]), options)
     stem = f"results/export/{steps.session.name}/{steps.session.name}"
     outputs = tuple(f"{stem}.{ending(name)}" for name in formats)
-    return steps.add(
-        "write_export", {"transcript": transcript, "audit": shown}, outputs, key, {"options": options}
-    )
+    inputs = {"transcript": transcript, "audit": shown, "waveform": drawn}
+    return steps.add("write_export", inputs, outputs, key, {"options": options})
+
+
+def draw_waveform(steps: SessionSteps, timeline: Step, tracks: list[Track]) -> Step:
+    """Note the step that looks how loud a session is: a page does without where the audio is not here."""
+    inputs = {"timeline": timeline, "audio": [track.audio for track in tracks]}
+    outputs = (f"results/export/{steps.session.name}.waveform.json",)
+    return steps.add("draw_waveform", inputs, outputs, step_key("draw_waveform", timeline.key), {})

@@ -24,7 +24,7 @@ STAGES = {
     "name": ("embed_voice", "name_speakers"),
     "audit": ("audit_session",),
     "correct": ("correct_transcript",),
-    "export": ("write_export",),
+    "export": ("draw_waveform", "write_export"),
 }
 LAST = {stage: rules[-1:] for stage, rules in STAGES.items()} | {
     "chunk": STAGES["chunk"],

@@ -8,7 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sessionscribe.artifacts.audit import Audit
+from sessionscribe.artifacts.plan import Timeline, Waveform
 from sessionscribe.artifacts.transcript import Transcript
+from sessionscribe.audio.playback import peaks
 from sessionscribe.config.settings import Export, Format
 from sessionscribe.core.files import atomic_path, write_text
 from sessionscribe.formats.annotation import aud, eaf, textgrid
@@ -33,7 +35,6 @@ WRITERS: dict[Format, Writer] = {
     "ass": ass,
     "txt": txt,
     "md": md,
-    "html": html,
     "docx": docx,
     "pdf": pdf,
     "svg": svg,
@@ -51,8 +52,28 @@ WRITERS: dict[Format, Writer] = {
 }
 
 
+def draw_waveform(*, timeline: Timeline, audio: Path, output: Path) -> None:
+    """Write how loud a session is over its time.
+
+    Args:
+        timeline: where its tracks lie.
+        audio: the folder of the converted tracks.
+        output: the file to write.
+
+    Raises:
+        UserError: a track is missing or damaged.
+    """
+    Waveform(session=timeline.session, peaks=peaks(timeline, audio)).write(output)
+
+
 def write_export(
-    *, transcript: Transcript, format: Format, options: Export, output: Path, audit: Audit | None = None
+    *,
+    transcript: Transcript,
+    format: Format,
+    options: Export,
+    output: Path,
+    audit: Audit | None = None,
+    waveform: Waveform | None = None,
 ) -> None:
     """Write a transcript to ``output`` in one format.
 
@@ -62,6 +83,7 @@ def write_export(
         options: the settings of formats.
         output: the file to write.
         audit: what the formats to read (``registry.READING``) say of it at their end; none of the others.
+        waveform: what ``html`` shows above the text.
 
     Raises:
         UserError: a font that the settings name cannot be read.
@@ -71,8 +93,9 @@ def write_export(
         return
     if audit and format in READING:
         transcript = audited(transcript, audit)
-    if audit and format == "html":
-        content: str | bytes = html(transcript, options, audit.removed)
+    if format == "html":
+        removed = audit.removed if audit else ()
+        content: str | bytes = html(transcript, options, removed, waveform)
     else:
         content = WRITERS[format](transcript, options)
     with atomic_path(output) as temporary:
