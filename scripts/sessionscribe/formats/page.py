@@ -52,7 +52,7 @@ class ShownWord:
 
 @dataclass(frozen=True)
 class ShownParagraph:
-    """What somebody says; ``who`` is the speaker's number from 0, ``first`` and ``last`` those of its words."""
+    """What somebody says; ``who`` is the speaker's number, ``first`` and ``last`` those of its words."""
 
     start: float
     end: float
