@@ -7,6 +7,7 @@ import os
 import random
 import shutil
 import stat
+import struct
 import subprocess
 import sys
 import warnings
@@ -22,9 +23,11 @@ import yaml
 from project import ROOT
 from published import TABLE, Clone, rows
 from remotes import serving
+from sessionscribe.artifacts.provenance import Output, Provenance
 from sessionscribe.cli import main as cli
 from sessionscribe.core import files, seal
 from sessionscribe.manifest import manifest
+from sessionscribe.sharing import bundle_reader
 
 Members = list[tuple[zipfile.ZipInfo, bytes]]
 
@@ -298,6 +301,36 @@ def two_recordings(about: dict[str, Any], _: Members) -> None:
     about["rows"] = "\n".join([*lines, lines[1].replace("one\t", "two\t", 1)]) + "\n"
 
 
+def longest(about: dict[str, Any], _: Members) -> None:
+    about["rows"] = about["rows"].replace("\t21\t", "\t1e12\t")
+
+
+def many_parts(about: dict[str, Any], _: Members) -> None:
+    head, row = about["rows"].splitlines()
+    parts = [row.replace("recording\tmix", f"live\tp{n}").replace("\t21\t", f"\t9e6\t{n}") for n in (1, 2)]
+    about["rows"] = "\n".join([head, *parts]) + "\n"
+
+
+def record(rule: str, *outputs: str, left_out: tuple[str, ...] = ()) -> bytes:
+    made = [Output(path=path, size=3, sha256=sha256(b"{}\n").hexdigest()) for path in outputs]
+    return Provenance(rule=rule, key="0" * 12, outputs=made, left_out=list(left_out)).sealed().encode()
+
+
+def voice_of_all(about: dict[str, Any], members: Members) -> None:
+    """In the folder of enrolled voices, by a session of that folder's name."""
+    voice = "results/name/voices/0123456789ab.json"
+    about |= {"session": "voices", "rows": about["rows"].replace("one\t", "voices\t", 1), "files": []}
+    members.clear()
+    change(about, members, voice, b"{}\n")
+    change(about, members, "results/provenance/voices/embed_voice.json", record("embed_voice", voice))
+
+
+def left_out(about: dict[str, Any], members: Members) -> None:
+    """An export that is said to be no loss."""
+    lie = record("write_export", left_out=("results/export/one/one.srt",))
+    change(about, members, "results/provenance/one/x.json", lie)
+
+
 def record_that_is_none(about: dict[str, Any], members: Members) -> None:
     change(about, members, "results/provenance/one/x.json", b'{"rule": 3}\n')
 
@@ -319,7 +352,12 @@ HOSTILE: dict[str, Callable[[dict[str, Any], Members], None]] = {
     "somebody else's corrections": renamed("config/corrections/two.tsv"),
     "a published form": renamed("results/publish/one/session.json"),
     "a voice": renamed("results/name/voices/0123456789ab.json"),
+    "a voice of all": voice_of_all,
+    "a name longer than files have": renamed(f"results/export/one/{'x' * 250}"),
     "another session's": of_another_session,
+    "a recording that never ends": longest,
+    "parts that never end": many_parts,
+    "a loss that is said to be none": left_out,
     "a file of no step": renamed("results/merge/one.other.json"),
     "a record that is none": record_that_is_none,
     "a link": link,
@@ -383,6 +421,24 @@ def test_a_hostile_archive_is_refused_with_one_line_and_nothing_is_written(
     assert said.err.startswith(f"sessionscribe: {evil}: "), said.err
     assert said.out == ""
     assert written(place) == before
+
+
+@pytest.mark.parametrize("hidden", [False, True])
+def test_a_listing_that_would_fill_the_memory_is_not_read(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], hidden: bool
+) -> None:
+    bundle = place / "one.work.zip"
+    data = bundle.read_bytes()
+    end = data.rindex(b"PK\5\6")
+    count, _, size, start = struct.unpack_from("<HHII", data, end + 8)
+    if hidden:  # the long form of the end says how large it is, the short one that it is small
+        long = struct.pack("<4sQHHIIQQQQ", b"PK\6\6", 44, 45, 45, 0, 0, count, count, size, start)
+        long += struct.pack("<4sIQI", b"PK\6\7", 0, end, 1)
+        bundle.write_bytes(data[:end] + long + at(data[end:], 12, b"\1\0\0\0"))
+    monkeypatch.setattr(bundle_reader, "MOST_MANIFEST", size - 1)
+    monkeypatch.setattr(zipfile, "ZipFile", None)
+    assert cli.main(["import", "../one.work.zip"]) == 2
+    assert "lists more members than a session has" in capsys.readouterr().err
 
 
 def test_what_is_too_large_is_refused(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,7 +7,6 @@ import csv
 import difflib
 import fcntl
 import io
-import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -72,6 +71,8 @@ INTEGERS = (
     *("part", "num_speakers", "min_speakers", "max_speakers"),
     *("audio_stream", "channel", "header", "priority"),
 )
+LONGEST_S = 1e7
+"""No recording lasts longer, in seconds (116 days): all names of a session's chunks are known beforehand."""
 LEAST = {"num_speakers": 1, "min_speakers": 1, "max_speakers": 1, "audio_stream": 0, "channel": 0}
 
 
@@ -249,7 +250,7 @@ def _parse(header: list[str], values: list[str], line: int) -> tuple[Row, str | 
             problem = problem or f"`{name}` must be a number and is `{visible(text)}`"
     typed["layout"] = OLDER.get(cells.get("layout", ""), typed["layout"])
     row = Row(**typed, line=line)  # type: ignore[arg-type]
-    if not 0 <= row.duration_s < math.inf:
+    if not 0 <= row.duration_s <= LONGEST_S:
         problem = problem or f"`duration_s` must be seconds and is `{row.duration_s}`"
         row = replace(row, duration_s=0.0)
     if why := names.fault(row.session):

@@ -9,6 +9,7 @@ from pathlib import Path
 from sessionscribe.artifacts.provenance import Output
 from sessionscribe.core import files
 from sessionscribe.core.errors import UserError, visible
+from sessionscribe.manifest import names
 from sessionscribe.manifest.manifest import Row, Session
 from sessionscribe.planning.session import SessionPlan
 from sessionscribe.planning.settings_files import SETTINGS, clear
@@ -38,15 +39,15 @@ def merged_rows(known: dict[str, Session], new: Session, place: str) -> list[Row
     Raises:
         UserError: the session's name belongs to other recordings here.
     """
-    here = known.get(new.name)
+    here = next((one for one in known.values() if names.folded(one.name) == names.folded(new.name)), None)
     old = here.rows if here else ()
     by_track = {row.track: row for row in old}
     common = [row for row in new.rows if row.track in by_track]
     other = next((row for row in common if by_track[row.track].checksum != row.checksum), None)
-    if old and (other or not common or (here and here.layout != new.layout)):
+    if here and (other or not common or (here.name, here.layout) != (new.name, new.layout)):
         source = by_track[other.track].source if other else old[0].source
         what = f"the session name `{new.name}` is taken here by another recording ({visible(source)})"
-        hint = "Nothing was written. Import it in another clone, or remove that session's rows"
+        hint = "Nothing was written. `--as NAME` imports it under another name"
         raise UserError(what, where=place, hint=hint)
     added = [replace(row, line=0) for row in new.rows if row.track not in by_track]
     rows = [*old, *added]
@@ -140,5 +141,5 @@ def _is_unused(step: StepFiles, plan: SessionPlan) -> bool:
 
 def bundles_in(folder: Path) -> list[Path]:
     """Return the bundles of a folder, those to work on before the parts that were saved of them."""
-    found = (path for path in folder.glob("*.zip") if not path.name.startswith("."))
+    found = (path for path in folder.glob("[!.]*.zip") if path.is_file())
     return sorted(found, key=lambda path: (".part-" in path.name, path.name))

@@ -34,7 +34,7 @@ from sessionscribe.core.errors import UserError, visible
 from sessionscribe.core.files import BLOCK
 from sessionscribe.manifest import manifest
 from sessionscribe.manifest.manifest import Session
-from sessionscribe.planning.session_files import RECORDS, is_safe
+from sessionscribe.planning.session_files import RECORDS, is_audio, is_safe
 from sessionscribe.planning.settings_files import SETTINGS
 from sessionscribe.sharing.bundle import DIGESTS, SECTIONS, digests_of
 from sessionscribe.stages.correct import table as corrections
@@ -46,6 +46,7 @@ HINT = "Nothing was written. Get it again from where it was made"
 _KEYED = re.compile(r"results/[a-z]+/[^/]+/[0-9a-f]{12}/[^/]+")
 _LOCAL_HEADER = struct.Struct("<4s22xHH")
 _END = b"PK\5\6"
+_ZIP64 = struct.Struct("<4s36xQ8x20x")  # the end's long form, and what points to it
 _BROKEN = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, ValueError, OSError)
 
 
@@ -107,7 +108,10 @@ class OpenBundle:
         for entry in self.about.files:
             for _ in self.blocks(entry):
                 pass
-        claimed = {path for step in self.steps() for path in _files_of(step.provenance, step.record)}
+        steps = list(self.steps())
+        if strange := [path for step in steps for path in step.provenance.left_out if not is_audio(path)]:
+            raise _refused(self.place, f"{strange[0]} is said to be left out, which only audio is")
+        claimed = {path for step in steps for path in _files_of(step.provenance, step.record)}
         edits = corrections.path_of(self.about.session).as_posix()
         for entry in self.about.files:
             if entry.path not in claimed and entry.path != edits and not _KEYED.fullmatch(entry.path):
@@ -193,9 +197,13 @@ def _refuse_huge_listing(source: Path | IO[bytes], place: str) -> None:
     """Refuse a listing of members that would fill the memory; zipfile reads it whole."""
     with source.open("rb") if isinstance(source, Path) else nullcontext(source) as file:
         file.seek(0, os.SEEK_END)
-        file.seek(max(0, file.tell() - 65_557))
-        end = file.read().rpartition(_END)[2]
-    if len(end) >= 12 and int.from_bytes(end[8:12], "little") > MOST_MANIFEST:
+        file.seek(max(0, file.tell() - 65_557 - _ZIP64.size))
+        before, _, end = file.read().rpartition(_END)
+    sizes = [int.from_bytes(end[8:12], "little")] if len(end) >= 18 else [MOST_MANIFEST + 1]
+    if before[-20:-16] == b"PK\6\7":
+        mark, size = _ZIP64.unpack(before[-_ZIP64.size :].rjust(_ZIP64.size))
+        sizes.append(size if mark == b"PK\6\6" else MOST_MANIFEST + 1)
+    if max(sizes) > MOST_MANIFEST:
         raise _refused(place, "lists more members than a session has")
 
 
@@ -280,4 +288,6 @@ def _session(about: SessionBundle, place: str) -> Session:
     if session is None or len(found) != 1 or session.problem:
         why = session.problem if session and session.problem else "it has other rows"
         raise _refused(place, f"has rows that are not those of a session {about.session} ({why})")
+    if sum(row.duration_s for row in session.rows) > manifest.LONGEST_S:
+        raise _refused(place, "is of a session that is longer than any")
     return session
