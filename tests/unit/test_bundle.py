@@ -169,6 +169,59 @@ def test_another_recording_of_that_name_is_not_touched(
     assert written(Path()) == before
 
 
+def test_a_session_whose_name_is_taken_comes_under_another(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    taken = [manifest.replace(row, session="ONE", checksum="f" * 64) for row in rows("one")]
+    manifest.write(Path(TABLE), taken)
+    assert cli.main(["import", "../one.work.zip"]) == 2, "one name on some systems"
+    assert "`--as NAME`" in capsys.readouterr().err
+    assert cli.main(["import", "../one.work.zip", "--as", "../two"]) == 2
+    assert "../two: cannot be a session name" in capsys.readouterr().err
+    assert cli.main(["import", "../one.work.zip", "--as", "two"]) == 0
+    assert "2 of 2 chunks" in capsys.readouterr().out
+    there = clone(place)
+    assert there.todo("two").keys() == {
+        "merge_transcript",
+        "cluster_speakers",
+        "assign_speakers",
+        "audit_session",
+        "write_export",
+    }, "what took long is here"
+    assert cli.main(["verify", "two"]) == 0
+    assert not list(Path(".sessionscribe").iterdir())
+
+
+def test_settings_that_name_files_or_models_of_anybody_stay_at_home(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with zipfile.ZipFile(place / "one.work.zip") as archive:
+        (first, text), *members = [(info, archive.read(info)) for info in archive.infolist()]
+    about = json.loads(text)
+    about["models"] = {}
+    for section, name, value in (
+        ("transcribe", "model", "evil/model"),
+        ("diarize", "model", "../evil"),
+        ("name", "voices", "/tmp/voices"),
+        ("name", "table", "x.tsv"),
+        ("export", "audio", "https://evil.example/"),
+        ("export", "pdf_fonts", ["x.ttf"]),
+        ("export", "max_lines", 3),
+    ):
+        about["settings"][section][name] = value
+    with zipfile.ZipFile(place / "one.work.zip", "w") as archive:
+        archive.writestr(first, json.dumps(about))
+        for info, data in members:
+            archive.writestr(info, data)
+    Path("config/config.yaml").write_text(
+        Path("config/config.yaml").read_text().replace("search_s: 2", "search_s: 3")
+    )
+    assert cli.main(["import", "../one.work.zip"]) == 0
+    assert "evil/model in the bundle" in capsys.readouterr().out
+    taken = yaml.safe_load(Path("bundles/one.settings.yaml").read_text())
+    assert taken == {"chunk": {"search_s": 2.0}, "export": {"max_lines": 3}}
+
+
 def test_the_home_row_keeps_its_source(place: Path) -> None:
     moved = [manifest.replace(row, source="elsewhere/one.flac") for row in rows("one")]
     manifest.write(Path(TABLE), [*moved, *rows("two")])

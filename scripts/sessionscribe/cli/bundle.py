@@ -27,6 +27,7 @@ from sessionscribe.planning.session_files import is_audio
 from sessionscribe.sharing import bundle as bundles
 from sessionscribe.sharing.bundle_import import Imported, edits_differ, merged_rows, place_files
 from sessionscribe.sharing.bundle_reader import MAX_GB, OpenBundle, check_beside, open_bundle
+from sessionscribe.sharing.bundle_rename import rename
 from sessionscribe.sharing.places import SCRATCH, Place
 from sessionscribe.sharing.saves import STATUS, Saves
 from sessionscribe.storage import listing, transfer
@@ -36,6 +37,8 @@ ROOT = Path()
 FOLDER = "bundles"
 FIRST = ("ingest", "convert", "chunk")
 """The stages that a bundle to work on has."""
+SHOWN = 200
+"""Characters of a setting of others, at most."""
 Load = Callable[[Sequence[str]], Config]
 
 
@@ -74,6 +77,7 @@ def add_arguments(
     brings.add_argument(
         "places", nargs="+", metavar="PLACE", help="bundles, or their folder; also on remotes"
     )
+    brings.add_argument("--as", dest="name", metavar="NAME", help="import the session under another name")
     brings.add_argument("--force", action="store_true", help="replace what was made here in another way")
     brings.add_argument("-n", "--dry-run", action="store_true", help="only check")
     for parser in (packs, brings):
@@ -207,8 +211,9 @@ def take(options: argparse.Namespace, load: Load) -> int:
                 if options.dry_run:
                     print(f"{name}: {bundle.about.session}, {len(bundle.about.files)} files, nothing wrong")
                     return
-                results.append(_import(bundle, config, load, force=options.force))
-                sessions[bundle.about.session] = bundle.about
+                with _renamed(bundle, options) as called:
+                    results.append(_import(called, config, load, force=options.force))
+                    sessions[called.about.session] = called.about
 
         if len(found) == 1:  # what is wrong with the only one is the answer
             bring(next(iter(found.items())))
@@ -218,6 +223,19 @@ def take(options: argparse.Namespace, load: Load) -> int:
         mine = [result for result in results if result.session == session]
         _show(about, mine, load((session,)), options)
     return int(failed)
+
+
+@contextmanager
+def _renamed(bundle: OpenBundle, options: argparse.Namespace) -> Iterator[OpenBundle]:
+    """Yield a bundle, as one of a session of another name if that is asked for."""
+    if not options.name:
+        yield bundle
+        return
+    with _scratch() as folder:
+        copy = folder / "renamed.zip"
+        rename(bundle, options.name, copy)
+        with open_bundle(copy, bundle.place, max_gb=options.max_gb, room=ROOT) as renamed:
+            yield renamed
 
 
 def _import(bundle: OpenBundle, config: Config, load: Load, *, force: bool) -> Imported:
@@ -252,12 +270,10 @@ def _show(
     differ = bundles.differences(about, config, bundles.models_of(plan)) if matters else {}
     for section, names in differ.items():
         for name, (ours, theirs) in names.items():
-            print(visible(f"    {section}.{name}: {ours} here, {theirs} in the bundle"))
+            print(visible(f"    {section}.{name}: {ours} here, {theirs} in the bundle")[:SHOWN])
     path = ROOT / FOLDER / f"{about.session}.settings.yaml"
     path.unlink(missing_ok=True)
-    # A model that lies in a folder there is not here.
-    usable = {s: {n: t for n, (_, t) in d.items() if not str(t).startswith("/")} for s, d in differ.items()}
-    if any(usable.values()):
+    if usable := bundles.usable(differ):
         write_text(path, yaml.safe_dump(usable))
         more = "".join(f" --configfile {name}" for name in [*options.configfile, path])
     if plan.pending or more:

@@ -18,6 +18,7 @@ from sessionscribe.artifacts.bundle import MANIFEST, Kind, SessionBundle
 from sessionscribe.config.settings import Config
 from sessionscribe.core import files
 from sessionscribe.core.files import atomic_path, write_text
+from sessionscribe.engines.models import DIARIZATION, WHISPER
 from sessionscribe.manifest import manifest
 from sessionscribe.planning.session import SessionPlan
 from sessionscribe.planning.session_files import (
@@ -34,6 +35,8 @@ SECTIONS = ("convert", "chunk", "transcribe", "merge", "diarize", "name", "audit
 """The sections of the configuration that keys depend on."""
 MODELS = {"transcribe": "speech", "diarize": "speakers"}
 """Which model a section of the configuration names."""
+PLACES = {("name", "voices"), ("name", "table"), ("export", "audio"), ("export", "pdf_fonts")}
+"""Settings that name files, as section and name."""
 REQUIREMENTS = sessionscribe.PACKAGE.parents[1] / "envs/requirements.txt"
 DIGESTS = ("md5", "sha256")
 """What is written beside a bundle, as ``md5sum`` and ``sha256sum`` check it."""
@@ -88,7 +91,9 @@ def write_bundle(
         left_out=left_out,
     )
     target = folder / _name(bundle, number)
-    _write(target, bundle, new)
+    write_archive(target, bundle, new)
+    for name, digest in digests_of(target).items():
+        write_text(target.with_name(f"{target.name}.{name}"), f"{digest}  {target.name}\n")
     return target, bundle
 
 
@@ -110,12 +115,11 @@ def models_of(plan: SessionPlan) -> dict[str, str]:
     return next((step.settings["made"]["models"] for step in plan.of("assign_speakers")), {})
 
 
-def _write(target: Path, bundle: SessionBundle, content: Iterable[SessionFile]) -> None:
+def write_archive(target: Path, bundle: SessionBundle, content: Iterable[SessionFile]) -> None:
+    """Write a bundle's ZIP file."""
     with atomic_path(target) as temporary, zipfile.ZipFile(temporary, "w") as archive:  # stored
         for file in (SessionFile.of(MANIFEST, bundle.text().encode()), *content):
             file.add_to(archive)
-    for name, found in digests_of(target).items():
-        write_text(target.with_name(f"{target.name}.{name}"), f"{found}  {target.name}\n")
 
 
 def digests_of(path: Path) -> dict[str, str]:
@@ -144,6 +148,23 @@ def differences(
         for name in sorted((ours[section].keys() & theirs.get(section, {}).keys()) - same):
             if ours[section][name] != theirs[section][name]:
                 found.setdefault(section, {})[name] = ours[section][name], theirs[section][name]
+    return found
+
+
+def usable(
+    differences: Mapping[str, Mapping[str, tuple[object, object]]],
+) -> dict[str, dict[str, object]]:
+    """Return those of a bundle's settings that may be taken over.
+
+    None that names files, or a model that is not one of ours by name: models can hold programs.
+    """
+    models = {"transcribe": WHISPER, "diarize": DIARIZATION}
+    found: dict[str, dict[str, object]] = {}
+    for section, names in differences.items():
+        for name, (_, theirs) in names.items():
+            known = name != "model" or theirs == "auto" or theirs in models[section]
+            if known and (section, name) not in PLACES:
+                found.setdefault(section, {})[name] = theirs
     return found
 
 

@@ -43,7 +43,7 @@ MAX_GB = 20.0
 MOST_MANIFEST = 64 << 20
 MOST_RATIO = 100
 HINT = "Nothing was written. Get it again from where it was made"
-_KEYED = re.compile(r"results/[a-z]+/[^/]+/[0-9a-f]{12}/[^/]+")
+KEYED = re.compile(r"results/[a-z]+/[^/]+/[0-9a-f]{12}/[^/]+")
 _LOCAL_HEADER = struct.Struct("<4s22xHH")
 _END = b"PK\5\6"
 _ZIP64 = struct.Struct("<4s36xQ8x20x")  # the end's long form, and what points to it
@@ -114,7 +114,7 @@ class OpenBundle:
         claimed = {path for step in steps for path in _files_of(step.provenance, step.record)}
         edits = corrections.path_of(self.about.session).as_posix()
         for entry in self.about.files:
-            if entry.path not in claimed and entry.path != edits and not _KEYED.fullmatch(entry.path):
+            if entry.path not in claimed and entry.path != edits and not KEYED.fullmatch(entry.path):
                 raise _refused(self.place, f"{entry.path} belongs to no step")
 
     def steps(self) -> Iterator[StepFiles]:
