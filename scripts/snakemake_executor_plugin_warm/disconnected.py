@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from sessionscribe.artifacts.provenance import Failure
 from sessionscribe.core.errors import UserError
-from sessionscribe.jobs.job import note_failure, notes_of
-from sessionscribe.runners.request import session_of
+from sessionscribe.jobs.job import note_failure
+from sessionscribe.runners.request import notes_for, paths_of, session_of
 
 HINT = "Run again; with too little memory, give it fewer jobs at once (`--cores`, `--resources gpu=1`)"
 
@@ -18,18 +19,9 @@ def note_lost(request: Mapping[str, Any], error: Exception) -> None:
     session = session_of(request)
     if not session:
         return
-    log, output = (_first(request[name]) for name in ("log", "output"))
-    failure, _ = notes_of(request["rule"], session, log)
+    log, output = (next(iter(paths_of(request[name])), "") for name in ("log", "output"))
     # A death is told in one sentence before the end of the log; other errors say what to do.
     what = str(error) if isinstance(error, UserError) else f"{str(error).partition('. ')[0]}. {HINT}"
     message = f"{session}: {request['rule']} failed: {what}"
-    note_failure(
-        failure,
-        Failure(session=session, rule=request["rule"], output=output, message=message, log=log),
-    )
-
-
-def _first(named: list[list[Any]]) -> str:
-    """Return the first path of a named list."""
-    paths = (path for _, value in named for path in (value if isinstance(value, list) else [value]))
-    return next(paths, "")
+    failure = Failure(session=session, rule=request["rule"], output=output, message=message, log=log)
+    note_failure(Path(notes_for(request)[0]), failure)

@@ -19,7 +19,7 @@ from sessionscribe.runners.connection import Connection, RemoteError
 from sessionscribe.runners.errors import DiedError, DisconnectedError, UnusableError
 from sessionscribe.runners.machine import Address
 from sessionscribe.runners.registry import Options, machine_of
-from sessionscribe.runners.worker_connection import Watch, WorkerConnection
+from sessionscribe.runners.worker_connection import WorkerConnection
 from sshd import Host, eventually
 
 ROOT = Path(__file__).parents[2]
@@ -161,7 +161,7 @@ def test_a_job_that_takes_too_long_costs_its_worker(connection: Connection, host
         [sys.executable, str(SERVE)],
         cwd=str(host.home / "work"),
         environment={},
-        watch=Watch(grace_s=1),
+        grace_s=1,
     )
     named = {name: [] for name in ("input", "output", "params", "wildcards", "resources", "log")}
     began = time.monotonic()
@@ -174,9 +174,7 @@ def test_a_job_that_takes_too_long_costs_its_worker(connection: Connection, host
 
 def test_without_python_there_the_machine_is_of_no_use(connection: Connection, host: Host) -> None:
     with pytest.raises(UnusableError, match="Install Python"):
-        WorkerConnection(
-            connection, "exec pythonx guard.py", [], cwd=str(host.home), environment={}, watch=Watch()
-        )
+        WorkerConnection(connection, "exec pythonx guard.py", [], cwd=str(host.home), environment={})
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from sessionscribe.runners.worker_connection import Watch
+from sessionscribe.runners.worker_connection import GRACE_S
 from snakemake_executor_plugin_warm.settings import ExecutorSettings
 from sshd import eventually
 
@@ -138,8 +138,7 @@ def test_when_home_says_nothing_everything_ends_and_the_machine_is_stopped(tmp_p
 
 
 def test_by_default_a_machine_stops_within_two_minutes() -> None:
-    watch = Watch(lease_s=ExecutorSettings().lease)
-    assert watch.lease_s + watch.grace_s + LONGEST_KILL_S < 120
+    assert ExecutorSettings().lease + GRACE_S + LONGEST_KILL_S < 120
 
 
 def test_an_end_in_order_stops_no_machine(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from sessionscribe.runners.connection import Connection, RemoteError
 from sessionscribe.runners.errors import DiedError, UnusableError
 from sessionscribe.runners.job_bundle import hub_models
 from sessionscribe.runners.machine import Machine
-from sessionscribe.runners.worker_connection import Watch, WorkerConnection
+from sessionscribe.runners.worker_connection import WorkerConnection
 
 HERE = Path(__file__).parent
 REQUIREMENTS, UV_REQUIREMENTS = "requirements.txt", "uv.txt"
@@ -131,7 +131,8 @@ class RemoteWorkspace:
             argv,
             cwd=folder,
             environment={**dict(self.connection.address.environment), **self.settings.environment},
-            watch=Watch(lease_s=self.settings.lease_s, stop=self.machine.stop_command),
+            lease_s=self.settings.lease_s,
+            stop=self.machine.stop_command,
         )
 
     def start_worker(self, folder: str, lanes: int) -> WorkerConnection:

@@ -9,7 +9,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from sessionscribe.runners.connection import NO_CONNECTION, Connection
@@ -17,16 +16,8 @@ from sessionscribe.runners.errors import DiedError, DisconnectedError, UnusableE
 from sessionscribe.runners.lines import EndedError, Lines
 
 LAST_LINES = 20
+GRACE_S = 5.0
 GUARD_LOST, NOT_FOUND = 143, 127
-
-
-@dataclass(frozen=True)
-class Watch:
-    """How a guard watches: see ``guard``. Times in seconds."""
-
-    lease_s: float = 60.0
-    grace_s: float = 5.0
-    stop: str = ""
 
 
 class WorkerConnection(Lines):
@@ -39,7 +30,7 @@ class WorkerConnection(Lines):
         cwd: its folder.
         environment: variables for it. They travel on the guard's standard input, since everybody on the
             machine could read them on a command line.
-        watch: how the guard watches.
+        lease_s, grace_s, stop: how the guard watches: see ``guard``.
 
     Raises:
         DisconnectedError: the guard did not answer.
@@ -57,17 +48,19 @@ class WorkerConnection(Lines):
         *,
         cwd: str,
         environment: Mapping[str, str],
-        watch: Watch,
+        lease_s: float = 60.0,
+        grace_s: float = GRACE_S,
+        stop: str = "",
     ) -> None:
         super().__init__()
         self._name, self._said = connection.name, deque[str](maxlen=LAST_LINES)
         self.process = connection.start(guard)
         reader = threading.Thread(target=self._read_errors, name=f"{self._name}-errors", daemon=True)
         reader.start()
-        told = {"argv": list(argv), "cwd": cwd, "env": dict(environment), "stop": watch.stop}
-        self.write(json.dumps({**told, "lease_s": watch.lease_s, "grace_s": watch.grace_s}).encode())
+        told = {"argv": list(argv), "cwd": cwd, "env": dict(environment)}
+        self.write(json.dumps({**told, "lease_s": lease_s, "grace_s": grace_s, "stop": stop}).encode())
         assert self.process.stdout is not None
-        patience_s = 60 + watch.grace_s  # a predecessor may have to be ended
+        patience_s = 60 + grace_s  # a predecessor may have to be ended
         answered = select.select([self.process.stdout], [], [], patience_s)[0]
         line = self.process.stdout.readline() if answered else b""
         if not line:
@@ -83,7 +76,7 @@ class WorkerConnection(Lines):
             )
         self.about: dict[str, Any] = json.loads(line)
         threading.Thread(target=self.listen, name=f"{self._name}-replies", daemon=True).start()
-        beat = min(10.0, watch.lease_s / 5)
+        beat = min(10.0, lease_s / 5)
         threading.Thread(target=self._beat, args=(beat,), name=f"{self._name}-beat", daemon=True).start()
 
     def said(self) -> str:
