@@ -238,15 +238,6 @@ def test_a_language_that_is_none_is_a_clear_error(make: Any, talk: tuple[Path, C
         )
 
 
-def test_without_a_language_it_is_detected(talk: tuple[Path, ChunkPlan]) -> None:
-    samples, _ = soundfile.read(talk[0], dtype="float32", stop=320_000)
-    found, language = SpeechModel(OPTIONS, threads=1).transcribe(
-        samples, [(Span(start=0, stop=100_000), Span(start=160_000, stop=300_000))], None, OPTIONS
-    )
-    assert language == "en"
-    assert found
-
-
 def test_a_hub_model_that_is_not_here_is_not_asked_for() -> None:
     with pytest.raises(UserError, match=r"it is not on this machine.*models fetch base"):
         SpeechModel(OPTIONS.model_copy(update={"model": "somebody/no-such-model"}), threads=1)

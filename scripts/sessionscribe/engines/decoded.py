@@ -30,7 +30,7 @@ class TimedWord:
 class Decoded:
     """One segment as the engine gives it, in seconds from the start of the decoded audio.
 
-    ``window`` is the number of the window that it was decoded from .
+    ``window`` is the number of the window that it was decoded from.
     ``language`` is the code that it was decoded in.
     ``suppressed`` says why the segment is not to be in the transcript; else it is empty.
     """

@@ -7,7 +7,6 @@ speech. Its checkpoint names this module and class, so `scripts/` must be import
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 import torch
@@ -57,19 +56,6 @@ class GE2E(Model):
     def dimension(self) -> int:
         """Length of an embedding."""
         return DIMENSION
-
-    @lru_cache  # noqa: B019  pyannote's models do the same
-    def num_frames(self, num_samples: int) -> int:
-        """Number of mel frames of `num_samples` samples."""
-        return num_samples // HOP + 1
-
-    def receptive_field_size(self, num_frames: int = 1) -> int:
-        """Samples that `num_frames` neighbouring mel frames depend on."""
-        return WINDOW + (num_frames - 1) * HOP
-
-    def receptive_field_center(self, frame: int = 0) -> int:
-        """Sample in the middle of a mel frame."""
-        return frame * HOP
 
     def filterbank(self, waveforms: Tensor) -> Tensor:
         """Mel energies (batch, frames, mels) of waveforms (batch, 1, samples); faint ones are raised."""

@@ -35,7 +35,7 @@ class _Held:
     device: str
 
 
-_HELD: OrderedDict[Hashable, _Held] = OrderedDict()
+_HELD: OrderedDict[tuple[Hashable, ...], _Held] = OrderedDict()
 _LOCK = threading.RLock()
 
 
@@ -69,7 +69,7 @@ def hold(key: tuple[Hashable, ...], load: Callable[[], T], *, size_bytes: int, d
             while _free_one(device):
                 pass
             model = load()
-        metrics.loaded(_name(key), time.monotonic() - started)
+        metrics.loaded(str(key[1]), time.monotonic() - started)
         _HELD[key] = _Held(model, device)
         return model
 
@@ -83,7 +83,7 @@ def _free_one(device: str) -> bool:
     return True
 
 
-def _free(key: Hashable) -> None:
+def _free(key: tuple[Hashable, ...]) -> None:
     freed = _HELD.pop(key)
     device, gone = freed.device, weakref.ref(freed.model)
     del freed
@@ -94,11 +94,7 @@ def _free(key: Hashable) -> None:
             _HELD[key] = _Held(model, device)
             what = f"is in use for over {PATIENCE_S / 60:g} minutes, and there is no memory for another model"
             hint = "Run one job with a model at a time (`--resources gpu=1`), or choose a smaller model"
-            raise UserError(what, where=_name(key), hint=hint)
+            raise UserError(what, where=str(key[1]), hint=hint)
         del model
         time.sleep(0.05)
         memory.release()
-
-
-def _name(key: Hashable) -> str:
-    return str(key[1] if isinstance(key, tuple) and len(key) > 1 else key)

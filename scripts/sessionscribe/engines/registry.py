@@ -42,9 +42,9 @@ class SpeechModel(Protocol):
         """Return the language of up to 30 s of speech and its probability."""
 
     def transcribe(
-        self, audio: Audio, windows: Sequence[Sequence[Span]], language: str | None, options: Transcribe
-    ) -> tuple[list[Decoded], str]:
-        """Decode windows, each some stretches of ``audio`` in samples; return segments and the language."""
+        self, audio: Audio, windows: Sequence[Sequence[Span]], language: str, options: Transcribe
+    ) -> list[Decoded]:
+        """Decode windows, each some stretches of ``audio`` in samples; segments say in which language."""
 
     def unused_prompt(self, options: Transcribe) -> list[str]:
         """Return the hotwords and the words of the initial prompt that it has no room for."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -126,9 +126,9 @@ class SpeechModel:
         return prompt(options, lambda text: tokens(tokenizer, text))
 
     def transcribe(
-        self, audio: Audio, windows: Sequence[Window], language: str | None, options: Transcribe
-    ) -> tuple[list[Decoded], str]:
-        """Decode ``windows`` (in samples of ``audio``) and return the segments and the language.
+        self, audio: Audio, windows: Sequence[Window], language: str, options: Transcribe
+    ) -> list[Decoded]:
+        """Decode ``windows`` (in samples of ``audio``) and return the segments.
 
         Several threads may do so at once.
 
@@ -136,15 +136,10 @@ class SpeechModel:
             audio: mono samples ``[n]`` at 16 kHz, -1 to 1.
             windows: each a few stretches of speech, all in order, without overlap; at most 30 s without the
                 pauses.
-            language: a code, or None to detect it here.
+            language: a code.
             options: how to decode.
         """
-        import numpy as np  # noqa: PLC0415 -- heavy
-
-        pieces = [stitched(audio, window) for window in windows]
-        if language is None:
-            language, _ = self.detect_language(np.concatenate(pieces))
-        elif not self._loaded.whisper.model.is_multilingual:
+        if not self._loaded.whisper.model.is_multilingual:
             language = "en"
         settings: dict[str, Any] = {
             "beam_size": options.beam_size,
@@ -154,8 +149,7 @@ class SpeechModel:
             "repetition_penalty": options.repetition_penalty,
             "word_timestamps": True,
         }
-        starts = (window[0].start / SAMPLE_RATE for window in windows)
-        given = list(zip(starts, pieces, strict=True))
+        given = [(window[0].start / SAMPLE_RATE, stitched(audio, window)) for window in windows]
         try:
             found = self._loaded.windows.decode(given, language, settings, batch_size=options.batch_size)
         except ValueError as error:
@@ -165,7 +159,7 @@ class SpeechModel:
             raise UserError(
                 f"`{language}` is not a language code", where="transcribe.language", hint=hint
             ) from error
-        return [restored(segment, windows[segment.window]) for segment in found], language
+        return [replace(restored(segment, windows[segment.window]), language=language) for segment in found]
 
 
 def _compute_type(options: Transcribe, device: str) -> str:

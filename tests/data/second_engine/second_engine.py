@@ -35,9 +35,9 @@ class Speech:
         return "en", 1.0
 
     def transcribe(
-        self, audio: Audio, windows: Sequence[Sequence[Span]], language: str | None, options: Transcribe
-    ) -> tuple[list[Decoded], str]:
-        return [self._segment(audio, number, window) for number, window in enumerate(windows)], "en"
+        self, audio: Audio, windows: Sequence[Sequence[Span]], language: str, options: Transcribe
+    ) -> list[Decoded]:
+        return [self._segment(audio, number, window) for number, window in enumerate(windows)]
 
     def unused_prompt(self, options: Transcribe) -> list[str]:
         return []
@@ -58,6 +58,7 @@ class Speech:
             compression_ratio=1.0,
             temperature=0.0,
             window=number,
+            language="en",
         )
 
 

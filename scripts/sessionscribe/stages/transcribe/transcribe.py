@@ -181,8 +181,8 @@ def _decode(
         found: list[Decoded] = []
         for code in dict.fromkeys(codes):
             numbers = [number for number, own in enumerate(codes) if own == code]
-            segments, language = model.transcribe(samples, [given[n] for n in numbers], code, how)
-            found += [replace(s, window=numbers[s.window], language=language) for s in segments]
+            segments = model.transcribe(samples, [given[n] for n in numbers], code, how)
+            found += [replace(segment, window=numbers[segment.window]) for segment in segments]
         return sorted(found, key=lambda segment: segment.start)
 
     segments = decode(windows, options)
