@@ -16,7 +16,6 @@ whisperX needs an environment of its own (about 7 GB), because its pins are othe
 from __future__ import annotations
 
 import argparse
-import difflib
 import json
 import math
 import os
@@ -36,6 +35,7 @@ import numpy as np
 import soundfile
 from common import ROOT, make_project, run_pipeline, timed
 from faster_whisper.audio import decode_audio
+from rapidfuzz.distance import LCSseq
 
 from sessionscribe.core.units import SAMPLE_RATE
 from sessionscribe.engines import models
@@ -141,15 +141,10 @@ def _words_of(path: Path) -> PlainTranscript:
 
 def fetched(speech: str, diarization: str) -> dict[str, str]:
     """Return the folders of both models, fetched where they are not here."""
-    names = (
-        models.resolve(speech, models.WHISPER, setting="--speech"),
-        models.resolve(diarization, models.DIARIZATION, setting="--diarization"),
-    )
-    found = (
-        ensure_speech(names[0], say=print),
-        ensure(names[1], "diarization pipeline", "--diarization", say=print),
-    )
-    return {use: str(path.resolve()) for use, path in zip(("speech", "diarization"), found, strict=True)}
+    words = ensure_speech(models.resolve(speech, models.WHISPER, setting="--speech"), say=print)
+    name = models.resolve(diarization, models.DIARIZATION, setting="--diarization")
+    speakers = ensure(name, "diarization pipeline", "--diarization", say=print)
+    return {"speech": str(words.resolve()), "diarization": str(speakers.resolve())}
 
 
 def settings(folders: Mapping[str, str]) -> dict[str, Any]:
@@ -173,7 +168,9 @@ def ours(
     return Run(heard, words - start[0], both - start[1] if speakers else None, start[0])
 
 
-def costs(paths: Mapping[str, Path], options: dict[str, Any], project: Path, *, speakers: bool) -> Costs:
+def costs(
+    paths: Mapping[str, Path], options: dict[str, Any], project: Path, *, speakers: bool = True
+) -> Costs:
     """Transcribe sessions in a new project; return what that cost."""
     shutil.rmtree(project, ignore_errors=True)
     project.mkdir(parents=True)
@@ -185,12 +182,7 @@ def costs(paths: Mapping[str, Path], options: dict[str, Any], project: Path, *, 
 def start_costs(of: Sequence[Recording], options: dict[str, Any]) -> Costs:
     """Return what it costs to start and to load models: all that does not double with the recordings."""
     once, twice = (
-        costs(
-            {f"{one.name}-{n}": one.path for one in of for n in range(times)},
-            options,
-            WORK / "start",
-            speakers=True,
-        )
+        costs({f"{one.name}-{n}": one.path for one in of for n in range(times)}, options, WORK / "start")
         for times in (1, 2)
     )
     return 2 * once[0] - twice[0], 2 * once[1] - twice[1]
@@ -302,17 +294,18 @@ def perturbed(of: Sequence[Recording]) -> dict[str, list[Recording]]:
     """Write recordings anew as they are when something went wrong; return them by what that is."""
     from natural_voices.perturb import PERTURBATIONS  # noqa: PLC0415 -- not where tables alone are made
 
-    folder, made = WORK / "perturbed", {}
+    folder = WORK / "perturbed"
     folder.mkdir(parents=True, exist_ok=True)
-    for name, change in PERTURBATIONS.items():
-        paths = [folder / f"{one.name}-{slug(name)}.flac" for one in of]
-        for one, path in zip(of, paths, strict=True):
-            changed = change(decode_audio(str(one.path)), np.random.default_rng(0)).audio
+    made: dict[str, list[Recording]] = {name: [] for name in PERTURBATIONS}
+    for one in of:
+        audio = decode_audio(str(one.path))
+        for name, change in PERTURBATIONS.items():
+            path, changed = (
+                folder / f"{one.name}-{slug(name)}.flac",
+                change(audio, np.random.default_rng(0)).audio,
+            )
             soundfile.write(path, changed, SAMPLE_RATE)
-        made[name] = [
-            Recording(path.stem, path, probe(path).duration_s, one.truth)
-            for one, path in zip(of, paths, strict=True)
-        ]
+            made[name].append(Recording(path.stem, path, len(changed) / SAMPLE_RATE, one.truth))
     return made
 
 
@@ -330,15 +323,7 @@ def perturbations_table(made: Kinds, ours: Run, theirs: Run) -> Iterator[str]:
 
 def changed_words(one: PlainTranscript, other: PlainTranscript) -> int:
     """Return how many words of a transcript are others in a second one."""
-    texts = [[word.text for word in said.words] for said in (one, other)]
-    same = difflib.SequenceMatcher(None, *texts, autojunk=False).get_matching_blocks()
-    return max(map(len, texts)) - sum(block.size for block in same)
-
-
-def changed_s(one: PlainTranscript, other: PlainTranscript) -> float:
-    """Return for how long two diarizations differ, in seconds for each turn."""
-    errors = speaker_errors(one, other)
-    return float(errors.errors.sum()) / max(1, len(one.turns or ())) if errors else math.inf
+    return LCSseq.distance(*([word.text for word in said.words] for said in (one, other)))
 
 
 Bar = tuple[str, str, bool]
@@ -386,23 +371,20 @@ def bars_of_words(kinds: Kinds, results: Results) -> Iterator[Bar]:
 def bar_of_chunks(pieces: Run, results: Results) -> Bar:
     """Compare the words of recordings in chunks of a minute with those of the same recordings as a whole."""
     whole = {name: said for run in results.values() for name, said in run[OURS].heard.items()}
-    changed = {name: changed_words(whole[name], said) for name, said in pieces.heard.items()}
+    changed = sum(changed_words(whole[name], said) for name, said in pieces.heard.items())
     words = sum(len(said.words) for said in pieces.heard.values())
-    return (
-        "words that cutting every 60 s changes: 0",
-        f"{sum(changed.values())} of {words}",
-        not any(changed.values()),
-    )
+    return "words that cutting every 60 s changes: 0", f"{changed} of {words}", not changed
 
 
 def bars_of_speakers(kinds: Kinds, results: Results) -> Iterator[Bar]:
     """Compare speakers with pyannote's own, and those of ordinary conversations with the truth."""
-    apart = [
-        changed_s(run[PYANNOTE].heard[one.name], run[OURS].heard[one.name])
-        for kind, run in results.items()
-        for one in kinds[kind]
-    ]
-    most = 1000 * max(apart)
+    most = 0.0
+    for run in results.values():
+        for name, theirs in run[PYANNOTE].heard.items():
+            apart = speaker_errors(theirs, run[OURS].heard[name])
+            most = (
+                max(most, 1000 * apart.errors.sum() / max(1, len(theirs.turns or ()))) if apart else math.inf
+            )
     yield "turns are bare pyannote's with the same pipeline, to 1 ms", f"{most:.1f} ms a turn", most <= 1
     if ordinary := [
         one for one in kinds.get(CONVERSATIONS, ()) if _people(one.truth) > 1 and not HARD.search(one.name)

@@ -299,7 +299,7 @@ def test_cpwer_of_meetevals_examples(
     reference: dict[str, str], hypothesis: dict[str, str], errors: int, words: int
 ) -> None:
     chosen = normaliser(None, plain=True)
-    found = attributed.cpwer(by_speaker(**reference), by_speaker(**hypothesis), chosen)
+    found = attributed.attributed_errors(by_speaker(**reference), by_speaker(**hypothesis), chosen)
     assert found == attributed.AttributedErrors(errors, words)
 
 
@@ -320,7 +320,7 @@ def test_tcpwer_forgives_some_seconds_and_no_more() -> None:
 @pytest.mark.skipif(not attributed.installed(), reason="meeteval is not installed")
 def test_more_speakers_than_meeteval_takes() -> None:
     many = by_speaker(**{f"s{n}": f"w{n}" for n in range(21)})
-    found = attributed.cpwer(many, many, normaliser("en"))
+    found = attributed.attributed_errors(many, many, normaliser("en"))
     assert isinstance(found, str)
     assert "21 speakers" in found
 

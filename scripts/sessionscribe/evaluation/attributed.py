@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
@@ -26,58 +27,42 @@ def installed() -> bool:
     return find_spec("meeteval") is not None
 
 
-def cpwer(
-    reference: PlainTranscript, hypothesis: PlainTranscript, normaliser: Normaliser
-) -> AttributedErrors | str:
-    """Return the concatenated minimum-permutation word errors, or why there are none.
-
-    Words without a speaker are one more speaker.
-    """
-    if not installed():
-        return INSTALL
-    if not reference.has_speakers:
-        return "the reference has no speakers"
-    from functools import partial  # noqa: PLC0415
-
-    from meeteval.wer.wer.cp import cp_word_error_rate  # noqa: PLC0415
-
-    return _counted(
-        partial(cp_word_error_rate, reference_sort=False, hypothesis_sort=False),  # utterances are in order
-        _segments(reference, normaliser, timed=False),
-        _segments(hypothesis, normaliser, timed=False),
-    )
-
-
-def tcpwer(
+def attributed_errors(
     reference: PlainTranscript,
     hypothesis: PlainTranscript,
     normaliser: Normaliser,
     *,
-    collar_s: float = 5.0,
+    collar_s: float | None = None,
 ) -> AttributedErrors | str:
-    """Return the time-constrained cpWER, or why there is none.
+    """Return the concatenated minimum-permutation word errors (cpWER), or why there are none.
 
-    Words match only if their times do: as meeteval's own command does it, times inside an utterance follow
-    from the lengths of its words, and ``collar_s`` seconds (5 in the literature) are forgiven.
+    Words without a speaker are one more speaker. With ``collar_s`` (5 s in the literature) words match only
+    if their times do (tcpWER); as in meeteval's own command, those inside an utterance follow from the
+    lengths of its words.
     """
     if not installed():
         return INSTALL
     if not reference.has_speakers:
         return "the reference has no speakers"
-    for name, side in (("reference", reference), ("hypothesis", hypothesis)):
-        if any(part.start is None or part.end is None for part in side.utterances or ()):
+    from meeteval.wer.wer import cp, time_constrained  # noqa: PLC0415
+
+    timed = collar_s is not None
+    sides = {"reference": reference, "hypothesis": hypothesis}
+    for name, side in sides.items():
+        if timed and any(part.start is None or part.end is None for part in side.utterances or ()):
             return f"the {name} has no times"
-    from functools import partial  # noqa: PLC0415
-
-    from meeteval.wer.wer.time_constrained import (  # noqa: PLC0415
-        time_constrained_minimum_permutation_word_error_rate as tcp_word_error_rate,
-    )
-
-    return _counted(
-        partial(tcp_word_error_rate, collar=collar_s),
-        _segments(reference, normaliser, timed=True),
-        _segments(hypothesis, normaliser, timed=True),
-    )
+    segments = [_segments(side, normaliser, timed=timed) for side in sides.values()]
+    # meeteval warns of a speaker's own overlapping utterances and of long words: both are in order here.
+    logging.getLogger("preprocess").setLevel(logging.ERROR)
+    try:
+        if timed:
+            measure = time_constrained.time_constrained_minimum_permutation_word_error_rate
+            found = measure(*segments, collar=collar_s)
+        else:  # utterances are in order
+            found = cp.cp_word_error_rate(*segments, reference_sort=False, hypothesis_sort=False)
+    except (RuntimeError, ValueError) as error:  # it refuses more than twenty speakers
+        return f"meeteval: {' '.join(str(error).split())[:160]}"
+    return AttributedErrors(int(found.errors), int(found.length))
 
 
 def _segments(said: PlainTranscript, normaliser: Normaliser, *, timed: bool) -> Any:
@@ -95,16 +80,3 @@ def _segments(said: PlainTranscript, normaliser: Normaliser, *, timed: bool) -> 
         if segment["words"]:
             segments.append(segment)
     return SegLST(segments)
-
-
-def _counted(measure: Any, reference: Any, hypothesis: Any) -> AttributedErrors | str:
-    """Call a measure of meeteval; it refuses more than twenty speakers."""
-    import logging  # noqa: PLC0415
-
-    # It warns of a speaker's own overlapping utterances and of long words: both are in order here.
-    logging.getLogger("preprocess").setLevel(logging.ERROR)
-    try:
-        found = measure(reference, hypothesis)
-    except (RuntimeError, ValueError) as error:
-        return f"meeteval: {' '.join(str(error).split())[:160]}"
-    return AttributedErrors(int(found.errors), int(found.length))

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from sessionscribe.core.errors import UserError, visible
-from sessionscribe.evaluation import attributed
+from sessionscribe.evaluation.attributed import AttributedErrors, attributed_errors
 from sessionscribe.evaluation.intervals import FEWEST_SESSIONS, Array, Bootstrap, Interval, quantile, ratio
-from sessionscribe.evaluation.normalise import Normaliser, normaliser
+from sessionscribe.evaluation.normalise import normaliser
 from sessionscribe.evaluation.speakers import NO_METRICS, SpeakerErrors, speaker_errors
 from sessionscribe.evaluation.words import Errors, Matches, character_errors, match, outside, word_errors
 from sessionscribe.formats.utterances import PlainTranscript
@@ -51,9 +51,9 @@ class SessionScore:
     characters: Errors | None
     matches: Matches | None
     speakers: SpeakerErrors | None
-    cpwer: attributed.AttributedErrors | None
-    tcpwer: attributed.AttributedErrors | None
     missing: dict[str, str]
+    attributed: dict[str, AttributedErrors] = field(default_factory=dict)
+    """By the name of the measure: ``cpwer``, ``tcpwer``."""
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ def score_session(reference: PlainTranscript, hypothesis: PlainTranscript, optio
     if reference.utterances is None or found.utterances is None:
         side = "reference" if reference.utterances is None else "hypothesis"
         missing |= dict.fromkeys(("WER", "CER", "cpWER", "tcpWER"), f"the {side} has no words")
-        return SessionScore(reference.session, chosen.name, None, None, None, speakers, None, None, missing)
+        return SessionScore(reference.session, chosen.name, None, None, None, speakers, missing)
     words = word_errors(reference, found, chosen)
     if not words.totals.sum():
         missing["WER"] = missing["CER"] = "the reference has no words"
@@ -148,7 +148,13 @@ def score_session(reference: PlainTranscript, hypothesis: PlainTranscript, optio
         missing["word times"] = "no word that both have has times of its own on both sides"
     if not len(matches.speaker_blocks):
         missing["word speaker"] = "no word that both have has a speaker to compare"
-    attributed = _attributed(reference, found, chosen, options, missing)
+    attributed = {}
+    for name, collar_s in (("cpWER", None), ("tcpWER", options.word_collar_s)):
+        errors = attributed_errors(reference, found, chosen, collar_s=collar_s)
+        if isinstance(errors, str):
+            missing[name] = errors
+        else:
+            attributed[name.lower()] = errors
     return SessionScore(
         session=reference.session,
         normaliser=chosen.name,
@@ -156,25 +162,9 @@ def score_session(reference: PlainTranscript, hypothesis: PlainTranscript, optio
         characters=character_errors(reference, found, chosen),
         matches=matches,
         speakers=speakers,
-        cpwer=attributed["cpWER"],
-        tcpwer=attributed["tcpWER"],
         missing=missing,
+        attributed=attributed,
     )
-
-
-def _attributed(
-    reference: PlainTranscript,
-    found: PlainTranscript,
-    chosen: Normaliser,
-    options: Options,
-    missing: dict[str, str],
-) -> dict[str, attributed.AttributedErrors | None]:
-    results: dict[str, attributed.AttributedErrors | str] = {
-        "cpWER": attributed.cpwer(reference, found, chosen),
-        "tcpWER": attributed.tcpwer(reference, found, chosen, collar_s=options.word_collar_s),
-    }
-    missing |= {name: why for name, why in results.items() if isinstance(why, str)}
-    return {name: None if isinstance(value, str) else value for name, value in results.items()}
 
 
 def evaluate(both: Sequence[tuple[PlainTranscript, PlainTranscript]], options: Options) -> Scores:
@@ -205,16 +195,16 @@ def measures(
         by_session: draw sessions as a whole, not their blocks.
     """
     found: dict[str, Measure] = {}
-    _add_errors(found, "wer", [s.words for s in counted], bootstrap, by_session)
-    _add_errors(found, "cer", [s.characters for s in counted], bootstrap, by_session)
+    _add_errors(found, "wer", [s.words for s in counted if s.words], bootstrap, by_session)
+    _add_errors(found, "cer", [s.characters for s in counted if s.characters], bootstrap, by_session)
     for name in ("cpwer", "tcpwer"):
-        parts = [part for s in counted if (part := getattr(s, name)) is not None]
+        parts = [s.attributed[name] for s in counted if name in s.attributed]
         if parts:
             errors = _array(part.errors for part in parts)
             totals = _array(part.words for part in parts)
             _add_ratio(found, name, errors, totals, bootstrap if by_session else None)
-    _add_matches(found, [s.matches for s in counted], bootstrap, by_session)
-    _add_speakers(found, [s.speakers for s in counted], bootstrap, by_session)
+    _add_matches(found, [s.matches for s in counted if s.matches], bootstrap, by_session)
+    _add_speakers(found, [s.speakers for s in counted if s.speakers], bootstrap, by_session)
     return found
 
 
@@ -245,30 +235,28 @@ def _add_ratio(
 def _add_errors(
     found: dict[str, Measure],
     name: str,
-    parts: Sequence[Errors | None],
+    parts: Sequence[Errors],
     bootstrap: Bootstrap,
     by_session: bool,
 ) -> None:
-    known = [part for part in parts if part is not None]
-    if not known:
+    if not parts:
         return
     kinds = ("substitutions", "deletions", "insertions")
-    counts = {kind: float(sum(getattr(part, kind).sum() for part in known)) for kind in kinds}
-    errors, totals = (_blocks([getattr(p, n) for p in known], by_session) for n in ("errors", "totals"))
+    counts = {kind: float(sum(getattr(part, kind).sum() for part in parts)) for kind in kinds}
+    errors, totals = (_blocks([getattr(p, n) for p in parts], by_session) for n in ("errors", "totals"))
     _add_ratio(found, name, errors, totals, bootstrap, **counts)
 
 
 def _add_matches(
-    found: dict[str, Measure], parts: Sequence[Matches | None], bootstrap: Bootstrap, by_session: bool
+    found: dict[str, Measure], parts: Sequence[Matches], bootstrap: Bootstrap, by_session: bool
 ) -> None:
-    known = [part for part in parts if part is not None]
-    if not known:
+    if not parts:
         return
 
     def numbered(name: str) -> Any:
         """Return the block of each value, numbered through all sessions (or the session itself)."""
         all_of, first = [], 0
-        for index, part in enumerate(known):
+        for index, part in enumerate(parts):
             blocks = getattr(part, name)
             all_of.append(np.full(len(blocks), index) if by_session else blocks + first)
             first += int(blocks.max(initial=-1)) + 1
@@ -278,14 +266,14 @@ def _add_matches(
     _, time_blocks = np.unique(time_blocks, return_inverse=True)
     blocks = int(time_blocks.max(initial=-1)) + 1
     for side in ("start", "end"):
-        errors = np.concatenate([getattr(part, f"{side}_errors") for part in known])
+        errors = np.concatenate([getattr(part, f"{side}_errors") for part in parts])
         for name, share in (("median", 0.5), ("p95", 0.95)):
             if len(errors):
                 interval = bootstrap.interval(blocks, quantile(errors, time_blocks, share))
                 found[f"{side}_{name}_s"] = Measure(
                     float(np.quantile(errors, share)), interval, {"total": float(len(errors))}
                 )
-    wrong = np.concatenate([part.wrong_speaker for part in known])
+    wrong = np.concatenate([part.wrong_speaker for part in parts])
     if len(wrong):
         _, speaker_blocks = np.unique(speaker_blocks, return_inverse=True)
         words = np.bincount(speaker_blocks).astype(np.float64)
@@ -294,27 +282,26 @@ def _add_matches(
 
 
 def _add_speakers(
-    found: dict[str, Measure], parts: Sequence[SpeakerErrors | None], bootstrap: Bootstrap, by_session: bool
+    found: dict[str, Measure], parts: Sequence[SpeakerErrors], bootstrap: Bootstrap, by_session: bool
 ) -> None:
-    known = [part for part in parts if part is not None]
-    if not known:
+    if not parts:
         return
     kinds = ("missed", "false_alarm", "confused")
     counts: dict[str, float] = {
-        f"{kind}_s": float(sum(getattr(p, kind).sum() for p in known)) for kind in kinds
+        f"{kind}_s": float(sum(getattr(p, kind).sum() for p in parts)) for kind in kinds
     }
     counts |= {
-        "speakers": sum(part.speakers for part in known),
-        "speakers_found": sum(part.speakers_found for part in known),
-        "sessions": len(known),
-        "sessions_with_right_count": sum(part.speakers == part.speakers_found for part in known),
+        "speakers": sum(part.speakers for part in parts),
+        "speakers_found": sum(part.speakers_found for part in parts),
+        "sessions": len(parts),
+        "sessions_with_right_count": sum(part.speakers == part.speakers_found for part in parts),
     }
-    errors, speech = (_blocks([getattr(p, n) for p in known], by_session) for n in ("errors", "speech"))
+    errors, speech = (_blocks([getattr(p, n) for p in parts], by_session) for n in ("errors", "speech"))
     _add_ratio(found, "der", errors, speech, bootstrap, **counts)
     _add_ratio(
         found,
         "jer",
-        _array(part.jaccard_error for part in known),
-        _array(part.jaccard_speakers for part in known),
+        _array(part.jaccard_error for part in parts),
+        _array(part.jaccard_speakers for part in parts),
         bootstrap if by_session else None,
     )
