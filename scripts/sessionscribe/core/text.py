@@ -13,7 +13,8 @@ _UNSPACED_SCRIPT = re.compile(
     "\u3000-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff00-\uff9f"  # CJK, punctuation too
     "\U00020000-\U0003ffff]"
 )
-SENTENCE_END = frozenset(".?!…。？！｡؟۔।॥።៕")
+_SENTENCE_END = frozenset(".?!…。？！｡؟۔।॥።៕")
+_TITLES = frozenset({"dr", "mr", "mrs", "ms", "prof", "sr", "sra", "st"})
 CLAUSE_END = frozenset(",;:–—、，；：،؛၊៖")
 _SPACES = re.compile("[ \t\n\r\f\v]+")
 _NO_ENDS = frozenset("¿¡#&*@/\\")  # punctuation that does not end what is before it
@@ -256,9 +257,14 @@ def normalised(text: str) -> str:
     return kept or folded
 
 
-def ends_with(text: str, marks: Iterable[str]) -> bool:
+def ends_with(text: str, marks: frozenset[str]) -> bool:
     """Return whether ``text`` ends with one of ``marks``, closing quotes and brackets left aside."""
-    return text.rstrip(_CLOSING)[-1:] in set(marks) - {""}
+    return text.rstrip(_CLOSING)[-1:] in marks
+
+
+def ends_sentence(text: str) -> bool:
+    """Return whether a sentence ends with ``text``; with `Mr.` none does."""
+    return ends_with(text, _SENTENCE_END) and text.strip(".([\"'").lower() not in _TITLES
 
 
 def listed(names: Sequence[str], most: int) -> str:

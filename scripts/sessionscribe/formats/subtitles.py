@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from sessionscribe.artifacts.transcript import SpokenSegment, Transcript
 from sessionscribe.config.settings import Export
-from sessionscribe.core.text import CLAUSE_END, SENTENCE_END, clusters, columns, ends_with, one_line
+from sessionscribe.core.text import CLAUSE_END, clusters, columns, ends_sentence, ends_with, one_line
 from sessionscribe.core.units import milliseconds
 
 PAUSE_MS = 300  # a pause from which it is a good place to end a cue
@@ -137,7 +137,7 @@ def _count(tokens: Sequence[_Token], options: Export, label: str) -> int:
 def _goodness(last: _Token, following: _Token, options: Export) -> int:
     if options.split_at == "length":
         return 0
-    if ends_with(last.text, SENTENCE_END):
+    if ends_sentence(last.text):
         return 3
     if options.split_at == "clauses" and ends_with(last.text, CLAUSE_END):
         return 2

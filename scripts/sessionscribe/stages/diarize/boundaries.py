@@ -7,16 +7,18 @@ within the first or the last word of what somebody says. People take turns at th
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain, takewhile
 
 from sessionscribe.artifacts.merged import MergedWord
-from sessionscribe.core.text import CLAUSE_END, SENTENCE_END, ends_with
+from sessionscribe.core.text import CLAUSE_END, ends_sentence, ends_with
 from sessionscribe.core.units import milliseconds
 
 PAUSE_MS = 150
 """Silence between two words from which it counts as a pause."""
-REACH_MS = 500
-"""A change of speakers is moved by this much at most."""
-NOTHING, PAUSE, PUNCTUATION = 0, 1, 2
+NOTHING, PAUSE, CLAUSE, SENTENCE = range(4)
+"""What speaks for a change of speakers between two words."""
+REACH_MS = {PAUSE: 500, CLAUSE: 500, SENTENCE: 1000}
+"""A change of speakers is moved by this much at most, to a place with such evidence."""
 
 Speakers = list[str | None]
 
@@ -25,8 +27,8 @@ def with_evidence(words: Sequence[MergedWord], found: Sequence[str | None]) -> S
     """Return the speakers of words with changes of speakers where something speaks for them.
 
     A single word between words of another speaker is theirs where there is neither a pause on either side of
-    it nor punctuation before it. A change in running speech moves to the nearest place within 0.5 s that has
-    punctuation, or else a pause; where there is neither, it stays.
+    it nor punctuation before it. A change inside a sentence moves to the nearest end of one within a second.
+    Where there is none, a change in running speech moves to punctuation within 0.5 s, or else to a pause.
 
     Args:
         words: the words, in order of time.
@@ -38,8 +40,10 @@ def with_evidence(words: Sequence[MergedWord], found: Sequence[str | None]) -> S
 def _evidence(words: Sequence[MergedWord], index: int) -> int:
     """Return what speaks for a change of speakers before a word."""
     before, word = words[index - 1], words[index]
-    if ends_with(before.text, SENTENCE_END | CLAUSE_END):
-        return PUNCTUATION
+    if ends_sentence(before.text):
+        return SENTENCE
+    if ends_with(before.text, CLAUSE_END):
+        return CLAUSE
     return PAUSE if _pause(before, word) >= PAUSE_MS else NOTHING
 
 
@@ -63,36 +67,26 @@ def _moved(words: Sequence[MergedWord], found: Sequence[str | None]) -> Speakers
     index = 1
     while index < len(words):
         before, after = result[index - 1], result[index]
-        if before != after and None not in (before, after) and _evidence(words, index) == NOTHING:
-            places = sorted(_places(words, result, index))
-            if places:
-                place = places[0][2]
-                result[place:index] = [after] * (index - place)
-                result[index:place] = [before] * (place - index)
-                index = max(index, place)
+        if before != after and None not in (before, after):
+            place = min(_places(words, result, index), default=(0, 0.0, index))[2]
+            result[place:index] = [after] * (index - place)
+            result[index:place] = [before] * (place - index)
+            index = max(index, place)
         index += 1
     return result
 
 
 def _places(words: Sequence[MergedWord], speakers: Speakers, change: int) -> Iterator[tuple[int, float, int]]:
-    """Yield where a change could move: the best evidence and the nearest place first, when sorted.
+    """Yield where a change could move for better evidence: the best and then the nearest has the least value.
 
     It stays between the change before it and the one after it, so that no turn of words is lost.
     """
+    here = _evidence(words, change)
     middle = (milliseconds(words[change - 1].end) + milliseconds(words[change].start)) / 2
-    index = change - 1
-    while index > 0 and speakers[index - 1] == speakers[change - 1]:
-        away = middle - milliseconds(words[index].start)
-        if away > REACH_MS:
-            break
-        if evidence := _evidence(words, index):
+    earlier = takewhile(lambda i: speakers[i - 1] == speakers[change - 1], range(change - 1, 0, -1))
+    later = takewhile(lambda i: speakers[i] == speakers[change], range(change + 1, len(words)))
+    for index in chain(earlier, later):
+        edge = words[index].start if index < change else words[index - 1].end
+        away, evidence = abs(milliseconds(edge) - middle), _evidence(words, index)
+        if evidence > here and away <= REACH_MS[evidence]:
             yield -evidence, away, index
-        index -= 1
-    index = change + 1
-    while index < len(words) and speakers[index] == speakers[change]:
-        away = milliseconds(words[index - 1].end) - middle
-        if away > REACH_MS:
-            break
-        if evidence := _evidence(words, index):
-            yield -evidence, away, index
-        index += 1

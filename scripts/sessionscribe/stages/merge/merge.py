@@ -18,7 +18,7 @@ from sessionscribe.artifacts.plan import ChunkPlan, Timeline, TimelineTrack
 from sessionscribe.config.settings import Merge
 from sessionscribe.core.errors import UserError
 from sessionscribe.core.intervals import interval
-from sessionscribe.core.text import SENTENCE_END, ends_with
+from sessionscribe.core.text import ends_sentence
 from sessionscribe.core.units import SAMPLE_RATE, seconds
 
 RUNS_ON_S = 0.3  # over a shorter pause at a cut, speech runs on
@@ -203,7 +203,7 @@ def _pause_between(before: _Heard, item: _Heard, gap_s: float) -> int:
     Where two chunks meet, the engine had no say: a sentence that runs on over the cut stays whole.
     """
     if before.chunk != item.chunk:
-        over_s = 0.0 if ends_with(before.word.text, SENTENCE_END) else min(gap_s, RUNS_ON_S)
+        over_s = 0.0 if ends_sentence(before.word.text) else min(gap_s, RUNS_ON_S)
     else:
         over_s = gap_s if before.segment == item.segment else 0.0
     return round(over_s * SAMPLE_RATE)
