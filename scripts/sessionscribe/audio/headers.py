@@ -8,10 +8,14 @@ plain samples are the ones where that hides sound, since FFmpeg stops where thei
 from __future__ import annotations
 
 import io
+import itertools
+import mmap
 import os
 import re
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import BinaryIO, Literal, Protocol
 
 from sessionscribe.core.files import SizedFile
@@ -24,6 +28,7 @@ HEADER_BYTES = 1 << 20
 MOST_CHUNKS = 1 << 20
 """Files of more chunks are made to waste time."""
 CLUSTER = b"\x1f\x43\xb6\x75"
+SIMPLE_BLOCK, BLOCK_GROUP = 0xA3, 0xA0
 SEARCH_BYTES = 1 << 24
 """How far behind the sound of a recording another one may begin: an index and tags lie between."""
 BEGINNINGS = (
@@ -43,6 +48,11 @@ BEGINNINGS = (
 W64_DATA = b"data\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"
 W64_FORMAT = b"fmt " + W64_DATA[4:]
 OPEN_END = b"\xff" * 4
+EXTENSIBLE, PCM = 0xFFFE, b"\1\0"
+AU_ENCODINGS = {(1, 16): 3, (1, 24): 4, (1, 32): 5, (3, 32): 6, (3, 64): 7, (6, 8): 27, (7, 8): 1}
+"""Numbers of sample formats, by their number in a WAV and their bits."""
+RESTARTS = {b"fLaC": rb"fLaC[\0\x80]\0\0\x22", b"#!AM": rb"#!AMR(-WB)?\n"}
+"""Where FFmpeg reads over the beginning of another recording as if it were damage, by how a file begins."""
 
 
 class Source(Protocol):
@@ -136,12 +146,32 @@ def mended(source: Source) -> Source:
     return Splice(source, (found.head, (found.start, found.stop))) if found and found.hidden else source
 
 
+def recordings(source: Source) -> list[Source]:
+    """Return what is in a file as FFmpeg can read it; usually that is one recording.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with source.open("rb") as file:
+        mark = RESTARTS.get(file.read(4))
+        if mark is None or not is_local(source):
+            return [mended(source)]
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            edges = [*(match.start() for match in re.finditer(mark, content)), len(content)]
+    return [Splice(source, (edge,)) for edge in itertools.pairwise(edges)] if len(edges) > 2 else [source]
+
+
+def is_local(source: Source) -> bool:
+    """Return whether all of a recording can be read at no great cost."""
+    return isinstance(source, Path) or hasattr(source, "path")
+
+
 def samples(source: Source) -> Samples | None:
     """Return where a WAV, RF64, W64, AIFF, CAF or AU has its samples; None for any other file."""
     with source.open("rb") as file:
         head = file.read(16)
         size = source.stat().st_size
-        if head[:4] in (b"RIFF", b"RF64", b"BW64") and head[8:12] == b"WAVE":
+        if head[:4] in (b"RIFF", b"RF64", b"BW64", b"RIFX") and head[8:12] == b"WAVE":
             return _wav(file, size)
         if head[:8] == b"riff\x2e\x91\xcf\x11":
             return _w64(file, size)
@@ -167,7 +197,11 @@ def _chunks(
         if not _is_name(name):
             return
         yield name, position + 8, length
-        position += 8 + length + length % 2
+        position += 8 + length
+        if length % 2:
+            file.seek(position)
+            head = file.read(5)
+            position += head[:4] != b"data" and _is_name(head[1:])  # many programs forget the padding
 
 
 def _is_name(name: bytes) -> bool:
@@ -177,8 +211,10 @@ def _is_name(name: bytes) -> bool:
 def _wav(file: BinaryIO, size: int) -> Samples | None:
     form, long = b"", 0
     file.seek(0)
-    wide = file.read(4) != b"RIFF"
-    chunks = _chunks(file, 12, size, "little")
+    first = file.read(4)
+    order: Literal["little", "big"] = "big" if first == b"RIFX" else "little"
+    wide = first in (b"RF64", b"BW64")
+    chunks = _chunks(file, 12, size, order)
     for name, start, length in chunks:
         if name == b"ds64":
             file.seek(start + 8)
@@ -190,18 +226,39 @@ def _wav(file: BinaryIO, size: int) -> Samples | None:
             promised: int | None = long if wide and length in (0, 0xFFFF_FFFF) else length
             if not promised or promised >= (LONGEST if wide else PLACEHOLDER):
                 promised = None
-            hidden = wide and promised is None
-            if promised is not None:
-                hidden = _goes_on(file, start, promised, size)
+            head = as_au(form) if order == "big" else as_wav(_readable(form))
+            # FFmpeg takes no RIFX for one, expects padding, and believes what it can.
+            hidden = bool(start % 2) or (order == "big" and bool(head)) or _readable(form) != form
+            hidden = hidden or (wide if promised is None else _goes_on(file, start, promised, size))
             more = tuple((at, min(at + long, size)) for other, at, long in chunks if other == b"data")
-            return Samples(start, size, promised, hidden, as_wav(form), more)
+            return Samples(start, size, promised, hidden, head, more)
     return None
+
+
+def _readable(form: bytes) -> bytes:
+    """Return the format of a WAV of plain samples such that FFmpeg takes each for as wide as it is.
+
+    Of 24 valid bits in 32, as Windows records them, it makes noise; of samples of no width nothing.
+    """
+    tag, channels, align, bits = struct.unpack_from("<HH8xHH", form.ljust(16, b"\0"))
+    if tag == EXTENSIBLE and form[24:26] == PCM and bits != int.from_bytes(form[18:20], "little"):
+        return form[:18] + form[14:16] + form[20:]
+    if tag == 1 and not bits and channels and align:
+        return form[:14] + (8 * align // channels).to_bytes(2, "little") + form[16:]
+    return form
 
 
 def as_wav(form: bytes) -> bytes:
     """Return the header of a WAV of this format and any length, up to its samples."""
     length = len(form).to_bytes(4, "little")
     return b"RIFF" + OPEN_END + b"WAVEfmt " + length + form + b"data" + OPEN_END
+
+
+def as_au(form: bytes) -> bytes:
+    """Return the header of an AU for the samples of a RIFX, a WAV with its highest byte first; may be empty."""
+    tag, channels, rate, bits = struct.unpack_from(">HHI6xH", form.ljust(16, b"\0"))
+    encoding = AU_ENCODINGS.get((tag, bits))
+    return struct.pack(">4sI4sIII", b".snd", 24, OPEN_END, encoding, rate, channels) if encoding else b""
 
 
 def _goes_on(file: BinaryIO, start: int, length: int, size: int) -> bool:
@@ -399,7 +456,7 @@ def following(source: Source, end: int) -> Iterator[Source]:
             return
         file.seek(end)
         rest = file.read(SEARCH_BYTES)
-    marks = {*BEGINNINGS, *([own] if _is_name(own) else [])}
+    marks = {*BEGINNINGS, *([own] if own[0] else [])}
     for match in re.finditer(b"|".join(map(re.escape, sorted(marks))), rest):
         start = end + match.start() - 4 * (match[0] == b"ftyp")
         yield Splice(source, ((start, size),))
@@ -459,30 +516,31 @@ def headed(part: Source, header: bytes) -> tuple[Splice, bool]:
     """Return a slice of a recorder's stream with the stream's header, and whether its times are the stream's.
 
     A slice may begin anywhere. What comes before the first place where a player can begin is left out, but of
-    a Matroska cluster that began in an earlier slice the blocks are taken, with times of their own.
+    a Matroska cluster that began in an earlier slice the blocks are taken. Their times are the stream's if
+    another cluster follows, which says when these end.
     """
     size = part.stat().st_size
     with part.open("rb") as file:
         head = file.read(SEARCH_BYTES)
         if header[:4] == b"\x1a\x45\xdf\xa3":
             start = head.find(CLUSTER)
-            blocks = _first_blocks(head[: start if start >= 0 else len(head)])
-            if blocks is not None:
-                return Splice(
-                    part, (header + CLUSTER + b"\x01" + b"\xff" * 7 + b"\xe7\x81\x00", (blocks, size))
-                ), False
-            return Splice(part, (header, (max(start, 0), size))), True
+            first = _first_block(head[: start if start >= 0 else len(head)])
+            if first is None:
+                return Splice(part, (header, (max(start, 0), size))), True
+            time = None if start < 0 else _time_before(head, first, start)
+            begin = b"\xe7\x88" + (time or 0).to_bytes(8)
+            return Splice(part, (header + CLUSTER + b"\x01" + b"\xff" * 7 + begin, (first, size))), time is not None
         if header[4:8] == b"ftyp":
             start = max(0, head.find(b"moof") - 4)
             return Splice(part, (header, *_rebased(file, start, size, len(header)))), True
     return Splice(part, (header, (0, size))), header[:4] in (b"OggS", b"fLaC")
 
 
-def _first_blocks(data: bytes) -> int | None:
+def _first_block(data: bytes) -> int | None:
     """Return where within a Matroska cluster a row of whole blocks begins; None if there is none."""
     for first in range(min(len(data), 1 << 20)):
         position, found = first, 0
-        while position < len(data) and data[position] in (0xA3, 0xA0) and found < 3:
+        while position < len(data) and data[position] in (SIMPLE_BLOCK, BLOCK_GROUP) and found < 3:
             length, start = vint(data, position + 1)
             if not length:
                 break
@@ -490,6 +548,33 @@ def _first_blocks(data: bytes) -> int | None:
         if found == 3 or (found and position == len(data)):
             return first
     return None
+
+
+def _blocks(data: bytes, position: int, stop: int) -> Iterator[tuple[int, int]]:
+    """Yield the track and the time (in the cluster, usually in ms) of each Matroska block from a place on."""
+    while position < stop:
+        name = data[position]
+        length, start = vint(data, position + 1)
+        if length is None:
+            return
+        position = start + length
+        if name == BLOCK_GROUP:  # the block is its first element
+            _, start = vint(data, start + 1)
+        if name in (SIMPLE_BLOCK, BLOCK_GROUP):
+            track, at = vint(data, start)
+            yield track or 0, int.from_bytes(data[at : at + 2], signed=True)
+
+
+def _time_before(data: bytes, first: int, cluster: int) -> int | None:
+    """Return the time of the cluster whose blocks begin at ``first``, from the time of the one behind it."""
+    _, at = vint(data, cluster + len(CLUSTER))
+    length, start = vint(data, at + 1)
+    following = next(_blocks(data, start + (length or 0), len(data)), None)
+    times = [time for track, time in _blocks(data, first, cluster) if following and track == following[0]]
+    if data[at : at + 1] != b"\xe7" or not length or not following or not times:
+        return None
+    step = times[-1] - times[-2] if len(times) > 1 else 0
+    return max(0, int.from_bytes(data[start : start + length]) + following[1] - step - times[-1])
 
 
 def _rebased(file: BinaryIO, start: int, size: int, shift: int) -> Iterator[bytes | tuple[int, int]]:

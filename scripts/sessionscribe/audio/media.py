@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from sessionscribe.artifacts.recording import AudioStream
-from sessionscribe.audio.headers import Source, following, mended
+from sessionscribe.audio import headers
+from sessionscribe.audio.headers import Source
 from sessionscribe.core.errors import UserError
 from sessionscribe.core.units import tolerance_s
 
@@ -43,6 +44,8 @@ ALLOWED_S = 60.0
 LEAST_RATE = 1000
 """Sound of a lower sample rate (in Hz) holds no speech, and takes more time than a session has."""
 READ_BYTES = 1 << 20
+UNTIMED = ("aac", "ac3", "amr", "dts", "eac3", "loas", "mp3", "truehd")
+"""Containers whose packets carry no times: FFmpeg counts them by the first packet's sample rate."""
 CANDIDATES = 16
 """So many places behind the sound of a recording are tried for another one."""
 SAFE_PLANES = 8
@@ -109,7 +112,7 @@ def open_media(path: Source) -> Iterator[InputContainer]:
     import av  # noqa: PLC0415 -- heavy
 
     check_file(path)
-    path = mended(path)
+    path = headers.mended(path)
     # The prefix and the absolute path: a name such as `concat:a|b` or `-x` is a name and nothing else.
     file = f"file:{path.absolute()}" if isinstance(path, Path) else path.open("rb")
     limits = {"protocol_whitelist": "file", "format_whitelist": _formats()}
@@ -168,8 +171,8 @@ def audio_streams(container: InputContainer, path: Source) -> list[Stream]:
         only = f" (only {' and '.join(kinds)})" if kinds else ""
         hint = "Record again with sound, or remove its row from the manifest"
         raise RecordingError(f"has no audio stream{only}", where=path, hint=hint)
-    if all(0 < (stream.sample_rate or 0) < LEAST_RATE for stream in streams):
-        what = f"has a sample rate of {streams[0].sample_rate} Hz, too low for speech"
+    if all(0 < _rate(stream) < LEAST_RATE for stream in streams):
+        what = f"has a sample rate of {_rate(streams[0])} Hz, too low for speech"
         raise RecordingError(
             what, where=path, hint="Check the file; if it is right, remove its row from the manifest"
         )
@@ -179,9 +182,13 @@ def audio_streams(container: InputContainer, path: Source) -> list[Stream]:
     return streams
 
 
+def _rate(stream: Stream) -> int:
+    """Return the sample rate in Hz; 0 of a codec that is unknown."""
+    return (stream.codec_context.sample_rate or 0) if stream.codec_context is not None else 0
+
+
 def _decodable(stream: Stream) -> bool:
-    context = stream.codec_context
-    return context is not None and (stream.sample_rate or 0) >= LEAST_RATE and bool(stream.channels)
+    return _rate(stream) >= LEAST_RATE and bool(stream.channels)
 
 
 def describe(streams: list[Stream]) -> list[AudioStream]:
@@ -190,8 +197,8 @@ def describe(streams: list[Stream]) -> list[AudioStream]:
         AudioStream(
             index=index,
             codec=stream.codec_context.name if _decodable(stream) else "unknown",
-            sample_rate=stream.sample_rate or 0,
-            channels=stream.channels or 0,
+            sample_rate=_rate(stream),
+            channels=stream.channels if _decodable(stream) else 0,
             language=stream.language if stream.language not in (None, "und", "") else None,
         )
         for index, stream in enumerate(streams)
@@ -288,8 +295,9 @@ class Clock:
             self.origin_s += ahead
             self.jumps += 1
             return 0.0
-        self.gaps += 1
-        self.filled_s += ahead
+        if self.position_s:  # before that, the sound has not begun
+            self.gaps += 1
+            self.filled_s += ahead
         self.position_s += ahead
         return ahead
 
@@ -336,6 +344,7 @@ class Reader:
     expected_s: float = 0.0
     limits: Limits = field(default_factory=Limits)
     clock: Clock = field(init=False)
+    decoded_packets: int = 0
     damaged_packets: int = 0
     error: str = ""
     links: int = 0
@@ -344,6 +353,11 @@ class Reader:
     _container: InputContainer = field(init=False)
     _stream: Stream = field(init=False)
     _end: int = 0
+    """Where the last packet that is sound ends, in bytes."""
+    _damaged: int = 0
+    """How many damaged packets come after it."""
+    _rate: int = 0
+    """The sample rate that times are counted by, in Hz, where packets carry none; else 0."""
 
     def __post_init__(self) -> None:
         self.clock = Clock(0.0, math.inf, self.limits.max_gap_h * 3600)
@@ -352,6 +366,7 @@ class Reader:
         """Return how long the stream is by its packets, in seconds; the file is read and not decoded."""
         for _ in self._links():
             for packet in self._packets():
+                self._note_end(packet)
                 self.clock.arrive(None if packet.pts is None else float(packet.pts * packet.time_base))
                 self.clock.position_s += float((packet.duration or 0) * packet.time_base)
                 self.limits.check(self.clock.position_s, self.source)
@@ -364,8 +379,9 @@ class Reader:
 
     def _links(self) -> Iterator[None]:
         """Open the recording, and each that follows it in the file, one after the other."""
-        source: Source | None = mended(self.source)
-        while source is not None:
+        waiting = headers.recordings(self.source)
+        while waiting:
+            source = waiting.pop(0)
             with open_media(source) as container:
                 self._container = container
                 self._stream = audio_streams(container, source)[self.number]
@@ -375,13 +391,17 @@ class Reader:
                     self.clock.position_s + declared + tolerance_s(declared) if declared else math.inf
                 )
                 self.start_s = self.start_s if self.links else start_time(container)
-                self.links, self._end = self.links + 1, 0
+                self.links, self._end, self._damaged = self.links + 1, 0, 0
+                self._rate = _rate(self._stream) if container.format.name in UNTIMED else 0
                 yield
-            source = self._next(source)
+            if hidden := self._next(source):
+                waiting.insert(0, hidden)
+                self.damaged_packets -= self._damaged
+                self.error = ""
 
     def _next(self, source: Source) -> Source | None:
         """Return the recording that follows in the same file, behind the last packet."""
-        for candidate in itertools.islice(following(source, self._end), CANDIDATES):
+        for candidate in itertools.islice(headers.following(source, self._end), CANDIDATES):
             with contextlib.suppress(UserError), open_media(candidate) as container:
                 streams = audio_streams(container, candidate)
                 if self.number < len(streams) and _decodable(streams[self.number]):
@@ -395,7 +415,8 @@ class Reader:
         rate = held = 0
         unpack = Unpacker()
         for frame in self._frames():
-            gap = self.clock.arrive(frame.time)
+            self._rate = self._rate if self._rate in (0, frame.sample_rate) else -1  # no time is right after that
+            gap = self.clock.arrive(None if self._rate < 0 else frame.time)
             samples = unpack(frame)
             changed = bool(pending) and (frame.sample_rate != rate or len(samples) != len(pending[0]))
             if pending and (gap or changed or held >= rate * BLOCK_S):
@@ -426,13 +447,19 @@ class Reader:
             except av.FFmpegError as error:
                 if _is_unreadable(self.source, error):
                     raise
-                self.error = str(error)  # the caller compares durations
+                self.error = error.strerror or str(error)  # the caller compares durations
                 return
             if packet is None:
                 return
-            if packet.pos is not None:
-                self._end = max(self._end, packet.pos + packet.size)
+            if packet.has_sidedata("encryption_info"):
+                hint = "Get a copy without copy protection, or record what you hear"
+                raise RecordingError("is encrypted", where=self.source, hint=hint)
             yield packet
+
+    def _note_end(self, packet: Packet[Any]) -> None:
+        self._damaged = 0
+        if packet.pos is not None:
+            self._end = max(self._end, packet.pos + packet.size)
 
     def _frames(self) -> Iterator[AudioFrame]:
         import av  # noqa: PLC0415 -- heavy
@@ -444,7 +471,10 @@ class Reader:
                 return
             except av.FFmpegError:
                 self.damaged_packets += 1
+                self._damaged += 1
                 continue
+            self.decoded_packets += 1
+            self._note_end(packet)
             yield from (frame for frame in frames if frame.samples and frame.sample_rate)
 
 

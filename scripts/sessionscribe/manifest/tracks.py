@@ -56,7 +56,8 @@ def parts_of(
     with media.open_media(source) as container:
         found = media.audio_streams(container, source)
         titles = [stream.metadata.get("title", "").strip() for stream in found]
-        channels = found[streams[0] if streams else 0].channels if max([0, *streams]) < len(found) else 0
+        described = media.describe(found)
+        channels = described[streams[0] if streams else 0].channels if max([0, *streams]) < len(found) else 0
     if wrong := [number for number in streams if number >= len(found)]:
         what = f"has no audio stream number {wrong[0]} (it has {len(found)}, the first is 0)"
         raise UserError(what, where=source, hint="Give other --audio-stream numbers; nothing was added")

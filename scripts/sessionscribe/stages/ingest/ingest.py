@@ -71,7 +71,7 @@ def probe(
         declared = None if exact else declared_duration(container, streams[chosen], path)
     if not count:
         return Probe(name, declared or 0.0, described)
-    if declared is None or is_local(path):
+    if declared is None or headers.is_local(path):
         exact = exact or (declared is None and name in GUESSED)  # junk behind the sound counts as packets
         duration = _proven_duration(path, chosen, declared, limits, exact=exact)
     else:
@@ -83,11 +83,6 @@ def probe(
             "has an audio stream, but nothing of it can be decoded", where=path, hint=hint
         )
     return Probe(container=name, duration_s=round(duration, 3), streams=described)
-
-
-def is_local(path: headers.Source) -> bool:
-    """Return whether all of a recording can be read at no great cost."""
-    return isinstance(path, Path) or hasattr(path, "path")
 
 
 def _proven_duration(
