@@ -405,10 +405,7 @@ BAD_PARTS = {
     "empty": (lambda _: b"", "is empty (0 bytes)"),
     "junk": (lambda _: b"junk" * 999, "is not an audio or video file, or damaged at its beginning"),
     "begun": (lambda whole: whole[:30], "is not an audio or video file, or damaged at its beginning"),
-    "header": (
-        lambda whole: whole[: whole.index(b"\x1f\x43\xb6\x75")],
-        "is not an audio or video file, or damaged at its beginning",
-    ),
+    "header": (lambda whole: whole[: whole.index(b"\x1f\x43\xb6\x75")], ""),  # of a stream: no gap
 }
 
 

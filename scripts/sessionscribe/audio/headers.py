@@ -484,6 +484,11 @@ def header_of(source: Source) -> bytes:
     return b""
 
 
+def is_header(source: Source, header: bytes) -> bool:
+    """Return whether a recorder's part holds the header of its stream (`header_of`), and no sound yet."""
+    return 0 < source.stat().st_size <= len(header)
+
+
 def _endless(head: bytes) -> bytes:
     """Return the beginning of a Matroska file with a segment of unknown length."""
     length, start = vint(head, 4)

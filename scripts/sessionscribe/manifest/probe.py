@@ -101,7 +101,9 @@ class Prober:
                 for first in dict.fromkeys([*whole[-1:], *whole[:1]]):
                     if (head := header(first)) and (length := self._headed(source(file), head)):
                         better[file] = replace(result, duration_s=length, header=first.part, problem=None)
-                        if first not in better and looked[first].found and not looked[first].problem:
+                        if looked[first].problem and headers.is_header(source(first), head):
+                            better[first] = replace(looked[first], problem=None, duration_s=0.001)
+                        elif first not in better and looked[first].found and not looked[first].problem:
                             # It may promise all of the stream.
                             better[first] = replace(looked[first], duration_s=self._decoded(source(first)))
                         break

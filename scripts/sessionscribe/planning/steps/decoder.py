@@ -51,8 +51,8 @@ def unusable(session: Session) -> tuple[Row, ...]:
     Of a live session some parts may be no good: they are gaps.
     """
     rows = tuple(row for row in session.rows if not row.checksum or row.duration_s <= 0)
-    if session.layout == "live" and len(rows) < len(session.rows):
-        rows = tuple(row for row in rows if not row.checksum)
+    if session.layout == "live":
+        rows = tuple(row for row in rows if not row.checksum) or rows[: len(rows) == len(session.rows)]
     return rows or (session.rows[:1] if session.problem else ())
 
 

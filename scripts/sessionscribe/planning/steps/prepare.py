@@ -40,6 +40,8 @@ def prepare_track(steps: SessionSteps, row: Row) -> Track:
 def fetch_recording(steps: SessionSteps, row: Row) -> Step:
     """Note the step that makes sure that a source is what the manifest says."""
     problem = steps.session.problem
+    if row.layout == "live" and not any(each.duration_s > 0 for each in steps.session.rows):
+        problem = problem or "none of its parts can be decoded: the one with the header, the first, may be missing"
     options = {
         "track": row.track,
         "source": row.source,

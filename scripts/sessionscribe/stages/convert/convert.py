@@ -38,53 +38,117 @@ CLIPPED_SHARE = 1e-4
 FRAME_S = 0.032
 LOUDEST = 32
 """A recording is as loud as so many of its frames are at least (1 s): a slammed door does not count."""
-QUIET_DB, WANTED_DB = -58.0, -25.0
-"""Below the first level (of full scale, mean square) speech is not found: it is amplified to the second."""
+QUIET_DB, WANTED_DB = -45.0, -25.0
+"""Below the first level (of full scale, mean square) speech is lost: it is amplified to the second."""
+HUGE = 1e15
+"""Larger numbers are no sound, and their squares no numbers."""
+LOUDEST_PEAK = 2.0
+"""Samples that reach further beyond full scale were never meant for it: they are brought back into it."""
+OFFSET = 2.0
+"""A constant offset of so many times the sound's own effective value keeps speech from being found."""
 CANCELLED_SHARE = 0.01
 """Below this share of the channels' power in their mean, the channels cancel out."""
 
 
+@dataclass(frozen=True)
+class Correction:
+    """What is done to samples before they are rounded: an offset is taken off, then they are multiplied."""
+
+    offset: float = 0.0
+    gain: float = 1.0
+
+
 @dataclass
 class Mono:
-    """Turns blocks of any number of channels into one channel, and counts what is wrong with them."""
+    """Turns blocks of any number of channels into one channel, and measures what is wrong with them."""
 
     channel: int | Literal["mix"]
     path: headers.Source
+    correction: Correction = Correction()
     nonfinite: int = 0
     clipped: int = 0
     counted: int = 0
+    samples: int = 0
+    total: float = 0.0
+    power: float = 0.0
+    peak: float = 0.0
     power_in: float = 0.0
-    power_out: float = 0.0
+    cancelled: float = 0.0
+    frames: int = 0
+    _loudest: NDArray[np.float32] | None = None
 
-    def __call__(self, block: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return `block` [channels, n] as [1, n] within full scale."""
+    def __call__(self, rate: int, block: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return `block` [channels, n] of a sample rate in Hz as [1, n] within full scale."""
         import numpy as np  # noqa: PLC0415 -- heavy
 
         if self.channel != "mix":
             check_channel(self.channel, len(block), self.path)
             block = block[self.channel : self.channel + 1]
-        finite = np.isfinite(block)
-        if not finite.all():
-            self.nonfinite += int(block.size - np.count_nonzero(finite))
-            block = np.where(finite, block, np.float32(0))
+        if not np.isfinite(block).all():
+            self.nonfinite += int(np.count_nonzero(~np.isfinite(block)))
+            block = np.where(np.isfinite(block), block, np.float32(0))
+        if (magnitude := np.abs(block)).max(initial=0) > HUGE:
+            block = np.clip(block, -HUGE, HUGE)
+        loud = np.float32(FULL_SCALE / min(1.0, self.correction.gain))
         self.counted += block.size
-        self.clipped += int(np.count_nonzero(np.abs(block) >= np.float32(FULL_SCALE)))
-        if len(block) == 1:
-            return np.clip(block, np.float32(-1), np.float32(1))
-        with np.errstate(over="ignore"):  # floating-point recordings may be louder than full scale
-            mean = block.mean(axis=0, keepdims=True, dtype=np.float32)
-            mixed: NDArray[np.float32] = np.clip(mean, np.float32(-1), np.float32(1))
-            self.power_in += float(np.vdot(block, block)) / len(block)
-        self.power_out += float(np.vdot(mixed, mixed))
-        return mixed
+        self.clipped += int(np.count_nonzero(magnitude >= loud))
+        mixed = block if len(block) == 1 else self._mix(block)
+        self._measure(rate, mixed)
+        if self.correction != Correction():
+            mixed = ((mixed - np.float64(self.correction.offset)) * self.correction.gain).astype(np.float32)
+        return np.clip(mixed, np.float32(-1), np.float32(1))
 
+    def _mix(self, block: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the mean of the channels, or where they cancel each other out, one of them."""
+        import numpy as np  # noqa: PLC0415 -- heavy
 
-def amplified(block: NDArray[np.float32], gain_db: int) -> NDArray[np.float32]:
-    """Return samples that are louder by so many dB, within full scale."""
-    import numpy as np  # noqa: PLC0415 -- heavy
+        powers = np.einsum("cn,cn->c", block, block)
+        mean: NDArray[np.float32] = block.mean(axis=0, keepdims=True, dtype=np.float32)
+        power = float(powers.mean())
+        self.power_in += power
+        if float(np.vdot(mean, mean)) >= CANCELLED_SHARE * power:
+            return mean
+        self.cancelled += power
+        taken = 0 if 10 * powers[0] >= powers.max() else int(powers.argmax())
+        return block[taken : taken + 1]
 
-    louder: NDArray[np.float32] = np.clip(block * np.float32(10 ** (gain_db / 20)), -1, 1)
-    return louder
+    def _measure(self, rate: int, mixed: NDArray[np.float32]) -> None:
+        import numpy as np  # noqa: PLC0415 -- heavy
+
+        self.samples += mixed.size
+        self.total += float(mixed.sum(dtype=np.float64))
+        self.power += float(np.vdot(mixed, mixed))
+        self.peak = max(self.peak, float(np.abs(mixed).max(initial=0)))
+        size = max(1, round(FRAME_S * rate))
+        whole = mixed[0, : mixed.shape[1] // size * size].reshape(-1, size)
+        energy = whole.var(axis=1)
+        self.frames += len(energy)
+        every = energy if self._loudest is None else np.concatenate([self._loudest, energy])
+        self._loudest = np.sort(every)[-LOUDEST:]
+
+    @property
+    def level_db(self) -> float:
+        """The level that the loudest second reaches, in dB of full scale; minus infinity of silence.
+
+        Single noises and a constant offset do not count.
+        """
+        # Of less than 10 s, a tenth has to do.
+        least = max(1, min(LOUDEST, self.frames // 10))
+        power = 0.0 if self._loudest is None or not self.frames else float(self._loudest[-least:][0])
+        return 10 * math.log10(power) if power > 0 else -math.inf
+
+    @property
+    def needed(self) -> Correction:
+        """What has to be done to the samples for speech to be found in them."""
+        mean = self.total / max(1, self.samples)
+        own = max(0.0, self.power / max(1, self.samples) - mean * mean)
+        offset = mean if own and abs(mean) > OFFSET * math.sqrt(own) else 0.0
+        gain = 1.0
+        if self.peak > LOUDEST_PEAK and self.clipped > CLIPPED_SHARE * self.counted:
+            gain = 1 / (self.peak + abs(offset))
+        elif -math.inf < self.level_db < QUIET_DB:
+            gain = 10 ** (round(WANTED_DB - self.level_db) / 20)
+        return Correction(offset, gain)
 
 
 def check_channel(channel: int, channels: int, path: headers.Source) -> None:
@@ -97,33 +161,6 @@ def check_channel(channel: int, channels: int, path: headers.Source) -> None:
         have = "1, number 0" if channels == 1 else f"{channels}, numbers 0 to {channels - 1}"
         hint = "Set convert.channel to one of these or to mix"
         raise UserError(f"has no audio channel number {channel} (it has {have})", where=path, hint=hint)
-
-
-@dataclass
-class Loudness:
-    """The level of a recording that its loudest second reaches, whatever single noises there are."""
-
-    frames: int = 0
-    _loudest: NDArray[np.float32] | None = None
-
-    def hear(self, rate: int, block: NDArray[np.float32]) -> None:
-        """Count samples [1, n] of a sample rate in Hz."""
-        import numpy as np  # noqa: PLC0415 -- heavy
-
-        size = max(1, round(FRAME_S * rate))
-        whole = block[0, : block.shape[1] // size * size].reshape(-1, size)
-        energy = np.einsum("ij,ij->i", whole, whole) / np.float32(size)
-        self.frames += len(energy)
-        every = energy if self._loudest is None else np.concatenate([self._loudest, energy])
-        self._loudest = np.sort(every)[-LOUDEST:]
-
-    @property
-    def level_db(self) -> float:
-        """The level in dB of full scale; minus infinity of digital silence."""
-        # Of less than 10 s, a tenth has to do.
-        least = max(1, min(LOUDEST, self.frames // 10))
-        power = 0.0 if self._loudest is None or not self.frames else float(self._loudest[-least:][0])
-        return 10 * math.log10(power) if power > 0 else -math.inf
 
 
 @dataclass
@@ -223,7 +260,11 @@ def convert_fetched(
         if not reading["live"]:
             raise
         log(str(error))
-        return _write_missing(ingest, audio, record, error.what)
+        missing = error.what
+        with contextlib.suppress(UserError), opened(*files_to_read[0], how, log) as source:
+            if headers.is_header(source, headers.header_of(source)):
+                missing = ""
+        return _write_missing(ingest, audio, record, missing)
 
 
 def convert_audio(
@@ -306,16 +347,13 @@ def _convert(
         # The manifest knows how long one stream is; another one may be shorter.
         expected = ingest.duration_s if number == auto else min(declared or math.inf, ingest.duration_s)
     decode = functools.partial(media.Reader, source, number, expected, limits or media.Limits())
-    sound = _write(decode(), Mono(options.channel, source), temporary, 0)
-    if -math.inf < sound.level_db < QUIET_DB:
-        sound = _write(decode(), Mono(options.channel, source), temporary, round(WANTED_DB - sound.level_db))
-    reader, mono, writer = sound.reader, sound.mono, sound.writer
-    if not mono.counted or not writer.samples:
-        hint = "Check that it plays; copy it again, or remove its row from the manifest"
-        raise media.RecordingError(
-            "has an audio stream, but nothing of it can be decoded", where=source, hint=hint
-        )
-    warnings = _warnings(sound)
+    reader, mono = decode(), Mono(options.channel, source)
+    writer = _write(reader, mono, temporary)
+    if (needed := mono.needed) != Correction():
+        reader, mono = decode(), Mono(options.channel, source, needed)
+        writer = _write(reader, mono, temporary)
+    _check_decoded(reader, writer, len(streams))
+    warnings = _warnings(reader, mono, writer)
     missing = ""
     short, tolerance = expected - writer.samples / SAMPLE_RATE, tolerance_s(expected)
     if short > tolerance:
@@ -387,34 +425,42 @@ def _other_streams_reach(source: headers.Source, time_s: float) -> bool:
     return False
 
 
-@dataclass(frozen=True)
-class _Sound:
-    """What was read, mixed and written."""
-
-    reader: media.Reader
-    mono: Mono
-    writer: FlacWriter
-    level_db: float
-    gain_db: int
-
-
-def _write(reader: media.Reader, mono: Mono, target: Path, gain_db: int) -> _Sound:
-    """Write what a recording holds as FLAC, amplified by so many dB."""
-    loudness = Loudness()
+def _write(reader: media.Reader, mono: Mono, target: Path) -> FlacWriter:
+    """Write what a recording holds as FLAC."""
     with FlacWriter(target) as writer:
         for rate, block in reader.blocks():
-            mixed = mono(block)
-            loudness.hear(rate, mixed)
-            writer.write(rate, amplified(mixed, gain_db) if gain_db else mixed)
-    return _Sound(reader, mono, writer, loudness.level_db, gain_db)
+            writer.write(rate, mono(rate, block))
+    return writer
 
 
-def _warnings(sound: _Sound) -> list[str]:
+def _check_decoded(reader: media.Reader, writer: FlacWriter, streams: int) -> None:
+    """Check that most of a recording could be decoded.
+
+    Raises:
+        UserError: it could not.
+    """
+    if writer.samples and reader.decoded_packets >= reader.damaged_packets:
+        return
+    what = "has an audio stream, but nothing of it can be decoded"
+    if writer.samples:
+        every = reader.decoded_packets + reader.damaged_packets
+        what = f"can hardly be decoded: {reader.damaged_packets} of {every} packets are damaged or encrypted"
+    hint = "Check that it plays; copy it again, or remove its row from the manifest"
+    if streams > 1:
+        hint = f"Choose another of its {streams} audio streams: `sessionscribe add --audio-stream`"
+    raise media.RecordingError(what, where=reader.source, hint=hint)
+
+
+def _warnings(reader: media.Reader, mono: Mono, writer: FlacWriter) -> list[str]:
     warnings = []
-    reader, mono, clock = sound.reader, sound.mono, sound.reader.clock
-    if sound.gain_db:
-        level = f"{sound.level_db:.0f} dB of full scale"
-        warnings.append(f"very quiet ({level}): amplified by {sound.gain_db} dB")
+    clock, correction = reader.clock, mono.correction
+    if correction.gain > 1:
+        level = f"{mono.level_db:.0f} dB of full scale"
+        warnings.append(f"very quiet ({level}): amplified by {20 * math.log10(correction.gain):.0f} dB")
+    if correction.gain < 1:
+        warnings.append(f"reaches {mono.peak:.3g} times full scale: brought back into it")
+    if correction.offset:
+        warnings.append(f"a constant offset of {100 * correction.offset:.0f} % of full scale was taken off")
     if reader.damaged_packets:
         warnings.append(f"{reader.damaged_packets} damaged packets skipped")
     if reader.error:
@@ -430,9 +476,9 @@ def _warnings(sound: _Sound) -> list[str]:
     if mono.clipped > CLIPPED_SHARE * mono.counted:
         share = 100 * mono.clipped / mono.counted
         warnings.append(f"clipped: {share:.2f} % of the samples are at full scale")
-    if mono.power_out < CANCELLED_SHARE * mono.power_in:
-        warnings.append("the channels cancel each other out: set convert.channel to 0")
-    if sound.writer.peak == 0:
+    if mono.cancelled > CANCELLED_SHARE * mono.power_in:
+        warnings.append("the channels cancel each other out: where they do, one of them was taken")
+    if writer.peak == 0:
         warnings.append("silent from beginning to end")
     return warnings
 
