@@ -27,7 +27,7 @@ HEADER_BYTES = 1 << 20
 """A longer header is none."""
 MOST_CHUNKS = 1 << 20
 """Files of more chunks are made to waste time."""
-CLUSTER = b"\x1f\x43\xb6\x75"
+CLUSTER, TRACKS = b"\x1f\x43\xb6\x75", b"\x16\x54\xae\x6b"
 SIMPLE_BLOCK, BLOCK_GROUP = 0xA3, 0xA0
 SEARCH_BYTES = 1 << 24
 """How far behind the sound of a recording another one may begin: an index and tags lie between."""
@@ -470,7 +470,8 @@ def header_of(source: Source) -> bytes:
     with source.open("rb") as file:
         head = file.read(SEARCH_BYTES >> 1)
         if head[:4] == b"\x1a\x45\xdf\xa3":
-            return _endless(head.partition(CLUSTER)[0])
+            head = head.partition(CLUSTER)[0]
+            return _endless(head) if TRACKS in head else b""
         if head[:4] == b"OggS":
             return head[: _ogg_header(head)]
         if head[:4] == b"fLaC":

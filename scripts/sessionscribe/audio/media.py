@@ -44,6 +44,8 @@ ALLOWED_S = 60.0
 LEAST_RATE = 1000
 """Sound of a lower sample rate (in Hz) holds no speech, and takes more time than a session has."""
 READ_BYTES = 1 << 20
+UNREAD = 0.1
+"""More of a file than this share is no index, no tags and no padding."""
 UNTIMED = ("aac", "ac3", "amr", "dts", "eac3", "loas", "mp3", "truehd")
 """Containers whose packets carry no times: FFmpeg counts them by the first packet's sample rate."""
 CANDIDATES = 16
@@ -354,6 +356,8 @@ class Reader:
     _stream: Stream = field(init=False)
     _end: int = 0
     """Where the last packet that is sound ends, in bytes."""
+    _alone: bool = False
+    """Whether the file has been found to hold this stream and nothing else."""
     _damaged: int = 0
     """How many damaged packets come after it."""
     _rate: int = 0
@@ -377,6 +381,15 @@ class Reader:
         for _ in self._links():
             yield from self._blocks()
 
+    def leaves_content(self) -> bool:
+        """Return whether much of the file lies behind the last packet of its only stream, and is not empty."""
+        size = self.source.stat().st_size
+        if not self._alone or not 0 < self._end < (1 - UNREAD) * size:
+            return False
+        with self.source.open("rb") as file:
+            file.seek(self._end)
+            return any(file.read(READ_BYTES))
+
     def _links(self) -> Iterator[None]:
         """Open the recording, and each that follows it in the file, one after the other."""
         waiting = headers.recordings(self.source)
@@ -392,6 +405,7 @@ class Reader:
                 )
                 self.start_s = self.start_s if self.links else start_time(container)
                 self.links, self._end, self._damaged = self.links + 1, 0, 0
+                self._alone = self.links == len(container.streams) == 1
                 self._rate = _rate(self._stream) if container.format.name in UNTIMED else 0
                 yield
             if hidden := self._next(source):

@@ -39,6 +39,8 @@ CRAIG_NOTES = "info.txt"
 ZOOM = re.compile(r"audio(\D.*?)\d{6,}")
 """Tracks of Zoom, one for each participant, with the number of the meeting behind the name."""
 ZOOM_FOLDER = "Audio Record"
+ZOOM_MIX = re.compile(r"(?:audio|video)\d|audio_only|zoom_|double_click")
+"""How recordings of all participants begin, which Zoom writes beside that folder."""
 
 
 @dataclass(frozen=True)
@@ -179,6 +181,8 @@ def _group_local(path: Path, source: str, layout: str | None) -> list[Group]:
     base = join(source, "") if drive_desktop.is_drive_desktop(source) else None
     files = [File(f"{base}{name}" if base else str(path / name), path / name) for name in names]
     files = [file for file in files if file.is_recording]
+    if (path / ZOOM_FOLDER).is_dir() and all(ZOOM_MIX.match(file.name) for file in files):
+        return _group_local(path / ZOOM_FOLDER, f"{source.rstrip('/')}/{ZOOM_FOLDER}", layout)
     if not files:
         hint = f"Name the files, or use one of the endings {ENDINGS}"
         raise UserError("holds no recording", where=source, hint=hint)

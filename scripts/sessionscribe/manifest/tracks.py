@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sessionscribe.audio import headers, media
 from sessionscribe.core.errors import UserError
+from sessionscribe.core.text import counted
 from sessionscribe.stages.ingest.ingest import Probe, probe
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def parts_of(
         if not names and not _differ(source, numbers[0], limits or media.Limits()):
             return []
     if names and len(names) != len(parts):
-        what = f"has {len(parts)} tracks, not as many as there are names ({len(names)})"
+        what = f"has {counted(len(parts), 'track')}, not as many as there are names ({len(names)})"
         raise UserError(
             what, where=source, hint="Give one name for each track with --names; nothing was added"
         )

@@ -117,12 +117,12 @@ class Mono:
 
         self.samples += mixed.size
         self.total += float(mixed.sum(dtype=np.float64))
-        self.power += float(np.vdot(mixed, mixed))
         self.peak = max(self.peak, float(np.abs(mixed).max(initial=0)))
         size = max(1, round(FRAME_S * rate))
         whole = mixed[0, : mixed.shape[1] // size * size].reshape(-1, size)
         energy = whole.var(axis=1)
         self.frames += len(energy)
+        self.power += float(energy.sum())
         every = energy if self._loudest is None else np.concatenate([self._loudest, energy])
         self._loudest = np.sort(every)[-LOUDEST:]
 
@@ -141,8 +141,8 @@ class Mono:
     def needed(self) -> Correction:
         """What has to be done to the samples for speech to be found in them."""
         mean = self.total / max(1, self.samples)
-        own = max(0.0, self.power / max(1, self.samples) - mean * mean)
-        offset = mean if own and abs(mean) > OFFSET * math.sqrt(own) else 0.0
+        own = math.sqrt(self.power / max(1, self.frames))
+        offset = mean if own and abs(mean) > OFFSET * own else 0.0
         gain = 1.0
         if self.peak > LOUDEST_PEAK and self.clipped > CLIPPED_SHARE * self.counted:
             gain = 1 / (self.peak + abs(offset))

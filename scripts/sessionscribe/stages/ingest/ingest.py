@@ -118,7 +118,9 @@ def _proven_duration(
 def is_cut_off(path: headers.Source, reader: media.Reader) -> bool:
     """Return whether a recording that is shorter than it says has lost its end, or never was that long."""
     lost = headers.is_cut_off(path)
-    return bool(reader.damaged_packets or reader.error) if lost is None else lost
+    if lost is None:
+        lost = bool(reader.damaged_packets or reader.error)
+    return lost or reader.leaves_content()
 
 
 def _agreement_s(duration_s: float) -> float:
