@@ -8,6 +8,7 @@ import gc
 import os
 import shutil
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -66,6 +67,33 @@ def fresh(once: Once, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """Return a project with the small sessions added and nothing made (do not change it: copy it)."""
     made = Project(once("fresh", lambda folder: add_small_sessions(copy_project(folder))))
     return made.copy(tmp_path_factory.mktemp("fresh"))
+
+
+@pytest.fixture(scope="session")
+def finished(fresh: Project, once: Once, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Return the small sessions after one undisturbed run for all tests (do not change it: copy it)."""
+
+    def fill(folder: Path) -> None:
+        project = fresh.copy(folder)
+        begin = time.monotonic()
+        done = project.sessionscribe("run")
+        assert done.code == 0, done.text
+        (project / "run.txt").write_text(done.text)
+        (project / "seconds.txt").write_text(str(time.monotonic() - begin))
+
+    return Project(once("finished", fill)).copy(tmp_path_factory.mktemp("finished"))
+
+
+@pytest.fixture
+def project(finished: Project, tmp_path: Path) -> Project:
+    """Return a copy of the finished project, to be spoilt."""
+    return finished.copy(tmp_path)
+
+
+@pytest.fixture
+def new_project(fresh: Project, tmp_path: Path) -> Project:
+    """Return a copy of the project before its first run."""
+    return fresh.copy(tmp_path)
 
 
 @pytest.fixture(scope="session")
