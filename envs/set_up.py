@@ -309,7 +309,7 @@ def add_libraries() -> None:
     with tempfile.TemporaryDirectory(dir=VENV) as folder:
         for name in ("package.json", "package-lock.json"):
             shutil.copy(WEB / name, folder)
-        quiet = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+        quiet = ["--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error"]
         run([npm, "ci", "--prefix", folder, *quiet], "Getting the browser's libraries")
         shutil.rmtree(LIBRARIES, ignore_errors=True)
         LIBRARIES.mkdir(parents=True)
