@@ -12,6 +12,9 @@ min_version("9.27")
 configfile: "config/config.yaml"
 
 
+report: "docs/report/workflow.rst"
+
+
 include: "rules/common.smk"
 include: "rules/settings.smk"
 include: "rules/preflight.smk"
@@ -25,6 +28,7 @@ include: "rules/name.smk"
 include: "rules/audit.smk"
 include: "rules/correct.smk"
 include: "rules/export.smk"
+include: "rules/report.smk"
 
 
 localrules:

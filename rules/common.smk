@@ -9,6 +9,7 @@ from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
+from sessionscribe.cli import report as reporting
 from sessionscribe.cli import run
 from sessionscribe.config import settings
 from sessionscribe.core import errors, signals
@@ -117,7 +118,21 @@ def preflight():
 
 
 def targets(wildcards):
-    return plan().targets()
+    shown = reporting.files(PLAN.sessions) if PLAN.whole else []
+    return [*plan().targets(), *(path for path in shown if Path(path).exists())]
+
+
+def reported_of(wildcards):
+    """Return the files of a session that its part of the report is made of."""
+    found = plan().inputs(plan().step("write_export", dict(wildcards.items())))
+    return {
+        "transcript": given(found["transcript"], due=True),
+        "audit": given(f"results/audit/{wildcards.session}.json", due=True),
+    }
+
+
+def audits(wildcards):
+    return [given(f"results/audit/{session}.json", due=True) for session in PLAN.sessions]
 
 
 def step_of(rule, wildcards):

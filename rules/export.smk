@@ -28,12 +28,9 @@ rule write_export:
     input:
         unpack(inputs_of("write_export")),
     output:
-        exports=report(
-            expand(
-                "results/export/{{session}}/{{session}}.{format}",
-                format=[registry.ending(name) for name in PLAN.formats],
-            ),
-            category="{session}",
+        exports=expand(
+            "results/export/{{session}}/{{session}}.{format}",
+            format=[registry.ending(name) for name in PLAN.formats],
         ),
         provenance="results/provenance/{session}/write_export.json",
     log:

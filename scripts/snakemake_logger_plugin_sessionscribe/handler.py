@@ -30,6 +30,8 @@ if TYPE_CHECKING:  # most starts of Snakemake show nothing
 ONE_SIGNAL_S = 2.0
 TERMINATED = "Will exit after finishing currently running jobs (scheduler)"
 """What Snakemake says when it gets SIGTERM."""
+UNTIMED = "Missing metadata for file"
+"""What a report says of each file that was copied or pulled."""
 OURS = re.compile(r'WorkflowError in file ".*/rules/common\.smk", line \d+:\n(.*)')
 SYSTEM = re.compile(rf"\[Errno ({'|'.join(map(str, DISK))})\] [^:\n]*(?:: '([^'\n]*)')?")
 
@@ -101,6 +103,8 @@ class LogHandler(LogHandlerBase):
                 self._say(_busy())
             case LogEvent.ERROR if told["exception"] == "WorkflowError":
                 self._errors.append(_plain(record.getMessage()))
+            case None if record.getMessage().startswith(UNTIMED):  # one line for all of them
+                self._say("sessionscribe: of some files there are no run times: they were made elsewhere")
             case None if record.levelno < logging.WARNING:
                 self._take_remark(record.getMessage())
             case LogEvent.ERROR | None if record.module != "job_scheduler":  # which repeats that jobs failed

@@ -22,7 +22,7 @@ from sessionscribe.cli import add as adding
 from sessionscribe.cli import batch as batches
 from sessionscribe.cli import bundle as bundling
 from sessionscribe.cli import correct as correction
-from sessionscribe.cli import enroll, models, remove, run, serve, transcribe, work
+from sessionscribe.cli import enroll, models, remove, report, run, serve, transcribe, work
 from sessionscribe.cli import evaluate as evaluation
 from sessionscribe.cli import publish as publishing
 from sessionscribe.cli import storage as storing
@@ -277,15 +277,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Compare files with their records, and set aside what differs, to be made again.",
     )
     verifies.add_argument("--quick", action="store_true", help="compare sizes, not content")
-    reports = commands.add_parser(
-        "report",
-        parents=[settings, chosen],
-        allow_abbrev=False,
-        help="write Snakemake's report of finished sessions",
-    )
-    reports.add_argument(
-        "--to", default="report.html", metavar="FILE", help="html or zip (default: report.html)"
-    )
+    report.add_arguments(commands, [settings, chosen])
     one = _Parser(add_help=False, allow_abbrev=False)
     one.add_argument("--session", dest="named", metavar="SESSION", help="SESSION as an option")
     enroll.add_arguments(commands, [settings])
@@ -560,13 +552,12 @@ def _verify(options: argparse.Namespace) -> int:
 
 
 def _report(options: argparse.Namespace) -> int:
-    plan = Plan(_load(options, options.sessions))
-    for session in plan.sessions.values():
-        if session.pending or session.blocked or session.session.problem:
-            print(f"sessionscribe: {status.left_out(session).removeprefix('left ')}", file=sys.stderr)
-            return 1
     options.stage = None
-    return _make(options, run.parse(["--report", options.to, *_config(options)]), options.sessions)
+    return report.report(
+        options,
+        lambda names: Plan(_load(options, names)),
+        lambda arguments, names: _make(options, run.parse([*arguments, *_config(options)]), names),
+    )
 
 
 def _remove(options: argparse.Namespace) -> int:

@@ -27,7 +27,6 @@ STRETCH_S = 30.0
 DPI = 150
 TICKS_S = (1, 5, 10, 30, 60, 300, 600, 1800, 3600, 6 * 3600, 24 * 3600)
 MOST_TICKS = 10
-ORDER = ("timeline", "confidence", "talk")
 NAME_LENGTH = 40
 STYLE: Any = {
     "svg.hashsalt": "sessionscribe",
@@ -50,7 +49,7 @@ def svg(transcript: Transcript, _: Export) -> str:
 
 def drawn(
     transcript: Transcript,
-    names: Iterable[str] = ORDER,
+    names: Iterable[str] = (),
     *,
     kind: Literal["svg", "png"] = "svg",
     fonts: bool = True,
@@ -58,8 +57,8 @@ def drawn(
     """Return pictures of a session, one above the other.
 
     Args:
-        transcript: what was said. Where there are no speakers, only its ``confidence`` is drawn.
-        names: keys of ``PICTURES``.
+        transcript: what was said.
+        names: keys of ``PICTURES``; for none, all, or where there are no speakers, ``confidence``.
         kind: of file.
         fonts: let the reader's fonts show the text of SVG, which may have letters that DejaVu lacks; else it
             is drawn as shapes.
@@ -68,7 +67,7 @@ def drawn(
     from matplotlib.figure import Figure  # noqa: PLC0415
 
     speakers = [_short(part.speaker) for part in shares(transcript)]
-    chosen = [PICTURES[name] for name in names if speakers or name == "confidence"]
+    chosen = [PICTURES[name] for name in names or (PICTURES if speakers else ["confidence"])]
     lanes = max(1, len(speakers)) * min(LANE_IN, LANES_IN / max(1, len(speakers))) + 0.3
     heights = [lanes if picture.lanes else 1.4 for picture in chosen]
     top = total = sum(heights) + len(chosen) * (TITLE_IN + TICKS_IN)

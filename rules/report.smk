@@ -1,0 +1,80 @@
+"""report: what `sessionscribe report` shows. Nothing else asks for it."""
+
+
+rule draw_session:
+    """Draw who speaks when and how sure the words are, and write down audit and cost of a session."""
+    input:
+        unpack(reported_of),
+    output:
+        timeline=report(
+            "results/report/{session}/timeline.svg",
+            caption="../docs/report/timeline.rst",
+            category="{session}",
+            subcategory="Speakers",
+            labels={"shows": "Who speaks when"},
+        ),
+        talk=report(
+            "results/report/{session}/talk.svg",
+            caption="../docs/report/talk.rst",
+            category="{session}",
+            subcategory="Speakers",
+            labels={"shows": "Who speaks how long"},
+        ),
+        confidence=report(
+            "results/report/{session}/confidence.svg",
+            caption="../docs/report/confidence.rst",
+            category="{session}",
+            subcategory="Quality",
+            labels={"shows": "How sure the words are"},
+        ),
+        audit=report(
+            "results/report/{session}/audit.html",
+            caption="../docs/report/audit.rst",
+            category="{session}",
+            subcategory="Quality",
+            labels={"shows": "Audit"},
+        ),
+        cost=report(
+            "results/report/{session}/cost.html",
+            caption="../docs/report/cost.rst",
+            category="{session}",
+            subcategory="Cost",
+            labels={"shows": "Times and cost"},
+        ),
+    log:
+        "logs/report/{session}.log",
+    benchmark:
+        "logs/report/{session}.tsv"
+    conda:
+        "../envs/sessionscribe.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime="30m",
+    script:
+        "../scripts/draw_session.py"
+
+
+rule list_sessions:
+    """List all sessions with their audit, their times and their cost."""
+    input:
+        audits=audits,
+    output:
+        report(
+            "results/report/sessions.html",
+            caption="../docs/report/sessions.rst",
+            category="All sessions",
+            labels={"shows": "Sessions, audit, times and cost"},
+        ),
+    log:
+        "logs/report/sessions.log",
+    benchmark:
+        "logs/report/sessions.tsv"
+    conda:
+        "../envs/sessionscribe.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime="30m",
+    script:
+        "../scripts/list_sessions.py"
