@@ -12,7 +12,7 @@ min_version("9.27")
 configfile: "config/config.yaml"
 
 
-report: "docs/report/workflow.rst"
+report: "rules/captions/workflow.rst"
 
 
 include: "rules/common.smk"

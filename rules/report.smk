@@ -8,35 +8,35 @@ rule draw_session:
     output:
         timeline=report(
             "results/report/{session}/timeline.svg",
-            caption="../docs/report/timeline.rst",
+            caption="captions/timeline.rst",
             category="{session}",
             subcategory="Speakers",
             labels={"shows": "Who speaks when"},
         ),
         talk=report(
             "results/report/{session}/talk.svg",
-            caption="../docs/report/talk.rst",
+            caption="captions/talk.rst",
             category="{session}",
             subcategory="Speakers",
             labels={"shows": "Who speaks how long"},
         ),
         confidence=report(
             "results/report/{session}/confidence.svg",
-            caption="../docs/report/confidence.rst",
+            caption="captions/confidence.rst",
             category="{session}",
             subcategory="Quality",
             labels={"shows": "How sure the words are"},
         ),
         audit=report(
             "results/report/{session}/audit.html",
-            caption="../docs/report/audit.rst",
+            caption="captions/audit.rst",
             category="{session}",
             subcategory="Quality",
             labels={"shows": "Audit"},
         ),
         cost=report(
             "results/report/{session}/cost.html",
-            caption="../docs/report/cost.rst",
+            caption="captions/cost.rst",
             category="{session}",
             subcategory="Cost",
             labels={"shows": "Times and cost"},
@@ -62,7 +62,7 @@ rule list_sessions:
     output:
         report(
             "results/report/sessions.html",
-            caption="../docs/report/sessions.rst",
+            caption="captions/sessions.rst",
             category="All sessions",
             labels={"shows": "Sessions, audit, times and cost"},
         ),

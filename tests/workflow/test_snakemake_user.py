@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from base64 import b64encode
 from collections import Counter
 from pathlib import Path
@@ -113,22 +114,33 @@ def test_touching_hides_nothing(project: Project, profile: str | None) -> None:
     assert project.plan(*DUO, profile=profile) == before
 
 
-@profiles
-def test_the_report_has_finished_files(project: Project, profile: str | None) -> None:
-    done = project.snakemake("--report", "all.html", *DUO, profile=profile)
+def test_the_report_of_snakemake_has_finished_work(project: Project) -> None:
+    done = project.snakemake("--report", "all.html", *DUO)
     assert done.code == 0, done.text
-    report = (project / "all.html").read_text()
-    assert "merge_transcript" in report
-    assert "duo.srt" in report
+    assert "merge_transcript" in (project / "all.html").read_text()
 
 
 def test_a_report_of_chosen_sessions_and_none_of_unfinished_ones(project: Project) -> None:
-    done = project.sessionscribe("report", "duo", "--to", "duo.html")
+    before = project.results("results")
+    done = project.sessionscribe("report", "duo", "--output", "duo.zip")
     assert done.code == 0, done.text
-    report = (project / "duo.html").read_text()
-    assert "duo.srt" in report
-    assert "talk.srt" not in report
+    with zipfile.ZipFile(project / "duo.zip") as archive:
+        found = {
+            Path(name).name: archive.read(name).decode() for name in archive.namelist() if "/raw/" in name
+        }
+        page = archive.read("duo/report.html").decode()
+    assert found.keys() == {
+        *("timeline.svg", "talk.svg", "confidence.svg", "audit.html", "cost.html", "sessions.html")
+    }
+    for name in ("Who speaks when", "All sessions", "one word in twenty", "merge_transcript"):
+        assert name in page, name
+    assert "alice" in found["timeline.svg"]
+    assert "transcribe_chunk" in found["cost.html"]
+    assert ("duo" in found["sessions.html"], "talk" in found["sessions.html"]) == (True, False)
+    after = project.results("results")
+    assert {path: after.pop(path) for path in before} == before
+    assert all(path.startswith("results/report/") for path in after)
     chunk(project).unlink()
     done = project.sessionscribe("report")
-    assert done.code == 1
-    assert done.err == "sessionscribe: duo: not finished (5 to do); run it first\n"
+    assert done.code == 2
+    assert done.err.startswith("sessionscribe: session duo: is not finished. Run")
