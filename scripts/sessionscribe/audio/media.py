@@ -429,7 +429,9 @@ class Reader:
         rate = held = 0
         unpack = Unpacker()
         for frame in self._frames():
-            self._rate = self._rate if self._rate in (0, frame.sample_rate) else -1  # no time is right after that
+            self._rate = (
+                self._rate if self._rate in (0, frame.sample_rate) else -1
+            )  # no time is right after that
             gap = self.clock.arrive(None if self._rate < 0 else frame.time)
             samples = unpack(frame)
             changed = bool(pending) and (frame.sample_rate != rate or len(samples) != len(pending[0]))

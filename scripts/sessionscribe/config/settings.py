@@ -384,7 +384,7 @@ class Export(Options):
     audio: str = Field(
         "",
         description="`html`: the recording to play: a URL or a path relative to the page, with `{session}` "
-        "for the session's name; empty: a file beside the page with the same name",
+        "for the session's name; empty: a file beside the page with the same name, else the converted audio",
     )
     pdf_fonts: tuple[str, ...] = Field(
         (),

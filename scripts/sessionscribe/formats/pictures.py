@@ -26,7 +26,7 @@ BARS = 2000
 STRETCH_S = 30.0
 DPI = 150
 TICKS_S = (1, 5, 10, 30, 60, 300, 600, 1800, 3600, 6 * 3600, 24 * 3600)
-MOST_TICKS = 10
+MOST_TICKS, MOST_POINTS = 10, 100
 NAME_LENGTH = 40
 STYLE: Any = {
     "svg.hashsalt": "sessionscribe",
@@ -128,8 +128,9 @@ def _confidence(axes: "Axes", transcript: Transcript) -> None:
     ends = [min((number + 1) * STRETCH_S, transcript.duration_s) for number, _ in stretches]
     times = [(number * STRETCH_S + end) / 2 for (number, _), end in zip(stretches, ends, strict=True)]
     low = [quantiles(words, n=20)[0] if len(words) > 1 else words[0] for _, words in stretches]
-    axes.plot(times, [fmean(words) for _, words in stretches], marker=".", color="#1f5fa8", label="mean")
-    axes.plot(times, low, marker=".", linestyle=":", color="#a8341f", label="lowest 5%")
+    marker = "." if len(times) <= MOST_POINTS else ""
+    axes.plot(times, [fmean(words) for _, words in stretches], marker=marker, color="#1f5fa8", label="mean")
+    axes.plot(times, low, marker=marker, linestyle=":", color="#a8341f", label="lowest 5%")
     axes.set_ylim(0, 1.05)
     axes.grid(axis="y")
     axes.legend(loc="lower left", bbox_to_anchor=(0.75, 1), ncols=2, frameon=False, borderaxespad=0.2)

@@ -41,7 +41,9 @@ def fetch_recording(steps: SessionSteps, row: Row) -> Step:
     """Note the step that makes sure that a source is what the manifest says."""
     problem = steps.session.problem
     if row.layout == "live" and not any(each.duration_s > 0 for each in steps.session.rows):
-        problem = problem or "none of its parts can be decoded: the one with the header, the first, may be missing"
+        problem = (
+            problem or "none of its parts can be decoded: the one with the header, the first, may be missing"
+        )
     options = {
         "track": row.track,
         "source": row.source,
