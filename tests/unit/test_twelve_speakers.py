@@ -20,7 +20,8 @@ from sessionscribe.config.settings import Diarize
 from sessionscribe.core.units import SAMPLE_RATE
 from sessionscribe.evaluation.evaluate import Measure, Options, evaluate
 from sessionscribe.evaluation.intervals import Bootstrap
-from sessionscribe.formats.references import from_truth, read_file
+from sessionscribe.formats.references import read_file
+from sessionscribe.formats.transcripts import from_truth
 from sessionscribe.stages.diarize.diarize import assign_speakers, cluster_speakers, embed_chunk
 
 OPTIONS = Diarize(model=str(DIARIZATION_MODEL), device="cpu", chunk_s=120)

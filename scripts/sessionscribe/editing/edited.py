@@ -17,8 +17,8 @@ from sessionscribe.core.errors import UserError, visible
 from sessionscribe.core.text import one_line, undirected
 from sessionscribe.core.tokens import alike, atoms, shown
 from sessionscribe.formats import references
-from sessionscribe.formats.captions import in_ass, in_srt
-from sessionscribe.formats.reading import maxqda_name
+from sessionscribe.formats.captions import STYLE_IN_SRT, in_ass, in_srt
+from sessionscribe.formats.reading import maxqda_lines, maxqda_name
 from sessionscribe.formats.scoring import NOBODY, field
 from sessionscribe.formats.tables import uncomputed
 
@@ -230,7 +230,7 @@ def _subtitles(path: Path) -> list[Line]:
     except (pysubs2.Pysubs2Error, ValueError, LookupError) as error:
         what = f"is not a valid {kind} ({visible(str(error))})"
         raise UserError(what, where=path, hint="Export it again") from error
-    style = references.STYLE_IN_SRT if kind == "srt" else _STYLE_IN_ASS
+    style = STYLE_IN_SRT if kind == "srt" else _STYLE_IN_ASS
     texts = (style.sub("", event.text) for event in events if not event.is_comment)
     return [Line(_plain(re.sub(r"\\[Nn]", " ", text))) for text in texts]
 
@@ -247,7 +247,7 @@ def _text_lines(path: Path) -> list[Line]:
 
 
 def _maxqda(path: Path) -> list[Line]:
-    return [Line(_plain(line)) for line in references.maxqda_lines(undirected(_text(path)))]
+    return [Line(_plain(line)) for line in maxqda_lines(undirected(_text(path)))]
 
 
 def _markdown(path: Path) -> list[Line]:

@@ -1,21 +1,28 @@
 """Subtitles: SubRip, WebVTT, Advanced SubStation."""
 
+import html
 import re
 from collections.abc import Callable, Iterable
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sessionscribe.artifacts.transcript import Transcript
 from sessionscribe.config.settings import Export
-from sessionscribe.core.text import is_right_to_left, one_line, starts_right_to_left
+from sessionscribe.core.text import is_right_to_left, one_line, starts_right_to_left, undirected
 from sessionscribe.formats.colours import on_dark
+from sessionscribe.formats.reading import labelled
 from sessionscribe.formats.subtitles import Cue, Piece, cues
+from sessionscribe.formats.utterances import PlainTranscript, Utterance, broken
 
 if TYPE_CHECKING:
     import pysubs2
 
 # Around a line: it runs from right to left, whatever the player takes for the direction of the whole.
 EMBEDDED = "\u202b{}\u202c"
+STYLE_IN_SRT = re.compile(r"\{\\[^}]*\}")  # as pysubs2 has it; other braces are text
+_VOICE = re.compile(r"<v(?:\.[^\s>]*)?[ \t]+([^>]*)>")
+_TAG = re.compile(r"<[^>]*>")
 UNSAID = (0x80, 0x80, 0x80)  # in karaoke: the colour of words that are still to be said
 
 
@@ -155,3 +162,50 @@ def _karaoke_lengths(pieces: list[Piece], cue: Cue) -> list[int]:
     times.append(cue.end)
     hundredths = [round(time / 10) for time in times]
     return [after - before for before, after in pairwise(hundredths)]
+
+
+def read_srt(path: Path, text: str) -> list[PlainTranscript]:
+    """Read SubRip; a label counts as a speaker if it opens two cues at least."""
+    import pysubs2  # noqa: PLC0415
+
+    cues = [
+        (event.start / 1000, event.end / 1000, STYLE_IN_SRT.sub("", event.text).replace("\\N", "\n"))
+        for event in pysubs2.SSAFile.from_string(text, format_="srt")
+    ]
+    if text.strip() and not cues:
+        raise broken(path, "has no cue")
+    lines = labelled([" ".join(said.split()) for *_, said in cues])
+    return [
+        PlainTranscript(
+            path.stem,
+            utterances=tuple(
+                Utterance(said, start, end, speaker)
+                for (start, end, _), (speaker, said) in zip(cues, lines, strict=True)
+            ),
+        )
+    ]
+
+
+def read_vtt(path: Path, text: str) -> list[PlainTranscript]:
+    """Read WebVTT; voice tags are speakers."""
+    import webvtt  # noqa: PLC0415
+    from webvtt.errors import MalformedCaptionError, MalformedFileError  # noqa: PLC0415
+
+    try:
+        captions = webvtt.from_string(text, strict=True).captions
+    except (MalformedFileError, MalformedCaptionError, ValueError) as error:
+        raise broken(path, f"is not valid ({error})") from error
+    blocks = re.split(r"\n\s*\n", text.strip())[1:]
+    if not captions and not all(block.startswith(("NOTE", "STYLE", "REGION")) for block in blocks):
+        raise broken(path, "has no cue")
+    utterances = []
+    for caption in captions:
+        start, end = (t.in_milliseconds() / 1000 for t in (caption.start_time, caption.end_time))
+        first, *voices = _VOICE.split(caption.raw_text)
+        parts = [(None, first), *zip(voices[::2], voices[1::2], strict=True)]
+        for voice, said in parts:
+            words = " ".join(undirected(html.unescape(_TAG.sub("", said))).split())
+            if words:
+                name = undirected(html.unescape(voice)).strip() if voice else None
+                utterances.append(Utterance(words, start, end, name or None))
+    return [PlainTranscript(path.stem, utterances=tuple(utterances))]

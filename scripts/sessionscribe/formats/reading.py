@@ -1,19 +1,28 @@
 """Made to be read: paragraphs with a time and a speaker, as plain text and Markdown, and for MAXQDA."""
 
 import re
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import quote
 
 from sessionscribe.artifacts.transcript import SpokenSegment, SpokenWord, Transcript
 from sessionscribe.config.settings import OFF, Export
 from sessionscribe.core.text import is_right_to_left, join_segments, one_line
 from sessionscribe.core.units import milliseconds
+from sessionscribe.formats.utterances import PlainTranscript, Utterance
 
 PARAGRAPH_PAUSE_MS = 2000  # silence from which the same speaker's next words stand in a new paragraph
 PARAGRAPH_MS = 60_000  # after it a new paragraph begins with the next segment
 RIGHT_TO_LEFT = "\u200f"  # at the start of a line: it runs from right to left
 PICTURES = "Who speaks when, how sure the words are, and who speaks how long"
 MAXQDA_NAME = 63  # MAXQDA takes a longer name for text
+MAXQDA_ENDING = ".maxqda.txt"
+_CLOCK = re.compile(r"^\s*[\[(]?(\d{1,3}:)?\d{1,2}:\d{2}(?:[.,]\d+)?[\])]?[ \t]+")
+_LABEL = re.compile(r"^([^\s:][^:\n]{0,39}):(?:\s+|$)")
+_LABEL_IN_MAXQDA = re.compile(r"([^\s:][^:\n]{0,62}):(?:\s+|$)")
+_MAXQDA_TIME = re.compile(r"\s*#\d{1,3}:\d{2}:\d{2}-\d#\s*$")
 
 
 @dataclass(frozen=True)
@@ -146,3 +155,47 @@ def maxqda(transcript: Transcript, _: Export) -> str:
 def maxqda_name(speaker: str) -> str:
     """Return a name, on one line, as MAXQDA takes it."""
     return speaker.replace(":", "꞉").replace("#", "＃")[:MAXQDA_NAME].strip()
+
+
+def read_txt(path: Path, text: str) -> list[PlainTranscript]:
+    """Read plain text: an utterance a line, with a time and a speaker before it or without."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    clocked = bool(lines) and all(_CLOCK.match(line) for line in lines)
+    bare = [" ".join(_CLOCK.sub("", line).split()) for line in lines]
+    return [
+        PlainTranscript(
+            path.stem,
+            utterances=tuple(Utterance(said, speaker=who) for who, said in labelled(bare, sure=clocked)),
+        )
+    ]
+
+
+def maxqda_lines(text: str) -> list[str]:
+    """Return the paragraphs of a MAXQDA export, ``Name: text``, without times.
+
+    The number sign, which opens a time there, has a look-alike in it; in a name the colon has one, too.
+    """
+    return [_MAXQDA_TIME.sub("", line) for line in text.replace("＃", "#").splitlines() if line.strip()]
+
+
+def read_maxqda(path: Path, text: str) -> list[PlainTranscript]:
+    """Read what `maxqda` writes."""
+    utterances = []
+    for line in maxqda_lines(text):
+        match = _LABEL_IN_MAXQDA.match(line)
+        name = match[1].replace("꞉", ":") if match and match[1] != "?" else None
+        utterances.append(Utterance(" ".join(line[match.end() if match else 0 :].split()), speaker=name))
+    return [PlainTranscript(path.name[: -len(MAXQDA_ENDING)], utterances=tuple(utterances))]
+
+
+def labelled(lines: Sequence[str], *, sure: bool = False) -> list[tuple[str | None, str]]:
+    """Return speaker and text of lines such as ``Anna: Hello``.
+
+    A label counts if it opens two lines at least (or if ``sure``): ``Note: it rains`` may be a sentence.
+    """
+    matches = [_LABEL.match(line) for line in lines]
+    often = Counter(match[1] for match in matches if match)
+    return [
+        (match[1], line[match.end() :]) if match and (sure or often[match[1]] > 1) else (None, line)
+        for line, match in zip(lines, matches, strict=True)
+    ]

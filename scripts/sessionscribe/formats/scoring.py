@@ -1,17 +1,28 @@
-"""What diarization and scoring tools read: RTTM, UEM, CTM, STM, SegLST."""
+"""What diarization and scoring tools read and write: RTTM, UEM, CTM, STM.
 
-import json
+Lines of fields are read here: no library for STM and CTM is in every set-up, and pyannote.database leaves out
+turns and regions whose times are wrong, and takes neither comments nor a speaker called NA. Tests compare.
+"""
+
+import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
 from sessionscribe.artifacts.transcript import Transcript
 from sessionscribe.config.settings import Export
 from sessionscribe.core.text import one_line
 from sessionscribe.core.units import SAMPLE_RATE
+from sessionscribe.formats.utterances import PlainTranscript, PlainWord, SpeakerTurn, Utterance, broken
 
 NOBODY = "<NA>"  # NIST's word for what is not known
+PAUSE_S = 1.0  # in CTM, which has words only: a pause from which a new utterance begins
 SHORTEST_S = 0.001  # scorers refuse stretches of no length
 _MARK_APART = re.compile(r" (?=[?!:;%»…]+$)|(?<=^[«¿¡-]) ")  # a space within a word, as in `va ?` and `50 %`
+
+
+_IGNORED = "ignore_time_segment_in_scoring"
+_STM_FIELDS, _CTM_FIELDS, _RTTM_FIELDS, _UEM_FIELDS = 5, 5, 8, 4
 
 
 def rttm(transcript: Transcript, _: Export) -> str:
@@ -70,22 +81,115 @@ def stm(transcript: Transcript, _: Export) -> str:
     return "".join(lines)
 
 
-def seglst(transcript: Transcript, _: Export) -> str:
-    """Segments with times and speakers, as a list in JSON (the format of MeetEval and CHiME)."""
-    rows = [
-        {
-            "session_id": transcript.session,
-            "start_time": segment.start,
-            "end_time": segment.end,
-            "speaker": NOBODY if segment.speaker is None else one_line(segment.speaker),
-            "words": one_line(segment.text),
-        }
-        for segment in transcript.segments
-        if one_line(segment.text)
-    ]
-    return json.dumps(rows, ensure_ascii=False, indent=1) + "\n"
-
-
 def field(text: str) -> str:
     """Return ``text`` as one field of a format of fields between spaces, which readers may unquote."""
     return one_line(text).replace(" ", "_").replace('"', "'") or "_"
+
+
+def _rows(path: Path, text: str, least: int, most: int) -> Iterator[tuple[int, list[str]]]:
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip() or line.lstrip().startswith(";;"):
+            continue
+        row = line.split(maxsplit=most - 1)
+        if len(row) < least:
+            raise broken(path, f"line {number} has {len(row)} fields, at least {least} are needed")
+        yield number, row
+
+
+def _number(path: Path, line: int, text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not (math.isfinite(value) and value >= 0):
+        raise broken(path, f"line {line}: {text} is not a time in seconds")
+    return value
+
+
+def _stretch(path: Path, line: int, times: Sequence[str]) -> tuple[float, float]:
+    start, end = (_number(path, line, time) for time in times)
+    if end < start:
+        raise broken(path, f"line {line}: ends before it begins")
+    return start, end
+
+
+def read_stm(path: Path, text: str) -> list[PlainTranscript]:
+    """Read segments; stretches that scoring ignores are kept apart."""
+    utterances: dict[str, list[Utterance]] = {}
+    ignored: dict[str, list[tuple[float, float]]] = {}
+    for line, row in _rows(path, text, _STM_FIELDS, _STM_FIELDS + 1):
+        session, _, speaker, *times = row[:5]
+        start, end = _stretch(path, line, times)
+        words = re.sub(r"^<[^>]*>\s*", "", row[5]) if len(row) > _STM_FIELDS else ""
+        if words.strip().lower() == _IGNORED:
+            ignored.setdefault(session, []).append((start, end))
+            continue
+        if re.search(r"\{.*/.*\}", words):
+            raise broken(path, f"line {line}: alternatives {{a / b}} are not understood")
+        utterances.setdefault(session, []).append(Utterance(words.strip(), start, end, speaker))
+    return [
+        PlainTranscript(
+            session,
+            utterances=tuple(sorted(utterances.get(session, []), key=lambda u: u.start or 0.0)),
+            ignored=tuple(ignored.get(session, [])),
+        )
+        for session in dict.fromkeys([*utterances, *ignored])
+    ]
+
+
+def read_ctm(path: Path, text: str) -> list[PlainTranscript]:
+    """Read words; a pause of ``PAUSE_S`` begins a new utterance."""
+    found: dict[str, dict[str, list[PlainWord]]] = {}
+    for line, row in _rows(path, text, _CTM_FIELDS, _CTM_FIELDS + 2):
+        session, channel, start_text, duration_text, word = row[:5]
+        if word.startswith("<ALT"):
+            raise broken(path, f"line {line}: alternatives are not understood")
+        start, duration = _number(path, line, start_text), _number(path, line, duration_text)
+        words = found.setdefault(session, {}).setdefault(channel, [])
+        words.append(PlainWord(word, start, round(start + duration, 6)))
+    return [
+        PlainTranscript(session, utterances=_by_pauses(words for words in channels.values()))
+        for session, channels in found.items()
+    ]
+
+
+def _by_pauses(channels: Iterable[list[PlainWord]]) -> tuple[Utterance, ...]:
+    utterances = []
+    for words in channels:
+        groups: list[list[PlainWord]] = []
+        for word in sorted(words, key=lambda w: w.start or 0.0):
+            if groups and round((word.start or 0.0) - (groups[-1][-1].end or 0.0), 6) < PAUSE_S:
+                groups[-1].append(word)
+            else:
+                groups.append([word])
+        utterances += [
+            Utterance(" ".join(w.text for w in group), group[0].start, group[-1].end, None, tuple(group))
+            for group in groups
+        ]
+    return tuple(sorted(utterances, key=lambda u: u.start or 0.0))
+
+
+def read_rttm(path: Path, text: str) -> list[PlainTranscript]:
+    """Read turns; an empty file says that nobody speaks."""
+    if not text.strip():
+        return [PlainTranscript(path.stem, turns=())]
+    rows = list(_rows(path, text, 1, 10))
+    if not {row[0] for _, row in rows} & {"SPEAKER", "SPKR-INFO"}:
+        raise broken(path, "has no line that begins with SPEAKER")
+    found: dict[str, list[SpeakerTurn]] = {}
+    for line, row in rows:
+        if row[0] != "SPEAKER":
+            continue
+        if len(row) < _RTTM_FIELDS:
+            raise broken(path, f"line {line} has {len(row)} fields, at least {_RTTM_FIELDS} are needed")
+        start, duration = (_number(path, line, time) for time in row[3:5])
+        found.setdefault(row[1], []).append(SpeakerTurn(start, start + duration, row[7]))
+    return [PlainTranscript(session, turns=tuple(turns)) for session, turns in found.items()]
+
+
+def read_uem(path: Path, text: str) -> list[PlainTranscript]:
+    """Read the regions that count."""
+    found: dict[str, list[tuple[float, float]]] = {}
+    for line, row in _rows(path, text, _UEM_FIELDS, _UEM_FIELDS + 1):
+        found.setdefault(row[0], []).append(_stretch(path, line, row[2:4]))
+    return [PlainTranscript(session, scored=tuple(regions)) for session, regions in found.items()]

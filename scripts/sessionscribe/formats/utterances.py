@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
-from sessionscribe.core.errors import UserError
+from sessionscribe.core.errors import UserError, visible
 
 HINT = "Name the files that count: for each session one with its words and one with its speakers"
 
@@ -130,3 +131,10 @@ def joined(parts: Iterable[PlainTranscript]) -> dict[str, PlainTranscript]:
         name: said if said.turns is not None else replace(said, turns=turns_of(said.utterances or ()))
         for name, said in sorted(found.items())
     }
+
+
+def broken(path: Path, what: str) -> UserError:
+    """Return the error for a broken file; what it quotes of the file may hold anything."""
+    return UserError(
+        visible(what)[:200], where=path, hint=f"Correct it: it is read as {path.suffix.lstrip('.').upper()}"
+    )

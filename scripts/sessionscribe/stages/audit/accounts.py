@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 from sessionscribe.artifacts.audit import StrayWord, WordAudit
 from sessionscribe.artifacts.chunk_transcript import ChunkTranscript, Word
@@ -121,11 +121,3 @@ def _missing(here: _Starts, there: _Starts, reason: str) -> list[StrayWord]:
             for start in starts[: max(0, more)]
         ]
     return sorted(found, key=lambda word: word.start)
-
-
-def reasons(words: Sequence[DroppedWord]) -> dict[str, int]:
-    """Return how many words were left out for each reason, the most frequent first."""
-    counts: dict[str, int] = defaultdict(int)
-    for word in words:
-        counts[word.reason] += 1
-    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))

@@ -6,10 +6,13 @@ audio. What is found wrong is listed; the verdict says in a word what that means
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import chain, groupby
+from operator import attrgetter
 from pathlib import Path
+from typing import TypeVar
 
 from sessionscribe.artifacts.audit import (
     Audit,
@@ -39,6 +42,8 @@ from sessionscribe.stages.audit import accounts, coverage, suspects, tiling, tim
 from sessionscribe.stages.audit.flags import flags_of
 from sessionscribe.stages.chunk.chunk import chunk_files
 from sessionscribe.stages.diarize.talk_time import speaker_shares
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -132,10 +137,10 @@ def audit_session(evidence: AuditInputs, *, options: Options, output: Path) -> A
         tracks=[part.audit for part in found],
         words=words,
         missing=timeline.gaps,
-        gaps=sorted((gap for part in found for gap in part.gaps), key=lambda gap: gap.start),
-        faint=sorted((item for part in found for item in part.faint), key=lambda item: item.start),
-        repeats=sorted((item for part in found for item in part.repeats), key=lambda item: item.start),
-        unsure=sorted((item for part in found for item in part.unsure), key=lambda item: item.start),
+        gaps=_by_time(part.gaps for part in found),
+        faint=_by_time(part.faint for part in found),
+        repeats=_by_time(part.repeats for part in found),
+        unsure=_by_time(part.unsure for part in found),
         language=LanguageAudit(
             language=evidence.language.language,
             probability=evidence.language.probability,
@@ -146,10 +151,12 @@ def audit_session(evidence: AuditInputs, *, options: Options, output: Path) -> A
         speakers=speakers,
         dropped=[
             ReasonCount(reason=reason, words=count)
-            for reason, count in accounts.reasons(merged.dropped).items()
+            for reason, count in sorted(
+                Counter(word.reason for word in merged.dropped).items(), key=lambda item: (-item[1], item[0])
+            )
         ],
-        removed=sorted((item for part in found for item in part.removed), key=lambda item: item.start),
-        redecoded=sorted((item for part in found for item in part.redecoded), key=lambda item: item.start),
+        removed=_by_time(part.removed for part in found),
+        redecoded=_by_time(part.redecoded for part in found),
         unused_prompt=next((chunk.unused_prompt for chunk in evidence.chunks if chunk.unused_prompt), []),
     )
     flags = flags_of(draft, transcript, evidence.conversions)
@@ -157,6 +164,10 @@ def audit_session(evidence: AuditInputs, *, options: Options, output: Path) -> A
     audit = draft.model_copy(update={"flags": flags, "verdict": verdict})
     audit.write(output)
     return audit
+
+
+def _by_time(parts: Iterable[Iterable[Found]]) -> list[Found]:
+    return sorted(chain.from_iterable(parts), key=attrgetter("start"))
 
 
 def _look_at(

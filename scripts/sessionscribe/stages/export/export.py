@@ -21,9 +21,9 @@ from sessionscribe.formats.pdf import pdf
 from sessionscribe.formats.pictures import svg
 from sessionscribe.formats.reading import maxqda, md, txt
 from sessionscribe.formats.registry import READING
-from sessionscribe.formats.scoring import ctm, rttm, seglst, stm, uem
+from sessionscribe.formats.scoring import ctm, rttm, stm, uem
 from sessionscribe.formats.tables import csv, tsv
-from sessionscribe.formats.whisper import whisper, whisperx
+from sessionscribe.formats.transcripts import seglst, whisper, whisperx
 from sessionscribe.stages.export.audited import audited
 
 Writer = Callable[[Transcript, Export], str] | Callable[[Transcript, Export], bytes]

@@ -1,0 +1,247 @@
+"""Transcripts in JSON: as Whisper, WhisperX, MeetEval (SegLST) and this program have them."""
+
+from __future__ import annotations
+
+import json
+import math
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, AliasChoices, BaseModel, Field, TypeAdapter, ValidationError
+
+from sessionscribe.artifacts.transcript import SpokenSegment, SpokenWord, Transcript
+from sessionscribe.config.settings import Export
+from sessionscribe.core.text import join_words, one_line, spaces_before, undirected
+from sessionscribe.formats.scoring import NOBODY
+from sessionscribe.formats.utterances import PlainTranscript, PlainWord, SpeakerTurn, Utterance, broken
+
+LEAST = 1e-4  # a word's probability is at least this, for the logarithm
+
+
+def whisper(transcript: Transcript, _: Export) -> str:
+    """As ``whisper --word_timestamps True --output_format json``; words have the space before them.
+
+    What a finished transcript does not know is null or empty: tokens, temperature, compression ratio,
+    no-speech probability. ``avg_logprob`` is the mean over words, not over tokens.
+    """
+    segments: list[dict[str, Any]] = []
+    for number, segment in enumerate(transcript.segments):
+        texts = _with_spaces(segment.words)
+        logs = [math.log(max(word.probability, LEAST)) for word in segment.words]
+        segments.append(
+            {
+                "id": number,
+                "seek": round(segment.start * 100),
+                "start": segment.start,
+                "end": segment.end,
+                "text": "".join(texts),
+                "tokens": [],
+                "temperature": None,
+                "avg_logprob": round(sum(logs) / len(logs), 4) if logs else None,
+                "compression_ratio": None,
+                "no_speech_prob": None,
+                "words": [
+                    {"word": text, "start": word.start, "end": word.end, "probability": word.probability}
+                    for text, word in zip(texts, segment.words, strict=True)
+                ],
+            }
+        )
+    text = "".join(segment["text"] for segment in segments)
+    return _dumped({"text": text, "segments": segments, "language": transcript.language})
+
+
+def _with_spaces(words: Sequence[SpokenWord]) -> list[str]:
+    return [" " * word.space + one_line(word.text) for word in words]
+
+
+def whisperx(transcript: Transcript, _: Export) -> str:
+    """As ``whisperx --diarize --output_format json``: no speaker, no key ``speaker``."""
+    segments = [
+        {
+            "start": segment.start,
+            "end": segment.end,
+            "text": one_line(segment.text),
+            "words": list(_scored(segment)),
+            **_speaker(segment.speaker),
+        }
+        for segment in transcript.segments
+    ]
+    words = [word for segment in transcript.segments for word in _scored(segment)]
+    return _dumped({"segments": segments, "word_segments": words, "language": transcript.language})
+
+
+def _scored(segment: SpokenSegment) -> Iterator[dict[str, Any]]:
+    for word in segment.words:
+        text = {"word": one_line(word.text), "start": word.start, "end": word.end, "score": word.probability}
+        yield {**text, **_speaker(word.speaker)}
+
+
+def _speaker(speaker: str | None) -> dict[str, str]:
+    return {} if speaker is None else {"speaker": one_line(speaker)}
+
+
+def _dumped(content: object) -> str:
+    return json.dumps(content, ensure_ascii=False, separators=(",", ":")) + "\n"
+
+
+def seglst(transcript: Transcript, _: Export) -> str:
+    """Segments with times and speakers, as a list in JSON (the format of MeetEval and CHiME)."""
+    rows = [
+        {
+            "session_id": transcript.session,
+            "start_time": segment.start,
+            "end_time": segment.end,
+            "speaker": NOBODY if segment.speaker is None else one_line(segment.speaker),
+            "words": one_line(segment.text),
+        }
+        for segment in transcript.segments
+        if one_line(segment.text)
+    ]
+    return json.dumps(rows, ensure_ascii=False, indent=1) + "\n"
+
+
+Time = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+_Text = Annotated[str, AfterValidator(undirected)]  # in JSON, marks may be written as escapes
+
+
+class _Word(BaseModel):
+    text: _Text = Field(validation_alias=AliasChoices("text", "word"))
+    start: Time | None = None
+    end: Time | None = None
+    speaker: _Text | None = None
+    space: bool = True
+
+
+class _Segment(BaseModel):
+    start: Time | None = None
+    end: Time | None = None
+    text: _Text | None = None
+    speaker: _Text | None = None
+    words: list[_Word] = []
+
+
+class _Turn(BaseModel):
+    start: Time
+    end: Time
+    speaker: _Text
+
+
+class _Transcript(BaseModel):
+    """Ours of any version, a merged one, Whisper's and WhisperX's; what is not listed is left aside."""
+
+    session: str | None = None
+    language: str | None = None
+    duration_s: Time | None = None
+    segments: list[_Segment]
+    turns: list[_Turn] | None = None
+
+
+class _Truth(BaseModel):
+    session: str
+    duration_s: Time | None = None
+    words: list[_Word]
+    turns: list[_Turn]
+
+
+class _SegLst(BaseModel):
+    session_id: str | None = None
+    words: _Text
+    start_time: Time | None = None
+    end_time: Time | None = None
+    speaker: _Text | None = None
+
+
+def read_json(path: Path, text: str) -> list[PlainTranscript]:
+    """Read a transcript of ours, Whisper's or WhisperX's, a truth file, or SegLST."""
+    try:
+        content = json.loads(text)
+        if isinstance(content, list):
+            return _from_seglst(path, TypeAdapter(list[_SegLst]).validate_python(content))
+        if isinstance(content, dict) and "segments" in content:
+            return [_from_transcript(path, _Transcript.model_validate(content))]
+        if isinstance(content, dict) and "words" in content and "turns" in content:
+            return [from_truth(content)]
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise broken(path, f"is not valid ({place}: {first['msg']})") from error
+    except (ValueError, RecursionError) as error:
+        raise broken(path, f"is not valid JSON ({str(error).splitlines()[0]})") from error
+    raise broken(path, "is neither a transcript, nor a truth file, nor SegLST")
+
+
+def _from_seglst(path: Path, parts: Sequence[_SegLst]) -> list[PlainTranscript]:
+    found: dict[str, list[Utterance]] = {}
+    for part in parts:
+        said = Utterance(part.words, part.start_time, part.end_time, part.speaker)
+        found.setdefault(part.session_id or path.stem, []).append(said)
+    if not parts:
+        return [PlainTranscript(path.stem, utterances=())]
+    return [
+        PlainTranscript(session, utterances=tuple(sorted(said, key=lambda u: u.start or 0.0)))
+        for session, said in found.items()
+    ]
+
+
+def _from_transcript(path: Path, found: _Transcript) -> PlainTranscript:
+    utterances = []
+    for segment in found.segments:
+        text = (segment.text or "").strip()
+        spaces = [word.space for word in segment.words]
+        if text:
+            spaces = spaces_before(text, [word.text.strip() for word in segment.words])
+        words = tuple(
+            PlainWord(w.text.strip(), w.start, w.end, w.speaker or segment.speaker, space)
+            for w, space in zip(segment.words, spaces, strict=True)
+        )
+        said = text or join_words(words)
+        utterances.append(Utterance(said, segment.start, segment.end, segment.speaker, words))
+    turns = None
+    if found.turns is not None and (found.turns or not utterances):
+        turns = tuple(SpeakerTurn(t.start, t.end, t.speaker) for t in found.turns)
+    return PlainTranscript(
+        found.session or path.stem,
+        utterances=tuple(utterances),
+        turns=turns,
+        language=found.language,
+        duration_s=found.duration_s,
+    )
+
+
+def from_truth(content: Any) -> PlainTranscript:
+    """Return the content of a truth file, as ``resources/demo/truth`` has them.
+
+    Its words stand turn after turn: where two speak at once, each keeps their words together.
+
+    Raises:
+        ValidationError: it is no truth file.
+    """
+    truth = _Truth.model_validate(content)
+    turns = sorted(truth.turns, key=lambda turn: (turn.start, turn.end))
+    own: dict[str | None, list[int]] = {}
+    for number, turn in enumerate(turns):
+        own.setdefault(turn.speaker, []).append(number)
+
+    def turn_of(word: _Word) -> int:
+        middle = ((word.start or 0.0) + (word.end or 0.0)) / 2
+        mine = own.get(word.speaker, [])
+        after = bisect_right(mine, middle, key=lambda i: turns[i].start)
+        near = mine[max(0, after - 1) : after + 1]
+        return min(near, key=lambda i: max(turns[i].start - middle, middle - turns[i].end, 0.0), default=-1)
+
+    ordered = sorted(((turn_of(word), word.start or 0.0, n) for n, word in enumerate(truth.words)))
+    utterances = []
+    for _, group in groupby(ordered, key=lambda item: item[0]):
+        words = [truth.words[n] for *_, n in group]
+        said = tuple(PlainWord(w.text, w.start, w.end, w.speaker) for w in words)
+        text = " ".join(w.text for w in words)
+        utterances.append(Utterance(text, words[0].start, words[-1].end, words[0].speaker, said))
+    return PlainTranscript(
+        truth.session,
+        utterances=tuple(utterances),
+        turns=tuple(SpeakerTurn(t.start, t.end, t.speaker) for t in turns),
+        duration_s=truth.duration_s,
+    )
