@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,7 +28,9 @@ def folder(tmp_path: Path) -> Remote:
 
 
 @contextlib.contextmanager
-def working(place: str, tmp_path: Path, number: int = 1) -> Iterator[list[subprocess.Popen[bytes]]]:
+def working(
+    place: str, tmp_path: Path, number: int = 1, *, lanes: int = 1
+) -> Iterator[list[subprocess.Popen[bytes]]]:
     """Start workers at a mailbox; what they write to their home is theirs."""
     processes = []
     for which in range(number):
@@ -34,6 +38,7 @@ def working(place: str, tmp_path: Path, number: int = 1) -> Iterator[list[subpro
         home.mkdir(exist_ok=True)
         own = {"PYTHONPATH": str(ROOT / "scripts"), "HOME": str(home), "TMPDIR": str(home)}
         command = [sys.executable, "-m", "sessionscribe.cli.main", "work", place]
+        command += ["--lanes", str(lanes)]
         with (home / "said").open("ab") as said:
             processes.append(
                 subprocess.Popen(
@@ -85,6 +90,44 @@ def test_two_workers_share_the_jobs(folder: Remote, tmp_path: Path, kind: str) -
             run(folder, place, 8)
     made = folder.made().values()
     assert len({one["home"] for one in made}) == 2, "both had some"
+    assert left_in(mailbox) == []
+
+
+def test_two_homes_have_one_mailbox_into_which_others_write(folder: Remote, tmp_path: Path) -> None:
+    mailbox = tmp_path / "mailbox"
+    other = remote_project(tmp_path / "other")
+    for number in range(3):
+        (other / f"in/{number}.txt").write_text(f"other {number}")
+    for home in (folder, other):  # a job reads its input when it has slept
+        (home / "in/table.txt").write_text("slow=0.7\n")
+    made = {"out/0.txt": "../../../../dev/zero"}
+    hostile = json.dumps({"ok": True, "made": made, "contents": [], "usage": {}, "error": ""})
+    written, ended = set[str](), threading.Event()
+
+    def write_into_it() -> None:
+        while not ended.wait(0.02):
+            for job in {path.name for path in mailbox.glob("claims/*")} - written:
+                written.add(job)
+                place = mailbox / "results" / job
+                place.mkdir(parents=True)
+                (place / "evil.json").write_text(hostile)
+                (place / "torn.json").write_text('{"ok": true, "ma')
+                (mailbox / f"requests/{job.split('-')[0]}-foreign.json").write_text('{"request": 1}')
+
+    writer = threading.Thread(target=write_into_it)
+    writer.start()
+    try:
+        with working(str(mailbox), tmp_path, lanes=2):
+            options = ["--warm-lanes", "2", "--config", "jobs=3"]
+            runs = [home.begin(*options, runners=(f"mailbox:{mailbox}",)) for home in (folder, other)]
+            codes = [run.wait(120) for run in runs]
+    finally:
+        ended.set()
+        writer.join()
+    assert codes == [0, 0], (folder / "said").read_text() + (other / "said").read_text()
+    folder.assert_whole(3)
+    assert other.results("out") == {f"out/{n}.txt": f"OTHER {n}".encode() for n in range(3)}
+    assert "is no job that this version knows" in (tmp_path / "worker-0/said").read_text()
     assert left_in(mailbox) == []
 
 

@@ -14,6 +14,7 @@ Nothing here needs a lock or a clock: jobs may be done twice, and the first whol
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import tempfile
 import threading
@@ -30,7 +31,8 @@ LARGEST = 64 << 20
 """Of what others write, and is read whole, in bytes."""
 CALL_S = 600.0
 """No call of a remote takes longer, in seconds: a slice of 30 MB arrives within it at 50 kB/s."""
-LIST = ("lsf", "--recursive", "--files-only", "--format=p")
+LIST = ("lsf", "--recursive", "--files-only", "--format=sp", "--separator=/")
+DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 class Mailbox:
@@ -46,23 +48,24 @@ class Mailbox:
         self._remote = is_remote(place)
         self._calling = threading.Lock()  # one call at a time: servers differ in how they bear several
 
-    def names(self) -> set[str]:
-        """Return the names of all files.
+    def names(self) -> dict[str, int]:
+        """Return the names of all files, with their sizes in bytes.
 
         Raises:
             UserError, OSError: the place cannot be read.
         """
         if not self._remote:
             root = Path(self.place)
-            found = (path for path in root.rglob("*") if path.is_file() and path.name[0] != ".")
-            return {path.relative_to(root).as_posix() for path in found}
+            found = (path for path in root.rglob("[!.]*") if path.is_file())
+            return {path.relative_to(root).as_posix(): path.stat().st_size for path in found}
         try:
             text = self._rclone(*LIST, self._path(""))
         except rclone.RcloneError as error:
             if error.reason == "missing":  # nobody has written anything yet
-                return set()
+                return {}
             raise
-        return set(text.decode(errors="replace").splitlines())
+        sizes = (line.split("/", 1) for line in text.decode(errors="replace").splitlines())
+        return {name: int(size) for size, name in sizes}
 
     def put(self, name: str, path: Path) -> None:
         """Copy a file of this machine to a name."""

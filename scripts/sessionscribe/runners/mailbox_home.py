@@ -11,9 +11,10 @@ import shutil
 import tempfile
 import threading
 import time
+import uuid
 import zlib
 from base64 import b64decode
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
 from itertools import count
@@ -26,7 +27,7 @@ from sessionscribe.core.fingerprint import fingerprint
 from sessionscribe.runners import sources
 from sessionscribe.runners.errors import DiedError, DisconnectedError, RequeuedError
 from sessionscribe.runners.job_bundle import Checksums, InputFile, InputResolver, hub_models
-from sessionscribe.runners.mailbox import LivingOnes, Mailbox, SignOfLife, file_of, parts_of
+from sessionscribe.runners.mailbox import DIGEST, LivingOnes, Mailbox, SignOfLife, file_of, parts_of
 from sessionscribe.runners.request import notes_for, paths_of
 from sessionscribe.storage.rclone import RcloneError
 
@@ -66,10 +67,10 @@ class MailboxWorker:
         self._mailbox, self._project, self._say = mailbox, project, say
         self._staging, self._per_audio_second = Path(tempfile.mkdtemp(dir=staging)), per_audio_second
         self._resolver = InputResolver(project, self._staging, checksums)
-        self._home = fingerprint(platform.node(), str(project))
+        self._home = fingerprint(platform.node(), uuid.getnode(), str(project))
         self._sign = SignOfLife(mailbox, f"homes/{self._home}", sign_s)
         self._numbers, self._packing, self._over = count(1), threading.Lock(), threading.Event()
-        self._seen, self._looked = set[str](), threading.Condition()
+        self._seen, self._looked = dict[str, int](), threading.Condition()
         self._reached, self._sent = time.monotonic(), set[str]()
         self._poller: threading.Thread | None = None
         self._run_of = f"{int(time.time()):x}"
@@ -122,7 +123,7 @@ class MailboxWorker:
         self._resolver.provide(pieces)
         for piece in pieces:
             name = file_of(self._home, piece.sha256)
-            if name not in self._seen:
+            if self._seen.get(name) != piece.size:  # not there, or not whole
                 self._patiently(partial(self._mailbox.put, name, piece.path))
             self._sent.add(piece.sha256)
 
@@ -180,24 +181,26 @@ class MailboxWorker:
     def _take(self, job: str, worker: str, returns: list[str]) -> dict[str, Any] | None:
         """Bring home a result, of which nothing is trusted; None if it is not whole."""
         reply = self._mailbox.read(f"results/{job}/{worker}.json")
-        if reply is None or not isinstance(reply.get("made"), dict) or not isinstance(reply.get("ok"), bool):
+        match reply or {}:
+            case {"ok": bool(), "made": dict(made), "contents": dict(given), "usage": dict(), "error": str()}:
+                pass
+            case _:
+                return None
+        if not all(isinstance(digest, str) and DIGEST.fullmatch(digest) for digest in made.values()):
             return None
-        made: Mapping[str, str] = reply["made"]
         contents: dict[str, bytes] = {}
         with tempfile.TemporaryDirectory(dir=self._staging) as folder:
             for name in returns:
                 if name not in made:
                     continue
-                data = _unpacked(reply.get("contents", {}).get(name))
-                if data is None and self._mailbox.get_content(
-                    self._home, str(made[name]), Path(folder, "file")
-                ):
+                data = _unpacked(given.get(name))
+                if data is None and self._mailbox.get_content(self._home, made[name], Path(folder, "file")):
                     data = Path(folder, "file").read_bytes()
                 if data is None or hashlib.sha256(data).hexdigest() != made[name]:
                     return None
                 contents[name] = data
         write_many(self._project, contents)
-        return {"usage": {}, "error": "", **reply}
+        return reply
 
     def _settle(self, job: str, pieces: Iterable[InputFile]) -> None:
         """Take a job back: what is left of it goes, and the slices of audio that it alone reads."""
@@ -205,7 +208,7 @@ class MailboxWorker:
         self._sent -= slices
         with suppress(UserError, OSError):  # the next run does
             names = self._mailbox.names()
-            mine = {file_of(self._home, digest) for digest in slices} & names
+            mine = {file_of(self._home, digest) for digest in slices} & names.keys()
             mine |= {name for name in names if job in name.replace(".", "/").split("/")}
             self._mailbox.remove(sorted(mine))
 

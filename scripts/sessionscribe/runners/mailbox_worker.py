@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import secrets
 import subprocess
 import sys
@@ -20,13 +19,12 @@ from typing import Any
 
 from sessionscribe import PACKAGE
 from sessionscribe.core.errors import UserError, complain, describe
-from sessionscribe.runners.mailbox import LivingOnes, Mailbox, SignOfLife, file_of, home_of, parts_of
+from sessionscribe.runners.mailbox import DIGEST, LivingOnes, Mailbox, SignOfLife, file_of, home_of, parts_of
 from sessionscribe.runners.mailbox_home import LEASE_S, POLL_S, SIGN_S, SLOWEST_POLL_S, UNREACHABLE_S
 
 SERVE = PACKAGE.parent / "snakemake_executor_plugin_warm/serve.py"
 SETTLE_S = 2.0
 """After so long the claims of others on a job are to be seen, too."""
-SMALL = re.compile(r"[0-9a-f]{64}")
 
 
 class WorkerProcess:
@@ -100,7 +98,7 @@ class MailboxServer:
         self._sign = SignOfLife(mailbox, f"workers/{self.name}", SIGN_S)
         self._living, self._in_hand = LivingOnes(LEASE_S), set[str]()
         self._taking, self._stopped = threading.Lock(), threading.Event()
-        self._checked = set[str]()
+        self._checked, self._refused = set[str](), set[str]()
         self._process: WorkerProcess | None = None
         self.done = 0
         """Jobs that were answered."""
@@ -178,6 +176,7 @@ class MailboxServer:
         return False
 
     def _open_jobs(self) -> list[str]:
+        """Return the jobs to choose from, of one home at a time: another's files may have the same names."""
         names = self._mailbox.names()
         living = self._living.look(names)
         claims, results = parts_of(names, "claims"), parts_of(names, "results")
@@ -186,7 +185,9 @@ class MailboxServer:
             job
             for job in jobs
             if f"homes/{home_of(job)}" in living
+            and all(home_of(job) == home_of(other) for other in self._in_hand)
             and job not in results
+            and job not in self._refused
             # A claim of ours on a job that is not in hand could not be taken back.
             and not any(f"workers/{who}" in living for who in claims.get(job, []) if who != self.name)
         ]
@@ -197,10 +198,16 @@ class MailboxServer:
         try:
             if told is None:  # taken back, or not whole yet
                 return
-            request = told["request"]
-            self._bring(home_of(job), {**request["files"], **told["scripts"]["files"]})
+            try:
+                request = told["request"]
+                files = {**request["files"], **told["scripts"]["files"]}
+                script = str(self._folder.absolute() / request["script"])
+            except (KeyError, TypeError) as error:
+                self._refused.add(job)
+                hint = "Have the same version of the program on both sides"
+                raise UserError("is no job that this version knows", where=job, hint=hint) from error
+            self._bring(home_of(job), files)
             self._fetch_models(told)
-            script = str(self._folder.absolute() / request["script"])
             reply = self._worker().ask({**request, "script": script})
             until = time.monotonic() + UNREACHABLE_S
             while not self._patiently(partial(self._answer, job, request, reply)):
@@ -234,7 +241,7 @@ class MailboxServer:
         """
         for name, digest in files.items():
             parts = PurePosixPath(name).parts
-            if not SMALL.fullmatch(digest) or PurePosixPath(name).is_absolute() or ".." in parts:
+            if not DIGEST.fullmatch(digest) or PurePosixPath(name).is_absolute() or ".." in parts:
                 raise UserError("names no file of a job", where=name, hint="Who writes into this mailbox?")
             path = self._folder / name
             kept = self._folder / ".files" / digest
