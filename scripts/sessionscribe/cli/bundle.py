@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -129,7 +129,7 @@ def pack(options: argparse.Namespace, load: Load, make: Callable[[Sequence[str]]
             what = "needs its recording, which is not here, to be bundled for work"
             hint = "Bundle its results (`--results`), or put the recording back"
             raise UserError(what, where=session.session.name, hint=hint)
-        with _scratch() as folder:
+        with _scratch() if place.is_remote else nullcontext(place.path) as folder:
             made = bundles.write_bundle(
                 session, config, folder, root=ROOT, kind=kind, known=known, number=sum(map(len, before))
             )
@@ -137,7 +137,8 @@ def pack(options: argparse.Namespace, load: Load, make: Callable[[Sequence[str]]
                 print(f"nothing new: {session.session.name}")
                 return
             path, about = made
-            place.put([*sorted(folder.glob(f"{path.name}.*")), path])
+            if place.is_remote:
+                place.put([*sorted(folder.glob(f"{path.name}.*")), path])
             size = path.stat().st_size / 1e6
         print(f"bundled {about.session}: {place.name}/{path.name}, {len(about.files)} files, {size:.1f} MB")
 

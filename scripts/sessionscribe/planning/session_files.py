@@ -144,6 +144,18 @@ def files_to_pack(root: Path, paths: Iterable[str], left_out: Collection[str]) -
             yield SessionFile(entry, partial(files.blocks, root / path))
 
 
+def parse_record(data: bytes) -> Provenance:
+    """Return a job's record that somebody sent.
+
+    Raises:
+        ValueError: it is none, or says that something else than audio may be absent.
+    """
+    record = Provenance.model_validate_json(seal.unsealed(data))
+    if lost := [path for path in record.left_out if not is_audio(path)]:
+        raise ValueError(f"{lost[0]} is said to be left out")
+    return record
+
+
 def _digest(root: Path, path: str) -> str:
     """Return the checksum of a file of which no record tells."""
     if path.endswith(".json"):

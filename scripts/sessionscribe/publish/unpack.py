@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from sessionscribe.artifacts.provenance import Provenance
 from sessionscribe.artifacts.published import Published
-from sessionscribe.core import files, seal
+from sessionscribe.core import files
 from sessionscribe.core.errors import UserError, describe, visible
-from sessionscribe.planning.session_files import RECORDS, is_plain, is_safe
+from sessionscribe.planning.session_files import RECORDS, is_plain, is_safe, parse_record
 from sessionscribe.planning.settings_files import SETTINGS, drop_others
 from sessionscribe.publish import history, state
 from sessionscribe.publish.pack import DAMAGED, unpacked
@@ -88,7 +87,7 @@ def _checked(path: str, blocks: Iterable[bytes]) -> Iterable[bytes]:
         return blocks
     data = b"".join(blocks)
     try:
-        Provenance.model_validate_json(seal.unsealed(data))
+        parse_record(data)
     except ValueError as error:
         raise UserError("is no record of a job", where=path, hint=DAMAGED) from error
     return (data,)

@@ -29,12 +29,11 @@ from sessionscribe.artifacts.bundle import MANIFEST, SessionBundle
 from sessionscribe.artifacts.provenance import Output, Provenance
 from sessionscribe.config import settings
 from sessionscribe.config.settings import Config
-from sessionscribe.core import seal
 from sessionscribe.core.errors import UserError, visible
 from sessionscribe.core.files import BLOCK
 from sessionscribe.manifest import manifest
 from sessionscribe.manifest.manifest import Session
-from sessionscribe.planning.session_files import RECORDS, is_audio, is_safe
+from sessionscribe.planning.session_files import RECORDS, is_safe, parse_record
 from sessionscribe.planning.settings_files import SETTINGS
 from sessionscribe.sharing.bundle import DIGESTS, SECTIONS, digests_of
 from sessionscribe.stages.correct import table as corrections
@@ -108,10 +107,7 @@ class OpenBundle:
         for entry in self.about.files:
             for _ in self.blocks(entry):
                 pass
-        steps = list(self.steps())
-        if strange := [path for step in steps for path in step.provenance.left_out if not is_audio(path)]:
-            raise _refused(self.place, f"{strange[0]} is said to be left out, which only audio is")
-        claimed = {path for step in steps for path in _files_of(step.provenance, step.record)}
+        claimed = {path for step in self.steps() for path in _files_of(step.provenance, step.record)}
         edits = corrections.path_of(self.about.session).as_posix()
         for entry in self.about.files:
             if entry.path not in claimed and entry.path != edits and not KEYED.fullmatch(entry.path):
@@ -123,7 +119,7 @@ class OpenBundle:
         for path, entry in files.items():
             if path.startswith(RECORDS):
                 try:
-                    record = Provenance.model_validate_json(seal.unsealed(b"".join(self.blocks(entry))))
+                    record = parse_record(b"".join(self.blocks(entry)))
                 except ValueError as error:
                     raise _refused(self.place, f"{path} is no record") from error
                 mine = [files[name] for name in _files_of(record, path) if name in files]
