@@ -222,6 +222,24 @@ def test_settings_that_name_files_or_models_of_anybody_stay_at_home(
     assert taken == {"chunk": {"search_s": 2.0}, "export": {"max_lines": 3}}
 
 
+def test_a_speech_model_goes_along_where_asked_for(place: Path) -> None:
+    os.chdir(place / "here")
+    assert cli.main(["bundle", "--models", "--to", ".."]) == 0
+    os.chdir(place / "there")
+    own = Path("own")
+    own.mkdir()
+    (own / "model.bin").write_text("another one")
+    settings = clone(place).settings
+    settings["transcribe"]["model"] = "own"
+    Path("config/config.yaml").write_text(yaml.safe_dump(settings))
+    assert cli.main(["import", "../one.work.zip"]) == 0
+    taken = yaml.safe_load(Path("bundles/one.settings.yaml").read_text())
+    (brought,) = Path("bundles/models").iterdir()
+    assert taken == {"transcribe": {"model": str(brought)}}
+    settings["transcribe"] |= taken["transcribe"]
+    assert Clone(place / "there", settings).todo() == {}, "with the settings that are offered all is done"
+
+
 def test_the_home_row_keeps_its_source(place: Path) -> None:
     moved = [manifest.replace(row, source="elsewhere/one.flac") for row in rows("one")]
     manifest.write(Path(TABLE), [*moved, *rows("two")])
@@ -406,6 +424,8 @@ HOSTILE: dict[str, Callable[[dict[str, Any], Members], None]] = {
     "a published form": renamed("results/publish/one/session.json"),
     "a voice": renamed("results/name/voices/0123456789ab.json"),
     "a voice of all": voice_of_all,
+    "a folder of a model": renamed("bundles/models/0123456789abcdef/x/model.bin"),
+    "a settings file": renamed("bundles/one.settings.yaml"),
     "a name longer than files have": renamed(f"results/export/one/{'x' * 250}"),
     "another session's": of_another_session,
     "a recording that never ends": longest,

@@ -69,6 +69,9 @@ def add_arguments(
     packs.add_argument(
         "--since", action="append", default=[], metavar="BUNDLE", help="only what these (or a folder's) lack"
     )
+    packs.add_argument(
+        "--models", action="store_true", help="pack the speech model, too, if it is a folder here"
+    )
     packs.add_argument("--to", default=FOLDER, metavar="PLACE", help="a folder, `remote:path` or `s3://`")
     packs.add_argument("--check", metavar="FILE", help="only check a bundle, here or on a remote")
     brings = commands.add_parser(
@@ -131,7 +134,14 @@ def pack(options: argparse.Namespace, load: Load, make: Callable[[Sequence[str]]
             raise UserError(what, where=session.session.name, hint=hint)
         with _scratch() if place.is_remote else nullcontext(place.path) as folder:
             made = bundles.write_bundle(
-                session, config, folder, root=ROOT, kind=kind, known=known, number=sum(map(len, before))
+                session,
+                config,
+                folder,
+                root=ROOT,
+                kind=kind,
+                known=known,
+                number=sum(map(len, before)),
+                with_model=options.models,
             )
             if made is None:
                 print(f"nothing new: {session.session.name}")
@@ -274,7 +284,7 @@ def _show(
             print(visible(f"    {section}.{name}: {ours} here, {theirs} in the bundle")[:SHOWN])
     path = ROOT / FOLDER / f"{about.session}.settings.yaml"
     path.unlink(missing_ok=True)
-    if usable := bundles.usable(differ):
+    if usable := bundles.usable(about, differ, ROOT):
         write_text(path, yaml.safe_dump(usable))
         more = "".join(f" --configfile {name}" for name in [*options.configfile, path])
     if plan.pending or more:

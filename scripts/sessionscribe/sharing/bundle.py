@@ -8,15 +8,19 @@ keys, and after an import the plan decides. The same content gives the same byte
 from __future__ import annotations
 
 import hashlib
+import re
 import zipfile
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
 import sessionscribe
 from sessionscribe.artifacts.bundle import MANIFEST, Kind, SessionBundle
+from sessionscribe.artifacts.provenance import Output
 from sessionscribe.config.settings import Config
 from sessionscribe.core import files
+from sessionscribe.core.errors import UserError
 from sessionscribe.core.files import atomic_path, write_text
 from sessionscribe.engines.models import DIARIZATION, WHISPER
 from sessionscribe.manifest import manifest
@@ -26,6 +30,7 @@ from sessionscribe.planning.session_files import (
     files_to_pack,
     finished_files,
     is_audio,
+    is_plain,
     session_files,
 )
 from sessionscribe.planning.steps.work import told
@@ -38,6 +43,8 @@ MODELS = {"transcribe": "speech", "diarize": "speakers"}
 PLACES = {("name", "voices"), ("name", "table"), ("export", "audio"), ("export", "pdf_fonts")}
 """Settings that name files, as section and name."""
 REQUIREMENTS = sessionscribe.PACKAGE.parents[1] / "envs/requirements.txt"
+MODEL = re.compile(r"bundles/models/[0-9a-f]{16}/[^/]+")
+"""Files of speech models that came with bundles, in a folder named by the model's identity."""
 DIGESTS = ("md5", "sha256")
 """What is written beside a bundle, as ``md5sum`` and ``sha256sum`` check it."""
 
@@ -51,6 +58,7 @@ def write_bundle(
     kind: Kind,
     known: Collection[tuple[str, str]] = (),
     number: int = 0,
+    with_model: bool = False,
 ) -> tuple[Path, SessionBundle] | None:
     """Write what is finished of a session to ``folder``, with its checksums beside it.
 
@@ -62,6 +70,7 @@ def write_bundle(
         kind: with audio (``work``), without (``results``), or only what is not ``known`` (``part``).
         known: path and SHA-256 of files that other bundles have.
         number: of a part, in its name.
+        with_model: pack the speech model, too, where that is a folder of this machine.
 
     Returns:
         The bundle's file and its contents; None if there is nothing that is not known.
@@ -74,7 +83,7 @@ def write_bundle(
     edits = corrections.path_of(plan.session.name).as_posix()
     if (root / edits).is_file():
         kept.append(edits)
-    packed = files_to_pack(root, kept, left_out)
+    packed = [*files_to_pack(root, kept, left_out), *(_model_files(plan) if with_model else ())]
     new = [file for file in packed if (file.entry.path, file.entry.sha256) not in known]
     if not new:
         return None
@@ -108,6 +117,23 @@ def _engine(plan: SessionPlan) -> str:
     """Say what a session is transcribed with; "" where it cannot be worked on."""
     options = told(plan.plan.works).get("transcribe", {})
     return f"{Path(options['model']).name}, {options['compute_type']}" if "model" in options else ""
+
+
+def _model_files(plan: SessionPlan) -> Iterator[SessionFile]:
+    """Yield the files of the speech model.
+
+    Raises:
+        UserError: it is no folder that speech models are.
+    """
+    folder = Path(told(plan.plan.works).get("transcribe", {}).get("model", ""))
+    identity = models_of(plan).get("speech", "").removeprefix("folder:")
+    for path in sorted(folder.iterdir()) if folder.name and folder.is_dir() else ():
+        name = f"bundles/models/{identity}/{path.name}"
+        if not MODEL.fullmatch(name) or not is_plain(name) or not path.is_file():
+            hint = "Leave the model's own files in it, and nothing else"
+            raise UserError("is no file of a speech model", where=path, hint=hint)
+        entry = Output(path=name, size=path.stat().st_size, sha256=files.sha256(path))
+        yield SessionFile(entry, partial(files.blocks, path))
 
 
 def models_of(plan: SessionPlan) -> dict[str, str]:
@@ -152,19 +178,23 @@ def differences(
 
 
 def usable(
-    differences: Mapping[str, Mapping[str, tuple[object, object]]],
+    about: SessionBundle, differences: Mapping[str, Mapping[str, tuple[object, object]]], root: Path
 ) -> dict[str, dict[str, object]]:
     """Return those of a bundle's settings that may be taken over.
 
-    None that names files, or a model that is not one of ours by name: models can hold programs.
+    None that names files, or a model that is not one of ours by name, as models can hold programs: but speech
+    models that came with a bundle hold none.
     """
-    models = {"transcribe": WHISPER, "diarize": DIARIZATION}
+    names_of = {"transcribe": WHISPER, "diarize": DIARIZATION}
+    brought = f"bundles/models/{about.models.get('speech', '').removeprefix('folder:')}"
     found: dict[str, dict[str, object]] = {}
     for section, names in differences.items():
-        for name, (_, theirs) in names.items():
-            known = name != "model" or theirs == "auto" or theirs in models[section]
-            if known and (section, name) not in PLACES:
-                found.setdefault(section, {})[name] = theirs
+        for name, (_, value) in names.items():
+            if name == "model" and value != "auto" and value not in names_of[section]:
+                if section == "transcribe" and MODEL.fullmatch(f"{brought}/x") and (root / brought).is_dir():
+                    found.setdefault(section, {})[name] = brought
+            elif (section, name) not in PLACES:
+                found.setdefault(section, {})[name] = value
     return found
 
 

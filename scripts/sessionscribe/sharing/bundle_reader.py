@@ -33,9 +33,9 @@ from sessionscribe.core.errors import UserError, visible
 from sessionscribe.core.files import BLOCK
 from sessionscribe.manifest import manifest
 from sessionscribe.manifest.manifest import Session
-from sessionscribe.planning.session_files import RECORDS, is_safe, parse_record
+from sessionscribe.planning.session_files import RECORDS, is_plain, is_safe, parse_record
 from sessionscribe.planning.settings_files import SETTINGS
-from sessionscribe.sharing.bundle import DIGESTS, SECTIONS, digests_of
+from sessionscribe.sharing.bundle import DIGESTS, MODEL, SECTIONS, digests_of
 from sessionscribe.stages.correct import table as corrections
 
 MAX_GB = 20.0
@@ -110,7 +110,8 @@ class OpenBundle:
         claimed = {path for step in self.steps() for path in _files_of(step.provenance, step.record)}
         edits = corrections.path_of(self.about.session).as_posix()
         for entry in self.about.files:
-            if entry.path not in claimed and entry.path != edits and not KEYED.fullmatch(entry.path):
+            of_no_step = entry.path == edits or KEYED.fullmatch(entry.path) or MODEL.fullmatch(entry.path)
+            if entry.path not in claimed and not of_no_step:
                 raise _refused(self.place, f"{entry.path} belongs to no step")
 
     def steps(self) -> Iterator[StepFiles]:
@@ -267,7 +268,8 @@ def _check_contents(about: SessionBundle, members: list[zipfile.ZipInfo], place:
         raise _refused(place, "has settings that are no matter of results")
     edits = corrections.path_of(about.session).as_posix()
     for entry in about.files:
-        if entry.path != edits and not is_safe(entry.path, about.session):
+        is_model = MODEL.fullmatch(entry.path) and is_plain(entry.path)
+        if entry.path != edits and not is_model and not is_safe(entry.path, about.session):
             raise _refused(place, f"{entry.path} is no result of the session {about.session}")
     listed = [(entry.path, entry.size) for entry in about.files]
     if listed != [(member.filename, member.file_size) for member in members]:

@@ -14,7 +14,7 @@ from sessionscribe.manifest import manifest, names
 from sessionscribe.planning.session_files import SessionFile
 from sessionscribe.planning.settings_files import SETTINGS, settings_text
 from sessionscribe.planning.steps import STAGE_OF
-from sessionscribe.sharing.bundle import write_archive
+from sessionscribe.sharing.bundle import MODEL, write_archive
 from sessionscribe.sharing.bundle_reader import KEYED, OpenBundle
 
 STAGES = ("ingest", "convert", "chunk")
@@ -44,7 +44,7 @@ def rename(bundle: OpenBundle, name: str, target: Path) -> None:
 
     files: list[SessionFile] = []
     for entry in bundle.about.files:
-        if entry.path not in wanted and not KEYED.fullmatch(entry.path):
+        if not (entry.path in wanted or KEYED.fullmatch(entry.path) or MODEL.fullmatch(entry.path)):
             continue
         path = _path(entry.path, old, name)
         if (record := records.get(entry.path)) is not None:
@@ -54,7 +54,7 @@ def rename(bundle: OpenBundle, name: str, target: Path) -> None:
                 "left_out": [_path(audio, old, name) for audio in record.left_out],
             }
             files.append(SessionFile.of(path, record.model_copy(update=changes).sealed().encode()))
-        elif path.endswith(".json"):
+        elif path.endswith(".json") and not MODEL.fullmatch(path):
             files.append(SessionFile.of(path, _content(b"".join(bundle.blocks(entry)), path, name)))
         else:
             files.append(SessionFile(there(entry), partial(bundle.blocks, entry)))
