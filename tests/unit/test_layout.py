@@ -118,6 +118,22 @@ def test_only_engines_import_what_is_heavy() -> None:
             assert imported(module).isdisjoint(HEAVY), path
 
 
+def test_the_paths_from_files_to_code_that_the_docs_show_are_there() -> None:
+    page = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    rows = re.findall(
+        r"^\| `results/.*?` \| `(\w+)` in `(.*?)` \| `(.*?)` \| `\w+` in `(.*?)`.*\| `(tests/.*?)` \|$",
+        page,
+        re.MULTILINE,
+    )
+    assert len(rows) == 3
+    for rule, file, script, module, test in rows:
+        assert rule in rules(file)
+        assert script == f"scripts/{rule}.py"
+        assert f"def {rule}(" in (LIBRARY / module).read_text(encoding="utf-8")
+        assert f" {rule}(" in (ROOT / test).read_text(encoding="utf-8")
+    assert page.count("\n") <= 150, "three screens"
+
+
 def test_there_are_rules_to_look_at() -> None:
     assert len(workflow_rules()) >= 12
 
