@@ -12,10 +12,13 @@ import importlib
 import json
 import os
 import runpy
+import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -28,6 +31,18 @@ PACKAGES = (
     *("snakemake.cli", "snakemake.report.html_reporter", "snakemake.executors.local"),
 )
 OURS = ("sessionscribe.cli.main", "sessionscribe.planning.plan")
+COMMAND = """#!{python} -IS
+import json, os, socket, sys
+
+request = {{"module": "{module}", "arguments": sys.argv[1:], "environment": dict(os.environ)}}
+own = f"/proc/{{os.getpid()}}/fd"
+request |= {{"folder": os.getcwd(), "out": f"{{own}}/1", "err": f"{{own}}/2"}}
+with socket.socket(socket.AF_UNIX) as server:
+    server.connect("{address}")
+    server.sendall(json.dumps(request).encode() + b"\\n")
+    sys.exit(int(server.makefile().readline()))
+"""
+"""A program that has a module run in a fork, for a shell."""
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
 """As it is before the first test changes it."""
 
@@ -36,17 +51,50 @@ def run(
     module: str, arguments: Sequence[str], folder: Path, environment: Mapping[str, str]
 ) -> tuple[int, str, str]:
     """Run a module as a program in a folder, and return its exit code, its output and its errors."""
-    server = _server()
-    assert server.stdin
-    assert server.stdout
     with tempfile.TemporaryDirectory() as streams:
         out, err = Path(streams, "out"), Path(streams, "err")
         request = {"module": module, "arguments": arguments, "environment": dict(environment)}
         request |= {"folder": str(folder), "out": str(out), "err": str(err)}
-        server.stdin.write(f"{json.dumps(request)}\n")
-        server.stdin.flush()
-        code = int(server.stdout.readline())
-        return code, out.read_text(encoding="utf-8"), err.read_text(encoding="utf-8")
+        return _ask(request), out.read_text(encoding="utf-8"), err.read_text(encoding="utf-8")
+
+
+@contextmanager
+def commands() -> Iterator[Path]:
+    """Yield a folder with the commands `sessionscribe` and `snakemake`, one of which may run at a time."""
+
+    def forward() -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:  # it was shut down
+                return
+            with connection, connection.makefile("rw") as lines:
+                print(_ask(json.loads(lines.readline())), file=lines, flush=True)
+
+    with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as listener:
+        address = Path(folder, "socket")
+        listener.bind(str(address))
+        listener.listen()
+        for name, module in (("sessionscribe", "sessionscribe.cli.main"), ("snakemake", "snakemake")):
+            Path(folder, name).write_text(
+                COMMAND.format(python=sys.executable, module=module, address=address)
+            )
+            Path(folder, name).chmod(0o755)
+        thread = threading.Thread(target=forward, daemon=True)
+        thread.start()
+        yield Path(folder)
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+def _ask(request: Mapping[str, object]) -> int:
+    """Have the server run a program, and return its exit code."""
+    server = _server()
+    assert server.stdin
+    assert server.stdout
+    server.stdin.write(f"{json.dumps(request)}\n")
+    server.stdin.flush()
+    return int(server.stdout.readline())
 
 
 @cache

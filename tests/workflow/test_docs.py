@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 import soundfile
 
 import builders
+import forks
 import media
 from project import DEMO, ROOT, Once, Project, copy_project, cut_audio
 from sessionscribe.config.settings import Export
@@ -99,7 +101,9 @@ def test_every_command_works(page: Path, clone: Project) -> None:
     # One shell for a page: what a reader sets, stays set; the first command that fails ends it.
     script = "set -eu\n" + "\n".join(f"echo '+' {i}; {line}" for i, line in enumerate(lines))
     homes = {f"XDG_{kind}_HOME": str(clone.root.parent / kind.lower()) for kind in ("CONFIG", "CACHE")}
-    done = clone.command("bash", "-c", script, **homes)
+    with forks.commands() as folder:
+        path = f"{folder}{os.pathsep}{clone.environment()['PATH']}"
+        done = clone.command("bash", "-c", script, PATH=path, **homes)
     last = int(done.out.rsplit("+ ", 1)[1].split()[0])
     assert done.code == 0, f"{page}: {lines[last]}\n{done.text[-2000:]}"
 
