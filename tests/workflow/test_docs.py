@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -98,12 +97,14 @@ def test_every_command_works(page: Path, clone: Project) -> None:
     assert lines
     for pattern, dry in DRY:
         lines = [pattern.sub(dry, line) for line in lines]
-    # One shell for a page: what a reader sets, stays set; the first command that fails ends it.
-    script = "set -eu\n" + "\n".join(f"echo '+' {i}; {line}" for i, line in enumerate(lines))
     homes = {f"XDG_{kind}_HOME": str(clone.root.parent / kind.lower()) for kind in ("CONFIG", "CACHE")}
     with forks.commands() as folder:
-        path = f"{folder}{os.pathsep}{clone.environment()['PATH']}"
-        done = clone.command("bash", "-c", script, PATH=path, **homes)
+        # One shell for a page: what a reader sets, stays set; the first command that fails ends it.
+        script = f"set -eu\nPATH={folder}:$PATH\n" + "\n".join(
+            f"echo '+' {i}; {line.replace('bin/activate', f'bin/activate; PATH={folder}:$PATH')}"
+            for i, line in enumerate(lines)
+        )
+        done = clone.command("bash", "-c", script, **homes)
     last = int(done.out.rsplit("+ ", 1)[1].split()[0])
     assert done.code == 0, f"{page}: {lines[last]}\n{done.text[-2000:]}"
 

@@ -36,7 +36,7 @@ def add_arguments(commands: Any, settings: argparse.ArgumentParser) -> None:
     parser = commands.add_parser(
         "batch",
         allow_abbrev=False,
-        help="make what is missing, unless a recording goes on, and report what it cost",
+        help="make what is missing, unless a recording is in progress, and report the cost",
     )
     actions = parser.add_subparsers(dest="action", required=True)
 
@@ -47,34 +47,38 @@ def add_arguments(commands: Any, settings: argparse.ArgumentParser) -> None:
         return found
 
     once = action("once", "run a batch (the default)")
-    once.add_argument("--dry-run", "-n", action="store_true", help="show what it would do")
+    once.add_argument("--dry-run", "-n", action="store_true", help="show what a batch would do")
     once.add_argument("--max-sessions", type=int, metavar="N", help="work on the first N sessions only")
-    once.add_argument("--ignore-lock", action="store_true", help="run though a recording goes on")
-    once.add_argument("--retry-all", action="store_true", help="try again what failed too often")
+    once.add_argument("--ignore-lock", action="store_true", help="run even if a recording is in progress")
+    once.add_argument("--retry-all", action="store_true", help="retry jobs that have failed too often")
     scan = action("scan", "look for recordings, and write what is missing to a file")
-    scan.add_argument("--output", type=Path, metavar="FILE", help="default: logs/batch/pending-jobs.json")
+    scan.add_argument(
+        "--output", type=Path, metavar="FILE", help="output file (default: logs/batch/pending-jobs.json)"
+    )
     for name, text in (
         ("lock", "say that a recording goes on: no batch runs"),
         ("unlock", "say that it has ended"),
     ):
         locks = action(name, text)
-        locks.add_argument("--session", metavar="ID", help="the recording")
-        locks.add_argument("--user", default=getpass.getuser(), help="who records (default: you)")
+        locks.add_argument("--session", metavar="ID", help="session of the recording")
+        locks.add_argument("--user", default=getpass.getuser(), help="user who records (default: you)")
     action("lock-status", "show the lock as JSON")
     report = action("report", "show what batches did and cost")
-    report.add_argument("--month", metavar="YYYY-MM", help="sums of a month (default: the last batch)")
+    report.add_argument("--month", metavar="YYYY-MM", help="totals of a month (default: the last batch)")
     report.add_argument("--json", action="store_true", help="as JSON")
     test = action("test", "take a chunk transcript away, run a batch, and put everything back")
-    test.add_argument("--session", metavar="SESSION", help="of this session (default: a short one)")
+    test.add_argument("--session", metavar="SESSION", help="session to use (default: a short one)")
     check = action("check", "look whether all that a batch needs is there; nothing is started")
-    check.add_argument("--notify", action="store_true", help="send a notice to see whether it arrives")
+    check.add_argument("--notify", action="store_true", help="send a test notification")
     check.add_argument(
-        "--alerts", action="store_true", help="send a notice if no batch went well for too long"
+        "--alerts", action="store_true", help="send a notification if no batch has succeeded for too long"
     )
     installs = action("install", "run a batch every so often: a systemd timer, a launchd agent or a cron job")
-    installs.add_argument("--every", default="2h", metavar="2h", help="30m, 2h, 1d (default: 2h)")
-    installs.add_argument("--with", dest="kind", choices=KINDS, help="default: what this machine has")
-    installs.add_argument("--print", action="store_true", help="show the files, and change nothing")
+    installs.add_argument("--every", default="2h", metavar="2h", help="interval: 30m, 2h, 1d (default: 2h)")
+    installs.add_argument(
+        "--with", dest="kind", choices=KINDS, help="scheduler (default: what this machine has)"
+    )
+    installs.add_argument("--print", action="store_true", help="only show the files")
     action("uninstall", "take that back")
 
 

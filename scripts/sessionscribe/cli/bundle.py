@@ -55,19 +55,25 @@ def add_arguments(
     """
     _add_save_arguments(runs)
     work.add_arguments(commands)
-    shows.add_argument("--from", dest="place", metavar="PLACE", help="of a run elsewhere, by what it saves")
+    shows.add_argument(
+        "--from", dest="place", metavar="PLACE", help="show a run elsewhere, from what it has saved"
+    )
     packs = commands.add_parser(
         "bundle",
         parents=[settings],
         allow_abbrev=False,
-        help="pack sessions into files that another machine can go on with",
+        help="pack sessions into files for another machine to continue",
     )
     packs.add_argument("sessions", nargs="*", metavar="SESSION", help="sessions (default: all)")
     packs.add_argument(
-        "--results", action="store_true", help="what was made only, without the audio to go on with"
+        "--results", action="store_true", help="only results, without the audio that is needed to continue"
     )
     packs.add_argument(
-        "--since", action="append", default=[], metavar="BUNDLE", help="only what these (or a folder's) lack"
+        "--since",
+        action="append",
+        default=[],
+        metavar="BUNDLE",
+        help="only what these bundles (or those in a folder) lack",
     )
     packs.add_argument(
         "--models", action="store_true", help="pack the speech model, too, if it is a folder here"
@@ -75,13 +81,15 @@ def add_arguments(
     packs.add_argument("--to", default=FOLDER, metavar="PLACE", help="a folder, `remote:path` or `s3://`")
     packs.add_argument("--check", metavar="FILE", help="only check a bundle, here or on a remote")
     brings = commands.add_parser(
-        "import", parents=[settings], allow_abbrev=False, help="put what bundles hold in place"
+        "import", parents=[settings], allow_abbrev=False, help="unpack bundles into this project"
     )
     brings.add_argument(
-        "places", nargs="+", metavar="PLACE", help="bundles, or their folder; also on remotes"
+        "places", nargs="+", metavar="PLACE", help="bundles, or a folder of them; also on remotes"
     )
     brings.add_argument("--as", dest="name", metavar="NAME", help="import the session under another name")
-    brings.add_argument("--force", action="store_true", help="replace what was made here in another way")
+    brings.add_argument(
+        "--force", action="store_true", help="replace results that were made differently here"
+    )
     brings.add_argument("-n", "--dry-run", action="store_true", help="only check")
     for parser in (packs, brings):
         parser.add_argument(
@@ -91,16 +99,16 @@ def add_arguments(
 
 def _add_save_arguments(parser: argparse.ArgumentParser) -> None:
     """Add to ``run`` where results are saved while it works."""
-    parser.add_argument("--save-to", metavar="PLACE", help="save what is new there, while the run works")
+    parser.add_argument("--save-to", metavar="PLACE", help="save new results there during the run")
     parser.add_argument(
-        "--save-minutes", type=float, default=10.0, metavar="N", help="so often (default: every 10)"
+        "--save-minutes", type=float, default=10.0, metavar="N", help="minutes between saves (default: 10)"
     )
     parser.add_argument(
         "--save-since",
         action="append",
         default=[],
         metavar="BUNDLE",
-        help="leave out what these bundles (or a folder's) have (repeatable)",
+        help="leave out what these bundles (or those in a folder) have (repeatable)",
     )
 
 

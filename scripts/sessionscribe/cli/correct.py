@@ -40,7 +40,7 @@ def add_arguments(commands: Any, parents: Sequence[argparse.ArgumentParser]) -> 
         "correct",
         parents=parents,
         allow_abbrev=False,
-        help="take over corrections from an edited export",
+        help="record the corrections in an edited export",
         description="Compare an edited copy of an export with the transcript and note the differences in "
         "config/corrections/SESSION.tsv; the next run puts them into all exports.",
     )

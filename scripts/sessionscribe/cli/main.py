@@ -205,7 +205,7 @@ def _parser() -> argparse.ArgumentParser:
     kinds.add_argument(
         "--exact",
         action="store_true",
-        help="decode to find the duration, for files that state none or a wrong one",
+        help="decode to find the duration, for files without one or with a wrong one",
     )
     kinds.add_argument("--language", help="language code, such as en; mixed: several languages")
     kinds.add_argument(
@@ -222,15 +222,17 @@ def _parser() -> argparse.ArgumentParser:
         type=int,
         action="append",
         metavar="N",
-        help="audio stream to use, counted from 0; several: a track each",
+        help="audio stream to use, counted from 0 (repeatable: a track each)",
     )
     kinds.add_argument("--channel", type=int, metavar="N", help="channel to use, counted from 0")
     kinds.add_argument(
         "--names",
         metavar="NAME,NAME",
-        help="who is to be heard in each channel or audio stream of a file (--layout multitrack)",
+        help="the speaker of each channel or audio stream of a file (--layout multitrack)",
     )
-    kinds.add_argument("--priority", type=int, metavar="N", help="work on sessions with the highest first")
+    kinds.add_argument(
+        "--priority", type=int, metavar="N", help="priority; sessions with the highest come first"
+    )
 
     add = commands.add_parser(
         "add", parents=[settings, kinds], allow_abbrev=False, help="add recordings to the manifest"

@@ -21,10 +21,10 @@ GATED = "from the hub, where you accept a licence and log in (HF_TOKEN or `hf au
 def add_arguments(commands: Any) -> None:
     """Add the sub-command to the command's parsers."""
     parser = commands.add_parser(
-        "models", allow_abbrev=False, help="list models, installed and available, or fetch them"
+        "models", allow_abbrev=False, help="list installed and available models, or download them"
     )
     actions = parser.add_subparsers(dest="action")
-    fetches = actions.add_parser("fetch", allow_abbrev=False, help="fetch models to this machine")
+    fetches = actions.add_parser("fetch", allow_abbrev=False, help="download models to this machine")
     fetches.add_argument("names", nargs="+", metavar="NAME", help="as `sessionscribe models` lists them")
 
 

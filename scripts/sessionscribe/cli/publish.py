@@ -44,7 +44,7 @@ def add_arguments(
         help="publish finished sessions as versions that others can pull",
     )
     publishes.add_argument(
-        "--force", action="store_true", help="overwrite versions by others that were not pulled here"
+        "--force", action="store_true", help="overwrite other people's versions that were not pulled here"
     )
     pulls = commands.add_parser(
         "pull", parents=[settings, chosen], allow_abbrev=False, help="fetch published sessions"

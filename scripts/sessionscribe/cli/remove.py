@@ -24,10 +24,10 @@ def add_arguments(commands: Any, parents: list[argparse.ArgumentParser]) -> None
         "remove",
         parents=parents,
         allow_abbrev=False,
-        help="take sessions out of the manifest",
+        help="remove sessions from the manifest",
         description="Take sessions out of the manifest. Recordings, corrections and published versions stay.",
     )
-    removes.add_argument("--results", action="store_true", help="delete their results and logs, too")
+    removes.add_argument("--results", action="store_true", help="also delete their results and logs")
     removes.add_argument("-n", "--dry-run", action="store_true", help="only show what would be done")
 
 

@@ -31,9 +31,13 @@ def add_arguments(commands: Any, settings: argparse.ArgumentParser) -> None:
     )
     serves.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
     serves.add_argument("--port", type=int, default=8642, help="port to listen on (default: 8642)")
-    serves.add_argument("--token-file", type=Path, metavar="FILE", help="a file with the token to ask for")
+    serves.add_argument("--token-file", type=Path, metavar="FILE", help="file with the token to require")
     serves.add_argument(
-        "--allow-host", action="append", default=[], metavar="NAME", help="a name of this server (repeatable)"
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="name by which this server may be addressed (repeatable)",
     )
     serves.add_argument("--read-only", action="store_true", help="show everything, change nothing")
     serves.add_argument("--open", action="store_true", help="open the page in a browser")

@@ -46,7 +46,9 @@ def add_arguments(commands: Any, settings: argparse.ArgumentParser, chosen: argp
     )
     uploading.add_argument("--to", metavar="PLACE", help="`beside` (the recordings), or a folder")
     uploading.add_argument(
-        "--delete", action="store_true", help="remove uploaded files that no longer exist here"
+        "--delete",
+        action="store_true",
+        help="also delete files that were uploaded earlier and no longer exist here",
     )
 
 

@@ -28,14 +28,14 @@ def add_arguments(commands: Any, settings: argparse.ArgumentParser) -> None:
         "watch",
         parents=[settings],
         allow_abbrev=False,
-        help="add recordings that come into folders, and transcribe them",
+        help="add and transcribe recordings that arrive in folders",
         description="Add recordings that come into folders (`watch.folders`), and run a batch when no more "
         "come. Ends with Ctrl-C.",
     )
     parser.add_argument("folders", nargs="*", metavar="FOLDER", help="watch these instead")
-    parser.add_argument("--once", action="store_true", help="look once, and again when files have settled")
-    parser.add_argument("--no-run", action="store_true", help="only add, and run nothing")
-    parser.add_argument("--explain", metavar="FILE", help="show what the rules say of a file, and stop")
+    parser.add_argument("--once", action="store_true", help="check once, and again when files have settled")
+    parser.add_argument("--no-run", action="store_true", help="only add, do not run")
+    parser.add_argument("--explain", metavar="FILE", help="only show what the rules say about a file")
 
 
 def command(options: argparse.Namespace, config: Config) -> int:
