@@ -1,9 +1,9 @@
 #!/bin/sh
-# Debian packages with the real servers that tests talk to: sshd, Slurm, network namespaces; and strace. Called by `make test`.
+# Debian packages with the real programs that tests use: sshd, Slurm, network namespaces, chromium, strace. Called by `make test`.
 # Without root or apt nothing is installed, and the tests that need what is missing skip and say so.
 set -eu
 missing=""
-for pair in promtool:prometheus prometheus-node-exporter:prometheus-node-exporter \
+for pair in chromium:chromium promtool:prometheus prometheus-node-exporter:prometheus-node-exporter \
     sshd:openssh-server rsync:rsync ip:iproute2 slurmctld:slurm-wlm munged:munge jq:jq strace:strace; do
     PATH="$PATH:/usr/sbin:/sbin" command -v "${pair%%:*}" >/dev/null || missing="$missing ${pair##*:}"
 done
