@@ -18,10 +18,11 @@ pytestmark = [
 
 
 def test_a_sample_of_faults_is_survived(capfd: pytest.CaptureFixture[str]) -> None:
-    code = main(["--sample", "2", "--seed", "1", "--without-speakers"])
+    """`make fault-test` has all of them."""
+    code = main(["--sample", "1", "--seed", "1", "--without-speakers"])
     lines = capfd.readouterr().out.splitlines()
     assert code == 0, "\n".join(lines)
-    assert lines[-1] == "2 of 2 faults survived (seed 1)"
+    assert lines[-1] == "1 of 1 faults survived (seed 1)"
 
 
 @pytest.mark.parametrize("error", [errno.ENOLCK])

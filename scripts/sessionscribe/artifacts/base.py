@@ -39,7 +39,7 @@ Samples = Annotated[int, Field(ge=0)]
 class Part(BaseModel):
     """A piece of an artifact; unknown keys are refused, so that a newer file is never half understood."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Artifact(Part):

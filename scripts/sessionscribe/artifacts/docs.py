@@ -5,9 +5,12 @@ Run as ``python -m sessionscribe.artifacts.docs`` (``make docs``); a test compar
 
 from __future__ import annotations
 
+import ast
+import inspect
 import re
 from collections.abc import Iterator
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 from pkgutil import iter_modules
 from typing import Any, get_args
@@ -74,12 +77,17 @@ def _parts() -> str:
 
 def _meanings(model: type[Part]) -> Iterator[tuple[str, str]]:
     """Yield the fields of an artifact, or those that a part has itself, with what they mean."""
+    docstrings = dict(_docstrings(model))
     for name, field in model.model_fields.items():
         if name == "schema_version" or (
             name not in model.__annotations__ and not issubclass(model, Artifact)
         ):
             continue
-        meaning = (field.description or COMMON.get(name, "")).removesuffix(".").replace("|", "\\|")
+        meaning = (
+            (field.description or docstrings.get(name) or COMMON.get(name, ""))
+            .removesuffix(".")
+            .replace("|", "\\|")
+        )
         if not meaning[:2].isupper():
             meaning = meaning[:1].lower() + meaning[1:]
         links = ", ".join(
@@ -87,6 +95,19 @@ def _meanings(model: type[Part]) -> Iterator[tuple[str, str]]:
             for part in dict.fromkeys(_parts_in(field.annotation))
         )
         yield name, f"{meaning}: {links}" if links else meaning
+
+
+def _docstrings(model: type[Part]) -> Iterator[tuple[str, str]]:
+    """Yield the docstrings below a model's fields; pydantic would read them whenever a program starts."""
+    for base in reversed(model.__mro__[: model.__mro__.index(Part)]):
+        for definition in ast.parse(inspect.getsource(base)).body:
+            assert isinstance(definition, ast.ClassDef)
+            for field, below in pairwise(definition.body):
+                match field, below:
+                    case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(
+                        value=ast.Constant(value=str(text))
+                    ):
+                        yield name, inspect.cleandoc(text)
 
 
 def _parts_in(annotation: Any) -> Iterator[type[Part]]:
