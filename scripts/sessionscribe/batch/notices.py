@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -65,10 +66,12 @@ def notify(report: BatchReport, settings: Config, root: Path = Path()) -> None:
         root: the project's folder.
     """
     told = settings.notify
-    lately = _told_lately(told.interval_hours, root)
+    earlier = _earlier(report, root)
+    since = datetime.now(UTC) - timedelta(hours=told.interval_hours)
+    lately = set().union(*(_kinds_sent(before) for before in earlier if before.time >= since))
     due = [
         notice
-        for notice in _events(report, told, root)
+        for notice in _events(report, earlier, told, root)
         if notice.kind in told.events and notice.kind not in lately
     ]
     report.notices += _deliver(due, told, root)
@@ -161,7 +164,9 @@ def read_addresses(told: Notify) -> tuple[list[Address], list[UserError]]:
     return found, problems
 
 
-def _events(report: BatchReport, told: Notify, root: Path) -> Iterator[Notice]:
+def _events(
+    report: BatchReport, earlier: Iterable[BatchReport], told: Notify, root: Path
+) -> Iterator[Notice]:
     """Yield what there is to tell of a batch, trouble first."""
     done, gpu = report.transcription, report.gpu
     if done.chunks_failed or report.status in ("failed", "partial", "crashed"):
@@ -188,40 +193,24 @@ def _events(report: BatchReport, told: Notify, root: Path) -> Iterator[Notice]:
         if amount > told.cost_per_day:
             what = f"Machines have cost {amount:.2f} {currency} today (more than {told.cost_per_day:g})."
             yield Notice("high_cost", what, "sessionscribe status --cost")
-    if finished := _finished(report, root):
+    if finished := _finished(report, earlier):
         what = (
             f"{len(finished)} session{'s are' if len(finished) > 1 else ' is'} finished: {_some(finished)}."
         )
         yield Notice("session_complete", what, "look into results/export/")
 
 
-def _finished(report: BatchReport, root: Path) -> list[str]:
+def _finished(report: BatchReport, earlier: Iterable[BatchReport]) -> list[str]:
     """Return the sessions that are finished since a notice last said so."""
-    found = list(report.completed)
-    for before in _earlier(report, root):
-        if "session_complete" in _kinds_sent(before):
-            break
-        found += before.completed
-    return list(dict.fromkeys(found))
+    untold = takewhile(lambda before: "session_complete" not in _kinds_sent(before), earlier)
+    return list(dict.fromkeys(name for each in (report, *untold) for name in each.completed))
 
 
-def _earlier(report: BatchReport, root: Path) -> Iterator[BatchReport]:
-    """Yield the reports of a week before this one, the newest first."""
-    for before in reports.newest_first(root):
-        if before.time < report.time - timedelta(days=7):
-            return
-        if before.run_id != report.run_id or before.timestamp != report.timestamp:
-            yield before
-
-
-def _told_lately(hours: float, root: Path) -> set[str]:
-    """Return the kinds of notice that were sent within so many hours."""
-    since, kinds = datetime.now(UTC) - timedelta(hours=hours), set[str]()
-    for report in reports.newest_first(root):
-        if report.time < since:
-            break
-        kinds |= _kinds_sent(report)
-    return kinds
+def _earlier(report: BatchReport, root: Path) -> list[BatchReport]:
+    """Return the reports of a week before this one, the newest first."""
+    since = report.time - timedelta(days=7)
+    recent = takewhile(lambda before: before.time >= since, reports.newest_first(root))
+    return [before for before in recent if before.run_id != report.run_id]
 
 
 def _kinds_sent(report: BatchReport) -> set[str]:

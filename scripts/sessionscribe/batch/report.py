@@ -7,7 +7,8 @@ What is not known is null: a price that nobody has written down, a stop that nob
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -238,26 +239,29 @@ def of_month(month: str, root: Path = Path()) -> list[BatchReport]:
 
 def sums(reports: Iterable[BatchReport]) -> dict[str, Any]:
     """Return what batches did and cost together, in all and by day."""
-    days: dict[str, dict[str, Any]] = {}
-    total = _nothing()
+    days = defaultdict[str, list[BatchReport]](list)
     for report in reports:
-        day = days.setdefault(report.timestamp[:10], _nothing())
-        for sum_ in (total, day):
-            sum_["batches"] += 1
-            sum_["failed"] += not report.ok
-            sum_["chunksTranscribed"] += report.transcription.chunks_transcribed
-            sum_["chunksFailed"] += report.transcription.chunks_failed
-            sum_["gpuSeconds"] = round(sum_["gpuSeconds"] + report.gpu.runtime_seconds, 3)
-            sum_["notSeenToStop"] += report.gpu.we_started_it and report.gpu.stop_time is None
-            sum_["unpriced"] += report.gpu.cost_usd is None
-            for currency, amount in report.cost.items():
-                sum_["cost"][currency] = round(sum_["cost"].get(currency, 0.0) + amount, 6)
-    return {**total, "days": days}
+        days[report.timestamp[:10]].append(report)
+    every = [report for found in days.values() for report in found]
+    return {**_sum(every), "days": {day: _sum(found) for day, found in days.items()}}
 
 
-def _nothing() -> dict[str, Any]:
-    counts = dict.fromkeys(("batches", "failed", "chunksTranscribed", "chunksFailed"), 0)
-    return counts | {"gpuSeconds": 0.0, "notSeenToStop": 0, "unpriced": 0, "cost": {}}
+def _sum(reports: Sequence[BatchReport]) -> dict[str, Any]:
+    cost = defaultdict[str, float](float)
+    for report in reports:
+        for currency, amount in report.cost.items():
+            cost[currency] = round(cost[currency] + amount, 6)
+    gpus, done = [report.gpu for report in reports], [report.transcription for report in reports]
+    return {
+        "batches": len(reports),
+        "failed": sum(not report.ok for report in reports),
+        "chunksTranscribed": sum(each.chunks_transcribed for each in done),
+        "chunksFailed": sum(each.chunks_failed for each in done),
+        "gpuSeconds": round(sum(gpu.runtime_seconds for gpu in gpus), 3),
+        "notSeenToStop": sum(gpu.we_started_it and gpu.stop_time is None for gpu in gpus),
+        "unpriced": sum(gpu.cost_usd is None for gpu in gpus),
+        "cost": dict(cost),
+    }
 
 
 def table(found: Mapping[str, Any]) -> str:

@@ -253,10 +253,7 @@ class RemoteWorker:
 
     def kill(self) -> None:
         """End the worker in the middle of its jobs, cut the connection, stop the machine if it is ours."""
-        try:
-            self._close(grace_s=0.0)
-        finally:
-            self.machine.stop()
+        self.wait(0.0)
 
     def _close(self, grace_s: float) -> None:
         self._over.set()
