@@ -74,6 +74,13 @@ def test_a_stop_that_nobody_saw_has_no_time_and_goes_on_costing(root: Path) -> N
     assert not machines.is_stopping(Mark(), root)
 
 
+def test_a_clock_that_is_set_back_earns_no_money(root: Path) -> None:
+    write(root, MACHINES, event("start", 0), event("ready", -9), event("stop", -8), event("stopped", -60))
+    report = noted(root)
+    assert (report.gpu.runtime_seconds, report.gpu.cost_usd, report.cost) == (0, 0, {"USD": 0})
+    assert report.performance.gpu_startup_seconds == report.performance.shutdown_seconds == 0
+
+
 def test_a_start_that_was_refused_costs_nothing(root: Path) -> None:
     write(root, MACHINES, event("start", 0), event("refused", 1))
     report = noted(root, worked=False)

@@ -48,7 +48,7 @@ def note(report: BatchReport, since: Mark, root: Path, *, models_worked: bool) -
         noted = [record for record in usage if record["runner"] == machine.runner]
         if machine.start_time:
             until = moment(machine.stop_time) if machine.stop_time else datetime.now(UTC)
-            machine.runtime_seconds = (until - moment(machine.start_time)).total_seconds()
+            machine.runtime_seconds = _seconds(moment(machine.start_time), until)
         else:
             machine.runtime_seconds = round(sum(record["wall_s"] for record in noted), 3)
         # As noted when it was used, or, where that was not to be, as it is now.
@@ -116,5 +116,10 @@ def _between(events: Iterable[dict[str, Any]], first: str, last: str) -> float:
         if event["event"] == first:
             since.setdefault(event["runner"], moment(event["time"]))
         elif event["event"] == last and (began := since.pop(event["runner"], None)):
-            total += (moment(event["time"]) - began).total_seconds()
+            total += _seconds(began, moment(event["time"]))
     return total
+
+
+def _seconds(began: datetime, ended: datetime) -> float:
+    """Return the time between two moments; 0 where the clock was set back meanwhile."""
+    return max(0.0, (ended - began).total_seconds())

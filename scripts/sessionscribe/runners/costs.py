@@ -28,7 +28,7 @@ class Price(BaseModel):
     runner: str
     machine: str = "*"
     accelerator: str = "*"
-    per_hour: float = Field(ge=0)
+    per_hour: float = Field(ge=0, allow_inf_nan=False)
     currency: str
     date: datetime.date
     source: str
