@@ -5,12 +5,15 @@ the other plugin cannot mount; it also asks for no GPU, and gives all jobs the s
 here so that neither a dry run nor any other start of Snakemake needs it.
 """
 
-from dataclasses import dataclass, field
+# ruff: noqa: UP045 -- Snakemake makes an option of it and knows no `|`
+
+from dataclasses import dataclass
 from typing import Any, Optional
 
 from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
 from snakemake_interface_executor_plugins.settings import ExecutorSettingsBase
 
+from snakemake_executor_plugin_warm.settings import option
 from snakemake_executor_plugin_warm.submission import SHARED_VOLUME, executor_of
 
 __all__ = ["Executor", "ExecutorSettings", "common_settings"]
@@ -22,23 +25,16 @@ common_settings = SHARED_VOLUME
 class ExecutorSettings(ExecutorSettingsBase):
     """Options of the executor; on the command line they begin with ``--aws-batch-warm-``."""
 
-    region: Optional[str] = field(  # noqa: UP045 -- Snakemake makes an option of it and knows no `|`
-        default=None, metadata={"help": "Region; else what AWS's own settings say"}
+    region: Optional[str] = option(None, "Region; else what AWS's own settings say")
+    job_queue: Optional[str] = option(None, "Queue (name or ARN) of machines with a GPU", required=True)
+    cpu_job_queue: Optional[str] = option(
+        None, "Queue of machines without one, for jobs without a model; else the same"
     )
-    job_queue: Optional[str] = field(  # noqa: UP045
-        default=None, metadata={"help": "Queue (name or ARN) of machines with a GPU", "required": True}
+    file_system: Optional[str] = option(
+        None, "EFS file system (fs-…) with the project's folder", required=True
     )
-    cpu_job_queue: Optional[str] = field(  # noqa: UP045
-        default=None,
-        metadata={"help": "Queue of machines without one, for jobs without a model; else the same"},
-    )
-    file_system: Optional[str] = field(  # noqa: UP045
-        default=None, metadata={"help": "EFS file system (fs-…) with the project's folder", "required": True}
-    )
-    mount_path: str = field(default="/sessionscribe", metadata={"help": "Where containers mount it"})
-    job_role: Optional[str] = field(  # noqa: UP045
-        default=None, metadata={"help": "ARN of the role of the containers, if any"}
-    )
+    mount_path: str = option("/sessionscribe", "Where containers mount it")
+    job_role: Optional[str] = option(None, "ARN of the role of the containers, if any")
 
 
 class Executor(RemoteExecutor):

@@ -6,6 +6,8 @@ failed job in a container for a good one. The settings stand here so that neithe
 start of Snakemake needs it.
 """
 
+# ruff: noqa: UP045 -- Snakemake makes an option of it and knows no `|`
+
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
@@ -13,6 +15,7 @@ from snakemake_interface_common.exceptions import WorkflowError
 from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
 from snakemake_interface_executor_plugins.settings import ExecutorSettingsBase
 
+from snakemake_executor_plugin_warm.settings import option
 from snakemake_executor_plugin_warm.submission import SHARED_VOLUME, executor_of
 
 __all__ = ["Executor", "ExecutorSettings", "common_settings"]
@@ -36,32 +39,19 @@ def parse_labels(given: str) -> dict[str, str]:
 class ExecutorSettings(ExecutorSettingsBase):
     """Options of the executor; on the command line they begin with ``--googlebatch-warm-``."""
 
-    project: Optional[str] = field(  # noqa: UP045 -- Snakemake makes an option of it and knows no `|`
-        default=None, metadata={"help": "Google Cloud project", "required": True}
+    project: Optional[str] = option(None, "Google Cloud project", required=True)
+    region: Optional[str] = option(None, "Region, as europe-west4", required=True)
+    share: Optional[str] = option(
+        None, "NFS share with the project's folder, as 10.0.0.2:/share", required=True
     )
-    region: Optional[str] = field(  # noqa: UP045
-        default=None, metadata={"help": "Region, as europe-west4", "required": True}
-    )
-    share: Optional[str] = field(  # noqa: UP045
-        default=None,
-        metadata={"help": "NFS share with the project's folder, as 10.0.0.2:/share", "required": True},
-    )
-    mount_path: str = field(default="/sessionscribe", metadata={"help": "Where machines mount it"})
-    machine_type: str = field(default="n1-standard-4", metadata={"help": "Machine type of jobs with a model"})
-    gpu_type: str = field(default="nvidia-tesla-t4", metadata={"help": "GPU added to that machine type"})
-    cpu_machine_type: str = field(
-        default="e2-standard-4", metadata={"help": "Machine type of jobs without a model"}
-    )
-    boot_disk_gb: int = field(default=50, metadata={"help": "Boot disk; the image must fit on it twice"})
-    network: Optional[str] = field(  # noqa: UP045
-        default=None, metadata={"help": "Network of the machines"}
-    )
-    subnetwork: Optional[str] = field(  # noqa: UP045
-        default=None, metadata={"help": "Subnetwork of the machines"}
-    )
-    service_account: Optional[str] = field(  # noqa: UP045
-        default=None, metadata={"help": "Service account of the machines"}
-    )
+    mount_path: str = option("/sessionscribe", "Where machines mount it")
+    machine_type: str = option("n1-standard-4", "Machine type of jobs with a model")
+    gpu_type: str = option("nvidia-tesla-t4", "GPU added to that machine type")
+    cpu_machine_type: str = option("e2-standard-4", "Machine type of jobs without a model")
+    boot_disk_gb: int = option(50, "Boot disk; the image must fit on it twice")
+    network: Optional[str] = option(None, "Network of the machines")
+    subnetwork: Optional[str] = option(None, "Subnetwork of the machines")
+    service_account: Optional[str] = option(None, "Service account of the machines")
     labels: dict[str, str] = field(
         default_factory=dict,
         metadata={

@@ -5,6 +5,8 @@ settings are those of snakemake-executor-plugin-kubernetes; they stand here so t
 other start of Snakemake needs it.
 """
 
+# ruff: noqa: UP045 -- Snakemake makes an option of it and knows no `|`
+
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Optional
 
@@ -12,6 +14,7 @@ from snakemake_interface_common.exceptions import WorkflowError
 from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
 from snakemake_interface_executor_plugins.settings import ExecutorSettingsBase
 
+from snakemake_executor_plugin_warm.settings import option
 from snakemake_executor_plugin_warm.submission import SHARED_VOLUME, executor_of
 
 __all__ = ["Executor", "ExecutorSettings", "common_settings"]
@@ -42,7 +45,7 @@ def parse_volumes(given: list[str]) -> list[Volume]:
 class ExecutorSettings(ExecutorSettingsBase):
     """Options of the executor; on the command line they begin with ``--kubernetes-warm-``."""
 
-    namespace: str = field(default="default", metadata={"help": "Namespace of the jobs"})
+    namespace: str = option("default", "Namespace of the jobs")
     persistent_volumes: list[Volume] = field(
         default_factory=list,
         metadata={
@@ -52,14 +55,10 @@ class ExecutorSettings(ExecutorSettingsBase):
             "nargs": "+",
         },
     )
-    service_account_name: Optional[str] = field(  # noqa: UP045 -- Snakemake makes an option of it and knows no `|`
-        default=None, metadata={"help": "Service account of the pods"}
-    )
-    cpu_scalar: float = field(
-        default=0.95, metadata={"help": "Part of a job's cores that is asked for, as nodes keep some back"}
-    )
-    privileged: bool = field(default=False, metadata={"help": "Run privileged containers"})
-    omit_job_cleanup: bool = field(default=False, metadata={"help": "Keep jobs that have ended, to look at"})
+    service_account_name: Optional[str] = option(None, "Service account of the pods")
+    cpu_scalar: float = option(0.95, "Part of a job's cores that is asked for, as nodes keep some back")
+    privileged: bool = option(False, "Run privileged containers")
+    omit_job_cleanup: bool = option(False, "Keep jobs that have ended, to look at")
 
 
 class Executor(RemoteExecutor):
