@@ -100,7 +100,7 @@ OOMPolicy=continue
 """
     timer = f"""\
 [Unit]
-Description=sessionscribe batch in {project}, every {_spoken(every)}
+Description=sessionscribe batch in {project}, every {every} min
 
 [Timer]
 OnCalendar=*-*-* {times}
@@ -283,10 +283,6 @@ def _quoted(word: str) -> str:
     """Return a word as systemd reads it back from a command line."""
     escaped = _specifier(word).replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"' if re.search(r"[^\w@%+=:,./$-]", word) else escaped
-
-
-def _spoken(every: int) -> str:
-    return f"{every} min" if every < 60 else f"{every // 60} h"
 
 
 def _crontab() -> list[str]:

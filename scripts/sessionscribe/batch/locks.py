@@ -74,8 +74,15 @@ class BatchLock:
         return cls(store, file, 60 * settings.batch.lock_minutes)
 
     def held(self) -> list[Held]:
-        """Return the locks that are in force, the newest first."""
-        return self._in_force(self._read())
+        """Return the locks that are in force, the newest first; of the single one, what others do not say."""
+        found = self._read()
+        own = {one.lock.session_id for one in found if one.object.name != self._file}
+        return self._in_force(
+            one for one in found if one.object.name != self._file or one.lock.session_id not in own
+        )
+
+    def _read(self) -> list[Held]:
+        return [Held(_understood(one.content), one) for one in self._store.read()]
 
     def _in_force(self, found: Iterable[Held]) -> list[Held]:
         held = [one for one in found if one.lock.locked and not self._is_stale(one)]
@@ -85,16 +92,9 @@ class BatchLock:
         """Return whether an object was not renewed in time, or was written by a clock that was far ahead."""
         return abs(one.object.age_s) >= self._limit_s
 
-    def _read(self) -> list[Held]:
-        """Return every object; the single one only where it says more than a session's own."""
-        found = [Held(_understood(one.content), one) for one in self._store.read()]
-        own = {one.lock.session_id for one in found if one.object.name != self._file}
-        return [one for one in found if one.object.name != self._file or one.lock.session_id not in own]
-
     def release_stale(self) -> list[Held]:
         """Remove the objects that were not renewed in time, and return those that were locks."""
-        every = [Held(_understood(one.content), one) for one in self._store.read()]
-        stale = [one for one in every if self._is_stale(one)]
+        stale = [one for one in self._read() if self._is_stale(one)]
         for one in stale:
             self._store.delete(one.object)
         return [one for one in stale if one.lock.locked]
@@ -109,21 +109,17 @@ class BatchLock:
 
     def unlock(self, user: str, session: str | None = None) -> bool:
         """Remove the lock of a session, or all of a user's; return whether there was one."""
-        every = [Held(_understood(one.content), one) for one in self._store.read()]
-
-        def is_own(one: Held) -> bool:
-            return one.lock.session_id == session if session is not None else one.lock.user_id == user
-
-        own = [one for one in every if is_own(one)]
+        every = self._read()
+        own = [
+            one
+            for one in every
+            if (one.lock.user_id == user if session is None else one.lock.session_id == session)
+        ]
         for one in own:
-            if one.object.name != self._file:
-                self._store.delete(one.object)
-        for one in own:
-            if one.object.name == self._file:
-                self._store.delete(one.object)
-                others = self._in_force(other for other in every if other not in own)
-                if others:
-                    self._store.write(self._file, others[0].lock.text())
+            self._store.delete(one.object)
+        others = self._in_force(one for one in every if one not in own)
+        if others and any(one.object.name == self._file for one in own):
+            self._store.write(self._file, others[0].lock.text())
         return bool(own)
 
     def prove(self, name: str) -> None:
