@@ -145,6 +145,9 @@ def test_the_timer_is_set_up_and_taken_away(
     assert {path.name for path in units.iterdir()} == set(install.units(schedule))
     assert f"enable --now {schedule.name}.timer" in (home / "calls").read_text()
     assert "loginctl enable-linger" in capfd.readouterr().err
+    with pytest.raises(UserError, match="stopped when you log out"):
+        install.state(schedule)
+    (home / "answer").write_text((home / "answer").read_text().replace("Linger=no", "Linger=yes"))
     assert install.state(schedule) == "systemd, next at Mon 2026-11-30 14:00"
     (home / "answer").write_text("ActiveState=inactive\n")
     with pytest.raises(UserError, match="is not active"):

@@ -58,6 +58,8 @@ def lock_at(place: str, minutes: float = 30) -> BatchLock:
 def test_two_recorders_and_one_that_knows_the_single_object_only(place: str) -> None:
     lock = lock_at(place)
     assert lock.status() == {"locked": False}
+    assert abs(lock.prove("check")) < 60
+    assert lock._store.read() == []
     lock.lock("anna", "session/1 ü")
     lock.lock("ben", "../2")
     assert len(lock.held()) == 2

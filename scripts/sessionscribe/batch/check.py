@@ -23,7 +23,7 @@ from sessionscribe.runners.machine import GivenHost
 from sessionscribe.runners.managed_machine import ManagedMachine, over_ssh
 from sessionscribe.runners.registry import LOCAL, Options, machine_of
 
-LEAST_FREE_GB = 2.0
+LEAST_FREE_GB, MOST_SKEW_S = 2.0, 60.0
 
 
 def check(
@@ -70,7 +70,10 @@ def check(
 def _lock(settings: Config, root: Path) -> str:
     """Read the lock, and write an object of our own that locks nothing."""
     lock = BatchLock.of(settings, root)
-    lock.prove(f"check-{uuid.uuid4().hex}")
+    skew_s = lock.prove(f"check-{uuid.uuid4().hex}")
+    if abs(skew_s) > MOST_SKEW_S:
+        what = f"its clock and this machine's are {abs(skew_s):.0f} s apart"
+        raise UserError(what, where=settings.batch.lock, hint="Set the clocks right (NTP)")
     held = lock.held()
     return f"{settings.batch.lock} can be read and written, {held[0] if held else 'free'}"
 

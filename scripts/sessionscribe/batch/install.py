@@ -23,6 +23,7 @@ Kind = Literal["systemd", "launchd", "cron"]
 
 ENVIRONMENT = ".config/sessionscribe/env"
 """The file in the user's home with credentials: ``NAME=value`` lines."""
+LINGER = "Let it run without you: loginctl enable-linger"
 STOP_S = 300
 """How long a batch that is told to stop may take to stop its machine."""
 
@@ -178,7 +179,8 @@ def install(schedule: Schedule, *, kind: Kind | None = None, show: bool = False)
         _call("systemctl", "--user", "daemon-reload")
         _call("systemctl", "--user", "enable", "--now", f"{schedule.name}.timer")
         print(f"installed {schedule.name}.timer: systemctl --user list-timers shows the next run")
-        _warn_without_linger()
+        if _ends_at_logout():
+            complain(UserError("is stopped when you log out", where="the timer", hint=LINGER))
     elif kind == "launchd":
         path = _agent_path(schedule)
         (schedule.project / "logs/batch").mkdir(parents=True, exist_ok=True)
@@ -229,6 +231,8 @@ def state(schedule: Schedule) -> str:
         if "ActiveState=active" not in done.stdout:
             hint = f"systemctl --user enable --now {schedule.name}.timer"
             raise UserError("is not active", where=f"{schedule.name}.timer", hint=hint)
+        if _ends_at_logout():
+            raise UserError("is stopped when you log out", where=f"{schedule.name}.timer", hint=LINGER)
         return f"systemd, next at {done.stdout.partition('NextElapseUSecRealtime=')[2].partition(chr(10))[0]}"
     if _agent_path(schedule).exists():
         return "launchd"
@@ -298,16 +302,9 @@ def _write_crontab(lines: Sequence[str]) -> None:
     _call("crontab", "-", given="".join(f"{line}\n" for line in lines))
 
 
-def _warn_without_linger() -> None:
-    done = subprocess.run(
-        ["loginctl", "show-user", getpass.getuser(), "--property=Linger"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if "Linger=no" in done.stdout:
-        hint = "Let it run without you: loginctl enable-linger"
-        complain(UserError("is stopped when you log out", where="the timer", hint=hint))
+def _ends_at_logout() -> bool:
+    command = ["loginctl", "show-user", getpass.getuser(), "--property=Linger"]
+    return "Linger=no" in subprocess.run(command, capture_output=True, text=True, check=False).stdout
 
 
 def _call(*command: str, given: str | None = None, check: bool = True) -> None:

@@ -109,29 +109,30 @@ class BatchLock:
 
     def unlock(self, user: str, session: str | None = None) -> bool:
         """Remove the lock of a session, or all of a user's; return whether there was one."""
-        every = self._read()
         own = [
             one
-            for one in every
+            for one in self._read()
             if (one.lock.user_id == user if session is None else one.lock.session_id == session)
         ]
         for one in own:
             self._store.delete(one.object)
-        others = self._in_force(one for one in every if one not in own)
-        if others and any(one.object.name == self._file for one in own):
+        if any(one.object.name == self._file for one in own) and (others := self.held()):
             self._store.write(self._file, others[0].lock.text())
         return bool(own)
 
-    def prove(self, name: str) -> None:
-        """Write an object that locks nothing, and delete it again.
+    def prove(self, name: str) -> float:
+        """Write an object that locks nothing, delete it, and return its age (s): the difference of the clocks.
 
         Raises:
             UserError: that is not allowed there.
         """
+        age_s = 0.0
         self._store.write(self._name(name), Lock(locked=False, session_id=name).text())
         for one in self._store.read():
             if one.name == self._name(name):
+                age_s = one.age_s
                 self._store.delete(one)
+        return age_s
 
     def status(self) -> dict[str, Any]:
         """Return what is asked of a lock: ``{"locked": false}``, or the newest one and its age."""
