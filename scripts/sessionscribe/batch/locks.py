@@ -121,7 +121,7 @@ class BatchLock:
         return bool(own)
 
     def prove(self, name: str) -> float:
-        """Write an object that locks nothing, delete it, and return its age (s): the difference of the clocks.
+        """Write an object that locks nothing, delete it, and return its age (s): how far clocks differ.
 
         Raises:
             UserError: that is not allowed there.

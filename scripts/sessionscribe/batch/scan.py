@@ -1,4 +1,4 @@
-"""What there is to do, from names alone: ``logs/batch/pending-jobs.json``."""
+"""What is missing, from file names alone: ``logs/batch/pending-jobs.json``."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def hold_back(plan: Plan, failures: Iterable[Failure], *, retry_all: bool) -> li
 
 
 def pending_jobs(plan: Plan, failures: Iterable[Failure], options: Batch) -> PendingJobs:
-    """Return what there is to do; what is left out is among it, as it is missing all the same."""
+    """Return what is missing, also what is left out for now."""
     attempts = {failure.output: failure.attempts for failure in failures}
     lacking = {name: found for name, found in plan.sessions.items() if found.pending or found.blocked}
     order = priority.in_order((found.session for found in lacking.values()), options, plan.root)

@@ -195,7 +195,7 @@ class Cli:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 umask=0o077,
-                pass_fds=(lock,),  # whoever is killed while he waits for it: the next call still waits
+                pass_fds=(lock,),  # if this process is killed meanwhile, the next call still waits
                 start_new_session=True,
             )
             try:

@@ -19,7 +19,7 @@ from sessionscribe.runners.errors import DisconnectedError, UnusableError
 
 CPU = "cpu"
 NEW_S = 900.0
-"""How long Colab may take to give a machine; whoever gives up sooner does not know whether he got one."""
+"""How long Colab may take to give a machine; whoever gives up sooner cannot know whether there is one."""
 REFUSALS = {
     "Backend rejected accelerator": "not for this account",
     "Allocation refused": "too many sessions, or a limit of this account",
