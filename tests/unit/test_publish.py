@@ -184,6 +184,7 @@ def test_without_the_recording_what_needs_it_is_held_back_and_named(there: Clone
     ("setting", "value", "rules"),
     [
         ("export", {"formats": ["json", "srt", "md"]}, {"write_export"}),
+        ("export", {"formats": ["html"]}, {"write_export"}),  # its waveform it does without
         (
             "diarize",
             {"num_speakers": 2},
@@ -203,6 +204,8 @@ def test_a_changed_setting_redoes_what_depends_on_it(
     there.settings[setting] |= value
     assert there.todo().keys() == rules
     assert bool(there.session().blocked) is (setting == "transcribe")
+    waveform = "results/export/one.waveform.json"
+    assert there.plan().is_unavailable(waveform) is ("html" in there.settings["export"]["formats"])
 
 
 def test_forced_work_is_held_back_too(there: Clone) -> None:

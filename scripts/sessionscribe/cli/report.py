@@ -21,7 +21,7 @@ def add_arguments(commands: Any, parents: Sequence[argparse.ArgumentParser]) -> 
         parents=list(parents),
         allow_abbrev=False,
         help="write a report of finished sessions, with pictures, audit, run times and cost",
-        description="Write Snakemake's report of finished sessions; it opens without a network.",
+        description="Write a report of finished sessions, which opens without a network.",
     )
     reports.add_argument(
         *("--output", "--to"),
