@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from sessionscribe.artifacts.transcript import SpokenSegment, SpokenWord, Transcript
 from sessionscribe.config.settings import OFF, Export
-from sessionscribe.core.text import is_right_to_left, join_segments, one_line
+from sessionscribe.core.text import counted, is_right_to_left, join_segments, one_line
 from sessionscribe.core.units import milliseconds
 from sessionscribe.formats.utterances import PlainTranscript, Utterance
 
@@ -34,6 +34,11 @@ class Paragraph:
     speaker: str | None
     text: str
     words: tuple[SpokenWord, ...]
+
+    @property
+    def mark(self) -> str:
+        """What begins its line in plain text where it runs from right to left."""
+        return RIGHT_TO_LEFT if is_right_to_left(self.text) else ""
 
 
 @dataclass(frozen=True)
@@ -98,7 +103,7 @@ def clock(time_s: float) -> str:
 def summary(transcript: Transcript) -> str:
     """Return length, language and, where somebody asked, number of speakers in one line."""
     count = len(transcript.speakers)
-    who = f" · {count} speaker{'' if count == 1 else 's'}" if count or transcript.diarization != OFF else ""
+    who = f" · {counted(count, 'speaker')}" if count or transcript.diarization != OFF else ""
     return f"{clock(transcript.duration_s)} · {transcript.language}{who}"
 
 
@@ -107,8 +112,7 @@ def txt(transcript: Transcript, _: Export) -> str:
     lines = []
     for paragraph in paragraphs(transcript):
         label = f" {paragraph.speaker}:" if paragraph.speaker else ""
-        mark = RIGHT_TO_LEFT if is_right_to_left(paragraph.text) else ""
-        lines.append(f"{mark}[{clock(paragraph.start)}]{label} {paragraph.text}\n")
+        lines.append(f"{paragraph.mark}[{clock(paragraph.start)}]{label} {paragraph.text}\n")
     return "".join(lines)
 
 
@@ -123,8 +127,7 @@ def md(transcript: Transcript, _: Export) -> str:
     parts.append(f"![{PICTURES}]({quote(transcript.session)}.svg)")
     for paragraph in paragraphs(transcript):
         label = f" **{_marked_down(paragraph.speaker)}:**" if paragraph.speaker else ""
-        mark = RIGHT_TO_LEFT if is_right_to_left(paragraph.text) else ""
-        parts.append(f"{mark}{clock(paragraph.start)}{label} {_marked_down(paragraph.text)}")
+        parts.append(f"{paragraph.mark}{clock(paragraph.start)}{label} {_marked_down(paragraph.text)}")
     if transcript.flags:
         parts.append("## Worth a look")
         parts.append("\n".join(f"- {_marked_down(one_line(flag))}" for flag in transcript.flags))
@@ -147,8 +150,7 @@ def maxqda(transcript: Transcript, _: Export) -> str:
         name = maxqda_name(paragraph.speaker or "?")
         tenths = round(paragraph.end * 10)
         time = f"#{clock(tenths // 10)}-{tenths % 10}#"
-        mark = RIGHT_TO_LEFT if is_right_to_left(paragraph.text) else ""
-        lines.append(f"{name}: {mark}{paragraph.text.replace('#', '＃')} {time}\n")
+        lines.append(f"{name}: {paragraph.mark}{paragraph.text.replace('#', '＃')} {time}\n")
     return "\n".join(lines)
 
 
