@@ -132,7 +132,9 @@ def reported_of(wildcards):
 
 
 def audits(wildcards):
-    return [given(f"results/audit/{session}.json", due=True) for session in PLAN.sessions]
+    return [
+        given(f"results/audit/{session}.json", due=True) for session in PLAN.sessions
+    ]
 
 
 def step_of(rule, wildcards):
