@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from sessionscribe.core.errors import UserError, complain
@@ -49,15 +50,21 @@ def report(
         make: runs Snakemake with arguments for sessions.
 
     Raises:
-        UserError: something of these sessions is still to be done.
+        UserError: there are no sessions, one of them is not finished, or the file has a wrong ending.
     """
-    names = options.sessions or list(load(()).sessions)[-MOST:]
-    plan = load(names)
-    for session in plan.sessions.values():
+    if Path(options.output).suffix not in (".html", ".zip"):
+        raise UserError("is neither .html nor .zip", where=options.output, hint="Name such a file")
+    every = list(load(()).sessions)
+    names = options.sessions or every[-MOST:]
+    if not names:
+        raise UserError("there are no sessions yet", where="report", hint="Add some with `sessionscribe add`")
+    for session in load(names).sessions.values():
         if session.pending or session.blocked or session.session.problem:
             hint = "Run `sessionscribe run` first, or name the sessions to report"
             raise UserError("is not finished", where=f"session {session.session.name}", hint=hint)
-    if not options.sessions and len(plan.sessions) == MOST:
+    if len(names) < len(every) and not options.sessions:
         complain(f"the last {MOST} sessions are in the report; name others to have those")
-    code = make([*files(names), "--forcerun", *RULES], names)
-    return code or make(["--report", options.output], names)
+    code = make([*files(names), "--forcerun", *RULES], names) or make(["--report", options.output], names)
+    if not code:
+        print(options.output)
+    return code
