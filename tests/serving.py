@@ -10,7 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,12 @@ class Client:
 
     port: int
     token: str
-    headers: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def cookie(self) -> str:
+        """Return the header with which a browser asks that has been let in."""
+        _, headers, _ = self.ask("GET", f"/?token={self.token}", X_Nothing="1")
+        return headers["set-cookie"].partition(";")[0]
 
     def ask(
         self, method: str, path: str, body: object = None, **headers: str

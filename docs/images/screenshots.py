@@ -36,6 +36,8 @@ def main() -> None:
             page.locator('[data-n="60"]').click()
             page.wait_for_timeout(1500)
             page.screenshot(path=HERE / "web-session.png")
+            page.goto(f"{address}search?q=the&speaker=Clara")
+            page.screenshot(path=HERE / "web-search.png", clip={"x": 0, "y": 0, "width": 1200, "height": 420})
             browser.close()
     finally:
         server.terminate()

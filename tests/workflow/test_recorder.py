@@ -98,7 +98,7 @@ def test_the_lock_needs_the_token(client: Client) -> None:
     for method, path in (("POST", "lock"), ("POST", "unlock"), ("GET", "lock-status")):
         body = ANNA if method == "POST" else None
         assert client.ask(method, f"/api/batch/{path}", body, Origin=ORIGIN)[0] == 401
-    foreign = {"Origin": ORIGIN, "Sec-Fetch-Site": "cross-site", "Cookie": f"sessionscribe={client.token}"}
+    foreign = {"Origin": ORIGIN, "Sec-Fetch-Site": "cross-site", "Cookie": client.cookie}
     assert client.ask("POST", "/api/batch/lock", ANNA, **foreign)[0] == 403
     assert client.get("/api/batch/lock-status") == {"locked": False}
 
@@ -245,7 +245,7 @@ def test_parts_need_the_token_and_a_page_of_this_server(
     lock_token = (project / ".sessionscribe/lock.token").read_text().strip()
     assert client.ask(*put, X_Nothing="1")[0] == 401
     assert client.ask(*put, Authorization=f"Bearer {lock_token}")[0] == 401
-    foreign = {"Origin": ORIGIN, "Sec-Fetch-Site": "cross-site", "Cookie": f"sessionscribe={client.token}"}
+    foreign = {"Origin": ORIGIN, "Sec-Fetch-Site": "cross-site", "Cookie": client.cookie}
     assert client.ask(*put, **foreign)[0] == 403
     assert client.ask("POST", "/api/record/mine/finish", {}, **foreign)[0] == 403
     asked = {"Origin": ORIGIN, "Access-Control-Request-Method": "PUT"}

@@ -69,7 +69,7 @@ def test_another_host_name_is_refused(client: Client) -> None:
 
 
 def test_what_changes_something_must_come_from_its_own_page(client: Client) -> None:
-    cookie, host = f"sessionscribe={client.token}", f"127.0.0.1:{client.port}"
+    cookie, host = client.cookie, f"127.0.0.1:{client.port}"
     stop = ("POST", "/api/run/stop", {})
     assert client.ask(*stop, Cookie=cookie)[0] == 403
     foreign = {"Origin": "http://evil.example", "Sec-Fetch-Site": "cross-site"}
@@ -94,7 +94,7 @@ def test_nothing_but_what_the_manifest_names_is_reached(client: Client, path: st
 
 
 def test_a_page_may_load_nothing_from_elsewhere_and_run_no_inline_script(client: Client) -> None:
-    for path in ("/", "/s/talk", "/search", "/queue", "/history", "/s/nobody"):
+    for path in ("/", "/s/talk", "/s/talk/diff", "/search", "/queue", "/history", "/s/nobody"):
         _, headers, content = client.ask("GET", path)
         policy = dict(part.split(" ", 1) for part in headers["content-security-policy"].split("; "))
         assert policy["default-src"] == "'none'"
@@ -102,11 +102,19 @@ def test_a_page_may_load_nothing_from_elsewhere_and_run_no_inline_script(client:
         assert not re.search(rb"<script(?! src=)|\son\w+=|https?://", content), path
 
 
-def test_read_only_changes_nothing(finished: Project) -> None:
-    for client in serving(finished, "--read-only"):
+def test_read_only_changes_nothing_and_a_proxy_may_have_the_server_below_a_path(finished: Project) -> None:
+    for client in serving(finished, "--read-only", "--prefix", "/transcripts/"):
         assert client.ask("POST", "/api/run", {})[0] == 403
         assert client.ask("POST", "/api/s/talk/edits", {"base": "", "undo": True})[0] == 403
-        assert b'id="undo"' not in client.ask("GET", "/s/talk")[2]
+        for path in ("/", "/s/talk", "/s/nobody", "/static/nothing"):
+            page = client.ask("GET", path)[2].decode()
+            assert 'id="undo"' not in page
+            addresses = re.findall(r'(?:href|src|action|hx-get)="(?!#)([^"]*)"', page)
+            assert addresses
+            assert all(address.startswith("/transcripts/") for address in addresses), path
+        _, headers, _ = client.ask("GET", f"/?token={client.token}", X_Forwarded_Proto="https")
+        assert headers["location"] == "/transcripts/"
+        assert "Secure" in headers["set-cookie"]
 
 
 @pytest.mark.parametrize(
@@ -162,6 +170,17 @@ def test_no_question_breaks_the_search(client: Client, asked: str) -> None:
     assert client.ask("GET", f"/api/search?q={quote(asked)}")[0] == 200
 
 
+def test_what_is_found_is_said_by_whom_and_on_the_day_that_was_asked_for(client: Client) -> None:
+    everybody = {hit["speaker"] for hit in client.get("/api/search?q=a*")}
+    one = sorted(everybody)[0]
+    assert len(everybody) > 1
+    assert {hit["speaker"] for hit in client.get(f"/api/search?q=a*&speaker={quote(one[:-1].lower())}")} >= {
+        one
+    }
+    assert {hit["speaker"] for hit in client.get(f"/api/search?q=a*&speaker={quote(one)}")} == {one}
+    assert client.get("/api/search?q=a*&from=2001-01-01") == []  # nobody knows when these were recorded
+
+
 # Batches.
 
 
@@ -203,6 +222,49 @@ def test_batches_are_shown_by_month(client: Client) -> None:
     assert client.get("/api/reports?month=2026-10")["sums"]["batches"] == 1
 
 
+def test_what_failed_is_shown_with_its_log_and_what_machines_cost_in_every_way(
+    client: Client, served: Project
+) -> None:
+    export, log = served / "results/export/live/live.srt", "logs/export/live.txt"
+    failed, usage = served / "logs/failed/live/x.json", served / "logs/usage/runners.jsonl"
+    content = export.read_bytes()
+    export.unlink()
+    for path in (failed, usage, served / log):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    (served / log).write_text("\n".join(f"line {n}" for n in range(99)) + "\n<b>\x1b[31mthe end</b>")
+    output = "results/export/live/live.srt"
+    failed.write_text(json.dumps({"message": "<i>no room", "log": log, "output": output}))
+    price = {"runner": "*", "per_hour": 2, "currency": "EUR", "date": "2026-01-01", "source": "-"}
+    work = {"live": {"transcribe_chunk": {"jobs": 1, "seconds": 9, "audio_s": 1800}}}
+    used = {"wall_s": 3600, "busy_s": 1800, "bytes_up": 0, "bytes_down": 0, "price": price, "work": work}
+    days = [
+        {"runner": "ec2", "start": f"2026-11-{n}T01", "stop": f"2026-11-{n}T02", **used} for n in (14, 15)
+    ]
+    usage.write_text("".join(json.dumps(day) + "\n" for day in days))
+    _, _, page = client.ask("GET", "/history?by=month")
+    shown = page.decode()
+    assert "&lt;i&gt;no room" in shown
+    assert "line 98" in shown
+    assert "line 20\n" not in shown
+    assert "&lt;b&gt;" in shown
+    assert "\x1b" not in shown
+    for by, names in {
+        "day": ["2026-11-15", "2026-11-14"],
+        "month": ["2026-11"],
+        "runner": ["ec2"],
+        "session": ["live"],
+    }.items():
+        found = client.get(f"/api/costs?by={by}")
+        assert list(found) == names
+        assert sum(one["cost"]["EUR"] for one in found.values()) == pytest.approx(4)
+    assert re.search(r"4\.00 EUR.*<details", client.ask("GET", "/")[2].decode(), re.DOTALL)
+    failed.write_text(json.dumps({"message": "x", "log": "config/test.yaml", "output": output}))
+    assert b"toy-whisper" not in client.ask("GET", "/history")[2]
+    export.write_bytes(content)
+    failed.unlink()
+    usage.unlink()
+
+
 @pytest.mark.usefixtures("batches")
 def test_prometheus_is_shown_the_figures(client: Client) -> None:
     code, headers, content = client.ask("GET", "/metrics")
@@ -241,6 +303,8 @@ def test_a_word_is_mended_and_taken_back(client: Client, served: Project) -> Non
     assert [one["state"] for one in answer["corrections"]] == ["applied"]
     assert len(corrections.read_text().splitlines()) == 2
     assert "applied" in served.sessionscribe("correct", "talk", "--list").out
+    _, _, versions = client.ask("GET", "/s/talk/diff")
+    assert re.search(rf"<del> ?{old[2].strip()}</del><ins> ?Strahd</ins>", versions.decode())
 
     code, refused = client.post("/api/s/talk/edits", {"base": "", "changes": [change]})
     assert code == 409
@@ -331,6 +395,11 @@ def test_a_run_is_started_and_stopped_and_goes_on_later(fresh: Project, tmp_path
         time.sleep(2)
         assert client.post("/api/run/stop", {})[0] == 202
         wait_for_the_run(client)
+        assert client.post("/api/run/stop", {})[0] == 409
+        assert client.post("/api/scan", {})[0] == 202
+        wait_for_the_run(client)
+        pending = json.loads((project / "logs/batch/pending-jobs.json").read_text())
+        assert "talk" in {session["sessionId"] for session in pending["sessions"]}
     assert project.sessionscribe("run", "--session", "talk").code == 0
 
 
@@ -395,7 +464,10 @@ def test_no_page_keeps_anybody_out(served: Project, browser: Any, scheme: Any) -
         client.post("/api/batch/lock", {"userId": "anna", "sessionId": "meeting"})
         page = browser.new_page(color_scheme=scheme, viewport={"width": 390, "height": 844})
         page.goto(f"http://127.0.0.1:{client.port}/?token={client.token}")
-        for path in ("/", "/s/talk", "/s/duo", "/search?q=the", "/queue", "/history", "/record", "/s/nobody"):
+        for path in (
+            *("/", "/s/talk", "/s/talk/diff?a=heard&b=shown", "/search?q=the", "/queue", "/history"),
+            *("/record", "/s/nobody"),
+        ):
             page.goto(f"http://127.0.0.1:{client.port}{path}")
             page.evaluate(script)
             found = page.evaluate("async () => (await axe.run()).violations")
@@ -421,6 +493,12 @@ def test_the_one_who_comes_second_is_told_and_keeps_the_words(
         page.get_by_text("Saved." if page is pages[0] else "Not saved").wait_for()
     assert "Ismark" in pages[1].locator("#state").inner_text()
     assert pages[1].locator('[data-n="3"]').inner_text() == "Ireena"
+    pages[1].context.set_offline(True)
+    pages[1].locator('[data-n="5"]').dblclick()
+    pages[1].locator("#text input").fill("Ismark")
+    pages[1].keyboard.press("Enter")
+    pages[1].get_by_text("The server does not answer. You typed: Ismark").wait_for()
+    assert pages[1].locator('[data-n="5"]').inner_text() != "Ismark"  # what is not saved is not shown as if
     for page in pages:
         page.close()
     (served / "config/corrections/talk.tsv").unlink()

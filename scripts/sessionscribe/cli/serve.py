@@ -39,6 +39,9 @@ def add_arguments(commands: Any, settings: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="name by which this server may be addressed (repeatable)",
     )
+    serves.add_argument(
+        "--prefix", default="", metavar="/PATH", help="where a proxy has this server, if not at its root"
+    )
     serves.add_argument("--read-only", action="store_true", help="show everything, change nothing")
     serves.add_argument("--open", action="store_true", help="open the page in a browser")
 
@@ -60,11 +63,13 @@ def serve(
     import uvicorn  # noqa: PLC0415 -- half a second, as all below
 
     from sessionscribe.web import security  # noqa: PLC0415
-    from sessionscribe.web.app import Site, create_app  # noqa: PLC0415
+    from sessionscribe.web.app import create_app  # noqa: PLC0415
     from sessionscribe.web.archive import Archive  # noqa: PLC0415
     from sessionscribe.web.edits import Editor  # noqa: PLC0415
+    from sessionscribe.web.exports import Exports  # noqa: PLC0415
     from sessionscribe.web.runs import Runs  # noqa: PLC0415
     from sessionscribe.web.search import Index  # noqa: PLC0415
+    from sessionscribe.web.site import Site  # noqa: PLC0415
 
     if options.host not in ("127.0.0.1", "::1", "localhost") and not (
         options.token_file and options.allow_host
@@ -77,13 +82,15 @@ def serve(
     port = listener.getsockname()[1]
     root = Path.cwd()
     archive = Archive(load, files, root)
-    index = Index(root)
-    threading.Thread(target=index.fill, args=(lambda: list(archive.plan().sessions),), daemon=True).start()
+    index = Index(root, archive.names)
+    threading.Thread(target=index.fill, daemon=True).start()
+    runs = Runs(root, arguments)
     site = Site(
         archive,
         Editor(archive, _author()),
         index,
-        Runs(root, arguments),
+        runs,
+        Exports(archive, runs),
         security.Rules(
             token,
             (*security.LOOPBACK, *options.allow_host),
@@ -93,6 +100,7 @@ def serve(
         ),
         LIBRARIES,
         settings.record,
+        options.prefix and f"/{options.prefix.strip('/')}",
     )
     if not (LIBRARIES / "htmx.min.js").is_file():
         print(
@@ -106,7 +114,11 @@ def serve(
         webbrowser.open(address)
     # No access log: it would have the token. Open streams of events must not keep Ctrl-C waiting.
     config = uvicorn.Config(
-        create_app(site), log_level="warning", access_log=False, timeout_graceful_shutdown=1
+        create_app(site),
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=1,
+        root_path=site.prefix,
     )
     uvicorn.Server(config).run(sockets=[listener])
     return 0

@@ -1,6 +1,6 @@
 """Corrections out of an edited copy of a transcript.
 
 ``edited`` reads a copy of an export, ``rebase`` carries over one of an older export, ``comparison`` finds the
-differences, and ``making`` makes lines of them, which ``anchors`` lets be found again and ``verification``
-lays over the transcript to see that it reads as the copy does.
+differences, and ``edits`` makes lines of them, which ``context_windows`` lets be found again and
+``verification`` lays over the transcript to see that it reads as the copy does.
 """

@@ -118,11 +118,16 @@ def clock(time_s: float | None) -> str:
 
 @dataclass
 class Paragraph:
-    """What one speaker says, in runs of one kind; ``quiet`` where nothing differs."""
+    """What one speaker says, in runs of one kind; ``start`` in seconds, ``quiet`` where nothing differs."""
 
-    time: str
+    start: float | None
     speaker: str
     runs: list[Run] = field(default_factory=list)
+
+    @property
+    def time(self) -> str:
+        """When it begins, as people write it."""
+        return clock(self.start)
 
     @property
     def quiet(self) -> bool:
@@ -140,7 +145,7 @@ def paragraphs(found: Diff) -> list[Paragraph]:
             paused = None not in (latest, word.start) and round(word.start - latest, 6) > PARAGRAPH_PAUSE_S  # type: ignore[operator]
             new_voice = bool(made) and kind != "lost" and speaker != made[-1].speaker
             if not made or new_voice or (paused and kind != "lost"):
-                made.append(Paragraph(clock(word.start), speaker or _speaker(word, found).rstrip(": ")))
+                made.append(Paragraph(word.start, speaker or _speaker(word, found).rstrip(": ")))
             made[-1].runs.append((kind, " " * word.space + word.text))
             latest = word.end if word.end is not None else latest
     return [_joined(paragraph) for paragraph in made]
@@ -159,7 +164,7 @@ def _joined(paragraph: Paragraph) -> Paragraph:
     for kind, group in groupby(paragraph.runs, key=lambda run: run[0]):
         text = "".join(text for _, text in group)
         joined.append((kind, harmless(text if joined else text.removeprefix(" "))))
-    return Paragraph(paragraph.time, harmless(paragraph.speaker), joined)
+    return Paragraph(paragraph.start, harmless(paragraph.speaker), joined)
 
 
 def write_html(found: Diff, before: str, after: str, path: Path) -> None:

@@ -100,7 +100,7 @@ def status_of(root: Path, plan: SessionPlan) -> SessionStatus:
     session = plan.session
     open_stages = {step.stage for step in (*plan.pending.values(), *plan.blocked.values())}
     done = [stage for stage in WORD_OF if stage in {STAGE_OF[rule] for rule in plan.totals} - open_stages]
-    failures = _failures(root, plan)
+    failures = tuple(map(str, failed(root, plan)))
     if failures:
         word = "failed"
     elif plan.blocked:
@@ -154,9 +154,20 @@ def missing_parts(plan: SessionPlan) -> list[int]:
     return sorted({*range(min(parts), max(parts) + 1)} - good) if parts else []
 
 
-def _failures(root: Path, plan: SessionPlan) -> tuple[str, ...]:
+@dataclass(frozen=True)
+class Failed:
+    """What failed in the last run: why, and the log of the job below the project's folder ("": none)."""
+
+    message: str
+    log: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.message} (log: {self.log})" if self.log else self.message
+
+
+def failed(root: Path, plan: SessionPlan) -> list[Failed]:
     """Return what failed in the last run and is still to do, the check of the models included."""
-    lines = []
+    found = []
     folders = [plan.session.name, *([MODELS] if plan.needs_models() else [])]
     for path in sorted(path for name in folders for path in (root / "logs/failed" / name).glob("*.json")):
         try:
@@ -164,10 +175,10 @@ def _failures(root: Path, plan: SessionPlan) -> tuple[str, ...]:
         except (OSError, ValueError):
             continue
         if path.parent.name == MODELS or failure["output"] in plan.pending.keys() | plan.missing:
-            lines.append(f"{failure['message']} (log: {failure['log']})")
-    if plan.session.problem and not lines:
-        lines.append(plan.session.problem)
-    return tuple(lines)
+            found.append(Failed(failure["message"], failure["log"]))
+    if plan.session.problem and not found:
+        found.append(Failed(plan.session.problem))
+    return found
 
 
 def table(rows: Iterable[SessionStatus]) -> str:

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sessionscribe.artifacts.published import Published
 from sessionscribe.core.errors import UserError
@@ -15,6 +15,9 @@ from sessionscribe.publish import history, pack, unpack
 from sessionscribe.publish.dvc_store import Store
 from sessionscribe.publish.history import Revision
 from sessionscribe.publish.package_manifest import CONTENTS
+
+if TYPE_CHECKING:
+    from sessionscribe.formats.utterances import PlainTranscript
 
 
 @dataclass(frozen=True)
@@ -71,26 +74,41 @@ def _contents(store: Store, session: str, revision: Revision) -> tuple[Published
         return None, str(error)
 
 
+def transcript(store: Store, session: str, revision: Revision) -> PlainTranscript:
+    """Return the finished transcript of a version. What is not in the cache is fetched from the remote.
+
+    Raises:
+        UserError: it cannot be had.
+    """
+    published, problem = _contents(store, session, revision)
+    if published is None:
+        raise UserError(problem, where=revision.commit[:10], hint="Choose another version")
+    return _transcript(store, revision, published)
+
+
+def _transcript(store: Store, revision: Revision, published: Published) -> PlainTranscript:
+    from sessionscribe.formats import references  # noqa: PLC0415 -- heavy
+
+    name = published.file(published.transcript).pack
+    store.fetch(revision.version, name)
+    text = pack.one(store.file(revision.version, name), published, published.transcript)
+    with tempfile.NamedTemporaryFile(suffix=".json") as file:
+        file.write(text)
+        file.flush()
+        return references.read_file(Path(file.name))[0]
+
+
 def _word_difference(
     store: Store, before: Revision, older: Published, revision: Revision, newer: Published
 ) -> str:
     """Say how the words of a version differ from those of the one before."""
     from sessionscribe.evaluation import diff  # noqa: PLC0415 -- heavy
-    from sessionscribe.formats import references  # noqa: PLC0415 -- heavy
 
-    said = []
     try:
-        for version, published in ((before.version, older), (revision.version, newer)):
-            name = published.file(published.transcript).pack
-            store.fetch(version, name)
-            text = pack.one(store.file(version, name), published, published.transcript)
-            with tempfile.NamedTemporaryFile(suffix=".json") as file:
-                file.write(text)
-                file.flush()
-                said += references.read_file(Path(file.name))
+        sides = _transcript(store, before, older), _transcript(store, revision, newer)
     except UserError as error:
         return f"words not compared: {error}"
-    summary = diff.diff(*said).summary
+    summary = diff.diff(*sides).summary
     if not summary.errors and not summary.other_speaker:
         return "the same words and speakers"
     what = "1 word differs" if summary.errors == 1 else f"{summary.errors} words differ"

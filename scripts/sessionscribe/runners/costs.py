@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import datetime
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -88,8 +89,17 @@ def price_of(record: dict[str, Any], prices: Iterable[Price]) -> Price | None:
     return None
 
 
-def sum_up(records: Iterable[dict[str, Any]], prices: list[Price]) -> tuple[dict[str, Sum], dict[str, Sum]]:
-    """Return what was used by runner, and by session.
+def money(cost: Mapping[str, float]) -> str:
+    """Return an amount in each currency as text; "" for nothing."""
+    return " + ".join(f"{amount:.2f} {currency}" for currency, amount in sorted(cost.items()))
+
+
+def sum_up(
+    records: Iterable[dict[str, Any]],
+    prices: list[Price],
+    key: Callable[[dict[str, Any]], str] = itemgetter("runner"),
+) -> tuple[dict[str, Sum], dict[str, Sum]]:
+    """Return what was used by runner (or what else ``key`` returns for a record), and by session.
 
     Sessions share the time of a connection, its idle time too, by the time that their jobs took.
     """
@@ -101,7 +111,7 @@ def sum_up(records: Iterable[dict[str, Any]], prices: list[Price]) -> tuple[dict
             name: sum(done["seconds"] for done in rules.values()) for name, rules in record["work"].items()
         }
         shares = {name: spent / sum(seconds.values()) for name, spent in seconds.items() if spent}
-        parts = [(runners[record["runner"]], 1.0), *((sessions[name], part) for name, part in shares.items())]
+        parts = [(runners[key(record)], 1.0), *((sessions[name], part) for name, part in shares.items())]
         for total, share in parts:
             total.wall_s += record["wall_s"] * share
             total.busy_s += record["busy_s"] * share
@@ -114,7 +124,7 @@ def sum_up(records: Iterable[dict[str, Any]], prices: list[Price]) -> tuple[dict
         for name, rules in record["work"].items():
             heard = rules.get("transcribe_chunk", {}).get("audio_s", 0.0)
             sessions[name].audio_s += heard
-            runners[record["runner"]].audio_s += heard
+            runners[key(record)].audio_s += heard
     return dict(runners), dict(sessions)
 
 
@@ -163,7 +173,7 @@ def table(records: list[dict[str, Any]], prices: list[Price]) -> str:
 
 def _row(name: str, total: Sum) -> tuple[str, ...]:
     hours, busy = total.wall_s / 3600, total.busy_s / total.wall_s if total.wall_s else 0.0
-    cost = " + ".join(f"{amount:.2f} {currency}" for currency, amount in sorted(total.cost.items())) or "?"
+    cost = money(total.cost) or "?"
     audio_h = total.audio_s / 3600
     per_hour = [f"{amount / audio_h:.3f} {unit}" for unit, amount in sorted(total.cost.items()) if audio_h]
     moved = (f"{total.bytes_up / 1e6:.1f}", f"{total.bytes_down / 1e6:.1f}")

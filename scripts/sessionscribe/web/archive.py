@@ -8,10 +8,14 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
+from sessionscribe.batch import report as reports
+from sessionscribe.batch.scan import PendingJobs, pending_jobs
 from sessionscribe.config.settings import Config
 from sessionscribe.editing.shown import Shown
+from sessionscribe.formats.page import ShownParagraph, View, view
 from sessionscribe.planning import status
 from sessionscribe.planning.plan import Plan
 from sessionscribe.planning.session import SessionPlan
@@ -29,6 +33,16 @@ class Page:
     session: Shown
     laid: Overlaid
     base: str
+
+    @cached_property
+    def view(self) -> View:
+        """What there is to show of it."""
+        return view(self.laid.transcript)
+
+    @property
+    def paragraphs(self) -> list[ShownParagraph]:
+        """The text of that."""
+        return [part for part in self.view.paragraphs if isinstance(part, ShownParagraph)]
 
 
 class Archive:
@@ -64,11 +78,7 @@ class Archive:
 
     def _signs(self) -> Iterator[object]:
         config = self.root / "config"
-        for path in (
-            self.root / self.config.manifest,
-            *self._files,
-            *config.glob("*.tsv"),
-        ):
+        for path in (self.root / self.config.manifest, *self._files, *config.glob("*.tsv")):
             yield _stat(path)
         for folder in ("config/corrections", "results/provenance", "logs/failed"):
             try:
@@ -95,6 +105,23 @@ class Archive:
     def session(self, name: str) -> SessionPlan | None:
         """Return the steps of a session; None where the manifest has none of this name."""
         return self.plan().sessions.get(name)
+
+    def names(self) -> list[str]:
+        """Return the names of all sessions."""
+        return list(self.plan().sessions)
+
+    def recorded(self, since: str, until: str) -> list[str]:
+        """Return the sessions of which it is known that they were recorded between two days (YYYY-MM-DD)."""
+        days = {
+            name: [row.recorded_at[:10] for row in plan.session.rows if row.recorded_at]
+            for name, plan in self.plan().sessions.items()
+        }
+        return [name for name, found in days.items() if any(since <= day <= until for day in found)]
+
+    def pending(self) -> PendingJobs:
+        """Return what is to do, in the order in which a batch would do it."""
+        last = next(reports.newest_first(self.root), None)
+        return pending_jobs(self.plan(), last.failures if last else (), self.config.batch)
 
     def page(self, name: str) -> Page:
         """Return the transcript of a session that the manifest has.

@@ -40,8 +40,8 @@ class Change(BaseModel):
     text: str = Field(default="", max_length=TEXT_LENGTH)
 
 
-class Request(BaseModel):
-    """What a browser asks for: changes of the transcript whose corrections it knows as ``base``."""
+class Changes(BaseModel):
+    """What a browser asks for: changes of the transcript whose corrections it knows as ``base``, or undo."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -65,29 +65,29 @@ class Editor:
         self.archive, self.author = archive, author
         self._before: dict[str, list[tuple[str, list[Edit]]]] = {}
 
-    def edit(self, name: str, request: Request) -> Page:
-        """Make changes to a session, or take the last ones back; return what is shown then.
+    def edit(self, name: str, asked: Changes) -> tuple[Page, Page]:
+        """Make changes to a session, or take the last ones back; return what was shown before and is now.
 
         Raises:
-            ConflictError: the request's base is not what there is.
+            ConflictError: the corrections are not those that the browser knows.
             UserError: a change cannot be made.
         """
         with manifest.locked(table.path_of(name, self.archive.root)):
             page = self.archive.page(name)
             path = page.session.corrections
-            if request.base != base_of(path):
+            if asked.base != base_of(path):
                 raise ConflictError(page)
             known = table.read(path)
-            if request.undo:
+            if asked.undo:
                 if not self.can_undo(name, page.base):
                     raise UserError("there is nothing to take back", where=name, hint="Edit it by hand")
                 _, before = self._before[name].pop()
                 table.write(path, before)
-                return self.archive.page(name)
-            made = self._made(page, known, request.changes)
+                return page, self.archive.page(name)
+            made = self._made(page, known, asked.changes)
             table.write(path, made)
             self._before.setdefault(name, []).append((base_of(path), known))
-            return self.archive.page(name)
+            return page, self.archive.page(name)
 
     def can_undo(self, name: str, base: str) -> bool:
         """Return whether the last changes of a session can be taken back: nobody has made others since."""

@@ -4,30 +4,26 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+import threading
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
 
 from sessionscribe.core.files import write_text
+from sessionscribe.jobs import workspace
+from sessionscribe.jobs.workspace import Owner
 
 NOTE = Path(".sessionscribe/serve-run.json")
 LOG = Path("logs/run/serve.log")
-
-
-@dataclass(frozen=True)
-class Run:
-    """A run that was started here: the process (with the time of its start) and its last line."""
-
-    pid: int
-    started: float
-    sessions: tuple[str, ...]
-    line: str = ""
+TAIL_BYTES = 8000
+TELLING = re.compile(r" *\d+% |sessionscribe: |Stopped|Nothing to do|missing: ")
+"""How lines begin that say how far a run is; others have its settings, its plan, the text that was made."""
 
 
 class Runs:
@@ -35,82 +31,84 @@ class Runs:
 
     Args:
         root: the project's folder.
-        arguments: options of every run: the profile and settings files that the server was started with.
+        options: those of every run: the profile and settings files that the server was started with.
     """
 
-    def __init__(self, root: Path, arguments: Sequence[str]) -> None:
-        self.root, self.arguments = root, list(arguments)
+    def __init__(self, root: Path, options: Sequence[str]) -> None:
+        self.root, self.options = root, list(options)
+        self._starting = threading.Lock()
 
-    def start(self, sessions: Sequence[str] = (), stage: str = "") -> bool:
+    def run(self, sessions: Iterable[str] = (), stage: str = "") -> bool:
         """Start a run of these sessions (none: of all); return False where one is at work already.
 
         Args:
             sessions: names from the manifest.
             stage: the last stage; "" for all.
         """
-        if self.current():
-            return False
-        command = [sys.executable, "-m", "sessionscribe.cli.main", "run", *self.arguments]
-        for name in sessions:
-            command += ["--session", name]
-        if stage:
-            command += ["--stage", stage]
-        log = self.root / LOG
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("wb") as out:
-            process = subprocess.Popen(
-                command,
-                cwd=self.root,
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        run = Run(process.pid, psutil.Process(process.pid).create_time(), tuple(sessions))
-        write_text(self.root / NOTE, json.dumps(asdict(run)) + "\n")
-        return True
+        chosen = [word for name in sessions for word in ("--session", name)]
+        return self._start("run", *self.options, *chosen, *(["--stage", stage] if stage else []))
+
+    def scan(self) -> bool:
+        """Look for new recordings, as batches do; return False where a run is at work."""
+        return self._start("batch", "scan", *self.options)
+
+    def _start(self, *arguments: str) -> bool:
+        with self._starting:
+            if self.state():
+                return False
+            log = self.root / LOG
+            log.parent.mkdir(parents=True, exist_ok=True)
+            with log.open("wb") as out:
+                process = subprocess.Popen(
+                    [sys.executable, "-m", "sessionscribe.cli.main", *arguments],
+                    cwd=self.root,
+                    stdin=subprocess.DEVNULL,
+                    stdout=out,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
+            note = {"pid": process.pid, "started": psutil.Process(process.pid).create_time()}
+            write_text(self.root / NOTE, json.dumps(note) + "\n")
+            return True
 
     def stop(self) -> bool:
-        """Ask the run to end, as Ctrl-C does; return False where none is at work."""
-        run = self.current()
-        if run is None:
-            return False
-        os.kill(run.pid, signal.SIGINT)
-        return True
+        """Ask what is at work here to end, as Ctrl-C does; return False where nothing is."""
+        own = self.current()
+        pids = [own] if own else [owner.pid for owner in self._others() if owner.is_here]
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGINT)
+        return bool(pids)
 
-    def current(self) -> Run | None:
-        """Return the run that is at work, if the page started one."""
+    def state(self) -> str:
+        """Return a line on what is at work in the project, whoever started it; "" for nothing."""
+        if self.current():
+            return self.last_line() or "begins"
+        return ", ".join(f"process {owner.pid} on {owner.host}, not started here" for owner in self._others())
+
+    def _others(self) -> Collection[Owner]:
+        return workspace.at_work(self.root / ".snakemake").values()
+
+    def current(self) -> int | None:
+        """Return the process of the run that was started here, while it is at work."""
         try:
-            noted = json.loads((self.root / NOTE).read_bytes())
-            process = psutil.Process(noted["pid"])
-            if process.create_time() != noted["started"] or process.status() == psutil.STATUS_ZOMBIE:
-                self._reap(noted["pid"])
+            note = json.loads((self.root / NOTE).read_bytes())
+            process = psutil.Process(note["pid"])
+            if process.create_time() != note["started"]:
+                return None
+            if process.status() == psutil.STATUS_ZOMBIE:
+                os.waitpid(process.pid, os.WNOHANG)
                 return None
         except (OSError, ValueError, KeyError, psutil.Error):
             return None
-        return Run(noted["pid"], noted["started"], tuple(noted["sessions"]), self.last_line())
+        return process.pid
 
     def last_line(self) -> str:
-        """Return what the last run said last."""
+        """Return how far the last run got, or what went wrong with it."""
         try:
             with (self.root / LOG).open("rb") as file:
-                file.seek(max(0, file.seek(0, os.SEEK_END) - 2000))
+                file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL_BYTES))
                 lines = file.read().decode(errors="replace").splitlines()
         except OSError:
             return ""
-        return next((line.strip() for line in reversed(lines) if line.strip()), "")
-
-    def wait(self, seconds: float) -> bool:
-        """Wait until no run is at work; return False where it took longer."""
-        until = time.monotonic() + seconds
-        while self.current():
-            if time.monotonic() > until:
-                return False
-            time.sleep(0.1)
-        return True
-
-    def _reap(self, pid: int) -> None:
-        try:
-            os.waitpid(pid, os.WNOHANG)
-        except ChildProcessError:
-            return
+        return next((line.strip() for line in reversed(lines) if TELLING.match(line)), "")

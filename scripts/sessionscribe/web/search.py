@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +20,8 @@ from sessionscribe.formats.reading import paragraphs
 INDEX = Path(".sessionscribe/search.db")
 MARKS = "\x02", "\x03"
 """What stands around a hit in the text that SQLite returns."""
-VERSION = 1
+VERSION = 3
+LIMIT = 100
 PATIENCE_S = 1.0
 """How long a question waits for transcripts to be read that are new; the rest is read in between."""
 
@@ -33,43 +36,57 @@ class Hit:
     pieces: tuple[tuple[str, bool], ...]
 
 
+@dataclass(frozen=True)
+class Found:
+    """The best hits, and how many sessions are still to be read."""
+
+    hits: list[Hit]
+    missing: int
+
+
 class Index:
     """The index of a project, brought up to date whenever it is asked.
 
     Args:
         root: the project's folder.
+        sessions: returns the names of all sessions.
     """
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, root: Path, sessions: Callable[[], Collection[str]]) -> None:
+        self.root, self._sessions = root, sessions
         self._lock = threading.Lock()
 
     def search(
-        self, text: str, sessions: Sequence[str], *, speaker: str = "", session: str = "", limit: int = 100
-    ) -> list[Hit]:
-        """Return paragraphs that have all words of ``text``, the best first.
+        self, text: str, *, speaker: str = "", among: Collection[str] | None = None, limit: int = LIMIT
+    ) -> Found:
+        """Return paragraphs that have all words of ``text``, those of the last sessions first.
 
         Args:
             text: words; in quotation marks a phrase; the last letters of a word may be left out: `camp*`.
-            sessions: those that may be found.
-            speaker: only what this speaker says.
-            session: only in this session.
+            speaker: only what people say whose name has these words; of the last one its beginning will do.
+            among: only in these sessions; None: in all.
             limit: at most so many.
         """
-        query = _query(text)
-        if not query:
-            return []
-        with self._lock, self._open() as database:
-            self._update(database, sessions, PATIENCE_S)
+        names = None if among is None else json.dumps(list(among))
+        query = _query("text", text)
+        with self._lock, closing(self._open()) as database:
+            missing = self._update(database, PATIENCE_S if query else 0.0)
+            if not query:
+                return Found([], missing)
+            # In the index's own order: to rank all paragraphs that have a common word takes long.
             found = database.execute(
                 "SELECT session, start, speaker, highlight(said, 3, ?, ?) FROM said "
-                "WHERE said MATCH ? AND (? = '' OR speaker = ?) AND (? = '' OR session = ?) "
-                "ORDER BY rank LIMIT ?",
-                (*MARKS, query, speaker, speaker, session, session, limit),
+                "WHERE said MATCH ? AND (? IS NULL OR session IN (SELECT value FROM json_each(?))) "
+                "ORDER BY rowid DESC LIMIT ?",
+                (*MARKS, f"{query} {_query('speaker', f'{speaker}*')}", names, names, limit),
             ).fetchall()
-        return [
-            Hit(name, float(start), who or "", tuple(_pieces(marked))) for name, start, who, marked in found
+        order = {name: number for number, name in enumerate(dict.fromkeys(row[0] for row in found))}
+        found.sort(key=lambda row: (order[row[0]], row[1]))
+        hits = [
+            Hit(name, start, who.replace("\x1f", ""), tuple(_pieces(marked)))
+            for name, start, who, marked in found
         ]
+        return Found(hits, missing)
 
     def _open(self) -> sqlite3.Connection:
         path = self.root / INDEX
@@ -81,21 +98,17 @@ class Index:
                 file.unlink(missing_ok=True)
             return _connect(path)
 
-    def fill(self, sessions: Callable[[], Sequence[str]]) -> None:
+    def fill(self) -> None:
         """Bring all of the index up to date, some sessions at a time: questions are answered in between."""
         left = 1
-        while left:
-            with self._lock, self._open() as database:
-                left = self._update(database, sessions(), PATIENCE_S)
+        with suppress(UserError):  # such as of the manifest: pages say so
+            while left:
+                with self._lock, closing(self._open()) as database:
+                    left = self._update(database, PATIENCE_S)
 
-    def missing(self, sessions: Sequence[str]) -> int:
-        """Return how many sessions are still to be read."""
-        with self._lock, self._open() as database:
-            return self._update(database, sessions, 0.0)
-
-    def _update(self, database: sqlite3.Connection, sessions: Sequence[str], seconds: float) -> int:
+    def _update(self, database: sqlite3.Connection, seconds: float) -> int:
         """Read what is new, for so long; return how many sessions are left."""
-        until = time.monotonic() + seconds
+        until, sessions = time.monotonic() + seconds, self._sessions()
         left = 0
         known = dict(database.execute("SELECT session, stamp FROM seen"))
         for name in known.keys() - set(sessions):
@@ -115,7 +128,7 @@ class Index:
             except UserError:
                 transcript = None  # damaged; the pages and `verify` say so
             rows = (
-                (name, part.start, part.speaker, spaced(part.text))
+                (name, part.start, spaced(part.speaker or ""), spaced(part.text))
                 for part in (paragraphs(transcript) if transcript else ())
             )
             database.executemany("INSERT INTO said VALUES (?, ?, ?, ?)", rows)
@@ -144,7 +157,7 @@ def _connect(path: Path) -> sqlite3.Connection:
     if database.execute("PRAGMA user_version").fetchone()[0] != VERSION:
         database.executescript(
             "DROP TABLE IF EXISTS said; DROP TABLE IF EXISTS seen;"
-            "CREATE VIRTUAL TABLE said USING fts5(session UNINDEXED, start UNINDEXED, speaker UNINDEXED,"
+            "CREATE VIRTUAL TABLE said USING fts5(session UNINDEXED, start UNINDEXED, speaker,"
             " text, tokenize='unicode61 remove_diacritics 2', prefix='3');"
             "CREATE TABLE seen (session TEXT PRIMARY KEY, stamp TEXT);"
             f"PRAGMA user_version = {VERSION};"
@@ -157,7 +170,7 @@ def spaced(text: str) -> str:
     return "".join(f"\x1f{letter}\x1f" if written_without_spaces(letter) else letter for letter in text)
 
 
-def _query(text: str) -> str:
+def _query(column: str, text: str) -> str:
     """Return what FTS5 is asked: every word quoted, so that nothing of it is taken for syntax."""
     terms = []
     for phrase, word in re.findall(r'"([^"]*)"|(\S+)', text):
@@ -165,7 +178,7 @@ def _query(text: str) -> str:
         ending = "*" if word.endswith("*") else ""
         words = spaced(found.rstrip("*")).split()
         if any(any(letter.isalnum() for letter in part) for part in words):
-            terms.append('"' + " ".join(words) + '"' + ending)
+            terms.append(f'{column} : "{" ".join(words)}"{ending}')
     return " ".join(terms)
 
 

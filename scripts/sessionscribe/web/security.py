@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import os
 import secrets
@@ -16,12 +17,13 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-COOKIE = "sessionscribe"
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 OPEN = ("/healthz",)
 """What needs no token: it says nothing."""
 LOCK = "/api/batch/"
 """What pages of other origins may ask for, where the settings name them."""
+KEPT = ("/static/", "/player/", "/lib/")
+"""What browsers may keep, and ask whether it has changed: it is nobody's."""
 SAFE = ("GET", "HEAD", "OPTIONS")
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'nonce-{nonce}'; img-src 'self' data:; "
@@ -55,6 +57,11 @@ class Rules:
     origins: Collection[str] = ()
     lock_token: str = ""
 
+    @property
+    def cookie(self) -> str:
+        """The cookie's name, a project's own: browsers share cookies between the ports of a host."""
+        return f"sessionscribe-{hashlib.sha256(self.token.encode()).hexdigest()[:8]}"
+
 
 class Guard:
     """Stands before every page: refuses what may not be, and adds the headers that browsers obey."""
@@ -73,14 +80,14 @@ class Guard:
         """Answer a request, or hand it on."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
-        elif scope["path"].startswith(LOCK):
+        elif _path(scope).startswith(LOCK):
             await self._from_elsewhere(scope, receive, send)
         else:
             await self._guarded(scope, receive, send)
 
     async def _guarded(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope)
-        nonce = secrets.token_urlsafe(16)
+        nonce, kept = secrets.token_urlsafe(16), _path(scope).startswith(KEPT)
         scope.setdefault("state", {})["nonce"] = nonce
 
         async def send_with_headers(message: Message) -> None:
@@ -89,7 +96,7 @@ class Guard:
                 headers["Content-Security-Policy"] = POLICY.format(nonce=nonce)
                 headers["X-Content-Type-Options"] = "nosniff"
                 headers["Referrer-Policy"] = "no-referrer"
-                headers.setdefault("Cache-Control", "no-store")
+                headers.setdefault("Cache-Control", "no-cache" if kept else "no-store")
             await send(message)
 
         answer = self._refusal(request)
@@ -99,19 +106,22 @@ class Guard:
         """Return the answer to a request that goes no further."""
         if request.headers.get("host", "").rsplit(":", 1)[0] not in self.rules.hosts:
             return PlainTextResponse("This server is not called so.", 400)
-        if request.url.path in OPEN:
+        if _path(request.scope) in OPEN:
             return None
         if (given := request.query_params.get("token")) and self._is_token(given):
             address = request.url.remove_query_params("token")  # the token is not to stay in the address
             redirect = RedirectResponse(f"{address.path}{'?' if address.query else ''}{address.query}", 303)
-            redirect.set_cookie(COOKIE, given, httponly=True, samesite="strict", max_age=30 * 86400)
+            secure = request.url.scheme == "https"
+            redirect.set_cookie(
+                self.rules.cookie, given, httponly=True, samesite="strict", secure=secure, max_age=30 * 86400
+            )
             return redirect
         scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
         by_header = scheme.lower() == "bearer" and (
             self._is_token(bearer)
-            or (request.url.path.startswith(LOCK) and _is_same(bearer, self.rules.lock_token))
+            or (_path(request.scope).startswith(LOCK) and _is_same(bearer, self.rules.lock_token))
         )
-        if not by_header and not self._is_token(request.cookies.get(COOKIE, "")):
+        if not by_header and not self._is_token(request.cookies.get(self.rules.cookie, "")):
             return PlainTextResponse("Open the address that `sessionscribe serve` printed.", 401)
         if request.method in SAFE:
             return None
@@ -123,6 +133,12 @@ class Guard:
 
     def _is_token(self, given: str) -> bool:
         return _is_same(given, self.rules.token)
+
+
+def _path(scope: Scope) -> str:
+    """Return what is asked for, below the address where a proxy has the server."""
+    path: str = scope["path"]
+    return path.removeprefix(scope["root_path"])
 
 
 def _is_same(given: str, token: str) -> bool:

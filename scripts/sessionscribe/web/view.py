@@ -1,14 +1,47 @@
-"""What of a session is worth a look, by time."""
+"""What changes on the page of a session, and what of it is worth a look, by time."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from operator import attrgetter
 
 from sessionscribe.artifacts.audit import Audit
 from sessionscribe.artifacts.transcript import Correction, Transcript
 from sessionscribe.core.units import SAMPLE_RATE
+from sessionscribe.formats.page import ShownParagraph
+
+
+@dataclass(frozen=True)
+class Splice:
+    """What makes other paragraphs of those of a page.
+
+    ``[start, stop)`` give way to ``new`` ones; the words after them are renumbered by ``shift``.
+    """
+
+    start: int
+    stop: int
+    new: Sequence[ShownParagraph]
+    shift: int
+
+
+def splice(old: Sequence[ShownParagraph], new: Sequence[ShownParagraph]) -> Splice:
+    """Return what makes new paragraphs of old ones: mostly one is touched, also of thousands."""
+    most = min(len(old), len(new))
+    start = next((n for n in range(most) if old[n] != new[n]), most)
+    shift = new[-1].last - old[-1].last if most else 0
+    same = 0
+    while same < most - start and _shifted(old[-1 - same], shift) == new[-1 - same]:
+        same += 1
+    return Splice(start, len(old) - same, new[start : len(new) - same], shift)
+
+
+def _shifted(part: ShownParagraph, shift: int) -> ShownParagraph:
+    """Return a paragraph whose words have numbers that are higher by ``shift``."""
+    if not shift:
+        return part
+    words = tuple(replace(word, number=word.number + shift) for word in part.words)
+    return replace(part, words=words, first=part.first + shift, last=part.last + shift)
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,9 @@ window.createPlayer = () => {
   // By time, not as they stand: where two talk at once, a paragraph holds words later than the next one's.
   const index = () => {
     parts = [...text.querySelectorAll(".said")];
-    words = [...text.querySelectorAll("[data-t]")].sort((one, other) => one.dataset.t - other.dataset.t);
-    starts = words.map((word) => Number(word.dataset.t));
+    const timed = [...text.querySelectorAll("[data-t]")].map((word) => [Number(word.dataset.t), word]);
+    timed.sort(([one], [other]) => one - other);
+    [starts, words] = [0, 1].map((side) => timed.map((pair) => pair[side]));
     now = here = null;
   };
   const before = (time) => {
@@ -38,7 +39,10 @@ window.createPlayer = () => {
   // Clicks seek, the word that is heard lights up, and the page follows until somebody scrolls.
   const seek = (time, play = true) => {
     audio.currentTime = Math.max(0, time);
-    if (play) audio.play().catch(() => say("The audio is not here, or this browser cannot play it.", true));
+    // A browser may want a click first, and what pauses at once was not played: neither is a fault.
+    if (play) audio.play().catch((error) => {
+      if (error.name === "NotSupportedError") say("The audio is not here, or this browser cannot play it.", true);
+    });
     follow(true);
     mark();
   };
@@ -196,6 +200,7 @@ window.createPlayer = () => {
   return {
     actions, at, choose, draw, find, index, say, seek, showPeaks,
     get here() { return here; },
+    get hits() { return hits; },
     get now() { return now; },
   };
 };

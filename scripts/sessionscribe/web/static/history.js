@@ -1,12 +1,18 @@
 "use strict";
 (() => {
-  const place = document.getElementById("costs");
+  const place = document.getElementById("graph");
   if (!place || !window.uPlot) return;
-  const days = JSON.parse(place.dataset.days);
-  const times = days.map((day) => Date.parse(day.day) / 1000);
-  const costs = days.map((day) => Object.values(day.cost)[0] ?? null);
+  const rows = [...document.querySelectorAll("#used tbody tr")].reverse();
+  const times = rows.map((row) => Date.parse(row.firstElementChild.textContent) / 1000);
+  const costs = rows.map((row) => JSON.parse(row.dataset.cost));
+  const currencies = [...new Set(costs.flatMap(Object.keys))];
+  const accent = getComputedStyle(document.querySelector(".ways a")).color;
+  const axis = { stroke: getComputedStyle(place).color, grid: { stroke: getComputedStyle(rows[0].cells[0]).borderBottomColor, width: 1 } };
+  const step = 86400 * (location.search.includes("by=month") ? 31 : 1);
   new uPlot({
-    width: Math.min(900, place.clientWidth), height: 220, title: "Cost by day",
-    series: [{}, { label: "cost", stroke: "#1f5fa8", width: 2, points: { show: true } }],
-  }, [times, costs], place);
+    width: place.clientWidth, height: 200, legend: { show: false }, cursor: { show: false },
+    series: [{}, ...currencies.map((label) => ({ label, fill: accent, points: { show: false }, paths: uPlot.paths.bars({ size: [0.7, 40] }) }))],
+    axes: [{ ...axis, space: 90, values: (_, ticks) => ticks.map((tick) => new Date(tick * 1000).toISOString().slice(0, 10)) }, axis],
+    scales: { x: { range: (_, least, most) => [least - step, most + step] }, y: { range: (_, least, most) => [0, most || 1] } },
+  }, [times, ...currencies.map((currency) => costs.map((cost) => cost[currency] ?? null))], place);
 })();

@@ -14,7 +14,8 @@
     $("state").classList.toggle("bad", bad);
   };
   const pause = (time) => new Promise((done) => setTimeout(done, time));
-  const api = (name) => `/api/record/${encodeURIComponent(name)}`;
+  const root = document.body.dataset.root;
+  const api = (name) => `${root}/api/record/${encodeURIComponent(name)}`;
 
   // What is not sent yet outlives the page.
   const database = new Promise((done, failed) => {
@@ -56,7 +57,7 @@
   const finish = async (name) => {
     try {
       await send();
-      const answer = await post(`${api(name)}/finish`, {});
+      const answer = await post(`/api/record/${encodeURIComponent(name)}/finish`, {});
       if (!answer.ok) throw new Error(answer.error);
       say(`${name} is on the server and among the sessions.`);
     } catch (error) {
@@ -97,7 +98,7 @@
   // A recording never waits for the lock.
   const whose = () => ({ userId: "browser", sessionId: session });
   const lock = async () => {
-    const answer = await post("/api/batch/lock", whose()).catch((error) => ({ error: error.message }));
+    const answer = await post("/api/batch/lock", whose());
     if (answer.error) say(`Recording, but batches are not told to wait: ${answer.error}`, true);
   };
   const level = () => {
@@ -135,7 +136,7 @@
     stream.getTracks().forEach((track) => track.stop());
     sound.close();
     say("Sending what is left.");
-    post("/api/batch/unlock", whose()).catch(() => {});
+    post("/api/batch/unlock", whose());
     await finish(session);
     $("start").disabled = $("name").disabled = false;
   };
@@ -154,7 +155,7 @@
   $("stop").addEventListener("click", stop);
   addEventListener("beforeunload", (event) => { if (current || waiting.size) event.preventDefault(); });
   addEventListener("pagehide", () => {
-    if (current) navigator.sendBeacon("/api/batch/unlock", new Blob([JSON.stringify(whose())], { type: "application/json" }));
+    if (current) navigator.sendBeacon(`${root}/api/batch/unlock`, new Blob([JSON.stringify(whose())], { type: "application/json" }));
   });
 
   // One tab at a time, since it sends what an earlier one has left.

@@ -3,47 +3,50 @@
   const $ = (id) => document.getElementById(id);
   const page = $("session"), text = $("text");
   const name = page.dataset.name, readOnly = "readOnly" in document.body.dataset;
-  const api = `/api/s/${encodeURIComponent(name)}`;
+  const api = `/api/s/${encodeURIComponent(name)}`, root = document.body.dataset.root;
   let base = page.dataset.base;
   const player = createPlayer(), { choose } = player, state = player.say;
 
   const draw = async () => {
-    const answer = await fetch(`${api}/peaks`);
+    const answer = await fetch(`${root}${api}/peaks`);
     if (answer.ok) player.showPeaks(new Uint8Array(await answer.arrayBuffer()));
     else state("The converted audio is not here: the text can be read and mended, not heard.", true);
   };
 
-  // Changes: each is saved when it is left; the page stays where it is.
+  // Changes: each is saved when it is left. Paragraphs give way to others, and the words after them get other numbers:
+  // of thousands mostly one is touched, and the page stays where it is.
+  const splice = ({ start, stop, html, shift }) => {
+    const parts = [...text.querySelectorAll(".said")], made = document.createElement("template");
+    made.innerHTML = html;
+    for (const part of shift ? parts.slice(stop) : []) {
+      for (const word of part.querySelectorAll("[data-n]")) word.dataset.n = Number(word.dataset.n) + shift;
+      for (const end of ["first", "last"]) part.dataset[end] = Number(part.dataset[end]) + shift;
+    }
+    if (start < parts.length) parts[start].before(made.content);
+    else text.append(made.content);
+    for (const part of parts.slice(start, stop)) part.remove();
+  };
   const send = async (body) => {
     const answer = await post(`${api}/edits`, { base, ...body });
     if (answer.html !== undefined) {
-      const top = scrollY, number = player.here?.dataset.n;
+      const number = player.here?.dataset.n;
       base = answer.base;
-      text.innerHTML = answer.html;
+      splice(answer);
       $("speakers").replaceChildren(...answer.speakers.map((speaker) => Object.assign(document.createElement("option"), { value: speaker })));
       player.index();
       player.draw();
       if (number) choose(text.querySelector(`[data-n="${number}"]`));
-      scrollTo(0, top);
       if ($("undo")) $("undo").disabled = !answer.can_undo;
     }
     if (!answer.ok) { state(`Not saved: ${answer.error}`, true); return false; }
     const open = answer.corrections.filter((one) => one.state === "open");
-    state(open.length ? `Saved; ${open.length} correction${open.length > 1 ? "s have" : " has"} no place: ${open[0].reason}` : "Saved. Exports follow.");
-    later();
+    state(open.length ? `Saved; ${open.length} correction${open.length > 1 ? "s have" : " has"} no place: ${open[0].reason}`
+      : answer.exports ? "Saved. The exports follow." : "Saved. The exports follow with the next run.");
     return true;
   };
-  let timer = null;
-  const later = () => {
-    clearTimeout(timer);
-    timer = setTimeout(exports, 30000);
-  };
   const exports = async () => {
-    clearTimeout(timer);
     const answer = await post("/api/run", { sessions: [name], exports: true });
-    if (answer.ok) state("The exports are being written.");
-    else if (answer.status === 409) { state("Another run is at work; the exports follow after it."); later(); }
-    else state(answer.error, true);
+    state(answer.error ?? "The exports are being written.", !answer.ok);
   };
   const edit = (word, next = false) => {
     if (readOnly || !word) return;
@@ -65,6 +68,7 @@
         word.textContent = value;
         if (!await send({ changes: [{ op: "words", first: number, last: number, text: value }] })) {
           // What was typed is kept, so that it can be put where it belongs.
+          word.textContent = was;
           state(`${$("state").textContent} You typed: ${value}`, true);
         }
       }
@@ -145,4 +149,15 @@
     u: undo,
   });
   draw();
+
+  // From a search: the first of the words that were found, playing if the browser allows it.
+  const wanted = new URLSearchParams(location.search).get("find"), moment = /^#t=([\d.]+)$/.exec(location.hash)?.[1];
+  if (wanted && moment) {
+    $("find").value = wanted;
+    player.find();
+    const found = player.hits.map((range) => range.startContainer.parentElement.closest("[data-n]"));
+    const word = found.find((one) => Number(one.closest(".said").dataset.start) === Number(moment)) ?? player.at(Number(moment));
+    choose(word, true);
+    player.seek(Number(word.dataset.t));
+  }
 })();

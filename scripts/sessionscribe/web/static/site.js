@@ -1,40 +1,47 @@
 "use strict";
-// What all pages share: the line on the run at work, and buttons that ask the server for something.
+// What all pages share: the line on the run at work, tables that stay up to date, and buttons that start something.
 (() => {
+  const root = document.body.dataset.root;
   window.post = async (address, body) => {
-    const answer = await fetch(address, {
-      method: "POST",
-      headers: { "Content-Type": "application/json" },
-      body: JSON.stringify(body),
-    });
-    const text = await answer.text();
-    let found = {};
-    try { found = JSON.parse(text); } catch { found = { error: text }; }
-    return { ok: answer.ok, status: answer.status, ...found };
+    const headers = { "Content-Type": "application/json" };
+    let ok = false, text = "The server does not answer.";
+    try {
+      const answer = await fetch(root + address, { method: "POST", headers, body: JSON.stringify(body) });
+      ({ ok } = answer);
+      text = await answer.text();
+      return { ok, ...JSON.parse(text) };
+    } catch { return { ok, error: text }; }
   };
   const run = document.getElementById("run"), progress = document.getElementById("progress");
-  let state = null;
-  const events = new EventSource("/events");
+  const say = (what) => { progress.textContent = what; };
+
+  let seen = null;
+  const events = new EventSource(`${root}/events`);
   events.addEventListener("message", (event) => {
     const now = JSON.parse(event.data);
-    run.textContent = now.running ? `at work: ${now.line}` : "";
-    if (progress && now.running) progress.textContent = `A run is at work: ${now.line}`;
-    if (state !== null && now.state !== state) {
-      document.body.dispatchEvent(new CustomEvent("changed"));
-    }
-    state = now.state;
+    run.textContent = now.line ? `at work: ${now.line}` : "";
+    if (progress && now.line) say(`At work: ${now.line}`);
+    else if (progress && seen?.line) say(now.last ? `It has ended. The last run said: ${now.last}` : "It has ended.");
+    if (seen && now.state !== seen.state) document.body.dispatchEvent(new CustomEvent("changed"));
+    seen = now;
   });
   addEventListener("pagehide", () => events.close());
+
+  // A table that is replaced keeps what is chosen and unfolded in it.
+  let kept = [];
+  document.body.addEventListener("htmx:beforeSwap", (event) => {
+    kept = [...event.detail.target.querySelectorAll("input:checked, details[open]")].map((one) => one.id);
+  });
+  document.body.addEventListener("htmx:afterSwap", () => {
+    for (const one of kept.map((id) => document.getElementById(id)).filter(Boolean)) one.checked = one.open = true;
+  });
+
   for (const button of document.querySelectorAll("[data-post]")) {
     button.addEventListener("click", async () => {
-      const chosen = [...document.querySelectorAll("#waiting input:checked")].map((box) => box.value);
-      const body = "chosen" in button.dataset ? { sessions: chosen } : JSON.parse(button.dataset.json);
-      if ("chosen" in button.dataset && !chosen.length) {
-        progress.textContent = "Choose sessions first.";
-        return;
-      }
-      const answer = await post(button.dataset.post, body);
-      progress.textContent = answer.error ?? (answer.started ? "A run was started." : answer.stopped ? "The run is asked to stop." : "No run is at work.");
+      const sessions = [...document.querySelectorAll("#waiting input:checked")].map((box) => box.value);
+      if ("chosen" in button.dataset && !sessions.length) { say("Choose sessions first."); return; }
+      const answer = await post(button.dataset.post, "chosen" in button.dataset ? { sessions } : {});
+      say(answer.error ?? (answer.started ? "It begins." : "The run is asked to stop."));
     });
   }
 })();

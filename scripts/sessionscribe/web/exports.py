@@ -1,0 +1,56 @@
+"""The exports of what is edited on pages: written again some time after the last edit, without a model."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+
+from anyio import to_thread
+
+from sessionscribe.core.errors import complain, describe
+from sessionscribe.web.archive import Archive
+from sessionscribe.web.runs import Runs
+
+AFTER_S = 30.0
+
+
+class Exports:
+    """Sessions whose exports are to be written again.
+
+    Args:
+        archive: the project.
+        runs: starts the run that writes them.
+    """
+
+    def __init__(self, archive: Archive, runs: Runs) -> None:
+        self._archive, self._runs = archive, runs
+        self._edited: dict[str, float] = {}
+
+    def follow(self, session: str) -> bool:
+        """Note that a session was edited; return False where a run has to use a model before it exports."""
+        pending = self._archive.plan().sessions[session].pending.values()
+        if any(step.model for step in pending):
+            return False
+        self._edited[session] = time.monotonic()
+        return True
+
+    def write(self, edited_before: float = math.inf) -> None:
+        """Write the exports of sessions whose last edit was before then, unless a run is at work."""
+        edited = {name: time_s for name, time_s in self._edited.copy().items() if time_s <= edited_before}
+        plans = self._archive.plan().sessions if edited else {}
+        due = [name for name in edited if name in plans and plans[name].pending]
+        if not due or self._runs.run(due, "export"):
+            for name, time_s in edited.items():
+                if self._edited.get(name) == time_s:
+                    del self._edited[name]
+
+    async def keep_writing(self) -> None:
+        """Write exports until cancelled."""
+        while True:
+            await asyncio.sleep(1)
+            try:
+                await to_thread.run_sync(self.write, time.monotonic() - AFTER_S)
+            except Exception as error:  # such as a full disk: the next second is another try
+                complain(describe(error, "results/export"))
+                await asyncio.sleep(AFTER_S)

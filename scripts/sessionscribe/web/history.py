@@ -1,0 +1,73 @@
+"""What failed, what batches did and what machines elsewhere have cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from sessionscribe.batch import report as reports
+from sessionscribe.batch.report import BatchReport
+from sessionscribe.core.text import harmless
+from sessionscribe.planning import status
+from sessionscribe.planning.status import Failed
+from sessionscribe.runners import costs
+from sessionscribe.runners.costs import Sum
+from sessionscribe.runners.usage_log import USAGE_LOG
+from sessionscribe.web.archive import Archive
+
+WAYS = ("day", "month", "runner", "session")
+TAIL_BYTES, TAIL_LINES = 8000, 15
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What failed, of which sessions, and how the log of the job ends."""
+
+    message: str
+    sessions: list[str]
+    log: str
+    tail: str
+
+
+def failures(archive: Archive) -> list[Failure]:
+    """Return what failed and is still to do; what is the matter with many sessions is said once."""
+    found: dict[Failed, list[str]] = {}
+    sessions = archive.plan().sessions
+    for row in archive.statuses():
+        for one in status.failed(archive.root, sessions[row.session]) if row.failures else ():
+            found.setdefault(one, []).append(row.session)
+    return [
+        Failure(one.message, names, one.log, _tail(archive.root, one.log)) for one, names in found.items()
+    ]
+
+
+def _tail(root: Path, log: str) -> str:
+    """Return the last lines of a log of the project; "" where there is none."""
+    path = (root / log).resolve()
+    if not log or not path.is_relative_to((root / "logs").resolve()):
+        return ""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - TAIL_BYTES))
+            lines = file.read().decode(errors="replace").splitlines()
+    except OSError:
+        return ""
+    return "\n".join(map(harmless, lines[-TAIL_LINES:]))
+
+
+def batches(root: Path, month: str) -> tuple[list[BatchReport], list[str]]:
+    """Return the reports of a month (one that has none: of the last), and the months that have some."""
+    months = reports.months(root)
+    chosen = month if month in months else next(iter(months), "")
+    return (reports.of_month(chosen, root) if chosen else []), months
+
+
+def used(root: Path, by: str) -> dict[str, Sum]:
+    """Return the use of machines elsewhere by day or month (UTC, of their end), runner or session."""
+    records, prices = costs.read_usage(root / USAGE_LOG), costs.known_prices(root / costs.PRICES)
+    if by in ("runner", "session"):
+        runners, sessions = costs.sum_up(records, prices)
+        return dict(sorted((runners if by == "runner" else sessions).items()))
+    length = len("2026-11" if by == "month" else "2026-11-30")
+    periods, _ = costs.sum_up(records, prices, key=lambda record: record["stop"][:length])
+    return dict(sorted(periods.items(), reverse=True))

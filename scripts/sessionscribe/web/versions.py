@@ -1,0 +1,100 @@
+"""The versions of a session's transcript that can be compared, as `sessionscribe diff` compares them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+
+from sessionscribe.artifacts.transcript import Transcript
+from sessionscribe.config.settings import Config
+from sessionscribe.evaluation import diff, transcripts
+from sessionscribe.evaluation.diff import Diff
+from sessionscribe.formats.utterances import PlainTranscript, PlainWord, Utterance
+from sessionscribe.planning.steps import Folder
+from sessionscribe.publish import history, state
+from sessionscribe.publish import versions as published
+from sessionscribe.publish.dvc_store import Store
+from sessionscribe.publish.history import Revision
+from sessionscribe.publish.package_manifest import target_of
+from sessionscribe.web.archive import Archive
+
+
+@dataclass(frozen=True)
+class Version:
+    """A transcript of a session; ``key`` names it in addresses, ``label`` on pages."""
+
+    key: str
+    label: str
+    read: Callable[[], PlainTranscript]
+
+
+def versions(archive: Archive, session: str) -> list[Version]:
+    """Return a session as it is shown and as it was heard, with other settings, and as it was published."""
+    root, plan = archive.root, archive.plan().sessions[session]
+    found = []
+    if (root / f"results/diarize/{session}.json").is_file():
+        page = archive.page(session)
+        found = [
+            Version("shown", "as shown", partial(_plain, page.laid.transcript)),
+            Version("heard", "as heard", partial(_plain, page.session.transcript)),
+        ]
+    present = {root / work.path for work in plan.plan.works if isinstance(work, Folder)}
+    others = set((root / f"results/transcribe/{session}").glob("*/")) - present
+    transcriptions = [
+        Version(path.name, f"transcription of {_time(path):%Y-%m-%d} ({path.name})", partial(_chunks, path))
+        for path in sorted(others, key=_time, reverse=True)
+    ]
+    return [*found, *transcriptions, *_published(session, archive.config, root)]
+
+
+def compare(before: Version, after: Version) -> Diff:
+    """Return where two versions differ."""
+    return diff.diff(before.read(), after.read())
+
+
+def _plain(transcript: Transcript) -> PlainTranscript:
+    said = [
+        Utterance(
+            part.text,
+            part.start,
+            part.end,
+            part.speaker,
+            tuple(
+                PlainWord(word.text, word.start, word.end, word.speaker, word.space) for word in part.words
+            ),
+        )
+        for part in transcript.segments
+    ]
+    return PlainTranscript(transcript.session, tuple(said), language=transcript.language)
+
+
+def _chunks(folder: Path) -> PlainTranscript:
+    [found] = transcripts.read(str(folder)).values()
+    return found
+
+
+def _time(path: Path) -> datetime:
+    return datetime.fromtimestamp(path.stat().st_mtime)
+
+
+def _published(session: str, config: Config, root: Path) -> Iterator[Version]:
+    if not (root / target_of(session)).is_file():
+        return
+    for found in history.revisions(root, session):
+        yield Version(
+            found.commit,
+            f"published {found.date[:16].replace('T', ' ')} ({found.commit[:10]})",
+            partial(_fetched, session, found, config, root),
+        )
+
+
+def _fetched(session: str, revision: Revision, config: Config, root: Path) -> PlainTranscript:
+    with state.locked(root, wait=lambda: None):
+        store = Store(root, config.publish.remote)
+        try:
+            return published.transcript(store, session, revision)
+        finally:
+            store.close()
