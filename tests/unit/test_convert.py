@@ -282,12 +282,18 @@ def test_what_can_hardly_be_decoded_is_refused(tmp_path: Path) -> None:
         Converted(source, tmp_path, duration_s=9)
 
 
-@pytest.mark.parametrize("suffix", [".mka", ".webm", ".flac"])
+@pytest.mark.parametrize("suffix", [".mka", ".webm"])
 def test_a_recording_that_is_noise_from_some_place_on_is_refused(tmp_path: Path, suffix: str) -> None:
     source = write_tone(tmp_path / f"a{suffix}", 30, codec="aac" if suffix == ".mka" else None)
     damage(source, start=0.3, stop=1)
     with pytest.raises(UserError, match="hardly be decoded|is truncated"):
         Converted(source, tmp_path)
+
+
+def test_where_nothing_tells_whether_sound_is_missing_it_is_told(tmp_path: Path) -> None:
+    source = damage(write_tone(tmp_path / "a.flac", 30), start=0.3, stop=1)
+    (warning,) = Converted(source, tmp_path).record.warnings
+    assert re.fullmatch(r"says that it lasts 30.0 s, and holds [\d.]+ s", warning)
 
 
 def test_the_same_recording_gives_the_same_bytes(tmp_path: Path) -> None:

@@ -355,7 +355,8 @@ def _convert(
     _check_decoded(reader, writer, len(streams))
     warnings = _warnings(reader, mono, writer)
     missing = ""
-    short, tolerance = expected - writer.samples / SAMPLE_RATE, tolerance_s(expected)
+    found = writer.samples / SAMPLE_RATE
+    short, tolerance = expected - found, tolerance_s(expected)
     if short > tolerance:
         if _other_streams_reach(source, expected - tolerance):
             warnings.append(f"the sound ends {short:.1f} s before the recording does")
@@ -368,6 +369,8 @@ def _convert(
             warnings.append(f"{short:.1f} s shorter than noted in the manifest ({expected:.1f} s)")
     elif -short > tolerance:
         warnings.append(f"{-short:.1f} s longer than noted in the manifest ({expected:.1f} s)")
+    elif declared is not None and declared - found > tolerance_s(declared):
+        warnings.append(f"says that it lasts {declared:.1f} s, and holds {found:.1f} s")
     return Conversion(
         session=ingest.session,
         track=ingest.track,
