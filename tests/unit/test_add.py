@@ -12,7 +12,7 @@ import pytest
 
 import media
 from project import ROOT
-from sessionscribe.audio.headers import CLUSTER
+from sessionscribe.audio.stream_parts import CLUSTER
 from sessionscribe.cli import main
 from sessionscribe.manifest import manifest
 

@@ -12,34 +12,28 @@ import numpy as np
 import pytest
 
 from media import Sound, cut_short, tone, write_media
-from sessionscribe.audio import headers, media
+from sessionscribe.audio import containers, stream_parts
+from sessionscribe.audio.reader import Limits, Reader
+from sessionscribe.audio.samples import W64_DATA
+from sessionscribe.audio.source import Source
+from sessionscribe.audio.stream_parts import CLUSTER
 from sessionscribe.core.errors import UserError
 from sessionscribe.stages.ingest.ingest import probe
 
 SECONDS = 4.0
 
 
-def heard(source: media.Source) -> float:
+def heard(source: Source) -> float:
     """Return how many seconds of a source are decoded."""
-    return sum(block.shape[1] / rate for rate, block in media.Reader(source, 0).blocks())
+    return sum(block.shape[1] / rate for rate, block in Reader(source, 0).blocks())
 
 
 def written(folder: Path, name: str, seconds: float = SECONDS, **settings: Any) -> bytes:
     """Return a recording of a tone, as FFmpeg writes it."""
-    containers = {
-        ".wma": "asf",
-        ".aif": "aiff",
-        ".w64": "w64",
-        ".caf": "caf",
-        ".au": "au",
-        ".wv": "wv",
-        ".tta": "tta",
-    }
     sound = Sound(tone(seconds, rate=settings.get("rate", 16_000)), **{"codec": None, **settings})
     path = folder / f"made{Path(name).suffix}"
     options = {"fflags": "+bitexact"} if path.suffix == ".wav" else {}
-    container = containers.get(path.suffix)
-    return write_media(path, [sound], container=container, options=options).read_bytes()
+    return write_media(path, [sound], options=options).read_bytes()
 
 
 def patched(data: bytes, *changes: tuple[int, bytes]) -> bytes:
@@ -68,7 +62,7 @@ def rf64(folder: Path, size: int, form: bytes = b"RF64") -> bytes:
 
 def w64(folder: Path, size: int) -> bytes:
     data = written(folder, "a.w64", codec="pcm_s16le")
-    return patched(data, (data.index(headers.W64_DATA) + 16, struct.pack("<Q", size)))
+    return patched(data, (data.index(W64_DATA) + 16, struct.pack("<Q", size)))
 
 
 def aiff(folder: Path, frames: int, size: int) -> bytes:
@@ -214,7 +208,7 @@ def test_a_recording_is_as_long_as_what_is_in_it(tmp_path: Path, name: str) -> N
     path = tmp_path / name
     path.write_bytes(LIARS[name](tmp_path))
     assert probe(path).duration_s == pytest.approx(SECONDS, abs=0.15)
-    found = np.concatenate([block[0] for _, block in media.Reader(path, 0).blocks()])
+    found = np.concatenate([block[0] for _, block in Reader(path, 0).blocks()])
     assert len(found) / 16_000 == pytest.approx(SECONDS, abs=0.15) or Path(name).suffix in (".mka", ".flv")
     crossings = np.count_nonzero(np.diff(np.signbit(found))) / 2
     assert crossings == pytest.approx(440 * SECONDS, rel=0.1), "another sound than the one that was written"
@@ -311,8 +305,8 @@ def test_a_file_says_itself_whether_its_end_is_missing(tmp_path: Path, name: str
     data = written(tmp_path, name, codec=codec)
     path = tmp_path / name
     path.write_bytes(data)
-    assert headers.is_cut_off(path) is not whole
-    assert headers.is_cut_off(cut_short(path, 0.6)) is whole
+    assert containers.is_cut_off(path) is not whole
+    assert containers.is_cut_off(cut_short(path, 0.6)) is whole
 
 
 def test_of_plain_samples_it_is_known_how_much_is_missing(tmp_path: Path) -> None:
@@ -337,7 +331,7 @@ def edges_at(data: bytes, mark: bytes, before: int = 0, first: int = 1) -> list[
 
 FRAGMENTS = {"frag_duration": "3000000"}
 STREAMS: dict[str, tuple[str, Callable[[bytes], list[int]], dict[str, str]]] = {
-    "webm": (".webm", lambda d: edges_at(d, headers.CLUSTER), {"cluster_time_limit": "3000"}),
+    "webm": (".webm", lambda d: edges_at(d, CLUSTER), {"cluster_time_limit": "3000"}),
     "mp4": (".mp4", lambda d: edges_at(d, b"moof", 4), {"movflags": "frag_keyframe+empty_moov", **FRAGMENTS}),
     "cmaf": (
         ".mp4",
@@ -360,12 +354,12 @@ def test_slices_of_a_stream_are_read_with_its_header(tmp_path: Path, name: str) 
     for number, (start, stop) in enumerate(pairwise(cuts)):
         parts.append(tmp_path / f"{number}{suffix}")
         parts[-1].write_bytes(data[start:stop])
-    header = headers.header_of(parts[0])
+    header = stream_parts.header_of(parts[0])
     assert header
     total, positions = heard(parts[0]), [0.0]
     for part in parts[1:]:
-        source, own = headers.headed(part, header)
-        reader = media.Reader(source, 0)
+        source, own = stream_parts.headed(part, header)
+        reader = Reader(source, 0)
         found = sum(block.shape[1] / rate for rate, block in reader.blocks())
         if own and reader.start_s:  # of a last page alone nobody knows when it begins
             positions.append(reader.start_s)
@@ -383,11 +377,11 @@ def test_a_slice_may_begin_anywhere_in_a_cluster(tmp_path: Path, number: int) ->
     path, header, total = tmp_path / "a.webm", b"", 0.0
     for start, stop in pairwise(len(data) * edge // number for edge in range(number + 1)):
         path.write_bytes(data[start:stop])
-        source, has_times = (path, True) if not start else headers.headed(path, header)
-        reader = media.Reader(source, 0)
+        source, has_times = (path, True) if not start else stream_parts.headed(path, header)
+        reader = Reader(source, 0)
         found = sum(block.shape[1] / rate for rate, block in reader.blocks())
-        header = header or headers.header_of(path)
-        assert has_times is (headers.CLUSTER in data[start:stop])
+        header = header or stream_parts.header_of(path)
+        assert has_times is (CLUSTER in data[start:stop])
         if has_times:
             assert reader.start_s == pytest.approx(total, abs=0.04 * number)
         assert not reader.clock.gaps
@@ -420,16 +414,14 @@ def test_more_sound_than_a_file_can_hold_is_refused_until_it_is_allowed(tmp_path
     ):
         probe(path)
     with pytest.raises(UserError, match="claims to hold"):
-        for _ in media.Reader(path, 0).blocks():
+        for _ in Reader(path, 0).blocks():
             pass
-    assert probe(path, limits=media.Limits(max_hours_per_mb=10_000)).duration_s == pytest.approx(
-        10_802, abs=1
-    )
+    assert probe(path, limits=Limits(max_hours_per_mb=10_000)).duration_s == pytest.approx(10_802, abs=1)
 
 
 def test_a_hole_of_hours_is_a_broken_clock_unless_it_is_allowed(tmp_path: Path) -> None:
     path = write_media(tmp_path / "a.mkv", [Sound(tone(2), late_s=3 * 3600.0)], picture_s=1)
-    reader = media.Reader(path, 0, limits=media.Limits(10_000, max_gap_h=1))
+    reader = Reader(path, 0, limits=Limits(10_000, max_gap_h=1))
     assert reader.count() == pytest.approx(2, abs=0.15)
     assert reader.clock.jumps == 1
 

@@ -20,7 +20,7 @@ import soundfile
 import media
 from project import ROOT, TOY, Done, Once, Project, copy_project, cut_audio, states
 from sessionscribe.artifacts.plan import Timeline
-from sessionscribe.audio.headers import CLUSTER
+from sessionscribe.audio.stream_parts import CLUSTER
 
 HOSTILE = ["a b.wav", "it's.wav", 'say "hi".wav', "$(touch pwned).wav", "`touch hacked`.wav", "li\nne.wav",
            "-rf.wav", "Größe 日本.wav"]  # fmt: skip

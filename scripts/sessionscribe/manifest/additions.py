@@ -10,7 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from sessionscribe.audio import media
+from sessionscribe.audio.reader import Limits
 from sessionscribe.core.errors import UserError, visible
 from sessionscribe.core.text import counted, one_line
 from sessionscribe.manifest import tracks
@@ -50,7 +50,7 @@ def add(
     durations: Callable[[Sequence[str]], Mapping[str, float]] = lambda _: {},
     say: Callable[[str], None] = lambda _: None,
     before: Mapping[str, str] = MappingProxyType({}),
-    limits: media.Limits | None = None,
+    limits: Limits | None = None,
     streams: Sequence[int] = (),
     names: Sequence[str] = (),
 ) -> Added:
@@ -83,9 +83,7 @@ def add(
     """
     added = Added()
     sessions = {name: list(session.rows) for name, session in known.items()}
-    look = Prober(
-        known, settings.get("audio_stream"), exact, s3_remote, durations, say, limits or media.Limits()
-    )
+    look = Prober(known, settings.get("audio_stream"), exact, s3_remote, durations, say, limits or Limits())
     looked = look.at(groups, root)
     noted = notes((file for group in groups for file in group.files), root)
     there = Presence(set(noted.values()), s3_remote)

@@ -11,7 +11,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sessionscribe.audio import headers, media
+from sessionscribe.audio import stream_parts
+from sessionscribe.audio.reader import Limits, Reader
+from sessionscribe.audio.source import Source
 from sessionscribe.core.errors import UserError
 from sessionscribe.manifest import tracks
 from sessionscribe.manifest.manifest import Session
@@ -54,7 +56,7 @@ class Prober:
     s3_remote: str
     told: Callable[[Sequence[str]], Mapping[str, float]]
     say: Callable[[str], None]
-    limits: media.Limits = field(default_factory=media.Limits)
+    limits: Limits = field(default_factory=Limits)
 
     def at(self, groups: Sequence[Group], root: Path) -> dict[File, ProbeResult]:
         """Look at every file, at remote ones several at a time."""
@@ -89,7 +91,7 @@ class Prober:
         whole: list[File] = []
         with contextlib.ExitStack() as stack:
             source = self._sources(stack)
-            header = functools.cache(lambda file: headers.header_of(source(file)))
+            header = functools.cache(lambda file: stream_parts.header_of(source(file)))
             for file in sorted(files, key=lambda each: each.part or 0):
                 result = looked[file]
                 if result.header is not None or not result.checksum or file.part is None:
@@ -101,7 +103,7 @@ class Prober:
                 for first in dict.fromkeys([*whole[-1:], *whole[:1]]):
                     if (head := header(first)) and (length := self._headed(source(file), head)):
                         better[file] = replace(result, duration_s=length, header=first.part, problem=None)
-                        if looked[first].problem and headers.is_header(source(first), head):
+                        if looked[first].problem and stream_parts.is_header(source(first), head):
                             better[first] = replace(looked[first], problem=None, duration_s=0.001)
                         elif first not in better and looked[first].found and not looked[first].problem:
                             # It may promise all of the stream.
@@ -111,19 +113,19 @@ class Prober:
                     whole.append(file)
         return better
 
-    def _headed(self, source: headers.Source, header: bytes) -> float | None:
+    def _headed(self, source: Source, header: bytes) -> float | None:
         """Return how long a slice of a stream is, in seconds; None where the header does not help."""
         with contextlib.suppress(UserError):
-            return probe(headers.headed(source, header)[0], exact=True, limits=self.limits).duration_s
+            return probe(stream_parts.headed(source, header)[0], exact=True, limits=self.limits).duration_s
         return None
 
-    def _decoded(self, source: headers.Source) -> float:
-        reader = media.Reader(source, self.audio_stream or 0, limits=self.limits)
+    def _decoded(self, source: Source) -> float:
+        reader = Reader(source, self.audio_stream or 0, limits=self.limits)
         for _ in reader.blocks():
             pass
         return round(reader.clock.position_s, 3)
 
-    def _sources(self, stack: contextlib.ExitStack) -> Callable[[File], headers.Source]:
+    def _sources(self, stack: contextlib.ExitStack) -> Callable[[File], Source]:
         """Return what opens files until ``stack`` is left: all remote ones with one rclone."""
 
         @functools.cache
@@ -132,7 +134,7 @@ class Prober:
 
             return stack.enter_context(ranges.serve(s3_remote=self.s3_remote))
 
-        def source(file: File) -> headers.Source:
+        def source(file: File) -> Source:
             if file.item is None:
                 return file.path or Path(file.source)
             return server().recording(file.item.source, file.item.size)
@@ -190,9 +192,7 @@ class Prober:
                     continue
                 yield found.get(item.source) or ProbeResult(item.checksum, durations[item.checksum])
 
-    def _probed(
-        self, recording: headers.Source, checksum: str, durations: Mapping[str, float]
-    ) -> ProbeResult:
+    def _probed(self, recording: Source, checksum: str, durations: Mapping[str, float]) -> ProbeResult:
         if checksum in durations:
             return ProbeResult(checksum, durations[checksum])
         try:
@@ -203,7 +203,7 @@ class Prober:
             found = self._probed_stream(recording, len(found.streams), self.audio_stream)
         return ProbeResult(checksum, found.duration_s, found=found)
 
-    def _probed_stream(self, recording: headers.Source, count: int, wanted: int) -> Probe:
+    def _probed_stream(self, recording: Source, count: int, wanted: int) -> Probe:
         """Look at the stream that is asked for.
 
         Raises:

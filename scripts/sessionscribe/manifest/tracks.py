@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from sessionscribe.audio import headers, media
+from sessionscribe.audio import media
+from sessionscribe.audio.reader import Limits, Reader
+from sessionscribe.audio.source import Source
 from sessionscribe.core.errors import UserError
 from sessionscribe.core.text import counted
 from sessionscribe.stages.ingest.ingest import Probe, probe
@@ -31,12 +33,12 @@ class Part:
 
 
 def parts_of(
-    source: headers.Source,
+    source: Source,
     *,
     streams: Sequence[int],
     names: Sequence[str],
     exact: bool = False,
-    limits: media.Limits | None = None,
+    limits: Limits | None = None,
 ) -> list[Part]:
     """Return the speakers' parts of a file: its audio streams if there are several, else its channels.
 
@@ -72,7 +74,7 @@ def parts_of(
         only, taken = look(numbers[0]), numbers[0] if streams else None
         sides = SIDES if channels == len(SIDES) else [f"channel-{number}" for number in range(channels)]
         parts = [Part(side, only.duration_s, taken, number) for number, side in enumerate(sides)]
-        if not names and not _differ(source, numbers[0], limits or media.Limits()):
+        if not names and not _differ(source, numbers[0], limits or Limits()):
             return []
     if names and len(names) != len(parts):
         what = f"has {counted(len(parts), 'track')}, not as many as there are names ({len(names)})"
@@ -110,7 +112,7 @@ def join(old: Sequence[Row], new: Sequence[Row], settings: Mapping[str, Any], *,
     return rows
 
 
-def _differ(source: headers.Source, stream: int, limits: media.Limits) -> bool:
+def _differ(source: Source, stream: int, limits: Limits) -> bool:
     """Return whether the channels of an audio stream hold different sounds, not one sound twice."""
-    blocks = media.Reader(source, stream, limits=limits).blocks()
+    blocks = Reader(source, stream, limits=limits).blocks()
     return any(float(abs(block - block[:1]).max(initial=0)) > SAME for _, block in blocks)

@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from sessionscribe.artifacts.recording import AudioStream, Conversion, Ingest
-from sessionscribe.audio import headers, media
+from sessionscribe.audio import containers, media, stream_parts
+from sessionscribe.audio.reader import Limits, Reader
+from sessionscribe.audio.source import Source
 from sessionscribe.config import settings
 from sessionscribe.config.settings import Convert
 from sessionscribe.core import files
@@ -21,8 +23,6 @@ from sessionscribe.core.errors import UserError, visible
 from sessionscribe.core.units import SAMPLE_RATE, seconds, tolerance_s
 from sessionscribe.stages.ingest.ingest import (
     check_checksum,
-    declared_duration,
-    is_cut_off,
     limits_of,
     opened,
 )
@@ -63,7 +63,7 @@ class Mono:
     """Turns blocks of any number of channels into one channel, and measures what is wrong with them."""
 
     channel: int | Literal["mix"]
-    path: headers.Source
+    path: Source
     correction: Correction = Correction()
     nonfinite: int = 0
     clipped: int = 0
@@ -151,7 +151,7 @@ class Mono:
         return Correction(offset, gain)
 
 
-def check_channel(channel: int, channels: int, path: headers.Source) -> None:
+def check_channel(channel: int, channels: int, path: Source) -> None:
     """Check that there is a channel of that number.
 
     Raises:
@@ -262,7 +262,7 @@ def convert_fetched(
         log(str(error))
         missing = error.what
         with contextlib.suppress(UserError), opened(*files_to_read[0], how, log) as source:
-            if headers.is_header(source, headers.header_of(source)):
+            if stream_parts.is_header(source, stream_parts.header_of(source)):
                 missing = ""
         return _write_missing(ingest, audio, record, missing)
 
@@ -273,10 +273,10 @@ def convert_audio(
     options: Convert,
     audio: Path,
     record: Path,
-    source: headers.Source | None = None,
-    limits: media.Limits | None = None,
+    source: Source | None = None,
+    limits: Limits | None = None,
     live: bool = False,
-    header: headers.Source | None = None,
+    header: Source | None = None,
     log: Callable[[str], None] = print,
 ) -> Conversion:
     """Convert a recording to 16 kHz mono 16-bit FLAC; the same recording and options give the same bytes.
@@ -320,18 +320,18 @@ def convert_audio(
 
 def _convert(
     ingest: Ingest,
-    source: headers.Source,
+    source: Source,
     options: Convert,
     temporary: Path,
     *,
-    limits: media.Limits | None,
+    limits: Limits | None,
     log: Callable[[str], None],
-    header: headers.Source | None,
+    header: Source | None,
     live: bool,
 ) -> Conversion:
     times_count = False
     if header is not None:
-        source, times_count = headers.headed(source, headers.header_of(header))
+        source, times_count = stream_parts.headed(source, stream_parts.header_of(header))
     with media.open_media(source) as container:
         streams = media.audio_streams(container, source)
         number, choice = media.choose_stream(streams, options.audio_stream, source)
@@ -342,11 +342,11 @@ def _convert(
             channel = f"number {options.channel} of {stream.channels}"
         described = f"{stream.codec}, {stream.sample_rate} Hz, {stream.language or 'no language given'}"
         log(f"{visible(str(source))}: {choice} ({described}), channel: {channel}")
-        declared = declared_duration(container, streams[number], source)
+        declared = containers.declared_duration(container, streams[number], source)
         auto, _ = media.choose_stream(streams, "auto", source)
         # The manifest knows how long one stream is; another one may be shorter.
         expected = ingest.duration_s if number == auto else min(declared or math.inf, ingest.duration_s)
-    decode = functools.partial(media.Reader, source, number, expected, limits or media.Limits())
+    decode = functools.partial(Reader, source, number, expected, limits or Limits())
     reader, mono = decode(), Mono(options.channel, source)
     writer = _write(reader, mono, temporary)
     if (needed := mono.needed) != Correction():
@@ -360,7 +360,7 @@ def _convert(
     if short > tolerance:
         if _other_streams_reach(source, expected - tolerance):
             warnings.append(f"the sound ends {short:.1f} s before the recording does")
-        elif declared is not None and is_cut_off(source, reader):
+        elif declared is not None and reader.is_cut_off():
             missing = f"is truncated: {seconds(writer.samples)} of {expected:.3f} s could be decoded"
             if not live:
                 hint = "Copy it again, or accept what is there with `sessionscribe add --exact`"
@@ -369,7 +369,7 @@ def _convert(
             warnings.append(f"{short:.1f} s shorter than noted in the manifest ({expected:.1f} s)")
     elif -short > tolerance:
         warnings.append(f"{-short:.1f} s longer than noted in the manifest ({expected:.1f} s)")
-    elif declared is not None and declared - found > tolerance_s(declared):
+    elif not live and declared is not None and declared - found > tolerance_s(declared):
         warnings.append(f"says that it lasts {declared:.1f} s, and holds {found:.1f} s")
     return Conversion(
         session=ingest.session,
@@ -409,7 +409,7 @@ def _write_missing(ingest: Ingest, audio: Path, record: Path, why: str) -> Conve
     return conversion
 
 
-def _other_streams_reach(source: headers.Source, time_s: float) -> bool:
+def _other_streams_reach(source: Source, time_s: float) -> bool:
     """Return whether the recording has video or subtitles later than `time_s`, so that it is whole."""
     import av  # noqa: PLC0415 -- heavy
 
@@ -428,7 +428,7 @@ def _other_streams_reach(source: headers.Source, time_s: float) -> bool:
     return False
 
 
-def _write(reader: media.Reader, mono: Mono, target: Path) -> FlacWriter:
+def _write(reader: Reader, mono: Mono, target: Path) -> FlacWriter:
     """Write what a recording holds as FLAC."""
     with FlacWriter(target) as writer:
         for rate, block in reader.blocks():
@@ -436,7 +436,7 @@ def _write(reader: media.Reader, mono: Mono, target: Path) -> FlacWriter:
     return writer
 
 
-def _check_decoded(reader: media.Reader, writer: FlacWriter, streams: int) -> None:
+def _check_decoded(reader: Reader, writer: FlacWriter, streams: int) -> None:
     """Check that most of a recording could be decoded.
 
     Raises:
@@ -454,7 +454,7 @@ def _check_decoded(reader: media.Reader, writer: FlacWriter, streams: int) -> No
     raise media.RecordingError(what, where=reader.source, hint=hint)
 
 
-def _warnings(reader: media.Reader, mono: Mono, writer: FlacWriter) -> list[str]:
+def _warnings(reader: Reader, mono: Mono, writer: FlacWriter) -> list[str]:
     warnings = []
     clock, correction = reader.clock, mono.correction
     if correction.gain > 1:
@@ -486,7 +486,7 @@ def _warnings(reader: media.Reader, mono: Mono, writer: FlacWriter) -> list[str]
     return warnings
 
 
-def _disk_error(error: OSError, source: headers.Source, audio: Path) -> UserError:
+def _disk_error(error: OSError, source: Source, audio: Path) -> UserError:
     """Return what to tell the user about an error of the file system."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         free = shutil.disk_usage(audio.parent).free / 1e6

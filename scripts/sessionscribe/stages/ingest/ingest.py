@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from sessionscribe.artifacts.recording import AudioStream, Ingest
-from sessionscribe.audio import headers, media
-from sessionscribe.audio.headers import samples
+from sessionscribe.audio import containers, media
+from sessionscribe.audio.reader import Limits, Reader
+from sessionscribe.audio.samples import samples
+from sessionscribe.audio.source import Source, is_local
 from sessionscribe.config import settings
 from sessionscribe.core import files
 from sessionscribe.core.errors import UserError
 
 if TYPE_CHECKING:
-    from av.audio.stream import AudioStream as Stream
-    from av.container import InputContainer
+    pass
 
-GUESSED = ("aac", "ac3", "eac3", "amr", "dts", "loas", "mp3", "mpeg", "truehd")
-"""Containers without a duration of their own: FFmpeg guesses it from the bit rate."""
 
 ENDS_EARLY_S, ENDS_EARLY = 2.0, 0.005
 """A recording may end so much before its container says, in seconds or as a part of it."""
@@ -37,11 +35,11 @@ class Probe:
 
 
 def probe(
-    path: headers.Source,
+    path: Source,
     *,
     exact: bool = False,
     audio_stream: int | Literal["auto"] = "auto",
-    limits: media.Limits | None = None,
+    limits: Limits | None = None,
     count: bool = True,
 ) -> Probe:
     """Look at a recording.
@@ -63,16 +61,18 @@ def probe(
         UserError: missing, unreadable, a folder, empty, not audio or video, an MP4 without its index, without
             audio, more sound than the file can hold, or nothing of the audio can be decoded.
     """
-    limits = limits or media.Limits()
+    limits = limits or Limits()
     with media.open_media(path) as container:
         streams = media.audio_streams(container, path)
         chosen, _ = media.choose_stream(streams, audio_stream, path)
         name, described = container.format.name, media.describe(streams)
-        declared = None if exact else declared_duration(container, streams[chosen], path)
+        declared = None if exact else containers.declared_duration(container, streams[chosen], path)
     if not count:
         return Probe(name, declared or 0.0, described)
-    if declared is None or headers.is_local(path):
-        exact = exact or (declared is None and name in GUESSED)  # junk behind the sound counts as packets
+    if declared is None or is_local(path):
+        exact = exact or (
+            declared is None and name in containers.GUESSED
+        )  # junk behind the sound counts as packets
         duration = _proven_duration(path, chosen, declared, limits, exact=exact)
     else:
         duration = declared
@@ -86,26 +86,26 @@ def probe(
 
 
 def _proven_duration(
-    path: headers.Source,
+    path: Source,
     chosen: int,
     declared: float | None,
-    limits: media.Limits,
+    limits: Limits,
     *,
     exact: bool,
 ) -> float:
     """Return the duration of an audio stream in seconds: as two sources say, or as counted."""
     if not exact:
-        counter = media.Reader(path, chosen, limits=limits)
+        counter = Reader(path, chosen, limits=limits)
         counted = counter.count()
         if declared is None and counter.links == 1:
             return counted
         if declared is not None and counter.links == 1 and abs(counted - declared) <= _agreement_s(declared):
             return declared
-    reader = media.Reader(path, chosen, declared or 0.0, limits)
+    reader = Reader(path, chosen, declared or 0.0, limits)
     for _ in reader.blocks():
         pass
     decoded = reader.clock.position_s
-    if exact or declared is None or not is_cut_off(path, reader):
+    if exact or declared is None or not reader.is_cut_off():
         return decoded
     found = samples(path)
     if (
@@ -115,19 +115,11 @@ def _proven_duration(
     return max(decoded, declared)
 
 
-def is_cut_off(path: headers.Source, reader: media.Reader) -> bool:
-    """Return whether a recording that is shorter than it says has lost its end, or never was that long."""
-    lost = headers.is_cut_off(path)
-    if lost is None:
-        lost = bool(reader.damaged_packets or reader.error)
-    return lost or reader.leaves_content()
-
-
 def _agreement_s(duration_s: float) -> float:
     return max(0.25, 0.01 * duration_s)
 
 
-def check_whole(path: headers.Source) -> None:
+def check_whole(path: Source) -> None:
     """Read a recording to its end, as far as the container says where that is; no audio is decoded.
 
     Raises:
@@ -136,55 +128,13 @@ def check_whole(path: headers.Source) -> None:
     with media.open_media(path) as container:
         streams = media.audio_streams(container, path)
         chosen, _ = media.choose_stream(streams, "auto", path)
-        declared = declared_duration(container, streams[chosen], path) or 0.0
-    counted = media.Reader(path, chosen).count()
+        declared = containers.declared_duration(container, streams[chosen], path) or 0.0
+    counted = Reader(path, chosen).count()
     early = declared - counted > max(ENDS_EARLY_S, ENDS_EARLY * declared)
-    if early and headers.is_cut_off(path) is not False:  # where nothing tells, it is waited for
+    if early and containers.is_cut_off(path) is not False:  # where nothing tells, it is waited for
         what = f"ends after {counted:.0f} s and should last {declared:.0f} s"
         hint = "Copy it again; if it is all there is, `sessionscribe add` takes it"
         raise UserError(what, where=path, hint=hint)
-
-
-def declared_duration(container: InputContainer, stream: Stream, path: headers.Source) -> float | None:
-    """Return where an audio stream ends on the container's clock (s); None if the file does not say."""
-    name = container.format.name
-    if name in GUESSED and not (name == "mp3" and _says_its_length(path)):
-        return None
-    if "mp4" in name and _is_fragmented(path):
-        return None
-    if name == "wav" and stream.bit_rate and (found := samples(path)) and found.promised:
-        return 8 * found.promised / stream.bit_rate
-    if stream.duration and stream.time_base is not None:
-        start = float((stream.start_time or 0) * stream.time_base)
-        late = max(0.0, start - media.start_time(container)) if stream.start_time is not None else 0.0
-        return late + float(stream.duration * stream.time_base)
-    tag = next((value for key, value in stream.metadata.items() if key.upper() == "DURATION"), "")
-    seconds = _clock(tag)
-    if seconds is None and container.duration and container.duration > 0:
-        seconds = container.duration / 1e6
-    return seconds
-
-
-def _clock(text: str) -> float | None:
-    """Return `HH:MM:SS.fff` (Matroska's tag) in seconds."""
-    try:
-        hours, minutes, seconds = (float(part) for part in text.split(":"))
-    except ValueError:
-        return None
-    value = 3600 * hours + 60 * minutes + seconds
-    return value if math.isfinite(value) and value > 0 else None
-
-
-def _says_its_length(path: headers.Source) -> bool:
-    """Return whether an MP3 begins with a frame that says how many there are."""
-    with path.open("rb") as file:
-        return headers.mp3_bytes(file) is not None
-
-
-def _is_fragmented(path: headers.Source) -> bool:
-    """Return whether an MP4 is written in fragments, whose durations its header does not know."""
-    with path.open("rb") as file:
-        return any(name == b"moof" for name, _, _ in headers.boxes(file, path.stat().st_size))
 
 
 def check_checksum(path: Path, checksum: str) -> None:
@@ -203,7 +153,7 @@ def check_checksum(path: Path, checksum: str) -> None:
 @contextlib.contextmanager
 def opened(
     source: str, checksum: str, reading: settings.Ingest, log: Callable[[str], None] = print
-) -> Iterator[headers.Source]:
+) -> Iterator[Source]:
     """Yield what a recording is read from, wherever it lies, if it still has the content that was added.
 
     Args:
@@ -228,9 +178,9 @@ def opened(
     yield path
 
 
-def limits_of(reading: settings.Ingest) -> media.Limits:
+def limits_of(reading: settings.Ingest) -> Limits:
     """Return how much sound recordings may hold."""
-    return media.Limits(reading.max_hours_per_mb, reading.max_gap_h)
+    return Limits(reading.max_hours_per_mb, reading.max_gap_h)
 
 
 def fetch_recording(

@@ -12,7 +12,8 @@ from typing import Literal
 
 import platformdirs
 
-from sessionscribe.audio import headers, media
+from sessionscribe.audio import media
+from sessionscribe.audio.source import Source
 from sessionscribe.config import settings
 from sessionscribe.core.errors import UserError
 from sessionscribe.storage import drive_desktop, listing, ranges, transfer
@@ -80,7 +81,7 @@ def check(source: str, checksum: str, options: settings.Ingest) -> listing.Item:
 
 
 @contextlib.contextmanager
-def fetched(source: str, checksum: str, options: settings.Ingest, log: Log) -> Iterator[headers.Source]:
+def fetched(source: str, checksum: str, options: settings.Ingest, log: Log) -> Iterator[Source]:
     """Copy a remote recording into the cache, where that displaces nothing that is needed too; yield it.
 
     Where there is no room, or none is wanted, what is yielded reads the remote.
@@ -103,7 +104,7 @@ def fetched(source: str, checksum: str, options: settings.Ingest, log: Log) -> I
 
 
 @contextlib.contextmanager
-def opened(source: str, checksum: str, options: settings.Ingest, log: Log) -> Iterator[headers.Source]:
+def opened(source: str, checksum: str, options: settings.Ingest, log: Log) -> Iterator[Source]:
     """Yield what a remote recording is read from: its copy in the cache (which stays meanwhile), or a stream.
 
     Raises:

@@ -1,0 +1,195 @@
+"""What a container says of its length, whether its end is missing, and what lies behind its sound."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import mmap
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, BinaryIO
+
+from sessionscribe.audio.media import start_time
+from sessionscribe.audio.samples import MOST_CHUNKS, PLACEHOLDER, mended, samples
+from sessionscribe.audio.source import Source, Splice, is_local
+
+if TYPE_CHECKING:
+    from av.audio.stream import AudioStream as Stream
+    from av.container import InputContainer
+
+SEARCH_BYTES = 1 << 24
+"""How far behind the sound of a recording another one may begin: an index and tags lie between."""
+BEGINNINGS = (
+    b"RIFF",
+    b"RF64",
+    b"FORM",
+    b"caff",
+    b"OggS",
+    b"fLaC",
+    b"ftyp",
+    b"FLV\x01",
+    b"\x1a\x45\xdf\xa3",
+    b"ID3\x03",
+    b"ID3\x04",
+)
+"""How recordings begin; of an MP4 what comes after four bytes."""
+RESTARTS = {b"fLaC": rb"fLaC[\0\x80]\0\0\x22", b"#!AM": rb"#!AMR(-WB)?\n"}
+"""Where FFmpeg reads over the beginning of another recording as if it were damage, by how a file begins."""
+UNTIMED = ("aac", "ac3", "amr", "dts", "eac3", "loas", "mp3", "truehd")
+"""Containers whose packets carry no times: FFmpeg counts them by the first packet's sample rate."""
+GUESSED = (*UNTIMED, "mpeg")
+"""Containers without a duration of their own: FFmpeg guesses it from the bit rate."""
+
+
+def declared_duration(container: InputContainer, stream: Stream, path: Source) -> float | None:
+    """Return where an audio stream ends on the container's clock (s); None if the file does not say."""
+    name = container.format.name
+    with path.open("rb") as file:
+        if name in GUESSED and not (name == "mp3" and mp3_bytes(file) is not None):
+            return None
+        if "mp4" in name and any(box == b"moof" for box, _, _ in boxes(file, path.stat().st_size)):
+            return None  # its header does not know its fragments
+    if name == "wav" and stream.bit_rate and (found := samples(path)) and found.promised:
+        return 8 * found.promised / stream.bit_rate
+    if stream.duration and stream.time_base is not None:
+        start = float((stream.start_time or 0) * stream.time_base)
+        late = max(0.0, start - start_time(container)) if stream.start_time is not None else 0.0
+        return late + float(stream.duration * stream.time_base)
+    tag = next((value for key, value in stream.metadata.items() if key.upper() == "DURATION"), "")
+    seconds = _clock(tag)
+    if seconds is None and container.duration and container.duration > 0:
+        seconds = container.duration / 1e6
+    return seconds
+
+
+def _clock(text: str) -> float | None:
+    """Return `HH:MM:SS.fff` (Matroska's tag) in seconds."""
+    try:
+        hours, minutes, seconds = (float(part) for part in text.split(":"))
+    except ValueError:
+        return None
+    value = 3600 * hours + 60 * minutes + seconds
+    return value if math.isfinite(value) and value > 0 else None
+
+
+def is_cut_off(source: Source) -> bool | None:
+    """Return whether the file ends before its own structure does; None where it has none that tells."""
+    size = source.stat().st_size
+    if found := samples(source):
+        return found.promised is not None and found.start + found.promised > size
+    with source.open("rb") as file:
+        head = file.read(12)
+        if head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"):
+            return any(stop > size for _, _, stop in boxes(file, size))
+        if head[:4] == b"\x1a\x45\xdf\xa3":
+            return _segment_is_cut_off(file, size)
+        if head[:4] == b"RIFF":
+            length = int.from_bytes(head[4:8], "little")
+            return 8 + length > size if 0 < length < PLACEHOLDER else None
+        if head[:3] == b"FLV":
+            return not _ends_with_a_tag(file, size)
+        promised = mp3_bytes(file)
+        return None if promised is None else promised > size
+
+
+def boxes(file: BinaryIO, size: int) -> Iterator[tuple[bytes, int, int]]:
+    """Yield the name, the beginning and the end of each box of an MP4; the last may end behind the file."""
+    position = 0
+    for _ in range(MOST_CHUNKS):
+        if position + 8 > size:
+            return
+        file.seek(position)
+        head = file.read(16)
+        length = int.from_bytes(head[:4])
+        if length == 1:
+            length = int.from_bytes(head[8:16])
+        elif length == 0:
+            length = size - position
+        if length < 8:
+            return
+        yield head[4:8], position, position + length
+        position += length
+
+
+def vint(data: bytes, position: int) -> tuple[int | None, int]:
+    """Return a Matroska length, None for an unknown one, and where what it is of begins."""
+    first = data[position] if position < len(data) else 0
+    width = 9 - first.bit_length()
+    if not first or position + width > len(data):
+        return None, len(data)
+    value = int.from_bytes(data[position : position + width]) & ((1 << 7 * width) - 1)
+    return None if value == (1 << 7 * width) - 1 else value, position + width
+
+
+def _segment_is_cut_off(file: BinaryIO, size: int) -> bool | None:
+    file.seek(0)
+    head = file.read(4096)
+    length, start = vint(head, 4)
+    at = start + (length or 0)
+    if head[at : at + 4] != b"\x18\x53\x80\x67":
+        return None
+    length, start = vint(head, at + 4)
+    return None if length is None else start + length > size
+
+
+def _ends_with_a_tag(file: BinaryIO, size: int) -> bool:
+    """Return whether an FLV ends with a whole tag, whose length follows it."""
+    file.seek(max(0, size - 4))
+    length = int.from_bytes(file.read(4))
+    if not 11 <= length <= size - 13:
+        return False
+    file.seek(size - 4 - length)
+    head = file.read(4)
+    return head[0] in (8, 9, 18) and int.from_bytes(head[1:]) == length - 11
+
+
+def mp3_bytes(file: BinaryIO) -> int | None:
+    """Return how long an MP3 is by its first frame (Xing or Info), in bytes; None if it does not say."""
+    file.seek(0)
+    head = file.read(10)
+    tag = 0
+    if head[:3] == b"ID3" and len(head) == 10:
+        tag = 10 + sum(byte << shift for byte, shift in zip(head[6:], (21, 14, 7, 0), strict=True))
+    file.seek(tag)
+    first = file.read(4096)
+    place = next((at for mark in (b"Xing", b"Info") if (at := first.find(mark)) > 0), 0)
+    flags = int.from_bytes(first[place + 4 : place + 8]) if place else 0
+    if not flags & 2:
+        return None
+    at = place + 8 + 4 * (flags & 1)
+    return tag + int.from_bytes(first[at : at + 4])
+
+
+def recordings(source: Source) -> list[Source]:
+    """Return what is in a file as FFmpeg can read it; usually that is one recording.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with source.open("rb") as file:
+        mark = RESTARTS.get(file.read(4))
+        if mark is None or not is_local(source):
+            return [mended(source)]
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            edges = [*(match.start() for match in re.finditer(mark, content)), len(content)]
+    return [Splice(source, (edge,)) for edge in itertools.pairwise(edges)] if len(edges) > 2 else [source]
+
+
+def following(source: Source, end: int) -> Iterator[Source]:
+    """Yield what may be another recording behind the sound of a recording, by how it begins.
+
+    Args:
+        source: the recording.
+        end: where its sound ends, in bytes.
+    """
+    size = source.stat().st_size
+    with source.open("rb") as file:
+        own = file.read(4)
+        if not 0 < end < size:
+            return
+        file.seek(end)
+        rest = file.read(SEARCH_BYTES)
+    marks = {*BEGINNINGS, *([own] if own[0] else [])}
+    for match in re.finditer(b"|".join(map(re.escape, sorted(marks))), rest):
+        start = end + match.start() - 4 * (match[0] == b"ftyp")
+        yield Splice(source, ((start, size),))

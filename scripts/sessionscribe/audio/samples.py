@@ -1,0 +1,242 @@
+"""Files of plain samples: where they have them, whatever their headers say.
+
+A header is written before the sound: a recorder that was killed leaves a length that is too small, one that
+writes to a pipe leaves a placeholder, and a copy that was cut off promises more than there is. FFmpeg stops
+where such a header says.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO, Literal
+
+from sessionscribe.audio.source import Source, Splice
+
+PLACEHOLDER = 0x7FFF_0000
+"""From here on a length of 32 bits is no length (2 GiB and 4 GiB less a header, -1)."""
+LONGEST = 1 << 56
+HEADER_BYTES = 1 << 20
+"""A longer header is none."""
+MOST_CHUNKS = 1 << 20
+"""Files of more chunks are made to waste time."""
+W64_DATA = b"data\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"
+W64_FORMAT = b"fmt " + W64_DATA[4:]
+OPEN_END = b"\xff" * 4
+EXTENSIBLE, PCM = 0xFFFE, b"\1\0"
+AU_ENCODINGS = {(1, 16): 3, (1, 24): 4, (1, 32): 5, (3, 32): 6, (3, 64): 7, (6, 8): 27, (7, 8): 1}
+"""Numbers of sample formats, by their number in a WAV and their bits."""
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Where a file of plain samples has them, in bytes.
+
+    ``promised`` is how many there are by the header, None where it says nothing. With ``head`` for a header
+    all of them are read; FFmpeg leaves some out by the file's own where they are ``hidden``.
+    """
+
+    start: int
+    stop: int
+    promised: int | None
+    hidden: bool
+    head: bytes
+    more: tuple[tuple[int, int], ...] = ()
+
+
+def mended(source: Source) -> Source:
+    """Return a recording such that all of its sound is read: with another header where its own hides some."""
+    found = samples(source)
+    if found and found.more:
+        first = (found.start, found.start + (found.promised or 0))
+        return Splice(source, (found.head, first, *found.more))
+    return Splice(source, (found.head, (found.start, found.stop))) if found and found.hidden else source
+
+
+def samples(source: Source) -> Samples | None:
+    """Return where a WAV, RF64, W64, AIFF, CAF or AU has its samples; None for any other file."""
+    with source.open("rb") as file:
+        head = file.read(16)
+        size = source.stat().st_size
+        if head[:4] in (b"RIFF", b"RF64", b"BW64", b"RIFX") and head[8:12] == b"WAVE":
+            return _wav(file, size)
+        if head[:8] == b"riff\x2e\x91\xcf\x11":
+            return _w64(file, size)
+        if head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"):
+            return _aiff(file, size)
+        if head[:4] == b"caff":
+            return _caf(file, size)
+        if head[:4] == b".snd":
+            return _au(file, size)
+    return None
+
+
+def _chunks(
+    file: BinaryIO, position: int, size: int, order: Literal["little", "big"]
+) -> Iterator[tuple[bytes, int, int]]:
+    """Yield the name, the beginning and the length of each chunk of an IFF file, while they are some."""
+    for _ in range(MOST_CHUNKS):
+        if position + 8 > size:
+            return
+        file.seek(position)
+        head = file.read(8)
+        name, length = head[:4], int.from_bytes(head[4:], order)
+        if not _is_name(name):
+            return
+        yield name, position + 8, length
+        position += 8 + length
+        if length % 2:
+            file.seek(position)
+            head = file.read(5)
+            position += head[:4] != b"data" and _is_name(head[1:])  # many programs forget the padding
+
+
+def _is_name(name: bytes) -> bool:
+    return len(name) == 4 and all(0x20 <= byte < 0x7F for byte in name)
+
+
+def _wav(file: BinaryIO, size: int) -> Samples | None:
+    form, long = b"", 0
+    file.seek(0)
+    first = file.read(4)
+    order: Literal["little", "big"] = "big" if first == b"RIFX" else "little"
+    wide = first in (b"RF64", b"BW64")
+    chunks = _chunks(file, 12, size, order)
+    for name, start, length in chunks:
+        if name == b"ds64":
+            file.seek(start + 8)
+            long = int.from_bytes(file.read(8), "little")
+        elif name == b"fmt ":
+            file.seek(start)
+            form = file.read(min(length, 1024))
+        elif name == b"data":
+            promised: int | None = long if wide and length in (0, 0xFFFF_FFFF) else length
+            if not promised or promised >= (LONGEST if wide else PLACEHOLDER):
+                promised = None
+            head = as_au(form) if order == "big" else as_wav(_readable(form))
+            # FFmpeg takes no RIFX for one, expects padding, and believes what it can.
+            hidden = bool(start % 2) or (order == "big" and bool(head)) or _readable(form) != form
+            hidden = hidden or (wide if promised is None else _goes_on(file, start, promised, size))
+            more = tuple((at, min(at + long, size)) for other, at, long in chunks if other == b"data")
+            return Samples(start, size, promised, hidden, head, more)
+    return None
+
+
+def _readable(form: bytes) -> bytes:
+    """Return the format of a WAV of plain samples such that FFmpeg takes each for as wide as it is.
+
+    Of 24 valid bits in 32, as Windows records them, it makes noise; of samples of no width nothing.
+    """
+    tag, channels, align, bits = map(int, struct.unpack_from("<HH8xHH", form.ljust(16, b"\0")))
+    if tag == EXTENSIBLE and form[24:26] == PCM and bits != int.from_bytes(form[18:20], "little"):
+        return form[:18] + form[14:16] + form[20:]
+    if tag == 1 and not bits and channels and align:
+        return form[:14] + (8 * align // channels).to_bytes(2, "little") + form[16:]
+    return form
+
+
+def as_wav(form: bytes) -> bytes:
+    """Return the header of a WAV of this format and any length, up to its samples."""
+    length = len(form).to_bytes(4, "little")
+    return b"RIFF" + OPEN_END + b"WAVEfmt " + length + form + b"data" + OPEN_END
+
+
+def as_au(form: bytes) -> bytes:
+    """Return the header of an AU for the samples of a RIFX, whose highest byte comes first; may be empty."""
+    tag, channels, rate, bits = struct.unpack_from(">HHI6xH", form.ljust(16, b"\0"))
+    encoding = AU_ENCODINGS.get((tag, bits))
+    return struct.pack(">4sI4sIII", b".snd", 24, OPEN_END, encoding, rate, channels) if encoding else b""
+
+
+def _goes_on(file: BinaryIO, start: int, length: int, size: int) -> bool:
+    """Return whether sound follows the samples that the header promises: no chunk, no tag, no padding."""
+    position = start + length
+    if position + 256 > size:
+        return False
+    file.seek(position)
+    rest = file.read(1 << 16)
+    if _is_name(rest[:4]) or _is_name(rest[1:5]) or rest.startswith((b"ID3", b"TAG", b"APETAGEX")):
+        return False
+    file.seek(max(position, size - (1 << 16)))
+    return bool(rest.strip(b"\0")) or bool(file.read().strip(b"\0"))
+
+
+def _w64(file: BinaryIO, size: int) -> Samples | None:
+    position, form = 40, b""
+    for _ in range(MOST_CHUNKS):
+        if position + 24 > size:
+            return None
+        file.seek(position)
+        head = file.read(24)
+        length = int.from_bytes(head[16:], "little") - 24
+        if head[:16] == W64_FORMAT:
+            form = file.read(min(max(length, 16), 1024))
+        elif head[:16] == W64_DATA:
+            start = position + 24
+            promised = length if 0 < length < LONGEST else None
+            hidden = promised is None or _goes_on(file, start, promised + -promised % 8, size)
+            return Samples(start, size, promised, hidden, as_wav(form))
+        if length < 0:
+            return None
+        position += 24 + length + -length % 8
+    return None
+
+
+def _aiff(file: BinaryIO, size: int) -> Samples | None:
+    common = 0
+    for name, start, length in _chunks(file, 12, size, "big"):
+        if name == b"COMM":
+            common = start
+        if name != b"SSND" or start > HEADER_BYTES:
+            continue
+        promised = length - 8 if 8 < length < PLACEHOLDER else None
+        file.seek(0)
+        head = bytearray(file.read(start + 8))
+        available = size - start - 8
+        head[4:8] = (size - 8 & 0xFFFF_FFFF).to_bytes(4)
+        head[start - 4 : start] = (available + 8 & 0xFFFF_FFFF).to_bytes(4)
+        frame = int.from_bytes(head[common : common + 2]) * -(
+            -int.from_bytes(head[common + 6 : common + 8]) // 8
+        )
+        if common and frame:
+            head[common + 2 : common + 6] = (available // frame & 0xFFFF_FFFF).to_bytes(4)
+        hidden = promised is None or _goes_on(file, start + 8, promised, size)
+        return Samples(start + 8, size, promised, hidden, bytes(head))
+    return None
+
+
+def _caf(file: BinaryIO, size: int) -> Samples | None:
+    position = 8
+    for _ in range(MOST_CHUNKS):
+        if position + 12 > size:
+            return None
+        file.seek(position)
+        head = file.read(12)
+        length = int.from_bytes(head[4:])
+        if head[:4] == b"data" and position < HEADER_BYTES:
+            promised = length - 4 if 4 < length < LONGEST else None
+            file.seek(0)
+            start = file.read(position + 4) + b"\xff" * 8
+            hidden = promised is not None and _goes_on(file, position + 16, promised, size)
+            return Samples(position + 12, size, promised, hidden, start)
+        if not _is_name(head[:4]):
+            return None
+        position += 12 + length
+    return None
+
+
+def _au(file: BinaryIO, size: int) -> Samples | None:
+    file.seek(0)
+    head = file.read(24)
+    start, length = int.from_bytes(head[4:8]), int.from_bytes(head[8:12])
+    if not 24 <= start <= min(size, HEADER_BYTES):
+        return None
+    head += file.read(start - 24)
+    return Samples(
+        start,
+        size,
+        length if 0 < length < PLACEHOLDER else None,
+        length == 0,
+        head[:8] + OPEN_END + head[12:],
+    )

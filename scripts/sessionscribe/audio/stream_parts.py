@@ -1,0 +1,159 @@
+"""Parts of a recorder's stream that are no files of their own: they are read with the stream's header.
+
+Browsers' recorders write a container's header into the first part only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from sessionscribe.audio.containers import SEARCH_BYTES, boxes, vint
+from sessionscribe.audio.samples import HEADER_BYTES, samples
+from sessionscribe.audio.source import Source, Splice
+
+CLUSTER, TRACKS = b"\x1f\x43\xb6\x75", b"\x16\x54\xae\x6b"
+SIMPLE_BLOCK, BLOCK_GROUP = 0xA3, 0xA0
+
+
+def header_of(source: Source) -> bytes:
+    """Return what a recorder writes before the sound; slices of its stream need it. May be empty."""
+    size = source.stat().st_size
+    if found := samples(source):
+        return found.head
+    with source.open("rb") as file:
+        head = file.read(SEARCH_BYTES >> 1)
+        if head[:4] == b"\x1a\x45\xdf\xa3":
+            head = head.partition(CLUSTER)[0]
+            return _endless(head) if TRACKS in head else b""
+        if head[:4] == b"OggS":
+            return head[: _ogg_header(head)]
+        if head[:4] == b"fLaC":
+            return head[: _flac_header(head)]
+        if head[4:8] == b"ftyp":
+            every = list(boxes(file, size))
+            stop = next(
+                (start for name, start, _ in every if name in (b"moof", b"mdat", b"styp", b"sidx")), size
+            )
+            return head[:stop] if any(name == b"moov" and end <= stop for name, _, end in every) else b""
+    return b""
+
+
+def is_header(source: Source, header: bytes) -> bool:
+    """Return whether a recorder's part holds the header of its stream (`header_of`), and no sound yet."""
+    return 0 < source.stat().st_size <= len(header)
+
+
+def _endless(head: bytes) -> bytes:
+    """Return the beginning of a Matroska file with a segment of unknown length."""
+    length, start = vint(head, 4)
+    at = start + (length or 0) + 4
+    _, body = vint(head, at)
+    width = body - at
+    return head[:at] + ((1 << 7 * width + 1) - 1).to_bytes(width) + head[body:]
+
+
+def _ogg_header(data: bytes) -> int:
+    """Return where the first Ogg page with sound begins: the pages before it are stamped 0 or not at all."""
+    position = 0
+    while data[position : position + 4] == b"OggS":
+        if data[position + 6 : position + 14] not in (bytes(8), b"\xff" * 8):
+            return position
+        lacing = data[position + 27 : position + 27 + data[position + 26]]
+        position += 27 + len(lacing) + sum(lacing)
+    return position
+
+
+def _flac_header(data: bytes) -> int:
+    position, last = 4, False
+    while not last and position + 4 <= len(data):
+        last = bool(data[position] & 0x80)
+        position += 4 + int.from_bytes(data[position + 1 : position + 4])
+    return position
+
+
+def headed(part: Source, header: bytes) -> tuple[Splice, bool]:
+    """Return a slice of a recorder's stream with the stream's header, and whether its times are the stream's.
+
+    A slice may begin anywhere. What comes before the first place where a player can begin is left out, but of
+    a Matroska cluster that began in an earlier slice the blocks are taken. Their times are the stream's if
+    another cluster follows, which says when these end.
+    """
+    size = part.stat().st_size
+    with part.open("rb") as file:
+        head = file.read(SEARCH_BYTES)
+        if header[:4] == b"\x1a\x45\xdf\xa3":
+            start = head.find(CLUSTER)
+            first = _first_block(head[: start if start >= 0 else len(head)])
+            if first is None:
+                return Splice(part, (header, (max(start, 0), size))), True
+            time = None if start < 0 else _time_before(head, first, start)
+            cluster = CLUSTER + b"\x01" + b"\xff" * 7 + b"\xe7\x88" + (time or 0).to_bytes(8)
+            return Splice(part, (header + cluster, (first, size))), time is not None
+        if header[4:8] == b"ftyp":
+            start = max(0, head.find(b"moof") - 4)
+            return Splice(part, (header, *_rebased(file, start, size, len(header)))), True
+    return Splice(part, (header, (0, size))), header[:4] in (b"OggS", b"fLaC")
+
+
+def _first_block(data: bytes) -> int | None:
+    """Return where within a Matroska cluster a row of whole blocks begins; None if there is none."""
+    for first in range(min(len(data), 1 << 20)):
+        position, found = first, 0
+        while position < len(data) and data[position] in (SIMPLE_BLOCK, BLOCK_GROUP) and found < 3:
+            length, start = vint(data, position + 1)
+            if not length:
+                break
+            position, found = start + length, found + 1
+        if found == 3 or (found and position == len(data)):
+            return first
+    return None
+
+
+def _blocks(data: bytes, position: int, stop: int) -> Iterator[tuple[int, int]]:
+    """Yield the track and the time (in the cluster, usually in ms) of each Matroska block from a place on."""
+    while position < stop:
+        name = data[position]
+        length, start = vint(data, position + 1)
+        if length is None:
+            return
+        position = start + length
+        if name == BLOCK_GROUP:  # the block is its first element
+            _, start = vint(data, start + 1)
+        if name in (SIMPLE_BLOCK, BLOCK_GROUP):
+            track, at = vint(data, start)
+            yield track or 0, int.from_bytes(data[at : at + 2], signed=True)
+
+
+def _time_before(data: bytes, first: int, cluster: int) -> int | None:
+    """Return the time of the cluster whose blocks begin at ``first``, from the time of the one behind it."""
+    _, at = vint(data, cluster + len(CLUSTER))
+    length, start = vint(data, at + 1)
+    following = next(_blocks(data, start + (length or 0), len(data)), None)
+    times = [time for track, time in _blocks(data, first, cluster) if following and track == following[0]]
+    if data[at : at + 1] != b"\xe7" or not length or not following or not times:
+        return None
+    step = times[-1] - times[-2] if len(times) > 1 else 0
+    return max(0, int.from_bytes(data[start : start + length]) + following[1] - step - times[-1])
+
+
+def _rebased(file: BinaryIO, start: int, size: int, shift: int) -> Iterator[bytes | tuple[int, int]]:
+    """Yield the stretches of a fragmented MP4, in whose headers offsets count from its new beginning."""
+    done = position = start
+    while position + 8 <= size:
+        file.seek(position)
+        head = file.read(8)
+        length = int.from_bytes(head[:4])
+        if length < 8:
+            break
+        if head[4:] == b"moof" and length <= HEADER_BYTES:
+            moof = bytearray(head + file.read(length - 8))
+            at = moof.find(b"tfhd")
+            while at > 0:
+                if moof[at + 7] & 1:
+                    moof[at + 12 : at + 20] = (shift + position - start).to_bytes(8)
+                at = moof.find(b"tfhd", at + 4)
+            yield from ((done, position), bytes(moof))
+            done = position + length
+        position += length
+    yield done, size
