@@ -41,14 +41,6 @@ FORMATS = {
     ".ts": "mpegts",
     ".wma": "asf",
 }
-    ".aac": "adts",
-    ".aif": "aiff",
-    ".wma": "asf",
-    ".m4a": "ipod",
-    ".mka": "matroska",
-    ".mkv": "matroska",
-    ".ts": "mpegts",
-}
 PICTURES = {".mkv": "mpeg4", ".mov": "mpeg4", ".mp4": "mpeg4", ".ts": "mpeg2video", ".webm": "libvpx"}
 LAYOUTS = {1: "mono", 2: "stereo", 3: "2.1", 4: "quad", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
 RATES = {"libopus": 48_000}

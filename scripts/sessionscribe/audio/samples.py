@@ -38,7 +38,6 @@ class Samples:
     """
 
     start: int
-    stop: int
     promised: int | None
     hidden: bool
     head: bytes
@@ -51,7 +50,9 @@ def mended(source: Source) -> Source:
     if found and found.more:
         first = (found.start, found.start + (found.promised or 0))
         return Splice(source, (found.head, first, *found.more))
-    return Splice(source, (found.head, (found.start, found.stop))) if found and found.hidden else source
+    if found and found.hidden:
+        return Splice(source, (found.head, (found.start, source.stat().st_size)))
+    return source
 
 
 def samples(source: Source) -> Samples | None:
@@ -73,23 +74,40 @@ def samples(source: Source) -> Samples | None:
 
 
 def _chunks(
-    file: BinaryIO, position: int, size: int, order: Literal["little", "big"]
+    file: BinaryIO,
+    position: int,
+    order: Literal["little", "big"],
+    *,
+    name: int = 4,
+    length: int = 4,
+    pad: int = 2,
 ) -> Iterator[tuple[bytes, int, int]]:
-    """Yield the name, the beginning and the length of each chunk of an IFF file, while they are some."""
+    """Yield the name, the beginning and the length of each chunk from a place on, while they are some.
+
+    Args:
+        file: the file.
+        position: where the first one begins.
+        order: of the bytes of a length.
+        name: how many bytes a name has.
+        length: how many a length has.
+        pad: what the length of a chunk in the file is a multiple of.
+    """
     for _ in range(MOST_CHUNKS):
-        if position + 8 > size:
-            return
         file.seek(position)
-        head = file.read(8)
-        name, length = head[:4], int.from_bytes(head[4:], order)
-        if not _is_name(name):
+        head = file.read(name + length)
+        if len(head) < name + length or not _is_name(head[:4]):
             return
-        yield name, position + 8, length
-        position += 8 + length
-        if length % 2:
+        start, size = position + len(head), int.from_bytes(head[name:], order)
+        if name > 4:
+            size -= len(head)
+        yield head[:name], start, size
+        position = start + max(0, size)
+        if pad == 2 and size % 2:
             file.seek(position)
             head = file.read(5)
             position += head[:4] != b"data" and _is_name(head[1:])  # many programs forget the padding
+        elif pad > 2:
+            position += -size % pad
 
 
 def _is_name(name: bytes) -> bool:
@@ -102,7 +120,7 @@ def _wav(file: BinaryIO, size: int) -> Samples | None:
     first = file.read(4)
     order: Literal["little", "big"] = "big" if first == b"RIFX" else "little"
     wide = first in (b"RF64", b"BW64")
-    chunks = _chunks(file, 12, size, order)
+    chunks = _chunks(file, 12, order)
     for name, start, length in chunks:
         if name == b"ds64":
             file.seek(start + 8)
@@ -119,7 +137,7 @@ def _wav(file: BinaryIO, size: int) -> Samples | None:
             hidden = bool(start % 2) or (order == "big" and bool(head)) or _readable(form) != form
             hidden = hidden or (wide if promised is None else _goes_on(file, start, promised, size))
             more = tuple((at, min(at + long, size)) for other, at, long in chunks if other == b"data")
-            return Samples(start, size, promised, hidden, head, more)
+            return Samples(start, promised, hidden, head, more)
     return None
 
 
@@ -163,29 +181,21 @@ def _goes_on(file: BinaryIO, start: int, length: int, size: int) -> bool:
 
 
 def _w64(file: BinaryIO, size: int) -> Samples | None:
-    position, form = 40, b""
-    for _ in range(MOST_CHUNKS):
-        if position + 24 > size:
-            return None
-        file.seek(position)
-        head = file.read(24)
-        length = int.from_bytes(head[16:], "little") - 24
-        if head[:16] == W64_FORMAT:
+    form = b""
+    for name, start, length in _chunks(file, 40, "little", name=16, length=8, pad=8):
+        if name == W64_FORMAT:
+            file.seek(start)
             form = file.read(min(max(length, 16), 1024))
-        elif head[:16] == W64_DATA:
-            start = position + 24
+        elif name == W64_DATA:
             promised = length if 0 < length < LONGEST else None
             hidden = promised is None or _goes_on(file, start, promised + -promised % 8, size)
-            return Samples(start, size, promised, hidden, as_wav(form))
-        if length < 0:
-            return None
-        position += 24 + length + -length % 8
+            return Samples(start, promised, hidden, as_wav(form))
     return None
 
 
 def _aiff(file: BinaryIO, size: int) -> Samples | None:
     common = 0
-    for name, start, length in _chunks(file, 12, size, "big"):
+    for name, start, length in _chunks(file, 12, "big"):
         if name == b"COMM":
             common = start
         if name != b"SSND" or start > HEADER_BYTES:
@@ -196,47 +206,31 @@ def _aiff(file: BinaryIO, size: int) -> Samples | None:
         available = size - start - 8
         head[4:8] = (size - 8 & 0xFFFF_FFFF).to_bytes(4)
         head[start - 4 : start] = (available + 8 & 0xFFFF_FFFF).to_bytes(4)
-        frame = int.from_bytes(head[common : common + 2]) * -(
-            -int.from_bytes(head[common + 6 : common + 8]) // 8
-        )
-        if common and frame:
+        channels, bits = struct.unpack_from(">H4xH", head, common)
+        if common and (frame := channels * -(-bits // 8)):
             head[common + 2 : common + 6] = (available // frame & 0xFFFF_FFFF).to_bytes(4)
         hidden = promised is None or _goes_on(file, start + 8, promised, size)
-        return Samples(start + 8, size, promised, hidden, bytes(head))
+        return Samples(start + 8, promised, hidden, bytes(head))
     return None
 
 
 def _caf(file: BinaryIO, size: int) -> Samples | None:
-    position = 8
-    for _ in range(MOST_CHUNKS):
-        if position + 12 > size:
-            return None
-        file.seek(position)
-        head = file.read(12)
-        length = int.from_bytes(head[4:])
-        if head[:4] == b"data" and position < HEADER_BYTES:
+    for name, start, length in _chunks(file, 8, "big", length=8, pad=1):
+        if name == b"data" and start < HEADER_BYTES:
             promised = length - 4 if 4 < length < LONGEST else None
             file.seek(0)
-            start = file.read(position + 4) + b"\xff" * 8
-            hidden = promised is not None and _goes_on(file, position + 16, promised, size)
-            return Samples(position + 12, size, promised, hidden, start)
-        if not _is_name(head[:4]):
-            return None
-        position += 12 + length
+            head = file.read(start - 8) + 2 * OPEN_END
+            hidden = promised is not None and _goes_on(file, start + 4, promised, size)
+            return Samples(start, promised, hidden, head)
     return None
 
 
 def _au(file: BinaryIO, size: int) -> Samples | None:
-    file.seek(0)
-    head = file.read(24)
-    start, length = int.from_bytes(head[4:8]), int.from_bytes(head[8:12])
+    file.seek(4)
+    start, length = struct.unpack(">II", file.read(8).ljust(8, b"\0"))
     if not 24 <= start <= min(size, HEADER_BYTES):
         return None
-    head += file.read(start - 24)
-    return Samples(
-        start,
-        size,
-        length if 0 < length < PLACEHOLDER else None,
-        length == 0,
-        head[:8] + OPEN_END + head[12:],
-    )
+    file.seek(0)
+    head = file.read(start)
+    promised = length if 0 < length < PLACEHOLDER else None
+    return Samples(start, promised, not length, head[:8] + OPEN_END + head[12:])

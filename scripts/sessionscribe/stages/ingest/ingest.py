@@ -70,9 +70,8 @@ def probe(
     if not count:
         return Probe(name, declared or 0.0, described)
     if declared is None or is_local(path):
-        exact = exact or (
-            declared is None and name in containers.GUESSED
-        )  # junk behind the sound counts as packets
+        # Junk behind the sound counts as packets.
+        exact = exact or (declared is None and name in containers.GUESSED)
         duration = _proven_duration(path, chosen, declared, limits, exact=exact)
     else:
         duration = declared
@@ -107,11 +106,9 @@ def _proven_duration(
     decoded = reader.clock.position_s
     if exact or declared is None or not reader.is_cut_off():
         return decoded
-    found = samples(path)
-    if (
-        found and found.promised is not None and found.stop > found.start
-    ):  # of plain samples, what is missing is known
-        return max(decoded, decoded * found.promised / (found.stop - found.start))
+    found, size = samples(path), path.stat().st_size
+    if found and found.promised and size > found.start:  # of plain samples, what is missing is known
+        return max(decoded, decoded * found.promised / (size - found.start))
     return max(decoded, declared)
 
 
