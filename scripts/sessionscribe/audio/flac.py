@@ -1,9 +1,10 @@
-"""Samples of the converted audio: 16 kHz, mono, read where they are needed."""
+"""Converted audio, 16 kHz mono FLAC: written, and read where its samples are needed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from sessionscribe.core.units import SAMPLE_RATE
 if TYPE_CHECKING:
     import numpy as np
     import soundfile
+    from av import AudioFrame, AudioResampler
     from numpy.typing import NDArray
 
 HINT = "Delete the file and run again: it is made again from the recording"
@@ -69,3 +71,56 @@ def blocks(path: Path, size: int) -> Iterator[NDArray[np.float32]]:
                 raise UserError(f"is cut short after {file.frames - left} samples", where=path, hint=HINT)
             left -= len(block)
             yield block
+
+
+@dataclass
+class FlacWriter:
+    """Writes 16 kHz mono 16-bit FLAC whose bytes depend on the samples only."""
+
+    path: Path
+    samples: int = 0
+    peak: float = 0.0
+    _rate: int = 0
+    _resampler: AudioResampler | None = None
+
+    def __enter__(self) -> FlacWriter:
+        import av  # noqa: PLC0415 -- heavy
+
+        bitexact = {"flags": "+bitexact", "compression_level": "5"}
+        self._file = self.path.open("wb")
+        self._container = av.open(self._file, "w", format="flac", options={"fflags": "+bitexact"})
+        self._stream = self._container.add_stream("flac", SAMPLE_RATE, bitexact, layout="mono", format="s16")
+        return self
+
+    def write(self, rate: int, block: NDArray[np.float32]) -> None:
+        """Add samples [1, n] of a sample rate in Hz; the rate may change from call to call."""
+        import av  # noqa: PLC0415 -- heavy
+
+        if rate != self._rate or self._resampler is None:
+            self._flush()
+            self._resampler = av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE)
+            self._rate = rate
+        frame = av.AudioFrame.from_ndarray(block, format="fltp", layout="mono")
+        frame.sample_rate = rate
+        self._resample(self._resampler, frame)
+
+    def _resample(self, resampler: AudioResampler, frame: AudioFrame | None) -> None:
+        for part in resampler.resample(frame):
+            array = part.to_ndarray()
+            self.samples += part.samples
+            self.peak = max(self.peak, float(abs(array.astype("int32")).max(initial=0)) / 32_768)
+            part.pts = None
+            self._container.mux(self._stream.encode(part))
+
+    def _flush(self) -> None:
+        if self._resampler is not None:
+            self._resample(self._resampler, None)
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        try:
+            if kind is None:
+                self._flush()
+                self._container.mux(self._stream.encode(None))
+                self._container.close()
+        finally:
+            self._file.close()

@@ -8,12 +8,12 @@ import functools
 import math
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from sessionscribe.artifacts.recording import AudioStream, Conversion, Ingest
 from sessionscribe.audio import containers, media, stream_parts
+from sessionscribe.audio.flac import FlacWriter
 from sessionscribe.audio.reader import Limits, Reader
 from sessionscribe.audio.source import Source
 from sessionscribe.config import settings
@@ -21,6 +21,7 @@ from sessionscribe.config.settings import Convert
 from sessionscribe.core import files
 from sessionscribe.core.errors import UserError, visible
 from sessionscribe.core.units import SAMPLE_RATE, seconds, tolerance_s
+from sessionscribe.stages.convert.mono import CANCELLED_SHARE, CLIPPED_SHARE, Correction, Mono, check_channel
 from sessionscribe.stages.ingest.ingest import (
     check_checksum,
     limits_of,
@@ -28,192 +29,7 @@ from sessionscribe.stages.ingest.ingest import (
 )
 
 if TYPE_CHECKING:
-    import numpy as np
-    from av import AudioFrame, AudioResampler
-    from numpy.typing import NDArray
-
-FULL_SCALE = 32_767 / 32_768
-CLIPPED_SHARE = 1e-4
-"""From this share of clipped samples on, the recording is flagged."""
-FRAME_S = 0.032
-LOUDEST = 32
-"""A recording is as loud as so many of its frames are at least (1 s): a slammed door does not count."""
-QUIET_DB, WANTED_DB = -45.0, -25.0
-"""Below the first level (of full scale, mean square) speech is lost: it is amplified to the second."""
-HUGE = 1e15
-"""Larger numbers are no sound, and their squares no numbers."""
-LOUDEST_PEAK = 2.0
-"""Samples that reach further beyond full scale were never meant for it: they are brought back into it."""
-OFFSET = 2.0
-"""A constant offset of so many times the sound's own effective value keeps speech from being found."""
-CANCELLED_SHARE = 0.01
-"""Below this share of the channels' power in their mean, the channels cancel out."""
-
-
-@dataclass(frozen=True)
-class Correction:
-    """What is done to samples before they are rounded: an offset is taken off, then they are multiplied."""
-
-    offset: float = 0.0
-    gain: float = 1.0
-
-
-@dataclass
-class Mono:
-    """Turns blocks of any number of channels into one channel, and measures what is wrong with them."""
-
-    channel: int | Literal["mix"]
-    path: Source
-    correction: Correction = Correction()
-    nonfinite: int = 0
-    clipped: int = 0
-    counted: int = 0
-    samples: int = 0
-    total: float = 0.0
-    power: float = 0.0
-    peak: float = 0.0
-    power_in: float = 0.0
-    cancelled: float = 0.0
-    frames: int = 0
-    _loudest: NDArray[np.float32] | None = None
-
-    def __call__(self, rate: int, block: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return `block` [channels, n] of a sample rate in Hz as [1, n] within full scale."""
-        import numpy as np  # noqa: PLC0415 -- heavy
-
-        if self.channel != "mix":
-            check_channel(self.channel, len(block), self.path)
-            block = block[self.channel : self.channel + 1]
-        if not np.isfinite(block).all():
-            self.nonfinite += int(np.count_nonzero(~np.isfinite(block)))
-            block = np.where(np.isfinite(block), block, np.float32(0))
-        if (magnitude := np.abs(block)).max(initial=0) > HUGE:
-            block = np.clip(block, -HUGE, HUGE)
-        loud = np.float32(FULL_SCALE / min(1.0, self.correction.gain))
-        self.counted += block.size
-        self.clipped += int(np.count_nonzero(magnitude >= loud))
-        mixed = block if len(block) == 1 else self._mix(block)
-        self._measure(rate, mixed)
-        if self.correction != Correction():
-            mixed = ((mixed - np.float64(self.correction.offset)) * self.correction.gain).astype(np.float32)
-        return np.clip(mixed, np.float32(-1), np.float32(1))
-
-    def _mix(self, block: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the mean of the channels, or where they cancel each other out, one of them."""
-        import numpy as np  # noqa: PLC0415 -- heavy
-
-        powers = np.einsum("cn,cn->c", block, block)
-        mean: NDArray[np.float32] = block.mean(axis=0, keepdims=True, dtype=np.float32)
-        power = float(powers.mean())
-        self.power_in += power
-        if float(np.vdot(mean, mean)) >= CANCELLED_SHARE * power:
-            return mean
-        self.cancelled += power
-        taken = 0 if 10 * powers[0] >= powers.max() else int(powers.argmax())
-        return block[taken : taken + 1]
-
-    def _measure(self, rate: int, mixed: NDArray[np.float32]) -> None:
-        import numpy as np  # noqa: PLC0415 -- heavy
-
-        self.samples += mixed.size
-        self.total += float(mixed.sum(dtype=np.float64))
-        self.peak = max(self.peak, float(np.abs(mixed).max(initial=0)))
-        size = max(1, round(FRAME_S * rate))
-        whole = mixed[0, : mixed.shape[1] // size * size].reshape(-1, size)
-        energy = whole.var(axis=1)
-        self.frames += len(energy)
-        self.power += float(energy.sum())
-        every = energy if self._loudest is None else np.concatenate([self._loudest, energy])
-        self._loudest = np.sort(every)[-LOUDEST:]
-
-    @property
-    def level_db(self) -> float:
-        """The level that the loudest second reaches, in dB of full scale; minus infinity of silence.
-
-        Single noises and a constant offset do not count.
-        """
-        # Of less than 10 s, a tenth has to do.
-        least = max(1, min(LOUDEST, self.frames // 10))
-        power = 0.0 if self._loudest is None or not self.frames else float(self._loudest[-least:][0])
-        return 10 * math.log10(power) if power > 0 else -math.inf
-
-    @property
-    def needed(self) -> Correction:
-        """What has to be done to the samples for speech to be found in them."""
-        mean = self.total / max(1, self.samples)
-        own = math.sqrt(self.power / max(1, self.frames))
-        offset = mean if own and abs(mean) > OFFSET * own else 0.0
-        gain = 1.0
-        if self.peak > LOUDEST_PEAK and self.clipped > CLIPPED_SHARE * self.counted:
-            gain = 1 / (self.peak + abs(offset))
-        elif -math.inf < self.level_db < QUIET_DB:
-            gain = 10 ** (round(WANTED_DB - self.level_db) / 20)
-        return Correction(offset, gain)
-
-
-def check_channel(channel: int, channels: int, path: Source) -> None:
-    """Check that there is a channel of that number.
-
-    Raises:
-        UserError: there is not.
-    """
-    if channel not in range(channels):
-        have = "1, number 0" if channels == 1 else f"{channels}, numbers 0 to {channels - 1}"
-        hint = "Set convert.channel to one of these or to mix"
-        raise UserError(f"has no audio channel number {channel} (it has {have})", where=path, hint=hint)
-
-
-@dataclass
-class FlacWriter:
-    """Writes 16 kHz mono 16-bit FLAC whose bytes depend on the samples only."""
-
-    path: Path
-    samples: int = 0
-    peak: float = 0.0
-    _rate: int = 0
-    _resampler: AudioResampler | None = None
-
-    def __enter__(self) -> FlacWriter:
-        import av  # noqa: PLC0415 -- heavy
-
-        bitexact = {"flags": "+bitexact", "compression_level": "5"}
-        self._file = self.path.open("wb")
-        self._container = av.open(self._file, "w", format="flac", options={"fflags": "+bitexact"})
-        self._stream = self._container.add_stream("flac", SAMPLE_RATE, bitexact, layout="mono", format="s16")
-        return self
-
-    def write(self, rate: int, block: NDArray[np.float32]) -> None:
-        """Add samples [1, n] of a sample rate in Hz; the rate may change from call to call."""
-        import av  # noqa: PLC0415 -- heavy
-
-        if rate != self._rate or self._resampler is None:
-            self._flush()
-            self._resampler = av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE)
-            self._rate = rate
-        frame = av.AudioFrame.from_ndarray(block, format="fltp", layout="mono")
-        frame.sample_rate = rate
-        self._resample(self._resampler, frame)
-
-    def _resample(self, resampler: AudioResampler, frame: AudioFrame | None) -> None:
-        for part in resampler.resample(frame):
-            array = part.to_ndarray()
-            self.samples += part.samples
-            self.peak = max(self.peak, float(abs(array.astype("int32")).max(initial=0)) / 32_768)
-            part.pts = None
-            self._container.mux(self._stream.encode(part))
-
-    def _flush(self) -> None:
-        if self._resampler is not None:
-            self._resample(self._resampler, None)
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        try:
-            if kind is None:
-                self._flush()
-                self._container.mux(self._stream.encode(None))
-                self._container.close()
-        finally:
-            self._file.close()
+    pass
 
 
 def convert_fetched(
