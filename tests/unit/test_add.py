@@ -70,7 +70,7 @@ def test_own_recordings_do_not_go_into_the_table_of_the_demo(told: pytest.Captur
 
 def test_a_stream_that_is_not_there_is_refused(told: pytest.CaptureFixture[str]) -> None:
     assert main.main(["add", "talk.wav", "--audio-stream", "7"]) == 2
-    assert "talk.wav: has no audio stream number 7 (it has 1 audio stream, number 0)" in told.readouterr().err
+    assert "talk.wav: has no audio stream number 7 (it has 1, number 0)" in told.readouterr().err
     assert not TABLE.exists()
     assert main.main(["add", "talk.wav", "--audio-stream", "0"]) == 0
     assert manifest.read(TABLE)["talk"].rows[0].audio_stream == 0
@@ -375,6 +375,15 @@ def test_a_channel_can_be_chosen_for_a_session() -> None:
         ),
         ("twins", ["1-al.flac", "2-al_0.flac", "info.txt"], ["1-al", "2-al_0"]),
         ("Audio Record", ["audioAnnaB11234567890.m4a", "audioBen21234567890.m4a"], ["AnnaB", "Ben"]),
+        (
+            "zoom",
+            [
+                "audio_only.m4a",
+                "Audio Record/audioAnnaB11234567890.m4a",
+                "Audio Record/audioBen21234567890.m4a",
+            ],
+            ["AnnaB", "Ben"],
+        ),
     ],
 )
 def test_folders_with_a_file_for_each_speaker_are_known(
@@ -386,6 +395,7 @@ def test_folders_with_a_file_for_each_speaker_are_known(
         if name == "info.txt":
             (parent / name).write_text("Recording abc\n")
         else:
+            (parent / name).parent.mkdir(exist_ok=True)
             media.write_tone(parent / name, 1 + number)
     assert main.main(["add", str(parent)]) == 0
     (session,) = manifest.read(TABLE).values()

@@ -33,6 +33,7 @@ FAILS = {
     "gone": "does not exist",
     "changed": "has changed since it was added",
     "same": "two recordings have the session name `same`",
+    "headless": "none of its parts can be decoded",
 }
 COMPLETE = ["good", "short", "silence", "music", "broken-samples", "holes", "odd"]
 
@@ -127,6 +128,10 @@ def fill(folder: Path) -> None:
     speech.rename(project / "good.wav")
     said = add(project, *(f"in/{path.name}" for path in sorted(given.iterdir())), "holes")
     assert add(project, "slices").code == 1
+    (project / "headless").mkdir()
+    for part in (2, 3):
+        shutil.copy2(project / f"slices/chunk-{part:03}.webm", project / "headless")
+    assert add(project, "headless").code == 1
     assert add(project, "call.wav", "--names", "Anna,Ben").code == 0
     shutil.copy2(project / "good.wav", project / "gone.wav")
     shutil.copy2(project / "good.wav", project / "locked.wav")

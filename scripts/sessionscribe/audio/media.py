@@ -189,14 +189,13 @@ def choose_stream(streams: list[Stream], wanted: int | Literal["auto"], path: So
     """
     count = len(streams)
     if wanted != "auto":
+        hint = "Choose another one (--audio-stream, convert.audio_stream), or none"
         if wanted not in range(count):
             have = "1, number 0" if count == 1 else f"{count}, numbers 0 to {count - 1}"
-            hint = "Set convert.audio_stream to one of these or to auto"
-            what = f"has no audio stream number {wanted} (it has {have})"
-            raise UserError(what, where=path, hint=hint)
+            raise UserError(f"has no audio stream number {wanted} (it has {have})", where=path, hint=hint)
         if not is_decodable(streams[wanted]):
             what = f"has an audio stream number {wanted} of a codec that FFmpeg cannot decode"
-            raise UserError(what, where=path, hint="Set convert.audio_stream to another number or to auto")
+            raise UserError(what, where=path, hint=hint)
         return wanted, f"audio stream {wanted} of {count}, as set"
     usable = [index for index in range(count) if is_decodable(streams[index])]
     if count == 1:

@@ -199,20 +199,6 @@ class Prober:
             found = probe(recording, exact=self.exact, limits=self.limits)
         except UserError as error:
             return ProbeResult(checksum, 0, error)
-        if self.audio_stream is not None:
-            found = self._probed_stream(recording, len(found.streams), self.audio_stream)
+        if self.audio_stream is not None:  # where there is none of that number, nothing is added
+            found = probe(recording, exact=self.exact, audio_stream=self.audio_stream, limits=self.limits)
         return ProbeResult(checksum, found.duration_s, found=found)
-
-    def _probed_stream(self, recording: Source, count: int, wanted: int) -> Probe:
-        """Look at the stream that is asked for.
-
-        Raises:
-            UserError: there is none of that number.
-        """
-        if wanted >= count:
-            have = "1 audio stream, number 0" if count == 1 else f"{count}, numbers 0 to {count - 1}"
-            hint = "Give another --audio-stream, or none; nothing was added"
-            raise UserError(
-                f"has no audio stream number {wanted} (it has {have})", where=recording, hint=hint
-            )
-        return probe(recording, exact=self.exact, audio_stream=wanted, limits=self.limits)

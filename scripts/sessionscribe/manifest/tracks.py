@@ -60,10 +60,8 @@ def parts_of(
         found = media.audio_streams(container, source)
         titles = [stream.metadata.get("title", "").strip() for stream in found]
         described = media.describe(found)
-        channels = described[streams[0] if streams else 0].channels if max([0, *streams]) < len(found) else 0
-    if wrong := [number for number in streams if number >= len(found)]:
-        what = f"has no audio stream number {wrong[0]} (it has {len(found)}, the first is 0)"
-        raise UserError(what, where=source, hint="Give other --audio-stream numbers; nothing was added")
+        for number in streams:
+            media.choose_stream(found, number, source)
     numbers = list(streams) or list(range(len(found)))
     if len(numbers) > 1:
         parts = [
@@ -72,6 +70,7 @@ def parts_of(
         ]
     else:
         only, taken = look(numbers[0]), numbers[0] if streams else None
+        channels = described[numbers[0]].channels
         sides = SIDES if channels == len(SIDES) else [f"channel-{number}" for number in range(channels)]
         parts = [Part(side, only.duration_s, taken, number) for number, side in enumerate(sides)]
         if not names and not _differ(source, numbers[0], limits or Limits()):
