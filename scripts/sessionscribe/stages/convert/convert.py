@@ -173,6 +173,7 @@ def _convert(
     missing = ""
     found = writer.samples / SAMPLE_RATE
     short, tolerance = expected - found, tolerance_s(expected)
+    nothing_tells = not live and reader.links == 1 and containers.is_cut_off(source) is None
     if short > tolerance:
         if _other_streams_reach(source, expected - tolerance):
             warnings.append(f"the sound ends {short:.1f} s before the recording does")
@@ -185,10 +186,8 @@ def _convert(
             warnings.append(f"{short:.1f} s shorter than noted in the manifest ({expected:.1f} s)")
     elif -short > tolerance:
         warnings.append(f"{-short:.1f} s longer than noted in the manifest ({expected:.1f} s)")
-    elif declared is not None and not live and declared - found > tolerance_s(declared):
-        # Where the file itself tells whether its end is missing, that has been asked.
-        if reader.links == 1 and containers.is_cut_off(source) is None:
-            warnings.append(f"says that it lasts {declared:.1f} s, and holds {found:.1f} s")
+    elif nothing_tells and declared is not None and declared - found > tolerance_s(declared):
+        warnings.append(f"says that it lasts {declared:.1f} s, and holds {found:.1f} s")
     return Conversion(
         session=ingest.session,
         track=ingest.track,
