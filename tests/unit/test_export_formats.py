@@ -410,6 +410,7 @@ def test_docx_is_read_by_mammoth(tmp_path: Path) -> None:
     assert f"00:00:10 נועה: {HEBREW}" in said
     assert "00:00:06 Who is that?" in said
     xml = zipfile.ZipFile(path).read("word/document.xml").decode()
+    assert xml.count("<pic:pic") == xml.count('descr="Who speaks when') == 1
     (hebrew,) = [part for part in xml.split("<w:p>") if "שלום" in part]
     assert "<w:bidi/>" in hebrew
     assert "<w:rtl/>" in hebrew

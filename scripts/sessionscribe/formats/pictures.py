@@ -91,11 +91,13 @@ def drawn(
 
 def _timeline(axes: "Axes", transcript: Transcript) -> None:
     numbers = numbered(transcript)
+    for gap in transcript.gaps:
+        span = gap.start / SAMPLE_RATE, gap.stop / SAMPLE_RATE
+        axes.axvspan(*span, facecolor="#eeeeee")  # by itself: PDF has no hatches
+        axes.axvspan(*span, facecolor="none", edgecolor="#9aa0a8", hatch="//", linewidth=0)
     for speaker, number in numbers.items():
         bars = list(_bars(transcript, speaker))
         axes.broken_barh(bars, (number - 0.35, 0.7), color=_colour(number), linewidth=0)
-    for gap in transcript.gaps:
-        axes.axvspan(gap.start / SAMPLE_RATE, gap.stop / SAMPLE_RATE, color="#dddddd", hatch="//")
     axes.set_yticks(list(numbers.values()), list(map(_short, numbers)))
     axes.set_ylim(max(0, len(numbers) - 1) + 0.6, -0.6)
     axes.grid(axis="x")
