@@ -35,6 +35,8 @@ localrules:
     all,
     check_models,
     note_settings,
+    draw_session,
+    list_sessions,
 
 
 rule all:
