@@ -19,7 +19,6 @@ from snakemake_executor_plugin_warm.slot import WorkerSlot
 from snakemake_executor_plugin_warm.worker import SERVE
 
 if TYPE_CHECKING:
-    from sessionscribe.runners.job_bundle import Checksums
     from sessionscribe.runners.registry import Options
     from sessionscribe.runners.remote_workspace import Settings
 
@@ -43,7 +42,6 @@ def remote_places(settings: Any, say: Callable[[str], None]) -> list[WorkerSlot]
     if not names:
         return []
     # A run on this machine alone does not pay for these.
-    from sessionscribe.runners.job_bundle import Checksums  # noqa: PLC0415
     from sessionscribe.runners.registry import machine_of  # noqa: PLC0415
     from sessionscribe.runners.remote import RemoteWorker  # noqa: PLC0415
     from sessionscribe.runners.remote_workspace import Settings  # noqa: PLC0415
@@ -63,15 +61,12 @@ def remote_places(settings: Any, say: Callable[[str], None]) -> list[WorkerSlot]
         alive_s=settings.lease / 2,
         per_audio_second=settings.patience,
     )
-    checksums = Checksums()
 
     def place(name: str, options: Options) -> WorkerSlot:
         if name.startswith(MAILBOX):
-            return _mailbox(name.removeprefix(MAILBOX), how, checksums, options.say)
+            return _mailbox(name.removeprefix(MAILBOX), how, options.say)
         machine = machine_of(name, options)
-        return WorkerSlot(
-            name, lambda _log: RemoteWorker(machine, how, checksums), lanes, 1, release=machine.stop
-        )
+        return WorkerSlot(name, lambda _log: RemoteWorker(machine, how), lanes, 1, release=machine.stop)
 
     try:
         options = replace(_options(settings, project), say=lambda text: say(f"warm: {text}"))
@@ -80,7 +75,7 @@ def remote_places(settings: Any, say: Callable[[str], None]) -> list[WorkerSlot]
         raise WorkflowError(f"--warm-runner: {error}") from None
 
 
-def _mailbox(place: str, how: Settings, checksums: Checksums, say: Callable[[str], None]) -> WorkerSlot:
+def _mailbox(place: str, how: Settings, say: Callable[[str], None]) -> WorkerSlot:
     """Return the place whose jobs lie in a folder or on a remote, for whoever takes them."""
     from sessionscribe.runners.mailbox import Mailbox  # noqa: PLC0415
     from sessionscribe.runners.mailbox_home import MailboxWorker  # noqa: PLC0415
@@ -90,7 +85,6 @@ def _mailbox(place: str, how: Settings, checksums: Checksums, say: Callable[[str
             Mailbox(place),
             how.project,
             how.staging,
-            checksums,
             per_audio_second=how.per_audio_second,
             say=say,
         )

@@ -26,7 +26,6 @@ from sessionscribe.runners import colab_cli
 from sessionscribe.runners.colab_cli import Cli
 from sessionscribe.runners.connection import Connection
 from sessionscribe.runners.errors import DisconnectedError, UnusableError
-from sessionscribe.runners.job_bundle import Checksums
 from sessionscribe.runners.remote import RemoteWorker
 from sessionscribe.runners.remote_workspace import Settings
 from snakemake_executor_plugin_warm.pool import WorkerPool
@@ -98,7 +97,7 @@ def test_what_colab_takes_away_and_what_is_nearly_over_is_replaced(
         "colab:T4: a session with T4, for 12 h 00 min at most",
     ]
     how = Settings(project=tmp_path, staging=tmp_path, serve=tmp_path / "serve.py")
-    worker = RemoteWorker(ours, how, Checksums())
+    worker = RemoteWorker(ours, how)
     assert worker.alive
     ours._limit_s = 50
     assert 0 < ours.seconds_left() < 50
@@ -142,7 +141,7 @@ def test_where_ssh_is_refused_the_session_is_released_at_once_and_a_line_names_a
     google.no_ssh = status
     ours = machine(said)
     how = Settings(project=tmp_path, staging=tmp_path, serve=tmp_path / "serve.py")
-    slot = WorkerSlot("colab:T4", lambda _log: RemoteWorker(ours, how, Checksums()), 1, release=ours.stop)
+    slot = WorkerSlot("colab:T4", lambda _log: RemoteWorker(ours, how), 1, release=ours.stop)
     began = time.monotonic()
     with pytest.raises(NoRunnerError):
         WorkerPool([slot], 60.0, say=said.append).run({"script": "a.py", "log": []}, 0.0)

@@ -13,7 +13,7 @@ from test_plan import Project
 from builders import plan, timeline
 from sessionscribe.audio.slices import SLICE
 from sessionscribe.core.units import SAMPLE_RATE
-from sessionscribe.runners.job_bundle import Checksums, InputResolver, files_read, heard, hub_models
+from sessionscribe.runners.job_bundle import InputResolver, checksum, files_read, heard, hub_models
 
 TRACK = "results/convert/talk/mix.flac"
 PLAN = "results/chunk/talk/mix.plan.json"
@@ -51,7 +51,7 @@ def project(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def resolver(project: Path, tmp_path: Path) -> InputResolver:
-    return InputResolver(project, tmp_path / "staging", Checksums())
+    return InputResolver(project, tmp_path / "staging")
 
 
 def names(resolver: InputResolver, told: dict[str, Any]) -> list[str]:
@@ -151,8 +151,8 @@ def test_models_of_the_hub_are_named_with_their_kind_whatever_the_job(tmp_path: 
 
 
 def test_checksums_follow_the_file(tmp_path: Path) -> None:
-    known, path = Checksums(), tmp_path / "file"
+    path = tmp_path / "file"
     path.write_text("one")
-    first = known.of(path)
+    first = checksum(path)
     path.write_text("other")
-    assert known.of(path) != first
+    assert checksum(path) != first

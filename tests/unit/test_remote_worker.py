@@ -21,7 +21,6 @@ from sessionscribe.runners.command_machine import CommandMachine, Commands
 from sessionscribe.runners.connection import Connection
 from sessionscribe.runners.costs import PRICES
 from sessionscribe.runners.errors import DiedError, DisconnectedError
-from sessionscribe.runners.job_bundle import Checksums
 from sessionscribe.runners.machine import Address, GivenHost, Machine
 from sessionscribe.runners.managed_machine import Handling
 from sessionscribe.runners.remote import RemoteWorker
@@ -83,7 +82,7 @@ def listen(
         "wildcards": [],
         "resources": [["runtime", runtime]] if runtime else [],
     }
-    worker = RemoteWorker(machine, settings, Checksums())
+    worker = RemoteWorker(machine, settings)
     try:
         return worker.run(request, bool)
     finally:

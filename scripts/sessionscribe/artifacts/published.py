@@ -4,19 +4,14 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from sessionscribe.artifacts.base import Part, Seconds, SessionArtifact
+from sessionscribe.artifacts.base import Seconds, SessionArtifact
 from sessionscribe.artifacts.chunk_transcript import Engine
+from sessionscribe.artifacts.provenance import Output
 
 
-class PackedFile(Part):
+class PackedFile(Output):
     """A file of the session; ``pack`` is the file of the published folder that holds it."""
 
-    path: str
-    """Below the project's folder."""
-    size: int
-    """In bytes."""
-    sha256: str
-    """Of the content."""
     pack: str
     """The file of the published folder that holds it."""
 

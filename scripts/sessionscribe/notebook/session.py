@@ -24,19 +24,8 @@ from sessionscribe.notebook.processes import Processes
 SECRETS = ("HF_TOKEN",)
 RECORDINGS = frozenset(
     (
-        ".aac",
-        ".flac",
-        ".m4a",
-        ".m4v",
-        ".mka",
-        ".mkv",
-        ".mov",
-        ".mp3",
-        ".mp4",
-        ".ogg",
-        ".opus",
-        ".wav",
-        ".webm",
+        *(".aac", ".flac", ".m4a", ".m4v", ".mka", ".mkv", ".mov"),
+        *(".mp3", ".mp4", ".ogg", ".opus", ".wav", ".webm"),
     )
 )
 STATUS = "status.json"

@@ -11,10 +11,10 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -64,24 +64,15 @@ class JobBundle:
     heard_s: float = 0.0
 
 
-class Checksums:
-    """SHA-256 of files, each read once for as long as size and time stay."""
+def checksum(path: Path) -> str:
+    """Return the SHA-256 of a file, which is read once for as long as its size and time stay."""
+    about = path.stat()
+    return _checksum(path, about.st_size, about.st_mtime_ns)
 
-    def __init__(self) -> None:
-        self._known: dict[tuple[Path, int, int], str] = {}
-        self._lock = threading.Lock()
 
-    def of(self, path: Path) -> str:
-        """Return the checksum of a file."""
-        about = path.stat()
-        key = path, about.st_size, about.st_mtime_ns
-        with self._lock:
-            known = self._known.get(key)
-        if known is None:
-            known = sha256(path)
-            with self._lock:
-                self._known[key] = known
-        return known
+@cache
+def _checksum(path: Path, *_about: int) -> str:
+    return sha256(path)
 
 
 class InputResolver:
@@ -90,11 +81,10 @@ class InputResolver:
     Args:
         project: the folder that paths in requests are relative to.
         staging: a folder for slices until they are sent, and for links to what lies outside the project.
-        checksums: shared by all runners of a run.
     """
 
-    def __init__(self, project: Path, staging: Path, checksums: Checksums) -> None:
-        self.project, self.staging, self._checksums = project, staging, checksums
+    def __init__(self, project: Path, staging: Path) -> None:
+        self.project, self.staging = project, staging
         self._slices: dict[tuple[str, int], dict[str, InputFile]] = {}
 
     def pack(self, request: Request) -> JobBundle:
@@ -120,7 +110,7 @@ class InputResolver:
 
     def file(self, root: Path, name: str) -> InputFile:
         """Return the file ``root/name``, which is called ``name`` there."""
-        return InputFile(root, name, self._checksums.of(root / name), (root / name).stat().st_size)
+        return InputFile(root, name, checksum(root / name), (root / name).stat().st_size)
 
     def provide(self, pieces: Iterable[InputFile]) -> None:
         """Cut those slices among ``pieces`` that are not there (any more)."""
@@ -150,7 +140,7 @@ class InputResolver:
         files = sorted(file for file in here.rglob("*") if file.is_file()) if here.is_dir() else [here]
         for file in files:
             inside = Path(name, file.relative_to(here)).as_posix()
-            yield InputFile(root, inside, self._checksums.of(file), file.stat().st_size)
+            yield InputFile(root, inside, checksum(file), file.stat().st_size)
 
     def _length(self, path: str) -> int:
         with open_audio(self.project / path) as file:

@@ -26,7 +26,7 @@ from sessionscribe.core.files import write_many
 from sessionscribe.core.fingerprint import fingerprint
 from sessionscribe.runners import sources
 from sessionscribe.runners.errors import DiedError, DisconnectedError, RequeuedError
-from sessionscribe.runners.job_bundle import Checksums, InputFile, InputResolver, hub_models
+from sessionscribe.runners.job_bundle import InputFile, InputResolver, hub_models
 from sessionscribe.runners.mailbox import DIGEST, LivingOnes, Mailbox, SignOfLife, file_of, parts_of
 from sessionscribe.runners.request import notes_for, paths_of
 from sessionscribe.storage.rclone import RcloneError
@@ -47,7 +47,6 @@ class MailboxWorker:
         mailbox: where.
         project: the folder that jobs' paths are relative to.
         staging: a folder for what is on its way.
-        checksums: what is known of files here.
         per_audio_second: seconds that a job may take for a second of audio, beside ``OVERHEAD_S``.
         say: shows the user a line.
         sign_s: how often home says that it is there, in seconds.
@@ -58,7 +57,6 @@ class MailboxWorker:
         mailbox: Mailbox,
         project: Path,
         staging: Path,
-        checksums: Checksums,
         *,
         per_audio_second: float,
         say: Callable[[str], None],
@@ -66,7 +64,7 @@ class MailboxWorker:
     ) -> None:
         self._mailbox, self._project, self._say = mailbox, project, say
         self._staging, self._per_audio_second = Path(tempfile.mkdtemp(dir=staging)), per_audio_second
-        self._resolver = InputResolver(project, self._staging, checksums)
+        self._resolver = InputResolver(project, self._staging)
         self._home = fingerprint(platform.node(), uuid.getnode(), str(project))
         self._sign = SignOfLife(mailbox, f"homes/{self._home}", sign_s)
         self._numbers, self._packing, self._over = count(1), threading.Lock(), threading.Event()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import subprocess
@@ -11,14 +10,13 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
 from functools import partial
-from itertools import count
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from sessionscribe import PACKAGE
 from sessionscribe.core.errors import UserError, complain, describe
+from sessionscribe.runners.lines import EndedError, Lines
 from sessionscribe.runners.mailbox import DIGEST, LivingOnes, Mailbox, SignOfLife, file_of, home_of, parts_of
 from sessionscribe.runners.mailbox_home import LEASE_S, POLL_S, SIGN_S, SLOWEST_POLL_S, UNREACHABLE_S
 
@@ -27,16 +25,14 @@ SETTLE_S = 2.0
 """After so long the claims of others on a job are to be seen, too."""
 
 
-class WorkerProcess:
+class WorkerProcess(Lines):
     """The process that keeps the models: requests go in, replies come out. It ends with this one."""
 
     def __init__(self, folder: Path, lanes: int) -> None:
-        self._numbers, self._lock = count(1), threading.Lock()
-        self._waiting: dict[int, Future[dict[str, Any]]] = {}
-        self.died = False
+        super().__init__()
         command = [sys.executable, str(SERVE), "--lanes", str(lanes)]
-        self._process = subprocess.Popen(command, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        threading.Thread(target=self._listen, daemon=True).start()
+        self.process = subprocess.Popen(command, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        threading.Thread(target=self.listen, daemon=True).start()
 
     def ask(self, request: dict[str, Any]) -> dict[str, Any]:
         """Have a request run; return the reply.
@@ -44,30 +40,11 @@ class WorkerProcess:
         Raises:
             UserError: the process died.
         """
-        future: Future[dict[str, Any]] = Future()
-        with self._lock:
-            if self.died:
-                raise _died()
-            number = next(self._numbers)
-            self._waiting[number] = future
-            assert self._process.stdin is not None
-            self._process.stdin.write(json.dumps({"id": number, **request}).encode() + b"\n")
-            self._process.stdin.flush()
-        return future.result()
-
-    def _listen(self) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            reply = json.loads(line)
-            self._waiting.pop(reply["id"]).set_result(reply)
-        with self._lock:
-            self.died = True
-            for future in self._waiting.values():
-                future.set_exception(_died())
-
-
-def _died() -> UserError:
-    return UserError("the worker died", where="work", hint="Too little memory is the usual reason")
+        try:
+            return self.request(request)
+        except EndedError as error:
+            hint = "Too little memory is the usual reason"
+            raise UserError("the worker died", where="work", hint=hint) from error
 
 
 class MailboxServer:
@@ -229,7 +206,7 @@ class MailboxServer:
 
     def _worker(self) -> WorkerProcess:
         with self._taking:
-            if self._process is None or self._process.died:
+            if self._process is None or not self._process.alive:
                 self._process = WorkerProcess(self._folder, self._lanes)
             return self._process
 

@@ -20,7 +20,7 @@ from sessionscribe.core.files import write_many
 from sessionscribe.runners.connection import Connection
 from sessionscribe.runners.costs import PRICES, known_prices
 from sessionscribe.runners.errors import DiedError, DisconnectedError, RequeuedError, UnusableError
-from sessionscribe.runners.job_bundle import Checksums, InputFile, InputResolver, JobBundle
+from sessionscribe.runners.job_bundle import InputFile, InputResolver, JobBundle
 from sessionscribe.runners.machine import Machine
 from sessionscribe.runners.remote_workspace import RemoteWorkspace, Settings
 from sessionscribe.runners.request import notes_for, on_device, paths_of, session_of
@@ -41,13 +41,12 @@ class RemoteWorker:
     Args:
         machine: where; it is stopped with ``end`` or ``kill``, not when the connection is lost.
         settings: how.
-        checksums: what is known of files here.
     """
 
-    def __init__(self, machine: Machine, settings: Settings, checksums: Checksums) -> None:
+    def __init__(self, machine: Machine, settings: Settings) -> None:
         self.machine, self.settings = machine, settings
         self._staging = Path(tempfile.mkdtemp(dir=settings.staging))
-        self._resolver = InputResolver(settings.project, self._staging, checksums)
+        self._resolver = InputResolver(settings.project, self._staging)
         self._entry = Entry(machine.name)
         self._connection: Connection | None = None
         self._workspace: RemoteWorkspace | None = None
