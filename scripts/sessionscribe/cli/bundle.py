@@ -237,11 +237,17 @@ def take(options: argparse.Namespace, load: Load) -> int:
         if len(found) == 1:  # what is wrong with the only one is the answer
             bring(next(iter(found.items())))
         else:
-            failed = one_by_one({name: (name, path) for name, path in found.items()}, bring)
+            in_order = sorted(found.items(), key=_is_part)
+            failed = one_by_one({name: (name, path) for name, path in in_order}, bring)
     for session, about in sessions.items():
         mine = [result for result in results if result.session == session]
         _show(about, mine, load((session,)), options)
     return int(failed)
+
+
+def _is_part(bundle: tuple[str, Path]) -> bool:
+    """Return whether a bundle is to be taken after others: parts count on what they lack."""
+    return ".part-" in Path(bundle[0]).name
 
 
 @contextmanager
@@ -267,7 +273,7 @@ def _import(bundle: OpenBundle, config: Config, load: Load, *, force: bool) -> I
     settings = load((session.name,))
     if edits_differ(bundle, ROOT):
         complain(f"{bundle.place}: other corrections of {session.name} than here, which stay")
-    return place_files(bundle, lambda: Plan(settings, ROOT).sessions[session.name], root=ROOT, force=force)
+    return place_files(bundle, Plan(settings, ROOT).sessions[session.name], root=ROOT, force=force)
 
 
 def _show(
@@ -285,7 +291,7 @@ def _show(
     if kept := sorted({name for result in results for name in result.kept}):
         print(f"    kept as made here: {visible(', '.join(kept))} (--force replaces them)")
     more = ""
-    matters = plan.pending or any(result.unused for result in results)
+    matters = plan.pending or any(result.kept for result in results)
     differ = bundles.differences(about, config, bundles.models_of(plan)) if matters else {}
     for section, names in differ.items():
         for name, (ours, theirs) in names.items():

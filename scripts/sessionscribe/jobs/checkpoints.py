@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 
 
@@ -28,7 +27,7 @@ class CheckpointManager:
         self._save, self.interval_s, self._on_error = save, interval_s, on_error
         self._ended, self._lock = threading.Event(), threading.Lock()
         self._thread = threading.Thread(target=self._run, name="checkpoints", daemon=True)
-        self.saved, self.saved_at = 0, 0.0
+        self.saved = 0
         self.problem: Exception | None = None
 
     def start(self) -> CheckpointManager:
@@ -45,7 +44,7 @@ class CheckpointManager:
                 self.problem = error
                 self._on_error(error)
                 return False
-            self.problem, self.saved_at = None, time.time()
+            self.problem = None
             return True
 
     def stop(self) -> bool:

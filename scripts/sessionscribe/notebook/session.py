@@ -155,8 +155,7 @@ class NotebookSession:
         found = {path: about for path in files if path.suffix == ".zip" and (about := _about(path))}
         self._bundles = {path: about for path, about in found.items() if fnmatch(about["session"], pattern)}
         if self._bundles:
-            paths = sorted(self._bundles, key=lambda path: (".part-" in path.name, path.name))
-            self._processes.sessionscribe("import", *map(str, paths))
+            self._processes.sessionscribe("import", *map(str, self._bundles))
         if recordings := [str(path) for path in files if path.suffix.lower() in RECORDINGS]:
             self._processes.sessionscribe("add", *recordings)
         if not self._bundles and not recordings:

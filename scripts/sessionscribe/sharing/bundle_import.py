@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -22,13 +21,12 @@ class Imported:
     """What came of a bundle.
 
     ``placed`` are the files that are here now and were not before; ``kept`` names the steps that are done
-    here already in another way, and ``unused`` those that the present settings ask for with other keys.
+    here already in another way.
     """
 
     session: str
     placed: list[str] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
-    unused: list[str] = field(default_factory=list)
 
 
 def merged_rows(known: dict[str, Session], new: Session, place: str) -> list[Row]:
@@ -57,19 +55,16 @@ def merged_rows(known: dict[str, Session], new: Session, place: str) -> list[Row
     return [row for group in merged.values() for row in group]
 
 
-def place_files(
-    bundle: OpenBundle, plan: Callable[[], SessionPlan], *, root: Path, force: bool = False
-) -> Imported:
+def place_files(bundle: OpenBundle, before: SessionPlan, *, root: Path, force: bool = False) -> Imported:
     """Put a bundle's files in place, step by step; the plan says what is done here already.
 
     Args:
         bundle: it was verified.
-        plan: looks at the session as it is here now.
+        before: the session as it is here now.
         root: the project's folder.
         force: replace what was made here in another way, too.
     """
-    before, result = plan(), Imported(bundle.about.session)
-    done = _done(before, root)
+    result, done = Imported(bundle.about.session), _done(before, root)
     steps, entries = list(bundle.steps()), list(bundle.about.files)
     chosen: dict[str, Output] = {}
     for step in steps:
@@ -88,10 +83,6 @@ def place_files(
             if entry.path.startswith(SETTINGS):
                 clear(root / entry.path)
     result.placed = [entry.path for entry in wanted]
-    after = plan()
-    result.unused = [step.name for step in steps if _is_unused(step, after)]
-    if any(_is_keyed(entry.path) for entry in entries) and not _uses_some(after, entries):
-        result.unused.append("transcribe_chunk")
     return result
 
 
@@ -126,20 +117,6 @@ def _is_here(entry: Output, root: Path) -> bool:
     return path.is_file() and path.stat().st_size == entry.size and files.sha256(path) == entry.sha256
 
 
-def _is_keyed(path: str) -> bool:
-    return path.startswith("results/transcribe/")
-
-
-def _uses_some(plan: SessionPlan, entries: Iterable[Output]) -> bool:
-    return any(f"/{plan.fp}/" in entry.path for entry in entries if _is_keyed(entry.path))
-
-
-def _is_unused(step: StepFiles, plan: SessionPlan) -> bool:
-    """Return whether the present settings ask for another result of a step than the one in the bundle."""
-    return any(found.name == step.name and found.key != step.provenance.key for found in plan.steps)
-
-
 def bundles_in(folder: Path) -> list[Path]:
-    """Return the bundles of a folder, those to work on before the parts that were saved of them."""
-    found = (path for path in folder.glob("[!.]*.zip") if path.is_file())
-    return sorted(found, key=lambda path: (".part-" in path.name, path.name))
+    """Return the bundles of a folder."""
+    return sorted(path for path in folder.glob("[!.]*.zip") if path.is_file())

@@ -28,7 +28,6 @@ from pydantic import ValidationError
 from sessionscribe.artifacts.bundle import MANIFEST, SessionBundle
 from sessionscribe.artifacts.provenance import Output, Provenance
 from sessionscribe.config import settings
-from sessionscribe.config.settings import Config
 from sessionscribe.core.errors import UserError, visible
 from sessionscribe.core.files import BLOCK
 from sessionscribe.manifest import manifest
@@ -73,10 +72,6 @@ class OpenBundle:
     def session(self) -> Session:
         """Return the session with its rows."""
         return _session(self.about, self.place)
-
-    def config(self) -> Config:
-        """Return the settings that the bundle was made with."""
-        return settings.validate(self.about.settings)
 
     def blocks(self, entry: Output) -> Iterator[bytes]:
         """Yield the content of a file in blocks, and no more of it than the bundle lists.

@@ -57,14 +57,13 @@ class Place:
                     shutil.copyfile(file, temporary)
 
     def listed(self) -> list[Item]:
-        """Return the bundles of a remote place, those to work on before the parts that were saved of them.
+        """Return the bundles of a remote place.
 
         Raises:
             UserError: it is not there, or cannot be read.
         """
         found = listing.list_files(self.name, s3_remote=self.s3_remote)
-        bundles = [item for item in found if item.path.suffix == ".zip"]
-        return sorted(bundles, key=lambda item: (".part-" in item.path.name, item.source))
+        return [item for item in found if item.path.suffix == ".zip"]
 
     @contextmanager
     def fetched(self, root: Path) -> Iterator[dict[str, Path]]:
