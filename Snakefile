@@ -34,6 +34,8 @@ include: "rules/report.smk"
 localrules:
     all,
     check_models,
+    draw_session,
+    list_sessions,
     note_settings,
     draw_session,
     list_sessions,
