@@ -145,7 +145,7 @@ def test_where_ssh_is_refused_the_session_is_released_at_once_and_a_line_names_a
     began = time.monotonic()
     with pytest.raises(NoRunnerError):
         WorkerPool([slot], 60.0, say=said.append).run({"script": "a.py", "log": []}, 0.0)
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < runner.CONNECT_S
     assert google.asked.count("POST assign T4") == 1, "it is not tried again"
     assert (len(google.released), google.machines) == (1, {})
     (line,) = [line for line in said if "given up" in line]
