@@ -20,17 +20,8 @@ if TYPE_CHECKING:
 SEARCH_BYTES = 1 << 24
 """How far behind the sound of a recording another one may begin: an index and tags lie between."""
 BEGINNINGS = (
-    b"RIFF",
-    b"RF64",
-    b"FORM",
-    b"caff",
-    b"OggS",
-    b"fLaC",
-    b"ftyp",
-    b"FLV\x01",
-    b"\x1a\x45\xdf\xa3",
-    b"ID3\x03",
-    b"ID3\x04",
+    *(b"RIFF", b"RF64", b"FORM", b"caff", b"OggS", b"fLaC", b"ftyp", b"FLV\x01", b"ID3\x03", b"ID3\x04"),
+    *(b"\x1a\x45\xdf\xa3", b"\x30\x26\xb2\x75", b"\xb7\xd8\x00\x20"),  # Matroska, WMA, WTV
 )
 """How recordings begin; of an MP4 what comes after four bytes."""
 RESTARTS = {b"fLaC": rb"fLaC[\0\x80]\0\0\x22", b"#!AM": rb"#!AMR(-WB)?\n"}
@@ -189,7 +180,7 @@ def following(source: Source, end: int) -> Iterator[Source]:
             return
         file.seek(end)
         rest = file.read(SEARCH_BYTES)
-    marks = {*BEGINNINGS, *([own] if own[0] else [])}
+    marks = {*BEGINNINGS, *([own] if own.isascii() and own.isalnum() else [])}
     for match in re.finditer(b"|".join(map(re.escape, sorted(marks))), rest):
         start = end + match.start() - 4 * (match[0] == b"ftyp")
         yield Splice(source, ((start, size),))
