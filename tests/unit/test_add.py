@@ -260,6 +260,14 @@ def test_the_header_may_be_a_part_of_its_own(suffix: str) -> None:
     assert [(row.header, round(row.duration_s)) for row in rows("call")] == [(None, 0), (0, 6)]
 
 
+def test_a_part_that_was_sent_twice_is_told_once(slices: Path, told: pytest.CaptureFixture[str]) -> None:
+    shutil.copy2(slices / "chunk-001.webm", slices / "chunk-004.webm")
+    for times in (1, 0):
+        assert main.main(["add", "call"]) == 0
+        line = "twice: call/chunk-004.webm holds the same as call/chunk-001.webm"
+        assert told.readouterr().out.count(line) == times
+
+
 def test_what_was_removed_stays_removed_until_it_is_named(
     slices: Path, told: pytest.CaptureFixture[str]
 ) -> None:

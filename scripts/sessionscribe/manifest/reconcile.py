@@ -93,9 +93,15 @@ def join(
             news.append(f"gone: {visible(row.source)}")
     kept = [row for row in old if row.track not in outlived]
     rows = [joined[source_of[row.track]] if row.track in source_of else row for row in kept]
-    rows += [row for source, row in joined.items() if source not in known]
+    fresh = [row for source, row in joined.items() if source not in known]
+    rows += fresh
     if new[0].layout == "live":
         rows.sort(key=lambda row: row.part or 0)
+        first = {row.checksum: row for row in reversed(rows) if row.checksum}
+        again = [
+            (row, other) for row in fresh if (other := first.get(row.checksum, row)).source != row.source
+        ]
+        news += [f"twice: {visible(r.source)} holds the same as {visible(o.source)}" for r, o in again]
     _refuse_twice(rows)
     return Reconciled(rows, news)
 
