@@ -12,19 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sessionscribe.audio import containers
-from sessionscribe.audio.media import (
-    READ_BYTES,
-    RecordingError,
-    audio_streams,
-    is_decodable,
-    is_unreadable,
-    only,
-    open_media,
-    packets,
-    sample_rate,
-    start_time,
-)
+from sessionscribe.audio import containers, media
 from sessionscribe.audio.source import Source
 from sessionscribe.core.errors import UserError
 from sessionscribe.core.units import tolerance_s
@@ -108,7 +96,7 @@ class Limits:
         if seconds > ALLOWED_S + size * self.max_hours_per_mb * 3600e-6:
             what = f"claims to hold more than {seconds / 3600:.1f} h of sound in {size / 1e6:.3f} MB"
             hint = "If that is right, raise `ingest.max_hours_per_mb`; else remove its row from the manifest"
-            raise RecordingError(what, where=source, hint=hint)
+            raise media.RecordingError(what, where=source, hint=hint)
 
 
 @dataclass
@@ -184,25 +172,27 @@ class Reader:
             return False
         with self.source.open("rb") as file:
             file.seek(self._end)
-            return any(file.read(READ_BYTES))
+            return any(file.read(media.READ_BYTES))
 
     def _links(self) -> Iterator[None]:
         """Open the recording, and each that follows it in the file, one after the other."""
         waiting = containers.recordings(self.source)
         while waiting:
             source = waiting.pop(0)
-            with open_media(source) as container:
+            with media.open_media(source) as container:
                 self._container = container
-                self._stream = audio_streams(container, source)[self.number]
-                self.clock.origin_s = start_time(container) - self.clock.position_s
+                self._stream = media.audio_streams(container, source)[self.number]
+                self.clock.origin_s = media.start_time(container) - self.clock.position_s
                 declared = max(self.expected_s, (container.duration or 0) / 1e6)
                 self.clock.limit_s = (
                     self.clock.position_s + declared + tolerance_s(declared) if declared else math.inf
                 )
-                self.start_s = self.start_s if self.links else start_time(container)
+                self.start_s = self.start_s if self.links else media.start_time(container)
                 self.links, self._end, self._damaged = self.links + 1, 0, 0
                 self._alone = self.links == len(container.streams) == 1
-                self._rate = sample_rate(self._stream) if container.format.name in containers.UNTIMED else 0
+                self._rate = (
+                    media.sample_rate(self._stream) if container.format.name in containers.UNTIMED else 0
+                )
                 yield
             if hidden := self._next(source):
                 waiting.insert(0, hidden)
@@ -212,9 +202,9 @@ class Reader:
     def _next(self, source: Source) -> Source | None:
         """Return the recording that follows in the same file, behind the last packet."""
         for candidate in itertools.islice(containers.following(source, self._end), CANDIDATES):
-            with contextlib.suppress(UserError), open_media(candidate) as container:
-                streams = audio_streams(container, candidate)
-                if self.number < len(streams) and is_decodable(streams[self.number]):
+            with contextlib.suppress(UserError), media.open_media(candidate) as container:
+                streams = media.audio_streams(container, candidate)
+                if self.number < len(streams) and media.is_decodable(streams[self.number]):
                     return candidate
         return None
 
@@ -250,13 +240,13 @@ class Reader:
         """Yield the stream's packets; where the rest cannot be found, note why and end."""
         import av  # noqa: PLC0415 -- heavy
 
-        only(self._container, self._stream)
-        found = packets(self._container, self._stream)
+        media.only(self._container, self._stream)
+        found = media.packets(self._container, self._stream)
         while True:
             try:
                 packet = next(found, None)
             except av.FFmpegError as error:
-                if is_unreadable(self.source, error):
+                if media.is_unreadable(self.source, error):
                     raise
                 self.error = error.strerror or str(error)  # the caller compares durations
                 return
@@ -264,7 +254,7 @@ class Reader:
                 return
             if packet.has_sidedata("encryption_info"):
                 hint = "Get a copy without copy protection, or record what you hear"
-                raise RecordingError("is encrypted", where=self.source, hint=hint)
+                raise media.RecordingError("is encrypted", where=self.source, hint=hint)
             yield packet
 
     def _note_end(self, packet: Packet[Any]) -> None:
