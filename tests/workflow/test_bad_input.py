@@ -129,8 +129,9 @@ def fill(folder: Path) -> None:
     said = add(project, *(f"in/{path.name}" for path in sorted(given.iterdir())), "holes")
     assert add(project, "slices").code == 1
     (project / "headless").mkdir()
-    for part in (2, 3):
-        shutil.copy2(project / f"slices/chunk-{part:03}.webm", project / "headless")
+    for part in (3, 4):
+        content = (project / f"slices/chunk-{part:03}.webm").read_bytes()
+        (project / f"headless/chunk-{part:03}.webm").write_bytes(content[:-9])
     assert add(project, "headless").code == 1
     assert add(project, "call.wav", "--names", "Anna,Ben").code == 0
     shutil.copy2(project / "good.wav", project / "gone.wav")
