@@ -10,7 +10,7 @@ from snakemake.exceptions import WorkflowError
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
 from sessionscribe.cli import report as reporting
-from sessionscribe.cli import run
+from sessionscribe.cli import workflow as command_line
 from sessionscribe.config import settings
 from sessionscribe.core import errors, signals
 from sessionscribe.formats import registry
@@ -41,7 +41,7 @@ if workflow.is_main_process:
 
 try:
     if workflow.is_main_process and (
-        problem := run.profile_of_another(sys.argv[1:], Path(workflow.basedir))
+        problem := command_line.profile_of_another(sys.argv[1:], Path(workflow.basedir))
     ):
         print(f"sessionscribe: {problem}", file=sys.stderr)
     PLAN = planning.Plan(settings.validate(config))
@@ -53,7 +53,7 @@ MODEL_CPUS = min(4, workflow.cores or 4)
 
 if workflow.is_main_process:
     # No output is ever half written, so what a killed run left behind needs no manual step.
-    PLAN.whole = run.shows_finished(sys.argv[1:])
+    PLAN.whole = command_line.shows_finished(sys.argv[1:])
     LogHandler.audio = PLAN.audio
     try:
         folders = (".snakemake", *(() if workflow.dryrun else ("logs", "results")))

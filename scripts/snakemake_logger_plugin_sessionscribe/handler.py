@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
-from sessionscribe.cli.run import BUSY, SIGNALLED
+from sessionscribe.cli.workflow import BUSY, SIGNALLED
 from sessionscribe.core.errors import DISK, describe
 from sessionscribe.jobs import workspace
 

@@ -71,7 +71,11 @@ def test_own_recordings_do_not_go_into_the_table_of_the_demo(told: pytest.Captur
 def test_a_stream_that_is_not_there_is_refused(told: pytest.CaptureFixture[str]) -> None:
     assert main.main(["add", "talk.wav", "--audio-stream", "7"]) == 2
     assert "talk.wav: has no audio stream number 7 (it has 1, number 0)" in told.readouterr().err
-    assert not TABLE.exists()
+    assert main.main(["add", "talk.wav", "--channel", "3"]) == 2
+    assert "talk.wav: has no channel number 3 (it has 1, counted from 0)" in told.readouterr().err
+    assert main.main(["add", "/dev/zero"]) == 1  # which has no end
+    assert "/dev/zero: is not an ordinary file" in told.readouterr().err
+    assert not TABLE.exists() or not manifest.read(TABLE)
     assert main.main(["add", "talk.wav", "--audio-stream", "0"]) == 0
     assert manifest.read(TABLE)["talk"].rows[0].audio_stream == 0
 

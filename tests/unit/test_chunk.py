@@ -325,16 +325,6 @@ def test_parts_without_a_number_come_last(tmp_path: Path) -> None:
     assert [t.track for t in made.tracks] == ["a", "x"]
 
 
-def test_two_parts_of_one_number_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"session s: has two parts with the number 3"):
-        timeline(tmp_path, "live", [converted("a", 10), converted("b", 10)], parts=[3, 3])
-
-
-def test_numbers_that_do_not_count_parts_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="numbers jump from 3 to 20261121"):
-        timeline(tmp_path, "live", [converted("a", 10), converted("b", 10)], parts=[3, 20_261_121])
-
-
 def test_a_timeline_needs_one_entry_for_each_track(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="argument 2 is longer"):
         timeline(tmp_path, "live", [converted("a", 10)], parts=[1, 2])

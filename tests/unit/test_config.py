@@ -35,10 +35,10 @@ def leaves(model: type[BaseModel], path: tuple[str, ...] = ()) -> dict[tuple[str
     ("values", "where", "near"),
     [
         ({"chunks": {}}, "chunks", "`chunk`"),
-        ({"transcribe": {"beam": 3}}, "transcribe.beam", "`transcribe.beam_size`"),
-        ({"chunk": {"vad": {"treshold": 0.4}}}, "chunk.vad.treshold", "`chunk.vad.threshold`"),
+        ({"transcribe": {"beam": 3}}, "transcribe.beam", "`beam_size`"),
+        ({"chunk": {"vad": {"treshold": 0.4}}}, "chunk.vad.treshold", "`threshold`"),
         ({"diarise": {"model": "x"}}, "diarise", "`diarize`"),
-        ({"export": {"format": ["srt"]}}, "export.format", "`export.formats`"),
+        ({"export": {"format": ["srt"]}}, "export.format", "`formats`"),
     ],
 )
 def test_an_unknown_setting_is_refused_and_the_nearest_named(
@@ -77,7 +77,31 @@ def test_a_value_of_the_wrong_kind_is_refused_in_one_line_that_names_it(
         settings.validate(values)
     assert caught.value.where.startswith(f"configuration: {where}")
     assert "\n" not in str(caught.value)
-    assert "docs/configuration.md" in str(caught.value)
+    assert ("docs/configuration.md" in str(caught.value)) is not caught.value.hint.startswith("Write it so")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (
+            "chunk: [1, 2",
+            "line 1: is not YAML (expected ',' or ']', but got '<stream end>'). Correct the file",
+        ),
+        ("a: b\nchunk:\n\ttarget_s: 5\n", "line 3: is not YAML (found character '\\t' that cannot start"),
+        ("<<<<<<< HEAD\nmerge: {}\n", "line 2: is not YAML (mapping values are not allowed here)"),
+        ("\0", "cannot be read (unacceptable character #x0000: special characters are not allowed"),
+    ],
+)
+def test_a_file_that_is_not_yaml_says_in_which_line(text: str, says: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError) as caught:
+        settings.load([settings_file(tmp_path, text)])
+    assert says in str(caught.value)
+
+
+def test_norwegian_is_a_language_for_yaml_too(tmp_path: Path) -> None:
+    path = settings_file(tmp_path, "transcribe: {language: no}\nwatch: {rules: [{match: a, language: no}]}\n")
+    found = settings.load([path])
+    assert (found.transcribe.language, found.watch.rules[0].language) == ("no", "no")
 
 
 def test_a_setting_of_an_earlier_version_is_named_as_such() -> None:

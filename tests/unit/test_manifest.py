@@ -194,7 +194,8 @@ def test_text_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
         (lines("b", "live", "p", "a.mp3", "1", "first"), "`part` must be a number and is `first`"),
         (lines("b", "video", "mix", "a.mp3", "1", ""), "`layout` must be recording, multitrack or live"),
         (lines("b", "recording", "a.b", "a.mp3", "1", ""), "cannot be a track name"),
-        (lines("b", "recording", "mix", "", "1", ""), "`source` is empty"),
+        (lines("b", "recording", "mix", "", "1", ""), "`source` is no path"),
+        (lines("b", "recording", "mix", "a\0.mp3", "1", ""), "`source` is no path"),
         (lines("b", "recording", "mix"), "3 fields where the header has 6"),
         (lines("b", "live", "p", "a.mp3", "1", ""), "has a row without `part`"),
     ],
@@ -208,7 +209,23 @@ def test_a_wrong_row_spoils_its_own_session_only(tmp_path: Path, row: str, says:
     assert "3" in str(found["b"].problem)
 
 
-@pytest.mark.parametrize("number", ["nan", "inf", "-5"])
+@pytest.mark.parametrize("parts", [("3", "20261121"), ("0", "9" * 20), ("3", "3.0")])
+def test_numbers_that_do_not_count_parts_spoil_their_session(tmp_path: Path, parts: tuple[str, str]) -> None:
+    """Dates, as Excel and recorders write them: what is missing between them would fill the memory."""
+    rows = [lines("b", "live", f"p{n}", f"{n}.mp3", "1", part) for n, part in enumerate(parts)]
+    path = table(tmp_path, HEADER, *rows)
+    problem = str(manifest.read(path)["b"].problem)
+    assert "jump from" in problem or "two parts with the number 3" in problem
+
+
+@pytest.mark.parametrize("separator", [",", ";"])
+def test_a_table_without_tabs_is_named_as_that(tmp_path: Path, separator: str) -> None:
+    path = table(tmp_path, HEADER.replace("\t", separator))
+    with pytest.raises(UserError, match="not separated by tabs"):
+        manifest.read(path)
+
+
+@pytest.mark.parametrize("number", ["nan", "inf", "-5", "1e9"])
 def test_a_duration_that_is_none_spoils_its_session(tmp_path: Path, number: str) -> None:
     path = table(tmp_path, HEADER, lines("b", "recording", "mix", "a.mp3", number, ""))
     assert "duration_s" in str(manifest.read(path)["b"].problem)

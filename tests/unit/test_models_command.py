@@ -10,7 +10,7 @@ import huggingface_hub.constants
 import pytest
 
 import registry
-from sessionscribe.cli import main
+from sessionscribe.cli import main, run
 from sessionscribe.engines import models, package_models
 
 
@@ -77,4 +77,4 @@ def test_what_cannot_be_fetched_is_said_and_the_others_are_fetched(
     [("local", True), ("demo", True), ("slurm", True), ("ssh", False), ("ec2", False), ("colab", False)],
 )
 def test_models_of_another_machine_are_not_fetched_here(profile: str, here: bool) -> None:
-    assert main._checks_models_here(Namespace(profile=profile)) == here
+    assert run.checks_models_here(Namespace(profile=profile)) == here

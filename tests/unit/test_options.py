@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sessionscribe.cli import main
+from sessionscribe.cli import main, options
 from sessionscribe.manifest import manifest
 from sessionscribe.manifest.manifest import Row
 from sessionscribe.planning import status
@@ -29,6 +29,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (["status", "--sesion", "talk"], "--session"),
         (["status", "--confgfile=a.yaml"], "--configfile"),
         (["run", "--sesion", "talk"], "--session"),
+        (["run", "tlak"], "talk"),
         (["run", "--forcerum", "merge_transcript"], "--forcerun"),
         (["run", "--stage", "trancribe"], "transcribe"),
         (["add", "a.wav", "--layout", "multitrak"], "multitrack"),
@@ -44,15 +45,51 @@ def test_of_a_typo_it_is_said_what_was_meant(
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 1
     assert code == 2
-    assert capsys.readouterr().err.rstrip().endswith(f"Did you mean `{meant}`?")
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert said.rstrip().endswith(f"Did you mean `{meant}`?")
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (["foo"], "invalid choice: 'foo' (choose from"),
+        (["correct"], "sessionscribe correct: the following arguments are required: SESSION. `sess"),
+        (["run", "--limit", "-1"], "--limit: must be a whole number from 1 on, and is `-1`. `sess"),
+        (["run", "xyz"], "there is no session `xyz`. There are: talk, eve"),
+        (["add", ""], "``: holds no recording"),
+        (["status", "-C", "foo=1"], "configuration: foo: there is no such setting. There are: manifest, "),
+        (["status", "-C", "sessions=talk"], "sessions: should be a list (it is `talk`). Write it so: [one"),
+        (["status", "-C", "chunk=5"], "chunk: should have settings below it (it is `5`). Write it so: {"),
+        (["status", "-C", "chunk.target_s=5"], "valid identifier. Write it so, within quotes: --config '"),
+        (["serve", "--port", "99999"], "127.0.0.1:99999: cannot listen there (bind(): port must be 0-65535"),
+    ],
+)
+def test_what_is_asked_wrongly_is_one_line(
+    given: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    try:
+        code = main.main(given)
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else 1
+    assert code == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert says in said
+
+
+def test_settings_of_the_command_line_reach_the_commands_that_it_starts() -> None:
+    given = ["-C", "merge={segment_gap_s: 2}", "--configfile", "a.yaml"]
+    passed = options.passed_on(main.parse(["watch", *given]))
+    assert main.parse(["batch", "once", *passed]).config == ["merge={segment_gap_s: 2}"]
+    assert passed[2:] == ["--configfile", "a.yaml", "--profile", "local"]
 
 
 @pytest.mark.parametrize("given", [["eve"], ["--session", "eve"], ["--session=eve", "eve"]])
 @pytest.mark.parametrize("command", ["status", "verify", "upload", "publish", "report", "remove"])
 def test_sessions_are_chosen_alike_everywhere(command: str, given: list[str]) -> None:
     """As arguments, or with `--session`."""
-    options = main._parser().parse_args([command, *given])
-    assert {*options.sessions, *options.session} == {"eve"}
+    assert main.parse([command, *given]).sessions == ["eve"]
 
 
 def test_chosen_sessions_are_those_that_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
@@ -92,14 +129,8 @@ def test_arguments_may_come_after_options() -> None:
         ["status", "talk", "--cost", "eve"],
         ["verify", "--quick", "talk", "--profile", "demo", "eve"],
     ):
-        parser = main._parser()
-        options, rest = parser.parse_known_args(given)
-        assert main._take_late(options, rest) == []
-        assert options.sessions == ["talk", "eve"]
-    options, rest = main._parser().parse_known_args(["correct", "talk", "--author", "Ada", "copy.txt"])
-    assert (main._take_late(options, rest), options.edited) == ([], Path("copy.txt"))
-    options, rest = main._parser().parse_known_args(["status", "--cst", "talk"])
-    assert main._take_late(options, rest) == rest
+        assert main.parse(given).sessions == ["talk", "eve"]
+    assert main.parse(["correct", "talk", "--author", "Ada", "copy.txt"]).edited == Path("copy.txt")
 
 
 def test_missing_parts_are_named_for_people_and_for_programs(capsys: pytest.CaptureFixture[str]) -> None:

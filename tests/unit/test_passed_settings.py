@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sessionscribe.cli import main, run
+from sessionscribe.cli import main, run, workflow
 from sessionscribe.config import settings
 
 FILE = "transcribe: {beam_size: 3, window_s: 20}\n"
@@ -30,7 +30,7 @@ FILE = "transcribe: {beam_size: 3, window_s: 20}\n"
     ],
 )
 def test_what_follows_config_is_read(passed: str, wanted: dict[str, Any] | None) -> None:
-    found = run.parse(passed.split()).settings
+    found = workflow.parse(passed.split()).settings
     if wanted is None:
         assert found["sessions"] == ["duo"]
         assert "export" in found
@@ -41,7 +41,7 @@ def test_what_follows_config_is_read(passed: str, wanted: dict[str, Any] | None)
 def test_it_goes_over_the_files_and_becomes_what_the_settings_are(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(FILE)
     passed = ["--config", "transcribe={beam_size: 2}", "diarize={num_speakers: 3}"]
-    found = settings.load([tmp_path / "a.yaml"], run.parse(passed).settings)
+    found = settings.load([tmp_path / "a.yaml"], workflow.parse(passed).settings)
     assert (found.transcribe.beam_size, found.transcribe.window_s) == (2, 20)
     assert found.diarize.num_speakers == 3
 
@@ -52,7 +52,7 @@ def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     (tmp_path / "Snakefile").touch()
     monkeypatch.chdir(tmp_path)
     found: list[list[str]] = []
-    monkeypatch.setattr(main.run, "snakemake", lambda arguments, *_, **__: bool(found.append(arguments)))
+    monkeypatch.setattr(workflow, "start", lambda arguments, *_, **__: bool(found.append(arguments)))
     return found
 
 
@@ -61,7 +61,7 @@ def test_a_plan_is_followed_by_no_upload(
     given: str, outcome: bool, told: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     uploads: list[object] = []
-    monkeypatch.setattr(main.storing, "upload_sessions", lambda *_: bool(uploads.append(None)))
+    monkeypatch.setattr(run.storage, "upload_sessions", lambda *_: bool(uploads.append(None)))
     assert main.main(["run", given, "--upload"]) == 0
     assert told[0][0] == given
     assert bool(uploads) is outcome
@@ -71,9 +71,9 @@ def test_a_run_that_was_stopped_is_followed_by_no_upload_and_a_refused_one_by_no
     told: list[list[str]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     uploads: list[object] = []
-    monkeypatch.setattr(main.storing, "upload_sessions", lambda *_: bool(uploads.append(None)))
-    for code, shown in ((130, True), (run.BUSY, False)):
-        monkeypatch.setattr(main.run, "snakemake", lambda *_, code=code, **__: code)
+    monkeypatch.setattr(run.storage, "upload_sessions", lambda *_: bool(uploads.append(None)))
+    for code, shown in ((130, True), (workflow.BUSY, False)):
+        monkeypatch.setattr(workflow, "start", lambda *_, code=code, **__: code)
         assert main.main(["run", "-k", "--upload"]) == code
         assert ("session  layout" in capsys.readouterr().out) is shown
     assert uploads == []
@@ -85,7 +85,7 @@ def test_ctrl_c_while_a_command_looks_around_is_its_end_without_a_trace(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(main, "Plan", interrupted)
+    monkeypatch.setattr(run, "Plan", interrupted)
     assert main.main(["run"]) == 130
     assert told == []
     assert capsys.readouterr() == ("", "Stopped.\n")

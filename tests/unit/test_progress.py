@@ -19,7 +19,7 @@ from snakemake_interface_logger_plugins.tests import TestLogHandlerBase
 
 import forks
 from project import Done
-from sessionscribe.cli import run
+from sessionscribe.cli import workflow as run
 from sessionscribe.jobs import workspace
 from snakemake_logger_plugin_sessionscribe import LogHandler, progress
 from snakemake_logger_plugin_sessionscribe.progress import Progress

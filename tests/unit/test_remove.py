@@ -22,7 +22,7 @@ KEPT = (
         "results/diarize/talkative.turns.json",
         "results/publish/talk/contents.json",
     ),
-    *("results/publish/talk.dvc", "config/corrections/talk.tsv", "talk.wav"),
+    *("results/name/voices/talk.json", "results/publish/talk.dvc", "config/corrections/talk.tsv", "talk.wav"),
 )
 
 
@@ -65,6 +65,14 @@ def test_nothing_goes_where_it_is_only_shown_not_known_or_in_use(
     assert "another run is at work here" in capsys.readouterr().err
     assert list(manifest.read(TABLE)) == ["talk", "talk-2"]
     assert there(*OF_TALK, *KEPT) == [*OF_TALK, *KEPT]
+
+
+def test_a_session_called_as_a_folder_of_all_sessions_takes_only_its_own_files() -> None:
+    media.write_tone(Path("voices.wav"), 0.3)
+    assert main.main(["add", "voices.wav"]) == 0
+    Path("results/name/voices.json").touch()
+    assert main.main(["remove", "voices", "--results"]) == 0
+    assert there("results/name/voices.json", *KEPT) == list(KEPT)
 
 
 def test_the_demo_is_part_of_the_program(capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from sessionscribe.cli import run
+from sessionscribe.cli import workflow as run
 from sessionscribe.core.errors import UserError
 
 
@@ -63,7 +63,7 @@ def test_of_a_plan_the_table_is_shown_unless_more_is_asked_for(given: list[str],
 def test_what_snakemake_does_not_take_is_one_line(given: str, what: str) -> None:
     with pytest.raises(UserError, match=what) as caught:
         run.parse([given])
-    assert str(caught.value).endswith("`snakemake --help` lists what Snakemake takes")
+    assert caught.value.hint.startswith(("`snakemake --help` lists", "Write it so, within quotes"))
 
 
 def fake(folder: Path, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
@@ -78,7 +78,7 @@ def test_arguments_output_and_exit_code_pass_as_they_are(
 ) -> None:
     fake(tmp_path, monkeypatch, "import sys\nprint(sys.argv[1:])\nsys.exit(75)\n")
     hostile = ["a b", "$(touch x)", "--config", "sessions=['é']"]
-    assert run.snakemake(hostile) == run.BUSY
+    assert run.start(hostile) == run.BUSY
     assert capfd.readouterr().out == f"{hostile}\n"
 
 
@@ -105,7 +105,7 @@ except KeyboardInterrupt:
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a shell's background job has it
     try:
         threading.Thread(target=stop).start()
-        assert run.snakemake([]) == run.SIGNALLED + number
+        assert run.start([]) == run.SIGNALLED + number
         assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
     finally:
         signal.signal(signal.SIGINT, before)
@@ -116,7 +116,7 @@ def test_a_killed_snakemake_is_a_signals_exit_code(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fake(tmp_path, monkeypatch, "import os\nos.kill(os.getpid(), 9)\n")
-    assert run.snakemake([]) == run.SIGNALLED + signal.SIGKILL
+    assert run.start([]) == run.SIGNALLED + signal.SIGKILL
     assert capsys.readouterr().err == (
         "sessionscribe: Snakemake was killed (SIGKILL). What is finished stays: run again to go on\n"
     )

@@ -89,6 +89,10 @@ def test_a_failure_counts_while_its_step_is_to_do_and_is_said_with_its_log(proje
     assert row.status == "failed"
     assert row.failures == ("in/a.mp3: is odd. Do this (log: logs/a.log)",)
     assert "talk: in/a.mp3: is odd. Do this (log: logs/a.log)" in status.table([row])
+    (note,) = project.root.glob("logs/failed/talk/*.json")
+    for damaged in ("[]", '{"output": []}', "{", "{}", "5"):
+        note.write_text(damaged)
+        assert of(project).status == "transcribing"
 
 
 def test_what_several_sessions_have_in_common_is_said_once(project: Project) -> None:

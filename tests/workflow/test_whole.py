@@ -288,7 +288,7 @@ def test_an_unknown_setting_is_one_line_and_touches_nothing(project: Project) ->
     change(project, "chunk", targets=9)
     for done in (project.sessionscribe("run"), project.snakemake()):
         assert done.code != 0
-        line = "configuration: chunk.targets: there is no such setting. Did you mean `chunk.target_s`?"
+        line = "configuration: chunk.targets: there is no such setting. Did you mean `target_s`?"
         assert line in done.text
         assert "Traceback" not in done.text
     nothing_changed(project, before)

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from sessionscribe.artifacts.base import LAYOUTS
+from sessionscribe.cli.options import Parser
 from sessionscribe.config import settings
 from sessionscribe.config.settings import Config
 from sessionscribe.core.errors import UserError, complain, visible
@@ -43,6 +45,63 @@ class Adding(NamedTuple):
     quiet: bool
     parted: Parted
     durations: Callable[[Sequence[str]], Mapping[str, float]]
+
+
+def columns_parser() -> Parser:
+    """Return the options that say of recordings what they are."""
+    parser = Parser(add_help=False)
+    parser.add_argument(
+        "--layout", choices=LAYOUTS, help="how the files belong together (default: by their names)"
+    )
+    parser.add_argument(
+        "--exact",
+        action="store_true",
+        help="decode to find the duration, for files without one or with a wrong one",
+    )
+    parser.add_argument("--language", help="language code, such as en; mixed: several languages")
+    parser.add_argument(
+        *("--speakers", "--num-speakers"),
+        type=speakers,
+        metavar="N|off|auto",
+        help="number of speakers; off: do not tell speakers apart",
+    )
+    parser.add_argument("--min-speakers", type=int, metavar="N")
+    parser.add_argument("--max-speakers", type=int, metavar="N")
+    parser.add_argument("--hotwords", help="names and terms to expect")
+    parser.add_argument(
+        "--audio-stream",
+        type=int,
+        action="append",
+        metavar="N",
+        help="audio stream to use, counted from 0 (repeatable: a track each)",
+    )
+    parser.add_argument("--channel", type=int, metavar="N", help="channel to use, counted from 0")
+    parser.add_argument(
+        "--names",
+        metavar="NAME,NAME",
+        help="the speaker of each channel or audio stream of a file (--layout multitrack)",
+    )
+    parser.add_argument(
+        "--priority", type=int, metavar="N", help="priority; sessions with the highest come first"
+    )
+    return parser
+
+
+def add_arguments(commands: Any, settings: argparse.ArgumentParser, columns: argparse.ArgumentParser) -> None:
+    """Add the sub-command to the command's parsers; for the others see `run.add_arguments`."""
+    parser = commands.add_parser("add", parents=[settings, columns], help="add recordings to the manifest")
+    parser.add_argument(
+        "sources",
+        nargs="+",
+        metavar="SOURCE",
+        help="a file, a folder, a quoted pattern, `remote:path` or `s3://`",
+    )
+    parser.add_argument("--session", help="name of the session (default: from the file or folder)")
+
+
+def command(options: argparse.Namespace, config: Config) -> int:
+    """Add sources to the manifest; return 1 where one could not be added."""
+    return add_sources(options.sources, options.session, options, config)[1]
 
 
 def speakers(text: str) -> dict[str, Any]:

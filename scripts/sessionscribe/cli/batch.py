@@ -15,9 +15,12 @@ from typing import Any
 from sessionscribe.batch import watch
 from sessionscribe.cli import add as adding
 from sessionscribe.cli import publish as publishing
+from sessionscribe.cli import run, workflow
 from sessionscribe.cli import storage as storing
+from sessionscribe.cli.options import configfiles, from_one, load, passed_on, profile_values
 from sessionscribe.config.settings import Config
 from sessionscribe.core.errors import UserError
+from sessionscribe.core.files import write_text
 from sessionscribe.core.text import counted
 from sessionscribe.manifest import sources
 from sessionscribe.manifest.sources import Group
@@ -25,30 +28,27 @@ from sessionscribe.planning.plan import Plan
 from sessionscribe.planning.session import SessionPlan
 from sessionscribe.storage.locations import is_remote
 
-HELP = (["-h"], ["--help"])
 LEFT_OUT = Path("logs/batch/left-out.txt")
 KINDS = ("systemd", "launchd", "cron")
-Run = Callable[[Sequence[str], Sequence[str], Callable[[], bool]], int]
 
 
 def add_arguments(commands: Any, settings: argparse.ArgumentParser) -> None:
     """Add the sub-command to the command's parsers; ``settings`` has the options that choose settings."""
     parser = commands.add_parser(
         "batch",
-        allow_abbrev=False,
         help="make what is missing, unless a recording is in progress, and report the cost",
     )
     actions = parser.add_subparsers(dest="action", required=True)
 
     def action(name: str, text: str) -> argparse.ArgumentParser:
         found: argparse.ArgumentParser = actions.add_parser(
-            name, parents=[settings], allow_abbrev=False, help=text, description=text
+            name, parents=[settings], help=text, description=text
         )
         return found
 
     once = action("once", "run a batch (the default)")
     once.add_argument("--dry-run", "-n", action="store_true", help="show what a batch would do")
-    once.add_argument("--max-sessions", type=int, metavar="N", help="work on the first N sessions only")
+    once.add_argument("--max-sessions", type=from_one, metavar="N", help="work on the first N sessions only")
     once.add_argument("--ignore-lock", action="store_true", help="run even if a recording is in progress")
     once.add_argument("--retry-all", action="store_true", help="retry jobs that have failed too often")
     scan = action("scan", "look for recordings, and write what is missing to a file")
@@ -99,8 +99,18 @@ class Tools:
     """What a batch works with (``batch.once.Tools``)."""
 
     settings: Config
-    run: Run
-    configfiles: Sequence[Path]
+    options: argparse.Namespace
+
+    def run(self, sessions: Sequence[str], left_out: Sequence[str], should_stop: Callable[[], bool]) -> int:
+        """Let Snakemake make what is due of sessions (none: of all), without the files that are left out."""
+        there = run.checks_models_here(self.options)
+        run.planned(load(self.options, sessions), with_models=there)
+        more = []
+        if left_out:  # too many for a command line, perhaps
+            write_text(LEFT_OUT, "\n".join(left_out))
+            more = [f"batch={run.flow({'left_out': str(LEFT_OUT)})}"]
+        poll_s, request = self.settings.batch.lock_poll_s, workflow.Request()
+        return run.make(self.options, request, sessions, more=more, should_stop=should_stop, every_s=poll_s)
 
     def look(self, source: str) -> list[Group]:
         """Return the recordings in a place, with what rules give them; a remote may not have it yet."""
@@ -124,35 +134,21 @@ class Tools:
 
     def send(self, sessions: Sequence[SessionPlan]) -> list[str]:
         """Upload and publish as the settings ask for; return the sessions of which something was not sent."""
-        failed = []
+        failed, files = [], configfiles(self.options)
         for session in sessions:
             code = 0
             if self.settings.batch.upload:
                 code |= storing.upload_sessions([session], self.settings)
             if self.settings.batch.publish:
-                code |= publishing.publish_sessions([session], self.settings, configfiles=self.configfiles)
+                code |= publishing.publish_sessions([session], self.settings, configfiles=files)
             if code:
                 failed.append(session.session.name)
         return failed
 
 
-def command(
-    options: argparse.Namespace,
-    settings: Config,
-    run: Run,
-    configfiles: Sequence[Path],
-    profile: dict[str, Any],
-) -> int:
-    """Do what is asked for, and return the exit code.
-
-    Args:
-        options: the command's.
-        settings: the settings.
-        run: lets Snakemake make what is due of sessions (none: of all), without the files that are left out.
-        configfiles: where the settings are from.
-        profile: the values of the profile.
-    """
-    tools = Tools(settings, run, configfiles)
+def command(options: argparse.Namespace, settings: Config) -> int:
+    """Do what is asked for, and return the exit code."""
+    tools = Tools(settings, options)
     match options.action:
         case "once" | "scan" | "test":
             return {"once": _once, "scan": _scan, "test": _test}[options.action](options, tools)
@@ -162,7 +158,7 @@ def command(
             from sessionscribe.batch import check  # noqa: PLC0415 -- of no use to the other actions
 
             told = {"notify": options.notify, "alerts": options.alerts}
-            return check.check(settings, profile, tools.look, **told)
+            return check.check(settings, profile_values(options), tools.look, **told)
         case "install" | "uninstall":
             return _schedule(options)
         case _:
@@ -172,8 +168,6 @@ def command(
 def _once(options: argparse.Namespace, tools: Tools) -> int:
     from sessionscribe.batch.once import Batch  # noqa: PLC0415 -- of no use to the other commands
 
-    if options.max_sessions is not None and options.max_sessions < 1:
-        raise UserError("must be at least 1", where="--max-sessions", hint="Leave it out for all sessions")
     batch = Batch(
         tools,
         tools.settings,
@@ -218,9 +212,7 @@ def _schedule(options: argparse.Namespace) -> int:
     if options.action == "uninstall":
         print("removed" if uninstall(Schedule(Path.cwd())) else "There was no schedule.")
         return 0
-    given = [word for path in options.configfile for word in ("--configfile", str(path))]
-    every = minutes(options.every)
-    schedule = Schedule(Path.cwd(), every, ("--profile", options.profile, *given))
+    schedule = Schedule(Path.cwd(), minutes(options.every), tuple(passed_on(options)))
     install(schedule, kind=options.kind, show=options.print)
     return 0
 

@@ -1,24 +1,21 @@
-"""The sub-commands ``bundle`` and ``import``, and what ``run --save-to`` and ``status --from`` do."""
+"""The sub-commands ``bundle`` and ``import``."""
 
 from __future__ import annotations
 
 import argparse
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import ValidationError
 
 from sessionscribe.artifacts.bundle import Kind, SessionBundle
-from sessionscribe.cli import work
+from sessionscribe.cli import run, workflow
+from sessionscribe.cli.options import load
 from sessionscribe.config.settings import Config
-from sessionscribe.core.errors import UserError, complain, describe, one_by_one, visible
+from sessionscribe.core.errors import UserError, complain, one_by_one, visible
 from sessionscribe.core.files import write_text
-from sessionscribe.jobs.checkpoints import CheckpointManager
 from sessionscribe.manifest import manifest
 from sessionscribe.planning import status
 from sessionscribe.planning.plan import Plan
@@ -28,10 +25,8 @@ from sessionscribe.sharing import bundle as bundles
 from sessionscribe.sharing.bundle_import import Imported, edits_differ, merged_rows, place_files
 from sessionscribe.sharing.bundle_reader import MAX_GB, OpenBundle, check_beside, open_bundle
 from sessionscribe.sharing.bundle_rename import rename
-from sessionscribe.sharing.places import SCRATCH, Place
-from sessionscribe.sharing.saves import STATUS, Saves
+from sessionscribe.sharing.places import Place, scratch
 from sessionscribe.storage import listing, transfer
-from sessionscribe.storage.locations import join
 
 ROOT = Path()
 FOLDER = "bundles"
@@ -39,29 +34,13 @@ FIRST = ("ingest", "convert", "chunk")
 """The stages that a bundle to work on has."""
 SHOWN = 200
 """Characters of a setting of others, at most."""
-Load = Callable[[Sequence[str]], Config]
 
 
-def add_arguments(
-    commands: Any,
-    settings: argparse.ArgumentParser,
-    *,
-    runs: argparse.ArgumentParser,
-    shows: argparse.ArgumentParser,
-) -> None:
-    """Add the sub-commands to the command's parsers, and options to those of ``run`` and ``status``.
-
-    ``settings`` has the options that choose settings.
-    """
-    _add_save_arguments(runs)
-    work.add_arguments(commands)
-    shows.add_argument(
-        "--from", dest="place", metavar="PLACE", help="show a run elsewhere, from what it has saved"
-    )
+def add_arguments(commands: Any, settings: argparse.ArgumentParser) -> None:
+    """Add the sub-commands to the command's parsers; ``settings`` has the options that choose settings."""
     packs = commands.add_parser(
         "bundle",
         parents=[settings],
-        allow_abbrev=False,
         help="pack sessions into files for another machine to continue",
     )
     packs.add_argument("sessions", nargs="*", metavar="SESSION", help="sessions (default: all)")
@@ -80,9 +59,7 @@ def add_arguments(
     )
     packs.add_argument("--to", default=FOLDER, metavar="PLACE", help="a folder, `remote:path` or `s3://`")
     packs.add_argument("--check", metavar="FILE", help="only check a bundle, here or on a remote")
-    brings = commands.add_parser(
-        "import", parents=[settings], allow_abbrev=False, help="unpack bundles into this project"
-    )
+    brings = commands.add_parser("import", parents=[settings], help="unpack bundles into this project")
     brings.add_argument(
         "places", nargs="+", metavar="PLACE", help="bundles, or a folder of them; also on remotes"
     )
@@ -97,35 +74,14 @@ def add_arguments(
         )
 
 
-def _add_save_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add to ``run`` where results are saved while it works."""
-    parser.add_argument("--save-to", metavar="PLACE", help="save new results there during the run")
-    parser.add_argument(
-        "--save-minutes", type=float, default=10.0, metavar="N", help="minutes between saves (default: 10)"
-    )
-    parser.add_argument(
-        "--save-since",
-        action="append",
-        default=[],
-        metavar="BUNDLE",
-        help="leave out what these bundles (or those in a folder) have (repeatable)",
-    )
-
-
-def pack(options: argparse.Namespace, load: Load, make: Callable[[Sequence[str]], int]) -> int:
-    """Pack sessions; return 1 where one could not be.
-
-    Args:
-        options: the command's.
-        load: returns the settings for some sessions; none: for all.
-        make: lets Snakemake make these sessions' audio and plans; returns its exit code.
-    """
+def pack(options: argparse.Namespace, config: Config) -> int:
+    """Pack sessions; return 1 where one could not be."""
     if options.check:
-        return check(Place(options.check, load(()).ingest.s3_remote), options.max_gb)
-    config, plan = load(options.sessions), Plan(load(options.sessions), ROOT)
+        return check(Place(options.check, config.ingest.s3_remote), options.max_gb)
+    plan = Plan(config, ROOT)
     if not options.results and (names := [n for n, s in plan.sessions.items() if _first_steps(s)]):
         print(f"Converting and cutting first: {', '.join(names)}", flush=True)
-        if make(names):
+        if run.make(options, workflow.Request(), names, stage="chunk"):
             return 1
         plan = Plan(config, ROOT)
     place = Place(options.to, config.ingest.s3_remote)
@@ -140,7 +96,7 @@ def pack(options: argparse.Namespace, load: Load, make: Callable[[Sequence[str]]
             what = "needs its recording, which is not here, to be bundled for work"
             hint = "Bundle its results (`--results`), or put the recording back"
             raise UserError(what, where=session.session.name, hint=hint)
-        with _scratch() if place.is_remote else nullcontext(place.path) as folder:
+        with scratch(ROOT) if place.is_remote else nullcontext(place.path) as folder:
             made = bundles.write_bundle(
                 session,
                 config,
@@ -179,13 +135,6 @@ def _first_steps(session: SessionPlan) -> bool:
     return not session.session.problem and any(step.stage in FIRST for step in session.pending.values())
 
 
-@contextmanager
-def _scratch() -> Iterator[Path]:
-    (ROOT / SCRATCH).mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="bundle-", dir=ROOT / SCRATCH) as folder:
-        yield Path(folder)
-
-
 def check(place: Place, max_gb: float) -> int:
     """Check a bundle, and write nothing: a local one against its contents, a remote one by its checksum."""
     if place.is_remote:
@@ -193,7 +142,7 @@ def check(place: Place, max_gb: float) -> int:
         if item is None:
             raise UserError("does not exist", where=place.name, hint="Name a bundle's `.zip`")
         algorithm, digest = transfer.split_checksum(item.checksum)
-        with _scratch() as folder:
+        with scratch(ROOT) as folder:
             beside = f"{place.name}.{algorithm}"
             found = dict(transfer.fetch([beside], folder, s3_remote=place.s3_remote))
             if beside not in found:
@@ -213,9 +162,9 @@ def check(place: Place, max_gb: float) -> int:
     return 0
 
 
-def take(options: argparse.Namespace, load: Load) -> int:
+def take(options: argparse.Namespace, config: Config) -> int:
     """Put what bundles hold in place; return 1 where one of several could not be."""
-    config, failed = load(()), False
+    failed = False
     sessions: dict[str, SessionBundle] = {}
     results: list[Imported] = []
     with ExitStack() as stack:
@@ -231,7 +180,7 @@ def take(options: argparse.Namespace, load: Load) -> int:
                     print(f"{name}: {bundle.about.session}, {len(bundle.about.files)} files, nothing wrong")
                     return
                 with _renamed(bundle, options) as called:
-                    results.append(_import(called, config, load, force=options.force))
+                    results.append(_import(called, options, config))
                     sessions[called.about.session] = called.about
 
         if len(found) == 1:  # what is wrong with the only one is the answer
@@ -241,7 +190,7 @@ def take(options: argparse.Namespace, load: Load) -> int:
             failed = one_by_one({name: (name, path) for name, path in in_order}, bring)
     for session, about in sessions.items():
         mine = [result for result in results if result.session == session]
-        _show(about, mine, load((session,)), options)
+        _show(about, mine, load(options, [session]), options)
     return int(failed)
 
 
@@ -256,24 +205,24 @@ def _renamed(bundle: OpenBundle, options: argparse.Namespace) -> Iterator[OpenBu
     if not options.name:
         yield bundle
         return
-    with _scratch() as folder:
+    with scratch(ROOT) as folder:
         copy = folder / "renamed.zip"
         rename(bundle, options.name, copy)
         with open_bundle(copy, bundle.place, max_gb=options.max_gb, room=ROOT) as renamed:
             yield renamed
 
 
-def _import(bundle: OpenBundle, config: Config, load: Load, *, force: bool) -> Imported:
+def _import(bundle: OpenBundle, options: argparse.Namespace, config: Config) -> Imported:
     session, table = bundle.session(), ROOT / config.manifest
     with manifest.locked(table):
         known = manifest.read(table)
         rows = merged_rows(known, session, bundle.place)
         if rows != [row for other in known.values() for row in other.rows]:
             manifest.write(table, rows)
-    settings = load((session.name,))
+    settings = load(options, [session.name])
     if edits_differ(bundle, ROOT):
         complain(f"{bundle.place}: other corrections of {session.name} than here, which stay")
-    return place_files(bundle, Plan(settings, ROOT).sessions[session.name], root=ROOT, force=force)
+    return place_files(bundle, Plan(settings, ROOT).sessions[session.name], root=ROOT, force=options.force)
 
 
 def _show(
@@ -305,44 +254,3 @@ def _show(
         print(f"Go on: sessionscribe run --session {about.session}{more}")
         if more:
             print("    with the bundle's settings, which are in that file; without it, with yours")
-
-
-@contextmanager
-def saving(
-    options: argparse.Namespace, settings: Callable[[], Config], *, shows: bool
-) -> Iterator[Callable[[], int]]:
-    """Save what a run makes, if that is asked for, until the block ends; yields what gives the exit code."""
-    if not options.save_to or shows:
-        yield lambda: 0
-        return
-    s3_remote = settings().ingest.s3_remote
-    since = [Place(name, s3_remote) for name in options.save_since]
-    saves = Saves(settings, Place(options.save_to, s3_remote), ROOT, since)
-
-    def tell(error: Exception) -> None:
-        complain(f"not saved: {describe(error, options.save_to)}")
-
-    with CheckpointManager(saves.save, options.save_minutes * 60, tell) as manager:
-        yield lambda: int(manager.problem is not None)
-    print(f"saved {len(saves.bundles)} bundles to {options.save_to}")
-
-
-def status_from(name: str, config: Config) -> int:
-    """Show how far a run is that saves to a place, as it wrote that there."""
-    place = Place(name, config.ingest.s3_remote)
-    with _scratch() as folder:
-        if place.is_remote:
-            file = place.name if name.endswith(".json") else join(place.name, STATUS)
-            found = dict(transfer.fetch([file], folder, s3_remote=place.s3_remote))
-            path = found.get(file)
-        else:
-            path = place.path / STATUS if place.path.is_dir() else place.path
-        if path is None or not path.is_file():
-            hint = "A run writes it with its first save (`run --save-to`)"
-            raise UserError("has no status.json", where=name, hint=hint)
-        try:
-            found_status = status.RunStatus.model_validate_json(path.read_bytes())
-            print("\n".join(found_status.lines(datetime.now(UTC))))
-        except (ValidationError, ValueError, TypeError) as error:
-            raise UserError("is not a run's status", where=name, hint="Wait for the next save") from error
-    return 0

@@ -39,7 +39,6 @@ def add_arguments(commands: Any, parents: Sequence[argparse.ArgumentParser]) -> 
     corrects = commands.add_parser(
         "correct",
         parents=parents,
-        allow_abbrev=False,
         help="record the corrections in an edited export",
         description="Compare an edited copy of an export with the transcript and note the differences in "
         "config/corrections/SESSION.tsv; the next run puts them into all exports.",

@@ -39,7 +39,6 @@ def add_arguments(commands: Any, parents: Sequence[argparse.ArgumentParser]) -> 
     parser = commands.add_parser(
         "enroll",
         parents=parents,
-        allow_abbrev=False,
         help="save a sample of a speaker's voice, to name the person in all sessions",
     )
     parser.add_argument("name", help="the person's name")

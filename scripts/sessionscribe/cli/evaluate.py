@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,9 +19,7 @@ WHAT = "a session of this project, a file, or a folder of exports or of chunk tr
 
 def add_arguments(commands: Any) -> None:
     """Add both sub-commands to the command's parsers."""
-    evaluates = commands.add_parser(
-        "evaluate", allow_abbrev=False, help="measure transcripts against references"
-    )
+    evaluates = commands.add_parser("evaluate", help="measure transcripts against references")
     evaluates.add_argument("hypothesis", metavar="HYP", help=WHAT)
     evaluates.add_argument(
         "--reference",
@@ -70,9 +68,7 @@ def add_arguments(commands: Any) -> None:
         "--seed", type=int, default=0, metavar="N", help="random seed of the bootstrap (default: 0)"
     )
 
-    diffs = commands.add_parser(
-        "diff", allow_abbrev=False, help="compare two transcripts of a session word by word"
-    )
+    diffs = commands.add_parser("diff", help="compare two transcripts of a session word by word")
     diffs.add_argument("before", metavar="A", help=WHAT)
     diffs.add_argument("after", metavar="B", help="another transcript of the same session")
     diffs.add_argument("--html", type=Path, metavar="FILE", help="write a page that shows both side by side")
@@ -159,6 +155,3 @@ def diff(options: argparse.Namespace) -> int:
             diff_report.write_html(found, options.before, options.after, options.html)
     diff_report.show(found, options.before, options.after, changes=not options.summary)
     return 0
-
-
-COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {"evaluate": evaluate, "diff": diff}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import sys
 from collections.abc import Iterator
 from functools import partial
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sessionscribe.config import settings
-from sessionscribe.core.errors import UserError, one_by_one
+from sessionscribe.core.errors import UserError, meant, one_by_one
 from sessionscribe.engines import fetch, models, package_models
 from sessionscribe.stages.preflight import preflight
 
@@ -20,11 +19,9 @@ GATED = "from the hub, where you accept a licence and log in (HF_TOKEN or `hf au
 
 def add_arguments(commands: Any) -> None:
     """Add the sub-command to the command's parsers."""
-    parser = commands.add_parser(
-        "models", allow_abbrev=False, help="list installed and available models, or download them"
-    )
+    parser = commands.add_parser("models", help="list installed and available models, or download them")
     actions = parser.add_subparsers(dest="action")
-    fetches = actions.add_parser("fetch", allow_abbrev=False, help="download models to this machine")
+    fetches = actions.add_parser("fetch", help="download models to this machine")
     fetches.add_argument("names", nargs="+", metavar="NAME", help="as `sessionscribe models` lists them")
 
 
@@ -49,8 +46,7 @@ def _fetch(name: str) -> None:
     elif name in models.DIARIZATION:
         folder = preflight.ensure_pipeline(models.DIARIZATION[name], say=say)
     else:
-        near = difflib.get_close_matches(name, _names(), n=1, cutoff=0)[0]
-        raise UserError("there is no such model", where=name, hint=f"Did you mean `{near}`?")
+        raise UserError("there is no such model", where=name, hint=meant(name, _names()))
     print(f"{name}: {folder} ({_megabytes(folder)})")
 
 

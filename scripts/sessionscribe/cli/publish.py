@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from sessionscribe.cli.options import configfiles
 from sessionscribe.config.settings import Config
 from sessionscribe.core.errors import UserError, one_by_one, visible
 from sessionscribe.core.text import counted
@@ -40,19 +41,15 @@ def add_arguments(
     publishes = commands.add_parser(
         "publish",
         parents=[settings, chosen],
-        allow_abbrev=False,
         help="publish finished sessions as versions that others can pull",
     )
     publishes.add_argument(
         "--force", action="store_true", help="overwrite other people's versions that were not pulled here"
     )
-    pulls = commands.add_parser(
-        "pull", parents=[settings, chosen], allow_abbrev=False, help="fetch published sessions"
-    )
+    pulls = commands.add_parser("pull", parents=[settings, chosen], help="fetch published sessions")
     lists = commands.add_parser(
         "versions",
         parents=[settings, one],
-        allow_abbrev=False,
         help="list a session's published versions, or restore one",
     )
     lists.add_argument("session", nargs="?", metavar="SESSION")
@@ -65,11 +62,10 @@ def add_arguments(
 
 def publish(options: argparse.Namespace, config: Config) -> int:
     """Publish finished sessions; return 1 where one that was named, or that is finished, could not be."""
-    settings = config.model_copy(update={"sessions": tuple(options.sessions)})
     return publish_sessions(
-        list(Plan(settings, ROOT).sessions.values()),
+        list(Plan(config, ROOT).sessions.values()),
         config,
-        configfiles=options.configfiles,
+        configfiles=configfiles(options),
         force=options.force,
         required=bool(options.sessions),
     )
@@ -207,10 +203,3 @@ def _store(config: Config) -> Iterator[tuple[Store, int]]:
             yield store, lock
         finally:
             store.close()
-
-
-COMMANDS: dict[str, Callable[[argparse.Namespace, Config], int]] = {
-    "publish": publish,
-    "pull": pull,
-    "versions": list_versions,
-}

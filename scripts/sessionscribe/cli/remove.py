@@ -14,6 +14,8 @@ from sessionscribe.core.text import counted
 from sessionscribe.jobs import workspace
 from sessionscribe.manifest import manifest
 
+VOICES = "results/name/voices"
+"""The folder of enrolled voices, which are every session's, one of this name among them."""
 KEPT = "publish"
 """The folder of results that belongs to DVC and Git."""
 
@@ -23,7 +25,6 @@ def add_arguments(commands: Any, parents: list[argparse.ArgumentParser]) -> None
     removes = commands.add_parser(
         "remove",
         parents=parents,
-        allow_abbrev=False,
         help="remove sessions from the manifest",
         description="Take sessions out of the manifest. Recordings, corrections and published versions stay.",
     )
@@ -73,5 +74,5 @@ def results_of(session: str, root: Path) -> list[Path]:
         for folder in sorted((root / top).glob("*/"))
         if folder.name != KEPT
         for path in sorted(folder.iterdir())
-        if path.name == session or path.name.startswith(f"{session}.")
+        if (path.name == session or path.name.startswith(f"{session}.")) and path != root / VOICES
     ]

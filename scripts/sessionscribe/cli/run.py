@@ -1,165 +1,188 @@
-"""`sessionscribe run`: Snakemake with the everyday options; its logger plugin shows how far it is."""
+"""The sub-command ``run``, and how all commands let Snakemake make what is missing."""
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+import argparse
+import functools
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import FrameType
-from typing import Any, NoReturn
+from typing import Any
 
-from sessionscribe.core.errors import UserError, complain, nearest
+import yaml
 
-BUSY = os.EX_TEMPFAIL
-"""The exit code where another run is at work in this folder, so that nothing was done."""
-SIGNALLED = 128
-"""What is added to the number of the signal that ended a run, as shells do it."""
-FINISHED_TOO = ("summary", "detailed_summary", "dag", "d3dag", "rulegraph", "filegraph", "report")
-"""The options of Snakemake with which it shows the workflow as it is, finished work too."""
-SHOWS = (
-    *FINISHED_TOO,
-    *("dryrun", "list_rules", "list_target_rules", "list_untracked", "list_changes", "list_input_changes"),
-    *("list_params_changes", "list_conda_envs", "lint", "unlock", "print_compilation"),
-)
-"""Those with which it shows something and makes nothing, as its parser names them."""
-TABLE = ("--quiet", "rules", "host", "reason")
-"""What leaves a plan's table of jobs, and nothing else."""
+from sessionscribe.cli import publish, save, storage, workflow
+from sessionscribe.cli.add import add_sources
+from sessionscribe.cli.options import configfiles, from_one, load, profile, profile_values
+from sessionscribe.config.settings import Config
+from sessionscribe.core.errors import complain, unknown_session
+from sessionscribe.engines import fetch
+from sessionscribe.jobs import workspace
+from sessionscribe.manifest import manifest
+from sessionscribe.planning import status
+from sessionscribe.planning.plan import NO_SESSIONS, Plan
+from sessionscribe.planning.steps import LAST, STAGE_OF, STAGES
 
 
-@dataclass(frozen=True)
-class Request:
-    """What Snakemake is asked for: a command line, its settings, and whether that only shows something."""
-
-    arguments: tuple[str, ...] = ()
-    pairs: tuple[str, ...] = ()  # the settings as they were given
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    shows: bool = False
-    targets: tuple[str, ...] = ()
-
-
-def parse(arguments: Sequence[str], own: Sequence[str] = ()) -> Request:
-    """Let Snakemake's own parser say what is asked for; of a plan, the table will do if no details are.
+def add_arguments(commands: Any, settings: argparse.ArgumentParser, columns: argparse.ArgumentParser) -> None:
+    """Add the sub-command to the command's parsers.
 
     Args:
-        arguments: what is for Snakemake.
-        own: options that are not, one of which may have been meant.
-
-    Raises:
-        UserError: it refuses these arguments.
+        commands: where it is added.
+        settings: has the options that choose settings.
+        columns: has those that say of recordings what they are.
     """
-    if not arguments:
-        return Request()
-    from snakemake.cli import get_argument_parser, parse_config  # noqa: PLC0415 -- half a second
-    from snakemake.exceptions import CliException  # noqa: PLC0415
-
-    parser = get_argument_parser()
-    parser.error = partial(_refuse, known=[*own, *parser._option_string_actions])
-    try:
-        options = parser.parse_args(arguments)
-        settings = parse_config(options.config)
-    except (CliException, ValueError) as error:
-        _refuse(str(error))
-    details = options.printshellcmds or options.verbose or options.debug_dag or options.quiet is not None
-    table = TABLE if options.dryrun and not details else ()
-    shows = any(getattr(options, name) for name in SHOWS)
-    return Request((*arguments, *table), tuple(options.config or ()), settings, shows, tuple(options.targets))
-
-
-def shows_finished(arguments: Sequence[str]) -> bool:
-    """Return whether Snakemake, given these arguments, shows finished work, too."""
-    from snakemake.cli import get_argument_parser  # noqa: PLC0415 -- half a second
-
-    options, _ = get_argument_parser().parse_known_args(arguments)
-    return any(getattr(options, name) for name in FINISHED_TOO)
-
-
-def profile_of_another(arguments: Sequence[str], project: Path) -> str | None:
-    """Say if Snakemake, given these arguments, was told by the profile of another clone of this project.
-
-    A profile's name stands for a link in the user's configuration folder, and all clones share that.
-
-    Raises:
-        UserError: that profile is not the same as the one here.
-    """
-    from snakemake.cli import get_argument_parser, get_profile_dir  # noqa: PLC0415 -- half a second
-
-    names = get_argument_parser().parse_known_args(arguments)[0].profile or []
-    for name in [names] if isinstance(names, str) else names:
-        folder, file = get_profile_dir(name) or (Path(name), Path(name))
-        folder = folder.resolve()
-        clone, own = folder.parents[min(1, len(folder.parents) - 1)], project / "profiles" / folder.name
-        is_clone = folder.parent.name == "profiles" and (clone / "scripts/sessionscribe").is_dir()
-        if not is_clone or clone == project.resolve():
-            continue
-        what = f"the profile is that of another clone, {clone}"
-        hint = f"Use --profile {os.path.relpath(own)}, or let `make setup` here link the names to this clone"
-        problem = UserError(what, where=f"--profile {name}", hint=hint)
-        same = own / file.name
-        if not same.is_file() or same.read_bytes() != file.read_bytes():
-            raise problem
-        return f"{problem.where}: {what}, with the same settings. {hint}"
-    return None
-
-
-def _refuse(what: str, known: Sequence[str] = ()) -> NoReturn:
-    option = what.removeprefix("unrecognized arguments: ").split()[0].partition("=")[0]
-    meant = nearest(option, known).removeprefix(". ")
-    raise UserError(
-        what.rstrip("."), where="run", hint=meant or "`snakemake --help` lists what Snakemake takes"
+    parser = commands.add_parser(
+        "run",
+        parents=[settings, columns],
+        help="run all work that is missing or out of date",
+        description="Run the workflow. Options that are not listed here are passed on to Snakemake.",
     )
+    parser.add_argument(
+        "--source",
+        action="append",
+        default=[],
+        help="add this source first and run only its sessions (repeatable)",
+    )
+    parser.add_argument("--session", action="append", default=[], help="run only this session (repeatable)")
+    parser.add_argument("--stage", choices=STAGES, help="stop after this stage")
+    parser.add_argument("--limit", type=from_one, metavar="N", help="run at most N sessions")
+    parser.add_argument("--upload", action="store_true", help="then upload finished sessions")
+    parser.add_argument("--publish", action="store_true", help="then publish finished sessions")
+    save.add_arguments(parser)
 
 
-def snakemake(
-    arguments: Sequence[str], should_stop: Callable[[], bool] = lambda: False, every_s: float | None = None
+def command(options: argparse.Namespace) -> int:
+    """Make what is missing, and show where sessions stand; options that are not ours are Snakemake's."""
+    workspace.check_writable([Path(".snakemake")])
+    rest, names, code = options.rest, list(options.session), 0
+    given = ["--config", *options.config] if options.config else []
+    request = workflow.parse([*rest, *given], options.known)
+    options.config = list(request.pairs)  # those that Snakemake's own parser finds, too
+    if request.targets:  # which may be files and rules, as Snakemake has it, or sessions
+        table = Path(load(options).manifest)
+        known = manifest.read(table)
+        for target in request.targets:
+            if target in known:
+                names.append(target)
+            elif target not in RULES and "/" not in target and "." not in target:
+                raise unknown_session(target, known, table)
+        request = workflow.parse([*(text for text in rest if text not in known), *given])
+    if options.source:
+        name = options.session[0] if options.session else None
+        names, code = add_sources(options.source, name, options, load(options))
+        if not names:
+            return code
+    plan = planned(load(options, names), with_models=not request.shows and checks_models_here(options))
+    if not plan.sessions and not rest:  # else the Snakefile says so
+        print(NO_SESSIONS)
+        return code
+    if options.limit is not None:
+        names = [name for name, session in plan.sessions.items() if session.pending][: options.limit]
+        if not names:
+            print("Nothing to do.")
+            return code
+    present = functools.partial(load, options, names)
+    with save.saving(options, present, shows=request.shows) as unsaved:
+        result = make(options, request, names, stage=options.stage)
+    code |= unsaved()
+    if not request.shows and result != workflow.BUSY:
+        stopped = result > workflow.SIGNALLED
+        code = _show_outcome(options, load(options, names), stopped=stopped) or code
+    return result or code
+
+
+RULES = {"all", "note_settings", "check_models", *STAGE_OF}
+
+
+def make(
+    options: argparse.Namespace,
+    request: workflow.Request,
+    names: Sequence[str],
+    *,
+    more: Sequence[str] = (),
+    stage: str | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
+    every_s: float | None = None,
 ) -> int:
-    """Run Snakemake in this folder; return its exit code, ``BUSY``, or ``SIGNALLED`` plus a signal's number.
-
-    SIGINT and SIGTERM are passed on to it, and are not the end of this process: Snakemake cleans up.
+    """Let Snakemake make what is missing or stale, and return its exit code.
 
     Args:
-        arguments: of Snakemake.
+        options: the command's, with profile and settings.
+        request: what Snakemake is asked for besides.
+        names: of these sessions; none: of all.
+        more: settings over those of the options.
+        stage: the last one.
         should_stop: once it says yes, jobs that run finish and none begins.
         every_s: how often it is asked; None: never.
     """
-    got: list[int] = []
-    child: subprocess.Popen[bytes] | None = None
-
-    def pass_on(number: int, _frame: FrameType | None) -> None:
-        got.append(number)
-        # On a terminal Ctrl-C reaches the whole group by itself; SIGTERM lets Snakemake finish what runs.
-        if child and (number != signal.SIGINT or not sys.stdin.isatty()):
-            child.send_signal(signal.SIGINT)
-
-    # Before it starts: what a background shell has its children ignore would stay ignored.
-    before = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        sys.stdout.flush()  # what was said before comes before
-        command = [sys.executable, "-m", "snakemake_logger_plugin_sessionscribe", *arguments]
-        child = subprocess.Popen(command)
-        if got:
-            child.send_signal(signal.SIGINT)
-        code = _wait(child, should_stop, every_s)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-    if code < 0 and not got:
-        name = signal.Signals(-code).name
-        complain(f"Snakemake was killed ({name}). What is finished stays: run again to go on")
-    if code and got:
-        return SIGNALLED + got[-1]
-    return code if code >= 0 else SIGNALLED - code
+    workspace.check_writable([Path(".snakemake")])
+    # What is passed on comes first: options with several values would take its targets for theirs.
+    arguments = [*request.arguments, "--profile", str(profile(options))]
+    if options.configfile:
+        arguments += ["--configfile", *map(str, options.configfile)]
+    pairs = [*options.config, *more, *([f"sessions={flow(list(names))}"] if names else [])]
+    if pairs:  # the last `--config` counts
+        arguments += ["--config", *pairs]
+    if stage:
+        arguments += ["--until", *LAST[stage]]
+    result = workflow.start(arguments, should_stop, every_s)
+    if result in (0, workflow.BUSY) or result > workflow.SIGNALLED or request.shows:
+        return result
+    longer = Plan(load(options, names)).measured
+    return workflow.start(arguments, should_stop, every_s) if longer else result
 
 
-def _wait(child: subprocess.Popen[bytes], should_stop: Callable[[], bool], every_s: float | None) -> int:
-    while True:
-        try:
-            return child.wait(every_s)
-        except subprocess.TimeoutExpired:
-            if should_stop():
-                child.send_signal(signal.SIGTERM)  # Snakemake lets what runs finish
-                every_s = None
+def flow(value: Any) -> str:
+    """Return a value as YAML on one line."""
+    return yaml.safe_dump(value, default_flow_style=True, width=10**9).strip()
+
+
+def planned(settings: Config, *, with_models: bool) -> Plan:
+    """Return the plan; if asked, fetch the models of ``auto`` first, which may change it."""
+    plan = Plan(settings)
+    if with_models:
+        wanted = plan.preflight_task()
+        fetched = [
+            fetch.provide_auto(wanted["speech"], settings.transcribe, say=complain),
+            fetch.provide_auto_pipeline(wanted["diarization"], settings.diarize, say=complain),
+        ]
+        if any(fetched):
+            return Plan(settings)
+    return plan
+
+
+def checks_models_here(options: argparse.Namespace) -> bool:
+    """Return whether this machine checks the models: profiles for other machines leave that to them."""
+    return "check_models" not in str(profile_values(options).get("warm-guests", ""))
+
+
+def _show_outcome(options: argparse.Namespace, settings: Config, *, stopped: bool) -> int:
+    """Show where sessions stand after a run, and, unless that was stopped, upload and publish if asked.
+
+    Returns 1 where something could not be done.
+    """
+    after = Plan(settings)
+    print()
+    print(status.table(status.collect(after)))
+    sessions = list(after.sessions.values())
+    for session in sessions:
+        if session.steps and not (session.pending or session.blocked):
+            _show_results([Path(path) for step in session.of("write_export") for path in step.outputs])
+    code = int(any(session.blocked for session in sessions))
+    if stopped:
+        return code
+    if options.upload:
+        code |= storage.upload_sessions(sessions, settings)
+    if options.publish:
+        code |= publish.publish_sessions(sessions, settings, configfiles=configfiles(options))
+    return code
+
+
+def _show_results(exports: Sequence[Path]) -> None:
+    """Print where a session's finished files are, and how its transcript begins."""
+    endings = " ".join(path.name.partition(".")[2] for path in exports)
+    print(f"\n{exports[0].parent}/  ({endings})")
+    for path in exports:
+        if path.name == f"{path.parent.name}.txt" and path.is_file():
+            for line in path.read_text(encoding="utf-8").splitlines()[:6]:
+                print(f"    {line}")

@@ -8,11 +8,11 @@ import subprocess
 import sys
 import threading
 import webbrowser
-from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sessionscribe.config.settings import Config
+from sessionscribe.cli.options import configfiles, load, passed_on
 from sessionscribe.core.errors import UserError
 
 TOKEN = Path(".sessionscribe/serve.token")
@@ -25,7 +25,6 @@ def add_arguments(commands: Any, settings: argparse.ArgumentParser) -> None:
     serves = commands.add_parser(
         "serve",
         parents=[settings],
-        allow_abbrev=False,
         help="show everything in a browser",
         description="Serve a web page: where every session stands, transcripts to hear and mend, search.",
     )
@@ -46,16 +45,8 @@ def add_arguments(commands: Any, settings: argparse.ArgumentParser) -> None:
     serves.add_argument("--open", action="store_true", help="open the page in a browser")
 
 
-def serve(
-    options: argparse.Namespace, load: Callable[[], Config], files: Sequence[Path], arguments: Sequence[str]
-) -> int:
+def command(options: argparse.Namespace) -> int:
     """Serve until Ctrl-C.
-
-    Args:
-        options: the command's.
-        load: returns the settings, as they are now.
-        files: those that they are read from.
-        arguments: options for the runs that the page starts.
 
     Raises:
         UserError: other machines could come in without a token of their own, or the port is taken.
@@ -76,15 +67,15 @@ def serve(
     ):
         hint = "Give --token-file FILE and --allow-host NAME; docs/web.md shows a proxy with TLS, too"
         raise UserError("others could come in", where=f"--host {options.host}", hint=hint)
-    settings = load().serve  # a wrong setting is said here, not on every page
+    settings = load(options).serve  # a wrong setting is said here, not on every page
     token = security.token(options.token_file or TOKEN)
     listener = _listen(options.host, options.port)
     port = listener.getsockname()[1]
     root = Path.cwd()
-    archive = Archive(load, files, root)
+    archive = Archive(partial(load, options), configfiles(options), root)
     index = Index(root, archive.names)
     threading.Thread(target=index.fill, daemon=True).start()
-    runs = Runs(root, arguments)
+    runs = Runs(root, passed_on(options))
     site = Site(
         archive,
         Editor(archive, _author()),
@@ -131,11 +122,11 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         listener.bind((host, port))
         listener.listen(128)  # who follows the printed address at once waits, and is not turned away
-    except OSError as error:
+    except (OSError, OverflowError) as error:
         listener.close()
         hint = "Give another one: --port 8643"
         raise UserError(
-            f"cannot listen there ({error.strerror})", where=f"{host}:{port}", hint=hint
+            f"cannot listen there ({getattr(error, 'strerror', error)})", where=f"{host}:{port}", hint=hint
         ) from None
     return listener
 

@@ -31,7 +31,6 @@ def add_arguments(commands: Any, settings: argparse.ArgumentParser, chosen: argp
     finds = commands.add_parser(
         "find",
         parents=[settings],
-        allow_abbrev=False,
         help="compare recordings with the manifest: new, moved, missing, unfinished, failed, orphaned",
     )
     finds.add_argument(
@@ -41,7 +40,6 @@ def add_arguments(commands: Any, settings: argparse.ArgumentParser, chosen: argp
     uploading = commands.add_parser(
         "upload",
         parents=[settings, chosen],
-        allow_abbrev=False,
         help="copy finished files to the recordings or elsewhere",
     )
     uploading.add_argument("--to", metavar="PLACE", help="`beside` (the recordings), or a folder")
@@ -78,7 +76,7 @@ def find(options: argparse.Namespace, config: Config) -> int:
 def upload(options: argparse.Namespace, config: Config) -> int:
     """Upload the sessions that were named, or all that are finished."""
     place = config.upload.model_copy(update={"to": options.to} if options.to else {})
-    settings = config.model_copy(update={"sessions": tuple(options.sessions), "upload": place})
+    settings = config.model_copy(update={"upload": place})
     sessions = Plan(settings, ROOT).sessions.values()
     return upload_sessions(sessions, settings, named=bool(options.sessions), delete=options.delete)
 
@@ -113,6 +111,3 @@ def upload_sessions(
     if not chosen:
         print("Nothing is finished yet.")
     return int(one_by_one({session.session.name: session for session in chosen}, send))
-
-
-COMMANDS = {"find": find, "upload": upload}

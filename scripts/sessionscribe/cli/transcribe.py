@@ -13,7 +13,7 @@ import itertools
 import json
 import os
 import shutil
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -21,7 +21,8 @@ import platformdirs
 import yaml
 
 from sessionscribe.audio import media
-from sessionscribe.cli import add
+from sessionscribe.cli import add, run, workflow
+from sessionscribe.cli.options import PROJECT, load
 from sessionscribe.config.settings import Config, Format
 from sessionscribe.core import locks
 from sessionscribe.core.errors import UserError, complain, describe
@@ -38,15 +39,12 @@ SETTINGS = Path("config/config.yaml")
 WRITTEN = Path("written.json")
 """Which files were written for the user, with their checksums: no other file is ever replaced."""
 
-Make = Callable[[Sequence[str]], tuple[int, Plan]]
-
 
 def add_arguments(commands: Any, settings: argparse.ArgumentParser) -> None:
     """Add the command to a command line."""
     parser = commands.add_parser(
         "transcribe",
         parents=[settings],
-        allow_abbrev=False,
         help="transcribe files, in any folder",
     )
     parser.add_argument("files", nargs="+", metavar="FILE", help="a recording: audio or video")
@@ -72,15 +70,10 @@ def add_arguments(commands: Any, settings: argparse.ArgumentParser) -> None:
     parser.add_argument("-n", "--dry-run", action="store_true", help="only show what would be done")
 
 
-def command(options: argparse.Namespace, settings: Config, places: Sequence[Path], make: Make) -> int:
-    """Transcribe the given files and put what is made of them where the user wants it.
-
-    Args:
-        options: the command's.
-        settings: the general settings.
-        places: from where relative paths in them are meant; the first that has such a file counts.
-        make: makes what is missing of sessions, in the present folder; returns the exit code and the plan.
-    """
+def command(options: argparse.Namespace) -> int:
+    """Transcribe the given files and put what is made of them where the user wants it."""
+    settings, places = load(options, root=PROJECT), [Path.cwd(), PROJECT]
+    options.configfile, options.config = [SETTINGS], []  # from here on: in this command's own project
     to = Path.cwd() / (options.to or "")
     files, code = _recordings(options.files)
     own = _own_settings(settings, options, places)
@@ -93,7 +86,7 @@ def command(options: argparse.Namespace, settings: Config, places: Sequence[Path
             code = failed or code
         if not sessions:
             return code
-        result, plan = make(list(sessions))
+        result, plan = _make(options, list(sessions))
         if options.dry_run:
             return result or code
         print()
@@ -104,6 +97,17 @@ def command(options: argparse.Namespace, settings: Config, places: Sequence[Path
                 complain(describe(error, str(file)))
                 code = 1
         return result or code
+
+
+def _make(options: argparse.Namespace, names: Sequence[str]) -> tuple[int, Plan]:
+    """Make what is missing of sessions, in the present folder; return the exit code and the plan."""
+    there = not options.dry_run and run.checks_models_here(options)
+    plan = run.planned(load(options, names), with_models=there)
+    if not plan.targets():
+        return 0, plan
+    table = ("--dry-run", *workflow.TABLE) if options.dry_run else ()
+    request = workflow.Request(("--snakefile", str(PROJECT / "Snakefile"), *table))
+    return run.make(options, request, names), Plan(load(options, names))
 
 
 def _recordings(given: Sequence[str]) -> tuple[list[Path], int]:

@@ -13,7 +13,9 @@ from types import FrameType
 from typing import Any
 
 from sessionscribe.batch.watch import Watcher, explain, poll_s
-from sessionscribe.cli import add, run
+from sessionscribe.cli import add
+from sessionscribe.cli.options import passed_on
+from sessionscribe.cli.workflow import BUSY
 from sessionscribe.config.settings import Config, WatchFolder
 from sessionscribe.core.errors import UserError
 from sessionscribe.manifest.sources import Group
@@ -27,7 +29,6 @@ def add_arguments(commands: Any, settings: argparse.ArgumentParser) -> None:
     parser = commands.add_parser(
         "watch",
         parents=[settings],
-        allow_abbrev=False,
         help="add and transcribe recordings that arrive in folders",
         description="Add recordings that come into folders (`watch.folders`), and run a batch when no more "
         "come. Ends with Ctrl-C.",
@@ -54,19 +55,15 @@ def command(options: argparse.Namespace, config: Config) -> int:
         return add.add_groups([group], {}, config)[1].problems
 
     watcher = Watcher(config, add_session)
-    batch = [] if options.no_run else _batch(options)
+    batch = [sys.executable, "-m", "sessionscribe.cli.main", "batch", "once", *passed_on(options)]
+    if options.no_run:
+        batch = []
     with _Stop() as stop:
         if options.once:
             return _once(watcher, folders, batch, stop)
         print(f"watching {', '.join(folder.path for folder in folders)}", flush=True)
         _watch(watcher, folders, batch, stop)
     return 0
-
-
-def _batch(options: argparse.Namespace) -> list[str]:
-    """Return the command line that transcribes what was added."""
-    command = [sys.executable, "-m", "sessionscribe.cli.main", "batch", "once", "--profile", options.profile]
-    return [*command, *(word for path in options.configfile for word in ("--configfile", str(path)))]
 
 
 def _once(watcher: Watcher, folders: Sequence[WatchFolder], batch: Sequence[str], stop: _Stop) -> int:
@@ -100,7 +97,7 @@ def _was_put_off(code: int) -> bool:
     from sessionscribe.batch import report  # noqa: PLC0415 -- of no use to the other commands
 
     last = next(report.newest_first(), None)
-    return code == run.BUSY or (last is not None and last.status == "locked")
+    return code == BUSY or (last is not None and last.status == "locked")
 
 
 class _Stop:

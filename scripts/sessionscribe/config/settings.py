@@ -6,7 +6,6 @@ The schema (``config/config.schema.json``), the table in ``docs/configuration.md
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -20,7 +19,7 @@ from pydantic import (
     model_validator,
 )
 
-from sessionscribe.core.errors import UserError
+from sessionscribe.core.errors import UserError, meant, visible
 from sessionscribe.core.text import LONGEST_NAME
 
 OFF = "off"  # in place of a diarization pipeline: transcripts without speakers
@@ -97,8 +96,19 @@ RENAMED = {
 """Settings of earlier versions, and their present names."""
 
 
-# YAML reads a bare `off` as false.
+# YAML reads a bare `off` as false, and the language code `no` too.
 OffIsAWord = BeforeValidator(lambda value: OFF if value is False else value)
+NoIsALanguage = BeforeValidator(lambda value: "no" if value is False else value)
+
+
+SECTION = ("should have settings below it", "Write it so: {name: value}")
+KINDS = {
+    "string_type": ("should be text", "Put it in quotes"),
+    "tuple_type": ("should be a list", "Write it so: [one, two]"),
+    "model_type": SECTION,
+    "dict_type": SECTION,
+}
+"""What is wrong with a value and what to do, by pydantic's kinds of errors."""
 
 
 def _check_bounds(fewest: int | None, most: int | None) -> None:
@@ -207,7 +217,7 @@ class Transcribe(Options):
     compute_type: ComputeType = Field(
         "auto", description="`auto` (`float16` on CUDA, `int8` on a CPU) or a CTranslate2 type"
     )
-    language: str = Field(
+    language: Annotated[str, NoIsALanguage] = Field(
         "auto",
         pattern=f"^({LANGUAGE})$",
         description="A code such as `en`; `auto`: detect once per session; `mixed`: detect for each window",
@@ -484,7 +494,7 @@ class WatchRule(Options):
     match: str = Field(min_length=1)
     ignore: bool | None = None
     layout: Literal["recording", "multitrack", "live"] | None = None
-    language: str | None = Field(None, pattern=f"^({LANGUAGE})$")
+    language: Annotated[str | None, NoIsALanguage] = Field(None, pattern=f"^({LANGUAGE})$")
     speakers: Annotated[Annotated[int, Field(ge=1)] | Literal["off"] | None, OffIsAWord] = None
     min_speakers: int | None = Field(None, ge=1)
     max_speakers: int | None = Field(None, ge=1)
@@ -596,19 +606,17 @@ def validate(values: Mapping[str, Any]) -> Config:
             ) from None
         if problem["type"] == "extra_forbidden":
             raise UserError("there is no such setting", where=where, hint=_nearest(place)) from None
-        reason = problem["msg"].removeprefix("Value error, ")
-        given = "" if isinstance(problem["input"], dict) else f" (it is {problem['input']!r})"
-        raise UserError(
-            f"{reason}{given}", where=where, hint="docs/configuration.md lists all settings"
-        ) from None
+        reason = problem["msg"].removeprefix("Value error, ").replace("Input should", "should")
+        what, hint = KINDS.get(problem["type"], (reason, "docs/configuration.md lists all settings"))
+        given = "" if isinstance(problem["input"], dict) else f" (it is `{visible(str(problem['input']))}`)"
+        raise UserError(f"{what}{given}", where=where, hint=hint) from None
 
 
 def _nearest(place: list[str]) -> str:
     model: Any = Config
     for part in place[:-1]:
         model = get_args(model)[0] if part.isdecimal() else model.model_fields[part].annotation
-    near = difflib.get_close_matches(place[-1], model.model_fields, n=1, cutoff=0)
-    return f"Did you mean `{'.'.join([*place[:-1], *near])}`?"
+    return meant(place[-1], model.model_fields)
 
 
 def load(paths: list[Path], over: Mapping[str, Any] | None = None) -> Config:
@@ -622,9 +630,14 @@ def load(paths: list[Path], over: Mapping[str, Any] | None = None) -> Config:
         except FileNotFoundError as error:
             hint = "Check its name (--configfile, or `configfile` in the profile)"
             raise UserError("does not exist", where=path, hint=hint) from error
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            what = f"cannot be read ({' '.join(str(error).split())})"
-            raise UserError(what, where=path, hint="Correct the file") from error
+        except yaml.MarkedYAMLError as error:
+            line = error.problem_mark.line + 1 if error.problem_mark else 1
+            what = f"is not YAML ({error.problem})"
+            raise UserError(what, where=f"{path}, line {line}", hint="Correct the file") from error
+        except (OSError, ValueError, yaml.YAMLError) as error:
+            raise UserError(
+                f"cannot be read ({' '.join(str(error).split())})", where=path, hint="Save it as UTF-8 text"
+            ) from error
         if not isinstance(layer, dict):
             raise UserError("holds no settings (`key: value`)", where=path, hint="Correct the file")
         values = _overlay(values, layer)

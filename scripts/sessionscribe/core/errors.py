@@ -33,7 +33,7 @@ class UserError(Exception):
     """Whether whoever comes next would meet the same: a server that is away, a wrong key."""
 
     def __init__(self, what: str, *, where: object, hint: str) -> None:
-        self.what, self.where, self.hint = what, visible(str(where)), hint
+        self.what, self.where, self.hint = what, visible(str(where)) or "``", hint
         super().__init__(f"{self.where}: {what}. {hint}")
 
 
@@ -149,21 +149,21 @@ def cause(said: str, otherwise: str = "no reason given", *, besides: tuple[str, 
     return ([line for line in lines if not line.startswith(besides)] or lines or [otherwise])[-1]
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def nearest(name: str, known: Iterable[str], cutoff: float = 0.5) -> str:
     """Return the question whether the nearest of what is known is meant; "" where nothing is near."""
-    bare = {each.lstrip("-"): each for each in known}  # all options begin alike
-    near = difflib.get_close_matches(name.lstrip("-"), bare, n=1, cutoff=0.75)
-    return f". Did you mean `{bare[near[0]]}`?" if near else ""
+    bare = {each.lstrip("-").lower(): each for each in known}  # all options begin alike
+    near = difflib.get_close_matches(name.lstrip("-").lower(), bare, n=1, cutoff=cutoff)
+    return f"Did you mean `{bare[near[0]]}`?" if near else ""
+
+
+def meant(name: str, known: Iterable[str], otherwise: str = "There are none") -> str:
+    """Return what may have been meant by a name; where nothing is near, what there is; else ``otherwise``."""
+    names = list(known)
+    there = f"There are: {', '.join(names[:SHOWN])}{' …' * (len(names) > SHOWN)}" if names else otherwise
+    return nearest(name, names) or there
 
 
 def unknown_session(name: str, sessions: Iterable[str], path: Path) -> UserError:
     """Return the error for a session that is not in the manifest; it names the nearest one that is."""
-    known = list(sessions)
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    if near:
-        hint = f"Did you mean `{near[0]}`?"
-    elif known:
-        hint = f"There are: {', '.join(known[:SHOWN])}{' …' * (len(known) > SHOWN)}"
-    else:
-        hint = "Add it with `sessionscribe add`"
+    hint = meant(name, sessions, "Add it with `sessionscribe add`")
     return UserError(f"there is no session `{visible(name)}`", where=path, hint=hint)

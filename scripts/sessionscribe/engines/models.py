@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib.util
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from sessionscribe.config.settings import OFF
-from sessionscribe.core.errors import UserError
+from sessionscribe.core.errors import UserError, meant, visible
 from sessionscribe.core.files import sampled_sha256
 from sessionscribe.engines import package_models
 
@@ -77,11 +76,8 @@ def resolve(name: str, presets: dict[str, str], *, setting: str) -> str:
         and not Path(name.partition("/")[0]).is_dir()
     ):
         return name
-    near = difflib.get_close_matches(name, presets, n=1, cutoff=0)[0]
-    what = f"there is no model `{name}`"
-    raise UserError(
-        what, where=f"configuration: {setting}", hint=f"Did you mean `{near}`, or a folder that exists?"
-    )
+    hint = f"{meant(name, presets)} A folder with a model will do, too"
+    raise UserError(f"there is no model `{visible(name)}`", where=f"configuration: {setting}", hint=hint)
 
 
 def identity(model: str) -> str:

@@ -83,7 +83,8 @@ def add(
     """
     added = Added()
     sessions = {name: list(session.rows) for name, session in known.items()}
-    look = Prober(known, settings.get("audio_stream"), exact, s3_remote, durations, say, limits or Limits())
+    asked = settings.get("audio_stream"), settings.get("channel")
+    look = Prober(known, *asked, exact, s3_remote, durations, say, limits or Limits())
     looked = look.at(groups, root)
     noted = notes((file for group in groups for file in group.files), root)
     there = Presence(set(noted.values()), s3_remote)

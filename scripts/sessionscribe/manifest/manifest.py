@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import difflib
 import fcntl
 import io
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from sessionscribe.artifacts.base import LAYOUTS
 from sessionscribe.config.settings import LANGUAGE, OFF
 from sessionscribe.core import locks, tables
-from sessionscribe.core.errors import UserError, visible
+from sessionscribe.core.errors import UserError, meant, visible
 from sessionscribe.core.files import write_text
 from sessionscribe.core.text import TOO_LONG, is_long_name
 from sessionscribe.manifest import names
@@ -71,6 +71,8 @@ INTEGERS = (
     *("part", "num_speakers", "min_speakers", "max_speakers"),
     *("audio_stream", "channel", "header", "priority"),
 )
+MAX_MISSING = 10_000
+"""More missing parts in a row are no gap: such numbers (dates, say) do not count parts."""
 LONGEST_S = 1e7
 """No recording lasts longer, in seconds (116 days): all names of a session's chunks are known beforehand."""
 LEAST = {"num_speakers": 1, "min_speakers": 1, "max_speakers": 1, "audio_stream": 0, "channel": 0}
@@ -205,12 +207,13 @@ def _format(value: object) -> str:
 
 
 def _check_header(header: list[str], path: Path) -> None:
+    if header and header[0].split(",")[0].split(";")[0] == "session" != header[0]:
+        raise UserError(
+            "its columns are not separated by tabs", where=path, hint="Save it as tab-separated text"
+        )
     for name in header:
         if name not in COLUMNS:
-            near = difflib.get_close_matches(name, COLUMNS, n=1, cutoff=0)[0]
-            raise UserError(
-                f"there is no column `{visible(name)}`", where=path, hint=f"Did you mean `{near}`?"
-            )
+            raise UserError(f"there is no column `{visible(name)}`", where=path, hint=meant(name, COLUMNS))
         if header.count(name) > 1:
             raise UserError(f"there are two columns `{name}`", where=path, hint="Join them, or remove one")
     for name in REQUIRED:
@@ -245,7 +248,13 @@ def _parse(header: list[str], values: list[str], line: int) -> tuple[Row, str | 
             continue
         text = tables.unguarded(cell)
         try:
-            typed[name] = int(text) if name in INTEGERS else float(text) if name == "duration_s" else text
+            typed[name] = (
+                int(text.removesuffix(".0"))
+                if name in INTEGERS
+                else float(text)
+                if name == "duration_s"
+                else text
+            )
         except ValueError:
             problem = problem or f"`{name}` must be a number and is `{visible(text)}`"
     typed["layout"] = OLDER.get(cells.get("layout", ""), typed["layout"])
@@ -265,8 +274,8 @@ def _parse(header: list[str], values: list[str], line: int) -> tuple[Row, str | 
         problem = problem or f"`speaker` {TOO_LONG}"
     if row.diarize not in ("", OFF):
         problem = problem or f"`diarize` must be empty or `{OFF}` and is `{visible(row.diarize)}`"
-    if not row.source:
-        problem = problem or "`source` is empty"
+    if not row.source or "\0" in row.source:
+        problem = problem or "`source` is no path"
     return row, problem
 
 
@@ -303,8 +312,21 @@ def _conflict(name: str, rows: list[Row], path: Path) -> str | None:
         return f"{place}: two recordings have the session name `{name}`. Give one of them another name"
     if len({row.track for row in rows}) < len(rows):
         return f"{place}: session `{name}` has a track twice. Give one of them another name"
-    if rows[0].layout == "live" and any(row.part is None for row in rows):
-        return f"{place}: live session `{name}` has a row without `part`. Number its parts"
+    if rows[0].layout == "live" and (why := _parts_fault([row.part for row in rows])):
+        return f"{place}: live session `{name}` {why}"
+    return None
+
+
+def _parts_fault(parts: Sequence[int | None]) -> str | None:
+    """Say why numbers cannot be those of a live session's parts."""
+    numbers = sorted(part for part in parts if part is not None)
+    if len(numbers) < len(parts):
+        return "has a row without `part`. Number its parts"
+    for before, part in pairwise(numbers):
+        if part == before:
+            return f"has two parts with the number {part}. Remove the row of one of them"
+        if part - before > MAX_MISSING:
+            return f"has parts whose numbers jump from {before} to {part}. Number them one after the other"
     return None
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sessionscribe.audio import stream_parts
+from sessionscribe.audio.media import RecordingError, check_file
 from sessionscribe.audio.reader import Limits, Reader
 from sessionscribe.audio.source import Source
 from sessionscribe.core.errors import UserError
@@ -46,12 +47,13 @@ class ProbeResult:
 class Prober:
     """How recordings are looked at.
 
-    ``known`` is the manifest; ``audio_stream``, ``exact``, ``s3_remote`` and ``say`` are as ``additions.add``
-    has them; ``told`` is its ``durations``.
+    ``known`` is the manifest; ``audio_stream``, ``channel``, ``exact``, ``s3_remote`` and ``say`` are as
+    ``additions.add`` has them; ``told`` is its ``durations``.
     """
 
     known: dict[str, Session]
     audio_stream: int | None
+    channel: int | None
     exact: bool
     s3_remote: str
     told: Callable[[Sequence[str]], Mapping[str, float]]
@@ -65,8 +67,7 @@ class Prober:
             row
             for session in self.known.values()
             for row in session.rows
-            # Another stream of a file may be shorter.
-            if row.checksum and row.duration_s > 0 and not self.exact and self.audio_stream is None
+            if row.checksum and row.duration_s > 0 and not self._looks_again
         ]
         durations = {row.checksum: row.duration_s for row in rows}
         checksums = Checksums(root / ".sessionscribe/checksums.json")
@@ -82,6 +83,11 @@ class Prober:
             if group.layout == "live":
                 looked |= self._with_headers(group.files, looked)
         return looked
+
+    @property
+    def _looks_again(self) -> bool:
+        """Whether what is known of a file will not do: another stream of it may be shorter, or not there."""
+        return self.exact or self.audio_stream is not None or self.channel is not None
 
     def _with_headers(
         self, files: Sequence[File], looked: Mapping[File, ProbeResult]
@@ -151,12 +157,11 @@ class Prober:
     def _locally(self, file: File, durations: dict[str, float], checksums: Checksums) -> ProbeResult:
         path = file.path or Path(file.source)
         try:
-            str(path).encode()
+            with contextlib.suppress(RecordingError):  # it is empty, as `_probed` says
+                check_file(path)  # what gives bytes without end has no checksum
             checksum = checksums.sha256(path)
-        except UnicodeEncodeError:
-            return ProbeResult(
-                "", 0, UserError("has a name that is not valid UTF-8", where=path, hint="Rename the file")
-            )
+        except UserError as error:
+            return ProbeResult("", 0, error)
         except OSError as error:
             what = f"cannot be read ({error.strerror})"
             return ProbeResult("", 0, UserError(what, where=path, hint="Check the file"))
@@ -165,7 +170,7 @@ class Prober:
     def _remotely(self, files: list[File], durations: dict[str, float]) -> Iterator[ProbeResult]:
         """Probe remote files by parts of them; those whose content is known cost nothing."""
         items = [file.item for file in files if file.item is not None]
-        if not self.exact and self.audio_stream is None:
+        if not self._looks_again:
             new = [item.source for item in items if item.checksum not in durations]
             durations = {**self.told(new), **durations}
         unknown = [item for item in items if item.checksum not in durations and not item.fault]
@@ -201,4 +206,9 @@ class Prober:
             return ProbeResult(checksum, 0, error)
         if self.audio_stream is not None:  # where there is none of that number, nothing is added
             found = probe(recording, exact=self.exact, audio_stream=self.audio_stream, limits=self.limits)
+        channels = max(stream.channels for stream in found.streams)
+        if self.channel is not None and self.channel >= channels:
+            what = f"has no channel number {self.channel} (it has {channels}, counted from 0)"
+            hint = "Give another --channel, or none; nothing was added"
+            raise UserError(what, where=recording, hint=hint)
         return ProbeResult(checksum, found.duration_s, found=found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -149,7 +150,8 @@ def _reached(done: list[str], open_stages: set[str]) -> str:
 
 def missing_parts(plan: SessionPlan) -> list[int]:
     """Return the parts of a live session that are no good, and those missing between its first and last."""
-    parts = {row.part: row.duration_s > 0 for row in plan.session.rows if row.part is not None}
+    rows = () if plan.session.problem else plan.session.rows
+    parts = {row.part: row.duration_s > 0 for row in rows if row.part is not None}
     good = {part for part, is_good in parts.items() if is_good}
     return sorted({*range(min(parts), max(parts) + 1)} - good) if parts else []
 
@@ -170,12 +172,10 @@ def failed(root: Path, plan: SessionPlan) -> list[Failed]:
     found = []
     folders = [plan.session.name, *([MODELS] if plan.needs_models() else [])]
     for path in sorted(path for name in folders for path in (root / "logs/failed" / name).glob("*.json")):
-        try:
+        with suppress(OSError, ValueError, LookupError, TypeError):  # gone by now, or damaged
             failure = json.loads(path.read_bytes())
-        except (OSError, ValueError):
-            continue
-        if path.parent.name == MODELS or failure["output"] in plan.pending.keys() | plan.missing:
-            found.append(Failed(failure["message"], failure["log"]))
+            if path.parent.name == MODELS or failure["output"] in plan.pending.keys() | plan.missing:
+                found.append(Failed(failure["message"], failure["log"]))
     if plan.session.problem and not found:
         found.append(Failed(plan.session.problem))
     return found

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from sessionscribe.core.errors import UserError
+from sessionscribe.core.errors import UserError, meant
 from sessionscribe.runners import colab, ec2
 from sessionscribe.runners.command_machine import CommandMachine, Commands
 from sessionscribe.runners.machine import Address, GivenHost, Machine
@@ -86,8 +85,5 @@ def machine_of(name: str, options: Options) -> Machine:
     """
     kind, _, argument = name.partition(":")
     if kind not in KINDS:
-        known = [LOCAL, *(f"{other}:…" for other in KINDS)]
-        near = difflib.get_close_matches(kind, [LOCAL, *KINDS], n=1)
-        hint = f"Did you mean `{near[0]}`?" if near else f"There are: {', '.join(known)}"
-        raise UserError("is not a runner", where=name, hint=hint)
+        raise UserError("is not a runner", where=name, hint=meant(kind, [LOCAL, *KINDS]))
     return KINDS[kind](name, argument, options)

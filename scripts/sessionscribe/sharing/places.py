@@ -21,6 +21,16 @@ from sessionscribe.storage.listing import Item
 from sessionscribe.storage.locations import is_remote
 
 SCRATCH = Path(".sessionscribe")
+
+
+@contextmanager
+def scratch(root: Path) -> Iterator[Path]:
+    """Yield a folder of the project for files that go after the ``with``."""
+    (root / SCRATCH).mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="bundle-", dir=root / SCRATCH) as folder:
+        yield Path(folder)
+
+
 """Where bundles lie on their way, below the project's folder."""
 
 
@@ -78,11 +88,10 @@ class Place:
                 raise UserError("there is no bundle", where=self.name, hint="Name a `.zip`, or their folder")
             yield {str(path): path for path in found}
             return
-        (root / SCRATCH).mkdir(exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix="import-", dir=root / SCRATCH) as folder:
+        with scratch(root) as folder:
             copies = {}
             for number, item in enumerate(self.listed()):
-                copies[item.source] = Path(folder, f"{number}.zip")
+                copies[item.source] = folder / f"{number}.zip"
                 target = copies[item.source]
                 transfer.download(item.source, target, item.checksum, s3_remote=self.s3_remote)
             if not copies:

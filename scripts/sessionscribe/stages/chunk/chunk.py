@@ -39,8 +39,6 @@ OVERLAP_S = 1.0
 """Slices of a stream may begin so much before the end of the one in front (in seconds)."""
 LONGEST_GAP_S = 6 * 3600
 """A longer gap by a stream's clock (in seconds) is taken for another clock."""
-MAX_MISSING = 10_000
-"""More missing parts in a row are no gap: such numbers (dates, say) do not count parts."""
 SMOOTHED_FRAMES = 5
 """Frames of energy that are averaged where a cut is forced (160 ms: about a syllable)."""
 
@@ -209,7 +207,7 @@ class _Line:
 
 
 def _live_line(
-    session: str, rows: list[tuple[Conversion, int | None, str | None]], headers: Mapping[str, int | None]
+    rows: list[tuple[Conversion, int | None, str | None]], headers: Mapping[str, int | None]
 ) -> _Line:
     """Return where the parts of a live session lie."""
     rows.sort(key=lambda row: math.inf if row[1] is None else row[1])
@@ -219,15 +217,6 @@ def _live_line(
     offsets: dict[int | None, Samples] = {}
     for track, part, speaker in rows:
         if part is not None:
-            if part < following:
-                hint = "Keep one of them and remove the other's row from the manifest"
-                raise UserError(
-                    f"has two parts with the number {part}", where=f"session {session}", hint=hint
-                )
-            if part - following > MAX_MISSING:
-                what = f"has parts whose numbers jump from {following - 1} to {part}"
-                hint = "Correct the part numbers in the manifest: they count the parts"
-                raise UserError(what, where=f"session {session}", hint=hint)
             for number in range(following, part):
                 line.lack(f"part {number} is missing")
             following = part + 1
@@ -276,7 +265,7 @@ def build_timeline(
         raise ValueError(f"{session}: {len(rows)} tracks for the layout {layout}")
     if layout == "live":
         names = [track.track for track in conversions]
-        line = _live_line(session, rows, dict(zip(names, headers or [None] * len(names), strict=True)))
+        line = _live_line(rows, dict(zip(names, headers or [None] * len(names), strict=True)))
         tracks, gaps, position = line.tracks, line.gaps, line.position
     else:
         tracks = [

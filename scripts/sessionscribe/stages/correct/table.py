@@ -7,7 +7,6 @@ what it changes (``Edit``); columns that are not needed may be left out.
 from __future__ import annotations
 
 import csv
-import difflib
 import hashlib
 import io
 import os
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from sessionscribe.core import tables
-from sessionscribe.core.errors import UserError, unknown_session, visible
+from sessionscribe.core.errors import UserError, meant, unknown_session, visible
 from sessionscribe.core.files import write_text
 from sessionscribe.core.text import TOO_LONG, is_long_name, one_line
 from sessionscribe.core.tokens import atoms
@@ -148,9 +147,8 @@ def clock(time_s: float | None) -> str:
 def _check_header(header: list[str], path: Path) -> None:
     for name in header:
         if name not in COLUMNS:
-            near = difflib.get_close_matches(name, COLUMNS, n=1, cutoff=0)[0]
-            what = f"there is no column `{visible(name)}`"
-            raise UserError(what, where=path, hint=f"Did you mean `{near}`? Columns are separated by tabs")
+            hint = f"{meant(name, COLUMNS)} Columns are separated by tabs"
+            raise UserError(f"there is no column `{visible(name)}`", where=path, hint=hint)
     for name in REQUIRED:
         if name not in header:
             raise UserError(f"the column `{name}` is missing", where=path, hint=_HINT)

@@ -1,0 +1,78 @@
+"""What ``run --save-to`` does, and ``status --from``: results are saved while a run works."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from sessionscribe.config.settings import Config
+from sessionscribe.core.errors import UserError, complain, describe
+from sessionscribe.jobs.checkpoints import CheckpointManager
+from sessionscribe.planning import status
+from sessionscribe.sharing.places import Place, scratch
+from sessionscribe.sharing.saves import STATUS, Saves
+from sessionscribe.storage import transfer
+from sessionscribe.storage.locations import join
+
+ROOT = Path()
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add to ``run`` where results are saved while it works."""
+    parser.add_argument("--save-to", metavar="PLACE", help="save new results there during the run")
+    parser.add_argument(
+        "--save-minutes", type=float, default=10.0, metavar="N", help="minutes between saves (default: 10)"
+    )
+    parser.add_argument(
+        "--save-since",
+        action="append",
+        default=[],
+        metavar="BUNDLE",
+        help="leave out what these bundles (or those in a folder) have (repeatable)",
+    )
+
+
+@contextmanager
+def saving(
+    options: argparse.Namespace, settings: Callable[[], Config], *, shows: bool
+) -> Iterator[Callable[[], int]]:
+    """Save what a run makes, if that is asked for, until the block ends; yields what gives the exit code."""
+    if not options.save_to or shows:
+        yield lambda: 0
+        return
+    s3_remote = settings().ingest.s3_remote
+    since = [Place(name, s3_remote) for name in options.save_since]
+    saves = Saves(settings, Place(options.save_to, s3_remote), ROOT, since)
+
+    def tell(error: Exception) -> None:
+        complain(f"not saved: {describe(error, options.save_to)}")
+
+    with CheckpointManager(saves.save, options.save_minutes * 60, tell) as manager:
+        yield lambda: int(manager.problem is not None)
+    print(f"saved {len(saves.bundles)} bundles to {options.save_to}")
+
+
+def status_from(name: str, config: Config) -> int:
+    """Show how far a run is that saves to a place, as it wrote that there."""
+    place = Place(name, config.ingest.s3_remote)
+    with scratch(ROOT) as folder:
+        if place.is_remote:
+            file = place.name if name.endswith(".json") else join(place.name, STATUS)
+            found = dict(transfer.fetch([file], folder, s3_remote=place.s3_remote))
+            path = found.get(file)
+        else:
+            path = place.path / STATUS if place.path.is_dir() else place.path
+        if path is None or not path.is_file():
+            hint = "A run writes it with its first save (`run --save-to`)"
+            raise UserError("has no status.json", where=name, hint=hint)
+        try:
+            found_status = status.RunStatus.model_validate_json(path.read_bytes())
+            print("\n".join(found_status.lines(datetime.now(UTC))))
+        except (ValidationError, ValueError, TypeError) as error:
+            raise UserError("is not a run's status", where=name, hint="Wait for the next save") from error
+    return 0

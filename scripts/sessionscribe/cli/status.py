@@ -1,0 +1,49 @@
+"""The sub-command ``status``: where every session stands."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+from typing import Any
+
+from sessionscribe.batch.watch import read_refused
+from sessionscribe.cli.save import status_from
+from sessionscribe.config.settings import Config
+from sessionscribe.core.errors import complain, visible
+from sessionscribe.planning import status
+from sessionscribe.planning.plan import NO_SESSIONS, Plan
+from sessionscribe.runners import costs
+from sessionscribe.runners.usage_log import USAGE_LOG
+
+
+def add_arguments(commands: Any, parents: list[argparse.ArgumentParser]) -> None:
+    """Add the sub-command to the command's parsers."""
+    parser = commands.add_parser("status", parents=parents, help="show the state of every session")
+    parser.add_argument("--cost", action="store_true", help="show what remote machines have cost")
+    parser.add_argument("--json", action="store_true", help="as JSON, for other programs")
+    parser.add_argument(
+        "--from", dest="place", metavar="PLACE", help="show a run elsewhere, from what it has saved"
+    )
+
+
+def command(options: argparse.Namespace, config: Config) -> int:
+    """Print the table of sessions, or what else is asked for."""
+    if options.place:
+        return status_from(options.place, config)
+    if options.cost:
+        records, prices = costs.read_usage(USAGE_LOG), costs.read_prices(costs.PRICES)
+        print(json.dumps(costs.figures(records, prices)) if options.json else costs.table(records, prices))
+        return 0
+    plan = Plan(config)
+    rows, refused = status.collect(plan), read_refused()
+    for remark in plan.remarks:
+        complain(remark)
+    if options.json:
+        sessions = [dataclasses.asdict(row) for row in rows]
+        print(json.dumps({"sessions": sessions, "refused": refused}, ensure_ascii=False))
+        return 0
+    print(status.table(rows) if rows else NO_SESSIONS)
+    for source, reason in refused.items():
+        print(f"\nrefused {visible(source)}: {reason}")
+    return 0

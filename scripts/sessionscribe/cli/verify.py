@@ -1,0 +1,35 @@
+"""The sub-command ``verify``."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from sessionscribe.config.settings import Config
+from sessionscribe.core.text import counted
+from sessionscribe.planning.plan import Plan
+from sessionscribe.planning.verify import verify as differing
+
+
+def add_arguments(commands: Any, parents: list[argparse.ArgumentParser]) -> None:
+    """Add the sub-command to the command's parsers."""
+    verifies = commands.add_parser(
+        "verify",
+        parents=parents,
+        help="compare files with their records",
+        description="Compare files with their records, and set aside what differs, to be made again.",
+    )
+    verifies.add_argument("--quick", action="store_true", help="compare sizes, not content")
+
+
+def verify(options: argparse.Namespace, config: Config) -> int:
+    """Print which files are not as their records say; return 1 where there are some."""
+    plan, differ = Plan(config), 0
+    for session in plan.sessions:
+        lines, unrecorded = differing(plan.root, session, quick=options.quick)
+        for line in (*lines, *(f"{path}: no record tells of it" for path in unrecorded)):
+            print(f"{session}: {line}")
+        differ += len(lines)
+    how = "sizes of files" if options.quick else "files"
+    print(f"{counted(len(plan.sessions), 'session')}: {differ or 'no'} {how} differ")
+    return int(differ > 0)
