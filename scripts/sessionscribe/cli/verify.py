@@ -30,6 +30,6 @@ def verify(options: argparse.Namespace, config: Config) -> int:
         for line in (*lines, *(f"{path}: no record tells of it" for path in unrecorded)):
             print(f"{session}: {line}")
         differ += len(lines)
-    how = "sizes of files" if options.quick else "files"
+    how = "sizes of the files" if options.quick else "files"
     print(f"{counted(len(plan.sessions), 'session')}: {differ or 'no'} {how} differ")
     return int(differ > 0)
