@@ -56,6 +56,7 @@ def make(
     *,
     order: Sequence[int] | None = None,
     signed: Signed | None = None,
+    laid: Overlaid | None = None,
 ) -> Made:
     """Return the corrections that make of a transcript what an edited copy says.
 
@@ -66,18 +67,24 @@ def make(
         copy: what the edited copy says.
         order: the words of the corrected transcript, by number, in the order of the copy's format.
         signed: columns of new lines.
+        laid: the transcript with the corrections so far, where it is at hand.
 
     Raises:
         UserError: the copy has too little in common with the transcript, or asks for what no lines can say.
     """
     given = signed or Signed()
-    laid = overlay(transcript, names, edits)
+    laid = laid or overlay(transcript, names, edits)
     parted = _parted(laid, edits, {atom.speaker for atom in copy})
-    laid = overlay(transcript, names, parted)
-    renamed = _renamed(transcript, laid, parted, Comparison(laid, copy, order))
-    laid = overlay(transcript, names, renamed)
+    if parted != list(edits):
+        laid = overlay(transcript, names, parted)
+    compared = Comparison(laid, copy, order)
+    renamed = _renamed(transcript, laid, parted, compared)
+    if renamed != parted:
+        laid = overlay(transcript, names, renamed)
     called = [replace(atom, speaker=atom.speaker and laid.names.shown(atom.speaker)) for atom in copy]
-    changes = _Changes(laid, renamed, Comparison(laid, called, order))
+    if renamed != parted or called != list(copy):
+        compared = Comparison(laid, called, order)
+    changes = _Changes(laid, renamed, compared)
     made = [_again(laid.words, edit, edits) or given.put_on(edit) for edit in changes.made()]
     result = [edit for number, edit in enumerate(renamed) if number not in changes.gone]
     result = [edit if edit in edits else given.put_on(edit) for edit in result] + made

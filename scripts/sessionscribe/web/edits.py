@@ -14,7 +14,6 @@ from sessionscribe.editing.edited import EditToken
 from sessionscribe.manifest import manifest
 from sessionscribe.stages.correct import table
 from sessionscribe.stages.correct.apply import Overlaid
-from sessionscribe.stages.correct.places import is_general
 from sessionscribe.stages.correct.table import Edit
 from sessionscribe.web.archive import Archive, Page, base_of
 
@@ -105,20 +104,22 @@ class Editor:
         rest = [change for change in changes if change.op != "everywhere"]
         if not rest:
             return [*known, *general]
-        if len(changes) == 1 and (simple := _simple(page.laid, known, rest[0])):
+        if len(changes) == 1 and (simple := _simple(page.laid, rest[0])):
             return [*known, signed.put_on(simple)]
         copy = _copy(page.laid, rest)
-        made = edits.make(page.session.transcript, page.session.names, known, copy, signed=signed)
+        made = edits.make(
+            page.session.transcript, page.session.names, known, copy, signed=signed, laid=page.laid
+        )
         return [*made.edits, *general]
 
 
-def _simple(laid: Overlaid, known: list[Edit], change: Change) -> Edit | None:
+def _simple(laid: Overlaid, change: Change) -> Edit | None:
     """Return the line for a change of one word that nobody has touched; None where more is to be compared.
 
     Comparing a whole transcript of four hours takes seconds.
     """
     text, number = atoms(change.text), 0
-    if change.op != "words" or change.first != change.last or not text or any(map(is_general, known)):
+    if change.op != "words" or change.first != change.last or not text:
         return None
     for item in laid.items:
         if number == change.first:
