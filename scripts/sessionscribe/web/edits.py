@@ -14,6 +14,7 @@ from sessionscribe.editing.edited import EditToken
 from sessionscribe.manifest import manifest
 from sessionscribe.stages.correct import table
 from sessionscribe.stages.correct.apply import Overlaid
+from sessionscribe.stages.correct.places import is_general
 from sessionscribe.stages.correct.table import Edit
 from sessionscribe.web.archive import Archive, Page, base_of
 
@@ -104,8 +105,9 @@ class Editor:
         rest = [change for change in changes if change.op != "everywhere"]
         if not rest:
             return [*known, *general]
-        if len(changes) == 1 and (simple := _simple(page.laid, rest[0])):
-            return [*known, signed.put_on(simple)]
+        if len(changes) == 1 and (simple := _simple(page.laid, known, rest[0])):
+            edit, others = simple
+            return [*others, signed.put_on(edit)]
         copy = _copy(page.laid, rest)
         made = edits.make(
             page.session.transcript, page.session.names, known, copy, signed=signed, laid=page.laid
@@ -113,20 +115,30 @@ class Editor:
         return [*made.edits, *general]
 
 
-def _simple(laid: Overlaid, change: Change) -> Edit | None:
-    """Return the line for a change of one word that nobody has touched; None where more is to be compared.
+def _simple(laid: Overlaid, known: list[Edit], change: Change) -> tuple[Edit, list[Edit]] | None:
+    """Return the line for a change of one word, and the other lines; None where more is to be compared.
 
-    Comparing a whole transcript of four hours takes seconds.
+    The word is as it was heard, or of a line for this place alone. Comparing four hours takes seconds.
     """
-    text, number = atoms(change.text), 0
-    if change.op != "words" or change.first != change.last or not text:
+    if change.op != "words" or change.first != change.last or not atoms(change.text):
         return None
+    first = 0
     for item in laid.items:
-        if number == change.first:
-            alone = item.edit is None and item.stop - item.start == 1 and len(item.words) == 1
-            return context_windows.of_words(laid.words, item.start, item.stop, text) if alone else None
-        number += len(item.words)
-    return None
+        if change.first < first + len(item.words):
+            break
+        first += len(item.words)
+    else:
+        return None
+    old = None if item.edit is None else known[item.edit]
+    if item.start == item.stop or (old and (old.edit != "words" or old.speaker or is_general(old))):
+        return None
+    texts = [word.text for word in item.words]
+    texts[change.first - first] = change.text
+    now = [atom for text in texts for atom in atoms(text)]
+    if now == laid.words.text(item.start, item.stop):
+        return None
+    edit = context_windows.of_words(laid.words, item.start, item.stop, now)
+    return edit, [other for other in known if other is not old]
 
 
 def _copy(laid: Overlaid, changes: list[Change]) -> list[EditToken]:
