@@ -9,17 +9,7 @@ from pathlib import Path
 from playwright.sync_api import sync_playwright
 
 HERE = Path(__file__).resolve().parent
-COMMAND = [
-    sys.executable,
-    "-m",
-    "sessionscribe.cli.main",
-    "serve",
-    "--profile",
-    "demo",
-    "--port",
-    "0",
-    "--read-only",
-]
+COMMAND = [sys.executable, "-m", "sessionscribe.cli.main", "serve", "--profile", "demo", "--port", "0"]
 
 
 def main() -> None:
@@ -33,11 +23,13 @@ def main() -> None:
             page = browser.new_page(viewport={"width": 1200, "height": 700})
             page.goto(f"{address}s/meeting?token={token}")
             page.wait_for_timeout(3000)
-            page.locator('[data-n="60"]').click()
+            page.locator("#text [data-t]").nth(60).click()
             page.wait_for_timeout(1500)
+            page.keyboard.press(" ")
+            page.evaluate("scrollTo(0, 0)")
             page.screenshot(path=HERE / "web-session.png")
             page.goto(f"{address}search?q=the&speaker=Clara")
-            page.screenshot(path=HERE / "web-search.png", clip={"x": 0, "y": 0, "width": 1200, "height": 420})
+            page.screenshot(path=HERE / "web-search.png", clip={"x": 0, "y": 0, "width": 1200, "height": 400})
             browser.close()
     finally:
         server.terminate()

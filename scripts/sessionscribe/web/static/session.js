@@ -155,7 +155,7 @@
   if (wanted && moment) {
     $("find").value = wanted;
     player.find();
-    const found = player.hits.map((range) => range.startContainer.parentElement.closest("[data-n]"));
+    const found = player.hits.map((range) => range.startContainer.parentElement.closest("[data-t]"));
     const word = found.find((one) => Number(one.closest(".said").dataset.start) === Number(moment)) ?? player.at(Number(moment));
     choose(word, true);
     player.seek(Number(word.dataset.t));
