@@ -6,7 +6,7 @@
     const headers = { "Content-Type": "application/json" };
     let ok = false, text = "The server does not answer.";
     try {
-      const answer = await fetch(root + address, { method: "POST", headers, body: JSON.stringify(body) });
+      const answer = await fetch(root + address, { method: "POST", headers, body: JSON.stringify(body), keepalive: true });
       ({ ok } = answer);
       text = await answer.text();
       return { ok, ...JSON.parse(text) };
@@ -16,16 +16,31 @@
   const say = (what) => { progress.textContent = what; };
 
   let seen = null;
-  const events = new EventSource(`${root}/events`);
-  events.addEventListener("message", (event) => {
-    const now = JSON.parse(event.data);
+  const take = (now) => {
     run.textContent = now.line ? `at work: ${now.line}` : "";
     if (progress && now.line) say(`At work: ${now.line}`);
     else if (progress && seen?.line) say(now.last ? `It has ended. The last run said: ${now.last}` : "It has ended.");
     if (seen && now.state !== seen.state) document.body.dispatchEvent(new CustomEvent("changed"));
     seen = now;
+  };
+  // One tab listens and tells the others: browsers keep six connections to a server, for all tabs together.
+  const channel = new BroadcastChannel(`sessionscribe${root}`);
+  let events = null;
+  channel.addEventListener("message", ({ data }) => {
+    if (data !== "asks") take(data);
+    else if (events && seen) channel.postMessage(seen);
   });
-  addEventListener("pagehide", () => events.close());
+  const listen = () => new Promise(() => {
+    events = new EventSource(`${root}/events`);
+    events.addEventListener("message", (event) => {
+      take(JSON.parse(event.data));
+      channel.postMessage(seen);
+    });
+  });
+  addEventListener("pagehide", () => events?.close());
+  channel.postMessage("asks");
+  if (navigator.locks) navigator.locks.request(`sessionscribe${root}`, listen);
+  else listen();
 
   // A table that is replaced keeps what is chosen and unfolded in it.
   let kept = [];
