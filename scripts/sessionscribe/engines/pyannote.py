@@ -224,6 +224,8 @@ def cluster(
     """
     _prepare_import()
     import torch  # noqa: PLC0415
+    from pyannote.core import SlidingWindow as Grid  # noqa: PLC0415
+    from pyannote.core import SlidingWindowFeature  # noqa: PLC0415
 
     try:
         pipeline = _without_models(about, embeddings.shape[2], options.model)
@@ -236,7 +238,8 @@ def cluster(
             raise UserError("clusters without a threshold", where=options.model, hint=hint)
         pipeline.clustering.instantiate({"threshold": options.threshold})
     left_out = _bound(pipeline.clustering, most)
-    given = _feature(segmentations, about)
+    grid = Grid(start=0.0, duration=about.window / SAMPLE_RATE, step=about.step / SAMPLE_RATE)
+    given = SlidingWindowFeature(segmentations, grid)
     pipeline.get_segmentations = lambda *_, **__: given
     pipeline.get_embeddings = lambda *_, **__: embeddings
     bounds = {
@@ -270,13 +273,6 @@ def _allow_smaller(clustering: Any) -> bool:
     if size > 1:
         clustering.instantiate({**settings, "min_cluster_size": size // 2})
     return bool(size > 1)
-
-
-def _feature(data: NDArray[np.float32], about: EmbeddingsHeader) -> Any:
-    from pyannote.core import SlidingWindow, SlidingWindowFeature  # noqa: PLC0415
-
-    window = SlidingWindow(start=0.0, duration=about.window / SAMPLE_RATE, step=about.step / SAMPLE_RATE)
-    return SlidingWindowFeature(data, window)
 
 
 def _without_models(about: EmbeddingsHeader, dimension: int, model: str) -> Any:

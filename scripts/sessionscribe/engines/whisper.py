@@ -162,6 +162,9 @@ class SpeechModel:
         return [replace(restored(segment, windows[segment.window]), language=language) for segment in found]
 
 
+speech_model = SpeechModel
+
+
 def _compute_type(options: Transcribe, device: str) -> str:
     """Return the wanted number format; where a machine lacks it (a GPU's on a CPU), one that is there."""
     import ctranslate2  # noqa: PLC0415 -- heavy
@@ -185,11 +188,6 @@ def load_cublas() -> None:
     for name in ("libcublasLt.so.12", "libcublas.so.12"):  # the second one needs the first
         if name in found:
             ctypes.CDLL(found[name], mode=ctypes.RTLD_GLOBAL)
-
-
-def speech_model(options: Transcribe, *, threads: int) -> SpeechModel:
-    """Return the model of these options at work for one job."""
-    return SpeechModel(options, threads=threads)
 
 
 def check_folder(folder: Path) -> None:

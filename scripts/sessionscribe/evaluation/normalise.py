@@ -36,7 +36,7 @@ def normaliser(language: str | None, *, plain: bool = False) -> Normaliser:
     """
     unspaced = language in UNSPACED
     if plain:
-        return Normaliser("none (as written)", unspaced, _spread if unspaced else _as_written)
+        return Normaliser("none (as written)", unspaced, _spread if unspaced else str)
     from whisper_normalizer.basic import BasicTextNormalizer  # noqa: PLC0415
     from whisper_normalizer.english import EnglishTextNormalizer  # noqa: PLC0415
 
@@ -46,10 +46,6 @@ def normaliser(language: str | None, *, plain: bool = False) -> Normaliser:
     basic = BasicTextNormalizer(split_letters=unspaced, preserve_marks=True)
     kind = "character by character" if unspaced else "basic"
     return Normaliser(f"{kind} ({made_by})", unspaced, lru_cache(1 << 16)(basic))
-
-
-def _as_written(text: str) -> str:
-    return text
 
 
 def _spread(text: str) -> str:

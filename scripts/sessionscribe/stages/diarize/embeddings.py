@@ -45,11 +45,14 @@ class Embeddings:
 
     def write(self, path: Path) -> None:
         """Write the file atomically; its bytes depend on the content only."""
+        import numpy as np  # noqa: PLC0415 -- heavy
+
+        header = np.frombuffer(self.about.model_dump_json().encode(), dtype=np.uint8)
         # Numbers of speech compress to a few per cent, embeddings hardly.
         members = {
             "segmentations": (_packed(self.segmentations), zipfile.ZIP_DEFLATED),
             "embeddings": (_packed(self.embeddings), zipfile.ZIP_STORED),
-            "about": (_packed(_as_bytes(self.about)), zipfile.ZIP_STORED),
+            "about": (_packed(header), zipfile.ZIP_STORED),
         }
         with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
             for name, (data, method) in members.items():
@@ -132,12 +135,6 @@ def united(parts: Sequence[tuple[Path, Embeddings]], samples: int) -> Embeddings
         segmentations=np.concatenate([part.segmentations for _, part in filled]),
         embeddings=np.concatenate([part.embeddings for _, part in filled]),
     )
-
-
-def _as_bytes(about: EmbeddingsHeader) -> NDArray[np.uint8]:
-    import numpy as np  # noqa: PLC0415 -- heavy
-
-    return np.frombuffer(about.model_dump_json().encode(), dtype=np.uint8)
 
 
 def _packed(array: NDArray[np.float32] | NDArray[np.uint8]) -> bytes:

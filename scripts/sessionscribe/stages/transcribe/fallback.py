@@ -17,8 +17,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from math import exp
-from typing import Protocol
 
+from sessionscribe.artifacts.chunk_transcript import Segment
 from sessionscribe.artifacts.plan import Span
 from sessionscribe.config.settings import Transcribe
 from sessionscribe.core.intervals import Interval, common, heard_in, interval, length, outside, united
@@ -65,22 +65,6 @@ Decode = Callable[[Sequence[Window]], list[Decoded]]
 """Decodes windows; each segment says which one it is from."""
 
 
-class Scored(Protocol):
-    """What an engine has said, and how sure it is of that."""
-
-    @property
-    def avg_logprob(self) -> float:
-        """The mean log probability of its tokens."""
-
-    @property
-    def no_speech_prob(self) -> float:
-        """The probability that nobody speaks."""
-
-    @property
-    def compression_ratio(self) -> float:
-        """How much shorter its text is when compressed."""
-
-
 @dataclass(frozen=True)
 class FallbackResult:
     """Speech that is decoded again, and both versions with their scores.
@@ -102,8 +86,10 @@ class FallbackResult:
         return self.scores[1] > self.scores[0]
 
 
-def suppression(segment: Scored, options: Transcribe) -> str | None:
-    """Return why the engine's own thresholds suppress a segment, or None."""
+def suppression(segment: Decoded, options: Transcribe) -> str | None:
+    """Return why a segment is suppressed, here or by the engine's own thresholds; None where it is not."""
+    if segment.suppressed:
+        return segment.suppressed
     if segment.compression_ratio > options.compression_ratio_threshold:
         return REPEATS
     improbable = segment.avg_logprob < options.log_prob_threshold
@@ -114,7 +100,7 @@ def _is_plausible(segment: Decoded) -> bool:
     return not segment.suppressed and segment.avg_logprob >= IMPROBABLE
 
 
-def is_unsure(segment: Scored, options: Transcribe) -> bool:
+def is_unsure(segment: Decoded | Segment, options: Transcribe) -> bool:
     """Return whether a segment has low confidence, long before the engine would suppress it itself."""
     return segment.avg_logprob < options.low_confidence_log_prob
 
@@ -241,7 +227,7 @@ def score(segments: Iterable[Decoded], window: Window, options: Transcribe) -> f
     pause = round(PAUSE_S * SAMPLE_RATE / 2)
     speech, total = _intervals(window), 0.0
     for segment in segments:
-        if segment.suppressed or suppression(segment, options):
+        if suppression(segment, options):
             continue
         near = united((a - pause, b + pause) for word in segment.words for a, b in heard_in(word))
         total += length(common(speech, near)) / SAMPLE_RATE * exp(min(0.0, segment.avg_logprob))

@@ -240,13 +240,12 @@ def _placed(segment: Decoded, heard: Span, language: str) -> Segment:
 def _noted(part: FallbackResult, heard: Span, language: str, options: Transcribe) -> FallbackSpan:
     """Return what is stored about speech that was decoded twice."""
     won, lost = (part.second, part.first) if part.second_wins else (part.first, part.second)
-    kept, _ = _by_thresholds(won, heard, language, options)
     return FallbackSpan(
         start=seconds(heard.start + part.window[0].start),
         end=seconds(heard.start + part.window[-1].stop),
         reason=part.reason,
         winner="second" if part.second_wins else "first",
-        words=sum(len(segment.words) for segment in kept),
+        words=sum(len(segment.words) for segment in won if not suppression(segment, options)),
         first=round(part.scores[0], 3),
         second=round(part.scores[1], 3),
         loser=[_placed(segment, heard, language) for segment in lost],
@@ -266,9 +265,7 @@ def _by_thresholds(
         segment = _placed(decoded, heard, language)
         if not segment.text and not segment.words:
             continue
-        reason = (
-            decoded.suppressed or suppression(decoded, options) or (None if segment.words else "no words")
-        )
+        reason = suppression(decoded, options) or (None if segment.words else "no words")
         if reason:
             removed.append(RemovedSegment(**segment.model_dump(), reason=reason))
         else:
