@@ -1,4 +1,4 @@
-"""Confidence intervals: the percentile bootstrap of scipy over blocks of speech that are drawn as a whole.
+"""Confidence intervals: the percentile bootstrap over blocks of speech that are drawn as a whole.
 
 Words are no independent draws (a passage that goes wrong goes wrong as a whole), so a resample draws blocks,
 not words: utterances of the reference, minutes for speakers, or whole sessions.
@@ -6,10 +6,8 @@ not words: utterances of the reference, minutes for speakers, or whole sessions.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,25 +32,14 @@ class Bootstrap:
         """
         if blocks < 2 or self.resamples < 1:
             return None
-        from scipy.stats import DegenerateDataWarning, bootstrap  # noqa: PLC0415 -- a second to import
-
-        def drawn(sample: NDArray[np.int64]) -> float:
-            return statistic(np.bincount(sample, minlength=blocks).astype(np.float64))
-
-        with warnings.catch_warnings():
-            # scipy's own interval is not used: draws of nothing but silent minutes, say, have no rate.
-            warnings.simplefilter("ignore", DegenerateDataWarning)
-            found: Any = bootstrap(
-                (np.arange(blocks),),
-                drawn,
-                n_resamples=self.resamples,
-                vectorized=False,
-                confidence_level=LEVEL,
-                method="percentile",
-                rng=np.random.default_rng(self.seed),
-            )
-        draws = found.bootstrap_distribution
-        defined = draws[np.isfinite(draws)]
+        rng = np.random.default_rng(self.seed)
+        draws = np.array(
+            [
+                statistic(np.bincount(drawn, minlength=blocks).astype(np.float64))
+                for drawn in rng.integers(0, blocks, (self.resamples, blocks))
+            ]
+        )
+        defined = draws[np.isfinite(draws)]  # draws of nothing but silent minutes, say, have no rate
         if not len(defined):
             return None
         low, high = np.quantile(defined, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
