@@ -32,7 +32,7 @@ from sessionscribe.config.settings import Config, load
 from sessionscribe.core.units import SAMPLE_RATE
 from sessionscribe.engines.fetch import ensure_speech
 from sessionscribe.evaluation.normalise import normaliser
-from sessionscribe.formats.references import from_truth
+from sessionscribe.formats.transcripts import from_truth
 from sessionscribe.formats.utterances import PlainTranscript, PlainWord, Utterance
 from sessionscribe.stages.merge.merge import merge_transcript
 from sessionscribe.stages.transcribe.transcribe import transcribe_chunk

@@ -6,6 +6,8 @@ import ast
 import copy
 import re
 from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -119,6 +121,16 @@ def test_only_engines_import_what_is_heavy() -> None:
             assert imported(module).isdisjoint(HEAVY - {"pyannote"}), path
         elif path.parent.name != "engines":
             assert imported(module).isdisjoint(HEAVY), path
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "benchmarks").glob("*.py")), ids=lambda path: path.stem)
+def test_what_benchmarks_import_of_the_library_is_there(path: Path) -> None:
+    """Most of them are not run by `make test`."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "sessionscribe":
+            module = import_module(str(node.module))
+            for name in (alias.name for alias in node.names):
+                assert hasattr(module, name) or find_spec(f"{node.module}.{name}"), f"{node.module}.{name}"
 
 
 def test_the_paths_from_files_to_code_that_the_docs_show_are_there() -> None:
