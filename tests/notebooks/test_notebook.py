@@ -21,6 +21,7 @@ from colab_machine import Machine, shown
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 
+import small_disks
 from project import ROOT, Project
 
 SOURCE = ROOT / "notebooks/transcribe.py"
@@ -187,14 +188,9 @@ def test_at_the_end_of_its_time_all_is_saved_and_the_machine_released(
 def test_a_drive_that_is_full_keeps_nothing_from_going_on(
     origin: Project, home: Project, tmp_path: Path
 ) -> None:
-    drive = tmp_path / "drive"
-    drive.mkdir()
     work = home / "bundles/talk.work.zip"
     size = work.stat().st_size // 1024 + 12
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}k", "tmpfs", str(drive)]
-    if subprocess.run(mount, check=False, capture_output=True).returncode:
-        pytest.skip("no file system can be mounted here")
-    try:
+    with small_disks.mounted(tmp_path / "drive", f"size={size}k") as drive:
         colab = Machine(tmp_path / "content", drive, origin.root)
         colab.folder.mkdir()
         (colab.folder / work.name).write_bytes(work.read_bytes())
@@ -209,8 +205,6 @@ def test_a_drive_that_is_full_keeps_nothing_from_going_on(
         finally:
             client._cleanup_kernel()
         assert words(come_home(home, tmp_path / "back", colab)) == words(home)
-    finally:
-        subprocess.run(["umount", "-l", str(drive)], check=True)
 
 
 def test_a_mount_that_is_refused_is_told(colab: Machine) -> None:

@@ -3,13 +3,13 @@
 import contextlib
 import os
 import re
-import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
+import small_disks
 from media import CODECS, PICTURES, Audio, Sound, checksum, cut_short, damage, tone, write_media, write_tone
 from sessionscribe.artifacts.recording import Conversion
 from sessionscribe.audio import flac
@@ -309,17 +309,10 @@ def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path) -> None:
     source = write_media(
         tmp_path / "a.wav", [Sound(0.3 * rng.standard_normal((1, 60 * SAMPLE_RATE), np.float32))]
     )
-    full = tmp_path / "full"
-    full.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(full)]
-    if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode != 0:
-        pytest.skip("a small disk cannot be mounted here")
-    try:
+    with small_disks.mounted(tmp_path / "full", "size=256k") as full:
         with pytest.raises(UserError, match=r"full/out: no space left .* MB free.*Make room"):
             Converted(source, full)
         assert os.listdir(full / "out") == ["ingest.json"]
-    finally:
-        subprocess.run(["umount", str(full)], check=True)
 
 
 def test_a_truncated_video_is_told_by_its_index(tmp_path: Path) -> None:

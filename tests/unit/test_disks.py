@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import media
+import small_disks
 from sessionscribe.cli import main
 from sessionscribe.core import errors, files
 from sessionscribe.jobs import workspace
@@ -21,13 +22,8 @@ from snakemake_logger_plugin_sessionscribe import handler
 @pytest.fixture
 def mount(tmp_path: Path) -> Iterator[Path]:
     """A file system of 1 MB and 64 files below a folder, in which there is a project."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=1m,nr_inodes=64", "tmpfs", str(folder)]
-    if os.geteuid() != 0 or subprocess.run(command, check=False, capture_output=True).returncode:
-        pytest.skip("only root can mount a small file system here")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=False)
+    with small_disks.mounted(tmp_path / "small", "size=1m,nr_inodes=64") as folder:
+        yield folder
 
 
 def full(folder: Path) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+import small_disks
 from remotes import OTHERS, PATIENT, Server, flipping, serving
 from sessionscribe.core.errors import UserError
 from sessionscribe.storage import listing, rclone, transfer
@@ -228,13 +229,8 @@ def test_a_change_is_sent_to_a_remote_without_checksums_too(kind: str, tmp_path:
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of two megabytes."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)]
-    if subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("only root may mount a small disk")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    with small_disks.mounted(tmp_path / "disk", "size=2m") as folder:
+        yield folder
 
 
 def test_a_full_disk_there_or_here_is_named_and_nothing_half_is_left(

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 from collections.abc import Iterator
 from dataclasses import asdict
 from itertools import pairwise
@@ -18,6 +17,7 @@ import pytest
 import soundfile
 
 import media
+import small_disks
 from project import ROOT, TOY, Done, Once, Project, copy_project, cut_audio, states
 from sessionscribe.artifacts.plan import Timeline
 from sessionscribe.audio.stream_parts import CLUSTER
@@ -294,13 +294,8 @@ def test_a_model_that_cannot_be_had_is_told_before_anything_else(fresh: Project,
 @pytest.fixture
 def tiny_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system that the project nearly fills."""
-    folder = tmp_path / "tiny"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=20m", "tmpfs", str(folder)]
-    if os.geteuid() != 0 or subprocess.run(command, check=False, capture_output=True).returncode:
-        pytest.skip("only root can mount a small file system here")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=False)
+    with small_disks.mounted(tmp_path / "tiny", "size=20m") as folder:
+        yield folder
 
 
 def test_a_full_disk_is_said_and_the_run_goes_on_when_there_is_room(tiny_disk: Path) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+import small_disks
 import sshd
 from errands import MAKE, SECRET, SNAKEFILE, Remote, remote_project
 from project import DIARIZATION_MODEL, ROOT, TOY, Project, cut_audio
@@ -223,28 +224,21 @@ def test_a_connection_that_is_cut_is_made_again(
 
 
 def test_a_full_disk_there(folder: Remote, tmp_path: Path) -> None:
-    home = tmp_path / "host/home"
-    home.mkdir(parents=True)
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(home)], check=False)
-    if mounted.returncode:
-        pytest.skip("no file system can be mounted here")
-    try:
-        with sshd.started(tmp_path / "host") as host:
-            (folder / "ssh_config").write_text(host.entry())
-            (folder / "in/2.txt").write_text("text 2" + " " * 2_000_000)
-            done = folder.run("--keep-going")
-            assert done.code == 1
-            assert "the disk there is full" in done.err
-            assert "Make room there, or choose another folder with `warm-remote-dir`" in done.err
-            assert eventually(lambda: nothing_runs(host), 15), host.processes()
-            assert "out/2.txt" not in folder.results("out")
-            subprocess.run(["mount", "-o", "remount,size=50m", str(home)], check=True)
-            (folder / "in/2.txt").write_text("text 2")
-            done = folder.run()
-            assert done.code == 0, done.text
-            folder.assert_whole()
-    finally:
-        subprocess.run(["umount", "--lazy", str(home)], check=False)
+    disk = small_disks.mounted(tmp_path / "host/home", "size=1m")
+    with disk as home, sshd.started(tmp_path / "host") as host:
+        (folder / "ssh_config").write_text(host.entry())
+        (folder / "in/2.txt").write_text("text 2" + " " * 2_000_000)
+        done = folder.run("--keep-going")
+        assert done.code == 1
+        assert "the disk there is full" in done.err
+        assert "Make room there, or choose another folder with `warm-remote-dir`" in done.err
+        assert eventually(lambda: nothing_runs(host), 15), host.processes()
+        assert "out/2.txt" not in folder.results("out")
+        subprocess.run(["mount", "-o", "remount,size=50m", str(home)], check=True)
+        (folder / "in/2.txt").write_text("text 2")
+        done = folder.run()
+        assert done.code == 0, done.text
+        folder.assert_whole()
 
 
 @pytest.fixture
