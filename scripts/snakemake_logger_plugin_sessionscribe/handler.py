@@ -171,7 +171,10 @@ def _plain(text: str) -> str:
     if ours := OURS.match(text):
         return f"sessionscribe: {ours[1]}"
     if found := SYSTEM.search(text):
-        error = OSError(int(found[1]), os.strerror(int(found[1])), found[2])
+        # Of what it does not name, it is the folder with the least room.
+        folders = [name for name in (".", ".snakemake", "logs", "results") if os.path.exists(name)]
+        path = found[2] or min(folders, key=lambda name: os.statvfs(name).f_bavail)
+        error = OSError(int(found[1]), os.strerror(int(found[1])), path)
         return f"sessionscribe: {describe(error, str(Path.cwd()))}"
     return text
 

@@ -89,6 +89,16 @@ def test_the_disk_of_the_file_counts_and_not_that_of_the_project(mount: Path, tm
     assert sorted(path.name for path in mount.iterdir()) == ["ballast"]
 
 
+def test_of_a_disk_that_snakemake_does_not_name_the_fullest_is_meant(
+    mount: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path(".snakemake").symlink_to(mount)
+    full(mount)
+    said = handler._plain("Traceback:\nOSError: [Errno 28] No space left on device")
+    assert "sessionscribe: .snakemake: the disk is full (0 MB free at" in said
+
+
 def test_a_quota_and_a_disk_that_fails_are_told_apart() -> None:
     assert "what you may use at" in errors.describe(OSError(errno.EDQUOT, "quota", "a"), "talk")
     assert "fails to read or write" in errors.describe(OSError(errno.EIO, "i/o", "a"), "talk")
