@@ -37,8 +37,6 @@ localrules:
     draw_session,
     list_sessions,
     note_settings,
-    draw_session,
-    list_sessions,
 
 
 rule all:

@@ -27,7 +27,6 @@ KNOWS_THE_PROGRAM = {
     "jobs/workspace.py",
     "web/runs.py",
     "jobs/job.py",
-    "web/runs.py",
 }  # it as a command, its processes, files
 RULE = re.compile(r"^rule (\w+):\n((?:(?:    .*)?\n)+)", re.MULTILINE)
 
