@@ -74,8 +74,8 @@ def _edit(request: Request, changes: Changes) -> Response:
         problem = {"error": "Somebody else has changed this transcript."}
         every = Splice(0, sys.maxsize, conflict.page.paragraphs, 0)
         return JSONResponse(problem | _changed(site, name, conflict.page, every), 409)
-    changed = _changed(site, name, after, splice(before.paragraphs, after.paragraphs))
-    return JSONResponse(changed | {"exports": site.exports.follow(name)})
+    site.exports.follow(name)
+    return JSONResponse(_changed(site, name, after, splice(before.paragraphs, after.paragraphs)))
 
 
 def _changed(site: Site, name: str, page: Page, change: Splice) -> dict[str, object]:

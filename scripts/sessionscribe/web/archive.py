@@ -103,8 +103,10 @@ class Archive:
             return self._statuses
 
     def session(self, name: str) -> SessionPlan | None:
-        """Return the steps of a session; None where the manifest has none of this name."""
-        return self.plan().sessions.get(name)
+        """Return the steps of a session, of a plan that may be old; None where there is none of this name."""
+        # A plan of thousands takes seconds: an edit does not wait for it.
+        known = self._plan.sessions.get(name) if self._plan else None
+        return known or self.plan().sessions.get(name)
 
     def names(self) -> list[str]:
         """Return the names of all sessions."""

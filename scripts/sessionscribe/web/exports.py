@@ -27,19 +27,19 @@ class Exports:
         self._archive, self._runs = archive, runs
         self._edited: dict[str, float] = {}
 
-    def follow(self, session: str) -> bool:
-        """Note that a session was edited; return False where a run has to use a model before it exports."""
-        pending = self._archive.plan().sessions[session].pending.values()
-        if any(step.model for step in pending):
-            return False
+    def follow(self, session: str) -> None:
+        """Note that a session was edited."""
         self._edited[session] = time.monotonic()
-        return True
 
     def write(self, edited_before: float = math.inf) -> None:
-        """Write the exports of sessions whose last edit was before then, unless a run is at work."""
+        """Write the exports of sessions whose last edit was before then, unless a run is at work.
+
+        Where a model has to work first, they follow with the next run.
+        """
         edited = {name: time_s for name, time_s in self._edited.copy().items() if time_s <= edited_before}
         plans = self._archive.plan().sessions if edited else {}
-        due = [name for name in edited if name in plans and plans[name].pending]
+        steps = {name: plans[name].pending.values() for name in edited if name in plans}
+        due = [name for name, found in steps.items() if found and not any(step.model for step in found)]
         if not due or self._runs.run(due, "export"):
             for name, time_s in edited.items():
                 if self._edited.get(name) == time_s:

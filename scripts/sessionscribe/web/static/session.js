@@ -40,8 +40,7 @@
     }
     if (!answer.ok) { state(`Not saved: ${answer.error}`, true); return false; }
     const open = answer.corrections.filter((one) => one.state === "open");
-    state(open.length ? `Saved; ${open.length} correction${open.length > 1 ? "s have" : " has"} no place: ${open[0].reason}`
-      : answer.exports ? "Saved. The exports follow." : "Saved. The exports follow with the next run.");
+    state(open.length ? `Saved; ${open.length} correction${open.length > 1 ? "s have" : " has"} no place: ${open[0].reason}` : "Saved. The exports follow.");
     return true;
   };
   const exports = async () => {
