@@ -263,7 +263,7 @@ def test_the_lines_in_the_docs_are_understood(file: Path) -> None:
     assert set(
         re.findall(
             r"`(\w+)`",
-            page.partition(example)[2].partition("| Column |")[2].partition("Corrections outlive")[0],
+            page.partition(example)[2].partition("| Column |")[2].partition("Corrections survive")[0],
         )
     ) == {*table.COLUMNS} - {"edit", "was", "now"}
 

@@ -158,7 +158,7 @@ def test_a_link_to_nothing_is_named_and_the_others_are_added(tone: bytes) -> Non
     Path("in/gone.wav").symlink_to("nowhere.wav")
     rows, (problem,) = add(sources.discover(["in"]))
     assert [row.session for row in rows] == ["good"]
-    assert str(problem).startswith("in/gone.wav: cannot be read (No such file or directory)")
+    assert str(problem).startswith("in/gone.wav: is a link to a file that does not exist.")
 
 
 def test_a_name_that_is_not_utf8_is_refused_and_the_others_are_added(tone: bytes, here: Path) -> None:

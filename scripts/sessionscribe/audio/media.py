@@ -56,6 +56,9 @@ def check_file(path: Source) -> None:
     except ValueError:
         raise UserError("has a name that is not valid UTF-8", where=path, hint="Rename the file") from None
     except (FileNotFoundError, NotADirectoryError):
+        if isinstance(path, Path) and path.is_symlink():
+            hint = "Put that file back, or remove the link"
+            raise UserError("is a link to a file that does not exist", where=path, hint=hint) from None
         hint = "Put the file back, or remove its row from the manifest"
         raise UserError("does not exist", where=path, hint=hint) from None
     except PermissionError:
