@@ -13,6 +13,7 @@ import nbformat
 from nbclient import NotebookClient
 
 from project import ROOT, Project
+from sessionscribe.notebook.platforms import age_s
 
 FAKE = Path(__file__).parent / "fake"
 TALK = ROOT / "tests/data/toy/recordings/meeting.mp4"
@@ -42,6 +43,7 @@ class Machine:
         given = {
             "repository": str(self.repository),
             "profile": "demo-test",
+            "hours": age_s() / 3600 + 12,
             "python": sys.executable,
             "require_gpu": False,
             "save_minutes": 0.01,

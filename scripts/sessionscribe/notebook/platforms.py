@@ -76,8 +76,8 @@ class Colab(Platform):
             return None
 
     def used_s(self) -> float:
-        """Return how long the machine has been up: it is made for the session."""
-        return float(Path("/proc/uptime").read_text().split()[0])
+        """Return how long the machine has been there: it is made for the session."""
+        return age_s()
 
     def release(self) -> None:
         """Release the machine."""
@@ -107,8 +107,18 @@ class Kaggle(Platform):
             return ""
 
     def used_s(self) -> float:
-        """Return how long the machine has been up: it is made for the session."""
-        return float(Path("/proc/uptime").read_text().split()[0])
+        """Return how long the machine has been there: it is made for the session."""
+        return age_s()
+
+
+def age_s() -> float:
+    """Return for how many seconds this container or machine has been there.
+
+    That is the age of its first process: in a container, `/proc/uptime` may be that of a host.
+    """
+    up_s = float(Path("/proc/uptime").read_text().split()[0])
+    started = int(Path("/proc/1/stat").read_text().rpartition(")")[2].split()[19])
+    return up_s - started / os.sysconf("SC_CLK_TCK")
 
 
 def detect() -> Platform:

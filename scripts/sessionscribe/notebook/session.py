@@ -183,7 +183,10 @@ class NotebookSession:
         self.clock.register_checkpoint_callback(self._stop, self._stop_minutes)
         with self.gpu, CheckpointManager(drive.sync, min(10.0, self._save_minutes * 30)):
             for names, settings in self._groups():
-                if self.clock.time_remaining() > self._stop_minutes * 60:
+                if self.clock.time_remaining() <= self._stop_minutes * 60:
+                    left = "no time is left for it: take a new machine, or raise `hours`"
+                    print(f"{', '.join(names) or 'All sessions'}: {left}")
+                else:
                     options = [option for name in names for option in ("--session", name)]
                     options += [*self._saving(), "--profile", profile, *(["--stage", stage] if stage else [])]
                     options += [option for path in settings for option in ("--configfile", str(path))]
