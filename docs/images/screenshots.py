@@ -1,4 +1,4 @@
-"""Take the pictures of the web page, after `make demo`: python docs/images/screenshots.py (with chromium)"""
+"""Take the pictures of pages, after `make demo` and with chromium: python docs/images/screenshots.py"""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from playwright.sync_api import sync_playwright
 
 HERE = Path(__file__).resolve().parent
+EXPORT = HERE.parents[1] / "results/export/meeting/meeting.html"
 COMMAND = [sys.executable, "-m", "sessionscribe.cli.main", "serve", "--profile", "demo", "--port", "0"]
 
 
@@ -30,6 +31,10 @@ def main() -> None:
             page.screenshot(path=HERE / "web-session.png")
             page.goto(f"{address}search?q=the&speaker=Clara")
             page.screenshot(path=HERE / "web-search.png", clip={"x": 0, "y": 0, "width": 1200, "height": 400})
+            page.set_viewport_size({"width": 944, "height": 640})
+            page.goto(EXPORT.as_uri())
+            page.wait_for_timeout(1000)
+            page.screenshot(path=HERE / "transcript.png")
             browser.close()
     finally:
         server.terminate()
