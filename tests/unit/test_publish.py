@@ -97,6 +97,18 @@ def test_a_packed_artifact_is_a_line_of_json(here: Clone) -> None:
     assert chunks[str(chunk(here).relative_to(here.root))] == json.loads(chunk(here).read_bytes())
 
 
+def test_a_published_page_has_its_waveform(here: Clone, tmp_path: Path) -> None:
+    here.settings["export"] = {"formats": ["html", "json"]}
+    here.finish()
+    here.publish()
+    there = here.clone(tmp_path / "there")
+    there.pull("one")
+    assert unpack.put_in_place(there.root) == []
+    for name in ("results/export/one.waveform.json", "results/export/one/one.html"):
+        assert (there.root / name).read_bytes() == (here.root / name).read_bytes()
+    assert there.todo().keys() == set()
+
+
 def test_publishing_is_one_commit_a_session_and_nothing_the_second_time(here: Clone) -> None:
     manifest = here.root / TABLE
     manifest.write_text(manifest.read_text() + "\n")

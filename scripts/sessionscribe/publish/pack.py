@@ -76,7 +76,7 @@ def _pack_of(path: str) -> str:
 
 
 def _is_as_it_is(path: str) -> bool:
-    return path.startswith("results/export/") or is_audio(path)
+    return (path.startswith("results/export/") and path.count("/") > 2) or is_audio(path)
 
 
 def _write(target: Path, members: list[SessionFile]) -> None:
