@@ -22,7 +22,9 @@ job as well: so it cannot outlive who started it. Needs nothing but Python's own
 from __future__ import annotations
 
 import argparse
+import ast
 import base64
+import gc
 import hashlib
 import io
 import json
@@ -245,6 +247,27 @@ def _code(script: str) -> CodeType:
     return compile(Path(script).read_bytes(), script, "exec")
 
 
+def _parse_alone() -> None:
+    """Let no lane parse Python while another one does: before Python 3.11.8 that fails now and then.
+
+    numpy parses the header of every array that it reads (python/cpython#106905: a garbage collection in the
+    middle of it lets another thread run).
+    """
+    parse, parsing = ast.parse, threading.RLock()
+
+    def parse_alone(*args: Any, **options: Any) -> Any:
+        with parsing:
+            collects = gc.isenabled()
+            gc.disable()
+            try:
+                return parse(*args, **options)
+            finally:
+                if collects:
+                    gc.enable()
+
+    ast.parse = parse_alone  # type: ignore[assignment]
+
+
 def _write_to(log: str | None) -> None:
     """Send what libraries and native code write to a job's log, after what it holds.
 
@@ -301,6 +324,8 @@ def main() -> None:
     requests = os.fdopen(os.dup(0), encoding="utf-8")
     os.dup2(2, 1)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    if sys.version_info < (3, 11, 8):
+        _parse_alone()
     serve(requests, replies, lanes)
 
 

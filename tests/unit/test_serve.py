@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -54,3 +55,28 @@ def test_to_end_idle_workers_at_once_costs_no_processor(tmp_path: Path) -> None:
     spent = time.process_time() - before
     pool.stop()
     assert spent < 0.1
+
+
+def test_lanes_parse_python_at_the_same_time(tmp_path: Path) -> None:
+    """Before Python 3.11.8 that failed now and then; here parsing collects garbage, which lets others run."""
+    (tmp_path / "parses.py").write_text(
+        "import ast, gc, sys\n"
+        "class Garbage:\n"
+        "    def __init__(self): self.me = self\n"
+        "    def __del__(self): sum(range(50))\n"
+        "def parse(depth):\n"
+        "    if depth: return parse(depth - 1)\n"
+        "    for _ in range(100):\n"
+        "        [Garbage() for _ in range(20)]\n"
+        "        ast.parse('x = [1, (2, 3), f(b, c=4)]\\n' * 20)\n"
+        "sys.setswitchinterval(1e-6)\n"
+        "gc.set_threshold(50)\n"
+        "parse(snakemake.threads)\n"
+    )
+    request = {name: [] for name in ("input", "output", "params", "wildcards", "resources")}
+    about = {"script": str(tmp_path / "parses.py"), "rule": "r", "log": [[None, str(tmp_path / "log")]]}
+    pool = WorkerPool(local_places(1, 2), 0.0)
+    with ThreadPoolExecutor(2) as lanes:
+        jobs = [lanes.submit(pool.run, {**request, **about, "threads": n}, time.time()) for n in (1, 20)]
+        assert [job.result()["error"] for job in jobs] == ["", ""]
+    pool.stop()
