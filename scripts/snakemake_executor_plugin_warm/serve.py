@@ -265,7 +265,7 @@ def _parse_alone() -> None:
                 if collects:
                     gc.enable()
 
-    ast.parse = parse_alone  # type: ignore[assignment]
+    ast.parse = parse_alone
 
 
 def _write_to(log: str | None) -> None:
