@@ -1,8 +1,8 @@
-"""merge: all chunks of a session as one transcript, nothing lost and nothing doubled."""
+"""merge: all chunks of a session as one transcript."""
 
 
 rule merge_transcript:
-    """Merge chunk transcripts at their seams and put them on the session's clock."""
+    """Merge chunk transcripts and put them on the session's clock."""
     input:
         unpack(inputs_of("merge_transcript")),
     output:

@@ -21,4 +21,4 @@ with job(snakemake.rule, settings, log=snakemake.log[0], outputs=made) as say:
         options=Merge(**settings["options"]),
         output=Path(made["merged"]),
     )
-    say(f"{merged.chunks} chunks, {len(merged.segments)} segments, {len(merged.dropped)} words dropped")
+    say(f"{merged.chunks} chunks, {len(merged.segments)} segments")

@@ -137,7 +137,6 @@ def merged(
             )
             for found in segments
         ],
-        dropped=[],
         removed=[],
         gaps=[],
         chunks=1,

@@ -30,7 +30,7 @@ AUDIT = Audit(
     problems=[],
     flags=["1 cut", "2 stretches of speech without a word"],
     tracks=[],
-    words=WordAudit(heard=3, kept=3, dropped=0, lost=0, unknown=0, moved=0, alone=0, strays=[]),
+    words=WordAudit(heard=3, kept=3, lost=0, unknown=0, moved=0, strays=[]),
     missing=[],
     gaps=[
         SpeechGap(track="a", start=i, end=i + 4, speech_s=3.5, decoded_again=False) for i in range(MOST + 3)
@@ -39,7 +39,6 @@ AUDIT = Audit(
     unsure=[],
     language=LanguageAudit(language="en", probability=1, given=True, votes=[], spans=[]),
     speakers=[],
-    dropped=[],
     removed=[RemovedText(track="a", start=61, end=62, text="Thank you.", reason="no speech there")],
     redecoded=[FallbackReport(track="a", start=70, end=75, reason="why", winner="second", words=1, lost="")],
 )
@@ -56,7 +55,7 @@ def test_documents_end_with_the_verdict_the_flags_once_and_where_to_listen(tmp_p
     lines = text.partition("## Worth a look\n\n")[2].splitlines()
     assert lines[:5] == [
         "- Audit: complete with flags",
-        "- 0 of 0 chunks; 3 words heard, 3 kept, 0 left out at cuts, 0 lost",
+        "- 0 of 0 chunks; 3 words heard, 3 kept, 0 lost",
         "- 1 cut",
         "- 2 stretches of speech without a word",
         "- 1 open correction",

@@ -163,9 +163,9 @@ def merge(output: Path, session: Session) -> Merged:
 
 
 def by_chunk(merged: Merged) -> dict[tuple[str, int], dict[float, Word]]:
-    """All words of the stored file by the chunk that they come from, kept and dropped, by their number."""
+    """All words of the stored file by the chunk that they come from, by their number."""
     found: dict[tuple[str, int], dict[float, Word]] = defaultdict(dict)
-    for word in [*(w for segment in merged.segments for w in segment.words), *merged.dropped]:
+    for word in (w for segment in merged.segments for w in segment.words):
         assert word.probability not in found[word.track, word.chunk], "owned twice"
         found[word.track, word.chunk][word.probability] = word
     return found
@@ -190,14 +190,9 @@ def test_from_the_stored_file_every_chunk_can_be_put_together_again(folder: Path
             # Its time is that of the track on the session's clock, unless the word before it ends later.
             start = (track.offset + min(round(word.start * SAMPLE_RATE), track.samples)) / SAMPLE_RATE
             assert stored.start >= start - 0.001
-            if stored.reason is not None:
-                assert stored.start == pytest.approx(start, abs=0.001)
-        # in the order in which the chunk has them: those that are kept, and those that are dropped
-        for dropped in (False, True):
-            stored = [w for w in own.values() if (w.reason is not None) == dropped]
-            heard_at = {w.probability: w.start for w in words}
-            starts = [heard_at[w.probability] for w in stored]
-            assert starts == sorted(starts)
+        heard_at = {w.probability: w.start for w in words}
+        starts = [heard_at[w.probability] for w in own.values()]
+        assert starts == sorted(starts)
     assert not found
 
 
@@ -227,10 +222,10 @@ def test_another_version_of_a_chunk_changes_nothing_beyond_its_neighbours(
     other[place] = builders.chunk(plan, old.core.index, words)
 
     def elsewhere(merged: Merged) -> Counter[tuple[object, ...]]:
-        kept = [(w, None) for segment in merged.segments for w in segment.words]
         return Counter(
-            (w.track, w.chunk, w.text, w.probability, reason)
-            for w, reason in [*kept, *((w, w.reason) for w in merged.dropped)]
+            (w.track, w.chunk, w.text, w.probability)
+            for segment in merged.segments
+            for w in segment.words
             if w.track != old.track or abs(w.chunk - old.core.index) > 1
         )
 
@@ -273,4 +268,3 @@ def test_a_session_that_begins_later_is_the_same_later(folder: Path, session: Se
         assert [w.text for w in one.words] == [w.text for w in other.words]
         times = [(w.start + later, w.end + later) for w in one.words]
         assert [(w.start, w.end) for w in other.words] == [pytest.approx(pair, abs=0.0011) for pair in times]
-    assert [w.text for w in before.dropped] == [w.text for w in after.dropped]

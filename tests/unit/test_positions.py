@@ -14,7 +14,7 @@ import pytest
 
 import builders
 from sessionscribe.artifacts.chunk_transcript import Word
-from sessionscribe.artifacts.merged import DroppedWord, MergedWord
+from sessionscribe.artifacts.merged import MergedWord
 from sessionscribe.artifacts.plan import Span
 from sessionscribe.artifacts.speakers import Turn
 from sessionscribe.artifacts.transcript import Transcript
@@ -31,13 +31,12 @@ from sessionscribe.evaluation.words import outside
 from sessionscribe.formats import references
 from sessionscribe.formats.reading import paragraphs
 from sessionscribe.formats.utterances import PlainTranscript, PlainWord, Utterance
-from sessionscribe.stages.audit.accounts import left_alone
+from sessionscribe.stages.audit.audit import speaker_shares
 from sessionscribe.stages.audit.suspects import repeats_at_seams
 from sessionscribe.stages.correct.apply import overlay
 from sessionscribe.stages.correct.table import Edit
 from sessionscribe.stages.diarize.boundaries import with_evidence
 from sessionscribe.stages.diarize.diarize import assign_speakers
-from sessionscribe.stages.diarize.talk_time import speaker_shares
 from sessionscribe.stages.name.name import who_talks
 from sessionscribe.stages.transcribe.hallucinations import filter_phrases
 
@@ -228,14 +227,6 @@ def test_paragraphs_end_alike_everywhere() -> None:
 # What is checked.
 
 
-def test_what_stands_in_the_place_of_a_word_does_so_everywhere() -> None:
-    for at in POSITIONS:
-        (gone,) = words(at, ("so", 10.0, 10.2))
-        dropped = [DroppedWord(**{**gone.model_dump(), "reason": "-"}, track="main", chunk=1)]
-        assert not left_alone(dropped, merged_words(at, ("no", 10.1, 10.3))), at
-        assert left_alone(dropped, merged_words(at, ("so", 11.0, 11.2))), at
-
-
 def test_the_words_at_a_cut_are_the_same_everywhere() -> None:
     plan = builders.plan(20, [(10, "silence")])
     for at in POSITIONS:
@@ -249,11 +240,7 @@ def test_the_words_at_a_cut_are_the_same_everywhere() -> None:
 
 def test_whose_share_is_just_enough_is_no_phantom() -> None:
     for at in POSITIONS:
-        turns = [
-            Turn(start=at, end=ms(at + 9.8), speaker="A"),
-            Turn(start=ms(at + 10), end=ms(at + 10.2), speaker="B"),
-        ]
-        found = speaker_shares(turns, [], speakers=["A", "B"], min_speaker_share=0.02)
+        found = speaker_shares(transcript(at, ("A", "so", 0.0, 9.8), ("B", "no", 10.0, 10.2)), 0.02)
         assert [part.phantom for part in found] == [False, False], at
 
 

@@ -1,12 +1,12 @@
-"""What an audit found about a session. All times are seconds of the session, positions of gaps samples."""
+"""What an audit found about a session. Times are seconds of the session; positions of gaps are samples."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from sessionscribe.artifacts.base import Artifact, Part, Seconds
+from sessionscribe.artifacts.base import Artifact, Part, Seconds, older
 from sessionscribe.artifacts.chunk_transcript import LanguageVote
 from sessionscribe.artifacts.plan import Gap
 
@@ -14,242 +14,186 @@ Verdict = Literal["complete", "complete with flags", "incomplete"]
 
 
 class TrackAudit(Part):
-    """A track: whether its chunks tile it and are all there, and how much of its speech has words.
-
-    ``speech_s`` is what the plan takes for speech; ``covered_s`` what of it is not without a word for
-    more than ``audit.gap_s``.
-    """
+    """Whether a track's chunks tile it and are all there, and how much of its speech has words."""
 
     track: str
     duration_s: Seconds
-    """Its length."""
     tiled: bool
-    """Whether its chunks hold each sample once."""
+    """Whether its chunks contain every sample exactly once."""
     chunks: int
-    """Transcripts that are there."""
+    """Chunk transcripts that exist."""
     planned: int
     """Chunks of the plan."""
     speech_s: Seconds
-    """Speech by the plan."""
+    """Speech according to the plan."""
     covered_s: Seconds
-    """Speech that is not without a word for more than `audit.gap_s`."""
+    """Speech that is in none of the `gaps`."""
 
 
 class StrayWord(Part):
-    """A word that the stages do not agree on; ``reason`` says how."""
+    """A word that the stages do not agree on."""
 
     track: str
     chunk: int | None
-    """Null where it is not known."""
+    """Null if it is not known."""
     text: str
-    """The word."""
     start: Seconds
     reason: str
     """What is wrong."""
 
 
 class WordAudit(Part):
-    """Where the words of the chunk transcripts are now, counted anew.
-
-    ``heard`` words are in chunk transcripts; each is in the transcript (``kept``) or left out with a reason
-    (``dropped``). ``lost`` are in neither, ``unknown`` in the transcript but in no chunk's, ``moved`` more
-    than half a second from where their chunk has them. ``alone`` were left out at a seam although nothing
-    stands in their place. ``strays`` shows the first of these.
-    """
+    """What became of the words of the chunk transcripts, counted independently."""
 
     heard: int
     """Words in chunk transcripts."""
     kept: int
-    """Those in the transcript."""
-    dropped: int
-    """Those left out with a reason."""
+    """Words in the transcript."""
     lost: int
-    """Those in neither."""
+    """Words in chunk transcripts that are not in the transcript."""
     unknown: int
-    """Words of the transcript that no chunk has."""
+    """Words in the transcript that are in no chunk transcript."""
     moved: int
-    """More than 0.5 s from where their chunk has them."""
-    alone: int
-    """Left out although nothing stands in their place."""
+    """Words more than 0.5 s from where their chunk transcript has them."""
     strays: list[StrayWord]
-    """The first 50 of the last four kinds."""
+    """The first 50 of the last three kinds."""
+
+    _older = older("dropped", "alone")  # of chunks that decoded the same audio
 
 
-class SpeechGap(Part):
-    """A stretch with ``speech_s`` seconds of speech and no word, removed ones included.
-
-    ``decoded_again`` says whether a part of it was decoded again, and nothing found.
-    """
+class Place(Part):
+    """A stretch of a track."""
 
     track: str
     start: Seconds
     end: Seconds
+
+
+class SpeechGap(Place):
+    """Speech without a word, not even a removed one; it may contain pauses."""
+
     speech_s: Seconds
     """How much of it is speech."""
     decoded_again: bool
     """Whether a part of it was decoded twice."""
 
 
-class FaintSpeech(Part):
-    """A stretch that is no speech by the plan, and so was not decoded, in which somebody probably speaks."""
+class Repeat(Place):
+    """Words that are repeated."""
 
-    track: str
-    start: Seconds
-    end: Seconds
-
-
-class Repeat(Part):
-    """Words that follow themselves ``times`` times over; ``at_seam``: on both sides of a cut."""
-
-    track: str
-    start: Seconds
-    end: Seconds
     text: str
     """What is repeated."""
     times: int
-    """How often."""
+    """How often it is there."""
     at_seam: bool
-    """Whether on both sides of a chunk boundary."""
+    """Whether it is on both sides of a chunk boundary."""
 
 
-class LowConfidence(Part):
-    """Neighbouring words of low probability; ``probability`` is their mean."""
+class LowConfidence(Place):
+    """Consecutive words of low probability."""
 
-    track: str
-    start: Seconds
-    end: Seconds
     words: int
     """How many."""
     probability: float
-    """Their mean."""
+    """Their mean probability."""
     text: str
     """Their text."""
 
 
-class LanguageSpan(Part):
-    """Neighbouring segments, of so many chunks, that were decoded in one language."""
+class LanguageSpan(Place):
+    """Consecutive segments that were decoded in one language."""
 
-    track: str
-    start: Seconds
-    end: Seconds
     language: str
-    """That of neighbouring segments."""
+    """The language."""
     chunks: int
-    """Of how many chunks they are."""
+    """How many chunks they are from."""
 
 
 class LanguageAudit(Part):
-    """The language of a session, the windows that voted for it, and what each stretch was decoded in."""
+    """The language of a session: how it was found, and what was decoded in which."""
 
     language: str
-    """As in `Language`."""
+    """As in `Language`, like the next three."""
     probability: float
-    """As in `Language`."""
     given: bool
-    """As in `Language`."""
     votes: list[LanguageVote]
-    """As in `Language`."""
     spans: list[LanguageSpan]
-    """What each stretch was decoded in."""
+    """The language of each stretch."""
 
 
 class SpeakerShare(Part):
-    """How long a speaker talks (``share`` of what all do) and how many words are his.
-
-    ``phantom``: so little that it may be nobody, but a mistake of the diarization.
-    """
+    """How much a speaker says."""
 
     speaker: str
     """Label or name."""
     speech_s: Seconds
     """How long this speaker talks."""
     share: float
-    """Of all speech."""
+    """Share of everybody's talk time."""
     words: int
     """How many."""
     phantom: bool
-    """Whether that is less than `audit.min_speaker_share`: perhaps nobody."""
+    """Whether that is less than `audit.min_speaker_share`: perhaps not a person."""
 
 
-class ReasonCount(Part):
-    """How many words were left out for one reason."""
+class RemovedText(Place):
+    """Text that a hallucination filter removed."""
 
-    reason: str
-    """Why words were left out."""
-    words: int
-    """How many."""
-
-
-class RemovedText(Part):
-    """Text that a hallucination guard took out."""
-
-    track: str
-    start: Seconds
-    end: Seconds
     text: str
-    """What was taken out."""
+    """What was removed."""
     reason: str
     """Why."""
 
 
-class FallbackReport(Part):
-    """A stretch that was decoded again, why, and which version is in the transcript.
+class FallbackReport(Place):
+    """A stretch that was decoded twice."""
 
-    ``words`` are those of the version that won; ``lost`` is the text of the other.
-    """
-
-    track: str
-    start: Seconds
-    end: Seconds
     reason: str
-    """As in `FallbackSpan`."""
+    """As in `FallbackSpan`, like `winner` and `words`."""
     winner: str
-    """As in `FallbackSpan`."""
     words: int
-    """As in `FallbackSpan`."""
+    """How many."""
     lost: str
     """Text of the other version."""
 
 
 class Audit(Artifact):
-    """Whether all of a session is in its transcript. ``results/audit/{session}.json``.
+    """Whether a transcript is complete. ``results/audit/{session}.json``."""
 
-    ``problems`` make it incomplete; ``flags`` are what a reader should know or listen to. ``unused_prompt``
-    has the hotwords that the model has no room for.
-    """
-
+    VERSION: ClassVar[int] = 2
+    OLDER: ClassVar[frozenset[int]] = frozenset({1})
+    schema_version: int = 2
     session: str
     duration_s: Seconds
-    """Its length."""
     verdict: Verdict
     """`complete`; `complete with flags`; `incomplete`: something is missing, or stages disagree."""
     problems: list[str]
     """Why it is incomplete, in plain words."""
     flags: list[str]
-    """What a reader should know or listen to, in plain words."""
+    """What deserves a second look, in plain words."""
     tracks: list[TrackAudit]
     """Tiling, chunks and speech of each track."""
     words: WordAudit
-    """Where the words of the chunk transcripts are now."""
+    """What became of the words of the chunk transcripts."""
     missing: list[Gap]
     """Audio that is missing."""
     gaps: list[SpeechGap]
     """Speech without a word for more than `audit.gap_s`."""
-    faint: list[FaintSpeech] = Field(default_factory=list)
+    faint: list[Place] = Field(default_factory=list)
     """Faint speech that was not decoded and has no word."""
     repeats: list[Repeat]
     """The same words over and over, or on both sides of a chunk boundary."""
     unsure: list[LowConfidence]
     """Stretches of low probability."""
     language: LanguageAudit
-    """Who voted for which language, and what was decoded in which."""
+    """The votes for a language, and what was decoded in which."""
     speakers: list[SpeakerShare]
     """By label."""
-    dropped: list[ReasonCount]
-    """How many words were left out, by reason."""
     removed: list[RemovedText]
-    """What hallucination filters took out."""
+    """What hallucination filters removed."""
     redecoded: list[FallbackReport]
-    """What was decoded twice, and which version won."""
+    """What was decoded twice, and which version is in the transcript."""
     unused_prompt: list[str] = Field(default=[])
-    """Hotwords that the model has no room for."""
+    """Hotwords for which the model has no room."""
+
+    _older = older("dropped")

@@ -95,6 +95,17 @@ class Artifact(Part):
         return artifact
 
 
+def older(*gone: str, **renamed: str) -> Any:
+    """Return a validator for files of earlier versions: some fields are gone, others have new names."""
+
+    def brought_up(cls: type[Part], content: Any) -> Any:
+        if not isinstance(content, dict):
+            return content
+        return {renamed.get(key, key): value for key, value in content.items() if key not in gone}
+
+    return model_validator(mode="before")(brought_up)
+
+
 class SessionArtifact(Artifact):
     """An artifact of a whole session, which says how its files belong together."""
 
@@ -102,17 +113,4 @@ class SessionArtifact(Artifact):
     layout: Layout
     """`recording`, `multitrack` or `live`."""
 
-    @model_validator(mode="before")
-    @classmethod
-    def _layout_once_shape(cls, content: Any) -> Any:
-        """Read what earlier versions called shape."""
-        if isinstance(content, dict) and "shape" in content:
-            return {"layout" if key == "shape" else key: value for key, value in content.items()}
-        return content
-
-
-def without(content: Any, *keys: str) -> Any:
-    """Return what a file of an earlier version says, without what nobody asks any more."""
-    if isinstance(content, dict):
-        return {key: value for key, value in content.items() if key not in keys}
-    return content
+    _older = older(shape="layout")

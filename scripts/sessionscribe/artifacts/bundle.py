@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 from sessionscribe.artifacts.base import Artifact
 from sessionscribe.artifacts.provenance import Output
@@ -14,13 +14,11 @@ Kind = Literal["work", "results", "part"]
 class SessionBundle(Artifact):
     """The contents of a ZIP with what a session's steps have made: its first member, ``bundle.json``.
 
-    It names no time, machine or person, so that the same content is the same bytes.
+    It names no time, machine or person: the same content is the same bytes.
     """
 
-    VERSION: ClassVar[int] = 1
-
     kind: Kind
-    """`work`: with the audio to go on with; `results`: without; `part`: only what other bundles lack."""
+    """`work`: with the audio, to continue; `results`: without; `part`: only what other bundles lack."""
     session: str
     rows: str
     """Its rows of the manifest, as text: a recording's source is part of the keys."""

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from sessionscribe.artifacts.base import Artifact, Part, Seconds
+from sessionscribe.artifacts.base import Artifact, Part, Seconds, older
 from sessionscribe.artifacts.plan import PlannedChunk, Span
 from sessionscribe.core.text import group_pieces, spaces_before
 
@@ -38,31 +38,24 @@ class LanguageVote(Part):
 
 
 class Word(Part):
-    """A word; ``reason`` says why ``speaker`` is null.
-
-    ``text`` has no spaces around it; ``space``, which is left out where it is true, says whether one stands
-    before it. So joined words are the text of their segment, to the byte (``text.join_words``).
-    """
+    """A word; joined, words are the text of their segment, to the byte (``text.join_words``)."""
 
     text: str
     """Without spaces around it."""
     space: bool = Field(default=True, exclude_if=lambda value: value)
-    """Whether a space stands before it; left out where true."""
+    """Whether a space stands before it; left out if true."""
     start: Seconds
     end: Seconds
     probability: float
-    """The model's; of several pieces the lowest."""
+    """The model's; if the engine had several pieces, the lowest."""
     speaker: str | None = None
-    """Null until speakers are known, and where there is a `reason`."""
+    """Null until speakers are known, and if there is a `reason`."""
     reason: str | None = None
     """Why `speaker` is null."""
 
 
 class Segment(Part):
-    """What the engine decoded as one piece; its words, joined, are its ``text``.
-
-    ``language`` is left out where it is the chunk's.
-    """
+    """What the engine decoded as one piece."""
 
     start: Seconds
     end: Seconds
@@ -74,43 +67,31 @@ class Segment(Part):
     no_speech_prob: float
     """Probability of no speech in its window, as in Whisper."""
     compression_ratio: float
-    """Of its text; high where it repeats itself."""
+    """Of its text; high if it repeats itself."""
     temperature: float
     """Of decoding."""
     language: str | None = Field(default=None, exclude_if=lambda value: value is None)
-    """Left out where it is the chunk's."""
+    """Left out if it is the chunk's."""
 
-    @model_validator(mode="before")
-    @classmethod
-    def _renamed(cls, content: Any) -> Any:
-        """Give what files of earlier versions name otherwise the names that Whisper uses."""
-        if not isinstance(content, dict):
-            return content
-        new = {"average_log_probability": "avg_logprob", "no_speech_probability": "no_speech_prob"}
-        return {new.get(key, key): value for key, value in content.items()}
+    _older = older(average_log_probability="avg_logprob", no_speech_probability="no_speech_prob")
 
 
 class RemovedSegment(Segment):
-    """A segment that a hallucination guard took out; ``reason`` says which."""
+    """A segment that a hallucination filter removed."""
 
     reason: str
-    """Why it was taken out."""
+    """Why it was removed."""
 
 
 class FallbackSpan(Part):
-    """A stretch that was got wrong, or nothing from, and that was decoded again.
-
-    ``first`` and ``second`` are the scores of the two versions (``fallback.score``), in seconds of speech;
-    the better one, the ``winner``, has ``words`` words and is in the transcript. ``loser`` are the segments
-    of the other. Old files name ways of decoding in place of versions.
-    """
+    """A stretch of which nothing, or something doubtful, was heard, and which was decoded again."""
 
     start: Seconds
     end: Seconds
     reason: str
     """No word in long speech, or the threshold that was failed."""
     winner: Literal["first", "second", "sequential", "batched"]
-    """`first` or `second`: the version that is in the transcript."""
+    """The version that is in the transcript: `first` or `second` (old files name the way of decoding)."""
     words: int
     """How many words the winner has."""
     first: Seconds
@@ -137,30 +118,26 @@ class Engine(Part):
 
 
 class ChunkTranscript(Artifact):
-    """The words of one chunk. ``results/transcribe/{session}/{fingerprint}/{track}.{index}.json``.
-
-    ``heard`` is the audio that was decoded, in which all its words lie. ``unused_prompt``, which is left out
-    where it is empty, has the hotwords that the model has no room for.
-    """
+    """The words of one chunk. ``results/transcribe/{session}/{fingerprint}/{track}.{index}.json``."""
 
     session: str
     track: str
     core: PlannedChunk
     """The chunk."""
     heard: Span
-    """The audio that was decoded: its windows of speech."""
+    """The audio that was decoded: its windows of speech, in which all its words lie."""
     language: str
-    """What it was decoded in; for `mixed`, most of it."""
+    """What it was decoded in; for `mixed`, the language of most words."""
     engine: Engine
     """What decoded it."""
     segments: list[Segment]
     """What was decoded."""
     removed: list[RemovedSegment]
-    """What the engine or a hallucination filter took out."""
+    """What the engine or a hallucination filter removed."""
     redecoded: list[FallbackSpan] = []
     """What was decoded twice."""
     unused_prompt: list[str] = Field(default=[], exclude_if=lambda value: not value)
-    """Hotwords that the model has no room for; left out where there are none."""
+    """Hotwords for which the model has no room; left out if there are none."""
 
     VERSION: ClassVar[int] = 6
     OLDER: ClassVar[frozenset[int]] = frozenset({4, 5})

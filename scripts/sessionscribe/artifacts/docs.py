@@ -23,11 +23,27 @@ PAGE = Path("docs/records.md")
 COMMON = {
     "session": "The session",
     "track": "The track",
+    "layout": "`recording`, `multitrack` or `live`",
     "start": "Seconds",
     "end": "Seconds",
-    "words": "Its words",
+    "stop": "The sample after the last",
+    "duration_s": "The length",
+    "samples": "The length, in samples",
+    "gaps": "Audio that is missing",
+    "text": "The text",
+    "words": "The words",
+    "language": "The language of most words",
+    "speaker": "The label",
+    "speakers": "The labels",
+    "model": "The pipeline",
+    "made": "Of what and with what it was made",
+    "size": "In bytes",
+    "sha256": "Of the content",
+    "rule": "The job's rule",
+    "output": "The first file that the job was to write",
+    "flags": "What a reader should know",
 }
-"""Fields that mean the same wherever they say nothing of themselves."""
+"""What fields mean that have no docstring."""
 
 
 def models() -> dict[str, type[Part]]:
@@ -68,9 +84,7 @@ def _parts() -> str:
         if not issubclass(model, Artifact):
             base = model.__base__
             own = [] if base is Part or base is None else [f"the fields of `{base.__name__}`"]
-            own += [
-                f"`{field}`: {meaning}" if meaning else f"`{field}`" for field, meaning in _meanings(model)
-            ]
+            own += [": ".join(filter(None, (f"`{field}`", meaning))) for field, meaning in _meanings(model)]
             rows.append(f"| `{name}` | {'; '.join(own)} |")
     return "\n".join(["| Part | Fields |", "|---|---|", *rows])
 
@@ -83,18 +97,14 @@ def _meanings(model: type[Part]) -> Iterator[tuple[str, str]]:
             name not in model.__annotations__ and not issubclass(model, Artifact)
         ):
             continue
-        meaning = (
-            (field.description or docstrings.get(name) or COMMON.get(name, ""))
-            .removesuffix(".")
-            .replace("|", "\\|")
-        )
+        meaning = (docstrings.get(name) or COMMON.get(name, "")).removesuffix(".").replace("|", "\\|")
         if not meaning[:2].isupper():
             meaning = meaning[:1].lower() + meaning[1:]
         links = ", ".join(
             f"[`{part.__name__}`](#{part.__name__.lower() if issubclass(part, Artifact) else 'parts'})"
             for part in dict.fromkeys(_parts_in(field.annotation))
         )
-        yield name, f"{meaning}: {links}" if links else meaning
+        yield name, ": ".join(filter(None, (meaning, links)))
 
 
 def _docstrings(model: type[Part]) -> Iterator[tuple[str, str]]:

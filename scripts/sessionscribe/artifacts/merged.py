@@ -2,23 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from pydantic import model_validator
-
-from sessionscribe.artifacts.base import Part, Seconds, SessionArtifact, without
+from sessionscribe.artifacts.base import Part, Seconds, SessionArtifact, older
 from sessionscribe.artifacts.chunk_transcript import Engine, RemovedSegment, Word
 from sessionscribe.artifacts.plan import Gap
-
-
-class DroppedWord(Word):
-    """A word that is not in the transcript; ``reason`` says why."""
-
-    track: str
-    chunk: int
-    """Its number."""
-    reason: str
-    """Why it is not in the transcript."""
 
 
 class MergedWord(Word):
@@ -26,11 +14,11 @@ class MergedWord(Word):
 
     track: str
     chunk: int
-    """Number of the chunk it comes from."""
+    """Number of the chunk."""
 
 
 class MergedSegment(Part):
-    """Words of one track that belong together, before speakers are known."""
+    """Words of one track that belong together."""
 
     track: str
     start: Seconds
@@ -41,28 +29,19 @@ class MergedSegment(Part):
 class Merged(SessionArtifact):
     """All chunks of a session as one. ``results/merge/{session}.json``."""
 
-    VERSION: ClassVar[int] = 3
-    OLDER: ClassVar[frozenset[int]] = frozenset({1, 2})
-    schema_version: int = 3
+    VERSION: ClassVar[int] = 4
+    OLDER: ClassVar[frozenset[int]] = frozenset({1, 2, 3})
+    schema_version: int = 4
     duration_s: Seconds
-    """Length of the session."""
     language: str
-    """The language of most words."""
     segments: list[MergedSegment]
     """Words of one track that belong together."""
-    dropped: list[DroppedWord]
-    """Words that are not in the transcript."""
     removed: list[RemovedSegment]
-    """What hallucination filters took out."""
+    """What hallucination filters removed."""
     gaps: list[Gap]
-    """Audio that is missing."""
     chunks: int
     """Number of chunks."""
     engines: list[Engine]
     """The distinct engines that decoded them."""
 
-    @model_validator(mode="before")
-    @classmethod
-    def _without_seams(cls, content: Any) -> Any:
-        """Leave out how chunks of earlier versions were joined."""
-        return without(content, "seams")
+    _older = older("seams", "dropped", shape="layout")  # chunks of earlier versions could overlap

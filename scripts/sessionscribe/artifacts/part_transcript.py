@@ -28,7 +28,6 @@ class Said(Part):
     """Seconds from the part's beginning."""
     end: Seconds
     text: str
-    """What was said."""
     words: list[SaidWord]
 
 
@@ -36,21 +35,16 @@ class Audio(Part):
     """The converted audio, which is not sent along."""
 
     size: int
-    """In bytes."""
     sha256: str
-    """Of the content."""
 
 
 class Work(Part):
-    """What the steps of a part made.
-
-    ``keys`` name, by rule, what each was made of and with; ``flags`` are what they found worth a look.
-    """
+    """What the steps of a part made."""
 
     keys: dict[str, str]
-    """By rule: what each step was made of and with."""
+    """The key of each step, by rule."""
     flags: dict[str, list[str]]
-    """By rule: what each step found worth a look."""
+    """What a reader should know, by rule."""
     ingest: Ingest
     """The source file."""
     conversion: Conversion
@@ -68,8 +62,7 @@ class Work(Part):
 class PartTranscript(Artifact):
     """What was said in one part. ``transcription-{part}.json`` beside the part.
 
-    ``source`` is the name of the part's file, ``checksum`` that of its content. Nothing in it depends on the
-    machine that wrote it, so that the same work is the same file.
+    Nothing in it depends on the machine that wrote it: the same work is the same file.
     """
 
     part: int | None
@@ -79,12 +72,9 @@ class PartTranscript(Artifact):
     checksum: str
     """Of its content."""
     duration_s: Seconds
-    """Its length."""
     language: str
-    """The language of most words."""
     segments: list[Said]
     """What was said."""
     made: Made
-    """Of what and with what."""
     work: Work
-    """What another machine needs to go on."""
+    """What another machine needs to continue."""

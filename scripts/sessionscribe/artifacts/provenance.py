@@ -11,36 +11,31 @@ class Output(Part):
     path: str
     """Below the project's folder."""
     size: int
-    """In bytes."""
     sha256: str
-    """Of the content."""
 
 
 class Provenance(Artifact):
     """What a job made, and the key of all that determined it. ``results/provenance/{session}/….json``.
 
-    It is written last: an output is taken as made only if its record is there, names the wanted key and the
-    size that the file really has. ``flags`` and ``verdict`` are here as well so that a status table need not
-    read what may be long. One of ``left_out`` was not published with the others, and may be absent until
-    something reads it.
+    It is written last: an output counts as made only if its record is there, names the wanted key and the
+    size that the file really has. Flags and verdict are repeated so that a status table need not read long
+    files.
     """
 
     rule: str
-    """The job's rule."""
     key: str
-    """Fingerprint of all that determined the outputs."""
+    """Fingerprint of everything that determined the outputs."""
     outputs: list[Output]
     """What it made."""
     inputs: list[Output] = []
     """What it read."""
     left_out: list[str] = []
-    """Outputs that were not published with the others, and may be absent."""
+    """Outputs that were not published with the others, and may be absent until something reads them."""
     options: dict[str, object] = {}
     """Settings of the job."""
     versions: dict[str, str] = {}
     """Of programs."""
     flags: list[str] = []
-    """What a reader should know."""
     verdict: str = ""
     """An audit's, else empty."""
 
@@ -50,9 +45,7 @@ class Failure(Artifact):
 
     session: str
     rule: str
-    """The job's rule."""
     output: str
-    """The first file it was to make."""
     message: str
     """One line: where, what, what to do."""
     log: str
@@ -60,19 +53,11 @@ class Failure(Artifact):
 
 
 class JobUsage(Artifact):
-    """What a job used. ``logs/usage/{session}/{rule}.….json``; times in seconds.
-
-    ``queued_s`` is the wait for a worker, ``audio_s`` the audio it worked through, ``gpu_s`` the time it had
-    the GPU compute for it, ``loads`` the models it had to load and how long each took. Jobs
-    that run at once in one worker share its CPU time equally. ``peak_memory_mb`` is the process's; a worker's
-    memory holds its models.
-    """
+    """What a job used. ``logs/usage/{session}/{rule}.….json``; times in seconds."""
 
     session: str
     rule: str
-    """The job's rule."""
     output: str
-    """The first file it was to make."""
     ok: bool
     """Whether it succeeded."""
     started: str
@@ -90,11 +75,11 @@ class JobUsage(Artifact):
     audio_s: Seconds
     """The audio it worked through."""
     peak_memory_mb: float
-    """Most memory of its process, a worker's models included."""
+    """Most memory of its process, including the models of a worker."""
     peak_gpu_memory_mb: float
     """Most memory in use on the GPU."""
     gpu_load: float | None = None
-    """Mean load of the GPU while it computed for it (0 to 1); null where nobody can tell."""
+    """Mean load of the GPU while it computed for it (0 to 1); null if it is unknown."""
     gpu_temperature_c: int | None = None
     """Highest temperature of the GPU meanwhile, in °C."""
     loads: dict[str, Seconds] = {}

@@ -10,27 +10,23 @@ from sessionscribe.artifacts.provenance import Output
 
 
 class PackedFile(Output):
-    """A file of the session; ``pack`` is the file of the published folder that holds it."""
+    """A file of the session."""
 
     pack: str
-    """The file of the published folder that holds it."""
+    """The file of the published folder that contains it."""
 
 
 class Published(SessionArtifact):
     """The contents of a published session. ``results/publish/{session}/session.json``.
 
-    It says nothing of the time, the machine or the person, so that the same results are the same version.
-    ``settings`` are what the jobs were told, by stage; ``rows`` are the session's rows of the manifest.
-    ``left_out`` are files that are too large to publish, which their records say may be absent.
+    It says nothing about the time, the machine or the person: the same results are the same version.
     """
 
     VERSION: ClassVar[int] = 2
     OLDER: ClassVar[frozenset[int]] = frozenset({1})
     schema_version: int = 2
     duration_s: Seconds
-    """Length of the session."""
     language: str
-    """The language of most words."""
     words: int
     """How many."""
     speakers: int
@@ -40,7 +36,7 @@ class Published(SessionArtifact):
     diarization: str
     """What made the turns."""
     versions: dict[str, str]
-    """Of packages and our code."""
+    """Of packages and of our code."""
     settings: dict[str, dict[str, object]]
     """Settings of all jobs, by stage."""
     rows: list[dict[str, object]]
@@ -50,7 +46,7 @@ class Published(SessionArtifact):
     files: list[PackedFile]
     """What is in it."""
     left_out: list[str]
-    """Files that are not published: converted audio."""
+    """Files too large to be published: converted audio. Their records say that they may be absent."""
 
     def file(self, path: str) -> PackedFile:
         """Return what is said about one of its files."""

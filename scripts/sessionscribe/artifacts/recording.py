@@ -21,7 +21,7 @@ class AudioStream(Part):
 
 
 class Ingest(Artifact):
-    """A source file, found to be what the manifest says. ``results/ingest/{session}/{track}.json``."""
+    """A source file that is what the manifest says. ``results/ingest/{session}/{track}.json``."""
 
     session: str
     track: str
@@ -30,13 +30,12 @@ class Ingest(Artifact):
     path: str
     """The local file that is read."""
     size: int
-    """In bytes."""
     checksum: str
     """SHA-256 of the content."""
     container: str
     """FFmpeg's name of the format."""
     duration_s: Seconds
-    """Duration of its audio."""
+    """Length of its audio."""
     streams: list[AudioStream]
     """Its audio streams."""
 
@@ -47,24 +46,23 @@ class Conversion(Artifact):
     session: str
     track: str
     samples: Samples
-    """Its length."""
     stream: AudioStream
-    """The audio stream that was taken."""
+    """The audio stream that was used."""
     choice: str
     """Why that one."""
     channel: str
-    """What was taken of its channels."""
+    """Which of its channels were used."""
     clipped_samples: int = 0
     """Samples at full scale."""
     nonfinite_samples: int = 0
-    """Samples that were no numbers and became silence."""
+    """Samples that were not numbers and became silence."""
     peak: float
     """The largest absolute value; 1 is full scale."""
     warnings: list[str] = []
-    """What is wrong with the recording but does no harm."""
+    """Defects of the recording that do no harm."""
     missing: str = ""
     """Of a live part: why its sound, or the rest of it, is missing."""
     missing_s: Seconds = 0.0
-    """How much is missing after what is here; 0: nobody knows."""
+    """How much is missing after what is here; 0 if it is unknown."""
     starts_s: Seconds | None = None
-    """Of a live part that is a slice of a stream: where on the stream's clock it begins."""
+    """Of a live part that is a slice of a stream: where it begins on the stream's clock."""

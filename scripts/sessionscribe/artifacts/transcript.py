@@ -10,19 +10,16 @@ from sessionscribe.artifacts.base import Artifact, Part, Seconds, SessionArtifac
 from sessionscribe.artifacts.chunk_transcript import Engine, Word
 from sessionscribe.artifacts.plan import Gap
 from sessionscribe.artifacts.speakers import Turn
+from sessionscribe.core.units import milliseconds
 
 
 class SpokenWord(Word):
-    """A word with its speaker; ``second_speaker`` talks over it.
-
-    ``corrected``, which is left out where it is false: a person changed its text (its probability is then 1)
-    or its speaker.
-    """
+    """A word with its speaker."""
 
     second_speaker: str | None = None
     """Who talks over at least half of it."""
     corrected: bool = Field(default=False, exclude_if=lambda value: not value)
-    """Whether a person changed its text (the probability is then 1) or speaker; left out where not."""
+    """Whether a person changed its text (the probability is then 1) or speaker; left out if not."""
 
 
 class SpokenSegment(Part):
@@ -31,23 +28,19 @@ class SpokenSegment(Part):
     start: Seconds
     end: Seconds
     speaker: str | None
-    """Label or name; null where nobody is known."""
+    """Label or name; null if nobody is known."""
     text: str
-    """Its words, joined."""
+    """The words, joined."""
     words: list[SpokenWord]
 
 
 class Made(Part):
-    """What a transcript was made of and with: enough to say why two differ.
-
-    ``sources`` has the checksum of each track's recording, ``models`` what identifies those that were asked
-    for, ``settings`` what the jobs were told, by stage, ``versions`` those of packages and of our own code.
-    """
+    """What a transcript was made of and with: enough to say why two differ."""
 
     sources: dict[str, str]
     """Checksum of each track's recording."""
     models: dict[str, str]
-    """What identifies the speech model and the diarization pipeline."""
+    """The speech model and the diarization pipeline, with what identifies them."""
     settings: dict[str, dict[str, object]]
     """Settings of all jobs, by stage."""
     versions: dict[str, str]
@@ -55,17 +48,15 @@ class Made(Part):
 
 
 class Transcript(SessionArtifact):
-    """A whole transcript: ``results/diarize/{session}.json``, by labels of speakers; and, with names and
-    corrections laid over it, ``results/correct/{session}.json`` and the export ``json``.
+    """A whole transcript: ``results/diarize/{session}.json``, with labels of speakers; with names and
+    corrections, ``results/correct/{session}.json`` and the export ``json``.
     """
 
     VERSION: ClassVar[int] = 2
     OLDER: ClassVar[frozenset[int]] = frozenset({1})
     schema_version: int = 2
     duration_s: Seconds
-    """Length of the session."""
     language: str
-    """The language of most words."""
     speakers: list[str]
     """By first appearance."""
     segments: list[SpokenSegment]
@@ -73,30 +64,31 @@ class Transcript(SessionArtifact):
     turns: list[Turn]
     """Overlaps included."""
     gaps: list[Gap]
-    """Audio that is missing."""
     flags: list[str]
-    """What a reader should know, in plain words."""
     engines: list[Engine]
     """What made the words."""
     diarization: str
-    """What made the turns; `off` where speakers were not asked for."""
+    """What made the turns; `off` if speakers are not told apart."""
     made: Made | None = None
-    """Of what and with what."""
+
+    def talk_time_ms(self) -> dict[str, int]:
+        """Return for how many milliseconds each speaker talks; where several do, it counts for each."""
+        times = dict.fromkeys(self.speakers, 0)
+        for turn in self.turns:
+            lasts = milliseconds(turn.end) - milliseconds(turn.start)
+            times[turn.speaker] = times.get(turn.speaker, 0) + lasts
+        return times
 
 
 class Correction(Part):
-    """A line of the corrections file and what became of it.
-
-    ``open``: there is no place for it, for the ``reason``; ``fulfilled``: the transcript says so already.
-    ``places`` is how many times it was applied; ``start`` and ``end`` are as given, the other columns too.
-    """
+    """A line of the corrections file and what became of it."""
 
     line: int
     """Its number in the file."""
     edit: Literal["words", "speaker", "name"]
     """`words`, `speaker` or `name`."""
     start: Seconds | None
-    """As in the file, like the columns up to `date`."""
+    """As in the file, like the next nine."""
     end: Seconds | None
     speaker: str
     was: str

@@ -217,9 +217,9 @@ def _show_new(new: Sequence[Any], gone: Sequence[Any]) -> None:
 
 
 def _said(edit: Any) -> str:
-    from sessionscribe.stages.correct.table import clock  # noqa: PLC0415
+    from sessionscribe.core.units import exact_clock  # noqa: PLC0415
 
-    when = clock(edit.start) or "everywhere"
+    when = exact_clock(edit.start) or "everywhere"
     if edit.edit == "name":
         return harmless(f"name     {edit.was} is {edit.now}")
     if edit.edit == "speaker":

@@ -22,3 +22,17 @@ def milliseconds(time_s: float) -> int:
 def tolerance_s(duration_s: float) -> float:
     """Return by how much a recording may be longer or shorter than was noted, in seconds."""
     return max(2.0, 0.02 * duration_s)
+
+
+def clock(time_s: float) -> str:
+    """Return seconds as ``hh:mm:ss``."""
+    minutes, second = divmod(int(time_s), 60)
+    return f"{minutes // 60:02d}:{minutes % 60:02d}:{second:02d}"
+
+
+def exact_clock(time_s: float | None) -> str:
+    """Return seconds as ``hh:mm:ss.mmm``, nothing as nothing."""
+    if time_s is None:
+        return ""
+    whole, ms = divmod(milliseconds(time_s), 1000)
+    return f"{clock(whole)}.{ms:03d}"

@@ -9,9 +9,9 @@ from itertools import zip_longest
 from sessionscribe.artifacts.transcript import SpokenWord
 from sessionscribe.core.errors import UserError, visible
 from sessionscribe.core.tokens import atoms, shown
+from sessionscribe.core.units import exact_clock
 from sessionscribe.editing.edited import EditToken
 from sessionscribe.stages.correct.apply import Overlaid
-from sessionscribe.stages.correct.table import clock
 
 AROUND = 3  # words that a message shows on either side
 _HINT = "Nothing was noted. Give that line by hand (docs/usage.md, Correct a transcript)"
@@ -53,7 +53,7 @@ def _in_order(after: Overlaid, wanted: Sequence[Said]) -> None:
             continue
         near = slice(max(0, number - AROUND), number + AROUND + 1)
         reads, asked = (" ".join(text for text, _ in side[near]) for side in ([s for s, _ in found], wanted))
-        when = clock(found[min(number, len(found) - 1)][1]) if found else clock(0.0)
+        when = exact_clock(found[min(number, len(found) - 1)][1]) if found else exact_clock(0.0)
         what = f"`{visible(asked)}` at {when} cannot be noted"
         if same:
             raise _problem(after, f"{what} as {visible(want[1] or '')}'s")

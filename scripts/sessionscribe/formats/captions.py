@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from sessionscribe.artifacts.transcript import Transcript
 from sessionscribe.config.settings import Export
 from sessionscribe.core.text import is_right_to_left, one_line, starts_right_to_left, undirected
+from sessionscribe.core.units import exact_clock
 from sessionscribe.formats.colours import on_dark
 from sessionscribe.formats.reading import labelled
 from sessionscribe.formats.subtitles import Cue, Piece, cues
@@ -113,7 +114,7 @@ def _vtt_text(cue: Cue, *, karaoke: bool) -> str:
             text += piece.text[: len(piece.text) - len(word)]
             if karaoke and piece.start is not None and shown < piece.start < cue.end:
                 shown = piece.start
-                text += f"<{_vtt_time(shown)}>"
+                text += f"<{exact_clock(shown / 1000)}>"
             text += _escaped(word)
         rows.append(text)
     text = "\\N".join(rows)
@@ -121,11 +122,6 @@ def _vtt_text(cue: Cue, *, karaoke: bool) -> str:
     if name.endswith("-"):
         name += " "  # else the tag's end would make an arrow of it, which no text may hold
     return f"<v {name}>{text}" if name else text
-
-
-def _vtt_time(time_ms: int) -> str:
-    seconds, ms = divmod(time_ms, 1000)
-    return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}.{ms:03d}"
 
 
 def _escaped(text: str) -> str:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from sessionscribe.artifacts.transcript import Transcript
 from sessionscribe.config.settings import Export
 from sessionscribe.core.text import is_right_to_left, one_line
+from sessionscribe.core.units import clock
 from sessionscribe.formats.colours import on_light
 from sessionscribe.formats.pictures import drawn
-from sessionscribe.formats.reading import PICTURES, clock, numbered, paragraphs, shares, summary
+from sessionscribe.formats.reading import PICTURES, numbered, paragraphs, shares, summary
 
 if TYPE_CHECKING:
     from docx.text.paragraph import Paragraph

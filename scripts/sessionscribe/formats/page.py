@@ -20,9 +20,10 @@ from sessionscribe.artifacts.plan import Waveform
 from sessionscribe.artifacts.transcript import SpokenWord, Transcript
 from sessionscribe.config.settings import OFF, Export
 from sessionscribe.core.text import is_right_to_left, one_line
+from sessionscribe.core.units import clock
 from sessionscribe.formats import pictures
 from sessionscribe.formats.colours import on_dark, on_light
-from sessionscribe.formats.reading import PICTURES, clock, numbered, paragraphs, shares, summary
+from sessionscribe.formats.reading import PICTURES, numbered, paragraphs, shares, summary
 
 if TYPE_CHECKING:
     from jinja2 import Environment

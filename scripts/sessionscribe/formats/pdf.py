@@ -17,9 +17,10 @@ from sessionscribe.artifacts.transcript import Transcript
 from sessionscribe.config.settings import Export
 from sessionscribe.core.errors import UserError
 from sessionscribe.core.text import clusters, is_right_to_left, one_line
+from sessionscribe.core.units import clock
 from sessionscribe.formats.colours import on_light
 from sessionscribe.formats.pictures import drawn
-from sessionscribe.formats.reading import PICTURES, Paragraph, clock, numbered, paragraphs, shares, summary
+from sessionscribe.formats.reading import PICTURES, Paragraph, numbered, paragraphs, shares, summary
 
 if TYPE_CHECKING:
     from fpdf import FPDF

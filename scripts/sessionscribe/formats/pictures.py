@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from sessionscribe.artifacts.transcript import Transcript
 from sessionscribe.config.settings import Export
 from sessionscribe.core.text import columns, one_line
-from sessionscribe.core.units import SAMPLE_RATE
+from sessionscribe.core.units import SAMPLE_RATE, clock
 from sessionscribe.formats.colours import on_light
-from sessionscribe.formats.reading import clock, numbered, shares
+from sessionscribe.formats.reading import numbered, shares
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from sessionscribe.artifacts.transcript import SpokenSegment, SpokenWord, Transcript
 from sessionscribe.config.settings import OFF, Export
 from sessionscribe.core.text import counted, is_right_to_left, join_segments, one_line
-from sessionscribe.core.units import milliseconds
+from sessionscribe.core.units import clock, milliseconds
 from sessionscribe.formats.utterances import PlainTranscript, Utterance
 
 PARAGRAPH_PAUSE_MS = 2000  # silence from which the same speaker's next words stand in a new paragraph
@@ -79,12 +79,10 @@ def _continues(group: list[SpokenSegment], segment: SpokenSegment) -> bool:
 
 def shares(transcript: Transcript) -> list[Share]:
     """Return how long each speaker speaks, in the transcript's order of speakers."""
-    times = dict.fromkeys(transcript.speakers, 0.0)
-    for turn in transcript.turns:
-        times[turn.speaker] = times.get(turn.speaker, 0.0) + turn.end - turn.start
+    times = transcript.talk_time_ms()
     total = sum(times.values())
     return [
-        Share(one_line(speaker), round(time, 3), time / total if total else 0.0)
+        Share(one_line(speaker), time / 1000, time / total if total else 0.0)
         for speaker, time in times.items()
     ]
 
@@ -92,12 +90,6 @@ def shares(transcript: Transcript) -> list[Share]:
 def numbered(transcript: Transcript) -> dict[str, int]:
     """Return a number from 0 for each speaker, by the name that is shown."""
     return {part.speaker: number for number, part in enumerate(shares(transcript))}
-
-
-def clock(time_s: float) -> str:
-    """Return seconds as ``hh:mm:ss``."""
-    minutes, second = divmod(int(time_s), 60)
-    return f"{minutes // 60:02d}:{minutes % 60:02d}:{second:02d}"
 
 
 def summary(transcript: Transcript) -> str:

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
 from sessionscribe.artifacts.audit import StrayWord, WordAudit
 from sessionscribe.artifacts.chunk_transcript import ChunkTranscript, Word
-from sessionscribe.artifacts.merged import DroppedWord, Merged, MergedWord
+from sessionscribe.artifacts.merged import Merged
 from sessionscribe.artifacts.plan import TimelineTrack
 from sessionscribe.artifacts.transcript import Transcript
-from sessionscribe.core.text import normalised
 from sessionscribe.core.units import SAMPLE_RATE, milliseconds
 
 MOST_SHOWN = 50
 MOVED_S = 0.5
-NEAR_MS = 1000  # a version of a dropped word lies no farther away
-LOST = "in a chunk transcript, but neither in the merged transcript nor left out with a reason"
+LOST = "in a chunk transcript, but not in the merged transcript"
 UNKNOWN = "in the merged transcript, but in no chunk transcript"
 MOVED = f"more than {MOVED_S} s from where its chunk transcript has it"
 NOT_SPOKEN = "in the merged transcript, but not in the one with speakers"
 ONLY_SPOKEN = "in the transcript with speakers, but not in the merged one"
-ALONE = "left out at a seam, but nothing stands in its place"
 
 # What no stage changes about a word, and where each word of that kind begins.
 _Starts = dict[tuple[str, int | None, str, float], list[float]]
@@ -36,14 +32,13 @@ def account(
 ) -> WordAudit:
     """Follow every word from the chunk transcripts to the transcript with speakers."""
     kept = [word for segment in merged.segments for word in segment.words]
-    gone = [(word.track, word.chunk, word, word.start) for word in merged.dropped]
     heard = _by_kind(
         (chunk.track, chunk.core.index, word, _on_session_clock(word.start, tracks.get(chunk.track)))
         for chunk in chunks
         for segment in chunk.segments
         for word in segment.words
     )
-    placed = _by_kind([*((word.track, word.chunk, word, word.start) for word in kept), *gone])
+    placed = _by_kind((word.track, word.chunk, word, word.start) for word in kept)
     lost, unknown = _missing(heard, placed, LOST), _missing(placed, heard, UNKNOWN)
     moved = [
         StrayWord(track=kind[0], chunk=kind[1], text=kind[2], start=there, reason=MOVED)
@@ -56,46 +51,14 @@ def account(
     before = _by_kind(("", None, word, word.start) for word in kept)
     lost += _missing(before, said, NOT_SPOKEN)
     unknown += _missing(said, before, ONLY_SPOKEN)
-    alone = left_alone(merged.dropped, kept)
-    strays = [*lost, *unknown, *moved, *alone]
     return WordAudit(
         heard=sum(map(len, heard.values())),
         kept=len(kept),
-        dropped=len(merged.dropped),
         lost=len(lost),
         unknown=len(unknown),
         moved=len(moved),
-        alone=len(alone),
-        strays=strays[:MOST_SHOWN],
+        strays=[*lost, *unknown, *moved][:MOST_SHOWN],
     )
-
-
-def left_alone(dropped: Iterable[DroppedWord], kept: Iterable[MergedWord]) -> list[StrayWord]:
-    """Return the dropped words in whose place nothing stands.
-
-    What stands in a word's place is a word of the same track of which the same was heard (less than a
-    second away), or one that takes at least half of its time.
-    """
-    of_track: dict[str, list[MergedWord]] = defaultdict(list)
-    for other in sorted(kept, key=lambda word: word.start):
-        of_track[other.track].append(other)
-    starts = {track: [milliseconds(word.start) for word in words] for track, words in of_track.items()}
-    found: list[StrayWord] = []
-    for word in dropped:
-        first = bisect_left(starts.get(word.track, []), milliseconds(word.start) - NEAR_MS - 1000)
-        last = bisect_right(starts.get(word.track, []), milliseconds(word.end) + NEAR_MS)
-        if not any(_replaces(other, word) for other in of_track.get(word.track, [])[first:last]):
-            found.append(
-                StrayWord(track=word.track, chunk=word.chunk, text=word.text, start=word.start, reason=ALONE)
-            )
-    return found
-
-
-def _replaces(other: Word, word: Word) -> bool:
-    begin, stop, start, end = map(milliseconds, (other.start, other.end, word.start, word.end))
-    if normalised(other.text) == normalised(word.text) and abs(begin + stop - start - end) < 2 * NEAR_MS:
-        return True
-    return 2 * (min(stop, end) - max(begin, start)) >= end - start
 
 
 def _on_session_clock(time: float, track: TimelineTrack | None) -> float:

@@ -7,43 +7,39 @@ audio. What is found wrong is listed; the verdict says in a word what that means
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain, groupby
 from operator import attrgetter
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
 from sessionscribe.artifacts.audit import (
     Audit,
-    FaintSpeech,
     FallbackReport,
     LanguageAudit,
     LanguageSpan,
-    LowConfidence,
-    ReasonCount,
     RemovedText,
-    Repeat,
-    SpeechGap,
+    SpeakerShare,
     TrackAudit,
     Verdict,
     WordAudit,
 )
-from sessionscribe.artifacts.chunk_transcript import ChunkTranscript, Language
-from sessionscribe.artifacts.merged import Merged, MergedWord
+from sessionscribe.artifacts.chunk_transcript import ChunkTranscript, FallbackSpan, Language, Segment
+from sessionscribe.artifacts.merged import Merged
 from sessionscribe.artifacts.plan import ChunkPlan, Timeline, TimelineTrack
 from sessionscribe.artifacts.recording import Conversion
 from sessionscribe.artifacts.transcript import Transcript
 from sessionscribe.config.settings import Audit as Options
 from sessionscribe.core.intervals import heard_in
 from sessionscribe.core.text import counted, join_segments
-from sessionscribe.core.units import SAMPLE_RATE, seconds
+from sessionscribe.core.units import SAMPLE_RATE, clock, seconds
 from sessionscribe.stages.audit import accounts, coverage, suspects, tiling, times
 from sessionscribe.stages.audit.flags import flags_of
 from sessionscribe.stages.chunk.chunk import chunk_files
-from sessionscribe.stages.diarize.talk_time import speaker_shares
 
-Found = TypeVar("Found")
+_LISTED = ("problems", "tracks", "gaps", "faint", "repeats", "unsure", "spans", "removed", "redecoded")
+"""What is found of each track; all but the first two in the order of time."""
 
 
 @dataclass(frozen=True)
@@ -83,81 +79,47 @@ class AuditInputs:
         )
 
 
-@dataclass(frozen=True)
-class _TrackFindings:
-    audit: TrackAudit
-    problems: list[str]
-    gaps: list[SpeechGap]
-    faint: list[FaintSpeech]
-    repeats: list[Repeat]
-    unsure: list[LowConfidence]
-    spans: list[LanguageSpan]
-    removed: list[RemovedText]
-    redecoded: list[FallbackReport]
-
-
 def audit_session(evidence: AuditInputs, *, options: Options, output: Path) -> Audit:
     """Audit a session, write what is found to ``output`` and return it.
 
-    The verdict is ``incomplete`` where something is missing or contradicts itself (``problems``), ``complete
-    with flags`` where something deserves a second look (``flags``), else ``complete``.
+    The verdict is ``incomplete`` if something is missing or contradicts itself (``problems``), or else
+    ``complete with flags`` if something deserves a second look (``flags``), or else ``complete``.
 
     Args:
         evidence: the files of the session.
-        options: from when on something is listed.
+        options: the limits beyond which something is listed.
         output: the file to write.
     """
-    timeline, merged, transcript = evidence.timeline, evidence.merged, evidence.transcript
+    timeline, transcript = evidence.timeline, evidence.transcript
     plans = {plan.track: plan for plan in evidence.plans}
     tracks = {track.track: track for track in timeline.tracks}
     found = [_look_at(plans[name], tracks[name], evidence, options) for name in tracks if name in plans]
-    words = accounts.account(evidence.chunks, tracks, merged, transcript)
-    doubted = (
-        0.0 if timeline.layout == "multitrack" else options.min_speaker_share
-    )  # there, the track is the speaker
-    speakers = speaker_shares(
-        transcript.turns,
-        (word for segment in transcript.segments for word in segment.words),
-        speakers=transcript.speakers,
-        min_speaker_share=doubted,
-    )
+    listed = {name: list(chain.from_iterable(part[name] for part in found)) for name in _LISTED}
+    for name in _LISTED[2:]:
+        listed[name].sort(key=attrgetter("start"))
+    words = accounts.account(evidence.chunks, tracks, evidence.merged, transcript)
     problems = [
         *tiling.timeline_problems(timeline, plans),
-        *(problem for part in found for problem in part.problems),
+        *listed.pop("problems"),
         *_unaccounted(words),
         *times.transcript_problems(transcript),
-        *(f"{_clock_of(gap.start)}: {gap.reason}" for gap in timeline.gaps),
+        *(f"{clock(gap.start / SAMPLE_RATE)}: {gap.reason}" for gap in timeline.gaps),
     ]
+    # In a multitrack session, the track is the speaker.
+    doubted = 0.0 if timeline.layout == "multitrack" else options.min_speaker_share
+    language = evidence.language.model_dump(exclude={"schema_version", "session"})
     draft = Audit(
         session=timeline.session,
         duration_s=seconds(timeline.samples),
         verdict="complete",
         problems=problems,
         flags=[],
-        tracks=[part.audit for part in found],
         words=words,
         missing=timeline.gaps,
-        gaps=_by_time(part.gaps for part in found),
-        faint=_by_time(part.faint for part in found),
-        repeats=_by_time(part.repeats for part in found),
-        unsure=_by_time(part.unsure for part in found),
-        language=LanguageAudit(
-            language=evidence.language.language,
-            probability=evidence.language.probability,
-            given=evidence.language.given,
-            votes=evidence.language.votes,
-            spans=[span for part in found for span in part.spans],
-        ),
-        speakers=speakers,
-        dropped=[
-            ReasonCount(reason=reason, words=count)
-            for reason, count in sorted(
-                Counter(word.reason for word in merged.dropped).items(), key=lambda item: (-item[1], item[0])
-            )
-        ],
-        removed=_by_time(part.removed for part in found),
-        redecoded=_by_time(part.redecoded for part in found),
+        language=LanguageAudit(**language, spans=listed.pop("spans")),
+        speakers=speaker_shares(transcript, doubted),
         unused_prompt=next((chunk.unused_prompt for chunk in evidence.chunks if chunk.unused_prompt), []),
+        **listed,
     )
     flags = flags_of(draft, transcript, evidence.conversions)
     verdict: Verdict = "incomplete" if problems else "complete with flags" if flags else "complete"
@@ -166,13 +128,9 @@ def audit_session(evidence: AuditInputs, *, options: Options, output: Path) -> A
     return audit
 
 
-def _by_time(parts: Iterable[Iterable[Found]]) -> list[Found]:
-    return sorted(chain.from_iterable(parts), key=attrgetter("start"))
-
-
 def _look_at(
     plan: ChunkPlan, track: TimelineTrack, evidence: AuditInputs, options: Options
-) -> _TrackFindings:
+) -> dict[str, list[Any]]:
     chunks = sorted(
         (chunk for chunk in evidence.chunks if chunk.track == plan.track), key=lambda chunk: chunk.core.start
     )
@@ -185,39 +143,55 @@ def _look_at(
     ]
     decoded = tiling.decoded_cores(plan, chunks)
     missing = [] if decoded else tiling.undecoded_speech(plan, chunks)
-    wrong = [f"track {plan.track}: {problem}" for problem in (*cut, *decoded, *missing)]
-    at = _heard(words, track)
+    at = [(a - track.offset, b - track.offset) for word in words for a, b in heard_in(word)]
     speech, covered = coverage.covered(plan, at, gap_s=options.gap_s)
-    return _TrackFindings(
-        audit=TrackAudit(
-            track=plan.track,
-            duration_s=seconds(plan.samples),
-            tiled=not cut,
-            chunks=len(plan.cores) - len(decoded),
-            planned=len(plan.cores),
-            speech_s=seconds(speech),
-            covered_s=seconds(covered),
-        ),
-        problems=[*wrong, *times.track_problems(track, words)],
-        gaps=coverage.speech_gaps(plan, chunks, at, gap_s=options.gap_s, offset=track.offset),
-        faint=coverage.faint_speech(plan, at, offset=track.offset),
-        repeats=[
+    audit = TrackAudit(
+        track=plan.track,
+        duration_s=seconds(plan.samples),
+        tiled=not cut,
+        chunks=len(plan.cores) - len(decoded),
+        planned=len(plan.cores),
+        speech_s=seconds(speech),
+        covered_s=seconds(covered),
+    )
+    return {
+        "problems": [
+            *(f"track {plan.track}: {problem}" for problem in (*cut, *decoded, *missing)),
+            *times.track_problems(track, words),
+        ],
+        "tracks": [audit],
+        "gaps": coverage.speech_gaps(plan, chunks, at, gap_s=options.gap_s, offset=track.offset),
+        "faint": coverage.faint_speech(plan, at, offset=track.offset),
+        "repeats": [
             *suspects.repeats(words, most=options.max_repeats),
             *suspects.repeats_at_seams(plan, words, offset=track.offset),
         ],
-        unsure=suspects.unsure(words, below=options.low_confidence_threshold),
-        spans=_languages(track, chunks),
-        removed=_removed(track, chunks),
-        redecoded=_redecoded(track, chunks),
-    )
+        "unsure": suspects.unsure(words, below=options.low_confidence_threshold),
+        "spans": _languages(track, chunks),
+        "removed": [
+            RemovedText(**_place(track, part), text=part.text, reason=part.reason)
+            for chunk in chunks
+            for part in chunk.removed
+        ],
+        "redecoded": [
+            FallbackReport(
+                **_place(track, part),
+                reason=part.reason,
+                winner=part.winner,
+                words=part.words,
+                lost=join_segments([segment.text for segment in part.loser], chunk.language),
+            )
+            for chunk in chunks
+            for part in chunk.redecoded
+        ],
+    }
 
 
-def _heard(words: Sequence[MergedWord], track: TimelineTrack) -> list[tuple[int, int]]:
-    return [(a - track.offset, b - track.offset) for word in words for a, b in heard_in(word)]
-
-
-def _at(track: TimelineTrack, time: float) -> float:
-    return seconds(track.offset + round(time * SAMPLE_RATE))
+def _place(track: TimelineTrack, *parts: Segment | FallbackSpan) -> dict[str, Any]:
+    """Return where parts of a track lie, from the start of the first, on the session's clock."""
+    start, end = parts[0].start, max(part.end for part in parts)
+    on_clock = (seconds(track.offset + round(time * SAMPLE_RATE)) for time in (start, end))
+    return {"track": track.track, **dict(zip(("start", "end"), on_clock, strict=True))}
 
 
 def _languages(track: TimelineTrack, chunks: Sequence[ChunkTranscript]) -> list[LanguageSpan]:
@@ -225,46 +199,26 @@ def _languages(track: TimelineTrack, chunks: Sequence[ChunkTranscript]) -> list[
     every = [(segment, chunk) for chunk in chunks for segment in chunk.segments]
     spans = []
     for language, group in groupby(every, key=lambda own: own[0].language or own[1].language):
-        part = list(group)
-        spans.append(
-            LanguageSpan(
-                track=track.track,
-                start=_at(track, part[0][0].start),
-                end=_at(track, max(segment.end for segment, _ in part)),
-                language=language,
-                chunks=len({chunk.core.index for _, chunk in part}),
-            )
-        )
+        segments, of = zip(*group, strict=True)
+        number = len({chunk.core.index for chunk in of})
+        spans.append(LanguageSpan(**_place(track, *segments), language=language, chunks=number))
     return spans
 
 
-def _removed(track: TimelineTrack, chunks: Sequence[ChunkTranscript]) -> list[RemovedText]:
+def speaker_shares(transcript: Transcript, least: float) -> list[SpeakerShare]:
+    """Return how much each speaker says; whoever has less than the share ``least`` is doubtful."""
+    times = transcript.talk_time_ms()
+    total = sum(times.values())
+    said = Counter(word.speaker for segment in transcript.segments for word in segment.words)
     return [
-        RemovedText(
-            track=track.track,
-            start=_at(track, part.start),
-            end=_at(track, part.end),
-            text=part.text,
-            reason=part.reason,
+        SpeakerShare(
+            speaker=speaker,
+            speech_s=time / 1000,
+            share=round(time / total, 4) if total else 0.0,
+            words=said[speaker],
+            phantom=time < least * total,
         )
-        for chunk in chunks
-        for part in chunk.removed
-    ]
-
-
-def _redecoded(track: TimelineTrack, chunks: Sequence[ChunkTranscript]) -> list[FallbackReport]:
-    return [
-        FallbackReport(
-            track=track.track,
-            start=_at(track, part.start),
-            end=_at(track, part.end),
-            reason=part.reason,
-            winner=part.winner,
-            words=part.words,
-            lost=join_segments([segment.text for segment in part.loser], chunk.language),
-        )
-        for chunk in chunks
-        for part in chunk.redecoded
+        for speaker, time in times.items()
     ]
 
 
@@ -277,8 +231,3 @@ def _unaccounted(words: WordAudit) -> list[str]:
     if words.moved:
         found.append(f"{counted(words.moved, 'word')} moved by more than {accounts.MOVED_S} s")
     return found
-
-
-def _clock_of(samples: int) -> str:
-    minutes, second = divmod(samples // SAMPLE_RATE, 60)
-    return f"{minutes // 60:02d}:{minutes % 60:02d}:{second:02d}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from sessionscribe.artifacts.audit import FaintSpeech, SpeechGap
+from sessionscribe.artifacts.audit import Place, SpeechGap
 from sessionscribe.artifacts.chunk_transcript import ChunkTranscript
 from sessionscribe.artifacts.plan import ChunkPlan
 from sessionscribe.core.intervals import Interval, common, interval, length, outside, united
@@ -23,11 +23,11 @@ def covered(plan: ChunkPlan, words: Sequence[Interval], *, gap_s: float) -> tupl
     return length(speech), length(speech) - sum(map(length, _gaps(plan, united(words), gap_s)))
 
 
-def faint_speech(plan: ChunkPlan, words: Sequence[Interval], *, offset: int) -> list[FaintSpeech]:
+def faint_speech(plan: ChunkPlan, words: Sequence[Interval], *, offset: int) -> list[Place]:
     """Return where a track has faint speech and no word; arguments as for ``speech_gaps``."""
     faint = united((span.start, span.stop) for span in plan.faint)
     return [
-        FaintSpeech(track=plan.track, start=seconds(offset + start), end=seconds(offset + stop))
+        Place(track=plan.track, start=seconds(offset + start), end=seconds(offset + stop))
         for start, stop in outside(faint, united(words))
         if stop - start >= FAINT_S * SAMPLE_RATE
     ]

@@ -71,8 +71,6 @@ def _text(audit: Audit) -> list[str]:
         found.append(f"{counted(at_seams, 'cut')} with the same words on both sides")
     if len(audit.repeats) > at_seams:
         found.append(f"{counted(len(audit.repeats) - at_seams, 'phrase')} repeated many times")
-    if audit.words.alone:
-        found.append(f"{counted(audit.words.alone, 'word')} left out at a cut with nothing in the place")
     doubted = sum(part.words for part in audit.unsure)
     if doubted > MUCH_UNSURE * audit.words.kept:
         found.append(f"{doubted} of {audit.words.kept} words in stretches of low probability")

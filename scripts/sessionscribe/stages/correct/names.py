@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from sessionscribe.artifacts.transcript import Transcript
-from sessionscribe.core.units import milliseconds
+from sessionscribe.core.units import exact_clock, milliseconds
 from sessionscribe.stages.correct.locate import has_middle
 from sessionscribe.stages.correct.places import Placed
-from sessionscribe.stages.correct.table import Edit, clock
+from sessionscribe.stages.correct.table import Edit
 
 LABEL = re.compile(r"SPEAKER_\d+")
 # A named stretch was heard of the speaker's label if it has this share of its words; of another one from
@@ -87,7 +87,7 @@ def _meant(transcript: Transcript, given: Mapping[str, str], edit: Edit) -> tupl
         if total and sum(heard.get(label, 0) for label in own) < OWN * total:
             label = max(heard, key=lambda label: (heard[label], label))
             if heard[label] < OTHER * total:
-                return [], f"several speak at {clock(edit.start)}: who is {edit.was}?"
+                return [], f"several speak at {exact_clock(edit.start)}: who is {edit.was}?"
             return [label], None
     return own, None if own else f"there is no speaker {edit.was}"
 

@@ -13,8 +13,9 @@ from itertools import pairwise
 from typing import Literal
 
 from sessionscribe.core.tokens import alike, atoms
+from sessionscribe.core.units import exact_clock
 from sessionscribe.stages.correct.locate import Words
-from sessionscribe.stages.correct.table import Edit, clock
+from sessionscribe.stages.correct.table import Edit
 
 BETWEEN = " … "  # in `was` of a long stretch: what is left out
 State = Literal["applied", "fulfilled", "open"]
@@ -93,7 +94,7 @@ def _place_words(words: Words, edit: Edit) -> Placed:
     if done:
         return Placed(edit, "fulfilled", ((done.start, done.stop),))
     what = f"`{edit.was}` is not" if edit.was else "the words around it are not"
-    return Placed(edit, "open", reason=f"{what} there any more at {clock(edit.start)}")
+    return Placed(edit, "open", reason=f"{what} there any more at {exact_clock(edit.start)}")
 
 
 def _place_speaker(words: Words, edit: Edit) -> Placed:
@@ -112,7 +113,7 @@ def _place_speaker(words: Words, edit: Edit) -> Placed:
     if not found and edit.start is not None and edit.end is not None:
         found = words.between(edit.start, edit.end, edit.speaker)
     if not found:
-        return Placed(edit, "open", reason=f"nobody speaks there any more at {clock(edit.start)}")
+        return Placed(edit, "open", reason=f"nobody speaks there any more at {exact_clock(edit.start)}")
     return Placed(edit, "applied", tuple(_ranges(found)))
 
 

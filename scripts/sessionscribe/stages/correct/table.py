@@ -21,6 +21,7 @@ from sessionscribe.core.errors import UserError, meant, unknown_session, visible
 from sessionscribe.core.files import write_text
 from sessionscribe.core.text import TOO_LONG, is_long_name, one_line
 from sessionscribe.core.tokens import atoms
+from sessionscribe.core.units import exact_clock
 
 FOLDER = "config/corrections"
 Kind = Literal["words", "speaker", "name"]
@@ -130,18 +131,10 @@ def write(path: Path, edits: Iterable[Edit]) -> None:
     writer = csv.writer(text, "excel-tab", lineterminator="\n")
     writer.writerow(COLUMNS)
     for row in rows:
-        times = (clock(row.start), clock(row.end))
+        times = (exact_clock(row.start), exact_clock(row.end))
         cells = (tables.guarded(one_line(getattr(row, name))) for name in COLUMNS[3:])
         writer.writerow([row.edit, *times, *cells])
     write_text(path, text.getvalue())
-
-
-def clock(time_s: float | None) -> str:
-    """Return seconds as ``hh:mm:ss.mmm``, nothing as nothing."""
-    if time_s is None:
-        return ""
-    seconds, ms = divmod(round(time_s * 1000), 1000)
-    return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}.{ms:03d}"
 
 
 def _check_header(header: list[str], path: Path) -> None:

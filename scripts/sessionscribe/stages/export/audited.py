@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from sessionscribe.artifacts.audit import Audit
 from sessionscribe.artifacts.transcript import Transcript
 from sessionscribe.core.text import counted
-from sessionscribe.formats.reading import clock
+from sessionscribe.core.units import clock
 
 MOST = 20  # lines of a kind; the audit's own file has all
 
@@ -23,7 +23,7 @@ def _summary(audit: Audit) -> list[str]:
     found = [
         f"Audit: {audit.verdict}",
         f"{chunks} of {counted(planned, 'chunk')}; {counted(words.heard, 'word')} heard, {words.kept} kept, "
-        f"{words.dropped} left out at cuts, {words.lost} lost",
+        f"{words.lost} lost",
     ]
     if speech:
         found.append(f"{covered / speech:.1%} of {clock(speech)} of speech has words")

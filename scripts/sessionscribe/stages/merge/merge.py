@@ -1,29 +1,26 @@
 """From the transcripts of chunks to one transcript of the session, on the session's clock.
 
-Every word of every chunk ends up in exactly one segment or in ``dropped`` with a reason. Times are clamped to
-the track, and a word ends where the next one of its track begins at the latest, so that the words of a track
-are in order and never overlap; their text is never touched.
+Every word of every chunk ends up in exactly one segment. Times are clamped to the track, and a word ends at
+the latest where the next one of its track begins, so that the words of a track are in order and never
+overlap. Their text is never changed.
 """
 
-import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
 
 from sessionscribe.artifacts.chunk_transcript import ChunkTranscript, Engine, RemovedSegment, Word
-from sessionscribe.artifacts.merged import DroppedWord, Merged, MergedSegment, MergedWord
+from sessionscribe.artifacts.merged import Merged, MergedSegment, MergedWord
 from sessionscribe.artifacts.plan import ChunkPlan, Timeline, TimelineTrack
 from sessionscribe.config.settings import Merge
 from sessionscribe.core.errors import UserError
-from sessionscribe.core.intervals import interval
 from sessionscribe.core.text import ends_sentence
 from sessionscribe.core.units import SAMPLE_RATE, seconds
 
 RUNS_ON_S = 0.3  # over a shorter pause at a cut, speech runs on
 NO_ENGINE = "none"  # the name of the engine of a chunk in which nothing was decoded
-OTHER_SIDE = "beyond the cut: the neighbouring chunk owns this moment"
 _HINT = "Run again: the missing chunk is transcribed; if it happens again, delete the session's plan"
 
 
@@ -36,13 +33,6 @@ class _Heard:
     segment: int
 
 
-@dataclass(frozen=True)
-class _TrackResult:
-    segments: list[MergedSegment]
-    dropped: list[DroppedWord]
-    removed: list[RemovedSegment]
-
-
 def merge_transcript(
     *, timeline: Timeline, plans: list[ChunkPlan], chunks: list[ChunkTranscript], options: Merge, output: Path
 ) -> Merged:
@@ -53,44 +43,28 @@ def merge_transcript(
     Args:
         timeline: where each track lies in the session; the offset is added in whole samples.
         plans: the plan of each track.
-        chunks: the transcript of every core of every plan.
+        chunks: the transcript of every chunk of every plan.
         options: where segments end.
         output: the file to write.
 
     Raises:
-        UserError: a core has no transcript, or one of another plan.
+        UserError: a chunk has no transcript, or one of another plan.
     """
     plan_of = {plan.track: plan for plan in plans}
-    strange = sorted({chunk.track for chunk in chunks} - {track.track for track in timeline.tracks})
-    if strange:
-        raise UserError(
-            f"there is no track {strange[0]}, but a chunk of it", where=timeline.session, hint=_HINT
-        )
-    results = []
+    segments: list[MergedSegment] = []
+    removed: list[RemovedSegment] = []
     for track in timeline.tracks:
-        if track.track not in plan_of:
-            raise UserError(f"track {track.track} has no plan", where=timeline.session, hint=_HINT)
-        found = _chunks_of(plan_of[track.track], chunks)
-        results.append(_merge_track(track, found, options))
-    segments = [
-        (segment.start, segment.end, order, index, segment)
-        for order, result in enumerate(results)
-        for index, segment in enumerate(result.segments)
-    ]
+        own = _chunks_of(plan_of[track.track], chunks)
+        heard = [item for chunk in own for item in _words_of(chunk)]
+        segments += _segments(track, heard, options.segment_gap_s)
+        removed += [_moved(track, segment) for chunk in own for segment in chunk.removed]
     merged = Merged(
         session=timeline.session,
         layout=timeline.layout,
         duration_s=seconds(timeline.samples),
         language=_language(chunks),
-        segments=[segment for *_, segment in sorted(segments, key=lambda s: s[:4])],
-        dropped=sorted(
-            (word for result in results for word in result.dropped),
-            key=lambda word: (word.start, word.end, word.track, word.chunk),
-        ),
-        removed=sorted(
-            (removed for result in results for removed in result.removed),
-            key=lambda part: (part.start, part.end),
-        ),
+        segments=sorted(segments, key=lambda part: (part.start, part.end)),
+        removed=sorted(removed, key=lambda part: (part.start, part.end)),
         gaps=timeline.gaps,
         chunks=len(chunks),
         engines=_engines(chunks),
@@ -116,37 +90,6 @@ def _chunks_of(plan: ChunkPlan, chunks: Sequence[ChunkTranscript]) -> list[Chunk
         what = f"{len(missing)} of {len(plan.cores)} chunks of track {plan.track} have no transcript"
         raise UserError(f"{what} (the first is {missing[0]})", where=plan.session, hint=_HINT)
     return [found[core.index] for core in sorted(plan.cores, key=lambda core: core.start)]
-
-
-def _merge_track(track: TimelineTrack, chunks: Sequence[ChunkTranscript], options: Merge) -> _TrackResult:
-    kept: list[_Heard] = []
-    dropped: list[DroppedWord] = []
-    for number, chunk in enumerate(chunks):
-        low, high = _own_audio(chunk, [*chunks[:number][-1:], *chunks[number + 1 :][:1]])
-        for item in _words_of(chunk):
-            if low <= sum(interval(item.word.start, item.word.end)) / 2 < high:
-                kept.append(item)
-                continue
-            start, end = _session_times(track, item.word)
-            lost = {**item.word.model_dump(), "start": start, "end": end, "reason": OTHER_SIDE}
-            dropped.append(DroppedWord(**lost, track=track.track, chunk=item.chunk))
-    removed = [_moved(track, segment) for chunk in chunks for segment in chunk.removed]
-    return _TrackResult(_segments(track, kept, options.segment_gap_s), dropped, removed)
-
-
-def _own_audio(chunk: ChunkTranscript, beside: Iterable[ChunkTranscript]) -> tuple[float, float]:
-    """Return from where to where, in samples, words are the chunk's: everywhere, as a rule.
-
-    Only sequential decoding, which earlier versions had, let two chunks hear the same audio at a forced cut.
-    """
-    low, high = -math.inf, math.inf
-    for other in beside:
-        if max(chunk.heard.start, other.heard.start) < min(chunk.heard.stop, other.heard.stop):
-            if other.core.start < chunk.core.start:
-                low = chunk.core.start
-            else:
-                high = chunk.core.stop
-    return low, high
 
 
 def _words_of(chunk: ChunkTranscript) -> list[_Heard]:
