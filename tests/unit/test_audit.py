@@ -110,6 +110,12 @@ def deaf(given: AuditInputs) -> AuditInputs:
     return replace(given, chunks=[left, right.model_copy(update={"heard": heard})])
 
 
+def heard_twice(given: AuditInputs) -> AuditInputs:
+    left, right = given.chunks
+    heard = Span(start=round(4.5 * SAMPLE_RATE), stop=right.heard.stop)
+    return replace(given, chunks=[left, right.model_copy(update={"heard": heard})])
+
+
 def without_chunk(given: AuditInputs) -> AuditInputs:
     return replace(given, chunks=given.chunks[:1])
 
@@ -171,6 +177,7 @@ def with_missing_audio(given: AuditInputs) -> AuditInputs:
     [
         (without_chunk, "track main: chunk 1 has no transcript"),
         (deaf, "track main: no chunk has decoded the speech from 5.600 to 6.500 s"),
+        (heard_twice, "track main: two chunks have decoded 4.500 to 5.600 s"),
         (without_chunk, "in the transcript that no chunk has"),
         (with_a_changed_word, "1 word lost between stages"),
         (with_a_changed_word, "1 word in the transcript that no chunk has"),
@@ -255,24 +262,13 @@ def test_what_was_decoded_both_ways_and_removed_is_told(tmp_path: Path) -> None:
     assert [gap.decoded_again for gap in found.gaps] == [True]
 
 
-def test_words_on_both_sides_of_a_cut_are_a_flag(tmp_path: Path) -> None:
-    plan = builders.plan(10, [(CUT_S, "silence")], speech=[(0.0, 9.5)])
-    chunks = [
-        builders.chunk(plan, 0, builders.words("well here we need two people", start=2.0)),
-        builders.chunk(plan, 1, builders.words("two people for the contract", start=4.75)),
-    ]
-    (found,) = audit(evidence(tmp_path, plan, chunks), tmp_path).repeats
-    assert (found.text, found.at_seam, found.times) == ("two people", True, 2)
-    assert "1 cut with the same words on both sides" in flagged(evidence(tmp_path, plan, chunks), tmp_path)
-
-
 def test_phrases_that_go_round_and_doubtful_words_are_listed(tmp_path: Path) -> None:
     plan = builders.plan(20, speech=[(0.0, 16)])
     loop = builders.words(" ".join(["and so on"] * 6))
     mumbled = [w.model_copy(update={"probability": 0.2}) for w in builders.words("a b c d e f", start=8.0)]
     chunk = builders.chunk(plan, 0, [*loop, *mumbled, *builders.words("well yes", start=11.0)])
     found = audit(evidence(tmp_path, plan, [chunk]), tmp_path, gap_s=9)
-    assert [(part.text, part.times, part.at_seam) for part in found.repeats] == [("and so on", 6, False)]
+    assert [(part.text, part.times) for part in found.repeats] == [("and so on", 6)]
     (unsure,) = found.unsure
     assert unsure.start == pytest.approx(8.0, abs=1)
     assert unsure.probability < 0.4

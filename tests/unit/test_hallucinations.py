@@ -13,7 +13,7 @@ import builders
 from sessionscribe.artifacts.chunk_transcript import RemovedSegment, Segment, Word
 from sessionscribe.artifacts.plan import Span
 from sessionscribe.config.settings import Transcribe
-from sessionscribe.core.repetition import Run, runs, shared
+from sessionscribe.core.repetition import Run, runs
 from sessionscribe.core.units import SAMPLE_RATE
 from sessionscribe.stages.transcribe.hallucinations import PHANTOM, filter_phrases, kind_of_phantom, phrases
 
@@ -139,19 +139,3 @@ def test_a_run_is_what_it_says(texts: list[str], most: int) -> None:
         phrase = texts[run.first : run.first + run.period]
         assert texts[run.first : run.stop] == phrase * run.times
         assert run.times > most * (2 if run.period == 1 else 1)
-
-
-@pytest.mark.parametrize(
-    ("left", "right", "wanted"),
-    [
-        ("we need two people", "two people for it", (2, 0, 2)),
-        ("we need two people", "then two people for it", None),
-        ("we need two people now", "well we need two people for it", (0, 1, 4)),
-        ("I know", "know it", None),
-        ("", "a b", None),
-    ],
-)
-def test_the_same_words_on_both_sides_of_a_cut(
-    left: str, right: str, wanted: tuple[int, int, int] | None
-) -> None:
-    assert shared(left.split(), right.split()) == wanted

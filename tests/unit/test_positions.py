@@ -32,7 +32,6 @@ from sessionscribe.formats import references
 from sessionscribe.formats.reading import paragraphs
 from sessionscribe.formats.utterances import PlainTranscript, PlainWord, Utterance
 from sessionscribe.stages.audit.audit import speaker_shares
-from sessionscribe.stages.audit.suspects import repeats_at_seams
 from sessionscribe.stages.correct.apply import overlay
 from sessionscribe.stages.correct.table import Edit
 from sessionscribe.stages.diarize.boundaries import with_evidence
@@ -225,17 +224,6 @@ def test_paragraphs_end_alike_everywhere() -> None:
 
 
 # What is checked.
-
-
-def test_the_words_at_a_cut_are_the_same_everywhere() -> None:
-    plan = builders.plan(20, [(10, "silence")])
-    for at in POSITIONS:
-        left = merged_words(at, ("so", 7.0, 7.2), ("we", 7.2, 7.4), ("go", 9.0, 9.2))
-        right = merged_words(at, ("so", 12.6, 12.8), ("we", 12.8, 13.0), ("go", 13.0, 13.2))
-        every = [*left, *(word.model_copy(update={"chunk": 1}) for word in right)]
-        offset = round(at * SAMPLE_RATE)
-        (found,) = repeats_at_seams(plan, every, offset=offset)
-        assert found.text == "so we go", at
 
 
 def test_whose_share_is_just_enough_is_no_phantom() -> None:

@@ -85,8 +85,8 @@ class Repeat(Place):
     """What is repeated."""
     times: int
     """How often it is there."""
-    at_seam: bool
-    """Whether it is on both sides of a chunk boundary."""
+
+    _older = older("at_seam")  # whether on both sides of a chunk boundary
 
 
 class LowConfidence(Place):
@@ -182,7 +182,7 @@ class Audit(Artifact):
     faint: list[Place] = Field(default_factory=list)
     """Faint speech that was not decoded and has no word."""
     repeats: list[Repeat]
-    """The same words over and over, or on both sides of a chunk boundary."""
+    """The same words over and over."""
     unsure: list[LowConfidence]
     """Stretches of low probability."""
     language: LanguageAudit

@@ -54,25 +54,3 @@ def _times(texts: Sequence[str], first: int, period: int) -> int:
             break
         at += period
     return (at - first) // period
-
-
-def shared(left: Sequence[str], right: Sequence[str]) -> tuple[int, int, int] | None:
-    """Return the longest stretch of words that both sides of a cut have: its starts and its length.
-
-    It counts from three words on, or from two where they end one side and begin the other.
-    """
-    best = (0, 0, 0)
-    lengths = [0] * (len(right) + 1)
-    for i, one in enumerate(left):
-        before = 0
-        for j, other in enumerate(right):
-            before, lengths[j + 1] = lengths[j + 1], before + 1 if one and one == other else 0
-            if lengths[j + 1] > best[2]:
-                size = lengths[j + 1]
-                best = (i + 1 - size, j + 1 - size, size)
-    for size in range(min(len(left), len(right)), 1, -1):
-        if size >= best[2] and list(left[-size:]) == list(right[:size]):
-            best = (len(left) - size, 0, size)
-            break
-    at_cut = best[0] + best[2] == len(left) and best[1] == 0
-    return best if best[2] >= 3 or (best[2] == 2 and at_cut) else None

@@ -142,7 +142,7 @@ def _look_at(
         for problem in tiling.tiling_problems(plan, conversion)
     ]
     decoded = tiling.decoded_cores(plan, chunks)
-    missing = [] if decoded else tiling.undecoded_speech(plan, chunks)
+    missing = [] if decoded else [*tiling.undecoded_speech(plan, chunks), *tiling.decoded_twice(chunks)]
     at = [(a - track.offset, b - track.offset) for word in words for a, b in heard_in(word)]
     speech, covered = coverage.covered(plan, at, gap_s=options.gap_s)
     audit = TrackAudit(
@@ -162,10 +162,7 @@ def _look_at(
         "tracks": [audit],
         "gaps": coverage.speech_gaps(plan, chunks, at, gap_s=options.gap_s, offset=track.offset),
         "faint": coverage.faint_speech(plan, at, offset=track.offset),
-        "repeats": [
-            *suspects.repeats(words, most=options.max_repeats),
-            *suspects.repeats_at_seams(plan, words, offset=track.offset),
-        ],
+        "repeats": suspects.repeats(words, most=options.max_repeats),
         "unsure": suspects.unsure(words, below=options.low_confidence_threshold),
         "spans": _languages(track, chunks),
         "removed": [

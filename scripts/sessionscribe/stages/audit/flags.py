@@ -66,11 +66,8 @@ def _faint(audit: Audit) -> list[str]:
 
 def _text(audit: Audit) -> list[str]:
     found = []
-    at_seams = sum(item.at_seam for item in audit.repeats)
-    if at_seams:
-        found.append(f"{counted(at_seams, 'cut')} with the same words on both sides")
-    if len(audit.repeats) > at_seams:
-        found.append(f"{counted(len(audit.repeats) - at_seams, 'phrase')} repeated many times")
+    if audit.repeats:
+        found.append(f"{counted(len(audit.repeats), 'phrase')} repeated many times")
     doubted = sum(part.words for part in audit.unsure)
     if doubted > MUCH_UNSURE * audit.words.kept:
         found.append(f"{doubted} of {audit.words.kept} words in stretches of low probability")

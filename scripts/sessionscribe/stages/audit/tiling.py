@@ -67,3 +67,15 @@ def undecoded_speech(plan: ChunkPlan, chunks: Sequence[ChunkTranscript]) -> list
         f"no chunk has decoded the speech from {start / SAMPLE_RATE:.3f} to {stop / SAMPLE_RATE:.3f} s"
         for start, stop in outside(speech, heard)
     ]
+
+
+def decoded_twice(chunks: Sequence[ChunkTranscript]) -> list[str]:
+    """Return where two chunks of a track have decoded the same audio: its words are there twice."""
+    heard = sorted(
+        (part.heard.start, part.heard.stop) for part in chunks if part.heard.start < part.heard.stop
+    )
+    return [
+        f"two chunks have decoded {start / SAMPLE_RATE:.3f} to {stop / SAMPLE_RATE:.3f} s"
+        for (_, stop), (start, _) in pairwise(heard)
+        if start < stop
+    ]
