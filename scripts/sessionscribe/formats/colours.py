@@ -1,45 +1,21 @@
 """Colours of speakers: readable (contrast of 4.5 and more) on white and on black, apart from one another."""
 
-_LIGHT = (
-    0x1F5FA8,
-    0xA8341F,
-    0x1F7A3D,
-    0x7A3DA8,
-    0x8A5A00,
-    0x00707A,
-    0xA81F6B,
-    0x4A5560,
-    0x5B6B00,
-    0x3A3AC8,
-    0x9A4A2F,
-    0x006650,
-)
-_DARK = (
-    0x7DB4F0,
-    0xF09A8A,
-    0x7FD69A,
-    0xC9A0F0,
-    0xE0B860,
-    0x6FD0D8,
-    0xF090C0,
-    0xB0BCC8,
-    0xC0CF60,
-    0xA8A8FF,
-    0xE0A585,
-    0x70D0B0,
-)
-COUNT = len(_LIGHT)
+_LIGHT = bytes.fromhex("1f5fa8 a8341f 1f7a3d 7a3da8 8a5a00 00707a a81f6b 4a5560 5b6b00 3a3ac8 9a4a2f 006650")
+_DARK = bytes.fromhex("7db4f0 f09a8a 7fd69a c9a0f0 e0b860 6fd0d8 f090c0 b0bcc8 c0cf60 a8a8ff e0a585 70d0b0")
+COUNT = len(_LIGHT) // 3
 
 
 def on_light(number: int) -> tuple[int, int, int]:
     """Return the colour (red, green, blue; 0 to 255) of speaker ``number`` on a light ground."""
-    return _rgb(_LIGHT[number % COUNT])
+    return _colour(_LIGHT, number)
 
 
 def on_dark(number: int) -> tuple[int, int, int]:
     """Return the colour (red, green, blue; 0 to 255) of speaker ``number`` on a dark ground."""
-    return _rgb(_DARK[number % COUNT])
+    return _colour(_DARK, number)
 
 
-def _rgb(colour: int) -> tuple[int, int, int]:
-    return colour >> 16, colour >> 8 & 0xFF, colour & 0xFF
+def _colour(palette: bytes, number: int) -> tuple[int, int, int]:
+    first = 3 * (number % COUNT)
+    red, green, blue = palette[first : first + 3]
+    return red, green, blue

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from sessionscribe.artifacts.transcript import Transcript
 from sessionscribe.config.settings import Export
+from sessionscribe.core.intervals import united
 from sessionscribe.core.text import columns, one_line
-from sessionscribe.core.units import SAMPLE_RATE, clock
+from sessionscribe.core.units import SAMPLE_RATE, clock, milliseconds
 from sessionscribe.formats.colours import on_light
 from sessionscribe.formats.reading import numbered, shares
 
@@ -106,19 +107,10 @@ def _timeline(axes: "Axes", transcript: Transcript) -> None:
 
 def _bars(transcript: Transcript, speaker: str) -> Iterator[tuple[float, float]]:
     """Yield start and length of what a speaker says, over short pauses as one."""
-    least, start, end = transcript.duration_s / BARS, 0.0, -1.0
-    for turn in sorted(
-        (turn.start, turn.end) for turn in transcript.turns if one_line(turn.speaker) == speaker
-    ):
-        if end < 0:
-            start, end = turn
-        elif turn[0] - end < least:
-            end = max(end, turn[1])
-        else:
-            yield start, end - start
-            start, end = turn
-    if end >= 0:
-        yield start, end - start
+    least = milliseconds(transcript.duration_s / BARS)
+    own = [turn for turn in transcript.turns if one_line(turn.speaker) == speaker]
+    for start, stop in united((milliseconds(turn.start), milliseconds(turn.end) + least) for turn in own):
+        yield start / 1000, (stop - start - least) / 1000
 
 
 def _confidence(axes: "Axes", transcript: Transcript) -> None:

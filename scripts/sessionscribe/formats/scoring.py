@@ -11,16 +11,22 @@ from pathlib import Path
 
 from sessionscribe.artifacts.transcript import Transcript
 from sessionscribe.config.settings import Export
+from sessionscribe.core.intervals import outside, united
 from sessionscribe.core.text import one_line
-from sessionscribe.core.units import SAMPLE_RATE
-from sessionscribe.formats.utterances import PlainTranscript, PlainWord, SpeakerTurn, Utterance, broken
+from sessionscribe.core.units import SAMPLE_RATE, seconds
+from sessionscribe.formats.utterances import (
+    PlainTranscript,
+    PlainWord,
+    Region,
+    SpeakerTurn,
+    Utterance,
+    broken,
+)
 
 NOBODY = "<NA>"  # NIST's word for what is not known
 PAUSE_S = 1.0  # in CTM, which has words only: a pause from which a new utterance begins
 SHORTEST_S = 0.001  # scorers refuse stretches of no length
 _MARK_APART = re.compile(r" (?=[?!:;%»…]+$)|(?<=^[«¿¡-]) ")  # a space within a word, as in `va ?` and `50 %`
-
-
 _IGNORED = "ignore_time_segment_in_scoring"
 _STM_FIELDS, _CTM_FIELDS, _RTTM_FIELDS, _UEM_FIELDS = 5, 5, 8, 4
 
@@ -40,17 +46,9 @@ def rttm(transcript: Transcript, _: Export) -> str:
 def uem(transcript: Transcript, _: Export) -> str:
     """Which stretches there is audio of: the session without its gaps."""
     uri = field(transcript.session)
-    return "".join(f"{uri} 1 {start:.3f} {end:.3f}\n" for start, end in _covered(transcript))
-
-
-def _covered(transcript: Transcript) -> Iterator[tuple[float, float]]:
-    start = 0.0
-    for gap in sorted(transcript.gaps, key=lambda gap: gap.start):
-        if (stop := gap.start / SAMPLE_RATE) > start:
-            yield start, stop
-        start = max(start, gap.stop / SAMPLE_RATE)
-    if transcript.duration_s > start:
-        yield start, transcript.duration_s
+    whole = [(0, round(transcript.duration_s * SAMPLE_RATE))]
+    heard = outside(whole, united((gap.start, gap.stop) for gap in transcript.gaps))
+    return "".join(f"{uri} 1 {seconds(start):.3f} {seconds(stop):.3f}\n" for start, stop in heard)
 
 
 def ctm(transcript: Transcript, _: Export) -> str:
@@ -106,7 +104,7 @@ def _number(path: Path, line: int, text: str) -> float:
     return value
 
 
-def _stretch(path: Path, line: int, times: Sequence[str]) -> tuple[float, float]:
+def _stretch(path: Path, line: int, times: Sequence[str]) -> Region:
     start, end = (_number(path, line, time) for time in times)
     if end < start:
         raise broken(path, f"line {line}: ends before it begins")
@@ -115,25 +113,25 @@ def _stretch(path: Path, line: int, times: Sequence[str]) -> tuple[float, float]
 
 def read_stm(path: Path, text: str) -> list[PlainTranscript]:
     """Read segments; stretches that scoring ignores are kept apart."""
-    utterances: dict[str, list[Utterance]] = {}
-    ignored: dict[str, list[tuple[float, float]]] = {}
+    found: dict[str, tuple[list[Utterance], list[Region]]] = {}
     for line, row in _rows(path, text, _STM_FIELDS, _STM_FIELDS + 1):
         session, _, speaker, *times = row[:5]
         start, end = _stretch(path, line, times)
-        words = re.sub(r"^<[^>]*>\s*", "", row[5]) if len(row) > _STM_FIELDS else ""
-        if words.strip().lower() == _IGNORED:
-            ignored.setdefault(session, []).append((start, end))
-            continue
-        if re.search(r"\{.*/.*\}", words):
+        words = re.sub(r"^<[^>]*>\s*", "", row[5]).strip() if len(row) > _STM_FIELDS else ""
+        utterances, ignored = found.setdefault(session, ([], []))
+        if words.lower() == _IGNORED:
+            ignored.append((start, end))
+        elif re.search(r"\{.*/.*\}", words):
             raise broken(path, f"line {line}: alternatives {{a / b}} are not understood")
-        utterances.setdefault(session, []).append(Utterance(words.strip(), start, end, speaker))
+        else:
+            utterances.append(Utterance(words, start, end, speaker))
     return [
         PlainTranscript(
             session,
-            utterances=tuple(sorted(utterances.get(session, []), key=lambda u: u.start or 0.0)),
-            ignored=tuple(ignored.get(session, [])),
+            utterances=tuple(sorted(utterances, key=lambda u: u.start or 0.0)),
+            ignored=tuple(ignored),
         )
-        for session in dict.fromkeys([*utterances, *ignored])
+        for session, (utterances, ignored) in found.items()
     ]
 
 
@@ -141,14 +139,14 @@ def read_ctm(path: Path, text: str) -> list[PlainTranscript]:
     """Read words; a pause of ``PAUSE_S`` begins a new utterance."""
     found: dict[str, dict[str, list[PlainWord]]] = {}
     for line, row in _rows(path, text, _CTM_FIELDS, _CTM_FIELDS + 2):
-        session, channel, start_text, duration_text, word = row[:5]
+        session, channel, *times, word = row[:5]
         if word.startswith("<ALT"):
             raise broken(path, f"line {line}: alternatives are not understood")
-        start, duration = _number(path, line, start_text), _number(path, line, duration_text)
+        start, duration = (_number(path, line, time) for time in times)
         words = found.setdefault(session, {}).setdefault(channel, [])
         words.append(PlainWord(word, start, round(start + duration, 6)))
     return [
-        PlainTranscript(session, utterances=_by_pauses(words for words in channels.values()))
+        PlainTranscript(session, utterances=_by_pauses(channels.values()))
         for session, channels in found.items()
     ]
 
@@ -189,7 +187,7 @@ def read_rttm(path: Path, text: str) -> list[PlainTranscript]:
 
 def read_uem(path: Path, text: str) -> list[PlainTranscript]:
     """Read the regions that count."""
-    found: dict[str, list[tuple[float, float]]] = {}
+    found: dict[str, list[Region]] = {}
     for line, row in _rows(path, text, _UEM_FIELDS, _UEM_FIELDS + 1):
         found.setdefault(row[0], []).append(_stretch(path, line, row[2:4]))
     return [PlainTranscript(session, scored=tuple(regions)) for session, regions in found.items()]

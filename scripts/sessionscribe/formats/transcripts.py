@@ -6,17 +6,26 @@ import json
 import math
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import AfterValidator, AliasChoices, BaseModel, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from sessionscribe.artifacts.transcript import SpokenSegment, SpokenWord, Transcript
 from sessionscribe.config.settings import Export
-from sessionscribe.core.text import join_words, one_line, spaces_before, undirected
+from sessionscribe.core.text import join_words, one_line, spaces_before
 from sessionscribe.formats.scoring import NOBODY
-from sessionscribe.formats.utterances import PlainTranscript, PlainWord, SpeakerTurn, Utterance, broken
+from sessionscribe.formats.utterances import (
+    PlainTranscript,
+    PlainWord,
+    SpeakerTurn,
+    Text,
+    Time,
+    Utterance,
+    broken,
+)
 
 LEAST = 1e-4  # a word's probability is at least this, for the logarithm
 
@@ -103,55 +112,29 @@ def seglst(transcript: Transcript, _: Export) -> str:
     return json.dumps(rows, ensure_ascii=False, indent=1) + "\n"
 
 
-Time = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-_Text = Annotated[str, AfterValidator(undirected)]  # in JSON, marks may be written as escapes
-
-
-class _Word(BaseModel):
-    text: _Text = Field(validation_alias=AliasChoices("text", "word"))
-    start: Time | None = None
-    end: Time | None = None
-    speaker: _Text | None = None
-    space: bool = True
-
-
-class _Segment(BaseModel):
-    start: Time | None = None
-    end: Time | None = None
-    text: _Text | None = None
-    speaker: _Text | None = None
-    words: list[_Word] = []
-
-
-class _Turn(BaseModel):
-    start: Time
-    end: Time
-    speaker: _Text
-
-
 class _Transcript(BaseModel):
     """Ours of any version, a merged one, Whisper's and WhisperX's; what is not listed is left aside."""
 
     session: str | None = None
     language: str | None = None
     duration_s: Time | None = None
-    segments: list[_Segment]
-    turns: list[_Turn] | None = None
+    segments: list[Utterance]
+    turns: tuple[SpeakerTurn, ...] | None = None
 
 
 class _Truth(BaseModel):
     session: str
     duration_s: Time | None = None
-    words: list[_Word]
-    turns: list[_Turn]
+    words: list[PlainWord]
+    turns: list[SpeakerTurn]
 
 
 class _SegLst(BaseModel):
     session_id: str | None = None
-    words: _Text
+    words: Text
     start_time: Time | None = None
     end_time: Time | None = None
-    speaker: _Text | None = None
+    speaker: Text | None = None
 
 
 def read_json(path: Path, text: str) -> list[PlainTranscript]:
@@ -174,12 +157,10 @@ def read_json(path: Path, text: str) -> list[PlainTranscript]:
 
 
 def _from_seglst(path: Path, parts: Sequence[_SegLst]) -> list[PlainTranscript]:
-    found: dict[str, list[Utterance]] = {}
+    found: dict[str, list[Utterance]] = {} if parts else {path.stem: []}
     for part in parts:
         said = Utterance(part.words, part.start_time, part.end_time, part.speaker)
         found.setdefault(part.session_id or path.stem, []).append(said)
-    if not parts:
-        return [PlainTranscript(path.stem, utterances=())]
     return [
         PlainTranscript(session, utterances=tuple(sorted(said, key=lambda u: u.start or 0.0)))
         for session, said in found.items()
@@ -187,28 +168,20 @@ def _from_seglst(path: Path, parts: Sequence[_SegLst]) -> list[PlainTranscript]:
 
 
 def _from_transcript(path: Path, found: _Transcript) -> PlainTranscript:
-    utterances = []
-    for segment in found.segments:
-        text = (segment.text or "").strip()
-        spaces = [word.space for word in segment.words]
-        if text:
-            spaces = spaces_before(text, [word.text.strip() for word in segment.words])
-        words = tuple(
-            PlainWord(w.text.strip(), w.start, w.end, w.speaker or segment.speaker, space)
-            for w, space in zip(segment.words, spaces, strict=True)
-        )
-        said = text or join_words(words)
-        utterances.append(Utterance(said, segment.start, segment.end, segment.speaker, words))
-    turns = None
-    if found.turns is not None and (found.turns or not utterances):
-        turns = tuple(SpeakerTurn(t.start, t.end, t.speaker) for t in found.turns)
-    return PlainTranscript(
-        found.session or path.stem,
-        utterances=tuple(utterances),
-        turns=turns,
-        language=found.language,
-        duration_s=found.duration_s,
-    )
+    utterances = tuple(map(_completed, found.segments))
+    turns = found.turns if found.turns or not utterances else None
+    session = found.session or path.stem
+    return PlainTranscript(session, utterances, turns, found.language, found.duration_s)
+
+
+def _completed(said: Utterance) -> Utterance:
+    """Return an utterance whose words have its speaker and spaces, or that has the text of its words."""
+    text = said.text.strip()
+    words = [replace(w, text=w.text.strip(), speaker=w.speaker or said.speaker) for w in said.words]
+    if text:
+        spaces = spaces_before(text, [word.text for word in words])
+        words = [replace(word, space=space) for word, space in zip(words, spaces, strict=True)]
+    return replace(said, text=text or join_words(words), words=tuple(words))
 
 
 def from_truth(content: Any) -> PlainTranscript:
@@ -225,7 +198,7 @@ def from_truth(content: Any) -> PlainTranscript:
     for number, turn in enumerate(turns):
         own.setdefault(turn.speaker, []).append(number)
 
-    def turn_of(word: _Word) -> int:
+    def turn_of(word: PlainWord) -> int:
         middle = ((word.start or 0.0) + (word.end or 0.0)) / 2
         mine = own.get(word.speaker, [])
         after = bisect_right(mine, middle, key=lambda i: turns[i].start)
@@ -235,13 +208,7 @@ def from_truth(content: Any) -> PlainTranscript:
     ordered = sorted(((turn_of(word), word.start or 0.0, n) for n, word in enumerate(truth.words)))
     utterances = []
     for _, group in groupby(ordered, key=lambda item: item[0]):
-        words = [truth.words[n] for *_, n in group]
-        said = tuple(PlainWord(w.text, w.start, w.end, w.speaker) for w in words)
-        text = " ".join(w.text for w in words)
-        utterances.append(Utterance(text, words[0].start, words[-1].end, words[0].speaker, said))
-    return PlainTranscript(
-        truth.session,
-        utterances=tuple(utterances),
-        turns=tuple(SpeakerTurn(t.start, t.end, t.speaker) for t in turns),
-        duration_s=truth.duration_s,
-    )
+        said = tuple(truth.words[n] for *_, n in group)
+        text = " ".join(word.text for word in said)
+        utterances.append(Utterance(text, said[0].start, said[-1].end, said[0].speaker, said))
+    return PlainTranscript(truth.session, tuple(utterances), tuple(turns), duration_s=truth.duration_s)

@@ -1,38 +1,50 @@
-"""What one source, a transcript of any format, says of a session."""
+"""What one source, a transcript of any format, says of a session.
+
+The classes are dataclasses for speed; what their annotations demand is checked only when pydantic reads JSON.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, AliasChoices, Field
 
 from sessionscribe.core.errors import UserError, visible
+from sessionscribe.core.text import undirected
 
 HINT = "Name the files that count: for each session one with its words and one with its speakers"
 
 
+Time = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Text = Annotated[str, AfterValidator(undirected)]
+"""In JSON, marks of direction may be written as escapes."""
+
+
 @dataclass(frozen=True)
 class PlainWord:
-    """A word as it is written; times in seconds, where the source has them for each word.
+    """A word as it is written; times in seconds, if the source has them for each word.
 
     ``space`` says whether one stands before it.
     """
 
-    text: str
-    start: float | None = None
-    end: float | None = None
-    speaker: str | None = None
+    text: Annotated[Text, Field(validation_alias=AliasChoices("text", "word"))]
+    start: Time | None = None
+    end: Time | None = None
+    speaker: Text | None = None
     space: bool = True
 
 
 @dataclass(frozen=True)
 class Utterance:
-    """What one speaker says without a break; ``words`` is empty where only the whole has times."""
+    """What one speaker says without a break; ``words`` is empty if only the whole has times."""
 
-    text: str
-    start: float | None = None
-    end: float | None = None
-    speaker: str | None = None
+    text: Text = ""
+    start: Time | None = None
+    end: Time | None = None
+    speaker: Text | None = None
     words: tuple[PlainWord, ...] = ()
 
     def each_word(self) -> tuple[PlainWord, ...]:
@@ -44,9 +56,9 @@ class Utterance:
 class SpeakerTurn:
     """A stretch of speech of one speaker, in seconds."""
 
-    start: float
-    end: float
-    speaker: str
+    start: Time
+    end: Time
+    speaker: Text
 
 
 Region = tuple[float, float]
@@ -86,18 +98,13 @@ class PlainTranscript:
 
 
 def turns_of(utterances: Iterable[Utterance]) -> tuple[SpeakerTurn, ...] | None:
-    """Return the utterances as speakers' turns; None where none has times and a speaker.
-
-    Utterances of one speaker that touch are one turn.
-    """
-    timed = [u for u in utterances if u.speaker and u.start is not None and u.end is not None]
-    if not timed:
-        return None
-    return tuple(
-        SpeakerTurn(u.start, u.end, u.speaker)  # type: ignore[arg-type]
-        for u in timed
-        if u.end > u.start  # type: ignore[operator]
-    )
+    """Return the utterances as speakers' turns; None if none has times and a speaker."""
+    timed = [
+        SpeakerTurn(part.start, part.end, part.speaker)
+        for part in utterances
+        if part.speaker and part.start is not None and part.end is not None
+    ]
+    return tuple(turn for turn in timed if turn.end > turn.start) if timed else None
 
 
 def joined(parts: Iterable[PlainTranscript]) -> dict[str, PlainTranscript]:
@@ -110,23 +117,15 @@ def joined(parts: Iterable[PlainTranscript]) -> dict[str, PlainTranscript]:
     """
     found: dict[str, PlainTranscript] = {}
     for part in parts:
-        if part.session not in found:
-            found[part.session] = part
+        before = found.setdefault(part.session, part)
+        if before is part:
             continue
-        before = found[part.session]
-        for name in ("utterances", "scored", "turns"):
-            if getattr(before, name) is not None and getattr(part, name) is not None:
-                what = {"utterances": "words", "scored": "scored regions", "turns": "turns"}[name]
+        known = {field.name: getattr(part, field.name) for field in fields(part)}
+        news = {name: value for name, value in known.items() if value is not None}
+        for name, what in (("utterances", "words"), ("scored", "scored regions"), ("turns", "turns")):
+            if name in news and getattr(before, name) is not None:
                 raise UserError(f"two files have its {what}", where=part.session, hint=HINT)
-        found[part.session] = replace(
-            before,
-            **{
-                name: getattr(part, name)
-                for name in ("utterances", "turns", "language", "duration_s", "scored")
-                if getattr(part, name) is not None
-            },
-            ignored=before.ignored + part.ignored,
-        )
+        found[part.session] = replace(before, **news | {"ignored": before.ignored + part.ignored})
     return {
         name: said if said.turns is not None else replace(said, turns=turns_of(said.utterances or ()))
         for name, said in sorted(found.items())
