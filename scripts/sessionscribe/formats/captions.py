@@ -3,7 +3,7 @@
 import html
 import re
 from collections.abc import Callable, Iterable
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -131,17 +131,12 @@ def _escaped(text: str) -> str:
 
 
 def _ass_text(cue: Cue, *, karaoke: bool) -> str:
-    pieces = [piece for row in cue.rows for piece in row]
-    lengths = _karaoke_lengths(pieces, cue) if karaoke else None
-    lines, number = [], 0
-    for row in cue.rows:
-        line = ""
-        for piece in row:
-            line += f"{{\\k{lengths[number]}}}" if lengths else ""
-            line += in_ass(piece.text)
-            number += 1
-        lines.append(line)
-    return "\\N".join(_embedded(lines, cue))
+    lengths = iter(_karaoke_lengths(cue))
+
+    def shown(piece: Piece) -> str:
+        return (f"{{\\k{next(lengths)}}}" if karaoke else "") + in_ass(piece.text)
+
+    return "\\N".join(_embedded(["".join(map(shown, row)) for row in cue.rows], cue))
 
 
 def in_ass(text: str) -> str:
@@ -149,10 +144,10 @@ def in_ass(text: str) -> str:
     return text.replace("\\", "∖").replace("{", "❴").replace("}", "❵")
 
 
-def _karaoke_lengths(pieces: list[Piece], cue: Cue) -> list[int]:
+def _karaoke_lengths(cue: Cue) -> list[int]:
     """Return how long each piece lasts, up to the next one, in hundredths of a second."""
     times = [cue.start]
-    for piece in pieces[1:]:
+    for piece in list(chain(*cue.rows))[1:]:
         start = cue.start if piece.start is None else piece.start
         times.append(min(max(start, times[-1]), cue.end))
     times.append(cue.end)

@@ -53,33 +53,31 @@ class ShownWord:
 
 @dataclass(frozen=True)
 class ShownParagraph:
-    """What somebody says; ``who`` is the speaker's number, ``first`` and ``last`` those of its words."""
+    """What somebody says; ``who`` is the speaker's number."""
 
     start: float
     end: float
     speaker: str
     who: int | None
-    direction: str
-    words: tuple[ShownWord, ...]
-    first: int
-    last: int
-
-
-@dataclass(frozen=True)
-class ShownRemoval:
-    """Text that is not in the transcript, and why."""
-
-    start: float
     text: str
-    reason: str
-    direction: str
+    words: tuple[ShownWord, ...]
+
+    @property
+    def first(self) -> int:
+        """The number of its first word."""
+        return self.words[0].number
+
+    @property
+    def last(self) -> int:
+        """The number of its last word."""
+        return self.words[-1].number
 
 
 @dataclass(frozen=True)
 class View:
     """What a page shows: ``paragraphs``, and CSS for the colours of the speakers."""
 
-    paragraphs: list[ShownParagraph | ShownRemoval]
+    paragraphs: list[ShownParagraph | RemovedText]
     style: str
 
 
@@ -132,7 +130,7 @@ def environment(*folders: Path) -> "Environment":
     pages = Environment(
         loader=FileSystemLoader([*folders, PLAYER]), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
-    pages.filters |= {"clock": clock, "line": one_line}
+    pages.filters |= {"clock": clock, "line": one_line, "direction": _direction}
     return pages
 
 
@@ -143,17 +141,13 @@ def view(transcript: Transcript, removed: Sequence[RemovedText] = ()) -> View:
     """
     order = {id(word): n for n, word in enumerate(w for s in transcript.segments for w in s.words)}
     who = numbered(transcript)
-    found: list[ShownParagraph | ShownRemoval] = []
+    found: list[ShownParagraph | RemovedText] = []
     for part in paragraphs(transcript):
         if words := tuple(_word(word, order[id(word)]) for word in part.words):
-            ends = min(word.number for word in words), max(word.number for word in words)
-            speaker, way = part.speaker or "", _direction(part.text)
-            whole = ShownParagraph(part.start, part.end, speaker, who.get(speaker), way, words, *ends)
+            speaker = part.speaker or ""
+            whole = ShownParagraph(part.start, part.end, speaker, who.get(speaker), part.text, words)
             found += _parted(whole, removed)
-    found += [
-        ShownRemoval(part.start, one_line(part.text), one_line(part.reason), _direction(part.text))
-        for part in removed
-    ]
+    found += removed
     return View(sorted(found, key=attrgetter("start")), _speakers_style(len(who)))
 
 
@@ -185,16 +179,17 @@ def _speakers_style(count: int) -> str:
 
 def _parted(whole: ShownParagraph, removed: Sequence[RemovedText]) -> Iterator[ShownParagraph]:
     inside = [gone for gone in removed if whole.start < gone.start < whole.end]
-    first = 0
-    for number, (before, word) in enumerate(pairwise(whole.words), start=1):
-        if any(before.end <= gone.start and gone.end <= word.start for gone in inside):
-            yield _piece(whole, whole.words[first:number])
-            first = number
-    yield _piece(whole, whole.words[first:]) if first else whole
-
-
-def _piece(whole: ShownParagraph, words: tuple[ShownWord, ...]) -> ShownParagraph:
-    return replace(whole, start=words[0].start, end=words[-1].end, words=words)
+    cuts = [
+        number
+        for number, (before, word) in enumerate(pairwise(whole.words), start=1)
+        if any(before.end <= gone.start and gone.end <= word.start for gone in inside)
+    ]
+    if not cuts:
+        yield whole
+        return
+    for first, stop in pairwise([0, *cuts, len(whole.words)]):
+        words = whole.words[first:stop]
+        yield replace(whole, start=words[0].start, end=words[-1].end, words=words)
 
 
 def _read(name: str) -> str:

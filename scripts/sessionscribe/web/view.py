@@ -41,7 +41,7 @@ def _shifted(part: ShownParagraph, shift: int) -> ShownParagraph:
     if not shift:
         return part
     words = tuple(replace(word, number=word.number + shift) for word in part.words)
-    return replace(part, words=words, first=part.first + shift, last=part.last + shift)
+    return replace(part, words=words)
 
 
 @dataclass(frozen=True)
