@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field
 
@@ -10,6 +10,7 @@ from sessionscribe.artifacts.base import Artifact, Part, Seconds, SessionArtifac
 from sessionscribe.artifacts.chunk_transcript import Engine, Word
 from sessionscribe.artifacts.plan import Gap
 from sessionscribe.artifacts.speakers import Turn
+from sessionscribe.core.text import join_words
 from sessionscribe.core.units import milliseconds
 
 
@@ -32,6 +33,12 @@ class SpokenSegment(Part):
     text: str
     """The words, joined."""
     words: list[SpokenWord]
+
+    @classmethod
+    def of(cls, words: list[SpokenWord]) -> Self:
+        """Return the segment that has these words, which are one speaker's."""
+        start, end = min(word.start for word in words), max(word.end for word in words)
+        return cls(start=start, end=end, speaker=words[0].speaker, text=join_words(words), words=words)
 
 
 class Made(Part):

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
 from sessionscribe.artifacts.transcript import Correction, SpokenSegment, SpokenWord, Transcript
-from sessionscribe.core.text import join_words
 from sessionscribe.core.tokens import atoms
 from sessionscribe.core.units import milliseconds
 from sessionscribe.stages.correct import names as naming
@@ -207,13 +206,7 @@ def _segment(named: Transcript, number: int, words: list[SpokenWord]) -> SpokenS
     before = named.segments[number] if named.segments else None
     if before is not None and before.words == words:
         return before
-    return SpokenSegment(
-        start=min(word.start for word in words),
-        end=max(word.end for word in words),
-        speaker=words[0].speaker,
-        text=join_words(words),
-        words=words,
-    )
+    return SpokenSegment.of(words)
 
 
 def _checked(words: Words, placed: Placed) -> Placed:

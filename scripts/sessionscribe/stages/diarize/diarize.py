@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
-from itertools import accumulate
+from collections.abc import Iterator, Sequence
+from itertools import accumulate, groupby, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ from sessionscribe.config import settings
 from sessionscribe.config.settings import Diarize
 from sessionscribe.core import intervals
 from sessionscribe.core.errors import UserError
-from sessionscribe.core.text import counted, join_words
+from sessionscribe.core.text import counted
 from sessionscribe.core.units import SAMPLE_RATE, seconds
 from sessionscribe.engines import models
 from sessionscribe.engines.registry import diarization_engine
@@ -78,7 +78,7 @@ def assign_speakers(
     found = [speakers.get(word.track) or _speaker(word, exclusive) for word in words]
     if not speakers:
         found = with_evidence(words, found)
-    spoken = iter(
+    spoken = (
         SpokenWord(
             text=word.text,
             space=word.space,
@@ -91,7 +91,7 @@ def assign_speakers(
         )
         for word, speaker in zip(words, found, strict=True)
     )
-    segments = [part for segment in merged.segments for part in _split(segment, spoken.__next__)]
+    segments = [part for segment in merged.segments for part in _split(segment, spoken)]
     segments.sort(key=lambda segment: segment.start)
     transcript = Transcript(
         session=merged.session,
@@ -144,25 +144,10 @@ def _second(word: MergedWord, speaker: str | None, regular: _Index) -> str | Non
     return max(covering, key=lambda item: item[0], default=(0.0, None))[1]
 
 
-def _split(segment: MergedSegment, spoken: Callable[[], SpokenWord]) -> list[SpokenSegment]:
-    """Return a merged segment as segments of one speaker each; ``spoken`` gives its words one by one."""
-    groups: list[list[SpokenWord]] = []
-    for _ in segment.words:
-        word = spoken()
-        if groups and groups[-1][-1].speaker == word.speaker:
-            groups[-1].append(word)
-        else:
-            groups.append([word])
-    return [
-        SpokenSegment(
-            start=words[0].start,
-            end=max(word.end for word in words),
-            speaker=words[0].speaker,
-            text=join_words(words),
-            words=words,
-        )
-        for words in groups
-    ]
+def _split(segment: MergedSegment, spoken: Iterator[SpokenWord]) -> list[SpokenSegment]:
+    """Return a merged segment as segments of one speaker each; its words are the next of ``spoken``."""
+    own = islice(spoken, len(segment.words))
+    return [SpokenSegment.of(list(group)) for _, group in groupby(own, key=lambda word: word.speaker)]
 
 
 def _by_appearance(segments: Sequence[SpokenSegment], turns: Sequence[Turn]) -> list[str]:
@@ -193,16 +178,10 @@ def track_turns(*, timeline: Timeline, plans: list[ChunkPlan], output: Path, sou
 
     In ``exclusive`` speech at the same time is the earlier speaker's, so that its turns never overlap. To
     ``sounds`` goes a file without voices: nobody listened to them.
-
-    Raises:
-        UserError: a track has no plan.
     """
     plan_of = {plan.track: plan for plan in plans}
     spans: dict[str, list[tuple[int, int]]] = {}
     for track in timeline.tracks:
-        if track.track not in plan_of:
-            hint = "Run again: the plan is made again"
-            raise UserError(f"track {track.track} has no plan", where=timeline.session, hint=hint)
         own = spans.setdefault(track.speaker or track.track, [])
         for span in plan_of[track.track].speech:
             start = min(track.offset + span.start, timeline.samples)

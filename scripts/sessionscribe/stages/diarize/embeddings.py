@@ -66,11 +66,12 @@ class Embeddings:
         Raises:
             UserError: it is missing, cut short, damaged, of another schema version or not valid.
         """
+        import numpy as np  # noqa: PLC0415 -- heavy
+
         try:
-            with zipfile.ZipFile(path) as archive:
+            with np.load(path, allow_pickle=False) as arrays:
                 about, segmentations, embeddings = (
-                    _unpacked(archive.read(f"{name}.npy"))
-                    for name in ("about", "segmentations", "embeddings")
+                    arrays[name] for name in ("about", "segmentations", "embeddings")
                 )
             header = EmbeddingsHeader.model_validate_json(about.tobytes())
         # RuntimeError: a directory that is damaged so that a member looks encrypted or packed in another way.
@@ -86,9 +87,8 @@ class Embeddings:
             reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
             raise UserError(f"cannot be read ({reason})", where=path, hint=HINT) from error
         if header.schema_version != EmbeddingsHeader.VERSION:
-            what = (
-                f"has schema version {header.schema_version}, this program reads {EmbeddingsHeader.VERSION}"
-            )
+            known = EmbeddingsHeader.VERSION
+            what = f"has schema version {header.schema_version}, this program reads {known}"
             raise UserError(what, where=path, hint=HINT)
         found = cls(header, segmentations, embeddings)
         if problem := found._problem():
@@ -143,10 +143,3 @@ def _packed(array: NDArray[np.float32] | NDArray[np.uint8]) -> bytes:
     buffer = io.BytesIO()
     np.lib.format.write_array(buffer, np.ascontiguousarray(array), allow_pickle=False)
     return buffer.getvalue()
-
-
-def _unpacked(data: bytes) -> NDArray[np.float32]:
-    import numpy as np  # noqa: PLC0415
-
-    array: NDArray[np.float32] = np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
-    return array
