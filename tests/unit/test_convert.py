@@ -13,11 +13,10 @@ import small_disks
 from media import CODECS, PICTURES, Audio, Sound, checksum, cut_short, damage, tone, write_media, write_tone
 from sessionscribe.artifacts.recording import Conversion
 from sessionscribe.audio import flac
-from sessionscribe.config import settings
 from sessionscribe.config.settings import Convert
 from sessionscribe.core.errors import UserError
 from sessionscribe.core.units import SAMPLE_RATE
-from sessionscribe.stages.convert.convert import convert_audio, convert_fetched
+from sessionscribe.stages.convert.convert import convert_audio
 from sessionscribe.stages.ingest import ingest
 
 
@@ -415,15 +414,13 @@ def live(source: Path, folder: Path, *, duration_s: float, header: Path | None =
         output=folder / "ingest.json",
         live=True,
     )
-    told: dict[str, object] = {"options": Convert().model_dump()}
-    if header:
-        told["header"] = {"source": str(header), "checksum": checksum(header)}
-    made = convert_fetched(
+    made = convert_audio(
         ingest=fetched,
-        told=told,
-        reading={**settings.Ingest().model_dump(), "live": True},
+        options=Convert(),
         audio=folder / "p.flac",
         record=folder / "p.json",
+        live=True,
+        header=(str(header), checksum(header)) if header else None,
         log=lambda _: None,
     )
     assert Conversion.read(folder / "p.json") == made
@@ -456,10 +453,10 @@ def test_a_live_part_with_a_picture_only_or_that_changed_is_a_gap(tmp_path: Path
         session="s", track="p", source=str(source), checksum=64 * "0", duration_s=2.0,
         output=tmp_path / "ingest.json", live=True,
     )  # fmt: skip
-    made = convert_fetched(
+    made = convert_audio(
         ingest=fetched,
-        told={"options": {}},
-        reading={"live": True},
+        options=Convert(),
+        live=True,
         audio=tmp_path / "p.flac",
         record=tmp_path / "p.json",
         log=lambda _: None,

@@ -61,15 +61,14 @@ def fetch(how: settings.Ingest, wanted: str, lines: list[str] | None = None) -> 
 
 
 def convert(how: settings.Ingest, record: Ingest, to: str, lines: list[str]) -> bytes:
-    with ingest.opened(record.source, record.checksum, how, lines.append) as source:
-        convert_audio(
-            ingest=record,
-            options=settings.Convert(),
-            audio=Path(to),
-            record=Path(f"{to}.json"),
-            source=source,
-            log=lines.append,
-        )
+    convert_audio(
+        ingest=record,
+        options=settings.Convert(),
+        audio=Path(to),
+        record=Path(f"{to}.json"),
+        reading=how,
+        log=lines.append,
+    )
     return Path(to).read_bytes()
 
 
@@ -80,7 +79,7 @@ def copies() -> list[int]:
 def test_a_copy_and_a_stream_give_the_same_audio_as_the_file(served: Server, lines: list[str]) -> None:
     path = served.folder / "rec/talk.wav"
     plain = Ingest.model_validate(
-        fetch(reading(), checksum()).model_dump() | {"path": str(path), "checksum": files.sha256(path)}
+        fetch(reading(), checksum()).model_dump() | {"source": str(path), "checksum": files.sha256(path)}
     )
     convert_audio(ingest=plain, options=settings.Convert(), audio=Path("a.flac"), record=Path("a.json"))
     assert copies() == [path.stat().st_size]

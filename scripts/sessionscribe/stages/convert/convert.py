@@ -7,9 +7,8 @@ import errno
 import functools
 import math
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from sessionscribe.artifacts.recording import AudioStream, Conversion, Ingest
 from sessionscribe.audio import containers, media, stream_parts
@@ -21,66 +20,8 @@ from sessionscribe.config.settings import Convert
 from sessionscribe.core import files
 from sessionscribe.core.errors import UserError, visible
 from sessionscribe.core.units import SAMPLE_RATE, seconds, tolerance_s
-from sessionscribe.stages.convert.mono import CANCELLED_SHARE, CLIPPED_SHARE, Correction, Mono, check_channel
-from sessionscribe.stages.ingest.ingest import (
-    check_checksum,
-    limits_of,
-    opened,
-)
-
-if TYPE_CHECKING:
-    pass
-
-
-def convert_fetched(
-    *,
-    ingest: Ingest,
-    told: Mapping[str, Any],
-    reading: Mapping[str, Any],
-    audio: Path,
-    record: Path,
-    log: Callable[[str], None],
-) -> Conversion:
-    """Convert a recording of the manifest, wherever it lies; a live part that is no good is a gap.
-
-    Args:
-        ingest: the recording.
-        told: the step's settings: ``options``, and of a slice of a stream the part with its ``header``.
-        reading: the settings of `ingest`, and whether the recording is a part of a ``live`` session.
-        audio: the FLAC to write.
-        record: what was done, to write beside it, after it.
-        log: takes a line of text for the log.
-
-    Raises:
-        UserError: see `convert_audio`; or it is not there, cannot be read, or has changed.
-    """
-    how = settings.Ingest(**{name: value for name, value in reading.items() if name != "live"})
-    files_to_read = [(ingest.source, ingest.checksum)]
-    if head := told.get("header"):
-        files_to_read.append((head["source"], head["checksum"]))
-    try:
-        with contextlib.ExitStack() as stack:
-            source, *header = [stack.enter_context(opened(*file, how, log)) for file in files_to_read]
-            return convert_audio(
-                ingest=ingest,
-                options=Convert(**told["options"]),
-                audio=audio,
-                record=record,
-                source=source,
-                limits=limits_of(how),
-                live=reading["live"],
-                header=header[0] if header else None,
-                log=log,
-            )
-    except media.RecordingError as error:
-        if not reading["live"]:
-            raise
-        log(str(error))
-        missing = error.what
-        with contextlib.suppress(UserError), opened(*files_to_read[0], how, log) as source:
-            if stream_parts.is_header(source, stream_parts.header_of(source)):
-                missing = ""
-        return _write_missing(ingest, audio, record, missing)
+from sessionscribe.stages.convert.mono import CANCELLED_SHARE, CLIPPED_SHARE, Correction, Mono
+from sessionscribe.stages.ingest.ingest import limits_of, opened
 
 
 def convert_audio(
@@ -89,10 +30,9 @@ def convert_audio(
     options: Convert,
     audio: Path,
     record: Path,
-    source: Source | None = None,
-    limits: Limits | None = None,
+    reading: settings.Ingest | None = None,
     live: bool = False,
-    header: Source | None = None,
+    header: tuple[str, str] | None = None,
     log: Callable[[str], None] = print,
 ) -> Conversion:
     """Convert a recording to 16 kHz mono 16-bit FLAC; the same recording and options give the same bytes.
@@ -106,31 +46,40 @@ def convert_audio(
         options: which audio stream and channel to take.
         audio: the FLAC to write.
         record: what was done, to write beside it, after it.
-        source: what to read, known to have the right content; without one the file that `ingest` names, whose
-            checksum is compared first.
-        limits: how much sound there may be.
-        live: whether it is a part of a live session: one that was cut off is used as far as it goes.
-        header: the part with the header of the stream that it is a slice of, if it is one.
+        reading: how remote recordings are read, and how much sound there may be.
+        live: whether it is a part of a live session: one that was cut off is used as far as it goes, and one
+            that is no good is a gap.
+        header: source and checksum of the part with the header of the stream that it is a slice of, if it is.
         log: takes a line of text for the log.
 
     Raises:
-        UserError: the recording cannot be opened or decoded, has no such stream or channel, was cut off more
-            than 2 s and 2 % before its end, or the disk is full.
+        UserError: the recording is not there, has changed, cannot be opened or decoded, has no such stream or
+            channel, was cut off more than 2 s and 2 % before its end, or the disk is full.
     """
-    if source is None:
-        source = Path(ingest.path)
-        media.check_file(source)
-        check_checksum(source, ingest.checksum)
+    reading = reading or settings.Ingest()
     try:
-        with files.atomic_path(audio) as temporary:
+        with contextlib.ExitStack() as stack:
+            source = stack.enter_context(opened(ingest.source, ingest.checksum, reading, log))
+            head = stack.enter_context(opened(*header, reading, log)) if header else None
+            temporary = stack.enter_context(files.atomic_path(audio))
+            limits = limits_of(reading)
             conversion = _convert(
-                ingest, source, options, temporary, limits=limits, log=log, header=header, live=live
+                ingest, source, options, temporary, limits=limits, log=log, header=head, live=live
             )
-        conversion.write(record)
+    except media.RecordingError as error:
+        if not live:
+            raise
+        log(str(error))
+        missing = error.what
+        with contextlib.suppress(UserError), opened(ingest.source, ingest.checksum, reading, log) as source:
+            if stream_parts.is_header(source, stream_parts.header_of(source)):
+                missing = ""
+        conversion = _write_missing(ingest, audio, missing)
     except OSError as error:
-        raise _disk_error(error, source, audio) from error
+        raise _disk_error(error, ingest.source, audio) from error
+    conversion.write(record)
     for warning in conversion.warnings:
-        log(f"{visible(str(source))}: warning: {warning}")
+        log(f"{visible(ingest.source)}: warning: {warning}")
     return conversion
 
 
@@ -140,7 +89,7 @@ def _convert(
     options: Convert,
     temporary: Path,
     *,
-    limits: Limits | None,
+    limits: Limits,
     log: Callable[[str], None],
     header: Source | None,
     live: bool,
@@ -154,7 +103,6 @@ def _convert(
         stream = media.describe(streams)[number]
         channel = f"mean of {stream.channels}" if stream.channels > 1 else "the only one"
         if options.channel != "mix":
-            check_channel(options.channel, stream.channels, source)
             channel = f"number {options.channel} of {stream.channels}"
         described = f"{stream.codec}, {stream.sample_rate} Hz, {stream.language or 'no language given'}"
         log(f"{visible(str(source))}: {choice} ({described}), channel: {channel}")
@@ -162,7 +110,7 @@ def _convert(
         auto, _ = media.choose_stream(streams, "auto", source)
         # The manifest knows how long one stream is; another one may be shorter.
         expected = ingest.duration_s if number == auto else min(declared or math.inf, ingest.duration_s)
-    decode = functools.partial(Reader, source, number, expected, limits or Limits())
+    decode = functools.partial(Reader, source, number, expected, limits)
     reader, mono = decode(), Mono(options.channel, source)
     writer = _write(reader, mono, temporary)
     if (needed := mono.needed) != Correction():
@@ -205,13 +153,13 @@ def _convert(
     )
 
 
-def _write_missing(ingest: Ingest, audio: Path, record: Path, why: str) -> Conversion:
+def _write_missing(ingest: Ingest, audio: Path, why: str) -> Conversion:
     """Write a sample of silence in place of a part that is no good, and why it is missing."""
     import numpy as np  # noqa: PLC0415 -- heavy
 
     with files.atomic_path(audio) as temporary, FlacWriter(temporary) as writer:
         writer.write(SAMPLE_RATE, np.zeros((1, 1), np.float32))
-    conversion = Conversion(
+    return Conversion(
         session=ingest.session,
         track=ingest.track,
         samples=1,
@@ -222,8 +170,6 @@ def _write_missing(ingest: Ingest, audio: Path, record: Path, why: str) -> Conve
         missing=why,
         missing_s=ingest.duration_s,
     )
-    conversion.write(record)
-    return conversion
 
 
 def _other_streams_reach(source: Source, time_s: float) -> bool:
@@ -303,7 +249,7 @@ def _warnings(reader: Reader, mono: Mono, writer: FlacWriter) -> list[str]:
     return warnings
 
 
-def _disk_error(error: OSError, source: Source, audio: Path) -> UserError:
+def _disk_error(error: OSError, source: str, audio: Path) -> UserError:
     """Return what to tell the user about an error of the file system."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         free = shutil.disk_usage(audio.parent).free / 1e6

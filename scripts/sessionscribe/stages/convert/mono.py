@@ -63,7 +63,11 @@ class Mono:
         import numpy as np  # noqa: PLC0415 -- heavy
 
         if self.channel != "mix":
-            check_channel(self.channel, len(block), self.path)
+            if self.channel not in range(len(block)):
+                have = "1, number 0" if len(block) == 1 else f"{len(block)}, numbers 0 to {len(block) - 1}"
+                what = f"has no audio channel number {self.channel} (it has {have})"
+                hint = "Set convert.channel to one of these or to mix"
+                raise UserError(what, where=self.path, hint=hint)
             block = block[self.channel : self.channel + 1]
         if not np.isfinite(block).all():
             self.nonfinite += int(np.count_nonzero(~np.isfinite(block)))
@@ -130,15 +134,3 @@ class Mono:
         elif -math.inf < self.level_db < QUIET_DB:
             gain = 10 ** (round(WANTED_DB - self.level_db) / 20)
         return Correction(offset, gain)
-
-
-def check_channel(channel: int, channels: int, path: Source) -> None:
-    """Check that there is a channel of that number.
-
-    Raises:
-        UserError: there is not.
-    """
-    if channel not in range(channels):
-        have = "1, number 0" if channels == 1 else f"{channels}, numbers 0 to {channels - 1}"
-        hint = "Set convert.channel to one of these or to mix"
-        raise UserError(f"has no audio channel number {channel} (it has {have})", where=path, hint=hint)

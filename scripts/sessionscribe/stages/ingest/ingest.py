@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from sessionscribe.artifacts.recording import AudioStream, Ingest
 from sessionscribe.audio import containers, media
@@ -16,10 +16,6 @@ from sessionscribe.audio.source import Source, is_local
 from sessionscribe.config import settings
 from sessionscribe.core import files
 from sessionscribe.core.errors import UserError
-
-if TYPE_CHECKING:
-    pass
-
 
 ENDS_EARLY_S, ENDS_EARLY = 2.0, 0.005
 """A recording may end so much before its container says, in seconds or as a part of it."""

@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sessionscribe.artifacts.recording import Ingest
 from sessionscribe.artifacts.speakers import EnrolledVoice, NamedSpeaker, Names, Voice, Voices
 from sessionscribe.artifacts.transcript import Transcript
 from sessionscribe.audio.flac import read_samples
@@ -24,7 +23,7 @@ from sessionscribe.jobs import metrics
 from sessionscribe.stages.convert.convert import convert_audio
 from sessionscribe.stages.diarize.embeddings import Embeddings
 from sessionscribe.stages.diarize.speaker_embeddings import voices
-from sessionscribe.stages.ingest.ingest import probe
+from sessionscribe.stages.ingest.ingest import fetch_recording, probe
 from sessionscribe.stages.name.identification import match
 from sessionscribe.stages.name.speaker_map import moment
 
@@ -87,21 +86,18 @@ def embed_voice(*, clip: Path, checksum: str, options: Diarize, output: Path) ->
 
 def _samples(clip: Path, checksum: str) -> NDArray[np.float32]:
     """Return the beginning of a clip as 16 kHz mono."""
-    found = probe(clip)
-    with tempfile.TemporaryDirectory() as folder:
-        audio = Path(folder) / "clip.flac"
-        source = Ingest(
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        source = fetch_recording(
             session="",
             track="",
             source=str(clip),
-            path=str(clip),
-            size=clip.stat().st_size,
             checksum=checksum,
-            container=found.container,
-            duration_s=found.duration_s,
-            streams=found.streams,
+            duration_s=probe(clip).duration_s,
+            output=folder / "source.json",
         )
-        made = convert_audio(ingest=source, options=Convert(), audio=audio, record=Path(folder) / "clip.json")
+        audio = folder / "clip.flac"
+        made = convert_audio(ingest=source, options=Convert(), audio=audio, record=folder / "clip.json")
         return read_samples(audio, 0, min(made.samples, round(LONGEST_S * SAMPLE_RATE)))
 
 
