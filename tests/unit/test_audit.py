@@ -321,7 +321,7 @@ def test_a_phantom_speaker_is_a_flag_but_not_on_tracks(session: AuditInputs, tmp
     turns = [*session.transcript.turns, Turn(start=8.6, end=8.7, speaker="C")]
     spoken = session.transcript.model_copy(update={"turns": turns, "speakers": ["A", "B", "C"]})
     given = replace(session, transcript=spoken)
-    assert flagged(given, tmp_path) == "speaker C has 1.0% of the speech only: perhaps nobody"
+    assert flagged(given, tmp_path) == "speaker C has only 1.0% of the speech: perhaps nobody"
     assert audit(given, tmp_path, min_speaker_share=0.005).flags == []
     tracks = given.timeline.model_copy(update={"layout": "multitrack"})
     assert audit(replace(given, timeline=tracks), tmp_path).flags == []

@@ -18,7 +18,7 @@ from sessionscribe.core.errors import UserError
 from sessionscribe.core.units import SAMPLE_RATE
 from sessionscribe.engines import vad
 from sessionscribe.engines.vad import FRAME, Scan
-from sessionscribe.stages.chunk.chunk import build_timeline, pauses, place_cuts, plan_chunks, tile
+from sessionscribe.stages.chunk.chunk import build_timeline, place_cuts, plan_chunks, tile
 
 MEETING = Path(__file__).resolve().parents[1] / "data/toy/recordings/meeting.mp4"
 
@@ -67,21 +67,12 @@ def test_cores_always_tile_the_track(track: tuple[Scan, int, Chunk]) -> None:
     scan, chunks, options = track
     cuts = place_cuts(scan, chunks, options)
     check_tiling(tile(scan.samples, cuts), scan.samples, chunks)
-    silences = pauses(scan.voiced, scan.samples)
+    speech = [(span.start, span.stop) for span in scan.voiced]
     for number, (place, kind) in enumerate(cuts, start=1):
         assert abs(place - number * scan.samples / chunks) <= options.search_s * SAMPLE_RATE + 1
-        inside = any(span.start < place < span.stop for span in silences)
-        assert inside or kind == "forced"
+        assert kind == "forced" or not any(start < place < stop for start, stop in speech)
     if scan.samples >= 10 * chunks:
         assert all(core.stop > core.start for core in tile(scan.samples, cuts))
-
-
-@given(st.integers(0, 10_000), st.sets(st.integers(0, 10_000)))
-def test_pauses_are_what_speech_leaves(samples: int, edges: set[int]) -> None:
-    inside = sorted(edge for edge in edges if edge <= samples)
-    voiced = [Span(start=a, stop=b) for a, b in zip(inside[::2], inside[1::2], strict=False)]
-    covered = sum(span.stop - span.start for span in [*voiced, *pauses(voiced, samples)])
-    assert covered == samples
 
 
 def minute(text: float) -> int:
@@ -152,8 +143,6 @@ def test_a_part_of_a_live_session_is_not_cut(tmp_path: Path) -> None:
     path = write_flac(tmp_path / "a.flac", np.zeros(16_000))
     common = {"audio": path, "session": "s", "track": "t", "options": Chunk(), "output": tmp_path / "p.json"}
     assert len(plan_chunks(**common, chunks=1).cores) == 1
-    with pytest.raises(ValueError, match="0 chunks"):
-        plan_chunks(**common, chunks=0)
 
 
 def test_damaged_audio_is_told(tmp_path: Path) -> None:
@@ -276,8 +265,6 @@ def timeline(folder: Path, layout: str, tracks: list[Conversion], **settings: ob
 def test_a_recording_is_its_track(tmp_path: Path) -> None:
     made = timeline(tmp_path, "recording", [converted("main", 500)])
     assert (made.samples, made.gaps, made.tracks[0].offset, made.tracks[0].speaker) == (500, [], 0, None)
-    with pytest.raises(ValueError, match="2 tracks"):
-        timeline(tmp_path, "recording", [converted("a", 1), converted("b", 1)])
 
 
 def test_tracks_begin_together(tmp_path: Path) -> None:
@@ -328,8 +315,6 @@ def test_parts_without_a_number_come_last(tmp_path: Path) -> None:
 def test_a_timeline_needs_one_entry_for_each_track(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="argument 2 is longer"):
         timeline(tmp_path, "live", [converted("a", 10)], parts=[1, 2])
-    with pytest.raises(ValueError, match="0 tracks"):
-        timeline(tmp_path, "live", [])
 
 
 def test_a_part_that_is_no_good_is_a_gap_with_a_reason(tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from bisect import bisect
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 
 from sessionscribe.artifacts.audit import Place, SpeechGap
 from sessionscribe.artifacts.chunk_transcript import ChunkTranscript
@@ -10,11 +12,6 @@ from sessionscribe.artifacts.plan import ChunkPlan
 from sessionscribe.core.intervals import Interval, common, interval, length, outside, united
 from sessionscribe.core.units import SAMPLE_RATE, seconds
 from sessionscribe.engines.vad import FAINT_S
-
-
-def in_samples(times: Iterable[tuple[float, float]]) -> list[Interval]:
-    """Return stretches in seconds as stretches in samples."""
-    return [interval(start, end) for start, end in times]
 
 
 def covered(plan: ChunkPlan, words: Sequence[Interval], *, gap_s: float) -> tuple[int, int]:
@@ -53,8 +50,8 @@ def speech_gaps(
         gap_s: in seconds.
         offset: of the track in its session, in samples.
     """
-    removed = in_samples((part.start, part.end) for chunk in chunks for part in chunk.removed)
-    again = united(in_samples((part.start, part.end) for chunk in chunks for part in chunk.redecoded))
+    removed = [interval(part.start, part.end) for chunk in chunks for part in chunk.removed]
+    again = united(interval(part.start, part.end) for chunk in chunks for part in chunk.redecoded)
     return [
         SpeechGap(
             track=plan.track,
@@ -70,14 +67,8 @@ def speech_gaps(
 def _gaps(plan: ChunkPlan, taken: Sequence[Interval], gap_s: float) -> Iterator[list[Interval]]:
     """Yield the speech between what is ``taken``, where it is more than ``gap_s`` seconds."""
     speech = united((span.start, span.stop) for span in plan.speech)
-    edges = [0, *(edge for interval in taken for edge in interval), plan.samples]
-    first = 0
-    for start, stop in zip(edges[::2], edges[1::2], strict=True):
-        while first < len(speech) and speech[first][1] <= start:
-            first += 1
-        last = first
-        while last < len(speech) and speech[last][0] < stop:
-            last += 1
-        within = common(speech[first:last], [(start, stop)])
+    starts = [start for start, _ in taken]
+    for _, between in groupby(outside(speech, taken), key=lambda piece: bisect(starts, piece[0])):
+        within = list(between)
         if length(within) > gap_s * SAMPLE_RATE:
             yield within

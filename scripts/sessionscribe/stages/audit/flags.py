@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from sessionscribe.artifacts.audit import Audit, LanguageAudit
 from sessionscribe.artifacts.recording import Conversion
@@ -21,67 +21,47 @@ SHOWN = 3  # places that a flag names
 def flags_of(audit: Audit, transcript: Transcript, conversions: Sequence[Conversion]) -> list[str]:
     """Return a line for each kind of thing that deserves a second look."""
     several = len(conversions) > 1
-    return [
-        *transcript.flags,
-        *(
-            f"track {conversion.track}: {warning}" if several else warning
-            for conversion in conversions
-            for warning in conversion.warnings
-        ),
-        *_speech(audit),
-        *_faint(audit),
-        *_text(audit),
-        *_language(audit.language),
-        *_misled(audit),
-        *([prompts.no_room(audit.unused_prompt)] if audit.unused_prompt else []),
-        *(
-            f"speaker {found.speaker} has {found.share:.1%} of the speech only: perhaps nobody"
-            for found in audit.speakers
-            if found.phantom
-        ),
+    warnings = [
+        f"track {conversion.track}: {warning}" if several else warning
+        for conversion in conversions
+        for warning in conversion.warnings
     ]
+    return [*transcript.flags, *warnings, *_flags(audit)]
 
 
-def _speech(audit: Audit) -> list[str]:
-    if not audit.gaps:
-        return []
-    lacking = sum(gap.speech_s for gap in audit.gaps)
-    longest = max(audit.gaps, key=lambda gap: gap.speech_s)
-    number = counted(len(audit.gaps), "stretch", "stretches")
-    return [
-        f"{number} of speech without a word, {lacking:.1f} s in all "
-        f"(the longest from {longest.start:.1f} to {longest.end:.1f} s)"
-    ]
-
-
-def _faint(audit: Audit) -> list[str]:
-    if not audit.faint:
-        return []
-    longest = sorted(audit.faint, key=lambda part: part.start - part.end)[:SHOWN]
-    places = ", ".join(f"{part.start:.1f} to {part.end:.1f}" for part in longest)
-    number = counted(len(audit.faint), "stretch", "stretches")
-    total = sum(part.end - part.start for part in audit.faint)
-    return [f"{number} of faint speech that was not decoded, {total:.1f} s in all (the longest: {places} s)"]
-
-
-def _text(audit: Audit) -> list[str]:
-    found = []
+def _flags(audit: Audit) -> Iterator[str]:
+    if audit.gaps:
+        lacking = sum(gap.speech_s for gap in audit.gaps)
+        longest = max(audit.gaps, key=lambda gap: gap.speech_s)
+        yield (
+            f"{counted(len(audit.gaps), 'stretch', 'stretches')} of speech without a word, {lacking:.1f} s "
+            f"in all (the longest from {longest.start:.1f} to {longest.end:.1f} s)"
+        )
+    if audit.faint:
+        shown = sorted(audit.faint, key=lambda part: part.start - part.end)[:SHOWN]
+        places = ", ".join(f"{part.start:.1f} to {part.end:.1f}" for part in shown)
+        total = sum(part.end - part.start for part in audit.faint)
+        yield (
+            f"{counted(len(audit.faint), 'stretch', 'stretches')} of faint speech that was not decoded, "
+            f"{total:.1f} s in all (the longest: {places} s)"
+        )
     if audit.repeats:
-        found.append(f"{counted(len(audit.repeats), 'phrase')} repeated many times")
+        yield f"{counted(len(audit.repeats), 'phrase')} repeated many times"
     doubted = sum(part.words for part in audit.unsure)
     if doubted > MUCH_UNSURE * audit.words.kept:
-        found.append(f"{doubted} of {audit.words.kept} words in stretches of low probability")
-    return found
+        yield f"{doubted} of {audit.words.kept} words in stretches of low probability"
+    yield from _language(audit.language)
+    misled = sum(part.reason in (ECHO, MISLED) and part.winner == "second" for part in audit.redecoded)
+    if misled:
+        yield f"hotwords misled the model in {counted(misled, 'window')}, decoded without them: use fewer"
+    if audit.unused_prompt:
+        yield prompts.no_room(audit.unused_prompt)
+    for found in audit.speakers:
+        if found.phantom:
+            yield f"speaker {found.speaker} has only {found.share:.1%} of the speech: perhaps nobody"
 
 
-def _misled(audit: Audit) -> list[str]:
-    number = sum(part.reason in (ECHO, MISLED) and part.winner == "second" for part in audit.redecoded)
-    if not number:
-        return []
-    return [f"hotwords misled the model in {counted(number, 'window')}, decoded without them; fewer may help"]
-
-
-def _language(language: LanguageAudit) -> list[str]:
+def _language(language: LanguageAudit) -> Iterator[str]:
     votes = [vote.language for vote in language.votes]
     others = Counter(
         vote.language
@@ -90,10 +70,10 @@ def _language(language: LanguageAudit) -> list[str]:
         and (language.probability < AGREED or vote.probability >= CONFIDENT_VOTE)
     )
     if language.given or not others:
-        return []
+        return
     number = {language.language: votes.count(language.language), **dict(others.most_common())}
-    return [
+    yield (
         f"perhaps several languages: {', '.join(f'{code} ({count})' for code, count in number.items())} of "
         f"{len(votes)} votes; all was taken for {language.language}. For each in its own: "
         "`transcribe.language: mixed`, or `--language mixed` for `sessionscribe add`"
-    ]
+    )

@@ -15,7 +15,6 @@ from sessionscribe.artifacts.plan import (
     CutKind,
     Gap,
     PlannedChunk,
-    Span,
     Timeline,
     TimelineTrack,
     chunk_count,
@@ -24,6 +23,7 @@ from sessionscribe.artifacts.recording import Conversion
 from sessionscribe.audio.flac import open_audio
 from sessionscribe.config.settings import Chunk
 from sessionscribe.core.errors import UserError
+from sessionscribe.core.intervals import Interval, common, outside
 from sessionscribe.core.units import SAMPLE_RATE, tolerance_s
 from sessionscribe.engines.vad import FRAME, Scan, scan
 
@@ -75,11 +75,8 @@ def plan_chunks(
         length_s: how long the track was taken to be, in seconds, when its chunks were counted.
 
     Raises:
-        ValueError: `chunks` is below 1.
         UserError: the audio is missing or damaged, or so much longer or shorter that it has other chunks.
     """
-    if chunks < 1:
-        raise ValueError(f"a track cannot have {chunks} chunks")
     if length_s is not None:
         with open_audio(audio) as file:
             found_s = file.frames / SAMPLE_RATE
@@ -101,23 +98,15 @@ def plan_chunks(
     return plan
 
 
-def pauses(voiced: list[Span], samples: int) -> list[Span]:
-    """Return the stretches of `[0, samples)` between the stretches of speech `voiced` (in order, apart)."""
-    edges = [0, *(edge for span in voiced for edge in (span.start, span.stop)), samples]
-    pairs = zip(edges[::2], edges[1::2], strict=True)
-    return [Span(start=start, stop=stop) for start, stop in pairs if stop > start]
-
-
 def place_cuts(found: Scan, chunks: int, options: Chunk) -> list[tuple[int, CutKind]]:
     """Return the `chunks - 1` cuts of a track, in order: where (in samples) and of which kind."""
-    silences = pauses(found.voiced, found.samples)
+    silences = outside([(0, found.samples)], [(span.start, span.stop) for span in found.voiced])
     reach = min(options.search_s * SAMPLE_RATE, CROSSING * found.samples / chunks)
     cuts: list[tuple[int, CutKind]] = []
     for number in range(1, chunks):
         target = number * found.samples // chunks
         low, high = math.ceil(target - reach), math.floor(target + reach)
-        inside = [(max(low, span.start), min(high, span.stop)) for span in silences]
-        clean = _pause(inside, target, options.min_silence_s)
+        clean = _pause(common(silences, [(low, high)]), target, options.min_silence_s)
         if clean is not None:
             cuts.append((clean, "silence"))
         else:
@@ -125,7 +114,7 @@ def place_cuts(found: Scan, chunks: int, options: Chunk) -> list[tuple[int, CutK
     return cuts
 
 
-def _pause(silences: list[tuple[int, int]], target: int, min_silence_s: float) -> int | None:
+def _pause(silences: list[Interval], target: int, min_silence_s: float) -> int | None:
     """Return the centre of the longest pause, of equally long ones the nearest; None if all are too short."""
     least = min_silence_s * SAMPLE_RATE
     centres = {(start + stop) // 2: stop - start for start, stop in silences if stop - start >= least}
@@ -255,14 +244,8 @@ def build_timeline(
         speakers: who is to be heard on each track, where that is known.
         headers: the number of the part that has the header of the stream that each track is a slice of.
         output: the timeline to write.
-
-    Raises:
-        UserError: two parts of a live session have the same number, or the numbers do not count parts.
-        ValueError: the lists differ in length, or a recording has several tracks.
     """
     rows = list(zip(conversions, parts, speakers, strict=True))
-    if not rows or (layout == "recording" and len(rows) != 1):
-        raise ValueError(f"{session}: {len(rows)} tracks for the layout {layout}")
     if layout == "live":
         names = [track.track for track in conversions]
         line = _live_line(rows, dict(zip(names, headers or [None] * len(names), strict=True)))
