@@ -15,7 +15,7 @@ from sessionscribe.core.errors import UserError
 from sessionscribe.manifest import additions, manifest, names, probe, sources
 from sessionscribe.manifest.manifest import Row
 from sessionscribe.manifest.sources import Group
-from sessionscribe.stages.ingest import ingest
+from sessionscribe.stages.ingest import remote
 from sessionscribe.storage import checksums
 
 HOSTILE = [
@@ -142,7 +142,7 @@ def test_a_file_that_looks_like_a_remote_is_a_file(tone: bytes) -> None:
     put(tone, "anna: talk.wav")
     (row,), problems = add(sources.discover(["anna: talk.wav"]))
     assert (row.source, problems) == ("./anna: talk.wav", [])
-    with ingest.opened(row.source, row.checksum, config.Ingest()) as found:
+    with remote.opened(row.source, row.checksum, config.Ingest()) as found:
         assert found == Path("anna: talk.wav")
 
 

@@ -11,7 +11,7 @@ from sessionscribe.config import settings
 from sessionscribe.core import files
 from sessionscribe.core.errors import UserError
 from sessionscribe.manifest import additions, sources
-from sessionscribe.stages.ingest import ingest
+from sessionscribe.stages.ingest import remote
 from sessionscribe.storage import drive_desktop
 from sessionscribe.storage.drive_desktop import Machine, find, find_new, roots
 from sessionscribe.storage.locations import parent
@@ -166,7 +166,7 @@ def test_recordings_are_read_where_they_lie(tmp_path: Path, monkeypatch: pytest.
     path = media.write_tone(tmp_path / "home/My Drive/Rec/talk.wav", 0.1)
     monkeypatch.setattr(drive_desktop, "this_machine", lambda: Machine(tmp_path / "home"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
-    with ingest.opened("drive-desktop:Rec/talk.wav", files.sha256(path), settings.Ingest()) as source:
+    with remote.opened("drive-desktop:Rec/talk.wav", files.sha256(path), settings.Ingest()) as source:
         assert source == path
     assert not (tmp_path / "caches").exists()
 

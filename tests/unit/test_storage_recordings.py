@@ -135,14 +135,14 @@ def test_a_recording_that_changes_while_it_is_streamed_is_not_taken(served: Serv
     path = served.folder / "rec/talk.wav"
     with (
         pytest.raises(UserError, match="has changed since it was added"),
-        ingest.opened(SOURCE, record.checksum, reading("stream"), lines.append),
+        remote.opened(SOURCE, record.checksum, reading("stream"), lines.append),
     ):
         path.write_bytes(path.read_bytes()[:-1] + b"?")
 
 
 def test_a_stream_outlives_a_server_that_is_away_for_a_while(served: Server, lines: list[str]) -> None:
     path = media.write_tone(served.folder / "rec/talk.wav", 200.0)
-    with ingest.opened(SOURCE, checksum(), reading("stream"), lines.append) as source:
+    with remote.opened(SOURCE, checksum(), reading("stream"), lines.append) as source:
         file = source.open("rb")
         head = file.read(200_000)
         served.kill()
@@ -165,5 +165,5 @@ def test_the_cache_lies_where_this_users_caches_lie(tmp_path: Path, monkeypatch:
 def test_files_of_this_machine_need_no_rclone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", os.devnull)
     path = media.write_tone(tmp_path / "talk.wav", 0.2)
-    with ingest.opened(str(path), files.sha256(path), reading()) as source:
+    with remote.opened(str(path), files.sha256(path), reading()) as source:
         assert source == path

@@ -21,7 +21,8 @@ from sessionscribe.core import files
 from sessionscribe.core.errors import UserError, visible
 from sessionscribe.core.units import SAMPLE_RATE, seconds, tolerance_s
 from sessionscribe.stages.convert.mono import CANCELLED_SHARE, CLIPPED_SHARE, Correction, Mono
-from sessionscribe.stages.ingest.ingest import limits_of, opened
+from sessionscribe.stages.ingest.ingest import limits_of
+from sessionscribe.stages.ingest.remote import opened
 
 
 def convert_audio(

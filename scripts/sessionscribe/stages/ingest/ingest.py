@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -14,7 +13,6 @@ from sessionscribe.audio.reader import Limits, Reader
 from sessionscribe.audio.samples import samples
 from sessionscribe.audio.source import Source, is_local
 from sessionscribe.config import settings
-from sessionscribe.core import files
 from sessionscribe.core.errors import UserError
 
 ENDS_EARLY_S, ENDS_EARLY = 2.0, 0.005
@@ -130,47 +128,6 @@ def check_whole(path: Source) -> None:
         raise UserError(what, where=path, hint=hint)
 
 
-def check_checksum(path: Path, checksum: str) -> None:
-    """Check that a file has the content that was added.
-
-    Raises:
-        UserError: it has another SHA-256 than `checksum`.
-    """
-    found = files.sha256(path)
-    if found != checksum:
-        what = f"has changed since it was added (SHA-256 {found[:12]}…, not {checksum[:12]}…)"
-        hint = "Run `sessionscribe add` again for it, or put the old file back"
-        raise media.RecordingError(what, where=path, hint=hint)
-
-
-@contextlib.contextmanager
-def opened(
-    source: str, checksum: str, reading: settings.Ingest, log: Callable[[str], None] = print
-) -> Iterator[Source]:
-    """Yield what a recording is read from, wherever it lies, if it still has the content that was added.
-
-    Args:
-        source: as the manifest has it: a path, `remote:path`, `s3://bucket/key`, `drive-desktop:path`.
-        checksum: of its content, as the manifest has it.
-        reading: how remote recordings are read.
-        log: takes a line of text for the log.
-
-    Raises:
-        UserError: it is not there, cannot be read, or has changed.
-    """
-    from sessionscribe.stages.ingest import remote as recordings  # noqa: PLC0415 -- only jobs need it
-
-    path = recordings.local_path(source)
-    if path is None:
-        with recordings.opened(source, checksum, reading, log) as remote:
-            yield remote
-        return
-    media.check_file(path)
-    if checksum:
-        check_checksum(path, checksum)
-    yield path
-
-
 def limits_of(reading: settings.Ingest) -> Limits:
     """Return how much sound recordings may hold."""
     return Limits(reading.max_hours_per_mb, reading.max_gap_h)
@@ -196,7 +153,7 @@ def fetch_recording(
     Args:
         session: name of the session.
         track: name of the track.
-        source: where the recording is, as the manifest has it (see `opened`).
+        source: where the recording is, as the manifest has it (see `remote.opened`).
         checksum: its checksum, as the manifest has it.
         duration_s: duration of its audio in seconds, as the manifest has it; it decides the number of chunks.
         output: the record to write.
@@ -207,14 +164,11 @@ def fetch_recording(
     Raises:
         UserError: the file has changed, or cannot be used (see `probe`).
     """
-    from sessionscribe.stages.ingest import remote as recordings  # noqa: PLC0415 -- only jobs need it
+    from sessionscribe.stages.ingest import remote  # noqa: PLC0415 -- only jobs need it
 
-    reading = reading or settings.Ingest()
-    path = recordings.local_path(source)
-    fetch = recordings.fetched if path is None else opened
     size, probed = 0, Probe("", duration_s, [])
     try:
-        with fetch(source, checksum, reading, log) as recording:
+        with remote.opened(source, checksum, reading or settings.Ingest(), log, ahead=True) as recording:
             size = recording.stat().st_size
             probed = probe(recording, count=False)
     except media.RecordingError as error:
@@ -228,7 +182,7 @@ def fetch_recording(
         session=session,
         track=track,
         source=source,
-        path=str(path or source),
+        path=str(remote.local_path(source) or source),
         size=size,
         checksum=checksum,
         container=probed.container,

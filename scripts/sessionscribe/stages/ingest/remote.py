@@ -1,4 +1,4 @@
-"""Remote recordings as jobs want them: as a copy that is kept for a while, or streamed."""
+"""Recordings as jobs read them: files, or remote ones as a copy that is kept for a while, or streamed."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import platformdirs
 from sessionscribe.audio import media
 from sessionscribe.audio.source import Source
 from sessionscribe.config import settings
+from sessionscribe.core import files
 from sessionscribe.core.errors import UserError
 from sessionscribe.storage import drive_desktop, listing, ranges, transfer
 from sessionscribe.storage.cache import Cache
@@ -73,56 +74,74 @@ def check(source: str, checksum: str, options: settings.Ingest) -> listing.Item:
     if item.problem:
         raise item.problem
     if checksum and item.checksum != checksum:
-        what = f"has changed since it was added ({item.checksum[:20]}…, not {checksum[:20]}…)"
-        raise media.RecordingError(
-            what, where=source, hint="Run `sessionscribe add` again for it, or put the old file back"
-        )
+        raise _changed(source, f"{item.checksum[:20]}…", checksum[:20])
     return item
 
 
-@contextlib.contextmanager
-def fetched(source: str, checksum: str, options: settings.Ingest, log: Log) -> Iterator[Source]:
-    """Copy a remote recording into the cache, where that displaces nothing that is needed too; yield it.
-
-    Where there is no room, or none is wanted, what is yielded reads the remote.
-
-    Raises:
-        UserError: it is not there, has another content than ``checksum``, or cannot be had.
-    """
-    item = check(source, checksum, options)
-    if options.mode == "copy":
-        kept = cache(options.cache)
-        place = _place(kept, item)
-        there = kept.prefetch(place, item.size, _fetcher(item, options, log))
-        log(f"{source}: {'in the cache' if there else 'no room in the cache now'}")
-        with kept.look(place, item.size) as there:
-            if there:
-                yield Copy(source, place)
-                return
-    with ranges.serve(s3_remote=options.s3_remote) as server:
-        yield server.recording(source, item.size)
+def _changed(where: object, found: str, wanted: str) -> media.RecordingError:
+    what = f"has changed since it was added ({found}, not {wanted}…)"
+    hint = "Run `sessionscribe add` again for it, or put the old file back"
+    return media.RecordingError(what, where=where, hint=hint)
 
 
 @contextlib.contextmanager
-def opened(source: str, checksum: str, options: settings.Ingest, log: Log) -> Iterator[Source]:
-    """Yield what a remote recording is read from: its copy in the cache (which stays meanwhile), or a stream.
+def opened(
+    source: str, checksum: str, options: settings.Ingest, log: Log = print, *, ahead: bool = False
+) -> Iterator[Source]:
+    """Yield what a recording is read from, wherever it lies, if it still has the content that was added.
+
+    A remote one is read from its copy in the cache, which stays meanwhile, or streamed if there is no room
+    for a copy or none is wanted.
+
+    Args:
+        source: as the manifest has it: a path, `remote:path`, `s3://bucket/key`, `drive-desktop:path`.
+        checksum: of its content, as the manifest has it.
+        options: how remote recordings are read.
+        log: takes a line of text for the log.
+        ahead: another job needs the copy soon: make one if that displaces nothing that is needed too.
 
     Raises:
-        UserError: it is not there, has another content than ``checksum``, or cannot be had.
+        UserError: it is not there, cannot be read, or has changed.
     """
+    path = local_path(source)
+    if path is not None:
+        media.check_file(path)
+        if checksum and (found := files.sha256(path)) != checksum:
+            raise _changed(path, f"SHA-256 {found[:12]}…", checksum[:12])
+        yield path
+        return
     item = check(source, checksum, options)
     if options.mode == "copy":
-        kept = cache(options.cache)
-        place = _place(kept, item)
-        _discard_if_damaged(kept, place, item, log)
-        with kept.use(place, item.size, _fetcher(item, options, log)) as copy:
+        with _copied(item, options, log, ahead=ahead) as copy:
             if copy is not None:
                 yield Copy(source, copy)
                 return
-        log(f"{source}: takes {item.size / 1e9:.1f} GB, more than the cache has room for: streamed")
     with ranges.serve(s3_remote=options.s3_remote) as server:
         yield server.recording(source, item.size)
-    check(source, checksum, options)  # what was read was it all the time
+    if not ahead:
+        check(source, checksum, options)  # what was read was it all the time
+
+
+@contextlib.contextmanager
+def _copied(item: listing.Item, options: settings.Ingest, log: Log, *, ahead: bool) -> Iterator[Path | None]:
+    """Yield the copy of a remote recording, fetched if need be; None if there is none."""
+
+    def fetch(target: Path) -> None:
+        transfer.download(item.source, target, item.checksum, s3_remote=options.s3_remote, log=log)
+
+    kept = cache(options.cache)
+    place = _place(kept, item)
+    if ahead:
+        there = kept.prefetch(place, item.size, fetch)
+        log(f"{item.source}: {'in the cache' if there else 'no room in the cache now'}")
+        with kept.look(place, item.size) as there:
+            yield place if there else None
+        return
+    _discard_if_damaged(kept, place, item, log)
+    with kept.use(place, item.size, fetch) as copy:
+        if copy is None:
+            log(f"{item.source}: {item.size / 1e9:.1f} GB, more than the cache has room for: streamed")
+        yield copy
 
 
 def discard(
@@ -150,13 +169,6 @@ def _place(kept: Cache, item: listing.Item) -> Path:
     # One content is kept once, wherever it lies. Size and time alone do not tell two contents apart.
     key = f"{item.source} {item.checksum}" if item.checksum.startswith("stat:") else item.checksum
     return kept.path(key, PurePosixPath(item.source).suffix)
-
-
-def _fetcher(item: listing.Item, options: settings.Ingest, log: Log) -> Callable[[Path], None]:
-    def fetch(target: Path) -> None:
-        transfer.download(item.source, target, item.checksum, s3_remote=options.s3_remote, log=log)
-
-    return fetch
 
 
 def _discard_if_damaged(kept: Cache, place: Path, item: listing.Item, log: Log) -> None:
