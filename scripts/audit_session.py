@@ -9,9 +9,7 @@ from sessionscribe.stages.audit.audit import AuditInputs, audit_session
 
 settings, made = read_settings(snakemake.input.settings), dict(snakemake.output.items())
 with job(snakemake.rule, settings, log=snakemake.log[0], outputs=made) as say:
-    names = ("timeline", "conversions", "plans", "language", "merged", "transcript")
-    files = {name: snakemake.input[name] for name in names}
-    evidence = AuditInputs.read(**files, chunks=Path(settings["chunks"]))
+    evidence = AuditInputs.read(dict(snakemake.input.items()), chunks=Path(settings["chunks"]))
     audit = audit_session(evidence, options=Audit(**settings["options"]), output=Path(made["audit"]))
     say.flags, say.verdict = [*audit.problems, *audit.flags], audit.verdict
     say("; ".join([audit.verdict, *say.flags]))

@@ -56,7 +56,7 @@ def people(
 def name_speakers(steps: SessionSteps, spoken: Step, turns: Step, people: People) -> Step | None:
     """Note the step that finds out who is who, if anybody may be named; the voices are in its key."""
     session = steps.session
-    table = [[entry.speaker, entry.name] for entry in people.table.of(session.name)]
+    table = list(people.table.rows.get(session.name, ()))
     options = steps.options["name"]
     clips, folder = people.clips, people.folder
     if session.layout == "multitrack":  # nobody listens for voices there

@@ -7,7 +7,7 @@ audio. What is found wrong is listed; the verdict says in a word what that means
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, groupby
 from operator import attrgetter
@@ -55,27 +55,17 @@ class AuditInputs:
     transcript: Transcript
 
     @classmethod
-    def read(
-        cls,
-        *,
-        timeline: str,
-        conversions: Sequence[str],
-        plans: Sequence[str],
-        language: str,
-        merged: str,
-        transcript: str,
-        chunks: Path,
-    ) -> AuditInputs:
-        """Read the files of a session; ``chunks`` is the folder of its chunk transcripts."""
-        cuts = ChunkPlan.read_all(plans)
+    def read(cls, files: Mapping[str, Any], *, chunks: Path) -> AuditInputs:
+        """Read the files of a session by the names of the fields; the chunk transcripts are in ``chunks``."""
+        plans = ChunkPlan.read_all(files["plans"])
         return cls(
-            timeline=Timeline.read(Path(timeline)),
-            conversions=Conversion.read_all(conversions),
-            plans=cuts,
-            chunks=ChunkTranscript.read_all(chunk_files(cuts, chunks)),
-            language=Language.read(Path(language)),
-            merged=Merged.read(Path(merged)),
-            transcript=Transcript.read(Path(transcript)),
+            timeline=Timeline.read(Path(files["timeline"])),
+            conversions=Conversion.read_all(files["conversions"]),
+            plans=plans,
+            chunks=ChunkTranscript.read_all(chunk_files(plans, chunks)),
+            language=Language.read(Path(files["language"])),
+            merged=Merged.read(Path(files["merged"])),
+            transcript=Transcript.read(Path(files["transcript"])),
         )
 
 

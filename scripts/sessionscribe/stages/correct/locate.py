@@ -82,19 +82,16 @@ class Words:
         around = len(before) + len(after)
         # The more words the pattern itself has, the less it needs of what is around it.
         needed = max(0, (around + 2) // 3 - max(0, len(pattern) - 1)) if pattern else 0
-        best: Found | None = None
         # The word before a pause may begin long before the time at which something is added in it.
         within_s = WINDOW_S if pattern and not ends else LONG_PAUSE_S
+        fitting = []
         for place in self._places(pattern, before, after, time_s, within_s):
             found = self._judged(place, len(pattern), before, after)
-            distance = self._distance(found.start, found.stop, time_s, ends=ends) if found else 0.0
-            distance = round(distance, 3)
-            found = found and replace(found, distance=distance)
-            if distance > WINDOW_S:
-                continue
-            if found and around - found.misses >= needed and (best is None or found < best):
-                best = found
-        return best
+            if found and around - found.misses >= needed:
+                distance = round(self._distance(found.start, found.stop, time_s, ends=ends), 3)
+                if distance <= WINDOW_S:
+                    fitting.append(replace(found, distance=distance))
+        return min(fitting, default=None)
 
     def all_of(self, pattern: Sequence[str]) -> Iterator[tuple[int, int]]:
         """Yield the ranges of words that read ``pattern``, from left to right, none overlapping."""

@@ -37,7 +37,8 @@ def voices(found: Embeddings, turns: Sequence[Turn]) -> list[Voice]:
     labels = sorted({turn.speaker for turn in turns})
     if not labels or not found.about.windows:
         return []
-    alone = _alone(found.segmentations > ACTIVE)
+    active = found.segmentations > ACTIVE
+    alone = active & (active.sum(axis=2, keepdims=True) == 1)  # windows, frames, local speakers
     heard = _speaker_of(_centres(found), turns, labels)
     weights = np.zeros((len(labels), *alone.shape[::2]))  # speakers, windows, local speakers
     for index in range(len(labels)):
@@ -50,24 +51,14 @@ def voices(found: Embeddings, turns: Sequence[Turn]) -> list[Voice]:
     sums = np.einsum("kws,wsd->kd", weights, units)
     alone_s = _time_alone(turns)
     return [
-        Voice(speaker=label, speech_s=round(alone_s[label], 3), embedding=unit(total).round(DIGITS).tolist())
-        for label, total in zip(labels, sums, strict=True)
-        if alone_s.get(label) and np.linalg.norm(total) > 0
+        Voice(
+            speaker=label,
+            speech_s=round(alone_s[label], 3),
+            embedding=(total / length).round(DIGITS).tolist(),
+        )
+        for label, total, length in zip(labels, sums, np.linalg.norm(sums, axis=1), strict=True)
+        if alone_s.get(label) and length > 0
     ]
-
-
-def unit(vector: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return a vector at length 1."""
-    import numpy as np  # noqa: PLC0415 -- heavy
-
-    scaled: NDArray[np.float64] = vector / np.linalg.norm(vector)
-    return scaled
-
-
-def _alone(active: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return where each local speaker is the only one, ``[windows, frames, speakers]``."""
-    single: NDArray[np.bool_] = active & (active.sum(axis=2, keepdims=True) == 1)
-    return single
 
 
 def _centres(found: Embeddings) -> NDArray[np.float64]:

@@ -20,25 +20,14 @@ MOMENT = re.compile(r"(?:(\d+):)?(\d{1,3}):([0-5]\d)(\.\d+)?")
 
 
 @dataclass(frozen=True)
-class Entry:
-    """A row: a speaker of a session, by label or moment, and a name; "": keep the label."""
-
-    session: str
-    speaker: str
-    name: str
-    line: int
-
-
-@dataclass(frozen=True)
 class SpeakerMap:
-    """The rows that can be used, by session, and a line for each that cannot."""
+    """The rows that can be used, as speaker and name by session, and a line for each that cannot.
 
-    entries: Mapping[str, Sequence[Entry]] = field(default_factory=dict)
+    A speaker is a label or a moment; an empty name keeps the label.
+    """
+
+    rows: Mapping[str, Sequence[Sequence[str]]] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
-
-    def of(self, session: str) -> Sequence[Entry]:
-        """Return the rows of a session."""
-        return self.entries.get(session, ())
 
 
 def read(path: Path, sessions: Iterable[str]) -> SpeakerMap:
@@ -65,30 +54,28 @@ def read(path: Path, sessions: Iterable[str]) -> SpeakerMap:
         hint = f"Its first line is `{' '.join(COLUMNS)}`, with tabs between"
         raise UserError(what, where=path, hint=hint)
     known, problems = dict.fromkeys(sessions), []  # in their order, in which a message lists them
-    entries: dict[str, list[Entry]] = {}
+    rows: dict[str, list[list[str]]] = {}
     for line, values in found:
         cells = [" ".join(value.split()) for value in values]
         if not any(cells):
             continue
         row = dict.fromkeys(COLUMNS, "") | dict(zip(header, cells, strict=False))
-        entry = Entry(row["session"], row["speaker"], row["name"], line)
-        problem = _problem(entry, len(cells), known, path)
-        if problem:
-            problems.append(f"{path}, line {entry.line}: {problem}")
+        if problem := _problem(row, len(cells), known, path):
+            problems.append(f"{path}, line {line}: {problem}")
         else:
-            entries.setdefault(entry.session, []).append(entry)
-    return SpeakerMap(entries, tuple(problems))
+            rows.setdefault(row["session"], []).append([row["speaker"], row["name"]])
+    return SpeakerMap(rows, tuple(problems))
 
 
-def _problem(entry: Entry, cells: int, sessions: Collection[str], path: Path) -> str | None:
+def _problem(row: Mapping[str, str], cells: int, sessions: Collection[str], path: Path) -> str | None:
     if cells > len(COLUMNS):
         return f"{cells} fields where the header has {len(COLUMNS)}. The row is left out"
-    if not entry.speaker:
+    if not row["speaker"]:
         return "`speaker` is empty. The row is left out"
-    if is_long_name(entry.name):
+    if is_long_name(row["name"]):
         return f"`name` {TOO_LONG}. The row is left out"
-    if entry.session not in sessions:
-        error = unknown_session(entry.session, sessions, path)
+    if row["session"] not in sessions:
+        error = unknown_session(row["session"], sessions, path)
         return f"{error.what}. {error.hint}"
     return None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
@@ -17,28 +17,28 @@ from sessionscribe.formats.pictures import PICTURES, drawn
 TEMPLATES = Path(__file__).parent
 
 
-@dataclass
+@dataclass(frozen=True)
 class Work:
     """What the jobs of a rule, or of a session, took together; times in seconds."""
 
     rule: str
-    jobs: int = 0
-    wall_s: float = 0.0
-    cpu_s: float = 0.0
-    gpu_s: float = 0.0
-    peak_memory_mb: float = 0.0
+    jobs: int
+    wall_s: float
+    cpu_s: float
+    gpu_s: float
+    peak_memory_mb: float
 
     @classmethod
-    def of(cls, rule: str, jobs: Iterable[JobUsage]) -> Work:
+    def of(cls, rule: str, jobs: Sequence[JobUsage]) -> Work:
         """Sum up jobs."""
-        total = cls(rule)
-        for job in jobs:
-            total.jobs += 1
-            total.wall_s += job.wall_s
-            total.cpu_s += job.cpu_s
-            total.gpu_s += job.gpu_s
-            total.peak_memory_mb = max(total.peak_memory_mb, job.peak_memory_mb)
-        return total
+        return cls(
+            rule,
+            len(jobs),
+            wall_s=sum(job.wall_s for job in jobs),
+            cpu_s=sum(job.cpu_s for job in jobs),
+            gpu_s=sum(job.gpu_s for job in jobs),
+            peak_memory_mb=max((job.peak_memory_mb for job in jobs), default=0.0),
+        )
 
 
 @dataclass(frozen=True)
