@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from sessionscribe.artifacts.base import LAYOUTS
-from sessionscribe.cli.options import Parser
+from sessionscribe.cli.options import SETTINGS, Parser, subcommand
 from sessionscribe.config import settings
 from sessionscribe.config.settings import Config
 from sessionscribe.core.errors import UserError, complain, visible
@@ -28,68 +28,51 @@ COLUMNS = ("language", "min_speakers", "max_speakers", "hotwords", "channel", "p
 DEMO = Path("resources/demo")
 
 
-class Parted(NamedTuple):
-    """Of a file with several tracks the audio streams to take (none: all), and who is to be heard."""
-
-    streams: Sequence[int]
-    names: Sequence[str]
-
-
-WHOLE = Parted((), ())
-
-
-class Adding(NamedTuple):
-    """How recordings are added: see `add_groups`; ``durations`` is told to `additions.add`."""
-
-    exact: bool
-    quiet: bool
-    parted: Parted
-    durations: Callable[[Sequence[str]], Mapping[str, float]]
-
-
 def columns_parser() -> Parser:
     """Return the options that say of recordings what they are."""
     parser = Parser(add_help=False)
-    parser.add_argument(
+    group = parser.add_argument_group("new recordings")
+    group.add_argument(
         "--layout", choices=LAYOUTS, help="how the files belong together (default: by their names)"
     )
-    parser.add_argument(
+    group.add_argument(
         "--exact",
         action="store_true",
         help="decode to find the duration, for files without one or with a wrong one",
     )
-    parser.add_argument("--language", help="language code, such as en; mixed: several languages")
-    parser.add_argument(
+    group.add_argument("--language", help="language code, such as en; mixed: several languages")
+    group.add_argument(
         *("--speakers", "--num-speakers"),
         type=speakers,
         metavar="N|off|auto",
         help="number of speakers; off: do not tell speakers apart",
     )
-    parser.add_argument("--min-speakers", type=int, metavar="N")
-    parser.add_argument("--max-speakers", type=int, metavar="N")
-    parser.add_argument("--hotwords", help="names and terms to expect")
-    parser.add_argument(
+    group.add_argument("--min-speakers", type=int, metavar="N")
+    group.add_argument("--max-speakers", type=int, metavar="N")
+    group.add_argument("--hotwords", help="names and terms to expect")
+    group.add_argument(
         "--audio-stream",
         type=int,
         action="append",
         metavar="N",
         help="audio stream to use, counted from 0 (repeatable: a track each)",
     )
-    parser.add_argument("--channel", type=int, metavar="N", help="channel to use, counted from 0")
-    parser.add_argument(
+    group.add_argument("--channel", type=int, metavar="N", help="channel to use, counted from 0")
+    group.add_argument(
         "--names",
         metavar="NAME,NAME",
         help="the speaker of each channel or audio stream of a file (--layout multitrack)",
     )
-    parser.add_argument(
+    group.add_argument(
         "--priority", type=int, metavar="N", help="priority; sessions with the highest come first"
     )
     return parser
 
 
-def add_arguments(commands: Any, settings: argparse.ArgumentParser, columns: argparse.ArgumentParser) -> None:
-    """Add the sub-command to the command's parsers; for the others see `run.add_arguments`."""
-    parser = commands.add_parser("add", parents=[settings, columns], help="add recordings to the manifest")
+def add_arguments(commands: Any) -> None:
+    """Add the sub-command to the command's parsers."""
+    what = "add recordings to the manifest"
+    parser = subcommand(commands, "add", command, what, SETTINGS, columns_parser())
     parser.add_argument(
         "sources",
         nargs="+",
@@ -128,15 +111,13 @@ def add_sources(
     columns |= options.speakers or {}
     streams = options.audio_stream or []
     if len(streams) == 1:
-        columns["audio_stream"] = streams[0]
+        columns["audio_stream"] = streams.pop()
     names = [name.strip() for name in (options.names or "").split(",") if name.strip()]
-    layout = options.layout or ("multitrack" if len(streams) > 1 or names else None)
-    parted = Parted(streams if len(streams) > 1 else [], names)
+    layout = options.layout or ("multitrack" if streams or names else None)
     check_language(options.language)
-    _warn_of_unused(options.hotwords, config)
     groups = sources.discover(given, layout=layout, session=session, s3_remote=config.ingest.s3_remote)
-    names_of, result = add_groups(groups, columns, config, exact=options.exact, parted=parted)
-    return names_of, 1 if result.problems else 0
+    added, result = add_groups(groups, columns, config, exact=options.exact, streams=streams, names=names)
+    return added, 1 if result.problems else 0
 
 
 def add_groups(
@@ -146,7 +127,8 @@ def add_groups(
     *,
     exact: bool = False,
     quiet: bool = False,
-    parted: Parted = WHOLE,
+    streams: Sequence[int] = (),
+    names: Sequence[str] = (),
 ) -> tuple[list[str], Added]:
     """Add what was found to the manifest, and take over what lies beside it; say what changed.
 
@@ -156,19 +138,50 @@ def add_groups(
         config: the settings.
         exact: decode to find the duration.
         quiet: do not name the sessions that were known.
-        parted: how one file is parted into tracks.
+        streams: the audio streams to take of a file, a track each; none: all.
+        names: who is to be heard in each of them.
+
+    Returns:
+        The sessions that have the files now, and what came of each.
     """
     manifest.check_settings(columns)
-    _refuse_in_demo(Path(config.manifest), groups)
+    _warn_of_unused(columns.get("hotwords"), config)
+    table = Path(config.manifest)
+    _refuse_in_demo(table, groups)
+    found: list[str] = []
+
+    def report(name: str, done: str, line: str) -> None:
+        found.append(name)
+        if done != "known" or not quiet:
+            print(f"{done} {name}: {line}")
+
     with adopt.beside(groups, config.ingest.s3_remote) as beside:
-        how = Adding(exact, quiet, parted, beside.durations)
-        names, result = _add(groups, columns, config, how)
+        with manifest.locked(table):
+            known = manifest.read(table)
+            removed.note(Path(), table, (row for session in known.values() for row in session.rows))
+            result = additions.add(
+                groups,
+                known,
+                root=Path(),
+                settings=columns,
+                exact=exact,
+                report=report,
+                s3_remote=config.ingest.s3_remote,
+                durations=beside.durations,
+                say=lambda line: print(line, file=sys.stderr),
+                before=removed.read(Path(), table),
+                limits=limits_of(config.ingest),
+                streams=streams,
+                names=names,
+            )
+            manifest.write(table, result.rows)
+            removed.note(Path(), table, result.rows)
         for line in result.news:
             print(line)
         for problem in result.problems:
             complain(problem)
         _take_over([row.session for row in result.rows if row.source in beside], config, beside)
-    return names, result
+    return found, result
 
 
 def check_language(language: str | None) -> None:
@@ -192,41 +205,6 @@ def _warn_of_unused(hotwords: str | None, config: Config) -> None:
         told = config.transcribe.model_copy(update={"hotwords": every})
         if unused := prompts.prompt(told, prompts.counter(folder)).unused:
             complain(UserError(prompts.no_room(unused), where="--hotwords", hint="Put first what matters"))
-
-
-def _add(
-    groups: Sequence[Group], columns: dict[str, Any], config: Config, how: Adding
-) -> tuple[list[str], Added]:
-    """Add groups to the manifest; return the sessions that have them now, and what came of it."""
-    names: list[str] = []
-
-    def report(name: str, done: str, line: str) -> None:
-        names.append(name)
-        if done != "known" or not how.quiet:
-            print(f"{done} {name}: {line}")
-
-    table = Path(config.manifest)
-    with manifest.locked(table):
-        known = manifest.read(table)
-        removed.note(Path(), table, (row for session in known.values() for row in session.rows))
-        result = additions.add(
-            groups,
-            known,
-            root=Path(),
-            settings=columns,
-            exact=how.exact,
-            report=report,
-            s3_remote=config.ingest.s3_remote,
-            durations=how.durations,
-            say=lambda line: print(line, file=sys.stderr),
-            before=removed.read(Path(), table),
-            limits=limits_of(config.ingest),
-            streams=how.parted.streams,
-            names=how.parted.names,
-        )
-        manifest.write(table, result.rows)
-        removed.note(Path(), table, result.rows)
-    return names, result
 
 
 def _take_over(names: Sequence[str], config: Config, beside: adopt.Beside) -> None:

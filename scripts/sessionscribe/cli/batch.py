@@ -13,11 +13,20 @@ from pathlib import Path
 from typing import Any
 
 from sessionscribe.batch import watch
+from sessionscribe.batch.locks import BatchLock
 from sessionscribe.cli import add as adding
 from sessionscribe.cli import publish as publishing
 from sessionscribe.cli import run, workflow
 from sessionscribe.cli import storage as storing
-from sessionscribe.cli.options import configfiles, from_one, load, passed_on, profile_values
+from sessionscribe.cli.options import (
+    SETTINGS,
+    configfiles,
+    from_one,
+    load,
+    passed_on,
+    profile_values,
+    subcommand,
+)
 from sessionscribe.config.settings import Config
 from sessionscribe.core.errors import UserError
 from sessionscribe.core.files import write_text
@@ -32,54 +41,49 @@ LEFT_OUT = Path("logs/batch/left-out.txt")
 KINDS = ("systemd", "launchd", "cron")
 
 
-def add_arguments(commands: Any, settings: argparse.ArgumentParser) -> None:
-    """Add the sub-command to the command's parsers; ``settings`` has the options that choose settings."""
-    parser = commands.add_parser(
-        "batch",
-        help="make what is missing, unless a recording is in progress, and report the cost",
-    )
-    actions = parser.add_subparsers(dest="action", required=True)
-
-    def action(name: str, text: str) -> argparse.ArgumentParser:
-        found: argparse.ArgumentParser = actions.add_parser(
-            name, parents=[settings], help=text, description=text
-        )
-        return found
-
-    once = action("once", "run a batch (the default)")
-    once.add_argument("--dry-run", "-n", action="store_true", help="show what a batch would do")
+def add_arguments(commands: Any) -> None:
+    """Add the sub-command to the command's parsers."""
+    what = "make what is missing, unless a recording is in progress, and report the cost"
+    actions = subcommand(commands, "batch", _once, what).add_subparsers(metavar="ACTION", required=True)
+    once = subcommand(actions, "once", _once, "run a batch (the default)", SETTINGS)
+    once.add_argument("-n", "--dry-run", action="store_true", help="only show what would be done")
     once.add_argument("--max-sessions", type=from_one, metavar="N", help="work on the first N sessions only")
     once.add_argument("--ignore-lock", action="store_true", help="run even if a recording is in progress")
     once.add_argument("--retry-all", action="store_true", help="retry jobs that have failed too often")
-    scan = action("scan", "look for recordings, and write what is missing to a file")
+    scan = subcommand(
+        actions, "scan", _scan, "look for recordings, and list what is missing in a file", SETTINGS
+    )
     scan.add_argument(
         "--output", type=Path, metavar="FILE", help="output file (default: logs/batch/pending-jobs.json)"
     )
-    for name, text in (
-        ("lock", "say that a recording goes on: no batch runs"),
-        ("unlock", "say that it has ended"),
+    for name, act, what in (
+        ("lock", _lock, "hold batches back while a recording is in progress"),
+        ("unlock", _unlock, "let batches run again after a recording"),
     ):
-        locks = action(name, text)
+        locks = subcommand(actions, name, act, what, SETTINGS)
         locks.add_argument("--session", metavar="ID", help="session of the recording")
         locks.add_argument("--user", default=getpass.getuser(), help="user who records (default: you)")
-    action("lock-status", "show the lock as JSON")
-    report = action("report", "show what batches did and cost")
+    subcommand(actions, "lock-status", _show_lock, "show the lock as JSON", SETTINGS)
+    report = subcommand(actions, "report", _report, "show what batches did and cost", SETTINGS)
     report.add_argument("--month", metavar="YYYY-MM", help="totals of a month (default: the last batch)")
-    report.add_argument("--json", action="store_true", help="as JSON")
-    test = action("test", "take a chunk transcript away, run a batch, and put everything back")
+    report.add_argument("--json", action="store_true", help="as JSON, for other programs")
+    what = "take a chunk transcript away, run a batch, and put everything back"
+    test = subcommand(actions, "test", _test, what, SETTINGS)
     test.add_argument("--session", metavar="SESSION", help="session to use (default: a short one)")
-    check = action("check", "look whether all that a batch needs is there; nothing is started")
+    what = "check that everything a batch needs is there, without starting anything"
+    check = subcommand(actions, "check", _check, what, SETTINGS)
     check.add_argument("--notify", action="store_true", help="send a test notification")
     check.add_argument(
         "--alerts", action="store_true", help="send a notification if no batch has succeeded for too long"
     )
-    installs = action("install", "run a batch every so often: a systemd timer, a launchd agent or a cron job")
+    what = "run batches regularly, by a systemd timer, a launchd agent or a cron job"
+    installs = subcommand(actions, "install", _install, what, SETTINGS)
     installs.add_argument("--every", default="2h", metavar="2h", help="interval: 30m, 2h, 1d (default: 2h)")
     installs.add_argument(
         "--with", dest="kind", choices=KINDS, help="scheduler (default: what this machine has)"
     )
     installs.add_argument("--print", action="store_true", help="only show the files")
-    action("uninstall", "take that back")
+    subcommand(actions, "uninstall", _uninstall, "remove what `install` installed", SETTINGS)
 
 
 def with_action(arguments: Sequence[str]) -> list[str]:
@@ -146,31 +150,12 @@ class Tools:
         return failed
 
 
-def command(options: argparse.Namespace, settings: Config) -> int:
-    """Do what is asked for, and return the exit code."""
-    tools = Tools(settings, options)
-    match options.action:
-        case "once" | "scan" | "test":
-            return {"once": _once, "scan": _scan, "test": _test}[options.action](options, tools)
-        case "report":
-            return _report(options)
-        case "check":
-            from sessionscribe.batch import check  # noqa: PLC0415 -- of no use to the other actions
-
-            told = {"notify": options.notify, "alerts": options.alerts}
-            return check.check(settings, profile_values(options), tools.look, **told)
-        case "install" | "uninstall":
-            return _schedule(options)
-        case _:
-            return _lock(options, settings)
-
-
-def _once(options: argparse.Namespace, tools: Tools) -> int:
+def _once(options: argparse.Namespace, settings: Config) -> int:
     from sessionscribe.batch.once import Batch  # noqa: PLC0415 -- of no use to the other commands
 
     batch = Batch(
-        tools,
-        tools.settings,
+        Tools(settings, options),
+        settings,
         options.profile,
         max_sessions=options.max_sessions,
         ignore_lock=options.ignore_lock,
@@ -179,12 +164,12 @@ def _once(options: argparse.Namespace, tools: Tools) -> int:
     return batch.show() if options.dry_run else batch.run()[0]
 
 
-def _scan(options: argparse.Namespace, tools: Tools) -> int:
+def _scan(options: argparse.Namespace, settings: Config) -> int:
     from sessionscribe.batch.once import Batch  # noqa: PLC0415
     from sessionscribe.batch.scan import PENDING  # noqa: PLC0415
 
     output = options.output or PENDING
-    pending, problems = Batch(tools, tools.settings, options.profile).scan()
+    pending, problems = Batch(Tools(settings, options), settings, options.profile).scan()
     pending.write(output)
     locked = ", locked" if pending.locked else ""
     missing, sessions = pending.total_missing_chunks, len(pending.sessions)
@@ -194,30 +179,44 @@ def _scan(options: argparse.Namespace, tools: Tools) -> int:
 
 
 def _lock(options: argparse.Namespace, settings: Config) -> int:
-    from sessionscribe.batch.locks import BatchLock  # noqa: PLC0415
+    print(BatchLock.of(settings).lock(options.user, options.session or "manual").text(), end="")
+    return 0
 
-    lock = BatchLock.of(settings)
-    if options.action == "lock-status":
-        print(json.dumps(lock.status(), ensure_ascii=False))
-    elif options.action == "lock":
-        print(lock.lock(options.user, options.session or "manual").text(), end="")
-    elif not lock.unlock(options.user, options.session):
+
+def _unlock(options: argparse.Namespace, settings: Config) -> int:
+    if not BatchLock.of(settings).unlock(options.user, options.session):
         print("There was no such lock.", file=sys.stderr)
     return 0
 
 
-def _schedule(options: argparse.Namespace) -> int:
-    from sessionscribe.batch.install import Schedule, install, minutes, uninstall  # noqa: PLC0415
+def _show_lock(_: argparse.Namespace, settings: Config) -> int:
+    print(json.dumps(BatchLock.of(settings).status(), ensure_ascii=False))
+    return 0
 
-    if options.action == "uninstall":
-        print("removed" if uninstall(Schedule(Path.cwd())) else "There was no schedule.")
-        return 0
+
+def _check(options: argparse.Namespace, settings: Config) -> int:
+    from sessionscribe.batch import check  # noqa: PLC0415
+
+    told = {"notify": options.notify, "alerts": options.alerts}
+    return check.check(settings, profile_values(options), Tools(settings, options).look, **told)
+
+
+def _install(options: argparse.Namespace, _: Config) -> int:
+    from sessionscribe.batch.install import Schedule, install, minutes  # noqa: PLC0415
+
     schedule = Schedule(Path.cwd(), minutes(options.every), tuple(passed_on(options)))
     install(schedule, kind=options.kind, show=options.print)
     return 0
 
 
-def _report(options: argparse.Namespace) -> int:
+def _uninstall(_: argparse.Namespace, __: Config) -> int:
+    from sessionscribe.batch.install import Schedule, uninstall  # noqa: PLC0415
+
+    print("removed" if uninstall(Schedule(Path.cwd())) else "There was no schedule.")
+    return 0
+
+
+def _report(options: argparse.Namespace, _: Config) -> int:
     from sessionscribe.batch import report  # noqa: PLC0415
 
     if not options.month:
@@ -231,7 +230,7 @@ def _report(options: argparse.Namespace) -> int:
     return 0
 
 
-def _test(options: argparse.Namespace, tools: Tools) -> int:
+def _test(options: argparse.Namespace, settings: Config) -> int:
     from sessionscribe.batch import trial  # noqa: PLC0415
 
-    return trial.try_out(tools, tools.settings, options.profile, options.session, Path())
+    return trial.try_out(Tools(settings, options), settings, options.profile, options.session, Path())

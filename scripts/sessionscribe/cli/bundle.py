@@ -12,7 +12,7 @@ import yaml
 
 from sessionscribe.artifacts.bundle import Kind, SessionBundle
 from sessionscribe.cli import run, workflow
-from sessionscribe.cli.options import load
+from sessionscribe.cli.options import SESSIONS, SETTINGS, load, subcommand
 from sessionscribe.config.settings import Config
 from sessionscribe.core.errors import UserError, complain, one_by_one, visible
 from sessionscribe.core.files import write_text
@@ -36,14 +36,10 @@ SHOWN = 200
 """Characters of a setting of others, at most."""
 
 
-def add_arguments(commands: Any, settings: argparse.ArgumentParser) -> None:
-    """Add the sub-commands to the command's parsers; ``settings`` has the options that choose settings."""
-    packs = commands.add_parser(
-        "bundle",
-        parents=[settings],
-        help="pack sessions into files for another machine to continue",
-    )
-    packs.add_argument("sessions", nargs="*", metavar="SESSION", help="sessions (default: all)")
+def add_arguments(commands: Any) -> None:
+    """Add the sub-commands to the command's parsers."""
+    what = "pack sessions into files for another machine to continue"
+    packs = subcommand(commands, "bundle", pack, what, SETTINGS, SESSIONS)
     packs.add_argument(
         "--results", action="store_true", help="only results, without the audio that is needed to continue"
     )
@@ -59,7 +55,7 @@ def add_arguments(commands: Any, settings: argparse.ArgumentParser) -> None:
     )
     packs.add_argument("--to", default=FOLDER, metavar="PLACE", help="a folder, `remote:path` or `s3://`")
     packs.add_argument("--check", metavar="FILE", help="only check a bundle, here or on a remote")
-    brings = commands.add_parser("import", parents=[settings], help="unpack bundles into this project")
+    brings = subcommand(commands, "import", take, "unpack bundles into this project", SETTINGS)
     brings.add_argument(
         "places", nargs="+", metavar="PLACE", help="bundles, or a folder of them; also on remotes"
     )

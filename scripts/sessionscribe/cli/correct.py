@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from sessionscribe.artifacts.transcript import Transcript
+from sessionscribe.cli.options import SESSION, SETTINGS, subcommand
 from sessionscribe.config.settings import Config, Export, Format
 from sessionscribe.core import errors
 from sessionscribe.core.errors import UserError, visible
@@ -34,16 +35,10 @@ FEW = 20  # … if it lacks as many at least: a short session is soon half of it
 MARKS = {"applied": "applied", "fulfilled": "fulfilled", "open": "NO PLACE"}
 
 
-def add_arguments(commands: Any, parents: Sequence[argparse.ArgumentParser]) -> None:
+def add_arguments(commands: Any) -> None:
     """Add the sub-command to the command's parsers."""
-    corrects = commands.add_parser(
-        "correct",
-        parents=parents,
-        help="record the corrections in an edited export",
-        description="Compare an edited copy of an export with the transcript and note the differences in "
-        "config/corrections/SESSION.tsv; the next run puts them into all exports.",
-    )
-    corrects.add_argument("session", nargs="?", metavar="SESSION")
+    what = "record the corrections in an edited export; the next run applies them to all exports"
+    corrects = subcommand(commands, "correct", correct, what, SETTINGS, SESSION)
     corrects.add_argument(
         "edited",
         nargs="?",

@@ -14,6 +14,7 @@ from typing import Any
 from sessionscribe.artifacts.plan import Timeline
 from sessionscribe.artifacts.speakers import Turn, Turns
 from sessionscribe.artifacts.transcript import Transcript
+from sessionscribe.cli.options import SETTINGS, subcommand
 from sessionscribe.config.settings import Config
 from sessionscribe.core.errors import UserError, visible
 from sessionscribe.core.files import atomic_path
@@ -34,14 +35,11 @@ EDGE_S = 0.1
 PAUSE_S = 0.3
 
 
-def add_arguments(commands: Any, parents: Sequence[argparse.ArgumentParser]) -> None:
-    """Add the command to a command line."""
-    parser = commands.add_parser(
-        "enroll",
-        parents=parents,
-        help="save a sample of a speaker's voice, to name the person in all sessions",
-    )
-    parser.add_argument("name", help="the person's name")
+def add_arguments(commands: Any) -> None:
+    """Add the sub-command to the command's parsers."""
+    what = "save a sample of a speaker's voice, to name the person in all sessions"
+    parser = subcommand(commands, "enroll", command, what, SETTINGS)
+    parser.add_argument("name", metavar="NAME", help="the person's name")
     parser.add_argument("--session", required=True, help="a finished session in which the person speaks")
     parser.add_argument(
         "--speaker", required=True, help="the speaker's label, or a time at which the person speaks"

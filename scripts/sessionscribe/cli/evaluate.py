@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sessionscribe.cli.options import subcommand
 from sessionscribe.core.errors import UserError, visible
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ WHAT = "a session of this project, a file, or a folder of exports or of chunk tr
 
 def add_arguments(commands: Any) -> None:
     """Add both sub-commands to the command's parsers."""
-    evaluates = commands.add_parser("evaluate", help="measure transcripts against references")
+    evaluates = subcommand(commands, "evaluate", evaluate, "measure transcripts against references")
     evaluates.add_argument("hypothesis", metavar="HYP", help=WHAT)
     evaluates.add_argument(
         "--reference",
@@ -68,7 +69,7 @@ def add_arguments(commands: Any) -> None:
         "--seed", type=int, default=0, metavar="N", help="random seed of the bootstrap (default: 0)"
     )
 
-    diffs = commands.add_parser("diff", help="compare two transcripts of a session word by word")
+    diffs = subcommand(commands, "diff", diff, "compare two transcripts of a session word by word")
     diffs.add_argument("before", metavar="A", help=WHAT)
     diffs.add_argument("after", metavar="B", help="another transcript of the same session")
     diffs.add_argument("--html", type=Path, metavar="FILE", help="write a page that shows both side by side")

@@ -29,49 +29,35 @@ from sessionscribe.cli import (
     watch,
     work,
 )
-from sessionscribe.cli.options import (
-    PROJECT,
-    Parser,
-    load,
-    session_parser,
-    sessions_parser,
-    settings_parser,
-)
+from sessionscribe.cli.options import PROJECT, Parser, load
 from sessionscribe.cli.workflow import SIGNALLED
 from sessionscribe.core.errors import UserError, complain, describe, exit_code
 from sessionscribe.core.text import is_text
 from sessionscribe.publish import unpack
 
+COMMANDS = (
+    *(
+        transcribe,
+        add,
+        run,
+        status,
+        serve,
+        correct,
+        enroll,
+        evaluate,
+        report,
+        models,
+        storage,
+        remove,
+        verify,
+    ),
+    *(publish, bundle, batch, watch, work),
+)
+"""What has commands, in the order in which the help names them."""
 LISTS = ("sessions", "sources", "files", "places")
 """Arguments of which there may be several."""
-ANYWHERE = {
-    "diff": evaluate.diff,
-    "evaluate": evaluate.evaluate,
-    "models": models.command,
-    "transcribe": transcribe.command,
-    "work": work.command,
-}
+ANYWHERE = ("diff", "evaluate", "models", "transcribe", "work")
 """Commands that need no project."""
-HERE = {"run": run.command, "serve": serve.command}
-"""Those that read the settings by themselves."""
-WITH_SETTINGS = {
-    "add": add.command,
-    "batch": batch.command,
-    "bundle": bundle.pack,
-    "correct": correct.correct,
-    "enroll": enroll.command,
-    "find": storage.find,
-    "import": bundle.take,
-    "publish": publish.publish,
-    "pull": publish.pull,
-    "remove": remove.remove,
-    "report": report.report,
-    "status": status.command,
-    "upload": storage.upload,
-    "verify": verify.verify,
-    "versions": publish.list_versions,
-    "watch": watch.command,
-}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -84,9 +70,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _refuse_half_characters(options)
         if options.command not in ANYWHERE:
             _look_around()
-        if act := (ANYWHERE | HERE).get(options.command):
-            return act(options)
-        return WITH_SETTINGS[options.command](options, load(options))
+        own = options.command in (*ANYWHERE, "run")  # those read the settings by themselves, if at all
+        code: int = options.act(options) if own else options.act(options, load(options))
+        return code
     except UserError as error:
         complain(error)
         return 2
@@ -170,27 +156,9 @@ def _parsers() -> tuple[Parser, argparse._SubParsersAction[Parser]]:
         prog="sessionscribe", description="Recordings in, finished speaker-labelled transcripts out."
     )
     parser.add_argument("--version", action="version", version=f"sessionscribe {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True)
-    settings, chosen, one = settings_parser(), sessions_parser(), session_parser()
-    columns = add.columns_parser()
-    add.add_arguments(commands, settings, columns)
-    run.add_arguments(commands, settings, columns)
-    transcribe.add_arguments(commands, settings)
-    status.add_arguments(commands, [settings, chosen])
-    verify.add_arguments(commands, [settings, chosen])
-    report.add_arguments(commands, [settings, chosen])
-    enroll.add_arguments(commands, [settings])
-    correct.add_arguments(commands, [settings, one])
-    evaluate.add_arguments(commands)
-    models.add_arguments(commands)
-    storage.add_arguments(commands, settings, chosen)
-    work.add_arguments(commands)
-    bundle.add_arguments(commands, settings)
-    publish.add_arguments(commands, settings, chosen, one)
-    remove.add_arguments(commands, [settings, chosen])
-    serve.add_arguments(commands, settings)
-    batch.add_arguments(commands, settings)
-    watch.add_arguments(commands, settings)
+    commands = parser.add_subparsers(dest="command", required=True, title="commands", metavar="COMMAND")
+    for module in COMMANDS:
+        module.add_arguments(commands)
     return parser, commands
 
 

@@ -9,9 +9,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from sessionscribe.cli.options import subcommand
 from sessionscribe.config import settings
 from sessionscribe.core.errors import UserError, meant, one_by_one
-from sessionscribe.engines import fetch, models, package_models
+from sessionscribe.engines import fetch as fetching
+from sessionscribe.engines import models, package_models
 from sessionscribe.stages.preflight import preflight
 
 GATED = "from the hub, where you accept a licence and log in (HF_TOKEN or `hf auth login`)"
@@ -19,19 +21,21 @@ GATED = "from the hub, where you accept a licence and log in (HF_TOKEN or `hf au
 
 def add_arguments(commands: Any) -> None:
     """Add the sub-command to the command's parsers."""
-    parser = commands.add_parser("models", help="list installed and available models, or download them")
-    actions = parser.add_subparsers(dest="action")
-    fetches = actions.add_parser("fetch", help="download models to this machine")
+    what = "list installed and available models, or download them"
+    actions = subcommand(commands, "models", show, what).add_subparsers()
+    fetches = subcommand(actions, "fetch", fetch, "download models to this machine")
     fetches.add_argument("names", nargs="+", metavar="NAME", help="as `sessionscribe models` lists them")
 
 
-def command(options: argparse.Namespace) -> int:
-    """Fetch the models that were named, or list all; return 1 where one could not be fetched."""
-    if options.action == "fetch":
-        wanted = {name: name for name in options.names}
-        return int(one_by_one(wanted, _fetch))
+def show(_: argparse.Namespace) -> int:
+    """List all models."""
     print("\n".join(_listing()))
     return 0
+
+
+def fetch(options: argparse.Namespace) -> int:
+    """Fetch the models that were named; return 1 where one could not be fetched."""
+    return int(one_by_one({name: name for name in options.names}, _fetch))
 
 
 def _fetch(name: str) -> None:
@@ -42,7 +46,7 @@ def _fetch(name: str) -> None:
     """
     say = partial(print, file=sys.stderr, flush=True)
     if name in models.WHISPER:
-        folder = fetch.ensure_speech(models.WHISPER[name], say=say)
+        folder = fetching.ensure_speech(models.WHISPER[name], say=say)
     elif name in models.DIARIZATION:
         folder = preflight.ensure_pipeline(models.DIARIZATION[name], say=say)
     else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -36,32 +36,36 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message}. {meant or f'`{self.prog} --help` shows what there is'}\n")
 
 
-def settings_parser() -> Parser:
+def _settings() -> Parser:
     """Return the options that choose settings, for all commands that read some."""
     parser = Parser(add_help=False)
-    parser.add_argument(
-        "--profile", default="local", help="a profile in profiles/, or a folder (default: local)"
+    group = parser.add_argument_group("settings")
+    group.add_argument(
+        "--profile",
+        default="local",
+        metavar="NAME",
+        help="a profile in profiles/, or a folder (default: local)",
     )
-    parser.add_argument(
+    group.add_argument(
         "--configfile",
         action="append",
         default=[],
         type=Path,
+        metavar="FILE",
         help="settings that override config/config.yaml and config/local.yaml (repeatable)",
     )
-    parser.add_argument(
+    group.add_argument(
         *("-C", "--config"),
         action="extend",
         default=[],
         nargs="+",
         metavar="KEY=VALUE",
-        help="settings that override all files, as Snakemake takes them",
+        help="single settings that override all files, written as for Snakemake",
     )
     return parser
 
 
-def sessions_parser() -> Parser:
-    """Return the arguments that choose sessions."""
+def _sessions() -> Parser:
     parser = Parser(add_help=False)
     parser.add_argument("sessions", nargs="*", metavar="SESSION", help="these sessions only (default: all)")
     parser.add_argument(
@@ -70,10 +74,30 @@ def sessions_parser() -> Parser:
     return parser
 
 
-def session_parser() -> Parser:
-    """Return the option that chooses one session."""
+def _session() -> Parser:
     parser = Parser(add_help=False)
-    parser.add_argument("--session", dest="named", metavar="SESSION", help="SESSION as an option")
+    parser.add_argument("session", nargs="?", metavar="SESSION", help="a session of this project")
+    parser.add_argument("--session", dest="named", metavar="SESSION", help="the same")
+    return parser
+
+
+SETTINGS, SESSIONS, SESSION = _settings(), _sessions(), _session()
+"""Arguments that several commands have: which settings hold, and of which sessions, or which one."""
+
+
+def subcommand(commands: Any, name: str, act: Callable[..., int], what: str, *shared: Parser) -> Parser:
+    """Add a sub-command and return its parser.
+
+    Args:
+        commands: what it is added to.
+        name: what the user types.
+        act: is given the options, and returns the exit code.
+        what: says what it does, in the imperative.
+        shared: have arguments that others have, too.
+    """
+    description = f"{what[0].upper()}{what[1:]}."
+    parser: Parser = commands.add_parser(name, parents=shared, help=what, description=description)
+    parser.set_defaults(act=act)
     return parser
 
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sessionscribe.cli.options import configfiles
+from sessionscribe.cli.options import SESSION, SESSIONS, SETTINGS, configfiles, subcommand
 from sessionscribe.config.settings import Config
 from sessionscribe.core.errors import UserError, one_by_one, visible
 from sessionscribe.core.text import counted
@@ -24,35 +24,17 @@ from sessionscribe.publish.package_manifest import FOLDER, target_of
 ROOT = Path()
 
 
-def add_arguments(
-    commands: Any,
-    settings: argparse.ArgumentParser,
-    chosen: argparse.ArgumentParser,
-    one: argparse.ArgumentParser,
-) -> None:
-    """Add the sub-commands to the command's parsers.
-
-    Args:
-        commands: where they are added.
-        settings: has the options that choose settings.
-        chosen: has those that choose sessions.
-        one: has the option that chooses one.
-    """
-    publishes = commands.add_parser(
-        "publish",
-        parents=[settings, chosen],
-        help="publish finished sessions as versions that others can pull",
-    )
+def add_arguments(commands: Any) -> None:
+    """Add the sub-commands to the command's parsers."""
+    settings, chosen = SETTINGS, SESSIONS
+    what = "publish finished sessions as versions that others can pull"
+    publishes = subcommand(commands, "publish", publish, what, settings, chosen)
     publishes.add_argument(
         "--force", action="store_true", help="overwrite other people's versions that were not pulled here"
     )
-    pulls = commands.add_parser("pull", parents=[settings, chosen], help="fetch published sessions")
-    lists = commands.add_parser(
-        "versions",
-        parents=[settings, one],
-        help="list a session's published versions, or restore one",
-    )
-    lists.add_argument("session", nargs="?", metavar="SESSION")
+    pulls = subcommand(commands, "pull", pull, "fetch published sessions", settings, chosen)
+    what = "list a session's published versions, or restore one"
+    lists = subcommand(commands, "versions", list_versions, what, settings, SESSION)
     lists.add_argument("--at", metavar="REV", help="restore the version at this git revision")
     for parser in (pulls, lists):
         parser.add_argument(

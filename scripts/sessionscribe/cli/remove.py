@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sessionscribe.cli.add import refuse_demo
+from sessionscribe.cli.options import SESSIONS, SETTINGS, subcommand
 from sessionscribe.config.settings import Config
 from sessionscribe.core.errors import UserError, unknown_session
 from sessionscribe.core.text import counted
@@ -20,14 +21,10 @@ KEPT = "publish"
 """The folder of results that belongs to DVC and Git."""
 
 
-def add_arguments(commands: Any, parents: list[argparse.ArgumentParser]) -> None:
+def add_arguments(commands: Any) -> None:
     """Add the sub-command to the command's parsers."""
-    removes = commands.add_parser(
-        "remove",
-        parents=parents,
-        help="remove sessions from the manifest",
-        description="Take sessions out of the manifest. Recordings, corrections and published versions stay.",
-    )
+    what = "remove sessions from the manifest; recordings, corrections and published versions stay"
+    removes = subcommand(commands, "remove", remove, what, SETTINGS, SESSIONS)
     removes.add_argument("--results", action="store_true", help="also delete their results and logs")
     removes.add_argument("-n", "--dry-run", action="store_true", help="only show what would be done")
 

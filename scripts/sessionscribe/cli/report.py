@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from sessionscribe.cli import run, workflow
-from sessionscribe.cli.options import load
+from sessionscribe.cli.options import SESSIONS, SETTINGS, load, subcommand
 from sessionscribe.config.settings import Config
 from sessionscribe.core.errors import UserError, complain
 from sessionscribe.planning.plan import Plan
@@ -18,14 +18,10 @@ MOST = 20
 RULES = ("draw_session", "list_sessions")
 
 
-def add_arguments(commands: Any, parents: Sequence[argparse.ArgumentParser]) -> None:
+def add_arguments(commands: Any) -> None:
     """Add the sub-command to the command's parsers."""
-    reports = commands.add_parser(
-        "report",
-        parents=list(parents),
-        help="write a report of finished sessions, with pictures, audit, run times and cost",
-        description="Write a report of finished sessions, which opens without a network.",
-    )
+    what = "write a report of finished sessions, with pictures, audit, run times and cost"
+    reports = subcommand(commands, "report", report, what, SETTINGS, SESSIONS)
     reports.add_argument(
         *("--output", "--to"),
         default="report.html",

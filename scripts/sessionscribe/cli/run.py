@@ -11,8 +11,16 @@ from typing import Any
 import yaml
 
 from sessionscribe.cli import publish, save, storage, workflow
-from sessionscribe.cli.add import add_sources
-from sessionscribe.cli.options import configfiles, from_one, load, profile, profile_values
+from sessionscribe.cli.add import add_sources, columns_parser
+from sessionscribe.cli.options import (
+    SETTINGS,
+    configfiles,
+    from_one,
+    load,
+    profile,
+    profile_values,
+    subcommand,
+)
 from sessionscribe.config.settings import Config
 from sessionscribe.core.errors import complain, unknown_session
 from sessionscribe.engines import fetch
@@ -23,20 +31,12 @@ from sessionscribe.planning.plan import NO_SESSIONS, Plan
 from sessionscribe.planning.steps import LAST, STAGE_OF, STAGES
 
 
-def add_arguments(commands: Any, settings: argparse.ArgumentParser, columns: argparse.ArgumentParser) -> None:
-    """Add the sub-command to the command's parsers.
-
-    Args:
-        commands: where it is added.
-        settings: has the options that choose settings.
-        columns: has those that say of recordings what they are.
-    """
-    parser = commands.add_parser(
-        "run",
-        parents=[settings, columns],
-        help="run all work that is missing or out of date",
-        description="Run the workflow. Options that are not listed here are passed on to Snakemake.",
-    )
+def add_arguments(commands: Any) -> None:
+    """Add the sub-command to the command's parsers."""
+    what = "run all work that is missing or out of date"
+    parser = subcommand(commands, "run", command, what, SETTINGS, columns_parser())
+    parser.usage = "%(prog)s [options] [Snakemake's options] [SESSION ...]"
+    parser.epilog = "Options that are not listed here are passed on to Snakemake."
     parser.add_argument(
         "--source",
         action="append",

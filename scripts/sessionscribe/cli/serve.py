@@ -12,7 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sessionscribe.cli.options import configfiles, load, passed_on
+from sessionscribe.cli.options import SETTINGS, configfiles, load, passed_on, subcommand
+from sessionscribe.config.settings import Config
 from sessionscribe.core.errors import UserError
 
 TOKEN = Path(".sessionscribe/serve.token")
@@ -20,14 +21,10 @@ LOCK_TOKEN = Path(".sessionscribe/lock.token")
 LIBRARIES = Path(sys.prefix) / "share/sessionscribe/web"
 
 
-def add_arguments(commands: Any, settings: argparse.ArgumentParser) -> None:
+def add_arguments(commands: Any) -> None:
     """Add the sub-command to the command's parsers."""
-    serves = commands.add_parser(
-        "serve",
-        parents=[settings],
-        help="show everything in a browser",
-        description="Serve a web page: where every session stands, transcripts to hear and mend, search.",
-    )
+    what = "show the sessions in a browser, to read, listen, correct and search"
+    serves = subcommand(commands, "serve", command, what, SETTINGS)
     serves.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
     serves.add_argument("--port", type=int, default=8642, help="port to listen on (default: 8642)")
     serves.add_argument("--token-file", type=Path, metavar="FILE", help="file with the token to require")
@@ -45,7 +42,7 @@ def add_arguments(commands: Any, settings: argparse.ArgumentParser) -> None:
     serves.add_argument("--open", action="store_true", help="open the page in a browser")
 
 
-def command(options: argparse.Namespace) -> int:
+def command(options: argparse.Namespace, config: Config) -> int:
     """Serve until Ctrl-C.
 
     Raises:
@@ -67,7 +64,6 @@ def command(options: argparse.Namespace) -> int:
     ):
         hint = "Give --token-file FILE and --allow-host NAME; docs/web.md shows a proxy with TLS, too"
         raise UserError("others could come in", where=f"--host {options.host}", hint=hint)
-    settings = load(options).serve  # a wrong setting is said here, not on every page
     token = security.token(options.token_file or TOKEN)
     listener = _listen(options.host, options.port)
     port = listener.getsockname()[1]
@@ -86,11 +82,11 @@ def command(options: argparse.Namespace) -> int:
             token,
             (*security.LOOPBACK, *options.allow_host),
             options.read_only,
-            settings.origins,
-            security.token(LOCK_TOKEN) if settings.origins else "",
+            config.serve.origins,
+            security.token(LOCK_TOKEN) if config.serve.origins else "",
         ),
         LIBRARIES,
-        settings.record,
+        config.serve.record,
         options.prefix and f"/{options.prefix.strip('/')}",
     )
     if not (LIBRARIES / "htmx.min.js").is_file():
@@ -104,14 +100,14 @@ def command(options: argparse.Namespace) -> int:
     if options.open:
         webbrowser.open(address)
     # No access log: it would have the token. Open streams of events must not keep Ctrl-C waiting.
-    config = uvicorn.Config(
+    serving = uvicorn.Config(
         create_app(site),
         log_level="warning",
         access_log=False,
         timeout_graceful_shutdown=1,
         root_path=site.prefix,
     )
-    uvicorn.Server(config).run(sockets=[listener])
+    uvicorn.Server(serving).run(sockets=[listener])
     return 0
 
 

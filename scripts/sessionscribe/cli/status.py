@@ -8,6 +8,7 @@ import json
 from typing import Any
 
 from sessionscribe.batch.watch import read_refused
+from sessionscribe.cli.options import SESSIONS, SETTINGS, subcommand
 from sessionscribe.cli.save import status_from
 from sessionscribe.config.settings import Config
 from sessionscribe.core.errors import complain, visible
@@ -17,9 +18,10 @@ from sessionscribe.runners import costs
 from sessionscribe.runners.usage_log import USAGE_LOG
 
 
-def add_arguments(commands: Any, parents: list[argparse.ArgumentParser]) -> None:
+def add_arguments(commands: Any) -> None:
     """Add the sub-command to the command's parsers."""
-    parser = commands.add_parser("status", parents=parents, help="show the state of every session")
+    what = "show the state of every session"
+    parser = subcommand(commands, "status", command, what, SETTINGS, SESSIONS)
     parser.add_argument("--cost", action="store_true", help="show what remote machines have cost")
     parser.add_argument("--json", action="store_true", help="as JSON, for other programs")
     parser.add_argument(

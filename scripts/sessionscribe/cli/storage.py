@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from sessionscribe.cli.options import SESSIONS, SETTINGS, subcommand
 from sessionscribe.config.settings import Config
 from sessionscribe.core.errors import UserError, one_by_one
 from sessionscribe.planning import status
@@ -20,28 +21,16 @@ ROOT = Path()
 CHECKSUMS = ROOT / ".sessionscribe/checksums.json"
 
 
-def add_arguments(commands: Any, settings: argparse.ArgumentParser, chosen: argparse.ArgumentParser) -> None:
-    """Add the sub-commands to the command's parsers.
-
-    Args:
-        commands: where they are added.
-        settings: has the options that choose settings.
-        chosen: has those that choose sessions.
-    """
-    finds = commands.add_parser(
-        "find",
-        parents=[settings],
-        help="compare recordings with the manifest: new, moved, missing, unfinished, failed, orphaned",
-    )
+def add_arguments(commands: Any) -> None:
+    """Add the sub-commands to the command's parsers."""
+    what = "compare recordings with the manifest: new, moved, missing, unfinished, failed, orphaned"
+    finds = subcommand(commands, "find", find, what, SETTINGS)
     finds.add_argument(
         "places", nargs="*", metavar="SOURCE", help="where to look (default: where known recordings are)"
     )
     finds.add_argument("--json", action="store_true", help="as JSON, for other programs")
-    uploading = commands.add_parser(
-        "upload",
-        parents=[settings, chosen],
-        help="copy finished files to the recordings or elsewhere",
-    )
+    what = "copy finished files to the recordings or elsewhere"
+    uploading = subcommand(commands, "upload", upload, what, SETTINGS, SESSIONS)
     uploading.add_argument("--to", metavar="PLACE", help="`beside` (the recordings), or a folder")
     uploading.add_argument(
         "--delete",

@@ -22,31 +22,27 @@ import yaml
 
 from sessionscribe.audio import media
 from sessionscribe.cli import add, run, workflow
-from sessionscribe.cli.options import PROJECT, load
+from sessionscribe.cli.options import PROJECT, SETTINGS, load, subcommand
 from sessionscribe.config.settings import Config, Format
 from sessionscribe.core import locks
 from sessionscribe.core.errors import UserError, complain, describe
 from sessionscribe.core.files import atomic_path, sha256, write_text
 from sessionscribe.engines import models
 from sessionscribe.formats.page import BESIDE
-from sessionscribe.manifest import manifest
+from sessionscribe.manifest import manifest, sources
 from sessionscribe.manifest.names import slug
 from sessionscribe.planning import status
 from sessionscribe.planning.plan import MANIFEST, Plan
 from sessionscribe.planning.session import SessionPlan
 
-SETTINGS = Path("config/config.yaml")
+OWN = Path("config/config.yaml")
 WRITTEN = Path("written.json")
 """Which files were written for the user, with their checksums: no other file is ever replaced."""
 
 
-def add_arguments(commands: Any, settings: argparse.ArgumentParser) -> None:
-    """Add the command to a command line."""
-    parser = commands.add_parser(
-        "transcribe",
-        parents=[settings],
-        help="transcribe files, in any folder",
-    )
+def add_arguments(commands: Any) -> None:
+    """Add the sub-command to the command's parsers."""
+    parser = subcommand(commands, "transcribe", command, "transcribe files, in any folder", SETTINGS)
     parser.add_argument("files", nargs="+", metavar="FILE", help="a recording: audio or video")
     parser.add_argument(
         "--to", type=Path, metavar="FOLDER", help="output folder (default: one per file, here)"
@@ -73,12 +69,12 @@ def add_arguments(commands: Any, settings: argparse.ArgumentParser) -> None:
 def command(options: argparse.Namespace) -> int:
     """Transcribe the given files and put what is made of them where the user wants it."""
     settings, places = load(options, root=PROJECT), [Path.cwd(), PROJECT]
-    options.configfile, options.config = [SETTINGS], []  # from here on: in this command's own project
+    options.configfile, options.config = [OWN], []  # from here on: in this command's own project
     to = Path.cwd() / (options.to or "")
     files, code = _recordings(options.files)
     own = _own_settings(settings, options, places)
     with _workspace():
-        write_text(SETTINGS, yaml.safe_dump(own.model_dump(mode="json"), sort_keys=False, allow_unicode=True))
+        write_text(OWN, yaml.safe_dump(own.model_dump(mode="json"), sort_keys=False, allow_unicode=True))
         sessions: dict[str, Path] = {}
         for file in files:
             names, failed = _add(file, options, own)
@@ -162,22 +158,14 @@ def _workspace() -> Iterator[None]:
 
 def _add(file: Path, options: argparse.Namespace, settings: Config) -> tuple[list[str], int]:
     """Add a recording; what an earlier call said of it does not count any more."""
-    columns = argparse.Namespace(
-        layout="recording",
-        exact=False,
-        language=options.language or "",
-        hotwords=options.hotwords or "",
-        speakers={"num_speakers": None, "diarize": "", **(options.speakers or {})},
-        min_speakers=None,
-        max_speakers=None,
-        audio_stream=None,
-        channel=None,
-        names=None,
-        priority=None,
-    )
+    columns = {"num_speakers": None, "diarize": "", **(options.speakers or {})}
+    columns |= {"language": options.language or "", "hotwords": options.hotwords or ""}
     name = _name_of(file, manifest.read(Path(MANIFEST)))
     try:
-        return add.add_sources([str(file)], name, columns, settings)
+        add.check_language(options.language)
+        groups = sources.discover([str(file)], layout="recording", session=name)
+        names, result = add.add_groups(groups, columns, settings)
+        return names, int(bool(result.problems))
     except UserError as error:
         complain(error)
         return [], 1

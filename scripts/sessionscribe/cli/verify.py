@@ -5,20 +5,17 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from sessionscribe.cli.options import SESSIONS, SETTINGS, subcommand
 from sessionscribe.config.settings import Config
 from sessionscribe.core.text import counted
 from sessionscribe.planning.plan import Plan
 from sessionscribe.planning.verify import verify as differing
 
 
-def add_arguments(commands: Any, parents: list[argparse.ArgumentParser]) -> None:
+def add_arguments(commands: Any) -> None:
     """Add the sub-command to the command's parsers."""
-    verifies = commands.add_parser(
-        "verify",
-        parents=parents,
-        help="compare files with their records",
-        description="Compare files with their records, and set aside what differs, to be made again.",
-    )
+    what = "compare files with their records, and set aside those that differ, to be made again"
+    verifies = subcommand(commands, "verify", verify, what, SETTINGS, SESSIONS)
     verifies.add_argument("--quick", action="store_true", help="compare sizes, not content")
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from sessionscribe.batch.watch import Watcher, explain, poll_s
 from sessionscribe.cli import add
-from sessionscribe.cli.options import passed_on
+from sessionscribe.cli.options import SETTINGS, passed_on, subcommand
 from sessionscribe.cli.workflow import BUSY
 from sessionscribe.config.settings import Config, WatchFolder
 from sessionscribe.core.errors import UserError
@@ -24,15 +24,10 @@ LATER_S = 300.0
 """How long after a batch that found another one at work, or a recording going on, the next is run."""
 
 
-def add_arguments(commands: Any, settings: argparse.ArgumentParser) -> None:
-    """Add the sub-command."""
-    parser = commands.add_parser(
-        "watch",
-        parents=[settings],
-        help="add and transcribe recordings that arrive in folders",
-        description="Add recordings that come into folders (`watch.folders`), and run a batch when no more "
-        "come. Ends with Ctrl-C.",
-    )
+def add_arguments(commands: Any) -> None:
+    """Add the sub-command to the command's parsers."""
+    what = "add recordings that arrive in folders (`watch.folders`) and run a batch when no more come"
+    parser = subcommand(commands, "watch", command, what, SETTINGS)
     parser.add_argument("folders", nargs="*", metavar="FOLDER", help="watch these instead")
     parser.add_argument("--once", action="store_true", help="check once, and again when files have settled")
     parser.add_argument("--no-run", action="store_true", help="only add, do not run")
