@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
+from operator import attrgetter
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from sessionscribe.artifacts.chunk_transcript import ChunkTranscript
-from sessionscribe.artifacts.plan import ChunkPlan, Timeline, TimelineTrack
+from sessionscribe.artifacts.chunk_transcript import ChunkTranscript, Segment
+from sessionscribe.artifacts.plan import Timeline
 from sessionscribe.artifacts.transcript import Corrections
-from sessionscribe.config.settings import Merge
 from sessionscribe.core import seal
 from sessionscribe.core.errors import UserError
-from sessionscribe.core.units import SAMPLE_RATE
+from sessionscribe.core.units import seconds
 from sessionscribe.formats import references
-from sessionscribe.formats.utterances import PlainTranscript, joined
-from sessionscribe.stages.merge.merge import merge_transcript
+from sessionscribe.formats.utterances import PlainTranscript, PlainWord, Utterance, joined
 
 RESULTS = Path("results")
 
@@ -73,7 +71,7 @@ def _of_folder(folder: Path) -> dict[str, PlainTranscript]:
     if exports:
         return joined(said for path in exports for said in references.read_file(path))
     if chunks := _chunks(folder):
-        said = _merged(folder, chunks)
+        said = _one_after_the_other(folder, chunks)
         return {said.session: said}
     return references.read([folder])
 
@@ -99,54 +97,44 @@ def _chunks(folder: Path) -> list[ChunkTranscript]:
     return found
 
 
-def _merged(folder: Path, chunks: list[ChunkTranscript]) -> PlainTranscript:
-    """Return the chunks of a fingerprint folder as one transcript, merged as the workflow does by default.
+def _one_after_the_other(folder: Path, chunks: list[ChunkTranscript]) -> PlainTranscript:
+    """Return the chunks of a fingerprint folder as one transcript.
 
-    The plan follows from the chunks themselves, since the settings may have changed since; those of merging
-    are left aside, so that two folders are compared by what was heard.
+    Raises:
+        UserError: one is missing, or where the tracks lie is not known.
     """
     session = chunks[0].session
-    plans = []
-    for track in sorted({chunk.track for chunk in chunks}):
-        cores = sorted((c.core for c in chunks if c.track == track), key=lambda core: core.start)
-        expected = 0
-        for number, core in enumerate(cores):
-            if core.start != expected or core.index != number:
-                raise UserError(
-                    f"chunk {number} of track {track} is missing",
-                    where=folder,
-                    hint=f"Finish it with its settings: sessionscribe run --session {session}",
-                )
-            expected = core.stop
-        plans.append(ChunkPlan(session=session, track=track, samples=expected, cores=cores, speech=[]))
-    with TemporaryDirectory() as scratch:
-        output = Path(scratch) / f"{session}.json"
-        merge_transcript(
-            timeline=_timeline(folder, plans), plans=plans, chunks=chunks, options=Merge(), output=output
-        )
-        return references.read_file(output)[0]
+    tracks = sorted({chunk.track for chunk in chunks})
+    offset_s = _offsets(folder, session, tracks)
+    said = []
+    for track in tracks:
+        own = sorted((chunk for chunk in chunks if chunk.track == track), key=lambda c: c.core.index)
+        for number, chunk in enumerate(own):
+            if chunk.core.index != number:
+                what = f"chunk {number} of track {track} is missing"
+                hint = f"Finish it with its settings: sessionscribe run --session {session}"
+                raise UserError(what, where=folder, hint=hint)
+            said += [_utterance(segment, offset_s[track]) for segment in chunk.segments]
+    said.sort(key=attrgetter("start"))
+    return PlainTranscript(session, tuple(said), language=chunks[0].language)
 
 
-def _timeline(folder: Path, plans: list[ChunkPlan]) -> Timeline:
-    """Return where the tracks lie: as the project says, at the start of the session where it does not."""
-    session = plans[0].session
-    known = folder.resolve().parents[2] / "chunk" / f"{session}.timeline.json"
-    offsets = {}
-    if known.is_file():
-        offsets = {track.track: track.offset for track in Timeline.read(known).tracks}
-    elif len(plans) > 1:
-        what = f"its tracks cannot be put in order without {known.name}"
-        raise UserError(
-            what, where=folder, hint=f"Make it: sessionscribe run --session {session} --stage chunk"
-        )
-    tracks = [
-        TimelineTrack(track=plan.track, offset=offsets.get(plan.track, 0), samples=plan.samples)
-        for plan in plans
-    ]
-    return Timeline(
-        session=session,
-        layout="recording",
-        samples=max((track.offset + track.samples for track in tracks), default=SAMPLE_RATE),
-        tracks=tracks,
-        gaps=[],
+def _utterance(segment: Segment, offset_s: float) -> Utterance:
+    """Return a segment of a track on the session's clock."""
+    words = tuple(
+        PlainWord(word.text, word.start + offset_s, word.end + offset_s, space=word.space)
+        for word in segment.words
     )
+    return Utterance(segment.text.strip(), segment.start + offset_s, segment.end + offset_s, words=words)
+
+
+def _offsets(folder: Path, session: str, tracks: list[str]) -> dict[str, float]:
+    """Return where the tracks begin, in seconds: as the project says, or, of a single one, at the start."""
+    known = folder.resolve().parents[2] / "chunk" / f"{session}.timeline.json"
+    if known.is_file():
+        return {track.track: seconds(track.offset) for track in Timeline.read(known).tracks}
+    if len(tracks) > 1:
+        what = f"its tracks cannot be put in order without {known.name}"
+        hint = f"Make it: sessionscribe run --session {session} --stage chunk"
+        raise UserError(what, where=folder, hint=hint)
+    return {tracks[0]: 0.0}
