@@ -69,7 +69,7 @@ def recorded(folder: Path, name: str, pieces: Iterable[Piece]) -> Recording:
     with av.open(str(source), "w") as container:
         stream = container.add_stream("flac", RATE, layout="mono")
         for audio, said in pieces:
-            for frame in audio_frames(audio, SAMPLE_RATE, 1 << 16):
+            for frame in audio_frames(audio, 1 << 16):
                 frame.pts += at
                 container.mux(stream.encode(frame))
             utterances += conversations.moved(said, at / SAMPLE_RATE)

@@ -7,12 +7,13 @@ clip of each voice, which gives the speakers their names.
 from __future__ import annotations
 
 import argparse
+import json
 from dataclasses import replace
 from pathlib import Path
 
 from .conversation import make
 from .media import OPUS, write_audio
-from .recordings import write_chunks, write_json, write_tracks, write_video
+from .recordings import write_chunks, write_tracks, write_video
 
 SESSIONS = ("meeting", "tracks", "live")
 VOICES = ("anna", "ben", "clara", "david")
@@ -25,14 +26,15 @@ def main() -> None:
     parser.add_argument("--to", type=Path, required=True)
     folder = parser.parse_args().to
     recordings, voices = folder / "recordings", folder / "voices"
-    for needed in (recordings / "tracks", recordings / "live", voices):
+    for needed in (recordings / "tracks", recordings / "live", folder / "truth", voices):
         needed.mkdir(parents=True, exist_ok=True)
     made = {name: replace(make(f"demo-{name}")[0], session=name) for name in SESSIONS}
-    write_video(recordings / "meeting.mp4", made["meeting"], fps=5, audio_bit_rate=32_000)
+    write_video(recordings / "meeting.mp4", made["meeting"].waveform, bit_rate=32_000)
     write_tracks(recordings / "tracks", made["tracks"])
     write_chunks(recordings / "live", made["live"].waveform, PART_S)
     for name, conversation in made.items():
-        write_json(folder / "truth" / f"{name}.json", conversation.truth())
+        truth = json.dumps(conversation.truth(), ensure_ascii=False, indent=1)
+        (folder / "truth" / f"{name}.json").write_text(f"{truth}\n", encoding="utf-8")
     for name in VOICES:
         write_audio(voices / f"{name.title()}.ogg", make(f"voice-{name}")[0].waveform, OPUS)
 

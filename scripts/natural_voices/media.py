@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -31,17 +34,35 @@ WEBM = AudioFormat("webm", "libopus", 20_000, 48_000)
 FLAC = AudioFormat("flac", "flac")
 
 
-def audio_frames(audio: Audio, rate: int, frame_samples: int = 1024) -> list[av.AudioFrame]:
-    """Cut samples, shape (samples,) at `rate`, into signed 16-bit mono frames with time stamps."""
+def audio_frames(audio: Audio, frame_samples: int = 1024) -> list[av.AudioFrame]:
+    """Cut 16 kHz mono samples, shape (samples,), into signed 16-bit frames with time stamps."""
     samples = np.clip(np.round(audio * 32767), -32768, 32767).astype(np.int16)
     frames = []
     for start in range(0, len(samples), frame_samples):
         frame = av.AudioFrame.from_ndarray(
             np.ascontiguousarray(samples[None, start : start + frame_samples]), format="s16", layout="mono"
         )
-        frame.sample_rate, frame.pts, frame.time_base = rate, start, Fraction(1, rate)
+        frame.sample_rate, frame.pts, frame.time_base = SAMPLE_RATE, start, Fraction(1, SAMPLE_RATE)
         frames.append(frame)
     return frames
+
+
+def filter_frames(audio: Audio, sink: str, **filters: dict[str, str]) -> Iterator[Any]:
+    """Yield the frames that FFmpeg's filters, by name, make of 16 kHz mono samples.
+
+    ``sink`` is ``abuffersink`` where they make sound, and ``buffersink`` where they make pictures.
+    """
+    graph = av.filter.Graph()
+    source = graph.add_abuffer(
+        sample_rate=SAMPLE_RATE, format="s16", layout="mono", time_base=f"1/{SAMPLE_RATE}"
+    )
+    chain = [graph.add(name, **options) for name, options in filters.items()]
+    graph.link_nodes(source, *chain, graph.add(sink)).configure()
+    for frame in (*audio_frames(audio), None):
+        graph.push(frame)
+        with contextlib.suppress(av.BlockingIOError, av.EOFError):
+            while True:
+                yield graph.pull()
 
 
 def write_audio(target: Path, audio: Audio, form: AudioFormat) -> None:
@@ -51,7 +72,7 @@ def write_audio(target: Path, audio: Audio, form: AudioFormat) -> None:
         assert isinstance(stream, av.AudioStream)
         if form.bit_rate:
             stream.bit_rate = form.bit_rate
-        for frame in audio_frames(audio, SAMPLE_RATE):
+        for frame in audio_frames(audio):
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
 

@@ -19,14 +19,8 @@ class Voice:
     speed: float = 1.0
 
 
-_A, _G, _N, _T, _K, _J = (
-    "jf_alpha",
-    "jf_gongitsune",
-    "jf_nezumi",
-    "jf_tebukuro",
-    "jm_kumo",
-    "joe",
-)
+_A, _G, _N, _T = "jf_alpha", "jf_gongitsune", "jf_nezumi", "jf_tebukuro"
+_K, _J = "jm_kumo", "joe"
 
 PEOPLE = {
     # test

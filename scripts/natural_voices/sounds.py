@@ -190,7 +190,7 @@ def reversed_speech(seconds: float, rng: Rng, voices: Sequence[Audio]) -> Audio:
 
 def singing(seconds: float, rng: Rng, voice: Audio) -> Audio:
     """Return a voice at half its pace whose pitch follows a melody, with a strong vibrato."""
-    slow = stretched(voice[: round(seconds * SAMPLE_RATE)], 0.45)
+    slow = stretched(voice[: round(seconds * SAMPLE_RATE)], 0.5)
     size = round(seconds * SAMPLE_RATE)
     time = np.arange(size) / SAMPLE_RATE
     notes = rng.choice([-5, -3, 0, 2, 4, 7], size=round(seconds / 0.7) + 1)

@@ -44,11 +44,6 @@ class Conversation:
         """Length in seconds."""
         return len(self.waveform) / SAMPLE_RATE
 
-    @property
-    def speakers(self) -> list[str]:
-        """Speakers in order of first appearance."""
-        return list(dict.fromkeys(turn.speaker for turn in self.turns))
-
     def truth(self) -> dict[str, Any]:
         """The truth file's content: `session`, `duration_s`, `words`, `turns`."""
 
