@@ -92,12 +92,7 @@ def silence_inside(audio: Audio, rng: np.random.Generator) -> Perturbed:
     third = len(quiet) // 3
     at = (third + int(np.argmin(quiet[third : 2 * third]))) * hop
     silence = np.zeros(round(SILENCE_S * SAMPLE_RATE), dtype=np.float32)
-    return Perturbed(
-        np.concatenate([audio[:at], silence, audio[at:]]),
-        1.0,
-        at / SAMPLE_RATE,
-        SILENCE_S,
-    )
+    return Perturbed(np.concatenate([audio[:at], silence, audio[at:]]), 1.0, at / SAMPLE_RATE, SILENCE_S)
 
 
 PERTURBATIONS: dict[str, Callable[[Audio, np.random.Generator], Perturbed]] = {

@@ -64,12 +64,7 @@ STYLES: dict[str, tuple[float, tuple[float, ...], float, tuple[str, ...]]] = {
     # beat (s), partials of the melody, decay, drums by half beat
     "piano": (0.6, (1, 0.5, 0.25, 0.12, 0.06), 2.5, ()),
     "strings": (1.1, (1, 0.7, 0.5, 0.4, 0.3, 0.2, 0.1), 0.1, ()),
-    "rock": (
-        0.45,
-        (1, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3),
-        0.8,
-        ("kick", "hat", "snare", "hat"),
-    ),
+    "rock": (0.45, (1, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3), 0.8, ("kick", "hat", "snare", "hat")),
     "dance": (0.47, (1, 0, 0.33, 0, 0.2, 0, 0.14), 5.0, ("kick", "hat", "kick", "hat")),
     "flute": (0.7, (1, 0.15, 0.05), 0.4, ("hat", "", "", "")),
 }
@@ -103,11 +98,7 @@ def music(style: str, seconds: float, rng: Rng) -> Audio:
             offset += length
         for half in range(8 if drums else 0):
             if drums[half % 4]:
-                play(
-                    at + half * beat / 2,
-                    drum(drums[half % 4], rng).astype(np.float32),
-                    0.4,
-                )
+                play(at + half * beat / 2, drum(drums[half % 4], rng).astype(np.float32), 0.4)
     return levelled(track[: round(seconds * SAMPLE_RATE)], -22)
 
 
@@ -154,12 +145,7 @@ def laughter(seconds: float, rng: Rng) -> Audio:
         pitch = rng.uniform(-9, 9)
         puffs = []
         for puff in range(int(rng.integers(4, 11))):
-            tone = note(
-                pitch - 0.5 * puff,
-                rng.uniform(0.08, 0.13),
-                [n**-0.8 for n in range(1, 16)],
-                6,
-            )
+            tone = note(pitch - 0.5 * puff, rng.uniform(0.08, 0.13), [n**-0.8 for n in range(1, 16)], 6)
             voiced = tone + 0.6 * rng.standard_normal(len(tone))
             formed = filtered(voiced, 500, 1100) + 0.5 * filtered(voiced, 1200, 2200)
             puffs += [

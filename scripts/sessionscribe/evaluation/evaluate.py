@@ -84,10 +84,7 @@ class Scores:
 
 
 def pairs(
-    hypotheses: Mapping[str, PlainTranscript],
-    references: Mapping[str, PlainTranscript],
-    *,
-    every: bool,
+    hypotheses: Mapping[str, PlainTranscript], references: Mapping[str, PlainTranscript], *, every: bool
 ) -> list[tuple[PlainTranscript, PlainTranscript]]:
     """Return (reference, hypothesis) of each session; if there is one on either side, names do not matter.
 
@@ -233,11 +230,7 @@ def _add_ratio(
 
 
 def _add_errors(
-    found: dict[str, Measure],
-    name: str,
-    parts: Sequence[Errors],
-    bootstrap: Bootstrap,
-    by_session: bool,
+    found: dict[str, Measure], name: str, parts: Sequence[Errors], bootstrap: Bootstrap, by_session: bool
 ) -> None:
     if not parts:
         return
