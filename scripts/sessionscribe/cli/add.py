@@ -28,10 +28,27 @@ COLUMNS = ("language", "min_speakers", "max_speakers", "hotwords", "channel", "p
 DEMO = Path("resources/demo")
 
 
+def said_parser() -> Parser:
+    """Return the options that say what is to be heard in recordings."""
+    parser = Parser(add_help=False)
+    group = parser.add_argument_group("recordings")
+    group.add_argument(
+        "--language", metavar="CODE", help="language code, such as en; mixed: several languages"
+    )
+    group.add_argument(
+        *("--speakers", "--num-speakers"),
+        type=speakers,
+        metavar="N|off|auto",
+        help="number of speakers; off: do not tell speakers apart",
+    )
+    group.add_argument("--hotwords", metavar="WORDS", help="names and terms to expect")
+    return parser
+
+
 def columns_parser() -> Parser:
     """Return the options that say of recordings what they are."""
     parser = Parser(add_help=False)
-    group = parser.add_argument_group("new recordings")
+    group = parser.add_argument_group("recordings")
     group.add_argument(
         "--layout", choices=LAYOUTS, help="how the files belong together (default: by their names)"
     )
@@ -40,16 +57,8 @@ def columns_parser() -> Parser:
         action="store_true",
         help="decode to find the duration, for files without one or with a wrong one",
     )
-    group.add_argument("--language", help="language code, such as en; mixed: several languages")
-    group.add_argument(
-        *("--speakers", "--num-speakers"),
-        type=speakers,
-        metavar="N|off|auto",
-        help="number of speakers; off: do not tell speakers apart",
-    )
-    group.add_argument("--min-speakers", type=int, metavar="N")
-    group.add_argument("--max-speakers", type=int, metavar="N")
-    group.add_argument("--hotwords", help="names and terms to expect")
+    group.add_argument("--min-speakers", type=int, metavar="N", help="at least so many speakers")
+    group.add_argument("--max-speakers", type=int, metavar="N", help="at most so many speakers")
     group.add_argument(
         "--audio-stream",
         type=int,
@@ -72,7 +81,7 @@ def columns_parser() -> Parser:
 def add_arguments(commands: Any) -> None:
     """Add the sub-command to the command's parsers."""
     what = "add recordings to the manifest"
-    parser = subcommand(commands, "add", command, what, SETTINGS, columns_parser())
+    parser = subcommand(commands, "add", command, what, SETTINGS, said_parser(), columns_parser())
     parser.add_argument(
         "sources",
         nargs="+",

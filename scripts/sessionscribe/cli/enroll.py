@@ -18,7 +18,7 @@ from sessionscribe.cli.options import SETTINGS, subcommand
 from sessionscribe.config.settings import Config
 from sessionscribe.core.errors import UserError, visible
 from sessionscribe.core.files import atomic_path
-from sessionscribe.core.intervals import Interval, interval, length
+from sessionscribe.core.intervals import Interval, interval, length, outside, united
 from sessionscribe.core.text import is_long_name
 from sessionscribe.core.units import SAMPLE_RATE
 from sessionscribe.manifest.enrollment import NUMBER, person_of
@@ -108,20 +108,12 @@ def _made(path: Path, session: str) -> Path:
 
 def alone(turns: Sequence[Turn], speaker: str) -> list[Interval]:
     """Return where a speaker is the only one who talks, in samples, less the edges."""
-    found = []
-    others = sorted(interval(turn.start, turn.end) for turn in turns if turn.speaker != speaker)
-    for turn in turns:
-        if turn.speaker != speaker:
-            continue
-        start, stop = interval(turn.start, turn.end)
-        for begins, ends in others:
-            if ends <= start or begins >= stop:
-                continue
-            found.append((start, begins))
-            start = max(start, ends)
-        found.append((start, stop))
+    own, others = (
+        united(interval(turn.start, turn.end) for turn in turns if (turn.speaker == speaker) is mine)
+        for mine in (True, False)
+    )
     edge, shortest = round(EDGE_S * SAMPLE_RATE), round(SHORTEST_S * SAMPLE_RATE)
-    trimmed = [(start + edge, stop - edge) for start, stop in found]
+    trimmed = [(start + edge, stop - edge) for start, stop in outside(own, others)]
     return [(start, stop) for start, stop in trimmed if stop - start >= shortest]
 
 

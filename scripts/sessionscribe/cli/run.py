@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from sessionscribe.cli import publish, save, storage, workflow
-from sessionscribe.cli.add import add_sources, columns_parser
+from sessionscribe.cli.add import add_sources, columns_parser, said_parser
 from sessionscribe.cli.options import (
     SETTINGS,
     configfiles,
@@ -34,7 +34,7 @@ from sessionscribe.planning.steps import LAST, STAGE_OF, STAGES
 def add_arguments(commands: Any) -> None:
     """Add the sub-command to the command's parsers."""
     what = "run all work that is missing or out of date"
-    parser = subcommand(commands, "run", command, what, SETTINGS, columns_parser())
+    parser = subcommand(commands, "run", command, what, SETTINGS, said_parser(), columns_parser())
     parser.usage = "%(prog)s [options] [Snakemake's options] [SESSION ...]"
     parser.epilog = "Options that are not listed here are passed on to Snakemake."
     parser.add_argument(

@@ -14,7 +14,7 @@ from typing import Any
 
 from sessionscribe.cli.options import SETTINGS, configfiles, load, passed_on, subcommand
 from sessionscribe.config.settings import Config
-from sessionscribe.core.errors import UserError
+from sessionscribe.core.errors import UserError, complain
 
 TOKEN = Path(".sessionscribe/serve.token")
 LOCK_TOKEN = Path(".sessionscribe/lock.token")
@@ -90,10 +90,7 @@ def command(options: argparse.Namespace, config: Config) -> int:
         options.prefix and f"/{options.prefix.strip('/')}",
     )
     if not (LIBRARIES / "htmx.min.js").is_file():
-        print(
-            "sessionscribe: the browser's libraries are not here: `make setup` with npm adds them",
-            file=sys.stderr,
-        )
+        complain("the browser's libraries are not here: `make setup` with npm adds them")
     host = f"[{options.host}]" if ":" in options.host else options.host
     address = f"http://{host}:{port}/?token={token}"
     print(address, flush=True)
@@ -113,18 +110,12 @@ def command(options: argparse.Namespace, config: Config) -> int:
 
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((host, port))
-        listener.listen(128)  # who follows the printed address at once waits, and is not turned away
+        return socket.create_server((host, port), family=family, backlog=128)
     except (OSError, OverflowError) as error:
-        listener.close()
         hint = "Give another one: --port 8643"
-        raise UserError(
-            f"cannot listen there ({getattr(error, 'strerror', error)})", where=f"{host}:{port}", hint=hint
-        ) from None
-    return listener
+        what = f"cannot listen there ({getattr(error, 'strerror', error)})"
+        raise UserError(what, where=f"{host}:{port}", hint=hint) from None
 
 
 def _author() -> str:

@@ -42,20 +42,13 @@ WRITTEN = Path("written.json")
 
 def add_arguments(commands: Any) -> None:
     """Add the sub-command to the command's parsers."""
-    parser = subcommand(commands, "transcribe", command, "transcribe files, in any folder", SETTINGS)
+    what = "transcribe files, in any folder"
+    parser = subcommand(commands, "transcribe", command, what, SETTINGS, add.said_parser())
     parser.add_argument("files", nargs="+", metavar="FILE", help="a recording: audio or video")
     parser.add_argument(
         "--to", type=Path, metavar="FOLDER", help="output folder (default: one per file, here)"
     )
     parser.add_argument("--model", help="speech model: a name, such as base, or a folder")
-    parser.add_argument("--language", help="language code (default: detected)")
-    parser.add_argument(
-        *("--speakers", "--num-speakers"),
-        type=add.speakers,
-        metavar="N|off|auto",
-        help="number of speakers; off: do not tell speakers apart",
-    )
-    parser.add_argument("--hotwords", help="names and terms to expect")
     parser.add_argument(
         "--format",
         action="append",
