@@ -383,12 +383,12 @@ def test_a_copy_that_was_cut_off_is_refused_but_with_force(
     assert line.endswith("If that is meant, add --force")
     assert not table.path_of("s").exists()
     assert main.main(["correct", "s", "cut.txt", "--force"]) == 0
-    counted = f"1 word ({lacking} left out)" if rest else f"{lacking} words left out"
-    assert f"config/corrections/s.tsv: {counted}; taken back" in capsys.readouterr().out
+    said = f"s: 1 new edit in config/corrections/s.tsv, {lacking} words left out; taken back"
+    assert said in capsys.readouterr().out
     # What is left out already is not left out again by a copy that is changed elsewhere.
     Path("next.txt").write_text(f"A: {' '.join([*SPOKEN[1:20], *rest])}\n")
     assert main.main(["correct", "s", "next.txt"]) == 0
-    assert "s.tsv: 1 word left out; taken back" in capsys.readouterr().out
+    assert "s.tsv, 1 word left out; taken back" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("kept", [25, 30])

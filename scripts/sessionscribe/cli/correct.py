@@ -18,7 +18,7 @@ from sessionscribe.cli.options import SESSION, SETTINGS, subcommand
 from sessionscribe.config.settings import Config, Export, Format
 from sessionscribe.core import errors
 from sessionscribe.core.errors import UserError, visible
-from sessionscribe.core.text import harmless
+from sessionscribe.core.text import counted, harmless
 from sessionscribe.core.tokens import atoms
 from sessionscribe.manifest import manifest
 
@@ -135,23 +135,6 @@ def _left_out(made: Made) -> int:
     return max(0, lost(made.new) - lost(made.gone))
 
 
-def _counted(made: Made) -> str:
-    """Return the new edits by kind; of what is left out the words count, for one edit may lack thousands."""
-    kinds = Counter(edit.edit for edit in made.new if edit.edit != "words" or edit.now)
-    parts = [f"{count} {_number(kind, count)}" for kind, count in sorted(kinds.items())]
-    if lacking := _left_out(made):
-        if kinds["words"]:
-            parts[-1] += f" ({lacking} left out)"
-        else:
-            parts.append(f"{lacking} {_number('words', lacking)} left out")
-    return ", ".join(parts) or "none"
-
-
-def _number(kind: str, count: int) -> str:
-    noun = kind.removesuffix("s")
-    return noun if count == 1 else f"{noun}s"
-
-
 def _tell(options: argparse.Namespace, laid: Overlaid, made: Made, path: Path) -> None:
     known = {*laid.transcript.speakers, *laid.names.given}
     for name in sorted({edit.now for edit in made.new if edit.edit == "speaker"} - known):
@@ -164,9 +147,10 @@ def _tell(options: argparse.Namespace, laid: Overlaid, made: Made, path: Path) -
         return
     _show_new(made.new, made.gone)
     where = f"in {path}" if not options.dry_run else "(nothing was written)"
-    print(
-        f"{options.session}: new edits {where}: {_counted(made)}; taken back or replaced: {len(made.gone)}."
-    )
+    lacking = _left_out(made)
+    words = f", {counted(lacking, 'word')} left out" if lacking else ""
+    new = counted(len(made.new), "new edit")
+    print(f"{options.session}: {new} {where}{words}; taken back or replaced: {len(made.gone)}.")
     if not options.dry_run:
         print(f"Put them into the exports: sessionscribe run --session {options.session}")
 
