@@ -33,11 +33,11 @@ def told(capsys: pytest.CaptureFixture[str]) -> pytest.CaptureFixture[str]:
 
 def test_it_tells_new_from_known(told: pytest.CaptureFixture[str]) -> None:
     assert main.main(["add", "talk.wav"]) == 0
-    assert told.readouterr().out == "added talk: recording, 1 file, 0.00 h of audio\n"
+    assert told.readouterr().out == "added talk: recording, 1 file, 0:00:00 of audio\n"
     assert main.main(["add", "talk.wav"]) == 0
-    assert told.readouterr().out == "known talk: recording, 1 file, 0.00 h of audio\n"
+    assert told.readouterr().out == "known talk: recording, 1 file, 0:00:00 of audio\n"
     assert main.main(["add", "talk.wav", "--language", "de"]) == 0
-    assert told.readouterr().out == "updated talk: recording, 1 file, 0.00 h of audio\n"
+    assert told.readouterr().out == "updated talk: recording, 1 file, 0:00:00 of audio\n"
 
 
 def test_it_says_when_a_recording_takes_anothers_place(told: pytest.CaptureFixture[str]) -> None:
@@ -45,7 +45,7 @@ def test_it_says_when_a_recording_takes_anothers_place(told: pytest.CaptureFixtu
     media.write_tone(Path("talk.wav"), 0.3)
     told.readouterr()
     assert main.main(["add", "talk.wav"]) == 0
-    assert told.readouterr().out == "replaced talk: recording, 1 file, 0.00 h of audio\nchanged: talk.wav\n"
+    assert told.readouterr().out == "replaced talk: recording, 1 file, 0:00:00 of audio\nchanged: talk.wav\n"
 
 
 def test_what_is_no_recording_is_not_called_added(told: pytest.CaptureFixture[str]) -> None:
@@ -100,7 +100,7 @@ def test_nothing_is_added_to_a_session_whose_rows_are_wrong(told: pytest.Capture
     media.write_tone(Path("other.wav"), 0.3)
     assert main.main(["add", "other.wav", "talk.wav", "--num-speakers", "3"]) == 1
     out, err = told.readouterr()
-    assert out == "added talk: recording, 1 file, 0.00 h of audio\n"
+    assert out == "added talk: recording, 1 file, 0:00:00 of audio\n"
     assert err == (
         f"sessionscribe: other: nothing was added ({TABLE}, line 2: `num_speakers` must be a number and is "
         "`two`). Correct the table first\n"
@@ -234,7 +234,7 @@ def test_parts_that_are_no_good_are_told_and_do_not_keep_the_others_off(
     (slices / "chunk-002.webm").write_bytes(b"junk" * 500)
     assert main.main(["add", "call"]) == 1
     out, err = told.readouterr()
-    assert out == "added call: live, 4 files, 0.00 h of audio\n"
+    assert out == "added call: live, 4 files, 0:00:02 of audio\n"
     assert "chunk-001.webm: is empty" in err
     assert "chunk-002.webm: is not an audio or video file" in err
     assert [row.header for row in rows("call")] == [None, None, None, 0]

@@ -11,6 +11,7 @@ from sessionscribe.core.errors import visible
 from sessionscribe.core.files import write_text
 from sessionscribe.core.text import harmless, join_words
 from sessionscribe.evaluation.diff import Diff, Piece
+from sessionscribe.formats.reading import clock
 from sessionscribe.formats.utterances import PlainWord
 
 CONTEXT = 4  # words on either side of a difference
@@ -79,7 +80,7 @@ def hunks(found: Diff) -> Iterator[list[Run]]:
             continue
         if not line:
             first = (*tail, *piece.after, *piece.before)[0]
-            line = [("place", f"[{clock(first.start)}] {_speaker(first, found)}")]
+            line = [("place", f"[{_clock(first.start)}] {_speaker(first, found)}")]
             if tail:
                 line.append(("same", join_words(tail) + " "))
         line += [(kind, text + " ") for kind, text in marked(piece, found)]
@@ -105,12 +106,8 @@ def _speaker(word: PlainWord, found: Diff) -> str:
     return f"{found.names.get(word.speaker, word.speaker)}: " if word.speaker else ""
 
 
-def clock(time_s: float | None) -> str:
-    """Return a time as hours, minutes and seconds."""
-    if time_s is None:
-        return "--:--:--"
-    minutes, second = divmod(int(time_s), 60)
-    return f"{minutes // 60:02d}:{minutes % 60:02d}:{second:02d}"
+def _clock(time_s: float | None) -> str:
+    return "--:--:--" if time_s is None else clock(time_s)
 
 
 # --- page --------------------------------------------------------------------------------------------------
@@ -127,7 +124,7 @@ class Paragraph:
     @property
     def time(self) -> str:
         """When it begins, as people write it."""
-        return clock(self.start)
+        return _clock(self.start)
 
     @property
     def quiet(self) -> bool:

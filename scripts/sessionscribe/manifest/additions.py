@@ -6,6 +6,7 @@ import functools
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -127,9 +128,9 @@ def add(
         problems = [problem for file in group.files if (problem := looked[file].problem)]
         added.problems += problems
         if len(problems) < len(new):
-            hours = sum(row.duration_s for row in new) / 3600
+            length = timedelta(seconds=round(sum(row.duration_s for row in new)))
             number = counted(len(new), "track" if parts else "file")
-            line = f"{group.layout}, {number}, {hours:.2f} h of audio"
+            line = f"{group.layout}, {number}, {length} of audio"
             replaced = any(item.startswith(CHANGED) for item in joined.news)
             done = "replaced" if replaced else "known" if sessions[name] == earlier else "updated"
             report(name, done if earlier else "added", line)
