@@ -497,7 +497,7 @@ def test_the_one_who_comes_second_is_told_and_keeps_the_words(
     pages[1].locator('[data-n="5"]').dblclick()
     pages[1].locator("#text input").fill("Ismark")
     pages[1].keyboard.press("Enter")
-    pages[1].get_by_text("The server does not answer. You typed: Ismark").wait_for()
+    pages[1].get_by_text("The server does not answer. · You typed: Ismark").wait_for()
     assert pages[1].locator('[data-n="5"]').inner_text() != "Ismark"  # what is not saved is not shown as if
     for page in pages:
         page.close()

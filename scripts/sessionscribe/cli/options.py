@@ -65,9 +65,9 @@ def _settings() -> Parser:
     return parser
 
 
-def _sessions() -> Parser:
+def _sessions(what: str) -> Parser:
     parser = Parser(add_help=False)
-    parser.add_argument("sessions", nargs="*", metavar="SESSION", help="these sessions only (default: all)")
+    parser.add_argument("sessions", nargs="*", metavar="SESSION", help=what)
     parser.add_argument(
         "--session", action="append", default=[], metavar="SESSION", help="the same (repeatable)"
     )
@@ -81,8 +81,9 @@ def _session() -> Parser:
     return parser
 
 
-SETTINGS, SESSIONS, SESSION = _settings(), _sessions(), _session()
-"""Arguments that several commands have: which settings hold, and of which sessions, or which one."""
+SETTINGS, SESSION = _settings(), _session()
+SESSIONS, NAMED_SESSIONS = _sessions("these sessions only (default: all)"), _sessions("these sessions")
+"""Arguments that several commands have: which settings hold, and which session or sessions are meant."""
 
 
 def subcommand(commands: Any, name: str, act: Callable[..., int], what: str, *shared: Parser) -> Parser:

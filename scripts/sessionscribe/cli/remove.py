@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sessionscribe.cli.add import refuse_demo
-from sessionscribe.cli.options import SESSIONS, SETTINGS, subcommand
+from sessionscribe.cli.options import NAMED_SESSIONS, SETTINGS, subcommand
 from sessionscribe.config.settings import Config
 from sessionscribe.core.errors import UserError, unknown_session
 from sessionscribe.core.text import counted
@@ -24,7 +24,7 @@ KEPT = "publish"
 def add_arguments(commands: Any) -> None:
     """Add the sub-command to the command's parsers."""
     what = "remove sessions from the manifest; recordings, corrections and published versions stay"
-    removes = subcommand(commands, "remove", remove, what, SETTINGS, SESSIONS)
+    removes = subcommand(commands, "remove", remove, what, SETTINGS, NAMED_SESSIONS)
     removes.add_argument("--results", action="store_true", help="also delete their results and logs")
     removes.add_argument("-n", "--dry-run", action="store_true", help="only show what would be done")
 

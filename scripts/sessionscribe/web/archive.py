@@ -103,9 +103,10 @@ class Archive:
             return self._statuses
 
     def session(self, name: str) -> SessionPlan | None:
-        """Return the steps of a session, of a plan that may be old; None where there is none of this name."""
-        # A plan of thousands takes seconds: an edit does not wait for it.
-        known = self._plan.sessions.get(name) if self._plan else None
+        """Return the steps of a session, of a plan that may be old; None if the manifest lacks it."""
+        # A plan of thousands takes seconds: an edit does not wait for it, unless the manifest has changed.
+        is_known = self._plan and self._seen[:1] == (_stat(self.root / self.config.manifest),)
+        known = self._plan.sessions.get(name) if self._plan and is_known else None
         return known or self.plan().sessions.get(name)
 
     def names(self) -> list[str]:

@@ -105,7 +105,7 @@ class Guard:
     def _refusal(self, request: Request) -> Response | None:  # noqa: PLR0911 -- a rule a line
         """Return the answer to a request that goes no further."""
         if request.headers.get("host", "").rsplit(":", 1)[0] not in self.rules.hosts:
-            return PlainTextResponse("This server is not called so.", 400)
+            return PlainTextResponse("This server has another name: start it with --allow-host.", 400)
         if _path(request.scope) in OPEN:
             return None
         if (given := request.query_params.get("token")) and self._is_token(given):

@@ -33,7 +33,7 @@
     });
   };
   const keep = (part) => store("readwrite", (parts) => parts.put(part)).catch(() =>
-    say("This browser keeps nothing: leave the page open until all is sent.", true));
+    say("This browser cannot store parts: leave the page open until everything has been sent.", true));
 
   // One part after the other; what does not arrive is sent again, what is refused stays here.
   const arrives = async ({ address, blob }) => {
@@ -41,7 +41,7 @@
     try { answer = await fetch(address, { method: "PUT", body: blob }); } catch { return false; }
     if (answer.ok) return true;
     if (answer.status >= 500) return false;
-    throw new Error((await answer.json().catch(() => ({}))).error ?? `The server refuses it (${answer.status}).`);
+    throw new Error((await answer.json().catch(() => ({}))).error ?? `The server refused it (${answer.status}).`);
   };
   const send = () => (sending ??= (async () => {
     for (const part of waiting.values()) {
@@ -51,7 +51,7 @@
       }
       waiting.delete(part.address);
       await store("readwrite", (parts) => parts.delete([part.session, part.number])).catch(() => {});
-      if (current) say("Recording. All that was recorded until a moment ago is on the server.");
+      if (current) say("Recording. Everything up to a moment ago is on the server.");
     }
   })().finally(() => { sending = null; }));
   const finish = async (name) => {
@@ -59,7 +59,7 @@
       await send();
       const answer = await post(`/api/record/${encodeURIComponent(name)}/finish`, {});
       if (!answer.ok) throw new Error(answer.error);
-      say(`${name} is on the server and among the sessions.`);
+      say(`${name} is on the server and has been added to the sessions.`);
     } catch (error) {
       say(`${name}: ${error.message}. ${waiting.size} parts are kept in this browser.`, true);
     }
@@ -99,7 +99,7 @@
   const whose = () => ({ userId: "browser", sessionId: session });
   const lock = async () => {
     const answer = await post("/api/batch/lock", whose());
-    if (answer.error) say(`Recording, but batches are not told to wait: ${answer.error}`, true);
+    if (answer.error) say(`Recording, but batches were not told to wait: ${answer.error}`, true);
   };
   const level = () => {
     const context = new AudioContext(), analyser = context.createAnalyser();
@@ -135,7 +135,7 @@
     await Promise.all([ending, last.end()]);
     stream.getTracks().forEach((track) => track.stop());
     sound.close();
-    say("Sending what is left.");
+    say("Sending the rest.");
     post("/api/batch/unlock", whose());
     await finish(session);
     $("start").disabled = $("name").disabled = false;
@@ -165,16 +165,16 @@
     $("name").value = now.toISOString().slice(0, 16).replace("T", "-").replace(":", "");
     for (const part of await store("readonly", (parts) => parts.getAll()).catch(() => [])) waiting.set(part.address, part);
     for (const name of new Set([...waiting.values()].map((part) => part.session))) {
-      say(`Sending what is left of ${name}.`);
+      say(`Sending the rest of ${name}.`);
       await finish(name);
     }
     $("start").disabled = false;
   };
-  if (!window.isSecureContext || !navigator.mediaDevices) say("Browsers give a microphone to pages by https or from localhost only.", true);
+  if (!window.isSecureContext || !navigator.mediaDevices) say("Browsers allow the microphone only over https or on localhost.", true);
   else if (!type) say("This browser cannot record.", true);
   else {
     navigator.locks.request("sessionscribe-record", { ifAvailable: true }, (held) => {
-      if (!held) { say("Another tab of this browser records.", true); return undefined; }
+      if (!held) { say("Another tab of this browser is recording.", true); return undefined; }
       return ready().then(() => new Promise(() => {}));
     });
   }

@@ -10,7 +10,7 @@
   const draw = async () => {
     const answer = await fetch(`${root}${api}/peaks`);
     if (answer.ok) player.showPeaks(new Uint8Array(await answer.arrayBuffer()));
-    else state("The converted audio is not here: the text can be read and mended, not heard.", true);
+    else state("The converted audio is not here: you can read and correct the text, but not listen.", true);
   };
 
   // Changes: each is saved when it is left. Paragraphs give way to others, and the words after them get other numbers:
@@ -40,7 +40,7 @@
     }
     if (!answer.ok) { state(`Not saved: ${answer.error}`, true); return false; }
     const open = answer.corrections.filter((one) => one.state === "open");
-    state(open.length ? `Saved; ${open.length} correction${open.length > 1 ? "s have" : " has"} no place: ${open[0].reason}` : "Saved. The exports follow.");
+    state(open.length ? `Saved, but ${open.length} correction${open.length > 1 ? "s have" : " has"} no place: ${open[0].reason}` : "Saved. The exports will follow.");
     return true;
   };
   const exports = async () => {
@@ -68,7 +68,7 @@
         if (!await send({ changes: [{ op: "words", first: number, last: number, text: value }] })) {
           // What was typed is kept, so that it can be put where it belongs.
           word.textContent = was;
-          state(`${$("state").textContent} You typed: ${value}`, true);
+          state(`${$("state").textContent} · You typed: ${value}`, true);
         }
       }
       const again = text.querySelector(`[data-n="${number + (on ? 1 : 0)}"]`);
@@ -102,7 +102,7 @@
   const speaker = async (part) => {
     if (readOnly || !part) return;
     const was = part.querySelector(".who").textContent;
-    const answer = await ask("Who says this paragraph?", { value: was === "–" ? "" : was, all: was === "–" ? "" : `${was} is called so everywhere` });
+    const answer = await ask("Who says this paragraph?", { value: was === "–" ? "" : was, all: was === "–" ? "" : `Rename ${was} everywhere` });
     if (!answer || !answer.value || answer.value === was) return;
     const change = answer.all ? { op: "name", was, text: answer.value }
       : { op: "speaker", first: Number(part.dataset.first), last: Number(part.dataset.last), text: answer.value };
@@ -112,7 +112,7 @@
   $("undo")?.addEventListener("click", undo);
   $("exports")?.addEventListener("click", exports);
   $("everywhere")?.addEventListener("click", async () => {
-    const answer = await ask("Replace everywhere in this session, by", { was: player.here?.textContent ?? "" });
+    const answer = await ask("Replace everywhere in this session", { was: player.here?.textContent ?? "" });
     if (answer?.was && answer.value) send({ changes: [{ op: "everywhere", was: answer.was, text: answer.value }] });
   });
   if ($("undo")) $("undo").disabled = page.dataset.undo !== "true";

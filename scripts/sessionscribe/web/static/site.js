@@ -17,9 +17,9 @@
 
   let seen = null;
   const take = (now) => {
-    run.textContent = now.line ? `at work: ${now.line}` : "";
-    if (progress && now.line) say(`At work: ${now.line}`);
-    else if (progress && seen?.line) say(now.last ? `It has ended. The last run said: ${now.last}` : "It has ended.");
+    run.textContent = now.line ? `running: ${now.line}` : "";
+    if (progress && now.line) say(`Running: ${now.line}`);
+    else if (progress && seen?.line) say(now.last ? `Finished. Last line of the run: ${now.last}` : "Finished.");
     if (seen && now.state !== seen.state) document.body.dispatchEvent(new CustomEvent("changed"));
     seen = now;
   };
@@ -54,9 +54,9 @@
   for (const button of document.querySelectorAll("[data-post]")) {
     button.addEventListener("click", async () => {
       const sessions = [...document.querySelectorAll("#waiting input:checked")].map((box) => box.value);
-      if ("chosen" in button.dataset && !sessions.length) { say("Choose sessions first."); return; }
+      if ("chosen" in button.dataset && !sessions.length) { say("Select sessions first."); return; }
       const answer = await post(button.dataset.post, "chosen" in button.dataset ? { sessions } : {});
-      say(answer.error ?? (answer.started ? "It begins." : "The run is asked to stop."));
+      say(answer.error ?? (answer.started ? "Started." : "Stopping."));
     });
   }
 })();
