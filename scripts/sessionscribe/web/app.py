@@ -45,11 +45,7 @@ def create_app(site: Site) -> Starlette:
     app = Starlette(
         routes=routes,
         middleware=[Middleware(Guard, rules=site.rules), Middleware(GZipMiddleware, minimum_size=2000)],
-        exception_handlers={
-            UserError: pages.user_error,
-            HTTPException: pages.http_error,
-            ValidationError: pages.validation_error,
-        },
+        exception_handlers=dict.fromkeys((UserError, HTTPException, ValidationError), pages.failed),
         lifespan=lifespan,
     )
     app.state.site = site

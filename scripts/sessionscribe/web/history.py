@@ -14,9 +14,10 @@ from sessionscribe.runners import costs
 from sessionscribe.runners.costs import Sum
 from sessionscribe.runners.usage_log import USAGE_LOG
 from sessionscribe.web.archive import Archive
+from sessionscribe.web.runs import last_lines
 
 WAYS = ("day", "month", "runner", "session")
-TAIL_BYTES, TAIL_LINES = 8000, 15
+TAIL_LINES = 15
 
 
 @dataclass(frozen=True)
@@ -46,13 +47,7 @@ def _tail(root: Path, log: str) -> str:
     path = (root / log).resolve()
     if not log or not path.is_relative_to((root / "logs").resolve()):
         return ""
-    try:
-        with path.open("rb") as file:
-            file.seek(max(0, path.stat().st_size - TAIL_BYTES))
-            lines = file.read().decode(errors="replace").splitlines()
-    except OSError:
-        return ""
-    return "\n".join(map(harmless, lines[-TAIL_LINES:]))
+    return "\n".join(map(harmless, last_lines(path)[-TAIL_LINES:]))
 
 
 def batches(root: Path, month: str) -> tuple[list[BatchReport], list[str]]:

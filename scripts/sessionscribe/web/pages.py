@@ -164,27 +164,13 @@ async def record(request: Request) -> Response:
     return page(request, "record.html")
 
 
-# What cannot be.
-
-
-async def user_error(request: Request, error: Exception) -> Response:
-    """Say what a user can do something about."""
-    return _failed(request, str(error), 400)
-
-
-async def http_error(request: Request, error: Exception) -> Response:
-    """Say that something is not there, or may not be."""
-    assert isinstance(error, HTTPException)
-    return _failed(request, str(error.detail), error.status_code)
-
-
-async def validation_error(request: Request, error: Exception) -> Response:
-    """Say what is wrong with the JSON that was sent."""
-    assert isinstance(error, ValidationError)
-    return _failed(request, error.errors()[0]["msg"], 422)
-
-
-def _failed(request: Request, what: str, code: int) -> Response:
+async def failed(request: Request, error: Exception) -> Response:
+    """Say what a user can put right, what is not there or may not be, or what is wrong with JSON."""
+    what, code = str(error), 400
+    if isinstance(error, HTTPException):
+        what, code = error.detail, error.status_code
+    elif isinstance(error, ValidationError):
+        what, code = error.errors()[0]["msg"], 422
     if request.scope["path"].startswith(f"{site_of(request).prefix}/api/"):
         return JSONResponse({"error": what}, code)
     return page(request, "error.html", {"what": what}, code)

@@ -105,10 +105,15 @@ class Runs:
 
     def last_line(self) -> str:
         """Return how far the last run got, or what went wrong with it."""
-        try:
-            with (self.root / LOG).open("rb") as file:
-                file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL_BYTES))
-                lines = file.read().decode(errors="replace").splitlines()
-        except OSError:
-            return ""
-        return next((line.strip() for line in reversed(lines) if TELLING.match(line)), "")
+        lines = reversed(last_lines(self.root / LOG))
+        return next((line.strip() for line in lines if TELLING.match(line)), "")
+
+
+def last_lines(log: Path) -> list[str]:
+    """Return the last lines of a log; none where it cannot be read."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL_BYTES))
+            return file.read().decode(errors="replace").splitlines()
+    except OSError:
+        return []

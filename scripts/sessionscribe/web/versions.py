@@ -12,7 +12,8 @@ from sessionscribe.artifacts.transcript import Transcript
 from sessionscribe.config.settings import Config
 from sessionscribe.evaluation import diff, transcripts
 from sessionscribe.evaluation.diff import Diff
-from sessionscribe.formats.utterances import PlainTranscript, PlainWord, Utterance
+from sessionscribe.formats.transcripts import read_json
+from sessionscribe.formats.utterances import PlainTranscript
 from sessionscribe.planning.steps import Folder
 from sessionscribe.publish import history, state
 from sessionscribe.publish import versions as published
@@ -56,19 +57,8 @@ def compare(before: Version, after: Version) -> Diff:
 
 
 def _plain(transcript: Transcript) -> PlainTranscript:
-    said = [
-        Utterance(
-            part.text,
-            part.start,
-            part.end,
-            part.speaker,
-            tuple(
-                PlainWord(word.text, word.start, word.end, word.speaker, word.space) for word in part.words
-            ),
-        )
-        for part in transcript.segments
-    ]
-    return PlainTranscript(transcript.session, tuple(said), language=transcript.language)
+    [found] = read_json(Path(transcript.session), transcript.model_dump_json())
+    return found
 
 
 def _chunks(folder: Path) -> PlainTranscript:
