@@ -10,16 +10,16 @@ from __future__ import annotations
 import json
 import random
 import zlib
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from operator import itemgetter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from .media import FLAC, SAMPLE_RATE, Audio, write_audio
 from .people import PEOPLE
 from .signals import convolve, merge_intervals, noise_floor, speech_intervals
-from .truth import Conversation, Turn, Word
 from .voices import Synthesizer, Timed
 
 TEXTS = Path(__file__).parent / "texts"
@@ -52,24 +52,48 @@ class Utterance:
     words: list[Timed]
 
 
-def utterances_json(utterances: Iterable[Utterance]) -> str:
-    """Return utterances as JSON, one a line; words are ``[text, start, stop]``."""
-    rows = []
-    for utterance in utterances:
-        row = asdict(utterance)
-        row["start"], row["stop"] = round(utterance.start, 3), round(utterance.stop, 3)
-        row["words"] = [[word, round(a, 3), round(b, 3)] for word, a, b in utterance.words]
-        rows.append(json.dumps(row, ensure_ascii=False))
-    return "[\n" + ",\n".join(rows) + "\n]\n"
+@dataclass(frozen=True)
+class Conversation:
+    """A mixed conversation; ``waveform`` and each of ``stems`` are float32, 16 kHz mono, shape (samples,).
 
+    ``turns`` are in order: speaker, start and end in seconds. ``stems`` have the speech of each speaker
+    alone, without noise, at the level it has in the mix.
+    """
 
-def rttm(conversation: Conversation) -> str:
-    """Return the turns as RTTM."""
-    return "".join(
-        f"SPEAKER {conversation.session} 1 {turn.start:.3f} {turn.end - turn.start:.3f}"
-        f" <NA> <NA> {turn.speaker} <NA> <NA>\n"
-        for turn in conversation.turns
-    )
+    session: str
+    waveform: Audio
+    utterances: list[Utterance]
+    turns: list[Timed]
+    stems: dict[str, Audio]
+
+    def truth(self) -> dict[str, Any]:
+        """Return what a truth file has: ``session``, ``duration_s``, ``words``, ``turns``."""
+        words = [(text, a, b, said.speaker) for said in self.utterances for text, a, b in said.words]
+        return {
+            "session": self.session,
+            "duration_s": round(len(self.waveform) / SAMPLE_RATE, 3),
+            "words": [
+                {"text": text, "start": round(a, 3), "end": round(b, 3), "speaker": who}
+                for text, a, b, who in sorted(words, key=itemgetter(1, 2))
+            ],
+            "turns": [{"speaker": who, "start": round(a, 3), "end": round(b, 3)} for who, a, b in self.turns],
+        }
+
+    def utterances_json(self) -> str:
+        """Return the utterances as JSON, one a line; words are ``[text, start, stop]``."""
+        rows = []
+        for said in self.utterances:
+            row = asdict(said) | {"start": round(said.start, 3), "stop": round(said.stop, 3)}
+            row["words"] = [[word, round(a, 3), round(b, 3)] for word, a, b in said.words]
+            rows.append(json.dumps(row, ensure_ascii=False))
+        return "[\n" + ",\n".join(rows) + "\n]\n"
+
+    def rttm(self) -> str:
+        """Return the turns as RTTM."""
+        return "".join(
+            f"SPEAKER {self.session} 1 {start:.3f} {end - start:.3f} <NA> <NA> {speaker} <NA> <NA>\n"
+            for speaker, start, end in self.turns
+        )
 
 
 def read_text(path: Path) -> list[Line]:
@@ -105,7 +129,7 @@ def gap(mark: str, rng: random.Random) -> float:
     return -rng.uniform(*overlap) if overlap else rng.uniform(*PAUSE_S)
 
 
-def make(name: str) -> tuple[Conversation, list[Utterance]]:
+def make(name: str) -> Conversation:
     """Synthesize and mix the conversation of a text."""
     seed = zlib.crc32(name.encode())
     rng = random.Random(seed)
@@ -128,16 +152,9 @@ def make(name: str) -> tuple[Conversation, list[Utterance]]:
     total = round((end + 1.0) * SAMPLE_RATE)
     stems = {speaker: mixed(own, total, rng) for speaker, own in placed.items()}
     noise = noise_floor(total, NOISE_DB, rng.randrange(2**31))
-    turns = [Turn(who, a, b) for who, own in spans.items() for a, b in merge_intervals(own, SAME_TURN_S)]
-    words = [Word(text, a, b, u.speaker) for u in utterances for text, a, b in u.words]
-    conversation = Conversation(
-        session=name,
-        waveform=np.clip(sum(stems.values(), noise), -1, 1),
-        words=sorted(words, key=lambda word: (word.start, word.end)),
-        turns=sorted(turns, key=lambda turn: (turn.start, turn.end)),
-        stems=stems,
-    )
-    return conversation, utterances
+    turns = [(who, a, b) for who, own in spans.items() for a, b in merge_intervals(own, SAME_TURN_S)]
+    waveform = np.clip(sum(stems.values(), noise), -1, 1)
+    return Conversation(name, waveform, utterances, sorted(turns, key=itemgetter(1, 2)), stems)
 
 
 def mixed(placed: list[tuple[int, Audio]], total: int, rng: random.Random) -> Audio:
@@ -152,8 +169,8 @@ def mixed(placed: list[tuple[int, Audio]], total: int, rng: random.Random) -> Au
 
 def write(name: str, folder: Path) -> None:
     """Make ``NAME.flac``, ``NAME.json`` (utterances with their words) and ``NAME.rttm`` (turns) of a text."""
-    conversation, utterances = make(name)
+    conversation = make(name)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{name}.json").write_text(utterances_json(utterances), encoding="utf-8")
-    (folder / f"{name}.rttm").write_text(rttm(conversation), encoding="utf-8")
+    (folder / f"{name}.json").write_text(conversation.utterances_json(), encoding="utf-8")
+    (folder / f"{name}.rttm").write_text(conversation.rttm(), encoding="utf-8")
     write_audio(folder / f"{name}.flac", conversation.waveform, FLAC)

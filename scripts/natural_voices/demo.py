@@ -28,7 +28,7 @@ def main() -> None:
     recordings, voices = folder / "recordings", folder / "voices"
     for needed in (recordings / "tracks", recordings / "live", folder / "truth", voices):
         needed.mkdir(parents=True, exist_ok=True)
-    made = {name: replace(make(f"demo-{name}")[0], session=name) for name in SESSIONS}
+    made = {name: replace(make(f"demo-{name}"), session=name) for name in SESSIONS}
     write_video(recordings / "meeting.mp4", made["meeting"].waveform, bit_rate=32_000)
     write_tracks(recordings / "tracks", made["tracks"])
     write_chunks(recordings / "live", made["live"].waveform, PART_S)
@@ -36,7 +36,7 @@ def main() -> None:
         truth = json.dumps(conversation.truth(), ensure_ascii=False, indent=1)
         (folder / "truth" / f"{name}.json").write_text(f"{truth}\n", encoding="utf-8")
     for name in VOICES:
-        write_audio(voices / f"{name.title()}.ogg", make(f"voice-{name}")[0].waveform, OPUS)
+        write_audio(voices / f"{name.title()}.ogg", make(f"voice-{name}").waveform, OPUS)
 
 
 if __name__ == "__main__":

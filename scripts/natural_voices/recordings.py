@@ -6,9 +6,9 @@ from pathlib import Path
 
 import av
 
+from .conversation import Conversation
 from .media import OPUS, SAMPLE_RATE, WEBM, Audio, audio_frames, filter_frames, write_audio
 from .signals import noise_floor
-from .truth import Conversation
 
 WAVES = {"size": "320x180", "rate": "2", "mode": "cline", "colors": "0x5f96f0"}
 
