@@ -1,4 +1,4 @@
-"""The sub-command ``add``, and what ``run --source`` does first: recordings into the manifest."""
+"""The sub-command ``add``, which ``run --source`` runs first: add recordings to the manifest."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ DEMO = Path("resources/demo")
 
 
 def said_parser() -> Parser:
-    """Return the options that say what is to be heard in recordings."""
+    """Return the options that describe what is said in recordings."""
     parser = Parser(add_help=False)
     group = parser.add_argument_group("recordings")
     group.add_argument(
@@ -46,7 +46,7 @@ def said_parser() -> Parser:
 
 
 def columns_parser() -> Parser:
-    """Return the options that say of recordings what they are."""
+    """Return the options that describe the files of recordings."""
     parser = Parser(add_help=False)
     group = parser.add_argument_group("recordings")
     group.add_argument(
@@ -139,7 +139,7 @@ def add_groups(
     streams: Sequence[int] = (),
     names: Sequence[str] = (),
 ) -> tuple[list[str], Added]:
-    """Add what was found to the manifest, and take over what lies beside it; say what changed.
+    """Add recordings to the manifest, take over transcripts that lie beside them, and print what changed.
 
     Args:
         groups: the files, by session.
@@ -194,7 +194,7 @@ def add_groups(
 
 
 def check_language(language: str | None) -> None:
-    """Refuse a language that no model knows: it would be found out after the recording was made ready.
+    """Refuse a language that no model knows, before any recording is converted.
 
     Raises:
         UserError: it is none.
@@ -206,7 +206,7 @@ def check_language(language: str | None) -> None:
 
 
 def _warn_of_unused(hotwords: str | None, config: Config) -> None:
-    """Say which hotwords there is no room for, where a model is here that can tell."""
+    """Warn of hotwords for which the prompt has no room, if a local model can tell."""
     found = (models.locate(each.model, models.WHISPER_FILES) for each in steps.decoders(config, str))
     able = (folder for folder in found if folder and (folder / "tokenizer.json").is_file())
     if hotwords and (folder := next(able, None)):
@@ -217,7 +217,7 @@ def _warn_of_unused(hotwords: str | None, config: Config) -> None:
 
 
 def _take_over(names: Sequence[str], config: Config, beside: adopt.Beside) -> None:
-    """Take over what other machines have made of live sessions.
+    """Take over the transcripts that other machines have made of parts of live sessions.
 
     With what any model made that `auto` may stand for: a session keeps the one that most of it was made with.
     """
@@ -244,7 +244,7 @@ def _refuse_in_demo(table: Path, groups: Sequence[Group]) -> None:
 
 
 def refuse_demo(table: Path, what: str = "is part of the program", where: object = DEMO) -> None:
-    """Keep changes out of the demo's table.
+    """Refuse to change the demo's manifest.
 
     Raises:
         UserError: it is this one.

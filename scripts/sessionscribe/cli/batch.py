@@ -1,4 +1,4 @@
-"""The sub-command ``batch``: what is missing is made every two hours, with nobody there."""
+"""The sub-command ``batch``: unattended runs."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def add_arguments(commands: Any) -> None:
 
 
 def with_action(arguments: Sequence[str]) -> list[str]:
-    """Return a command line in which `batch` has its default action."""
+    """Return the command line with the default action of `batch` filled in."""
     given = list(arguments)
     if (
         given[:1] == ["batch"]
@@ -100,13 +100,13 @@ def with_action(arguments: Sequence[str]) -> list[str]:
 
 @dataclass(frozen=True)
 class Tools:
-    """What a batch works with (``batch.once.Tools``)."""
+    """What a batch uses of the command line (``batch.once.Tools``)."""
 
     settings: Config
     options: argparse.Namespace
 
     def run(self, sessions: Sequence[str], left_out: Sequence[str], should_stop: Callable[[], bool]) -> int:
-        """Let Snakemake make what is due of sessions (none: of all), without the files that are left out."""
+        """Run Snakemake for sessions (none: all), without ``left_out`` files; return its exit code."""
         there = run.checks_models_here(self.options)
         run.planned(load(self.options, sessions), with_models=there)
         more = []
@@ -117,7 +117,7 @@ class Tools:
         return run.make(self.options, request, sessions, more=more, should_stop=should_stop, every_s=poll_s)
 
     def look(self, source: str) -> list[Group]:
-        """Return the recordings in a place, with what rules give them; a remote may not have it yet."""
+        """Return the recordings in a place, with the settings that rules give them."""
         if is_remote(source) or Path(source).is_dir():
             rules = watch.Rules(self.settings.watch.rules)
             return watch.find(source, rules, s3_remote=self.settings.ingest.s3_remote)
@@ -129,15 +129,15 @@ class Tools:
             raise
 
     def add(self, groups: Sequence[Group]) -> bool:
-        """Add recordings to the manifest; return whether all went well."""
+        """Add recordings to the manifest; return whether all could be added."""
         return not adding.add_groups(groups, {}, self.settings, quiet=True)[1].problems
 
     def plan(self) -> Plan:
-        """Return what is there and what is due."""
+        """Return the plan."""
         return Plan(self.settings)
 
     def send(self, sessions: Sequence[SessionPlan]) -> list[str]:
-        """Upload and publish as the settings ask for; return the sessions of which something was not sent."""
+        """Upload and publish as configured; return the sessions that could not be sent completely."""
         failed, files = [], configfiles(self.options)
         for session in sessions:
             code = 0

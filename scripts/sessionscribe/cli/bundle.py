@@ -116,7 +116,7 @@ def pack(options: argparse.Namespace, config: Config) -> int:
 
 
 def _since(place: Place) -> list[SessionBundle]:
-    """Return what the bundles of a place hold.
+    """Return the contents of the bundles in a place.
 
     Raises:
         UserError: there is none that can be read.
@@ -127,12 +127,12 @@ def _since(place: Place) -> list[SessionBundle]:
 
 
 def _first_steps(session: SessionPlan) -> bool:
-    """Return whether a session, which can be worked on, lacks what is made before its chunks."""
+    """Return whether a session without a problem still lacks its chunks."""
     return not session.session.problem and any(step.stage in FIRST for step in session.pending.values())
 
 
 def check(place: Place, max_gb: float) -> int:
-    """Check a bundle, and write nothing: a local one against its contents, a remote one by its checksum."""
+    """Check a bundle without writing anything: a local one by its contents, a remote one by its checksum."""
     if place.is_remote:
         item = listing.stat(place.name, s3_remote=place.s3_remote)
         if item is None:
@@ -159,7 +159,7 @@ def check(place: Place, max_gb: float) -> int:
 
 
 def take(options: argparse.Namespace, config: Config) -> int:
-    """Put what bundles hold in place; return 1 where one of several could not be."""
+    """Unpack bundles into the project; return 1 if one of several cannot be."""
     failed = False
     sessions: dict[str, SessionBundle] = {}
     results: list[Imported] = []
@@ -191,13 +191,13 @@ def take(options: argparse.Namespace, config: Config) -> int:
 
 
 def _is_part(bundle: tuple[str, Path]) -> bool:
-    """Return whether a bundle is to be taken after others: parts count on what they lack."""
+    """Return whether a bundle has to be unpacked after others, which have what it lacks."""
     return ".part-" in Path(bundle[0]).name
 
 
 @contextmanager
 def _renamed(bundle: OpenBundle, options: argparse.Namespace) -> Iterator[OpenBundle]:
-    """Yield a bundle, as one of a session of another name if that is asked for."""
+    """Yield a bundle, with the session renamed if asked for."""
     if not options.name:
         yield bundle
         return
@@ -224,7 +224,7 @@ def _import(bundle: OpenBundle, options: argparse.Namespace, config: Config) -> 
 def _show(
     about: SessionBundle, results: Sequence[Imported], config: Config, options: argparse.Namespace
 ) -> None:
-    """Say what is here now of a session, which settings differ, and how to go on."""
+    """Print how much of a session is here now, which settings differ, and how to continue."""
     plan = Plan(config, ROOT).sessions[about.session]
     row = status.status_of(ROOT, plan)
     placed = {path for result in results for path in result.placed}

@@ -1,4 +1,4 @@
-"""The sub-command ``correct``: note what was changed in an edited export, and list what became of it."""
+"""The sub-command ``correct``: record the changes in an edited export, and list the state of corrections."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def add_arguments(commands: Any) -> None:
 
 
 def correct(options: argparse.Namespace, config: Config, root: Path = Path()) -> int:
-    """Note the differences of an edited export, or list the corrections that there are.
+    """Record the differences of an edited export, or list the corrections.
 
     Raises:
         UserError: there is no such session or transcript, or a file cannot be understood or is a part only.
@@ -91,7 +91,7 @@ def correct(options: argparse.Namespace, config: Config, root: Path = Path()) ->
 
 
 def _made(options: argparse.Namespace, config: Config, session: Shown) -> Made:
-    """Return the corrections with those that the edited file makes."""
+    """Return the corrections, including those from the edited file."""
     from sessionscribe.editing import edited, edits, rebase  # noqa: PLC0415
     from sessionscribe.stages.correct import table  # noqa: PLC0415
 
@@ -113,7 +113,7 @@ def _made(options: argparse.Namespace, config: Config, session: Shown) -> Made:
 
 
 def _refuse_part(copy: Path, transcript: Transcript, made: Made) -> None:
-    """Refuse a copy that lacks most of the transcript: it was cut off more likely than corrected.
+    """Refuse a copy that lacks most of the transcript: it is more likely truncated than corrected.
 
     Raises:
         UserError: it does.
@@ -156,7 +156,7 @@ def _tell(options: argparse.Namespace, laid: Overlaid, made: Made, path: Path) -
 
 
 def _lines(transcript: Transcript, options: Export, kind: str) -> Sequence[Line]:
-    """Return the lines of an export of a format that has labels in its text; none of others."""
+    """Return the lines of an export, if its format has speaker labels in the text."""
     from sessionscribe.editing import edited  # noqa: PLC0415
     from sessionscribe.formats.registry import ending  # noqa: PLC0415
     from sessionscribe.stages.export.export import write_export  # noqa: PLC0415
@@ -170,7 +170,7 @@ def _lines(transcript: Transcript, options: Export, kind: str) -> Sequence[Line]
 
 
 def _order(transcript: Transcript, options: Export, kind: str) -> list[int] | None:
-    """Return the words by number in the order in which a format has them; None: as they are."""
+    """Return the numbers of the words in the order in which a format has them; None: in order."""
     from sessionscribe.formats.subtitles import cues  # noqa: PLC0415
 
     if kind in ("srt", "vtt", "ass"):

@@ -1,4 +1,4 @@
-"""An enrolment clip out of a session: where the speaker is longest heard alone.
+"""The sub-command ``enroll``: cut a voice sample from a session, where the speaker talks alone.
 
 With it the same person has the same name in all sessions.
 """
@@ -56,7 +56,7 @@ def command(options: argparse.Namespace, settings: Config) -> int:
 
 
 def enroll(name: str, session: str, speaker: str, *, folder: Path, root: Path = Path()) -> tuple[Path, float]:
-    """Write a clip of a speaker of a session; a clip that is there already is kept.
+    """Write a clip of a speaker of a session, beside any that exist.
 
     Args:
         name: the person's name, which is the clip's.
@@ -107,7 +107,7 @@ def _made(path: Path, session: str) -> Path:
 
 
 def alone(turns: Sequence[Turn], speaker: str) -> list[Interval]:
-    """Return where a speaker is the only one who talks, in samples, less the edges."""
+    """Return where only this speaker talks, in samples, without the edges."""
     own, others = (
         united(interval(turn.start, turn.end) for turn in turns if (turn.speaker == speaker) is mine)
         for mine in (True, False)
@@ -118,7 +118,7 @@ def alone(turns: Sequence[Turn], speaker: str) -> list[Interval]:
 
 
 def longest(stretches: Sequence[Interval]) -> list[Interval]:
-    """Return the longest stretches that make up what is wanted, in the order of time; all in samples."""
+    """Return the longest stretches that add up to ``WANTED_S``, in order of time; all in samples."""
     chosen: list[Interval] = []
     left = round(WANTED_S * SAMPLE_RATE)
     for start, end in sorted(stretches, key=lambda stretch: (stretch[0] - stretch[1], stretch)):

@@ -77,7 +77,7 @@ def add_arguments(commands: Any) -> None:
 
 
 def evaluate(options: argparse.Namespace) -> int:
-    """Score transcripts, print the tables; return 1 where a bar is missed.
+    """Score transcripts and print the tables; return 1 if an error rate is above its limit.
 
     Raises:
         UserError: a file or option is wrong.
@@ -119,7 +119,7 @@ def evaluate(options: argparse.Namespace) -> int:
 
 @contextmanager
 def _writing(path: Path) -> Iterator[None]:
-    """Name the file that was asked for, not the temporary one beside it.
+    """In errors, name the file that was asked for, not the temporary one beside it.
 
     Raises:
         UserError: it cannot be written.
@@ -132,7 +132,7 @@ def _writing(path: Path) -> Iterator[None]:
 
 
 def _missed(name: str, bar: float, pooled: dict[str, Measure]) -> bool:
-    """Say it if a bar is missed; what was not measured does not pass."""
+    """Return whether an error rate is above its limit or was not measured, and say so."""
     measure = pooled.get(name.lower())
     if measure is not None and measure.value <= bar:
         return False

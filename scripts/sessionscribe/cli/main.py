@@ -1,4 +1,4 @@
-"""The command `sessionscribe`: add recordings, run the workflow, see where it stands."""
+"""The command `sessionscribe`: parse the command line and run the sub-command."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ ANYWHERE = ("diff", "evaluate", "models", "transcribe", "work")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit code: 0, 1 where something failed, 2 where it was asked wrongly.
+    """Run the command and return its exit code: 0, 1 if something failed, 2 if it was used wrongly.
 
     After a signal it is that of the signal, as shells have it.
     """
@@ -87,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """Return what a command line asks for; ``rest`` is for Snakemake, ``known`` are the command's options."""
+    """Parse a command line; ``rest`` is for Snakemake, ``known`` are the command's options."""
     parser, commands = _parsers()
     options, rest = parser.parse_known_args(batch.with_action(arguments))
     options.rest = rest
@@ -109,7 +109,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def _take_late(options: argparse.Namespace) -> None:
-    """Take arguments that come after options, as argparse does not."""
+    """Accept arguments after options, which argparse leaves over."""
     if any(text.startswith("-") for text in options.rest):
         return
     for name in LISTS:
@@ -121,7 +121,7 @@ def _take_late(options: argparse.Namespace) -> None:
 
 
 def _refuse_half_characters(options: argparse.Namespace) -> None:
-    """Refuse what is no text; of several recordings each is told by itself.
+    """Refuse arguments that are not valid UTF-8, except recordings, which are reported one by one.
 
     Commands that compare files take any.
 
@@ -136,7 +136,7 @@ def _refuse_half_characters(options: argparse.Namespace) -> None:
 
 
 def _look_around() -> None:
-    """Say what is odd about the project in this folder, and put in place what was pulled.
+    """Check that this folder is a project of this installation, and unpack pulled sessions.
 
     Raises:
         UserError: there is none.
@@ -151,7 +151,7 @@ def _look_around() -> None:
 
 
 def _parsers() -> tuple[Parser, argparse._SubParsersAction[Parser]]:
-    """Return the command's parser, and what has those of its sub-commands."""
+    """Return the command's parser and the group of its sub-commands."""
     parser = Parser(
         prog="sessionscribe", description="Recordings in, finished speaker-labelled transcripts out."
     )

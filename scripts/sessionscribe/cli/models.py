@@ -1,4 +1,4 @@
-"""The sub-command ``models``: list what is on this machine and what can be had, and fetch it."""
+"""The sub-command ``models``: list installed and available models, and download them."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def _names() -> dict[str, str]:
 
 
 def _listing() -> Iterator[str]:
-    """Yield the lines: what is here, what can be had and how, and what ``auto`` stands for."""
+    """Yield lines on installed and available models, and on what ``auto`` stands for."""
     here = {name: folder for name in _names() if (folder := _locate(name))}
     table = [("model", "for", "from", "size", "folder")]
     table += [_row(name, folder) for name, folder in here.items()]

@@ -1,4 +1,4 @@
-"""The options that several commands share, and what they stand for: profile, settings, sessions."""
+"""The options that several commands share, and what they mean: profile, settings, sessions."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CONFIG = (Path("config/config.yaml"), Path("config/local.yaml"))
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line, which names what may have been meant."""
+    """A parser whose errors are one line and suggest the nearest valid option."""
 
     def __init__(self, **how: Any) -> None:
         super().__init__(**{"allow_abbrev": False, **how})
@@ -103,7 +103,7 @@ def subcommand(commands: Any, name: str, act: Callable[..., int], what: str, *sh
 
 
 def from_one(text: str) -> int:
-    """Return a number of things, of which there must be some."""
+    """Parse a positive whole number."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"must be a whole number from 1 on, and is `{text}`")
     return int(text)
@@ -124,7 +124,7 @@ def profile(options: argparse.Namespace, root: Path = Path()) -> Path:
 
 
 def profile_values(options: argparse.Namespace, root: Path = Path()) -> dict[str, Any]:
-    """Return what the profile says."""
+    """Return the content of the profile."""
     path = profile(options, root) / "config.yaml"
     return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
 

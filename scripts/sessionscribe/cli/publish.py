@@ -43,7 +43,7 @@ def add_arguments(commands: Any) -> None:
 
 
 def publish(options: argparse.Namespace, config: Config) -> int:
-    """Publish finished sessions; return 1 where one that was named, or that is finished, could not be."""
+    """Publish finished sessions; return 1 if one that was named or is finished cannot be."""
     return publish_sessions(
         list(Plan(config, ROOT).sessions.values()),
         config,
@@ -61,7 +61,7 @@ def publish_sessions(
     force: bool = False,
     required: bool = False,
 ) -> int:
-    """Publish those of the sessions that are finished and name the others.
+    """Publish the sessions that are finished, and list the others.
 
     Args:
         sessions: what is to be published.
@@ -103,7 +103,7 @@ def publish_sessions(
 
 
 def pull(options: argparse.Namespace, config: Config) -> int:
-    """Get published sessions; return 1 where one could not be had or put in place."""
+    """Fetch published sessions; return 1 if one cannot be fetched or unpacked."""
     there = pulling.published_sessions(ROOT)
     if absent := [name for name in options.sessions if name not in there]:
         hint = f"`git pull` first? Published are: {', '.join(there) or 'none'}"
@@ -122,7 +122,7 @@ def pull(options: argparse.Namespace, config: Config) -> int:
 
 
 def list_versions(options: argparse.Namespace, config: Config) -> int:
-    """List the versions of a session, newest first, or bring one back."""
+    """List the versions of a session, newest first, or restore one."""
     session = options.session
     with _store(config) as (store, _):
         if options.at:
@@ -140,7 +140,7 @@ def list_versions(options: argparse.Namespace, config: Config) -> int:
 
 
 def _after_restore(session: str, config: Config) -> Iterator[str]:
-    """Yield what becomes of a version that was brought back: with other settings a run would replace it."""
+    """Yield lines on how to keep a restored version, which a run with other settings would replace."""
     try:
         plan = Plan(config.model_copy(update={"sessions": (session,)}), ROOT)
     except UserError as error:  # it is published, and in no row of the manifest
@@ -170,7 +170,7 @@ def _lines(version: versions.Version, *, here: bool) -> Iterator[str]:
 
 @contextmanager
 def _store(config: Config) -> Iterator[tuple[Store, int]]:
-    """Yield DVC and the held lock."""
+    """Yield the DVC store and the lock, which is held."""
     if not (ROOT / ".git").exists() and not history.git(ROOT, "rev-parse", "--git-dir", check=False):
         hint = "Make it one (`git init`), or publish from a clone"
         raise UserError("is not a git repository, which versions need", where=ROOT.resolve(), hint=hint)

@@ -1,4 +1,4 @@
-"""The sub-command ``remove``: take sessions out of the manifest; recordings are never touched."""
+"""The sub-command ``remove``: remove sessions from the manifest; recordings are never touched."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def add_arguments(commands: Any) -> None:
 
 
 def remove(options: argparse.Namespace, config: Config, root: Path = Path()) -> int:
-    """Take sessions out of the manifest, and delete their results if asked for.
+    """Remove sessions from the manifest, and delete their results if asked for.
 
     Raises:
         UserError: there is no such session, or a run is at work on results that are to be deleted.
@@ -64,7 +64,7 @@ def remove(options: argparse.Namespace, config: Config, root: Path = Path()) -> 
 
 
 def results_of(session: str, root: Path) -> list[Path]:
-    """Return the files and folders below ``results`` and ``logs`` that are one session's alone."""
+    """Return the files and folders below ``results`` and ``logs`` that belong to one session."""
     return [
         path
         for top in ("results", "logs")

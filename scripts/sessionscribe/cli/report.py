@@ -31,12 +31,12 @@ def add_arguments(commands: Any) -> None:
 
 
 def files(sessions: Iterable[str]) -> list[str]:
-    """Return what to ask for, so that all that a report shows of sessions is made."""
+    """Return the files of sessions that a report shows."""
     return ["results/report/sessions.html", *(f"results/report/{name}/timeline.svg" for name in sessions)]
 
 
 def report(options: argparse.Namespace, config: Config) -> int:
-    """Draw the pictures anew and let Snakemake write the report; return its exit code.
+    """Redraw the charts and let Snakemake write the report; return its exit code.
 
     Raises:
         UserError: there are no sessions, one of them is not finished, or the file has a wrong ending.

@@ -1,4 +1,4 @@
-"""The sub-command ``run``, and how all commands let Snakemake make what is missing."""
+"""The sub-command ``run``, and how all commands start Snakemake."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def add_arguments(commands: Any) -> None:
 
 
 def command(options: argparse.Namespace) -> int:
-    """Make what is missing, and show where sessions stand; options that are not ours are Snakemake's."""
+    """Run what is missing and show the state of sessions; unknown options are passed to Snakemake."""
     workspace.check_writable([Path(".snakemake")])
     rest, names, code = options.rest, list(options.session), 0
     given = ["--config", *options.config] if options.config else []
@@ -104,7 +104,7 @@ def make(
     should_stop: Callable[[], bool] = lambda: False,
     every_s: float | None = None,
 ) -> int:
-    """Let Snakemake make what is missing or stale, and return its exit code.
+    """Run Snakemake for what is missing or out of date, and return its exit code.
 
     Args:
         options: the command's, with profile and settings.
@@ -152,12 +152,12 @@ def planned(settings: Config, *, with_models: bool) -> Plan:
 
 
 def checks_models_here(options: argparse.Namespace) -> bool:
-    """Return whether this machine checks the models: profiles for other machines leave that to them."""
+    """Return whether this machine runs the models: some profiles leave that to another one."""
     return "check_models" not in str(profile_values(options).get("warm-guests", ""))
 
 
 def _show_outcome(options: argparse.Namespace, settings: Config, *, stopped: bool) -> int:
-    """Show where sessions stand after a run, and, unless that was stopped, upload and publish if asked.
+    """Show the state of sessions after a run; unless it was stopped, upload and publish if asked for.
 
     Returns 1 where something could not be done.
     """
@@ -179,7 +179,7 @@ def _show_outcome(options: argparse.Namespace, settings: Config, *, stopped: boo
 
 
 def _show_results(exports: Sequence[Path]) -> None:
-    """Print where a session's finished files are, and how its transcript begins."""
+    """Print where a session's finished files are, and the beginning of its transcript."""
     endings = " ".join(path.name.partition(".")[2] for path in exports)
     print(f"\n{exports[0].parent}/  ({endings})")
     for path in exports:

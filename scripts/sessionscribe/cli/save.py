@@ -1,4 +1,4 @@
-"""What ``run --save-to`` does, and ``status --from``: results are saved while a run works."""
+"""Saving results during a run (``run --save-to``), and reading its state from there (``status --from``)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ROOT = Path()
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add to ``run`` where results are saved while it works."""
+    """Add the options of ``run`` for saving results."""
     parser.add_argument("--save-to", metavar="PLACE", help="save new results there during the run")
     parser.add_argument(
         "--save-minutes", type=float, default=10.0, metavar="N", help="minutes between saves (default: 10)"
@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def saving(
     options: argparse.Namespace, settings: Callable[[], Config], *, shows: bool
 ) -> Iterator[Callable[[], int]]:
-    """Save what a run makes, if that is asked for, until the block ends; yields what gives the exit code."""
+    """Save a run's results, if asked for, while the block runs; yield what returns the exit code."""
     if not options.save_to or shows:
         yield lambda: 0
         return
@@ -58,7 +58,7 @@ def saving(
 
 
 def status_from(name: str, config: Config) -> int:
-    """Show how far a run is that saves to a place, as it wrote that there."""
+    """Show the progress of a run elsewhere, from the status file that it saves."""
     place = Place(name, config.ingest.s3_remote)
     with scratch(ROOT) as folder:
         if place.is_remote:

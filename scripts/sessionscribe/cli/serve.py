@@ -1,4 +1,4 @@
-"""The sub-command ``serve``: a web page to see, hear, mend and find everything."""
+"""The sub-command ``serve``: a web server to read, hear, correct and search sessions."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _author() -> str:
-    """Return who git says is at work."""
+    """Return the user's name in git; "" without one."""
     try:
         found = subprocess.run(["git", "config", "user.name"], capture_output=True, text=True, check=False)
     except OSError:

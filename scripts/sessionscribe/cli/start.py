@@ -1,4 +1,4 @@
-"""Where the command `sessionscribe` begins: Ctrl-C is no traceback, also while all of it is being loaded."""
+"""The entry point of `sessionscribe`: Ctrl-C prints no traceback, even while modules are being imported."""
 
 import signal
 import sys

@@ -1,4 +1,4 @@
-"""The sub-command ``status``: where every session stands."""
+"""The sub-command ``status``: the state of every session."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def add_arguments(commands: Any) -> None:
 
 
 def command(options: argparse.Namespace, config: Config) -> int:
-    """Print the table of sessions, or what else is asked for."""
+    """Print the table of sessions, costs, or the state of a run elsewhere."""
     if options.place:
         return status_from(options.place, config)
     if options.cost:

@@ -40,7 +40,7 @@ def add_arguments(commands: Any) -> None:
 
 
 def find(options: argparse.Namespace, config: Config) -> int:
-    """Print what there is to know about recordings and sessions."""
+    """Print how recordings and the manifest differ."""
     from sessionscribe.sharing import find as survey  # noqa: PLC0415 -- of no use to the other commands
     from sessionscribe.stages.ingest import remote  # noqa: PLC0415 -- of no use to the other commands
 
@@ -73,7 +73,7 @@ def upload(options: argparse.Namespace, config: Config) -> int:
 def upload_sessions(
     sessions: Iterable[SessionPlan], config: Config, *, named: bool = False, delete: bool = False
 ) -> int:
-    """Upload what is finished of sessions; return 1 where one of these could not be.
+    """Upload the finished files of sessions; return 1 if one cannot be uploaded.
 
     Raises:
         UserError: nobody said where to.

@@ -1,4 +1,4 @@
-"""The sub-command ``transcribe``: from recordings to their finished files, with no manifest to know about.
+"""The sub-command ``transcribe``: from recordings to finished files in one step, without a manifest.
 
 A front of ``run``: all recordings that a user gives it are sessions of one project, which lies among the
 user's caches. A second call finds there what the first one made, and goes on where that was stopped.
@@ -60,7 +60,7 @@ def add_arguments(commands: Any) -> None:
 
 
 def command(options: argparse.Namespace) -> int:
-    """Transcribe the given files and put what is made of them where the user wants it."""
+    """Transcribe the given files and deliver the results to the chosen folder."""
     settings, places = load(options, root=PROJECT), [Path.cwd(), PROJECT]
     options.configfile, options.config = [OWN], []  # from here on: in this command's own project
     to = Path.cwd() / (options.to or "")
@@ -89,7 +89,7 @@ def command(options: argparse.Namespace) -> int:
 
 
 def _make(options: argparse.Namespace, names: Sequence[str]) -> tuple[int, Plan]:
-    """Make what is missing of sessions, in the present folder; return the exit code and the plan."""
+    """Run what is missing of sessions in the working directory; return the exit code and the plan."""
     there = not options.dry_run and run.checks_models_here(options)
     plan = run.planned(load(options, names), with_models=there)
     if not plan.targets():
@@ -100,7 +100,7 @@ def _make(options: argparse.Namespace, names: Sequence[str]) -> tuple[int, Plan]
 
 
 def _recordings(given: Sequence[str]) -> tuple[list[Path], int]:
-    """Return the files that are recordings, each once; what is none is told, and makes the exit code 1."""
+    """Return the files that are recordings, each once; others are reported and make the exit code 1."""
     found, code = [], 0
     for path in map(Path, given):
         try:
@@ -114,7 +114,7 @@ def _recordings(given: Sequence[str]) -> tuple[list[Path], int]:
 
 
 def _own_settings(settings: Config, options: argparse.Namespace, places: Sequence[Path]) -> Config:
-    """Return the settings of this call, which hold in any folder."""
+    """Return the settings of this call, with paths that are valid in any folder."""
 
     def placed(path: str, presets: Collection[str] = ()) -> str:
         there = [] if path in ("", *presets) else [place / path for place in places]
@@ -137,7 +137,7 @@ def _own_settings(settings: Config, options: argparse.Namespace, places: Sequenc
 
 @contextlib.contextmanager
 def _workspace() -> Iterator[None]:
-    """Work in the project of this command, one call after the other."""
+    """Change to this command's own project; calls wait for one another."""
     place = platformdirs.user_cache_path("sessionscribe") / "transcribe"
     place.mkdir(parents=True, exist_ok=True)
     with (place / ".lock").open("w") as lock, contextlib.chdir(place):
@@ -150,7 +150,7 @@ def _workspace() -> Iterator[None]:
 
 
 def _add(file: Path, options: argparse.Namespace, settings: Config) -> tuple[list[str], int]:
-    """Add a recording; what an earlier call said of it does not count any more."""
+    """Add a recording; options of an earlier call no longer apply."""
     columns = {"num_speakers": None, "diarize": "", **(options.speakers or {})}
     columns |= {"language": options.language or "", "hotwords": options.hotwords or ""}
     name = _name_of(file, manifest.read(Path(MANIFEST)))
@@ -165,7 +165,7 @@ def _add(file: Path, options: argparse.Namespace, settings: Config) -> tuple[lis
 
 
 def _name_of(file: Path, known: Mapping[str, manifest.Session]) -> str:
-    """Return the session of a recording, or a free name: its own, with the folder's before it, numbered."""
+    """Return the session of a recording, or a free name after the file, then its folder, then numbered."""
     for name, session in known.items():
         if session.rows[0].source == str(file):
             return name
@@ -176,7 +176,7 @@ def _name_of(file: Path, known: Mapping[str, manifest.Session]) -> str:
 
 
 def _finish(session: SessionPlan, file: Path, to: Path) -> None:
-    """Put the finished files of a session where the user wants them, and say so.
+    """Deliver the finished files of a session, and print where they are.
 
     Raises:
         UserError: the session is not finished, or another file has the name of one of them.
@@ -206,7 +206,7 @@ def _finish(session: SessionPlan, file: Path, to: Path) -> None:
 
 
 def _deliver(export: Path, target: Path, written: dict[str, str]) -> bool:
-    """Copy a finished file, unless it is there as it is; return whether it was copied."""
+    """Copy a finished file unless the target is identical; return whether it was copied."""
     digest, before = sha256(export), sha256(target) if target.exists() else None
     if before not in (None, digest, written.get(str(target))):
         hint = "Move it away, or choose another folder with --to"
@@ -219,7 +219,7 @@ def _deliver(export: Path, target: Path, written: dict[str, str]) -> bool:
 
 
 def _link(file: Path, beside: Path) -> None:
-    """Let the page find the recording beside it."""
+    """Link the recording beside the page, which plays it."""
     if beside.suffix[1:] in BESIDE and not os.path.lexists(beside):
         with contextlib.suppress(OSError):  # a file system without links
             beside.symlink_to(os.path.relpath(file, beside.parent.resolve()))

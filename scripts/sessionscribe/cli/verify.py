@@ -1,4 +1,4 @@
-"""The sub-command ``verify``."""
+"""The sub-command ``verify``: compare results with their records."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def add_arguments(commands: Any) -> None:
 
 
 def verify(options: argparse.Namespace, config: Config) -> int:
-    """Print which files are not as their records say; return 1 where there are some."""
+    """Print which files differ from their records; return 1 if any does."""
     plan, differ = Plan(config), 0
     for session in plan.sessions:
         lines, unrecorded = differing(plan.root, session, quick=options.quick)

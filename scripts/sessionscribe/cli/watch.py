@@ -1,4 +1,4 @@
-"""The sub-command ``watch``: add what comes into folders, and have it transcribed."""
+"""The sub-command ``watch``: add and transcribe recordings that arrive in folders."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def add_arguments(commands: Any) -> None:
 
 
 def command(options: argparse.Namespace, config: Config) -> int:
-    """Watch until a signal comes; with ``--once``, return 1 where something was refused or failed."""
+    """Watch until a signal comes; with ``--once``, return 1 if something was refused or failed."""
     folders = [WatchFolder(path=path) for path in options.folders] or list(config.watch.folders)
     if not folders:
         hint = "Set `watch.folders` in config/config.yaml, or name a folder"
@@ -71,7 +71,7 @@ def _once(watcher: Watcher, folders: Sequence[WatchFolder], batch: Sequence[str]
 
 
 def _watch(watcher: Watcher, folders: Sequence[WatchFolder], batch: Sequence[str], stop: _Stop) -> None:
-    """Scan each folder at its time; run a batch when nothing was added for as long as files must settle."""
+    """Scan each folder when it is due; run a batch once nothing was added for the time that files settle."""
     quiet_s = max(folder.settle_s for folder in folders)
     due = dict.fromkeys(range(len(folders)), 0.0)
     run_at: float | None = None
@@ -88,7 +88,7 @@ def _watch(watcher: Watcher, folders: Sequence[WatchFolder], batch: Sequence[str
 
 
 def _was_put_off(code: int) -> bool:
-    """Return whether a batch did nothing because another one, or a recording, was going on."""
+    """Return whether a batch did nothing because another one or a recording was in progress."""
     from sessionscribe.batch import report  # noqa: PLC0415 -- of no use to the other commands
 
     last = next(report.newest_first(), None)
@@ -96,7 +96,7 @@ def _was_put_off(code: int) -> bool:
 
 
 class _Stop:
-    """Whether SIGINT or SIGTERM came; a batch that runs is told."""
+    """Whether SIGINT or SIGTERM came; a running batch is interrupted."""
 
     def __init__(self) -> None:
         self._event = threading.Event()

@@ -1,4 +1,4 @@
-"""The sub-command ``work``: do what others have put into a mailbox."""
+"""The sub-command ``work``: run jobs from a mailbox."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def add_arguments(commands: Any) -> None:
 
 
 def command(options: argparse.Namespace) -> int:
-    """Work until this is interrupted, or the time is over."""
+    """Run jobs until interrupted or the time is over."""
     from sessionscribe.runners import mailbox_worker  # noqa: PLC0415 -- of no use to the other commands
 
     done = mailbox_worker.serve(options.place, lanes=options.lanes, hours=options.hours)

@@ -1,4 +1,4 @@
-"""`sessionscribe run`: Snakemake with the everyday options; its logger plugin shows how far it is."""
+"""Run Snakemake as a child process, and parse its arguments."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ TABLE = ("--quiet", "rules", "host", "reason")
 
 @dataclass(frozen=True)
 class Request:
-    """What Snakemake is asked for: a command line, its settings, and whether that only shows something."""
+    """A request to Snakemake: arguments, settings, and whether it only shows something."""
 
     arguments: tuple[str, ...] = ()
     pairs: tuple[str, ...] = ()  # the settings as they were given
@@ -45,7 +45,7 @@ class Request:
 
 
 def parse(arguments: Sequence[str], own: Sequence[str] = ()) -> Request:
-    """Let Snakemake's own parser say what is asked for; of a plan, the table will do if no details are.
+    """Parse arguments with Snakemake's own parser; a dry run without other options shows only its table.
 
     Args:
         arguments: what is for Snakemake.
@@ -73,7 +73,7 @@ def parse(arguments: Sequence[str], own: Sequence[str] = ()) -> Request:
 
 
 def shows_finished(arguments: Sequence[str]) -> bool:
-    """Return whether Snakemake, given these arguments, shows finished work, too."""
+    """Return whether Snakemake, given these arguments, also shows finished work."""
     from snakemake.cli import get_argument_parser  # noqa: PLC0415 -- half a second
 
     options, _ = get_argument_parser().parse_known_args(arguments)
@@ -81,7 +81,7 @@ def shows_finished(arguments: Sequence[str]) -> bool:
 
 
 def profile_of_another(arguments: Sequence[str], project: Path) -> str | None:
-    """Say if Snakemake, given these arguments, was told by the profile of another clone of this project.
+    """Return a warning if these arguments name a profile of another clone of this project.
 
     A profile's name stands for a link in the user's configuration folder, and all clones share that.
 

@@ -36,7 +36,7 @@ AUDIO = {".flac": "audio/flac", ".m4a": "audio/mp4"}
 
 
 def audio(request: Request) -> Response:
-    """Return what is to be heard of a session; browsers ask for parts of it."""
+    """Return the audio of a session; browsers ask for ranges of it."""
     site = site_of(request)
     file = sound.audio(site.session(request), site.root)
     if file is None:
@@ -45,7 +45,7 @@ def audio(request: Request) -> Response:
 
 
 def peaks(request: Request) -> Response:
-    """Return the waveform: a byte for each twentieth of a second."""
+    """Return the waveform: one byte for each twentieth of a second."""
     site = site_of(request)
     found = sound.peaks(site.session(request), site.root)
     if found is None:
@@ -54,14 +54,14 @@ def peaks(request: Request) -> Response:
 
 
 def picture(request: Request) -> Response:
-    """Return who speaks when and how much, and how sure the words are."""
+    """Return charts of speakers, talk time and confidence as SVG."""
     site = site_of(request)
     shown = site.archive.page(site.session(request))
     return Response(svg(shown.laid.transcript, site.archive.config.export), media_type="image/svg+xml")
 
 
 async def edit(request: Request) -> Response:
-    """Change a transcript, and return it as it is then."""
+    """Change a transcript, and return what changed on its page."""
     return await run_in_threadpool(_edit, request, await asked(request, Changes))
 
 
@@ -102,12 +102,12 @@ def sessions(request: Request) -> Response:
 
 
 def search(request: Request) -> Response:
-    """Return where words are said."""
+    """Return the hits of a search."""
     return JSONResponse([vars(hit) for hit in pages.find(request).hits])
 
 
 def cost(request: Request) -> Response:
-    """Return what machines elsewhere have cost, by day, month, runner or session."""
+    """Return the cost of other machines, by day, month, runner or session."""
     used = history.used(site_of(request).root, request.query_params.get("by", "day"))
     return JSONResponse({name: vars(total) for name, total in used.items()})
 
@@ -120,7 +120,7 @@ def batches(request: Request) -> Response:
 
 
 def pending(request: Request) -> Response:
-    """Return what is to do."""
+    """Return the work to do."""
     site = site_of(request)
     found = site.archive.pending()
     found.locked = bool(locks(site))
@@ -140,7 +140,7 @@ class Start(BaseModel):
 
 
 def running(request: Request) -> Response:
-    """Return the run that was started here, if it is at work."""
+    """Return the run that was started here, if it is in progress."""
     runs = site_of(request).runs
     return JSONResponse({"line": runs.last_line()} if runs.current() else None)
 
@@ -168,7 +168,7 @@ def _started(started: bool) -> Response:
 
 
 def stop(request: Request) -> Response:
-    """Stop the run that is at work."""
+    """Stop the run in progress."""
     if not site_of(request).runs.stop():
         raise HTTPException(409, "No run is at work.")
     return JSONResponse({"stopped": True}, 202)
@@ -178,7 +178,7 @@ def stop(request: Request) -> Response:
 
 
 def metrics(request: Request) -> Response:
-    """Return figures for Prometheus, which shows the token."""
+    """Return metrics for Prometheus, which has to send the token."""
     from prometheus_client import CONTENT_TYPE_LATEST, generate_latest  # noqa: PLC0415 -- few need it
 
     archive = site_of(request).archive

@@ -1,4 +1,4 @@
-"""The application: what answers which address."""
+"""The application: its routes, middleware and error handlers."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def create_app(site: Site) -> Starlette:
 
 @asynccontextmanager
 async def lifespan(app: Starlette) -> AsyncIterator[None]:
-    """Write the exports of what is edited, as long as the server is there; of the last edits as it ends."""
+    """Rewrite the exports of edited sessions while the server runs, and once more as it stops."""
     exports: Exports = app.state.site.exports
     writing = asyncio.create_task(exports.keep_writing())
     yield

@@ -1,4 +1,4 @@
-"""The project as the pages see it: its plan, kept until a file says otherwise, and a few transcripts."""
+"""The project as pages see it: its plan, cached until a file changes, and a few transcripts."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ KEPT = 3
 
 @dataclass(frozen=True)
 class Page:
-    """A transcript as it is shown. ``base`` names its corrections file: what an edit was made to."""
+    """A transcript as it is shown; ``base`` identifies the content of its corrections file."""
 
     session: Shown
     laid: Overlaid
@@ -36,12 +36,12 @@ class Page:
 
     @cached_property
     def view(self) -> View:
-        """What there is to show of it."""
+        """The content of its page."""
         return view(self.laid.transcript)
 
     @property
     def paragraphs(self) -> list[ShownParagraph]:
-        """The text of that."""
+        """Its paragraphs of text."""
         return [part for part in self.view.paragraphs if isinstance(part, ShownParagraph)]
 
 
@@ -66,14 +66,14 @@ class Archive:
 
     @property
     def config(self) -> Config:
-        """The settings, as they are now; read again when a file of theirs changes: that takes 50 ms."""
+        """The settings, read again (50 ms) when one of their files changes."""
         seen = tuple(map(_stat, self._files))
         if self._config is None or self._config[0] != seen:
             self._config = (seen, self._load())
         return self._config[1]
 
     def signature(self) -> str:
-        """Return a name for what the plan depends on: another one, and something has changed."""
+        """Return a hash of everything that the plan depends on."""
         return hashlib.sha256(repr(tuple(self._signs())).encode()).hexdigest()[:16]
 
     def _signs(self) -> Iterator[object]:
@@ -114,7 +114,7 @@ class Archive:
         return list(self.plan().sessions)
 
     def recorded(self, since: str, until: str) -> list[str]:
-        """Return the sessions of which it is known that they were recorded between two days (YYYY-MM-DD)."""
+        """Return the sessions known to be recorded between two days (YYYY-MM-DD)."""
         days = {
             name: [row.recorded_at[:10] for row in plan.session.rows if row.recorded_at]
             for name, plan in self.plan().sessions.items()
@@ -122,7 +122,7 @@ class Archive:
         return [name for name, found in days.items() if any(since <= day <= until for day in found)]
 
     def pending(self) -> PendingJobs:
-        """Return what is to do, in the order in which a batch would do it."""
+        """Return the work to do, in the order of a batch."""
         last = next(reports.newest_first(self.root), None)
         return pending_jobs(self.plan(), last.failures if last else (), self.config.batch)
 
@@ -149,7 +149,7 @@ class Archive:
 
 
 def base_of(corrections: Path) -> str:
-    """Return what names the content of a corrections file; "" where there is none."""
+    """Return a hash of a corrections file; "" if there is none."""
     return hashlib.sha256(corrections.read_bytes()).hexdigest() if corrections.is_file() else ""
 
 

@@ -1,4 +1,4 @@
-"""Edits from the browser become lines of the corrections file, by the code of `sessionscribe correct`."""
+"""Edits in the browser: they become rows of the corrections file, as with `sessionscribe correct`."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Change(BaseModel):
 
 
 class Changes(BaseModel):
-    """What a browser asks for: changes of the transcript whose corrections it knows as ``base``, or undo."""
+    """A request to change the transcript with the corrections ``base``, or to undo the last change."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -51,7 +51,7 @@ class Changes(BaseModel):
 
 
 class ConflictError(Exception):
-    """Somebody else has changed the corrections meanwhile; ``page`` is what there is now."""
+    """Somebody else has changed the corrections; ``page`` is the present state."""
 
     def __init__(self, page: Page) -> None:
         super().__init__("changed meanwhile")
@@ -59,14 +59,14 @@ class ConflictError(Exception):
 
 
 class Editor:
-    """Writes the corrections of all sessions, and takes back what it wrote."""
+    """Writes corrections, and undoes what it wrote."""
 
     def __init__(self, archive: Archive, author: str = "") -> None:
         self.archive, self.author = archive, author
         self._before: dict[str, list[tuple[str, list[Edit]]]] = {}
 
     def edit(self, name: str, asked: Changes) -> tuple[Page, Page]:
-        """Make changes to a session, or take the last ones back; return what was shown before and is now.
+        """Change a session or undo the last change; return its page before and after.
 
         Raises:
             ConflictError: the corrections are not those that the browser knows.
@@ -90,12 +90,12 @@ class Editor:
             return page, self.archive.page(name)
 
     def can_undo(self, name: str, base: str) -> bool:
-        """Return whether the last changes of a session can be taken back: nobody has made others since."""
+        """Return whether the last change of a session can be undone: nobody has made another since."""
         made = self._before.get(name, [])
         return bool(made) and made[-1][0] == base
 
     def _made(self, page: Page, known: list[Edit], changes: list[Change]) -> list[Edit]:
-        """Return all lines of the new corrections file."""
+        """Return all rows of the new corrections file."""
         signed = edits.Signed(self.author, date.today().isoformat(), "")
         general = [
             signed.put_on(Edit("words", was=change.was, now=change.text))
@@ -116,7 +116,7 @@ class Editor:
 
 
 def _simple(laid: Overlaid, known: list[Edit], change: Change) -> tuple[Edit, list[Edit]] | None:
-    """Return the line for a change of one word, and the other lines; None where more is to be compared.
+    """Return the row for a change of one word, and the other rows; None if it takes a comparison.
 
     The word is as it was heard, or of a line for this place alone. Comparing four hours takes seconds.
     """
@@ -142,7 +142,7 @@ def _simple(laid: Overlaid, known: list[Edit], change: Change) -> tuple[Edit, li
 
 
 def _copy(laid: Overlaid, changes: list[Change]) -> list[EditToken]:
-    """Return what an edited copy with these changes would say.
+    """Return the text of an edited copy with these changes.
 
     Raises:
         UserError: a change is about words that there are not.

@@ -1,4 +1,4 @@
-"""The exports of what is edited on pages: written again some time after the last edit, without a model."""
+"""Rewrite the exports of sessions edited in the browser, some time after the last edit."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ AFTER_S = 30.0
 
 
 class Exports:
-    """Sessions whose exports are to be written again.
+    """The sessions whose exports have to be rewritten.
 
     Args:
         archive: the project.
@@ -32,7 +32,7 @@ class Exports:
         self._edited[session] = time.monotonic()
 
     def write(self, edited_before: float = math.inf) -> None:
-        """Write the exports of sessions whose last edit was before then, unless a run is at work.
+        """Rewrite the exports of sessions last edited before a moment, unless a run is in progress.
 
         Where a model has to work first, they follow with the next run.
         """
@@ -46,7 +46,7 @@ class Exports:
                     del self._edited[name]
 
     async def keep_writing(self) -> None:
-        """Write exports until cancelled."""
+        """Rewrite exports until cancelled."""
         while True:
             await asyncio.sleep(1)
             try:

@@ -29,7 +29,7 @@ from sessionscribe.web.view import flags_of
 
 
 def _everywhere(request: Request) -> dict[str, Any]:
-    """Return what all pages need."""
+    """Return the variables that all templates need."""
     site = site_of(request)
     return {
         "root": site.prefix,
@@ -58,7 +58,7 @@ COLUMNS: dict[str, Callable[[SessionStatus, Mapping[str, float]], Any]] = {
 
 
 def sessions(request: Request) -> Response:
-    """Show all sessions and where they stand."""
+    """Show all sessions and their state."""
     site, given = site_of(request), request.query_params
     show, sort = given.get("show", ""), given.get("sort", "")
     cost = {name: used.cost for name, used in past.used(site.root, "session").items()}
@@ -75,7 +75,7 @@ def sessions(request: Request) -> Response:
 
 
 def session(request: Request) -> Response:
-    """Show a transcript, to read, hear and mend."""
+    """Show a transcript, to read, hear and correct."""
     site = site_of(request)
     name = site.session(request)
     shown = site.archive.page(name)
@@ -96,7 +96,7 @@ def session(request: Request) -> Response:
 
 
 def text(paragraphs: Sequence[ShownParagraph]) -> str:
-    """Return paragraphs as the page of their session has them."""
+    """Return paragraphs as HTML of a session's page."""
     return _environment.get_template("paragraphs.html").render(
         view={"paragraphs": paragraphs}, read_only=False
     )
@@ -123,12 +123,12 @@ def diff(request: Request) -> Response:
 
 
 def search(request: Request) -> Response:
-    """Show where words are said."""
+    """Show the hits of a search."""
     return page(request, "search.html", {"asked": request.query_params, "found": find(request)})
 
 
 def find(request: Request) -> Found:
-    """Return where the words of an address are said."""
+    """Return the hits of the search in an address."""
     site, given = site_of(request), request.query_params
     since, until = given.get("from", ""), given.get("until", "")
     among = site.archive.recorded(since, until or "9999") if since or until else None
@@ -136,14 +136,14 @@ def find(request: Request) -> Found:
 
 
 def queue(request: Request) -> Response:
-    """Show what there is to do, and start and stop it."""
+    """Show the work to do, and start and stop runs."""
     site = site_of(request)
     context = {"pending": site.archive.pending(), "locks": locks(site)}
     return page(request, "queue.html", context | {"run": site.runs.state(), "last": site.runs.last_line()})
 
 
 def history(request: Request) -> Response:
-    """Show what failed, and what machines have cost."""
+    """Show failures, batches and costs."""
     site, given = site_of(request), request.query_params
     batches, months = past.batches(site.root, given.get("month", ""))
     by = given.get("by", "day")
@@ -165,7 +165,7 @@ async def record(request: Request) -> Response:
 
 
 async def failed(request: Request, error: Exception) -> Response:
-    """Say what a user can put right, what is not there or may not be, or what is wrong with JSON."""
+    """Answer a request that failed, with a page or, below ``/api/``, with JSON."""
     what, code = str(error), 400
     if isinstance(error, HTTPException):
         what, code = error.detail, error.status_code

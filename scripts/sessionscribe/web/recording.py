@@ -1,4 +1,4 @@
-"""What recorders ask for: the lock that keeps batches from the GPU, and a place for parts of a recording."""
+"""For recorders: the lock that holds batches back, and the upload of a recording's parts."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ Name = Annotated[str, Field(max_length=200)]
 
 
 class Whose(BaseModel):
-    """Whose lock is meant."""
+    """The user and session of a lock."""
 
     model_config = ConfigDict(alias_generator=to_camel)
 
@@ -45,7 +45,7 @@ class Whose(BaseModel):
 
 
 def locks(site: Site) -> list[str]:
-    """Return why batches do nothing now."""
+    """Return the reasons why batches are waiting."""
     try:
         return [str(held) for held in lock_of(site).held()]
     except UserError as error:
@@ -53,12 +53,12 @@ def locks(site: Site) -> list[str]:
 
 
 def lock_of(site: Site) -> BatchLock:
-    """Return the lock that the settings name now."""
+    """Return the lock that is configured."""
     return BatchLock.of(site.archive.config, site.root)
 
 
 async def lock(request: Request) -> Response:
-    """Lock for a session, or renew its lock; return the lock."""
+    """Take or renew the lock of a session; return it."""
     whose = await asked(request, Whose, MOST_ASKED)
     if not whose.session_id:
         raise HTTPException(422, "Say which recording: sessionId.")
@@ -67,7 +67,7 @@ async def lock(request: Request) -> Response:
 
 
 async def unlock(request: Request) -> Response:
-    """Remove the lock of a session, or all of a user's; return the newest that is left."""
+    """Release the lock of a session, or all locks of a user; return the newest that is left."""
     whose = await asked(request, Whose, MOST_ASKED)
     if not whose.session_id and not whose.user_id:
         raise HTTPException(422, "Say whose lock: sessionId or userId.")
@@ -94,7 +94,7 @@ def next_part(request: Request) -> Response:
 
 
 async def put_part(request: Request) -> Response:
-    """Keep a part. The same part may come again: its sender did not hear that it had arrived."""
+    """Store a part. It may be sent again, if its sender got no answer."""
     folder, name = _folder(request), request.path_params["part"]
     match = PART.fullmatch(name)
     if match is None or name != f"chunk-{int(match[1]):03}.{match[2]}":
@@ -108,7 +108,7 @@ async def put_part(request: Request) -> Response:
 
 
 def _write(path: Path, number: int, content: bytes) -> bool:
-    """Write a part, whole or not at all; return False where it is there."""
+    """Write a part atomically; return False if it exists."""
     try:
         with _writing:
             if path.is_file() and path.read_bytes() == content:
@@ -123,7 +123,7 @@ def _write(path: Path, number: int, content: bytes) -> bool:
 
 
 def finish(request: Request) -> Response:
-    """Add the recording to the manifest, as `sessionscribe add` does: by that command."""
+    """Add the recording to the manifest with `sessionscribe add`."""
     folder, site = _folder(request), site_of(request)
     if not _numbers(folder):
         raise HTTPException(409, "Nothing of it has arrived.")
@@ -144,7 +144,7 @@ def _folder(request: Request) -> Path:
 
 
 def _numbers(folder: Path) -> list[int]:
-    """Return the numbers of the parts that are there."""
+    """Return the numbers of the stored parts."""
     found = (PART.fullmatch(path.name) for path in folder.glob("chunk-*"))
     return [int(match[1]) for match in found if match]
 

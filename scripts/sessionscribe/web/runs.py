@@ -1,4 +1,4 @@
-"""Runs that the page starts and stops: a process of its own, which goes on when the server ends."""
+"""Runs started from a page: separate processes that outlive the server."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TELLING = re.compile(r" *\d+% |sessionscribe: |Stopped|Nothing to do|missing: ")
 
 
 class Runs:
-    """The one run at a time of a project.
+    """The runs of a project, one at a time.
 
     Args:
         root: the project's folder.
@@ -39,7 +39,7 @@ class Runs:
         self._starting = threading.Lock()
 
     def run(self, sessions: Iterable[str] = (), stage: str = "") -> bool:
-        """Start a run of these sessions (none: of all); return False where one is at work already.
+        """Start a run of sessions (none: all); return False if one is in progress.
 
         Args:
             sessions: names from the manifest.
@@ -49,7 +49,7 @@ class Runs:
         return self._start("run", *self.options, *chosen, *(["--stage", stage] if stage else []))
 
     def scan(self) -> bool:
-        """Look for new recordings, as batches do; return False where a run is at work."""
+        """Look for new recordings, as batches do; return False if a run is in progress."""
         return self._start("batch", "scan", *self.options)
 
     def _start(self, *arguments: str) -> bool:
@@ -72,7 +72,7 @@ class Runs:
             return True
 
     def stop(self) -> bool:
-        """Ask what is at work here to end, as Ctrl-C does; return False where nothing is."""
+        """Interrupt the runs on this machine, as Ctrl-C does; return False if there are none."""
         own = self.current()
         pids = [own] if own else [owner.pid for owner in self._others() if owner.is_here]
         for pid in pids:
@@ -81,7 +81,7 @@ class Runs:
         return bool(pids)
 
     def state(self) -> str:
-        """Return a line on what is at work in the project, whoever started it; "" for nothing."""
+        """Return a line on the run in progress, whoever started it; "" if there is none."""
         if self.current():
             return self.last_line() or "begins"
         return ", ".join(f"process {owner.pid} on {owner.host}, not started here" for owner in self._others())
@@ -90,7 +90,7 @@ class Runs:
         return workspace.at_work(self.root / ".snakemake").values()
 
     def current(self) -> int | None:
-        """Return the process of the run that was started here, while it is at work."""
+        """Return the process of the run that was started here, while it is in progress."""
         try:
             note = json.loads((self.root / NOTE).read_bytes())
             process = psutil.Process(note["pid"])
@@ -104,7 +104,7 @@ class Runs:
         return process.pid
 
     def last_line(self) -> str:
-        """Return how far the last run got, or what went wrong with it."""
+        """Return the progress of the last run, or its error."""
         lines = reversed(last_lines(self.root / LOG))
         return next((line.strip() for line in lines if TELLING.match(line)), "")
 

@@ -1,4 +1,4 @@
-"""Search in all transcripts: an index in SQLite that may be deleted at any time."""
+"""Full-text search in all transcripts, with an index in SQLite that may be deleted at any time."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PATIENCE_S = 1.0
 
 @dataclass(frozen=True)
 class Hit:
-    """A paragraph that has what was asked for; ``pieces`` are parts of its text and whether each is a hit."""
+    """A paragraph that matches; ``pieces`` are parts of its text and whether each is a hit."""
 
     session: str
     start: float
@@ -38,14 +38,14 @@ class Hit:
 
 @dataclass(frozen=True)
 class Found:
-    """The best hits, and how many sessions are still to be read."""
+    """The hits, and how many sessions are not indexed yet."""
 
     hits: list[Hit]
     missing: int
 
 
 class Index:
-    """The index of a project, brought up to date whenever it is asked.
+    """The index of a project, updated before each search.
 
     Args:
         root: the project's folder.
@@ -59,7 +59,7 @@ class Index:
     def search(
         self, text: str, *, speaker: str = "", among: Collection[str] | None = None, limit: int = LIMIT
     ) -> Found:
-        """Return paragraphs that have all words of ``text``, those of the last sessions first.
+        """Return paragraphs that contain all words of ``text``, those of the latest sessions first.
 
         Args:
             text: words; in quotation marks a phrase; the last letters of a word may be left out: `camp*`.
@@ -99,7 +99,7 @@ class Index:
             return _connect(path)
 
     def fill(self) -> None:
-        """Bring all of the index up to date, some sessions at a time: questions are answered in between."""
+        """Update the whole index, some sessions at a time, so that searches are answered in between."""
         left = 1
         with suppress(UserError):  # such as of the manifest: pages say so
             while left:
@@ -107,7 +107,7 @@ class Index:
                     left = self._update(database, PATIENCE_S)
 
     def _update(self, database: sqlite3.Connection, seconds: float) -> int:
-        """Read what is new, for so long; return how many sessions are left."""
+        """Index new transcripts for some seconds; return how many sessions are left."""
         until, sessions = time.monotonic() + seconds, self._sessions()
         left = 0
         known = dict(database.execute("SELECT session, stamp FROM seen"))
@@ -141,7 +141,7 @@ class Index:
         database.execute("DELETE FROM seen WHERE session = ?", (name,))
 
     def _transcript(self, name: str) -> tuple[Path | None, str]:
-        """Return the file with a session's transcript as it is shown, and what changes when it does."""
+        """Return the file with a session's transcript as it is shown, and a stamp that changes with it."""
         for stage in ("correct", "diarize"):
             path = self.root / f"results/{stage}/{name}.json"
             try:
@@ -166,12 +166,12 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def spaced(text: str) -> str:
-    """Return text with a separator around letters of scripts without spaces: each is a word then."""
+    """Return text with separators around letters of scripts without spaces, so that each is a word."""
     return "".join(f"\x1f{letter}\x1f" if written_without_spaces(letter) else letter for letter in text)
 
 
 def _query(column: str, text: str) -> str:
-    """Return what FTS5 is asked: every word quoted, so that nothing of it is taken for syntax."""
+    """Return a query for FTS5 in which every word is quoted, so that none is taken for syntax."""
     terms = []
     for phrase, word in re.findall(r'"([^"]*)"|(\S+)', text):
         found = phrase or word.replace('"', "")
@@ -183,7 +183,7 @@ def _query(column: str, text: str) -> str:
 
 
 def _pieces(marked: str) -> Iterator[tuple[str, bool]]:
-    """Yield the text of a paragraph in parts, without the separators, and whether each was asked for."""
+    """Yield the parts of a paragraph, without separators, and whether each is a hit."""
     for number, part in enumerate(re.split("[\x02\x03]", marked)):
         if part:
             yield part.replace("\x1f", ""), number % 2 == 1

@@ -1,4 +1,4 @@
-"""Who may ask for what: token, Host header, origin of what changes something, and what a page may load."""
+"""Access control: token, Host header, origin of changes, and the content security policy."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ POLICY = (
 
 
 def token(path: Path) -> str:
-    """Return the token in a file; write a new one where there is none (only the user may read it)."""
+    """Return the token in a file, which is created if missing (readable by the user only)."""
     if path.is_file() and (found := path.read_text(encoding="utf-8").strip()):
         return found
     made = secrets.token_urlsafe(32)
@@ -45,7 +45,7 @@ def token(path: Path) -> str:
 
 @dataclass(frozen=True)
 class Rules:
-    """What the guard holds requests to.
+    """The rules that the guard enforces.
 
     ``hosts`` are the names by which the server may be called; with ``read_only`` nothing can be changed;
     pages of ``origins`` may use the lock, for which ``lock_token`` will do.
@@ -59,12 +59,12 @@ class Rules:
 
     @property
     def cookie(self) -> str:
-        """The cookie's name, a project's own: browsers share cookies between the ports of a host."""
+        """The cookie's name, different in each project: browsers share cookies between ports of a host."""
         return f"sessionscribe-{hashlib.sha256(self.token.encode()).hexdigest()[:8]}"
 
 
 class Guard:
-    """Stands before every page: refuses what may not be, and adds the headers that browsers obey."""
+    """Middleware that refuses requests against the rules and adds security headers to answers."""
 
     def __init__(self, app: ASGIApp, rules: Rules) -> None:
         self.app, self.rules = app, rules
@@ -77,7 +77,7 @@ class Guard:
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, or hand it on."""
+        """Answer a request, or pass it on."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
         elif _path(scope).startswith(LOCK):
@@ -103,7 +103,7 @@ class Guard:
         await (answer or self.app)(scope, receive, send_with_headers)
 
     def _refusal(self, request: Request) -> Response | None:  # noqa: PLR0911 -- a rule a line
-        """Return the answer to a request that goes no further."""
+        """Return the answer to a request that is refused or redirected; None: pass it on."""
         if request.headers.get("host", "").rsplit(":", 1)[0] not in self.rules.hosts:
             return PlainTextResponse("This server has another name: start it with --allow-host.", 400)
         if _path(request.scope) in OPEN:
@@ -136,7 +136,7 @@ class Guard:
 
 
 def _path(scope: Scope) -> str:
-    """Return what is asked for, below the address where a proxy has the server."""
+    """Return the path of a request without the prefix of a proxy."""
     path: str = scope["path"]
     return path.removeprefix(scope["root_path"])
 
@@ -146,6 +146,6 @@ def _is_same(given: str, token: str) -> bool:
 
 
 def _is_same_origin(headers: Headers) -> bool:
-    """Return whether a browser says that a page of this server asks."""
+    """Return whether a browser says that the request comes from a page of this server."""
     origin = urlsplit(headers.get("origin", ""))
     return headers.get("sec-fetch-site") == "same-origin" and origin.netloc == headers.get("host")

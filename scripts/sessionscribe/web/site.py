@@ -1,4 +1,4 @@
-"""What all requests work on, and what they send."""
+"""The state that all requests share, and their bodies."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Asked = TypeVar("Asked", bound=BaseModel)
 
 @dataclass(frozen=True)
 class Site:
-    """A project and what the server does with it.
+    """A project and the services of the server.
 
     With ``records`` there is a page that records; ``prefix`` (``/PATH``) is where a proxy has the server.
     """
@@ -44,7 +44,7 @@ class Site:
         return self.archive.root
 
     def session(self, request: Request) -> str:
-        """Return the session of an address, if the manifest has it."""
+        """Return the session in an address; code 404 if it is not in the manifest."""
         name: str = request.path_params["session"]
         if self.archive.session(name) is None:
             raise HTTPException(404, "There is no such session.")
@@ -58,7 +58,7 @@ def site_of(request: Request) -> Site:
 
 
 async def body(request: Request, most: int) -> bytes:
-    """Return what is sent, unless it has more than so many bytes."""
+    """Return the body of a request, unless it is too large."""
     content, too_large = bytearray(), HTTPException(413, f"At most {most:,} bytes.")
     if int(request.headers.get("content-length", "0")) > most:  # uvicorn has seen to it that it is a number
         raise too_large
@@ -70,5 +70,5 @@ async def body(request: Request, most: int) -> bytes:
 
 
 async def asked(request: Request, model: type[Asked], most: int = MOST_JSON) -> Asked:
-    """Return the JSON that is sent; what is wrong with it is said with code 422."""
+    """Return the JSON of a request as a model; invalid JSON is answered with code 422."""
     return model.model_validate_json(await body(request, most))

@@ -1,4 +1,4 @@
-"""What a session sounds like: a copy to listen to, and the peaks of its waveform. Both are caches."""
+"""The audio of a session: a listening copy and the peaks of its waveform, both cached."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def _sources(session: str, root: Path) -> tuple[Timeline, list[Path]] | None:
 
 
 def _cached(session: str, root: Path, tracks: list[Path], ending: str) -> Path:
-    """Return where a cache lies; its name changes with the audio, and files for earlier audio go."""
+    """Return the path of a cached file, whose name changes with the audio; delete those of earlier audio."""
     stats = [(track.name, track.stat().st_size, track.stat().st_mtime_ns) for track in tracks]
     key = hashlib.sha256(repr(stats).encode()).hexdigest()[:12]
     folder = root / CACHE / session

@@ -33,7 +33,7 @@ class Version:
 
 
 def versions(archive: Archive, session: str) -> list[Version]:
-    """Return a session as it is shown and as it was heard, with other settings, and as it was published."""
+    """Return the versions of a session: as shown, as heard, with other settings, and published."""
     root, plan = archive.root, archive.plan().sessions[session]
     found = []
     if (root / f"results/diarize/{session}.json").is_file():

@@ -1,4 +1,4 @@
-"""What changes on the page of a session, and what of it is worth a look, by time."""
+"""Changes of a session's page, and the list of moments worth a look."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sessionscribe.formats.page import ShownParagraph
 
 @dataclass(frozen=True)
 class Splice:
-    """What makes other paragraphs of those of a page.
+    """The difference between two versions of a page's paragraphs.
 
     ``[start, stop)`` give way to ``new`` ones; the words after them are renumbered by ``shift``.
     """
@@ -26,7 +26,7 @@ class Splice:
 
 
 def splice(old: Sequence[ShownParagraph], new: Sequence[ShownParagraph]) -> Splice:
-    """Return what makes new paragraphs of old ones: mostly one is touched, also of thousands."""
+    """Return the difference between paragraphs; usually one of thousands changes."""
     most = min(len(old), len(new))
     start = next((n for n in range(most) if old[n] != new[n]), most)
     shift = new[-1].last - old[-1].last if most else 0
@@ -37,7 +37,7 @@ def splice(old: Sequence[ShownParagraph], new: Sequence[ShownParagraph]) -> Spli
 
 
 def _shifted(part: ShownParagraph, shift: int) -> ShownParagraph:
-    """Return a paragraph whose words have numbers that are higher by ``shift``."""
+    """Return a paragraph with its words' numbers raised by ``shift``."""
     if not shift:
         return part
     words = tuple(replace(word, number=word.number + shift) for word in part.words)
@@ -54,7 +54,7 @@ class Flag:
 
 
 def flags_of(transcript: Transcript, audit: Audit | None, corrections: Iterable[Correction]) -> list[Flag]:
-    """Return what is worth a look, in the order of time."""
+    """Return the moments that are worth a look, in order of time."""
     found = [*(_audited(audit) if audit else ()), *_missing(transcript)]
     for one in corrections:
         if one.state == "open":
