@@ -66,7 +66,7 @@ def add_arguments(commands: Any) -> None:
     subcommand(actions, "lock-status", _show_lock, "show the lock as JSON", SETTINGS)
     report = subcommand(actions, "report", _report, "show what batches did and cost", SETTINGS)
     report.add_argument("--month", metavar="YYYY-MM", help="totals of a month (default: the last batch)")
-    report.add_argument("--json", action="store_true", help="as JSON, for other programs")
+    report.add_argument("--json", action="store_true", help="print JSON")
     what = "take a chunk transcript away, run a batch, and put everything back"
     test = subcommand(actions, "test", _test, what, SETTINGS)
     test.add_argument("--session", metavar="SESSION", help="session to use (default: a short one)")

@@ -51,13 +51,18 @@ def add_arguments(commands: Any) -> None:
         help="only what these bundles (or those in a folder) lack",
     )
     packs.add_argument(
-        "--models", action="store_true", help="pack the speech model, too, if it is a folder here"
+        "--models", action="store_true", help="also pack the speech model, if it is a local folder"
     )
-    packs.add_argument("--to", default=FOLDER, metavar="PLACE", help="a folder, `remote:path` or `s3://`")
-    packs.add_argument("--check", metavar="FILE", help="only check a bundle, here or on a remote")
+    packs.add_argument(
+        "--to",
+        default=FOLDER,
+        metavar="PLACE",
+        help="where to: a folder, `remote:path` or `s3://` (default: bundles)",
+    )
+    packs.add_argument("--check", metavar="FILE", help="only check a bundle, local or on a remote")
     brings = subcommand(commands, "import", take, "unpack bundles into this project", SETTINGS)
     brings.add_argument(
-        "places", nargs="+", metavar="PLACE", help="bundles, or a folder of them; also on remotes"
+        "places", nargs="+", metavar="PLACE", help="bundles, or folders of bundles, local or on remotes"
     )
     brings.add_argument("--as", dest="name", metavar="NAME", help="import the session under another name")
     brings.add_argument(

@@ -46,8 +46,8 @@ def add_arguments(commands: Any) -> None:
     parser.add_argument("--session", action="append", default=[], help="run only this session (repeatable)")
     parser.add_argument("--stage", choices=STAGES, help="stop after this stage")
     parser.add_argument("--limit", type=from_one, metavar="N", help="run at most N sessions")
-    parser.add_argument("--upload", action="store_true", help="then upload finished sessions")
-    parser.add_argument("--publish", action="store_true", help="then publish finished sessions")
+    parser.add_argument("--upload", action="store_true", help="upload finished sessions at the end")
+    parser.add_argument("--publish", action="store_true", help="publish finished sessions at the end")
     save.add_arguments(parser)
 
 

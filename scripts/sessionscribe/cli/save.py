@@ -24,7 +24,7 @@ ROOT = Path()
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``run`` for saving results."""
-    parser.add_argument("--save-to", metavar="PLACE", help="save new results there during the run")
+    parser.add_argument("--save-to", metavar="PLACE", help="save new results to this place during the run")
     parser.add_argument(
         "--save-minutes", type=float, default=10.0, metavar="N", help="minutes between saves (default: 10)"
     )
@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="BUNDLE",
-        help="leave out what these bundles (or those in a folder) have (repeatable)",
+        help="leave out what these bundles (or bundles in this folder) have (repeatable)",
     )
 
 

@@ -23,9 +23,12 @@ def add_arguments(commands: Any) -> None:
     what = "show the state of every session"
     parser = subcommand(commands, "status", command, what, SETTINGS, SESSIONS)
     parser.add_argument("--cost", action="store_true", help="show what remote machines have cost")
-    parser.add_argument("--json", action="store_true", help="as JSON, for other programs")
+    parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument(
-        "--from", dest="place", metavar="PLACE", help="show a run elsewhere, from what it has saved"
+        "--from",
+        dest="place",
+        metavar="PLACE",
+        help="show the progress of a run elsewhere, which saves its results to this place",
     )
 
 

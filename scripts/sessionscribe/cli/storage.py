@@ -28,10 +28,10 @@ def add_arguments(commands: Any) -> None:
     finds.add_argument(
         "places", nargs="*", metavar="SOURCE", help="where to look (default: where known recordings are)"
     )
-    finds.add_argument("--json", action="store_true", help="as JSON, for other programs")
-    what = "copy finished files to the recordings or elsewhere"
+    finds.add_argument("--json", action="store_true", help="print JSON")
+    what = "upload finished files to where the recordings are, or elsewhere"
     uploading = subcommand(commands, "upload", upload, what, SETTINGS, SESSIONS)
-    uploading.add_argument("--to", metavar="PLACE", help="`beside` (the recordings), or a folder")
+    uploading.add_argument("--to", metavar="PLACE", help="`beside` (next to each recording), or a folder")
     uploading.add_argument(
         "--delete",
         action="store_true",

@@ -1,4 +1,4 @@
-"""An edited copy beside the transcript that it was made from: what is the same, and what stands for what."""
+"""Compare an edited copy with the transcript that it was made from."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Hunk:
 
 
 class Comparison:
-    """A copy beside its transcript.
+    """The comparison of a copy with its transcript.
 
     ``intact`` has, for the words that the copy has letter by letter, where their atoms are in the copy;
     ``speakers`` the copy's speaker of each atom, filled up where it says nothing; ``solid`` which items of
@@ -78,7 +78,7 @@ class Comparison:
         return _filled(self.copy, spoken)
 
     def _is_solid(self, number: int, item: Item) -> bool:
-        """Return whether the copy has an item as it is: all its words, one after the other."""
+        """Return whether the copy has an item unchanged: all its words, one after the other."""
         if item.edit is None and not atoms(item.words[0].text):
             return True
         places = [self.intact.get(n, (-1, -2)) for n in range(self._first[number], self._first[number + 1])]
@@ -89,12 +89,12 @@ class Comparison:
         ]
 
     def speaker_of(self, number: int) -> str | None:
-        """Return who says an item of one word that is solid, by the copy."""
+        """Return the copy's speaker of a solid item of one word."""
         place = self.intact.get(self._first[number])
         return None if place is None else self.speakers[place[0]]
 
     def hunks(self) -> list[Hunk]:
-        """Return where the copy has other words, in the order of the transcript; none share an item."""
+        """Return where the copy has other words, in the order of the transcript, without overlaps."""
         found: list[Hunk] = []
         for hunk in sorted(map(self._wider, self._stretches()), key=lambda hunk: (hunk.start, hunk.stop)):
             if found and hunk.start < found[-1].stop:
@@ -118,7 +118,7 @@ class Comparison:
         yield from self._split(changed, tuple(range(at, len(self.copy))), before, len(self.words))
 
     def _split(self, changed: Sequence[int], new: tuple[int, ...], before: int, after: int) -> Iterator[Hunk]:
-        """Yield changed words as neighbours in the transcript, each with what the copy has for them."""
+        """Yield runs of changed words that are neighbours in the transcript, with the copy's words."""
         if not changed:
             if new:
                 # In the order of subtitles, neighbours may lie apart in the transcript.
@@ -146,7 +146,7 @@ class Comparison:
         return self.copy[self.intact[number][0]].line
 
     def _wider(self, hunk: Hunk) -> Hunk:
-        """Take in words beside it that were added before: at one place, there is one addition."""
+        """Extend a hunk over words added earlier beside it: there is one addition at a place."""
         start, stop, new = hunk.start, hunk.stop, hunk.atoms
         while start and self._is_addition(start - 1):
             start -= 1
@@ -166,7 +166,7 @@ class Comparison:
 
 
 def _filled(copy: Sequence[EditToken], spoken: Sequence[str | None]) -> list[str | None]:
-    """Return the speaker of every atom: as written, else of the word that it is, else of one beside it."""
+    """Return the speaker of every atom: as written, else the matching word's, else a neighbour's."""
     result: list[str | None] = []
     for _, group in groupby(range(len(copy)), key=lambda n: copy[n].line):
         own = [copy[n].speaker or spoken[n] for n in group]

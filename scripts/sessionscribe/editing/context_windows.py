@@ -1,4 +1,4 @@
-"""Lines for the corrections file that will be found again: they have as much around them as it takes."""
+"""Rows of the corrections file, with as many surrounding words as it takes to find their place again."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LONG, SHOWN = 12, 5  # words: of a longer stretch of a speaker, only so many fro
 
 
 def joined(texts: Sequence[str]) -> str:
-    """Return atoms as text that has just these atoms."""
+    """Join atoms to a text that has exactly these atoms."""
     pieces = list(texts[:1])
     for left, right in pairwise(texts):
         apart = not (written_without_spaces(left[-1]) or written_without_spaces(right[0]))
@@ -25,7 +25,7 @@ def joined(texts: Sequence[str]) -> str:
 
 
 def of_words(words: Words, start: int, stop: int, now: Sequence[str], delay_s: float = 0.0) -> Edit:
-    """Return the edit that makes ``now`` of the words ``[start, stop)``; of none: puts it before ``start``.
+    """Return the edit that replaces the words ``[start, stop)`` (none: adds before ``start``) with ``now``.
 
     ``delay_s`` tells edits apart that add words at one place: the order of their times is theirs.
     """
@@ -58,7 +58,7 @@ def of_speaker(words: Words, start: int, stop: int, speaker: str) -> Edit:
 
 
 def _anchored(words: Words, edit: Edit, start: int, stop: int) -> Edit:
-    """Return the edit with what is around it: enough that this transcript has no other place for it."""
+    """Return the edit with enough surrounding words for a single place in this transcript."""
     count = AROUND
     while True:
         before, after = words.around(start, stop, count)

@@ -1,4 +1,4 @@
-"""Read an edited copy of an export: what is said in it, by whom, in the order of the file.
+"""Read an edited copy of an export: its words and speakers, in the order of the file.
 
 Its times are left aside: words keep theirs. What has no speaker in it says nothing about the speaker.
 """
@@ -68,7 +68,7 @@ class EditToken:
 
 
 def format_of(path: Path) -> str:
-    """Return of which format a file is.
+    """Return the format of a file, by its name.
 
     Raises:
         UserError: of none that can be read.
@@ -84,7 +84,7 @@ def format_of(path: Path) -> str:
 def read(
     path: Path, speakers: Collection[str], words: Collection[str], original: Sequence[Line] = ()
 ) -> list[EditToken]:
-    """Return what an edited file says.
+    """Return the words and speakers of an edited file.
 
     Args:
         path: the file.
@@ -109,7 +109,7 @@ def read(
 
 
 def lines(path: Path) -> list[Line]:
-    """Return the lines of an export or of a copy, where they have labels with these in their text.
+    """Return the lines of an export or of a copy; some formats have speaker labels in their text.
 
     Raises:
         UserError: it is missing, broken, or of no known format.
@@ -140,7 +140,7 @@ def _spellings(speakers: Iterable[str]) -> dict[str, str | None]:
 def _labelled(
     lines: Sequence[Line], speakers: Collection[str], words: Collection[str], original: Sequence[Line]
 ) -> list[Line]:
-    """Return lines with the speaker's label taken from their text, where they begin with one.
+    """Return lines with the speaker's label, if they begin with one, taken out of their text.
 
     A speaker of the transcript is one always; anything else before a colon that is no word of the transcript
     (``Note: it rains`` may be a sentence) if most lines have a label, if it opens several lines, or if it
@@ -168,13 +168,13 @@ def _labelled(
 
 
 def _known_label(line: Line, known: Iterable[str]) -> str | None:
-    """Return the known speaker whose label a line begins with; of several the first."""
+    """Return the first known speaker whose label begins a line."""
     text = line.text
     return next((n for n in known if text.startswith(n) and text[len(n) :].lstrip()[:1] in COLONS), None)
 
 
 class _Turns:
-    """Where the original has labels; a copy may have others there.
+    """The places where the original has labels; a copy may have other labels there.
 
     Args:
         original: its lines.
@@ -196,7 +196,7 @@ class _Turns:
         return [said for said, labelled in zip(self._said, self._has_label, strict=True) if labelled]
 
     def has(self, number: int, label: str, text: str) -> bool:
-        """Return whether ``text`` of a line of the copy stands after another label than this in the original.
+        """Return whether the original has ``text``, of a line of the copy, after another label than this.
 
         Where the copy has as many lines, it is in the line of that ``number``; else where its words are.
         """

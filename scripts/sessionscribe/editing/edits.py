@@ -1,4 +1,4 @@
-"""From an edited copy of a transcript to lines of the corrections file: as few and as small as can be.
+"""From an edited copy of a transcript to rows of the corrections file, as few and as small as possible.
 
 The copy is compared with the transcript as it is shown, with the corrections so far. Those that the copy
 leaves as they are stay; where it has something else, a line gives way to one that says that.
@@ -41,7 +41,7 @@ class Signed:
 
 @dataclass(frozen=True)
 class Made:
-    """All lines of the new file; which of them are new, and which old ones gave way."""
+    """All rows of the new file, those that are new, and old ones that were replaced."""
 
     edits: list[Edit]
     new: list[Edit]
@@ -58,7 +58,7 @@ def make(
     signed: Signed | None = None,
     laid: Overlaid | None = None,
 ) -> Made:
-    """Return the corrections that make of a transcript what an edited copy says.
+    """Return the corrections that turn a transcript into an edited copy.
 
     Args:
         transcript: as the machine made it, by labels.
@@ -93,7 +93,7 @@ def make(
 
 
 def _again(words: Words, edit: Edit, edits: Sequence[Edit]) -> Edit | None:
-    """Return the line that said the same of the same place before, with who signed it."""
+    """Return the old row, with its author, that made the same edit at the same place."""
 
     def bare(edit: Edit) -> Edit:
         return replace(edit, before="", after="", note="", author="", date="")
@@ -105,7 +105,7 @@ def _again(words: Words, edit: Edit, edits: Sequence[Edit]) -> Edit | None:
 
 
 def _parted(laid: Overlaid, edits: Sequence[Edit], speakers: Collection[str | None]) -> list[Edit]:
-    """Return the edits without names that the copy takes back: it has the label again.
+    """Return the edits without names for which the copy has the label again.
 
     Of two speakers who were made one, it tells them apart; of one, it does not have the name any more.
     """
@@ -125,7 +125,7 @@ def _parted(laid: Overlaid, edits: Sequence[Edit], speakers: Collection[str | No
 def _renamed(
     transcript: Transcript, laid: Overlaid, edits: Sequence[Edit], compared: Comparison
 ) -> list[Edit]:
-    """Return the edits so far, and names for speakers who have another one in all of the copy."""
+    """Return the edits, with names for speakers who have another name throughout the copy."""
     called: dict[str, Counter[str]] = defaultdict(Counter)
     for number, (first, _) in compared.intact.items():
         old, new = compared.words[number].speaker, compared.speakers[first]
@@ -164,7 +164,7 @@ def _with_name(
 
 
 class _Changes:
-    """What a copy changes in words and who says them; ``gone`` are the numbers of edits that give way."""
+    """The changes of words and speakers in a copy; ``gone`` are the numbers of replaced edits."""
 
     def __init__(self, laid: Overlaid, edits: Sequence[Edit], compared: Comparison) -> None:
         self.laid, self.edits, self.compared = laid, edits, compared
@@ -280,7 +280,7 @@ class _Changes:
         return made
 
     def _of_neighbours(self, spoken: Sequence[str | None]) -> Iterator[Edit]:
-        """Yield additions that stay, with their speaker, where who speaks beside them is another one now."""
+        """Yield additions again, with a speaker, if the speaker of the word beside them has changed."""
         for item in self.laid.items:
             if item.edit is None or item.edit in self.gone or item.start < item.stop or not item.words:
                 continue

@@ -1,4 +1,4 @@
-"""Changes in a copy of an older export, carried over to the transcript as it is now: a three-way merge."""
+"""Apply the changes in a copy of an older export to the present transcript: a three-way merge."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sessionscribe.stages.correct.table import Edit
 def rebased(
     base: Sequence[EditToken], copy: Sequence[EditToken], transcript: Transcript
 ) -> tuple[list[EditToken], list[Edit]]:
-    """Return the copy as it would be had it been made from a transcript, and the changes that find no place.
+    """Return the copy as if made from the present transcript, and the changes without a place in it.
 
     A change of words finds its place where the transcript has the same words as the export, and on either
     side of them; a change of speaker where it has the word.

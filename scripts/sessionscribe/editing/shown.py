@@ -1,4 +1,4 @@
-"""A session's transcript as it is shown: what was heard, with names and corrections laid over it."""
+"""A session's transcript as it is shown: with names and corrections."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sessionscribe.stages.correct.correct import lay_over
 
 @dataclass(frozen=True)
 class Shown:
-    """A transcript by labels, the names of these, and the file with corrections to it (it may be missing)."""
+    """A transcript with speaker labels, their names, and its corrections file (which may be missing)."""
 
     transcript: Transcript
     names: dict[str, str]

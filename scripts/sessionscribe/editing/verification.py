@@ -1,4 +1,4 @@
-"""Whether new corrections make of a transcript what the edited copy says: nothing else is written down."""
+"""Check that new corrections turn a transcript into exactly what the edited copy says."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Said = tuple[str, str | None]
 
 
 def check(before: Overlaid, after: Overlaid, copy: Sequence[EditToken], order: Sequence[int] | None) -> None:
-    """Compare a corrected transcript with the copy that it is to read like.
+    """Compare a corrected transcript with the edited copy.
 
     Args:
         before: the transcript that the copy was made of.

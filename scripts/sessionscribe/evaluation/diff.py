@@ -1,4 +1,4 @@
-"""Two transcripts of one session, word by word: what is the same, changed, added, lost, said by someone else.
+"""Compare two transcripts of a session word by word: the same, changed, added, lost, by another speaker.
 
 Aligned by rapidfuzz's Levenshtein (40,000 words in a tenth of a second; difflib does not come to an end in
 minutes). Case, punctuation and typography do not count as a change of a word.

@@ -1,4 +1,4 @@
-"""A difference as text for a terminal and as a page in one file."""
+"""Show a comparison in a terminal or as a page in one file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ STYLES = {"lost": "red", "added": "green", "speaker": "yellow", "place": "dim"}
 
 
 def summary_lines(found: Diff) -> list[str]:
-    """Return what differs in numbers."""
+    """Return the differences in numbers, a line each."""
     s = found.summary
     lines = [
         f"words: {s.before} and {s.after}; {s.same} the same ({s.rewritten} of them written otherwise), "
@@ -133,7 +133,7 @@ class Paragraph:
 
 
 def paragraphs(found: Diff) -> list[Paragraph]:
-    """Return both transcripts as one text, a paragraph for each turn of a speaker."""
+    """Return both transcripts as one text, a paragraph per turn."""
     made: list[Paragraph] = []
     latest: float | None = None
     for piece in found.pieces:
@@ -165,7 +165,7 @@ def _joined(paragraph: Paragraph) -> Paragraph:
 
 
 def write_html(found: Diff, before: str, after: str, path: Path) -> None:
-    """Write the difference as one page that needs nothing else."""
+    """Write the comparison as a page in one file."""
     from jinja2 import Environment, FileSystemLoader  # noqa: PLC0415
 
     pages = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True)

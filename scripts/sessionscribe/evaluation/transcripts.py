@@ -77,7 +77,7 @@ def _of_folder(folder: Path) -> dict[str, PlainTranscript]:
 
 
 def _chunks(folder: Path) -> list[ChunkTranscript]:
-    """Return the chunk transcripts in a folder; those of an earlier version too, as far as they are alike.
+    """Return the chunk transcripts in a folder, including those of earlier versions.
 
     Raises:
         UserError: one is broken.
