@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import random
 import zlib
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from operator import itemgetter
 from pathlib import Path
@@ -29,16 +30,6 @@ LEVEL_DB = (-27.0, -21.0)
 NOISE_DB = -60.0
 SAME_TURN_S = 0.5
 """Pauses of one person that are shorter do not end a turn."""
-
-
-@dataclass(frozen=True)
-class Line:
-    """One line of a text."""
-
-    speaker: str
-    text: str
-    mark: str
-    """How it begins: after the last one (empty), before its end (``<``), or as an interruption (``<<``)."""
 
 
 @dataclass(frozen=True)
@@ -96,14 +87,12 @@ class Conversation:
         )
 
 
-def read_text(path: Path) -> list[Line]:
-    """Read a text's lines."""
-    lines = []
+def read_text(path: Path) -> Iterator[tuple[str, str, str]]:
+    """Yield the speaker, the mark (empty, ``<`` or ``<<``) and the words of each line of a text."""
     for row in path.read_text(encoding="utf-8").splitlines():
         speaker, _, said = row.partition(": ")
         mark = said.split(" ", 1)[0] if said.startswith("<") else ""
-        lines.append(Line(speaker, said.removeprefix(mark).strip(), mark))
-    return lines
+        yield speaker, mark, said.removeprefix(mark).strip()
 
 
 def room(rng: random.Random) -> Audio:
@@ -138,16 +127,16 @@ def make(name: str) -> Conversation:
     utterances: list[Utterance] = []
     placed: dict[str, list[tuple[int, Audio]]] = {}  # of each person: first sample, samples
     spans: dict[str, list[tuple[float, float]]] = {}  # of each person: where there is sound
-    for line in read_text(TEXTS / f"{name}.txt"):
-        speech = synthesizer.say(line.text, PEOPLE[line.speaker])
+    for speaker, mark, text in read_text(TEXTS / f"{name}.txt"):
+        speech = synthesizer.say(text, PEOPLE[speaker])
         sound = speech_intervals(speech.audio)
-        start = round((end + gap(line.mark, rng) - sound[0][0]) * SAMPLE_RATE)
+        start = round((end + gap(mark, rng) - sound[0][0]) * SAMPLE_RATE)
         at = start / SAMPLE_RATE
         heard = [(at + a, at + b) for a, b in sound]
         said = [within(heard, (word, at + a, at + b)) for word, a, b in speech.words]
-        utterances.append(Utterance(line.speaker, heard[0][0], heard[-1][1], line.text, said))
-        placed.setdefault(line.speaker, []).append((start, speech.audio))
-        spans.setdefault(line.speaker, []).extend(heard)
+        utterances.append(Utterance(speaker, heard[0][0], heard[-1][1], text, said))
+        placed.setdefault(speaker, []).append((start, speech.audio))
+        spans.setdefault(speaker, []).extend(heard)
         end = max(end, heard[-1][1])
     total = round((end + 1.0) * SAMPLE_RATE)
     stems = {speaker: mixed(own, total, rng) for speaker, own in placed.items()}

@@ -15,7 +15,7 @@ from sessionscribe.core.text import counted
 from sessionscribe.jobs import workspace
 from sessionscribe.manifest import manifest
 
-VOICES = "results/name/voices"
+VOICES = Path("results/name/voices")
 """The folder of enrolled voices, which are every session's, one of this name among them."""
 KEPT = "publish"
 """The folder of results that belongs to DVC and Git."""
@@ -29,21 +29,21 @@ def add_arguments(commands: Any) -> None:
     removes.add_argument("-n", "--dry-run", action="store_true", help="only show what would be done")
 
 
-def remove(options: argparse.Namespace, config: Config, root: Path = Path()) -> int:
+def remove(options: argparse.Namespace, config: Config) -> int:
     """Remove sessions from the manifest, and delete their results if asked for.
 
     Raises:
         UserError: there is no such session, or a run is at work on results that are to be deleted.
     """
-    table = root / config.manifest
-    refuse_demo(Path(config.manifest))
+    table = Path(config.manifest)
+    refuse_demo(table)
     if not options.sessions:
         raise UserError("no session is named", where="remove", hint="`sessionscribe status` lists them")
-    if options.results and not options.dry_run and workspace.at_work(root / ".snakemake"):
+    if options.results and not options.dry_run and workspace.at_work(Path(".snakemake")):
         raise UserError("another run is at work here", where="remove", hint="Wait until it has finished")
     with manifest.locked(table):
         known = manifest.read(table)
-        results = {name: results_of(name, root) for name in options.sessions}
+        results = {name: results_of(name) for name in options.sessions}
         for name in options.sessions:
             if name not in known and not (options.results and results[name]):
                 raise unknown_session(name, known, table)
@@ -63,13 +63,13 @@ def remove(options: argparse.Namespace, config: Config, root: Path = Path()) -> 
     return 0
 
 
-def results_of(session: str, root: Path) -> list[Path]:
+def results_of(session: str) -> list[Path]:
     """Return the files and folders below ``results`` and ``logs`` that belong to one session."""
     return [
         path
         for top in ("results", "logs")
-        for folder in sorted((root / top).glob("*/"))
+        for folder in sorted(Path(top).glob("*/"))
         if folder.name != KEPT
         for path in sorted(folder.iterdir())
-        if (path.name == session or path.name.startswith(f"{session}.")) and path != root / VOICES
+        if (path.name == session or path.name.startswith(f"{session}.")) and path != VOICES
     ]

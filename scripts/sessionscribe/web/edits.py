@@ -120,20 +120,16 @@ def _simple(laid: Overlaid, known: list[Edit], change: Change) -> tuple[Edit, li
 
     The word is as it was heard, or of a line for this place alone. Comparing four hours takes seconds.
     """
-    if change.op != "words" or change.first != change.last or not atoms(change.text):
+    places = [(item, at) for item in laid.items for at in range(len(item.words))]
+    is_one_word = change.op == "words" and change.first == change.last < len(places)
+    if not is_one_word or not atoms(change.text):
         return None
-    first = 0
-    for item in laid.items:
-        if change.first < first + len(item.words):
-            break
-        first += len(item.words)
-    else:
-        return None
+    item, at = places[change.first]
     old = None if item.edit is None else known[item.edit]
     if item.start == item.stop or (old and (old.edit != "words" or old.speaker or is_general(old))):
         return None
     texts = [word.text for word in item.words]
-    texts[change.first - first] = change.text
+    texts[at] = change.text
     now = [atom for text in texts for atom in atoms(text)]
     if now == laid.words.text(item.start, item.stop):
         return None

@@ -56,16 +56,13 @@ class Index:
         self.root, self._sessions = root, sessions
         self._lock = threading.Lock()
 
-    def search(
-        self, text: str, *, speaker: str = "", among: Collection[str] | None = None, limit: int = LIMIT
-    ) -> Found:
+    def search(self, text: str, *, speaker: str = "", among: Collection[str] | None = None) -> Found:
         """Return paragraphs that contain all words of ``text``, those of the latest sessions first.
 
         Args:
             text: words; in quotation marks a phrase; the last letters of a word may be left out: `camp*`.
             speaker: only what people say whose name has these words; of the last one its beginning will do.
             among: only in these sessions; None: in all.
-            limit: at most so many.
         """
         names = None if among is None else json.dumps(list(among))
         query = _query("text", text)
@@ -78,7 +75,7 @@ class Index:
                 "SELECT session, start, speaker, highlight(said, 3, ?, ?) FROM said "
                 "WHERE said MATCH ? AND (? IS NULL OR session IN (SELECT value FROM json_each(?))) "
                 "ORDER BY rowid DESC LIMIT ?",
-                (*MARKS, f"{query} {_query('speaker', f'{speaker}*')}", names, names, limit),
+                (*MARKS, f"{query} {_query('speaker', f'{speaker}*')}", names, names, LIMIT),
             ).fetchall()
         order = {name: number for number, name in enumerate(dict.fromkeys(row[0] for row in found))}
         found.sort(key=lambda row: (order[row[0]], row[1]))
