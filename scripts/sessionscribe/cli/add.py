@@ -32,9 +32,7 @@ def said_parser() -> Parser:
     """Return the options that describe what is said in recordings."""
     parser = Parser(add_help=False)
     group = parser.add_argument_group("recordings")
-    group.add_argument(
-        "--language", metavar="CODE", help="language code, such as en; mixed: several languages"
-    )
+    group.add_argument("--language", metavar="CODE", help="such as en; mixed: several languages")
     group.add_argument(
         *("--speakers", "--num-speakers"),
         type=speakers,
@@ -49,14 +47,8 @@ def columns_parser() -> Parser:
     """Return the options that describe the files of recordings."""
     parser = Parser(add_help=False)
     group = parser.add_argument_group("recordings")
-    group.add_argument(
-        "--layout", choices=LAYOUTS, help="how the files belong together (default: by their names)"
-    )
-    group.add_argument(
-        "--exact",
-        action="store_true",
-        help="decode to find the duration, for files without one or with a wrong one",
-    )
+    group.add_argument("--layout", choices=LAYOUTS, help="how files belong together (default: by name)")
+    group.add_argument("--exact", action="store_true", help="decode to find a missing or wrong duration")
     group.add_argument("--min-speakers", type=int, metavar="N", help="at least so many speakers")
     group.add_argument("--max-speakers", type=int, metavar="N", help="at most so many speakers")
     group.add_argument(
@@ -68,13 +60,9 @@ def columns_parser() -> Parser:
     )
     group.add_argument("--channel", type=int, metavar="N", help="channel to use, counted from 0")
     group.add_argument(
-        "--names",
-        metavar="NAME,NAME",
-        help="the speaker of each channel or audio stream of a file (--layout multitrack)",
+        "--names", metavar="NAME,NAME", help="who is on each channel or stream (--layout multitrack)"
     )
-    group.add_argument(
-        "--priority", type=int, metavar="N", help="priority; sessions with the highest come first"
-    )
+    group.add_argument("--priority", type=int, metavar="N", help="sessions with the highest come first")
     return parser
 
 
@@ -86,7 +74,7 @@ def add_arguments(commands: Any) -> None:
         "sources",
         nargs="+",
         metavar="SOURCE",
-        help="a file, a folder, a quoted pattern, `remote:path` or `s3://`",
+        help="a file, folder, quoted pattern, `remote:path` or `s3://`",
     )
     parser.add_argument("--session", help="name of the session (default: from the file or folder)")
 

@@ -53,9 +53,7 @@ def add_arguments(commands: Any) -> None:
     scan = subcommand(
         actions, "scan", _scan, "look for recordings, and list what is missing in a file", SETTINGS
     )
-    scan.add_argument(
-        "--output", type=Path, metavar="FILE", help="output file (default: logs/batch/pending-jobs.json)"
-    )
+    scan.add_argument("--output", type=Path, metavar="FILE", help="default: logs/batch/pending-jobs.json")
     for name, act, what in (
         ("lock", _lock, "hold batches back while a recording is in progress"),
         ("unlock", _unlock, "let batches run again after a recording"),
@@ -73,15 +71,11 @@ def add_arguments(commands: Any) -> None:
     what = "check that everything a batch needs is there, without starting anything"
     check = subcommand(actions, "check", _check, what, SETTINGS)
     check.add_argument("--notify", action="store_true", help="send a test notification")
-    check.add_argument(
-        "--alerts", action="store_true", help="send a notification if no batch has succeeded for too long"
-    )
+    check.add_argument("--alerts", action="store_true", help="notify if no batch has succeeded for too long")
     what = "run batches regularly, by a systemd timer, a launchd agent or a cron job"
     installs = subcommand(actions, "install", _install, what, SETTINGS)
     installs.add_argument("--every", default="2h", metavar="2h", help="interval: 30m, 2h, 1d (default: 2h)")
-    installs.add_argument(
-        "--with", dest="kind", choices=KINDS, help="scheduler (default: what this machine has)"
-    )
+    installs.add_argument("--with", dest="kind", choices=KINDS, help="scheduler (default: the machine's)")
     installs.add_argument("--print", action="store_true", help="only show the files")
     subcommand(actions, "uninstall", _uninstall, "remove what `install` installed", SETTINGS)
 

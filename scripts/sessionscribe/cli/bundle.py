@@ -40,34 +40,19 @@ def add_arguments(commands: Any) -> None:
     """Add the sub-commands to the command's parsers."""
     what = "pack sessions into files for another machine to continue"
     packs = subcommand(commands, "bundle", pack, what, SETTINGS, SESSIONS)
+    packs.add_argument("--results", action="store_true", help="results only, without the audio to continue")
     packs.add_argument(
-        "--results", action="store_true", help="only results, without the audio that is needed to continue"
+        "--since", action="append", default=[], metavar="BUNDLE", help="what these bundles or folders lack"
     )
+    packs.add_argument("--models", action="store_true", help="also pack the model, if it is a local folder")
     packs.add_argument(
-        "--since",
-        action="append",
-        default=[],
-        metavar="BUNDLE",
-        help="only what these bundles (or those in a folder) lack",
-    )
-    packs.add_argument(
-        "--models", action="store_true", help="also pack the speech model, if it is a local folder"
-    )
-    packs.add_argument(
-        "--to",
-        default=FOLDER,
-        metavar="PLACE",
-        help="where to: a folder, `remote:path` or `s3://` (default: bundles)",
+        "--to", default=FOLDER, metavar="PLACE", help="a folder, `remote:path` or `s3://` (default: bundles)"
     )
     packs.add_argument("--check", metavar="FILE", help="only check a bundle, local or on a remote")
     brings = subcommand(commands, "import", take, "unpack bundles into this project", SETTINGS)
-    brings.add_argument(
-        "places", nargs="+", metavar="PLACE", help="bundles, or folders of bundles, local or on remotes"
-    )
+    brings.add_argument("places", nargs="+", metavar="PLACE", help="bundles or folders; also `remote:path`")
     brings.add_argument("--as", dest="name", metavar="NAME", help="import the session under another name")
-    brings.add_argument(
-        "--force", action="store_true", help="replace results that were made differently here"
-    )
+    brings.add_argument("--force", action="store_true", help="replace results made differently here")
     brings.add_argument("-n", "--dry-run", action="store_true", help="only check")
     for parser in (packs, brings):
         parser.add_argument(

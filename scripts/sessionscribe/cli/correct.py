@@ -40,24 +40,15 @@ def add_arguments(commands: Any) -> None:
     what = "record the corrections in an edited export; the next run applies them to all exports"
     corrects = subcommand(commands, "correct", correct, what, SETTINGS, SESSION)
     corrects.add_argument(
-        "edited",
-        nargs="?",
-        type=Path,
-        metavar="FILE",
-        help="an edited copy of an export: srt, vtt, ass, txt, md, docx, tsv, csv, stm, aud or json",
+        "edited", nargs="?", type=Path, metavar="FILE", help="an edited export: srt, txt, docx …"
     )
     corrects.add_argument(
-        "--made-from",
-        type=Path,
-        metavar="FILE",
-        help="the original export, if the session was transcribed again since",
+        "--made-from", type=Path, metavar="FILE", help="the export it was made from, if not the latest"
     )
     corrects.add_argument("--list", action="store_true", help="list all corrections and their state")
     corrects.add_argument("--author", default="", help="who made the corrections")
     corrects.add_argument("--note", default="", help="a note on the corrections")
-    corrects.add_argument(
-        "--force", action="store_true", help="accept a file that lacks more than half of the words"
-    )
+    corrects.add_argument("--force", action="store_true", help="accept a file without most of the words")
     corrects.add_argument("-n", "--dry-run", action="store_true", help="only show the differences")
 
 

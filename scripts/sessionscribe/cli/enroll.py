@@ -41,9 +41,7 @@ def add_arguments(commands: Any) -> None:
     parser = subcommand(commands, "enroll", command, what, SETTINGS)
     parser.add_argument("name", metavar="NAME", help="the person's name")
     parser.add_argument("--session", required=True, help="a finished session in which the person speaks")
-    parser.add_argument(
-        "--speaker", required=True, help="the speaker's label, or a time at which the person speaks"
-    )
+    parser.add_argument("--speaker", required=True, help="a label, or a time when the person speaks")
 
 
 def command(options: argparse.Namespace, settings: Config) -> int:

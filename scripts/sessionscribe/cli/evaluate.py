@@ -20,54 +20,37 @@ WHAT = "a session of this project, a file, or a folder of exports or of chunk tr
 
 def add_arguments(commands: Any) -> None:
     """Add both sub-commands to the command's parsers."""
-    evaluates = subcommand(commands, "evaluate", evaluate, "measure transcripts against references")
-    evaluates.add_argument("hypothesis", metavar="HYP", help=WHAT)
-    evaluates.add_argument(
+    parser = subcommand(commands, "evaluate", evaluate, "measure transcripts against references")
+    parser.add_argument("hypothesis", metavar="HYP", help=WHAT)
+    parser.add_argument(
         "--reference",
         nargs="+",
         action="extend",
         required=True,
         type=Path,
         metavar="REF",
-        help="files or folders (STM, CTM, RTTM, UEM, SegLST, SRT, VTT, plain text or JSON), or a session "
-        "that was corrected",
+        help="files or folders (STM, RTTM, SRT, JSON …), or a corrected session",
     )
-    evaluates.add_argument("--json", type=Path, metavar="FILE", help="also write all figures to this file")
-    evaluates.add_argument(
-        "--max-wer", type=float, metavar="X", help="fail if the WER is higher (0.1 is 10 %%)"
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write all figures to this file")
+    parser.add_argument("--max-wer", type=float, metavar="X", help="fail above this WER (0.1 is 10 %%)")
+    parser.add_argument("--max-der", type=float, metavar="X", help="fail above this DER")
+    parser.add_argument("--language", metavar="CODE", help="language code (default: as transcribed)")
+    parser.add_argument("--as-written", action="store_true", help="do not normalise words")
+    parser.add_argument(
+        "--collar", type=float, default=0.0, metavar="S", help="DER, JER: seconds to ignore at turns' edges"
     )
-    evaluates.add_argument("--max-der", type=float, metavar="X", help="fail if the DER is higher")
-    evaluates.add_argument(
-        "--language", metavar="CODE", help="language of the text (default: as transcribed)"
+    parser.add_argument("--skip-overlap", action="store_true", help="DER, JER: ignore overlapped speech")
+    parser.add_argument(
+        "--word-collar", type=float, default=5.0, metavar="S", help="tcpWER: tolerance in s (default: 5)"
     )
-    evaluates.add_argument(
-        "--as-written", action="store_true", help="compare words as written, without normalising them"
-    )
-    evaluates.add_argument(
-        "--collar",
-        type=float,
-        default=0.0,
-        metavar="S",
-        help="DER, JER: tolerance around the edges of turns, in seconds (default: 0)",
-    )
-    evaluates.add_argument("--skip-overlap", action="store_true", help="DER, JER: ignore overlapped speech")
-    evaluates.add_argument(
-        "--word-collar",
-        type=float,
-        default=5.0,
-        metavar="S",
-        help="tcpWER: tolerance in seconds (default: 5)",
-    )
-    evaluates.add_argument(
+    parser.add_argument(
         "--resamples",
         type=int,
         default=1000,
         metavar="N",
         help="bootstrap resamples (default: 1000); 0: no confidence intervals",
     )
-    evaluates.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="random seed of the bootstrap (default: 0)"
-    )
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="bootstrap's seed (default: 0)")
 
     diffs = subcommand(commands, "diff", diff, "compare two transcripts of a session word by word")
     diffs.add_argument("before", metavar="A", help=WHAT)

@@ -41,10 +41,7 @@ def _settings() -> Parser:
     parser = Parser(add_help=False)
     group = parser.add_argument_group("settings")
     group.add_argument(
-        "--profile",
-        default="local",
-        metavar="NAME",
-        help="a profile in profiles/, or a folder (default: local)",
+        "--profile", default="local", metavar="NAME", help="name in profiles/, or a folder (default: local)"
     )
     group.add_argument(
         "--configfile",
@@ -68,9 +65,7 @@ def _settings() -> Parser:
 def _sessions(what: str) -> Parser:
     parser = Parser(add_help=False)
     parser.add_argument("sessions", nargs="*", metavar="SESSION", help=what)
-    parser.add_argument(
-        "--session", action="append", default=[], metavar="SESSION", help="the same (repeatable)"
-    )
+    parser.add_argument("--session", action="append", default=[], metavar="SESSION", help="the same")
     return parser
 
 

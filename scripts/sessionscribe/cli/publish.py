@@ -26,20 +26,15 @@ ROOT = Path()
 
 def add_arguments(commands: Any) -> None:
     """Add the sub-commands to the command's parsers."""
-    settings, chosen = SETTINGS, SESSIONS
     what = "publish finished sessions as versions that others can pull"
-    publishes = subcommand(commands, "publish", publish, what, settings, chosen)
-    publishes.add_argument(
-        "--force", action="store_true", help="overwrite other people's versions that were not pulled here"
-    )
-    pulls = subcommand(commands, "pull", pull, "fetch published sessions", settings, chosen)
+    publishes = subcommand(commands, "publish", publish, what, SETTINGS, SESSIONS)
+    publishes.add_argument("--force", action="store_true", help="overwrite versions not pulled here")
+    pulls = subcommand(commands, "pull", pull, "fetch published sessions", SETTINGS, SESSIONS)
     what = "list a session's published versions, or restore one"
-    lists = subcommand(commands, "versions", list_versions, what, settings, SESSION)
+    lists = subcommand(commands, "versions", list_versions, what, SETTINGS, SESSION)
     lists.add_argument("--at", metavar="REV", help="restore the version at this git revision")
     for parser in (pulls, lists):
-        parser.add_argument(
-            "--force", action="store_true", help="overwrite results that were never published"
-        )
+        parser.add_argument("--force", action="store_true", help="overwrite results never published")
 
 
 def publish(options: argparse.Namespace, config: Config) -> int:

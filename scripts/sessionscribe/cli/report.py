@@ -26,7 +26,7 @@ def add_arguments(commands: Any) -> None:
         *("--output", "--to"),
         default="report.html",
         metavar="FILE",
-        help="html, or zip for many sessions (default: report.html)",
+        help=".html or .zip (default: report.html)",
     )
 
 

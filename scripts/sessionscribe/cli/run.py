@@ -38,10 +38,7 @@ def add_arguments(commands: Any) -> None:
     parser.usage = "%(prog)s [options] [Snakemake's options] [SESSION ...]"
     parser.epilog = "Options that are not listed here are passed on to Snakemake."
     parser.add_argument(
-        "--source",
-        action="append",
-        default=[],
-        help="add this source first and run only its sessions (repeatable)",
+        "--source", action="append", default=[], help="first add this source, and run only its sessions"
     )
     parser.add_argument("--session", action="append", default=[], help="run only this session (repeatable)")
     parser.add_argument("--stage", choices=STAGES, help="stop after this stage")

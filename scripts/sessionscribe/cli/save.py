@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="BUNDLE",
-        help="leave out what these bundles (or bundles in this folder) have (repeatable)",
+        help="leave out what these bundles have",
     )
 
 

@@ -27,19 +27,11 @@ def add_arguments(commands: Any) -> None:
     serves = subcommand(commands, "serve", command, what, SETTINGS)
     serves.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
     serves.add_argument("--port", type=int, default=8642, help="port to listen on (default: 8642)")
+    serves.add_argument("--token-file", type=Path, metavar="FILE", help="read the token from this file")
     serves.add_argument(
-        "--token-file", type=Path, metavar="FILE", help="read the required token from this file"
+        "--allow-host", action="append", default=[], metavar="NAME", help="accept this host name (repeatable)"
     )
-    serves.add_argument(
-        "--allow-host",
-        action="append",
-        default=[],
-        metavar="NAME",
-        help="accept requests for this host name (repeatable)",
-    )
-    serves.add_argument(
-        "--prefix", default="", metavar="/PATH", help="path below which a proxy serves this server"
-    )
+    serves.add_argument("--prefix", default="", metavar="/PATH", help="path of this server behind a proxy")
     serves.add_argument("--read-only", action="store_true", help="show everything, change nothing")
     serves.add_argument("--open", action="store_true", help="open the page in a browser")
 

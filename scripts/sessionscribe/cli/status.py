@@ -25,10 +25,7 @@ def add_arguments(commands: Any) -> None:
     parser.add_argument("--cost", action="store_true", help="show what remote machines have cost")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument(
-        "--from",
-        dest="place",
-        metavar="PLACE",
-        help="show the progress of a run elsewhere, which saves its results to this place",
+        "--from", dest="place", metavar="PLACE", help="progress of a run elsewhere that saves to this place"
     )
 
 

@@ -25,18 +25,12 @@ def add_arguments(commands: Any) -> None:
     """Add the sub-commands to the command's parsers."""
     what = "compare recordings with the manifest: new, moved, missing, unfinished, failed, orphaned"
     finds = subcommand(commands, "find", find, what, SETTINGS)
-    finds.add_argument(
-        "places", nargs="*", metavar="SOURCE", help="where to look (default: where known recordings are)"
-    )
+    finds.add_argument("places", nargs="*", metavar="SOURCE", help="default: where known recordings are")
     finds.add_argument("--json", action="store_true", help="print JSON")
     what = "upload finished files to where the recordings are, or elsewhere"
     uploading = subcommand(commands, "upload", upload, what, SETTINGS, SESSIONS)
     uploading.add_argument("--to", metavar="PLACE", help="`beside` (next to each recording), or a folder")
-    uploading.add_argument(
-        "--delete",
-        action="store_true",
-        help="also delete files that were uploaded earlier and no longer exist here",
-    )
+    uploading.add_argument("--delete", action="store_true", help="delete uploads that no longer exist here")
 
 
 def find(options: argparse.Namespace, config: Config) -> int:

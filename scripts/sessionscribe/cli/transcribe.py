@@ -45,9 +45,7 @@ def add_arguments(commands: Any) -> None:
     what = "transcribe files, in any folder"
     parser = subcommand(commands, "transcribe", command, what, SETTINGS, add.said_parser())
     parser.add_argument("files", nargs="+", metavar="FILE", help="a recording: audio or video")
-    parser.add_argument(
-        "--to", type=Path, metavar="FOLDER", help="output folder (default: one per file, here)"
-    )
+    parser.add_argument("--to", type=Path, metavar="FOLDER", help="output folder (default: one per file)")
     parser.add_argument("--model", help="speech model: a name, such as base, or a folder")
     parser.add_argument(
         "--format",
