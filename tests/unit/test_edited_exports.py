@@ -410,7 +410,7 @@ def test_a_damaged_word_document_is_one_clear_line(
 ) -> None:
     path = project.export("docx")
     path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(UserError, match="is not a Word document, or is damaged") as raised:
+    with pytest.raises(UserError, match="is not a Word document, or damaged") as raised:
         project.correct(path)
     assert "\n" not in str(raised.value)
 

@@ -51,7 +51,7 @@ def add_arguments(commands: Any) -> None:
     once.add_argument("--ignore-lock", action="store_true", help="run even if a recording is in progress")
     once.add_argument("--retry-all", action="store_true", help="retry jobs that have failed too often")
     scan = subcommand(
-        actions, "scan", _scan, "look for recordings, and list what is missing in a file", SETTINGS
+        actions, "scan", _scan, "look for recordings, and list missing chunks in a file", SETTINGS
     )
     scan.add_argument("--output", type=Path, metavar="FILE", help="default: logs/batch/pending-jobs.json")
     for name, act, what in (

@@ -142,9 +142,7 @@ def check(place: Place, max_gb: float) -> int:
     check_beside(place.path)
     with open_bundle(place.path, place.name, max_gb=max_gb) as bundle:
         bundle.verify()
-        print(
-            f"{place.name}: {bundle.about.session}, {len(bundle.about.files)} files, all as they were packed"
-        )
+        print(f"{place.name}: {bundle.about.session}, {len(bundle.about.files)} files, all as packed")
     return 0
 
 

@@ -40,7 +40,7 @@ def add_arguments(commands: Any) -> None:
     what = "record the corrections in an edited export; the next run applies them to all exports"
     corrects = subcommand(commands, "correct", correct, what, SETTINGS, SESSION)
     corrects.add_argument(
-        "edited", nargs="?", type=Path, metavar="FILE", help="an edited export: srt, txt, docx …"
+        "edited", nargs="?", type=Path, metavar="FILE", help="edited export: srt, txt, docx …"
     )
     corrects.add_argument(
         "--made-from", type=Path, metavar="FILE", help="the export it was made from, if not the latest"

@@ -47,9 +47,7 @@ def add_arguments(commands: Any) -> None:
 def command(options: argparse.Namespace, settings: Config) -> int:
     """Cut the clip and say what was done."""
     path, length_s = enroll(options.name, options.session, options.speaker, folder=Path(settings.name.voices))
-    print(
-        f"{path}: {length_s:.1f} s. `sessionscribe run` now looks for {visible(options.name)} in all sessions"
-    )
+    print(f"{path}: {length_s:.1f} s. `sessionscribe run` looks for {visible(options.name)} in all sessions")
     return 0
 
 

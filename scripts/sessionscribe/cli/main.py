@@ -152,9 +152,7 @@ def _look_around() -> None:
 
 def _parsers() -> tuple[Parser, argparse._SubParsersAction[Parser]]:
     """Return the command's parser and the group of its sub-commands."""
-    parser = Parser(
-        prog="sessionscribe", description="Recordings in, finished speaker-labelled transcripts out."
-    )
+    parser = Parser(prog="sessionscribe", description="Turn recordings into transcripts with speakers.")
     parser.add_argument("--version", action="version", version=f"sessionscribe {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, title="commands", metavar="COMMAND")
     for module in COMMANDS:

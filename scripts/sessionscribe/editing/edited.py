@@ -263,9 +263,7 @@ def _docx(path: Path) -> list[Line]:
     try:
         found = [(_plain(p.text), str(p.style and p.style.name)) for p in docx.Document(data).paragraphs]
     except Exception as error:  # of damage, whatever zipfile, zlib, struct, lxml and python-docx meet first
-        raise UserError(
-            "is not a Word document, or is damaged", where=path, hint="Save it as .docx"
-        ) from error
+        raise UserError("is not a Word document, or damaged", where=path, hint="Save it as .docx") from error
     headings = {text for text, style in found if style.startswith("Heading")}
     return list(_paragraphs([text for text, _ in found], heading=headings.__contains__))
 

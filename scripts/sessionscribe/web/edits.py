@@ -150,9 +150,7 @@ def _copy(laid: Overlaid, changes: list[Change]) -> list[EditToken]:
             said = [(text, change.text if who == change.was else who) for text, who in said]
             continue
         if not change.first <= change.last < len(words):
-            raise UserError(
-                "there are no such words", where=f"{change.first} to {change.last}", hint="Reload"
-            )
+            raise UserError("no such words", where=f"{change.first} to {change.last}", hint="Reload")
         numbers = range(change.first, change.last + 1)
         if change.op == "speaker":
             for number in numbers:
