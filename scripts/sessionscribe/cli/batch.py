@@ -43,7 +43,7 @@ KINDS = ("systemd", "launchd", "cron")
 
 def add_arguments(commands: Any) -> None:
     """Add the sub-command to the command's parsers."""
-    what = "make what is missing, unless a recording is in progress, and report the cost"
+    what = "run what is missing, unless a recording is in progress, and report the cost"
     actions = subcommand(commands, "batch", _once, what).add_subparsers(metavar="ACTION", required=True)
     once = subcommand(actions, "once", _once, "run a batch (the default)", SETTINGS)
     once.add_argument("-n", "--dry-run", action="store_true", help="only show what would be done")

@@ -42,7 +42,7 @@ def add_arguments(commands: Any) -> None:
     packs = subcommand(commands, "bundle", pack, what, SETTINGS, SESSIONS)
     packs.add_argument("--results", action="store_true", help="results only, without the audio to continue")
     packs.add_argument(
-        "--since", action="append", default=[], metavar="BUNDLE", help="what these bundles or folders lack"
+        "--since", action="append", default=[], metavar="BUNDLE", help="only what these bundles lack"
     )
     packs.add_argument("--models", action="store_true", help="also pack the model, if it is a local folder")
     packs.add_argument(

@@ -149,10 +149,9 @@ def _with_name(
     """Return the edits with a name for a label, in place of the one that it has."""
     given, old = laid.names.given[label], laid.names.final[label]
     own = [part.words for part in transcript.segments if part.speaker == label and part.words]
-    lasts = [milliseconds(words[-1].end) - milliseconds(words[0].start) for words in own]
-    longest = own[lasts.index(max(lasts))] if own else None
-    start = longest[0].start if longest else None
-    end = max(longest[0].start, longest[-1].end) if longest else None
+    spans = [(words[0].start, max(words[0].start, words[-1].end)) for words in own]
+    by_length = sorted(spans, key=lambda span: milliseconds(span[0]) - milliseconds(span[1]))
+    start, end = by_length[0] if by_length else (None, None)
     result = []
     for edit in edits:
         if edit.edit == "name" and edit.now == old and edit.was in (label, given):
