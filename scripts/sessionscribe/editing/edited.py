@@ -19,25 +19,10 @@ from sessionscribe.core.tokens import alike, atoms, shown
 from sessionscribe.formats import references
 from sessionscribe.formats.captions import STYLE_IN_SRT, in_ass, in_srt
 from sessionscribe.formats.reading import maxqda_lines, maxqda_name
+from sessionscribe.formats.registry import ending
 from sessionscribe.formats.scoring import NOBODY, field
 from sessionscribe.formats.tables import uncomputed
 
-# Which export each is a copy of, by the end of its name; of several the longest.
-FORMAT_OF = {
-    ".srt": "srt",
-    ".vtt": "vtt",
-    ".ass": "ass",
-    ".txt": "txt",
-    ".maxqda.txt": "maxqda",
-    ".md": "md",
-    ".docx": "docx",
-    ".tsv": "tsv",
-    ".csv": "csv",
-    ".stm": "stm",
-    ".json": "json",
-    ".seglst": "json",
-    ".aud": "aud",
-}
 COLONS = (":", "：")
 """What ends a speaker's label; the second one where Chinese and Japanese are written."""
 # A longer name MAXQDA takes for text. In French a space stands before the colon.
@@ -74,9 +59,9 @@ def format_of(path: Path) -> str:
         UserError: of none that can be read.
     """
     name = path.name.lower()
-    endings = [ending for ending in FORMAT_OF if name.endswith(ending)]
+    endings = [known for known in FORMAT_OF if name.endswith(known)]
     if not endings:
-        known = " ".join(sorted({ending for ending in FORMAT_OF if ending.count(".") == 1}))
+        known = " ".join(sorted(known for known in FORMAT_OF if known.count(".") == 1))
         raise UserError("is not a format that can be read back", where=path, hint=f"Edit one of: {known}")
     return FORMAT_OF[max(endings, key=len)]
 
@@ -322,3 +307,5 @@ READERS: dict[str, Callable[[Path], list[Line]]] = {
     "json": _said,
     "aud": _labels,
 }
+FORMAT_OF = {f".{ending(kind)}": kind for kind in READERS} | {".seglst": "json"}
+"""The format of a file by the end of its name; of several the longest counts."""
