@@ -53,11 +53,11 @@ def command(options: argparse.Namespace, config: Config) -> int:
     batch = [sys.executable, "-m", "sessionscribe.cli.main", "batch", "once", *passed_on(options)]
     if options.no_run:
         batch = []
-    with _Stop() as stop:
-        if options.once:
-            return _once(watcher, folders, batch, stop)
-        print(f"watching {', '.join(folder.path for folder in folders)}", flush=True)
-        _watch(watcher, folders, batch, stop)
+    stop = _Stop()
+    if options.once:
+        return _once(watcher, folders, batch, stop)
+    print(f"watching {', '.join(folder.path for folder in folders)}", flush=True)
+    _watch(watcher, folders, batch, stop)
     return 0
 
 
@@ -101,7 +101,8 @@ class _Stop:
     def __init__(self) -> None:
         self._event = threading.Event()
         self._child: subprocess.Popen[bytes] | None = None
-        self._before: dict[int, Any] = {}
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._on_signal)
 
     @property
     def asked(self) -> bool:
@@ -126,12 +127,3 @@ class _Stop:
         self._event.set()
         if self._child:
             self._child.send_signal(signal.SIGINT)
-
-    def __enter__(self) -> _Stop:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._before[number] = signal.signal(number, self._on_signal)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
