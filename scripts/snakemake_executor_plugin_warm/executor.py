@@ -14,13 +14,13 @@ from snakemake.exceptions import SpawnedJobError
 
 from sessionscribe.core.errors import UserError
 from sessionscribe.jobs.gpu import GpuMonitor
+from sessionscribe.runners.errors import DiedError
 from snakemake_executor_plugin_warm import inside
-from snakemake_executor_plugin_warm.disconnected import note_lost
-from snakemake_executor_plugin_warm.elsewhere import remote_places
+from snakemake_executor_plugin_warm.disconnected import end_of_log, note_lost
+from snakemake_executor_plugin_warm.places import local_places, remote_places
 from snakemake_executor_plugin_warm.pool import WorkerPool
 from snakemake_executor_plugin_warm.request import LIMITS, RESOURCE, needs_model, request_for, script_of
-from snakemake_executor_plugin_warm.slot import NoRunnerError, StoppedError, WorkerDiedError
-from snakemake_executor_plugin_warm.worker import local_places
+from snakemake_executor_plugin_warm.slot import NoWorkerError
 
 
 class WarmExecutor:
@@ -41,7 +41,7 @@ class WarmExecutor:
         here = "local" in settings.runner
         places = local_places(settings.workers or -(-max(1, at_once) // lanes), lanes) if here else []
         elsewhere = remote_places(settings, self._say)
-        self._models = WorkerPool(places + elsewhere, idle_s, tries=settings.tries, say=self._say)
+        self._models = WorkerPool(places + elsewhere, idle_s, say=self._say)
         others = local_places(inside.cores(self.workflow), 1) if settings.others else []
         self._others = WorkerPool(others, idle_s) if others else None
         # What `gpu=N` limits is this machine; every other one takes as many jobs as it has room for.
@@ -91,13 +91,12 @@ class WarmExecutor:
         """Have a request run; any failure ends as Snakemake's error for jobs that have said what is wrong."""
         try:
             reply = pool.run(request, submitted)
-        except StoppedError:
+        except NoWorkerError:
             raise SpawnedJobError() from None
-        except (WorkerDiedError, UserError, OSError) as error:
+        except (DiedError, UserError, OSError) as error:
             note_lost(request, error)
-            self._say(f"warm: {job.rule.name} failed: {error}")
-            raise SpawnedJobError() from None
-        except NoRunnerError:  # said once, when the last one was given up
+            end = end_of_log(request) if isinstance(error, DiedError) else ""
+            self._say(f"warm: {job.rule.name} failed: {error}{end}")
             raise SpawnedJobError() from None
         if not reply["ok"]:
             self._say(reply["error"])

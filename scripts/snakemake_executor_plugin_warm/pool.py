@@ -11,13 +11,7 @@ from typing import Any
 
 from sessionscribe.core.errors import UserError
 from sessionscribe.runners.errors import DiedError, DisconnectedError, RequeuedError, UnusableError
-from snakemake_executor_plugin_warm.slot import (
-    NoRunnerError,
-    StoppedError,
-    Worker,
-    WorkerDiedError,
-    WorkerSlot,
-)
+from snakemake_executor_plugin_warm.slot import NoWorkerError, Worker, WorkerSlot
 
 IDLE_S = 1.0
 """After so long without a new job a worker takes one from another that has it wait."""
@@ -33,15 +27,13 @@ class WorkerPool:
     Args:
         places: where workers can be.
         idle_s: a worker without a job for so long is ended; the next job starts another.
-        tries: how often a connection is made again without a success in between, and how often a job is
-            tried again whose worker died on another machine.
         say: shows the user a line.
     """
 
     def __init__(
-        self, places: list[WorkerSlot], idle_s: float, *, tries: int = 3, say: Callable[[str], None] = print
+        self, places: list[WorkerSlot], idle_s: float, *, say: Callable[[str], None] = print
     ) -> None:
-        self.places, self.idle_s, self.tries, self._say = places, idle_s, tries, say
+        self.places, self.idle_s, self._say = places, idle_s, say
         self._changed = threading.Condition()
         self._stopped = self._looking = False
         self._unplaced = 0
@@ -49,17 +41,16 @@ class WorkerPool:
     def run(self, request: dict[str, Any], submitted: float) -> dict[str, Any]:
         """Have a request run by a worker, wait for it, and return the worker's reply.
 
-        A job whose worker's connection is lost goes to the next one, and so does one whose worker died on
-        another machine, ``tries`` times.
+        A job whose worker's connection is lost goes to the next one, and so does one whose worker died, as
+        often as its place says.
 
         Args:
             request: what the worker is told.
             submitted: when Snakemake gave the job away (seconds since the epoch).
 
         Raises:
-            WorkerDiedError: the worker did, and the job with it. The next job starts another.
-            NoRunnerError: no runner is left.
-            StoppedError: the run was cancelled.
+            DiedError: the worker died, and the job with it. The next job starts another.
+            NoWorkerError: the run was cancelled, or no runner is left.
         """
         deaths = 0
         while True:
@@ -76,8 +67,8 @@ class WorkerPool:
             except DiedError as death:
                 deaths += 1
                 self._lose(place, worker, None)
-                if deaths > self.tries:
-                    raise WorkerDiedError(f"its worker on {place.name} {death}, {deaths} times") from None
+                if deaths > place.tries:
+                    raise DiedError(f"its worker on {place.name} {death}") from None
                 self._say(f"warm: {place.name}: the worker {death}; its job is tried again")
             finally:
                 self._leave(place, worker)
@@ -109,10 +100,10 @@ class WorkerPool:
 
     def _choose(self, request: dict[str, Any]) -> WorkerSlot | None:
         if self._stopped:
-            raise StoppedError
+            raise NoWorkerError
         usable = [place for place in self.places if not place.unusable]
         if not usable:
-            raise NoRunnerError("; ".join(place.unusable for place in self.places))
+            raise NoWorkerError
         there = [place for place in usable if place.has_worker]
         if free := [place for place in there if place.jobs < place.lanes]:
             return max(free, key=lambda place: (request["script"] in place.scripts, -place.jobs))
@@ -180,7 +171,7 @@ class WorkerPool:
                 wait_s = min(LONGEST_BACKOFF_S, BACKOFF_S * 2 ** (place.failures - 1))
                 wait_s *= random.uniform(0.5, 1.0)  # so that several do not come back at once
                 place.not_before = time.monotonic() + wait_s
-            if isinstance(error, UnusableError) or place.failures > self.tries:
+            if isinstance(error, UnusableError) or place.failures > place.tries:
                 place.unusable = str(error)
         if place.unusable:
             left = sum(not other.unusable for other in self.places)

@@ -8,16 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 
-class StoppedError(Exception):
-    """The run was cancelled before the job had an answer."""
-
-
-class WorkerDiedError(Exception):
-    """A worker ended while it had a job; the text says of what, with the last lines of the job's log."""
-
-
-class NoRunnerError(Exception):
-    """There is not a runner left that could take the job."""
+class NoWorkerError(Exception):
+    """No worker runs the job: the run was cancelled, or no runner is left, which the user has been told."""
 
 
 class Worker(Protocol):
@@ -52,6 +44,8 @@ class WorkerSlot:
         start: starts a worker; it is given the log of the job that it is started for.
         lanes: jobs that a worker runs at once.
         waiting: jobs more that it may have, whose files are brought to it meanwhile.
+        tries: how often a connection is made again without a success in between, and how often a job is
+            tried again whose worker died.
         release: lets go of what outlives workers there, such as a machine that was started.
     """
 
@@ -59,6 +53,7 @@ class WorkerSlot:
     start: Callable[[str | None], Worker]
     lanes: int
     waiting: int = 0
+    tries: int = 0
     release: Callable[[], None] = lambda: None
     worker: Worker | None = None
     jobs: int = 0

@@ -27,10 +27,10 @@ from sessionscribe.runners import colab_cli
 from sessionscribe.runners.colab_cli import Cli
 from sessionscribe.runners.connection import Connection
 from sessionscribe.runners.errors import DisconnectedError, UnusableError
+from sessionscribe.runners.machine import Settings
 from sessionscribe.runners.remote import RemoteWorker
-from sessionscribe.runners.remote_workspace import Settings
 from snakemake_executor_plugin_warm.pool import WorkerPool
-from snakemake_executor_plugin_warm.slot import NoRunnerError, WorkerSlot
+from snakemake_executor_plugin_warm.slot import NoWorkerError, WorkerSlot
 from sshd import eventually
 
 
@@ -40,7 +40,8 @@ def said() -> list[str]:
 
 
 def machine(said: list[str], *accelerators: str) -> runner.Colab:
-    return runner.Colab("colab:T4", accelerators or ("T4",), project=PINS.parent, say=said.append)
+    settings = Settings(PINS.parent, say=said.append)
+    return runner.Colab("colab:T4", ",".join(accelerators) or "T4", settings)
 
 
 def test_a_session_is_made_once_used_and_released(
@@ -96,7 +97,7 @@ def test_what_colab_takes_away_and_what_is_nearly_over_is_replaced(
         "colab:T4: Colab took the session away after 0 min",
         "colab:T4: a session with T4, for 12 h 00 min at most",
     ]
-    how = Settings(project=tmp_path, staging=tmp_path, serve=tmp_path / "serve.py")
+    how = Settings(tmp_path, tmp_path)
     worker = RemoteWorker(ours, how)
     assert worker.alive
     ours._limit_s = 50
@@ -140,10 +141,10 @@ def test_where_ssh_is_refused_the_session_is_released_at_once_and_a_line_names_a
 ) -> None:
     google.no_ssh = status
     ours = machine(said)
-    how = Settings(project=tmp_path, staging=tmp_path, serve=tmp_path / "serve.py")
+    how = Settings(tmp_path, tmp_path)
     slot = WorkerSlot("colab:T4", lambda _log: RemoteWorker(ours, how), 1, release=ours.stop)
     began = time.monotonic()
-    with pytest.raises(NoRunnerError):
+    with pytest.raises(NoWorkerError):
         WorkerPool([slot], 60.0, say=said.append).run({"script": "a.py", "log": []}, 0.0)
     assert time.monotonic() - began < runner.CONNECT_S
     assert google.asked.count("POST assign T4") == 1, "it is not tried again"
@@ -206,7 +207,8 @@ def test_a_session_of_a_killed_process_is_released(
 ) -> None:
     code = (
         "import sys\nfrom pathlib import Path\nfrom sessionscribe.runners.colab import Colab\n"
-        f"Colab('colab:T4', ('T4',), project=Path({str(PINS.parent)!r})).start()\nsys.stdin.read()"
+        "from sessionscribe.runners.machine import Settings\n"
+        f"Colab('colab:T4', 'T4', Settings(Path({str(PINS.parent)!r}))).start()\nsys.stdin.read()"
     )
     google.slow_s = 2.0
     running = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE)

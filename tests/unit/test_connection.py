@@ -17,14 +17,14 @@ import sshd
 from sessionscribe.core.errors import UserError
 from sessionscribe.runners.connection import Connection, RemoteError
 from sessionscribe.runners.errors import DiedError, DisconnectedError, UnusableError
-from sessionscribe.runners.machine import Address
-from sessionscribe.runners.registry import Options, machine_of
+from sessionscribe.runners.machine import Address, Settings
+from sessionscribe.runners.registry import machine_of
 from sessionscribe.runners.worker_connection import WorkerConnection
 from sshd import Host, eventually
 
 ROOT = Path(__file__).parents[2]
 GUARD = ROOT / "scripts/sessionscribe/runners/guard.py"
-SERVE = ROOT / "scripts/snakemake_executor_plugin_warm/serve.py"
+SERVE = ROOT / "scripts/sessionscribe/runners/serve.py"
 
 
 @pytest.fixture(scope="module")
@@ -189,12 +189,12 @@ def test_without_python_there_the_machine_is_of_no_use(connection: Connection, h
 )
 def test_a_runner_that_is_none_is_said_so(name: str, message: str) -> None:
     with pytest.raises(UserError) as error:
-        machine_of(name, Options(Path("/project")))
+        machine_of(name, Settings(Path("/project")))
     assert message in str(error.value)
 
 
 def test_a_host_is_what_ssh_knows_and_stays_as_it_is() -> None:
-    machine = machine_of("ssh:me@box", Options(Path("/project"), ("-F", "config")))
+    machine = machine_of("ssh:me@box", Settings(Path("/project"), ssh=("-F", "config")))
     assert machine.start() == Address("me@box", ("-F", "config"))
     assert machine.stop_command == ""
     assert machine.seconds_left() > 1e9

@@ -9,10 +9,10 @@ import pytest
 
 from sessionscribe.artifacts.provenance import Failure
 from sessionscribe.core.errors import UserError
+from sessionscribe.runners.errors import DiedError
 from snakemake_executor_plugin_warm.disconnected import note_lost
-from snakemake_executor_plugin_warm.slot import WorkerDiedError
 
-DEATH = WorkerDiedError("its worker was killed by SIGKILL (memory?). The end of its log (a.log):\n  words")
+DEATH = DiedError("its worker was killed by SIGKILL (memory?)")
 
 
 def request(settings: dict[str, Any]) -> dict[str, Any]:
@@ -36,7 +36,6 @@ def test_the_failure_lies_where_the_job_itself_would_have_put_it(
     assert found.log == "logs/transcribe/talk/abc/mix.0000.log"
     died = "talk: transcribe_chunk failed: its worker was killed by SIGKILL (memory?). Run again"
     assert found.message.startswith(died)
-    assert "words" not in found.message
     note_lost(request({"session": "talk"}), UserError("has no GPU", where="box", hint="Use another"))
     (path,) = (tmp_path / "logs/failed/talk").iterdir()
     assert Failure.read(path).message == "talk: transcribe_chunk failed: box: has no GPU. Use another"

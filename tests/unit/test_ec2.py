@@ -20,9 +20,9 @@ from sessionscribe.core.errors import UserError
 from sessionscribe.runners import managed_machine
 from sessionscribe.runners.ec2 import POWER_OFF, Instance
 from sessionscribe.runners.errors import DisconnectedError, UnusableError
-from sessionscribe.runners.machine import Machine
+from sessionscribe.runners.machine import Machine, Settings
 from sessionscribe.runners.managed_machine import ManagedMachine
-from sessionscribe.runners.registry import Options, machine_of
+from sessionscribe.runners.registry import machine_of
 
 NUMBERS = itertools.count()
 Ask = Callable[[], bytes]
@@ -63,7 +63,7 @@ def box(cloud: Cloud, off: tuple[str, str], tmp_path: Path) -> Iterator[Box]:
 
 
 def instance(name: str, *ssh: str, **more: str) -> Machine:
-    return machine_of(name, Options(Path("/project"), ssh, **more))
+    return machine_of(name, Settings(Path("/project"), ssh=ssh, **more))
 
 
 def machine(name: str, folder: Path) -> Instance:
@@ -114,8 +114,9 @@ def test_what_was_up_stays_up(box: Box, tmp_path: Path) -> None:
 def test_whoever_is_killed_has_a_successor_that_stops_it(off: tuple[str, str], cloud: Cloud) -> None:
     program = (
         "from pathlib import Path\n"
-        "from sessionscribe.runners.registry import Options, machine_of\n"
-        "options = Options(Path.cwd(), ('-o', 'ProxyCommand=echo booting >&2; false'))\n"
+        "from sessionscribe.runners.machine import Settings\n"
+        "from sessionscribe.runners.registry import machine_of\n"
+        "options = Settings(Path.cwd(), ssh=('-o', 'ProxyCommand=echo booting >&2; false'))\n"
         f"machine = machine_of('ec2:{off[0]}', options)\n"
         "machine.start()\n"
     )

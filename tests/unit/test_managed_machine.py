@@ -13,10 +13,9 @@ import pytest
 
 import sshd
 from sessionscribe.core.errors import UserError
-from sessionscribe.runners.command_machine import CommandMachine, Commands
+from sessionscribe.runners.command_machine import CommandMachine
 from sessionscribe.runners.errors import DisconnectedError, UnusableError
-from sessionscribe.runners.machine import Address
-from sessionscribe.runners.managed_machine import Handling
+from sessionscribe.runners.machine import Address, Commands, Settings
 from sshd import Host, eventually
 
 
@@ -33,9 +32,12 @@ class Switch:
             state=f"kill -0 $(cat {pid})",
         )
 
-    def machine(self, **more: Any) -> CommandMachine:
+    def machine(self, *, boot_s: float = 300, halt_s: float = 300, **more: Any) -> CommandMachine:
         address = Address("gpu-box", ("-F", str(self.host.config)))
-        return CommandMachine("ssh:box", address, self.commands, Handling(**more))
+        settings = Settings(self.host.folder, **more)
+        machine = CommandMachine("ssh:box", address, self.commands, settings)
+        machine.boot_s, machine.halt_s = boot_s, halt_s
+        return machine
 
     def said(self) -> list[str]:
         return self.log.read_text().splitlines() if self.log.exists() else []

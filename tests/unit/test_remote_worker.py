@@ -16,17 +16,14 @@ import soundfile
 import sshd
 from sessionscribe.core.errors import UserError
 from sessionscribe.core.units import SAMPLE_RATE
-from sessionscribe.runners import remote
-from sessionscribe.runners.command_machine import CommandMachine, Commands
+from sessionscribe.runners import job_bundle
+from sessionscribe.runners.command_machine import CommandMachine
 from sessionscribe.runners.connection import Connection
 from sessionscribe.runners.costs import PRICES
 from sessionscribe.runners.errors import DiedError, DisconnectedError
-from sessionscribe.runners.machine import Address, GivenHost, Machine
-from sessionscribe.runners.managed_machine import Handling
+from sessionscribe.runners.machine import Address, Commands, GivenHost, Machine, Settings
 from sessionscribe.runners.remote import RemoteWorker
-from sessionscribe.runners.remote_workspace import Settings
 from sessionscribe.runners.usage_log import USAGE_LOG
-from snakemake_executor_plugin_warm.worker import SERVE
 from sshd import Host
 
 JOB = """
@@ -54,7 +51,7 @@ def settings(tmp_path: Path) -> Settings:
     (project / "scripts").mkdir(parents=True)
     (project / "scripts/listen.py").write_text(JOB)
     (tmp_path / "staging").mkdir()
-    return Settings(project, tmp_path / "staging", SERVE, python=sys.executable)
+    return Settings(project, tmp_path / "staging", python=sys.executable)
 
 
 def listen(
@@ -92,7 +89,7 @@ def listen(
 def test_how_long_a_job_may_take_follows_from_its_audio(
     host: Host, box: Machine, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(remote, "OVERHEAD_S", 0.0)
+    monkeypatch.setattr(job_bundle, "OVERHEAD_S", 0.0)
     patient = replace(settings, per_audio_second=0.5)
     with pytest.raises(DiedError, match="gave no answer within 2 s and was ended"):
         listen(box, patient, 4, sleep_s=3)
@@ -106,7 +103,7 @@ def test_how_long_a_job_may_take_follows_from_its_audio(
 def test_a_job_that_hears_nothing_has_the_time_that_its_rule_says(
     box: Machine, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(remote, "OVERHEAD_S", 1.0)
+    monkeypatch.setattr(job_bundle, "OVERHEAD_S", 1.0)
     with pytest.raises(DiedError, match="gave no answer within 1 s"):
         listen(box, settings, 0, sleep_s=3)
     # As when models are fetched over a slow line.
@@ -162,7 +159,8 @@ def test_what_does_not_arrive_as_it_was_made_is_fetched_again(
 
 def test_a_machine_that_was_started_and_never_reached_is_in_the_ledger(settings: Settings) -> None:
     nowhere = Address("nowhere", ("-o", "ProxyCommand=false"))
-    machine = CommandMachine("ssh:nowhere", nowhere, Commands("true", "true", "false"), Handling(boot_s=0))
+    machine = CommandMachine("ssh:nowhere", nowhere, Commands("true", "true", "false"), settings)
+    machine.boot_s = 0
     with pytest.raises(DisconnectedError, match="ssh does not answer"):
         listen(machine, settings, 1)
     (record,) = map(json.loads, (settings.project / USAGE_LOG).read_text().splitlines())
@@ -174,7 +172,8 @@ def test_a_machine_is_stopped_though_its_price_cannot_be_read(settings: Settings
     (settings.project / PRICES).mkdir(parents=True)
     nowhere, up = Address("nowhere", ("-o", "ProxyCommand=false")), tmp_path / "up"
     commands = Commands(f"touch {up}", f"rm {up}", f"test -e {up}")
-    machine = CommandMachine("ssh:nowhere", nowhere, commands, Handling(boot_s=0))
+    machine = CommandMachine("ssh:nowhere", nowhere, commands, settings)
+    machine.boot_s = 0
     with pytest.raises(DisconnectedError, match="ssh does not answer"):
         listen(machine, settings, 1)
     assert not up.exists()

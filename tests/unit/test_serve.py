@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from snakemake_executor_plugin_warm.places import local_places
 from snakemake_executor_plugin_warm.pool import WorkerPool
-from snakemake_executor_plugin_warm.worker import local_places
 
-SERVE = Path(__file__).parents[2] / "scripts" / "snakemake_executor_plugin_warm" / "serve.py"
+SERVE = Path(__file__).parents[2] / "scripts/sessionscribe/runners/serve.py"
 
 
 @pytest.mark.parametrize("log", ["/dev/full", "file/job.log"])

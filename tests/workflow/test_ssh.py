@@ -206,7 +206,7 @@ def test_a_worker_that_is_killed_there_costs_one_try(
     os.kill(int((host.home / "working").read_text()), signal.SIGKILL)
     assert running.wait(60) == 0
     said = (folder / "said").read_text()
-    assert "the worker was killed by signal 9 (too little memory is the usual reason)" in said
+    assert "the worker was killed by SIGKILL (too little memory is the usual reason)" in said
     assert "its job is tried again" in said
     assert nothing_runs(host)
     folder.assert_whole()

@@ -202,7 +202,7 @@ def test_the_death_of_a_worker_is_its_jobs_failure(folder: Folder) -> None:
     done = folder.run("--keep-going")
     assert done.code == 1
     (message,) = [line for line in done.err.splitlines() if line.startswith("warm: ")]
-    assert "make failed: its worker was killed by SIGKILL (too little memory" in message
+    assert "make failed: its worker on this machine was killed by SIGKILL (too little memory" in message
     assert "log/1.log" in message
     assert "  last words of native code" in done.err.splitlines()
     assert "last words of native code" in (folder / "log/1.log").read_text()

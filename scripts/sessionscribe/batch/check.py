@@ -19,9 +19,9 @@ from sessionscribe.manifest.sources import Group
 from sessionscribe.planning.plan import Plan
 from sessionscribe.runners import costs
 from sessionscribe.runners.errors import DisconnectedError
-from sessionscribe.runners.machine import GivenHost
+from sessionscribe.runners.machine import GivenHost, Settings
 from sessionscribe.runners.managed_machine import ManagedMachine, over_ssh
-from sessionscribe.runners.registry import LOCAL, Options, machine_of
+from sessionscribe.runners.registry import LOCAL, machine_of
 
 LEAST_FREE_GB, MOST_SKEW_S = 2.0, 60.0
 
@@ -103,12 +103,12 @@ def _runners(profile: Mapping[str, Any], root: Path) -> Iterator[tuple[str, Call
     ssh = ("-F", str(Path(profile["warm-ssh-config"]).absolute())) if "warm-ssh-config" in profile else ()
     for name in [given] if isinstance(given, str) else given:
         if name != LOCAL:
-            yield name, partial(_runner, name, Options(root.absolute(), ssh))
+            yield name, partial(_runner, name, Settings(root.absolute(), ssh=ssh))
             yield f"price of {name}", partial(_price, name, root)
 
 
-def _runner(name: str, options: Options) -> str:
-    machine = machine_of(name, options)
+def _runner(name: str, settings: Settings) -> str:
+    machine = machine_of(name, settings)
     if isinstance(machine, ManagedMachine):
         state = "running" if machine.is_up() else "off"
         return f"{state}; {machine.rehearse()}"

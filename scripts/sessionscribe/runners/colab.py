@@ -32,13 +32,11 @@ from sessionscribe.core.errors import UserError
 from sessionscribe.runners.colab_cli import Cli, find_program
 from sessionscribe.runners.colab_sessions import CPU, Session, Sessions
 from sessionscribe.runners.errors import DisconnectedError, UnusableError
-from sessionscribe.runners.machine import Address
+from sessionscribe.runners.machine import Address, Settings
 from sessionscribe.runners.machine_log import MACHINES, MachineLog
 from sessionscribe.runners.managed_machine import Watchdog
 
 ACCELERATORS = ("T4", "L4", "G4", "A100", "H100", CPU)
-HOURS = 12.0
-"""How long Colab lets a session be, at most, without a subscription."""
 LEAST_S = 600.0
 """A session that an earlier run left is not worth having for less."""
 LOCK = "use.lock"
@@ -82,35 +80,22 @@ class Colab:
 
     Args:
         name: what the user called it.
-        accelerators: what is asked for, in turn.
-        project: the project's folder, absolute: whose session it is, and where the command's pins lie.
-        hours: for how long Colab lets a session be.
-        stops_itself: what the guard runs in it when home is gone; "" for the usual.
-        say: shows the user a line.
+        argument: the accelerators that are asked for, in turn, between commas.
+        settings: how machines are used. The project is whose session it is, and has the command's pins.
+
+    Raises:
+        UserError: Colab has no such accelerator.
     """
 
-    def __init__(
-        self,
-        name: str,
-        accelerators: tuple[str, ...],
-        *,
-        project: Path,
-        hours: float = HOURS,
-        stops_itself: str = "",
-        say: Callable[[str], None] = print,
-    ) -> None:
-        self.name, self._accelerators, self._project, self._say = name, accelerators, project, say
-        self._limit_s = hours * 3600
-        self._stops_itself = stops_itself or f"python3 -c {shlex.quote(UNASSIGN)}"
+    def __init__(self, name: str, argument: str, settings: Settings) -> None:
+        self.name, self._accelerators = name, accelerators_of(name, argument)
+        self._project, self._say = settings.project, settings.say
+        self._limit_s = settings.colab_hours * 3600
+        self.stop_command = settings.stops_itself or f"python3 -c {shlex.quote(UNASSIGN)}"
         self._use: _Use | None = None
         self._session: Session | None = None
-        self._log = MachineLog(name, project / MACHINES)
+        self._log = MachineLog(name, settings.project / MACHINES)
         self._changing = threading.Lock()
-
-    @property
-    def stop_command(self) -> str:
-        """What the guard runs there when home is gone: the session releases itself."""
-        return self._stops_itself
 
     def seconds_left(self) -> float:
         """Return when Colab will take it away at the latest; infinite where there is none yet."""

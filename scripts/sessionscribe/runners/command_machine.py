@@ -6,12 +6,11 @@ import re
 import shutil
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from sessionscribe.core.errors import cause
 from sessionscribe.runners.errors import DisconnectedError, UnusableError
-from sessionscribe.runners.machine import Address
-from sessionscribe.runners.managed_machine import Handling, ManagedMachine
+from sessionscribe.runners.machine import Address, Commands, Settings
+from sessionscribe.runners.managed_machine import ManagedMachine
 
 SEVERAL = re.compile(r"[;&|\n]")
 """Where a command may be several, of which another one may have started the host."""
@@ -27,15 +26,6 @@ done
 """
 
 
-@dataclass(frozen=True)
-class Commands:
-    """Shell commands, run here, in which ``{host}`` is the host's name; ``state`` succeeds where it is up."""
-
-    start: str
-    stop: str
-    state: str
-
-
 class CommandMachine(ManagedMachine):
     """A host that commands of the user's start and stop, such as wake-on-LAN or a provider's own program.
 
@@ -43,11 +33,11 @@ class CommandMachine(ManagedMachine):
         name: what the user called it.
         address: where it is when it is up.
         commands: how it is started and stopped.
-        handling: as for ``ManagedMachine``.
+        settings: how machines are used.
     """
 
-    def __init__(self, name: str, address: Address, commands: Commands, handling: Handling) -> None:
-        super().__init__(name, handling)
+    def __init__(self, name: str, address: Address, commands: Commands, settings: Settings) -> None:
+        super().__init__(name, settings, settings.stops_itself)
         self._address, self._commands = address, commands
 
     def is_up(self) -> bool:

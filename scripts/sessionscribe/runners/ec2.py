@@ -19,15 +19,15 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from sessionscribe.core.errors import UserError
 from sessionscribe.runners.ec2_alarm import Alarm
 from sessionscribe.runners.ec2_errors import named
 from sessionscribe.runners.errors import DisconnectedError, UnusableError
-from sessionscribe.runners.machine import Address
-from sessionscribe.runners.managed_machine import POLL_S, Handling, ManagedMachine
+from sessionscribe.runners.machine import Address, Settings
+from sessionscribe.runners.managed_machine import POLL_S, ManagedMachine
 
 TARGET = re.compile(
     r"(?:(?P<user>[\w.-]+)@)?(?:(?P<region>[a-z]{2,}(?:-[a-z]+)+-\d)/)?(?P<instance>\w[\w.-]*)", re.ASCII
@@ -40,41 +40,28 @@ UP, OFF = ("pending", "running"), ("stopped", "terminated")
 LIVING = ("pending", "running", "stopping", "stopped")
 
 
-@dataclass(frozen=True)
-class Target:
-    """Which instance: ``instance`` is an id or a name; ``user`` and ``region`` are "" where not given."""
-
-    user: str
-    region: str
-    instance: str
-
-    @classmethod
-    def of(cls, name: str, argument: str) -> Target:
-        """Return what the argument of a runner's name says.
-
-        Raises:
-            UserError: it says nothing that could be an instance.
-        """
-        found = TARGET.fullmatch(argument)
-        if not found:
-            hint = "Write `ec2:i-0123456789abcdef0` or `ec2:NAME`; before it USER@ or REGION/, or both"
-            raise UserError("names no instance", where=name, hint=hint)
-        return cls(found["user"] or "", found["region"] or "", found["instance"])
-
-
 class Instance(ManagedMachine):
     """An instance.
 
     Args:
         name: what the user called it.
-        target: which.
-        ssh: options of every ssh command.
-        handling: as for ``ManagedMachine``; without a command of its own it powers itself off.
+        argument: what names it there (see above).
+        settings: how machines are used.
+
+    Raises:
+        UserError: the argument cannot be an instance.
     """
 
-    def __init__(self, name: str, target: Target, ssh: Sequence[str], handling: Handling) -> None:
-        super().__init__(name, replace(handling, stops_itself=handling.stops_itself or POWER_OFF))
-        self._target, self._ssh = target, tuple(ssh)
+    boot_s = halt_s = HALT_S
+
+    def __init__(self, name: str, argument: str, settings: Settings) -> None:
+        super().__init__(name, settings, settings.stops_itself or POWER_OFF)
+        found = TARGET.fullmatch(argument)
+        if not found:
+            hint = "Write `ec2:i-0123456789abcdef0` or `ec2:NAME`; before it USER@ or REGION/, or both"
+            raise UserError("names no instance", where=name, hint=hint)
+        self._user, self._region, self._instance = found["user"] or "", found["region"], found["instance"]
+        self._ssh = settings.ssh
         self._session: Any = None
         self._ec2: Any = None
         self._alarm: Alarm | None = None
@@ -96,7 +83,7 @@ class Instance(ManagedMachine):
             counts = about.get("CpuOptions", {})
             cores = counts.get("CoreCount", 2) * counts.get("ThreadsPerCore", 2)
             if problem := self._its_alarm().set(cores):
-                self._handling.say(f"{self.name}: {problem}")
+                self._say(f"{self.name}: {problem}")
             with self._errors():
                 self._ec2.start_instances(InstanceIds=[self._id])
         except UnusableError:  # this did not start it for certain; a try before may have
@@ -142,10 +129,8 @@ class Instance(ManagedMachine):
             return None
         settings = (f"HostName={host}", f"HostKeyAlias={self._id}", "StrictHostKeyChecking=accept-new")
         options = [word for setting in settings for word in ("-o", setting)]
-        user = f"{self._target.user}@" if self._target.user else ""
-        return Address(
-            f"{user}{self._target.instance}", (*options, *self._ssh), sort=about.get("InstanceType", "")
-        )
+        user = f"{self._user}@" if self._user else ""
+        return Address(f"{user}{self._instance}", (*options, *self._ssh), sort=about.get("InstanceType", ""))
 
     def _its_alarm(self) -> Alarm:
         self._alarm = self._alarm or Alarm(self._session, self._ec2.meta.region_name, self._id)
@@ -158,10 +143,10 @@ class Instance(ManagedMachine):
                 self._connect()
             if self._id:
                 found = self._ec2.describe_instances(InstanceIds=[self._id])
-            elif ID.fullmatch(self._target.instance):
-                found = self._ec2.describe_instances(InstanceIds=[self._target.instance])
+            elif ID.fullmatch(self._instance):
+                found = self._ec2.describe_instances(InstanceIds=[self._instance])
             else:
-                names = {"Name": "tag:Name", "Values": [self._target.instance]}
+                names = {"Name": "tag:Name", "Values": [self._instance]}
                 states = {"Name": "instance-state-name", "Values": list(LIVING)}
                 found = self._ec2.describe_instances(Filters=[names, states])
         instances = [one for group in found["Reservations"] for one in group["Instances"]]
@@ -181,7 +166,7 @@ class Instance(ManagedMachine):
         patience = Config(connect_timeout=10, read_timeout=30, retries={"mode": "standard"})
         self._session = Session()
         self._session.set_default_client_config(patience)
-        self._ec2 = self._session.create_client("ec2", region_name=self._target.region or None)
+        self._ec2 = self._session.create_client("ec2", region_name=self._region)
 
     def _check_that_it_stops(self, about: dict[str, Any]) -> None:
         if about["State"]["Name"] == "terminated":
@@ -205,7 +190,7 @@ class Instance(ManagedMachine):
         try:
             yield
         except Exception as error:
-            found = named(error, self.name, self._ec2.meta.region_name if self._ec2 else self._target.region)
+            found = named(error, self.name, self._ec2.meta.region_name if self._ec2 else self._region or "")
             if found is None:
                 raise
             raise found from None
@@ -213,7 +198,7 @@ class Instance(ManagedMachine):
 
 def main(argument: str) -> int:
     """Stop an instance, and see that it is off."""
-    instance = Instance(argument, Target.of(argument, argument), (), Handling())
+    instance = Instance(argument, argument, Settings(Path()))
     try:
         instance.shut_down()
         until = time.monotonic() + HALT_S

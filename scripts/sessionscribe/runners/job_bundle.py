@@ -11,6 +11,8 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import zlib
+from base64 import b64decode
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -23,9 +25,10 @@ from sessionscribe.audio.flac import open_audio
 from sessionscribe.audio.slices import cut_slices, slice_names
 from sessionscribe.audio.sliding_window import REACH_S, EmbeddingChunk
 from sessionscribe.config.settings import Transcribe
-from sessionscribe.core.files import sha256
+from sessionscribe.core.files import sha256, write_many
 from sessionscribe.core.units import SAMPLE_RATE
 from sessionscribe.planning.steps import STAGE_OF
+from sessionscribe.runners.request import notes_for, paths_of
 from sessionscribe.stages.transcribe.transcribe import voting_windows, windows_of
 from sessionscribe.stages.transcribe.windows import span_of
 
@@ -33,6 +36,10 @@ TRACK = re.compile(r"results/convert/[^/]+/[^/]+\.flac")
 LISTEN_FOR_VOICES = frozenset({"diarize", "name"})
 """Stages whose models are diarization pipelines."""
 MODEL_SETTINGS = frozenset({"model", "speech", "diarization"})
+OVERHEAD_S = 900.0
+"""What a job may take beside its work: the models are loaded, a GPU wakes up."""
+LARGEST = 64 << 20
+"""Bytes of a file that a reply may hold."""
 Request = dict[str, Any]
 Windows = list[tuple[int, int]]
 
@@ -63,6 +70,14 @@ class JobBundle:
     pieces: list[InputFile] = field(default_factory=list)
     heard_s: float = 0.0
 
+    def limit_s(self, per_audio_second: float) -> float:
+        """Return how many seconds it may take: by what it hears, else by what its rule says (in minutes)."""
+        if self.heard_s:
+            return OVERHEAD_S + per_audio_second * self.heard_s
+        # Models are fetched, or the voices of a long session compared.
+        minutes = next((value for name, value in self.request["resources"] if name == "runtime"), 0)
+        return max(OVERHEAD_S, 60.0 * minutes)
+
 
 def checksum(path: Path) -> str:
     """Return the SHA-256 of a file, which is read once for as long as its size and time stay."""
@@ -88,7 +103,7 @@ class InputResolver:
         self._slices: dict[tuple[str, int], dict[str, InputFile]] = {}
 
     def pack(self, request: Request) -> JobBundle:
-        """Return what a job reads, and its request in the other machine's paths.
+        """Return what a job reads, and its request in the other machine's paths, with `files` and `returns`.
 
         Raises:
             UserError: one of its files cannot be read as what it is.
@@ -104,8 +119,12 @@ class InputResolver:
                 bundle.heard_s += sum(stop - start for start, stop in parts) / SAMPLE_RATE
             else:
                 bundle.pieces += self._whole(path, renamed)
-        if renamed:
-            bundle.request = _replaced(request, renamed)
+        bundle.request = {
+            **_replaced(request, renamed),
+            "files": {piece.name: piece.sha256 for piece in bundle.pieces},
+            # In this order they get their names at home: a job's record, which says it is done, comes last.
+            "returns": [*paths_of(request["log"]), *notes_for(request), *paths_of(request["output"])],
+        }
         return bundle
 
     def file(self, root: Path, name: str) -> InputFile:
@@ -156,6 +175,33 @@ class InputResolver:
             file = self.staging / path / name
             known[name] = InputFile(self.staging, f"{path}/{name}", sha256(file), file.stat().st_size)
         return (known[name] for name in names)
+
+
+def contents_of(reply: Mapping[str, Any]) -> dict[str, bytes]:
+    """Return those files that a reply holds as they were made. It may come from anybody."""
+    found = {}
+    for name, text in reply["contents"].items():
+        with suppress(TypeError, ValueError, zlib.error):
+            packed = zlib.decompressobj()
+            data = packed.decompress(b64decode(text), LARGEST)
+            if packed.eof:
+                found[name] = data
+    return intact(found, reply["made"])
+
+
+def intact(contents: Mapping[str, bytes], made: Mapping[str, str]) -> dict[str, bytes]:
+    """Return those of some files that are as they were made."""
+    return {
+        name: data for name, data in contents.items() if hashlib.sha256(data).hexdigest() == made.get(name)
+    }
+
+
+def put_in_place(project: Path, request: Request, contents: Mapping[str, bytes]) -> None:
+    """Give what a job made its names at home; notes of an earlier try that it did not replace go."""
+    write_many(project, {name: contents[name] for name in request["returns"] if name in contents})
+    for note in notes_for(request):
+        if note not in contents:
+            (project / note).unlink(missing_ok=True)
 
 
 def files_read(request: Request, project: Path) -> list[str]:

@@ -1,19 +1,21 @@
-"""Requests to a process and its replies, a JSON object a line each, in whatever order replies come."""
+"""Requests to a worker process and its replies, a JSON object a line each, in whatever order replies come."""
 
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import threading
 from collections.abc import Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from itertools import count
+from pathlib import Path
 from typing import Any
 
+from sessionscribe.runners.errors import DiedError, DisconnectedError
 
-class EndedError(Exception):
-    """The process ended before it replied."""
+SERVE = Path(__file__).with_name("serve.py")
 
 
 class Lines:
@@ -36,12 +38,12 @@ class Lines:
         """Whether it can take a request."""
         return not self.ended_by_us and self.process.poll() is None
 
-    def request(self, request: Mapping[str, Any], timeout_s: float | None = None) -> dict[str, Any]:
+    def ask(self, request: Mapping[str, Any], timeout_s: float | None = None) -> dict[str, Any]:
         """Send a request, wait for the reply and return it.
 
         Raises:
-            EndedError: the process ended.
-            TimeoutError: it gave no reply within the time.
+            DisconnectedError: we ended the process.
+            DiedError: it ended by itself, or gave no answer within the time and was ended.
         """
         future: Future[dict[str, Any]] = Future()
         number = next(self._numbers)
@@ -51,6 +53,9 @@ class Lines:
             self._give_up()
         try:
             return future.result(timeout_s)
+        except TimeoutError:
+            self.end()
+            raise DiedError(f"gave no answer within {timeout_s:.0f} s and was ended") from None
         finally:
             self._waiting.pop(number, None)
 
@@ -81,7 +86,18 @@ class Lines:
         self.process.wait()
         self._give_up()
 
+    def ending(self) -> DisconnectedError | DiedError:
+        """Return the error of a job during which the process ended."""
+        if self.ended_by_us:
+            return DisconnectedError("was let go")
+        code = self.process.returncode
+        number = -code if code < 0 else code - 128  # as a shell says it, and our guard
+        if number not in set(signal.Signals):
+            return DiedError(f"ended with exit code {code}")
+        why = " (too little memory is the usual reason)" if number == signal.SIGKILL else ""
+        return DiedError(f"was killed by {signal.Signals(number).name}{why}")
+
     def _give_up(self) -> None:
         while self._waiting:
             with suppress(KeyError):  # another thread was faster
-                self._waiting.popitem()[1].set_exception(EndedError())
+                self._waiting.popitem()[1].set_exception(self.ending())

@@ -5,15 +5,12 @@ Whoever takes a job need not be reached, and may vanish at any moment: then anot
 
 from __future__ import annotations
 
-import hashlib
 import platform
 import shutil
 import tempfile
 import threading
 import time
 import uuid
-import zlib
-from base64 import b64decode
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
@@ -22,20 +19,25 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sessionscribe.core.errors import UserError
-from sessionscribe.core.files import write_many
 from sessionscribe.core.fingerprint import fingerprint
 from sessionscribe.runners import sources
 from sessionscribe.runners.errors import DiedError, DisconnectedError, RequeuedError
-from sessionscribe.runners.job_bundle import InputFile, InputResolver, hub_models
+from sessionscribe.runners.job_bundle import (
+    InputFile,
+    InputResolver,
+    Request,
+    contents_of,
+    hub_models,
+    put_in_place,
+)
+from sessionscribe.runners.machine import Settings
 from sessionscribe.runners.mailbox import DIGEST, LivingOnes, Mailbox, SignOfLife, file_of, parts_of
-from sessionscribe.runners.request import notes_for, paths_of
 from sessionscribe.storage.rclone import RcloneError
 
 POLL_S, SLOWEST_POLL_S = 1.0, 10.0
 SIGN_S, LEASE_S = 30.0, 180.0
 UNREACHABLE_S = 600.0
 """After so long without being able to read the mailbox, jobs are given back."""
-OVERHEAD_S = 900.0
 TRIES = 3
 T = TypeVar("T")
 
@@ -44,29 +46,17 @@ class MailboxWorker:
     """Whoever works through a mailbox, seen from home.
 
     Args:
-        mailbox: where.
-        project: the folder that jobs' paths are relative to.
-        staging: a folder for what is on its way.
-        per_audio_second: seconds that a job may take for a second of audio, beside ``OVERHEAD_S``.
-        say: shows the user a line.
-        sign_s: how often home says that it is there, in seconds.
+        place: where, as for ``Mailbox``.
+        settings: how other machines are used.
     """
 
-    def __init__(
-        self,
-        mailbox: Mailbox,
-        project: Path,
-        staging: Path,
-        *,
-        per_audio_second: float,
-        say: Callable[[str], None],
-        sign_s: float = SIGN_S,
-    ) -> None:
-        self._mailbox, self._project, self._say = mailbox, project, say
-        self._staging, self._per_audio_second = Path(tempfile.mkdtemp(dir=staging)), per_audio_second
-        self._resolver = InputResolver(project, self._staging)
-        self._home = fingerprint(platform.node(), uuid.getnode(), str(project))
-        self._sign = SignOfLife(mailbox, f"homes/{self._home}", sign_s)
+    def __init__(self, place: str, settings: Settings) -> None:
+        self._mailbox, self._project, self._say = Mailbox(place), settings.project, settings.say
+        self._per_audio_second = settings.per_audio_second
+        self._staging = Path(tempfile.mkdtemp(dir=settings.staging))
+        self._resolver = InputResolver(self._project, self._staging)
+        self._home = fingerprint(platform.node(), uuid.getnode(), str(self._project))
+        self._sign = SignOfLife(self._mailbox, f"homes/{self._home}", SIGN_S)
         self._numbers, self._packing, self._over = count(1), threading.Lock(), threading.Event()
         self._seen, self._looked = dict[str, int](), threading.Condition()
         self._reached, self._sent = time.monotonic(), set[str]()
@@ -93,25 +83,18 @@ class MailboxWorker:
             self._send(bundle.pieces)
             scripts = self._send_scripts(Path(request["script"]).parent)
             self._resolver.discard(bundle.pieces)
-        told = bundle.request | {
-            "script": f"{scripts['folder']}/{Path(request['script']).name}",
-            "files": {piece.name: piece.sha256 for piece in bundle.pieces},
-            "returns": [*paths_of(request["log"]), *notes_for(request), *paths_of(request["output"])],
-        }
-        limit_s = OVERHEAD_S + self._per_audio_second * bundle.heard_s
+        told = bundle.request | {"script": f"{scripts['folder']}/{Path(request['script']).name}"}
+        limit_s = bundle.limit_s(self._per_audio_second)
         models = hub_models(request, self._project)
         for _ in range(TRIES):
             job = f"{self._home}-{self._run_of}-{next(self._numbers):06}"
             content = {"request": told, "scripts": scripts, "models": models}
             self._patiently(partial(self._mailbox.write, f"requests/{job}.json", content))
             try:
-                reply = self._await(job, told["returns"], give_back, limit_s)
+                reply = self._await(job, told, give_back, limit_s)
             finally:
                 self._settle(job, bundle.pieces)
             if reply is not None:
-                for note in notes_for(request):
-                    if note not in reply["made"]:
-                        (self._project / note).unlink(missing_ok=True)
                 return reply
         raise DiedError("took a job and gave no answer")
 
@@ -136,7 +119,7 @@ class MailboxWorker:
         }
 
     def _await(
-        self, job: str, returns: list[str], give_back: Callable[[], bool], limit_s: float
+        self, job: str, request: Request, give_back: Callable[[], bool], limit_s: float
     ) -> dict[str, Any] | None:
         """Wait for a result and put it in place; return the reply, or None after too long a time."""
         taken_at: float | None = None
@@ -148,7 +131,7 @@ class MailboxWorker:
                 raise DisconnectedError(f"{self._mailbox.place} was let go")
             self._refuse_unreachable()
             for worker in parts_of(names, "results").get(job, []):
-                reply = self._patiently(partial(self._take, job, worker, returns))
+                reply = self._patiently(partial(self._take, job, worker, request))
                 if reply is not None:
                     return reply
             if job in parts_of(names, "claims"):
@@ -176,28 +159,25 @@ class MailboxWorker:
         if time.monotonic() - self._reached > UNREACHABLE_S:
             raise DisconnectedError(f"{self._mailbox.place} cannot be reached")
 
-    def _take(self, job: str, worker: str, returns: list[str]) -> dict[str, Any] | None:
+    def _take(self, job: str, worker: str, request: Request) -> dict[str, Any] | None:
         """Bring home a result, of which nothing is trusted; None if it is not whole."""
-        reply = self._mailbox.read(f"results/{job}/{worker}.json")
-        match reply or {}:
-            case {"ok": bool(), "made": dict(made), "contents": dict(given), "usage": dict(), "error": str()}:
+        reply = self._mailbox.read(f"results/{job}/{worker}.json") or {}
+        match reply:
+            case {"ok": bool(), "made": dict(made), "contents": dict(), "usage": dict(), "error": str()}:
                 pass
             case _:
                 return None
         if not all(isinstance(digest, str) and DIGEST.fullmatch(digest) for digest in made.values()):
             return None
-        contents: dict[str, bytes] = {}
+        contents = contents_of(reply)
         with tempfile.TemporaryDirectory(dir=self._staging) as folder:
-            for name in returns:
-                if name not in made:
-                    continue
-                data = _unpacked(given.get(name))
-                if data is None and self._mailbox.get_content(self._home, made[name], Path(folder, "file")):
-                    data = Path(folder, "file").read_bytes()
-                if data is None or hashlib.sha256(data).hexdigest() != made[name]:
-                    return None
-                contents[name] = data
-        write_many(self._project, contents)
+            for name in request["returns"]:
+                if name in made and name not in contents:
+                    path = Path(folder, "file")
+                    if not self._mailbox.get_content(self._home, made[name], path):
+                        return None
+                    contents[name] = path.read_bytes()
+        put_in_place(self._project, request, contents)
         return reply
 
     def _settle(self, job: str, pieces: Iterable[InputFile]) -> None:
@@ -266,15 +246,3 @@ class MailboxWorker:
     def kill(self) -> None:
         """End at once."""
         self.wait(1.0)
-
-
-def _unpacked(text: object) -> bytes | None:
-    """Return a file's content as a reply holds it; None if it holds none, or too much."""
-    if not isinstance(text, str):
-        return None
-    try:
-        packed = zlib.decompressobj()
-        data = packed.decompress(b64decode(text), 64 << 20)
-        return data if packed.eof else None
-    except (ValueError, zlib.error):
-        return None

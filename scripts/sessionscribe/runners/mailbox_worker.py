@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -14,37 +12,15 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from sessionscribe import PACKAGE
 from sessionscribe.core.errors import UserError, complain, describe
-from sessionscribe.runners.lines import EndedError, Lines
+from sessionscribe.runners.errors import DiedError
+from sessionscribe.runners.local_worker import LocalWorker
 from sessionscribe.runners.mailbox import DIGEST, LivingOnes, Mailbox, SignOfLife, file_of, home_of, parts_of
 from sessionscribe.runners.mailbox_home import LEASE_S, POLL_S, SIGN_S, SLOWEST_POLL_S, UNREACHABLE_S
+from sessionscribe.runners.request import model_request
 
-SERVE = PACKAGE.parent / "snakemake_executor_plugin_warm/serve.py"
 SETTLE_S = 2.0
 """After so long the claims of others on a job are to be seen, too."""
-
-
-class WorkerProcess(Lines):
-    """The process that keeps the models: requests go in, replies come out. It ends with this one."""
-
-    def __init__(self, folder: Path, lanes: int) -> None:
-        super().__init__()
-        command = [sys.executable, str(SERVE), "--lanes", str(lanes)]
-        self.process = subprocess.Popen(command, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        threading.Thread(target=self.listen, daemon=True).start()
-
-    def ask(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Have a request run; return the reply.
-
-        Raises:
-            UserError: the process died.
-        """
-        try:
-            return self.request(request)
-        except EndedError as error:
-            hint = "Too little memory is the usual reason"
-            raise UserError("the worker died", where="work", hint=hint) from error
 
 
 class MailboxServer:
@@ -76,7 +52,7 @@ class MailboxServer:
         self._living, self._in_hand = LivingOnes(LEASE_S), set[str]()
         self._taking, self._stopped = threading.Lock(), threading.Event()
         self._checked, self._refused = set[str](), set[str]()
-        self._process: WorkerProcess | None = None
+        self._process: LocalWorker | None = None
         self.done = 0
         """Jobs that were answered."""
 
@@ -185,7 +161,7 @@ class MailboxServer:
                 raise UserError("is no job that this version knows", where=job, hint=hint) from error
             self._bring(home_of(job), files)
             self._fetch_models(told)
-            reply = self._worker().ask({**request, "script": script})
+            reply = self._ask({**request, "script": script})
             until = time.monotonic() + UNREACHABLE_S
             while not self._patiently(partial(self._answer, job, request, reply)):
                 if self._stopped.is_set() or time.monotonic() > until:
@@ -204,11 +180,21 @@ class MailboxServer:
             print(f"{request['rule']}: {'done' if reply['ok'] else 'failed'} ({job})", flush=True)
         return True
 
-    def _worker(self) -> WorkerProcess:
+    def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Have a request run by the process that keeps the models; return the reply.
+
+        Raises:
+            UserError: the process died.
+        """
         with self._taking:
             if self._process is None or not self._process.alive:
-                self._process = WorkerProcess(self._folder, self._lanes)
-            return self._process
+                self._process = LocalWorker(0, self._lanes, cwd=self._folder)
+            process = self._process
+        try:
+            return process.ask(request)
+        except DiedError as death:
+            hint = "Another one is started, and the job is free again"
+            raise UserError(f"the worker {death}", where=request["rule"], hint=hint) from None
 
     def _bring(self, home: str, files: dict[str, str]) -> None:
         """Have files of these contents below the folder.
@@ -238,16 +224,7 @@ class MailboxServer:
         for kind, model in told.get("models", []):
             if model in self._checked or not script.is_file():
                 continue
-            request = {
-                "script": str(script),
-                "rule": script.stem,
-                "threads": 1,
-                "params": [["models", {"speech": [], "diarization": [], kind: [model]}]],
-                "output": [["report", "models.txt"]],
-                "log": [[None, "models.log"]],
-                **{name: [] for name in ("input", "wildcards", "resources")},
-            }
-            reply = self._worker().ask(request)
+            reply = self._ask(model_request(str(script), kind, model))
             if not reply["ok"]:
                 raise UserError(reply["error"].strip() or "cannot be had", where=model, hint="See above")
             self._checked.add(model)

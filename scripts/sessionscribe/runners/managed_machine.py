@@ -18,15 +18,13 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal, TypeVar
 
 from sessionscribe.core.errors import UserError, cause
 from sessionscribe.runners.connection import HOPELESS
 from sessionscribe.runners.errors import DisconnectedError
-from sessionscribe.runners.machine import Address
-from sessionscribe.runners.machine_log import MachineLog
+from sessionscribe.runners.machine import Address, Settings
+from sessionscribe.runners.machine_log import MACHINES, MachineLog
 
 T = TypeVar("T")
 
@@ -74,38 +72,26 @@ class Watchdog:
         self._process.wait()
 
 
-@dataclass(frozen=True)
-class Handling:
-    """How a machine is started and stopped.
-
-    Attributes:
-        stops_itself: a shell command with which it stops itself; "" where there is none.
-        boot_s: how long it may take until ssh answers.
-        halt_s: how long it may take to stop.
-        say: shows the user a line.
-        log: the file in which it is noted when the machine is started and stopped.
-    """
-
-    stops_itself: str = ""
-    boot_s: float = 300.0
-    halt_s: float = 300.0
-    say: Callable[[str], None] = print
-    log: Path | None = None
-
-
 class ManagedMachine(ABC):
     """A machine that may be off.
 
     Args:
         name: what the user called it.
-        handling: how it is started and stopped.
+        settings: how machines are used.
+        stops_itself: a shell command with which it stops itself; "" where there is none.
+
+    Attributes:
+        boot_s: how long it may take until ssh answers.
+        halt_s: how long it may take to stop.
     """
 
-    def __init__(self, name: str, handling: Handling) -> None:
-        self.name, self._handling = name, handling
+    boot_s = halt_s = 300.0
+
+    def __init__(self, name: str, settings: Settings, stops_itself: str) -> None:
+        self.name, self._say, self._stops_itself = name, settings.say, stops_itself
         self._ours, self._ours_before, self._was_up, self._silence = False, False, False, ""
         self._told = False
-        self._log = MachineLog(name, handling.log)
+        self._log = MachineLog(name, settings.project / MACHINES)
         self._found_running = False
         self._successor: Watchdog | None = None
         self._address_then: Address | None = None
@@ -159,7 +145,7 @@ class ManagedMachine(ABC):
     @property
     def stop_command(self) -> str:
         """What the guard runs there when home is gone: nothing on a machine that others have started."""
-        return self._handling.stops_itself if self._ours else ""
+        return self._stops_itself if self._ours else ""
 
     def seconds_left(self) -> float:
         """Return infinity: nobody takes it away."""
@@ -172,19 +158,19 @@ class ManagedMachine(ABC):
             self._told = False
             self._was_up = was_up = self.is_up()
             if not was_up:
-                self._wait(self.is_off, self._handling.halt_s, "is still stopping")
+                self._wait(self.is_off, self.halt_s, "is still stopping")
                 # From now on it is ours: also where the answer gets lost, as that of a try before may be.
                 if self._ours:  # somebody else has stopped it
                     self._log.note("stopped")
                 self._ours_before, self._ours = self._ours, True
                 self._successor = self._successor or Watchdog(self.shut_down_command(), self._log)
-                self._handling.say(f"{self.name} is off, and started")
+                self._say(f"{self.name} is off, and started")
                 self._log.note("start")
                 self.bring_up()
             elif not self._ours and not self._found_running:
                 self._found_running = True
                 self._log.note("running")
-            address = self._wait(self._answering, self._handling.boot_s, "is up, and ssh does not answer")
+            address = self._wait(self._answering, self.boot_s, "is up, and ssh does not answer")
             if not was_up:
                 self._log.note("ready", address.sort)
             return address
@@ -235,7 +221,7 @@ class ManagedMachine(ABC):
             if not self._ours or self._told:
                 return
             self._log.note("stop")
-            until, asked, problem = time.monotonic() + self._handling.halt_s, -math.inf, ""
+            until, asked, problem = time.monotonic() + self.halt_s, -math.inf, ""
             while (now := time.monotonic()) < until:
                 try:
                     if problem or now > asked + PATIENCE_S:
@@ -243,7 +229,7 @@ class ManagedMachine(ABC):
                     # What was never seen up may still be booting, where the command to stop it fails.
                     if (self._was_up or not problem) and self.is_off():
                         self._disown("stopped")
-                        self._handling.say(f"{self.name} is stopped")
+                        self._say(f"{self.name} is stopped")
                         return
                 except (DisconnectedError, UserError) as error:
                     problem = f" ({error})"
@@ -266,9 +252,9 @@ class ManagedMachine(ABC):
 
     def _stop_from_inside(self) -> None:
         """Have the machine stop itself, where its provider would not, as when credentials have expired."""
-        if self._handling.stops_itself and self._address_then:
+        if self._stops_itself and self._address_then:
             with suppress(subprocess.TimeoutExpired):
-                over_ssh(self._address_then, self._handling.stops_itself)
+                over_ssh(self._address_then, self._stops_itself)
 
     def _disown(self, event: Literal["stopped", "refused"] = "refused") -> None:
         self._ours = False

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shlex
 import shutil
 import tempfile
 import threading
-import zlib
-from base64 import b64decode
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -20,19 +17,23 @@ from sessionscribe.core.files import write_many
 from sessionscribe.runners.connection import Connection
 from sessionscribe.runners.costs import PRICES, known_prices
 from sessionscribe.runners.errors import DiedError, DisconnectedError, RequeuedError, UnusableError
-from sessionscribe.runners.job_bundle import InputFile, InputResolver, JobBundle
-from sessionscribe.runners.machine import Machine
-from sessionscribe.runners.remote_workspace import RemoteWorkspace, Settings
+from sessionscribe.runners.job_bundle import (
+    InputFile,
+    InputResolver,
+    JobBundle,
+    contents_of,
+    intact,
+    put_in_place,
+)
+from sessionscribe.runners.machine import Machine, Settings
+from sessionscribe.runners.remote_workspace import RemoteWorkspace
 from sessionscribe.runners.request import notes_for, on_device, paths_of, session_of
 from sessionscribe.runners.usage_log import USAGE_LOG, Entry
 from sessionscribe.runners.worker_connection import WorkerConnection
 
-OVERHEAD_S = 900.0
-"""What a job may take beside its work: the models are loaded, a GPU wakes up."""
 SPARE_S = 60.0
 """A machine that is taken away so soon gets no job any more; nor one within twice the longest job so far."""
 THREADS, MOST_THREADS = "cpus_per_task", 4
-RUNTIME = "runtime"
 
 
 class RemoteWorker:
@@ -102,10 +103,7 @@ class RemoteWorker:
             raise
         finally:
             self._lanes.release()
-        self._bring_home(workspace, reply, bundle.request["returns"])
-        for note in notes_for(request):
-            if note not in reply["made"]:
-                (self.settings.project / note).unlink(missing_ok=True)
+        self._bring_home(workspace, reply, bundle.request)
         if reply["ok"]:
             self._count(request, reply)
         return reply
@@ -142,7 +140,7 @@ class RemoteWorker:
         if self._over.is_set():  # meanwhile; whoever let go of it may have come too early to stop it
             self.machine.stop()
             raise DisconnectedError(f"{self.machine.name} was let go")
-        connection = Connection(self.machine.name, address, alive_s=self.settings.alive_s)
+        connection = Connection(self.machine.name, address, alive_s=self.settings.lease_s / 2)
         self._connection = connection
         connection.open()
         if self._over.is_set():
@@ -162,9 +160,6 @@ class RemoteWorker:
             "script": script,
             "resources": self._resources(request),
             "params": on_device(workspace.connection.address.device, bundle.request["params"]),
-            "files": {piece.name: piece.sha256 for piece in bundle.pieces},
-            # In this order they get their names at home: a job's record, which says it is done, comes last.
-            "returns": [*paths_of(request["log"]), *notes_for(request), *paths_of(request["output"])],
         }
         return bundle
 
@@ -179,7 +174,7 @@ class RemoteWorker:
     def _ask(
         self, workspace: RemoteWorkspace, channel: WorkerConnection, bundle: JobBundle
     ) -> dict[str, Any]:
-        limit_s = self._limit_s(bundle)
+        limit_s = bundle.limit_s(self.settings.per_audio_second)
         reply = channel.ask(bundle.request, limit_s)
         if spoilt := reply.get("spoilt"):
             # Somebody or something changed them there; the times may be the same, so they are removed first.
@@ -195,33 +190,19 @@ class RemoteWorker:
                 raise UnusableError(what, where=self.machine.name, hint="Look at the disk of that machine")
         return reply
 
-    def _limit_s(self, bundle: JobBundle) -> float:
-        """Return how long a job may take: by what it hears, else by what its rule says (in minutes)."""
-        if bundle.heard_s:
-            return OVERHEAD_S + self.settings.per_audio_second * bundle.heard_s
-        # Models are fetched, or the voices of a long session compared.
-        minutes = next((value for name, value in bundle.request["resources"] if name == RUNTIME), 0)
-        return max(OVERHEAD_S, 60.0 * minutes)
-
-    def _bring_home(self, workspace: RemoteWorkspace, reply: dict[str, Any], returns: Sequence[str]) -> None:
-        """Check what a job made, and give it its name; what ``returns`` names last comes last.
-
-        What the reply does not hold, or not as it was made, is fetched.
-        """
-        made: dict[str, str] = reply["made"]
-        here = {name: zlib.decompress(b64decode(text)) for name, text in reply["contents"].items()}
+    def _bring_home(self, workspace: RemoteWorkspace, reply: dict[str, Any], request: dict[str, Any]) -> None:
+        """Put what a job made in place; what the reply does not hold, or not as it was made, is fetched."""
+        made, here = reply["made"], contents_of(reply)
         into = self._staging / f"home-{reply['id']}"
-        for tries_left in (2, 1, 0):
-            missing = [name for name in made if name not in here or not _is(here[name], made[name])]
-            if not missing:
-                break
-            if not tries_left:
-                what, hint = f"{missing[0]} does not arrive as it was made", "Look at the disks on both sides"
-                raise UserError(what, where=self.machine.name, hint=hint)
-            workspace.connection.fetch(missing, workspace.mirror, into)
-            here |= {name: (into / name).read_bytes() for name in missing}
-            shutil.rmtree(into)
-        write_many(self.settings.project, {name: here[name] for name in returns if name in made})
+        for _ in range(2):
+            if missing := [name for name in made if name not in here]:
+                workspace.connection.fetch(missing, workspace.mirror, into)
+                here |= intact({name: (into / name).read_bytes() for name in missing}, made)
+                shutil.rmtree(into)
+        if missing := [name for name in made if name not in here]:
+            what, hint = f"{missing[0]} does not arrive as it was made", "Look at the disks on both sides"
+            raise UserError(what, where=self.machine.name, hint=hint)
+        put_in_place(self.settings.project, request, here)
         self._sent |= made
 
     def _save_log(self, workspace: RemoteWorkspace, request: Mapping[str, Any], death: DiedError) -> None:
@@ -272,7 +253,3 @@ class RemoteWorker:
             moved = sum(end.sent for end in ends), sum(end.received for end in ends)
             self._entry.close(file, about, *moved, known_prices(self.settings.project / PRICES))
         shutil.rmtree(self._staging, ignore_errors=True)
-
-
-def _is(content: bytes, checksum: str) -> bool:
-    return hashlib.sha256(content).hexdigest() == checksum

@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 import platform
 import shlex
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,8 @@ from sessionscribe.runners import sources
 from sessionscribe.runners.connection import Connection, RemoteError
 from sessionscribe.runners.errors import DiedError, UnusableError
 from sessionscribe.runners.job_bundle import hub_models
-from sessionscribe.runners.machine import Machine
+from sessionscribe.runners.machine import Machine, Settings
+from sessionscribe.runners.request import model_request
 from sessionscribe.runners.worker_connection import WorkerConnection
 
 HERE = Path(__file__).parent
@@ -27,37 +27,6 @@ ENVIRONMENT_S = 3600.0
 """How long a machine may take to make its environment."""
 MODELS_S = 7200.0
 """How long a machine may take to fetch a model from the hub."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How machines are used; the same for all of a run.
-
-    Attributes:
-        project: the folder that jobs' paths are relative to.
-        staging: a folder for what is on its way; on the project's file system, so that files can be renamed.
-        serve: the worker program.
-        folder: our folder on a machine, relative to the home folder there.
-        python: an interpreter there in whose environment everything is; "" to make one.
-        torch_backend: which build of torch is put into that, as uv names them; "" for the pinned one.
-        environment: variables for workers: secrets, which are written nowhere.
-        lanes: jobs at once in one worker.
-        lease_s: without a sign of life from home for so long, the guard ends the worker.
-        alive_s: without an answer from the machine for so long, the connection is lost.
-        per_audio_second: seconds that a job may take for a second of audio, beside ``OVERHEAD_S``.
-    """
-
-    project: Path
-    staging: Path
-    serve: Path
-    folder: str = ".cache/sessionscribe"
-    python: str = ""
-    torch_backend: str = ""
-    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
-    lanes: int = 1
-    lease_s: float = 60.0
-    alive_s: float = 30.0
-    per_audio_second: float = 10.0
 
 
 class RemoteWorkspace:
@@ -83,8 +52,7 @@ class RemoteWorkspace:
         self._root = self._prepare_folder()
         project = f"{platform.node()}:{settings.project}:{machine.name}"
         self.mirror = f"{self._root}/work/{hashlib.sha256(project.encode()).hexdigest()[:16]}"
-        serve = settings.serve
-        tools = [(HERE, "guard.py"), (HERE, "environment.py"), (serve.parent, serve.name)]
+        tools = [(HERE, name) for name in ("guard.py", "environment.py", "serve.py")]
         self._tools = sources.ship(connection, self._root, sources.bundle(tools))
         self._python = settings.python or self._environment()
 
@@ -137,8 +105,7 @@ class RemoteWorkspace:
 
     def start_worker(self, folder: str, lanes: int) -> WorkerConnection:
         """Start a worker there."""
-        serve = f"{self._tools}/{self.settings.serve.name}"
-        return self.start(folder, [self._python, serve, "--lanes", str(lanes)])
+        return self.start(folder, [self._python, f"{self._tools}/serve.py", "--lanes", str(lanes)])
 
     def ship(self, scripts: Path) -> str:
         """Bring a folder of scripts there, if it is not, and return where it is."""
@@ -161,23 +128,11 @@ class RemoteWorkspace:
                 continue
             channel = self.start_worker(f"{self.mirror}/.models", 1)
             try:
-                reply = channel.ask(
-                    self._check(script, {"speech": [], "diarization": [], kind: [model]}), MODELS_S
-                )
+                there = f"{self.ship(script.parent)}/{script.name}"
+                reply = channel.ask(model_request(there, kind, model), MODELS_S)
             finally:
                 channel.end()
                 channel.wait(10)
             if not reply["ok"]:
                 raise UserError(reply["error"], where=self.machine.name, hint="Nothing was lost")
             self._models.add(model)
-
-    def _check(self, script: Path, models: dict[str, list[str]]) -> dict[str, Any]:
-        return {
-            "script": f"{self.ship(script.parent)}/{script.name}",
-            "rule": script.stem,
-            "threads": 1,
-            "params": [["models", models]],
-            "output": [["report", "models.txt"]],
-            "log": [[None, "models.log"]],
-            **{name: [] for name in ("input", "wildcards", "resources")},
-        }

@@ -33,3 +33,16 @@ def on_device(device: str, value: Any) -> Any:
     if isinstance(value, dict) and device:
         return {name: device if name == "device" else on_device(device, part) for name, part in value.items()}
     return value
+
+
+def model_request(script: str, kind: str, model: str) -> dict[str, Any]:
+    """Return the request that has a model fetched from the hub by a script (``check_models``)."""
+    return {
+        "script": script,
+        "rule": "check_models",
+        "threads": 1,
+        "params": [["models", {"speech": [], "diarization": [], kind: [model]}]],
+        "output": [["report", "models.txt"]],
+        "log": [[None, "models.log"]],
+        **{name: [] for name in ("input", "wildcards", "resources")},
+    }

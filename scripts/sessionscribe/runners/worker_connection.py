@@ -13,7 +13,7 @@ from typing import Any
 
 from sessionscribe.runners.connection import NO_CONNECTION, Connection
 from sessionscribe.runners.errors import DiedError, DisconnectedError, UnusableError
-from sessionscribe.runners.lines import EndedError, Lines
+from sessionscribe.runners.lines import Lines
 
 LAST_LINES = 20
 GRACE_S = 5.0
@@ -83,21 +83,6 @@ class WorkerConnection(Lines):
         """Return the last lines that guard and worker wrote to standard error outside jobs."""
         return "\n".join(self._said)
 
-    def ask(self, request: Mapping[str, Any], timeout_s: float) -> dict[str, Any]:
-        """Send a request, wait for the reply and return it.
-
-        Raises:
-            DisconnectedError: the connection was lost.
-            DiedError: the worker died, or gave no answer within the time.
-        """
-        try:
-            return self.request(request, timeout_s)
-        except EndedError:
-            raise self._cause() from None
-        except TimeoutError:
-            self.end()
-            raise DiedError(f"gave no answer within {timeout_s:.0f} s and was ended") from None
-
     def _beat(self, every_s: float) -> None:
         while self.alive:
             time.sleep(every_s)
@@ -108,16 +93,14 @@ class WorkerConnection(Lines):
         for line in self.process.stderr:
             self._said.append(line.decode(errors="replace").rstrip())
 
-    def _cause(self) -> Exception:
+    def ending(self) -> DisconnectedError | DiedError:
+        """Return the error of a job during which the worker, or the connection to it, ended."""
         code = self.process.returncode
         if self.ended_by_us or code in (NO_CONNECTION, GUARD_LOST) or code < 0:
             return DisconnectedError(
                 f"the connection to {self._name} is lost ({self.said() or 'no reason given'})"
             )
-        if code > 128:
-            why = " (too little memory is the usual reason)" if code == 137 else ""
-            return DiedError(f"was killed by signal {code - 128}{why}")
-        return DiedError(f"ended with exit code {code}")
+        return super().ending()
 
     def end(self) -> None:
         """Let the worker end, and the guard with it."""

@@ -1,4 +1,4 @@
-"""One worker process, seen from Snakemake's side: requests in, replies out, and what it died of."""
+"""A worker process on this machine."""
 
 from __future__ import annotations
 
@@ -7,32 +7,28 @@ import signal
 import subprocess
 import sys
 import threading
-from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from sessionscribe.runners.lines import EndedError, Lines
-from snakemake_executor_plugin_warm.slot import StoppedError, WorkerDiedError, WorkerSlot
-
-SERVE = Path(__file__).with_name("serve.py")
-LAST_LINES = 10
+from sessionscribe.runners.lines import SERVE, Lines
 
 
 class LocalWorker(Lines):
-    """A started worker on this machine.
+    """A started worker.
 
-    It runs in a session of its own, so Ctrl-C reaches it through Snakemake only; it ends when its standard
-    input does, which is so however this process ends.
+    It runs in a session of its own, so Ctrl-C reaches it through us only. It ends when its standard input
+    does, and so with this process, however that ends.
 
     Args:
         slot: its number, from 0; decides its GPU where there are several.
         lanes: jobs that it runs at once.
-        log: file for what it says before its first job.
+        log: file for what it says before its first job; else that goes where ours does.
+        cwd: the folder in which jobs run; else the current one.
     """
 
-    def __init__(self, slot: int, lanes: int, *, log: str | None) -> None:
+    def __init__(self, slot: int, lanes: int, *, log: str | None = None, cwd: Path | None = None) -> None:
         super().__init__()
         if log:
             Path(log).parent.mkdir(parents=True, exist_ok=True)
@@ -43,6 +39,7 @@ class LocalWorker(Lines):
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=stderr,
+                cwd=cwd,
                 start_new_session=True,
                 env=os.environ | visible_gpu(slot),
             )
@@ -52,25 +49,8 @@ class LocalWorker(Lines):
         threading.Thread(target=self.listen, name=f"warm-{slot}", daemon=True).start()
 
     def run(self, request: dict[str, Any], give_back: Callable[[], bool] = bool) -> dict[str, Any]:
-        """Send a request, wait for the reply and return it; a job that is here is never given back."""
-        try:
-            return self.request(request)
-        except EndedError:
-            error = StoppedError() if self.ended_by_us else WorkerDiedError(self._obituary(request))
-            raise error from None
-
-    def _obituary(self, request: dict[str, Any]) -> str:
-        code = self.process.returncode
-        if code is not None and code < 0:
-            cause = f"was killed by {signal.Signals(-code).name}"
-            if -code == signal.SIGKILL:
-                cause += " (too little memory is the usual reason)"
-        else:
-            cause = f"ended with exit code {code}"
-        log = next((path for _, path in request["log"]), None)
-        if log is None:
-            return f"its worker {cause}"
-        return f"its worker {cause}. The end of its log ({log}):\n{_tail(Path(log))}"
+        """Have a request run and return the reply; a job that is here is never given back."""
+        return self.ask(request)
 
     def lose(self) -> None:
         """Let go of it; there is no connection to lose."""
@@ -91,15 +71,6 @@ class LocalWorker(Lines):
         self.process.wait()
 
 
-def local_places(size: int, lanes: int) -> list[WorkerSlot]:
-    """Return places for ``size`` workers on this machine, each with ``lanes`` jobs at once."""
-
-    def place(slot: int) -> WorkerSlot:
-        return WorkerSlot("local", lambda log: LocalWorker(slot, lanes, log=log), lanes)
-
-    return [place(slot) for slot in range(size)]
-
-
 def visible_gpu(slot: int) -> dict[str, str]:
     """Return the environment that gives the worker of a slot a GPU of its own, where there are several."""
     given = os.environ.get("CUDA_VISIBLE_DEVICES")
@@ -108,9 +79,3 @@ def visible_gpu(slot: int) -> dict[str, str]:
     else:
         devices = [str(n) for n in range(len(list(Path("/dev").glob("nvidia[0-9]*"))))]
     return {"CUDA_VISIBLE_DEVICES": devices[slot % len(devices)]} if len(devices) > 1 else {}
-
-
-def _tail(log: Path) -> str:
-    with suppress(OSError), log.open(encoding="utf-8", errors="replace") as file:
-        return "".join(f"  {line}" for line in deque(file, LAST_LINES)).rstrip("\n")
-    return "  (no log)"
