@@ -10,7 +10,6 @@ import pytest
 
 from sessionscribe.jobs import memory, metrics
 from sessionscribe.jobs.metrics import JobMetrics
-from sessionscribe.jobs.usage import Clock
 
 
 def test_outside_a_job_nobody_counts() -> None:
@@ -42,7 +41,6 @@ class Driver:
 def test_a_gpu_is_looked_at_while_it_computes(monkeypatch: pytest.MonkeyPatch) -> None:
     driver = Driver()
     monkeypatch.setattr(memory, "_driver", lambda: (driver, object()))
-    clock = Clock()
     with metrics.measured() as used:
         with metrics.on_device("cpu"):
             time.sleep(0.02)
@@ -54,7 +52,7 @@ def test_a_gpu_is_looked_at_while_it_computes(monkeypatch: pytest.MonkeyPatch) -
         with metrics.on_device("cuda"):
             pass
         assert used.gpu_s >= 0.04
-    record = clock.usage("talk", "rule", "output", used, queued_s=0, ok=True)
+    record = used.usage("talk", "rule", "output", queued_s=0, ok=True)
     assert (record.gpu_load, record.gpu_temperature_c, record.peak_gpu_memory_mb) == (0.6, 61, 5120.0)
 
 
@@ -67,7 +65,7 @@ def test_a_gpu_that_tells_nothing_is_none(monkeypatch: pytest.MonkeyPatch) -> No
         monkeypatch.setattr(memory, "_driver", lambda driver=driver: driver)
         with metrics.measured() as used, metrics.on_device("cuda"):
             pass
-        record = Clock().usage("talk", "rule", "output", used, queued_s=0, ok=True)
+        record = used.usage("talk", "rule", "output", queued_s=0, ok=True)
         assert (record.gpu_load, record.gpu_temperature_c, record.peak_gpu_memory_mb) == (None, None, held_mb)
 
 
@@ -97,12 +95,12 @@ def spend(seconds: float) -> None:
 
 
 def test_jobs_at_once_share_the_cpu_time_of_their_process() -> None:
-    def ended(clock: Clock) -> float:
-        return clock.usage("talk", "rule", "output", JobMetrics(), queued_s=0, ok=True).cpu_s
+    def ended(used: JobMetrics) -> float:
+        return used.usage("talk", "rule", "output", queued_s=0, ok=True).cpu_s
 
-    first = Clock()
+    first = JobMetrics()
     spend(0.04)
-    second = Clock()
+    second = JobMetrics()
     spend(0.04)
     assert ended(first) == pytest.approx(0.06, abs=0.01)
     spend(0.04)
@@ -110,8 +108,15 @@ def test_jobs_at_once_share_the_cpu_time_of_their_process() -> None:
 
 
 def test_a_job_that_never_ended_has_no_share() -> None:
-    Clock()
-    clock = Clock()
+    JobMetrics()
+    job = JobMetrics()
     spend(0.02)
-    used = clock.usage("talk", "rule", "output", JobMetrics(), queued_s=0, ok=True)
+    used = job.usage("talk", "rule", "output", queued_s=0, ok=True)
     assert used.cpu_s == pytest.approx(0.02, abs=0.01)
+
+
+def test_a_job_that_begins_hides_no_peak_of_memory_of_another_one() -> None:
+    first = JobMetrics()
+    bytearray(b"x" * (200 << 20))  # let go at once: what is in use afterwards does not tell of it
+    JobMetrics()
+    assert first.usage("talk", "rule", "output", queued_s=0, ok=True).peak_memory_mb > 200

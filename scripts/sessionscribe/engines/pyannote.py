@@ -56,7 +56,6 @@ class WindowModels:
         from pyannote.audio import Pipeline  # noqa: PLC0415
         from pyannote.audio.pipelines import SpeakerDiarization  # noqa: PLC0415
 
-        torch.set_num_threads(THREADS)
         try:
             pipeline = Pipeline.from_pretrained(models.locate(options.model) or options.model)
             if pipeline is None:
@@ -113,6 +112,7 @@ class WindowModels:
             return np.zeros((0, 0, 0), np.float32), np.zeros((0, 0, 0), np.float32)
         pipeline = self._pipeline
         with self._lock, metrics.on_device(self.device):
+            self._torch.set_num_threads(THREADS)  # of this thread: another lane may have loaded the models
             pipeline._segmentation.step = grid.step / SAMPLE_RATE
             # On the device as a whole: windows overlap, so cut there they travel once, not ten times.
             waveform = self._torch.from_numpy(samples)[None].to(self.device)

@@ -12,8 +12,11 @@ import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from sessionscribe import PACKAGE, __version__
 from sessionscribe.artifacts.provenance import Failure, Output, Provenance
@@ -22,7 +25,6 @@ from sessionscribe.core.errors import UserError
 from sessionscribe.core.files import sha256, source_sha256
 from sessionscribe.jobs import metrics
 from sessionscribe.jobs.log import JobLogger, Log, printing_to
-from sessionscribe.jobs.usage import Clock
 
 MODELS = "models"
 """In place of a session's name: of the job that checks the models."""
@@ -53,13 +55,13 @@ def job(
     failure, used_up = notes_of(rule, session, log)
     message = None
     with Log(Path(log)) as file, metrics.measured() as used:
-        clock, say = Clock(), JobLogger(file)
+        say = JobLogger(file)
         try:
             with printing_to(file):
                 yield say
                 _write_record(rule, settings, outputs, say)
             failure.unlink(missing_ok=True)
-            say(f"done in {clock.wall_s():.1f} s")
+            say(f"done in {used.wall_s():.1f} s")
         except Exception as error:
             if not isinstance(error, UserError):
                 traceback.print_exc(file=file)
@@ -67,7 +69,7 @@ def job(
             say(f"FAILED {message}")
             noted = Failure(session=session, rule=rule, output=first, message=message, log=log)
             note_failure(failure, noted)
-        spent = clock.usage(session, rule, first, used, queued_s=queued_s, ok=message is None)
+        spent = used.usage(session, rule, first, queued_s=queued_s, ok=message is None)
         with contextlib.suppress(OSError):  # a full disk costs the figures, not the work
             if usage:
                 spent.write(used_up)
@@ -125,11 +127,14 @@ def versions() -> dict[str, str]:
 
 @functools.cache
 def watch_ancestors() -> None:
-    """End this process when one of its ancestors dies: a killed Snakemake leaves its jobs running."""
-    chain = _ancestors(os.getpid())
+    """End this process when one of its ancestors dies: a killed Snakemake leaves its jobs running.
+
+    Watched is the chain of parents up to the Snakemake that a user or `sessionscribe run` started.
+    """
+    chain = list(takewhile(_is_ours, psutil.Process().parents()))
 
     def watch() -> None:
-        while all(_alive(pid) for pid in chain):
+        while all(map(_is_alive, chain)):
             time.sleep(1)
         os._exit(143)
 
@@ -137,31 +142,15 @@ def watch_ancestors() -> None:
         threading.Thread(target=watch, daemon=True, name="watch-ancestors").start()
 
 
-def _ancestors(pid: int) -> list[int]:
-    """Return the chain of parents, up to the Snakemake that a user or `sessionscribe run` started."""
-    chain = []
-    while (parent := _stat(pid)[1]) > 1 and _is_ours(parent):
-        chain.append(parent)
-        pid = parent
-    return chain
-
-
-def _is_ours(pid: int) -> bool:
+def _is_ours(process: psutil.Process) -> bool:
     try:
-        command = Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
+        return any("snakemake" in word for word in process.cmdline())
+    except psutil.Error:
         return False
-    return b"snakemake" in command
 
 
-def _stat(pid: int) -> tuple[str, int]:
-    """Return a process's state letter and parent; without /proc (macOS) nothing is watched."""
+def _is_alive(process: psutil.Process) -> bool:
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
-    except OSError:
-        return "X", 0
-    return fields[0], int(fields[1])
-
-
-def _alive(pid: int) -> bool:
-    return _stat(pid)[0] not in "ZX"
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False

@@ -16,8 +16,9 @@ CGROUP = Path("/sys/fs/cgroup")
 
 def free(device: str) -> int:
     """Return the bytes that a model on ``device`` (``cpu`` or ``cuda``) can still have."""
-    if device.startswith("cuda") and (gpu := _gpu()) is not None:
-        return int(gpu.free)
+    library, handle = _driver()
+    if device.startswith("cuda") and library:
+        return int(library.nvmlDeviceGetMemoryInfo(handle).free)
     return min(psutil.virtual_memory().available, _cgroup_free())
 
 
@@ -69,12 +70,6 @@ def _cgroup_free() -> int:
         return limit - int((CGROUP / "memory.current").read_text())
     except (OSError, ValueError):  # no such file, or `max`
         return 1 << 62
-
-
-def _gpu() -> Any:
-    """Return the driver's memory figures of the GPU that this process sees first, or None."""
-    library, handle = _driver()
-    return library.nvmlDeviceGetMemoryInfo(handle) if library else None
 
 
 @cache

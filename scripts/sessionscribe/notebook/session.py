@@ -74,7 +74,7 @@ class NotebookSession:
         self.project, self._folder, self._python = project, folder, python
         self._save_minutes, self._patience_s, self._mailbox = save_minutes, patience_s, mailbox
         self.platform = platform or detect()
-        self.clock = SessionClock(hours, self.platform.used_s()).start()
+        self.clock = SessionClock(hours, self.platform.used_s())
         self.gpu = GpuMonitor(log=project / "logs/gpu.tsv")
         self._stop_minutes = min(STOP_MINUTES, self.clock.time_remaining() / 240)
         self._processes = Processes(project, python or sys.executable)
