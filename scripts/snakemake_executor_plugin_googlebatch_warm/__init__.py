@@ -9,14 +9,13 @@ start of Snakemake needs it.
 # ruff: noqa: UP045 -- Snakemake makes an option of it and knows no `|`
 
 from dataclasses import dataclass, field
-from typing import Any, Optional
+from typing import Optional
 
 from snakemake_interface_common.exceptions import WorkflowError
-from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
 from snakemake_interface_executor_plugins.settings import ExecutorSettingsBase
 
 from snakemake_executor_plugin_warm.settings import option
-from snakemake_executor_plugin_warm.submission import SHARED_VOLUME, executor_of
+from snakemake_executor_plugin_warm.submission import SHARED_VOLUME, stand_in
 
 __all__ = ["Executor", "ExecutorSettings", "common_settings"]
 
@@ -62,9 +61,4 @@ class ExecutorSettings(ExecutorSettingsBase):
     )
 
 
-class Executor(RemoteExecutor):
-    """What Snakemake looks for under this name; stands for the executor proper until there is work."""
-
-    def __new__(cls, *given: Any, **named: Any) -> Any:
-        """Return the executor proper."""
-        return executor_of(f"{__name__}.executor", "snakemake-executor-plugin-googlebatch")(*given, **named)
+Executor = stand_in(f"{__name__}.executor", "snakemake-executor-plugin-googlebatch")

@@ -8,14 +8,13 @@ other start of Snakemake needs it.
 # ruff: noqa: UP045 -- Snakemake makes an option of it and knows no `|`
 
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Optional
+from typing import NamedTuple, Optional
 
 from snakemake_interface_common.exceptions import WorkflowError
-from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
 from snakemake_interface_executor_plugins.settings import ExecutorSettingsBase
 
 from snakemake_executor_plugin_warm.settings import option
-from snakemake_executor_plugin_warm.submission import SHARED_VOLUME, executor_of
+from snakemake_executor_plugin_warm.submission import SHARED_VOLUME, stand_in
 
 __all__ = ["Executor", "ExecutorSettings", "common_settings"]
 
@@ -61,10 +60,4 @@ class ExecutorSettings(ExecutorSettingsBase):
     omit_job_cleanup: bool = option(False, "Keep jobs that have ended, to look at")
 
 
-class Executor(RemoteExecutor):
-    """What Snakemake looks for under this name; stands for the executor proper until there is work."""
-
-    def __new__(cls, *given: Any, **named: Any) -> Any:
-        """Return the executor proper."""
-        package = "snakemake-executor-plugin-kubernetes"
-        return executor_of(f"{__name__}.executor", package)(*given, **named)
+Executor = stand_in(f"{__name__}.executor", "snakemake-executor-plugin-kubernetes")

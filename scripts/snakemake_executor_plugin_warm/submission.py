@@ -19,6 +19,7 @@ from typing import Any
 
 from snakemake_interface_common.exceptions import WorkflowError
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
+from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
 from snakemake_interface_executor_plugins.settings import CommonSettings
 
 from snakemake_executor_plugin_warm.waiting import Waiting
@@ -139,19 +140,22 @@ def time_limit_s(job: Any) -> int:
     return 60 * int(job.resources.get("runtime", WITHOUT_LIMIT))
 
 
-def executor_of(module: str, package: str) -> Any:
-    """Return the executor of `module`, which needs a package that set-up does not install.
+def stand_in(module: str, package: str) -> type[RemoteExecutor]:
+    """Return a class that makes the executor of `module`, which needs a package that set-up does not install.
 
     Its clients of cloud services cost every start of Snakemake a second, so they are imported only where
-    there is something to submit.
-
-    Raises:
-        WorkflowError: the package is not installed.
+    there is something to submit; where the package is missing, a WorkflowError says so.
     """
-    try:
-        return importlib.import_module(module).Executor
-    except ModuleNotFoundError as error:
-        if error.name and error.name.startswith(("snakemake_executor_plugin_warm", "sessionscribe")):
-            raise
-        hint = "`.venv/bin/uv pip install --requirement envs/requirements-clouds.txt`, and run again"
-        raise WorkflowError(f"{package} is not installed ({error.name} is missing): {hint}") from None
+
+    class Executor(RemoteExecutor):
+        def __new__(cls, *given: Any, **named: Any) -> Any:
+            try:
+                return importlib.import_module(module).Executor(*given, **named)
+            except ModuleNotFoundError as error:
+                if error.name and error.name.startswith(("snakemake_executor_plugin_warm", "sessionscribe")):
+                    raise
+                hint = "`.venv/bin/uv pip install --requirement envs/requirements-clouds.txt`, and run again"
+                what = f"{package} is not installed ({error.name} is missing)"
+                raise WorkflowError(f"{what}: {hint}") from None
+
+    return Executor

@@ -80,3 +80,26 @@ def test_lanes_parse_python_at_the_same_time(tmp_path: Path) -> None:
         jobs = [lanes.submit(pool.run, {**request, **about, "threads": n}, time.time()) for n in (1, 20)]
         assert [job.result()["error"] for job in jobs] == ["", ""]
     pool.stop()
+
+
+def test_a_job_that_fails_beside_another_one_says_so_in_its_own_log(tmp_path: Path) -> None:
+    (tmp_path / "waits.py").write_text(
+        "import sys, time\nfrom pathlib import Path\n"
+        "while not Path(snakemake.params.begun).exists(): time.sleep(0.01)\n"
+        "raise ValueError('late')\n"
+    )
+    (tmp_path / "begins.py").write_text(
+        "import time\nfrom pathlib import Path\nPath(snakemake.params.begun).touch()\ntime.sleep(0.5)\n"
+    )
+    request = {name: [] for name in ("input", "output", "wildcards", "resources")}
+    request["params"] = [["begun", str(tmp_path / "begun")]]
+    pool = WorkerPool(local_places(1, 2), 0.0)
+    with ThreadPoolExecutor(2) as lanes:
+        for name in ("waits", "begins"):
+            about = {"script": str(tmp_path / f"{name}.py"), "rule": "r", "threads": 1}
+            log = [[None, str(tmp_path / f"{name}.log")]]
+            lanes.submit(pool.run, {**request, **about, "log": log}, time.time())
+            time.sleep(0.3)
+    pool.stop()
+    assert "ValueError: late" in (tmp_path / "waits.log").read_text()
+    assert (tmp_path / "begins.log").read_text() == ""

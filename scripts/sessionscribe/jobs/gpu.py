@@ -7,8 +7,10 @@ import subprocess
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import fmean
+from typing import Any
 
 FIELDS = ("name", "utilization.gpu", "memory.used", "memory.total", "temperature.gpu", "power.draw")
 IDLE_PERCENT, IDLE_S = 10, 300
@@ -139,14 +141,7 @@ class GpuMonitor:
 
 
 def _mean(samples: list[GpuStats]) -> GpuStats:
-    def mean(name: str) -> float:
-        return float(sum(getattr(sample, name) for sample in samples) / len(samples))
-
-    return GpuStats(
-        name=samples[-1].name,
-        load=mean("load"),
-        memory_used=max(sample.memory_used for sample in samples),
-        memory_total=samples[-1].memory_total,
-        temperature=mean("temperature"),
-        power=mean("power"),
-    )
+    means: dict[str, Any] = {
+        name: fmean(getattr(sample, name) for sample in samples) for name in ("load", "temperature", "power")
+    }
+    return replace(samples[-1], memory_used=max(sample.memory_used for sample in samples), **means)

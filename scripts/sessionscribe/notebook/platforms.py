@@ -37,8 +37,8 @@ class Platform:
         return path.exists()
 
     def used_s(self) -> float:
-        """Return how long the machine has been ours, in seconds."""
-        return 0.0
+        """Return how long the machine has been ours, in seconds: others are made for the session."""
+        return 0.0 if type(self) is Platform else age_s()
 
     def release(self) -> None:
         """Give the machine back, which ends this notebook."""
@@ -75,10 +75,6 @@ class Colab(Platform):
         except OSError:
             return None
 
-    def used_s(self) -> float:
-        """Return how long the machine has been there: it is made for the session."""
-        return age_s()
-
     def release(self) -> None:
         """Release the machine."""
         _google("runtime").unassign()
@@ -105,10 +101,6 @@ class Kaggle(Platform):
             return str(importlib.import_module("kaggle_secrets").UserSecretsClient().get_secret(name))
         except Exception:  # not there, not attached, no network
             return ""
-
-    def used_s(self) -> float:
-        """Return how long the machine has been there: it is made for the session."""
-        return age_s()
 
 
 def age_s() -> float:

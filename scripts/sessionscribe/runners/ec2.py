@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from sessionscribe.core.errors import UserError
-from sessionscribe.runners.ec2_alarm import Alarm
+from sessionscribe.runners.ec2_alarm import remove_alarm, set_alarm
 from sessionscribe.runners.ec2_errors import named
 from sessionscribe.runners.errors import DisconnectedError, UnusableError
 from sessionscribe.runners.machine import Address, Settings
@@ -64,7 +64,6 @@ class Instance(ManagedMachine):
         self._ssh = settings.ssh
         self._session: Any = None
         self._ec2: Any = None
-        self._alarm: Alarm | None = None
         self._id = ""
 
     def is_up(self) -> bool:
@@ -82,13 +81,13 @@ class Instance(ManagedMachine):
             self._check_that_it_stops(about)
             counts = about.get("CpuOptions", {})
             cores = counts.get("CoreCount", 2) * counts.get("ThreadsPerCore", 2)
-            if problem := self._its_alarm().set(cores):
+            if problem := set_alarm(*self._names(), cores):
                 self._say(f"{self.name}: {problem}")
             with self._errors():
                 self._ec2.start_instances(InstanceIds=[self._id])
         except UnusableError:  # this did not start it for certain; a try before may have
             if not self._ours_before:
-                self._its_alarm().remove()
+                remove_alarm(*self._names())
                 self._disown()
             raise
 
@@ -109,7 +108,7 @@ class Instance(ManagedMachine):
         if self._ask()["State"]["Name"] != "terminated":
             with self._errors():
                 self._ec2.stop_instances(InstanceIds=[self._id])
-        self._its_alarm().remove()
+        remove_alarm(*self._names())
 
     def shut_down_command(self) -> Sequence[str]:
         """Return this module's own command."""
@@ -132,9 +131,8 @@ class Instance(ManagedMachine):
         user = f"{self._user}@" if self._user else ""
         return Address(f"{user}{self._instance}", (*options, *self._ssh), sort=about.get("InstanceType", ""))
 
-    def _its_alarm(self) -> Alarm:
-        self._alarm = self._alarm or Alarm(self._session, self._ec2.meta.region_name, self._id)
-        return self._alarm
+    def _names(self) -> tuple[Any, str, str]:
+        return self._session, self._ec2.meta.region_name, self._id
 
     def _ask(self) -> dict[str, Any]:
         """Return what AWS says of the instance."""

@@ -110,12 +110,13 @@ class MailboxWorker:
 
     def _send_scripts(self, folder: Path) -> dict[str, Any]:
         """Put a folder of scripts into the mailbox; return what it is called and holds."""
-        bundle = sources.bundle(list(sources.files_of(folder)))
-        pieces = [self._resolver.file(root, name) for root, name in bundle.files]
+        files = list(sources.files_of(folder))
+        pieces = [self._resolver.file(root, name) for root, name in files]
         self._send(pieces)
+        place = f"scripts/{sources.name_of(files)}"
         return {
-            "folder": f"scripts/{bundle.name}/{folder.name}",
-            "files": {f"scripts/{bundle.name}/{piece.name}": piece.sha256 for piece in pieces},
+            "folder": f"{place}/{folder.name}",
+            "files": {f"{place}/{piece.name}": piece.sha256 for piece in pieces},
         }
 
     def _await(

@@ -53,7 +53,7 @@ class RemoteWorkspace:
         project = f"{platform.node()}:{settings.project}:{machine.name}"
         self.mirror = f"{self._root}/work/{hashlib.sha256(project.encode()).hexdigest()[:16]}"
         tools = [(HERE, name) for name in ("guard.py", "environment.py", "serve.py")]
-        self._tools = sources.ship(connection, self._root, sources.bundle(tools))
+        self._tools = sources.ship(connection, self._root, tools)
         self._python = settings.python or self._environment()
 
     def _prepare_folder(self) -> str:
@@ -110,8 +110,7 @@ class RemoteWorkspace:
     def ship(self, scripts: Path) -> str:
         """Bring a folder of scripts there, if it is not, and return where it is."""
         if scripts not in self._scripts:
-            bundle = sources.bundle(list(sources.files_of(scripts)))
-            folder = sources.ship(self.connection, self._root, bundle)
+            folder = sources.ship(self.connection, self._root, list(sources.files_of(scripts)))
             self._scripts[scripts] = f"{folder}/{scripts.name}"
         return self._scripts[scripts]
 

@@ -1,4 +1,4 @@
-"""The worker: runs scripts of Snakemake rules one after the other in one process, as it is told on its input.
+"""The worker: runs scripts of Snakemake rules in one process, as its standard input says.
 
     python serve.py [--lanes N]
 
@@ -91,14 +91,27 @@ class Params(Names):
 
 
 class LaneStderr(io.TextIOBase):
-    """Standard error, which remembers the last lines that each job wrote to it."""
+    """Standard error of each lane: the log of its job. It remembers the last lines of each."""
 
     def __init__(self) -> None:
         self._lane = threading.local()
 
-    def begin(self) -> None:
-        """Forget what this thread wrote."""
+    def begin(self, log: str | None) -> None:
+        """Send what this thread writes to a job's log, after what it holds.
+
+        What native code and other threads write goes to the log of the job that began last. Where that cannot
+        be written (a full disk), what they say is lost, not the job.
+        """
         self._lane.lines = deque[str](maxlen=LAST_LINES)
+        if getattr(self._lane, "log", 2) != 2:
+            os.close(self._lane.log)
+        self._lane.log = 2
+        if log:
+            with suppress(OSError):
+                Path(log).parent.mkdir(parents=True, exist_ok=True)
+                self._lane.log = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+                os.dup2(self._lane.log, 1)
+                os.dup2(self._lane.log, 2)
 
     def text(self) -> str:
         """Return what this thread wrote since `begin`."""
@@ -117,7 +130,7 @@ class LaneStderr(io.TextIOBase):
         if hasattr(self._lane, "lines"):
             self._lane.lines.append(text)
         with suppress(OSError):
-            os.write(2, text.encode("utf-8", "backslashreplace"))
+            os.write(getattr(self._lane, "log", 2), text.encode("utf-8", "backslashreplace"))
         return len(text)
 
 
@@ -143,15 +156,13 @@ def serve(requests: TextIO, replies: TextIO, lanes: int) -> None:
 
 def run(request: dict[str, Any], errors: LaneStderr) -> dict[str, Any]:
     """Run one script and return the reply."""
-    errors.begin()
     if "files" in request:
         spoilt = _spoilt(request["files"])
         if spoilt:
             nothing: dict[str, Any] = {"usage": {}, "made": {}, "contents": {}}
             return {"id": request["id"], "ok": False, "error": "", "spoilt": spoilt, **nothing}
         _clear(request["returns"])
-    _write_to(next((path for _, path in request["log"]), None))
-    _forget_peak()
+    errors.begin(next((path for _, path in request["log"]), None))
     before, ok = _usage(), False
     try:
         names = {"__name__": "__main__", "__file__": request["script"], "snakemake": _snakemake(request)}
@@ -268,21 +279,6 @@ def _parse_alone() -> None:
     ast.parse = parse_alone
 
 
-def _write_to(log: str | None) -> None:
-    """Send what libraries and native code write to a job's log, after what it holds.
-
-    Where that cannot be written (a full disk), what they say is lost, not the job.
-    """
-    if not log:
-        return
-    with suppress(OSError):
-        Path(log).parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        os.dup2(descriptor, 1)
-        os.dup2(descriptor, 2)
-        os.close(descriptor)
-
-
 def _usage() -> dict[str, float]:
     """Return what this process has used so far: seconds and, where /proc says, bytes read and written."""
     found = {"wall_s": time.monotonic(), "cpu_s": time.process_time(), "read": 0.0, "written": 0.0}
@@ -291,18 +287,12 @@ def _usage() -> dict[str, float]:
 
 
 def _peak() -> dict[str, float]:
-    """Return the most memory that the process had since `_forget_peak`, in bytes."""
+    """Return the most memory that the process had (since a job of ours last began), in bytes."""
     fields = _proc("status")
     if "VmHWM" in fields:
         return {"max_rss": fields["VmHWM"] * 1024, "max_vms": fields["VmPeak"] * 1024}
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     return {"max_rss": peak, "max_vms": peak}
-
-
-def _forget_peak() -> None:
-    """Let the kernel count the peak anew (Linux)."""
-    with suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5")
 
 
 def _proc(name: str) -> dict[str, int]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shlex
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from sessionscribe.core.files import sha256
@@ -14,20 +13,12 @@ from sessionscribe.runners.connection import Connection
 WHOLE = ".whole"
 
 
-@dataclass(frozen=True)
-class Bundle:
-    """Files by their folder here and their path below it, and a name for all of their content."""
-
-    name: str
-    files: tuple[tuple[Path, str], ...]
-
-
-def bundle(files: Sequence[tuple[Path, str]]) -> Bundle:
-    """Return a bundle of files, each given as folder and path below that."""
+def name_of(files: Iterable[tuple[Path, str]]) -> str:
+    """Return a name for the content of files, each given as folder and path below that."""
     digest = hashlib.sha256()
     for root, name in sorted(files, key=lambda file: file[1]):
         digest.update(f"{name}\0{sha256(root / name)}\n".encode())
-    return Bundle(digest.hexdigest()[:16], tuple(files))
+    return digest.hexdigest()[:16]
 
 
 def files_of(folder: Path) -> Iterator[tuple[Path, str]]:
@@ -39,21 +30,21 @@ def files_of(folder: Path) -> Iterator[tuple[Path, str]]:
             yield folder.parent, path.relative_to(folder.parent).as_posix()
 
 
-def ship(connection: Connection, root: str, wanted: Bundle) -> str:
-    """Bring a bundle to a machine, unless it is there, and return its folder.
+def ship(connection: Connection, root: str, files: Sequence[tuple[Path, str]]) -> str:
+    """Bring files to a machine, unless they are there, and return their folder.
 
     Args:
         connection: to the machine.
         root: our folder there.
-        wanted: the bundle.
+        files: as for ``name_of``.
 
     Raises:
         DisconnectedError, UnusableError: as ``Connection.send``.
     """
-    folder = f"{root}/src/{wanted.name}"
+    folder = f"{root}/src/{name_of(files)}"
     quoted = shlex.quote(folder)
     there = f"mkdir -p {quoted}; touch {quoted}; test -e {quoted}/{WHOLE} && echo whole || echo missing"
     if connection.run(f"exec sh -c {shlex.quote(there)}").strip() != "whole":
-        connection.send(wanted.files, folder)
+        connection.send(files, folder)
         connection.run(f"touch {quoted}/{WHOLE}")
     return folder
