@@ -5,9 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
-import tempfile
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -75,16 +73,20 @@ def _settings(settings: Any, say: Callable[[str], None]) -> Settings:
     Raises:
         UserError: they say how to start a machine, and not how to stop it.
     """
+    from sessionscribe.runners.connection import folder_of_process  # noqa: PLC0415
     from sessionscribe.runners.machine import Commands, Settings  # noqa: PLC0415
 
     commands = (settings.start_command, settings.stop_command, settings.state_command)
     if any(commands) and not all(commands):
         hint = "Give all three: warm-start-command, warm-stop-command, warm-state-command"
         raise UserError("a machine that is started must also be stopped", where="settings", hint=hint)
+    STAGING.mkdir(parents=True, exist_ok=True)
+    staging = folder_of_process(STAGING)
+    atexit.register(shutil.rmtree, staging, ignore_errors=True)
     secrets = settings.secrets.replace(",", " ").split()
     return Settings(
         project=Path.cwd(),
-        staging=_staging(),
+        staging=staging,
         ssh=("-F", str(Path(settings.ssh_config).absolute())) if settings.ssh_config else (),
         commands=Commands(*commands) if all(commands) else None,
         stops_itself=settings.remote_stop_command or "",
@@ -98,18 +100,3 @@ def _settings(settings: Any, say: Callable[[str], None]) -> Settings:
         per_audio_second=settings.patience,
         say=lambda text: say(f"warm: {text}"),
     )
-
-
-def _staging() -> Path:
-    """Return a folder of this process for files on their way; those of killed processes are removed."""
-    STAGING.mkdir(parents=True, exist_ok=True)
-    for left in STAGING.iterdir():
-        pid = left.name.split("-")[0]
-        with suppress(OSError, ValueError):
-            try:
-                os.kill(int(pid), 0)
-            except ProcessLookupError:
-                shutil.rmtree(left)
-    ours = Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=STAGING)).absolute()
-    atexit.register(shutil.rmtree, ours, ignore_errors=True)
-    return ours

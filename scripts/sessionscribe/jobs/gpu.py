@@ -13,6 +13,7 @@ from statistics import fmean
 from typing import Any
 
 FIELDS = ("name", "utilization.gpu", "memory.used", "memory.total", "temperature.gpu", "power.draw")
+SHOWN_S = 60
 IDLE_PERCENT, IDLE_S = 10, 300
 FULL, HOT_C = 0.95, 85
 TIMEOUT_S = 20
@@ -65,14 +66,13 @@ class GpuMonitor:
     Args:
         interval_s: seconds between two looks.
         log: a table of them is appended to this file.
-        window_s: how far back ``get_stats`` looks.
     """
 
-    def __init__(self, interval_s: float = 10.0, log: Path | None = None, window_s: float = 60.0) -> None:
+    def __init__(self, interval_s: float = 10.0, log: Path | None = None) -> None:
         self.interval_s, self._log = interval_s, log
         # What warnings are about takes longer than what is shown.
         self._samples: deque[tuple[float, list[GpuStats]]] = deque()
-        self._window_s, self._ended = window_s, threading.Event()
+        self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="gpu monitor", daemon=True)
         self._take(read_gpus())
         self.available = bool(self._samples)
@@ -94,8 +94,8 @@ class GpuMonitor:
         self.stop()
 
     def get_stats(self) -> list[GpuStats]:
-        """Return each GPU over the last minute (``window_s``)."""
-        return self._over(self._window_s)
+        """Return each GPU over the last minute."""
+        return self._over(SHOWN_S)
 
     def get_warnings(self) -> list[str]:
         """Return what is not as it should be while models work: a GPU that idles, is full, or is hot."""
@@ -121,7 +121,7 @@ class GpuMonitor:
             return
         now = time.monotonic()
         self._samples.append((now, gpus))
-        while self._samples[0][0] < now - max(self._window_s, IDLE_S):
+        while self._samples[0][0] < now - IDLE_S:
             self._samples.popleft()
         if self._log:
             self._log.parent.mkdir(parents=True, exist_ok=True)

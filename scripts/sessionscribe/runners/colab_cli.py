@@ -18,7 +18,6 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -53,7 +52,7 @@ NO_LOGIN = (
 )
 """What it writes where nobody is logged in, or not any more."""
 LOG_IN = "Log in by `{program} sessions`, which shows a link; then run again"
-LISTED = re.compile(r"^\[(?P<name>[^\]]+)\] (?P<endpoint>\S+) \| Hardware: (?P<hardware>\S+)", re.MULTILINE)
+LISTED = re.compile(r"^\[[^\]]+\] (\S+) \| Hardware: \S", re.MULTILINE)
 NONE_LISTED = "No active sessions found on server"
 
 
@@ -117,15 +116,6 @@ def install(pins: Path, tools: Path, say: Callable[[str], None] = print) -> Path
         hint = "Install it yourself: `uv tool install --upgrade google-colab-cli`"
         raise UnusableError(what, where="colab", hint=hint)
     return folder / "bin/colab"
-
-
-@dataclass(frozen=True)
-class Listed:
-    """A session in Colab's list; ``name`` is "?" where it was not made from this home folder."""
-
-    name: str
-    endpoint: str
-    hardware: str
 
 
 class Cli:
@@ -234,14 +224,14 @@ class Cli:
         with self._one_at_a_time(patience_s):
             pass
 
-    def sessions(self) -> list[Listed]:
-        """Ask Colab for the sessions of this account.
+    def sessions(self) -> list[str]:
+        """Ask Colab for the sessions of this account; return what it calls them (their endpoints).
 
         Raises:
             UnusableError, DisconnectedError: it does not say.
         """
         said = self.call("sessions")
-        found = [Listed(**match.groupdict()) for match in LISTED.finditer(said)]
+        found = LISTED.findall(said)
         if not found and NONE_LISTED not in said:
             raise DisconnectedError(
                 f"`colab sessions` does not say which there are ({cause(said).removeprefix('[colab] ')})"

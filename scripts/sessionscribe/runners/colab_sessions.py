@@ -79,13 +79,10 @@ class Sessions:
             UnusableError, DisconnectedError: Colab does not say.
         """
         session = self.noted()
-        if session and not self._is_listed(session):
+        if session and session.endpoint not in self._cli.sessions():
             self._forget()
             return None
         return session
-
-    def _is_listed(self, session: Session) -> bool:
-        return any(listed.endpoint == session.endpoint for listed in self._cli.sessions())
 
     def _forget(self) -> None:
         self._note.unlink(missing_ok=True)
@@ -145,7 +142,7 @@ class Sessions:
                 if self.name not in self._cli.known():
                     self._cli.remember({"name": self.name, "endpoint": session.endpoint})
                 self._cli.call("stop", "--session", self.name)
-                if not self._is_listed(session):
+                if session.endpoint not in self._cli.sessions():
                     self._forget()
                     return
             except DisconnectedError as error:

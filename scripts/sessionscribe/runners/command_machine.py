@@ -15,16 +15,6 @@ from sessionscribe.runners.managed_machine import ManagedMachine
 SEVERAL = re.compile(r"[;&|\n]")
 """Where a command may be several, of which another one may have started the host."""
 
-STOP_AND_LOOK = """
-sh -c "$1" || exit
-i=0
-while sh -c "$2"; do
-    i=$((i + 1))
-    [ $i -lt 150 ] || exit 1
-    sleep 2
-done
-"""
-
 
 class CommandMachine(ManagedMachine):
     """A host that commands of the user's start and stop, such as wake-on-LAN or a provider's own program.
@@ -69,9 +59,9 @@ class CommandMachine(ManagedMachine):
             raise DisconnectedError(f"the stop command failed: {said}")
 
     def shut_down_command(self) -> Sequence[str]:
-        """Return the stop command as what a shell runs, which then waits until the machine is off."""
+        """Return the stop command, and the question whether it is off, as what a shell runs."""
         stop, state = self._line(self._commands.stop), self._line(self._commands.state)
-        return ("sh", "-c", STOP_AND_LOOK, "sh", stop, state)
+        return ("sh", "-c", 'sh -c "$1" && ! sh -c "$2"', "sh", stop, state)
 
     def address(self) -> Address:
         """Return what the user said."""

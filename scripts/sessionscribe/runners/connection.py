@@ -20,6 +20,8 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+import psutil
+
 from sessionscribe.core.errors import UserError, cause, visible
 from sessionscribe.runners.errors import DisconnectedError, UnusableError
 from sessionscribe.runners.machine import Address
@@ -83,9 +85,8 @@ class Connection:
                 raise UnusableError(
                     f"`{program}` is not installed on this machine", where=self.name, hint=hint
                 )
-        _sweep()
         # A control socket's path may have some 90 characters: not in the project, whatever that is called.
-        self._folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=_short_folder()))
+        self._folder = folder_of_process(Path(_short_folder()), PREFIX)
         alive = f"ServerAliveInterval={max(1, round(self._alive_s / 3))}"
         errors = self._folder / "stderr"
         options = self._ssh("-M", *_options(*MASTER, alive))
@@ -281,11 +282,10 @@ def _short_folder() -> str:
     return given if given and len(given) < 30 and os.access(given, os.W_OK) else "/tmp"
 
 
-def _sweep() -> None:
-    """Remove the folders of processes that were killed."""
-    for folder in Path(_short_folder()).glob(f"{PREFIX}*"):
-        pid = folder.name.removeprefix(PREFIX).split("-")[0]
-        if pid.isdecimal() and not Path(f"/proc/{pid}").exists() and Path("/proc/self").exists():
-            with suppress(OSError):
-                if time.time() - folder.stat().st_mtime > 60:
-                    shutil.rmtree(folder, ignore_errors=True)
+def folder_of_process(parent: Path, prefix: str = "") -> Path:
+    """Make a folder of this process below ``parent``; those of processes that were killed are removed."""
+    for folder in parent.glob(f"{prefix}*-*"):
+        pid = folder.name.removeprefix(prefix).split("-")[0]
+        if pid.isdecimal() and not psutil.pid_exists(int(pid)):
+            shutil.rmtree(folder, ignore_errors=True)
+    return Path(tempfile.mkdtemp(prefix=f"{prefix}{os.getpid()}-", dir=parent)).absolute()

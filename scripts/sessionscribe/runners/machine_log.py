@@ -22,21 +22,19 @@ it was seen to be off."""
 
 @dataclass(frozen=True)
 class MachineLog:
-    """The log of one machine: ``runner`` is its name; nothing is written where there is no ``file``."""
+    """The log of one machine: ``runner`` is its name."""
 
     runner: str
-    file: Path | None = None
+    file: Path
 
     def note(self, event: Event, machine: str = "") -> None:
         """Append an event; ``machine`` is what its provider calls machines like it."""
-        if self.file:
-            json_lines.append(
-                self.file, {"time": time.strftime(TIME, time.gmtime()), **self._about(event, machine)}
-            )
+        now = time.strftime(TIME, time.gmtime())
+        json_lines.append(self.file, {"time": now, **self._about(event, machine)})
 
     def shell_words(self, event: Event) -> tuple[str, str]:
-        """Return the file ("" where there is none), and all of a line but its beginning with the time."""
-        return str(self.file or ""), json.dumps(self._about(event, ""), ensure_ascii=False)[1:]
+        """Return the file, and all of a line but its beginning with the time."""
+        return str(self.file), json.dumps(self._about(event, ""), ensure_ascii=False)[1:]
 
     def _about(self, event: Event, machine: str) -> dict[str, str]:
         return {"runner": self.runner, "event": event, "machine": machine}

@@ -32,6 +32,9 @@ LARGEST = 64 << 20
 CALL_S = 600.0
 """No call of a remote takes longer, in seconds: a slice of 30 MB arrives within it at 50 kB/s."""
 LIST = ("lsf", "--recursive", "--files-only", "--format=sp", "--separator=/")
+POLL_S, SLOWEST_POLL_S = 1.0, 10.0
+SIGN_S, LEASE_S = 30.0, 180.0
+"""How often each side says that it is there; who has given no new sign for so long is gone."""
 DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -142,16 +145,15 @@ class SignOfLife:
     Args:
         mailbox: where.
         name: ``homes/{home}`` or ``workers/{worker}``.
-        interval_s: how often it is to be renewed, in seconds.
     """
 
-    def __init__(self, mailbox: Mailbox, name: str, interval_s: float) -> None:
-        self._mailbox, self._name, self._interval_s = mailbox, name, interval_s
+    def __init__(self, mailbox: Mailbox, name: str) -> None:
+        self._mailbox, self._name = mailbox, name
         self._count, self._last = int(time.time()), float("-inf")  # a later process counts on
 
     def renew(self) -> None:
         """Give a sign if one is due."""
-        if time.monotonic() - self._last < self._interval_s:
+        if time.monotonic() - self._last < SIGN_S:
             return
         before, self._count = self._count, self._count + 1
         self._mailbox.write(f"{self._name}/{self._count}", {})
@@ -164,14 +166,9 @@ class SignOfLife:
 
 
 class LivingOnes:
-    """Who is there, as their signs of life say to somebody who looks again and again.
+    """Who is there, as their signs of life say to somebody who looks again and again."""
 
-    Args:
-        lease_s: who has given no new sign for so long is gone, in seconds.
-    """
-
-    def __init__(self, lease_s: float) -> None:
-        self._lease_s = lease_s
+    def __init__(self) -> None:
         self._seen: dict[str, tuple[str, float]] = {}
 
     def look(self, names: Iterable[str]) -> set[str]:
@@ -185,7 +182,7 @@ class LivingOnes:
         for who, count in latest.items():
             if self._seen.get(who, ("",))[0] != count:
                 self._seen[who] = count, now
-        return {who for who in latest if now - self._seen[who][1] < self._lease_s}
+        return {who for who in latest if now - self._seen[who][1] < LEASE_S}
 
 
 def file_of(home: str, digest: str) -> str:

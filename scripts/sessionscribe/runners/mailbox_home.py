@@ -31,11 +31,18 @@ from sessionscribe.runners.job_bundle import (
     put_in_place,
 )
 from sessionscribe.runners.machine import Settings
-from sessionscribe.runners.mailbox import DIGEST, LivingOnes, Mailbox, SignOfLife, file_of, parts_of
+from sessionscribe.runners.mailbox import (
+    DIGEST,
+    POLL_S,
+    SLOWEST_POLL_S,
+    LivingOnes,
+    Mailbox,
+    SignOfLife,
+    file_of,
+    parts_of,
+)
 from sessionscribe.storage.rclone import RcloneError
 
-POLL_S, SLOWEST_POLL_S = 1.0, 10.0
-SIGN_S, LEASE_S = 30.0, 180.0
 UNREACHABLE_S = 600.0
 """After so long without being able to read the mailbox, jobs are given back."""
 TRIES = 3
@@ -56,7 +63,7 @@ class MailboxWorker:
         self._staging = Path(tempfile.mkdtemp(dir=settings.staging))
         self._resolver = InputResolver(self._project, self._staging)
         self._home = fingerprint(platform.node(), uuid.getnode(), str(self._project))
-        self._sign = SignOfLife(self._mailbox, f"homes/{self._home}", SIGN_S)
+        self._sign = SignOfLife(self._mailbox, f"homes/{self._home}")
         self._numbers, self._packing, self._over = count(1), threading.Lock(), threading.Event()
         self._seen, self._looked = dict[str, int](), threading.Condition()
         self._reached, self._sent = time.monotonic(), set[str]()
@@ -203,7 +210,7 @@ class MailboxWorker:
             self._poller.start()
 
     def _poll(self) -> None:
-        living, waiting_since, told, pause_s = LivingOnes(LEASE_S), time.monotonic(), False, POLL_S
+        living, waiting_since, told, pause_s = LivingOnes(), time.monotonic(), False, POLL_S
         while not self._over.wait(pause_s):
             try:
                 self._sign.renew()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import secrets
 import tempfile
@@ -15,10 +16,22 @@ from typing import Any
 from sessionscribe.core.errors import UserError, complain, describe
 from sessionscribe.runners.errors import DiedError
 from sessionscribe.runners.local_worker import LocalWorker
-from sessionscribe.runners.mailbox import DIGEST, LivingOnes, Mailbox, SignOfLife, file_of, home_of, parts_of
-from sessionscribe.runners.mailbox_home import LEASE_S, POLL_S, SIGN_S, SLOWEST_POLL_S, UNREACHABLE_S
+from sessionscribe.runners.mailbox import (
+    DIGEST,
+    POLL_S,
+    SLOWEST_POLL_S,
+    LivingOnes,
+    Mailbox,
+    SignOfLife,
+    file_of,
+    home_of,
+    parts_of,
+)
+from sessionscribe.runners.mailbox_home import UNREACHABLE_S
 from sessionscribe.runners.request import model_request
 
+LEAST_S = 300.0
+"""No job is taken when less time is left."""
 SETTLE_S = 2.0
 """After so long the claims of others on a job are to be seen, too."""
 
@@ -30,26 +43,15 @@ class MailboxServer:
         mailbox: where.
         folder: in which jobs run; what they read is kept there.
         lanes: jobs at once.
-        seconds_left: how long this machine is there still.
-        least_s: no job is taken when less time is left.
-        pause_s: how long it waits before it looks again, at first.
+        seconds: how long this machine is there.
     """
 
-    def __init__(
-        self,
-        mailbox: Mailbox,
-        folder: Path,
-        *,
-        lanes: int = 1,
-        seconds_left: Callable[[], float] = lambda: float("inf"),
-        least_s: float = 300.0,
-        pause_s: float = POLL_S,
-    ) -> None:
+    def __init__(self, mailbox: Mailbox, folder: Path, lanes: int, seconds: float) -> None:
         self._mailbox, self._folder, self._lanes = mailbox, folder, lanes
-        self._seconds_left, self._least_s, self._pause_s = seconds_left, least_s, pause_s
+        self._last_s = time.monotonic() + seconds - LEAST_S
         self.name = secrets.token_hex(4)
-        self._sign = SignOfLife(mailbox, f"workers/{self.name}", SIGN_S)
-        self._living, self._in_hand = LivingOnes(LEASE_S), set[str]()
+        self._sign = SignOfLife(mailbox, f"workers/{self.name}")
+        self._living, self._in_hand = LivingOnes(), set[str]()
         self._taking, self._stopped = threading.Lock(), threading.Event()
         self._checked, self._refused = set[str](), set[str]()
         self._process: LocalWorker | None = None
@@ -79,14 +81,14 @@ class MailboxServer:
             self._stopped.wait(1.0)
 
     def _lane(self) -> None:
-        pause_s = self._pause_s
-        while not self._stopped.is_set() and self._seconds_left() > self._least_s:
+        pause_s = POLL_S
+        while not self._stopped.is_set() and time.monotonic() < self._last_s:
             job = self._patiently(self._next)
             if job is None:
                 self._stopped.wait(pause_s)
                 pause_s = min(SLOWEST_POLL_S, pause_s * 1.3)
                 continue
-            pause_s = self._pause_s
+            pause_s = POLL_S
             try:
                 self._patiently(lambda: self._work(job))  # noqa: B023
             finally:
@@ -98,7 +100,7 @@ class MailboxServer:
             return act()
         except (UserError, OSError) as error:
             complain(describe(error, self._mailbox.place))
-            self._stopped.wait(self._pause_s)
+            self._stopped.wait(POLL_S)
             return None
 
     def _next(self) -> str | None:
@@ -119,7 +121,7 @@ class MailboxServer:
     def _claim(self, job: str) -> bool:
         """Claim a job; return whether it is ours, not another worker's."""
         self._mailbox.write(f"claims/{job}/{self.name}", {})
-        self._stopped.wait(min(SETTLE_S, 2 * self._pause_s))
+        self._stopped.wait(SETTLE_S)
         names = self._mailbox.names()
         living = self._living.look(names)
         others = [who for who in parts_of(names, "claims").get(job, []) if f"workers/{who}" in living]
@@ -232,11 +234,8 @@ class MailboxServer:
 
 def serve(place: str, *, s3_remote: str = "", lanes: int = 1, hours: float = 0.0) -> int:
     """Work at a mailbox until this is interrupted or the time is over; return how many jobs were done."""
-    end = time.monotonic() + hours * 3600 if hours else float("inf")
     with tempfile.TemporaryDirectory(prefix="sessionscribe-work-") as folder:
-        server = MailboxServer(
-            Mailbox(place, s3_remote), Path(folder), lanes=lanes, seconds_left=lambda: end - time.monotonic()
-        )
+        server = MailboxServer(Mailbox(place, s3_remote), Path(folder), lanes, hours * 3600 or math.inf)
         print(f"Working at {place} as {server.name}: Ctrl-C ends it", flush=True)
         try:
             server.serve()

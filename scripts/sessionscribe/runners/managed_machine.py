@@ -34,25 +34,23 @@ PATIENCE_S = 15.0
 """After so long a machine that is still up is asked to stop again."""
 SUCCEED = r"""
 read -r _ && exit
-log=$1 stopped=$2
+log=$1 stopped=$2 tries=120
 shift 2
-for _ in 1 2 3 4 5 6; do
-    if "$@"; then
-        [ -z "$log" ] || printf '{"time": "%s", %s\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$stopped" >>"$log"
-        exit
-    fi
-    sleep 10
+until "$@"; do
+    [ $((tries -= 1)) -gt 0 ] || exit
+    sleep 5
 done
+printf '{"time": "%s", %s\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$stopped" >>"$log"
 """
-"""A shell script: unless it is told a line before its input ends, it runs its arguments from the third on,
-again if that fails, and then appends a line with the time and the second to the file that is the first."""
+"""A shell script: unless a line comes before its input ends, it runs its arguments from the third on until they
+succeed, and then appends a line with the time and the second argument to the file that is the first."""
 
 
 class Watchdog:
     """A process that runs a command when this one is gone, however that comes, unless it is dismissed before.
 
     Args:
-        command: the command line; it fails if the machine is not seen to be off after it.
+        command: the command line; it fails as long as the machine is not seen to be off after it.
         log: where it is noted that the machine is.
     """
 

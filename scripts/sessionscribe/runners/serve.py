@@ -50,15 +50,16 @@ SMALL = 1 << 20
 
 
 class Names(list[Any]):
-    """A list some of whose entries have names, as `snakemake.input` is: by place, as attribute, by key."""
+    """A list some of whose entries have names, as `snakemake.input` is: by place, as attribute, by key.
 
-    def __init__(self, pairs: list[tuple[str | None, Any]]) -> None:
+    A named list among them counts as its entries, unless they are not to be `spread` (params).
+    """
+
+    def __init__(self, pairs: list[tuple[str | None, Any]], *, spread: bool = True) -> None:
         super().__init__()
-        self._names: dict[str, Any] = {}
+        self._names = {name: value for name, value in pairs if name is not None}
         for name, value in pairs:
-            if name is not None:
-                self._names[name] = value
-            self.extend(value if isinstance(value, list) and name is not None else [value])
+            self.extend(value if spread and isinstance(value, list) and name is not None else [value])
 
     def __getattr__(self, name: str) -> Any:
         try:
@@ -80,14 +81,6 @@ class Names(list[Any]):
     def items(self) -> Any:
         """Return names and entries."""
         return self._names.items()
-
-
-class Params(Names):
-    """As `Names`, but a list among the values is one entry."""
-
-    def __init__(self, pairs: list[tuple[str | None, Any]]) -> None:
-        list.__init__(self, (value for _, value in pairs))
-        self._names = {name: value for name, value in pairs if name is not None}
 
 
 class LaneStderr(io.TextIOBase):
@@ -237,7 +230,7 @@ def _snakemake(request: dict[str, Any]) -> SimpleNamespace:
     return SimpleNamespace(
         input=Names(request["input"]),
         output=Names(request["output"]),
-        params=Params(request["params"]),
+        params=Names(request["params"], spread=False),
         wildcards=Names(request["wildcards"]),
         resources=Names(request["resources"]),
         log=Names(request["log"]),
