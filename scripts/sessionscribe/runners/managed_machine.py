@@ -42,8 +42,8 @@ until "$@"; do
 done
 printf '{"time": "%s", %s\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$stopped" >>"$log"
 """
-"""A shell script: unless a line comes before its input ends, it runs its arguments from the third on until they
-succeed, and then appends a line with the time and the second argument to the file that is the first."""
+"""A shell script: unless a line comes before its input ends, it runs its arguments from the third on until
+they succeed, and then appends a line with the time and the second argument to the file that is the first."""
 
 
 class Watchdog:
