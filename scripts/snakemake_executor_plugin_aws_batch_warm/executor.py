@@ -46,7 +46,7 @@ class Executor(ContainerSubmission, BatchExecutor):
             )["jobId"]
         except (BotoCoreError, ClientError) as error:
             self._deregister_job(made)
-            raise WorkflowError(f"AWS Batch does not take {job.name}: {error}") from None
+            raise WorkflowError(f"AWS Batch refuses {job.name}: {error}") from None
         self.report_job_submission(made)
 
     def reasons(self, jobs: Sequence[SubmittedJobInfo]) -> Mapping[str, str]:

@@ -37,7 +37,7 @@ class Executor(ContainerSubmission, BatchExecutor):
         try:
             created = self.batch.create_job(parent=where, job=what, job_id=name)
         except GoogleAPIError as error:
-            raise WorkflowError(f"Google Batch does not take {job.name}: {error}") from None
+            raise WorkflowError(f"Google Batch refuses {job.name}: {error}") from None
         # The plugin wants a file for what Cloud Logging has of a job.
         log = Path(".snakemake/googlebatch_logs") / f"{name}.log"
         log.parent.mkdir(parents=True, exist_ok=True)

@@ -28,7 +28,7 @@ MEANINGS = {
     "JobHeld": "it is held: `scontrol release`",
     "Priority": "others come first",
     "Resources": "nodes are busy",
-    "None": "Slurm has not looked at it yet",
+    "None": "Slurm has not considered it yet",
 }
 """What Slurm's reasons mean, by how they begin."""
 

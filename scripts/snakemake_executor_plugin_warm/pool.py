@@ -69,7 +69,7 @@ class WorkerPool:
                 self._lose(place, worker, None)
                 if deaths > place.tries:
                     raise DiedError(f"its worker on {place.name} {death}") from None
-                self._say(f"warm: {place.name}: the worker {death}; its job is tried again")
+                self._say(f"warm: {place.name}: the worker {death}; its job is repeated")
             finally:
                 self._leave(place, worker)
 
@@ -180,7 +180,7 @@ class WorkerPool:
             self._at_once([worker.kill])
         else:
             if error:
-                self._say(f"warm: {error}; its jobs are given back, next try in {wait_s:.0f} s")
+                self._say(f"warm: {error}; its jobs go back into the queue, next attempt in {wait_s:.0f} s")
             worker.lose()
 
     def _end_idle(self) -> None:
@@ -234,4 +234,4 @@ class WorkerPool:
             thread.join()
 
 
-NONE_LEFT = "No runner is left; what is finished is home. Put it right, or add another runner, and run again"
+NONE_LEFT = "No runner is left; finished work is here. Solve the problem or add another runner, and run again"

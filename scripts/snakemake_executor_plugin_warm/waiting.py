@@ -74,7 +74,7 @@ class Waiting:
         try:
             reasons: Mapping[str, str] = self.reasons(jobs) if jobs else {}
         except Exception as error:  # whatever a service's client raises: the run goes on without
-            self.logger.debug(f"no reason why submissions wait: {error}")
+            self.logger.debug(f"no reason why submissions are waiting: {error}")
             return
         waiting = [job for job in jobs if job.external_jobid in reasons]
         if self._ending:
@@ -83,18 +83,18 @@ class Waiting:
         self._since = {name: self._since.get(name, time.monotonic()) for name in reasons}
         late = [name for name, since in self._since.items() if time.monotonic() - since >= PATIENCE_S]
         why = "; ".join(reason for reason, _ in Counter(reasons[name] for name in late).most_common(2))
-        self._tell(f"{len(late)} of {len(jobs)} submissions wait: {why}" if late else "")
+        self._tell(f"{len(late)} of {len(jobs)} submissions are waiting: {why}" if late else "")
 
     def _tell(self, text: str) -> None:
         if text != self._told:
             self._told = text
-            self.logger.info(text or "nothing that was submitted waits any more", extra={"waiting": text})
+            self.logger.info(text or "no submission is waiting any more", extra={"waiting": text})
 
     def _withdraw(self, jobs: list[SubmittedJobInfo]) -> None:
         """Cancel submissions that have not begun, as no failures."""
         if not jobs:
             return
-        self.logger.warning(f"sessionscribe: {len(jobs)} submissions that had not begun are cancelled")
+        self.logger.warning(f"sessionscribe: {len(jobs)} submissions that had not started are cancelled")
         self.cancel_jobs(jobs)
         with self.lock:
             self.active_jobs[:] = [job for job in self.active_jobs if job not in jobs]

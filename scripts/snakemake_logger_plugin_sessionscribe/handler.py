@@ -104,7 +104,7 @@ class LogHandler(LogHandlerBase):
             case LogEvent.ERROR if told["exception"] == "WorkflowError":
                 self._errors.append(_plain(record.getMessage()))
             case None if record.getMessage().startswith(UNTIMED):  # one line for all of them
-                self._say("sessionscribe: of some files there are no run times: they were made elsewhere")
+                self._say("sessionscribe: some files have no run times, because they were made elsewhere")
             case None if record.levelno < logging.WARNING:
                 self._take_remark(record.getMessage())
             case LogEvent.ERROR | None if record.module != "job_scheduler":  # which repeats that jobs failed

@@ -19,7 +19,7 @@ USUAL_S = 60.0
 """Seconds of audio of a job of which nobody knows."""
 DONE = {
     "transcribe_chunk": "transcribed",
-    "embed_chunk": "listened to for speakers",
+    "embed_chunk": "analysed for speakers",
     "convert_audio": "converted",
 }
 """How it is called what these jobs have done with audio; the first of which there are some is shown."""
@@ -139,7 +139,7 @@ def _cost(rule: str, audio_s: float) -> float:
 
 def _state(task: Task) -> str:
     """Return what is done and at work, and the time left as the cost of what is done suggests."""
-    left, ends = "time left unknown yet", task.fields["ends"]
+    left, ends = "time left not known yet", task.fields["ends"]
     if ends is not None:
         left_s = ends - time.monotonic()
         left = f"about {_clock(left_s)} left" if left_s > -1 else "takes longer than estimated"

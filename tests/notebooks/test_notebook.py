@@ -110,7 +110,7 @@ def test_a_whole_run_gives_the_bytes_of_one_at_home(
     machine, notebook = whole
     text = shown(notebook)
     assert "Google Colab: 12.0 hours left" in text
-    assert "There is no GPU: this will take long." in text
+    assert "There is no GPU: this will take a long time." in text
     assert "talk.results.zip: MD5 " in text
     assert (machine.root / "released").exists()
     for path in (machine.folder / "talk.results.zip", machine.folder / "status.json"):

@@ -184,7 +184,7 @@ def test_a_login_that_does_not_hold(google: colab.Colab, said: list[str]) -> Non
     google.log_in()
     ours.start()
     google.logged_in = False
-    with pytest.raises(UserError, match=r"cannot be seen to end \(the login .* Manage sessions"):
+    with pytest.raises(UserError, match=r"may still be running \(the login .* Manage sessions"):
         ours.stop()
     google.logged_in = True
     ours.stop()
@@ -198,7 +198,7 @@ def test_without_a_login(google: colab.Colab, said: list[str], monkeypatch: pyte
     login = {"type": "authorized_user", "client_id": "us", "client_secret": "no", "refresh_token": "old"}
     (google.home / "login.json").write_text(json.dumps(login))
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(google.home / "login.json"))
-    with pytest.raises(UnusableError, match="the login to Colab does not hold"):
+    with pytest.raises(UnusableError, match="the login to Colab is not valid"):
         machine(said).start()
 
 
@@ -289,7 +289,7 @@ def test_what_is_let_go_while_colab_gives_it_is_released(google: colab.Colab, sa
     assert eventually(lambda: google.asked == ["POST assign T4"], 30)
     ours.stop()
     starting.join()
-    assert said[0] == "colab:T4: Colab is about to answer; what it gives is released"
+    assert said[0] == "colab:T4: Colab is about to answer; its session will be released at once"
     assert len(google.released) == 1
     assert not google.machines
 

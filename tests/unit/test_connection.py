@@ -250,7 +250,7 @@ def test_an_rsync_that_cannot_do_it_is_final_and_said_with_what_to_do(
 ) -> None:
     monkeypatch.setenv("PATH", f"{stand_in(tmp_path / 'bad', as_old=False)}{os.pathsep}{os.environ['PATH']}")
     with pytest.raises(
-        UnusableError, match=r"the rsync here is of no use .* `brew install rsync`\)"
+        UnusableError, match=r"the rsync here cannot be used .* `brew install rsync`\)"
     ) as error:
         connection.send([(ROOT, "Makefile")], str(host.home))
     assert "\n" not in str(error.value)

@@ -197,8 +197,8 @@ def test_wrong_credentials_and_missing_permissions(cloud: Cloud, off: tuple[str,
 
 
 REFUSALS = {
-    "InsufficientInstanceCapacity": (500, DisconnectedError, "no such instance to spare there now"),
-    "UnauthorizedOperation": (403, UnusableError, "may not do StartInstances.*Allow it `ec2:StartInst"),
+    "InsufficientInstanceCapacity": (500, DisconnectedError, "no capacity for such an instance there now"),
+    "UnauthorizedOperation": (403, UnusableError, "do not allow StartInstances.*Allow it `ec2:StartInst"),
     "Unheard": (400, UnusableError, r"AWS refuses StartInstances \(Unheard: no\)"),
 }
 
@@ -241,7 +241,7 @@ def test_what_is_started_while_its_answer_is_lost_is_stopped(
             found.start()
         assert cloud.state(off[0]) == "running"
         assert found.stop_command, "it may be ours"
-        with pytest.raises(UnusableError, match="may not do StartInstances"):
+        with pytest.raises(UnusableError, match="do not allow StartInstances"):
             found.start()
         assert cloud.alarms()
         found.stop()

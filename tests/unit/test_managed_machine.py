@@ -63,7 +63,7 @@ def test_it_is_started_once_and_stopped_once(switch: Switch) -> None:
     machine.stop()
     machine.stop()
     assert switch.said() == ["start gpu-box", "stop"]
-    assert told == ["ssh:box is off, and started", "ssh:box is stopped"]
+    assert told == ["ssh:box is off: starting it", "ssh:box is stopped"]
     assert not machine.is_up()
 
 
@@ -88,7 +88,7 @@ def test_one_that_does_not_stop_is_told_to_the_user(switch: Switch) -> None:
     switch.commands = Commands(switch.commands.start, "echo no power >&2; exit 1", switch.commands.state)
     machine = switch.machine(halt_s=1.5)
     machine.start()
-    with pytest.raises(UserError, match="was started by us and cannot be seen to stop") as error:
+    with pytest.raises(UserError, match="was started by us and may still be running") as error:
         machine.stop()
     assert "no power" in str(error.value)
     assert "stop it by hand" in str(error.value)
@@ -173,7 +173,7 @@ def test_one_that_goes_off_while_ssh_is_waited_for_is_started_again(switch: Swit
     switch.commands = Commands(f"touch {up}", f"rm {up}", f"test -e {up}")
     machine = switch.machine()
     threading.Timer(1, up.unlink).start()
-    with pytest.raises(DisconnectedError, match="went off while it was waited for"):
+    with pytest.raises(DisconnectedError, match="went off while we waited for ssh"):
         machine.start()
 
 

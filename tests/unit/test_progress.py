@@ -121,16 +121,16 @@ def test_where_nothing_ends_a_line_comes_all_the_same(monkeypatch: pytest.Monkey
     time.sleep(0.3)
     made.close()
     first, *_ = stream.getvalue().splitlines()
-    assert first == "  0%  0 of 5 jobs, time left unknown yet  transcribe_chunk talk mix 0000"
+    assert first == "  0%  0 of 5 jobs, time left not known yet  transcribe_chunk talk mix 0000"
 
 
 def test_what_waits_elsewhere_is_said_at_once_in_place_of_what_is_at_work() -> None:
     made, stream = shown(terminal=False)
     made.begin(1, "transcribe_chunk")
-    made.wait("1 of 1 submissions wait: PartitionConfig")
+    made.wait("1 of 1 submissions are waiting: PartitionConfig")
     made.wait("")
     assert stream.getvalue().splitlines() == [
-        "  0%  0 of 5 jobs, time left unknown yet  1 of 1 submissions wait: PartitionConfig"
+        "  0%  0 of 5 jobs, time left not known yet  1 of 1 submissions are waiting: PartitionConfig"
     ]
 
 

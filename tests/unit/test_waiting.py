@@ -95,7 +95,7 @@ def test_what_waits_for_long_is_told_with_its_reason_until_it_begins(
     executor.run_jobs(["a", "b", "c", "d"])  # type: ignore[list-item]
     assert eventually(lambda: told(caplog), 10)
     assert time.monotonic() - began >= 0.5
-    assert told(caplog) == ["3 of 4 submissions wait: Resources; PartitionDown"]
+    assert told(caplog) == ["3 of 4 submissions are waiting: Resources; PartitionDown"]
     with monkeypatch.context() as patch:
         patch.setattr(executor, "reasons", lambda _: 1 / 0)
         executor._look()

@@ -93,7 +93,7 @@ def test_lost_jobs_are_given_back_and_the_place_is_tried_again() -> None:
         say=said.append,
     )
     assert run_all(pool, 3, 1) == {0.01: 3}
-    assert len([line for line in said if "its jobs are given back, next try in" in line]) == 2
+    assert len([line for line in said if "its jobs go back into the queue, next attempt in" in line]) == 2
     assert pool.places[0].failures == 0
 
 

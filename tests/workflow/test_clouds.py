@@ -192,7 +192,7 @@ def test_a_pod_that_is_not_scheduled_is_said_why_and_not_waited_for(
     ) as running:
         assert running.stderr
         line = next(line for line in running.stderr if "wait" in line)
-        assert line.rstrip().endswith(f"  1 of 1 submissions wait: Unschedulable: {why}")
+        assert line.rstrip().endswith(f"  1 of 1 submissions are waiting: Unschedulable: {why}")
         running.send_signal(signal.SIGINT)
         began = time.monotonic()
         said = running.stderr.read()

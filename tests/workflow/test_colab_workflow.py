@@ -71,7 +71,7 @@ def test_a_session_that_goes_and_a_door_that_shuts_cost_the_jobs_in_flight(
         running.kill()
     folder.assert_whole(7)
     said = (folder / "said").read_text()
-    assert said.count("its jobs are given back, next try in") == 2
+    assert said.count("its jobs go back into the queue, next attempt in") == 2
     assert "warm: colab:T4: Colab took the session away after" in said
     assert said.count("warm: colab:T4: a session with T4, for 12 h 00 min at most") == 2
     homes = {one["home"] for one in folder.made().values()}

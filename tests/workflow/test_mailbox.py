@@ -127,7 +127,7 @@ def test_two_homes_have_one_mailbox_into_which_others_write(folder: Remote, tmp_
     assert codes == [0, 0], (folder / "said").read_text() + (other / "said").read_text()
     folder.assert_whole(3)
     assert other.results("out") == {f"out/{n}.txt": f"OTHER {n}".encode() for n in range(3)}
-    assert "is no job that this version knows" in (tmp_path / "worker-0/said").read_text()
+    assert "is not a job that this version understands" in (tmp_path / "worker-0/said").read_text()
     assert left_in(mailbox) == []
 
 

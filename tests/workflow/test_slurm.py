@@ -111,14 +111,16 @@ def test_what_does_not_begin_is_said_and_not_waited_for(new_project: Project, cl
     ) as run:
         assert run.stderr
         line = next(line for line in run.stderr if "wait" in line)
-        assert line.rstrip().endswith("  1 of 1 submissions wait: PartitionDown (its partition is closed)")
+        assert line.rstrip().endswith(
+            "  1 of 1 submissions are waiting: PartitionDown (its partition is closed)"
+        )
         run.terminate()
         began = time.monotonic()
         said = run.stderr.read()
         assert run.wait() != 0
     assert time.monotonic() - began < 90
     assert cluster.ask("squeue", "--noheader") == ""
-    assert "1 submissions that had not begun are cancelled" in said
+    assert "1 submissions that had not started are cancelled" in said
     assert "failed" not in said
 
 

@@ -123,7 +123,7 @@ def test_here_and_there_at_once_and_one_that_cannot_be_reached(folder: Remote, h
     homes = Counter(one["home"] for one in folder.made().values())
     assert set(homes) == {str(host.home), os.environ["HOME"]}
     assert "Connection refused" in done.err
-    assert "its jobs are given back" in done.err
+    assert "its jobs go back into the queue" in done.err
 
 
 def test_a_runner_that_dies_gives_its_jobs_to_the_others(folder: Remote, host: Host, tmp_path: Path) -> None:
@@ -207,7 +207,7 @@ def test_a_worker_that_is_killed_there_costs_one_try(
     assert running.wait(60) == 0
     said = (folder / "said").read_text()
     assert "the worker was killed by SIGKILL (too little memory is the usual reason)" in said
-    assert "its job is tried again" in said
+    assert "its job is repeated" in said
     assert nothing_runs(host)
     folder.assert_whole()
 
@@ -218,7 +218,7 @@ def test_a_connection_that_is_cut_is_made_again(
     folder, host, running = at_work
     host.cut()
     assert running.wait(60) == 0
-    assert "its jobs are given back, next try in" in (folder / "said").read_text()
+    assert "its jobs go back into the queue, next attempt in" in (folder / "said").read_text()
     assert eventually(lambda: nothing_runs(host), 15), host.processes()
     folder.assert_whole()
 
@@ -394,7 +394,7 @@ def test_the_environment_is_made_once_for_the_same_requirements(folder: Remote, 
         (folder / "envs/requirements.txt").write_text("praatio==1.0 --hash=sha256:" + "0" * 64)
         done = folder.run("--forceall", "--keep-going", python=None)
         assert done.code == 1
-        assert re.search(r"the environment cannot be made there \(.*praatio.*1\.0", done.err), "uv's reason"
+        assert re.search(r"cannot make the environment there \(.*praatio.*1\.0", done.err), "uv's reason"
         assert "name a ready interpreter with `warm-remote-python`" in done.err
         assert len(list(host.home.glob(".cache/sessionscribe/env/*/.ready"))) == 1
 

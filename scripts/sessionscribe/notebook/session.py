@@ -95,7 +95,7 @@ class NotebookSession:
             hint = f"{self.platform.gpu_menu}, or untick require_gpu. Then run all."
             raise StopHereError(f"There is no GPU. {hint}")
         else:
-            print("There is no GPU: this will take long.")
+            print("There is no GPU: this will take a long time.")
 
     def install(self) -> None:
         """Make the environment from the pinned, hash-checked requirements; the kernel's stays as it is.
@@ -162,7 +162,9 @@ class NotebookSession:
             raise StopHereError(NOTHING.format(self._place))
         pins = hashlib.sha256((self.project / "envs/requirements.txt").read_bytes()).hexdigest()
         if any(about.get("requirements") != pins for about in self._bundles.values()):
-            print("Other pinned packages than at home: results stay valid, and say what they were made with.")
+            print(
+                "Its pinned packages differ from those at home: results stay valid, and record what they were made with."
+            )
 
     def run(self, *, stage: str = "", model: str = "", profile: str = "notebook") -> None:
         """Work until all is done or the time is over, and save what is new all the while.
@@ -278,7 +280,7 @@ class NotebookSession:
         arrived = drive.wait(max(10.0, min(2 * self._patience_s, self.clock.time_remaining() - 60)))
         print(drive.get_progress())
         if not arrived:
-            print("Not all is known to have arrived: leave this open, and run this cell again.")
+            print("Some files may not have arrived yet: leave this open, and run this cell again.")
 
     def _note_status(self, drive: DriveSync) -> None:
         """Bring the status of the run to the folder, with what only the notebook knows."""

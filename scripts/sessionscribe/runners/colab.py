@@ -131,7 +131,7 @@ class Colab:
             UserError: it is still there, or that cannot be said; the user has to look.
         """
         if not self._changing.acquire(blocking=False):
-            self._say(f"{self.name}: Colab is about to answer; what it gives is released")
+            self._say(f"{self.name}: Colab is about to answer; its session will be released at once")
             self._changing.acquire()
         try:
             if self._use is None:

@@ -200,7 +200,7 @@ class Cli:
                 raise
         said = out.decode(errors="replace")
         if any(sign in said for sign in NO_LOGIN):
-            raise self._no_login("the login to Colab does not hold (any more)")
+            raise self._no_login("the login to Colab is not valid (any more)")
         return said
 
     @contextlib.contextmanager
@@ -233,9 +233,7 @@ class Cli:
         said = self.call("sessions")
         found = LISTED.findall(said)
         if not found and NONE_LISTED not in said:
-            raise DisconnectedError(
-                f"`colab sessions` does not say which there are ({cause(said).removeprefix('[colab] ')})"
-            )
+            raise DisconnectedError(f"`colab sessions` gave no list ({cause(said).removeprefix('[colab] ')})")
         return found
 
     def known(self) -> dict[str, dict[str, Any]]:

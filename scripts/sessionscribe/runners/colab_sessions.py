@@ -154,5 +154,5 @@ class Sessions:
             time.sleep(wait_s)
             wait_s = min(20.0, 2 * wait_s)
         hint = "It may cost money: end it at colab.research.google.com (Runtime, Manage sessions)"
-        what = f"the session {session.endpoint} cannot be seen to end ({problem})"
+        what = f"the session {session.endpoint} may still be running ({problem})"
         raise UserError(what, where=self.runner, hint=hint)

@@ -115,7 +115,7 @@ class Connection:
                 raise UnusableError(what, where=self.name, hint=hint)
         if any(sign in said for sign in HOPELESS):
             hint = f"Make `ssh {self.address.destination}` work without a question first"
-            raise UnusableError(f"ssh does not get in ({said})", where=self.name, hint=hint)
+            raise UnusableError(f"ssh cannot log in ({said})", where=self.name, hint=hint)
         raise DisconnectedError(f"no connection to {self.name} ({said})")
 
     def _first_line(self, patience_s: float) -> bytes:
@@ -243,7 +243,9 @@ class Connection:
         if done.returncode in RSYNC_UNABLE:
             side = "there" if "on remote machine" in said else "here"
             hint = "Install rsync 3 (macOS: `brew install rsync`)"
-            raise UnusableError(f"the rsync {side} is of no use ({cause(said)})", where=self.name, hint=hint)
+            raise UnusableError(
+                f"the rsync {side} cannot be used ({cause(said)})", where=self.name, hint=hint
+            )
         if any(sign in said for sign in FULL):
             if target.endswith(":."):
                 hint = "Make room there, or choose another folder with `warm-remote-dir`"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from sessionscribe.runners.errors import DisconnectedError, UnusableError
 
-NO_ROOM = "AWS has no such instance to spare there now; try later, or in another zone"
+NO_ROOM = "AWS has no capacity for such an instance there now; try later, or in another zone"
 BUSY = {
     "InsufficientInstanceCapacity": NO_ROOM,
     "InsufficientHostCapacity": NO_ROOM,
-    "InsufficientReservedInstanceCapacity": "the reservation has no such instance to spare now",
+    "InsufficientReservedInstanceCapacity": "the reservation has no capacity for such an instance now",
     "IncorrectInstanceState": "it was changing its state",
     "IncorrectState": "it was changing its state",
     "RequestLimitExceeded": "too many requests to AWS",
@@ -55,12 +55,12 @@ def named(error: Exception, name: str, region: str) -> DisconnectedError | Unusa
         return _refused(code, message, error.operation_name, name, region)
     if isinstance(error, exceptions.NoRegionError):
         hint = "Put it before the instance, as ec2:eu-west-1/…, or set AWS_REGION"
-        return UnusableError("is in no region that is known here", where=name, hint=hint)
+        return UnusableError("has no known region", where=name, hint=hint)
     no_answer = exceptions.HTTPClientError | exceptions.ConnectionError | parsers.ResponseParserError
     if isinstance(error, no_answer):  # no network, or not AWS at its end
         return DisconnectedError(f"{name}: AWS does not answer ({_short(str(error))})")
     if isinstance(error, exceptions.BotoCoreError):  # the credentials, in one of a dozen ways
-        return UnusableError(f"AWS cannot be asked ({_short(str(error))})", where=name, hint=LOG_IN)
+        return UnusableError(f"AWS cannot be used ({_short(str(error))})", where=name, hint=LOG_IN)
     return None
 
 
@@ -73,7 +73,7 @@ def _refused(
         return UnusableError(f"AWS refuses the credentials ({code})", where=name, hint=LOG_IN)
     if code in PERMISSION:
         hint = f"Allow it `ec2:{operation}` (docs/runners/ec2.md lists all that is needed)"
-        return UnusableError(f"these credentials may not do {operation}", where=name, hint=hint)
+        return UnusableError(f"these credentials do not allow {operation}", where=name, hint=hint)
     if code in NONE_THERE:
         hint = "Look at the id, and put the region before it, as ec2:eu-west-1/i-…"
         return UnusableError(f"is not an instance in {region}", where=name, hint=hint)

@@ -217,7 +217,7 @@ class MailboxWorker:
                 names = self._mailbox.names()
             except (UserError, OSError) as error:
                 if pause_s < SLOWEST_POLL_S:
-                    self._say(f"{error}. It is tried again")
+                    self._say(f"{error}. Trying again")
                 pause_s = SLOWEST_POLL_S
                 continue
             with self._looked:
@@ -228,7 +228,7 @@ class MailboxWorker:
                 waiting_since, told = time.monotonic(), False
             elif not told and time.monotonic() - waiting_since > 60:
                 told = True
-                self._say(f"nobody works at {self._mailbox.place} yet: `sessionscribe work` does")
+                self._say(f"no worker at {self._mailbox.place} yet: `sessionscribe work` starts one")
 
     def lose(self) -> None:
         """Let go of it."""

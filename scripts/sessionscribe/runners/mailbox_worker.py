@@ -159,8 +159,8 @@ class MailboxServer:
                 script = str(self._folder.absolute() / request["script"])
             except (KeyError, TypeError) as error:
                 self._refused.add(job)
-                hint = "Have the same version of the program on both sides"
-                raise UserError("is no job that this version knows", where=job, hint=hint) from error
+                hint = "Use the same version of the program on both sides"
+                raise UserError("is not a job that this version understands", where=job, hint=hint) from error
             self._bring(home_of(job), files)
             self._fetch_models(told)
             reply = self._ask({**request, "script": script})
@@ -207,13 +207,17 @@ class MailboxServer:
         for name, digest in files.items():
             parts = PurePosixPath(name).parts
             if not DIGEST.fullmatch(digest) or PurePosixPath(name).is_absolute() or ".." in parts:
-                raise UserError("names no file of a job", where=name, hint="Who writes into this mailbox?")
+                raise UserError(
+                    "cannot be a file of a job", where=name, hint="Check who can write to this mailbox"
+                )
             path = self._folder / name
             kept = self._folder / ".files" / digest
             if not kept.is_file():
                 arriving = kept.with_name(f".{digest}-{threading.get_ident()}")
                 if not self._mailbox.get_content(home, digest, arriving):
-                    raise UserError("has not arrived whole yet", where=name, hint="It is tried again")
+                    raise UserError(
+                        "has not arrived completely yet", where=name, hint="It will be tried again"
+                    )
                 arriving.replace(kept)
             if not path.exists() or not os.path.samefile(path, kept):
                 path.parent.mkdir(parents=True, exist_ok=True)

@@ -162,13 +162,13 @@ class ManagedMachine(ABC):
                     self._log.note("stopped")
                 self._ours_before, self._ours = self._ours, True
                 self._successor = self._successor or Watchdog(self.shut_down_command(), self._log)
-                self._say(f"{self.name} is off, and started")
+                self._say(f"{self.name} is off: starting it")
                 self._log.note("start")
                 self.bring_up()
             elif not self._ours and not self._found_running:
                 self._found_running = True
                 self._log.note("running")
-            address = self._wait(self._answering, self.boot_s, "is up, and ssh does not answer")
+            address = self._wait(self._answering, self.boot_s, "is up, but ssh does not answer")
             if not was_up:
                 self._log.note("ready", address.sort)
             return address
@@ -182,7 +182,7 @@ class ManagedMachine(ABC):
                 reason = f" ({self._silence})" if self._silence else ""
                 raise DisconnectedError(f"{self.name} {what} within {limit_s:g} s{reason}")
             if self._stopping.wait(POLL_S):
-                raise DisconnectedError(f"{self.name} was let go while it started")
+                raise DisconnectedError(f"{self.name} was released while it started")
         return found
 
     def _answering(self) -> Address | None:
@@ -193,7 +193,7 @@ class ManagedMachine(ABC):
         """
         address, up = self.address(), self.is_up()
         if self._was_up and not up:
-            raise DisconnectedError(f"{self.name} went off while it was waited for")
+            raise DisconnectedError(f"{self.name} went off while we waited for ssh")
         # Where "up" is an answer to ping, or the like, it comes some time after the start.
         self._was_up = self._was_up or up
         if address is None:
@@ -235,9 +235,9 @@ class ManagedMachine(ABC):
                     self._stop_from_inside()
                 time.sleep(1)
             self._told = True  # the successor tries again when this process ends
-            hint = "It may cost money: stop it by hand, and look that it is off"
+            hint = "It may cost money: stop it by hand, and check that it is off"
             raise UserError(
-                f"was started by us and cannot be seen to stop{problem}", where=self.name, hint=hint
+                f"was started by us and may still be running{problem}", where=self.name, hint=hint
             )
 
     def _shut_down(self) -> str:

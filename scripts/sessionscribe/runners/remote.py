@@ -186,8 +186,8 @@ class RemoteWorker:
                 self._send(workspace, bundle.pieces)
             reply = channel.ask(bundle.request, limit_s)
             if reply.get("spoilt"):
-                what = f"{len(reply['spoilt'])} files are not there as they were sent ({reply['spoilt'][0]})"
-                raise UnusableError(what, where=self.machine.name, hint="Look at the disk of that machine")
+                what = f"{len(reply['spoilt'])} files changed after they were sent ({reply['spoilt'][0]})"
+                raise UnusableError(what, where=self.machine.name, hint="Check the disk of that machine")
         return reply
 
     def _bring_home(self, workspace: RemoteWorkspace, reply: dict[str, Any], request: dict[str, Any]) -> None:
@@ -200,7 +200,7 @@ class RemoteWorker:
                 here |= intact({name: (into / name).read_bytes() for name in missing}, made)
                 shutil.rmtree(into)
         if missing := [name for name in made if name not in here]:
-            what, hint = f"{missing[0]} does not arrive as it was made", "Look at the disks on both sides"
+            what, hint = f"{missing[0]} does not arrive intact", "Check the disks on both sides"
             raise UserError(what, where=self.machine.name, hint=hint)
         put_in_place(self.settings.project, request, here)
         self._sent |= made

@@ -65,14 +65,14 @@ class RemoteWorkspace:
         try:
             return self.connection.run(command, timeout_s=300).strip()
         except RemoteError as error:
-            what, hint = f"no folder can be made there ({error})", "Name another one with `warm-remote-dir`"
+            what, hint = f"cannot make a folder there ({error})", "Choose another one with `warm-remote-dir`"
             raise UnusableError(what, where=self.machine.name, hint=hint) from None
 
     def _environment(self) -> str:
         """Return the interpreter of the environment there; make it if the requirements changed."""
         pins = self.settings.project / "envs"
         if not (pins / REQUIREMENTS).is_file():
-            hint = "Name an interpreter with everything installed: `warm-remote-python`"
+            hint = "Name an interpreter that has all packages: `warm-remote-python`"
             raise UnusableError(f"there is no envs/{REQUIREMENTS}", where=self.settings.project, hint=hint)
         build = [self.settings.torch_backend] if self.settings.torch_backend else []
         folder = f"{self._root}/env/{'-'.join([sha256(pins / REQUIREMENTS)[:16], *build])}"
@@ -84,8 +84,8 @@ class RemoteWorkspace:
             return str(channel.ask({}, ENVIRONMENT_S)["python"])
         except DiedError as death:
             reason = cause(channel.said(), str(death), besides=("exit code", "hint:"))
-            hint = "Log in and look, or name a ready interpreter with `warm-remote-python`"
-            what = f"the environment cannot be made there ({reason})"
+            hint = "Log in and look, or name an interpreter that has all packages with `warm-remote-python`"
+            what = f"cannot make the environment there ({reason})"
             raise UnusableError(what, where=self.machine.name, hint=hint) from None
         finally:
             channel.end()
