@@ -162,7 +162,7 @@ def test_a_worker_whose_models_are_killed_loads_them_again(folder: Remote, tmp_p
         (home / "hold").unlink()
         os.kill(int((home / "working").read_text()), signal.SIGKILL)
         assert runs.wait(60) == 0, (folder / "said").read_text()
-    assert "the worker died" in (home / "said").read_text()
+    assert "the worker was killed by SIGKILL" in (home / "said").read_text()
     folder.assert_whole(1)
 
 

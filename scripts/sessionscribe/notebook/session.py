@@ -162,9 +162,7 @@ class NotebookSession:
             raise StopHereError(NOTHING.format(self._place))
         pins = hashlib.sha256((self.project / "envs/requirements.txt").read_bytes()).hexdigest()
         if any(about.get("requirements") != pins for about in self._bundles.values()):
-            print(
-                "Its pinned packages differ from those at home: results stay valid, and record what they were made with."
-            )
+            print("The pinned packages are not those of home: results stay valid, and say what made them.")
 
     def run(self, *, stage: str = "", model: str = "", profile: str = "notebook") -> None:
         """Work until all is done or the time is over, and save what is new all the while.

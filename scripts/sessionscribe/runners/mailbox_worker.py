@@ -207,17 +207,13 @@ class MailboxServer:
         for name, digest in files.items():
             parts = PurePosixPath(name).parts
             if not DIGEST.fullmatch(digest) or PurePosixPath(name).is_absolute() or ".." in parts:
-                raise UserError(
-                    "cannot be a file of a job", where=name, hint="Check who can write to this mailbox"
-                )
+                raise UserError("cannot be a file of a job", where=name, hint="Check who can write there")
             path = self._folder / name
             kept = self._folder / ".files" / digest
             if not kept.is_file():
                 arriving = kept.with_name(f".{digest}-{threading.get_ident()}")
                 if not self._mailbox.get_content(home, digest, arriving):
-                    raise UserError(
-                        "has not arrived completely yet", where=name, hint="It will be tried again"
-                    )
+                    raise UserError("has not arrived yet", where=name, hint="It will be tried again")
                 arriving.replace(kept)
             if not path.exists() or not os.path.samefile(path, kept):
                 path.parent.mkdir(parents=True, exist_ok=True)
