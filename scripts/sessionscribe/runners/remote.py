@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from sessionscribe.core.errors import UserError
-from sessionscribe.core.files import write_many
 from sessionscribe.runners.connection import Connection
 from sessionscribe.runners.costs import PRICES, known_prices
 from sessionscribe.runners.errors import DiedError, DisconnectedError, RequeuedError, UnusableError
@@ -209,8 +208,7 @@ class RemoteWorker:
         """Bring home what a worker that died had written to its job's log, and why that ends there."""
         for log in paths_of(request["log"])[:1]:
             with suppress(OSError, UserError, DisconnectedError):
-                workspace.connection.fetch([log], workspace.mirror, self._staging / "logs")
-                write_many(self.settings.project, {log: (self._staging / "logs" / log).read_bytes()})
+                workspace.connection.fetch([log], workspace.mirror, self.settings.project)
             with suppress(OSError), (self.settings.project / log).open("a", encoding="utf-8") as file:
                 print(f"{self.machine.name}: the worker {death}", file=file)
 
