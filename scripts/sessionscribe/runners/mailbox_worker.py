@@ -134,13 +134,14 @@ class MailboxServer:
         """Return the jobs to choose from, of one home at a time: another's files may have the same names."""
         names = self._mailbox.names()
         living = self._living.look(names)
+        serving = {home_of(job) for job in tuple(self._in_hand)}  # of which other lanes take jobs
         claims, results = parts_of(names, "claims"), parts_of(names, "results")
         jobs = sorted(PurePosixPath(name).stem for name in names if name.startswith("requests/"))
         return [
             job
             for job in jobs
             if f"homes/{home_of(job)}" in living
-            and all(home_of(job) == home_of(other) for other in self._in_hand)
+            and serving <= {home_of(job)}
             and job not in results
             and job not in self._refused
             # A claim of ours on a job that is not in hand could not be taken back.
