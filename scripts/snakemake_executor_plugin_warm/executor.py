@@ -1,10 +1,12 @@
-"""The executor's part in Snakemake: take a job, have it run, say how it went."""
+"""The executor as Snakemake sees it: it takes jobs, has them run, and reports how they went."""
 
 from __future__ import annotations
 
 import logging
 import threading
 import time
+from collections import deque
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -12,19 +14,23 @@ from typing import Any
 
 from snakemake.exceptions import SpawnedJobError
 
+from sessionscribe.artifacts.provenance import Failure
 from sessionscribe.core.errors import UserError
 from sessionscribe.jobs.gpu import GpuMonitor
+from sessionscribe.jobs.job import note_failure
 from sessionscribe.runners.errors import DiedError
+from sessionscribe.runners.request import notes_for, paths_of, session_of
 from snakemake_executor_plugin_warm import inside
-from snakemake_executor_plugin_warm.disconnected import end_of_log, note_lost
 from snakemake_executor_plugin_warm.places import local_places, remote_places
-from snakemake_executor_plugin_warm.pool import WorkerPool
+from snakemake_executor_plugin_warm.pool import NoWorkerError, WorkerPool
 from snakemake_executor_plugin_warm.request import LIMITS, RESOURCE, needs_model, request_for, script_of
-from snakemake_executor_plugin_warm.slot import NoWorkerError
+
+HINT = "Run again; with too little memory, give it fewer jobs at once (`--cores`, `--resources gpu=1`)"
+LAST_LINES = 10
 
 
 class WarmExecutor:
-    """What the warm executor does otherwise than the local one, which it is mixed with."""
+    """What the warm executor does differently from the local one, with which it is mixed."""
 
     workflow: Any
     dag: Any
@@ -116,7 +122,7 @@ class WarmExecutor:
         if last:
             self._models.dismiss()
 
-    def _crews(self) -> list[WorkerPool]:
+    def _pools(self) -> list[WorkerPool]:
         return [pool for pool in (self._models, self._others) if pool]
 
     def _say(self, text: str) -> None:
@@ -128,12 +134,34 @@ class WarmExecutor:
         self._gpu.stop()
         for warning in self._gpu.get_warnings():
             self._say(f"warm: {warning}")
-        for pool in self._crews():
+        for pool in self._pools():
             pool.dismiss()
         super().shutdown()  # type: ignore[misc]
 
     def cancel(self) -> None:
         """Stop the workers with what they do: nothing that they write is half written."""
-        for pool in self._crews():
+        for pool in self._pools():
             pool.stop()
         super().cancel()  # type: ignore[misc]
+
+
+def note_lost(request: Mapping[str, Any], error: Exception) -> None:
+    """Note that a job was lost, as it would have noted a failure; jobs without a session have no notes."""
+    session = session_of(request)
+    if not session:
+        return
+    log, output = (next(iter(paths_of(request[name])), "") for name in ("log", "output"))
+    what = str(error) if isinstance(error, UserError) else f"{error}. {HINT}"
+    message = f"{session}: {request['rule']} failed: {what}"
+    failure = Failure(session=session, rule=request["rule"], output=output, message=message, log=log)
+    note_failure(Path(notes_for(request)[0]), failure)
+
+
+def end_of_log(request: Mapping[str, Any]) -> str:
+    """Return the last lines of a job's log, introduced by a few words; "" if there is no log."""
+    for log in paths_of(request["log"])[:1]:
+        with suppress(OSError), Path(log).open(encoding="utf-8", errors="replace") as file:
+            return f". The end of its log ({log}):\n" + "".join(
+                f"  {line}" for line in deque(file, LAST_LINES)
+            )
+    return ""

@@ -19,13 +19,13 @@ MIB = 1 << 20
 
 
 def limit(workflow: Any, resource: str) -> int:
-    """Return how much of a resource (`--resources`) jobs may use at once: so many workers are of use."""
+    """Return how much of a resource (`--resources`) jobs may use at once, and so how many workers are useful."""
     found = workflow.global_resources.get(resource)
     return found.value if found is not None and isinstance(found.value, int) else 1
 
 
 def cores(workflow: Any) -> int:
-    """Return `--cores`: so many jobs without a model run at once, each in a worker."""
+    """Return `--cores`: as many jobs without a model run at once, each in a worker."""
     return workflow.resource_settings.cores or 1
 
 

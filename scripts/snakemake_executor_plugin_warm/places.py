@@ -13,7 +13,7 @@ from snakemake.exceptions import WorkflowError
 
 from sessionscribe.core.errors import UserError
 from sessionscribe.runners.local_worker import LocalWorker
-from snakemake_executor_plugin_warm.slot import WorkerSlot
+from snakemake_executor_plugin_warm.pool import WorkerSlot
 
 if TYPE_CHECKING:
     from sessionscribe.runners.machine import Settings

@@ -29,7 +29,7 @@ def needs_model(job: Any) -> bool:
 
 
 def request_for(job: Any, script: Path) -> dict[str, Any] | None:
-    """Return what a worker is told of a job; None where JSON would not bring all of it across unchanged."""
+    """Return a job as a request to a worker; None if JSON would change any of it."""
     request = {
         "script": str(script),
         "rule": job.rule.name,

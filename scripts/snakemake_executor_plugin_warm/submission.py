@@ -1,4 +1,4 @@
-"""What submits elsewhere has in common: a shared project folder, one warm Snakemake per submission.
+"""What executors that submit elsewhere share: a common project folder, one warm Snakemake per submission.
 
 The plugins for Kubernetes, AWS Batch and Google Batch expect every file of a workflow to lie in a bucket, and
 each job to be a process of its own. Here files lie where the settings say, results are looked up there before
@@ -57,7 +57,7 @@ class Submission(Waiting):
         return []
 
     def print_job_error(self, job_info: SubmittedJobInfo, msg: str | None = None, **more: Any) -> None:
-        """Say what became of a job; of a group, for which Snakemake says no reason, also why."""
+        """Report a failed job; of a group, for which Snakemake gives no reason, also why."""
         if msg and job_info.job.is_group() and PLAIN not in msg:
             self.logger.error(f"sessionscribe: {' '.join(msg.partition(COMMAND)[0].split())}")
         super().print_job_error(job_info, msg, **more)  # type: ignore[misc]

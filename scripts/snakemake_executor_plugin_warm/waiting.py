@@ -1,4 +1,4 @@
-"""What was submitted and does not begin: why is said after a minute, and no end of a run waits for it."""
+"""Submissions that do not start: the reason is shown after a minute, and the end of a run does not wait for them."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from typing import Any
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 
 PATIENCE_S = 60.0
-"""A submission that waits so long is said to."""
+"""A submission that waits for so long is reported."""
 LOOK_S = 20.0
-"""How often a queue is asked why."""
+"""How often a queue is asked for the reason."""
 BEAT_S = 0.5
 
 
@@ -41,7 +41,7 @@ class Waiting:
         raise NotImplementedError
 
     def run_job_pre(self, job: Any) -> None:
-        """Begin to heed SIGTERM, with which Snakemake lets what it has submitted finish."""
+        """Begin to handle SIGTERM, upon which Snakemake lets submissions finish."""
         if not self._heeds:
             self._heeds, self._since = True, dict[str, float]()
             before = signal.getsignal(signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""Takes what Snakemake tells, and shows it: progress, warnings, a line for each failure."""
+"""Shows what Snakemake reports: progress, warnings, a line for each failure."""
 
 from __future__ import annotations
 

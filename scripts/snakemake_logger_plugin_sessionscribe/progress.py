@@ -14,15 +14,15 @@ from rich.text import Text
 
 JOB_S = 0.2
 COSTS = {"transcribe_chunk": 0.3, "embed_chunk": 0.1, "convert_audio": 0.005, "plan_chunks": 0.01}
-"""What jobs cost beside one another: each something, and these so much for a second of audio."""
+"""Relative costs: each job has the fixed one, and these rules so much more per second of audio."""
 USUAL_S = 60.0
-"""Seconds of audio of a job of which nobody knows."""
+"""Seconds of audio that a job is assumed to have where they are not known."""
 DONE = {
     "transcribe_chunk": "transcribed",
     "embed_chunk": "analysed for speakers",
     "convert_audio": "converted",
 }
-"""How it is called what these jobs have done with audio; the first of which there are some is shown."""
+"""What these jobs do with audio, in words; the first rule that has jobs is shown."""
 INTERVAL_S = 10.0
 """Plain lines are at least so far apart …"""
 SILENT_S = 60.0

@@ -12,8 +12,7 @@ import pytest
 from sessionscribe.batch import machines
 from sessionscribe.batch.machines import Mark
 from sessionscribe.batch.report import BatchReport, now
-from sessionscribe.runners.machine_log import MACHINES
-from sessionscribe.runners.usage_log import TIME, USAGE_LOG
+from sessionscribe.runners.usage_log import MACHINES, TIME, USAGE_LOG
 
 PRICES = """
 - {runner: "ec2:*", machine: g5.xlarge, per_hour: 36, currency: USD, date: 2026-01-01, source: a test}

@@ -24,8 +24,7 @@ from sessionscribe.artifacts.provenance import Failure, JobUsage
 from sessionscribe.batch import metrics, report
 from sessionscribe.batch.report import BatchReport, Gpu, Scan, Transcription
 from sessionscribe.config.settings import Config, validate
-from sessionscribe.runners import machine_log
-from sessionscribe.runners.machine_log import MachineLog
+from sessionscribe.runners.usage_log import MACHINES, MachineLog
 
 RULES = ROOT / "ops/prometheus"
 DASHBOARD = ROOT / "ops/grafana/dashboard.json"
@@ -71,7 +70,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Config]:
         "runner": "ec2:gpu",
         "event": "start",
     }
-    (root / machine_log.MACHINES).write_text(json.dumps(started) + "\n")
+    (root / MACHINES).write_text(json.dumps(started) + "\n")
     models = {"transcribe": {"model": str(SPEECH_MODEL)}, "diarize": {"model": str(DIARIZATION_MODEL)}}
     return root, validate({**models, "batch": {"metrics": str(root / "metrics")}})
 
@@ -113,7 +112,7 @@ def test_the_figures_are_those_of_the_files(project: tuple[Path, Config]) -> Non
 
 def test_a_machine_is_up_until_it_is_seen_to_stop(project: tuple[Path, Config], tmp_path: Path) -> None:
     root, settings = tmp_path / "calls", project[1]
-    log = MachineLog("ec2:gpu", root / machine_log.MACHINES)
+    log = MachineLog("ec2:gpu", root / MACHINES)
     for event, up in (
         ("running", None),
         ("start", 1),

@@ -29,8 +29,7 @@ from sessionscribe.runners.connection import Connection
 from sessionscribe.runners.errors import DisconnectedError, UnusableError
 from sessionscribe.runners.machine import Settings
 from sessionscribe.runners.remote import RemoteWorker
-from snakemake_executor_plugin_warm.pool import WorkerPool
-from snakemake_executor_plugin_warm.slot import NoWorkerError, WorkerSlot
+from snakemake_executor_plugin_warm.pool import NoWorkerError, WorkerPool, WorkerSlot
 from sshd import eventually
 
 

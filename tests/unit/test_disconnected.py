@@ -10,7 +10,7 @@ import pytest
 from sessionscribe.artifacts.provenance import Failure
 from sessionscribe.core.errors import UserError
 from sessionscribe.runners.errors import DiedError
-from snakemake_executor_plugin_warm.disconnected import note_lost
+from snakemake_executor_plugin_warm.executor import note_lost
 
 DEATH = DiedError("its worker was killed by SIGKILL (memory?)")
 

@@ -51,7 +51,6 @@ def test_saves_go_on_after_one_that_failed() -> None:
     manager = CheckpointManager(save, 0.01, lambda error: told.append(str(error)))
     with manager:
         assert saved_twice.wait(5)
-    assert manager.saved == 3
     assert told == ["full"]
     assert manager.problem is None
 

@@ -14,8 +14,7 @@ import pytest
 
 from sessionscribe.runners.errors import DiedError, DisconnectedError, RequeuedError, UnusableError
 from snakemake_executor_plugin_warm import pool as crews
-from snakemake_executor_plugin_warm.pool import WorkerPool
-from snakemake_executor_plugin_warm.slot import NoWorkerError, WorkerSlot
+from snakemake_executor_plugin_warm.pool import NoWorkerError, WorkerPool, WorkerSlot
 
 REQUEST: dict[str, Any] = {"script": "a.py", "log": []}
 

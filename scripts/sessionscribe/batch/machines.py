@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from sessionscribe.batch.report import BatchReport, Gpu, Machine, moment
-from sessionscribe.runners import costs, machine_log
-from sessionscribe.runners.machine_log import MACHINES
-from sessionscribe.runners.usage_log import USAGE_LOG
+from sessionscribe.runners import costs
+from sessionscribe.runners.usage_log import MACHINES, USAGE_LOG, read_events
 
 USD = "USD"
 
@@ -40,7 +39,7 @@ def note(report: BatchReport, since: Mark, root: Path, *, models_worked: bool) -
         root: the project's folder.
         models_worked: whether there was work for a model; on this machine it costs nobody knows what.
     """
-    events = machine_log.read(root / MACHINES, since.machines)
+    events = read_events(root / MACHINES, since.machines)
     usage = costs.read_usage(root / USAGE_LOG, since.usage)
     prices = costs.known_prices(root / costs.PRICES)
     report.gpus, report.cost = _used(events, usage), {}
@@ -66,7 +65,7 @@ def note(report: BatchReport, since: Mark, root: Path, *, models_worked: bool) -
 
 def is_stopping(since: Mark, root: Path) -> bool:
     """Return whether a machine that was started since a mark was not seen to be stopped yet."""
-    last = {event["runner"]: event["event"] for event in machine_log.read(root / MACHINES, since.machines)}
+    last = {event["runner"]: event["event"] for event in read_events(root / MACHINES, since.machines)}
     return any(event in ("start", "ready", "stop") for event in last.values())
 
 

@@ -21,8 +21,8 @@ from sessionscribe.core.errors import complain, describe
 from sessionscribe.manifest.names import slug
 from sessionscribe.planning import status
 from sessionscribe.planning.plan import Plan
-from sessionscribe.runners import costs, machine_log
-from sessionscribe.runners.usage_log import USAGE_LOG
+from sessionscribe.runners import costs
+from sessionscribe.runners.usage_log import MACHINES, USAGE_LOG, read_events
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -54,7 +54,7 @@ def write_machines(settings: Config, root: Path = Path()) -> None:
     if not settings.batch.metrics:
         return
     up, since = dict[str, float](), dict[str, float]()
-    for event in machine_log.read(root / machine_log.MACHINES):
+    for event in read_events(root / MACHINES):
         runner = event["runner"]
         if event["event"] == "start":
             up[runner], since[runner] = 1, reports.moment(event["time"]).timestamp()

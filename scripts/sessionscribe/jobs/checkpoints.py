@@ -13,21 +13,20 @@ class CheckpointManager:
     last failure is in ``problem``, which a save that succeeds clears.
 
     Args:
-        save: saves what is new, and returns how many things that were. It must be safe to call again.
+        save: saves what is new. It must be safe to call again.
         interval_s: seconds from the end of one save to the begin of the next.
         on_error: is told what went wrong.
     """
 
     def __init__(
         self,
-        save: Callable[[], int],
+        save: Callable[[], object],
         interval_s: float,
         on_error: Callable[[Exception], None] = lambda _: None,
     ) -> None:
         self._save, self.interval_s, self._on_error = save, interval_s, on_error
         self._ended, self._lock = threading.Event(), threading.Lock()
         self._thread = threading.Thread(target=self._run, name="checkpoints", daemon=True)
-        self.saved = 0
         self.problem: Exception | None = None
 
     def start(self) -> CheckpointManager:
@@ -39,7 +38,7 @@ class CheckpointManager:
         """Save at once; return whether that went well."""
         with self._lock:
             try:
-                self.saved += self._save()
+                self._save()
             except Exception as error:  # a full disk, a network that is away: the work goes on
                 self.problem = error
                 self._on_error(error)

@@ -151,7 +151,7 @@ def bring_to_present(paths: Iterable[str]) -> None:
     """Give files whose time lies in the future the present one.
 
     Snakemake takes an output that is older than an input for a fault of the clocks, and fails the job. Copies
-    from elsewhere have any times; here none means anything.
+    from elsewhere may have any time, and times mean nothing here.
     """
     now = time.time()
     for path in paths:

@@ -33,8 +33,8 @@ from sessionscribe.runners.colab_cli import Cli, find_program
 from sessionscribe.runners.colab_sessions import CPU, Session, Sessions
 from sessionscribe.runners.errors import DisconnectedError, UnusableError
 from sessionscribe.runners.machine import Address, Settings
-from sessionscribe.runners.machine_log import MACHINES, MachineLog
 from sessionscribe.runners.managed_machine import Watchdog
+from sessionscribe.runners.usage_log import MACHINES, MachineLog
 
 ACCELERATORS = ("T4", "L4", "G4", "A100", "H100", CPU)
 LEAST_S = 600.0
@@ -56,7 +56,7 @@ REFUSALS = (
         "Update the command: `uv tool upgrade google-colab-cli`",
     ),
 )
-"""What `colab ssh` says that it will go on saying: a part of that, what is wrong, what to do."""
+"""Answers of `colab ssh` that will not change: a part of the text, what is wrong, what to do."""
 UNASSIGN = """
 import glob, http.client, os
 def variables():
@@ -161,7 +161,7 @@ class _Use:
         self._key = _key(home, name)
         self.sessions = Sessions(self._cli, self._session_name, runner=name, say=say)
         release = [sys.executable, "-m", __name__, str(program), str(home), self._session_name]
-        self._successor = Watchdog(release, MachineLog(name, project / MACHINES))
+        self._watchdog = Watchdog(release, MachineLog(name, project / MACHINES))
         self._over = threading.Event()
         threading.Thread(target=self._keep_alive, name=f"{name}-alive", daemon=True).start()
 
@@ -200,7 +200,7 @@ class _Use:
         """Release the session if there is one, and let all others go."""
         self._over.set()
         self.sessions.release(HALT_S)
-        self._successor.dismiss()
+        self._watchdog.dismiss()
         self._lock.close()
 
 

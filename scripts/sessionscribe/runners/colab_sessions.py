@@ -24,7 +24,7 @@ REFUSALS = {
     "Backend rejected accelerator": "not for this account",
     "Allocation refused": "too many sessions, or a limit of this account",
 }
-"""What Colab says that it will go on saying."""
+"""Answers of Colab that will not change."""
 FULL = "Service Unavailable"
 
 

@@ -37,7 +37,7 @@ class Price(BaseModel):
 
 @dataclass
 class Sum:
-    """What was used; times in seconds, cost by currency, ``unpriced_s`` where no price is known."""
+    """What was used; times in seconds, cost by currency, ``unpriced_s`` is time without a known price."""
 
     wall_s: float = 0.0
     busy_s: float = 0.0
@@ -66,7 +66,7 @@ def read_prices(path: Path) -> list[Price]:
 
 
 def known_prices(path: Path) -> list[Price]:
-    """Return the prices of a file; none where it cannot be read: who asks what things cost is told so."""
+    """Return the prices of a file; none if it cannot be read, which `status --cost` reports."""
     try:
         return read_prices(path)
     except (UserError, OSError):

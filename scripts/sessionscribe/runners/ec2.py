@@ -17,12 +17,11 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from sessionscribe.core.errors import UserError
-from sessionscribe.runners.ec2_alarm import remove_alarm, set_alarm
 from sessionscribe.runners.ec2_errors import named
 from sessionscribe.runners.errors import DisconnectedError, UnusableError
 from sessionscribe.runners.machine import Address, Settings
@@ -35,6 +34,9 @@ ID = re.compile(r"i-[0-9a-f]{8,17}")
 POWER_OFF = 'if [ "$(id -u)" = 0 ]; then shutdown -P now; else sudo -n shutdown -P now; fi'
 HALT_S = 600.0
 """How long an instance with a GPU may take to boot, or to stop."""
+PERIOD_S, PERIODS = 300, 6
+BUSY_CORES = 0.2
+"""With less than that, an instance does nothing; one that works keeps at least one core busy."""
 UP, OFF = ("pending", "running"), ("stopped", "terminated")
 LIVING = ("pending", "running", "stopping", "stopped")
 
@@ -80,13 +82,13 @@ class Instance(ManagedMachine):
             self._check_that_it_stops(about)
             counts = about.get("CpuOptions", {})
             cores = counts.get("CoreCount", 2) * counts.get("ThreadsPerCore", 2)
-            if problem := set_alarm(*self._names(), cores):
+            if problem := self._set_alarm(cores):
                 self._say(f"{self.name}: {problem}")
             with self._errors():
                 self._ec2.start_instances(InstanceIds=[self._id])
         except UnusableError:  # this did not start it for certain; a try before may have
             if not self._ours_before:
-                remove_alarm(*self._names())
+                self._remove_alarm()
                 self._disown()
             raise
 
@@ -107,7 +109,7 @@ class Instance(ManagedMachine):
         if self._ask()["State"]["Name"] != "terminated":
             with self._errors():
                 self._ec2.stop_instances(InstanceIds=[self._id])
-        remove_alarm(*self._names())
+        self._remove_alarm()
 
     def shut_down_command(self) -> Sequence[str]:
         """Return this module's own command."""
@@ -130,8 +132,42 @@ class Instance(ManagedMachine):
         user = f"{self._user}@" if self._user else ""
         return Address(f"{user}{self._instance}", (*options, *self._ssh), sort=about.get("InstanceType", ""))
 
-    def _names(self) -> tuple[Any, str, str]:
-        return self._session, self._ec2.meta.region_name, self._id
+    def _set_alarm(self, cores: int) -> str:
+        """Have AWS stop it if it does nothing; return what went wrong, or "".
+
+        For when nobody else can: as when this side vanishes, with its network, while the instance boots.
+        """
+        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+
+        region = self._ec2.meta.region_name
+        partition = self._session.get_partition_for_region(region)
+        try:
+            self._session.create_client("cloudwatch", region_name=region).put_metric_alarm(
+                AlarmName=f"sessionscribe-{self._id}",
+                AlarmDescription="Stops an instance that sessionscribe started, if nobody else does",
+                Namespace="AWS/EC2",
+                MetricName="CPUUtilization",
+                Dimensions=[{"Name": "InstanceId", "Value": self._id}],
+                Statistic="Average",
+                Period=PERIOD_S,
+                EvaluationPeriods=PERIODS,
+                Threshold=100 * BUSY_CORES / cores,
+                ComparisonOperator="LessThanThreshold",
+                TreatMissingData="notBreaching",
+                AlarmActions=[f"arn:{partition}:automate:{region}:ec2:stop"],
+            )
+        except (BotoCoreError, ClientError) as error:
+            idle = f"after {PERIOD_S * PERIODS // 60} idle minutes"
+            return f"AWS would not set an alarm that stops it {idle} if all else fails ({error})"
+        return ""
+
+    def _remove_alarm(self) -> None:
+        """Remove that alarm, if it is there; one that stays can only stop an instance that does nothing."""
+        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+
+        with suppress(BotoCoreError, ClientError):
+            client = self._session.create_client("cloudwatch", region_name=self._ec2.meta.region_name)
+            client.delete_alarms(AlarmNames=[f"sessionscribe-{self._id}"])
 
     def _ask(self) -> dict[str, Any]:
         """Return what AWS says of the instance."""

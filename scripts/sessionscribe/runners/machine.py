@@ -15,7 +15,7 @@ from typing import Protocol
 
 @dataclass(frozen=True)
 class Commands:
-    """Shell commands, run here, in which ``{host}`` is the host's name; ``state`` succeeds where it is up."""
+    """Shell commands, run here, in which ``{host}`` is the host's name; ``state`` succeeds if it is up."""
 
     start: str
     stop: str

@@ -1,6 +1,6 @@
 """A folder through which machines that cannot reach one another hand each other files: here, or on a remote.
 
-Names say all that is to be known, so that one listing tells it:
+The names of files say everything, so that one listing is enough:
 
 - ``requests/{job}.json``: a job that waits or is worked on; a job's name begins with that of its home.
 - ``files/{home}/{sha256}``: what its jobs read and made, by content.

@@ -24,7 +24,7 @@ from sessionscribe.core.errors import UserError, cause
 from sessionscribe.runners.connection import HOPELESS
 from sessionscribe.runners.errors import DisconnectedError
 from sessionscribe.runners.machine import Address, Settings
-from sessionscribe.runners.machine_log import MACHINES, MachineLog
+from sessionscribe.runners.usage_log import MACHINES, MachineLog
 
 T = TypeVar("T")
 
@@ -91,7 +91,7 @@ class ManagedMachine(ABC):
         self._told = False
         self._log = MachineLog(name, settings.project / MACHINES)
         self._found_running = False
-        self._successor: Watchdog | None = None
+        self._watchdog: Watchdog | None = None
         self._address_then: Address | None = None
         self._changing, self._stopping = threading.Lock(), threading.Event()
 
@@ -161,7 +161,7 @@ class ManagedMachine(ABC):
                 if self._ours:  # somebody else has stopped it
                     self._log.note("stopped")
                 self._ours_before, self._ours = self._ours, True
-                self._successor = self._successor or Watchdog(self.shut_down_command(), self._log)
+                self._watchdog = self._watchdog or Watchdog(self.shut_down_command(), self._log)
                 self._say(f"{self.name} is off: starting it")
                 self._log.note("start")
                 self.bring_up()
@@ -234,7 +234,7 @@ class ManagedMachine(ABC):
                 if problem:
                     self._stop_from_inside()
                 time.sleep(1)
-            self._told = True  # the successor tries again when this process ends
+            self._told = True  # the watchdog tries again when this process ends
             hint = "It may cost money: stop it by hand, and check that it is off"
             raise UserError(
                 f"was started by us and may still be running{problem}", where=self.name, hint=hint
@@ -257,9 +257,9 @@ class ManagedMachine(ABC):
     def _disown(self, event: Literal["stopped", "refused"] = "refused") -> None:
         self._ours = False
         self._log.note(event)
-        if self._successor:
-            self._successor.dismiss()
-            self._successor = None
+        if self._watchdog:
+            self._watchdog.dismiss()
+            self._watchdog = None
 
 
 def over_ssh(address: Address, line: str) -> subprocess.CompletedProcess[bytes]:

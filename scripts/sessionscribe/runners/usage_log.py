@@ -1,18 +1,28 @@
-"""What machines were used for: one line of JSON for each connection, in ``logs/usage/runners.jsonl``."""
+"""What machines were used for, and when they were started and stopped: logs of one JSON object a line.
+
+``logs/usage/runners.jsonl`` has a line for each connection, written when it ends. ``machines.jsonl`` beside it
+has one for each event, written as it happens, so that it also tells of runs that were killed.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from sessionscribe.runners import json_lines
 from sessionscribe.runners.costs import Price, price_of
 
 USAGE_LOG = Path("logs/usage/runners.jsonl")
+MACHINES = Path("logs/usage/machines.jsonl")
+Event = Literal["running", "start", "refused", "ready", "stop", "stopped"]
+"""Found to be up, so not ours; its start is asked for; that was refused; ssh answers; its stop is asked for;
+it was seen to be off."""
 TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
@@ -88,3 +98,28 @@ class Entry:
         price = price_of(record, prices)
         record["price"] = price.model_dump(mode="json") if price else None
         json_lines.append(file, record)
+
+
+@dataclass(frozen=True)
+class MachineLog:
+    """The log of one machine: ``runner`` is its name."""
+
+    runner: str
+    file: Path
+
+    def note(self, event: Event, machine: str = "") -> None:
+        """Append an event; ``machine`` is what its provider calls machines like it."""
+        now = time.strftime(TIME, time.gmtime())
+        json_lines.append(self.file, {"time": now, **self._about(event, machine)})
+
+    def shell_words(self, event: Event) -> tuple[str, str]:
+        """Return the file, and all of a line but its beginning with the time."""
+        return str(self.file), json.dumps(self._about(event, ""), ensure_ascii=False)[1:]
+
+    def _about(self, event: Event, machine: str) -> dict[str, str]:
+        return {"runner": self.runner, "event": event, "machine": machine}
+
+
+def read_events(file: Path, offset: int = 0) -> list[dict[str, Any]]:
+    """Return the events after the first ``offset`` bytes."""
+    return [found for found in json_lines.read(file, offset) if {"time", "runner", "event"} <= found.keys()]
