@@ -19,7 +19,7 @@ MIB = 1 << 20
 
 
 def limit(workflow: Any, resource: str) -> int:
-    """Return how much of a resource (`--resources`) jobs may use at once, and so how many workers are useful."""
+    """Return how much of a resource (`--resources`) jobs may use at once: more workers are of no use."""
     found = workflow.global_resources.get(resource)
     return found.value if found is not None and isinstance(found.value, int) else 1
 

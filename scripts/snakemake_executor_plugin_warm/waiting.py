@@ -1,4 +1,4 @@
-"""Submissions that do not start: the reason is shown after a minute, and the end of a run does not wait for them."""
+"""Submissions that do not start: the reason is shown after a minute, and a run that ends does not wait."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
 """The command ``colab`` of google-colab-cli: where it is, how it is called, and what its answers mean.
 
-It cannot be trusted: it reports success where it failed, ignores its time limits, and logs bearer tokens. So it is called in a home folder of its own, in which its log is nowhere and only the login is the
-user's; each call has a time limit, and is killed with all that it started; one call is made at a time; and
-what it did is seen by asking for the list of sessions.
+It cannot be trusted: it reports success where it failed, ignores its time limits, and logs bearer tokens. So
+it is called in a home folder of its own, in which its log goes nowhere and only the login is the user's; each
+call has a time limit, and is killed with all that it started; one call is made at a time; and what it did is
+seen by asking for the list of sessions.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What machines were used for, and when they were started and stopped: logs of one JSON object a line.
 
-``logs/usage/runners.jsonl`` has a line for each connection, written when it ends. ``machines.jsonl`` beside it
-has one for each event, written as it happens, so that it also tells of runs that were killed.
+``logs/usage/runners.jsonl`` has a line for each connection, written when it ends. ``machines.jsonl`` beside
+it has one for each event, written as it happens, so that it also tells of runs that were killed.
 """
 
 from __future__ import annotations
