@@ -86,9 +86,9 @@ def _began(pid: int) -> str:
 def release_stale_locks(folder: Path) -> None:
     """Remove Snakemake's lock files in ``folder`` (``.snakemake``) if the Snakemake that made them is dead.
 
-    Each of our main processes shares a kernel lock on one file for as long as it lives, whatever ends it. Whoever
-    gets it exclusively knows that no other one is running. On a file system without such locks the notes
-    tell that each leaves of itself, as far as they are of this machine; else Snakemake's locks stay in force.
+    Each of our main processes shares a kernel lock on one file for as long as it lives. Whoever gets it
+    exclusively knows that no other one is running. On a file system without such locks the notes that each
+    leaves of itself tell that, as far as they are of this machine; else Snakemake's locks stay in force.
     """
     folder.mkdir(exist_ok=True)
     descriptor = os.open(folder / "sessionscribe.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
