@@ -24,7 +24,7 @@ from sshd import Host, eventually
 
 ROOT = Path(__file__).parents[2]
 GUARD = ROOT / "scripts/sessionscribe/runners/guard.py"
-SERVE = ROOT / "scripts/sessionscribe/runners/serve.py"
+SERVE = ROOT / "scripts/snakemake_executor_plugin_warm/serve.py"
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ import pytest
 from snakemake_executor_plugin_warm.places import local_places
 from snakemake_executor_plugin_warm.pool import WorkerPool
 
-SERVE = Path(__file__).parents[2] / "scripts/sessionscribe/runners/serve.py"
+SERVE = Path(__file__).parents[2] / "scripts/snakemake_executor_plugin_warm/serve.py"
 
 
 @pytest.mark.parametrize("log", ["/dev/full", "file/job.log"])

@@ -4,5 +4,5 @@
 connection to one, ``remote_workspace`` our folder there, ``worker_connection`` a process under its guard,
 ``job_bundle`` what a job reads and makes, and ``remote`` puts these together into a worker. ``mailbox_home``
 and ``mailbox_worker`` are the two sides of a mailbox. ``usage_log`` and ``costs`` keep the accounts. On the
-machine run ``guard``, ``environment`` and the worker, ``serve``, with nothing but Python's own library.
+machine run ``guard``, ``environment`` and the worker, with nothing but Python's own library.
 """

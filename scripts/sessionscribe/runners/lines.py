@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from itertools import count
-from pathlib import Path
 from typing import Any
 
+from sessionscribe import PACKAGE
 from sessionscribe.runners.errors import DiedError, DisconnectedError
 
-SERVE = Path(__file__).with_name("serve.py")
+SERVE = PACKAGE.parent / "snakemake_executor_plugin_warm/serve.py"
 
 
 class Lines:

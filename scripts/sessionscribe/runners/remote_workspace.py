@@ -15,6 +15,7 @@ from sessionscribe.runners import sources
 from sessionscribe.runners.connection import Connection, RemoteError
 from sessionscribe.runners.errors import DiedError, UnusableError
 from sessionscribe.runners.job_bundle import hub_models
+from sessionscribe.runners.lines import SERVE
 from sessionscribe.runners.machine import Machine, Settings
 from sessionscribe.runners.request import model_request
 from sessionscribe.runners.worker_connection import WorkerConnection
@@ -52,7 +53,7 @@ class RemoteWorkspace:
         self._root = self._prepare_folder()
         project = f"{platform.node()}:{settings.project}:{machine.name}"
         self.mirror = f"{self._root}/work/{hashlib.sha256(project.encode()).hexdigest()[:16]}"
-        tools = [(HERE, name) for name in ("guard.py", "environment.py", "serve.py")]
+        tools = [(HERE, "guard.py"), (HERE, "environment.py"), (SERVE.parent, SERVE.name)]
         self._tools = sources.ship(connection, self._root, tools)
         self._python = settings.python or self._environment()
 
@@ -105,7 +106,7 @@ class RemoteWorkspace:
 
     def start_worker(self, folder: str, lanes: int) -> WorkerConnection:
         """Start a worker there."""
-        return self.start(folder, [self._python, f"{self._tools}/serve.py", "--lanes", str(lanes)])
+        return self.start(folder, [self._python, f"{self._tools}/{SERVE.name}", "--lanes", str(lanes)])
 
     def ship(self, scripts: Path) -> str:
         """Bring a folder of scripts there, if it is not, and return where it is."""
