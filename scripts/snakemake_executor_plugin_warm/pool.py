@@ -16,6 +16,7 @@ from sessionscribe.runners.errors import DiedError, DisconnectedError, RequeuedE
 IDLE_S = 1.0
 """After so long without a new job a worker takes one from another that has it wait."""
 BACKOFF_S, LONGEST_BACKOFF_S = 2.0, 60.0
+GRACE_S = 5.0
 
 
 class NoWorkerError(Exception):
@@ -35,14 +36,8 @@ class Worker(Protocol):
     def lose(self) -> None:
         """Let go of it after its connection was lost."""
 
-    def end(self) -> None:
-        """Let it end."""
-
-    def wait(self, seconds: float) -> None:
-        """Wait until it is gone, and see to it if that takes longer."""
-
-    def kill(self) -> None:
-        """End it in the middle of its jobs."""
+    def close(self, seconds: float) -> None:
+        """Let it end within so long, or else end it in the middle of its jobs; return when it is gone."""
 
 
 @dataclass(eq=False)
@@ -217,9 +212,7 @@ class WorkerPool:
 
     def _empty(self, vacated: list[tuple[WorkerSlot, Worker]]) -> None:
         """Let go of workers, and then let their places have others."""
-        for _, worker in vacated:
-            worker.end()
-        self._at_once(partial(worker.wait, 5) for _, worker in vacated)
+        self._at_once(partial(worker.close, GRACE_S) for _, worker in vacated)
         with self._changed:
             for place, _ in vacated:
                 place.closing = False
@@ -244,7 +237,7 @@ class WorkerPool:
             left = sum(not other.unusable for other in self.places)
             rest = f"The run goes on with {left} other{'s' * (left > 1)}" if left else NONE_LEFT
             self._say(f"warm: {place.name} is given up: {error}. {rest}")
-            self._at_once([worker.kill])
+            self._at_once([partial(worker.close, 0)])
         else:
             if error:
                 self._say(f"warm: {error}; its jobs go back into the queue, next attempt in {wait_s:.0f} s")
@@ -282,7 +275,7 @@ class WorkerPool:
             self._stopped = True
             workers = [place.worker for place in self.places if place.worker]
             self._changed.notify_all()
-        self._at_once(worker.kill for worker in workers)
+        self._at_once(partial(worker.close, 0) for worker in workers)
         self._at_once(place.release for place in self.places)
 
     def _at_once(self, calls: Iterable[Callable[[], None]]) -> None:

@@ -83,7 +83,7 @@ def listen(
     try:
         return worker.run(request, bool)
     finally:
-        worker.kill()
+        worker.close(0)
 
 
 def test_how_long_a_job_may_take_follows_from_its_audio(

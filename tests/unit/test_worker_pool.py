@@ -42,14 +42,8 @@ class Sleeper:
     def lose(self) -> None:
         self.alive, self.state = False, "lost"
 
-    def end(self) -> None:
-        self.alive = False
-
-    def wait(self, seconds: float) -> None:
-        self.state = "ended"
-
-    def kill(self) -> None:
-        self.alive, self.state = False, "killed"
+    def close(self, seconds: float) -> None:
+        self.alive, self.state = False, "ended" if seconds else "killed"
         self._gone.set()
 
 
@@ -147,7 +141,7 @@ def test_a_worker_that_takes_no_more_jobs_is_let_go_before_the_next_one_starts()
             self.alive = False
             return reply
 
-        def wait(self, seconds: float) -> None:
+        def close(self, seconds: float) -> None:
             time.sleep(0.2)
             events.append("ended")
 

@@ -56,15 +56,13 @@ class LocalWorker(Lines):
         """Let go of it; there is no connection to lose."""
         self.end()
 
-    def wait(self, seconds: float) -> None:
-        """Wait until it is gone, and kill it if that takes longer."""
-        try:
-            self.process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            self.kill()
-
-    def kill(self) -> None:
-        """Kill it, and whatever it has started."""
+    def close(self, seconds: float) -> None:
+        """Let it end within so long, or else kill it and whatever it has started."""
+        if seconds:
+            self.end()
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(seconds)
+                return
         self.ended_by_us = True
         with suppress(ProcessLookupError, PermissionError):  # macOS says the latter of a zombie
             os.killpg(self.process.pid, signal.SIGKILL)

@@ -234,15 +234,11 @@ class MailboxWorker:
         """Let go of it."""
         self._over.set()
 
-    def end(self) -> None:
-        """Take no more jobs."""
-        self._over.set()
-
-    def wait(self, seconds: float) -> None:
+    def close(self, seconds: float) -> None:
         """Take back all that home has put into the mailbox."""
         self._over.set()
         if self._poller is not None:
-            self._poller.join(seconds)
+            self._poller.join(seconds or 1.0)
             with suppress(UserError, OSError):
                 names = self._mailbox.names()
                 mine = (f"/{self._home}-", f"files/{self._home}/")
@@ -250,7 +246,3 @@ class MailboxWorker:
                 self._sign.end(names)
             self._poller = None
         shutil.rmtree(self._staging, ignore_errors=True)
-
-    def kill(self) -> None:
-        """End at once."""
-        self.wait(1.0)

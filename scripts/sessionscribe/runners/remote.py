@@ -39,7 +39,7 @@ class RemoteWorker:
     """A worker on a machine, for one connection; it connects at its first job.
 
     Args:
-        machine: where; it is stopped with ``end`` or ``kill``, not when the connection is lost.
+        machine: where; it is stopped by ``close``, not when the connection is lost.
         settings: how.
     """
 
@@ -214,26 +214,16 @@ class RemoteWorker:
 
     def lose(self) -> None:
         """Let go of the connection, which is lost or of no use; the machine stays as it is."""
-        self._close(grace_s=0.0)
+        self._let_go(0.0)
 
-    def end(self) -> None:
-        """Take no more jobs, and let worker and guard end."""
-        self._over.set()
-        if self._channel is not None:
-            self._channel.end()
-
-    def wait(self, seconds: float) -> None:
-        """Wait until worker and guard are gone, cut the connection, and stop the machine if it is ours."""
+    def close(self, seconds: float) -> None:
+        """Let worker and guard end within so long, cut the connection, and stop the machine if it is ours."""
         try:
-            self._close(grace_s=seconds)
+            self._let_go(seconds)
         finally:
             self.machine.stop()
 
-    def kill(self) -> None:
-        """End the worker in the middle of its jobs, cut the connection, stop the machine if it is ours."""
-        self.wait(0.0)
-
-    def _close(self, grace_s: float) -> None:
+    def _let_go(self, seconds: float) -> None:
         self._over.set()
         with self._closing:
             if self._closed:
@@ -241,7 +231,7 @@ class RemoteWorker:
             self._closed = True
         if self._channel is not None:
             self._channel.end()
-            self._channel.wait(grace_s or 1.0)
+            self._channel.wait(seconds or 1.0)
         if self._connection is not None:
             self._connection.close()
         if self._asked:
