@@ -10,8 +10,8 @@ from pathlib import Path
 from sessionscribe.core.errors import visible
 from sessionscribe.core.files import write_text
 from sessionscribe.core.text import harmless, join_words
+from sessionscribe.core.units import clock
 from sessionscribe.evaluation.diff import Diff, Piece
-from sessionscribe.formats.reading import clock
 from sessionscribe.formats.utterances import PlainWord
 
 CONTEXT = 4  # words on either side of a difference
