@@ -395,7 +395,7 @@ def test_the_environment_is_made_once_for_the_same_requirements(folder: Remote, 
         done = folder.run("--forceall", "--keep-going", python=None)
         assert done.code == 1
         assert re.search(r"cannot make the environment there \(.*praatio.*1\.0", done.err), "uv's reason"
-        assert "name a ready interpreter with `warm-remote-python`" in done.err
+        assert "name an interpreter that has all packages with `warm-remote-python`" in done.err
         assert len(list(host.home.glob(".cache/sessionscribe/env/*/.ready"))) == 1
 
 

@@ -14,6 +14,8 @@ from sessionscribe.runners.managed_machine import ManagedMachine
 
 SEVERAL = re.compile(r"[;&|\n]")
 """Where a command may be several, of which another one may have started the host."""
+STOP_AND_LOOK = 'sh -c "$1" || exit; while sh -c "$2"; do sleep 2; done'
+"""To ask is of use only after a stop that went well: a host that is still booting looks as if it were off."""
 
 
 class CommandMachine(ManagedMachine):
@@ -59,9 +61,9 @@ class CommandMachine(ManagedMachine):
             raise DisconnectedError(f"the stop command failed: {said}")
 
     def shut_down_command(self) -> Sequence[str]:
-        """Return the stop command, and the question whether it is off, as what a shell runs."""
+        """Return the stop command as what a shell runs, which then waits until the machine is off."""
         stop, state = self._line(self._commands.stop), self._line(self._commands.state)
-        return ("sh", "-c", 'sh -c "$1" && ! sh -c "$2"', "sh", stop, state)
+        return ("sh", "-c", STOP_AND_LOOK, "sh", stop, state)
 
     def address(self) -> Address:
         """Return what the user said."""
