@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from sessionscribe.runners.costs import (
     sum_up,
     table,
 )
-from sessionscribe.runners.usage_log import Entry
+from sessionscribe.runners.usage_log import USAGE_LOG, Entry
 
 ROOT = Path(__file__).parents[2]
 
@@ -77,13 +78,13 @@ def test_without_a_price_none_is_made_up() -> None:
 
 
 def test_what_a_connection_notes_can_be_summed_up(tmp_path: Path) -> None:
-    file = tmp_path / "usage/runners.jsonl"
+    file = tmp_path / USAGE_LOG
     for _ in range(2):
         entry = Entry("ssh:gpu")
         with entry.busy():
             entry.finished("talk", "transcribe_chunk", 2.0, 600.0)
         entry.finished("talk", "embed_chunk", 1.0, 600.0)
-        entry.close(file, {"host": "gpu", "accelerator": ""}, 100, 10)
+        entry.close(tmp_path, {"host": "gpu", "accelerator": ""}, 100, 10)
     with file.open("a") as steps:
         steps.write('{"runner": "cut')
     records = read_usage(file)
@@ -99,8 +100,10 @@ def test_the_price_goes_by_the_machine_and_is_that_of_its_day(tmp_path: Path) ->
     prices = read_prices(ROOT / "config/prices.yaml")
     entry = Entry("ec2:gpu")
     entry.machine = "g5.xlarge"
-    entry.close(tmp_path / "runners.jsonl", {"accelerator": "NVIDIA A10G"}, 0, 0, prices)
-    (noted,) = read_usage(tmp_path / "runners.jsonl")
+    (tmp_path / "config").mkdir()
+    shutil.copy(ROOT / "config/prices.yaml", tmp_path / "config")
+    entry.close(tmp_path, {"accelerator": "NVIDIA A10G"})
+    (noted,) = read_usage(tmp_path / USAGE_LOG)
     assert noted["price"]["per_hour"] == 1.006
     assert noted["price"]["date"] < "2027"
     dearer = [price("ec2:*", "*", 9.0)]

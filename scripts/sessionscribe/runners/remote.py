@@ -14,7 +14,6 @@ from typing import Any
 
 from sessionscribe.core.errors import UserError
 from sessionscribe.runners.connection import Connection
-from sessionscribe.runners.costs import PRICES, known_prices
 from sessionscribe.runners.errors import DiedError, DisconnectedError, RequeuedError, UnusableError
 from sessionscribe.runners.job_bundle import (
     InputFile,
@@ -27,7 +26,7 @@ from sessionscribe.runners.job_bundle import (
 from sessionscribe.runners.machine import Machine, Settings
 from sessionscribe.runners.remote_workspace import RemoteWorkspace
 from sessionscribe.runners.request import notes_for, on_device, paths_of, session_of
-from sessionscribe.runners.usage_log import USAGE_LOG, Entry
+from sessionscribe.runners.usage_log import Entry
 from sessionscribe.runners.worker_connection import WorkerConnection
 
 SPARE_S = 60.0
@@ -236,8 +235,7 @@ class RemoteWorker:
             self._connection.close()
         if self._asked:
             about = self._channel.about if self._channel else {}
-            file = self.settings.project / USAGE_LOG
             ends = [end for end in (self._connection, self._channel) if end is not None]
             moved = sum(end.sent for end in ends), sum(end.received for end in ends)
-            self._entry.close(file, about, *moved, known_prices(self.settings.project / PRICES))
+            self._entry.close(self.settings.project, about, *moved)
         shutil.rmtree(self._staging, ignore_errors=True)

@@ -12,10 +12,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from sessionscribe.artifacts.provenance import JobUsage
 from sessionscribe.core.errors import UserError
-from sessionscribe.runners.costs import PRICES, known_prices
 from sessionscribe.runners.guard import accelerator
 from sessionscribe.runners.usage_log import USAGE_LOG, Entry
 
@@ -32,7 +32,7 @@ def run_noted(runner: str, sessions: Sequence[str], command: Sequence[str]) -> i
         if record.ok:
             entry.finished(record.session, record.rule, record.wall_s, record.audio_s)
     about = {"host": platform.node(), "accelerator": accelerator()}
-    entry.close(USAGE_LOG, about, sent=0, received=0, prices=known_prices(PRICES))
+    entry.close(Path(), about)
     return code
 
 

@@ -10,13 +10,13 @@ import contextlib
 import json
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from sessionscribe.runners import json_lines
-from sessionscribe.runners.costs import Price, price_of
+from sessionscribe.runners.costs import PRICES, known_prices, price_of
 
 USAGE_LOG = Path("logs/usage/runners.jsonl")
 MACHINES = Path("logs/usage/machines.jsonl")
@@ -68,17 +68,14 @@ class Entry:
             for name, amount in (("jobs", 1), ("seconds", seconds), ("audio_s", audio_s)):
                 done[name] = round(done[name] + amount, 3)
 
-    def close(
-        self, file: Path, about: Mapping[str, Any], sent: int, received: int, prices: Sequence[Price] = ()
-    ) -> None:
-        """Append the record.
+    def close(self, project: Path, about: Mapping[str, Any], sent: int = 0, received: int = 0) -> None:
+        """Append the record, with what machines like it cost now, to the log of a project.
 
         Args:
-            file: the usage log.
+            project: the project's folder.
             about: what the guard said of the machine.
             sent: bytes that went there.
             received: bytes that came from there.
-            prices: what machines cost now; the first that fits is noted.
         """
         wall_s = time.monotonic() - self._started
         record = {
@@ -95,9 +92,9 @@ class Entry:
             "bytes_down": received,
             "work": self._work,
         }
-        price = price_of(record, prices)
+        price = price_of(record, known_prices(project / PRICES))
         record["price"] = price.model_dump(mode="json") if price else None
-        json_lines.append(file, record)
+        json_lines.append(project / USAGE_LOG, record)
 
 
 @dataclass(frozen=True)
