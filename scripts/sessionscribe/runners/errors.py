@@ -1,4 +1,4 @@
-"""How work on another machine ends when the job itself is not to blame."""
+"""How work ends when the job itself is not to blame."""
 
 from sessionscribe.core.errors import UserError
 
@@ -12,7 +12,7 @@ class UnusableError(UserError):
 
 
 class DiedError(Exception):
-    """The worker on a machine died and its job with it; the connection is well."""
+    """A worker died, or gave no answer in time, and its job with it."""
 
 
 class RequeuedError(Exception):
