@@ -177,7 +177,7 @@ def test_a_command_on_the_path_that_has_no_ssh_is_not_used(
 def test_a_login_that_does_not_hold(google: colab.Colab, said: list[str]) -> None:
     google.log_in(expired=True)
     ours = machine(said)
-    with pytest.raises(UnusableError, match=r"does not hold .* Log in by `.*colab sessions`"):
+    with pytest.raises(UnusableError, match=r"is not valid .* Log in by `.*colab sessions`"):
         ours.start()
     assert google.asked == []
     google.log_in()
