@@ -6,6 +6,7 @@ overlap: what would is moved behind what comes before it, by as little as can be
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain, count
 from typing import Any
 
 from sessionscribe.artifacts.transcript import Transcript
@@ -48,7 +49,8 @@ def textgrid(transcript: Transcript, _: Export) -> str:
     stop = max([milliseconds(transcript.duration_s), *ends, 1]) / 1000
     found = []
     for name, parts in tiers.items():
-        for label, content in ((name, parts), (WORDS.format(name), _words(parts))):
+        words = list(chain.from_iterable(part.words for part in parts))
+        for label, content in ((name, parts), (WORDS.format(name), words)):
             entries = [(part.start / 1000, part.end / 1000, part.text) for part in content]
             tier = IntervalTier(label, entries, 0, stop)
             found.append(
@@ -72,7 +74,7 @@ def eaf(transcript: Transcript, _: Export) -> str:
         file.add_tier(WORDS.format(name), ling="words", parent=name, part=name)
         for part in parts:
             file.add_annotation(name, part.start, part.end, part.text)
-        for word in _words(parts):
+        for word in chain.from_iterable(part.words for part in parts):
             file.add_annotation(WORDS.format(name), word.start, word.end, word.text)
     _order_times(file)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{Elan.to_string(file).strip()}\n'
@@ -110,10 +112,8 @@ def _tiers(transcript: Transcript) -> dict[str, list[_Interval]]:
 def _unlike(taken: Iterable[str], name: str) -> str:
     """Return a tier's name that neither it nor its tier of words shares with others."""
     used = {label for other in taken for label in (other, WORDS.format(other))}
-    found, number = name, 2
-    while {found, WORDS.format(found)} & used:
-        found, number = f"{name} ({number})", number + 1
-    return found
+    names = chain([name], (f"{name} ({number})" for number in count(2)))
+    return next(found for found in names if not {found, WORDS.format(found)} & used)
 
 
 def _apart(parts: Sequence[_Interval], start: int = 0) -> list[_Interval]:
@@ -124,7 +124,3 @@ def _apart(parts: Sequence[_Interval], start: int = 0) -> list[_Interval]:
         part.end = max(part.end, part.start + 1, *(word.end for word in part.words[-1:]))
         start = part.end
     return sorted(parts, key=lambda part: (part.start, part.end))
-
-
-def _words(parts: Sequence[_Interval]) -> list[_Interval]:
-    return [word for part in parts for word in part.words]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
@@ -194,16 +193,11 @@ def from_truth(content: Any) -> PlainTranscript:
     """
     truth = _Truth.model_validate(content)
     turns = sorted(truth.turns, key=lambda turn: (turn.start, turn.end))
-    own: dict[str | None, list[int]] = {}
-    for number, turn in enumerate(turns):
-        own.setdefault(turn.speaker, []).append(number)
 
     def turn_of(word: PlainWord) -> int:
         middle = ((word.start or 0.0) + (word.end or 0.0)) / 2
-        mine = own.get(word.speaker, [])
-        after = bisect_right(mine, middle, key=lambda i: turns[i].start)
-        near = mine[max(0, after - 1) : after + 1]
-        return min(near, key=lambda i: max(turns[i].start - middle, middle - turns[i].end, 0.0), default=-1)
+        own = (n for n, turn in enumerate(turns) if turn.speaker == word.speaker)
+        return min(own, key=lambda n: max(turns[n].start - middle, middle - turns[n].end, 0.0), default=-1)
 
     ordered = sorted(((turn_of(word), word.start or 0.0, n) for n, word in enumerate(truth.words)))
     utterances = []

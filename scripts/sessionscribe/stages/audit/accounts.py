@@ -32,8 +32,9 @@ def account(
 ) -> WordAudit:
     """Follow every word from the chunk transcripts to the transcript with speakers."""
     kept = [word for segment in merged.segments for word in segment.words]
+    offsets = {name: track.offset / SAMPLE_RATE for name, track in tracks.items()}
     heard = _by_kind(
-        (chunk.track, chunk.core.index, word, _on_session_clock(word.start, tracks.get(chunk.track)))
+        (chunk.track, chunk.core.index, word, word.start + offsets.get(chunk.track, 0.0))
         for chunk in chunks
         for segment in chunk.segments
         for word in segment.words
@@ -59,10 +60,6 @@ def account(
         moved=len(moved),
         strays=[*lost, *unknown, *moved][:MOST_SHOWN],
     )
-
-
-def _on_session_clock(time: float, track: TimelineTrack | None) -> float:
-    return time + track.offset / SAMPLE_RATE if track else time
 
 
 def _by_kind(words: Iterable[tuple[str, int | None, Word, float]]) -> _Starts:

@@ -36,16 +36,13 @@ def tiling_problems(plan: ChunkPlan, conversion: Conversion) -> list[str]:
 def timeline_problems(timeline: Timeline, plans: Mapping[str, ChunkPlan]) -> list[str]:
     """Return where the session's clock and its plans disagree."""
     lengths = {track.track: track.samples for track in timeline.tracks}
-    wanted = {name: plan.samples for name, plan in plans.items()}
-    found = [
-        f"track {name} is {'not ' if name in wanted else ''}on the session's clock only"
-        for name in sorted(lengths.keys() ^ wanted.keys())
-    ]
-    found += [
-        f"track {name} has another length on the session's clock"
-        for name in sorted(lengths.keys() & wanted.keys())
-        if lengths[name] != wanted[name]
-    ]
+    found = []
+    for name in sorted(lengths.keys() | plans.keys()):
+        if name not in plans:
+            found.append(f"track {name} has no plan")
+        elif lengths.get(name) != plans[name].samples:
+            what = "has another length" if name in lengths else "is not"
+            found.append(f"track {name} {what} on the session's clock")
     return found
 
 

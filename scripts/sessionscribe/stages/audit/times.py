@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
+from sessionscribe.artifacts.chunk_transcript import Word
 from sessionscribe.artifacts.merged import MergedWord
 from sessionscribe.artifacts.plan import TimelineTrack
 from sessionscribe.artifacts.transcript import Transcript
@@ -17,25 +18,24 @@ EPSILON_S = 0.0011  # times are rounded to a millisecond
 def track_problems(track: TimelineTrack, words: Sequence[MergedWord]) -> list[str]:
     """Return what is wrong with the times of a track's words, which are given in the transcript's order."""
     begin, end = track.offset / SAMPLE_RATE, (track.offset + track.samples) / SAMPLE_RATE
-    outside = sum(w.start < begin - EPSILON_S or w.end > end + EPSILON_S for w in words)
-    backwards = sum(word.end < word.start for word in words)
-    disordered = sum(b.start < a.start for a, b in pairwise(words))
-    return _said(track.track, outside, backwards, disordered)
+    return _problems(track.track, [words], begin, end)
 
 
 def transcript_problems(transcript: Transcript) -> list[str]:
     """Return what is wrong with the times of the transcript with speakers."""
-    words = [word for segment in transcript.segments for word in segment.words]
-    outside = sum(word.end > transcript.duration_s + EPSILON_S for word in words)
-    backwards = sum(word.end < word.start for word in words)
-    disordered = sum(b.start < a.start for segment in transcript.segments for a, b in pairwise(segment.words))
-    return _said("with speakers", outside, backwards, disordered)
+    parts = [segment.words for segment in transcript.segments]
+    return _problems("with speakers", parts, 0.0, transcript.duration_s)
 
 
-def _said(name: str, outside: int, backwards: int, disordered: int) -> list[str]:
+def _problems(name: str, parts: Sequence[Sequence[Word]], begin: float, end: float) -> list[str]:
+    words = [word for part in parts for word in part]
     found = {
-        "outside the recording": outside,
-        "ending before the beginning": backwards,
-        "beginning before the word in front of it": disordered,
+        "outside the recording": sum(
+            word.start < begin - EPSILON_S or word.end > end + EPSILON_S for word in words
+        ),
+        "ending before the beginning": sum(word.end < word.start for word in words),
+        "beginning before the word in front of it": sum(
+            after.start < before.start for part in parts for before, after in pairwise(part)
+        ),
     }
     return [f"{name}: {counted(count, 'word')} {what}" for what, count in found.items() if count]
