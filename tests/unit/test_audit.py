@@ -220,7 +220,7 @@ def test_speech_without_a_word_is_a_flag_unless_it_was_removed_with_a_reason(tmp
     assert gap.speech_s == pytest.approx(3.9 + 2 + 2)
     assert not gap.decoded_again
     assert found.flags == [
-        "1 stretch of speech without a word, 7.9 s in all (the longest from 1.1 to 32.0 s)"
+        "1 stretch of speech without a word, 7.9 s in all (the longest from 00:00:01 to 00:00:32)"
     ]
     assert flagged(given, tmp_path, gap_s=7.0)
     assert audit(given, tmp_path, gap_s=8.0).gaps == []
@@ -241,7 +241,7 @@ def test_faint_speech_that_was_not_decoded_is_a_flag_where_no_word_is(tmp_path: 
     assert [(part.start, part.end) for part in found.faint] == [(3, 5), (7, 8), (10, 11), (12.875, 14)]
     assert found.flags == [
         "4 stretches of faint speech that was not decoded, 5.1 s in all "
-        "(the longest: 3.0 to 5.0, 12.9 to 14.0, 7.0 to 8.0 s)"
+        "(the longest: 00:00:03 to 00:00:05, 00:00:12 to 00:00:14, 00:00:07 to 00:00:08)"
     ]
 
 

@@ -55,7 +55,7 @@ def test_documents_end_with_the_verdict_the_flags_once_and_where_to_listen(tmp_p
     lines = text.partition("## Worth a look\n\n")[2].splitlines()
     assert lines[:5] == [
         "- Audit: complete with flags",
-        "- 0 of 0 chunks; 3 words heard, 3 kept, 0 lost",
+        "- 0 of 0 chunks and 3 of 3 words are in the transcript",
         "- 1 cut",
         "- 2 stretches of speech without a word",
         "- 1 open correction",
@@ -64,7 +64,7 @@ def test_documents_end_with_the_verdict_the_flags_once_and_where_to_listen(tmp_p
     assert lines[-3:] == [
         "- … and 3 more of these",
         "- 00:01:01 removed: “Thank you.” (no speech there)",
-        "- 00:01:10 to 00:01:15 decoded again (why): the second version is here, 1 word",
+        "- 00:01:10 to 00:01:15 decoded again (why): the second version was kept, 1 word",
     ]
 
 

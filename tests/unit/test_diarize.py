@@ -98,7 +98,7 @@ def test_flags_say_what_a_reader_must_know(tmp_path: Path) -> None:
     )
     assert assign(tmp_path, merged, builders.turns((0, 9, "A"))).flags == [
         "2 gaps in the recording, 11.5 s in all",
-        "2 segments removed as no speech or repetition",
+        "2 segments removed as invented",
     ]
 
 

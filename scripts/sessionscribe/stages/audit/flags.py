@@ -9,6 +9,7 @@ from sessionscribe.artifacts.audit import Audit, LanguageAudit
 from sessionscribe.artifacts.recording import Conversion
 from sessionscribe.artifacts.transcript import Transcript
 from sessionscribe.core.text import counted
+from sessionscribe.core.units import clock
 from sessionscribe.engines import prompts
 from sessionscribe.stages.transcribe.fallback import ECHO, MISLED
 
@@ -35,15 +36,15 @@ def _flags(audit: Audit) -> Iterator[str]:
         longest = max(audit.gaps, key=lambda gap: gap.speech_s)
         yield (
             f"{counted(len(audit.gaps), 'stretch', 'stretches')} of speech without a word, {lacking:.1f} s "
-            f"in all (the longest from {longest.start:.1f} to {longest.end:.1f} s)"
+            f"in all (the longest from {clock(longest.start)} to {clock(longest.end)})"
         )
     if audit.faint:
         shown = sorted(audit.faint, key=lambda part: part.start - part.end)[:SHOWN]
-        places = ", ".join(f"{part.start:.1f} to {part.end:.1f}" for part in shown)
+        places = ", ".join(f"{clock(part.start)} to {clock(part.end)}" for part in shown)
         total = sum(part.end - part.start for part in audit.faint)
         yield (
             f"{counted(len(audit.faint), 'stretch', 'stretches')} of faint speech that was not decoded, "
-            f"{total:.1f} s in all (the longest: {places} s)"
+            f"{total:.1f} s in all (the longest: {places})"
         )
     if audit.repeats:
         yield f"{counted(len(audit.repeats), 'phrase')} repeated many times"

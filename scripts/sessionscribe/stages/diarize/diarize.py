@@ -167,7 +167,7 @@ def _flags(merged: Merged, *, words: int, nobody: int) -> list[str]:
         missing = seconds(sum(gap.stop - gap.start for gap in merged.gaps))
         flags.append(f"{counted(len(merged.gaps), 'gap')} in the recording, {missing:.1f} s in all")
     if merged.removed:
-        flags.append(f"{counted(len(merged.removed), 'segment')} removed as no speech or repetition")
+        flags.append(f"{counted(len(merged.removed), 'segment')} removed as invented")
     if nobody:
         flags.append(f"{counted(nobody, 'word')} without a speaker")
     return flags

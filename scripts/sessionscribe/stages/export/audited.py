@@ -22,8 +22,8 @@ def _summary(audit: Audit) -> list[str]:
     chunks, planned = (sum(getattr(track, name) for track in audit.tracks) for name in ("chunks", "planned"))
     found = [
         f"Audit: {audit.verdict}",
-        f"{chunks} of {counted(planned, 'chunk')}; {counted(words.heard, 'word')} heard, {words.kept} kept, "
-        f"{words.lost} lost",
+        f"{chunks} of {counted(planned, 'chunk')} and {words.heard - words.lost} of "
+        f"{counted(words.heard, 'word')} are in the transcript",
     ]
     if speech:
         found.append(f"{covered / speech:.1%} of {clock(speech)} of speech has words")
@@ -43,7 +43,7 @@ def _places(audit: Audit) -> list[str]:
         *_some(f"{clock(part.start)} removed: “{part.text}” ({part.reason})" for part in audit.removed),
         *_some(
             f"{clock(part.start)} to {clock(part.end)} decoded again ({part.reason}): the {part.winner} "
-            f"version is here, {counted(part.words, 'word')}"
+            f"version was kept, {counted(part.words, 'word')}"
             for part in audit.redecoded
         ),
     ]
