@@ -195,7 +195,7 @@ def test_samples_that_are_no_numbers_become_silence(tmp_path: Path) -> None:
     samples[1, 5010] = -np.inf
     made = Converted(write_media(tmp_path / "a.wav", [Sound(samples, codec="pcm_f32le")]), tmp_path)
     assert made.record.nonfinite_samples == 111
-    assert made.record.warnings == ["111 samples that are no numbers replaced by silence"]
+    assert made.record.warnings == ["111 samples without a number replaced by silence"]
     assert made.record.peak <= 0.31
 
 
@@ -292,7 +292,7 @@ def test_a_recording_that_is_noise_from_some_place_on_is_refused(tmp_path: Path,
 def test_where_nothing_tells_whether_sound_is_missing_it_is_told(tmp_path: Path) -> None:
     source = damage(write_tone(tmp_path / "a.flac", 30), start=0.3, stop=1)
     (warning,) = Converted(source, tmp_path).record.warnings
-    assert re.fullmatch(r"says that it lasts 30.0 s, and holds [\d.]+ s", warning)
+    assert re.fullmatch(r"claims to last 30.0 s but contains [\d.]+ s", warning)
 
 
 def test_the_same_recording_gives_the_same_bytes(tmp_path: Path) -> None:
@@ -356,9 +356,9 @@ def test_real_recordings_are_converted(shared: Path, tmp_path: Path) -> None:
 def test_longer_and_shorter_than_noted_are_warnings(tmp_path: Path) -> None:
     source = write_tone(tmp_path / "a.wav", 9)
     made = Converted(source, tmp_path, duration_s=3)
-    assert made.record.warnings == ["6.0 s longer than noted in the manifest (3.0 s)"]
+    assert made.record.warnings == ["6.0 s longer than in the manifest (3.0 s)"]
     made = Converted(source, tmp_path, duration_s=30)
-    assert made.record.warnings == ["21.0 s shorter than noted in the manifest (30.0 s)"]
+    assert made.record.warnings == ["21.0 s shorter than in the manifest (30.0 s)"]
     assert made.record.samples == 9 * SAMPLE_RATE
 
 

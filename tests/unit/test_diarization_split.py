@@ -315,7 +315,7 @@ def test_a_part_that_the_manifest_did_not_lead_to_expect_is_an_error(
     cut: list[Samples | None] = [meeting[a : a + 240_000] for a in range(0, 960_000, 240_000)]
     found, _ = live(tmp_path, cut)
     short = EmbeddingChunk("0000", 0, "chunk-2", ("chunk-0",))
-    with pytest.raises(UserError, match=r"is not as long as the manifest says \(near chunk-1\)"):
+    with pytest.raises(UserError, match=r"is not as long as in the manifest \(near chunk-1\)"):
         found.embed_one(short)
 
 

@@ -111,9 +111,9 @@ def test_stretches_are_put_together_in_order() -> None:
     assert (whole.about.first, whole.about.windows) == (0, 11)
     np.testing.assert_array_equal(whole.embeddings[4:6], parts[2].embeddings)
     assert united([(paths[0], part(0, 0))], 0) is None
-    with pytest.raises(UserError, match=r"3\.npz: does not go on where"):
+    with pytest.raises(UserError, match=r"3\.npz: does not continue where"):
         united([(paths[0], parts[0]), (paths[3], parts[3])], samples)
-    with pytest.raises(UserError, match="does not go on where"):
+    with pytest.raises(UserError, match="does not continue where"):
         united([(paths[0], parts[0]), (paths[2], part(4, 2, model="another"))], samples)
     with pytest.raises(UserError, match="ends with window 6 of 11"):
         united([(paths[0], parts[0]), (paths[2], parts[2])], samples)

@@ -206,7 +206,7 @@ def test_two_voices_in_a_clip_are_told(tmp_path: Path, campaign: Sessions) -> No
         options=OPTIONS,
         output=tmp_path / "voice.json",
     )
-    assert found.problem == "more than one voice is heard in it; the one who talks most is taken"
+    assert found.problem == "more than one voice is heard in it; the one that talks most is used"
 
 
 # Matching, on vectors in a plane: their angles are their distances.

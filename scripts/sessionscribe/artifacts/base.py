@@ -37,7 +37,7 @@ Samples = Annotated[int, Field(ge=0)]
 
 
 class Part(BaseModel):
-    """A piece of an artifact; unknown keys are refused, so that a newer file is never half understood."""
+    """A piece of an artifact. Unknown keys are refused: a newer file is never half understood."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -48,7 +48,7 @@ class Artifact(Part):
     schema_version: int = 1
     VERSION: ClassVar[int] = 1
     OLDER: ClassVar[frozenset[int]] = frozenset()
-    """Versions that are read, too, and become the present one."""
+    """Earlier versions that are read, too."""
 
     @field_validator("schema_version")
     @classmethod
@@ -79,7 +79,7 @@ class Artifact(Part):
         Raises:
             UserError: the file is missing, damaged, of another schema version or not valid.
         """
-        hint = "Delete the file and run again: only it and what depends on it is made again"
+        hint = "Delete the file and run again: only it and what depends on it are recreated"
         try:
             artifact = cls.model_validate_json(seal.unsealed(Path(path).read_bytes()))
         except ValidationError as error:

@@ -75,6 +75,6 @@ def _language(language: LanguageAudit) -> Iterator[str]:
     number = {language.language: votes.count(language.language), **dict(others.most_common())}
     yield (
         f"perhaps several languages: {', '.join(f'{code} ({count})' for code, count in number.items())} of "
-        f"{len(votes)} votes; all was taken for {language.language}. For each in its own: "
+        f"{len(votes)} votes; all was decoded as {language.language}. To decode each passage in its own: "
         "`transcribe.language: mixed`, or `--language mixed` for `sessionscribe add`"
     )

@@ -24,7 +24,7 @@ def track_problems(track: TimelineTrack, words: Sequence[MergedWord]) -> list[st
 def transcript_problems(transcript: Transcript) -> list[str]:
     """Return what is wrong with the times of the transcript with speakers."""
     parts = [segment.words for segment in transcript.segments]
-    return _problems("with speakers", parts, 0.0, transcript.duration_s)
+    return _problems("transcript", parts, 0.0, transcript.duration_s)
 
 
 def _problems(name: str, parts: Sequence[Sequence[Word]], begin: float, end: float) -> list[str]:

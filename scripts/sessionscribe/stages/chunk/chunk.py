@@ -233,7 +233,7 @@ def build_timeline(
 
     The track of a recording, and all tracks of a session of tracks, begin at 0. The parts of a live session
     follow one another by number (parts without a number come last, as given). A missing number, or a part
-    that is no good, is a gap, of the parts' median length where nothing says how long it is. A live session
+    that is unusable, is a gap, of the parts' median length if its own is unknown. A live session
     begins with its lowest number: some recorders count on from an earlier session.
 
     Args:

@@ -19,6 +19,7 @@ from sessionscribe.config import settings
 from sessionscribe.config.settings import Convert
 from sessionscribe.core import files
 from sessionscribe.core.errors import UserError, visible
+from sessionscribe.core.text import counted
 from sessionscribe.core.units import SAMPLE_RATE, seconds, tolerance_s
 from sessionscribe.stages.convert.mono import CANCELLED_SHARE, CLIPPED_SHARE, Correction, Mono
 from sessionscribe.stages.ingest.ingest import limits_of
@@ -49,7 +50,7 @@ def convert_audio(
         record: what was done, to write beside it, after it.
         reading: how remote recordings are read, and how much sound there may be.
         live: whether it is a part of a live session: one that was cut off is used as far as it goes, and one
-            that is no good is a gap.
+            that is unusable is a gap.
         header: source and checksum of the part with the header of the stream that it is a slice of, if it is.
         log: takes a line of text for the log.
 
@@ -132,11 +133,11 @@ def _convert(
                 hint = "Copy it again, or accept what is there with `sessionscribe add --exact`"
                 raise media.RecordingError(missing, where=source, hint=hint)
         else:
-            warnings.append(f"{short:.1f} s shorter than noted in the manifest ({expected:.1f} s)")
+            warnings.append(f"{short:.1f} s shorter than in the manifest ({expected:.1f} s)")
     elif -short > tolerance:
-        warnings.append(f"{-short:.1f} s longer than noted in the manifest ({expected:.1f} s)")
+        warnings.append(f"{-short:.1f} s longer than in the manifest ({expected:.1f} s)")
     elif nothing_tells and declared is not None and declared - found > tolerance_s(declared):
-        warnings.append(f"says that it lasts {declared:.1f} s, and holds {found:.1f} s")
+        warnings.append(f"claims to last {declared:.1f} s but contains {found:.1f} s")
     return Conversion(
         session=ingest.session,
         track=ingest.track,
@@ -155,7 +156,7 @@ def _convert(
 
 
 def _write_missing(ingest: Ingest, audio: Path, why: str) -> Conversion:
-    """Write a sample of silence in place of a part that is no good, and why it is missing."""
+    """Write one sample of silence in place of an unusable part, and return why it is missing."""
     import numpy as np  # noqa: PLC0415 -- heavy
 
     with files.atomic_path(audio) as temporary, FlacWriter(temporary) as writer:
@@ -225,26 +226,26 @@ def _warnings(reader: Reader, mono: Mono, writer: FlacWriter) -> list[str]:
         level = f"{mono.level_db:.0f} dB of full scale"
         warnings.append(f"very quiet ({level}): amplified by {20 * math.log10(correction.gain):.0f} dB")
     if correction.gain < 1:
-        warnings.append(f"reaches {mono.peak:.3g} times full scale: brought back into it")
+        warnings.append(f"reaches {mono.peak:.3g} times full scale: scaled down")
     if correction.offset:
-        warnings.append(f"a constant offset of {100 * correction.offset:.0f} % of full scale was taken off")
+        warnings.append(f"a constant offset of {100 * correction.offset:.0f} % of full scale was removed")
     if reader.damaged_packets:
-        warnings.append(f"{reader.damaged_packets} damaged packets skipped")
+        warnings.append(f"{counted(reader.damaged_packets, 'damaged packet')} skipped")
     if reader.error:
         warnings.append(f"cannot be read to its end ({reader.error})")
     if reader.links > 1:
         warnings.append(f"{reader.links} recordings follow one another in the file; all were read")
     if clock.gaps:
-        warnings.append(f"{clock.gaps} holes filled with {clock.filled_s:.3f} s of silence")
+        warnings.append(f"{counted(clock.gaps, 'hole')} filled with {clock.filled_s:.3f} s of silence")
     if clock.jumps:
-        warnings.append(f"the recording's clock jumps {clock.jumps} times; times after a jump may be off")
+        warnings.append(f"the recording's clock jumps {counted(clock.jumps, 'time')}; later times may be off")
     if mono.nonfinite:
-        warnings.append(f"{mono.nonfinite} samples that are no numbers replaced by silence")
+        warnings.append(f"{counted(mono.nonfinite, 'sample')} without a number replaced by silence")
     if mono.clipped > CLIPPED_SHARE * mono.counted:
         share = 100 * mono.clipped / mono.counted
         warnings.append(f"clipped: {share:.2f} % of the samples are at full scale")
     if mono.cancelled > CANCELLED_SHARE * mono.power_in:
-        warnings.append("the channels cancel each other out: where they do, one of them was taken")
+        warnings.append("the channels cancel each other out: where they do, only one of them is used")
     if writer.peak == 0:
         warnings.append("silent from beginning to end")
     return warnings
@@ -255,7 +256,7 @@ def _disk_error(error: OSError, source: str, audio: Path) -> UserError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         free = shutil.disk_usage(audio.parent).free / 1e6
         what = f"no space left for the converted audio ({free:.1f} MB free; 1 hour takes about 60 MB)"
-        hint = "Make room there, then run again: what is finished stays"
+        hint = "Make room and run again: finished work is kept"
         return UserError(what, where=audio.parent, hint=hint)
     where = error.filename or source
     hint = "Check the disk or the network share, then run again"

@@ -160,7 +160,7 @@ class Words:
         return max(0.0, min(edges) - time_s, time_s - max(edges))
 
     def between(self, start_s: float, end_s: float, speaker: str | None) -> list[int]:
-        """Return the words with their middle in a stretch; those of ``speaker``, where he has some there."""
+        """Return the words with their middle in a stretch; those of ``speaker`` if there are any."""
         found = [n for n, word in enumerate(self.words) if has_middle(start_s, end_s, word)]
         own = [n for n in found if speaker and self.words[n].speaker == speaker]
         return own or found

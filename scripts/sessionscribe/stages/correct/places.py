@@ -93,8 +93,8 @@ def _place_words(words: Words, edit: Edit) -> Placed:
         return Placed(edit, "applied", ranges)
     if done:
         return Placed(edit, "fulfilled", ((done.start, done.stop),))
-    what = f"`{edit.was}` is not" if edit.was else "the words around it are not"
-    return Placed(edit, "open", reason=f"{what} there any more at {exact_clock(edit.start)}")
+    what = f"`{edit.was}` is" if edit.was else "the words around it are"
+    return Placed(edit, "open", reason=f"{what} no longer at {exact_clock(edit.start)}")
 
 
 def _place_speaker(words: Words, edit: Edit) -> Placed:
@@ -113,7 +113,7 @@ def _place_speaker(words: Words, edit: Edit) -> Placed:
     if not found and edit.start is not None and edit.end is not None:
         found = words.between(edit.start, edit.end, edit.speaker)
     if not found:
-        return Placed(edit, "open", reason=f"nobody speaks there any more at {exact_clock(edit.start)}")
+        return Placed(edit, "open", reason=f"nobody speaks at {exact_clock(edit.start)} any more")
     return Placed(edit, "applied", tuple(_ranges(found)))
 
 

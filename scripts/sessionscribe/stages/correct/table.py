@@ -38,8 +38,8 @@ class Edit:
       are replaced everywhere. ``speaker`` says who speaks where words are added that are no neighbour's.
     - ``speaker``: the words ``was`` between ``start`` and ``end`` (without ``was``: all of them) are said by
       ``now``.
-    - ``name``: the speaker ``was`` is called ``now``; between ``start`` and ``end`` he can be heard, so that
-      the name goes with the voice when speakers are labelled anew.
+    - ``name``: the speaker ``was`` is called ``now``; between ``start`` and ``end`` this voice is heard: the
+      name stays with it if the labels change.
 
     ``before`` and ``after`` are the words around the place. Times are seconds. ``line`` counts from 1;
     it is 0 before the edit is in a file.
@@ -178,7 +178,7 @@ def _seconds(text: str) -> float | None:
 
 
 def _problem(edit: Edit) -> str | None:
-    """Say what an edit lacks; text of which nothing is to be seen is none."""
+    """Return what is wrong with an edit; invisible text counts as none."""
     timeless, was, now = edit.start is None, atoms(edit.was), atoms(edit.now)
     checks = {
         "ends before it begins": None not in (edit.start, edit.end) and edit.end < edit.start,  # type: ignore[operator]

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 NEAR_S = 0.5  # a word outside all turns belongs to a turn this near
 NO_TURN = f"no speaker turn within {NEAR_S} s"
-NOT_ASKED = "nobody asked who speaks"
+NOT_ASKED = "speakers are not told apart"
 
 
 class _Index:
@@ -176,8 +176,8 @@ def _flags(merged: Merged, *, words: int, nobody: int) -> list[str]:
 def track_turns(*, timeline: Timeline, plans: list[ChunkPlan], output: Path, sounds: Path) -> Turns:
     """Return the turns of a session of one track per speaker, from where each track has speech; write them.
 
-    In ``exclusive`` speech at the same time is the earlier speaker's, so that its turns never overlap. To
-    ``sounds`` goes a file without voices: nobody listened to them.
+    The ``exclusive`` turns never overlap: simultaneous speech is the earlier speaker's. A file without voices
+    is written to ``sounds``, since no model has heard them.
     """
     plan_of = {plan.track: plan for plan in plans}
     spans: dict[str, list[tuple[int, int]]] = {}
@@ -271,9 +271,9 @@ def read_session(timeline: Timeline, audio: dict[str, Path], start: int, stop: i
         if first >= last:
             continue
         if track.track not in audio:
-            hint = "Add the session again: its durations are measured again"
+            hint = "Add the session again to measure its durations"
             raise UserError(
-                f"is not as long as the manifest says (near {track.track})", where=timeline.session, hint=hint
+                f"is not as long as in the manifest (near {track.track})", where=timeline.session, hint=hint
             )
         samples[first - start : last - start] = read_samples(
             audio[track.track], first - track.offset, last - track.offset

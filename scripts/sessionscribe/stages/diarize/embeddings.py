@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-HINT = "Delete the file and run again: only it and what depends on it is made again"
+HINT = "Delete the file and run again: only it and what depends on it are recreated"
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,7 +125,7 @@ def united(parts: Sequence[tuple[Path, Embeddings]], samples: int) -> Embeddings
     for path, part in filled:
         expected = about.model_copy(update={"first": reached, "windows": part.about.windows})
         if part.about != expected or part.embeddings.shape[1:] != filled[0][1].embeddings.shape[1:]:
-            raise UserError("does not go on where the file before it ends", where=path, hint=HINT)
+            raise UserError("does not continue where the file before it ends", where=path, hint=HINT)
         reached += part.about.windows
     wanted = SlidingWindow(about.window, about.step).count(samples)
     if reached != wanted:

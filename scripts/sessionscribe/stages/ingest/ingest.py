@@ -158,7 +158,7 @@ def fetch_recording(
         duration_s: duration of its audio in seconds, as the manifest has it; it decides the number of chunks.
         output: the record to write.
         reading: how remote recordings are read.
-        live: whether it is a part of a live session, which may be no good: its conversion says so.
+        live: whether it is a part of a live session, which may be unusable: its conversion says why.
         log: takes a line of text for the log.
 
     Raises:

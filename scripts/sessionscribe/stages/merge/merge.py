@@ -21,7 +21,7 @@ from sessionscribe.core.units import SAMPLE_RATE, seconds
 
 RUNS_ON_S = 0.3  # over a shorter pause at a cut, speech runs on
 NO_ENGINE = "none"  # the name of the engine of a chunk in which nothing was decoded
-_HINT = "Run again: the missing chunk is transcribed; if it happens again, delete the session's plan"
+_HINT = "Run again to transcribe what is missing; if that does not help, delete the session's plan"
 
 
 @dataclass(frozen=True)

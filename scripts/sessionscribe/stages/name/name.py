@@ -42,7 +42,7 @@ OTHERS_SHARE = 0.1
 def embed_voice(*, clip: Path, checksum: str, options: Diarize, output: Path) -> EnrolledVoice:
     """Listen to an enrolment clip and write how the person sounds.
 
-    Where several are heard, the one who talks most is taken. A clip that cannot be used spoils nothing but
+    Where several are heard, the one that talks most is used. A clip that cannot be used spoils nothing but
     itself: the file then says why.
 
     Args:
@@ -106,9 +106,9 @@ def _remark(heard: Sequence[Voice]) -> str | None:
         return "no speech is heard in it. Record the person alone, for 10 s or more"
     others = sum(voice.speech_s for voice in heard[1:])
     if others > OTHERS_SHARE * (others + heard[0].speech_s):
-        return "more than one voice is heard in it; the one who talks most is taken"
+        return "more than one voice is heard in it; the one that talks most is used"
     if heard[0].speech_s < SHORT_S:
-        return f"has {heard[0].speech_s:.1f} s of speech only; 10 s or more are better"
+        return f"has only {heard[0].speech_s:.1f} s of speech; 10 s or more are better"
     return None
 
 
@@ -141,7 +141,7 @@ def name_speakers(
     for person, clip, voice in people:
         if voice.embedding is not None:
             if voice.model != sounds.model:
-                hint = "Delete results/name and run again: it is made again"
+                hint = "Delete results/name and run again"
                 raise UserError(f"was made by {voice.model}, not {sounds.model}", where=clip, hint=hint)
             enrolled.setdefault(person, []).append(voice.embedding)
     matched = match(
@@ -191,7 +191,9 @@ def _by_table(transcript: Transcript, table: Sequence[tuple[str, str]]) -> tuple
             what = "nobody talks at" if moment(speaker) else "there is no speaker"
             problems.append(f"names: {what} {visible(speaker)}, so nobody is called {visible(name) or '-'}")
         elif given.get(label, name) != name:
-            problems.append(f"names: {label} is called both {given[label]} and {name}; the first holds")
+            problems.append(
+                f"names: {label} is called both {given[label]} and {name}; {given[label]} is used"
+            )
         else:
             given[label] = name
     return given, problems
