@@ -296,7 +296,8 @@ def test_a_language_in_doubt_and_languages_by_stretch(session: AuditInputs, tmp_
     found = audit(given, tmp_path)
     assert found.flags == [
         "perhaps several languages: en (2), de (1), fr (1) of 4 votes; all was decoded as en. "
-        "To decode each passage in its own: `transcribe.language: mixed`, or `--language mixed` for `sessionscribe add`"
+        "To decode each passage in its own: `transcribe.language: mixed`, or `--language mixed` for "
+        "`sessionscribe add`"
     ]
     starts, ends = (
         [getattr(c.segments[n], at) for c in given.chunks] for n, at in ((0, "start"), (-1, "end"))
