@@ -347,7 +347,7 @@ def test_the_list_says_what_became_of_each(project: Path, capsys: pytest.Capture
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "line 2    applied    name     SPEAKER_00 is Anna"
     assert lines[1].startswith(
-        "line 3    NO PLACE   words    00:00:09.000  Strahl → Strahd  (`Strahl` is not"
+        "line 3    NO PLACE   words    00:00:09.000  Strahl → Strahd  (`Strahl` is no longer"
     )
     assert lines[2] == "config/corrections/s.tsv: 1 applied, 1 no place"
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from sessionscribe.artifacts.transcript import SpokenSegment, SpokenWord, Transcript
+from sessionscribe.artifacts.transcript import SpokenSegment, Transcript
 from sessionscribe.config.settings import Export
 from sessionscribe.core.text import join_words, one_line, spaces_before
 from sessionscribe.formats.scoring import NOBODY
@@ -37,7 +37,7 @@ def whisper(transcript: Transcript, _: Export) -> str:
     """
     segments: list[dict[str, Any]] = []
     for number, segment in enumerate(transcript.segments):
-        texts = _with_spaces(segment.words)
+        texts = [" " * word.space + one_line(word.text) for word in segment.words]
         logs = [math.log(max(word.probability, LEAST)) for word in segment.words]
         segments.append(
             {
@@ -59,10 +59,6 @@ def whisper(transcript: Transcript, _: Export) -> str:
         )
     text = "".join(segment["text"] for segment in segments)
     return _dumped({"text": text, "segments": segments, "language": transcript.language})
-
-
-def _with_spaces(words: Sequence[SpokenWord]) -> list[str]:
-    return [" " * word.space + one_line(word.text) for word in words]
 
 
 def whisperx(transcript: Transcript, _: Export) -> str:

@@ -1,7 +1,7 @@
 """audit: is all of a session in its transcript, and what of it needs a second look?
 
-What can be counted anew is: words from the chunk transcripts, speech from the plans, cuts from the converted
-audio. What is found wrong is listed; the verdict says in a word what that means.
+What can be counted independently is: words from the chunk transcripts, speech from the plans, cuts from the
+converted audio. What is wrong is listed; the verdict sums it up.
 """
 
 from __future__ import annotations
@@ -176,9 +176,12 @@ def _look_at(
 
 def _place(track: TimelineTrack, *parts: Segment | FallbackSpan) -> dict[str, Any]:
     """Return where parts of a track lie, from the start of the first, on the session's clock."""
+
+    def on_clock(time: float) -> float:
+        return seconds(track.offset + round(time * SAMPLE_RATE))
+
     start, end = parts[0].start, max(part.end for part in parts)
-    on_clock = (seconds(track.offset + round(time * SAMPLE_RATE)) for time in (start, end))
-    return {"track": track.track, **dict(zip(("start", "end"), on_clock, strict=True))}
+    return {"track": track.track, "start": on_clock(start), "end": on_clock(end)}
 
 
 def _languages(track: TimelineTrack, chunks: Sequence[ChunkTranscript]) -> list[LanguageSpan]:
@@ -210,11 +213,9 @@ def speaker_shares(transcript: Transcript, least: float) -> list[SpeakerShare]:
 
 
 def _unaccounted(words: WordAudit) -> list[str]:
-    found = []
-    if words.lost:
-        found.append(f"{counted(words.lost, 'word')} lost between stages")
-    if words.unknown:
-        found.append(f"{counted(words.unknown, 'word')} in the transcript that no chunk has")
-    if words.moved:
-        found.append(f"{counted(words.moved, 'word')} moved by more than {accounts.MOVED_S} s")
-    return found
+    found = {
+        "lost between stages": words.lost,
+        "in the transcript that no chunk has": words.unknown,
+        f"moved by more than {accounts.MOVED_S} s": words.moved,
+    }
+    return [f"{counted(count, 'word')} {what}" for what, count in found.items() if count]

@@ -183,12 +183,8 @@ class _Line:
         """Put a part behind what is there; ``origin`` is where the stream that it is a slice of begins."""
         own = None if origin is None else track.starts_s
         starts = None if own is None else (origin or 0) + round(own * SAMPLE_RATE)
-        if starts is not None and 0 <= starts - self.position <= LONGEST_GAP_S * SAMPLE_RATE:
-            self.close(starts)
-        elif starts is not None and 0 < self.position - starts <= OVERLAP_S * SAMPLE_RATE:
-            self.close(self.position)
-        else:
-            self.close()
+        ahead_s = math.inf if starts is None else (starts - self.position) / SAMPLE_RATE
+        self.close(starts if -OVERLAP_S <= ahead_s <= LONGEST_GAP_S else None)
         self.tracks.append(
             TimelineTrack(track=track.track, offset=self.position, samples=track.samples, speaker=speaker)
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -52,29 +53,27 @@ def resolve(transcript: Transcript, names: Mapping[str, str], edits: Sequence[Ed
     found = Names({}, {})
     found.given = {label: names.get(label, label) for label in labels if label is not None}
     found.final = dict(found.given)
-    wanted: dict[str, dict[str, list[int]]] = {}
+    rivals: dict[str, list[int]] = defaultdict(list)
     for number, edit in enumerate(edits):
-        if edit.edit != "name":
-            continue
-        own, reason = _meant(transcript, found.given, edit)
-        found.placed[number] = Placed(edit, "open", reason=reason)
-        for label in own:
-            wanted.setdefault(label, {}).setdefault(edit.now, []).append(number)
-    disputed = {
-        n for names_of in wanted.values() if len(names_of) > 1 for ns in names_of.values() for n in ns
-    }
-    for label, names_of in wanted.items():
-        for name, numbers in names_of.items():
+        if edit.edit == "name":
+            own, reason = _meant(transcript, found.given, edit)
+            found.placed[number] = Placed(edit, "open", reason=reason)
+            for label in own:
+                rivals[label].append(number)
+    disputed: set[int] = set()
+    for numbers in rivals.values():
+        if len({edits[n].now for n in numbers}) > 1:
+            disputed.update(numbers)
             for number in numbers:
-                edit = edits[number]
-                if number in disputed:
-                    lines = sorted({edits[n].line for ns in names_of.values() for n in ns} - {edit.line})
-                    reason = f"contradicts line {', '.join(map(str, lines))}" if lines else "is contradicted"
-                    found.placed[number] = Placed(edit, "open", reason=reason)
-                    continue
-                found.final[label] = name
-                changed = found.given[label] != name or found.placed[number].state == "applied"
-                found.placed[number] = Placed(edit, "applied" if changed else "fulfilled")
+                lines = sorted({edits[n].line for n in numbers} - {edits[number].line})
+                reason = f"contradicts line {', '.join(map(str, lines))}" if lines else "is contradicted"
+                found.placed[number] = Placed(edits[number], "open", reason=reason)
+    for label, numbers in rivals.items():
+        for number in numbers:
+            if number not in disputed:
+                found.final[label] = edits[number].now
+                changed = found.given[label] != edits[number].now or found.placed[number].state == "applied"
+                found.placed[number] = Placed(edits[number], "applied" if changed else "fulfilled")
     return found
 
 

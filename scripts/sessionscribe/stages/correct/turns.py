@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from sessionscribe.artifacts.speakers import Turn
 from sessionscribe.artifacts.transcript import SpokenWord
+from sessionscribe.core import intervals
 from sessionscribe.core.units import milliseconds
 
 PAUSE_MS = 1000  # over a shorter one, words that lie in no turn are one turn
@@ -75,15 +76,13 @@ def _divided(turn: Turn, words: Sequence[tuple[SpokenWord, str | None]]) -> Iter
 
 def united(turns: Iterable[Turn], speakers: Iterable[str | None]) -> list[Turn]:
     """Return turns in order of time; those of ``speakers`` that touch or overlap one another as one."""
-    chosen = set(speakers)
+    spans: dict[str, list[intervals.Interval]] = {speaker: [] for speaker in speakers if speaker}
     result: list[Turn] = []
-    last: dict[str, int] = {}
-    for turn in sorted(turns, key=lambda turn: (turn.start, turn.end)):
-        before = last.get(turn.speaker)
-        if turn.speaker in chosen and before is not None and turn.start <= result[before].end:
-            end = max(turn.end, result[before].end)
-            result[before] = result[before].model_copy(update={"end": end})
+    for turn in turns:
+        if turn.speaker in spans:
+            spans[turn.speaker].append((milliseconds(turn.start), milliseconds(turn.end)))
         else:
-            last[turn.speaker] = len(result)
             result.append(turn)
-    return result
+    for speaker, own in spans.items():
+        result += [Turn(start=a / 1000, end=b / 1000, speaker=speaker) for a, b in intervals.united(own)]
+    return sorted(result, key=lambda turn: (turn.start, turn.end, turn.speaker))
