@@ -307,7 +307,10 @@ def test_a_copy_of_an_older_export_changes_only_what_was_changed_in_it(
     assert "Note: it reigns; we go to the Castle, at once" in texts
     assert "long and wandering road" in texts
     project.correct(None, list=True)
-    assert "NO PLACE   words    00:00:17.600  winding → windy  (`winding` is no longer" in capsys.readouterr().out
+    assert (
+        "NO PLACE   words    00:00:17.600  winding → windy  (`winding` is no longer"
+        in capsys.readouterr().out
+    )
 
 
 def test_a_second_copy_takes_back_and_adds(project: Corrector) -> None:

@@ -2,6 +2,9 @@
 
 import csv as csv_module
 import io
+from collections.abc import Iterable
+from statistics import fmean
+from typing import Any
 
 from sessionscribe.artifacts.transcript import Transcript
 from sessionscribe.config.settings import Export
@@ -12,25 +15,26 @@ from sessionscribe.core.units import milliseconds
 
 def tsv(transcript: Transcript, _: Export) -> str:
     """Tab-separated, times in whole milliseconds (as in Whisper's own tsv)."""
-    table = io.StringIO()
-    writer = csv_module.writer(table, delimiter="\t", lineterminator="\n")
-    writer.writerow(["start", "end", "speaker", "text"])
-    for segment in transcript.segments:
-        row = [milliseconds(segment.start), milliseconds(segment.end)]
-        writer.writerow([*row, _cell(segment.speaker or ""), _cell(segment.text)])
-    return table.getvalue()
+    rows = (
+        [milliseconds(part.start), milliseconds(part.end), _cell(part.speaker or ""), _cell(part.text)]
+        for part in transcript.segments
+    )
+    return _table(["start", "end", "speaker", "text"], rows, delimiter="\t")
 
 
 def csv(transcript: Transcript, _: Export) -> str:
     """Comma-separated, for spreadsheets: times in seconds, number of words, their mean probability."""
+    rows = []
+    for part in transcript.segments:
+        sure = f"{fmean(word.probability for word in part.words):.3f}" if part.words else ""
+        texts = [_cell(part.speaker or ""), _cell(part.text)]
+        rows.append([f"{part.start:.3f}", f"{part.end:.3f}", *texts, len(part.words), sure])
+    return _table(["start", "end", "speaker", "text", "words", "probability"], rows, delimiter=",")
+
+
+def _table(header: list[str], rows: Iterable[list[Any]], *, delimiter: str) -> str:
     table = io.StringIO()
-    writer = csv_module.writer(table, lineterminator="\n")
-    writer.writerow(["start", "end", "speaker", "text", "words", "probability"])
-    for segment in transcript.segments:
-        count = len(segment.words)
-        sure = f"{sum(word.probability for word in segment.words) / count:.3f}" if count else ""
-        texts = [_cell(segment.speaker or ""), _cell(segment.text)]
-        writer.writerow([f"{segment.start:.3f}", f"{segment.end:.3f}", *texts, count, sure])
+    csv_module.writer(table, delimiter=delimiter, lineterminator="\n").writerows([header, *rows])
     return table.getvalue()
 
 

@@ -7,7 +7,7 @@ import errno
 import functools
 import math
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from sessionscribe.artifacts.recording import AudioStream, Conversion, Ingest
@@ -119,7 +119,7 @@ def _convert(
         reader, mono = decode(), Mono(options.channel, source, needed)
         writer = _write(reader, mono, temporary)
     _check_decoded(reader, writer, len(streams))
-    warnings = _warnings(reader, mono, writer)
+    warnings = list(_warnings(reader, mono, writer))
     missing = ""
     found = writer.samples / SAMPLE_RATE
     short, tolerance = expected - found, tolerance_s(expected)
@@ -219,36 +219,34 @@ def _check_decoded(reader: Reader, writer: FlacWriter, streams: int) -> None:
     raise media.RecordingError(what, where=reader.source, hint=hint)
 
 
-def _warnings(reader: Reader, mono: Mono, writer: FlacWriter) -> list[str]:
-    warnings = []
+def _warnings(reader: Reader, mono: Mono, writer: FlacWriter) -> Iterator[str]:
     clock, correction = reader.clock, mono.correction
     if correction.gain > 1:
         level = f"{mono.level_db:.0f} dB of full scale"
-        warnings.append(f"very quiet ({level}): amplified by {20 * math.log10(correction.gain):.0f} dB")
+        yield f"very quiet ({level}): amplified by {20 * math.log10(correction.gain):.0f} dB"
     if correction.gain < 1:
-        warnings.append(f"reaches {mono.peak:.3g} times full scale: scaled down")
+        yield f"reaches {mono.peak:.3g} times full scale: scaled down"
     if correction.offset:
-        warnings.append(f"a constant offset of {100 * correction.offset:.0f} % of full scale was removed")
+        yield f"a constant offset of {100 * correction.offset:.0f} % of full scale was removed"
     if reader.damaged_packets:
-        warnings.append(f"{counted(reader.damaged_packets, 'damaged packet')} skipped")
+        yield f"{counted(reader.damaged_packets, 'damaged packet')} skipped"
     if reader.error:
-        warnings.append(f"cannot be read to its end ({reader.error})")
+        yield f"cannot be read to its end ({reader.error})"
     if reader.links > 1:
-        warnings.append(f"{reader.links} recordings follow one another in the file; all were read")
+        yield f"{reader.links} recordings follow one another in the file; all were read"
     if clock.gaps:
-        warnings.append(f"{counted(clock.gaps, 'hole')} filled with {clock.filled_s:.3f} s of silence")
+        yield f"{counted(clock.gaps, 'hole')} filled with {clock.filled_s:.3f} s of silence"
     if clock.jumps:
-        warnings.append(f"the recording's clock jumps {counted(clock.jumps, 'time')}; later times may be off")
+        yield f"the recording's clock jumps {counted(clock.jumps, 'time')}; later times may be off"
     if mono.nonfinite:
-        warnings.append(f"{counted(mono.nonfinite, 'sample')} without a number replaced by silence")
+        yield f"{counted(mono.nonfinite, 'sample')} without a number replaced by silence"
     if mono.clipped > CLIPPED_SHARE * mono.counted:
         share = 100 * mono.clipped / mono.counted
-        warnings.append(f"clipped: {share:.2f} % of the samples are at full scale")
+        yield f"clipped: {share:.2f} % of the samples are at full scale"
     if mono.cancelled > CANCELLED_SHARE * mono.power_in:
-        warnings.append("the channels cancel each other out: where they do, only one of them is used")
+        yield "the channels cancel each other out: where they do, only one of them is used"
     if writer.peak == 0:
-        warnings.append("silent from beginning to end")
-    return warnings
+        yield "silent from beginning to end"
 
 
 def _disk_error(error: OSError, source: str, audio: Path) -> UserError:

@@ -102,7 +102,7 @@ def assign_speakers(
         segments=segments,
         turns=all_turns,
         gaps=merged.gaps,
-        flags=_flags(merged, words=len(words), nobody=found.count(None) if turns else 0),
+        flags=list(_flags(merged, words=len(words), nobody=found.count(None) if turns else 0)),
         engines=merged.engines,
         diarization=turns.model if turns else settings.OFF,
         made=made,
@@ -159,18 +159,16 @@ def _by_appearance(segments: Sequence[SpokenSegment], turns: Sequence[Turn]) -> 
     return sorted(first, key=lambda speaker: (first[speaker], speaker))
 
 
-def _flags(merged: Merged, *, words: int, nobody: int) -> list[str]:
-    flags: list[str] = []
+def _flags(merged: Merged, *, words: int, nobody: int) -> Iterator[str]:
     if not words:
-        flags.append("no speech was found")
+        yield "no speech was found"
     if merged.gaps:
         missing = seconds(sum(gap.stop - gap.start for gap in merged.gaps))
-        flags.append(f"{counted(len(merged.gaps), 'gap')} in the recording, {missing:.1f} s in all")
+        yield f"{counted(len(merged.gaps), 'gap')} in the recording, {missing:.1f} s in all"
     if merged.removed:
-        flags.append(f"{counted(len(merged.removed), 'segment')} removed as invented")
+        yield f"{counted(len(merged.removed), 'segment')} removed as invented"
     if nobody:
-        flags.append(f"{counted(nobody, 'word')} without a speaker")
-    return flags
+        yield f"{counted(nobody, 'word')} without a speaker"
 
 
 def track_turns(*, timeline: Timeline, plans: list[ChunkPlan], output: Path, sounds: Path) -> Turns:
