@@ -112,36 +112,22 @@ def assign_speakers(
 
 
 def _common(word: MergedWord, turn: Turn) -> float:
-    """Return the time that a word and a turn share; below zero, the distance between them."""
-    return min(word.end, turn.end) - max(word.start, turn.start)
-
-
-def _covers_middle(word: MergedWord, turn: Turn) -> bool:
-    # To the microsecond: half the sum of two floats may miss an edge on which the middle lies.
-    return turn.start <= round((word.start + word.end) / 2, 6) < turn.end
+    """Return the time that a word and a turn share, to the microsecond; below zero, their distance."""
+    return round(min(word.end, turn.end) - max(word.start, turn.start), 6)
 
 
 def _speaker(word: MergedWord, exclusive: _Index) -> str | None:
-    # To the microsecond, so that equal is equal whatever the floats say; the earliest of equals wins.
-    near = [
-        (round(_common(word, turn), 6), _covers_middle(word, turn), turn)
-        for turn in exclusive.near(word.start, word.end, NEAR_S)
-    ]
-    best = max(near, key=lambda item: item[:2], default=None)
-    return best[2].speaker if best else None
+    middle = round((word.start + word.end) / 2, 6)
+    near = exclusive.near(word.start, word.end, NEAR_S)
+    best = max(near, key=lambda turn: (_common(word, turn), turn.start <= middle < turn.end), default=None)
+    return best.speaker if best else None
 
 
 def _second(word: MergedWord, speaker: str | None, regular: _Index) -> str | None:
-    if speaker is None:
-        return None
-    half = (word.end - word.start) / 2
-    others = [
-        (round(_common(word, turn), 6), turn.speaker)
-        for turn in regular.near(word.start, word.end)
-        if turn.speaker != speaker
-    ]
-    covering = [item for item in others if item[0] > 0 and item[0] >= half - 1e-6]
-    return max(covering, key=lambda item: item[0], default=(0.0, None))[1]
+    others = [turn for turn in regular.near(word.start, word.end) if speaker not in (None, turn.speaker)]
+    best = max(others, key=lambda turn: _common(word, turn), default=None)
+    least = max(1e-6, (word.end - word.start) / 2 - 1e-6)
+    return best.speaker if best and _common(word, best) >= least else None
 
 
 def _split(segment: MergedSegment, spoken: Iterator[SpokenWord]) -> list[SpokenSegment]:
