@@ -125,14 +125,13 @@ class Words:
             later = [(word.start, n) for n, word in enumerate(self.words) if word.start >= time_s]
             yield self._first[min(later)[1]] if later else len(self._atoms)
 
-    def _near(self, atom: str, time_s: float | None, within_s: float) -> Iterator[int]:
+    def _near(self, atom: str, time_s: float | None, within_s: float) -> list[int]:
         places = self._index.get(atom, [])
-        first, last = 0, len(places)
         if time_s is not None:
             first = bisect_left(places, (milliseconds(time_s) - milliseconds(within_s), -1))
             last = bisect_right(places, (milliseconds(time_s) + milliseconds(within_s), len(self._atoms)))
-        for _, place in places[first:last]:
-            yield place
+            places = places[first:last]
+        return [place for _, place in places]
 
     def _judged(self, place: int, length: int, before: Sequence[str], after: Sequence[str]) -> Found | None:
         """Return how well a place fits; nothing if it cuts a word."""

@@ -20,8 +20,10 @@ def retold(turns: Sequence[Turn], words: Sequence[SpokenWord], speakers: Sequenc
     A turn goes to others where its words do, from halfway between two words on; a word outside the turns of
     its speaker is a turn of its own. Only turns of speakers who lose or gain words change.
     """
-    moved = {word.speaker for word, new in zip(words, speakers, strict=True) if word.speaker != new}
-    gaining = {new for word, new in zip(words, speakers, strict=True) if word.speaker != new}
+    changed = [(word.speaker, new) for word, new in zip(words, speakers, strict=True) if word.speaker != new]
+    if not changed:
+        return list(turns)
+    moved = {old for old, _ in changed}
     own: dict[str | None, list[tuple[int, int]]] = defaultdict(list)
     for number, word in enumerate(words):
         if word.speaker in moved:
@@ -41,7 +43,7 @@ def retold(turns: Sequence[Turn], words: Sequence[SpokenWord], speakers: Sequenc
         else:
             result.append(turn)
     result += _alone(words, speakers, within)
-    return united(result, moved | gaining) if moved or gaining else list(turns)
+    return united(result, {speaker for pair in changed for speaker in pair})
 
 
 def _alone(
