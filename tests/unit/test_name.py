@@ -194,7 +194,7 @@ def test_a_clip_that_cannot_be_used_spoils_only_itself(tmp_path: Path, damage: s
     assert EnrolledVoice.read(output) == found
     assert found.problem is not None
     assert (found.embedding is None) == (damage != "short")
-    assert {"no audio": "not an audio", "silence": "no speech", "short": "of speech only"}[damage] in (
+    assert {"no audio": "not an audio", "silence": "no speech", "short": "has only"}[damage] in (
         found.problem
     )
 
