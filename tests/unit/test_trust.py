@@ -99,7 +99,7 @@ def test_a_text_in_the_place_of_a_name_is_refused_where_it_is_written(
     monkeypatch.chdir(tmp_path)
     Path("names.tsv").write_text(f"session\tspeaker\tname\ns\tSPEAKER_00\t{LONG}\ns\tSPEAKER_01\tAnna\n")
     found = speaker_map.read(Path("names.tsv"), ["s"])
-    assert [entry.name for entry in found.of("s")] == ["Anna"]
+    assert found.rows["s"] == [["SPEAKER_01", "Anna"]]
     assert "is longer than a name may be (100 letters)" in found.problems[0]
 
     for edit in (
