@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from sessionscribe.core.errors import UserError, visible
+from sessionscribe.core.text import listed
 from sessionscribe.evaluation.attributed import AttributedErrors, attributed_errors
 from sessionscribe.evaluation.intervals import FEWEST_SESSIONS, Array, Bootstrap, Interval, quantile, ratio
 from sessionscribe.evaluation.normalise import normaliser
@@ -113,9 +114,7 @@ def pairs(
 
 def _listed(names: Iterable[str]) -> str:
     """Return the first names; files may give sessions any name, and there may be thousands."""
-    every = list(names)
-    more = f" and {len(every) - MOST_NAMED} more" if len(every) > MOST_NAMED else ""
-    return visible(", ".join(every[:MOST_NAMED]) or "none") + more
+    return visible(listed(list(names), MOST_NAMED)) or "none"
 
 
 def score_session(reference: PlainTranscript, hypothesis: PlainTranscript, options: Options) -> SessionScore:

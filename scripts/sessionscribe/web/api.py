@@ -39,18 +39,13 @@ def audio(request: Request) -> Response:
     """Return the audio of a session; browsers ask for ranges of it."""
     site = site_of(request)
     file = sound.audio(site.session(request), site.root)
-    if file is None:
-        raise HTTPException(404, "The converted audio is not here.")
     return FileResponse(file, media_type=AUDIO[file.suffix])
 
 
 def peaks(request: Request) -> Response:
     """Return the waveform: one byte for each twentieth of a second."""
     site = site_of(request)
-    found = sound.peaks(site.session(request), site.root)
-    if found is None:
-        raise HTTPException(404, "The converted audio is not here.")
-    return Response(found, media_type="application/octet-stream")
+    return Response(sound.peaks(site.session(request), site.root), media_type="application/octet-stream")
 
 
 def picture(request: Request) -> Response:

@@ -6,6 +6,8 @@ import hashlib
 import threading
 from pathlib import Path
 
+from starlette.exceptions import HTTPException
+
 from sessionscribe.artifacts.plan import Timeline
 from sessionscribe.audio import playback
 from sessionscribe.core.files import atomic_path
@@ -14,15 +16,9 @@ CACHE = Path(".sessionscribe/listen")
 _making = threading.Lock()
 
 
-def audio(session: str, root: Path) -> Path | None:
-    """Return the file that a browser plays: the converted track, or a copy of all tracks on one clock.
-
-    None where the converted audio is not here.
-    """
-    found = _sources(session, root)
-    if found is None:
-        return None
-    timeline, tracks = found
+def audio(session: str, root: Path) -> Path:
+    """Return the file that a browser plays: the converted track, or a copy of all tracks on one clock."""
+    timeline, tracks = _sources(session, root)
     if len(tracks) == 1 and timeline.tracks[0].offset == 0:
         return tracks[0]
     copy = _cached(session, root, tracks, ".m4a")
@@ -32,12 +28,9 @@ def audio(session: str, root: Path) -> Path | None:
     return copy
 
 
-def peaks(session: str, root: Path) -> bytes | None:
-    """Return the peaks of the waveform, a byte each; None without converted audio."""
-    found = _sources(session, root)
-    if found is None:
-        return None
-    timeline, tracks = found
+def peaks(session: str, root: Path) -> bytes:
+    """Return the peaks of the waveform, a byte each."""
+    timeline, tracks = _sources(session, root)
     file = _cached(session, root, tracks, ".peaks")
     with _making:
         if not file.is_file():
@@ -47,13 +40,15 @@ def peaks(session: str, root: Path) -> bytes | None:
     return file.read_bytes()
 
 
-def _sources(session: str, root: Path) -> tuple[Timeline, list[Path]] | None:
+def _sources(session: str, root: Path) -> tuple[Timeline, list[Path]]:
+    """Return where the tracks of a session lie, and their files; code 404 if one is not here."""
     path = root / f"results/chunk/{session}.timeline.json"
-    if not path.is_file():
-        return None
-    timeline = Timeline.read(path)
-    tracks = [root / f"results/convert/{session}/{track.track}.flac" for track in timeline.tracks]
-    return (timeline, tracks) if tracks and all(track.is_file() for track in tracks) else None
+    if path.is_file():
+        timeline = Timeline.read(path)
+        tracks = [root / f"results/convert/{session}/{track.track}.flac" for track in timeline.tracks]
+        if tracks and all(track.is_file() for track in tracks):
+            return timeline, tracks
+    raise HTTPException(404, "The converted audio is not here.")
 
 
 def _cached(session: str, root: Path, tracks: list[Path], ending: str) -> Path:
