@@ -24,12 +24,10 @@ def write_video(path: Path, audio: Audio, bit_rate: int) -> None:
         assert isinstance(sound, av.AudioStream)
         video.width, video.height = map(int, WAVES["size"].split("x"))
         video.pix_fmt, sound.bit_rate = "yuv420p", bit_rate
-        for frame in audio_frames(audio):
-            container.mux(sound.encode(frame))
-        for picture in filter_frames(audio, "buffersink", showwaves=WAVES, format={"pix_fmts": "yuv420p"}):
-            container.mux(video.encode(picture))
-        container.mux(sound.encode(None))
-        container.mux(video.encode(None))
+        pictures = filter_frames(audio, "buffersink", showwaves=WAVES, format={"pix_fmts": "yuv420p"})
+        packets = [packet for frame in (*audio_frames(audio), None) for packet in sound.encode(frame)]
+        packets += [packet for picture in (*pictures, None) for packet in video.encode(picture)]
+        container.mux(sorted(packets, key=lambda packet: (packet.dts or 0) * packet.time_base))
 
 
 def write_tracks(folder: Path, conversation: Conversation) -> None:
