@@ -1,7 +1,6 @@
-"""The models that this process has loaded: each one once, and never more than memory holds.
+"""The loaded models of this process: each is loaded once, and never more than memory holds.
 
-In a job's own process there is one model and this is a dictionary of one; in a warm worker it is what makes a
-chunk cost nothing but its decoding.
+A job's own process has a single one. In a warm worker, a job with a loaded model only costs its decoding.
 """
 
 from __future__ import annotations
@@ -20,13 +19,11 @@ from sessionscribe.jobs import memory, metrics
 T = TypeVar("T")
 
 WORKING_ROOM = 1 << 30
-"""Bytes that a model needs beside its weights, for what it computes."""
+"""Bytes that a model needs for computing, beside its weights."""
 GROWTH = 1.5
-"""Weights in memory against the size of their files, at most: some formats are unpacked."""
-
-
+"""Largest ratio of weights in memory to their files: some formats are unpacked."""
 PATIENCE_S = 3600.0
-"""How long one model waits for the end of what another computes: much longer than a chunk should take."""
+"""How long loading waits for a model that is in use; much longer than a chunk should take."""
 
 
 @dataclass
@@ -40,24 +37,25 @@ _LOCK = threading.RLock()
 
 
 def hold(key: tuple[Hashable, ...], load: Callable[[], T], *, size_bytes: int, device: str) -> T:
-    """Return this process's model for ``key``; load it if it is not there.
+    """Return the model of ``key``; load it if necessary.
 
-    Where memory would not hold it beside the others on its device, those that were used longest ago are
-    freed first; one that another thread still computes with is waited for, up to ``PATIENCE_S``.
+    If memory is short, the least recently used models on the device are freed first. For one that another
+    thread is using, this waits up to ``PATIENCE_S``.
 
     Args:
-        key: all that determines the loaded object; its second entry names the model in the job's record.
+        key: what determines the loaded object; its second item names the model in the job's record.
         load: loads it.
         size_bytes: size of its files.
         device: ``cpu`` or ``cuda``.
 
     Raises:
-        UserError: memory does not hold both this model and one that is in use for very long.
+        UserError: there is no memory for another model than one that is in use for very long.
     """
     with _LOCK:
         if key in _HELD:
             _HELD.move_to_end(key)
             return _HELD[key].model  # type: ignore[no-any-return]
+        memory.keep_freed()
         while memory.free(device) < size_bytes * GROWTH + WORKING_ROOM and _free_one(device):
             pass
         started = time.monotonic()
@@ -75,7 +73,7 @@ def hold(key: tuple[Hashable, ...], load: Callable[[], T], *, size_bytes: int, d
 
 
 def _free_one(device: str) -> bool:
-    """Free the model on ``device`` that was used longest ago; False where there is none."""
+    """Free the least recently used model on ``device``; return False if there is none."""
     key = next((key for key, kept in _HELD.items() if kept.device == device), None)
     if key is None:
         return False
@@ -92,7 +90,7 @@ def _free(key: tuple[Hashable, ...]) -> None:
     while (model := gone()) is not None:  # another job computes with it
         if time.monotonic() > until:
             _HELD[key] = _Held(model, device)
-            what = f"is in use for over {PATIENCE_S / 60:g} minutes, and there is no memory for another model"
+            what = f"has been in use for {PATIENCE_S / 60:g} minutes, with no memory for another model"
             hint = "Run one job with a model at a time (`--resources gpu=1`), or choose a smaller model"
             raise UserError(what, where=str(key[1]), hint=hint)
         del model

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import os
 import sys
@@ -12,6 +13,9 @@ from typing import Any, NamedTuple
 import psutil
 
 CGROUP = Path("/sys/fs/cgroup")
+LIBC = ctypes.CDLL(None)
+MALLOC_OPTIONS = {"M_TRIM_THRESHOLD": (-1, 2**31 - 1), "M_MMAP_MAX": (-4, 0), "M_ARENA_MAX": (-8, 1)}
+"""glibc's options, as numbered in malloc.h, that keep what a process frees."""
 
 
 def free(device: str) -> int:
@@ -47,9 +51,22 @@ def gpu_state() -> GpuState | None:
     return GpuState(memory, load, temperature)
 
 
+def keep_freed() -> None:
+    """Let this process reuse the memory that it frees; `release` returns it to the system.
+
+    Engines allocate hundreds of megabytes for each layer of a model. By default, glibc returns them at once,
+    and clearing the pages of the next allocation took 30 % of the CPU time of transcription.
+    """
+    if hasattr(LIBC, "mallopt"):  # other C libraries have no such options
+        for option, value in MALLOC_OPTIONS.values():
+            LIBC.mallopt(option, value)
+
+
 def release() -> None:
-    """Give back what nobody refers to any more, the caches of torch's allocator included."""
+    """Return to the system what nobody refers to any more, including the caches of the allocators."""
     gc.collect()
+    if hasattr(LIBC, "malloc_trim"):
+        LIBC.malloc_trim(0)
     cuda: Any = getattr(sys.modules.get("torch"), "cuda", None)
     if hasattr(cuda, "empty_cache"):  # it is not while another thread is importing torch
         cuda.empty_cache()
