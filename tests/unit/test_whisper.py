@@ -255,14 +255,11 @@ def rounded(found: list[Decoded]) -> list[Decoded]:
     ]
 
 
-@pytest.mark.parametrize("threaded", [False, True], ids=["inline", "with a thread"])
-def test_the_size_of_batches_changes_nothing_with_int8(
-    engine: Any, windows: list[tuple[float, Any]], threaded: bool
-) -> None:
-    decoder = WindowDecoder(engine, "cpu", threaded=threaded)
+def test_the_size_of_batches_changes_nothing_with_int8(engine: Any, windows: list[tuple[float, Any]]) -> None:
+    decoder = WindowDecoder(engine, "cpu")
     found = [decoder.decode(windows, "en", SETTINGS, batch_size=size) for size in (1, 2, 3, 4, 9)]
     assert all(other == found[0] for other in found)
-    assert [segment.window for segment in found[0]] == list(range(12))
+    assert len(found[0]) == len(windows)
 
 
 def test_it_is_what_faster_whisper_makes_of_the_windows(
@@ -291,7 +288,7 @@ def test_it_is_what_faster_whisper_makes_of_the_windows(
 def test_an_error_reaches_its_job_and_the_next_one_is_decoded(
     engine: Any, windows: list[tuple[float, Any]]
 ) -> None:
-    decoder = WindowDecoder(engine, "cpu", threaded=True)
+    decoder = WindowDecoder(engine, "cpu")
     with pytest.raises(ValueError, match="beam size"):
         decoder.decode(windows[:2], "en", SETTINGS | {"beam_size": 0}, batch_size=2)
     assert decoder.decode(windows[:1], "en", SETTINGS, batch_size=2)

@@ -1,4 +1,4 @@
-"""The adapter of faster-whisper: a model, windows of audio in, timed words out."""
+"""The adapter of faster-whisper: decode windows of audio into timed words."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
 
 FILES = models.WHISPER_FILES
 SEED = 0
-"""Where every generator of random numbers begins."""
+"""Of all random number generators."""
 
 
 @dataclass(eq=False)
 class _Loaded:
-    """What is loaded once per process."""
+    """The parts that are loaded once per process."""
 
     whisper: Any
     windows: WindowDecoder
@@ -43,14 +43,14 @@ class _Loaded:
 
 
 class SpeechModel:
-    """A speech model at work for one job; what is heavy about it is loaded once per process, for all jobs.
+    """A speech model for one job; it is loaded once per process.
 
     Args:
         options: model (a folder or a hub id), device and compute type.
         threads: CPU threads.
 
     Raises:
-        UserError: the model cannot be had; the message names the ways out.
+        UserError: the model is missing or cannot be loaded.
     """
 
     def __init__(self, options: Transcribe, *, threads: int) -> None:
@@ -59,12 +59,12 @@ class SpeechModel:
             why = "it is not on this machine"
             raise models.unavailable("speech model", options.model, "transcribe.model", why)
         check_folder(folder)
-        # What comes from the hub was fetched before (``preflight``): a job never asks it, for nothing at all.
+        # Jobs never ask the hub: ``preflight`` has fetched the models.
         os.environ["HF_HUB_OFFLINE"] = "1"
         device = models.machine_device() if options.device == "auto" else options.device
         self._model, self._folder, self._device = options.model, folder, device
         self._threads = threads if device == "cpu" else 0
-        with self._named_errors():  # this asks the GPU, which may not be there
+        with self._named_errors():  # there may be no GPU
             self._kind = _compute_type(options, device)
         self._loaded = pool.hold(
             ("whisper", options.model, device, self._kind, self._threads),
@@ -117,27 +117,27 @@ class SpeechModel:
         return str(language), float(probability)
 
     def unused_prompt(self, options: Transcribe) -> list[str]:
-        """Return the hotwords and the words of the initial prompt that it has no room for."""
+        """Return the hotwords and the words of the initial prompt that do not fit."""
         return self._prompt(options).unused
 
     def _prompt(self, options: Transcribe) -> Prompt:
-        """Return what stands before every window, as far as there is room for it."""
+        """Return the part of the prompt that fits."""
         tokenizer = self._loaded.whisper.hf_tokenizer
         return prompt(options, lambda text: tokens(tokenizer, text))
 
     def transcribe(
         self, audio: Audio, windows: Sequence[Window], language: str, options: Transcribe
     ) -> list[Decoded]:
-        """Decode ``windows`` (in samples of ``audio``) and return the segments.
-
-        Several threads may do so at once.
+        """Decode windows and return a segment for each. Several threads may call this at once.
 
         Args:
             audio: mono samples ``[n]`` at 16 kHz, -1 to 1.
-            windows: each a few stretches of speech, all in order, without overlap; at most 30 s without the
-                pauses.
+            windows: stretches of speech in samples of ``audio``, in order, at most 30 s for each window.
             language: a code.
             options: how to decode.
+
+        Raises:
+            UserError: the language code is unknown.
         """
         if not self._loaded.whisper.model.is_multilingual:
             language = "en"
@@ -159,14 +159,17 @@ class SpeechModel:
             raise UserError(
                 f"`{language}` is not a language code", where="transcribe.language", hint=hint
             ) from error
-        return [replace(restored(segment, windows[segment.window]), language=language) for segment in found]
+        return [
+            replace(restored(segment, window), window=number, language=language)
+            for number, (segment, window) in enumerate(zip(found, windows, strict=True))
+        ]
 
 
 speech_model = SpeechModel
 
 
 def _compute_type(options: Transcribe, device: str) -> str:
-    """Return the wanted number format; where a machine lacks it (a GPU's on a CPU), one that is there."""
+    """Return the chosen number format, or one that the device supports."""
     import ctranslate2  # noqa: PLC0415 -- heavy
 
     kinds = ctranslate2.get_supported_compute_types(device)
@@ -174,9 +177,9 @@ def _compute_type(options: Transcribe, device: str) -> str:
 
 
 def load_cublas() -> None:
-    """Load CUDA 12's cuBLAS from its package, so that CTranslate2 finds it by name without LD_LIBRARY_PATH.
+    """Load CUDA 12's cuBLAS from its package, so that CTranslate2 finds it without LD_LIBRARY_PATH.
 
-    Without the package (another set-up, not Linux) CTranslate2 is left to find the system's.
+    Without the package, CTranslate2 looks for the system's.
     """
     import ctypes  # noqa: PLC0415
     from importlib.metadata import PackageNotFoundError, files  # noqa: PLC0415
@@ -185,7 +188,7 @@ def load_cublas() -> None:
         found = {file.name: str(file.locate()) for file in files("nvidia-cublas-cu12") or ()}
     except PackageNotFoundError:
         return
-    for name in ("libcublasLt.so.12", "libcublas.so.12"):  # the second one needs the first
+    for name in ("libcublasLt.so.12", "libcublas.so.12"):  # the second needs the first
         if name in found:
             ctypes.CDLL(found[name], mode=ctypes.RTLD_GLOBAL)
 

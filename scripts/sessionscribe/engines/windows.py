@@ -1,11 +1,11 @@
 """Batched decoding: windows of at most 30 s, several at once on a GPU, with the pieces of faster-whisper.
 
-faster-whisper's own batched pipeline works out the features of all windows before it decodes the first one,
-and keeps a state that its callers would share. Here one thread per model decodes on the GPU, while the
-threads of the jobs read audio, work out the features of the next batch and make words of the last one.
+faster-whisper's own batched pipeline computes the features of all windows before it decodes the first one,
+and keeps state that its callers would share. Here one thread per model decodes, while the threads of the jobs
+read audio, compute the features of the next batch and make words of the last one.
 
-What is heard in a window can depend on the windows beside it in the batch, if ever so little: the last digits
-of floating-point sums do, and CTranslate2 aligns some words a frame (20 ms) earlier or later in a batch. So a
+What is heard in a window may depend slightly on the other windows of its batch: the last digits of
+floating-point sums do, and CTranslate2 aligns some words a frame (20 ms) earlier or later in a batch. So a
 batch holds windows of one chunk only. On a CPU words are aligned window by window; with int8 the composition
 of batches then changes nothing at all.
 """
@@ -14,10 +14,9 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextvars import Context, copy_context
-from dataclasses import dataclass, field
+from contextvars import copy_context
 from itertools import groupby, islice
 from typing import TYPE_CHECKING, Any
 
@@ -32,46 +31,22 @@ if TYPE_CHECKING:
 
     Audio = NDArray[np.float32]
 
+Window = tuple[float, "Audio"]
+"""The start of a window in seconds, and its samples ``[n]`` at 16 kHz, at most 30 s."""
+Heard = tuple[dict[str, Any], list[dict[str, Any]]]
+"""What the model said in a window, as faster-whisper has it: a segment, and where its words lie."""
+
 AHEAD = 2
 """Batches of a job that are decoded or wait for it, while the job works on another one."""
-FEATURE_THREADS = 4
 SHORT_S = 5.0
-"""On a CPU, windows up to this long are padded to 10 s, not to 30 s: a sixth of the time to encode them.
+"""On a CPU, windows up to this long are padded to 10 s instead of 30 s, and encoded in a sixth of the time.
 
-In such windows (speech that is decoded again, as a rule) `base` hears the same so; in longer ones it goes
-round in circles more often.
+`base` hears the same in such windows (most are decoded for the second time); in longer ones it would loop
+more often.
 """
 SHORT_FRAMES = 1000
 CPU_BATCH = 4
 """Most windows decoded at once on a CPU: more take memory and gain nothing."""
-
-
-@dataclass(frozen=True)
-class _Recipe:
-    """How windows are decoded."""
-
-    tokenizer: Any
-    options: Any
-
-
-@dataclass(frozen=True)
-class _Heard:
-    """What the model said in a window: pieces of text, and where their tokens lie."""
-
-    pieces: list[dict[str, Any]]
-    alignment: list[dict[str, Any]]
-
-
-@dataclass(eq=False)
-class _Window:
-    """A window that is to be decoded, and what will be heard in it. Times are in seconds."""
-
-    features: Audio
-    start: float
-    duration: float
-    recipe: _Recipe
-    context: Context
-    heard: Future[_Heard] = field(default_factory=Future)
 
 
 class WindowDecoder:
@@ -80,83 +55,59 @@ class WindowDecoder:
     Args:
         model: a loaded ``faster_whisper.WhisperModel``.
         device: ``cpu`` or ``cuda``.
-        threaded: whether a thread of its own decodes; by default on a GPU.
     """
 
-    def __init__(self, model: Any, device: str, *, threaded: bool | None = None) -> None:
+    def __init__(self, model: Any, device: str) -> None:
         import faster_whisper  # noqa: PLC0415 -- heavy
 
         self._model, self._device = model, device
         self._pipeline = faster_whisper.BatchedInferencePipeline(model)
-        threaded = device == "cuda" if threaded is None else threaded
-        self._thread = ThreadPoolExecutor(1, "decoder") if threaded else None
-        self._helpers = ThreadPoolExecutor(FEATURE_THREADS, "features") if threaded else None
+        self._thread = ThreadPoolExecutor(1, "decoder")
 
     def decode(
-        self,
-        windows: Sequence[tuple[float, Audio]],
-        language: str,
-        settings: Mapping[str, Any],
-        *,
-        batch_size: int,
+        self, windows: Sequence[Window], language: str, settings: Mapping[str, Any], *, batch_size: int
     ) -> list[Decoded]:
-        """Decode windows and return their segments, in order.
+        """Decode windows and return a segment for each, in order.
 
         Args:
-            windows: for each its start in seconds, and its samples ``[n]`` at 16 kHz, at most 30 s.
+            windows: where each begins, and its samples.
             language: a code that the model knows.
             settings: arguments of ``BatchedInferencePipeline.transcribe`` that say how to decode.
             batch_size: windows decoded at once; on a CPU at most `CPU_BATCH`.
 
         Raises:
-            ValueError: the language is none.
+            ValueError: the language code is unknown.
         """
-        recipe = self._recipe(language, settings)
+        import numpy as np  # noqa: PLC0415 -- heavy
+        from faster_whisper.tokenizer import Tokenizer  # noqa: PLC0415 -- heavy
+
+        # Given an empty clip, the engine makes its options of the settings and decodes nothing.
+        _, info = self._pipeline.transcribe(
+            np.zeros(0, np.float32), language=language, clip_timestamps=[{"start": 0, "end": 0}], **settings
+        )
+        tokenizer = Tokenizer(
+            self._model.hf_tokenizer, self._model.model.is_multilingual, "transcribe", info.language
+        )
+        options = info.transcription_options
         size = min(batch_size, CPU_BATCH) if self._device == "cpu" else batch_size
+        scribe = _Scribe(self._model, tokenizer, options)
         found: list[Decoded] = []
-        ahead: deque[list[_Window]] = deque()
-        scribe = _Scribe(self._model, recipe)
-        for group in self._batches(windows, size):
-            batch = self._prepared(group, recipe)
-            self._submit(batch)
-            ahead.append(batch)
-            while len(ahead) > AHEAD:
-                found += scribe.segments(ahead.popleft())
-        while ahead:
-            found += scribe.segments(ahead.popleft())
+        ahead: deque[Future[list[Heard]]] = deque()
+        for batch in self._batches(windows, size):
+            features = np.stack([self._features(samples) for _, samples in batch])
+            run = copy_context().run
+            ahead.append(self._thread.submit(run, self._hear, batch, features, tokenizer, options))
+            if len(ahead) > AHEAD:
+                found += scribe.segments(ahead.popleft().result())
+        for heard in ahead:
+            found += scribe.segments(heard.result())
         return found
 
-    def _batches(
-        self, windows: Iterable[tuple[float, Audio]], size: int
-    ) -> Iterator[list[tuple[float, Audio]]]:
+    def _batches(self, windows: Sequence[Window], size: int) -> Iterator[list[Window]]:
         """Yield up to ``size`` windows at once, in order, short ones and others apart."""
         for _, group in groupby(windows, key=lambda window: self._is_short(window[1])):
             while batch := list(islice(group, size)):
                 yield batch
-
-    def _recipe(self, language: str, settings: Mapping[str, Any]) -> _Recipe:
-        import numpy as np  # noqa: PLC0415 -- heavy
-        from faster_whisper.tokenizer import Tokenizer  # noqa: PLC0415 -- heavy
-
-        # The engine makes its options of the settings when it is given an empty clip, and decodes nothing.
-        _, info = self._pipeline.transcribe(
-            np.zeros(0, np.float32), language=language, clip_timestamps=[{"start": 0, "end": 0}], **settings
-        )
-        multilingual = self._model.model.is_multilingual
-        tokenizer = Tokenizer(
-            self._model.hf_tokenizer, multilingual, task="transcribe", language=info.language
-        )
-        options = info.transcription_options
-        return _Recipe(tokenizer, options)
-
-    def _prepared(self, windows: Sequence[tuple[float, Audio]], recipe: _Recipe) -> list[_Window]:
-        """Work out the features of a batch's windows, all padded to the same length."""
-        every = map if self._helpers is None else self._helpers.map
-        features = every(self._features, [samples for _, samples in windows])
-        return [
-            _Window(found, start, len(samples) / SAMPLE_RATE, recipe, copy_context())
-            for (start, samples), found in zip(windows, features, strict=True)
-        ]
 
     def _features(self, samples: Audio) -> Audio:
         from faster_whisper.audio import pad_or_trim  # noqa: PLC0415 -- heavy
@@ -169,55 +120,24 @@ class WindowDecoder:
     def _is_short(self, samples: Audio) -> bool:
         return self._device == "cpu" and len(samples) <= SHORT_S * SAMPLE_RATE
 
-    def _submit(self, batch: list[_Window]) -> None:
-        if self._thread is None:
-            self._run(batch)
-        else:
-            self._thread.submit(batch[0].context.run, self._run, batch)
-
-    def _run(self, batch: list[_Window]) -> None:
-        """Decode a batch and hand each window what was heard, or the error, to the job that waits for it."""
-        try:
-            with metrics.on_device(self._device):
-                heard = self._hear(batch)
-        except Exception as error:
-            for window in batch:
-                window.heard.set_exception(error)
-        else:
-            for window, found in zip(batch, heard, strict=True):
-                window.heard.set_result(found)
-
-    def _hear(self, batch: list[_Window]) -> list[_Heard]:
-        import numpy as np  # noqa: PLC0415 -- heavy
-
-        model, recipe = self._model, batch[0].recipe
-        features = np.stack([window.features for window in batch])
-        encoded, outputs = self._pipeline.generate_segment_batched(features, recipe.tokenizer, recipe.options)
-        frames = [int(math.ceil(window.duration) * model.frames_per_second) for window in batch]
-        pieces: list[list[dict[str, Any]]] = []
-        for window, output, size in zip(batch, outputs, frames, strict=True):
-            parts, *_ = model._split_segments_by_timestamps(
-                tokenizer=recipe.tokenizer,
-                tokens=output["tokens"],
-                time_offset=window.start,
-                segment_size=size,
-                segment_duration=window.duration,
-                seek=0,
-            )
-            shared = {
-                "seek": window.start * model.frames_per_second,
-                "avg_logprob": output["avg_logprob"],
-                "no_speech_prob": output["no_speech_prob"],
-            }
-            pieces.append([part | shared for part in parts])
-        texts = [_text_tokens(parts, recipe.tokenizer.eot) for parts in pieces]
-        alignments = self._align(recipe.tokenizer, texts, encoded, frames)
-        return [_Heard(parts, found) for parts, found in zip(pieces, alignments, strict=True)]
+    def _hear(self, batch: list[Window], features: Audio, tokenizer: Any, options: Any) -> list[Heard]:
+        """Decode a batch whose features are padded to the same length ``[windows, bands, frames]``."""
+        with metrics.on_device(self._device):
+            encoded, outputs = self._pipeline.generate_segment_batched(features, tokenizer, options)
+            durations = [len(samples) / SAMPLE_RATE for _, samples in batch]
+            frames = [math.ceil(duration) * self._model.frames_per_second for duration in durations]
+            texts = [[token for token in found["tokens"] if token < tokenizer.eot] for found in outputs]
+            alignments = self._align(tokenizer, texts, encoded, frames)
+        segments = [
+            found | {"start": start, "end": start + duration, "seek": start * self._model.frames_per_second}
+            for (start, _), duration, found in zip(batch, durations, outputs, strict=True)
+        ]
+        return list(zip(segments, alignments, strict=True))
 
     def _align(
         self, tokenizer: Any, texts: list[list[int]], encoded: Any, frames: list[int]
     ) -> list[list[dict[str, Any]]]:
-        """Find where the words of each window lie; from a GPU's memory windows cannot be taken one by one."""
+        """Find where the words of each window lie; in a GPU's memory windows cannot be taken one by one."""
         if self._device != "cpu":
             found: list[list[dict[str, Any]]] = self._model.find_alignment(tokenizer, texts, encoded, frames)
             return found
@@ -236,55 +156,34 @@ class WindowDecoder:
 class _Scribe:
     """Makes segments of what was heard, for one job: a word may depend on where the last one ended."""
 
-    def __init__(self, model: Any, recipe: _Recipe) -> None:
+    def __init__(self, model: Any, tokenizer: Any, options: Any) -> None:
         self.frames_per_second = model.frames_per_second
         self._add_words = type(model).add_word_timestamps
-        self._recipe = recipe
+        self._tokenizer, self._options = tokenizer, options
         self._alignments: list[list[dict[str, Any]]] = []
         self._spoken_until = 0.0
-        self._count = 0
 
     def find_alignment(self, *_: Any) -> list[list[dict[str, Any]]]:
-        """Give the engine's ``add_word_timestamps``, which takes this object for its model, what is known."""
+        """Return what is known to the engine's ``add_word_timestamps``, which takes this for its model."""
         return self._alignments
 
-    def segments(self, batch: list[_Window]) -> list[Decoded]:
-        """Wait until a batch is decoded and return its segments."""
+    def segments(self, batch: list[Heard]) -> Iterator[Decoded]:
+        """Yield the segment of each window of a batch."""
         from faster_whisper.transcribe import get_compression_ratio  # noqa: PLC0415 -- heavy
 
-        tokenizer, options = self._recipe.tokenizer, self._recipe.options
-        found: list[Decoded] = []
-        for window in batch:
-            heard = window.heard.result()
-            self._alignments = [heard.alignment]
-            self._spoken_until = self._add_words(
-                self,
-                [heard.pieces],
-                tokenizer,
-                None,
-                None,
-                options.prepend_punctuations,
-                options.append_punctuations,
-                self._spoken_until,
+        marks = self._options.prepend_punctuations, self._options.append_punctuations
+        for heard, alignment in batch:
+            self._alignments = [alignment]
+            given = [[heard]], self._tokenizer, None, None, *marks, self._spoken_until
+            self._spoken_until = self._add_words(self, *given)
+            text, words = self._tokenizer.decode(heard["tokens"]), words_of(heard["words"])
+            yield Decoded(
+                text=join_words(words) or single_spaced(text),
+                start=round(heard["start"], 3),
+                end=round(heard["end"], 3),
+                words=words,
+                avg_logprob=float(heard["avg_logprob"]),
+                no_speech_prob=float(heard["no_speech_prob"]),
+                compression_ratio=float(get_compression_ratio(text)),
+                temperature=0.0,
             )
-            for piece in heard.pieces:
-                text, words = tokenizer.decode(piece["tokens"]), words_of(piece["words"])
-                found.append(
-                    Decoded(
-                        text=join_words(words) or single_spaced(text),
-                        start=round(piece["start"], 3),
-                        end=round(piece["end"], 3),
-                        words=words,
-                        avg_logprob=float(piece["avg_logprob"]),
-                        no_speech_prob=float(piece["no_speech_prob"]),
-                        compression_ratio=float(get_compression_ratio(text)),
-                        temperature=0.0,
-                        window=self._count,
-                    )
-                )
-            self._count += 1
-        return found
-
-
-def _text_tokens(pieces: list[dict[str, Any]], end: int) -> list[int]:
-    return [token for piece in pieces for token in piece["tokens"] if token < end]
