@@ -15,7 +15,7 @@ from builders import word, words
 from sessionscribe.artifacts.chunk_transcript import ChunkTranscript, Word
 from sessionscribe.artifacts.merged import Merged
 from sessionscribe.artifacts.plan import ChunkPlan, CutKind, Span, Timeline
-from sessionscribe.config.settings import Merge
+from sessionscribe.config.settings import Merge, Transcribe
 from sessionscribe.core.errors import UserError
 from sessionscribe.core.units import SAMPLE_RATE, milliseconds
 from sessionscribe.stages.merge.merge import merge_transcript
@@ -144,7 +144,7 @@ def test_a_window_that_reaches_over_a_chunk_without_any_keeps_its_words(
     """Speech on both sides of the cut is one window, and one side has nothing else to decode."""
     speech = [(7.5, 9.5), (10.5, 12.0)] if empty else [(8.5, 9.0), (10.5, 14.5)]
     plan = builders.plan(20, [(10, kind)], speech=speech)
-    windows = [chunk_windows(plan, n, longest=8 * SAMPLE_RATE) for n in (0, 1)]
+    windows = [chunk_windows(plan, n, Transcribe(window_s=8)) for n in (0, 1)]
     assert not windows[empty]
     heard = [span_of(found, core) for found, core in zip(windows, plan.cores, strict=True)]
     talk = words("one two", speech[0][0]) + words("three four", speech[1][0])

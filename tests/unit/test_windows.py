@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 import builders
 from sessionscribe.artifacts.plan import CutKind, Span
+from sessionscribe.config.settings import Transcribe
 from sessionscribe.core.units import SAMPLE_RATE
 from sessionscribe.stages.transcribe.windows import (
     BREAK,
@@ -96,7 +97,7 @@ def test_a_long_stretch_is_cut_evenly() -> None:
 def test_a_window_at_a_forced_cut_is_left_to_the_chunk_that_has_its_middle() -> None:
     speech = [(0, 4), (4.2, 9), (9.5, 14), (14.1, 20), (30, 36)]
     cut = builders.plan(40, [(5, "forced"), (15, "forced"), (25, "silence")], speech=speech)
-    found = [chunk_windows(cut, index, longest=6 * SECOND) for index in range(4)]
+    found = [chunk_windows(cut, index, Transcribe(window_s=6)) for index in range(4)]
     assert [[(w[0].start / SECOND, w[-1].stop / SECOND) for w in windows] for windows in found] == [
         [(0, 4)],
         [(4.2, 9), (9.5, 14)],
@@ -115,7 +116,7 @@ def test_chunks_hear_the_windows_of_the_whole_track_each_once(
     """Cuts in silence part windows with long pauses; forced ones part none."""
     if not speech:
         return
-    samples, longest = speech[-1].stop + SECOND, 8 * SECOND
+    samples, longest, options = speech[-1].stop + SECOND, 8 * SECOND, Transcribe(window_s=8)
     places: dict[int, CutKind] = dict.fromkeys(
         ((a.stop + b.start) // 2 for a, b in pairwise(speech)), "silence"
     )
@@ -125,13 +126,11 @@ def test_chunks_hear_the_windows_of_the_whole_track_each_once(
     cut = builders.plan(
         samples / SECOND, [(at / SECOND, places[at]) for at in chosen if at in places], speech=seconds(speech)
     )
-    found = [window for core in cut.cores for window in chunk_windows(cut, core.index, longest=longest)]
+    found = [window for core in cut.cores for window in chunk_windows(cut, core.index, options)]
     whole = decoding_windows(cut.speech, longest=longest)
     assert [piece for window in found for piece in window] == [piece for window in whole for piece in window]
     spans_heard = [
-        span_of(windows, core)
-        for core in cut.cores
-        if (windows := chunk_windows(cut, core.index, longest=longest))
+        span_of(windows, core) for core in cut.cores if (windows := chunk_windows(cut, core.index, options))
     ]
     assert all(one.stop <= other.start for one, other in pairwise(spans_heard)), "nothing is heard twice"
     silences = [core.stop for core in cut.cores if core.stop_cut == "silence"]

@@ -29,8 +29,8 @@ from sessionscribe.core.files import sha256, write_many
 from sessionscribe.core.units import SAMPLE_RATE
 from sessionscribe.planning.steps import STAGE_OF
 from sessionscribe.runners.request import notes_for, paths_of
-from sessionscribe.stages.transcribe.transcribe import voting_windows, windows_of
-from sessionscribe.stages.transcribe.windows import span_of
+from sessionscribe.stages.transcribe.transcribe import voting_windows
+from sessionscribe.stages.transcribe.windows import chunk_windows, span_of
 
 TRACK = re.compile(r"results/convert/[^/]+/[^/]+\.flac")
 LISTEN_FOR_VOICES = frozenset({"diarize", "name"})
@@ -233,7 +233,7 @@ def heard(request: Request, project: Path) -> dict[str, Windows]:
 
 def _heard_by_chunk(inputs: dict[str, Any], told: dict[str, Any], project: Path) -> dict[str, Windows]:
     plan, index = ChunkPlan.read(project / inputs["plan"]), told["index"]
-    found = span_of(windows_of(plan, index, Transcribe(**told["options"])), plan.cores[index])
+    found = span_of(chunk_windows(plan, index, Transcribe(**told["options"])), plan.cores[index])
     return {inputs["audio"]: [(found.start, found.stop)]}
 
 

@@ -1,12 +1,12 @@
-"""Fallback decoding: what a window got wrong, or nothing from, is decoded again in smaller windows.
+"""Fallback decoding: decode skipped or doubtful speech again, in smaller windows.
 
-Models skip speech, above all where speakers change in a window, and go round in circles where they
-understand nothing. Speech without a word is decoded by itself, a window of low confidence in halves; the
-version with the higher score stays. Words of low confidence that the other version does not confirm are
-suppressed: of what nobody can understand, two decodings have little in common.
+Models skip speech, above all where speakers change in a window, and loop where they understand nothing.
+Speech without a word is decoded separately, a window of low confidence in halves, and the version with the
+higher score stays. Words of low confidence that the other version does not confirm are suppressed: two
+decodings of unintelligible sound have little in common.
 
-All of it depends on a window alone, so where chunks are cut changes nothing; and it is bounded: a window is
-decoded again at most `ROUNDS` times, at temperature 0, and without the prompt, which may be what misled it.
+Everything depends on a single window, so it does not matter where chunks are cut. A window is decoded again
+at most `ROUNDS` times, at temperature 0, and without the prompt, which may have misled the model.
 """
 
 from __future__ import annotations
@@ -39,37 +39,37 @@ ROUNDS = 2
 SHORTEST_S = 5.0
 """Windows are not halved below this: models invent more in short ones."""
 PAUSE_S = 0.3
-"""Between words nearer than this nothing is missing."""
+"""Nothing is missing between words closer together than this."""
 NEAR_S = 1.0
-"""Two versions of a word may lie this far apart."""
+"""How far apart two versions of a word may be."""
 AGREEMENT = 0.5
-"""Share of a segment's words that the other version must have, too, to confirm it."""
+"""Share of a segment's words that the other version must contain to confirm it."""
 ECHO_WORDS = 5
-"""As many words of the prompt in a row are taken for it; who says them is heard without it, too."""
+"""So many words of the prompt in a row are an echo; if somebody said them, the other version has them too."""
 USUAL_MARKS = 0.02, 0.25
-"""Share of words with punctuation after them; 20 windows of natural and read speech had 0.05 to 0.24."""
+"""Share of words followed by punctuation; it was 0.05 to 0.24 in 20 windows of natural and read speech."""
 SAME_MARKS = 1.5
-"""By this factor two versions may differ in punctuation before the prompt is to blame."""
+"""If punctuation differs by a larger factor without the prompt, the prompt is to blame."""
 MISLED_WORDS = 20
-"""Fewer words than this are not judged by their punctuation."""
+"""Least number of words judged by their punctuation."""
 FEW = 8
-"""Fewer words than this are not judged by agreement."""
+"""Least number of words judged by agreement."""
 IMPROBABLE, DENSE = -0.75, 2.0
-"""Mean log probability below which, and compression ratio above which, unsure words need to be confirmed.
+"""Mean log probability below which, and compression ratio above which, words must be confirmed.
 
-Read and natural speech in white noise as loud as it has -0.5 to -0.75 and 1.3 to 1.8, reversed speech less
-than -0.75 or more than 2: there the versions have 7 to 46 % of their words in common.
+Speech in white noise of the same level has -0.5 to -0.75 and 1.3 to 1.8. Reversed speech has less than -0.75
+or more than 2, and the versions have 7 to 46 % of their words in common.
 """
 
 Decode = Callable[[Sequence[Window]], list[Decoded]]
-"""Decodes windows; each segment says which one it is from."""
+"""Decodes windows into segments with the number of their window."""
 
 
 @dataclass(frozen=True)
 class FallbackResult:
     """Speech that is decoded again, and both versions with their scores.
 
-    It is a ``whole`` window, or lies ``within`` one that was itself decoded again as a whole.
+    It is a ``whole`` window, or lies ``within`` a window of which the whole was decoded again.
     """
 
     window: Window
@@ -82,12 +82,12 @@ class FallbackResult:
 
     @property
     def second_wins(self) -> bool:
-        """Whether the second version is the better one; of equals the first stays."""
+        """Whether the second version is better; if they are equal, the first one stays."""
         return self.scores[1] > self.scores[0]
 
 
 def suppression(segment: Decoded, options: Transcribe) -> str | None:
-    """Return why a segment is suppressed, here or by the engine's own thresholds; None where it is not."""
+    """Return why a segment is suppressed, here or by the engine's own thresholds, or None."""
     if segment.suppressed:
         return segment.suppressed
     if segment.compression_ratio > options.compression_ratio_threshold:
@@ -101,20 +101,20 @@ def _is_plausible(segment: Decoded) -> bool:
 
 
 def is_unsure(segment: Decoded | Segment, options: Transcribe) -> bool:
-    """Return whether a segment has low confidence, long before the engine would suppress it itself."""
+    """Return whether a segment has low confidence, well before the engine itself would suppress it."""
     return segment.avg_logprob < options.low_confidence_log_prob
 
 
 def decode_again(
     first: Iterable[Decoded], windows: Sequence[Window], decode: Decode, options: Transcribe
 ) -> tuple[list[Decoded], list[FallbackResult]]:
-    """Decode again what is doubtful; return all segments in order, and what was decoded twice.
+    """Decode doubtful speech again; return all segments in order, and the speech that was decoded twice.
 
     Args:
-        first: segments of ``windows``, as decoded.
+        first: decoded segments of ``windows``.
         windows: in samples, in order, without overlap.
-        decode: decodes windows, without the prompt; times are on the clock of ``windows``.
-        options: the thresholds, and the prompt that ``first`` was decoded with.
+        decode: decodes windows without the prompt; times are on the clock of ``windows``.
+        options: thresholds, and the prompt that ``first`` was decoded with.
     """
     prompted = _runs(f"{options.initial_prompt} {options.hotwords}".split())
     own: dict[int, list[Decoded]] = {number: [] for number in range(len(windows))}
@@ -148,23 +148,24 @@ def decode_again(
 
 
 def find_doubtful(window: Window, segments: Sequence[Decoded], options: Transcribe) -> list[FallbackResult]:
-    """Return what of a window is to be decoded again: all of it, or its speech without a word."""
-    if reason := _reason(segments, options):
-        return [FallbackResult(window, reason, whole=True, first=tuple(segments))]
-    if not any(segment.words for segment in segments):
-        return [FallbackResult(window, NO_WORD, whole=True, first=tuple(segments))]
-    return _silent(window, segments, options)
+    """Return the parts of a window to decode again: all of it, or its speech without a word."""
+    reason = _reason(segments, options)
+    if reason is None and any(segment.words for segment in segments):
+        return _silent(window, segments, options)
+    return [FallbackResult(window, reason or NO_WORD, whole=True, first=tuple(segments))]
 
 
 def _reason(segments: Sequence[Decoded], options: Transcribe) -> str | None:
-    """Return why all of a window is to be decoded again, or None."""
+    """Return why a whole window is to be decoded again, or None."""
     if any(segment.suppressed == ECHO for segment in segments):
         return ECHO
     words = sum(len(segment.words) for segment in segments)
     low, high = USUAL_MARKS
     if _prompted(options) and words >= MISLED_WORDS and not low <= _marks(segments) <= high:
         return MISLED
-    return next((why for segment in segments if (why := _doubt(segment, options))), None)
+    suppressed = (suppression(segment, options) for segment in segments)
+    unsure = any(is_unsure(segment, options) for segment in segments)
+    return next(filter(None, suppressed), UNSURE if unsure else None)
 
 
 def _prompted(options: Transcribe) -> bool:
@@ -172,19 +173,15 @@ def _prompted(options: Transcribe) -> bool:
 
 
 def _marks(segments: Iterable[Decoded]) -> float:
-    """Return the share of words with punctuation after them."""
+    """Return the share of words that are followed by punctuation."""
     texts = [word.text for segment in segments for word in segment.words]
     return sum(unicodedata.category(text[-1])[0] == "P" for text in texts) / max(len(texts), 1)
 
 
-def _doubt(segment: Decoded, options: Transcribe) -> str | None:
-    return suppression(segment, options) or (UNSURE if is_unsure(segment, options) else None)
-
-
 def _silent(window: Window, segments: Sequence[Decoded], options: Transcribe) -> list[FallbackResult]:
-    """Return the stretches between two words with ``options.fallback_gap_s`` seconds of speech or more.
+    """Return the gaps between two words with at least ``options.fallback_gap_s`` seconds of speech.
 
-    Pauses in them do not count, as in the audit: a row of shouts that nobody wrote down is a gap, too.
+    As in the audit, pauses do not count: several missed shouts in a row are a gap, too.
     """
     words = united(part for segment in segments for word in segment.words for part in heard_in(word))
     ends = [stop for _, stop in words]
@@ -198,7 +195,7 @@ def _silent(window: Window, segments: Sequence[Decoded], options: Transcribe) ->
 
 
 def _smaller(part: FallbackResult, options: Transcribe) -> list[Window]:
-    """Return the windows that a part is decoded in again; none where they would be what it was before."""
+    """Return the windows to decode a part in; none if that would repeat the first decoding."""
     longest = options.window_s * SAMPLE_RATE
     if part.whole:
         longest = max(length(_intervals(part.window)) / 2 + SAMPLE_RATE, SHORTEST_S * SAMPLE_RATE)
@@ -207,7 +204,7 @@ def _smaller(part: FallbackResult, options: Transcribe) -> list[Window]:
 
 
 def _compared(part: FallbackResult, second: tuple[Decoded, ...], options: Transcribe) -> FallbackResult:
-    """Return both versions with their scores; of the better one, what the other does not confirm is out."""
+    """Return both versions with their scores; unconfirmed segments of the better one are suppressed."""
     marks = sorted((_marks(part.first), _marks(second)))
     misled = part.reason == ECHO or (part.reason == MISLED and marks[1] > SAME_MARKS * marks[0])
     scores = 0.0 if misled else score(part.first, part.window, options), score(second, part.window, options)
@@ -219,10 +216,9 @@ def _compared(part: FallbackResult, second: tuple[Decoded, ...], options: Transc
 
 
 def score(segments: Iterable[Decoded], window: Window, options: Transcribe) -> float:
-    """Return how many seconds of speech a version covers with words, weighted by how sure it is of them.
+    """Return how many seconds of speech a version covers with words, weighted by their probability.
 
-    Each second counts with the mean probability of its segment's tokens, and nothing where the engine's
-    thresholds suppress the segment.
+    Each second is weighted by the mean probability of its segment's tokens; suppressed segments count zero.
     """
     pause = round(PAUSE_S * SAMPLE_RATE / 2)
     speech, total = _intervals(window), 0.0
@@ -237,10 +233,10 @@ def score(segments: Iterable[Decoded], window: Window, options: Transcribe) -> f
 def _confirmed(
     won: Sequence[Decoded], lost: Sequence[Decoded], options: Transcribe, *, within: bool
 ) -> tuple[Decoded, ...]:
-    """Return the better version; its implausible segments are suppressed where the other one differs.
+    """Return the better version; its implausible segments are suppressed if the other version differs.
 
-    Where nothing else was heard, there is nothing to compare: only what is very improbable is suppressed, and
-    less is enough ``within`` a window of low confidence.
+    If the other version is empty, only very improbable segments are suppressed; ``within`` a window of low
+    confidence, improbable ones are, too.
     """
 
     def is_invented(segment: Decoded) -> bool:
@@ -258,7 +254,7 @@ def _confirmed(
 
 
 def agreement(segment: Decoded, others: Iterable[Decoded]) -> float:
-    """Return the share of words that a segment and what else was heard there have in common, in order."""
+    """Return the share of words that a segment has in common, in order, with the other version."""
     from rapidfuzz.distance import LCSseq  # noqa: PLC0415
 
     near = [
@@ -272,7 +268,7 @@ def agreement(segment: Decoded, others: Iterable[Decoded]) -> float:
 
 
 def _runs(texts: Iterable[str]) -> set[tuple[str, ...]]:
-    """Return all `ECHO_WORDS` words in a row."""
+    """Return all runs of `ECHO_WORDS` words."""
     words = [normalised(text) for text in texts]
     return {tuple(words[at : at + ECHO_WORDS]) for at in range(len(words) - ECHO_WORDS + 1)}
 

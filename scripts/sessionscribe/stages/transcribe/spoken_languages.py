@@ -1,6 +1,6 @@
-"""Which language each window is in, where a session has several, or nobody knows.
+"""Find the language of each window, where a session has several or an unknown one.
 
-All of it depends on a window alone, so where chunks are cut changes nothing.
+Everything depends on a single window, so it does not matter where chunks are cut.
 """
 
 from __future__ import annotations
@@ -10,33 +10,36 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 from operator import itemgetter
 
+from sessionscribe.artifacts.plan import Span
+from sessionscribe.core.intervals import united
 from sessionscribe.core.units import SAMPLE_RATE
-from sessionscribe.stages.transcribe.windows import Window, decoding_windows, speech_of
+from sessionscribe.stages.transcribe.windows import Window, decoding_windows
 
 PART_S = 10.0
-"""Speech that is asked for its language at once: as sure as 30 s, and a change is heard near its place."""
+"""Speech whose language is detected at once: as reliable as 30 s, and nearer to where it changes."""
 CONFIDENT = 0.5
-"""From this probability on a language counts; on far-field meetings, right ones have 0.4 to 1.0."""
+"""Least probability of a language that counts; on far-field meetings, right ones have 0.4 to 1.0."""
 
 Detect = Callable[[Window], tuple[str, float]]
 """Returns the language of a window and its probability."""
 
 
 def by_language(windows: Iterable[Window], detect: Detect) -> list[tuple[Window, str]]:
-    """Return windows of one language each, and it: those given, parted where the language changes."""
+    """Divide windows where the language changes; return each part and its language."""
     found = []
     for window in windows:
         parts = decoding_windows(window, longest=round(PART_S * SAMPLE_RATE))
         codes = _settled([detect(part) for part in parts])
         for code, group in groupby(zip(codes, parts, strict=True), key=itemgetter(0)):
-            found.append((tuple(speech_of(part for _, part in group)), code))
+            speech = united((span.start, span.stop) for _, part in group for span in part)
+            found.append((tuple(Span(start=start, stop=stop) for start, stop in speech), code))
     return found
 
 
 def _settled(detected: Sequence[tuple[str, float]]) -> list[str]:
-    """Return the language of each part: where it is not sure, that of the part before, else of the one after.
+    """Return the language of each part; a doubtful one has that of the part before, else of the one after.
 
-    Where no part is sure, all have the likeliest one.
+    If all are doubtful, all have the most likely one.
     """
     sure = [(number, code) for number, (code, probability) in enumerate(detected) if probability >= CONFIDENT]
     if not sure:

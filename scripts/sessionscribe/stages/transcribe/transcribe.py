@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sessionscribe.artifacts.chunk_transcript import (
     ChunkTranscript,
@@ -22,13 +22,14 @@ from sessionscribe.artifacts.chunk_transcript import (
 from sessionscribe.artifacts.plan import ChunkPlan, Span
 from sessionscribe.audio.flac import read_samples
 from sessionscribe.config.settings import Transcribe
+from sessionscribe.core.intervals import Interval, united
 from sessionscribe.core.units import SAMPLE_RATE, seconds
 from sessionscribe.engines.decoded import Decoded
 from sessionscribe.engines.registry import SpeechModel, speech_engine
 from sessionscribe.engines.stitching import stitched
 from sessionscribe.jobs import metrics
 from sessionscribe.stages.transcribe.fallback import FallbackResult, decode_again, suppression
-from sessionscribe.stages.transcribe.hallucinations import filter_phrases
+from sessionscribe.stages.transcribe.hallucinations import PHANTOM, is_phantom
 from sessionscribe.stages.transcribe.spoken_languages import by_language
 from sessionscribe.stages.transcribe.windows import Window, chunk_windows, span_of
 
@@ -54,41 +55,30 @@ def detect_language(
 ) -> Language:
     """Let some 30 s windows, spread over the speech of a session, vote for its language.
 
-    A given language is noted without loading a model, and so is a session without any speech (``und``).
-    Votes count by their probability.
+    Votes count by their probability. A given language is noted without loading a model, and so is a session
+    without any speech (``und``).
     """
-    windows = voting_windows(plans, audio)
-    if options.language != "auto" or not windows:
-        language, given = (UNDETERMINED, False) if options.language == "auto" else (options.language, True)
-        found = Language(session=session, language=language, probability=float(given), given=given, votes=[])
-        found.write(output)
-        return found
-    model = speech_engine(options.model).speech_model(options, threads=threads)
-    votes, weight = [], defaultdict[str, float](float)
+    given, votes, weight = options.language != "auto", [], defaultdict[str, float](float)
+    windows = [] if given else voting_windows(plans, audio)
+    if windows:
+        model = speech_engine(options.model).speech_model(options, threads=threads)
     for plan, path, start, stop in windows:
         heard = read_samples(path, start, stop)
-        language, probability = model.detect_language(heard)
+        code, probability = model.detect_language(heard)
         metrics.heard(len(heard) / SAMPLE_RATE)
-        weight[language] += probability
-        votes.append(
-            LanguageVote(
-                track=plan.track, start=seconds(start), language=language, probability=round(probability, 4)
-            )
-        )
-    best = max(sorted(weight), key=weight.__getitem__)
-    found = Language(
-        session=session,
-        language=best,
-        probability=round(weight[best] / sum(weight.values()), 4),
-        given=False,
-        votes=votes,
-    )
+        weight[code] += probability
+        at, rounded = seconds(start), round(probability, 4)
+        votes.append(LanguageVote(track=plan.track, start=at, language=code, probability=rounded))
+    undetected = options.language if given else UNDETERMINED
+    language = max(sorted(weight), key=weight.__getitem__, default=undetected)
+    probability = round(weight[language] / sum(weight.values()), 4) if votes else float(given)
+    found = Language(session=session, language=language, probability=probability, given=given, votes=votes)
     found.write(output)
     return found
 
 
 def voting_windows(plans: list[ChunkPlan], audio: list[Path]) -> list[tuple[ChunkPlan, Path, int, int]]:
-    """Choose where to listen, in samples ``[start, stop)``: at even steps through all speech."""
+    """Return windows at even steps through all speech, in samples ``[start, stop)`` of their track."""
     spans = [
         (plan, path, span.start) for plan, path in zip(plans, audio, strict=True) for span in plan.speech
     ]
@@ -113,10 +103,10 @@ def transcribe_chunk(
 ) -> ChunkTranscript:
     """Decode chunk ``index`` of ``plan``; times in the result are seconds of the track.
 
-    The result depends on the audio of its windows, the plan and the options only. Where the plan knows no
-    speech, nothing is decoded: no model can invent words in silence.
+    The result depends only on the audio of its windows, the plan and the options. Without speech in the plan,
+    nothing is decoded, so no model can invent words in silence.
     """
-    core, windows = plan.cores[index], windows_of(plan, index, options)
+    core, windows = plan.cores[index], chunk_windows(plan, index, options)
     heard = span_of(windows, core)
     segments: list[Decoded] = []
     again: list[FallbackResult] = []
@@ -135,8 +125,8 @@ def transcribe_chunk(
         engine, unused = model.engine, model.unused_prompt(options)
     elif language == PER_WINDOW:
         language = UNDETERMINED
-    trusted, doubted = _by_thresholds(segments, heard, language, options)
-    kept, invented = filter_phrases(trusted, speech=plan.speech, options=options)
+    speech = united((span.start, span.stop) for span in plan.speech)
+    kept, removed = _filtered(segments, heard, language, speech, options)
     result = ChunkTranscript(
         session=plan.session,
         track=plan.track,
@@ -145,7 +135,7 @@ def transcribe_chunk(
         language=language,
         engine=engine,
         segments=kept,
-        removed=sorted([*doubted, *invented], key=lambda segment: segment.start),
+        removed=removed,
         redecoded=[_noted(part, heard, language, options) for part in again],
         unused_prompt=unused,
     )
@@ -154,14 +144,8 @@ def transcribe_chunk(
     return result
 
 
-def windows_of(plan: ChunkPlan, index: int, options: Transcribe) -> list[Window]:
-    """Return the windows that chunk ``index`` of a plan decodes, in samples of the track."""
-    longest = round(options.window_s * SAMPLE_RATE)
-    return chunk_windows(plan, index, longest=longest)
-
-
 def _from(origin: int, windows: list[Window]) -> list[Window]:
-    """Return the windows in samples from ``origin``."""
+    """Return windows in samples from ``origin``."""
     return [tuple(Span(start=s.start - origin, stop=s.stop - origin) for s in window) for window in windows]
 
 
@@ -172,11 +156,11 @@ def _decode(
     *,
     options: Transcribe,
 ) -> tuple[list[Decoded], list[FallbackResult]]:
-    """Decode the windows of a chunk, each in its language; return the segments and what was decoded twice."""
+    """Decode windows, each in its language; return the segments, and the speech that was decoded twice."""
     windows = [window for window, _ in spoken]
 
     def decode(given: Sequence[Window], how: Transcribe) -> list[Decoded]:
-        """Decode windows, or parts of them."""
+        """Decode the windows of the chunk, or parts of them."""
         codes = [spoken[_number_of(part, windows)][1] for part in given]
         found: list[Decoded] = []
         for code in dict.fromkeys(codes):
@@ -197,7 +181,7 @@ def _number_of(part: Window, windows: Sequence[Window]) -> int:
 
 
 def _most_spoken(segments: Iterable[Decoded]) -> str | None:
-    """Return the language of most words; None without any."""
+    """Return the language of most words; None without words."""
     words = Counter[str]()
     for segment in segments:
         words[segment.language] += len(segment.words)
@@ -205,9 +189,9 @@ def _most_spoken(segments: Iterable[Decoded]) -> str | None:
 
 
 def _placed(segment: Decoded, heard: Span, language: str) -> Segment:
-    """Move a decoded segment to the clock of its track; the offset is added in samples, so nothing drifts.
+    """Move a decoded segment to the clock of its track, in samples, so that nothing drifts.
 
-    ``language`` is the chunk's; a segment has its own only where it is another.
+    ``language`` is the chunk's; it is stored with a segment only if it differs.
     """
 
     def at(time: float) -> float:
@@ -226,19 +210,22 @@ def _placed(segment: Decoded, heard: Span, language: str) -> Segment:
                 probability=round(word.probability, 4),
             )
         )
-    values: dict[str, Any] = {
-        "avg_logprob": round(segment.avg_logprob, 4),
-        "no_speech_prob": round(segment.no_speech_prob, 4),
-        "compression_ratio": round(segment.compression_ratio, 3),
-        "temperature": segment.temperature,
-        "language": None if segment.language == language else segment.language,
-    }
     start, end = at(segment.start), at(segment.end)
-    return Segment(start=start, end=max(start, end), text=segment.text, words=words, **values)
+    return Segment(
+        start=start,
+        end=max(start, end),
+        text=segment.text,
+        words=words,
+        avg_logprob=round(segment.avg_logprob, 4),
+        no_speech_prob=round(segment.no_speech_prob, 4),
+        compression_ratio=round(segment.compression_ratio, 3),
+        temperature=segment.temperature,
+        language=None if segment.language == language else segment.language,
+    )
 
 
 def _noted(part: FallbackResult, heard: Span, language: str, options: Transcribe) -> FallbackSpan:
-    """Return what is stored about speech that was decoded twice."""
+    """Return the record of speech that was decoded twice."""
     won, lost = (part.second, part.first) if part.second_wins else (part.first, part.second)
     return FallbackSpan(
         start=seconds(heard.start + part.window[0].start),
@@ -252,22 +239,19 @@ def _noted(part: FallbackResult, heard: Span, language: str, options: Transcribe
     )
 
 
-def _by_thresholds(
-    segments: Iterable[Decoded], heard: Span, language: str, options: Transcribe
+def _filtered(
+    segments: Iterable[Decoded], heard: Span, language: str, speech: list[Interval], options: Transcribe
 ) -> tuple[list[Segment], list[RemovedSegment]]:
-    """Part what is trusted from what the engine or a threshold suppresses, with the reason.
-
-    The segments that are returned are on the clock of the track.
-    """
+    """Return the segments to keep and those to remove, with the reason, on the clock of the track."""
     kept: list[Segment] = []
     removed: list[RemovedSegment] = []
     for decoded in segments:
         segment = _placed(decoded, heard, language)
-        if not segment.text and not segment.words:
-            continue
         reason = suppression(decoded, options) or (None if segment.words else "no words")
-        if reason:
-            removed.append(RemovedSegment(**segment.model_dump(), reason=reason))
-        else:
+        if reason is None and is_phantom(segment, speech, options):
+            reason = PHANTOM
+        if reason is None:
             kept.append(segment)
+        elif segment.text or segment.words:
+            removed.append(RemovedSegment(**segment.model_dump(), reason=reason))
     return kept, removed

@@ -1,9 +1,9 @@
-"""Which stretches of speech are decoded together, as one window.
+"""Divide speech into windows that are decoded together.
 
-A window is decoded by itself, so a sentence that two windows share is heard badly. Windows that are simply
-filled end anywhere; here they end in pauses, the longer the better, and are hardly more for it. They follow
-from the speech of the whole track, not of a chunk: away from the cuts a chunk has the windows that a run over
-the whole track would have, wherever it is cut.
+A window is decoded by itself, so a sentence that two windows share is heard badly. If windows are simply
+filled, they end anywhere; here they end in long pauses, and there are hardly more of them. They depend on the
+speech of the whole track and not of a chunk, so they are those of a run over the whole track, wherever it is
+cut.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 from sessionscribe.artifacts.plan import ChunkPlan, PlannedChunk, Span
-from sessionscribe.core.intervals import common, united
+from sessionscribe.config.settings import Transcribe
+from sessionscribe.core.intervals import common
 from sessionscribe.core.units import SAMPLE_RATE
 
 Window = tuple[Span, ...]
@@ -27,19 +28,14 @@ WHOLE = 2
 """How long a window may be with its pauses, in windows, before cuts in silence part it."""
 
 
-def chunk_windows(plan: ChunkPlan, index: int, *, longest: int) -> list[Window]:
+def chunk_windows(plan: ChunkPlan, index: int, options: Transcribe) -> list[Window]:
     """Return the windows that chunk ``index`` of a plan decodes, in order, in samples of the track.
 
-    The window that a cut lies in stays whole and belongs to the chunk that has its middle: no word is cut,
-    heard twice or left to nobody. Only where a window's pauses are so long that a chunk would have to reach
-    far beyond its own audio, cuts in silence part it.
-
-    Args:
-        plan: with the speech of the whole track.
-        index: the chunk.
-        longest: as for `decoding_windows`.
+    A window that contains a cut stays whole and belongs to the chunk that contains its middle: no word is
+    cut, heard twice or missed. Only where a window's pauses are so long that a chunk would have to reach far
+    beyond its own audio, cuts in silence divide it.
     """
-    core = plan.cores[index]
+    core, longest = plan.cores[index], round(options.window_s * SAMPLE_RATE)
     windows = decoding_windows(plan.speech, longest=longest)
     low, high = _between_silences(plan.cores, index)
     reach = WHOLE * longest
@@ -52,12 +48,6 @@ def span_of(windows: Sequence[Window], core: PlannedChunk) -> Span:
     if not windows:
         return Span(start=core.start, stop=core.start)
     return Span(start=windows[0][0].start, stop=windows[-1][-1].stop)
-
-
-def speech_of(windows: Iterable[Window]) -> list[Span]:
-    """Return the speech in windows, in order and apart."""
-    found = united((piece.start, piece.stop) for window in windows for piece in window)
-    return [Span(start=start, stop=stop) for start, stop in found]
 
 
 def _between_silences(cores: Sequence[PlannedChunk], index: int) -> tuple[int, int]:
