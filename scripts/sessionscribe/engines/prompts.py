@@ -1,6 +1,6 @@
-"""What a model is told before every window: names and terms to expect, and the style to keep.
+"""The prompt before every window: names and terms to expect, and an example of style.
 
-The form counts (Whisper base, five minutes of read speech, eight names of which two were right without):
+Its form matters (Whisper base, five minutes of read speech, eight names, two of them right without a prompt):
 
 | Form | Names right | Words (628 without) | Punctuation (12.7 for 100 words without) |
 |---|---|---|---|
@@ -10,7 +10,7 @@ The form counts (Whisper base, five minutes of read speech, eight names of which
 | `Names: A, B, C.` | 7 | 564 | 14.7 |
 | `A, B, C,` | 7 | 637 | 14.1 |
 
-After a list that has an end, a model may skip the first sentence of a window; an open one is gone on with.
+After a closed list, a model may skip the first sentence of a window; an open list is continued.
 """
 
 from __future__ import annotations
@@ -29,23 +29,23 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 ROOM = 223
-"""Tokens that the engine has room for, half of the model's positions less one; it cuts off what is beyond."""
+"""Most tokens that the engine takes, half of the model's positions less one; it cuts off the rest."""
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """The text before every window, and the words and terms that it has no room for."""
+    """The text before every window, and the words and terms that do not fit."""
 
     text: str
     unused: list[str]
 
 
 def prompt(options: Transcribe, count: Callable[[str], int]) -> Prompt:
-    """Return the prompt that fits: `initial_prompt`, then the hotwords as a list; the last ones are left out.
+    """Return the prompt: `initial_prompt`, then the hotwords as a list; the last ones may not fit.
 
     Args:
         options: with both.
-        count: how many tokens a text has.
+        count: counts the tokens of a text.
     """
     words, terms = options.initial_prompt.split(), terms_of(options.hotwords)
 
@@ -59,9 +59,9 @@ def prompt(options: Transcribe, count: Callable[[str], int]) -> Prompt:
 
 
 def terms_of(hotwords: str) -> list[str]:
-    """Return the terms that are listed: between commas, or, where there are none, between spaces.
+    """Return the terms of lists that are separated by semicolons (of the settings and of a session).
 
-    Lists (those of the settings and of a session) are apart by semicolons, each by itself.
+    Within a list, commas separate terms, or else spaces.
     """
     found: list[str] = []
     for listed in re.split(r"[;\n]", hotwords):
@@ -71,13 +71,13 @@ def terms_of(hotwords: str) -> list[str]:
 
 
 def no_room(unused: list[str]) -> str:
-    """Return the line that says which hotwords are not used."""
+    """Return the message about unused hotwords."""
     number, first = f"{len(unused)} hotword{'s' * (len(unused) > 1)}", visible(unused[0])
     return f"the model has room for {ROOM} tokens of hotwords: {number}, from `{first}` on, not used"
 
 
 def counter(folder: Path) -> Callable[[str], int]:
-    """Return what counts the tokens of a text, for the model in a folder; the model is not loaded."""
+    """Return a function that counts the tokens of a text for the model in a folder, which is not loaded."""
     from tokenizers import Tokenizer  # noqa: PLC0415 -- only some need it
 
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
@@ -85,5 +85,5 @@ def counter(folder: Path) -> Callable[[str], int]:
 
 
 def tokens(tokenizer: Tokenizer, text: str) -> int:
-    """Return how many tokens a prompt has for a tokenizer, as the engine takes it."""
+    """Return the number of tokens of a prompt, as the engine counts them."""
     return len(tokenizer.encode(f" {text.strip()}", add_special_tokens=False).ids)

@@ -33,8 +33,6 @@ MOST_CLUSTERED = 20_000
 """Embeddings that are clustered at most: the distances of so many take 3.2 GB, of half as many a quarter."""
 THREADS = 4
 """CPU threads on every machine: the last digits of embeddings depend on how many share the sums."""
-HUB_MODEL_BYTES = 60_000_000
-"""Size of a pipeline from the hub, about: community-1 and 3.1 are smaller."""
 
 
 class WindowModels:
@@ -162,20 +160,16 @@ def check_folder(folder: Path) -> None:
 def window_models(options: Diarize) -> WindowModels:
     """Return this process's models for these options, loaded once."""
     device = models.machine_device() if options.device == "auto" else options.device
+    folder = models.locate(options.model)
     _prepare_import()
     # This takes seconds, in which another job of this process shall get its model: not in the locked pool.
     importlib.import_module("pyannote.audio.pipelines")
     return pool.hold(
         ("pyannote", options.model, device),
         lambda: WindowModels(options, device=device),
-        size_bytes=_size(options.model),
+        size_bytes=sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) if folder else 0,
         device=device,
     )
-
-
-def _size(model: str) -> int:
-    files = Path(model).rglob("*") if Path(model).is_dir() else ()
-    return sum(path.stat().st_size for path in files if path.is_file()) or HUB_MODEL_BYTES
 
 
 def _settle(pipeline: Any) -> None:

@@ -1,4 +1,4 @@
-"""Stretches of speech as one window without the pauses between them, and the way back to real time."""
+"""Concatenate stretches of speech to a window without pauses, and restore the original times."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 
 
 def stitched(audio: NDArray[np.float32], pieces: Sequence[Span]) -> NDArray[np.float32]:
-    """Return the pieces of ``audio`` ``[n]`` one after the other."""
+    """Return the pieces of ``audio`` ``[n]``, concatenated."""
     import numpy as np  # noqa: PLC0415 -- heavy
 
     return np.concatenate([audio[piece.start : piece.stop] for piece in pieces])
 
 
 def restored(segment: Decoded, pieces: Sequence[Span]) -> Decoded:
-    """Return a segment of a stitched window on the clock of the audio that the pieces were taken from.
+    """Return a segment of a stitched window with the times of the original audio.
 
-    A word belongs to the piece in which its middle lies, and stays inside it: the engine may place one in the
-    silence that it appends to a window, which here is another window's.
+    A word belongs to the piece that contains its middle, and stays inside it: the engine may place a word in
+    the silence that it appends to a window.
 
     Args:
         segment: in seconds; the window begins where its first piece does.
@@ -38,7 +38,7 @@ def restored(segment: Decoded, pieces: Sequence[Span]) -> Decoded:
     ends = list(accumulate(lengths, initial=pieces[0].start))[1:]
 
     def place(start: float, end: float) -> tuple[float, float]:
-        # In samples: of seconds, a word on the border of two pieces would be now the one's, now the other's.
+        # In samples: with seconds, rounding would decide about a word on the border of two pieces.
         middle = sum(interval(start, end)) / 2
         number = next((i for i, stop in enumerate(ends) if middle < stop), len(ends) - 1)
         low, high = pieces[number].start / SAMPLE_RATE, pieces[number].stop / SAMPLE_RATE
