@@ -359,7 +359,7 @@ def test_a_clustering_that_fails_is_one_line(
     files = split(tmp_path, meeting[:160_000], 600)
     made = files.embed()
     monkeypatch.setattr("pyannote.audio.pipelines.clustering.AgglomerativeClustering.cluster", overflow)
-    with pytest.raises(UserError, match=r"fails to cluster the voices \(.*128.*`diarize.num_speakers`"):
+    with pytest.raises(UserError, match=r"clustering failed \(.*128.*`diarize.num_speakers`"):
         files.cluster(made)
 
 
@@ -411,7 +411,7 @@ def test_windows_that_reach_too_far_are_refused(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("sessionscribe.engines.pyannote.REACH_S", 15.0)
     heard = window_models(OPTIONS)
     assert heard.grid(0.5).step == 80_000
-    with pytest.raises(UserError, match="looks at windows of 10 s, which is too long"):
+    with pytest.raises(UserError, match="windows of 10 s are too long"):
         heard.grid(0.6)
 
 
@@ -458,7 +458,7 @@ def test_a_job_asks_the_hub_for_nothing_though_its_worker_has_fetched_the_models
     monkeypatch.setenv("HF_HUB_OFFLINE", "")
     # As where the check of the models has imported it.
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
-    with pytest.raises(UserError, match="the diarization pipeline cannot be had"):
+    with pytest.raises(UserError, match="the diarization pipeline is not available"):
         window_models(Diarize(model="some/one-that-is-not-here", device="cpu"))
     with pytest.raises(huggingface_hub.errors.OfflineModeIsEnabled):
         huggingface_hub.get_session().get("https://huggingface.co/some/one-that-is-not-here")

@@ -68,7 +68,7 @@ def test_what_cannot_be_fetched_is_said_and_the_others_are_fetched(
     assert main.main(["models", "fetch", "smal", "small", "base"]) == 1
     said = capfd.readouterr()
     assert "smal: there is no such model. Did you mean `small`?" in said.err
-    assert "Systran/faster-whisper-small: the speech model cannot be had (not from the hub" in said.err
+    assert "Systran/faster-whisper-small: the speech model is not available (not from the hub" in said.err
     assert said.out.startswith("base: ")
 
 

@@ -277,7 +277,7 @@ def test_a_model_that_cannot_be_had_is_told_before_anything_else(fresh: Project,
     done = project.sessionscribe("run", HF_TOKEN=SECRET, HF_HOME=str(tmp_path / "hub"))
     assert done.code != 0
     (line,) = (line for line in done.err.splitlines() if line.startswith("sessionscribe: "))
-    assert "check_models failed: Systran/faster-whisper-small: the speech model cannot be had" in line
+    assert "check_models failed: Systran/faster-whisper-small: the speech model is not available" in line
     for way in ("models fetch base", "log in", "HF_TOKEN", "`transcribe.model` to a local folder"):
         assert way in line
     assert {path.parts[len(project.root.parts) + 1] for path in project.root.glob("results/**/*.*")} <= {

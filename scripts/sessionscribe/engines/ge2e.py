@@ -27,16 +27,16 @@ PARTIAL = 160
 STEP = 80
 """Mel frames from one partial to the next."""
 MIN_SAMPLES = 6_400
-"""With less speech free of others (0.4 s), a voice is told with their speech in it."""
+"""With less speech without overlap (0.4 s), overlapped speech is used, too."""
 LEVEL = 10 ** (-30 / 10)
 """Mean power to which faint speech is raised (-30 dBFS), as in training."""
 
 
 class GE2E(Model):
-    """Speaker embeddings of 256 values at length 1, for 16 kHz audio.
+    """Speaker embeddings of 256 values and length 1, for 16 kHz audio.
 
-    A speaker's frames are joined before the LSTM hears them: however short the turns are, nobody else's
-    speech is in an embedding. Windows are levelled as a whole, as recordings were in training.
+    A speaker's frames are concatenated before they enter the LSTM, so however short the turns are, an
+    embedding contains nobody else's speech. Each window is levelled as a whole, as recordings in training.
     """
 
     window: Tensor
@@ -58,7 +58,7 @@ class GE2E(Model):
         return DIMENSION
 
     def filterbank(self, waveforms: Tensor) -> Tensor:
-        """Mel energies (batch, frames, mels) of waveforms (batch, 1, samples); faint ones are raised."""
+        """Return mel energies (batch, frames, mels) of waveforms (batch, 1, samples); amplify faint ones."""
         samples = waveforms[:, 0].float()
         power = samples.square().mean(1, keepdim=True).clamp_min(1e-12)
         spectrum = torch.stft(
@@ -76,12 +76,12 @@ class GE2E(Model):
     def forward(  # type: ignore[override]  # as pyannote's own embedding models have it
         self, waveforms: Tensor, weights: Tensor | None = None
     ) -> Tensor:
-        """Embeddings of waveforms (batch, 1, samples) where weights (batch[, speakers], frames) are set.
+        """Return embeddings of waveforms (batch, 1, samples), NaN where no weight is set.
 
-        Where none is set, the embedding is NaN.
+        Weights (batch[, speakers], frames) select the frames of each embedding.
 
         Raises:
-            ValueError: the waveforms are too short for any voice; pyannote asks so for the shortest.
+            ValueError: the waveforms are too short, which is how pyannote finds out the minimum length.
         """
         if waveforms.shape[-1] < MIN_SAMPLES:
             raise ValueError(f"a voice needs {MIN_SAMPLES} samples")
@@ -101,7 +101,7 @@ class GE2E(Model):
         return F.normalize(sums).view(*weights.shape[:-1], DIMENSION)
 
     def _hear(self, partials: list[Tensor]) -> Tensor:
-        """Embeddings (n, 256) of n partials, each (frames, mels)."""
+        """Return the embeddings (n, 256) of n partials, each (frames, mels)."""
         lengths = torch.tensor([len(part) for part in partials], device=partials[0].device)
         states, _ = self.lstm(nn.utils.rnn.pad_sequence(partials, batch_first=True))
         last = states[torch.arange(len(partials), device=states.device), lengths - 1]
@@ -109,7 +109,7 @@ class GE2E(Model):
 
 
 def _partials(speech: Tensor) -> list[Tensor]:
-    """Cut a speaker's mel frames (frames, mels) into partials that cover all of them, evenly spread."""
+    """Return evenly spread partials that cover a speaker's mel frames (frames, mels)."""
     if not len(speech):
         return []
     count = 1 + round(max(0, len(speech) - PARTIAL) / STEP)

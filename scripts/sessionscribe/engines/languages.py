@@ -1,10 +1,10 @@
-"""The languages that speech models have codes for."""
+"""Language codes of speech models."""
 
 from __future__ import annotations
 
 
 def is_known(code: str) -> bool:
-    """Return whether a code (`en`, `yue`) is one that a speech model can be told."""
+    """Return whether speech models know a language code (`en`, `yue`)."""
     from faster_whisper.tokenizer import _LANGUAGE_CODES  # noqa: PLC0415 -- heavy
 
     return code in _LANGUAGE_CODES

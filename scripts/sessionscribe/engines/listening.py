@@ -1,8 +1,8 @@
-"""Every window once through the speaker-embedding model, whoever speaks in it.
+"""Run the speaker-embedding model once for each window, however many people speak in it.
 
-pyannote hands its embedding model each window once for each local speaker, with another mask each time, those
-who never speak included. The costly part of the model sees the audio only: with three local speakers that is
-three times the work that is needed, and windows in which nobody speaks need none.
+pyannote runs it once for each local speaker of a window, even a silent one, with another mask each time. But
+the costly part of the model only depends on the audio, so with three local speakers two thirds of the work
+are unnecessary, and so are windows in which nobody speaks.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 
 
 def listen_once(embedding: Any) -> Any:
-    """Return a pipeline's embedding model so that it hears each window once; as it is if it cannot be told.
+    """Return a pipeline's embedding model so that it hears each window once, if it can.
 
-    A model can be told if it takes the masks of several speakers at once and then finds the same as for one
-    at a time. That is tried with a second of noise.
+    It can if masks of several speakers at once give the same embeddings as one mask at a time, which is tried
+    with a second of noise.
     """
     import torch  # noqa: PLC0415
     from pyannote.audio.core.inference import BaseInference  # noqa: PLC0415
 
     class ListeningOnce(BaseInference):
-        """The same model, asked about all speakers of a window at once."""
+        """The model, called with all speakers of a window at once."""
 
         def __getattr__(self, name: str) -> Any:
             return getattr(embedding, name)
@@ -43,7 +43,7 @@ def listen_once(embedding: Any) -> Any:
             heard = together.any(dim=2).any(dim=1)
             heard[0] |= not heard.any()
             found = torch.from_numpy(embedding(waveforms[slots == 0][heard], masks=together[heard]))
-            # Who does not speak has no weight: nothing of the audio is left, all of them look the same.
+            # Masks of silent speakers leave nothing of the audio, so their embeddings are all the same.
             nobody = found[0, -1]
             row = heard.cumsum(0) - 1
             speaks = masks.any(dim=1)
@@ -54,7 +54,7 @@ def listen_once(embedding: Any) -> Any:
 
 
 def _places(waveforms: Tensor) -> tuple[Tensor, Tensor]:
-    """Return for each row the number of its window, and which of the window's rows it is."""
+    """Return the window of each row, and the row's position in it."""
     import torch  # noqa: PLC0415
 
     new = torch.ones(len(waveforms), dtype=torch.bool)
@@ -73,7 +73,7 @@ def _hears_several(embedding: Any) -> bool:
     try:
         both = torch.from_numpy(embedding(noise, masks=masks))
         alone = torch.from_numpy(embedding(noise.repeat_interleave(3, 0), masks=masks.flatten(0, 1)))
-    except Exception:  # whatever it says: it does not take this
+    except Exception:  # the model does not support it
         return False
     same = both.ndim == 3 and torch.allclose(both.flatten(0, 1), alone, atol=1e-4, rtol=1e-3)
     return bool(same and torch.equal(both[0, 1], both[1, 0]))

@@ -1,4 +1,4 @@
-"""Which models there are by name, where one lies on this machine, and what identifies it; none is loaded."""
+"""Names of models, their folders on this machine, and what identifies them; nothing is loaded."""
 
 from __future__ import annotations
 
@@ -36,63 +36,59 @@ DIARIZATION = {
     "open": "sessionscribe/open-2",
 }
 AUTO_PIPELINES = ("community-1", "open")
-"""What ``diarize.model: auto`` may be, best first; the second needs no account."""
+"""What ``diarize.model: auto`` can be, best first; the second needs no account."""
 AUTO_MODEL = {"cuda": "large-v3-turbo", "cpu": "small"}
 AUTO_FALLBACK = "base"
-"""Where the hub cannot be had: packages ship it."""
+"""If the hub is not available: a package contains it."""
 AUTO_COMPUTE_TYPE = {"cuda": "float16", "cpu": "int8"}
 PIPELINE_FILES = ("config.yaml", "segmentation/*.bin", "embedding/*.bin", "plda/*.npz")
-"""Files of these two pipelines: fetching them may have been interrupted."""
+"""Files of these two pipelines; some are missing if a download was interrupted."""
 VOICE_DISTANCE = {DIARIZATION["open"]: 0.25}
-"""How far apart one person's embeddings may be (cosine distance), where that is not 0.5."""
+"""Largest cosine distance between embeddings of one person, if it is not 0.5."""
 WHISPER_FILES = ("model.bin", "config.json", "tokenizer.json", "vocabulary.*")
-"""Files of a CTranslate2 Whisper model; without ``tokenizer.json`` the engine would ask the hub for one."""
+"""Files of a CTranslate2 Whisper model; without ``tokenizer.json`` the engine would ask the hub for it."""
 
 
 def machine_device() -> str:
-    """Return ``cuda`` where an NVIDIA driver is loaded and not hidden, else ``cpu``; costs microseconds."""
+    """Return ``cuda`` if an NVIDIA driver is loaded and not hidden, else ``cpu``; takes microseconds."""
     hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
     return "cuda" if Path("/dev/nvidiactl").exists() and not hidden else "cpu"
 
 
 def can_diarize() -> bool:
-    """Whether what tells speakers apart is installed here; a light set-up leaves it out."""
+    """Return whether torch and pyannote are installed; a light set-up omits them."""
     return all(map(importlib.util.find_spec, ("torch", "pyannote")))
 
 
 def resolve(name: str, presets: dict[str, str], *, setting: str) -> str:
-    """Return the hub id or the folder that ``name`` stands for.
+    """Return the hub id or folder that ``name`` stands for.
 
     Raises:
-        UserError: ``name`` is neither a preset, nor a folder that exists, nor looks like a hub id.
+        UserError: ``name`` is not a preset, an existing folder or a possible hub id.
     """
     if name in presets:
         return presets[name]
-    if Path(name).is_dir():
+    owner, *rest = name.split("/")
+    is_hub_id = len(rest) == 1 and owner[:1] not in ("", ".", "~") and not Path(owner).is_dir()
+    if is_hub_id or Path(name).is_dir():
         return name
-    if (
-        name.count("/") == 1
-        and not name.startswith((".", "/", "~"))
-        and not Path(name.partition("/")[0]).is_dir()
-    ):
-        return name
-    hint = f"{meant(name, presets)} A folder with a model will do, too"
+    hint = f"{meant(name, presets)} A folder with a model works, too"
     raise UserError(f"there is no model `{visible(name)}`", where=f"configuration: {setting}", hint=hint)
 
 
 def identity(model: str) -> str:
-    """Return what names a resolved model in fingerprints: the hub id, or a folder's checksum."""
+    """Return the name of a resolved model in fingerprints: the hub id, or a folder's checksum."""
     return f"folder:{sampled_sha256(Path(model))[:16]}" if Path(model).is_dir() else model
 
 
 def locate(model: str, files: Sequence[str] = ()) -> Path | None:
-    """Return the folder of a resolved model on this machine; None where it is not here. Asks no network.
+    """Return the folder of a resolved model on this machine, or None. Does not use the network.
 
-    That is the model itself where it is a folder, else the hub's local cache, else what was made of packages.
+    That is the model itself if it is a folder, else the hub's local cache, else the folder made of packages.
 
     Args:
         model: a folder or a hub id.
-        files: what a folder of the hub's cache must have, as patterns: fetching it may have been interrupted.
+        files: patterns of files that must be in the hub's cache: a download may have been interrupted.
     """
     if Path(model).is_dir():
         return Path(model)
@@ -104,37 +100,37 @@ def locate(model: str, files: Sequence[str] = ()) -> Path | None:
 
 
 def auto_names(device: str, *, here: bool) -> list[str]:
-    """Return the models that ``auto`` may be on a device, best first.
+    """Return the models that ``auto`` can be on a device, best first.
 
     Args:
         device: ``cpu`` or ``cuda``.
-        here: whether they work on this machine: one that is here is then better than one that is not.
+        here: whether the device is this machine's: then models that are on it come first.
     """
     names = [AUTO_MODEL[device], AUTO_FALLBACK]
     return sorted(names, key=lambda name: here and not locate(WHISPER[name], WHISPER_FILES))
 
 
 def auto_pipelines() -> list[str]:
-    """Return the diarization pipelines that ``auto`` may be: what is on this machine first, else the best.
+    """Return the diarization pipelines that ``auto`` can be: first those on this machine, then best first.
 
-    ``off`` is the last of them where nothing is installed that they could run with.
+    ``off`` is added if nothing is installed to run them.
     """
     found = sorted(AUTO_PIPELINES, key=lambda name: not locate(DIARIZATION[name], PIPELINE_FILES))
     return found if can_diarize() else [*found, OFF]
 
 
 def voice_distance(described: str) -> float:
-    """Return how far apart one person's embeddings may be, for a pipeline as ``describe`` calls it."""
+    """Return the largest distance between embeddings of one person, given a pipeline's description."""
     return VOICE_DISTANCE.get(described.partition(" ")[0], 0.5)
 
 
 def missing_files(folder: Path, files: Sequence[str]) -> list[str]:
-    """Return the patterns of ``files`` that no file of a folder fits."""
+    """Return the patterns of ``files`` that match no file in a folder."""
     return [pattern for pattern in files if not any(path.is_file() for path in folder.glob(pattern))]
 
 
 def _hub_snapshot(model: str) -> Path | None:
-    """Return the folder of a hub model in the hub's local cache, as the hub's own library lays it out."""
+    """Return the folder of a hub model in the local cache of the hub's own library."""
     from huggingface_hub.constants import HF_HUB_CACHE  # noqa: PLC0415 -- only some need it
 
     repository = Path(HF_HUB_CACHE, f"models--{model.replace('/', '--')}")
@@ -146,10 +142,9 @@ def _hub_snapshot(model: str) -> Path | None:
 
 
 def describe(model: str, files: Sequence[str] = ()) -> str:
-    """Return a model's name for transcripts, and which it is.
+    """Return a model's name and version for transcripts; ``files`` are as for ``locate``.
 
-    A folder has its checksum, a hub id the commit in the hub's cache or the packages that it was made of.
-    ``files`` are as for ``locate``.
+    The version is a folder's checksum, the commit in the hub's cache, or the packages of the model.
     """
     folder = locate(model, files)
     if folder is None:
@@ -163,16 +158,16 @@ def describe(model: str, files: Sequence[str] = ()) -> str:
 
 
 def unloadable(kind: str, model: str, setting: str, error: Exception) -> UserError:
-    """Return the error for a model that is there and does not get onto the GPU."""
+    """Return the error for a model that is on this machine but cannot be loaded on the GPU."""
     reason = " ".join(str(error).split())[:300] or type(error).__name__
     hint = f"Check the driver and the free memory of the GPU, or set `{setting}: cpu`"
     if "libcublas" in reason:
-        hint = f"It was set up without a GPU: `make setup GPU=1`, or set `{setting}: cpu`"
+        hint = f"Run `make setup GPU=1` (it was set up without a GPU), or set `{setting}: cpu`"
     return UserError(f"the {kind} cannot be loaded on the GPU ({reason})", where=model, hint=hint)
 
 
 def unavailable(kind: str, model: str, setting: str, error: Exception | str) -> UserError:
-    """Return the error for a model that cannot be had, and why; it names the ways out."""
+    """Return the error for a model that is not available, with the reason and the alternatives."""
     reason = " ".join(str(error).split())[:300] or type(error).__name__
     ways = [
         f"`sessionscribe models fetch {package.name}` (no account) for `{setting}: {package.name}` or `auto`"
@@ -183,5 +178,5 @@ def unavailable(kind: str, model: str, setting: str, error: Exception | str) -> 
         "log in (HF_TOKEN or `hf auth login`; accept the licence on the model's page)",
         f"set `{setting}` to a local folder",
     ]
-    hint = f"Ways out: {'; '.join(ways)}"
-    return UserError(f"the {kind} cannot be had ({reason})", where=model, hint=hint)
+    hint = f"Alternatives: {'; '.join(ways)}"
+    return UserError(f"the {kind} is not available ({reason})", where=model, hint=hint)

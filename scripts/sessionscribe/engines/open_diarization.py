@@ -1,4 +1,4 @@
-"""pyannote's diarization with its own clustering, for embeddings as noisy as those of the open pipeline."""
+"""pyannote's diarization with another clustering, for the noisy embeddings of the open pipeline."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import cdist
 
 SHARE = 0.3
-"""Who talks alone for less of a window is not clustered, but goes to the nearest cluster."""
+"""Embeddings of speakers alone for less of a window are not clustered, but go to the nearest cluster."""
 SPREAD = 0.4
-"""Squared distance of embeddings from their speaker's mean, and more, as neighbouring windows err alike."""
+"""Squared distance of embeddings from their speaker's mean, increased because neighbours err alike."""
 
 
 class MeansClustering(BaseClustering):
-    """Join clusters whose means are no farther apart than ``threshold`` beside what chance explains.
+    """Join clusters whose means are at most ``threshold`` apart, apart from chance.
 
-    Means of few embeddings err: two of one speaker, of m and n embeddings, lie sqrt(SPREAD (1/m + 1/n)) apart
-    by chance. So much may few embeddings be away from many, and yet two people with much speech each, whose
-    voices are nearer than that, are two. Of those who are left, whoever has fewer than ``min_cluster_size``
-    embeddings (a tenth of all, where these are few) goes to the nearest.
+    Means of few embeddings vary: by chance, the means of m and n embeddings of a speaker are
+    sqrt(SPREAD (1/m + 1/n)) apart. So a few embeddings may be that far from many, and still two people who
+    speak a lot, with voices closer than that, stay apart. In the end, clusters with fewer than
+    ``min_cluster_size`` embeddings (or a tenth of all, if there are few) go to the nearest.
     """
 
     expects_num_clusters = False
@@ -56,7 +56,7 @@ class MeansClustering(BaseClustering):
         unit = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
         if len(unit) == 1:
             return np.zeros(1, np.int64)
-        # Up to that height Ward's method joins what chance alone explains; it is fast.
+        # Up to this height, Ward's method only joins what chance explains; it is fast.
         clusters = fcluster(linkage(unit, "ward"), np.sqrt(2 * SPREAD), "distance") - 1
         sizes = np.bincount(clusters).astype(float)
         means = np.stack([unit[clusters == k].mean(0) for k in range(len(sizes))])
@@ -82,16 +82,16 @@ class MeansClustering(BaseClustering):
 
 
 def _apart(means: NDArray[Any], sizes: NDArray[Any], of: Sequence[int] | NDArray[Any]) -> NDArray[Any]:
-    """Return the squared distances (of, all) of means, less what chance explains; none is near itself."""
+    """Return the squared distances (of, all) of means, less chance; infinite from a mean to itself."""
     apart = cdist(means[of], means, "sqeuclidean") - SPREAD * (1 / sizes[of][:, None] + 1 / sizes)
     apart[np.arange(len(of)), of] = np.inf
     return np.asarray(apart)
 
 
 class OpenDiarization(SpeakerDiarization):
-    """A SpeakerDiarization whose voices are told apart by ``MeansClustering``.
+    """A SpeakerDiarization with ``MeansClustering``.
 
-    It fills a speaker's pauses only where nobody else speaks: exclusive turns stay exclusive.
+    It fills a speaker's pauses only where nobody else speaks, so exclusive turns stay exclusive.
     """
 
     def __init__(self, **options: Any) -> None:

@@ -1,7 +1,7 @@
-"""An open diarization pipeline: real models that packages ship, put together as pyannote loads them.
+"""An open diarization pipeline: models from packages, assembled in the form that pyannote loads.
 
-Segmentation is pyannote/segmentation of 2022 (MIT) as whisperx ships it, the speaker encoder is Resemblyzer's
-(GE2E, Apache-2.0). Both come as pickles, of which nothing but tensors is taken: no code in them runs.
+Segmentation is pyannote/segmentation of 2022 (MIT) from whisperx, the speaker encoder is Resemblyzer's (GE2E,
+Apache-2.0). Both are pickles, from which only tensors are read: no code in them runs.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ CONFIG = {
 
 
 class _Inert:
-    """What stands for a pickled object that nobody needs: it keeps nothing and does nothing."""
+    """A stand-in for a pickled object that is not needed."""
 
     def __init__(self, *_: object) -> None: ...
 
@@ -50,11 +50,11 @@ class _Inert:
 
 
 def tensors(checkpoint: bytes, key: str) -> dict[str, torch.Tensor]:
-    """Return the weights under ``key`` of a checkpoint; no object in it but plain ones is made.
+    """Return the weights under ``key`` of a checkpoint.
 
-    Every class that the pickle names and torch does not trust is replaced by an inert one.
+    Every class in the pickle that torch does not trust is replaced by an inert one.
     """
-    # Checkpoints of torch before 1.6 are no zip files: those are refused if they name any class.
+    # Checkpoints of torch before 1.6 are not zip files; they are refused if they contain any class.
     zipped = zipfile.is_zipfile(io.BytesIO(checkpoint))
     names = get_unsafe_globals_in_checkpoint(io.BytesIO(checkpoint)) if zipped else []
     with safe_globals([(type(name, (_Inert,), {}), name) for name in names]):
@@ -64,7 +64,7 @@ def tensors(checkpoint: bytes, key: str) -> dict[str, torch.Tensor]:
 
 
 def assemble(whisperx: Path, resemblyzer: Path, folder: Path) -> None:
-    """Write a pipeline folder that pyannote.audio loads, from the two wheels.
+    """Write a pipeline folder for pyannote.audio from two wheels.
 
     Args:
         whisperx: wheel with the segmentation model.
@@ -95,7 +95,7 @@ def _read(wheel: Path, member: str) -> bytes:
 
 
 def _save(model: Any, specifications: Specifications, weights: dict[str, torch.Tensor], folder: Path) -> None:
-    """Write a model with these weights, which must fit, as pyannote.audio writes its checkpoints."""
+    """Write a checkpoint of a model with these weights in pyannote.audio's format."""
     model.specifications = specifications
     model.setup()
     model.load_state_dict(weights)
@@ -110,7 +110,7 @@ def _save(model: Any, specifications: Specifications, weights: dict[str, torch.T
 
 
 def _save_plda(folder: Path) -> None:
-    """Write a PLDA that changes nothing: pyannote loads one with every pipeline, and VBx alone uses it."""
+    """Write a PLDA that changes nothing: pyannote loads one with every pipeline, but only VBx uses it."""
     folder.mkdir()
     same, nothing = np.eye(DIMENSION), np.zeros(DIMENSION)
     np.savez_compressed(folder / "xvec_transform.npz", mean1=nothing, mean2=nothing, lda=same)

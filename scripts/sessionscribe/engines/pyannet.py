@@ -1,4 +1,4 @@
-"""pyannote's segmentation model, deaf to what lies hardly above the noise, far below the speech around it."""
+"""pyannote's segmentation model, without the pauses that it takes for speech."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from pyannote.audio.models.segmentation import PyanNet
 from torch import Tensor
 
 ABOVE_NOISE_DB = 9.0
-"""Nobody speaks in a frame whose level is not so far above that of the quietest ones of its window."""
+"""A frame is quiet if its level is not this far above the quietest frames of its window."""
 QUIET_DB = (-38.0, -30.0)
-"""Far below the loudest ones nobody speaks in any case; above the second bound somebody may, in any noise."""
+"""Relative to the loudest frames, those below the first level are quiet, those above the second never are."""
 PAUSE_FRAMES = 11
-"""So many quiet frames in a row (17 ms each) are a pause: fewer are within words."""
+"""So many quiet frames in a row (17 ms each) are a pause; fewer occur within words."""
 
 
 class PausingPyanNet(PyanNet):
-    """PyanNet whose speakers are silent in pauses, which the model of 2022 calls speech up to a second.
+    """PyanNet with pauses: the model of 2022 takes pauses of up to a second for speech.
 
     It is a multilabel model: each speaker has a score in [0, 1].
     """
 
     def forward(self, waveforms: Tensor) -> Tensor:  # type: ignore[override]  # as PyanNet has it
-        """Return each speaker's scores (batch, frames, speakers) in waveforms (batch, 1, samples)."""
+        """Return the scores (batch, frames, speakers) of waveforms (batch, 1, samples)."""
         scores: Tensor = super().forward(waveforms)
         size = self.receptive_field_size(1)
         step = self.receptive_field_size(2) - size

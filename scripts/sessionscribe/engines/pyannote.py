@@ -1,7 +1,6 @@
-"""The adapter of pyannote.audio, in two halves: what its models find in windows, and whose voice is whose.
+"""The adapter of pyannote.audio, in two halves: run its models on windows, and cluster the voices.
 
-What lies between them (which windows, which files) is not pyannote's business; together they do what its
-pipeline does on a whole file.
+Together they do what its pipeline does on a whole file.
 """
 
 from __future__ import annotations
@@ -30,22 +29,20 @@ if TYPE_CHECKING:
 
 FILES = ("config.yaml",)
 MOST_CLUSTERED = 20_000
-"""Embeddings that are clustered at most: the distances of so many take 3.2 GB, of half as many a quarter."""
+"""Most embeddings that are clustered; their distances take 3.2 GB, and memory grows with the square."""
 THREADS = 4
-"""CPU threads on every machine: the last digits of embeddings depend on how many share the sums."""
+"""CPU threads on every machine: the last digits of embeddings depend on their number."""
 
 
 class WindowModels:
-    """The two models of a loaded pipeline: who speaks when in a window, and how each of them sounds.
-
-    Use it from any thread: they compute one after the other.
+    """The segmentation and embedding models of a loaded pipeline, for any thread.
 
     Args:
         options: model (a folder or a hub id) and device.
         device: ``cpu`` or ``cuda``.
 
     Raises:
-        UserError: the pipeline cannot be had, or is none of this kind; the message names the ways out.
+        UserError: the pipeline is not available, or of another kind.
     """
 
     def __init__(self, options: Diarize, *, device: str) -> None:
@@ -81,24 +78,24 @@ class WindowModels:
         self._torch, self._lock = torch, threading.Lock()
 
     def grid(self, step: float | None) -> SlidingWindow:
-        """Return the grid of windows with this step (a share of their length; None: the pipeline's own).
+        """Return windows with this step, as a share of their length (None: the pipeline's own).
 
-        The step is a whole number of samples, so that windows lie at the same samples wherever one begins.
+        The step is a whole number of samples, so the windows do not depend on where a stretch begins.
         """
         window = round(self._pipeline._segmentation.duration * SAMPLE_RATE)
         grid = SlidingWindow(window, max(1, round((step or self._pipeline.segmentation_step) * window)))
         if grid.window + grid.step > REACH_S * SAMPLE_RATE:
-            what = f"looks at windows of {grid.window / SAMPLE_RATE:g} s, which is too long"
-            hint = f"A window and a step may be {REACH_S:g} s together: set `diarize.step`, or another model"
+            what = f"windows of {grid.window / SAMPLE_RATE:g} s are too long"
+            hint = f"Window and step may be {REACH_S:g} s together: change `diarize.step` or `diarize.model`"
             raise UserError(what, where=self.identity, hint=hint)
         return grid
 
     def look(
         self, samples: NDArray[np.float32], grid: SlidingWindow
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return who speaks in each window of ``samples`` ``[n]``, and how each of them sounds.
+        """Run both models on all windows of ``samples`` ``[n]``.
 
-        The windows lie on the grid from the first sample on; the last one may reach beyond the end.
+        The first window begins at the first sample; the last one may reach beyond the end.
 
         Returns:
             Segmentations ``[windows, frames, speakers]`` and embeddings ``[windows, speakers, dimension]``.
@@ -112,7 +109,7 @@ class WindowModels:
         with self._lock, metrics.on_device(self.device):
             self._torch.set_num_threads(THREADS)  # of this thread: another lane may have loaded the models
             pipeline._segmentation.step = grid.step / SAMPLE_RATE
-            # On the device as a whole: windows overlap, so cut there they travel once, not ten times.
+            # Copied to the device before it is divided into windows, which overlap ten times.
             waveform = self._torch.from_numpy(samples)[None].to(self.device)
             file = {"waveform": waveform, "sample_rate": SAMPLE_RATE}
             segmentations = pipeline.get_segmentations(file)
@@ -126,11 +123,11 @@ class WindowModels:
 
     @property
     def powerset(self) -> bool:
-        """Whether segmentations are decisions, not scores."""
+        """Whether segmentations are decisions instead of scores."""
         return bool(self._pipeline._segmentation.model.specifications.powerset)
 
     def describe(self, session: str, grid: SlidingWindow, windows: range) -> EmbeddingsHeader:
-        """Return the header for what was found in these windows."""
+        """Return the header of the results for these windows."""
         frames = self._pipeline._segmentation.model.receptive_field
         return EmbeddingsHeader(
             session=session,
@@ -162,7 +159,7 @@ def window_models(options: Diarize) -> WindowModels:
     device = models.machine_device() if options.device == "auto" else options.device
     folder = models.locate(options.model)
     _prepare_import()
-    # This takes seconds, in which another job of this process shall get its model: not in the locked pool.
+    # This takes seconds, so it is done outside the pool's lock, for which other jobs may wait.
     importlib.import_module("pyannote.audio.pipelines")
     return pool.hold(
         ("pyannote", options.model, device),
@@ -173,15 +170,15 @@ def window_models(options: Diarize) -> WindowModels:
 
 
 def _settle(pipeline: Any) -> None:
-    """Give a pipeline that came without settings its own defaults, as its first use would."""
+    """Give a pipeline without settings its own defaults, as its first use would."""
     if not pipeline.instantiated:
         pipeline.instantiate(pipeline.default_parameters())
 
 
 def _prepare_import() -> None:
-    # What comes from the hub was fetched before (``preflight``): a job never asks it, for nothing at all.
+    # Jobs never ask the hub: ``preflight`` has fetched the models.
     os.environ["HF_HUB_OFFLINE"] = "1"
-    # It reads that when it is imported: before us, where this worker has fetched the models (`warm-guests`).
+    # That is read at the import, which came first if this worker fetched the models (`warm-guests`).
     hub: Any = sys.modules.get("huggingface_hub.constants")
     if hub:
         hub.HF_HUB_OFFLINE = True
@@ -195,26 +192,25 @@ def cluster(
     *,
     most: int = MOST_CLUSTERED,
 ) -> tuple[list[Turn], list[Turn], str | None]:
-    """Find whose voice is whose in all windows of a session, as the pipeline does after its models.
+    """Cluster the voices of a session, as the pipeline does after running its models.
 
-    No model is loaded: the pipeline's own code counts, clusters and reconstructs. Beside the arrays and the
-    program it needs 8 bytes for each ordered pair of voices that it clusters, and afterwards 8 bytes for each
-    frame of each window and speaker.
+    No model is loaded: the pipeline's own code counts, clusters and reconstructs. Beside the arrays, it needs
+    8 bytes for each ordered pair of embeddings, then 8 bytes for each frame of each window and speaker.
 
     Args:
         about: the header of the session's windows.
         segmentations: ``[windows, frames, speakers]``.
         embeddings: ``[windows, speakers, dimension]``.
         options: model, numbers of speakers, threshold.
-        most: so many embeddings are clustered at most. Where there are more, as many of them, evenly
-            spread, and the others go to the nearest cluster, as pyannote has it for all embeddings anyway.
+        most: number of embeddings, evenly spread, that are clustered at most; the others go to the nearest
+            cluster.
 
     Returns:
-        The turns, the exclusive turns (at most one speaker at a time), and a remark where not all embeddings
-        could be clustered.
+        The turns, the exclusive turns (one speaker at a time), and a remark if there are more than ``most``
+        embeddings.
 
     Raises:
-        UserError: the pipeline cannot be had, or its clustering has no threshold to set or fails.
+        UserError: the pipeline is not available, or its clustering has no threshold to set or fails.
     """
     _prepare_import()
     import torch  # noqa: PLC0415
@@ -229,7 +225,7 @@ def cluster(
     if options.threshold is not None:
         if "threshold" not in pipeline.clustering.parameters():
             hint = "Leave `diarize.threshold` empty for this pipeline"
-            raise UserError("clusters without a threshold", where=options.model, hint=hint)
+            raise UserError("its clustering has no threshold", where=options.model, hint=hint)
         pipeline.clustering.instantiate({"threshold": options.threshold})
     left_out = _bound(pipeline.clustering, most)
     grid = Grid(start=0.0, duration=about.window / SAMPLE_RATE, step=about.step / SAMPLE_RATE)
@@ -253,14 +249,14 @@ def cluster(
             "Set `diarize.num_speakers` or `max_speakers`, a higher `diarize.threshold` (fewer speakers), or "
             "another `diarize.model`"
         )
-        raise UserError(f"fails to cluster the voices ({reason})", where=options.model, hint=hint) from error
+        raise UserError(f"clustering failed ({reason})", where=options.model, hint=hint) from error
     return _turns(found.speaker_diarization), _turns(found.exclusive_speaker_diarization), left_out()
 
 
 def _allow_smaller(clustering: Any) -> bool:
-    """Halve how often somebody must be heard to be a speaker; return whether that was possible.
+    """Halve the minimum cluster size; return whether that was possible.
 
-    Who is known to be there but says little would be given to another speaker otherwise.
+    Otherwise, expected speakers who say little would be assigned to others.
     """
     settings = clustering.parameters(instantiated=True)
     size = settings.get("min_cluster_size", 1)
@@ -270,7 +266,7 @@ def _allow_smaller(clustering: Any) -> bool:
 
 
 def _without_models(about: EmbeddingsHeader, dimension: int, model: str) -> Any:
-    """Return the pipeline with its settings and PLDA, but with stand-ins that only describe its models."""
+    """Return the pipeline with its settings and PLDA, and with stand-ins that only describe its models."""
     import yaml  # noqa: PLC0415
     from pyannote.audio import Pipeline  # noqa: PLC0415
     from pyannote.audio.core.pipeline import expand_subfolders  # noqa: PLC0415
@@ -319,7 +315,7 @@ def _embedding_model(size: int) -> Any:
 
 
 def _bound(clustering: Any, most: int) -> Callable[[], str | None]:
-    """Let a clustering see at most so many of the embeddings that it would cluster; say how many it saw."""
+    """Limit the number of clustered embeddings; return a function that tells whether there were more."""
     choose, counts = clustering.filter_embeddings, [0]
 
     def chosen(*arguments: Any, **named: Any) -> tuple[Any, Any, Any]:

@@ -1,8 +1,8 @@
-"""The engines: what works with a model is told by the files of the model's folder.
+"""The engines: the files in a model's folder determine which one is used.
 
-Another engine is a module with what `SpeechEngine` or `DiarizationEngine` asks for, in a package that
-names it as an entry point of the group ``sessionscribe.speech`` or ``sessionscribe.diarization``. It is asked
-before ours. Importing an engine is cheap: it loads its library when it works.
+Another engine is a module that implements `SpeechEngine` or `DiarizationEngine`, in a package with an entry
+point of the group ``sessionscribe.speech`` or ``sessionscribe.diarization``. It takes precedence over ours.
+Engines should import their libraries only when they work.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ OURS = {SPEECH: "sessionscribe.engines.whisper", DIARIZATION: "sessionscribe.eng
 
 
 class SpeechModel(Protocol):
-    """A speech model at work for one job."""
+    """A speech model for one job."""
 
     engine: Engine
 
@@ -44,52 +44,52 @@ class SpeechModel(Protocol):
     def transcribe(
         self, audio: Audio, windows: Sequence[Sequence[Span]], language: str, options: Transcribe
     ) -> list[Decoded]:
-        """Decode windows, each some stretches of ``audio`` in samples; segments say in which language."""
+        """Decode windows, each some stretches of ``audio`` in samples; segments have window and language."""
 
     def unused_prompt(self, options: Transcribe) -> list[str]:
-        """Return the hotwords and the words of the initial prompt that it has no room for."""
+        """Return the hotwords and the words of the initial prompt that do not fit."""
 
 
 class SpeechEngine(Protocol):
-    """A module that works with a kind of speech model."""
+    """A module for a kind of speech models."""
 
     FILES: Sequence[str]
-    """The files that such a model's folder has, as patterns."""
+    """Patterns of the files in such a model's folder."""
 
     def speech_model(self, options: Transcribe, *, threads: int) -> SpeechModel:
         """Return the model of ``options.model``, loaded once per process."""
 
     def check_folder(self, folder: Path) -> None:
-        """Raise a UserError where a folder is no model of this kind."""
+        """Raise a UserError if a folder has no model of this kind."""
 
 
 class WindowModels(Protocol):
-    """The models that find in a window who speaks when, and how each of them sounds."""
+    """Models that find the speakers in a window, and an embedding of each."""
 
     identity: str
 
     def grid(self, step: float | None) -> SlidingWindow:
-        """Return the windows with this step, a share of their length; None: the engine's own."""
+        """Return windows with this step, as a share of their length (None: the engine's own)."""
 
     def look(self, samples: Audio, grid: SlidingWindow) -> tuple[Audio, Audio]:
-        """Return what the models find in each window of ``samples``.
+        """Run the models on each window of ``samples``.
 
         Returns:
             Segmentations ``[windows, frames, speakers]`` and embeddings ``[windows, speakers, dimension]``.
         """
 
     def describe(self, session: str, grid: SlidingWindow, windows: range) -> EmbeddingsHeader:
-        """Return the header for what was found in these windows."""
+        """Return the header of the results for these windows."""
 
 
 class DiarizationEngine(Protocol):
-    """A module that works with a kind of diarization pipeline."""
+    """A module for a kind of diarization pipelines."""
 
     FILES: Sequence[str]
-    """The files that such a pipeline's folder has, as patterns."""
+    """Patterns of the files in such a pipeline's folder."""
 
     def check_folder(self, folder: Path) -> None:
-        """Raise a UserError where a folder is no pipeline of this kind."""
+        """Raise a UserError if a folder has no pipeline of this kind."""
 
     def window_models(self, options: Diarize) -> WindowModels:
         """Return the pipeline's models, loaded once per process."""
@@ -97,7 +97,7 @@ class DiarizationEngine(Protocol):
     def cluster(
         self, about: EmbeddingsHeader, segmentations: Audio, embeddings: Audio, options: Diarize
     ) -> tuple[list[Turn], list[Turn], str | None]:
-        """Return turns, turns without overlap, and a remark where something limits them. Loads no model."""
+        """Return turns, turns without overlap, and a remark about limits, if any. Loads no model."""
 
 
 def speech_engine(model: str) -> SpeechEngine:
@@ -111,7 +111,7 @@ def diarization_engine(model: str) -> DiarizationEngine:
 
 
 def _engine(group: str, model: str) -> Any:
-    """Return the module whose files a model's folder has; ours where none fits: it says what is missing."""
+    """Return the module whose files are in a model's folder, or else ours, which reports what is missing."""
     if folder := models.locate(model):
         for found in entry_points(group=group):
             engine = found.load()

@@ -1,7 +1,7 @@
-"""Where somebody speaks: the Silero VAD that comes with faster-whisper, over files of any length.
+"""Voice activity detection: the Silero network that comes with faster-whisper, for files of any length.
 
 faster-whisper's own function takes a whole recording at once (2.4 GB for 3 hours). Here the file is read in
-blocks of 60 s, and what the network remembers is carried from block to block, so that the result is the same.
+blocks of 60 s, and the state of the network is carried over, so the result is the same.
 """
 
 from __future__ import annotations
@@ -23,37 +23,37 @@ if TYPE_CHECKING:
 FRAME = 512
 """Samples that share one speech probability (32 ms)."""
 CONTEXT = 64
-"""Samples before a frame that the network sees with it."""
+"""Samples before a frame that the network sees, too."""
 BLOCK_FRAMES = 1875
 LEVELS_DB = (0.0, -20.0)
 """The network hears a track at both levels, and the higher probability counts.
 
-It is deaf to much that comes from a loud telephone: of 120 s of speech it finds 64 at full level and 100 at
-24 dB less; what is quiet it loses when it gets quieter.
+It misses much speech from a loud telephone: of 120 s it finds 64 at full level and 100 at 24 dB less. Quiet
+speech is lost when it is attenuated.
 """
 QUIET_DB, AUDIBLE_DB = -55.0, -25.0
-"""A block that is below the first level is heard once more at the second, to look for faint speech."""
+"""A block below the first level is also heard at the second, to find faint speech."""
 LOUD_FRAMES = 32
-"""So many frames (1 s) are at the level of a block at least."""
+"""The level of a block is exceeded by this many frames (1 s)."""
 HYSTERESIS = 0.15
-"""Speech goes on until the probability is this far below the threshold."""
+"""Speech continues until the probability is this far below the threshold."""
 LIKELY, POSSIBLE = 0.5, 0.1
-"""Shares of the threshold: faint speech reaches the first, and goes on over frames of the second.
+"""Shares of the threshold: faint speech reaches the first, and continues while the second is exceeded.
 
-What is found so is speech: docs/accuracy.md, "Audit". Of sound that is merely loud, half is speech.
+Nearly all that is found so is speech (docs/accuracy.md, "Audit"); of merely loud sound, half is.
 """
 FAINT_S = 0.5
-"""Less is not worth listening to."""
+"""Shortest faint speech."""
 ABOVE_FLOOR = 4.0
-"""How much more energy faint speech has than the quietest tenth of the track (6 dB)."""
+"""Ratio of the energy of faint speech to that of the quietest tenth of the track (6 dB)."""
 
 
 @dataclass(frozen=True)
 class Scan:
-    """A track as the VAD sees it.
+    """The speech in a track, in samples.
 
-    `speech` is padded, as wanted for decoding; `voiced` is not, as wanted for finding pauses. `energy` is the
-    mean square of each frame of `FRAME` samples. `faint` is where else somebody probably speaks.
+    `speech` is padded, for decoding; `voiced` is not, for finding pauses. `energy` is the mean square of each
+    frame of `FRAME` samples. `faint` is other sound that is probably speech.
     """
 
     samples: int
@@ -71,29 +71,26 @@ def scan(path: Path, options: Vad) -> Scan:
     """
     import numpy as np  # noqa: PLC0415 -- heavy
 
-    third = _Network()
-    quiet: list[NDArray[np.float32]] = [np.zeros(0, np.float32)]
     networks = [(_Network(), np.float32(10 ** (level / 20))) for level in LEVELS_DB]
-    samples = 0
-    probabilities: list[NDArray[np.float32]] = [np.zeros(0, np.float32)]
-    energies: list[NDArray[np.float32]] = [np.zeros(0, np.float32)]
+    amplified, samples, nothing = _Network(), 0, np.zeros(0, np.float32)
+    probabilities, possibilities, energies = [nothing], [nothing], [nothing]
     for block in flac.blocks(path, FRAME * BLOCK_FRAMES):
         samples += len(block)
         frames = np.pad(block, (0, -len(block) % FRAME)).reshape(-1, FRAME)
         heard = [network.probabilities(frames * factor) for network, factor in networks]
         probabilities.append(np.max(heard, axis=0))
         energies.append(frame_energy(frames))
-        gain = _gain(energies[-1])
-        quiet.append(third.probabilities(frames * gain) if gain else np.zeros(len(frames), np.float32))
-    probability, energy = np.concatenate(probabilities), np.concatenate(energies)
-    possible = np.maximum(probability, np.concatenate(quiet))
+        if gain := _gain(energies[-1]):
+            heard.append(amplified.probabilities(frames * gain))
+        possibilities.append(np.max(heard, axis=0))
+    probability, possible, energy = map(np.concatenate, (probabilities, possibilities, energies))
     voiced = spans(probability, samples, options)
     speech = pad(voiced, samples, options.pad_s)
     return Scan(samples, speech, voiced, energy, faint(possible, energy, speech, samples, options))
 
 
 def _gain(energy: NDArray[np.float32]) -> np.float32 | None:
-    """Return by how much to amplify a block of frames of these energies, if it is too quiet to be heard."""
+    """Return the gain for a block of frames with these energies, if it is too quiet to be heard."""
     import numpy as np  # noqa: PLC0415 -- heavy
 
     power = float(np.sort(energy)[-LOUD_FRAMES:][0]) if len(energy) else 0.0
@@ -111,7 +108,7 @@ def frame_energy(frames: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 class _Network:
-    """Silero's network with its memory."""
+    """Silero's network with its state."""
 
     def __init__(self) -> None:
         import numpy as np  # noqa: PLC0415 -- heavy
@@ -123,7 +120,7 @@ class _Network:
         self._tail = np.zeros((1, CONTEXT), np.float32)
 
     def probabilities(self, frames: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the speech probability of each frame, which follow the frames of the call before."""
+        """Return the speech probability of each frame; the frames continue those of the previous call."""
         import numpy as np  # noqa: PLC0415 -- heavy
 
         tails = frames[:, -CONTEXT:]
@@ -134,7 +131,7 @@ class _Network:
 
 
 def spans(probabilities: NDArray[np.float32], samples: int, options: Vad) -> list[Span]:
-    """Return the stretches of speech in samples, in order and apart, as faster-whisper does (unpadded)."""
+    """Return the stretches of speech in samples, in order and apart: those of faster-whisper, unpadded."""
     end_threshold = max(options.threshold - HYSTERESIS, 0.01)
     min_speech, min_silence = options.min_speech_s * SAMPLE_RATE, options.min_silence_s * SAMPLE_RATE
     found: list[Span] = []
@@ -165,7 +162,7 @@ def faint(
     samples: int,
     options: Vad,
 ) -> list[Span]:
-    """Return where outside `speech` somebody probably speaks, in samples, in order and apart."""
+    """Return probable speech outside `speech`, in samples, in order and apart."""
     import numpy as np  # noqa: PLC0415 -- heavy
 
     possible = np.flatnonzero(probabilities >= POSSIBLE * options.threshold)
@@ -183,15 +180,13 @@ def faint(
 
 
 def pad(voiced: list[Span], samples: int, pad_s: float) -> list[Span]:
-    """Return `voiced` widened by `pad_s` seconds on either side; neighbours share what is between them."""
+    """Return `voiced` extended by `pad_s` seconds on either side; neighbours share the pause between them."""
     width = int(pad_s * SAMPLE_RATE)
-    starts, stops = [span.start for span in voiced], [span.stop for span in voiced]
-    for index in range(len(voiced)):
+    found = []
+    for index, span in enumerate(voiced):
         before = voiced[index - 1].stop if index else -2 * width
         after = voiced[index + 1].start if index + 1 < len(voiced) else samples + 2 * width
-        room_before, room_after = voiced[index].start - before, after - voiced[index].stop
-        starts[index] -= width if room_before >= 2 * width else room_before // 2
-        stops[index] += width if room_after >= 2 * width else room_after - room_after // 2
-    return [
-        Span(start=max(0, start), stop=min(samples, stop)) for start, stop in zip(starts, stops, strict=True)
-    ]
+        start = span.start - min(width, (span.start - before) // 2)
+        stop = span.stop + min(width, (after - span.stop + 1) // 2)
+        found.append(Span(start=max(0, start), stop=min(samples, stop)))
+    return found

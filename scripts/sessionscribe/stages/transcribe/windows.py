@@ -21,11 +21,11 @@ Window = tuple[Span, ...]
 """A few stretches of speech in samples, in order and apart."""
 
 BREAK = 4.0
-"""What ending a window without any pause costs, in windows."""
+"""Cost of ending a window without a pause, in windows."""
 PAUSE_S = 0.5
-"""A pause longer by this makes that cheaper by a factor of e."""
+"""A pause longer by this reduces the cost by a factor of e."""
 WHOLE = 2
-"""How long a window may be with its pauses, in windows, before cuts in silence part it."""
+"""Longest window with its pauses, in windows, that cuts in silence do not divide."""
 
 
 def chunk_windows(plan: ChunkPlan, index: int, options: Transcribe) -> list[Window]:
@@ -44,14 +44,14 @@ def chunk_windows(plan: ChunkPlan, index: int, options: Transcribe) -> list[Wind
 
 
 def span_of(windows: Sequence[Window], core: PlannedChunk) -> Span:
-    """Return the audio that windows lie in, in samples of the track; empty where there are none."""
+    """Return the audio that contains the windows, in samples of the track; empty without windows."""
     if not windows:
         return Span(start=core.start, stop=core.start)
     return Span(start=windows[0][0].start, stop=windows[-1][-1].stop)
 
 
 def _between_silences(cores: Sequence[PlannedChunk], index: int) -> tuple[int, int]:
-    """Return the audio around a chunk up to the next cut in silence on either side, or the track's edge."""
+    """Return the audio between the cuts in silence, or the ends of the track, on either side of a chunk."""
     first = last = index
     while cores[first].start_cut == "forced":
         first -= 1
@@ -66,17 +66,16 @@ def _part(window: Window, low: int, high: int) -> Window:
 
 
 def decoding_windows(speech: Iterable[Span], *, longest: int) -> list[Window]:
-    """Return windows that hold all speech: as few as possible, and ending in pauses as long as possible.
+    """Divide speech into as few windows as possible that end in pauses as long as possible.
 
-    They are decoded without the pauses, so only speech counts; a stretch that is longer by itself is cut into
-    equal parts.
+    Windows are decoded without their pauses, so only speech counts. A longer stretch is cut into equal parts.
 
     Args:
         speech: in order and apart, in samples.
         longest: length of a window, in samples.
     """
     pieces = _parts(speech, longest)
-    # best[j]: what windows for the first j pieces cost; last[j]: where the last of them begins
+    # best[j]: cost of the windows of the first j pieces; last[j]: where the last of these windows begins
     best, last = [0.0], [0]
     breaks = [0.0, *(_break(before.stop, after.start) for before, after in pairwise(pieces))]
     for stop in range(1, len(pieces) + 1):
@@ -100,7 +99,7 @@ def decoding_windows(speech: Iterable[Span], *, longest: int) -> list[Window]:
 
 
 def _parts(speech: Iterable[Span], longest: int) -> list[Span]:
-    """Return the stretches; those that are too long in equal parts."""
+    """Return the stretches, those that are too long in equal parts."""
     found = []
     for span in speech:
         length = span.stop - span.start
@@ -111,5 +110,5 @@ def _parts(speech: Iterable[Span], longest: int) -> list[Span]:
 
 
 def _break(stop: int, start: int) -> float:
-    """Return what it costs to end a window in the pause between two pieces."""
+    """Return the cost of ending a window in the pause between two pieces."""
     return BREAK * math.exp((stop - start) / (PAUSE_S * SAMPLE_RATE))
