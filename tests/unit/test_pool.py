@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import sys
 import threading
 import time
@@ -57,6 +58,14 @@ def test_a_model_is_loaded_once() -> None:
     assert hold("a", 0.001) is hold("a", 0.001)
     assert hold("b", 0.001) is not hold("a", 0.001)
     assert Model.alive == 2
+
+
+def test_memory_that_an_engine_frees_is_not_cleared_by_the_kernel_again() -> None:
+    hold("a", 0.001)
+    bytearray(64 << 20)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    bytearray(64 << 20)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before < 1000
 
 
 def test_threads_that_want_the_same_model_load_it_once() -> None:
