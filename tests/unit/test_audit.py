@@ -231,20 +231,6 @@ def test_speech_without_a_word_is_a_flag_unless_it_was_removed_with_a_reason(tmp
     assert (gap.start, gap.end, gap.speech_s) == (1.1, 21.0, pytest.approx(3.9 + 1))
 
 
-def test_faint_speech_that_was_not_decoded_is_a_flag_where_no_word_is(tmp_path: Path) -> None:
-    places = ((3, 5), (7, 8), (10, 14), (20, 21))
-    faint = [Span(start=a * SAMPLE_RATE, stop=b * SAMPLE_RATE) for a, b in places]
-    plan = builders.plan(30, speech=[(0, 3)]).model_copy(update={"faint": faint})
-    said = builders.words("so it is what it is"), builders.words("and that is all", start=11, step=0.5)
-    chunk = builders.chunk(plan, 0, *said, builders.words("yes", start=20.2, step=0.9))
-    found = audit(evidence(tmp_path, plan, [chunk]), tmp_path)
-    assert [(part.start, part.end) for part in found.faint] == [(3, 5), (7, 8), (10, 11), (12.875, 14)]
-    assert found.flags == [
-        "4 stretches of faint speech that was not decoded, 5.1 s in all "
-        "(the longest: 00:00:03 to 00:00:05, 00:00:12 to 00:00:14, 00:00:07 to 00:00:08)"
-    ]
-
-
 def test_what_was_decoded_both_ways_and_removed_is_told(tmp_path: Path) -> None:
     plan = builders.plan(60, speech=[(0, 5), (20, 26)])
     bad = builders.segment(builders.words("la la", start=21.0))

@@ -204,12 +204,6 @@ def test_faint_speech_is_found_beside_speech_and_not_in_noise() -> None:
     assert vad.faint(probability[:0], energy[:0], [], 0, Vad()) == []
 
 
-def test_a_plan_without_faint_speech_is_read(tmp_path: Path) -> None:
-    path = tmp_path / "plan.json"
-    path.write_text('{"session":"s","track":"t","samples":5,"cores":[],"speech":[{"start":0,"stop":5}]}')
-    assert ChunkPlan.read(path).faint == []
-
-
 def test_speech_is_cut_in_its_pauses(tmp_path: Path) -> None:
     plan = plan_of(speech(tmp_path, 2), 4, tmp_path)
     assert {core.stop_cut for core in plan.cores[:-1]} <= {"silence", "forced"}

@@ -179,8 +179,6 @@ class Audit(Artifact):
     """Audio that is missing."""
     gaps: list[SpeechGap]
     """Speech without a word for more than `audit.gap_s`."""
-    faint: list[Place] = Field(default_factory=list)
-    """Faint speech that was not decoded and has no word."""
     repeats: list[Repeat]
     """The same words over and over."""
     unsure: list[LowConfidence]
@@ -196,4 +194,4 @@ class Audit(Artifact):
     unused_prompt: list[str] = Field(default=[])
     """Hotwords for which the model has no room."""
 
-    _older = older("dropped")
+    _older = older("dropped", "faint")  # faint speech was not decoded

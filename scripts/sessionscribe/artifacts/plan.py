@@ -44,8 +44,8 @@ class ChunkPlan(Artifact):
     """The chunks, which tile the track."""
     speech: list[Span]
     """Where there is speech."""
-    faint: list[Span] = []
-    """Where else somebody probably speaks; it is not decoded (old files lack it)."""
+
+    _older = older("faint")  # speech that was not decoded
 
 
 class TimelineTrack(Part):

@@ -10,7 +10,7 @@ from contextvars import ContextVar
 VERSIONS: Mapping[str, int] = {
     "fetch_recording": 1,
     "convert_audio": 1,
-    "plan_chunks": 3,
+    "plan_chunks": 4,
     "build_timeline": 2,
     "draw_waveform": 1,
     "detect_language": 4,
@@ -21,7 +21,7 @@ VERSIONS: Mapping[str, int] = {
     "assign_speakers": 6,
     "embed_voice": 1,
     "name_speakers": 2,
-    "audit_session": 5,
+    "audit_session": 6,
     "correct_transcript": 6,
     "write_export": 9,
 }

@@ -6,7 +6,7 @@ blocks of 60 s, and the state of the network is carried over, so the result is t
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,7 +40,7 @@ HYSTERESIS = 0.15
 LIKELY, POSSIBLE = 0.5, 0.1
 """Shares of the threshold: faint speech reaches the first, and continues while the second is exceeded.
 
-Nearly all that is found so is speech (docs/accuracy.md, "Audit"); of merely loud sound, half is.
+Nearly all that is found so is speech; of merely loud sound, half is.
 """
 FAINT_S = 0.5
 """Shortest faint speech."""
@@ -52,15 +52,14 @@ ABOVE_FLOOR = 4.0
 class Scan:
     """The speech in a track, in samples.
 
-    `speech` is padded, for decoding; `voiced` is not, for finding pauses. `energy` is the mean square of each
-    frame of `FRAME` samples. `faint` is other sound that is probably speech.
+    `speech` is padded, for decoding; `voiced` is not, for finding pauses. Both include faint speech. `energy`
+    is the mean square of each frame of `FRAME` samples.
     """
 
     samples: int
     speech: list[Span]
     voiced: list[Span]
     energy: NDArray[np.float32]
-    faint: list[Span] = field(default_factory=list)
 
 
 def scan(path: Path, options: Vad) -> Scan:
@@ -86,7 +85,9 @@ def scan(path: Path, options: Vad) -> Scan:
     probability, possible, energy = map(np.concatenate, (probabilities, possibilities, energies))
     voiced = spans(probability, samples, options)
     speech = pad(voiced, samples, options.pad_s)
-    return Scan(samples, speech, voiced, energy, faint(possible, energy, speech, samples, options))
+    found = faint(possible, energy, speech, samples, options)
+    speech, voiced = (sorted([*some, *found], key=lambda span: span.start) for some in (speech, voiced))
+    return Scan(samples, speech, voiced, energy)
 
 
 def _gain(energy: NDArray[np.float32]) -> np.float32 | None:

@@ -67,8 +67,6 @@ def _audited(audit: Audit) -> Iterator[Flag]:
         yield Flag(unsure.start, "low confidence", unsure.text)
     for gap in audit.gaps:
         yield Flag(gap.start, "speech without a word", f"{gap.speech_s:.1f} s")
-    for faint in audit.faint:
-        yield Flag(faint.start, "faint speech", f"{faint.end - faint.start:.1f} s")
     for repeat in audit.repeats:
         yield Flag(repeat.start, "repeated words", f"{repeat.text} ×{repeat.times}")
     for removed in audit.removed:

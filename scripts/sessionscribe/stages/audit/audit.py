@@ -38,7 +38,7 @@ from sessionscribe.stages.audit import accounts, coverage, suspects, tiling, tim
 from sessionscribe.stages.audit.flags import flags_of
 from sessionscribe.stages.chunk.chunk import chunk_files
 
-_LISTED = ("problems", "tracks", "gaps", "faint", "repeats", "unsure", "spans", "removed", "redecoded")
+_LISTED = ("problems", "tracks", "gaps", "repeats", "unsure", "spans", "removed", "redecoded")
 """What is found of each track; all but the first two in the order of time."""
 
 
@@ -151,7 +151,6 @@ def _look_at(
         ],
         "tracks": [audit],
         "gaps": coverage.speech_gaps(plan, chunks, at, gap_s=options.gap_s, offset=track.offset),
-        "faint": coverage.faint_speech(plan, at, offset=track.offset),
         "repeats": suspects.repeats(words, most=options.max_repeats),
         "unsure": suspects.unsure(words, below=options.low_confidence_threshold),
         "spans": _languages(track, chunks),

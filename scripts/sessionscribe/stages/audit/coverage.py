@@ -6,28 +6,17 @@ from bisect import bisect
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from sessionscribe.artifacts.audit import Place, SpeechGap
+from sessionscribe.artifacts.audit import SpeechGap
 from sessionscribe.artifacts.chunk_transcript import ChunkTranscript
 from sessionscribe.artifacts.plan import ChunkPlan
 from sessionscribe.core.intervals import Interval, common, interval, length, outside, united
 from sessionscribe.core.units import SAMPLE_RATE, seconds
-from sessionscribe.engines.vad import FAINT_S
 
 
 def covered(plan: ChunkPlan, words: Sequence[Interval], *, gap_s: float) -> tuple[int, int]:
     """Return how much speech a track has, and how much of it is in no gap between words, in samples."""
     speech = united((span.start, span.stop) for span in plan.speech)
     return length(speech), length(speech) - sum(map(length, _gaps(plan, united(words), gap_s)))
-
-
-def faint_speech(plan: ChunkPlan, words: Sequence[Interval], *, offset: int) -> list[Place]:
-    """Return where a track has faint speech and no word; arguments as for ``speech_gaps``."""
-    faint = united((span.start, span.stop) for span in plan.faint)
-    return [
-        Place(track=plan.track, start=seconds(offset + start), end=seconds(offset + stop))
-        for start, stop in outside(faint, united(words))
-        if stop - start >= FAINT_S * SAMPLE_RATE
-    ]
 
 
 def speech_gaps(

@@ -38,14 +38,6 @@ def _flags(audit: Audit) -> Iterator[str]:
             f"{counted(len(audit.gaps), 'stretch', 'stretches')} of speech without a word, {lacking:.1f} s "
             f"in all (the longest from {clock(longest.start)} to {clock(longest.end)})"
         )
-    if audit.faint:
-        shown = sorted(audit.faint, key=lambda part: part.start - part.end)[:SHOWN]
-        places = ", ".join(f"{clock(part.start)} to {clock(part.end)}" for part in shown)
-        total = sum(part.end - part.start for part in audit.faint)
-        yield (
-            f"{counted(len(audit.faint), 'stretch', 'stretches')} of faint speech that was not decoded, "
-            f"{total:.1f} s in all (the longest: {places})"
-        )
     if audit.repeats:
         yield f"{counted(len(audit.repeats), 'phrase')} repeated many times"
     doubted = sum(part.words for part in audit.unsure)

@@ -92,7 +92,6 @@ def plan_chunks(
         samples=found.samples,
         cores=tile(found.samples, place_cuts(found, chunks, options)),
         speech=found.speech,
-        faint=found.faint,
     )
     plan.write(output)
     return plan

@@ -37,9 +37,6 @@ def _places(audit: Audit) -> list[str]:
             f"{clock(gap.start)} to {clock(gap.end)}: {gap.speech_s:.1f} s of speech without a word"
             for gap in audit.gaps
         ),
-        *_some(
-            f"{clock(part.start)} to {clock(part.end)}: faint speech, not decoded" for part in audit.faint
-        ),
         *_some(f"{clock(part.start)} removed: “{part.text}” ({part.reason})" for part in audit.removed),
         *_some(
             f"{clock(part.start)} to {clock(part.end)} decoded again ({part.reason}): the {part.winner} "
