@@ -14,7 +14,7 @@ from sessionscribe.cli.options import SETTINGS, Parser, subcommand
 from sessionscribe.config import settings
 from sessionscribe.config.settings import Config
 from sessionscribe.core.errors import UserError, complain, visible
-from sessionscribe.engines import languages, models, prompts
+from sessionscribe.engines import models, prompts
 from sessionscribe.manifest import additions, manifest, removed, sources
 from sessionscribe.manifest.additions import Added
 from sessionscribe.manifest.sources import Group
@@ -187,7 +187,7 @@ def check_language(language: str | None) -> None:
     Raises:
         UserError: it is none.
     """
-    if not language or language in ("auto", "mixed") or languages.is_known(language):
+    if not language or language in ("auto", "mixed") or models.is_language(language):
         return
     hint = "Use a code such as `en`, or `auto` or `mixed`; nothing was added"
     raise UserError(f"`{visible(language)}` is not a language code", where="--language", hint=hint)

