@@ -1,14 +1,13 @@
-"""Accuracy on real and natural speech, ours beside its peers: the tables that docs/accuracy.md begins with.
+"""Compare accuracy on real and natural speech with other tools: the tables at the top of docs/accuracy.md.
 
     python benchmarks/accuracy.py [--speech base] [--diarization open] [--whisperx build/peers/venv] [--write]
 
 `make evaluate` runs it with Whisper base (int8, CPU) on all recordings that have a reference beside them.
-Ours is `sessionscribe run` with default settings in a project of its own, below build/accuracy, where the
-transcripts stay to be read. The peers (peers.py) are asked only about what they have not heard yet. CPU
-times compare if both were taken on the same machine with as much beside them: remove build/accuracy/peers
-before such a run.
+Ours is `sessionscribe run` with default settings, in projects below build/accuracy, where the transcripts can
+be read. The peers (peers.py) only hear recordings that they have not heard yet. To compare CPU times, which
+must be taken on the same machine under the same load, remove build/accuracy/peers first.
 
-whisperX needs an environment of its own (about 7 GB), because its pins are others than ours:
+whisperX needs its own environment (about 7 GB), because its pins differ from ours:
 
     uv venv build/peers/venv && uv pip install --python build/peers/venv/bin/python whisperx==3.8.6
 """
@@ -65,13 +64,13 @@ SYSTEMS = {
     PYANNOTE: "pyannote alone",
 }
 LOST = 3
-"""Deletions in a row from which on words count as lost, not as misheard."""
+"""Least number of deletions in a row that count as lost words."""
 LONG_S = 299.0
-"""Length of a long recording, in seconds: five minutes, and what rounding takes."""
+"""Length of a long recording, in seconds: five minutes, less a margin for rounding."""
 CUT_S, FEW = 120.0, 2
-"""Only longer recordings are cut or made worse, in seconds; and so many of them."""
+"""Least length, in seconds, and number of the recordings that are cut or made worse."""
 HARD = re.compile("quick|similar")
-"""Names of conversations that diarization is known not to manage: quick turns, voices that sound alike."""
+"""Names of conversations that are too hard for diarization: quick turns, similar voices."""
 WORK = ROOT / "build/accuracy"
 PLAIN = Options(bootstrap=Bootstrap(resamples=0))
 MARKS = ("<!-- accuracy: made by `make evaluate` -->", "<!-- end of accuracy -->")
@@ -79,7 +78,7 @@ MARKS = ("<!-- accuracy: made by `make evaluate` -->", "<!-- end of accuracy -->
 
 @dataclass(frozen=True)
 class Recording:
-    """Audio and what is said in it, or at least who speaks when; ``duration_s`` in seconds."""
+    """Audio with its words or at least its turns; ``duration_s`` in seconds."""
 
     name: str
     path: Path
@@ -92,9 +91,9 @@ Kinds = Mapping[str, Sequence[Recording]]
 
 @dataclass(frozen=True)
 class Run:
-    """What a system made of recordings, and CPU seconds of its processes: for words, and with speakers.
+    """A system's transcripts, and the CPU seconds of its processes: for words, and with speakers.
 
-    ``start_cpu_s`` is what it takes to start and to load the speech model, which is not in the others.
+    ``start_cpu_s``, for starting and loading the speech model, is not included in the others.
     """
 
     heard: Mapping[str, PlainTranscript]
@@ -104,18 +103,18 @@ class Run:
 
 
 Costs = tuple[float, float]
-"""CPU seconds: until the words are there, and until all is."""
+"""CPU seconds until the words are finished, and until everything is."""
 
 
 def recordings(folders: Iterable[Path]) -> Iterator[Recording]:
-    """Find recordings with a reference; of those that something was tuned on (``dev-``) there are none."""
+    """Find recordings with a reference, except for those that something was tuned on (``dev-``)."""
     for path in sorted(path for folder in folders if folder.is_dir() for path in folder.iterdir()):
         if path.suffix in (".flac", ".wav") and not path.stem.startswith("dev-") and (said := truth(path)):
             yield Recording(slug(path.stem), path, probe(path).duration_s, said)
 
 
 def truth(audio: Path) -> PlainTranscript | None:
-    """Return what the files beside a recording say: NAME.json (words), NAME.rttm, reference.rttm (turns)."""
+    """Return the reference beside a recording: NAME.json (words), NAME.rttm, reference.rttm (turns)."""
     plain = unicodedata.normalize("NFKD", audio.stem).encode("ascii", "ignore").decode()
     parts = [_words_of(path) for path in [audio.with_suffix(".json")] if path.is_file()]
     for path in (audio.with_suffix(".rttm"), audio.with_name("reference.rttm")):
@@ -140,7 +139,7 @@ def _words_of(path: Path) -> PlainTranscript:
 
 
 def fetched(speech: str, diarization: str) -> dict[str, str]:
-    """Return the folders of both models, fetched where they are not here."""
+    """Return the folders of both models; fetch them if necessary."""
     words = ensure_speech(models.resolve(speech, models.WHISPER, setting="--speech"), say=print)
     name = models.resolve(diarization, models.DIARIZATION, setting="--diarization")
     speakers = ensure(name, "diarization pipeline", "--diarization", say=print)
@@ -148,7 +147,7 @@ def fetched(speech: str, diarization: str) -> dict[str, str]:
 
 
 def settings(folders: Mapping[str, str]) -> dict[str, Any]:
-    """Return ours, in which nothing but the models, the language and the CPU is chosen."""
+    """Return our settings: the defaults except for the models, the language and the CPU."""
     whisper = {"model": folders["speech"], "device": "cpu", "compute_type": "int8", "language": "en"}
     return {"transcribe": whisper, "diarize": {"model": folders["diarization"], "device": "cpu"}}
 
@@ -171,7 +170,7 @@ def ours(
 def costs(
     paths: Mapping[str, Path], options: dict[str, Any], project: Path, *, speakers: bool = True
 ) -> Costs:
-    """Transcribe sessions in a new project; return what that cost."""
+    """Transcribe sessions in a new project; return the costs."""
     shutil.rmtree(project, ignore_errors=True)
     project.mkdir(parents=True)
     make_project(project, paths, options)
@@ -180,7 +179,7 @@ def costs(
 
 
 def start_costs(of: Sequence[Recording], options: dict[str, Any]) -> Costs:
-    """Return what it costs to start and to load models: all that does not double with the recordings."""
+    """Return the costs of starting and loading models: those that do not double with the recordings."""
     once, twice = (
         costs({f"{one.name}-{n}": one.path for one in of for n in range(times)}, options, WORK / "start")
         for times in (1, 2)
@@ -189,7 +188,7 @@ def start_costs(of: Sequence[Recording], options: dict[str, Any]) -> Costs:
 
 
 def peer(name: str, of: Sequence[Recording], folders: Mapping[str, str], python: Path) -> Run:
-    """Let a peer hear recordings, or take what it heard before."""
+    """Return a peer's transcripts; it only hears recordings that it has not heard before."""
     cache = WORK / "peers"
     cache.mkdir(parents=True, exist_ok=True)
     settings = {**folders, "identity": {use: models.identity(path) for use, path in folders.items()}}
@@ -208,7 +207,7 @@ def peer(name: str, of: Sequence[Recording], folders: Mapping[str, str], python:
 
 
 def figures(of: Iterable[Recording], heard: Mapping[str, PlainTranscript]) -> dict[str, float]:
-    """Score recordings together: percent, words per hour, seconds; what was not measured is left out."""
+    """Score recordings together: percent, words per hour, seconds; only what was measured."""
     scores = [(one, score_session(one.truth, heard[one.name], PLAIN)) for one in of]
     found = measures([score for _, score in scores], PLAIN.bootstrap)
     names = {"wer": "wer", "der": "der", "wrong": "word_speaker_error"}
@@ -227,11 +226,11 @@ def figures(of: Iterable[Recording], heard: Mapping[str, PlainTranscript]) -> di
 
 
 Results = Mapping[str, Mapping[str, Run]]
-"""What systems made of recordings, by kind and system."""
+"""Runs by kind of recordings and system."""
 
 
 def systems_table(kinds: Kinds, results: Results) -> Iterator[str]:
-    """Give a row for each system on each kind of recording."""
+    """Yield a row for each system and kind of recordings."""
     yield (
         "| | System | WER % | lost per hour (longest) | invented per hour | word starts off by, s | DER % "
         "| count right | words by wrong speaker % | CPU s per s of audio: words | words and speakers "
@@ -260,7 +259,7 @@ def systems_table(kinds: Kinds, results: Results) -> Iterator[str]:
 
 
 def recordings_table(kinds: Kinds, results: Results) -> Iterator[str]:
-    """Give a row for each recording: the WER of every system, and who was found."""
+    """Yield a row for each recording: the WER of every system, and the number of speakers."""
     systems = [system for system in SYSTEMS if any(system in run for run in results.values())]
     words = [system for system in systems if system != PYANNOTE]
     names = " | ".join(SYSTEMS[system] for system in words)
@@ -286,12 +285,12 @@ def _people(said: PlainTranscript) -> int:
 
 
 def shown(value: float | None, digits: int = 1) -> str:
-    """Return a figure as the tables have it."""
+    """Return a figure for the tables."""
     return "–" if value is None else f"{value:.{digits}f}"
 
 
 def perturbed(of: Sequence[Recording]) -> dict[str, list[Recording]]:
-    """Write recordings anew as they are when something went wrong; return them by what that is."""
+    """Write perturbed recordings; return them by perturbation."""
     from natural_voices.perturb import PERTURBATIONS  # noqa: PLC0415 -- not where tables alone are made
 
     folder = WORK / "perturbed"
@@ -310,7 +309,7 @@ def perturbed(of: Sequence[Recording]) -> dict[str, list[Recording]]:
 
 
 def perturbations_table(made: Kinds, ours: Run, theirs: Run) -> Iterator[str]:
-    """Give a row for each perturbation: our words beside faster-whisper's."""
+    """Yield a row for each perturbation: our words and faster-whisper's."""
     beside = f"{SYSTEMS[OURS]} | {SYSTEMS[SEQUENTIAL]}"
     yield f"| | WER %: {beside} | lost per hour: {beside} | invented per hour: {beside} |"
     yield "|---" * 7 + "|"
@@ -322,12 +321,12 @@ def perturbations_table(made: Kinds, ours: Run, theirs: Run) -> Iterator[str]:
 
 
 def changed_words(one: PlainTranscript, other: PlainTranscript) -> int:
-    """Return how many words of a transcript are others in a second one."""
+    """Return how many words differ between two transcripts."""
     return LCSseq.distance(*([word.text for word in said.words] for said in (one, other)))
 
 
 Bar = tuple[str, str, bool]
-"""What is asked, what was measured, and whether it is held."""
+"""A bar, what was measured, and whether it is held."""
 
 
 def bars_of_words(kinds: Kinds, results: Results) -> Iterator[Bar]:
@@ -369,7 +368,7 @@ def bars_of_words(kinds: Kinds, results: Results) -> Iterator[Bar]:
 
 
 def bar_of_chunks(pieces: Run, results: Results) -> Bar:
-    """Compare the words of recordings in chunks of a minute with those of the same recordings as a whole."""
+    """Compare the words of recordings cut every minute with those of the same recordings as a whole."""
     whole = {name: said for run in results.values() for name, said in run[OURS].heard.items()}
     changed = sum(changed_words(whole[name], said) for name, said in pieces.heard.items())
     words = sum(len(said.words) for said in pieces.heard.values())
@@ -377,7 +376,7 @@ def bar_of_chunks(pieces: Run, results: Results) -> Bar:
 
 
 def bars_of_speakers(kinds: Kinds, results: Results) -> Iterator[Bar]:
-    """Compare speakers with pyannote's own, and those of ordinary conversations with the truth."""
+    """Compare turns with bare pyannote's, and those of ordinary conversations with the reference."""
     most = 0.0
     for run in results.values():
         for name, theirs in run[PYANNOTE].heard.items():

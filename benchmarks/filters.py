@@ -1,10 +1,10 @@
-"""What hallucination filters take out, right words and wrong ones by reason, and what is still invented.
+"""Count the right and wrong words that hallucination filters remove, and what is still invented.
 
     python benchmarks/filters.py [--model base]
 
-Recordings with a reference (`accuracy.py` finds them) say which of the removed words were right; sounds in
-which nobody says anything (`make natural` makes noise, silence, music, a crowd, typing, reversed speech) say
-what is still invented. Our pipeline runs on them with default settings; the CPU is that of the transcription.
+Recordings with a reference (`accuracy.py` finds them) show which of the removed words were right; sounds
+without intelligible speech (`make natural` makes noise, silence, music, typing, reversed speech) show what is
+still invented. Our pipeline runs on them with default settings; the CPU is that of the transcription.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ SILENT = ("noise", "silence", "music")
 
 def transcribed(files: dict[str, Path], model: str, project: Path) -> tuple[dict[str, Any], dict[str, float]]:
     """Return the merged transcript of each file, and the CPU seconds of each file's jobs."""
-    shutil.rmtree(project, ignore_errors=True)  # what older code made has the same names
+    shutil.rmtree(project, ignore_errors=True)  # results of older code have the same names
     project.mkdir(parents=True)
     whisper = {"model": model, "device": "cpu", "compute_type": "int8", "language": "en"}
     make_project(project, files, {"transcribe": whisper, "diarize": {"model": "off"}})
@@ -50,7 +50,7 @@ def transcribed(files: dict[str, Path], model: str, project: Path) -> tuple[dict
 
 
 def judged(truth: Sequence[str], merged: dict[str, Any]) -> tuple[Counter[str], Counter[str]]:
-    """Return how many words were right and wrong, by the reason why they were removed (`kept`: not)."""
+    """Count the right and the wrong words by the reason of their removal, or `kept`."""
     normal = normaliser("en")
     words = [(w["start"], w["text"], "kept") for part in merged["segments"] for w in part["words"]]
     words += [(w["start"], w["text"], part["reason"]) for part in merged["removed"] for w in part["words"]]
