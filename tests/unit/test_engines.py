@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from sessionscribe.core.errors import UserError
-from sessionscribe.engines.whisper import check_folder
+from sessionscribe.engines import models
 
 LOADED = """
 import ctypes
@@ -34,4 +34,4 @@ def test_a_folder_without_a_tokenizer_is_refused(tmp_path: Path) -> None:
     for name in ("model.bin", "config.json", "vocabulary.txt"):
         (tmp_path / name).touch()
     with pytest.raises(UserError, match=r"tokenizer\.json missing"):
-        check_folder(tmp_path)
+        models.check_folder(tmp_path, models.WHISPER_FILES)

@@ -10,7 +10,7 @@ from faster_whisper.audio import decode_audio
 from sessionscribe.artifacts.plan import Span
 from sessionscribe.config.settings import Transcribe
 from sessionscribe.engines import models, package_models
-from sessionscribe.engines.whisper import SpeechModel, check_folder
+from sessionscribe.engines.whisper import SpeechModel
 
 pytestmark = pytest.mark.real
 BASE = models.WHISPER["base"]
@@ -20,7 +20,7 @@ def test_it_is_whole_and_where_models_are_looked_for(whisper_base: Path) -> None
     package = package_models.find(BASE)
     assert package is not None
     assert package.damaged(whisper_base) == []
-    check_folder(whisper_base)
+    models.check_folder(whisper_base, models.WHISPER_FILES)
     assert models.locate(BASE, models.WHISPER_FILES) is not None
 
 

@@ -136,6 +136,20 @@ def missing_files(folder: Path, files: Sequence[str]) -> list[str]:
     return [pattern for pattern in files if not any(path.is_file() for path in folder.glob(pattern))]
 
 
+def check_folder(folder: Path, files: Sequence[str]) -> None:
+    """Check that a folder has the files of a model.
+
+    Raises:
+        UserError: a file is missing.
+    """
+    if missing := missing_files(folder, files):
+        hint = (
+            "Choose a folder made by ct2-transformers-converter with its tokenizer.json for speech, or one "
+            "with a pipeline's config.yaml and models for diarization"
+        )
+        raise UserError(f"is not a model ({', '.join(missing)} missing)", where=folder, hint=hint)
+
+
 def _hub_snapshot(model: str) -> Path | None:
     """Return the folder of a hub model in the local cache of the hub's own library."""
     from huggingface_hub.constants import HF_HUB_CACHE  # noqa: PLC0415 -- only some need it

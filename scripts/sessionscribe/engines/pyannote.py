@@ -9,7 +9,6 @@ import importlib
 import os
 import sys
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sessionscribe.artifacts.speakers import EmbeddingsHeader, Turn
@@ -141,17 +140,6 @@ class WindowModels:
             powerset=self.powerset,
             model=self.identity,
         )
-
-
-def check_folder(folder: Path) -> None:
-    """Check that a folder holds a pipeline.
-
-    Raises:
-        UserError: it has no ``config.yaml``.
-    """
-    if models.missing_files(folder, FILES):
-        hint = "Point `diarize.model` to a folder with a pipeline's config.yaml and its models"
-        raise UserError("is not a pyannote pipeline (config.yaml missing)", where=folder, hint=hint)
 
 
 def window_models(options: Diarize) -> WindowModels:

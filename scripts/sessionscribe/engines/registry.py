@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib import import_module
 from importlib.metadata import entry_points
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from sessionscribe.engines import models
@@ -59,9 +58,6 @@ class SpeechEngine(Protocol):
     def speech_model(self, options: Transcribe, *, threads: int) -> SpeechModel:
         """Return the model of ``options.model``, loaded once per process."""
 
-    def check_folder(self, folder: Path) -> None:
-        """Raise a UserError if a folder has no model of this kind."""
-
 
 class WindowModels(Protocol):
     """Models that find the speakers in a window, and an embedding of each."""
@@ -87,9 +83,6 @@ class DiarizationEngine(Protocol):
 
     FILES: Sequence[str]
     """Patterns of the files in such a pipeline's folder."""
-
-    def check_folder(self, folder: Path) -> None:
-        """Raise a UserError if a folder has no pipeline of this kind."""
 
     def window_models(self, options: Diarize) -> WindowModels:
         """Return the pipeline's models, loaded once per process."""

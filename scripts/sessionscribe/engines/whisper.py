@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sessionscribe.artifacts.chunk_transcript import Engine
@@ -54,11 +53,11 @@ class SpeechModel:
     """
 
     def __init__(self, options: Transcribe, *, threads: int) -> None:
-        folder = models.locate(options.model, models.WHISPER_FILES)
+        folder = models.locate(options.model, FILES)
         if folder is None:
             why = "it is not on this machine"
             raise models.unavailable("speech model", options.model, "transcribe.model", why)
-        check_folder(folder)
+        models.check_folder(folder, FILES)
         # Jobs never ask the hub: ``preflight`` has fetched the models.
         os.environ["HF_HUB_OFFLINE"] = "1"
         device = models.machine_device() if options.device == "auto" else options.device
@@ -89,7 +88,7 @@ class SpeechModel:
         engine = Engine(
             name="faster-whisper",
             version=faster_whisper.__version__,
-            model=models.describe(self._model, models.WHISPER_FILES),
+            model=models.describe(self._model, FILES),
             device=self._device,
             compute_type=self._kind,
         )
@@ -191,18 +190,3 @@ def load_cublas() -> None:
     for name in ("libcublasLt.so.12", "libcublas.so.12"):  # the second needs the first
         if name in found:
             ctypes.CDLL(found[name], mode=ctypes.RTLD_GLOBAL)
-
-
-def check_folder(folder: Path) -> None:
-    """Check that a folder holds a CTranslate2 Whisper model.
-
-    Raises:
-        UserError: a file is missing.
-    """
-    if missing := models.missing_files(folder, models.WHISPER_FILES):
-        hint = (
-            "Point `transcribe.model` to a folder made by ct2-transformers-converter with its tokenizer.json"
-        )
-        raise UserError(
-            f"is not a CTranslate2 Whisper model ({', '.join(missing)} missing)", where=folder, hint=hint
-        )

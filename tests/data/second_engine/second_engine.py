@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sessionscribe.artifacts.chunk_transcript import Engine
@@ -22,10 +21,6 @@ if TYPE_CHECKING:
 
 FILES = ("second-engine.txt",)
 WINDOW = 10 * SAMPLE_RATE
-
-
-def check_folder(folder: Path) -> None:
-    """Nothing can be missing."""
 
 
 class Speech:

@@ -35,13 +35,13 @@ def check_models(
     lines = []
     for model in speech:
         folder = fetch.ensure_speech(model, say=log)
-        speech_engine(model).check_folder(folder)
+        models.check_folder(folder, speech_engine(model).FILES)
         lines.append(f"speech model: {models.describe(model, models.WHISPER_FILES)}")
     for model in diarization:
         if not Path(model).is_dir():
             ensure_pipeline(model, say=log)
         else:
-            diarization_engine(model).check_folder(Path(model))
+            models.check_folder(Path(model), diarization_engine(model).FILES)
         lines.append(f"diarization pipeline: {models.describe(model)}")
     for line in lines:
         log(line)
