@@ -129,7 +129,7 @@ def test_a_model_in_use_is_waited_for() -> None:
 def test_a_model_that_is_in_use_for_ever_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pool, "PATIENCE_S", 0.3)
     forgotten = hold("a")
-    with pytest.raises(UserError, match=r"^a: is in use for over .* no memory for another model"):
+    with pytest.raises(UserError, match=r"^a: has been in use for .* no memory for another model"):
         hold("large", 3)
     assert hold("a") is forgotten, "it can still be used"
     del forgotten
