@@ -16,7 +16,6 @@ from sessionscribe.stages.transcribe.fallback import ECHO, MISLED
 AGREED = 0.6  # share of the votes from which the language is not in doubt
 CONFIDENT_VOTE = 0.8  # probability from which a single vote tells of another language
 MUCH_UNSURE = 0.05  # share of words in stretches of low probability that is worth a flag
-SHOWN = 3  # places that a flag names
 
 
 def flags_of(audit: Audit, transcript: Transcript, conversions: Sequence[Conversion]) -> list[str]:
