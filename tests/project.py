@@ -122,10 +122,11 @@ class Project:
         return self.root / name
 
     def copy(self, to: Path) -> Project:
-        """Copy it with times and all."""
-        subprocess.run(
-            ["cp", "-a", "--reflink=auto", f"{self.root}/.", str(to)], check=True, capture_output=True
-        )
+        """Copy it with times and all; the code, of 800 files that nobody changes, is linked if it can be."""
+        to.mkdir(exist_ok=True)
+        shutil.copytree(self.root / "scripts", to / "scripts", copy_function=_link)
+        others = [str(path) for path in self.root.iterdir() if path.name != "scripts"]
+        subprocess.run(["cp", "-a", "--reflink=auto", *others, str(to)], check=True, capture_output=True)
         return Project(to)
 
     def environment(self, **more: str) -> dict[str, str]:
@@ -202,6 +203,13 @@ class Project:
         done = self.sessionscribe("status")
         assert done.code == 0, done.text
         return states(done.out)
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another disk
+        shutil.copy2(source, target)
 
 
 def states(table: str) -> dict[str, str]:
