@@ -18,6 +18,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -67,7 +68,7 @@ def find_program(pins: Path, say: Callable[[str], None] = print) -> Path:
         UnusableError: there is none, and none can be installed.
     """
     found = shutil.which("colab")
-    version = _version(found) if found else ""
+    version = _version(Path(found).resolve()) if found else ""
     if found and version and tuple(map(int, version.split(".")[:2])) >= WITH_SSH:
         return Path(found)
     if found:
@@ -76,7 +77,8 @@ def find_program(pins: Path, say: Callable[[str], None] = print) -> Path:
     return install(pins, user_cache_path("sessionscribe") / "colab-cli", say)
 
 
-def _version(program: str) -> str:
+@cache
+def _version(program: Path) -> str:
     """Return the version of google-colab-cli; "" of another program, or one that does not answer."""
     with contextlib.suppress(OSError, subprocess.TimeoutExpired), TemporaryDirectory() as home:
         done = subprocess.run(
