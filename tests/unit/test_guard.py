@@ -132,7 +132,7 @@ def test_when_home_says_nothing_everything_ends_and_the_machine_is_stopped(tmp_p
             time.sleep(0.2)
         assert len(home.left()) == 2, "heartbeats keep it"
         assert home.everything_is_gone(8)
-        assert eventually((tmp_path / "stopped").exists, 3)
+        assert eventually((tmp_path / "stopped").exists, 20)
     finally:
         _clear(home)
 

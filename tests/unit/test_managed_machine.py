@@ -150,10 +150,9 @@ def test_to_stop_ends_the_wait_for_its_start(switch: Switch) -> None:
 
     thread = threading.Thread(target=start)
     thread.start()
-    time.sleep(1)
-    assert up.exists()
+    assert eventually(up.exists, 30)
     machine.stop()
-    thread.join(10)
+    thread.join(30)
     assert len(found) == 1
     assert not up.exists()
 
@@ -162,17 +161,17 @@ def test_one_that_went_off_by_itself_is_off(switch: Switch) -> None:
     machine = switch.machine(halt_s=5)
     machine.start()
     subprocess.run(switch.commands.stop, shell=True, check=True)
-    assert eventually(machine.is_off, 5)
+    assert eventually(machine.is_off, 30)
     machine.stop()  # where the stop command fails: nothing is there to be stopped
     assert not machine.stop_command
 
 
 def test_one_that_goes_off_while_ssh_is_waited_for_is_started_again(switch: Switch) -> None:
-    up = switch.host.folder / "up"
+    up, seen = switch.host.folder / "up", switch.host.folder / "seen"
     up.touch()
-    switch.commands = Commands(f"touch {up}", f"rm {up}", f"test -e {up}")
+    switch.commands = Commands(f"touch {up}", f"rm {up}", f"test -e {up} && touch {seen}")
     machine = switch.machine()
-    threading.Timer(1, up.unlink).start()
+    threading.Thread(target=lambda: eventually(seen.exists, 30) and up.unlink()).start()
     with pytest.raises(DisconnectedError, match="went off while we waited for ssh"):
         machine.start()
 

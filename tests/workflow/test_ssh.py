@@ -315,14 +315,17 @@ def _ssh_of(folder: Remote) -> list[int]:
     return found
 
 
-def test_the_whole_workflow_gives_the_same_bytes(
+def test_the_whole_workflow_gives_the_same_bytes_there_and_on_one_cpu(
     finished: Project, new_project: Project, tmp_path: Path
 ) -> None:
-    with sshd.started(tmp_path / "host") as host:
+    """Neither where jobs run nor how many CPUs and threads they have is a matter of the result."""
+    one_cpu, one_thread = ("taskset", "--cpu-list", "0"), {"OMP_NUM_THREADS": "1"}
+    with sshd.started(tmp_path / "host", inside=one_cpu, environment=one_thread) as host:
         (new_project / "ssh_config").write_text(host.entry())
+        command = [*one_cpu, sys.executable, "-m", "sessionscribe.cli.main", "run"]
         how = ["--profile", "ssh", "--configfile", "config/test.yaml", "--warm-ssh-config", "ssh_config"]
         where = ["--warm-runner", "ssh:gpu-box", "--warm-remote-python", sys.executable]
-        done = new_project.sessionscribe("run", *how, *where)
+        done = new_project.command(*command, *how, *where, **one_thread)
         assert done.code == 0, done.text
         assert new_project.results() == finished.results()
         assert nothing_runs(host)

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,6 +16,7 @@ import pytest
 
 from project import Done, Project
 from sessionscribe.artifacts.provenance import JobUsage
+from sshd import eventually
 
 SNAKEFILE = """
 N = int(config.get("jobs", 4))
@@ -140,15 +141,6 @@ def _is_dead(pid: int) -> bool:
         return True
 
 
-def eventually(condition: Callable[[], object], within_s: float) -> bool:
-    until = time.monotonic() + within_s
-    while time.monotonic() < until:
-        if condition():
-            return True
-        time.sleep(0.05)
-    return False
-
-
 def test_both_executors_give_the_same_files(folder: Folder) -> None:
     found = {}
     for executor in ("local", "warm"):
@@ -257,7 +249,7 @@ def test_the_worker_ends_after_the_last_job_that_needs_it(folder: Folder) -> Non
     running = folder.begin("--config", "wait=8")
     try:
         assert eventually((folder / "out/3.txt").exists, 60)
-        assert eventually(lambda: not workers(folder), 5)
+        assert eventually(lambda: not workers(folder), 20)
         assert running.poll() is None  # the shell job is still at it
         assert running.wait(60) == 0
     finally:
@@ -292,7 +284,7 @@ def at_work(folder: Folder) -> Iterator[tuple[Folder, subprocess.Popen[bytes]]]:
 def test_no_worker_outlives_snakemake(at_work: tuple[Folder, subprocess.Popen[bytes]], number: int) -> None:
     folder, running = at_work
     running.send_signal(number)
-    assert eventually(lambda: not workers(folder), 5)
+    assert eventually(lambda: not workers(folder), 20)
     running.wait(20)
     assert not (folder / "out/0.txt").exists()
 
@@ -305,22 +297,10 @@ def test_sigterm_lets_the_job_finish_and_ends_the_worker(folder: Folder) -> None
         time.sleep(0.5)
         running.send_signal(signal.SIGTERM)
         running.wait(30)
-        assert eventually(lambda: not workers(folder), 5)
+        assert eventually(lambda: not workers(folder), 20)
         assert len(folder.who()) == 1
     finally:
         running.kill()
-
-
-def test_the_whole_workflow_gives_the_same_bytes_without_workers_and_on_one_cpu(
-    finished: Project, new_project: Project
-) -> None:
-    """Neither who runs the jobs nor how many CPUs and threads they have is a matter of the result."""
-    command = ["taskset", "--cpu-list", "0", "python", "-m", "sessionscribe.cli.main", "run"]
-    how = ["--configfile", "config/test.yaml", "--session", "talk", "--executor", "local", "--cores", "1"]
-    done = new_project.command(*command, *how, OMP_NUM_THREADS="1")
-    assert done.code == 0, done.text
-    of_talk = {name: made for name, made in finished.results().items() if "/talk" in name}
-    assert new_project.results() == of_talk
 
 
 def test_a_run_loads_each_model_once(finished: Project) -> None:
