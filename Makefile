@@ -4,7 +4,7 @@
 #   LIGHT=1              leave out what only speakers need (torch, pyannote) and what tests need; LIGHT=0: all
 #   GPU=1                have what a GPU needs though there is no driver here; GPU=0: only where there is one
 #   TESTS="tests/unit"   what `make test` and `make test-all` run
-#   WORKERS=3            tests at once: one more than cores, since many of them wait
+#   WORKERS=4            tests at once: two more than cores, since many of them wait
 #   PYTHONS="3.12 3.13"  what `make test-pythons` runs
 #   UPGRADE=--upgrade    for `make lock`: newer versions of everything that requirements*.in leaves open
 .DEFAULT_GOAL := help
@@ -15,7 +15,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 BIN := .venv/bin
 PYTHONS := 3.12 3.13
 FULL := test -x $(BIN)/pytest# LIGHT=1 leaves it out
-WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
+WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 2)
 PYTEST := $(BIN)/pytest --numprocesses=$(WORKERS) --maxprocesses=8 --dist=worksteal
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest \
         --generate-hashes --no-header --no-annotate $(UPGRADE)
