@@ -55,7 +55,7 @@ def lock_at(place: str, minutes: float = 30) -> BatchLock:
     return BatchLock.of(settings.validate({"batch": {"lock": place, "lock_minutes": minutes}}))
 
 
-def test_two_recorders_and_one_that_knows_the_single_object_only(place: str) -> None:
+def test_two_recorders_have_locks_of_their_own(place: str) -> None:
     lock = lock_at(place)
     assert lock.status() == {"locked": False}
     assert abs(lock.prove("check")) < 60
@@ -72,7 +72,10 @@ def test_two_recorders_and_one_that_knows_the_single_object_only(place: str) -> 
     assert [held.lock.user_id for held in lock.held()] == ["ben"]
     assert lock.unlock("ben")  # all that are his
     assert lock.status() == {"locked": False}
-    # Who knows that one only: it is heeded, and others do not remove it.
+
+
+def test_who_knows_the_single_object_only_is_heeded_and_others_do_not_remove_it(tmp_path: Path) -> None:
+    lock = lock_at(str(tmp_path / "batch-lock.json"))
     lock._store.write("batch-lock.json", OLD)
     lock.lock("anna", "1")
     assert lock.unlock("anna", "1")

@@ -524,8 +524,7 @@ def test_what_is_too_large_is_refused(place: Path, capsys: pytest.CaptureFixture
 def test_a_large_bundle_needs_little_memory(place: Path) -> None:
     audio = next((place / "here/results/convert").rglob("*.flac"))
     with audio.open("wb") as file:
-        for _ in range(300):
-            file.write(os.urandom(1 << 20))
+        file.truncate(200 << 20)
     record = place / "here/results/provenance/one/convert_audio.mix.json"
     content = json.loads(seal.unsealed(record.read_bytes()))
     for entry in content["outputs"]:

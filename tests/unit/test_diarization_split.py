@@ -149,16 +149,9 @@ def check(folder: Path, samples: Samples, chunk_s: float, chunks: int) -> Turns:
 
 def test_a_meeting_in_five_stretches_is_the_same_as_in_one(tmp_path: Path, meeting: Samples) -> None:
     """The stretches are no multiple of a window's step, nor of a batch."""
-    found = check(tmp_path, meeting[:1_920_000], 25.3, 5)
+    found = check(tmp_path, meeting[:1_120_000], 14.3, 5)
     assert len(found.speakers) == 3
-    assert len(found.turns) > 40
-
-
-def test_real_recordings_in_stretches_are_the_same_as_in_one(tmp_path: Path, shared: Path) -> None:
-    files = ["ami/dev00.wav", "ami/trn05.wav", "misc/sample.wav", "ami/trn06.wav", "ami/trñ00.wav"]
-    parts = [soundfile.read(shared / "data" / name, dtype="float32")[0] for name in files]
-    found = check(tmp_path, np.concatenate(parts), 30, 5)
-    assert len(found.speakers) >= 2
+    assert len(found.turns) > 20
 
 
 @pytest.mark.real
@@ -192,9 +185,9 @@ def test_silence_between_speech_is_the_same(tmp_path: Path, meeting: Samples) ->
     """A stretch in which nobody ever speaks still has its windows, and their embeddings."""
     check(
         tmp_path,
-        np.concatenate([meeting[:240_000], np.zeros(560_000, np.float32), meeting[240_000:480_000]]),
+        np.concatenate([meeting[:160_000], np.zeros(400_000, np.float32), meeting[160_000:320_000]]),
         10,
-        6,
+        4,
     )
 
 
@@ -280,10 +273,10 @@ def live(folder: Path, parts: list[Samples | None]) -> tuple[Split, Samples]:
 
 def test_a_live_session_with_a_gap_is_the_same_as_one_file(tmp_path: Path, meeting: Samples) -> None:
     """Parts of odd lengths, so that they begin anywhere between two windows."""
-    cut: list[Samples | None] = [meeting[a : a + 130_411] for a in range(0, 1_500_000, 130_411)]
+    cut: list[Samples | None] = [meeting[a : a + 130_411] for a in range(0, 1_100_000, 130_411)]
     cut[4] = None
     found, samples = live(tmp_path, cut)
-    assert len(found.stretches) == 3
+    assert len(found.stretches) == 2
     files = found.embed()
     wanted = whole(samples)
     assert_same_windows(files, wanted, len(samples))
@@ -291,13 +284,13 @@ def test_a_live_session_with_a_gap_is_the_same_as_one_file(tmp_path: Path, meeti
 
 
 def test_a_live_session_that_grows_keeps_its_earlier_stretches(tmp_path: Path, meeting: Samples) -> None:
-    cut: list[Samples | None] = [meeting[a : a + 240_000] for a in range(0, 2_160_000, 240_000)]
+    cut: list[Samples | None] = [meeting[a : a + 240_000] for a in range(0, 1_680_000, 240_000)]
     (tmp_path / "before").mkdir()
     (tmp_path / "after").mkdir()
-    before, _ = live(tmp_path / "before", cut[:7])
+    before, _ = live(tmp_path / "before", cut[:5])
     after, samples = live(tmp_path / "after", cut)
     kept = [stretch for stretch in before.stretches if stretch in after.stretches]
-    assert len(kept) == 2
+    assert len(kept) == 1
     for stretch in kept:
         shutil.copy(before.embed_one(stretch), after.folder)
     files = [after.folder / f"{stretch.name}.npz" for stretch in after.stretches]
@@ -341,7 +334,7 @@ def test_a_pipeline_with_vbx_clustering_is_the_same(tmp_path: Path, meeting: Sam
 
     model = changed_pipeline(tmp_path / "model", as_community_1)
     options = OPTIONS.model_copy(update={"model": str(model)})
-    samples = meeting[:960_000]
+    samples = meeting[:640_000]
     found, wanted = split(tmp_path, samples, 20), whole(samples, model=model)
     files = found.embed(options)
     assert_same_windows(files, wanted, len(samples))
@@ -383,7 +376,7 @@ def test_a_pipeline_that_gives_scores_is_the_same(tmp_path: Path, meeting: Sampl
         checkpoint["state_dict"][name] = torch.stack(one) - nobody
     torch.save(checkpoint, file)
     options = OPTIONS.model_copy(update={"model": str(model)})
-    samples = meeting[:960_000]
+    samples = meeting[:640_000]
     found, wanted = split(tmp_path, samples, 20), whole(samples, model=model)
     files = found.embed(options)
     scores = np.concatenate([Embeddings.read(path).segmentations for path in files])

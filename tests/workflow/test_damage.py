@@ -12,7 +12,6 @@ from project import Project, jobs
 from sessionscribe.core import seal
 
 DUO = ("--config", "sessions=['duo']")
-TALK = ("--config", "sessions=['talk']")
 EXPORTS = {"write_export": 1}
 AUDIT = {"audit_session": 1}
 FROM_TRANSCRIPT = {"assign_speakers": 1, **AUDIT, **EXPORTS}
@@ -56,14 +55,6 @@ def found(project: Project, pattern: str) -> Path:
     return path
 
 
-def check(project: Project, wanted: Counter[str], before: dict[str, bytes], only: tuple[str, ...]) -> None:
-    """Make exactly what is missing, and get the same bytes."""
-    done = project.snakemake(*only)
-    assert done.code == 0, done.text
-    assert jobs(project.log()) == wanted
-    assert project.results() == before
-
-
 def test_a_deleted_file_is_made_again_with_what_depends_on_it(project: Project) -> None:
     for pattern, wanted in CASES:
         path = found(project, pattern)
@@ -72,39 +63,32 @@ def test_a_deleted_file_is_made_again_with_what_depends_on_it(project: Project) 
         (project / "away").rename(path)
 
 
-@pytest.mark.parametrize(
-    "pattern",
-    [
+def test_damage_in_many_places_is_repaired_in_one_run_to_the_byte(
+    project: Project, finished: Project
+) -> None:
+    """By every rule that makes something of tracks; one of a recording's two stretches is heard again."""
+    of_tracks = (
         "ingest/duo/alice.json",
         "convert/duo/alice.flac",
         "transcribe/duo/*/language.json",
         "transcribe/duo/*/alice.0000.json",
         "settings/duo/merge_transcript.*.json",
         "provenance/duo/write_export.json",
-    ],
-)
-def test_what_is_made_again_is_the_same_to_the_byte(
-    project: Project, finished: Project, pattern: str
-) -> None:
-    """With every rule among them that makes something of a session of tracks."""
-    found(project, pattern).unlink()
-    check(project, Counter(dict(CASES)[pattern]), finished.results(), DUO)
-
-
-def test_damage_in_many_places_is_repaired_in_one_run(project: Project, finished: Project) -> None:
-    """The dear files of a recording are here too: one stretch of two is listened to again."""
-    found(project, "diarize/talk/*/0001.npz").unlink()
-    found(project, "transcribe/talk/*/mix.0001.json").unlink()
-    found(project, "export/talk/talk.srt").unlink()
-    found(project, "convert/talk/mix.flac").unlink()
-    wanted = {
-        "transcribe_chunk": 1,
-        "convert_audio": 1,
-        "plan_chunks": 1,
-        "build_timeline": 1,
-        "embed_chunk": 1,
-    }
-    check(project, Counter(wanted | MODEL | FROM_MERGE | FROM_TURNS), finished.results(), TALK)
+    )
+    of_talk = (
+        "diarize/talk/*/0001.npz",
+        "transcribe/talk/*/mix.0001.json",
+        "export/talk/talk.srt",
+        "convert/talk/mix.flac",
+    )
+    for pattern in (*of_tracks, *of_talk):
+        found(project, pattern).unlink()
+    both = Counter(FROM_AUDIO | {"transcribe_chunk": 1})
+    wanted = both + both + Counter(MODEL | {"fetch_recording": 1, "detect_language": 1, "embed_chunk": 1})
+    done = project.snakemake()
+    assert done.code == 0, done.text
+    assert jobs(project.log()) == wanted
+    assert project.results() == finished.results()
 
 
 def test_every_kind_of_file_has_been_damaged(finished: Project) -> None:

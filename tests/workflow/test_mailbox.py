@@ -79,15 +79,15 @@ def test_a_session_has_the_bytes_of_a_run_here(
     assert left_in(place) == []
 
 
-@pytest.mark.parametrize("kind", ["folder", "s3", "webdav"])
+@pytest.mark.parametrize("kind", ["folder", "s3"])  # and webdav below
 def test_two_workers_share_the_jobs(folder: Remote, tmp_path: Path, kind: str) -> None:
     mailbox = tmp_path / "far/bucket/mailbox"
     mailbox.mkdir(parents=True)
-    (folder / "in/table.txt").write_text("slow=0.2\n")
+    (folder / "in/table.txt").write_text("slow=1\n")
     with serving(kind, tmp_path / "far", "far", PATIENT) if kind != "folder" else contextlib.nullcontext():
         place = "far:bucket/mailbox" if kind != "folder" else str(mailbox)
         with working(place, tmp_path, 2):
-            run(folder, place, 8)
+            run(folder, place, 5)
     made = folder.made().values()
     assert len({one["home"] for one in made}) == 2, "both had some"
     assert left_in(mailbox) == []

@@ -153,4 +153,4 @@ def test_what_was_submitted_is_cancelled_by_ctrl_c(new_project: Project, cluster
     finally:
         run.kill()
     slurm.wait_for(lambda: cluster.ask("squeue", "--noheader", "--states", "pending,running") == "", 120)
-    assert new_project.sessionscribe("run", "--quiet", *one).code == 0  # no manual step
+    assert new_project.sessionscribe("run", "--stage", "ingest", *one).code == 0  # no manual step
