@@ -58,7 +58,7 @@ def test_a_copy_is_fetched_once_and_counted(cache: Cache) -> None:
             assert copy == path
     assert len(calls) == 1
     counts = cache.counts()
-    assert (counts.hits, counts.misses, counts.hit_bytes, counts.miss_bytes) == (2, 1, 60, 30)
+    assert (counts.hits, counts.misses) == (2, 1)
     assert counts.hit_rate == pytest.approx(2 / 3)
 
 
@@ -69,7 +69,6 @@ def test_the_longest_unused_goes_first(cache: Cache) -> None:
     use(cache, "a")
     use(cache, "d")
     assert kept(cache, *"abcd") == ["a", "c", "d"]
-    assert cache.counts().evicted == 1
 
 
 def test_it_never_grows_beyond_its_limit(cache: Cache) -> None:

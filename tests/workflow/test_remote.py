@@ -138,7 +138,7 @@ def test_a_fresh_machine_goes_on_with_a_live_session_where_another_one_stopped(
         two = machine(fresh, tmp_path / "two")
         done = two.sessionscribe("add", "far:rec/users")
         assert done.out.splitlines()[0].startswith("added u1-eve: live, 5 files")
-        assert "taken over u1-eve: the transcripts of 4 parts" in done.out
+        assert "adopted u1-eve: the transcripts of 4 parts" in done.out
         # Speakers are heard across the ends of parts, so those right before the new one are needed as well.
         assert two.plan() == {"check_models": 1, "fetch_recording": 1, "convert_audio": 3, **ONE_MORE}
         done = two.sessionscribe("run", "--source", "far:rec/users", "--upload")
@@ -182,7 +182,7 @@ def test_a_folder_with_transcripts_beside_its_parts_is_gone_on_with_too(project:
     made = {name: data for name, data in project.results("results/transcribe").items() if "/live/" in name}
     shutil.rmtree(project / "results")
     done = project.sessionscribe("add", "recordings/live")
-    assert "taken over live: the transcripts of 2 parts" in done.out
+    assert "adopted live: the transcripts of 2 parts" in done.out
     assert project.results("results/transcribe") == made
 
 
