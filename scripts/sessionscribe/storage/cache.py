@@ -72,7 +72,9 @@ class Cache:
         return self.folder / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}{suffix}"
 
     @contextlib.contextmanager
-    def use(self, path: Path, size: int, fetch: Callable[[Path], None]) -> Iterator[Path | None]:
+    def use(
+        self, path: Path, size: int, fetch: Callable[[Path], None], *, ahead: bool = False
+    ) -> Iterator[Path | None]:
         """Yield a recording's copy, which is fetched if necessary and kept until the block ends.
 
         Yields None if it does not fit, even without all copies that are not being read.
@@ -81,30 +83,20 @@ class Cache:
             path: from ``path()``.
             size: the size of the recording, in bytes.
             fetch: writes the whole recording to a path, or raises.
+            ahead: another job will need it soon: displace no copy that waits for that, too, and do not count
+                this as its use.
         """
-        with self._pinned(path, size) as there:
-            self._count(hit=there)
+        with self._pinned(path, size, first_use=not ahead) as there:
+            if not ahead:
+                self._count(hit=there)
             if there:
                 yield path
                 return
-        if not self._fetch(path, size, fetch, ahead=False):
+        if not self._fetch(path, size, fetch, ahead=ahead):
             yield None
             return
-        with self._pinned(path, size) as there:
+        with self._pinned(path, size, first_use=not ahead) as there:
             yield path if there else None
-
-    def prefetch(self, path: Path, size: int, fetch: Callable[[Path], None]) -> bool:
-        """Fetch a recording that is needed soon, unless it would displace one that is needed, too.
-
-        Returns whether it is in the cache.
-        """
-        return _size(path) == size or self._fetch(path, size, fetch, ahead=True)
-
-    @contextlib.contextmanager
-    def look(self, path: Path, size: int) -> Iterator[bool]:
-        """Keep a copy until the block ends, which is no use of it; yields whether it is in the cache."""
-        with self._pinned(path, size, first_use=False) as there:
-            yield there
 
     def discard(self, path: Path) -> bool:
         """Remove a copy unless it is being read; return whether it is gone."""
@@ -178,7 +170,7 @@ class Cache:
                 return
 
     @contextlib.contextmanager
-    def _pinned(self, path: Path, size: int, *, first_use: bool = True) -> Iterator[bool]:
+    def _pinned(self, path: Path, size: int, *, first_use: bool) -> Iterator[bool]:
         """Hold a complete copy for reading; yields whether there is one."""
         try:
             file = path.open("rb")

@@ -73,7 +73,7 @@ def fetch(sources: Iterable[str], folder: Path) -> Iterator[tuple[str, Path]]:
         by_root.setdefault(root, []).append(path)
     for number, (root, paths) in enumerate(by_root.items()):
         target, place = folder / str(number), rclone_path(root)
-        _move_on("copy", paths, place, str(target.absolute()), *MANY, where=root)
+        _transfer("copy", paths, place, str(target.absolute()), *MANY, where=root)
         for path in paths:
             if (target / path).is_file():
                 yield f"{root}{path}", target / path
@@ -138,14 +138,14 @@ def upload(
     names = {os.fsdecode(path.relative_to(root)): path in sent_before for path in sorted(files)}
     here, there = str(root.absolute()), rclone_path(target)
     if not is_remote(target) or listing.knows_checksums(target):
-        _move_on("copy", names, here, there, "--checksum", where=target)
+        _transfer("copy", names, here, there, "--checksum", where=target)
         return
     for comparison, known in (("--size-only", True), ("--ignore-times", False)):
         chosen = [name for name in names if names[name] == known]
         if chosen and listing.shows_half_files(target):
             _copy_and_move(chosen, here, there, comparison, where=target)
         elif chosen:
-            _move_on("copy", chosen, here, there, comparison, where=target)
+            _transfer("copy", chosen, here, there, comparison, where=target)
 
 
 def _copy_and_move(names: Iterable[str], here: str, there: str, comparison: str, *, where: str) -> None:
@@ -155,13 +155,15 @@ def _copy_and_move(names: Iterable[str], here: str, there: str, comparison: str,
     part = rclone_path(join(there, f"{PART}-{fingerprint(platform.node(), here)}"))
     # Unchanged files are not copied. (Only sizes can be compared with another folder.)
     unchanged = (f"--compare-dest={there}",) if comparison == "--size-only" else ()
-    _move_on("copy", names, here, part, comparison, *unchanged, where=where)
-    _move_on("move", names, part, there, "--ignore-times", where=where)
+    _transfer("copy", names, here, part, comparison, *unchanged, where=where)
+    _transfer("move", names, part, there, "--ignore-times", where=where)
     with suppress(rclone.RcloneError):  # nothing had to be sent
         rclone.run("rmdirs", "--", part, where=where, patience=("--retries=1",))
 
 
-def _move_on(command: str, names: Iterable[str], source: str, target: str, *options: str, where: str) -> None:
+def _transfer(
+    command: str, names: Iterable[str], source: str, target: str, *options: str, where: str
+) -> None:
     """Copy or move files of one folder to another."""
     with _listed(names) as listed:
         chosen = (f"--files-from-raw={listed}", "--no-traverse")

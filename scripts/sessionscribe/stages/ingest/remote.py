@@ -131,15 +131,12 @@ def _copied(item: listing.Item, options: settings.Ingest, log: Log, *, ahead: bo
 
     kept = cache(options.cache)
     place = _place(kept, item)
-    if ahead:
-        there = kept.prefetch(place, item.size, fetch)
-        log(f"{item.source}: {'in the cache' if there else 'no room in the cache now'}")
-        with kept.look(place, item.size) as there:
-            yield place if there else None
-        return
-    _discard_if_damaged(kept, place, item, log)
-    with kept.use(place, item.size, fetch) as copy:
-        if copy is None:
+    if not ahead:
+        _discard_if_damaged(kept, place, item, log)
+    with kept.use(place, item.size, fetch, ahead=ahead) as copy:
+        if ahead:
+            log(f"{item.source}: {'in the cache' if copy else 'no room in the cache now'}")
+        elif copy is None:
             log(f"{item.source}: {item.size / 1e9:.1f} GB, more than the cache has room for: streamed")
         yield copy
 
