@@ -110,8 +110,8 @@ class SessionFile:
         try:
             yield from verified(self.entry, self.content())
         except ValueError as error:
-            what = "is not what the job that made it wrote: it was changed or damaged since"
-            hint = "Run `sessionscribe verify` and run again"
+            what = "was changed or damaged after its job had written it"
+            hint = "Run `sessionscribe verify`, then run again"
             raise UserError(what, where=self.entry.path, hint=hint) from error
 
     def add_to(self, archive: zipfile.ZipFile) -> None:

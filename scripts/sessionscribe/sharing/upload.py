@@ -136,7 +136,7 @@ def _batches(session: SessionPlan, options: Upload, root: Path) -> Iterator[Uplo
     version = record.key
     for entry in record.outputs:
         if sha256(root / entry.path) != entry.sha256:
-            what = "was changed or damaged after it had been written"
+            what = "was changed or damaged after its job had written it"
             raise UserError(what, where=entry.path, hint="Delete it and run again, then upload")
     exports = dict.fromkeys((root / path for path in export.outputs), rows[0])
     yield UploadBatch(root / f"results/export/{name}", exports, place, version)
