@@ -534,7 +534,7 @@ def test_versions_tell_what_changed_and_come_back(here: Clone, monkeypatch: pyte
     assert here.results("one").items() >= first.items()
     monkeypatch.chdir(here.root)
     said = "\n".join(publish._after_restore("one", settings.validate(here.settings)))
-    assert "a run would make" in said, "what it was made with is not in force"
+    assert "a run would redo" in said, "what it was made with is not in force"
     assert "transcribe.beam_size was `5`, is `3`" in said
     here.settings["transcribe"]["beam_size"] = 5
     said = "\n".join(publish._after_restore("one", settings.validate(here.settings)))
