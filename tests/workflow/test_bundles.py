@@ -102,7 +102,7 @@ def test_a_machine_that_is_killed_loses_the_chunk_in_flight_at_most(home: Projec
     (saves / "talk.part-0099-abcdef.zip").write_bytes(min(saves.glob("[!.]*.zip")).read_bytes()[:-40])
     done = third.sessionscribe("import", str(home / "x"), str(saves))
     assert done.code == 1, "one was cut short"
-    assert "part-0099-abcdef.zip: is no whole ZIP file" in done.err
+    assert "part-0099-abcdef.zip: is not a complete ZIP file" in done.err
     assert "Traceback" not in done.text
     assert third.plan()["transcribe_chunk"] <= 3 - len(made) + 1
 
