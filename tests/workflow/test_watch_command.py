@@ -58,7 +58,7 @@ def test_one_look_adds_what_is_whole_and_names_what_is_not(project: Project) -> 
     assert len(done.err.splitlines()) == 1
     assert sessions(project) == ["talk"]
     shown = project.sessionscribe("status")
-    assert f"refused {inbox_of(project)}/half.mp4: ends after 31 s and should last 100 s" in shown.out
+    assert f"refused {inbox_of(project)}/half.mp4: ends after 12 s and should last 100 s" in shown.out
     told = json.loads(project.sessionscribe("status", "--json").out)
     assert [(row["session"], row["status"]) for row in told["sessions"]] == [("talk", "pending")]
     assert list(told["refused"]) == [f"{inbox_of(project)}/half.mp4"]
