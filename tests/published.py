@@ -16,6 +16,7 @@ from project import ROOT
 from sessionscribe.artifacts.provenance import Output, Provenance
 from sessionscribe.config import settings as config
 from sessionscribe.core.files import sha256
+from sessionscribe.core.locks import locked
 from sessionscribe.manifest import manifest
 from sessionscribe.manifest.manifest import Row
 from sessionscribe.planning.plan import Plan
@@ -25,7 +26,7 @@ from sessionscribe.planning.steps import Folder, Step
 from sessionscribe.publish import history
 from sessionscribe.publish.dvc_store import Store
 from sessionscribe.publish.publishing import Done, Publisher
-from sessionscribe.publish.state import locked
+from sessionscribe.publish.state import LOCK
 
 if TYPE_CHECKING:
     import pytest
@@ -141,7 +142,7 @@ class Clone:
         ).write(self.root / step.record)
 
     def publish(self, name: str = "one", *, audio: bool = False, force: bool = False) -> Done:
-        with locked(self.root, wait=lambda: None) as lock:  # what a killed one left at work finishes
+        with locked(self.root / LOCK) as lock:  # what a killed one left at work finishes
             assert lock is not None
             store = Store(self.root)
             try:

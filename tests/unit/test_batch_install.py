@@ -57,7 +57,7 @@ def test_an_interval_divides_an_hour_or_a_day(text: str, minutes: int) -> None:
 
 @pytest.mark.parametrize("text", ["7m", "90m", "5h", "2d", "0h", "2", "h", "-2h", ""])
 def test_any_other_interval_is_refused(text: str) -> None:
-    with pytest.raises(UserError, match="is no interval"):
+    with pytest.raises(UserError, match="is not a valid interval"):
         install.minutes(text)
 
 
@@ -145,7 +145,7 @@ def test_the_timer_is_set_up_and_taken_away(
     assert {path.name for path in units.iterdir()} == set(install.units(schedule))
     assert f"enable --now {schedule.name}.timer" in (home / "calls").read_text()
     assert "loginctl enable-linger" in capfd.readouterr().err
-    with pytest.raises(UserError, match="stopped when you log out"):
+    with pytest.raises(UserError, match="stops when you log out"):
         install.state(schedule)
     (home / "answer").write_text((home / "answer").read_text().replace("Linger=no", "Linger=yes"))
     assert install.state(schedule) == "systemd, next at Mon 2026-11-30 14:00"

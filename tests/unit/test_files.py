@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sessionscribe.core.files import atomic_path, write_text
+from sessionscribe.core.files import atomic_path, write_many, write_text
 
 
 def a_dead_pid() -> int:
@@ -41,13 +41,19 @@ def test_an_error_leaves_what_was_there(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["a.txt"]
 
 
-def test_what_a_killed_process_left_is_removed_and_what_others_write_is_not(tmp_path: Path) -> None:
+@pytest.mark.parametrize("many", [False, True])
+def test_what_a_killed_process_left_is_removed_and_what_others_write_is_not(
+    tmp_path: Path, many: bool
+) -> None:
     dead, alive = a_dead_pid(), os.getppid()
     others = (f"{alive}-a[1]", f"{dead}-b-a[1]", f"{dead}-other", "notes-a[1]")
     kept = [f".tmp-{other}.txt" for other in others]
     for name in (f".tmp-{dead}-a[1].txt", *kept):
         (tmp_path / name).write_text("half")
-    write_text(tmp_path / "a[1].txt", "whole")
+    if many:
+        write_many(tmp_path, {"a[1].txt": b"whole"})
+    else:
+        write_text(tmp_path / "a[1].txt", "whole")
     assert sorted(os.listdir(tmp_path)) == sorted(["a[1].txt", *kept])
 
 

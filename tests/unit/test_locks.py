@@ -15,7 +15,6 @@ from sessionscribe.core import locks
 from sessionscribe.jobs import workspace
 from sessionscribe.manifest import manifest
 from sessionscribe.manifest.manifest import Row
-from sessionscribe.publish import state
 
 ALONE = fcntl.LOCK_EX | fcntl.LOCK_NB
 
@@ -119,7 +118,7 @@ def test_without_locks_one_goes_on_alone(tmp_path: Path, no_locks: None) -> None
     with manifest.locked(table):
         manifest.write(table, [Row("a", "recording", "main", "a.mp3")])
     assert list(manifest.read(table)) == ["a"]
-    with state.locked(tmp_path) as mine:
+    with locks.locked(tmp_path / "lock", wait=False) as mine:
         assert mine is not None
     with (tmp_path / "lock").open("w") as file:
         assert locks.wait_for(file, 0)
@@ -130,6 +129,7 @@ def test_a_lock_that_another_one_has_is_not_had(tmp_path: Path) -> None:
         assert locks.wait_for(first, 0)
         assert locks.wait_for(first, 0), "to have it already is well"
         assert not locks.wait_for(second, 0)
-    with state.locked(tmp_path) as mine, state.locked(tmp_path) as other:
+    path = tmp_path / "publish/lock"
+    with locks.locked(path) as mine, locks.locked(path, wait=False) as other:
         assert mine is not None
         assert other is None

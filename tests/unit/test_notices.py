@@ -104,7 +104,7 @@ def test_without_digest_each_kind_is_a_message_of_its_own(
     machines = [stopped, Machine(runner="ec2:gpu", we_started_it=True)]
     config = settings(tmp_path, f"json://127.0.0.1:{hook[0]}", digest=False)
     notices.notify(batch(gpu=gpu, gpus=machines, completed=["monday"]), config, tmp_path)
-    assert sorted(": ec2:gpu was started and not seen to stop" in got["title"] for got in hook[1]) == [
+    assert sorted(": ec2:gpu was started but not seen to stop" in got["title"] for got in hook[1]) == [
         False,
         True,
     ]
@@ -125,7 +125,7 @@ def test_the_same_kind_is_told_once_in_six_hours_and_sessions_are_not_forgotten(
             notices.notify(one, config, tmp_path)
             told.append(one.notices)
         path = report.path_for(one, tmp_path)
-        report.write(one, path)
+        one.write(path)
     assert told == [["sent: failed, session_complete"], []]
     (message,) = hook[1]
     assert "2 sessions are finished: at-5, at-7." in message["message"]
@@ -169,8 +169,8 @@ def test_wrong_addresses_are_a_line_each_without_their_secrets_and_others_are_us
     shown = capfd.readouterr()
     lines = shown.err.splitlines()
     assert len(lines) == 2
-    assert "notify.txt, line 3: is no address that Apprise knows" in lines[0]
-    assert "notify.txt, line 5: the notice by JSON was not delivered" in lines[1]
+    assert "notify.txt, line 3: is not an address that Apprise knows" in lines[0]
+    assert "notify.txt, line 5: the notification by JSON was not delivered" in lines[1]
     assert len(hook[1]) == 1
     assert done.notices[0] == "sent: failed"
     assert SECRET not in shown.out + shown.err + done.text()
@@ -196,11 +196,11 @@ def test_a_server_that_does_not_answer_delays_nothing_for_long(
 def test_silence_is_told_by_who_looks(tmp_path: Path, hook: tuple[int, list[dict[str, Any]]]) -> None:
     config = settings(tmp_path, f"json://127.0.0.1:{hook[0]}")
     for one in (batch(ago=timedelta(hours=7)), batch(ago=timedelta(hours=1), status="failed")):
-        report.write(one, report.path_for(one, tmp_path))
-    assert "No batch went well since" in notices.notify_of_silence(config, tmp_path)
+        one.write(report.path_for(one, tmp_path))
+    assert "No batch has succeeded since" in notices.notify_of_silence(config, tmp_path)
     assert len(hook[1]) == 1
     quiet = batch(ago=timedelta(hours=2), status="skipped")
-    report.write(quiet, report.path_for(quiet, tmp_path))
+    quiet.write(report.path_for(quiet, tmp_path))
     assert notices.notify_of_silence(config, tmp_path) == ""
 
 
@@ -212,17 +212,17 @@ def test_check_says_where_notices_go_and_tries_them(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     good = settings(tmp_path, f"json://127.0.0.1:{hook[0]}")
-    check(good, {}, lambda _: [], notify=True, alerts=True)
+    check(good, {}, notify=True, alerts=True)
     shown = capfd.readouterr().out
-    assert "ok      notices: sent to JSON" in shown
-    assert "FAILED  last batch: No batch went well yet" in shown
+    assert "ok      notifications: sent to JSON" in shown
+    assert "FAILED  last batch: No batch has succeeded yet" in shown
     assert [got["message"].splitlines()[0] for got in hook[1]] == [
-        "Notices of batches arrive here.",
-        "No batch went well yet.",
+        "Notifications about batches arrive here.",
+        "No batch has succeeded yet.",
     ]
     wrong = settings(tmp_path, f"slakc://{SECRET}")
-    assert check(wrong, {}, lambda _: []) == 1
+    assert check(wrong, {}) == 1
     shown = capfd.readouterr().out
     assert "FAILED" in shown
-    assert "is no address that Apprise knows" in shown
+    assert "is not an address that Apprise knows" in shown
     assert SECRET not in shown

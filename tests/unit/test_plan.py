@@ -200,7 +200,6 @@ PLAN_BY_SHAPE = (FROM_PLAN + NOT_TURNS, FROM_PLAN + TURNS_TOO, FROM_PLAN + NOT_T
 TABLE: dict[str, tuple[Any, tuple[str, str, str]]] = {
     # How a recording is come by changes nothing that is made of it.
     "ingest.mode": ("stream", ("",) * 3),
-    "ingest.s3_remote": ("other", ("",) * 3),
     "ingest.max_hours_per_mb": (10, ("",) * 3),
     "ingest.max_gap_h": (1, ("",) * 3),
     "ingest.cache.folder": ("copies", ("",) * 3),

@@ -23,10 +23,11 @@ from published import DVC_CONFIG, TABLE, Clone, isolate, made_up, moved
 from sessionscribe.artifacts.published import Published
 from sessionscribe.cli import publish
 from sessionscribe.config import settings
+from sessionscribe.core import locks
 from sessionscribe.core.errors import UserError
 from sessionscribe.planning import status
 from sessionscribe.planning.session_files import is_safe
-from sessionscribe.publish import history, pack, pulling, state, unpack, versions
+from sessionscribe.publish import history, pack, state, unpack, versions
 from sessionscribe.publish.dvc_store import RemoteError, Store
 from sessionscribe.publish.package_manifest import CONTENTS, is_shared
 
@@ -262,9 +263,9 @@ def test_results_made_here_are_never_overwritten_unsaid(here: Clone, there: Clon
     there.git("pull", "-q")
     there.pull("one")
     (problem,) = unpack.put_in_place(there.root)
-    assert "are not published" in problem
+    assert "has unpublished results" in problem
     assert there.results() == mine
-    with pytest.raises(UserError, match="others published"):
+    with pytest.raises(UserError, match="others have published"):
         there.publish()
     assert unpack.unpack(there.root, "one", force=True) > 0
     assert b"words" in there.results()["results/diarize/one.json"]
@@ -309,7 +310,7 @@ def test_a_damaged_object_is_refused(here: Clone, tmp_path: Path) -> None:
     assert unpack.put_in_place(clone.root) == []
     store = Store(clone.root)
     with pytest.raises(RemoteError, match="missing or damaged"):
-        pulling.take(clone.root, store, "one")
+        unpack.take(clone.root, store, "one")
     store.close()
     assert clone.results() == {}
 
@@ -469,7 +470,7 @@ def test_a_pulled_record_that_is_none_is_refused(unplaced: Clone, change: dict[s
     entry |= {"size": len(data), "sha256": sha256(data).hexdigest()}
     (folder / CONTENTS).write_text(json.dumps(contents))
     (problem,) = unpack.put_in_place(unplaced.root)
-    assert f"{line['path']}: is no record of a job" in problem
+    assert f"{line['path']}: is not the record of a job" in problem
     assert placed(unplaced) == {"two"}
 
 
@@ -510,7 +511,7 @@ def test_a_dvc_file_of_another_folder_is_refused(unplaced: Clone, old: str, new:
     before = {path: path.read_bytes() for path in unplaced.root.rglob("*") if path.is_file()}
     store = Store(unplaced.root)
     with pytest.raises(UserError):
-        pulling.take(unplaced.root, store, "one")
+        unpack.take(unplaced.root, store, "one")
     store.close()
     assert {path: content for path, content in before.items() if path.read_bytes() != content} == {}
     assert placed(unplaced) == set()
@@ -529,17 +530,17 @@ def test_versions_tell_what_changed_and_come_back(here: Clone, monkeypatch: pyte
     assert new.changes == ("transcribe.beam_size: 5 → 3",)
     assert (old.words, old.changes) == ("", ())
     text = history.at(here.root, "one", old.revision.commit)
-    pulling.take(here.root, store, "one", text=text)
+    unpack.take(here.root, store, "one", text=text)
     assert here.results("one").items() >= first.items()
     monkeypatch.chdir(here.root)
     said = "\n".join(publish._after_restore("one", settings.validate(here.settings)))
-    assert "a run would make" in said, "what it was made with is not in force"
+    assert "a run would redo" in said, "what it was made with is not in force"
     assert "transcribe.beam_size was `5`, is `3`" in said
     here.settings["transcribe"]["beam_size"] = 5
     said = "\n".join(publish._after_restore("one", settings.validate(here.settings)))
     assert said == "`sessionscribe publish one` makes it the newest version."
     here.git("restore", "results/publish/one.dvc")
-    pulling.take(here.root, store, "one")
+    unpack.take(here.root, store, "one")
     assert here.results("one") == second  # with the chunks of both, by the names of their folders
     store.close()
 
@@ -552,7 +553,7 @@ def test_an_old_version_does_not_overwrite_what_was_not_published(here: Clone) -
     before = here.results()
     store = Store(here.root)
     with pytest.raises(unpack.UnpublishedError):
-        pulling.take(here.root, store, "one", text=history.at(here.root, "one", revision))
+        unpack.take(here.root, store, "one", text=history.at(here.root, "one", revision))
     store.close()
     assert here.results() == before
     assert here.git("status", "--porcelain") == ""
@@ -582,7 +583,7 @@ def test_what_is_noted_of_a_remote_has_no_password(here: Clone, url: str, noted:
 
 def test_an_address_that_is_none_is_one_clear_line(here: Clone) -> None:
     (here.root / ".dvc/config").write_text(DVC_CONFIG.replace("../../remote", "ssh://[no"))
-    with pytest.raises(UserError, match="DVC could not go on"):
+    with pytest.raises(UserError, match="DVC failed"):
         Store(here.root)
 
 
@@ -608,11 +609,11 @@ def test_without_file_locks_that_of_another_machine_is_named(here: Clone, no_loc
     lock = here.root / ".dvc/tmp/lock"
     lock.parent.mkdir(parents=True, exist_ok=True)
     lock.write_text("x|node7|12|1")
-    with pytest.raises(UserError, match=r"is process 12's on node7. Wait .* run: rm '.*/.dvc/tmp/lock'"):
+    with pytest.raises(UserError, match=r"belongs to process 12 on node7. Wait .*: rm '.*/.dvc/tmp/lock'"):
         here.publish()
 
 
-@pytest.mark.parametrize("killed_in", ["add", "push"])
+@pytest.mark.parametrize("killed_in", ["added", "push"])
 def test_what_was_packed_and_went_no_further_is_published_though_others_looked_at_it(
     here: Clone, monkeypatch: pytest.MonkeyPatch, killed_in: str
 ) -> None:
@@ -717,7 +718,7 @@ def test_what_another_process_is_packing_is_left_to_it(here: Clone, tmp_path: Pa
     here.publish()
     clone = here.clone(tmp_path / "there")
     clone.pull("one")
-    with state.locked(clone.root):
+    with locks.locked(clone.root / state.LOCK):
         assert unpack.put_in_place(clone.root) == []
         assert clone.results() == {}
     assert unpack.put_in_place(clone.root) == []

@@ -15,7 +15,7 @@ from botocore import auth
 
 from published import Clone, isolate, made_up
 from remotes import KEY, PATIENT, SECRET, serving
-from sessionscribe.publish import pulling, unpack
+from sessionscribe.publish import unpack
 from sessionscribe.publish.dvc_store import RemoteError, Store
 from sessionscribe.storage import rclone
 from sshd import Host, require_sshd
@@ -89,7 +89,7 @@ def test_what_is_published_there_is_pulled_from_there(here: Clone, far: Far, tmp
     clone = here.clone(tmp_path / "there")
     (clone.root / ".dvc/config.local").write_text(section(far.local))
     store = Store(clone.root)
-    pulling.take(clone.root, store, "one")
+    unpack.take(clone.root, store, "one")
     store.close()
     assert clone.todo() == Counter()
     kept = here.results()

@@ -11,8 +11,6 @@ import pytest
 import media
 from sessionscribe.manifest import additions, manifest, sources
 from sessionscribe.manifest.manifest import Row
-from sessionscribe.storage import drive_desktop
-from sessionscribe.storage.drive_desktop import Machine
 
 KINDS = {
     "multitrack": ("tr", "Ana.wav", "Ben.wav", "Anna.wav"),
@@ -204,7 +202,7 @@ def test_a_track_that_is_renamed_in_a_folder_of_drive_for_desktop(
     tone: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(tone, {"home/My Drive/tr/Ana.wav": "a", "home/My Drive/tr/Ben.wav": "b"})
-    monkeypatch.setattr(drive_desktop, "this_machine", lambda: Machine(Path("home").resolve()))
+    monkeypatch.setenv("HOME", str(Path("home").resolve()))
     rows = add("drive-desktop:tr").rows
     Path("home/My Drive/tr/Ana.wav").rename("home/My Drive/tr/Anna.wav")
     again = add("drive-desktop:tr", known=rows)

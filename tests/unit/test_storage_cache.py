@@ -35,9 +35,9 @@ def cache(tmp_path: Path) -> Cache:
     return Cache(tmp_path / "cache", max_bytes=100, max_age_s=DAY)
 
 
-def use(cache: Cache, key: str, size: int = 30) -> bool:
+def use(cache: Cache, key: str, size: int = 30, *, ahead: bool = False) -> bool:
     """Use a recording; return whether it fitted in."""
-    with cache.use(cache.path(key, ".wav"), size, fetcher(size)) as copy:
+    with cache.use(cache.path(key, ".wav"), size, fetcher(size), ahead=ahead) as copy:
         assert copy is None or copy.stat().st_size == size
         return copy is not None
 
@@ -58,7 +58,7 @@ def test_a_copy_is_fetched_once_and_counted(cache: Cache) -> None:
             assert copy == path
     assert len(calls) == 1
     counts = cache.counts()
-    assert (counts.hits, counts.misses, counts.hit_bytes, counts.miss_bytes) == (2, 1, 60, 30)
+    assert (counts.hits, counts.misses) == (2, 1)
     assert counts.hit_rate == pytest.approx(2 / 3)
 
 
@@ -69,7 +69,6 @@ def test_the_longest_unused_goes_first(cache: Cache) -> None:
     use(cache, "a")
     use(cache, "d")
     assert kept(cache, *"abcd") == ["a", "c", "d"]
-    assert cache.counts().evicted == 1
 
 
 def test_it_never_grows_beyond_its_limit(cache: Cache) -> None:
@@ -101,14 +100,14 @@ def test_what_nobody_used_for_long_goes(cache: Cache) -> None:
 
 def test_fetching_ahead_displaces_nothing_that_waits_too(cache: Cache) -> None:
     use(cache, "old", 40)
-    assert cache.prefetch(cache.path("a", ".wav"), 40, fetcher(40))
-    assert cache.prefetch(cache.path("b", ".wav"), 40, fetcher(40))
+    assert use(cache, "a", 40, ahead=True)
+    assert use(cache, "b", 40, ahead=True)
     assert kept(cache, "old", *"ab") == ["a", "b"]
-    assert not cache.prefetch(cache.path("c", ".wav"), 40, fetcher(40))
+    assert not use(cache, "c", 40, ahead=True)
     assert cache.counts().hits == 0
     use(cache, "a", 40)
     assert cache.counts().hits == 1
-    assert cache.prefetch(cache.path("c", ".wav"), 40, fetcher(40))
+    assert use(cache, "c", 40, ahead=True)
     assert kept(cache, *"abc") == ["b", "c"]
     assert use(cache, "now", 90)  # a job that runs comes before one that will
 

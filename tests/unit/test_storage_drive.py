@@ -58,13 +58,13 @@ def test_what_is_no_single_recording_is_named_and_all_others_are_added(google: D
     }
     problems = {str(problem.where): problem.what for problem in added.problems}
     assert problems == {
-        "gd:Rec/twin.wav": f"is there 2 times ({len(tone) - 2} bytes of 2026-11-01 12:00, id {twins[0]}; "
+        "gd:Rec/twin.wav": f"exists 2 times ({len(tone) - 2} bytes of 2026-11-01 12:00, id {twins[0]}; "
         f"{len(tone) - 4} bytes of 2026-11-01 12:00, id {twins[1]})",
         "gd:Rec/gone.wav": "is a shortcut to a file that is gone, or not shared with this login",
     }
     manifest.write(Path("config/sessions.tsv"), added.rows)
     twins.append(google.put("talk.wav", tone[:-8], parent=rec))  # only now
-    found = survey(Plan(Config()), ["gd:Rec"], checksums=Path("sums.json"), s3_remote="")
+    found = survey(Plan(Config()), ["gd:Rec"], checksums=Path("sums.json"))
     assert [finding.what for finding in found if finding.kind == "unreachable"] == [
         "gd:Rec/gone.wav",
         "gd:Rec/talk.wav",
@@ -72,7 +72,7 @@ def test_what_is_no_single_recording_is_named_and_all_others_are_added(google: D
     ]
     assert {finding.kind for finding in found} == {"unreachable", "unprocessed"}
     for name, what in {
-        "twin.wav": "is there 2 times",
+        "twin.wav": "exists 2 times",
         "gone.wav": "is a shortcut",
         "Notes.docx": "is a Google",
     }.items():
@@ -99,9 +99,7 @@ def test_of_folders_of_one_name_none_is_passed_over(google: Drive, tone: bytes) 
         "gd:Rec/talk.wav": "gd:Rec",
         "gd:Week": "gd:Week/Monday",
     }.items():
-        with pytest.raises(
-            UserError, match=r"is there 2 times, of which rclone sees only one \(id-"
-        ) as error:
+        with pytest.raises(UserError, match=r"exists 2 times, of which rclone sees only one \(id-") as error:
             add(source)
         assert error.value.where == folder
     assert len(add("gd:Good").rows) == 1

@@ -12,8 +12,7 @@ from sessionscribe.core import files
 from sessionscribe.core.errors import UserError
 from sessionscribe.manifest import additions, sources
 from sessionscribe.stages.ingest import remote
-from sessionscribe.storage import drive_desktop
-from sessionscribe.storage.drive_desktop import Machine, find, find_new, roots
+from sessionscribe.storage.drive_desktop import find, find_new, roots
 from sessionscribe.storage.locations import parent
 
 
@@ -22,8 +21,14 @@ def make(top: Path, *folders: str) -> None:
         (top / folder).mkdir(parents=True)
 
 
-def found(top: Path, machine: Machine) -> list[str]:
-    return [root.relative_to(top).as_posix() for root in roots(machine)]
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+def found(top: Path) -> list[str]:
+    return [root.relative_to(top).as_posix() for root in roots(top)]
 
 
 def test_macos(tmp_path: Path) -> None:
@@ -35,27 +40,23 @@ def test_macos(tmp_path: Path) -> None:
         "home/Library/CloudStorage/Dropbox",
     )
     make(tmp_path, "Volumes/GoogleDrive/My Drive", "Volumes/Disk/My Drive")
-    machine = Machine(tmp_path / "home", (), (tmp_path / "Volumes",))
-    assert found(tmp_path, machine) == [
+    make(tmp_path, "home/My Drive (bob@example.org)/Rec", "home/Mon Drive")
+    assert found(tmp_path) == [
         f"{cloud}/Meine Ablage",
         f"{cloud}/Shared drives",
+        "home/Mon Drive",
+        "home/My Drive (bob@example.org)",
         "Volumes/GoogleDrive/My Drive",
     ]
 
 
 def test_windows_streaming_and_mirroring(tmp_path: Path) -> None:
-    make(
-        tmp_path,
-        "C/Users/anna/My Drive",
-        "C/Users/anna/My Drive (bob@example.org)/Rec",
-        "G/Mi unidad",
-        "H/data",
-    )
-    drives = tuple(tmp_path / letter for letter in "CDGH")
-    assert found(tmp_path, Machine(tmp_path / "C/Users/anna", drives)) == [
-        "G/Mi unidad",
-        "C/Users/anna/My Drive",
-        "C/Users/anna/My Drive (bob@example.org)",
+    make(tmp_path, "mnt/c/Users/anna/My Drive", "mnt/c/Users/anna/My Drive (bob@example.org)/Rec")
+    make(tmp_path, "mnt/g/Mi unidad", "mnt/h/data", "mnt/wsl/My Drive")
+    assert found(tmp_path) == [
+        "mnt/g/Mi unidad",
+        "mnt/c/Users/anna/My Drive",
+        "mnt/c/Users/anna/My Drive (bob@example.org)",
     ]
 
 
@@ -64,18 +65,18 @@ def test_linux(tmp_path: Path) -> None:
         tmp_path,
         "home/GoogleDrive/Rec",
         "home/Insync/a@example.org/Google Drive",
-        "gvfs/google-drive:host=x/My Drive",
+        "run/user/7/gvfs/google-drive:host=x/My Drive",
     )
-    assert found(tmp_path, Machine(tmp_path / "home", (), (tmp_path / "gvfs",))) == [
+    assert found(tmp_path) == [
         "home/GoogleDrive",
         "home/Insync/a@example.org/Google Drive",
-        "gvfs/google-drive:host=x/My Drive",
+        "run/user/7/gvfs/google-drive:host=x/My Drive",
     ]
 
 
 def test_a_machine_without_one(tmp_path: Path) -> None:
     make(tmp_path, "home/Documents")
-    assert roots(Machine(tmp_path / "home", (tmp_path / "D",), (tmp_path / "none",))) == []
+    assert roots(tmp_path) == []
 
 
 def test_a_source_is_found_below_whichever_has_it(tmp_path: Path) -> None:
@@ -87,7 +88,7 @@ def test_a_source_is_found_below_whichever_has_it(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="does not exist"):
         find("drive-desktop:Talks", folders)
     make(tmp_path, "Shared drives/Rec")
-    with pytest.raises(UserError, match="is there 2 times"):
+    with pytest.raises(UserError, match="exists 2 times"):
         find("drive-desktop:Rec", folders)
     with pytest.raises(UserError, match="no Google Drive folder on this machine"):
         find("drive-desktop:Rec", [])
@@ -104,7 +105,7 @@ def test_a_place_for_results_need_not_be_there_yet(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="drive-desktop:Elsewhere/talk: does not exist"):
         find_new("drive-desktop:Elsewhere/talk", folders)
     make(tmp_path, "Shared drives/Rec")
-    with pytest.raises(UserError, match="is there 2 times"):
+    with pytest.raises(UserError, match="exists 2 times"):
         find_new("drive-desktop:Rec/new", folders)
 
 
@@ -145,12 +146,10 @@ def test_a_new_folder_for_results_is_made_in_the_only_drive(tmp_path: Path, give
     ],
 )
 def test_recordings_are_noted_so_that_other_machines_find_them(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str, noted: str
+    tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch, given: str, noted: str
 ) -> None:
-    home = tmp_path / "home"
     make(home, "My Drive/Rec")
     media.write_tone(home / "My Drive/Rec/talk.wav", 0.1)
-    monkeypatch.setattr(drive_desktop, "this_machine", lambda: Machine(home))
     monkeypatch.chdir(tmp_path)
     added = additions.add(
         sources.discover([given]), {}, root=Path(), settings={}, exact=False, report=lambda *_: None
@@ -164,17 +163,15 @@ def test_recordings_are_noted_so_that_other_machines_find_them(
 def test_recordings_are_read_where_they_lie(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make(tmp_path / "home", "My Drive/Rec")
     path = media.write_tone(tmp_path / "home/My Drive/Rec/talk.wav", 0.1)
-    monkeypatch.setattr(drive_desktop, "this_machine", lambda: Machine(tmp_path / "home"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
     with remote.opened("drive-desktop:Rec/talk.wav", files.sha256(path), settings.Ingest()) as source:
         assert source == path
     assert not (tmp_path / "caches").exists()
 
 
-def test_recordings_in_the_drive_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_recordings_in_the_drive_itself(tmp_path: Path) -> None:
     make(tmp_path / "home", "My Drive")
     media.write_tone(tmp_path / "home/My Drive/talk.wav", 0.1)
-    monkeypatch.setattr(drive_desktop, "this_machine", lambda: Machine(tmp_path / "home"))
     (group,) = sources.discover(["drive-desktop:"])
     assert [file.source for file in group.files] == ["drive-desktop:talk.wav"]
     assert parent("drive-desktop:talk.wav") == "drive-desktop:"

@@ -54,17 +54,15 @@ def put(folder: Path, content: bytes, *names: str) -> None:
         (folder / name).write_bytes(content[:-1] + bytes([number]))
 
 
-def add(*given: str, known: list[Row] | None = None, s3_remote: str = "far") -> additions.Added:
+def add(*given: str, known: list[Row] | None = None) -> additions.Added:
     manifest.write(Path("m.tsv"), known or [])
-    groups = sources.discover(given, s3_remote=s3_remote)
     return additions.add(
-        groups,
+        sources.discover(given),
         manifest.read(Path("m.tsv")),
         root=Path(),
         settings={},
         exact=False,
         report=lambda *_: None,
-        s3_remote=s3_remote,
     )
 
 
@@ -92,15 +90,14 @@ def test_a_remote_file_is_a_recording(bucket: Path, tone: bytes) -> None:
     assert added.problems == []
 
 
-def test_s3_is_the_remote_that_is_set_or_what_the_environment_says(
+def test_s3_is_what_the_environment_says(
     bucket: Path, tone: bytes, served: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(bucket, tone, "a.wav")
-    assert add("s3://rec/a.wav").rows[0].source == "s3://rec/a.wav"
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{served.port}")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEY)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
-    assert add("s3://rec", s3_remote="").rows[0].source == "s3://rec/a.wav"
+    assert add("s3://rec").rows[0].source == "s3://rec/a.wav"
 
 
 def test_a_prefix_holds_live_sessions_and_recordings(bucket: Path, tone: bytes) -> None:
@@ -287,13 +284,13 @@ def test_what_cannot_be_read_is_said_in_one_line(bucket: Path, monkeypatch: pyte
 def test_secrets_are_never_arguments(bucket: Path, tone: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     put(bucket, tone, "a.wav")
     commands: list[list[str]] = []
-    plain = rclone._start
+    plain = rclone.started
 
-    def start(command: list[str], output: int) -> object:
-        commands.append(command)
-        return plain(command, output)
+    def started(*arguments: str, **more: int) -> object:
+        commands.append(list(arguments))
+        return plain(*arguments, **more)
 
-    monkeypatch.setattr(rclone, "_start", start)
+    monkeypatch.setattr(rclone, "started", started)
     add("far:rec")
     assert len(commands) >= 2
     assert not any(secret in part for command in commands for part in command for secret in (KEY, SECRET))
@@ -335,7 +332,7 @@ def test_what_was_renamed_on_a_remote_is_there_once(
 def test_a_remote_that_is_away_has_lost_nothing(bucket: Path, tone: bytes) -> None:
     put(bucket, tone, "eve/chunk-1.wav")
     (row,) = add("far:rec").rows
-    there = Presence((), "")
+    there = Presence(())
     assert row.source in there
     assert "far:rec/eve/chunk-2.wav" not in there
     assert "far:rec/nowhere/chunk-1.wav" not in there

@@ -101,7 +101,7 @@ def taken(capsys: pytest.CaptureFixture[str]) -> int:
     """Add the folder; return how many parts were taken over."""
     capsys.readouterr()
     assert main.main(["add", "../eve"]) == 0
-    found = [line for line in capsys.readouterr().out.splitlines() if line.startswith("taken over eve")]
+    found = [line for line in capsys.readouterr().out.splitlines() if line.startswith("adopted eve")]
     done = look().done("transcribe_chunk")
     assert bool(found) == bool(done)
     return done
@@ -190,7 +190,7 @@ def test_what_is_done_here_stays(folder: Path, machine: Machine, capsys: pytest.
     machine("one")
     before = {path: path.stat().st_mtime_ns for path in Path("results").rglob("*")}
     assert main.main(["add", "../eve"]) == 0
-    assert "taken over" not in capsys.readouterr().out
+    assert "adopted" not in capsys.readouterr().out
     assert {path: path.stat().st_mtime_ns for path in Path("results").rglob("*")} == before
 
 
@@ -203,7 +203,7 @@ def test_transcripts_are_sent_once_though_a_remote_knows_no_checksums(
     with serving("webdav", tmp_path / "srv"):
         sent, times = [], []
         for _ in range(2):
-            sent.append(upload.upload(look(), config.Upload(to="far:out"), root=Path(), s3_remote=""))
+            sent.append(upload.upload(look(), config.Upload(to="far:out"), root=Path()))
             times.append({path.name: path.stat().st_mtime_ns for path in there.iterdir()})
     assert [len(entries) for entries in sent] == [3, 0]
     assert len(times[0]) == 3
@@ -212,7 +212,7 @@ def test_transcripts_are_sent_once_though_a_remote_knows_no_checksums(
 
 def test_only_the_transcripts_that_changed_are_written_again(folder: Path, machine: Machine) -> None:
     def send() -> dict[str, tuple[int, int]]:
-        upload.upload(look(), config.Upload(to="out"), root=Path(), s3_remote="")
+        upload.upload(look(), config.Upload(to="out"), root=Path())
         found = (path.stat() for path in sorted(Path("results/upload/eve").iterdir()))
         return {str(number): (state.st_ino, state.st_mtime_ns) for number, state in enumerate(found)}
 

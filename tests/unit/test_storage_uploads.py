@@ -74,6 +74,6 @@ def test_what_somebody_put_in_a_files_place_stays(
     places = [f"far:{name}" if remote else str(tmp_path / name) for name in names]
     (tmp_path / "ours.srt").write_bytes(b"ours")
     (tmp_path / "theirs.srt").write_bytes(b"their")
-    assert [_delete(sent(place), "") for place in places] == [True, False, True]
+    assert [_delete(sent(place)) for place in places] == [True, False, True]
     assert [path.name for path in tmp_path.iterdir()] == ["theirs.srt"]
-    assert f"{places[1]}: is not what was sent there, and stays" in capsys.readouterr().err
+    assert f"{places[1]}: was changed after it had been sent, so it stays" in capsys.readouterr().err

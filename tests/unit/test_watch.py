@@ -257,7 +257,7 @@ def test_what_cannot_be_added_is_refused_and_others_are_added(inbox: Inbox) -> N
     assert inbox.settle() == ["talk"]
     reasons = {Path(source).name: reason for source, reason in watch.read_refused().items()}
     assert reasons.keys() == {"link.wav", "\udcff\n.wav"}
-    assert "leads nowhere" in reasons["link.wav"]
+    assert "broken link" in reasons["link.wav"]
     assert "not valid UTF-8" in reasons["\udcff\n.wav"]
     (inbox.folder / "link.wav").unlink()
     inbox.scan()
@@ -280,7 +280,7 @@ def test_a_manifest_that_cannot_be_read_is_said_once_and_tried_again(
 
 @pytest.mark.parametrize("pattern", ["!talk", "#talk", "["])
 def test_a_pattern_that_fits_nothing_is_refused(pattern: str, inbox: Inbox) -> None:
-    with pytest.raises(UserError, match="fits no file"):
+    with pytest.raises(UserError, match="matches no file"):
         with_rules(inbox, {"match": pattern})
 
 
@@ -294,11 +294,14 @@ def test_explain_says_which_rule_gives_what(inbox: Inbox) -> None:
 
     assert explained("talk.wav")[1:] == [
         "  language: en  (rule 1: *.wav)",
-        "taken when it has settled and is whole",
+        "will be added when it is complete and no longer changes",
     ]
-    assert explained("draft-1.wav")[-1] == "not taken: ignored"
-    assert explained("talk.txt")[1:] == ["  no rule fits", "not taken: its ending is not a recording's"]
+    assert explained("draft-1.wav")[-1] == "not added: a rule ignores it"
+    assert explained("talk.txt")[1:] == [
+        "  no rule matches",
+        "not added: its name does not end like a recording's",
+    ]
     inbox.settle()
     assert explained("talk.wav")[-1] == "session talk"
-    with pytest.raises(UserError, match="is in no watched folder"):
+    with pytest.raises(UserError, match="is not in a watched folder"):
         explained("../talk.wav")

@@ -113,7 +113,7 @@ def test_what_is_missing_is_made_and_then_there_is_nothing_to_do(project: Projec
     assert len(list((project / ".snakemake/log").iterdir())) == logs, "Snakemake was not started"
     tried = act(project, "test")
     assert tried.code == 0, tried.text
-    assert "made again, the same to the byte" in tried.out
+    assert "made again, identical to the byte" in tried.out
     assert batch(project)["skipped"]
     month = time.strftime("%Y-%m", time.gmtime())
     shown = act(project, "report", "--month", month, "--json")
@@ -220,7 +220,7 @@ def test_what_fails_again_and_again_is_left_out_for_a_while(project: Project) ->
     assert report["failures"][0]["retryAfter"] > report["timestamp"]
     report = batch(project)
     assert report["status"] == "skipped"
-    assert "left out" in report["reason"]
+    assert report["reason"].startswith("skipped for now")
     assert report["scan"]["totalMissingChunks"] == 1
     assert report["failures"][0]["attempts"] == 2
     take_away(project, "results/transcribe/live/*/*.0000.json")
@@ -228,7 +228,7 @@ def test_what_fails_again_and_again_is_left_out_for_a_while(project: Project) ->
     assert (report["status"], len(report["failures"])) == ("success", 1)
     told = (project / "logs/batch/left-out.txt").read_text().splitlines()
     assert told == [report["failures"][0]["output"]], "in a file: a command line may be too short"
-    assert "left out until" in project.sessionscribe("batch", "--dry-run").out
+    assert "skipped until" in project.sessionscribe("batch", "--dry-run").out
     assert batch(project, "--retry-all", code=1)["failures"][0]["attempts"] == 3
     audio.unlink()
     assert batch(project, "--retry-all")["failures"] == []
@@ -277,7 +277,7 @@ def test_the_usual_sums_of_jq_work(tmp_path: Path) -> None:
     ]
     for given in made:
         report = reports.BatchReport.model_validate(given)
-        reports.write(report, reports.path_for(report, tmp_path))
+        report.write(reports.path_for(report, tmp_path))
     files = sorted((tmp_path / reports.REPORTS).iterdir())
     assert [path.name for path in files] == [
         "batch-2026-10-31-2200.json",

@@ -60,7 +60,7 @@ def test_a_check_asks_aws_and_starts_nothing(project: Project, box: Box) -> None
     away = Away.prepared(project, box)
     done = away.run("check")
     assert "ec2:gpu: off; we may start and stop it" in done.stdout, done.stdout + done.stderr
-    assert "lock: .sessionscribe/batch-lock.json can be read and written, free" in done.stdout
+    assert "lock: .sessionscribe/batch-lock.json can be read and written; not locked" in done.stdout
     assert "price of ec2:gpu" in done.stdout
     assert box.starts == 0
     assert away.events() == []

@@ -54,7 +54,7 @@ def test_a_session_goes_to_another_machine_and_its_results_come_back(
     done = there.sessionscribe("import", str(work))
     assert done.code == 0, done.text
     assert "0 of 3 chunks" in done.out
-    assert "Go on: sessionscribe run --session talk\n" in done.out
+    assert "Continue: sessionscribe run --session talk\n" in done.out
     planned = there.plan()
     assert planned["transcribe_chunk"] == 3
     assert not {"fetch_recording", "convert_audio", "plan_chunks"} & planned.keys()
@@ -102,7 +102,7 @@ def test_a_machine_that_is_killed_loses_the_chunk_in_flight_at_most(home: Projec
     (saves / "talk.part-0099-abcdef.zip").write_bytes(min(saves.glob("[!.]*.zip")).read_bytes()[:-40])
     done = third.sessionscribe("import", str(home / "x"), str(saves))
     assert done.code == 1, "one was cut short"
-    assert "part-0099-abcdef.zip: is no whole ZIP file" in done.err
+    assert "part-0099-abcdef.zip: is not a complete ZIP file" in done.err
     assert "Traceback" not in done.text
     assert third.plan()["transcribe_chunk"] <= 3 - len(made) + 1
 
@@ -120,10 +120,10 @@ def test_other_settings_are_named_with_the_command_that_takes_the_bundles(
     done = there.sessionscribe("import", str(home / "x/talk.work.zip"))
     assert done.code == 0, done.text
     assert "chunk.target_s: 9.0 here, 8.0 in the bundle" in done.out
-    command = next(line for line in done.out.splitlines() if line.startswith("Go on: "))
+    command = next(line for line in done.out.splitlines() if line.startswith("Continue: "))
     wanted = "--configfile config/test.yaml --configfile bundles/talk.settings.yaml"
     assert command.endswith(wanted), command
-    planned = there.command(*command.removeprefix("Go on: ").split(), "-n")
+    planned = there.command(*command.removeprefix("Continue: ").split(), "-n")
     assert "transcribe_chunk" in planned.text
     assert "plan_chunks" not in planned.text
 

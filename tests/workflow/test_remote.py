@@ -138,7 +138,7 @@ def test_a_fresh_machine_goes_on_with_a_live_session_where_another_one_stopped(
         two = machine(fresh, tmp_path / "two")
         done = two.sessionscribe("add", "far:rec/users")
         assert done.out.splitlines()[0].startswith("added u1-eve: live, 4 files")
-        assert "taken over u1-eve: the transcripts of 3 parts" in done.out
+        assert "adopted u1-eve: the transcripts of 3 parts" in done.out
         # Speakers are heard across the ends of parts, so those right before the new one are needed as well.
         assert two.plan() == {"check_models": 1, "fetch_recording": 1, "convert_audio": 3, **ONE_MORE}
         done = two.sessionscribe("run", "--source", "far:rec/users", "--upload")

@@ -205,7 +205,7 @@ def batches(served: Project) -> Iterator[None]:
             cost={"USD": 0.25},
         ),
     ):
-        reports.write(report, reports.path_for(report, served.root))
+        report.write(reports.path_for(report, served.root))
     yield
     shutil.rmtree(served / "logs/batch/reports")
 

@@ -1,21 +1,21 @@
-"""`sessionscribe batch check`: whether all that a batch needs is there; nothing is started that costs."""
+"""`sessionscribe batch check`: check the prerequisites of a batch without starting anything that costs."""
 
 from __future__ import annotations
 
 import shutil
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sessionscribe.batch import install, notices
+from sessionscribe.batch import install, notices, watch
 from sessionscribe.batch.install import Schedule
 from sessionscribe.batch.locks import BatchLock
 from sessionscribe.config.settings import Config
 from sessionscribe.core.errors import UserError, cause, describe
+from sessionscribe.core.text import counted
 from sessionscribe.engines import models
-from sessionscribe.manifest.sources import Group
 from sessionscribe.planning.plan import Plan
 from sessionscribe.runners import costs
 from sessionscribe.runners.errors import DisconnectedError
@@ -29,7 +29,6 @@ LEAST_FREE_GB, MOST_SKEW_S = 2.0, 60.0
 def check(
     settings: Config,
     profile: Mapping[str, Any],
-    look: Callable[[str], Sequence[Group]],
     root: Path = Path(),
     *,
     notify: bool = False,
@@ -40,19 +39,18 @@ def check(
     Args:
         settings: the settings.
         profile: the values of the profile.
-        look: lists a place of recordings.
         root: the project's folder.
-        notify: send a notice to see whether it arrives.
-        alerts: send a notice if no batch went well for too long.
+        notify: send a test notification.
+        alerts: send a notification if no batch has succeeded for too long.
     """
     checks: dict[str, Callable[[], str]] = {
         "manifest": lambda: f"{len(Plan(settings, root).sessions)} sessions",
         "lock": partial(_lock, settings, root),
-        **{f"source {place}": partial(_source, look, place) for place in settings.batch.sources},
-        **_models(settings, profile),
+        **{f"source {place}": partial(_source, place, settings) for place in settings.batch.sources},
+        "speech model": partial(_model, settings, profile),
         **dict(_runners(profile, root)),
         "disk": partial(_disk, root),
-        "notices": partial(_notices, settings, notify),
+        "notifications": partial(_notices, settings, notify),
         "schedule": partial(install.state, Schedule(root.absolute())),
     }
     if alerts:
@@ -68,37 +66,34 @@ def check(
 
 
 def _lock(settings: Config, root: Path) -> str:
-    """Read the lock, and write an object of our own that locks nothing."""
+    """Read the lock, and write and delete a test object that locks nothing."""
     lock = BatchLock.of(settings, root)
     skew_s = lock.prove(f"check-{uuid.uuid4().hex}")
     if abs(skew_s) > MOST_SKEW_S:
-        what = f"its clock and this machine's are {abs(skew_s):.0f} s apart"
+        what = f"its clock and this machine's differ by {abs(skew_s):.0f} s"
         raise UserError(what, where=settings.batch.lock, hint="Set the clocks right (NTP)")
     held = lock.held()
-    return f"{settings.batch.lock} can be read and written, {held[0] if held else 'free'}"
+    return f"{settings.batch.lock} can be read and written; {held[0] if held else 'not locked'}"
 
 
-def _source(look: Callable[[str], Sequence[Group]], place: str) -> str:
-    groups = look(place)
-    return f"{sum(len(group.files) for group in groups)} recordings in {len(groups)} sessions"
+def _source(place: str, settings: Config) -> str:
+    groups = watch.look(place, settings)
+    recordings = counted(sum(len(group.files) for group in groups), "recording")
+    return f"{recordings} in {counted(len(groups), 'session')}"
 
 
-def _models(settings: Config, profile: Mapping[str, Any]) -> dict[str, Callable[[], str]]:
-    """Return the checks of the models, where they are used on this machine."""
-    if "check_models" in str(profile.get("warm-guests", "")):
-        return {}
+def _model(settings: Config, profile: Mapping[str, Any]) -> str:
     speech = settings.transcribe.model
-
-    def here() -> str:
-        if speech == "auto" or models.locate(speech, models.WHISPER_FILES):
-            return speech
-        raise UserError("is not here", where=speech, hint="`sessionscribe models` lists and fetches models")
-
-    return {"speech model": here}
+    if "check_models" in str(profile.get("warm-guests", "")):
+        return f"{speech}, on the other machine"
+    if speech == "auto" or models.locate(speech, models.WHISPER_FILES):
+        return speech
+    hint = "`sessionscribe models` lists and downloads models"
+    raise UserError("is not on this machine", where=speech, hint=hint)
 
 
 def _runners(profile: Mapping[str, Any], root: Path) -> Iterator[tuple[str, Callable[[], str]]]:
-    """Yield a check for each runner: it is asked for its state, and not started."""
+    """Yield a check for each runner, which asks for its state and does not start it."""
     given = profile.get("warm-runner", [])
     ssh = ("-F", str(Path(profile["warm-ssh-config"]).absolute())) if "warm-ssh-config" in profile else ()
     for name in [given] if isinstance(given, str) else given:
@@ -119,42 +114,42 @@ def _runner(name: str, settings: Settings) -> str:
             hint = f"Make `ssh {machine.address.destination}` work first"
             raise UserError(what, where=name, hint=hint)
         return "reached"
-    return "not looked at: only a start would tell"
+    return "not checked: it would have to be started"
 
 
 def _price(name: str, root: Path) -> str:
-    """Look for prices that may fit; of EC2 the type of the instance decides, which a start would tell."""
+    """Look for prices that may apply; on EC2 that depends on the instance's type, known once it runs."""
     kind = name.partition(":")[0]
     prices = costs.read_prices(root / costs.PRICES)
     fitting = [price for price in prices if price.runner.partition(":")[0] in (kind, "*")]
     if fitting:
         return f"{len(fitting)} in {costs.PRICES}"
-    raise UserError("has no price", where=name, hint=f"Add one to {costs.PRICES}, or costs are unknown")
+    raise UserError("has no price, so its cost is unknown", where=name, hint=f"Add one to {costs.PRICES}")
 
 
 def _notices(settings: Config, notify: bool) -> str:
     addresses, problems = notices.read_addresses(settings.notify)
     if notify:
-        problems += notices.send(addresses, "sessionscribe: a test", "Notices of batches arrive here.")
+        problems += notices.send(
+            addresses, "sessionscribe: a test", "Notifications about batches arrive here."
+        )
     if problems:
         raise problems[0]
     kinds = ", ".join(address.kind for address in addresses)
     return (
-        f"{'sent' if notify else 'go'} to {kinds}"
-        if addresses
-        else f"no address in {settings.notify.urls_file}"
+        f"{'sent' if notify else 'go'} to {kinds}" if kinds else f"no address in {settings.notify.urls_file}"
     )
 
 
 def _last_batch(settings: Config, root: Path) -> str:
     if silence := notices.notify_of_silence(settings, root):
-        hint = "See `sessionscribe batch report`, and whether the schedule is active"
+        hint = "See `sessionscribe batch report`, and check that the schedule is active"
         raise UserError(silence.rstrip("."), where="last batch", hint=hint)
-    return f"went well within {settings.notify.silent_hours:g} h"
+    return f"a batch succeeded within the last {settings.notify.silent_hours:g} h"
 
 
 def _disk(root: Path) -> str:
     free = shutil.disk_usage(root).free / 1e9
     if free < LEAST_FREE_GB:
-        raise UserError(f"only {free:.1f} GB are free", where=root.absolute(), hint="Make room")
-    return f"{free:.0f} GB are free"
+        raise UserError(f"only {free:.1f} GB free", where=root.absolute(), hint="Make room")
+    return f"{free:.0f} GB free"

@@ -1,4 +1,4 @@
-"""The schedule of `sessionscribe batch`: a systemd user timer, a launchd agent, or a line of the crontab."""
+"""The schedule of `sessionscribe batch`: a systemd user timer, a launchd agent, or a crontab line."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from sessionscribe.core.fingerprint import fingerprint
 Kind = Literal["systemd", "launchd", "cron"]
 
 ENVIRONMENT = ".config/sessionscribe/env"
-"""The file in the user's home with credentials: ``NAME=value`` lines."""
-LINGER = "Let it run without you: loginctl enable-linger"
+"""The file with credentials in the user's home: ``NAME=value`` lines."""
+LINGER = "Let it run while you are logged out: loginctl enable-linger"
 STOP_S = 300
-"""How long a batch that is told to stop may take to stop its machine."""
+"""How long a batch may take to stop its machine when it is interrupted."""
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """A batch run to be repeated.
+    """A batch that runs regularly.
 
     Attributes:
         project: the project's folder, absolute.
-        minutes: the time between two runs; divides an hour, or a day in whole hours.
-        arguments: what follows ``sessionscribe batch once``.
+        minutes: the interval, which divides an hour, or is a number of hours that divides a day.
+        arguments: the arguments of ``sessionscribe batch once``.
     """
 
     project: Path
@@ -44,7 +44,7 @@ class Schedule:
 
     @property
     def name(self) -> str:
-        """The schedule's name, another one for each project."""
+        """The schedule's name, unique to the project."""
         folder = re.sub(r"[^A-Za-z0-9]+", "-", self.project.name).strip("-")
         return f"sessionscribe-batch-{folder}-{fingerprint(str(self.project))[:6]}"
 
@@ -55,7 +55,7 @@ class Schedule:
 
     @property
     def path(self) -> str:
-        """The search path for programs: this environment's first."""
+        """The search path for programs, beginning with this environment."""
         return f"{Path(sys.executable).parent}:/opt/homebrew/bin:/usr/local/bin:/usr/bin:/bin"
 
 
@@ -63,18 +63,18 @@ def minutes(text: str) -> int:
     """Return an interval such as ``30m``, ``2h`` or ``1d`` in minutes.
 
     Raises:
-        UserError: it is none, or a day is not a multiple of it.
+        UserError: it is not an interval, or does not divide a day.
     """
     found = re.fullmatch(r"(\d+)(m|h|d)", text)
     number = int(found[1]) * {"m": 1, "h": 60, "d": 24 * 60}[found[2]] if found else 0
     if not number or not (60 % number == 0 or (number % 60 == 0 and 24 * 60 % number == 0)):
         hint = "Use minutes that divide an hour or hours that divide a day: 30m, 2h, 1d"
-        raise UserError(f"`{text}` is no interval", where="--every", hint=hint)
+        raise UserError(f"`{text}` is not a valid interval", where="--every", hint=hint)
     return number
 
 
 def units(schedule: Schedule) -> dict[str, str]:
-    """Return the systemd user units: name and text."""
+    """Return the systemd user units by name."""
     every, project = schedule.minutes, _specifier(str(schedule.project))
     times = f"*:00/{every}:00" if every < 60 else f"00/{every // 60}:00:00" if every < 1440 else "00:00:00"
     command = " ".join(_quoted(word).replace("$", "$$") for word in schedule.command)
@@ -88,14 +88,14 @@ WorkingDirectory={project}
 Environment={_quoted(f"PATH={schedule.path}")}
 EnvironmentFile=-%h/{ENVIRONMENT}
 ExecStart={command}
-# Another run is at work: no failure.
+# Another batch is running, which is no failure.
 SuccessExitStatus=75
 Nice=10
 TimeoutStartSec=infinity
-# As Ctrl-C: the batch stops its machine and writes its report.
+# Like Ctrl-C: the batch stops its machine and writes its report.
 KillSignal=SIGINT
 TimeoutStopSec={STOP_S}
-# Never kill the process that stops the machine if the batch itself is killed. Jobs end with the batch anyway.
+# If the batch is killed, spare the process that stops its machine. Jobs end with the batch anyway.
 KillMode=process
 OOMPolicy=continue
 """
@@ -116,7 +116,7 @@ WantedBy=timers.target
 
 
 def agent(schedule: Schedule) -> bytes:
-    """Return the launchd agent (a property list); it catches up when the machine wakes."""
+    """Return the launchd agent (a property list); it catches up when the machine wakes up."""
     every = schedule.minutes
     if every < 60:
         times = [{"Minute": minute} for minute in range(0, 60, every)]
@@ -146,7 +146,7 @@ def agent(schedule: Schedule) -> bytes:
 
 
 def crontab_line(schedule: Schedule) -> str:
-    """Return the line of the crontab; its comment names it."""
+    """Return the crontab line, which a comment identifies."""
     every = schedule.minutes
     times = f"*/{every} *" if every < 60 else f"0 */{every // 60}" if every < 1440 else "0 0"
     folder, path = shlex.quote(str(schedule.project)), shlex.quote(schedule.path)
@@ -154,33 +154,27 @@ def crontab_line(schedule: Schedule) -> str:
         f"cd {folder} && mkdir -p logs/batch && export PATH={path} && "
         f"{{ {_environment()}nice {shlex.join(schedule.command)}; }} >>logs/batch/cron.log 2>&1"
     )
-    # To cron an unescaped % is the end of the command.
+    # In a crontab, an unescaped % ends the command.
     return f"{times} * * * {command.replace('%', chr(92) + '%')} # {schedule.name}"
 
 
 def install(schedule: Schedule, *, kind: Kind | None = None, show: bool = False) -> None:
-    """Set the schedule up, over an older one of this project.
-
-    Args:
-        schedule: what to run, and when.
-        kind: by what; None: what this machine has.
-        show: print the files to standard output, and change nothing.
+    """Set the schedule up, replacing an older one of this project, or only ``show`` the files.
 
     Raises:
-        UserError: there is nothing here that runs commands at times, or it refused.
+        UserError: this machine has no scheduler, or it refused.
     """
     kind = kind or _kind(show=show)
     if show:
         print(_text(schedule, kind), end="")
-        return
-    if kind == "systemd":
+    elif kind == "systemd":
         for name, text in units(schedule).items():
             write_text(_unit_folder() / name, text)
         _call("systemctl", "--user", "daemon-reload")
         _call("systemctl", "--user", "enable", "--now", f"{schedule.name}.timer")
         print(f"installed {schedule.name}.timer: systemctl --user list-timers shows the next run")
         if _ends_at_logout():
-            complain(UserError("is stopped when you log out", where="the timer", hint=LINGER))
+            complain(UserError("stops when you log out", where="the timer", hint=LINGER))
     elif kind == "launchd":
         path = _agent_path(schedule)
         (schedule.project / "logs/batch").mkdir(parents=True, exist_ok=True)
@@ -195,50 +189,48 @@ def install(schedule: Schedule, *, kind: Kind | None = None, show: bool = False)
 
 
 def uninstall(schedule: Schedule) -> bool:
-    """Remove the schedule of a project, by whatever it was set up; return whether there was one."""
-    found = False
-    unit_files = [path for name in units(schedule) if (path := _unit_folder() / name).exists()]
-    if unit_files:
+    """Remove the schedule of a project from every scheduler; return whether there was one."""
+    kinds = _installed(schedule)
+    if "systemd" in kinds:
         _call("systemctl", "--user", "disable", "--now", f"{schedule.name}.timer", check=False)
-        for path in unit_files:
-            path.unlink()
+        for name in units(schedule):
+            (_unit_folder() / name).unlink(missing_ok=True)
         _call("systemctl", "--user", "daemon-reload", check=False)
-        found = True
-    if (path := _agent_path(schedule)).exists():
+    if "launchd" in kinds:
         _call("launchctl", "bootout", f"gui/{os.getuid()}/{schedule.name}", check=False)
-        path.unlink()
-        found = True
-    if shutil.which("crontab") and len(kept := _other_lines(schedule)) < len(_crontab()):
-        _write_crontab(kept)
-        found = True
-    return found
+        _agent_path(schedule).unlink()
+    if "cron" in kinds:
+        _write_crontab(_other_lines(schedule))
+    return bool(kinds)
 
 
 def state(schedule: Schedule) -> str:
-    """Return whether a project has a schedule, and when it comes next where that is told.
+    """Return whether a project has a schedule, and its next run if that is known.
 
     Raises:
-        UserError: it is set up, and not active.
+        UserError: the schedule is not active.
     """
-    if any((_unit_folder() / name).exists() for name in units(schedule)):
+    kinds = _installed(schedule)
+    if "systemd" in kinds:
         asked = ["systemctl", "--user", "show", f"{schedule.name}.timer"]
-        done = subprocess.run(
-            [*asked, "--property=ActiveState", "--property=NextElapseUSecRealtime"],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if "ActiveState=active" not in done.stdout:
+        said = _output(*asked, "--property=ActiveState", "--property=NextElapseUSecRealtime")
+        if "ActiveState=active" not in said:
             hint = f"systemctl --user enable --now {schedule.name}.timer"
             raise UserError("is not active", where=f"{schedule.name}.timer", hint=hint)
         if _ends_at_logout():
-            raise UserError("is stopped when you log out", where=f"{schedule.name}.timer", hint=LINGER)
-        return f"systemd, next at {done.stdout.partition('NextElapseUSecRealtime=')[2].partition(chr(10))[0]}"
-    if _agent_path(schedule).exists():
-        return "launchd"
-    if shutil.which("crontab") and len(_other_lines(schedule)) < len(_crontab()):
-        return "cron"
-    return "none; `sessionscribe batch install` sets one up"
+            raise UserError("stops when you log out", where=f"{schedule.name}.timer", hint=LINGER)
+        return f"systemd, next at {said.partition('NextElapseUSecRealtime=')[2].partition(chr(10))[0]}"
+    return kinds[0] if kinds else "none; `sessionscribe batch install` sets one up"
+
+
+def _installed(schedule: Schedule) -> list[Kind]:
+    """Return the schedulers that have a project's schedule."""
+    there: dict[Kind, bool] = {
+        "systemd": any((_unit_folder() / name).exists() for name in units(schedule)),
+        "launchd": _agent_path(schedule).exists(),
+        "cron": _other_lines(schedule) != _crontab(),
+    }
+    return [kind for kind, is_there in there.items() if is_there]
 
 
 def _text(schedule: Schedule, kind: Kind) -> str:
@@ -248,10 +240,10 @@ def _text(schedule: Schedule, kind: Kind) -> str:
 
 
 def _kind(*, show: bool) -> Kind:
-    """Return what runs commands at times here; to show something, the platform's usual will do.
+    """Return this machine's scheduler; to show files, the platform's usual one.
 
     Raises:
-        UserError: nothing does.
+        UserError: there is none.
     """
     if sys.platform == "darwin":
         return "launchd"
@@ -260,7 +252,7 @@ def _kind(*, show: bool) -> Kind:
         return "systemd"
     if shutil.which("crontab"):
         return "cron"
-    hint = "Take what `sessionscribe batch install --print` shows to what runs commands here"
+    hint = "Give the command that `sessionscribe batch install --print` shows to your own scheduler"
     raise UserError("has neither a systemd user manager nor cron", where="this machine", hint=hint)
 
 
@@ -273,25 +265,24 @@ def _agent_path(schedule: Schedule) -> Path:
 
 
 def _environment() -> str:
-    """Return the shell commands that read the file with credentials, if there is one."""
+    """Return the shell commands that read the file with credentials, if it exists."""
     file = f'"$HOME/{ENVIRONMENT}"'
     return f"if [ -f {file} ]; then set -a; . {file}; set +a; fi; "
 
 
 def _specifier(text: str) -> str:
-    """Return a text for a unit file, where a percent sign begins a specifier."""
+    """Return a text for a unit file, in which a percent sign begins a specifier."""
     return text.replace("%", "%%")
 
 
 def _quoted(word: str) -> str:
-    """Return a word as systemd reads it back from a command line."""
+    """Return a word quoted for a command line in a unit file."""
     escaped = _specifier(word).replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"' if re.search(r"[^\w@%+=:,./$-]", word) else escaped
 
 
 def _crontab() -> list[str]:
-    done = subprocess.run(["crontab", "-l"], capture_output=True, text=True, check=False)
-    return done.stdout.splitlines() if done.returncode == 0 else []  # else there is none yet
+    return _output("crontab", "-l").splitlines() if shutil.which("crontab") else []
 
 
 def _other_lines(schedule: Schedule) -> list[str]:
@@ -303,8 +294,13 @@ def _write_crontab(lines: Sequence[str]) -> None:
 
 
 def _ends_at_logout() -> bool:
-    command = ["loginctl", "show-user", getpass.getuser(), "--property=Linger"]
-    return "Linger=no" in subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    return "Linger=no" in _output("loginctl", "show-user", getpass.getuser(), "--property=Linger")
+
+
+def _output(*command: str) -> str:
+    """Return what a command prints; "" if it fails."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return "" if done.returncode else done.stdout
 
 
 def _call(*command: str, given: str | None = None, check: bool = True) -> None:

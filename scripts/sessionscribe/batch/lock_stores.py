@@ -1,4 +1,4 @@
-"""Where the lock's objects lie: a folder, a bucket of S3, or a remote that rclone knows.
+"""Where the lock's objects lie: a folder, a bucket of S3, or another remote of rclone's.
 
 An object is named relative to the folder of the lock's file: ``batch-lock.json`` and
 ``batch-lock/SESSION.json``.
@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
@@ -21,14 +22,14 @@ from sessionscribe.core.errors import UserError
 from sessionscribe.core.files import write_text
 from sessionscribe.manifest.manifest import locked
 from sessionscribe.storage import rclone
-from sessionscribe.storage.locations import S3, is_remote, join, parent, rclone_path
+from sessionscribe.storage.locations import S3, is_remote, join, name_of, parent, rclone_path
 
 HINT = "Check `batch.lock`, and that this machine may read and write there"
 
 
 @dataclass(frozen=True)
 class Object:
-    """An object: what is in it, how long ago it was written by the store's clock, and which writing it is."""
+    """An object: its content, its age (s) by the store's clock, and what tells this writing from others."""
 
     name: str
     content: bytes
@@ -37,7 +38,7 @@ class Object:
 
 
 class Store(Protocol):
-    """A place for the lock's objects. Whatever goes wrong there is a ``UserError``."""
+    """A place for the lock's objects; every failure is a ``UserError``."""
 
     def read(self) -> list[Object]:
         """Return all objects."""
@@ -46,48 +47,34 @@ class Store(Protocol):
         """Write an object, whole."""
 
     def delete(self, given: Object) -> None:
-        """Delete an object, if it is still the one that was read."""
+        """Delete an object unless it was written again since it was read."""
 
 
-def store_of(place: str, root: Path, s3_remote: str) -> tuple[Store, str]:
-    """Return the store at ``batch.lock``, and the name of the lock's file in it.
-
-    Args:
-        place: a path, ``s3://bucket/path`` or ``remote:path``.
-        root: the project's folder, which paths are relative to.
-        s3_remote: the remote that stands for `s3://`; "" for AWS itself.
-    """
+def store_of(place: str, root: Path) -> tuple[Store, str]:
+    """Return the store for ``batch.lock`` (paths are relative to ``root``), and the lock's file name."""
     match = S3.fullmatch(place)
-    if match and not s3_remote:
+    if match:
         bucket, _, key = match["path"].partition("/")
         if not key:
             hint = "Write s3://BUCKET/batch-lock.json"
             raise UserError("names no object", where=f"batch.lock: {place}", hint=hint)
-        folder, slash, name = key.rpartition("/")
-        return S3Store(place, bucket, folder + slash, name), name
+        return S3Store(place, bucket, key), name_of(place)
     if is_remote(place):
-        name = PurePosixPath(place.partition(":")[2]).name
-        return RemoteStore(parent(place), name, s3_remote), name
+        return RcloneStore(place), name_of(place)
     path = root / Path(place).expanduser()
-    return FolderStore(path.parent, path.name), path.name
-
-
-def _names(file: str) -> tuple[str, str]:
-    """Return the lock's file, and the folder of the sessions' own ones."""
-    return file, f"{PurePosixPath(file).stem}/"
+    return FolderStore(path), path.name
 
 
 class FolderStore:
     """A folder of this machine, or one that is mounted here."""
 
-    def __init__(self, folder: Path, file: str) -> None:
-        self._folder, self._file = folder, file
+    def __init__(self, file: Path) -> None:
+        self._file = file
 
     def read(self) -> list[Object]:
         """Return all objects."""
-        name, inside = _names(self._file)
         with self._errors():
-            paths = [self._folder / name, *sorted((self._folder / inside).glob("*.json"))]
+            paths = [self._file, *sorted(self._file.with_suffix("").glob("*.json"))]
             return [found for path in paths if (found := self._object(path))]
 
     def _object(self, path: Path) -> Object | None:
@@ -96,18 +83,18 @@ class FolderStore:
                 content, about = file.read(), path.stat()
         except FileNotFoundError:
             return None
-        name = path.relative_to(self._folder).as_posix()
+        name = path.relative_to(self._file.parent).as_posix()
         return Object(name, content, time.time() - about.st_mtime, f"{about.st_mtime_ns}-{about.st_ino}")
 
     def write(self, name: str, content: str) -> None:
         """Write an object."""
-        with self._errors(), locked(self._folder / self._file):
-            write_text(self._folder / name, content)
+        with self._errors(), locked(self._file):
+            write_text(self._file.parent / name, content)
 
     def delete(self, given: Object) -> None:
-        """Delete an object that is as it was."""
-        path = self._folder / given.name
-        with self._errors(), locked(self._folder / self._file):
+        """Delete an object unless it was written again since it was read."""
+        path = self._file.parent / given.name
+        with self._errors(), locked(self._file):
             now = self._object(path)
             if now and now.version == given.version:
                 path.unlink()
@@ -117,66 +104,57 @@ class FolderStore:
         try:
             yield
         except OSError as error:
-            what = f"the lock cannot be used ({error.strerror or error})"
-            raise UserError(what, where=error.filename or self._folder, hint=HINT) from error
+            raise _unusable(error.strerror or str(error), error.filename or self._file.parent) from error
 
 
 class S3Store:
-    """A bucket, asked with AWS's own variables and files; deletions are conditional (``If-Match``)."""
+    """A bucket, reached with AWS's own variables and files; deletions are conditional (``If-Match``)."""
 
-    def __init__(self, place: str, bucket: str, prefix: str, file: str) -> None:
-        self._place, self._bucket, self._prefix, self._file = place, bucket, prefix, file
-        self._made: Any = None
+    def __init__(self, place: str, bucket: str, key: str) -> None:
+        self._place, self._bucket, self._key = place, bucket, key
+        self._prefix = key.removesuffix(name_of(place))
 
-    @property
+    @cached_property
     def _client(self) -> Any:
-        if self._made is None:
-            from botocore.config import Config  # noqa: PLC0415 -- of no use to other stores
-            from botocore.session import Session  # noqa: PLC0415
+        from botocore.config import Config  # noqa: PLC0415 -- of no use to other stores
+        from botocore.session import Session  # noqa: PLC0415
 
-            patience = Config(connect_timeout=10, read_timeout=20, retries={"mode": "standard"})
-            self._made = Session().create_client("s3", config=patience)
-        return self._made
+        patience = Config(connect_timeout=10, read_timeout=20, retries={"mode": "standard"})
+        return Session().create_client("s3", config=patience)
 
     def read(self) -> list[Object]:
         """Return all objects."""
-        name, inside = _names(self._file)
+        folder = f"{self._prefix}{PurePosixPath(self._key).stem}"
         with self._errors():
-            stem = f"{self._prefix}{PurePosixPath(self._file).stem}"
-            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=stem)
-            keys = (entry["Key"] for page in pages for entry in page.get("Contents", ()))
-            names = [key.removeprefix(self._prefix) for key in keys]
-            wanted = [each for each in names if each == name or each.startswith(inside)]
-            return [found for each in wanted if (found := self._object(each))]
+            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=folder)
+            keys = [entry["Key"] for page in pages for entry in page.get("Contents", ())]
+            wanted = [key for key in keys if key == self._key or key.startswith(f"{folder}/")]
+            return [found for key in wanted if (found := self._object(key))]
 
-    def _object(self, name: str) -> Object | None:
+    def _object(self, key: str) -> Object | None:
         try:
-            got = self._client.get_object(Bucket=self._bucket, Key=self._prefix + name)
+            got = self._client.get_object(Bucket=self._bucket, Key=key)
         except self._client.exceptions.NoSuchKey:
             return None
         now = parsedate_to_datetime(got["ResponseMetadata"]["HTTPHeaders"]["date"])
         age_s = (now - got["LastModified"]).total_seconds()
-        return Object(name, got["Body"].read(), age_s, got["ETag"])
+        return Object(key.removeprefix(self._prefix), got["Body"].read(), age_s, got["ETag"])
 
     def write(self, name: str, content: str) -> None:
         """Write an object."""
+        where = {"Bucket": self._bucket, "Key": self._prefix + name}
         with self._errors():
-            self._client.put_object(
-                Bucket=self._bucket,
-                Key=self._prefix + name,
-                Body=content.encode(),
-                ContentType="application/json",
-            )
+            self._client.put_object(**where, Body=content.encode(), ContentType="application/json")
 
     def delete(self, given: Object) -> None:
-        """Delete an object that is as it was."""
+        """Delete an object unless it was written again since it was read."""
         with self._errors():
             which = {"Bucket": self._bucket, "Key": self._prefix + given.name}
             try:
                 self._client.delete_object(**which, IfMatch=given.version)
             except self._client.exceptions.ClientError as error:
                 code = error.response["Error"]["Code"]
-                if code == "NotImplemented":  # a server that knows no conditions
+                if code == "NotImplemented":  # a server without conditional requests
                     self._client.delete_object(**which)
                 elif code not in ("PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey", "412"):
                     raise
@@ -188,54 +166,54 @@ class S3Store:
         try:
             yield
         except (BotoCoreError, ClientError) as error:
-            what = f"the lock cannot be used ({' '.join(str(error).split())[:200]})"
-            raise UserError(what, where=self._place, hint=HINT) from error
+            raise _unusable(" ".join(str(error).split())[:200], self._place) from error
 
 
-class RemoteStore:
-    """A remote of rclone's, without conditions: of two writers the last one wins; the clock is ours."""
+class RcloneStore:
+    """A folder on a remote: of two writers the last one wins, and ages are by this machine's clock."""
 
-    def __init__(self, folder: str, file: str, s3_remote: str) -> None:
-        self._folder, self._file, self._s3_remote = folder, file, s3_remote
+    def __init__(self, place: str) -> None:
+        self._folder, self._file = parent(place), name_of(place)
 
     def read(self) -> list[Object]:
         """Return all objects."""
-        name, inside = _names(self._file)
-        chosen = (f"--include=/{name}", f"--include=/{inside}*.json")
+        chosen = (f"--include=/{self._file}", f"--include=/{PurePosixPath(self._file).stem}/*.json")
         options = ("--recursive", "--files-only", "--no-mimetype", "--use-server-modtime")
-        try:
-            found = self._run("lsjson", *options, *chosen, "--", self._path(""))
-        except rclone.RcloneError as error:
-            if error.reason == "missing":
-                return []
-            raise
+        found = self._run("lsjson", *options, *chosen, "--", self._path(""))
         return [one for entry in json.loads(found or b"[]") if (one := self._object(entry))]
 
     def _object(self, entry: dict[str, Any]) -> Object | None:
-        try:
-            content = self._run("cat", "--", self._path(entry["Path"]))
-        except rclone.RcloneError as error:
-            if error.reason == "missing":
-                return None
-            raise
-        written = datetime.fromisoformat(entry["ModTime"]).timestamp()
-        return Object(entry["Path"], content, time.time() - written, f"{entry['ModTime']}-{entry['Size']}")
+        content = self._run("cat", "--", self._path(entry["Path"]))
+        age_s = time.time() - datetime.fromisoformat(entry["ModTime"]).timestamp()
+        version = f"{entry['ModTime']}-{entry['Size']}"
+        return None if content is None else Object(entry["Path"], content, age_s, version)
 
     def write(self, name: str, content: str) -> None:
         """Write an object."""
         with tempfile.NamedTemporaryFile("w", encoding="utf-8", suffix=".json") as file:
             file.write(content)
             file.flush()
-            self._run("copyto", "--ignore-times", "--no-traverse", "--", file.name, self._path(name))
+            command = ("copyto", "--ignore-times", "--no-traverse", "--", file.name, self._path(name))
+            if self._run(*command) is None:
+                raise _unusable("does not exist", self._folder)
 
     def delete(self, given: Object) -> None:
-        """Delete an object that is as it was a moment ago."""
+        """Delete an object unless it was written again since it was read."""
         if any((now.name, now.version) == (given.name, given.version) for now in self.read()):
             self._run("deletefile", "--", self._path(given.name))
 
     def _path(self, name: str) -> str:
-        place = join(self._folder, name) if name else self._folder
-        return rclone_path(place, s3_remote=self._s3_remote)
+        return rclone_path(join(self._folder, name))
 
-    def _run(self, *command: str) -> bytes:
-        return rclone.run(*command, where=self._folder, patience=rclone.HASTE)
+    def _run(self, *command: str) -> bytes | None:
+        """Run rclone and return what it prints; None if what it is asked about does not exist."""
+        try:
+            return rclone.run(*command, where=self._folder, patience=rclone.HASTE)
+        except rclone.RcloneError as error:
+            if error.reason == "missing":
+                return None
+            raise _unusable(error.what, self._folder) from error
+
+
+def _unusable(why: str, place: object) -> UserError:
+    return UserError(f"the lock cannot be used ({why})", where=place, hint=HINT)

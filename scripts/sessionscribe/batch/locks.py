@@ -1,14 +1,13 @@
-"""The lock: a recorder says that a recording goes on, and no batch takes the GPU from it.
+"""The lock by which recorders keep batches from the GPU during a recording.
 
 An object is JSON: ``{"locked": true, "userId": …, "sessionId": …, "timestamp": …}``. Each session has its
-own, ``batch-lock/SESSION.json``, so that who ends a recording cannot take another one's lock away; the single
-``batch-lock.json`` is the newest of them, for those that know only that one, and is heeded if they write it.
-A lock counts for ``batch.lock_minutes`` from when it was written, and is renewed by locking again.
+own, ``batch-lock/SESSION.json``, so recorders cannot release each other's locks. The single
+``batch-lock.json`` is a copy of the newest, for programs that know only that file, and counts if they write
+it. A lock is valid for ``batch.lock_minutes`` after it was written; locking again renews it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,7 +27,7 @@ Text = Annotated[str, BeforeValidator(lambda value: "" if value is None else str
 
 
 class Lock(BaseModel):
-    """What is in an object."""
+    """The content of an object."""
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore", frozen=True)
 
@@ -52,16 +51,16 @@ class Held:
     def __str__(self) -> str:
         whose = " of ".join(visible(name) for name in (self.lock.session_id, self.lock.user_id) if name)
         minutes = max(0.0, self.object.age_s) / 60
-        return f"a recording is going on ({whose or self.object.name}, {minutes:.0f} min ago)"
+        return f"a recording is in progress ({whose or self.object.name}, {minutes:.0f} min ago)"
 
 
 class BatchLock:
     """The lock of a project.
 
     Args:
-        store: where its objects lie.
-        file: the name of the single one.
-        limit_s: after so many seconds without a renewal an object is stale.
+        store: the place of its objects.
+        file: the name of the single object.
+        limit_s: the age (s) at which an object is stale.
     """
 
     def __init__(self, store: Store, file: str, limit_s: float) -> None:
@@ -69,31 +68,28 @@ class BatchLock:
 
     @classmethod
     def of(cls, settings: Config, root: Path = Path()) -> BatchLock:
-        """Return the lock that the settings name."""
-        store, file = store_of(settings.batch.lock, root, settings.ingest.s3_remote)
+        """Return the lock in the settings."""
+        store, file = store_of(settings.batch.lock, root)
         return cls(store, file, 60 * settings.batch.lock_minutes)
 
     def held(self) -> list[Held]:
-        """Return the locks that are in force, the newest first; of the single one, what others do not say."""
+        """Return the valid locks, newest first; the single object only if its session has none of its own."""
         found = self._read()
-        own = {one.lock.session_id for one in found if one.object.name != self._file}
-        return self._in_force(
-            one for one in found if one.object.name != self._file or one.lock.session_id not in own
-        )
+        own = [one for one in found if one.object.name != self._file]
+        sessions = {one.lock.session_id for one in own}
+        own += [one for one in found if one not in own and one.lock.session_id not in sessions]
+        valid = [one for one in own if one.lock.locked and not self._is_stale(one)]
+        return sorted(valid, key=lambda one: one.object.age_s)
 
     def _read(self) -> list[Held]:
         return [Held(_understood(one.content), one) for one in self._store.read()]
 
-    def _in_force(self, found: Iterable[Held]) -> list[Held]:
-        held = [one for one in found if one.lock.locked and not self._is_stale(one)]
-        return sorted(held, key=lambda one: one.object.age_s)
-
     def _is_stale(self, one: Held) -> bool:
-        """Return whether an object was not renewed in time, or was written by a clock that was far ahead."""
+        """Return whether an object was not renewed in time, or has a date far ahead, by a wrong clock."""
         return abs(one.object.age_s) >= self._limit_s
 
     def release_stale(self) -> list[Held]:
-        """Remove the objects that were not renewed in time, and return those that were locks."""
+        """Remove stale objects, and return those that were locks."""
         stale = [one for one in self._read() if self._is_stale(one)]
         for one in stale:
             self._store.delete(one.object)
@@ -121,10 +117,10 @@ class BatchLock:
         return bool(own)
 
     def prove(self, name: str) -> float:
-        """Write an object that locks nothing, delete it, and return its age (s): how far clocks differ.
+        """Write and delete an object that locks nothing; return its age (s), by which the clocks differ.
 
         Raises:
-            UserError: that is not allowed there.
+            UserError: the store cannot be written.
         """
         age_s = 0.0
         self._store.write(self._name(name), Lock(locked=False, session_id=name).text())
@@ -135,14 +131,14 @@ class BatchLock:
         return age_s
 
     def status(self) -> dict[str, Any]:
-        """Return what is asked of a lock: ``{"locked": false}``, or the newest one and its age."""
+        """Return ``{"locked": false}``, or the newest lock and its age."""
         held = self.held()
         if not held:
             return {"locked": False}
         return {**held[0].lock.model_dump(by_alias=True), "ageSeconds": round(held[0].object.age_s, 3)}
 
     def _name(self, session: str) -> str:
-        """Return the name of a session's object; whatever the session is called, it is one file's name."""
+        """Return the name of a session's object, a valid file name for any session."""
         name = quote(session, safe="")
         if len(name) > LONGEST_NAME:
             name = f"{name[:LONGEST_NAME]}-{fingerprint(session)}"
@@ -150,7 +146,7 @@ class BatchLock:
 
 
 def _understood(content: bytes) -> Lock:
-    """Return what an object says; one that cannot be read is a lock: somebody wanted to say something."""
+    """Return the content of an object; an invalid one counts as a lock, as somebody has meant something."""
     try:
         return Lock.model_validate_json(content)
     except ValidationError:

@@ -1,4 +1,4 @@
-"""What machines a batch used, and what they cost: from what was noted while it happened."""
+"""The machines that a batch used, and their cost, from the logs of machines and usage."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ USD = "USD"
 
 
 class Mark(NamedTuple):
-    """How long the two logs were when a batch began, in bytes: what comes after is of that batch."""
+    """The sizes of the two logs in bytes when a batch began: what follows belongs to that batch."""
 
     machines: int = 0
     usage: int = 0
 
 
 def mark(root: Path) -> Mark:
-    """Return where the logs end now."""
+    """Return the present sizes of the logs."""
 
     def size(path: Path) -> int:
         return path.stat().st_size if path.exists() else 0
@@ -31,13 +31,9 @@ def mark(root: Path) -> Mark:
 
 
 def note(report: BatchReport, since: Mark, root: Path, *, models_worked: bool) -> None:
-    """Write into a report what machines were used since a mark.
+    """Note in a report which machines have been used since a mark, what they cost, how long they started.
 
-    Args:
-        report: gets ``gpu``, ``gpus``, ``cost`` and the times of starting and stopping.
-        since: where the logs ended before.
-        root: the project's folder.
-        models_worked: whether there was work for a model; on this machine it costs nobody knows what.
+    If models worked on this machine (``models_worked``), the cost is unknown.
     """
     events = read_events(root / MACHINES, since.machines)
     usage = costs.read_usage(root / USAGE_LOG, since.usage)
@@ -50,7 +46,7 @@ def note(report: BatchReport, since: Mark, root: Path, *, models_worked: bool) -
             machine.runtime_seconds = _seconds(moment(machine.start_time), until)
         else:
             machine.runtime_seconds = round(sum(record["wall_s"] for record in noted), 3)
-        # As noted when it was used, or, where that was not to be, as it is now.
+        # The price noted when it was used, if any, or the present one.
         about = noted[-1] if noted else {"runner": machine.runner, "machine": machine.machine}
         machine.cost_usd = None
         if price := costs.price_of(about, prices):
@@ -64,13 +60,13 @@ def note(report: BatchReport, since: Mark, root: Path, *, models_worked: bool) -
 
 
 def is_stopping(since: Mark, root: Path) -> bool:
-    """Return whether a machine that was started since a mark was not seen to be stopped yet."""
+    """Return whether a machine that was started since a mark has not been seen to stop."""
     last = {event["runner"]: event["event"] for event in read_events(root / MACHINES, since.machines)}
     return any(event in ("start", "ready", "stop") for event in last.values())
 
 
 def _used(events: Iterable[dict[str, Any]], usage: Iterable[dict[str, Any]]) -> list[Machine]:
-    """Return a machine for each time that one was started, and for each that was up or that nobody starts."""
+    """Return a machine for each start, each that was up before, and each that is not managed here."""
     made: list[Machine] = []
     running: dict[str, Machine] = {}
     for event in events:
@@ -109,7 +105,7 @@ def _together(machines: list[Machine]) -> Gpu:
 
 
 def _between(events: Iterable[dict[str, Any]], first: str, last: str) -> float:
-    """Return the seconds between pairs of events of the same machine, all together."""
+    """Return the total of seconds between pairs of events of the same machine."""
     total, since = 0.0, dict[str, datetime]()
     for event in events:
         if event["event"] == first:
@@ -120,5 +116,5 @@ def _between(events: Iterable[dict[str, Any]], first: str, last: str) -> float:
 
 
 def _seconds(began: datetime, ended: datetime) -> float:
-    """Return the time between two moments; 0 where the clock was set back meanwhile."""
+    """Return the seconds between two moments; 0 if the clock was set back in between."""
     return max(0.0, (ended - began).total_seconds())

@@ -1,7 +1,7 @@
-"""Figures for Prometheus, all read from files: of sessions, of the last batch, of machines and their cost.
+"""Metrics for Prometheus, all read from files: sessions, the last batch, machines and their cost.
 
-The node exporter's textfile collector serves what ``write`` and ``write_machines`` leave in a folder; a
-server can show the same ``figures``. No session is a label: there may be thousands.
+``write`` and ``write_machines`` write files for the node exporter's textfile collector; the web server offers
+the same ``figures``. No metric has the session as a label: there may be thousands.
 """
 
 from __future__ import annotations
@@ -31,13 +31,7 @@ MIB = 1 << 20
 
 
 def write(report: BatchReport, settings: Config, root: Path = Path()) -> None:
-    """Write the metrics file, where the settings ask for one; a failure is a line on standard error.
-
-    Args:
-        report: of the batch that ends.
-        settings: ``batch.metrics`` is the folder.
-        root: the project's folder.
-    """
+    """Write the metrics files to ``batch.metrics``, if that is set; a failure is a line on standard error."""
     if settings.batch.metrics:
         sessions = Counter(row.status for row in status.collect(Plan(settings, root)))
         _write(figures(report, sessions, root), settings, root, "")
@@ -45,12 +39,7 @@ def write(report: BatchReport, settings: Config, root: Path = Path()) -> None:
 
 
 def write_machines(settings: Config, root: Path = Path()) -> None:
-    """Write which machines that we started are up; call it while a batch runs, too: they may be up for hours.
-
-    Args:
-        settings: as for ``write``; the figures get a file of their own.
-        root: the project's folder.
-    """
+    """Write which machines that we started are up, to a file of its own; also called during a batch."""
     if not settings.batch.metrics:
         return
     up, since = dict[str, float](), dict[str, float]()
@@ -61,36 +50,32 @@ def write_machines(settings: Config, root: Path = Path()) -> None:
         elif event["event"] in ("stopped", "refused") and runner in up:
             up[runner] = 0
     shown = _Figures(root)
-    shown.add("gpu_started_by_us", "Whether a machine that we started is not seen to stop.", up, "runner")
-    shown.add("gpu_started_timestamp_seconds", "When we started it last.", since, "runner")
+    shown.add("gpu_started_by_us", "Whether a machine that we started was not seen to stop.", up, "runner")
+    shown.add("gpu_started_timestamp_seconds", "When we last started it.", since, "runner")
     _write(shown.registry, settings, root, "-machines")
 
 
 def figures(
     report: BatchReport | None, sessions: Mapping[str, int], root: Path = Path()
 ) -> CollectorRegistry:
-    """Return all figures but those of machines that are up.
-
-    Args:
-        report: of the last batch, if there was one.
-        sessions: how many there are of each status.
-        root: the project's folder.
-    """
+    """Return the metrics of the last batch, if any, and of all sessions (their number by status)."""
     shown = _Figures(root)
     shown.add("build_info", "The program's version.", {__version__: 1}, "version")
     shown.add("sessions", "Sessions by status.", sessions, "status")
     failed = Counter(path.name.split(".")[0] for path in (root / "logs/failed").glob("*/*.json"))
-    shown.add("failures", "Jobs that failed and are still to do.", failed, "rule")
+    shown.add("failures", "Jobs that failed and are not done yet.", failed, "rule")
     used, prices = costs.read_usage(root / USAGE_LOG), costs.known_prices(root / costs.PRICES)
     for name, day in (("today", reports.now()[:10]), ("month", reports.now()[:7])):
         spent = {"USD": 0.0, **costs.cost_on(day, used, prices)}
-        shown.add(f"cost_{name}", "Cost of machines let go since it began (UTC).", spent, "currency")
+        shown.add(f"cost_{name}", "Cost of machines released in this period (UTC).", spent, "currency")
     runners, _ = costs.sum_up(used, prices)
     heard = {runner: total.audio_s for runner, total in runners.items()}
     shown.add("remote_audio_seconds", "Audio transcribed on other machines so far.", heard, "runner")
     done = (report, *reports.newest_first(root)) if report else reports.newest_first(root)
     ok = next((batch.time.timestamp() for batch in done if batch.ok), 0.0)
-    shown.add("batch_last_success_timestamp_seconds", "When the last good batch began; 0: none yet.", ok)
+    shown.add(
+        "batch_last_success_timestamp_seconds", "When the last successful batch began; 0: none yet.", ok
+    )
     if report:
         _add_batch(shown, report, root)
     return shown.registry
@@ -103,21 +88,27 @@ def _add_batch(shown: _Figures, report: BatchReport, root: Path) -> None:
     shown.add("batch_last_timestamp_seconds", "When the last batch began.", report.time.timestamp())
     took = report.performance.total_duration_seconds
     shown.add("batch_last_duration_seconds", "How long the last batch took.", took)
-    shown.add("batch_last_chunks_transcribed", "Chunks that it transcribed.", done.chunks_transcribed)
-    shown.add("batch_last_chunks_failed", "Chunks that it failed to transcribe.", done.chunks_failed)
-    shown.add("batch_last_gpu_runtime_seconds", "How long its machines ran.", report.gpu.runtime_seconds)
-    shown.add("pending_chunks", "Chunks that it left to do.", left)
+    shown.add(
+        "batch_last_chunks_transcribed", "Chunks that the last batch transcribed.", done.chunks_transcribed
+    )
+    shown.add("batch_last_chunks_failed", "Chunks that failed in the last batch.", done.chunks_failed)
+    shown.add(
+        "batch_last_gpu_runtime_seconds",
+        "How long the machines of the last batch ran.",
+        report.gpu.runtime_seconds,
+    )
+    shown.add("pending_chunks", "Chunks that were missing after the last batch.", left)
     jobs = _jobs_on_gpus(report, root)
     load = {host: fmean(job["gpu_load"] for job in found) for host, found in jobs.items()}
-    shown.add("gpu_load_ratio", "Mean load of GPUs in it.", load, "host")
+    shown.add("gpu_load_ratio", "Mean GPU load during jobs of the last batch.", load, "host")
     memory = {host: max(job["peak_gpu_memory_mb"] for job in found) * MIB for host, found in jobs.items()}
-    shown.add("gpu_memory_bytes", "Most memory in use on GPUs in it.", memory, "host")
+    shown.add("gpu_memory_bytes", "Peak GPU memory during the last batch.", memory, "host")
     heat = {host: max(job["gpu_temperature_c"] or 0 for job in found) for host, found in jobs.items()}
-    shown.add("gpu_temperature_celsius", "Highest temperature of GPUs in it.", heat, "host")
+    shown.add("gpu_temperature_celsius", "Highest GPU temperature during the last batch.", heat, "host")
 
 
 def _jobs_on_gpus(report: BatchReport, root: Path) -> dict[str, list[dict[str, Any]]]:
-    """Return what jobs of a batch used whose GPU told its load, by machine."""
+    """Return the usage records of a batch's jobs that know their GPU's load, by machine."""
     found: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for session in report.sessions:
         for path in (root / "logs/usage" / session).glob("*_chunk.*.json"):
@@ -128,7 +119,7 @@ def _jobs_on_gpus(report: BatchReport, root: Path) -> dict[str, list[dict[str, A
 
 
 class _Figures:
-    """Gauges with the project's name, to tell them from another one's in the same folder."""
+    """Gauges labelled with the project, as several projects may write to the same folder."""
 
     def __init__(self, root: Path) -> None:
         from prometheus_client import CollectorRegistry  # noqa: PLC0415 -- few need it
@@ -136,7 +127,7 @@ class _Figures:
         self.registry, self._project = CollectorRegistry(), root.resolve().name
 
     def add(self, name: str, text: str, values: float | Mapping[str, float], label: str = "") -> None:
-        """Add a figure; with a label, one for each of its values."""
+        """Add a gauge; with a label, a value for each of the label's values."""
         from prometheus_client import Gauge  # noqa: PLC0415
 
         labels = ["project", *([label] if label else [])]

@@ -1,7 +1,7 @@
-"""Notices about batches, by Apprise: what went wrong or is finished, where, and what to do next.
+"""Notifications about batches, by Apprise: what went wrong or is finished, where, and what to do next.
 
-Addresses hold passwords: they come from a file outside the project or from the environment, and no message,
-log or report shows more of one than its kind. No notice holds any of a transcript.
+Addresses contain passwords, so they come from a file outside the project or from the environment, and no
+message, log or report shows more of them than the name of the service. Nothing of a transcript is sent.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ from sessionscribe.runners import costs
 from sessionscribe.runners.usage_log import USAGE_LOG
 
 ADDRESSES = "SESSIONSCRIBE_NOTIFY"
-"""The environment variable with further addresses, separated by white space."""
+"""The environment variable with more addresses, separated by white space."""
 LIMIT_S = 10.0
-"""How long all notices together may take."""
+"""How long sending one message to all addresses may take."""
 SENT = "sent: "
-"""How the line of a report begins that says which kinds of notice were sent."""
+"""Prefix of the line in a report that lists the events that were sent."""
 
 
 @dataclass(frozen=True)
 class Notice:
-    """Something to tell: its kind, what happened, and the next command."""
+    """An event to report: its kind, what happened, and the next command."""
 
     kind: Event
     what: str
@@ -48,52 +48,44 @@ class Notice:
 
 @dataclass(frozen=True)
 class Address:
-    """Where notices go; ``place`` and ``kind`` name it without its secrets."""
+    """Where notifications go; ``place`` and ``kind`` (the service's name) reveal no secret."""
 
     place: str
     kind: str
-    service: Any  # Apprise's
+    service: Any  # of Apprise
 
 
 def notify(report: BatchReport, settings: Config, root: Path = Path()) -> None:
-    """Send what a report gives cause for; note in ``report.notices`` what became of it.
+    """Send notifications about a batch, and list in ``report.notices`` what was sent.
 
-    A notice that fails is a line there and on standard error, and nothing else.
-
-    Args:
-        report: of the batch that ends.
-        settings: ``notify`` says what is told.
-        root: the project's folder.
+    If one cannot be sent, that is a line there and on standard error, and nothing else.
     """
     told = settings.notify
     earlier = _earlier(report, root)
     since = datetime.now(UTC) - timedelta(hours=told.interval_hours)
     lately = set().union(*(_kinds_sent(before) for before in earlier if before.time >= since))
-    due = [
-        notice
-        for notice in _events(report, earlier, told, root)
-        if notice.kind in told.events and notice.kind not in lately
-    ]
+    wanted = set(told.events) - lately
+    due = [notice for notice in _events(report, earlier, told, root) if notice.kind in wanted]
     report.notices += _deliver(due, told, root)
 
 
 def notify_of_silence(settings: Config, root: Path = Path()) -> str:
-    """Send a notice where no batch went well for too long; return what it says, or "".
+    """Send a notification if no batch has succeeded for too long; return its text, or "".
 
-    A batch that is not run cannot tell of it: this is for `sessionscribe batch check` in another timer.
+    A batch that does not run cannot report that, so `sessionscribe batch check` does, in a second timer.
     """
     told = settings.notify
     last = next((report for report in reports.newest_first(root) if report.ok), None)
     if last is not None and datetime.now(UTC) - last.time < timedelta(hours=told.silent_hours):
         return ""
-    what = f"No batch went well {f'since {last.timestamp}' if last else 'yet'}."
+    what = f"No batch has succeeded {f'since {last.timestamp}' if last else 'yet'}."
     if "no_runs" in told.events:
         _deliver([Notice("no_runs", what, "sessionscribe batch check")], told, root)
     return what
 
 
 def _deliver(notices: Sequence[Notice], told: Notify, root: Path) -> list[str]:
-    """Send notices; return a line for each message that was sent, and for each problem, which is shown."""
+    """Send notifications and show the problems; return a line for each message sent and each problem."""
     if not notices:
         return []
     addresses, problems = read_addresses(told)
@@ -111,7 +103,7 @@ def _deliver(notices: Sequence[Notice], told: Notify, root: Path) -> list[str]:
 
 
 def send(addresses: Sequence[Address], title: str, body: str) -> list[UserError]:
-    """Send a message to all addresses at once; return the problems."""
+    """Send a message to all addresses simultaneously; return the problems."""
     failed = {address.place for address in addresses}
 
     def send_one(address: Address) -> None:
@@ -124,16 +116,16 @@ def send(addresses: Sequence[Address], title: str, body: str) -> list[UserError]
         thread.start()
     for thread in threads:
         thread.join(max(0.0, until - time.monotonic()))
-    hint = "Check the address, and whether its server can be reached: sessionscribe batch check --notify"
+    hint = "Check the address and its server with `sessionscribe batch check --notify`"
     return [
-        UserError(f"the notice by {address.kind} was not delivered", where=address.place, hint=hint)
+        UserError(f"the notification by {address.kind} was not delivered", where=address.place, hint=hint)
         for address in addresses
         if address.place in failed
     ]
 
 
 def read_addresses(told: Notify) -> tuple[list[Address], list[UserError]]:
-    """Return the addresses that notices go to, and what is wrong with others."""
+    """Return the addresses for notifications, and the problems with invalid ones."""
     path = Path(told.urls_file).expanduser()
     lines: list[tuple[str, str]] = []
     problems = []
@@ -143,22 +135,24 @@ def read_addresses(told: Notify) -> tuple[list[Address], list[UserError]]:
     except FileNotFoundError:
         pass
     except (OSError, UnicodeDecodeError) as error:
-        problems.append(UserError(f"cannot be read ({error})", where=path, hint="Save it as UTF-8 text"))
+        problems.append(
+            UserError(f"cannot be read ({error})", where=path, hint="Save it as readable UTF-8 text")
+        )
     given = os.environ.get(ADDRESSES, "").split()
     lines += [(f"{ADDRESSES}, address {n}", url) for n, url in enumerate(given, 1)]
     wanted = [(place, url) for place, url in lines if url and not url.startswith("#")]
     if not wanted:
         return [], problems
-    import apprise  # noqa: PLC0415 -- a quarter of a second, where something is told
+    import apprise  # noqa: PLC0415 -- takes a quarter of a second
 
-    logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)  # it would log addresses
+    logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)  # it logs addresses
     asset = apprise.AppriseAsset(storage_mode=apprise.PersistentStoreMode.MEMORY)
     found = []
     for place, url in wanted:
         service = apprise.Apprise.instantiate(url, asset=asset, suppress_exceptions=True)
         if service is None:
-            hint = "See the list of services in Apprise's documentation; `mailto://user:password@example.org`"
-            problems.append(UserError("is no address that Apprise knows", where=place, hint=hint))
+            hint = "Write it as Apprise's documentation says, such as `mailto://user:password@example.org`"
+            problems.append(UserError("is not an address that Apprise knows", where=place, hint=hint))
         else:
             found.append(Address(place, str(service.service_name), service))
     return found, problems
@@ -167,7 +161,7 @@ def read_addresses(told: Notify) -> tuple[list[Address], list[UserError]]:
 def _events(
     report: BatchReport, earlier: Iterable[BatchReport], told: Notify, root: Path
 ) -> Iterator[Notice]:
-    """Yield what there is to tell of a batch, trouble first."""
+    """Yield the events of a batch, problems first."""
     done, gpu = report.transcription, report.gpu
     if done.chunks_failed or report.status in ("failed", "partial", "crashed"):
         lines = [f"The batch ended as `{report.status}`."]
@@ -175,7 +169,7 @@ def _events(
             tried = done.chunks_failed + done.chunks_transcribed
             lines = [f"{done.chunks_failed} of {tried} chunks failed."]
         if failed := _some({f"{each.session} ({each.rule})": None for each in report.failures}):
-            lines.append(f"Failed: {failed}.")  # not why: a job's message may quote what was said
+            lines.append(f"Failed: {failed}.")  # without the reason, which may quote the transcript
         elif report.reason:
             lines.append(f"{report.reason.rstrip('.')}.")
         yield Notice("failed", " ".join(lines), "sessionscribe status")
@@ -184,30 +178,30 @@ def _events(
     minutes = gpu.runtime_seconds / 60
     if gpu.we_started_it and gpu.stop_time is None:
         names = _some(machine.runner for machine in ours if machine.stop_time is None) or names
-        what = f"{names} was started and not seen to stop: it may cost money."
-        yield Notice("stuck_gpu", what, "look at your provider's list of machines, and stop it by hand")
+        what = f"{names} was started but not seen to stop, so it may still cost money."
+        yield Notice("stuck_gpu", what, "check your provider's console, and stop the machine there")
     elif gpu.we_started_it and minutes > told.gpu_minutes:
-        what = f"{names} ran for {minutes:.0f} min (more than {told.gpu_minutes:g}), and is stopped."
+        what = f"{names} ran for {minutes:.0f} min (limit: {told.gpu_minutes:g}) and has stopped."
         yield Notice("stuck_gpu", what, "sessionscribe status --cost")
     for currency, amount in _cost_of_today(root).items():
         if amount > told.cost_per_day:
-            what = f"Machines have cost {amount:.2f} {currency} today (more than {told.cost_per_day:g})."
+            what = f"Machines have cost {amount:.2f} {currency} today (limit: {told.cost_per_day:g})."
             yield Notice("high_cost", what, "sessionscribe status --cost")
     if finished := _finished(report, earlier):
         what = (
             f"{len(finished)} session{'s are' if len(finished) > 1 else ' is'} finished: {_some(finished)}."
         )
-        yield Notice("session_complete", what, "look into results/export/")
+        yield Notice("session_complete", what, "see results/export/")
 
 
 def _finished(report: BatchReport, earlier: Iterable[BatchReport]) -> list[str]:
-    """Return the sessions that are finished since a notice last said so."""
+    """Return the sessions finished since the last notification about finished sessions."""
     untold = takewhile(lambda before: "session_complete" not in _kinds_sent(before), earlier)
     return list(dict.fromkeys(name for each in (report, *untold) for name in each.completed))
 
 
 def _earlier(report: BatchReport, root: Path) -> list[BatchReport]:
-    """Return the reports of a week before this one, the newest first."""
+    """Return the reports of the week before this one, newest first."""
     since = report.time - timedelta(days=7)
     recent = takewhile(lambda before: before.time >= since, reports.newest_first(root))
     return [before for before in recent if before.run_id != report.run_id]
@@ -219,9 +213,9 @@ def _kinds_sent(report: BatchReport) -> set[str]:
 
 
 def _cost_of_today(root: Path) -> dict[str, float]:
-    """Return what the use of machines that ended today (UTC) has cost, by currency."""
+    """Return the cost of all use of machines that ended today (UTC), by currency."""
     prices = costs.known_prices(root / costs.PRICES)
-    return costs.cost_on(time.strftime("%Y-%m-%d", time.gmtime()), costs.read_usage(root / USAGE_LOG), prices)
+    return costs.cost_on(reports.now()[:10], costs.read_usage(root / USAGE_LOG), prices)
 
 
 def _some(names: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""One batch: see what is missing, make exactly that, stop the GPU, say what it cost."""
+"""One batch: find what is missing, make exactly that, stop the GPU, report the cost."""
 
 from __future__ import annotations
 
@@ -14,14 +14,16 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn, Protocol
 
-from sessionscribe.batch import journal, metrics, notices, outcome, report, scan
+from sessionscribe.batch import journal, metrics, notices, outcome, report, scan, watch
 from sessionscribe.batch.journal import JOURNAL, Journal
 from sessionscribe.batch.locks import BatchLock, Held
 from sessionscribe.batch.machines import mark
 from sessionscribe.batch.report import BatchReport, LockStatus
 from sessionscribe.batch.scan import PendingJobs
 from sessionscribe.config.settings import Config
+from sessionscribe.core import locks
 from sessionscribe.core.errors import UserError, complain, describe
+from sessionscribe.core.text import counted
 from sessionscribe.manifest.additions import notes
 from sessionscribe.manifest.sources import Group
 from sessionscribe.planning import priority
@@ -31,26 +33,20 @@ from sessionscribe.planning.session import SessionPlan
 BUSY = os.EX_TEMPFAIL
 SIGNALLED = 128
 UNREADABLE = 3
-"""So often in a row the lock may not be readable while work goes on."""
+"""How often in a row the lock may be unreadable before a running batch stops."""
 
 
-class Tools(Protocol):
-    """What the command line gives a batch to work with."""
-
-    def look(self, source: str) -> Sequence[Group]:
-        """Return the recordings in a place."""
+class Commands(Protocol):
+    """The commands of the command line that a batch needs."""
 
     def add(self, groups: Sequence[Group]) -> bool:
         """Add recordings to the manifest; return whether all went well."""
-
-    def plan(self) -> Plan:
-        """Return what is there and what is due."""
 
     def run(self, sessions: Sequence[str], left_out: Sequence[str], should_stop: Callable[[], bool]) -> int:
         """Make what is due of these sessions; return Snakemake's exit code."""
 
     def send(self, sessions: Sequence[SessionPlan]) -> list[str]:
-        """Upload and publish as the settings ask for; return the sessions of which something was not sent."""
+        """Upload and publish as configured; return the sessions that could not be sent completely."""
 
 
 @dataclass
@@ -58,17 +54,17 @@ class Batch:
     """A batch.
 
     Args:
-        tools: what it works with.
+        commands: the commands that it runs.
         settings: the settings.
         profile: the name of the profile, for the report.
-        max_sessions: work on so many at most; None: on all.
-        ignore_lock: do not ask for the lock.
-        retry_all: try again what failed too often.
-        only: work on these sessions; none: on all.
+        max_sessions: the number of sessions to work on; None: all.
+        ignore_lock: run even if a recording is in progress.
+        retry_all: retry steps that failed too often.
+        only: work on these sessions only, if any.
         root: the project's folder.
     """
 
-    tools: Tools
+    commands: Commands
     settings: Config
     profile: str
     max_sessions: int | None = None
@@ -80,10 +76,10 @@ class Batch:
     _locked_by: str = field(default="", init=False)
 
     def run(self) -> tuple[int, BatchReport | None]:
-        """Do it; return the exit code and the report, or ``BUSY`` and None where another one is at work."""
-        with journal.only_one(self.root) as alone:
-            if not alone:
-                complain(f"another batch is at work here ({JOURNAL.parent})")
+        """Run it; return the exit code and the report, or ``BUSY`` and None if another batch is running."""
+        with locks.locked(self.root / JOURNAL.with_suffix(".lock"), wait=False) as mine:
+            if mine is None:
+                complain(f"another batch is running here ({JOURNAL.parent})")
                 return BUSY, None
             self._complete_last()
             return self._run()
@@ -94,8 +90,8 @@ class Batch:
         last = self._last()
         if found and not (last and last.run_id == found.report.run_id):
             try:
-                due = _due(self.tools.plan().sessions.values())
-            except UserError:  # this batch will say so
+                due = self._due()
+            except UserError:  # this batch will report it
                 due = set()
             self._publish(journal.complete(found, due, self.settings.batch, self.root))
         (self.root / JOURNAL).unlink(missing_ok=True)
@@ -104,13 +100,13 @@ class Batch:
         began = time.monotonic()
         made = self._new_report()
         notes = Journal(report=made, since=mark(self.root))
-        notes.write(self.root)
+        notes.write(self.root / JOURNAL)
         code = 1
         try:
             with _terminated():
                 code = self._work(notes)
         except KeyboardInterrupt:
-            made.status, made.reason = "interrupted", "it was stopped by a signal"
+            made.status, made.reason = "interrupted", "stopped by a signal"
             code = SIGNALLED + signal.SIGINT
         except (UserError, OSError) as error:
             made.status, made.reason = "failed", describe(error, "batch")
@@ -127,19 +123,19 @@ class Batch:
         return code, made
 
     def _publish(self, made: BatchReport) -> None:
-        """Write the report, then tell all who want to know; what goes wrong with that fails no batch."""
+        """Write the report, the metrics and the notifications; no failure in these fails the batch."""
         path = report.path_for(made, self.root)
-        report.write(made, path)
+        made.write(path)
         for tell in (metrics.write, notices.notify):
             try:
                 tell(made, self.settings)
             except Exception as error:
                 complain(describe(error, tell.__module__))
-        report.write(made, path)
+        made.write(path)
         print(f"{made.summary()}\n{path}", flush=True)
 
     def _work(self, notes: Journal) -> int:
-        """Do the work, and write down in the report what came of it; return the exit code."""
+        """Do the work and note its outcome in the report; return the exit code."""
         made = notes.report
         if not self.ignore_lock and self._is_locked(made):
             return 0
@@ -159,7 +155,7 @@ class Batch:
             made.status = "failed" if problems else "skipped"
             made.reason = problems[0] if problems else _left_out(made.failures)
             return int(bool(problems))
-        notes.write(self.root)
+        notes.write(self.root / JOURNAL)
         stopped = self._make(notes) if notes.steps else False
         if problems and not made.reason:
             made.reason = problems[0]
@@ -171,7 +167,7 @@ class Batch:
         return 0 if made.status in ("success", "interrupted") else 1
 
     def scan(self) -> tuple[PendingJobs, list[str]]:
-        """Add what is new to the manifest, and return what is missing, and what went wrong."""
+        """Add new recordings to the manifest; return what is missing, and the problems."""
         made = self._new_report()
         locked = self._is_locked(made)
         problems = self._add_new(made)
@@ -180,51 +176,57 @@ class Batch:
         return pending, problems
 
     def show(self) -> int:
-        """Print what a batch would do now, without a change of anything; return the exit code."""
+        """Print what a batch would do now, without changing anything; return the exit code."""
         made = self._new_report()
         locked = not self.ignore_lock and self._is_locked(made, release=False)
         print(f"lock: {made.reason if locked else 'free'}")
         plan, _ = self._look(made)
         known = {row.source for found in plan.sessions.values() for row in found.session.rows}
         for source in self.settings.batch.sources:
-            files = notes((file for group in self.tools.look(source) for file in group.files), self.root)
-            print(f"{source}: {len(set(files.values()) - known)} new recordings")
+            groups = watch.look(source, self.settings)
+            files = notes((file for group in groups for file in group.files), self.root)
+            print(f"{source}: {counted(len(set(files.values()) - known), 'new recording')}")
         for session in self._choose(plan):
             rules = Counter(step.rule for step in session.pending.values())
             print(f"{session.session.name}: {', '.join(f'{count} {rule}' for rule, count in rules.items())}")
         for failure in made.failures:
             if failure.retry_after:
-                print(f"{failure.session}: left out until {failure.retry_after}: {failure.message}")
+                print(f"{failure.session}: skipped until {failure.retry_after}: {failure.message}")
         return 0
 
     def _new_report(self) -> BatchReport:
-        """Return a report that knows what the last one left to do."""
+        """Return a report that begins with what the last batch left to do."""
         made, last = BatchReport(timestamp=report.now(), status="failed"), self._last()
         made.run_id, made.profile = uuid.uuid4().hex[:12], self.profile
         if last:
             made.failures, made.not_sent = last.failures, last.not_sent
         return made
 
+    def _due(self) -> set[str]:
+        """Return the first output of every step that is due, now or later."""
+        sessions = Plan(self.settings, self.root).sessions.values()
+        return {path for session in sessions for path in (*session.pending, *session.blocked)}
+
     def _last(self) -> BatchReport | None:
         """Return the last report."""
         return next(report.newest_first(self.root), None)
 
     def _look(self, made: BatchReport) -> tuple[Plan, PendingJobs]:
-        """Return the plan without what is left out for now, and what is missing; note what failed before."""
-        plan = self.tools.plan()
+        """Return the plan without what is skipped for now, and what is missing; note earlier failures."""
+        plan = Plan(self.settings, self.root)
         made.failures = scan.hold_back(plan, made.failures, retry_all=self.retry_all)
         return plan, scan.pending_jobs(plan, made.failures, self.settings.batch)
 
     def _is_locked(self, made: BatchReport, *, release: bool = True) -> bool:
-        """Look for a lock that is in force; remove stale ones before, where that is asked for.
+        """Return whether a recording is in progress; first remove stale locks if ``release``.
 
         Raises:
-            UserError: that cannot be said, and the settings require it.
+            UserError: the lock cannot be read, and the settings require it.
         """
         try:
             lock = BatchLock.of(self.settings, self.root)
             for stale in lock.release_stale() if release else ():
-                complain(f"a stale lock was removed: {stale}")
+                complain(f"removed a stale lock: {stale}")
             held = lock.held()
         except UserError as error:
             if self.settings.batch.lock_required:
@@ -237,55 +239,58 @@ class Batch:
         return bool(held)
 
     def _add_new(self, made: BatchReport) -> list[str]:
-        """Add what is new, unless something is being recorded right now; return what went wrong."""
+        """Add new recordings, unless a recording is in progress; return the problems."""
         problems: list[str] = []
         groups: list[Group] = []
         for source in self.settings.batch.sources:
             try:
-                groups += self.tools.look(source)
+                groups += watch.look(source, self.settings)
             except UserError as error:
                 complain(error)
                 problems.append(str(error))
         if not self.ignore_lock and (live := self._live(groups)):
             made.lock_status = LockStatus(locked=True, session_id=live)
-            made.status, made.reason = "locked", f"a recording is going on ({live}: its newest part is young)"
+            made.status, made.reason = (
+                "locked",
+                f"a recording is in progress ({live}: its newest part is new)",
+            )
             return problems
-        if groups and not self.tools.add(groups):
+        if groups and not self.commands.add(groups):
             problems.append("some recordings could not be added")
         return problems
 
     def _live(self, groups: Iterable[Group]) -> str:
-        """Return a live session that was written to a short while ago; "" where there is none."""
+        """Return a live session that was written to recently, or ""."""
         limit_s = 60 * self.settings.batch.lock_minutes
         for group in groups:
             age_s = time.time() - max(file.modified for file in group.files)
-            if group.layout == "live" and abs(age_s) < limit_s:  # else the clock that wrote it was far ahead
+            if group.layout == "live" and abs(age_s) < limit_s:  # dated far ahead: by a wrong clock
                 return group.name
         return ""
 
     def _choose(self, plan: Plan) -> list[SessionPlan]:
-        """Return the sessions to work on, in order."""
+        """Return the sessions to work on, in the order of their priority."""
         names = self.only or plan.sessions.keys()
         due = {name: plan.sessions[name] for name in names if plan.sessions[name].pending}
         order = priority.in_order((each.session for each in due.values()), self.settings.batch, self.root)
         return [due[session.name] for session in order][: self.max_sessions]
 
     def _make(self, notes: Journal) -> bool:
-        """Have Snakemake make what is due; return whether it was stopped before the end."""
+        """Let Snakemake make what is due; return whether it was stopped early."""
         made = notes.report
         left_out = [failure.output for failure in made.failures if failure.retry_after]
         limited = made.sessions if self.max_sessions is not None or self.only else []
         began = time.monotonic()
-        code = self.tools.run(limited, left_out, lambda: self._should_stop(notes))
+        code = self.commands.run(limited, left_out, lambda: self._should_stop(notes))
         seconds = round(time.monotonic() - began, 3)
         notes.note_machines(self.root)
         times = made.performance
         around_s = times.gpu_startup_seconds + times.shutdown_seconds
         times.transcribe_duration_seconds = round(max(0.0, seconds - around_s), 3)
-        due = _due(self.tools.plan().sessions.values())
+        due = self._due()
         outcome.note(made, notes.steps, due, made.failures, self.settings.batch, root=self.root)
         if code == BUSY:
-            made.status, made.reason = "skipped", "another run is at work here"
+            made.status, made.reason = "skipped", "another run is working here"
             return True
         if self._locked_by:
             made.status, made.reason = "interrupted", self._locked_by
@@ -294,11 +299,11 @@ class Batch:
             raise KeyboardInterrupt
         outcome.conclude(made, notes.steps, due)
         if code and not made.reason:
-            made.reason = f"the run ended with exit code {code}; its log says why"
+            made.reason = f"the run ended with exit code {code}; see its log"
         return False
 
     def _should_stop(self, notes: Journal) -> bool:
-        """Return whether a recording has begun; asked while work goes on."""
+        """Return whether a recording has begun; called while Snakemake works."""
         notes.note_machines(self.root)
         metrics.write_machines(self.settings, self.root)
         if self.ignore_lock:
@@ -316,28 +321,23 @@ class Batch:
         if held:
             self._locked_by = str(held[0])
             notes.report.lock_status = _status_of(held[0])
-            complain(f"{held[0]}: what is in hand is finished, and then the batch stops")
+            complain(f"{held[0]}: the batch stops after the chunks in progress")
         return bool(held)
 
     def _send(self, made: BatchReport) -> None:
-        """Upload and publish what is finished, and what could not be sent before."""
+        """Upload and publish finished sessions, including those that could not be sent before."""
         if not (self.settings.batch.upload or self.settings.batch.publish):
             made.not_sent = []
             return
-        sessions = self.tools.plan().sessions
+        sessions = Plan(self.settings, self.root).sessions
         ready = [sessions[name] for name in made.not_sent if name in sessions]
-        made.not_sent = self.tools.send(ready)
+        made.not_sent = self.commands.send(ready)
         made.uploads = len(ready) - len(made.not_sent)
         if made.not_sent:
             made.status = "partial" if made.status == "success" else made.status
-            made.reason = made.reason or f"{len(made.not_sent)} sessions could not be uploaded or published"
-        elif made.status == "failed" and not made.sessions:  # nothing else was to be done
+            made.reason = made.reason or f"not uploaded or published: {', '.join(made.not_sent)}"
+        elif made.status == "failed" and not made.sessions:  # there was nothing else to do
             made.status = "success"
-
-
-def _due(sessions: Iterable[SessionPlan]) -> set[str]:
-    """Return the first output of every step that is to be done, now or later."""
-    return {path for session in sessions for path in (*session.pending, *session.blocked)}
 
 
 def _status_of(held: Held) -> LockStatus:
@@ -345,13 +345,12 @@ def _status_of(held: Held) -> LockStatus:
 
 
 def _left_out(failures: Sequence[report.Failure]) -> str:
-    count = len(failures)
-    return f"{count} file{'s' * (count > 1)} failed too often and are left out for now" if count else ""
+    return f"skipped for now, failed too often: {counted(len(failures), 'file')}" if failures else ""
 
 
 @contextmanager
 def _terminated() -> Iterator[None]:
-    """Let SIGTERM end the block as Ctrl-C does, so that what must be said and stopped is."""
+    """Let SIGTERM end the block as Ctrl-C does, so that machines are stopped and the report is written."""
 
     def interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
         raise KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""What became of the steps of a batch: what was made, what failed, what is left out for a while."""
+"""The outcome of a batch: what was made, what failed, and what is skipped for a while."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from sessionscribe.artifacts import provenance
-from sessionscribe.batch.report import TIME, BatchReport, Failure, moment
+from sessionscribe.batch.report import TIME, BatchReport, Failure, StepOf, moment
 from sessionscribe.batch.scan import CHUNK, LONGEST, Planned
 from sessionscribe.config.settings import Batch
 from sessionscribe.core.errors import UserError
@@ -25,14 +25,14 @@ def note(
     *,
     root: Path,
 ) -> None:
-    """Write into a report what became of its steps, whether or not the batch ran to its end.
+    """Update a report with the outcome of its steps, whether or not the batch ran to its end.
 
     Args:
-        report: the report; its ``timestamp`` tells this batch's failures from earlier ones.
-        steps: what was to be done.
-        due: what is still to be done.
-        before: failures of earlier batches, of steps that are still due.
-        options: how often a failure is tried again.
+        report: the report; failures before its ``timestamp`` are not this batch's.
+        steps: what was due when the batch began.
+        due: the files that are still missing.
+        before: failures of earlier batches.
+        options: how often failures are retried.
         root: the project's folder.
     """
     missing = [step for step in steps if step.output in due or not (root / step.output).exists()]
@@ -59,7 +59,7 @@ def note(
 
 
 def conclude(report: BatchReport, steps: Sequence[Planned], due: Collection[str]) -> None:
-    """Give the report of a batch that ran to its end its status: what is missing now has failed."""
+    """Set the status of a batch that ran to its end: whatever is still missing has failed."""
     missing = sum(step.output in due for step in steps)
     report.status = "success" if not missing else "partial" if missing < len(steps) else "failed"
     report.transcription.chunks_failed = sum(step.rule == CHUNK and step.output in due for step in steps)
@@ -83,14 +83,14 @@ def _failed(report: BatchReport, missing: Iterable[Planned], root: Path) -> dict
         for told, tried in _records(root, session):
             step = wanted.get(told["output"])
             if step and tried >= began:
-                about = step.model_dump(include={"session", "rule", "output", "key"})
+                about = step.model_dump(include=set(StepOf.model_fields))
                 why = {"message": told["message"], "log": told["log"]}
                 found[step.output] = Failure(**about, **why, last_tried=report.timestamp)
     return found
 
 
 def _records(root: Path, session: str) -> Iterator[tuple[dict[str, str], float]]:
-    """Yield what failed in a session, and when it was noted (seconds since the epoch)."""
+    """Yield the failures in a session, each with the time of its file (seconds since the epoch)."""
     for path in sorted((root / "logs/failed" / session).glob("*.json")):
         with suppress(OSError, UserError):
             failure = provenance.Failure.read(path)
@@ -98,7 +98,7 @@ def _records(root: Path, session: str) -> Iterator[tuple[dict[str, str], float]]
 
 
 def _size(step: Planned, root: Path) -> int:
-    """Return a chunk's share of its recording's size, in bytes; 0 where that is not known."""
+    """Return a chunk's share of its recording's size, in bytes; 0 if unknown."""
     track = Path(step.output).name.rsplit(".", 2)[0]
     try:
         about = json.loads((root / f"results/ingest/{step.session}/{track}.json").read_bytes())

@@ -1,12 +1,13 @@
 """What a batch did: ``logs/batch/reports/batch-YYYY-MM-DD-HHMM.json``, for programs such as ``jq``.
 
-The keys and types of the first six sections are a format of others and stay as they are; more may be added.
-What is not known is null: a price that nobody has written down, a stop that nobody has seen.
+Other programs rely on the keys and types of the first six sections, so these never change; more may be added.
+Whatever is unknown is null: the price of a machine without one, the time of a stop that was not seen.
 """
 
 from __future__ import annotations
 
 import os
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -17,22 +18,30 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
 from sessionscribe.core.files import write_text
-from sessionscribe.core.text import aligned
+from sessionscribe.core.text import aligned, counted
 
 REPORTS = Path("logs/batch/reports")
 Status = Literal["success", "partial", "failed", "skipped", "locked", "interrupted", "crashed"]
-"""``skipped``: there was nothing to do; ``crashed``: it was killed, and the next one wrote its report."""
+"""``skipped``: nothing to do; ``crashed``: the batch was killed, and the next one completed its report."""
 TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
 class Section(BaseModel):
-    """A part of the report: ``snake_case`` here, ``camelCase`` in the file; unknown keys are left out."""
+    """A part of a JSON file: ``snake_case`` here, ``camelCase`` in the file; unknown keys are ignored."""
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore")
 
+    def text(self) -> str:
+        """Return the text of the file."""
+        return self.model_dump_json(by_alias=True, indent=2) + "\n"
+
+    def write(self, path: Path) -> None:
+        """Write the file atomically."""
+        write_text(path, self.text())
+
 
 class LockStatus(Section):
-    """Whether a recording was going on. ``user_id`` and ``session_id`` say whose."""
+    """Whether a recording was in progress, and whose."""
 
     locked: bool = False
     user_id: str | None = None
@@ -40,22 +49,22 @@ class LockStatus(Section):
 
 
 class Scan(Section):
-    """What there was to do."""
+    """What was missing."""
 
     sessions_scanned: int = 0
     total_missing_chunks: int = 0
 
 
 class Gpu(Section):
-    """A machine with a GPU, or all of the batch together.
+    """A machine with a GPU, or all machines of a batch together.
 
     Attributes:
         was_running: it was up before, so it is left running.
-        we_started_it: this batch did.
-        start_time: when this batch asked for its start; None where it did not.
-        stop_time: when it was seen to be stopped; None where that was not seen, or one of several was not.
-        runtime_seconds: from start to stop, or as long as it was used or watched.
-        cost_usd: None where a price is unknown, or not in USD.
+        we_started_it: the batch started it.
+        start_time: when the batch asked for its start; None if it did not.
+        stop_time: when it was seen to have stopped; None if it (or one of several) was not.
+        runtime_seconds: from start to stop, or the time for which it was used.
+        cost_usd: None if a price is unknown or not in USD.
     """
 
     was_running: bool = False
@@ -67,7 +76,7 @@ class Gpu(Section):
 
 
 class Machine(Gpu):
-    """One use of one machine: ``runner`` is its name here, ``machine`` what its provider calls its kind."""
+    """One use of one machine: ``runner`` is its name here, ``machine`` its type at the provider."""
 
     runner: str
     machine: str = ""
@@ -75,7 +84,7 @@ class Machine(Gpu):
 
 
 class Transcription(Section):
-    """What became of the chunks that were missing; ``total_size_bytes`` is the size of their recordings."""
+    """Chunks made and failed; ``total_size_bytes`` is the size of the recordings of those made."""
 
     chunks_transcribed: int = 0
     chunks_failed: int = 0
@@ -92,21 +101,24 @@ class Performance(Section):
     shutdown_seconds: float = 0.0
 
 
-class Failure(Section):
-    """A step that failed, in this batch or before.
-
-    Attributes:
-        output: the file that it should have made.
-        key: what determines that file: with another one it is another try.
-        attempts: in how many batches it failed, one after the other.
-        last_tried: when it was last tried.
-        retry_after: until when it is left out; None where the next batch tries it again.
-    """
+class StepOf(Section):
+    """A step of a session: its rule, its first output, its key."""
 
     session: str
     rule: str
     output: str
     key: str
+
+
+class Failure(StepOf):
+    """A step that failed, in this batch or before.
+
+    Attributes:
+        attempts: in how many consecutive batches it failed; with another key, they are counted anew.
+        last_tried: when it was last tried.
+        retry_after: until when it is skipped; None if the next batch retries it.
+    """
+
     message: str
     log: str = ""
     attempts: int = 1
@@ -130,21 +142,21 @@ class BatchReport(Section):
     run_id: str = ""
     profile: str = ""
     reason: str = ""
-    """Why it is not a success, in one line."""
+    """Why it did not succeed, in one line."""
     sessions: list[str] = []
-    """The sessions that it worked on."""
+    """Sessions that it worked on."""
     completed: list[str] = []
-    """Those of them of which nothing is missing now."""
+    """Those that are finished now."""
     failures: list[Failure] = []
     gpus: list[Machine] = []
     cost: dict[str, float] = {}
-    """By currency, of machines with a price."""
+    """Of machines with a known price, by currency."""
     uploads: int = 0
     """Sessions that were uploaded or published."""
     not_sent: list[str] = []
-    """Those that were not yet; the next batch does it."""
+    """Sessions that could not be; the next batch tries again."""
     notices: list[str] = []
-    """What became of the notices, a line each."""
+    """Notifications sent or failed, a line each."""
 
     @property
     def time(self) -> datetime:
@@ -153,50 +165,43 @@ class BatchReport(Section):
 
     @property
     def ok(self) -> bool:
-        """Whether it went as it should: also where there was nothing to do."""
+        """Whether nothing went wrong, even if there was nothing to do."""
         return self.status in ("success", "skipped", "locked")
 
     def summary(self) -> str:
-        """Return it as a line for people."""
+        """Return the report as a line for people."""
         done = self.transcription
         parts = [f"batch: {self.status}"]
         if self.sessions:
-            parts.append(f"{done.chunks_transcribed} chunks transcribed, {done.chunks_failed} failed")
+            parts.append(
+                f"{counted(done.chunks_transcribed, 'chunk')} transcribed, {done.chunks_failed} failed"
+            )
         if self.gpus:
             cost = " + ".join(f"{amount:.4f} {currency}" for currency, amount in self.cost.items()) or "?"
             parts.append(f"GPU {self.gpu.runtime_seconds:.0f} s, cost {cost}")
         return "; ".join([*parts, *([self.reason] if self.reason else [])])
 
-    def text(self) -> str:
-        """Return it as it is written."""
-        return self.model_dump_json(by_alias=True, indent=2) + "\n"
-
 
 def now() -> str:
-    """Return the present time as reports have it."""
+    """Return the present time in the format of reports."""
     return datetime.now(UTC).strftime(TIME)
 
 
 def moment(text: str) -> datetime:
-    """Return a report's time; one without a zone is UTC."""
+    """Return a time from a report; UTC if it has no zone."""
     found = datetime.fromisoformat(text)
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def path_for(report: BatchReport, root: Path = Path()) -> Path:
-    """Return a name for a new report; of several in one minute the second ends in ``-2``."""
+    """Return the path for a new report; a second one in the same minute ends in ``-2``."""
     stem = report.time.astimezone(UTC).strftime("batch-%Y-%m-%d-%H%M")
     names = (stem, *(f"{stem}-{number}" for number in range(2, 1000)))
     return next(path for name in names if not (path := root / REPORTS / f"{name}.json").exists())
 
 
-def write(report: BatchReport, path: Path) -> None:
-    """Write a report atomically."""
-    write_text(path, report.text())
-
-
 def read(path: Path) -> BatchReport | None:
-    """Return a report; None where the file is none."""
+    """Return a report; None if the file is not a valid one."""
     try:
         return BatchReport.model_validate_json(path.read_bytes())
     except (OSError, ValidationError):
@@ -204,41 +209,38 @@ def read(path: Path) -> BatchReport | None:
 
 
 def newest_first(root: Path = Path()) -> Iterator[BatchReport]:
-    """Yield all reports, the newest first; only as many files are read as are asked for.
+    """Yield all reports, newest first, reading only as many files as the caller takes.
 
-    Those of times to come, which a clock that was ahead has written, are left out: nothing newer would count.
+    Reports from the future are left out: a clock that was ahead wrote them, and they would stay the newest.
     """
 
-    def order(name: str) -> tuple[str, int]:
-        stem = name.removesuffix(".json")
-        minute, number = stem[: len("batch-2026-11-30-1200")], stem[len("batch-2026-11-30-1200") + 1 :]
-        return minute, int(number) if number.isdecimal() else 1
+    def numbers(name: str) -> list[int]:
+        return [int(number) for number in re.findall(r"\d+", name)]
 
     latest = datetime.now(UTC).strftime("batch-%Y-%m-%d-%H%M~")
     try:
         names = [name for name in os.listdir(root / REPORTS) if "batch-" <= name <= latest]
     except FileNotFoundError:
         return
-    for name in sorted(names, key=order, reverse=True):
+    for name in sorted(names, key=numbers, reverse=True):
         if (found := read(root / REPORTS / name)) is not None:
             yield found
 
 
 def months(root: Path = Path()) -> list[str]:
-    """Return the months of which there are reports, the newest first."""
-    start = len("batch-")
-    names = (path.name for path in (root / REPORTS).glob("batch-*.json"))
-    return sorted({name[start : start + len("2026-11")] for name in names}, reverse=True)
+    """Return the months (``YYYY-MM``) that have reports, newest first."""
+    names = (path.name.removeprefix("batch-") for path in (root / REPORTS).glob("batch-*.json"))
+    return sorted({name[: len("2026-11")] for name in names}, reverse=True)
 
 
 def of_month(month: str, root: Path = Path()) -> list[BatchReport]:
-    """Return the reports of a month (``YYYY-MM``), the oldest first."""
+    """Return the reports of a month (``YYYY-MM``), oldest first."""
     found = (read(path) for path in sorted((root / REPORTS).glob(f"batch-{month}-*.json")))
     return sorted((report for report in found if report), key=lambda report: report.time)
 
 
 def sums(reports: Iterable[BatchReport]) -> dict[str, Any]:
-    """Return what batches did and cost together, in all and by day."""
+    """Return what batches did and cost, in total and by day."""
     days = defaultdict[str, list[BatchReport]](list)
     for report in reports:
         days[report.timestamp[:10]].append(report)
@@ -265,7 +267,7 @@ def _sum(reports: Sequence[BatchReport]) -> dict[str, Any]:
 
 
 def table(found: Mapping[str, Any]) -> str:
-    """Return sums as a text for people: a line a day, and one for all."""
+    """Return sums as a table for people: a line per day, and the total."""
     header = ("day", "batches", "failed", "chunks", "failed", "GPU h", "cost", "not seen to stop")
     days = (_line(day, values) for day, values in found["days"].items())
     return "\n".join(aligned([header, *days, _line("all", found)]))

@@ -1,4 +1,4 @@
-"""What is missing, from file names alone: ``logs/batch/pending-jobs.json``."""
+"""What is missing, judged by file names alone: ``logs/batch/pending-jobs.json``."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from sessionscribe.batch.report import Failure, Section, moment, now
+from sessionscribe.batch.report import Failure, Section, StepOf, moment, now
 from sessionscribe.config.settings import Batch
-from sessionscribe.core.files import write_text
 from sessionscribe.planning import priority
 from sessionscribe.planning.plan import Plan
 from sessionscribe.planning.session import SessionPlan
@@ -21,18 +20,18 @@ from sessionscribe.planning.steps import Folder, Step
 PENDING = Path("logs/batch/pending-jobs.json")
 CHUNK = "transcribe_chunk"
 LONGEST = timedelta(days=7)
-"""What failed is left out for so long at most."""
+"""The longest time for which a failed step is skipped."""
 
 
 class MissingChunk(Section):
     """A chunk without a transcript.
 
     Attributes:
-        chunk: track and number, as the transcript's file is called.
-        reason: ``outdated`` where there is one that was made with other settings or of other audio.
+        chunk: track and number, as in the name of the transcript.
+        reason: ``outdated`` if there is a transcript of other audio or made with other settings.
         source: its recording.
-        seconds: about how long it is.
-        attempts: in how many batches it failed, one after the other.
+        seconds: its approximate length.
+        attempts: in how many consecutive batches it failed.
     """
 
     chunk: str
@@ -43,7 +42,7 @@ class MissingChunk(Section):
 
 
 class PendingSession(Section):
-    """A session that lacks something; ``other_steps`` are the rules of what is due beside chunks."""
+    """An unfinished session; ``other_steps`` are the rules that are due apart from transcription."""
 
     session_id: str
     layout: str
@@ -55,7 +54,7 @@ class PendingSession(Section):
 
 
 class PendingJobs(Section):
-    """The file. ``sessions`` are in the order in which they are worked on."""
+    """The file ``pending-jobs.json``; a batch works on ``sessions`` in this order."""
 
     generated_at: str
     total_missing_chunks: int = 0
@@ -63,32 +62,24 @@ class PendingJobs(Section):
     sessions: list[PendingSession] = Field(default_factory=list)
     locked: bool = False
 
-    def write(self, path: Path) -> None:
-        """Write it atomically."""
-        write_text(path, self.model_dump_json(by_alias=True, indent=2) + "\n")
 
+class Planned(StepOf):
+    """A step that is due in a batch; ``parts`` is the number of chunks of its track."""
 
-class Planned(Section):
-    """A step that a batch is to do; ``parts`` is the number of chunks of its track."""
-
-    session: str
-    rule: str
-    output: str
-    key: str
     model: bool = False
     parts: int = 1
 
 
 def hold_back(plan: Plan, failures: Iterable[Failure], *, retry_all: bool) -> list[Failure]:
-    """Leave out what failed too often, and all that follows from it.
+    """Remove from a plan the steps that failed too often, with all that depend on them.
 
     Args:
-        plan: its sessions' pending steps are changed.
-        failures: as the last report has them.
-        retry_all: leave out nothing.
+        plan: the plan, which is changed.
+        failures: those in the last report.
+        retry_all: remove nothing.
 
     Returns:
-        The failures that still matter: of steps that are due, and would be the same again.
+        The failures of steps that are still due with the same key.
     """
     keys = {path: step.key for session in plan.sessions.values() for path, step in session.pending.items()}
     standing = [failure for failure in failures if keys.get(failure.output) == failure.key]
@@ -103,7 +94,7 @@ def hold_back(plan: Plan, failures: Iterable[Failure], *, retry_all: bool) -> li
 
 
 def pending_jobs(plan: Plan, failures: Iterable[Failure], options: Batch) -> PendingJobs:
-    """Return what is missing, also what is left out for now."""
+    """Return what is missing, including what is skipped for now."""
     attempts = {failure.output: failure.attempts for failure in failures}
     lacking = {name: found for name, found in plan.sessions.items() if found.pending or found.blocked}
     order = priority.in_order((found.session for found in lacking.values()), options, plan.root)
@@ -149,7 +140,7 @@ def _missing(
 
 
 def planned(sessions: Sequence[SessionPlan]) -> list[Planned]:
-    """Return the steps that are to be done."""
+    """Return the steps that are due."""
     found = []
     for session in sessions:
         parts = _parts(session) if session.pending else {}

@@ -1,9 +1,9 @@
-"""Watched folders: which recordings are new there and whole, and what the rules say of them.
+"""Watched folders: find recordings that are new and complete, and apply the rules to them.
 
-The manifest is the memory: what it knows, by place and content, is not added again. A file is taken when it
-has stopped changing and can be read to its end, since a copy that stalls looks finished. Folders are listed
-again and again: the kernel's events are missed on network mounts, say nothing of what was there before, and
-come with the first byte of a copy.
+The manifest is the only memory: what it lists, by place and content, is not added again. A file is added once
+it has stopped changing and can be read to its end, since a stalled copy looks complete. Folders are listed
+regularly: the kernel's events do not work on network mounts, miss files that were there before, and come with
+the first byte of a copy.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import json
 import os
 import time
 from collections import defaultdict
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -26,7 +26,7 @@ from sessionscribe.manifest import manifest
 from sessionscribe.manifest.additions import notes
 from sessionscribe.manifest.manifest import Row
 from sessionscribe.manifest.names import slug
-from sessionscribe.manifest.sources import File, Group, sort_below
+from sessionscribe.manifest.sources import File, Group, discover, sort_below
 from sessionscribe.stages.ingest.ingest import check_whole
 from sessionscribe.storage.checksums import Checksums
 from sessionscribe.storage.locations import is_remote, join
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
 
 REFUSED = Path("logs/watch/refused.json")
-"""What could not be added, and why, for `sessionscribe status`; only what is refused now is in it."""
+"""Files that cannot be added at present, with the reasons, for `sessionscribe status`."""
 CHECKSUMS = Path(".sessionscribe/checksums.json")
 POLL_S, REMOTE_POLL_S = 10.0, 300.0
 
@@ -44,20 +44,20 @@ Add = Callable[[Group], Sequence[UserError]]
 
 
 class Rules:
-    """What new recordings get, by their path in their folder.
+    """Options for new recordings, by their path in the watched folder.
 
     Args:
-        rules: the first one that fits counts, for each option by itself.
+        rules: for each option, the first matching rule counts.
 
     Raises:
-        UserError: a pattern fits nothing.
+        UserError: a pattern cannot match anything.
     """
 
     def __init__(self, rules: Sequence[WatchRule]) -> None:
         self._rules = [(rule, _pattern(rule.match)) for rule in rules]
 
     def of(self, path: str) -> dict[str, tuple[Any, WatchRule]]:
-        """Return the options for a path, each with its value and the rule that it is from."""
+        """Return the options for a path, each with its value and the rule that sets it."""
         found: dict[str, tuple[Any, WatchRule]] = {}
         for rule, pattern in self._rules:
             if pattern.match_file(path):
@@ -66,11 +66,11 @@ class Rules:
         return found
 
     def value(self, path: str, option: str) -> Any:
-        """Return one option for a path; None where no rule says it."""
+        """Return one option for a path; None if no rule sets it."""
         return self.of(path).get(option, (None, None))[0]
 
     def columns(self, path: str) -> dict[str, Any]:
-        """Return the manifest's columns for a path."""
+        """Return the values of the manifest's columns for a path."""
         given = {name: value for name, (value, _) in self.of(path).items()}
         speakers = given.pop("speakers", None)
         if speakers == OFF:
@@ -86,21 +86,37 @@ def _pattern(text: str) -> GitIgnoreSpec:
     pattern = pathspec.GitIgnoreSpec.from_lines([text])
     if not any(part.include for part in pattern.patterns):
         hint = "Use a pattern as in `.gitignore`: dnd/**/*.m4a, draft-*, craig-*/"
-        raise UserError(f"`{visible(text)}` fits no file", where="configuration: watch.rules", hint=hint)
+        raise UserError(f"`{visible(text)}` matches no file", where="configuration: watch.rules", hint=hint)
     return pattern
 
 
-def find(folder: str, rules: Rules, *, s3_remote: str = "") -> list[Group]:
-    """Return the sessions below a folder, with what rules give them.
-
-    Hidden files and folders are left out, and what a rule says is to be ignored.
+def look(source: str, settings: Config) -> list[Group]:
+    """Return the recordings at a source of batches, with the options that the rules set; none if it is empty.
 
     Raises:
-        UserError: the folder is not there, or cannot be read.
+        UserError: it does not exist (on this machine), or cannot be read.
+    """
+    if is_remote(source) or Path(source).is_dir():
+        return find(source, Rules(settings.watch.rules))
+    try:
+        return discover([source])
+    except UserError as error:
+        if error.what.startswith("holds no"):
+            return []
+        raise
+
+
+def find(folder: str, rules: Rules) -> list[Group]:
+    """Return the sessions below a folder, with the options that the rules set.
+
+    Hidden files and folders, and what a rule ignores, are left out.
+
+    Raises:
+        UserError: the folder does not exist, or cannot be read.
     """
     found = {
         place: [file for file in files if not rules.value(_below(folder, file), "ignore")]
-        for place, files in _files(folder, s3_remote)
+        for place, files in _files(folder)
     }
     groups = sort_below(folder, found, lambda file: rules.value(_below(folder, file), "layout"))
     return [
@@ -109,13 +125,13 @@ def find(folder: str, rules: Rules, *, s3_remote: str = "") -> list[Group]:
     ]
 
 
-def _files(folder: str, s3_remote: str) -> Iterator[tuple[str, list[File]]]:
-    """Yield the files below a folder, by the folder that they are in."""
+def _files(folder: str) -> Iterator[tuple[str, list[File]]]:
+    """Yield the folders below a folder, each with its files."""
     if is_remote(folder):
         from sessionscribe.storage import listing  # noqa: PLC0415 -- only where something is remote
 
         try:
-            items = listing.list_files(folder, s3_remote=s3_remote)
+            items = listing.list_files(folder)
         except UserError as error:
             if not error.what.startswith("does not exist, or holds no file"):
                 raise
@@ -125,7 +141,9 @@ def _files(folder: str, s3_remote: str) -> Iterator[tuple[str, list[File]]]:
             yield place, [file for file in files if "/." not in f"/{_below(folder, file)}"]
         return
     if not Path(folder).is_dir():
-        raise UserError("is no folder", where=folder, hint="Create it, or mount it; it is looked at again")
+        raise UserError(
+            "is not a folder", where=folder, hint="Create or mount it; the next scan will find it"
+        )
     for place, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         paths = [Path(place, name) for name in sorted(names) if not name.startswith(".")]
@@ -140,67 +158,62 @@ def _below(folder: str, file: File) -> str:
 
 
 @dataclass
-class _State:
-    """What is known of a folder.
+class _Seen:
+    """A file of a watched folder.
 
     Attributes:
-        since: since when (monotonic clock) each file is as it is.
-        done: files that were added, known or refused as they are: not looked at until they change.
-        refused: why a file was not added.
-        waiting: how many sessions still change.
-        wrong: what kept the folder from being scanned.
+        file: the file.
+        stamp: changes when the file does; None for a link that leads nowhere.
+        since: since when (monotonic clock) it has been as it is.
+        done: it was added, known or refused, and needs no attention until it changes.
+        refused: why it was not added.
     """
 
-    since: dict[str, tuple[Stamp, float]] = field(default_factory=dict)
-    done: dict[str, Stamp] = field(default_factory=dict)
-    refused: dict[str, str] = field(default_factory=dict)
+    file: File
+    stamp: Stamp | None
+    since: float
+    done: bool = False
+    refused: str = ""
+
+
+@dataclass
+class _State:
+    """A watched folder: its files, how many sessions still change, why it could not be scanned."""
+
+    files: dict[str, _Seen] = field(default_factory=dict)
     waiting: int = 0
     wrong: str = ""
 
-    def is_calm(self, file: File, stamp: Stamp, settle_s: float) -> bool:
-        """Return whether a file has been as it is for so long; its own times may be those of the original."""
-        now = time.monotonic()
-        known, since = self.since.get(file.source, (None, now))
-        if known != stamp:
-            since = now
-            self.since[file.source] = (stamp, since)
-        return self.done.get(file.source) == stamp or now - since >= settle_s
-
-    def forget(self, there: Container[str]) -> None:
-        """Forget files that are gone."""
-        for known in (self.since, self.done, self.refused):
-            for source in [source for source in known if source not in there]:
-                del known[source]
-
 
 class Watcher:
-    """Adds what is new and whole in folders, a scan at a time.
+    """Add new recordings in folders once they are complete, one scan at a time.
 
     Args:
         settings: with ``watch.rules``.
-        add: adds a session to the manifest, and returns what is wrong.
+        add: adds a session to the manifest, and returns the problems.
         root: the project's folder.
     """
 
     def __init__(self, settings: Config, add: Add, root: Path = Path()) -> None:
         self._rules, self._manifest = Rules(settings.watch.rules), root / settings.manifest
-        self._s3_remote, self._add, self._root = settings.ingest.s3_remote, add, root
+        self._add, self._root = add, root
         self._states: dict[str, _State] = defaultdict(_State)
 
     @property
     def refused(self) -> dict[str, str]:
-        """What was not added, and why."""
-        return {file: reason for state in self._states.values() for file, reason in state.refused.items()}
+        """Files that were not added, with the reasons."""
+        seen = (seen for state in self._states.values() for seen in state.files.values())
+        return {each.file.source: each.refused for each in seen if each.refused}
 
     @property
     def waiting(self) -> int:
-        """How many sessions still changed when they were last looked at."""
+        """How many sessions were still changing at the last scan."""
         return sum(state.waiting for state in self._states.values())
 
     def scan(self, folder: WatchFolder) -> int:
-        """Add what is new and whole in a folder; return how many sessions got something.
+        """Add what is new and complete in a folder; return how many sessions changed.
 
-        What is wrong with the folder or the manifest is said once, and may be right the next time.
+        A problem with the folder or the manifest is reported once; the next scan tries again.
         """
         path = folder.path if is_remote(folder.path) else str(Path(folder.path).expanduser())
         state, before, wrong, added = self._states[path], self.refused, "", 0
@@ -216,36 +229,34 @@ class Watcher:
         return added
 
     def _scan(self, path: str, state: _State, settle_s: float) -> int:
-        found = find(path, self._rules, s3_remote=self._s3_remote)
+        groups = find(path, self._rules)
+        files = [file for group in groups for file in group.files]
+        state.files = {file.source: seen for file in files if (seen := _look(file, state.files))}
         rows, checksums = cache(self._rows), Checksums(self._root / CHECKSUMS)
         state.waiting = added = 0
-        there: dict[str, File] = {}
-        for group in found:
-            stamps = {file: stamp for file in group.files if (stamp := _stamp(file))}
-            there |= {file.source: file for file in stamps}
-            calm = [file for file, stamp in stamps.items() if state.is_calm(file, stamp, settle_s)]
+        settled = time.monotonic() - settle_s
+        for group in groups:
+            there = [state.files[file.source] for file in group.files if file.source in state.files]
+            calm = [each for each in there if each.stamp and (each.done or each.since <= settled)]
             whole = len(calm) == len(group.files)
             state.waiting += not whole
-            for file in group.files:
-                if file not in stamps and os.path.islink(file.source):
-                    there[file.source] = file
-                    state.refused[file.source] = "is a link that leads nowhere. Mend it, or remove it"
-            new = [file for file in calm if state.done.get(file.source) != stamps[file]]
+            new = [each.file for each in calm if not each.done]
             if not new or not (whole or group.layout == "live"):
                 continue
             if not self._knows(new, rows(), checksums):
-                transcribed = tuple(file for file in group.transcribed if file in calm)
-                problems = self._take(replace(group, files=tuple(calm), transcribed=transcribed))
+                chosen = tuple(each.file for each in calm)
+                transcribed = tuple(file for file in group.transcribed if file in chosen)
+                problems = self._take(replace(group, files=chosen, transcribed=transcribed))
                 added += not problems
-                for file in calm:
-                    state.refused.pop(file.source, None)
+                for each in calm:
+                    each.refused = ""
                 if problems:
-                    state.refused[calm[0].source] = f"{problems[0].what}. {problems[0].hint}"
-            state.done |= {file.source: stamps[file] for file in calm}
-        state.forget(there)
-        for source in list(state.refused):
-            if self._knows([there[source]], rows(), checksums):  # somebody has added it
-                del state.refused[source]
+                    calm[0].refused = f"{problems[0].what}. {problems[0].hint}"
+            for each in calm:
+                each.done = True
+        for each in state.files.values():
+            if each.refused and self._knows([each.file], rows(), checksums):  # it was added by hand
+                each.refused = ""
         checksums.write()
         return added
 
@@ -254,14 +265,14 @@ class Watcher:
         return {row.source: row for each in manifest.read(self._manifest).values() for row in each.rows}
 
     def _knows(self, files: Sequence[File], rows: Mapping[str, Row], checksums: Checksums) -> bool:
-        """Return whether the manifest has these files as they are."""
+        """Return whether the manifest lists these files with their present content."""
         noted = notes(files, self._root)
         return all(_is_of(rows.get(noted[file]), file, checksums) for file in files)
 
     def _take(self, group: Group) -> Sequence[UserError]:
-        """Add a session; return what is wrong, which is shown."""
+        """Add a session; show and return the problems."""
         try:
-            if group.layout != "live":  # a part of a stream need not be readable by itself
+            if group.layout != "live":  # parts of a stream need not be readable on their own
                 for file in group.files:
                     if file.path is not None:
                         check_whole(file.path)
@@ -271,14 +282,25 @@ class Watcher:
             return [error]
 
 
-def _stamp(file: File) -> Stamp | None:
-    """Return what changes when a file does; None where it is gone."""
+def _look(file: File, known: Mapping[str, _Seen]) -> _Seen | None:
+    """Return what is known of a file, or begin anew if it has changed; None if it is gone.
+
+    Its own times are no help: a copy may have those of the original.
+    """
+    stamp: Stamp | None = None
     if file.item is not None:
-        return (file.item.size, file.item.checksum)
-    with suppress(OSError):
-        status = os.stat(file.source)
-        return (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
-    return None
+        stamp = (file.item.size, file.item.checksum)
+    else:
+        with suppress(OSError):
+            status = os.stat(file.source)
+            stamp = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+    before = known.get(file.source)
+    if before and before.stamp == stamp:
+        return before
+    if stamp:
+        return _Seen(file, stamp, time.monotonic())
+    link = os.path.islink(file.source)
+    return _Seen(file, None, 0.0, refused="is a broken link. Repair or remove it") if link else None
 
 
 def _is_of(row: Row | None, file: File, checksums: Checksums) -> bool:
@@ -286,18 +308,18 @@ def _is_of(row: Row | None, file: File, checksums: Checksums) -> bool:
         return False
     if file.item is not None:
         return file.item.checksum == row.checksum
-    with suppress(OSError):  # who tries to add it is told
+    with suppress(OSError):  # `add` will report it
         return checksums.sha256(Path(file.source)) == row.checksum
     return False
 
 
 def poll_s(folder: WatchFolder) -> float:
-    """Return how often a folder is looked at, in seconds."""
+    """Return the time between scans of a folder, in seconds."""
     return folder.poll_s or (REMOTE_POLL_S if is_remote(folder.path) else POLL_S)
 
 
 def read_refused(root: Path = Path()) -> dict[str, str]:
-    """Return what a watched folder has that could not be added: source and reason."""
+    """Return the files in watched folders that could not be added, with the reasons."""
     try:
         found: dict[str, str] = json.loads((root / REFUSED).read_bytes())
     except (OSError, ValueError):
@@ -306,7 +328,7 @@ def read_refused(root: Path = Path()) -> dict[str, str]:
 
 
 def explain(given: str, folders: Sequence[WatchFolder], settings: Config) -> list[str]:
-    """Return lines that say which folder and rules a file falls under, and what becomes of it.
+    """Return lines that say which folder and rules apply to a file, and what happens to it.
 
     Raises:
         UserError: it is in none of the folders.
@@ -323,8 +345,8 @@ def explain(given: str, folders: Sequence[WatchFolder], settings: Config) -> lis
             inside = Path(file).is_relative_to(top) and file != top
         if inside:
             return list(_explained(File(file, None if is_remote(file) else Path(file)), top, rules, settings))
-    hint = f"There are: {', '.join(folder.path for folder in folders)}"
-    raise UserError("is in no watched folder", where=given, hint=hint)
+    hint = f"Watched are: {', '.join(folder.path for folder in folders)}"
+    raise UserError("is not in a watched folder", where=given, hint=hint)
 
 
 def _explained(file: File, top: str, rules: Rules, settings: Config) -> Iterator[str]:
@@ -334,17 +356,17 @@ def _explained(file: File, top: str, rules: Rules, settings: Config) -> Iterator
     for name, (value, rule) in found.items():
         yield f"  {name}: {value}  (rule {settings.watch.rules.index(rule) + 1}: {rule.match})"
     if not found:
-        yield "  no rule fits"
+        yield "  no rule matches"
     if "/." in f"/{path}":
-        yield "not taken: hidden files are left out"
+        yield "not added: hidden files are ignored"
     elif not file.is_recording:
-        yield "not taken: its ending is not a recording's"
+        yield "not added: its name does not end like a recording's"
     elif found.get("ignore", (False,))[0]:
-        yield "not taken: ignored"
+        yield "not added: a rule ignores it"
     elif reason := read_refused().get(file.source):
-        yield f"not taken: {reason}"
+        yield f"not added: {reason}"
     else:
         source = notes([file], Path())[file]
         rows = (row for each in manifest.read(Path(settings.manifest)).values() for row in each.rows)
         session = next((row.session for row in rows if row.source == source), None)
-        yield f"session {session}" if session else "taken when it has settled and is whole"
+        yield f"session {session}" if session else "will be added when it is complete and no longer changes"

@@ -21,7 +21,7 @@ from sessionscribe.manifest.sources import Group
 from sessionscribe.planning import steps
 from sessionscribe.planning.plan import Plan
 from sessionscribe.planning.steps.decoder import all_hotwords
-from sessionscribe.sharing import adopt
+from sessionscribe.sharing import sidecars
 from sessionscribe.stages.ingest.ingest import limits_of
 
 COLUMNS = ("language", "min_speakers", "max_speakers", "hotwords", "channel", "priority")
@@ -112,7 +112,7 @@ def add_sources(
     names = [name.strip() for name in (options.names or "").split(",") if name.strip()]
     layout = options.layout or ("multitrack" if streams or names else None)
     check_language(options.language)
-    groups = sources.discover(given, layout=layout, session=session, s3_remote=config.ingest.s3_remote)
+    groups = sources.discover(given, layout=layout, session=session)
     added, result = add_groups(groups, columns, config, exact=options.exact, streams=streams, names=names)
     return added, 1 if result.problems else 0
 
@@ -152,7 +152,7 @@ def add_groups(
         if done != "known" or not quiet:
             print(f"{done} {name}: {line}")
 
-    with adopt.beside(groups, config.ingest.s3_remote) as beside:
+    with sidecars.beside(groups) as beside:
         with manifest.locked(table):
             known = manifest.read(table)
             removed.note(Path(), table, (row for session in known.values() for row in session.rows))
@@ -163,7 +163,6 @@ def add_groups(
                 settings=columns,
                 exact=exact,
                 report=report,
-                s3_remote=config.ingest.s3_remote,
                 durations=beside.durations,
                 say=lambda line: print(line, file=sys.stderr),
                 before=removed.read(Path(), table),
@@ -204,7 +203,7 @@ def _warn_of_unused(hotwords: str | None, config: Config) -> None:
             complain(UserError(prompts.no_room(unused), where="--hotwords", hint="Put first what matters"))
 
 
-def _take_over(names: Sequence[str], config: Config, beside: adopt.Beside) -> None:
+def _take_over(names: Sequence[str], config: Config, beside: sidecars.Beside) -> None:
     """Take over the transcripts that other machines have made of parts of live sessions.
 
     With what any model made that `auto` may stand for: a session keeps the one that most of it was made with.
@@ -219,10 +218,10 @@ def _take_over(names: Sequence[str], config: Config, beside: adopt.Beside) -> No
             "transcribe": config.transcribe.model_copy(update=chosen),
         }
         for name, session in Plan(config.model_copy(update=given)).sessions.items():
-            taken[name] += adopt.take(session, beside, Path())
+            taken[name] += sidecars.adopt(session, beside, Path())
     for name, count in (+taken).items():
         number = f"{count} part{'s' * (count > 1)}"
-        print(f"taken over {name}: the transcripts of {number}, which lie beside the recording")
+        print(f"adopted {name}: the transcripts of {number} beside the recording")
 
 
 def _refuse_in_demo(table: Path, groups: Sequence[Group]) -> None:

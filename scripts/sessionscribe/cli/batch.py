@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sessionscribe.batch import watch
 from sessionscribe.batch.locks import BatchLock
 from sessionscribe.cli import add as adding
 from sessionscribe.cli import publish as publishing
@@ -31,11 +30,8 @@ from sessionscribe.config.settings import Config
 from sessionscribe.core.errors import UserError
 from sessionscribe.core.files import write_text
 from sessionscribe.core.text import counted
-from sessionscribe.manifest import sources
 from sessionscribe.manifest.sources import Group
-from sessionscribe.planning.plan import Plan
 from sessionscribe.planning.session import SessionPlan
-from sessionscribe.storage.locations import is_remote
 
 LEFT_OUT = Path("logs/batch/left-out.txt")
 KINDS = ("systemd", "launchd", "cron")
@@ -93,8 +89,8 @@ def with_action(arguments: Sequence[str]) -> list[str]:
 
 
 @dataclass(frozen=True)
-class Tools:
-    """What a batch uses of the command line (``batch.once.Tools``)."""
+class Commands:
+    """The commands that a batch runs (``batch.once.Commands``)."""
 
     settings: Config
     options: argparse.Namespace
@@ -110,25 +106,9 @@ class Tools:
         poll_s, request = self.settings.batch.lock_poll_s, workflow.Request()
         return run.make(self.options, request, sessions, more=more, should_stop=should_stop, every_s=poll_s)
 
-    def look(self, source: str) -> list[Group]:
-        """Return the recordings in a place, with the settings that rules give them."""
-        if is_remote(source) or Path(source).is_dir():
-            rules = watch.Rules(self.settings.watch.rules)
-            return watch.find(source, rules, s3_remote=self.settings.ingest.s3_remote)
-        try:
-            return sources.discover([source], s3_remote=self.settings.ingest.s3_remote)
-        except UserError as error:
-            if error.what.startswith("holds no"):
-                return []
-            raise
-
     def add(self, groups: Sequence[Group]) -> bool:
         """Add recordings to the manifest; return whether all could be added."""
         return not adding.add_groups(groups, {}, self.settings, quiet=True)[1].problems
-
-    def plan(self) -> Plan:
-        """Return the plan."""
-        return Plan(self.settings)
 
     def send(self, sessions: Sequence[SessionPlan]) -> list[str]:
         """Upload and publish as configured; return the sessions that could not be sent completely."""
@@ -148,7 +128,7 @@ def _once(options: argparse.Namespace, settings: Config) -> int:
     from sessionscribe.batch.once import Batch  # noqa: PLC0415 -- of no use to the other commands
 
     batch = Batch(
-        Tools(settings, options),
+        Commands(settings, options),
         settings,
         options.profile,
         max_sessions=options.max_sessions,
@@ -163,7 +143,7 @@ def _scan(options: argparse.Namespace, settings: Config) -> int:
     from sessionscribe.batch.scan import PENDING  # noqa: PLC0415
 
     output = options.output or PENDING
-    pending, problems = Batch(Tools(settings, options), settings, options.profile).scan()
+    pending, problems = Batch(Commands(settings, options), settings, options.profile).scan()
     pending.write(output)
     locked = ", locked" if pending.locked else ""
     missing, sessions = pending.total_missing_chunks, len(pending.sessions)
@@ -192,7 +172,7 @@ def _check(options: argparse.Namespace, settings: Config) -> int:
     from sessionscribe.batch import check  # noqa: PLC0415
 
     told = {"notify": options.notify, "alerts": options.alerts}
-    return check.check(settings, profile_values(options), Tools(settings, options).look, **told)
+    return check.check(settings, profile_values(options), **told)
 
 
 def _install(options: argparse.Namespace, _: Config) -> int:
@@ -227,4 +207,4 @@ def _report(options: argparse.Namespace, _: Config) -> int:
 def _test(options: argparse.Namespace, settings: Config) -> int:
     from sessionscribe.batch import trial  # noqa: PLC0415
 
-    return trial.try_out(Tools(settings, options), settings, options.profile, options.session, Path())
+    return trial.try_out(Commands(settings, options), settings, options.profile, options.session, Path())

@@ -22,9 +22,8 @@ from sessionscribe.planning.plan import Plan
 from sessionscribe.planning.session import SessionPlan
 from sessionscribe.planning.session_files import is_audio
 from sessionscribe.sharing import bundle as bundles
-from sessionscribe.sharing.bundle_import import Imported, edits_differ, merged_rows, place_files
+from sessionscribe.sharing.bundle_import import Imported, edits_differ, merged_rows, place_files, rename
 from sessionscribe.sharing.bundle_reader import MAX_GB, OpenBundle, check_beside, open_bundle
-from sessionscribe.sharing.bundle_rename import rename
 from sessionscribe.sharing.places import Place, scratch
 from sessionscribe.storage import listing, transfer
 
@@ -63,15 +62,15 @@ def add_arguments(commands: Any) -> None:
 def pack(options: argparse.Namespace, config: Config) -> int:
     """Pack sessions; return 1 where one could not be."""
     if options.check:
-        return check(Place(options.check, config.ingest.s3_remote), options.max_gb)
+        return check(Place(options.check), options.max_gb)
     plan = Plan(config, ROOT)
     if not options.results and (names := [n for n, s in plan.sessions.items() if _first_steps(s)]):
         print(f"Converting and cutting first: {', '.join(names)}", flush=True)
         if run.make(options, workflow.Request(), names, stage="chunk"):
             return 1
         plan = Plan(config, ROOT)
-    place = Place(options.to, config.ingest.s3_remote)
-    before = [_since(Place(name, config.ingest.s3_remote)) for name in options.since]
+    place = Place(options.to)
+    before = [_since(Place(name)) for name in options.since]
     known = {entry for found in before for about in found for entry in about.contents}
     kind: Kind = "part" if options.since else "results" if options.results else "work"
 
@@ -79,8 +78,8 @@ def pack(options: argparse.Namespace, config: Config) -> int:
         if session.session.problem:
             raise UserError(session.session.problem, where=session.session.name, hint="Put that right first")
         if not options.results and any(is_audio(path) for path in session.absent):
-            what = "needs its recording, which is not here, to be bundled for work"
-            hint = "Bundle its results (`--results`), or put the recording back"
+            what = "cannot be bundled without its recording, which is not here"
+            hint = "Bundle its results (`--results`), or restore the recording"
             raise UserError(what, where=session.session.name, hint=hint)
         with scratch(ROOT) if place.is_remote else nullcontext(place.path) as folder:
             made = bundles.write_bundle(
@@ -113,7 +112,7 @@ def _since(place: Place) -> list[SessionBundle]:
     """
     if found := place.contents():
         return list(found.values())
-    raise UserError("holds no bundle", where=place.name, hint="Name a `.zip`, or a folder of them")
+    raise UserError("contains no bundle", where=place.name, hint="Name a `.zip`, or a folder of them")
 
 
 def _first_steps(session: SessionPlan) -> bool:
@@ -124,15 +123,15 @@ def _first_steps(session: SessionPlan) -> bool:
 def check(place: Place, max_gb: float) -> int:
     """Check a bundle without writing anything: a local one by its contents, a remote one by its checksum."""
     if place.is_remote:
-        item = listing.stat(place.name, s3_remote=place.s3_remote)
+        item = listing.stat(place.name)
         if item is None:
             raise UserError("does not exist", where=place.name, hint="Name a bundle's `.zip`")
         algorithm, digest = transfer.split_checksum(item.checksum)
         with scratch(ROOT) as folder:
             beside = f"{place.name}.{algorithm}"
-            found = dict(transfer.fetch([beside], folder, s3_remote=place.s3_remote))
+            found = dict(transfer.fetch([beside], folder))
             if beside not in found:
-                hint = "Import it, which checks it"
+                hint = "Import it, which checks its content"
                 raise UserError(f"has no {algorithm} beside it to compare", where=place.name, hint=hint)
             if found[beside].read_text(errors="replace").split(" ")[0] != digest:
                 hint = "Bundle it again where it was made"
@@ -142,7 +141,7 @@ def check(place: Place, max_gb: float) -> int:
     check_beside(place.path)
     with open_bundle(place.path, place.name, max_gb=max_gb) as bundle:
         bundle.verify()
-        print(f"{place.name}: {bundle.about.session}, {len(bundle.about.files)} files, all as packed")
+        print(f"{place.name}: {bundle.about.session}, {len(bundle.about.files)} files, all intact")
     return 0
 
 
@@ -154,7 +153,7 @@ def take(options: argparse.Namespace, config: Config) -> int:
     with ExitStack() as stack:
         found: dict[str, Path] = {}
         for name in options.places:
-            found |= stack.enter_context(Place(name, config.ingest.s3_remote).fetched(ROOT))
+            found |= stack.enter_context(Place(name).fetched(ROOT))
 
         def bring(item: tuple[str, Path]) -> None:
             name, path = item
@@ -205,7 +204,7 @@ def _import(bundle: OpenBundle, options: argparse.Namespace, config: Config) -> 
             manifest.write(table, rows)
     settings = load(options, [session.name])
     if edits_differ(bundle, ROOT):
-        complain(f"{bundle.place}: other corrections of {session.name} than here, which stay")
+        complain(f"{bundle.place}: its corrections of {session.name} differ from those here, which stay")
     return place_files(bundle, Plan(settings, ROOT).sessions[session.name], root=ROOT, force=options.force)
 
 
@@ -226,15 +225,14 @@ def _show(
     more = ""
     matters = plan.pending or any(result.kept for result in results)
     differ = bundles.differences(about, config, bundles.models_of(plan)) if matters else {}
-    for section, names in differ.items():
-        for name, (ours, theirs) in names.items():
-            print(visible(f"    {section}.{name}: {ours} here, {theirs} in the bundle")[:SHOWN])
+    for (section, name), (ours, theirs) in differ.items():
+        print(visible(f"    {section}.{name}: {ours} here, {theirs} in the bundle")[:SHOWN])
     path = ROOT / FOLDER / f"{about.session}.settings.yaml"
     path.unlink(missing_ok=True)
     if usable := bundles.usable(about, differ, ROOT):
         write_text(path, yaml.safe_dump(usable))
         more = "".join(f" --configfile {name}" for name in [*options.configfile, path])
     if plan.pending or more:
-        print(f"Go on: sessionscribe run --session {about.session}{more}")
+        print(f"Continue: sessionscribe run --session {about.session}{more}")
         if more:
-            print("    with the bundle's settings, which are in that file; without it, with yours")
+            print("    That file has the bundle's settings; without it, yours are used.")

@@ -5,19 +5,20 @@ from __future__ import annotations
 import argparse
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 from sessionscribe.cli.options import SESSION, SESSIONS, SETTINGS, configfiles, subcommand
 from sessionscribe.config.settings import Config
+from sessionscribe.core import locks
 from sessionscribe.core.errors import UserError, one_by_one, visible
 from sessionscribe.core.text import counted
 from sessionscribe.planning import status
 from sessionscribe.planning.other_settings import OTHER
 from sessionscribe.planning.plan import Plan
 from sessionscribe.planning.session import SessionPlan
-from sessionscribe.publish import history, publishing, pulling, state, versions
+from sessionscribe.publish import history, publishing, state, unpack, versions
 from sessionscribe.publish.dvc_store import Store
 from sessionscribe.publish.package_manifest import FOLDER, target_of
 
@@ -89,26 +90,26 @@ def publish_sessions(
             print("No DVC remote is set up, so nothing was sent: docs/versioning.md says how.")
     print(f"{counts['published']} published, {counts['unchanged']} unchanged.")
     if counts["published"] and remote:  # others would get pointers to nothing
-        print("`git push` shows them to others.")
+        print("Run `git push` to share them.")
     corrections = [f"config/corrections/{session.session.name}.tsv" for session in ready]
     behind = [*map(str, configfiles), config.name.table, config.name.voices, *corrections]
     for path in sorted(history.dirty(ROOT, *behind)):
-        print(f"{path} has changes that are not committed: without them, others would make things anew.")
+        print(f"{path} has uncommitted changes; without them, other people's runs would redo the work.")
     return int(failed)
 
 
 def pull(options: argparse.Namespace, config: Config) -> int:
     """Fetch published sessions; return 1 if one cannot be fetched or unpacked."""
-    there = pulling.published_sessions(ROOT)
+    there = unpack.published_sessions(ROOT)
     if absent := [name for name in options.sessions if name not in there]:
-        hint = f"`git pull` first? Published are: {', '.join(there) or 'none'}"
+        hint = f"Run `git pull` first? Published are: {', '.join(there) or 'none'}"
         raise UserError("was never published", where=absent[0], hint=hint)
-    wanted = options.sessions or [name for name in there if not pulling.is_taken(ROOT, name)]
+    wanted = options.sessions or [name for name in there if not unpack.is_taken(ROOT, name)]
     with _store(config) as (store, _):
 
         def take(session: str) -> None:
-            written = pulling.take(ROOT, store, session, force=options.force)
-            print(f"pulled {session}: {written} files put in place", flush=True)
+            written = unpack.take(ROOT, store, session, force=options.force)
+            print(f"pulled {session}: {counted(written, 'file')} written", flush=True)
 
         failed = one_by_one({name: name for name in wanted}, take)
     if not wanted:
@@ -122,10 +123,10 @@ def list_versions(options: argparse.Namespace, config: Config) -> int:
     with _store(config) as (store, _):
         if options.at:
             text = history.at(ROOT, session, options.at)
-            written = pulling.take(ROOT, store, session, text=text, force=options.force)
-            print(f"{session} is as in {options.at}: {written} files put in place.")
+            written = unpack.take(ROOT, store, session, text=text, force=options.force)
+            print(f"restored {session} as in {options.at}: {counted(written, 'file')} written")
             print("\n".join(_after_restore(session, config)))
-            print(f"Back to the newest: git restore {target_of(session)} && sessionscribe pull {session}")
+            print(f"To undo this: git restore {target_of(session)} && sessionscribe pull {session}")
             return 0
         known = state.load(ROOT, session)
         for version in versions.collect(ROOT, store, session):
@@ -142,8 +143,8 @@ def _after_restore(session: str, config: Config) -> Iterator[str]:
         yield str(error)
         return
     if undone := len(plan.sessions[session].pending):
-        yield f"With the present settings a run would make {counted(undone, 'step')} of it again. To keep it,"
-        yield f"or `sessionscribe publish {session}` as the newest version, give those that it was made with."
+        yield f"With the present settings, a run would redo {counted(undone, 'step')} of it. To keep it, or"
+        yield f"to `sessionscribe publish {session}`, restore the settings that it was made with."
         yield from (remark for remark in plan.remarks if OTHER in remark)
     else:
         yield f"`sessionscribe publish {session}` makes it the newest version."
@@ -170,13 +171,10 @@ def _store(config: Config) -> Iterator[tuple[Store, int]]:
         hint = "Make it one (`git init`), or publish from a clone"
         raise UserError("is not a git repository, which versions need", where=ROOT.resolve(), hint=hint)
 
-    def wait() -> None:
+    def busy() -> None:
         print(f"Waiting for another `sessionscribe publish` or `pull` ({FOLDER}) …", flush=True)
 
-    with state.locked(ROOT, wait=wait) as lock:
+    with locks.locked(ROOT / state.LOCK, busy=busy) as lock:
         assert lock is not None  # it was waited for
-        store = Store(ROOT, config.publish.remote)
-        try:
+        with closing(Store(ROOT, config.publish.remote)) as store:
             yield store, lock
-        finally:
-            store.close()

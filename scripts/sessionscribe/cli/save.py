@@ -14,9 +14,8 @@ from sessionscribe.config.settings import Config
 from sessionscribe.core.errors import UserError, complain, describe
 from sessionscribe.jobs.checkpoints import CheckpointManager
 from sessionscribe.planning import status
-from sessionscribe.sharing.places import Place, scratch
+from sessionscribe.sharing.places import Place, fetched, scratch
 from sessionscribe.sharing.saves import STATUS, Saves
-from sessionscribe.storage import transfer
 from sessionscribe.storage.locations import join
 
 ROOT = Path()
@@ -45,9 +44,8 @@ def saving(
     if not options.save_to or shows:
         yield lambda: 0
         return
-    s3_remote = settings().ingest.s3_remote
-    since = [Place(name, s3_remote) for name in options.save_since]
-    saves = Saves(settings, Place(options.save_to, s3_remote), ROOT, since)
+    since = [Place(name) for name in options.save_since]
+    saves = Saves(settings, Place(options.save_to), ROOT, since)
 
     def tell(error: Exception) -> None:
         complain(f"not saved: {describe(error, options.save_to)}")
@@ -59,15 +57,10 @@ def saving(
 
 def status_from(name: str, config: Config) -> int:
     """Show the progress of a run elsewhere, from the status file that it saves."""
-    place = Place(name, config.ingest.s3_remote)
+    file = name if name.endswith(".json") else join(name, STATUS)
     with scratch(ROOT) as folder:
-        if place.is_remote:
-            file = place.name if name.endswith(".json") else join(place.name, STATUS)
-            found = dict(transfer.fetch([file], folder, s3_remote=place.s3_remote))
-            path = found.get(file)
-        else:
-            path = place.path / STATUS if place.path.is_dir() else place.path
-        if path is None or not path.is_file():
+        path = dict(fetched([file], folder)).get(file)
+        if path is None:
             hint = "A run writes it with its first save (`run --save-to`)"
             raise UserError("has no status.json", where=name, hint=hint)
         try:

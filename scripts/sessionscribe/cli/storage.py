@@ -39,7 +39,7 @@ def find(options: argparse.Namespace, config: Config) -> int:
     from sessionscribe.stages.ingest import remote  # noqa: PLC0415 -- of no use to the other commands
 
     plan = Plan(config, ROOT)
-    found = survey.survey(plan, options.places, checksums=CHECKSUMS, s3_remote=config.ingest.s3_remote)
+    found = survey.survey(plan, options.places, checksums=CHECKSUMS)
     if options.json:
         print(json.dumps([asdict(finding) for finding in found], ensure_ascii=False, indent=1))
         return 0
@@ -85,8 +85,7 @@ def upload_sessions(
             print(status.left_out(session))
 
     def send(session: SessionPlan) -> None:
-        s3_remote = config.ingest.s3_remote
-        sent = uploads.upload(session, config.upload, root=ROOT, s3_remote=s3_remote, delete=delete)
+        sent = uploads.upload(session, config.upload, root=ROOT, delete=delete)
         size = sum(entry.size for entry in sent) / 1e6
         what = f"{len(sent)} files, {size:.1f} MB" if sent else "nothing new"
         print(f"uploaded {session.session.name}: {what}", flush=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import fcntl
 import itertools
 import json
 import os
@@ -137,13 +136,11 @@ def _own_settings(settings: Config, options: argparse.Namespace, places: Sequenc
 def _workspace() -> Iterator[None]:
     """Change to this command's own project; calls wait for one another."""
     place = platformdirs.user_cache_path("sessionscribe") / "transcribe"
-    place.mkdir(parents=True, exist_ok=True)
-    with (place / ".lock").open("w") as lock, contextlib.chdir(place):
-        try:
-            locks.take(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print("Another `sessionscribe transcribe` is at work; waiting for it …", flush=True)
-            locks.take(lock, fcntl.LOCK_EX)
+
+    def busy() -> None:
+        print("Another `sessionscribe transcribe` is at work; waiting for it …", flush=True)
+
+    with locks.locked(place / ".lock", busy=busy), contextlib.chdir(place):
         yield
 
 

@@ -145,10 +145,6 @@ class Ingest(Options):
         description="`copy`: download remote recordings to the cache; `stream`: read them over the network "
         "without storing them",
     )
-    s3_remote: str = Field(
-        "",
-        description="rclone remote to use for `s3://`; empty: AWS's standard environment variables and files",
-    )
     max_hours_per_mb: float = Field(
         100.0,
         gt=0,

@@ -1,10 +1,9 @@
 """Whole files or none: atomic writes, and the checksums that name content."""
 
-import glob
 import hashlib
 import io
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,7 +24,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     # The suffix stays: encoders choose the format by it. Hidden and with our pid: never taken for a result.
     temporary = path.with_name(f".tmp-{os.getpid()}-{path.name}")
-    _remove_leftovers(path)
+    _remove_leftovers(path.parent, (path.name,))
     try:
         _keep_private(path, temporary)
         yield temporary
@@ -51,12 +50,11 @@ def _keep_private(path: Path, temporary: Path) -> None:
         os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
 
 
-def _remove_leftovers(path: Path) -> None:
-    """Remove what killed processes left of ``path``: an hour of audio may lie there."""
-    for leftover in path.parent.glob(f".tmp-*-{glob.escape(path.name)}"):
-        pid = leftover.name.split("-", 2)[1]
-        ours = leftover.name == f".tmp-{pid}-{path.name}" and pid.isdecimal()
-        if ours and not _written_by(int(pid), leftover):
+def _remove_leftovers(folder: Path, names: Collection[str]) -> None:
+    """Remove what killed processes left of files with these names: an hour of audio may lie there."""
+    for leftover in folder.glob(".tmp-*-*"):
+        _, pid, name = leftover.name.split("-", 2)
+        if name in names and pid.isdecimal() and not _written_by(int(pid), leftover):
             leftover.unlink(missing_ok=True)
 
 
@@ -110,6 +108,9 @@ def staged(root: Path, contents: Iterable[tuple[str, Iterable[bytes]]]) -> Itera
             except OSError as error:
                 error.filename = error.filename or str(target)
                 raise
+        names = {target.name for target in temporary}
+        for folder in {target.parent for target in temporary}:
+            _remove_leftovers(folder, names)
         sync(temporary.values())
         yield
         for target, written in temporary.items():

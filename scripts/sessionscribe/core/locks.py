@@ -6,7 +6,8 @@ import errno
 import fcntl
 import tempfile
 import time
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -33,6 +34,30 @@ def take(file: IO[Any] | int, how: int) -> bool:
             raise
         return False
     return True
+
+
+@contextmanager
+def locked(path: Path, *, wait: bool = True, busy: Callable[[], None] = lambda: None) -> Iterator[int | None]:
+    """Hold the lock of a file, which is created; yield its descriptor, or None if another process has it.
+
+    Where the file system has no locks, everybody gets it: most people work alone.
+
+    Args:
+        path: the file.
+        wait: wait until the other process lets go of it.
+        busy: called before waiting.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        try:
+            take(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if not wait:
+                yield None
+                return
+            busy()
+            take(file, fcntl.LOCK_EX)
+        yield file.fileno()
 
 
 def wait_for(file: IO[Any] | int, seconds: float) -> bool:

@@ -47,7 +47,6 @@ def add(
     settings: dict[str, Any],
     exact: bool,
     report: Callable[[str, str, str], None],
-    s3_remote: str = "",
     durations: Callable[[Sequence[str]], Mapping[str, float]] = lambda _: {},
     say: Callable[[str], None] = lambda _: None,
     before: Mapping[str, str] = MappingProxyType({}),
@@ -73,7 +72,6 @@ def add(
         report: gets the name of each session that is there now, what was done (``added``, ``replaced``: the
             content is another one, ``updated`` or ``known``), and a line about it. A session of which no file
             can be used is in ``problems`` only.
-        s3_remote: the remote that stands for `s3://`.
         durations: tells how long recordings are (s) that others have looked at, by the checksum of their
             content; gets the sources of those that the manifest does not know.
         say: takes a line about the progress, every ten seconds.
@@ -85,10 +83,10 @@ def add(
     added = Added()
     sessions = {name: list(session.rows) for name, session in known.items()}
     asked = settings.get("audio_stream"), settings.get("channel")
-    look = Prober(known, *asked, exact, s3_remote, durations, say, limits or Limits())
+    look = Prober(known, *asked, exact, durations, say, limits or Limits())
     looked = look.at(groups, root)
     noted = notes((file for group in groups for file in group.files), root)
-    there = Presence(set(noted.values()), s3_remote)
+    there = Presence(set(noted.values()))
     homes, twins = _Homes(sessions, there), {folded(name): name for name in reversed(sessions)}
     removed = _Removed(known, before)
     for given in groups:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import fcntl
 import io
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from itertools import pairwise
@@ -125,13 +124,9 @@ class Session:
         return {row.part: row for row in self.rows}
 
 
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> AbstractContextManager[int | None]:
     """Keep other `add`s waiting while the manifest is read, changed and written."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.with_name(f".{path.name}.lock").open("w") as file:
-        locks.take(file, fcntl.LOCK_EX)  # without one, where there are none: most work alone
-        yield
+    return locks.locked(path.with_name(f".{path.name}.lock"))
 
 
 def read(path: Path) -> dict[str, Session]:

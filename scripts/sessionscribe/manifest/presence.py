@@ -18,11 +18,10 @@ class Presence:
 
     Args:
         found: sources that were found just now.
-        s3_remote: the remote that stands for `s3://`.
     """
 
-    def __init__(self, found: Collection[str], s3_remote: str) -> None:
-        self._found, self._s3_remote = found, s3_remote
+    def __init__(self, found: Collection[str]) -> None:
+        self._found = found
         self._names: dict[str, Collection[str] | None] = {}
 
     def __contains__(self, source: str) -> bool:
@@ -42,9 +41,7 @@ class Presence:
     def _list(self, folder: str, *, local: bool) -> Collection[str] | None:
         """Return the names in a folder; None where nobody can tell."""
         try:
-            return frozenset(
-                os.listdir(folder) if local else listing.names(folder, s3_remote=self._s3_remote)
-            )
+            return frozenset(os.listdir(folder) if local else listing.names(folder))
         except (FileNotFoundError, NotADirectoryError):
             return ()
         except (OSError, UserError):

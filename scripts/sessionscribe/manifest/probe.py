@@ -47,7 +47,7 @@ class ProbeResult:
 class Prober:
     """How recordings are looked at.
 
-    ``known`` is the manifest; ``audio_stream``, ``channel``, ``exact``, ``s3_remote`` and ``say`` are as
+    ``known`` is the manifest; ``audio_stream``, ``channel``, ``exact`` and ``say`` are as
     ``additions.add`` has them; ``told`` is its ``durations``.
     """
 
@@ -55,7 +55,6 @@ class Prober:
     audio_stream: int | None
     channel: int | None
     exact: bool
-    s3_remote: str
     told: Callable[[Sequence[str]], Mapping[str, float]]
     say: Callable[[str], None]
     limits: Limits = field(default_factory=Limits)
@@ -138,7 +137,7 @@ class Prober:
         def server() -> Ranges:
             from sessionscribe.storage import ranges  # noqa: PLC0415 -- only where something is remote
 
-            return stack.enter_context(ranges.serve(s3_remote=self.s3_remote))
+            return stack.enter_context(ranges.serve())
 
         def source(file: File) -> Source:
             if file.item is None:
@@ -179,7 +178,7 @@ class Prober:
             if unknown:
                 from sessionscribe.storage import ranges  # noqa: PLC0415 -- only where something is remote
 
-                server = stack.enter_context(ranges.serve(s3_remote=self.s3_remote))
+                server = stack.enter_context(ranges.serve())
                 threads = stack.enter_context(ThreadPoolExecutor(REMOTE_AT_ONCE))
                 recordings = [server.recording(item.source, item.size) for item in unknown]
                 probed = threads.map(

@@ -123,9 +123,7 @@ class Group:
     columns: Mapping[str, Any] = field(default_factory=dict)
 
 
-def discover(
-    sources: Iterable[str], *, layout: str | None = None, session: str | None = None, s3_remote: str = ""
-) -> list[Group]:
+def discover(sources: Iterable[str], *, layout: str | None = None, session: str | None = None) -> list[Group]:
     """Sort sources (files, folders, patterns, places on remotes) into sessions.
 
     A file is a recording. A folder holds recordings, one session each, unless all its files are numbered
@@ -137,7 +135,7 @@ def discover(
     """
     groups: list[Group] = []
     for source in sources:
-        groups += _group(source, layout, s3_remote)
+        groups += _group(source, layout)
     if layout == "multitrack" and len(groups) > 1 and all(len(group.files) == 1 for group in groups):
         files = tuple(group.files[0] for group in groups)
         groups = [
@@ -153,12 +151,12 @@ def discover(
     return [replace(group, name=slug(group.name)) for group in groups]
 
 
-def _group(source: str, layout: str | None, s3_remote: str) -> list[Group]:
+def _group(source: str, layout: str | None) -> list[Group]:
     path = Path(source)
     if path.exists():
         return _group_local(path, source, layout)
     if is_remote(source):
-        return _group_remote(source, layout, s3_remote)
+        return _group_remote(source, layout)
     if drive_desktop.is_drive_desktop(source):
         return _group_local(drive_desktop.find(source), source, layout)
     if glob.has_magic(source):
@@ -191,10 +189,10 @@ def _group_local(path: Path, source: str, layout: str | None) -> list[Group]:
     return _sessions(name, files, layout, set(names))
 
 
-def _group_remote(source: str, layout: str | None, s3_remote: str) -> list[Group]:
+def _group_remote(source: str, layout: str | None) -> list[Group]:
     from sessionscribe.storage import listing  # noqa: PLC0415 -- only where something is remote
 
-    items = listing.list_files(source, s3_remote=s3_remote)
+    items = listing.list_files(source)
     if len(items) == 1 and items[0].source == source:
         return [Group(items[0].path.stem, layout or "recording", (File(source, item=items[0]),), asked=True)]
     top = PurePosixPath(split(source)[1])

@@ -16,6 +16,7 @@ from sessionscribe.artifacts.provenance import Output, Provenance
 from sessionscribe.core import files, seal
 from sessionscribe.core.errors import UserError
 from sessionscribe.planning.session import SessionPlan
+from sessionscribe.planning.settings_files import SETTINGS, drop_others
 from sessionscribe.planning.steps import STAGES, Folder, Step
 from sessionscribe.planning.steps import files as outputs_of
 
@@ -106,13 +107,12 @@ class SessionFile:
         Raises:
             UserError: it is not what the job that made it wrote down.
         """
-        digest = sha256()
-        for block in self.content():
-            digest.update(block)
-            yield block
-        if digest.hexdigest() != self.entry.sha256:
-            what = "is not what the job that made it wrote: it was changed or damaged since"
-            raise UserError(what, where=self.entry.path, hint="Run `sessionscribe verify` and run again")
+        try:
+            yield from verified(self.entry, self.content())
+        except ValueError as error:
+            what = "was changed or damaged after its job had written it"
+            hint = "Run `sessionscribe verify`, then run again"
+            raise UserError(what, where=self.entry.path, hint=hint) from error
 
     def add_to(self, archive: zipfile.ZipFile) -> None:
         """Store it in an archive; the same content gives the same bytes."""
@@ -121,6 +121,49 @@ class SessionFile:
         with archive.open(about, "w") as member:
             for block in self.blocks():
                 member.write(block)
+
+
+def verified(entry: Output, blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the content of a file block by block, and check it.
+
+    Raises:
+        ValueError: it is longer than it should be, or has another checksum.
+    """
+    digest, left = sha256(), entry.size
+    for block in blocks:
+        digest.update(block)
+        left -= len(block)
+        if left < 0:
+            break
+        yield block
+    if left or digest.hexdigest() != entry.sha256:
+        raise ValueError(f"{entry.path} has another checksum")
+
+
+def write_files(root: Path, contents: Iterable[tuple[str, Iterable[bytes]]]) -> list[str]:
+    """Write files of a session that come from elsewhere, all or none; return their paths.
+
+    The records among them and other settings of their steps go first, so these steps stay due if this is
+    killed. An error while the contents are read leaves everything as it was.
+
+    Args:
+        root: the project's folder.
+        contents: paths and contents in blocks; a step's record follows its other files.
+    """
+    paths: list[str] = []
+
+    def noted() -> Iterator[tuple[str, Iterable[bytes]]]:
+        for path, blocks in contents:
+            paths.append(path)
+            yield path, blocks
+
+    with files.staged(root, noted()):
+        for path in paths:
+            if path.startswith(RECORDS):
+                (root / path).unlink(missing_ok=True)
+            elif path.startswith(SETTINGS):
+                drop_others(root / path)
+    return paths
 
 
 def files_to_pack(root: Path, paths: Iterable[str], left_out: Collection[str]) -> Iterator[SessionFile]:

@@ -33,7 +33,9 @@ def write_settings(path: Path, settings: Mapping[str, Any]) -> None:
     First the step's record goes, then its settings with other keys: whenever this is killed, the step is
     still due, and never has two settings files.
     """
-    clear(path)
+    step, _ = step_and_key(path.name)
+    (path.parents[2] / "provenance" / path.parent.name / f"{step}.json").unlink(missing_ok=True)
+    drop_others(path)
     write_text(path, settings_text(settings))
 
 
@@ -47,13 +49,6 @@ def renew_settings(path: Path, settings: Mapping[str, Any]) -> None:
 def settings_text(settings: Mapping[str, Any]) -> str:
     """Return the text of a settings file."""
     return seal.sealed(json.dumps(settings, ensure_ascii=False, indent=1))
-
-
-def clear(path: Path) -> None:
-    """Make a step due, whatever its settings, before its settings file is written to ``path``."""
-    step, _ = step_and_key(path.name)
-    (path.parents[2] / "provenance" / path.parent.name / f"{step}.json").unlink(missing_ok=True)
-    drop_others(path)
 
 
 def drop_others(path: Path) -> None:

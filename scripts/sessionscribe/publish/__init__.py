@@ -1,6 +1,6 @@
-"""Finished sessions as versions that others can pull: packed, kept by DVC, named by git.
+"""Finished sessions as versions that others can pull: packed, stored by DVC, tracked by Git.
 
-What is published of a session lies in ``results/publish/{session}/`` (``contents``, ``pack``); DVC stores it
-(``store``) and git has the file of a few lines that names it (``history``). ``publishing`` does this session
-by session; ``unpack`` puts what was pulled in its place; ``versions`` lists and brings back.
+A session's package is in ``results/publish/{session}/`` (``package_manifest``, ``pack``). DVC stores it
+(``dvc_store``), and Git has a short file that names its version (``history``). ``publishing`` publishes
+session by session; ``unpack`` pulls and unpacks; ``versions`` compares versions.
 """

@@ -1,4 +1,4 @@
-"""Git's side of publishing: which version of a session a revision names, and commits of single files."""
+"""Published versions in Git: which version of a session a revision names, and commits of single files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ VERSION = re.compile(r"[0-9a-f]{32}\.dir")
 
 @dataclass(frozen=True)
 class Revision:
-    """A commit in which a session's published version changed."""
+    """A commit that changed a session's published version."""
 
     commit: str
     date: str
@@ -31,10 +31,10 @@ def git(root: Path, *arguments: str, check: bool = True, lock: int | None = None
 
     Args:
         root: the folder.
-        arguments: git's.
-        check: whether a failure is an error; else nothing is returned then.
-        lock: a descriptor that git holds open. Git runs in a session of its own then, so that what kills us
-            lets it finish; who waits for this lock waits for it, too.
+        arguments: git's arguments.
+        check: raise an error if git fails; otherwise, return "".
+        lock: a descriptor that git holds open. Git then runs in a session of its own and can finish if we
+            are killed; whoever waits for this lock waits for git, too.
 
     Raises:
         UserError: git failed.
@@ -42,7 +42,7 @@ def git(root: Path, *arguments: str, check: bool = True, lock: int | None = None
     done = subprocess.run(
         ["git", *arguments],
         cwd=root,
-        # No optional locks: a command that only looks would take one for its notes, and leave it when killed.
+        # No optional locks: read-only commands take them to refresh the index, and leave them when killed.
         env=os.environ | {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"},
         capture_output=True,
         check=False,
@@ -51,12 +51,12 @@ def git(root: Path, *arguments: str, check: bool = True, lock: int | None = None
     )
     if done.returncode and check:
         said = " ".join(done.stderr.decode(errors="replace").split()) or f"exit code {done.returncode}"
-        raise UserError(f"failed ({said})", where=f"git {arguments[0]}", hint="Put that right and run again")
+        raise UserError(f"failed ({said})", where=f"git {arguments[0]}", hint="Fix that, then run again")
     return "" if done.returncode else done.stdout.decode(errors="surrogateescape")
 
 
 def version_of(root: Path, session: str) -> str:
-    """Return the version that the working tree's `.dvc` file names; "" if there is none."""
+    """Return the version in the working tree's `.dvc` file; "" if there is none."""
     try:
         text = (root / target_of(session)).read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -65,19 +65,21 @@ def version_of(root: Path, session: str) -> str:
 
 
 def version_in(text: str, where: str) -> str:
-    """Return the version that the text of a `.dvc` file names.
+    """Return the version in the text of a `.dvc` file.
 
     Raises:
-        UserError: it is none of ours, or has the marks of a merge conflict.
+        UserError: it is not one of ours, or has the marks of a merge conflict.
     """
     try:
         (out,) = yaml.safe_load(text)["outs"]
         version = str(out["md5"])
     except (yaml.YAMLError, KeyError, ValueError, TypeError, RecursionError) as error:
-        hint = "Take one side of a merge conflict in it: `git checkout --ours` or `--theirs`, then its path"
+        hint = "If it has a merge conflict, choose a side: `git checkout --ours` or `--theirs`, and its path"
         raise UserError("cannot be read", where=where, hint=hint) from error
     if not VERSION.fullmatch(version):
-        raise UserError("names no version", where=where, hint="Publish the session again where it was made")
+        raise UserError(
+            "does not name a version", where=where, hint="Publish the session again where it was made"
+        )
     return version
 
 
@@ -96,7 +98,7 @@ def at(root: Path, session: str, revision: str) -> str:
     """Return the text of a session's `.dvc` file in a revision.
 
     Raises:
-        UserError: there is no such revision, or the session was not published in it.
+        UserError: there is no such revision, or the session is not published in it.
     """
     target = target_of(session)
     text = git(root, "show", "--end-of-options", f"{revision}:./{target}", check=False)
@@ -109,7 +111,7 @@ def at(root: Path, session: str, revision: str) -> str:
 def dirty(root: Path, *paths: str) -> set[str]:
     """Return the files below these paths that are new or changed since the last commit.
 
-    Paths outside of the project are left out: git refuses to look there.
+    Paths outside of the project, which git refuses, are left out.
     """
     inside = [path for path in map(os.path.normpath, paths) if path.split(os.sep)[0] != os.pardir]
     given = [path for path in inside if not os.path.isabs(path)]
@@ -121,6 +123,6 @@ def dirty(root: Path, *paths: str) -> set[str]:
 
 
 def commit(root: Path, paths: list[str], message: str, lock: int) -> None:
-    """Commit these files and nothing else, whatever else is staged."""
+    """Commit these files only, even if others are staged."""
     git(root, "add", "--", *paths, lock=lock)
     git(root, "commit", "--quiet", "--message", message, "--only", "--", *paths, lock=lock)

@@ -1,7 +1,7 @@
-"""A finished session's files in few: artifacts as JSON lines, arrays in an archive, exports as they are.
+"""Pack a finished session into few files: artifacts as JSON lines, arrays in an archive, exports as they are.
 
-One pack per stage, so that a version which differs in its exports only shares all else with the one before.
-A line is the artifact itself, found by ``{"path":…,"content":…}``; packing and unpacking copy its bytes.
+Each stage has a pack, so versions that only differ in their exports share everything else. A line has the
+form ``{"path":…,"content":…}``; packing and unpacking copy the bytes of the content.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from hashlib import sha256
 from pathlib import Path
 
 from sessionscribe.artifacts.provenance import Provenance
@@ -20,7 +19,7 @@ from sessionscribe.artifacts.published import PackedFile, Published
 from sessionscribe.core import files
 from sessionscribe.core.errors import UserError
 from sessionscribe.planning.session import SessionPlan
-from sessionscribe.planning.session_files import SessionFile, files_to_pack, is_audio, session_files
+from sessionscribe.planning.session_files import SessionFile, files_to_pack, is_audio, session_files, verified
 from sessionscribe.planning.steps import paths
 from sessionscribe.planning.steps.work import told
 from sessionscribe.publish.package_manifest import CONTENTS, folder_of
@@ -31,17 +30,17 @@ DAMAGED = (
 
 
 def wanted(plan: SessionPlan, *, audio: bool) -> list[str]:
-    """Return the files that are published: all but audio that is not asked for, or not here."""
+    """Return the files to publish: all except for audio that is not requested or not here."""
     return [path for path in session_files(plan) if not is_audio(path) or (audio and path not in plan.absent)]
 
 
 def pack(root: Path, plan: SessionPlan, *, audio: bool) -> Published:
-    """Write the published form of a finished session, and put it in place of the one before.
+    """Write the package of a finished session, replacing the one before.
 
     Args:
         root: the project's folder.
         plan: the session; nothing of it is pending.
-        audio: whether its converted audio is published too.
+        audio: include its converted audio.
 
     Raises:
         UserError: a file is not what the job that made it wrote down.
@@ -68,7 +67,7 @@ def pack(root: Path, plan: SessionPlan, *, audio: bool) -> Published:
 
 
 def _pack_of(path: str) -> str:
-    """Return the pack that a file goes into; exports and audio are their own."""
+    """Return the pack of a file; exports and audio are packs of their own."""
     _, stage, rest = path.split("/", 2)
     if _is_as_it_is(path):
         return f"{stage}/{rest.split('/', 1)[1]}"
@@ -94,7 +93,7 @@ def _write(target: Path, members: list[SessionFile]) -> None:
 
 
 def line_of(path: str, data: bytes) -> bytes:
-    """Return a file's line of a pack. Our artifacts are one line of JSON: it is taken over as it is."""
+    """Return a file as a line of a pack. Artifacts, which are a line of JSON, are copied unchanged."""
     head = f'{{"path":{json.dumps(path, ensure_ascii=False)},'.encode()
     if data.startswith(b"{") and data.endswith(b"}\n") and data.count(b"\n") == 1:
         return head + b'"content":' + data[:-1] + b"}\n"
@@ -105,7 +104,7 @@ def content_of(path: str, line: bytes) -> bytes:
     """Return the bytes of a file from its line.
 
     Raises:
-        ValueError: the line is another file's, or damaged.
+        ValueError: the line belongs to another file, or is damaged.
     """
     head = f'{{"path":{json.dumps(path, ensure_ascii=False)},"content":'.encode()
     if line.startswith(head) and line.endswith(b"}\n"):
@@ -117,10 +116,10 @@ def content_of(path: str, line: bytes) -> bytes:
 
 
 def unpacked(folder: Path, published: Published) -> Iterator[tuple[PackedFile, Iterable[bytes]]]:
-    """Yield every packed file with its bytes, in blocks; of audio and exports, which are no packs, too.
+    """Yield every file of a package with its content in blocks.
 
     Raises:
-        UserError: the published form is incomplete, or a file is not what its contents say.
+        UserError: the package is incomplete, or a file does not have its checksum.
     """
     packs: dict[str, list[PackedFile]] = {}
     for file in published.files:
@@ -130,10 +129,10 @@ def unpacked(folder: Path, published: Published) -> Iterator[tuple[PackedFile, I
 
 
 def one(pack_file: Path, published: Published, path: str) -> bytes:
-    """Return the bytes of one packed file.
+    """Return the content of one packed file.
 
     Raises:
-        UserError: it is not what the contents say.
+        UserError: it does not have its checksum.
     """
     wanted = published.file(path)
     members = [file for file in published.files if file.pack == wanted.pack]
@@ -147,14 +146,8 @@ def _members(where: Path, members: list[PackedFile]) -> Iterator[tuple[PackedFil
 
 
 def _checked(where: Path, file: PackedFile, blocks: Iterable[bytes]) -> Iterator[bytes]:
-    digest, size = sha256(), 0
     with _reading(where):
-        for block in blocks:
-            digest.update(block)
-            size += len(block)
-            yield block
-        if (size, digest.hexdigest()) != (file.size, file.sha256):
-            raise ValueError(f"{file.path} has another checksum")
+        yield from verified(file, blocks)
 
 
 @contextmanager
@@ -173,7 +166,7 @@ def _read(pack_file: Path, members: list[PackedFile]) -> Iterator[Iterable[bytes
             for file in members:
                 entry = archive.getinfo(file.path)
                 if entry.compress_type != zipfile.ZIP_STORED or entry.file_size != file.size:
-                    raise ValueError(f"{file.path} is packed otherwise than here")
+                    raise ValueError(f"{file.path} is not packed as expected")
                 yield (archive.read(entry),)
     else:
         with pack_file.open("rb") as lines:

@@ -1,4 +1,4 @@
-"""Where a published session lies, and which of its files may be written."""
+"""The place of a published session's package, and which of its files sessions share."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ CONTENTS = "session.json"
 
 
 def folder_of(session: str) -> str:
-    """Return the folder that DVC tracks for a session."""
+    """Return the folder of a session's package, which DVC tracks."""
     return f"{FOLDER}/{session}"
 
 
 def target_of(session: str) -> str:
-    """Return the file by which git names a session's published version, as ``dvc pull`` takes it."""
+    """Return the file that names a session's version in Git, the argument of ``dvc pull``."""
     return f"{FOLDER}/{session}.dvc"
 
 
 def is_shared(path: str) -> bool:
-    """Return whether it is how an enrolled voice sounds: of a pulled one, only what is not here is taken."""
+    """Return whether a file is the embedding of an enrolled voice, which a pulled session never replaces."""
     return VOICE.fullmatch(path) is not None

@@ -1,8 +1,8 @@
-"""Publish finished sessions one by one: pack, `dvc add`, `dvc push`, `git commit`; each step can be the last.
+"""Publish finished sessions one by one: pack, `dvc add`, `dvc push`, `git commit`.
 
-A commit comes after the push, so that who pulls a commit finds what it names. What a killed `publish` has not
-done, the next one does: the packed form is put in place whole, DVC's and git's own steps are repeatable, and
-what is known of a session is written after the fact that it states.
+The commit comes after the push, so commits only name what others can pull. If this is killed after any step,
+the next `publish` continues: packages are replaced as a whole, DVC's and git's steps are repeatable, and the
+state of a session is noted after each step.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from sessionscribe.publish.state import State
 
 @dataclass(frozen=True)
 class Done:
-    """What came of a session: ``word`` is published or unchanged."""
+    """The outcome for a session: ``word`` is published or unchanged, ``sent`` the number of files sent."""
 
     word: str
     version: str
@@ -31,7 +31,7 @@ class Done:
 
 
 def is_finished(plan: SessionPlan) -> bool:
-    """Return whether all of a session is done."""
+    """Return whether a session is finished."""
     undone = plan.pending or plan.blocked or plan.session.problem
     return not undone and "write_export" in plan.totals
 
@@ -41,11 +41,11 @@ class Publisher:
 
     Args:
         root: the project's folder.
-        manifest: the table of sessions, which is committed with the first session if it changed.
-        audio: whether converted audio is published too.
-        force: publish over versions that others published and that were never pulled here.
+        manifest: the path of the manifest, which is committed with the first session if it has changed.
+        audio: include converted audio.
+        force: replace versions that others have published and that were not pulled here.
         store: DVC.
-        lock: descriptor of the held lock.
+        lock: the descriptor of the held lock.
     """
 
     def __init__(
@@ -54,20 +54,21 @@ class Publisher:
         self._root, self._manifest, self._audio, self._force = root, manifest, audio, force
         self._store, self._lock = store, lock
         self._dirty = history.dirty(root, FOLDER, manifest)
-        for left in (root / FOLDER).glob(".packing-*"):  # by a process that was killed
+        for left in (root / FOLDER).glob(".packing-*"):  # of a killed process
             shutil.rmtree(left, ignore_errors=True)
 
     def publish(self, plan: SessionPlan) -> Done:
-        """Publish a finished session if it is not what was published last.
+        """Publish a finished session if it has changed.
 
         Raises:
-            UserError: it cannot be; what was done until then stays.
+            UserError: it cannot be published; what was done until then stays.
         """
         session = plan.session.name
         known = self._known(session)
         if known is None or not self._is_packed(plan, known):
-            published = pack(self._root, plan, audio=self._audio)
-            known = state.of_packed(self._root, published, "", history.version_of(self._root, session))
+            packed = pack(self._root, plan, audio=self._audio).files
+            files = {file.path: state.seen(self._root / file.path, file.sha256) for file in packed}
+            known = State(version="", base=history.version_of(self._root, session), files=files)
             known.store(self._root, session)
         if not known.version or known.version != history.version_of(self._root, session):
             known = self._add(session, known)
@@ -76,35 +77,31 @@ class Publisher:
         return Done("published" if sent or committed else "unchanged", known.version, sent)
 
     def _known(self, session: str) -> State | None:
-        """Return what is known of a session, once it is sure that nothing that others published is lost."""
+        """Return the state of a session, after checking that no version of others would be lost."""
         known = state.load(self._root, session)
         there = history.version_of(self._root, session)
         mine = ("", *((known.version, known.base) if known else ()))
         if there not in mine and not self._force:
-            what = "git has a version that others published and that was not pulled here"
+            what = "others have published a version that was not pulled here"
             hint = (
-                f"`dvc pull {target_of(session)}` takes it, `sessionscribe publish {session} --force` "
-                "publishes what lies here over it"
+                f"`sessionscribe pull {session}` gets it, `sessionscribe publish {session} --force` "
+                "replaces it by the results here"
             )
             raise UserError(what, where=session, hint=hint)
         return known
 
     def _is_packed(self, plan: SessionPlan, known: State) -> bool:
-        """Return whether the published form that lies here is of the files that lie here."""
+        """Return whether the package here is that of the results here."""
         if not state.is_known(self._root, plan.session.name):
             return False
         names = set(wanted(plan, audio=self._audio))
         return names == known.files.keys() and not state.changed(self._root, known)
 
     def _add(self, session: str, known: State) -> State:
-        """Let DVC have it; its version is noted before the `.dvc` file names it."""
-
-        def note(version: str) -> None:
-            nonlocal known
+        """Add a package to DVC; the version is noted before the `.dvc` file names it."""
+        with self._store.added(session) as version:
             known = known.model_copy(update={"version": version})
             known.store(self._root, session)
-
-        self._store.add(session, note)
         self._dirty.update(history.dirty(self._root, target_of(session)))
         return known
 
@@ -117,7 +114,7 @@ class Publisher:
         return sent
 
     def _commit(self, session: str) -> bool:
-        """Commit what names the version, and the table of sessions, which others need with it."""
+        """Commit the `.dvc` file, and the manifest, which others need with it."""
         paths = [path for path in (target_of(session), self._manifest) if path in self._dirty]
         if not paths:
             return False

@@ -1,24 +1,21 @@
-"""What this clone knows of a published session: the version that its files are of, and where that is."""
+"""What this clone knows about published sessions: the version of its files, and the remotes that have it."""
 
 from __future__ import annotations
 
-import fcntl
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from sessionscribe.artifacts.base import Part
-from sessionscribe.artifacts.published import Published
-from sessionscribe.core import files, locks
+from sessionscribe.core import files
 from sessionscribe.publish.package_manifest import CONTENTS, FOLDER, folder_of
 
 STATES = f"{FOLDER}/.here"
 LOCK = f"{FOLDER}/.publish.lock"
+"""Held by the process that publishes, pulls or unpacks."""
 
 
 class FileStat(Part):
-    """A file as it was when its content was known: a look at size and time tells that it still is so."""
+    """A file's checksum, and the size and time that show that it is still valid."""
 
     size: int
     mtime_ns: int
@@ -26,10 +23,10 @@ class FileStat(Part):
 
 
 class State(Part):
-    """A session as it was last published or pulled in this clone. ``results/publish/.here/{session}.json``.
+    """A session as last published or pulled in this clone. ``results/publish/.here/{session}.json``.
 
-    ``version`` is DVC's name for it, empty while that is not known; ``base`` what git had when it was made;
-    ``sent`` the remotes that have it. The file's own time is that of the contents it is about.
+    ``version`` is its name in DVC ("": not known yet), ``base`` the version in Git when it was packed, and
+    ``sent`` the remotes that have it. The file gets the time of the package's manifest.
     """
 
     version: str
@@ -38,85 +35,47 @@ class State(Part):
     files: dict[str, FileStat]
 
     def store(self, root: Path, session: str) -> None:
-        """Write it, with the time of the session's contents."""
+        """Write it, with the time of the package's manifest."""
         path = root / STATES / f"{session}.json"
         files.write_text(path, self.model_dump_json() + "\n")
         about = (root / folder_of(session) / CONTENTS).stat().st_mtime_ns
         os.utime(path, ns=(about, about))
 
 
-@contextmanager
-def locked(root: Path, *, wait: Callable[[], None] | None = None) -> Iterator[int | None]:
-    """Let one process at a time publish, pull or unpack; yields the lock's descriptor.
-
-    Where another one has the lock, ``wait`` is called before waiting; without it, None is yielded at once.
-    """
-    path = root / LOCK
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
-        try:
-            # Where there are no locks it goes on without: most work alone.
-            locks.take(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if wait is None:
-                yield None
-                return
-            wait()
-            locks.take(descriptor, fcntl.LOCK_EX)
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
 def load(root: Path, session: str) -> State | None:
-    """Return what is known of a session; None if nothing is."""
+    """Return the state of a session; None if there is none."""
     path = root / STATES / f"{session}.json"
     try:
         return State.model_validate_json(path.read_bytes())
     except (OSError, ValueError):
-        return None  # cut short by a power cut: as if it had never been
+        return None  # missing, or damaged by a power cut
 
 
 def is_known(root: Path, session: str) -> bool:
-    """Return whether a session's published form is there, and is the one that this clone knows."""
+    """Return whether a session's package is here and is the one that this clone knows."""
     try:
-        contents = (root / folder_of(session) / CONTENTS).stat()
-        return contents.st_mtime_ns == (root / STATES / f"{session}.json").stat().st_mtime_ns
+        contents = os.stat(f"{root}/{folder_of(session)}/{CONTENTS}")
+        return contents.st_mtime_ns == os.stat(f"{root}/{STATES}/{session}.json").st_mtime_ns
     except OSError:
         return False
 
 
 def unknown(root: Path) -> list[str]:
-    """Return the sessions whose published form is there and is not the one that this clone knows."""
-    known = {name.removesuffix(".json"): time for name, time in _times(root / STATES, "")}
-    return sorted(name for name, time in _times(root / FOLDER, f"/{CONTENTS}") if known.get(name) != time)
-
-
-def _times(folder: Path, inner: str) -> Iterator[tuple[str, int]]:
-    """Yield the names in a folder, with the time (ns) of ``inner`` in each."""
-    try:
-        entries = os.scandir(folder)
-    except (FileNotFoundError, NotADirectoryError):
-        return
-    with entries:
-        for entry in entries:
-            if entry.name.startswith(".") or entry.name.endswith(".dvc"):
-                continue
-            try:
-                yield entry.name, os.stat(entry.path + inner).st_mtime_ns
-            except OSError:
-                continue
+    """Return the sessions whose package is here but is not the one that this clone knows."""
+    folder = root / FOLDER
+    names = sorted(os.listdir(folder)) if folder.is_dir() else []
+    here = (name for name in names if name[0] != "." and os.path.isfile(f"{folder}/{name}/{CONTENTS}"))
+    return [name for name in here if not is_known(root, name)]
 
 
 def seen(path: Path, digest: str) -> FileStat:
-    """Note a file whose checksum is known."""
+    """Return the note of a file with a known checksum."""
     found = path.stat()
     return FileStat(size=found.st_size, mtime_ns=found.st_mtime_ns, sha256=digest)
 
 
 def changed(root: Path, state: State) -> list[str]:
-    """Return the files that are there, and not as they were published or pulled."""
+    """Return the files that have changed since they were published or pulled."""
     return [
         path
         for path, before in state.files.items()
@@ -125,7 +84,7 @@ def changed(root: Path, state: State) -> list[str]:
 
 
 def digest(root: Path, path: str, before: FileStat | None) -> str | None:
-    """Return the SHA-256 of a file, without reading it where it looks as ``before``; None if it is absent."""
+    """Return the SHA-256 of a file, unread if it still matches ``before``; None if it is absent."""
     try:
         found = (root / path).stat()
     except OSError:
@@ -133,12 +92,3 @@ def digest(root: Path, path: str, before: FileStat | None) -> str | None:
     if before and (found.st_size, found.st_mtime_ns) == (before.size, before.mtime_ns):
         return before.sha256
     return files.sha256(root / path)
-
-
-def of_packed(root: Path, published: Published, version: str, base: str) -> State:
-    """Return the state after the files that lie here were packed."""
-    return State(
-        version=version,
-        base=base,
-        files={file.path: seen(root / file.path, file.sha256) for file in published.files},
-    )

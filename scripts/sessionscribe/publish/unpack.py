@@ -1,63 +1,66 @@
-"""What was pulled, put where the workflow looks for it; work that was not published is never overwritten.
+"""Unpack pulled sessions where the workflow looks for them; unpublished work is never overwritten.
 
-`dvc pull` brings the published form only. Whoever reads the project next (`snakemake`, `sessionscribe`) finds
-that it is new and puts its files in place, once: a file that is deleted later is missing, as anywhere else.
+`dvc pull` only brings the package. The next command that reads the project (`snakemake`, `sessionscribe`)
+notices that it is new and unpacks it, once: if a file is deleted later, it is missing as usual.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sessionscribe.artifacts.published import Published
-from sessionscribe.core import files
+from sessionscribe.core import files, locks
 from sessionscribe.core.errors import UserError, describe, visible
-from sessionscribe.planning.session_files import RECORDS, is_plain, is_safe, parse_record
-from sessionscribe.planning.settings_files import SETTINGS, drop_others
+from sessionscribe.planning.session_files import RECORDS, is_plain, is_safe, parse_record, write_files
 from sessionscribe.publish import history, state
 from sessionscribe.publish.pack import DAMAGED, unpacked
-from sessionscribe.publish.package_manifest import CONTENTS, folder_of, is_shared
+from sessionscribe.publish.package_manifest import CONTENTS, FOLDER, folder_of, is_shared, target_of
 from sessionscribe.publish.state import FileStat, State
 
+if TYPE_CHECKING:
+    from sessionscribe.publish.dvc_store import Store
+
 SHOWN = 200
-"""Characters of a name in a message, at most: who made it up may have made it long."""
+"""The most characters of an untrusted name to show in a message."""
 
 
 class UnpublishedError(UserError):
-    """Results that were made here and not published keep a pulled version from being put in place."""
+    """Unpublished results keep a pulled version from being unpacked."""
 
 
 def put_in_place(root: Path = Path()) -> list[str]:
-    """Put in place what was pulled since the last time; return a line for each session that could not be.
+    """Unpack what was pulled since the last time; return a line for each session that could not be.
 
-    Costs a look at two times per published session where nothing is new. What another process publishes or
-    pulls at this moment is that one's business.
+    If nothing is new, this costs a look at two file times per published session. While another process
+    publishes or pulls, this does nothing.
     """
     if not state.unknown(root):
         return []
     problems = []
-    with state.locked(root) as mine:
+    with locks.locked(root / state.LOCK, wait=False) as mine:
         for session in state.unknown(root) if mine is not None else ():
             try:
                 unpack(root, session)
-            except Exception as error:  # what others made may be wrong in any way, and stops nobody else
+            except Exception as error:  # others' data may be wrong in any way, and must not stop us
                 problems.append(describe(error, folder_of(session)))
     return problems
 
 
 def unpack(root: Path, session: str, *, version: str = "", force: bool = False) -> int:
-    """Put a session's published files in place; return how many were written.
+    """Unpack a session's package; return the number of files written.
 
     Args:
         root: the project's folder.
         session: its name.
-        version: what DVC calls the published form that lies here; "": not known. It need not be what the
-            `.dvc` file names: a killed `publish` may have packed it and gone no further.
+        version: the package's version in DVC; "": unknown. It may differ from the one in the `.dvc` file, as
+            `publish` may have been killed after packing.
         force: overwrite results that were never published.
 
     Raises:
-        UnpublishedError: files here have results that would be lost; nothing is touched.
-        UserError: the published form is damaged; nothing is touched.
+        UnpublishedError: results would be lost; nothing was changed.
+        UserError: the package is damaged; nothing was changed.
     """
     published = read(root, session)
     before = state.load(root, session)
@@ -65,16 +68,13 @@ def unpack(root: Path, session: str, *, version: str = "", force: bool = False) 
     if not force:
         refuse_loss(root, published, known)
     here = {file.path: state.digest(root, file.path, known.get(file.path)) for file in published.files}
-    # What is here of all sessions' files stays: no session decides about another one.
+    # Files that sessions share are never replaced: no session decides for another.
     own = [file for file in published.files if here[file.path] is None or not is_shared(file.path)]
     wanted = {file.path for file in own if here[file.path] != file.sha256}
     if wanted:
         packed = unpacked(root / folder_of(session), published)
         chosen = ((file.path, _checked(file.path, data)) for file, data in packed if file.path in wanted)
-        with files.staged(root, chosen):  # all are read and checked before the first has its name
-            for path in wanted:
-                if path.startswith(SETTINGS):
-                    drop_others(root / path)
+        write_files(root, chosen)
     base = history.version_of(root, session)
     found: dict[str, FileStat] = {file.path: state.seen(root / file.path, file.sha256) for file in own}
     State(version=version, base=base, files=found).store(root, session)
@@ -82,35 +82,35 @@ def unpack(root: Path, session: str, *, version: str = "", force: bool = False) 
 
 
 def _checked(path: str, blocks: Iterable[bytes]) -> Iterable[bytes]:
-    """Return a file's content; a job's record must be one: the plan of all sessions is made of them."""
+    """Return a file's content; check that a record is one, as the plan of all sessions relies on records."""
     if not path.startswith(RECORDS):
         return blocks
     data = b"".join(blocks)
     try:
         parse_record(data)
     except ValueError as error:
-        raise UserError("is no record of a job", where=path, hint=DAMAGED) from error
+        raise UserError("is not the record of a job", where=path, hint=DAMAGED) from error
     return (data,)
 
 
 def read(root: Path, session: str) -> Published:
-    """Read the contents of a session's published form.
+    """Read the manifest of a session's package.
 
     Raises:
-        UserError: they are damaged, or name files that are none of a session's results.
+        UserError: it is damaged, or lists files that are not results of the session.
     """
     return checked(Published.read(root / folder_of(session) / CONTENTS), session)
 
 
 def checked(published: Published, session: str) -> Published:
-    """Return contents whose files may be written: those of the session's own steps, each once."""
+    """Return a package's manifest if it lists only files of the session's own steps, each once."""
     if published.session != session:
         what = f"is of the session {visible(published.session)}"
         raise UserError(what, where=folder_of(session), hint=DAMAGED)
     for file in published.files:
         if not (is_safe(file.path, session) or is_shared(file.path)) or not is_plain(file.pack):
             path = visible(file.path)[:SHOWN]
-            raise UserError(f"names a file that is no result of it: {path}", where=session, hint=DAMAGED)
+            raise UserError(f"lists a file that is not a result of it: {path}", where=session, hint=DAMAGED)
     names = {file.path for file in published.files}
     if len(names) < len(published.files) or published.transcript not in names:
         raise UserError("has a wrong list of files", where=folder_of(session), hint=DAMAGED)
@@ -118,7 +118,7 @@ def checked(published: Published, session: str) -> Published:
 
 
 def refuse_loss(root: Path, published: Published, known: dict[str, FileStat]) -> None:
-    """Raise ``UnpublishedError`` if content would be overwritten that was neither published nor pulled."""
+    """Raise ``UnpublishedError`` if results would be overwritten that were neither published nor pulled."""
     lost = []
     for file in published.files:
         if is_shared(file.path):
@@ -130,9 +130,49 @@ def refuse_loss(root: Path, published: Published, known: dict[str, FileStat]) ->
     if lost:
         more = f" and {len(lost) - 1} more" if lost[1:] else ""
         session = published.session
-        what = f"results made here are not published ({lost[0]}{more}), so a pulled version waits"
+        what = f"has unpublished results ({lost[0]}{more}), so the pulled version was not unpacked"
         hint = (
-            f"`sessionscribe publish {session} --force` publishes them over it, "
-            f"`sessionscribe pull {session} --force` gives them up for it"
+            f"`sessionscribe publish {session} --force` publishes them instead, "
+            f"`sessionscribe pull {session} --force` discards them"
         )
         raise UnpublishedError(what, where=session, hint=hint)
+
+
+def take(root: Path, store: Store, session: str, *, text: str = "", force: bool = False) -> int:
+    """Download a version and unpack it; return the number of files written.
+
+    Args:
+        root: the project's folder.
+        store: DVC.
+        session: its name.
+        text: the `.dvc` file of the version; "": the present one.
+        force: overwrite results that were never published.
+
+    Raises:
+        UserError: it is not available, or results would be lost; nothing was changed.
+    """
+    version = history.version_in(text, target_of(session)) if text else history.version_of(root, session)
+    store.fetch(version)
+    if not force:
+        published = checked(Published.read(store.file(version, CONTENTS)), session)
+        known = state.load(root, session)
+        refuse_loss(root, published, known.files if known else {})
+    if text:
+        files.write_text(root / target_of(session), text)
+    store.checkout(session)
+    return unpack(root, session, version=version, force=force)
+
+
+def is_taken(root: Path, session: str) -> bool:
+    """Return whether the version that Git names is the one that is here."""
+    known = state.load(root, session)
+    return (
+        known is not None
+        and state.is_known(root, session)
+        and known.version == history.version_of(root, session)
+    )
+
+
+def published_sessions(root: Path) -> list[str]:
+    """Return the sessions with a `.dvc` file in the working tree."""
+    return sorted(path.stem for path in (root / FOLDER).glob("*.dvc"))

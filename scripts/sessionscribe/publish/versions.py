@@ -1,4 +1,4 @@
-"""The versions of a session: what each was made with, and how its words differ from the one before."""
+"""Compare the published versions of a session: how they were made, and how their words differ."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,10 +23,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Version:
-    """A published version. ``published`` is None where it could not be had, and ``problem`` says why.
+    """A published version; if it is not available, ``published`` is None and ``problem`` says why.
 
-    ``changes`` are the settings, models and packages that differ from the version before; ``words`` says how
-    the words do ("" for the first).
+    ``changes`` lists the settings, models and packages that differ from the version before, and ``words``
+    summarises how the words do ("" for the first).
     """
 
     revision: Revision
@@ -36,17 +37,19 @@ class Version:
 
 
 def collect(root: Path, store: Store, session: str) -> list[Version]:
-    """Return the versions of a session, newest first. What is not in the cache is fetched from the remote.
+    """Return the versions of a session, newest first, downloading what the cache lacks.
 
     Raises:
         UserError: the session was never published.
     """
-    revisions = _without_repeats(history.revisions(root, session))
+    oldest_first = reversed(history.revisions(root, session))
+    # Some commits (merges, formatting) do not change the version.
+    revisions = [next(same) for _, same in groupby(oldest_first, key=lambda revision: revision.version)]
     if not revisions:
         hint = f"Publish it with `sessionscribe publish {session}`"
         raise UserError("was never published", where=session, hint=hint)
     found: list[Version] = []
-    for revision in reversed(revisions):
+    for revision in revisions:
         published, problem = _contents(store, session, revision)
         changes: tuple[str, ...] = ()
         words = ""
@@ -54,15 +57,6 @@ def collect(root: Path, store: Store, session: str) -> list[Version]:
             changes = tuple(differences(older.published, published))
             words = _word_difference(store, older.revision, older.published, revision, published)
         found.append(Version(revision, published, problem, changes, words))
-    return found[::-1]
-
-
-def _without_repeats(revisions: list[Revision]) -> list[Revision]:
-    """Leave out commits (merges, formatting) that name the version that the one before them does."""
-    found: list[Revision] = []
-    for revision in reversed(revisions):
-        if not found or revision.version != found[-1].version:
-            found.append(revision)
     return found[::-1]
 
 
@@ -75,10 +69,10 @@ def _contents(store: Store, session: str, revision: Revision) -> tuple[Published
 
 
 def transcript(store: Store, session: str, revision: Revision) -> PlainTranscript:
-    """Return the finished transcript of a version. What is not in the cache is fetched from the remote.
+    """Return the finished transcript of a version, downloading what the cache lacks.
 
     Raises:
-        UserError: it cannot be had.
+        UserError: it is not available.
     """
     published, problem = _contents(store, session, revision)
     if published is None:
@@ -101,7 +95,7 @@ def _transcript(store: Store, revision: Revision, published: Published) -> Plain
 def _word_difference(
     store: Store, before: Revision, older: Published, revision: Revision, newer: Published
 ) -> str:
-    """Say how the words of a version differ from those of the one before."""
+    """Return a summary of how the words differ from the version before."""
     from sessionscribe.evaluation import diff  # noqa: PLC0415 -- heavy
 
     try:
@@ -117,7 +111,7 @@ def _word_difference(
 
 
 def differences(before: Published, after: Published) -> Iterator[str]:
-    """Yield a line for each setting, model, source and package that differs."""
+    """Yield a line for each setting, model, source and package that is different."""
     old, new = _facts(before), _facts(after)
     for name in sorted(old.keys() | new.keys()):
         if old.get(name) != new.get(name):
@@ -125,7 +119,7 @@ def differences(before: Published, after: Published) -> Iterator[str]:
 
 
 def _facts(published: Published) -> dict[str, Any]:
-    """Return what a version was made of and with, by name."""
+    """Return the sources, settings, models and packages of a version, by name."""
     facts: dict[str, Any] = {}
     for stage, options in published.settings.items():
         facts |= _flat(stage, options)

@@ -43,11 +43,10 @@ class Mailbox:
 
     Args:
         place: a folder, ``remote:path`` or ``s3://bucket/path``.
-        s3_remote: the remote that stands for `s3://`.
     """
 
-    def __init__(self, place: str, s3_remote: str = "") -> None:
-        self.place, self._s3_remote = place, s3_remote
+    def __init__(self, place: str) -> None:
+        self.place = place
         self._remote = is_remote(place)
         self._calling = threading.Lock()  # one call at a time: servers differ in how they bear several
 
@@ -128,7 +127,7 @@ class Mailbox:
                 (Path(self.place) / name).unlink(missing_ok=True)
 
     def _path(self, name: str) -> str:
-        return rclone_path(join(self.place, name) if name else self.place, s3_remote=self._s3_remote)
+        return rclone_path(join(self.place, name) if name else self.place)
 
     def _rclone(self, command: str, *arguments: str) -> bytes:
         options = [argument for argument in arguments if argument.startswith("--")]

@@ -233,10 +233,10 @@ class MailboxServer:
             self._checked.add(model)
 
 
-def serve(place: str, *, s3_remote: str = "", lanes: int = 1, hours: float = 0.0) -> int:
+def serve(place: str, *, lanes: int = 1, hours: float = 0.0) -> int:
     """Work at a mailbox until this is interrupted or the time is over; return how many jobs were done."""
     with tempfile.TemporaryDirectory(prefix="sessionscribe-work-") as folder:
-        server = MailboxServer(Mailbox(place, s3_remote), Path(folder), lanes, hours * 3600 or math.inf)
+        server = MailboxServer(Mailbox(place), Path(folder), lanes, hours * 3600 or math.inf)
         print(f"Working at {place} as {server.name}: Ctrl-C ends it", flush=True)
         try:
             server.serve()

@@ -1,8 +1,8 @@
-"""Session bundles: all that a session's steps have made so far, in one ZIP that any machine can go on with.
+"""Session bundles: everything that a session's steps have made so far, in a ZIP for another machine.
 
-A bundle to work on has the converted audio, so that nothing needs the recording; one of results has not; a
-part has only what others lack. Nothing in it is a second notion of what is done: results are known by their
-keys, and after an import the plan decides. The same content gives the same bytes.
+A work bundle includes the converted audio, so the recording is not needed; a bundle of results does not; a
+part has only what other bundles lack. Results are identified by their keys, so after an import the plan
+decides what is due. The same content gives the same bytes.
 """
 
 from __future__ import annotations
@@ -37,16 +37,18 @@ from sessionscribe.planning.steps.work import told
 from sessionscribe.stages.correct import table as corrections
 
 SECTIONS = ("convert", "chunk", "transcribe", "merge", "diarize", "name", "audit", "export")
-"""The sections of the configuration that keys depend on."""
+"""The sections of the settings that keys depend on."""
 MODELS = {"transcribe": "speech", "diarize": "speakers"}
-"""Which model a section of the configuration names."""
+"""The model that a section of the settings names."""
 PLACES = {("name", "voices"), ("name", "table"), ("export", "audio"), ("export", "pdf_fonts")}
-"""Settings that name files, as section and name."""
+"""Settings that name files: section and name."""
 REQUIREMENTS = sessionscribe.PACKAGE.parents[1] / "envs/requirements.txt"
 MODEL = re.compile(r"bundles/models/[0-9a-f]{16}/[^/]+")
-"""Files of speech models that came with bundles, in a folder named by the model's identity."""
+"""Files of speech models from bundles, in a folder named after the model's identity."""
+Differences = dict[tuple[str, str], tuple[object, object]]
+"""Values of settings, by section and name: ours and a bundle's."""
 DIGESTS = ("md5", "sha256")
-"""What is written beside a bundle, as ``md5sum`` and ``sha256sum`` check it."""
+"""Checksums written beside a bundle, for ``md5sum`` and ``sha256sum``."""
 
 
 def write_bundle(
@@ -60,20 +62,20 @@ def write_bundle(
     number: int = 0,
     with_model: bool = False,
 ) -> tuple[Path, SessionBundle] | None:
-    """Write what is finished of a session to ``folder``, with its checksums beside it.
+    """Write the finished files of a session to a bundle in ``folder``, with its checksums beside it.
 
     Args:
         plan: the session.
         config: the settings that it was made with.
-        folder: where to put it.
+        folder: where to write it.
         root: the project's folder.
         kind: with audio (``work``), without (``results``), or only what is not ``known`` (``part``).
-        known: path and SHA-256 of files that other bundles have.
-        number: of a part, in its name.
-        with_model: pack the speech model, too, where that is a folder of this machine.
+        known: path and SHA-256 of files in other bundles.
+        number: the number of a part, for its name.
+        with_model: include the speech model if it is a folder on this machine.
 
     Returns:
-        The bundle's file and its contents; None if there is nothing that is not known.
+        The bundle's path and manifest; None if it would contain nothing new.
 
     Raises:
         UserError: a file is not what the job that made it wrote down.
@@ -107,14 +109,14 @@ def write_bundle(
 
 
 def _name(bundle: SessionBundle, number: int) -> str:
-    """Return a bundle's name; no two parts have one, even where two machines count alike."""
+    """Return a bundle's name; parts of the same number from two machines have different names."""
     if bundle.kind != "part":
         return f"{bundle.session}.{bundle.kind}.zip"
     return f"{bundle.session}.part-{number:04}-{sha256(bundle.text().encode()).hexdigest()[:6]}.zip"
 
 
 def _engine(plan: SessionPlan) -> str:
-    """Say what a session is transcribed with; "" where it cannot be worked on."""
+    """Return the name and type of a session's speech model; "" if it cannot be processed."""
     options = told(plan.plan.works).get("transcribe", {})
     return f"{Path(options['model']).name}, {options['compute_type']}" if "model" in options else ""
 
@@ -123,21 +125,21 @@ def _model_files(plan: SessionPlan) -> Iterator[SessionFile]:
     """Yield the files of the speech model.
 
     Raises:
-        UserError: it is no folder that speech models are.
+        UserError: the folder contains something else.
     """
     folder = Path(told(plan.plan.works).get("transcribe", {}).get("model", ""))
     identity = models_of(plan).get("speech", "").removeprefix("folder:")
     for path in sorted(folder.iterdir()) if folder.name and folder.is_dir() else ():
         name = f"bundles/models/{identity}/{path.name}"
         if not MODEL.fullmatch(name) or not is_plain(name) or not path.is_file():
-            hint = "Leave the model's own files in it, and nothing else"
-            raise UserError("is no file of a speech model", where=path, hint=hint)
+            hint = "Remove everything but the model's own files from the folder"
+            raise UserError("is not a file of a speech model", where=path, hint=hint)
         entry = Output(path=name, size=path.stat().st_size, sha256=files.sha256(path))
         yield SessionFile(entry, partial(files.blocks, path))
 
 
 def models_of(plan: SessionPlan) -> dict[str, str]:
-    """Return what identifies the models that a session's words and speakers are found by."""
+    """Return the identities of a session's models for speech and speakers."""
     return next((step.settings["made"]["models"] for step in plan.of("assign_speakers")), {})
 
 
@@ -149,7 +151,7 @@ def write_archive(target: Path, bundle: SessionBundle, content: Iterable[Session
 
 
 def digests_of(path: Path) -> dict[str, str]:
-    """Return the checksums of a file that lie beside a bundle, in one reading."""
+    """Return the checksums of a file for ``DIGESTS``, reading it once."""
     found = {name: hashlib.new(name, usedforsecurity=False) for name in DIGESTS}
     for block in files.blocks(path):
         for digest in found.values():
@@ -157,49 +159,43 @@ def digests_of(path: Path) -> dict[str, str]:
     return {name: digest.hexdigest() for name, digest in found.items()}
 
 
-def differences(
-    about: SessionBundle, config: Config, models: Mapping[str, str]
-) -> dict[str, dict[str, tuple[object, object]]]:
-    """Return the settings that differ, by section and name: ours and the bundle's.
+def differences(about: SessionBundle, config: Config, models: Mapping[str, str]) -> Differences:
+    """Return the settings that differ: ours and the bundle's.
 
-    On which device and how many windows at once they work is left out: it is no matter of the result. So is
-    where a model lies, if it is the same as ours.
+    Settings that do not affect the result (device and batch size) are left out, and so is the path of a model
+    that is the same as ours.
     """
     ours, theirs = config.model_dump(mode="json"), about.settings
-    found: dict[str, dict[str, tuple[object, object]]] = {}
+    found: Differences = {}
     for section in SECTIONS:
         same = {"device", "batch_size"}
         if (kind := MODELS.get(section)) and about.models.get(kind) == models.get(kind):
             same.add("model")
         for name in sorted((ours[section].keys() & theirs.get(section, {}).keys()) - same):
             if ours[section][name] != theirs[section][name]:
-                found.setdefault(section, {})[name] = ours[section][name], theirs[section][name]
+                found[section, name] = ours[section][name], theirs[section][name]
     return found
 
 
-def usable(
-    about: SessionBundle, differences: Mapping[str, Mapping[str, tuple[object, object]]], root: Path
-) -> dict[str, dict[str, object]]:
-    """Return those of a bundle's settings that may be taken over.
+def usable(about: SessionBundle, differences: Differences, root: Path) -> dict[str, dict[str, object]]:
+    """Return a bundle's settings that are safe to use: none that name files or unknown models.
 
-    None that names files, or a model that is not one of ours by name, as models can hold programs: but speech
-    models that came with a bundle hold none.
+    Models may contain programs; only speech models that came with the bundle are known not to.
     """
     names_of = {"transcribe": WHISPER, "diarize": DIARIZATION}
     brought = f"bundles/models/{about.models.get('speech', '').removeprefix('folder:')}"
     found: dict[str, dict[str, object]] = {}
-    for section, names in differences.items():
-        for name, (_, value) in names.items():
-            if name == "model" and value != "auto" and value not in names_of[section]:
-                if section == "transcribe" and MODEL.fullmatch(f"{brought}/x") and (root / brought).is_dir():
-                    found.setdefault(section, {})[name] = brought
-            elif (section, name) not in PLACES:
-                found.setdefault(section, {})[name] = value
+    for (section, name), (_, value) in differences.items():
+        if name == "model" and value != "auto" and value not in names_of[section]:
+            if section == "transcribe" and MODEL.fullmatch(f"{brought}/x") and (root / brought).is_dir():
+                found.setdefault(section, {})[name] = brought
+        elif (section, name) not in PLACES:
+            found.setdefault(section, {})[name] = value
     return found
 
 
 def requirements_note(bundle: SessionBundle) -> str:
-    """Say whether a bundle was made with the packages that this clone pins; "" if it was."""
+    """Return a note if a bundle was made with other packages than this checkout pins, or ""."""
     if bundle.requirements == files.sha256(REQUIREMENTS):
         return ""
-    return "other pinned packages: results stay valid, their records say with which they were made"
+    return "made with other versions of packages: the results stay valid, and their records name the versions"

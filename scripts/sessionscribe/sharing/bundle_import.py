@@ -1,28 +1,36 @@
-"""What a bundle holds, put where the steps would have put it; what is done here stays."""
+"""Import bundles: write their files where the steps would have written them; what is done here stays.
+
+A bundle may also be imported as a session of another name. Then audio, chunks and chunk results are kept, and
+the rest is made again.
+"""
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
-from sessionscribe.artifacts.provenance import Output
-from sessionscribe.core import files
+from sessionscribe.artifacts.provenance import Output, Provenance
+from sessionscribe.core import files, seal
 from sessionscribe.core.errors import UserError, visible
-from sessionscribe.manifest import names
+from sessionscribe.manifest import manifest, names
 from sessionscribe.manifest.manifest import Row, Session
 from sessionscribe.planning.session import SessionPlan
-from sessionscribe.planning.settings_files import SETTINGS, clear
-from sessionscribe.sharing.bundle_reader import OpenBundle, StepFiles
+from sessionscribe.planning.session_files import SessionFile, write_files
+from sessionscribe.planning.settings_files import SETTINGS, settings_text
+from sessionscribe.planning.steps import STAGE_OF
+from sessionscribe.sharing.bundle import MODEL, write_archive
+from sessionscribe.sharing.bundle_reader import KEYED, OpenBundle, StepFiles
 from sessionscribe.stages.correct import table as corrections
+
+STAGES = ("ingest", "convert", "chunk")
+"""Stages that are kept as a whole; of the others, only chunk transcripts and embeddings are."""
 
 
 @dataclass
 class Imported:
-    """What came of a bundle.
-
-    ``placed`` are the files that are here now and were not before; ``kept`` names the steps that are done
-    here already in another way.
-    """
+    """The outcome of an import: ``placed`` are new files, ``kept`` steps already done here differently."""
 
     session: str
     placed: list[str] = field(default_factory=list)
@@ -30,12 +38,12 @@ class Imported:
 
 
 def merged_rows(known: dict[str, Session], new: Session, place: str) -> list[Row]:
-    """Return the rows of the table of sessions with those of a bundle among them.
+    """Return the rows of the manifest with those of a bundle added.
 
-    A recording that is known keeps its row, and so its source. Parts of a live session that are new come in.
+    Known recordings keep their row, and so their source. New parts of a live session are added.
 
     Raises:
-        UserError: the session's name belongs to other recordings here.
+        UserError: another session has the same name here.
     """
     here = next((one for one in known.values() if names.folded(one.name) == names.folded(new.name)), None)
     old = here.rows if here else ()
@@ -44,7 +52,7 @@ def merged_rows(known: dict[str, Session], new: Session, place: str) -> list[Row
     other = next((row for row in common if by_track[row.track].checksum != row.checksum), None)
     if here and (other or not common or (here.name, here.layout) != (new.name, new.layout)):
         source = by_track[other.track].source if other else old[0].source
-        what = f"the session name `{new.name}` is taken here by another recording ({visible(source)})"
+        what = f"the session name `{new.name}` is used for another recording here ({visible(source)})"
         hint = "Nothing was written. `--as NAME` imports it under another name"
         raise UserError(what, where=place, hint=hint)
     added = [replace(row, line=0) for row in new.rows if row.track not in by_track]
@@ -56,13 +64,13 @@ def merged_rows(known: dict[str, Session], new: Session, place: str) -> list[Row
 
 
 def place_files(bundle: OpenBundle, before: SessionPlan, *, root: Path, force: bool = False) -> Imported:
-    """Put a bundle's files in place, step by step; the plan says what is done here already.
+    """Write a verified bundle's files, except for those of steps that are done here already.
 
     Args:
-        bundle: it was verified.
-        before: the session as it is here now.
+        bundle: the bundle.
+        before: the session here, before the import.
         root: the project's folder.
-        force: replace what was made here in another way, too.
+        force: replace results that were made differently here.
     """
     result, done = Imported(bundle.about.session), _done(before, root)
     steps, entries = list(bundle.steps()), list(bundle.about.files)
@@ -73,28 +81,24 @@ def place_files(bundle: OpenBundle, before: SessionPlan, *, root: Path, force: b
                 chosen |= {entry.path: entry for entry in step.files}
         elif done[step.name] != step.provenance.key:
             result.kept.append(step.name)
-        else:  # audio, say, that was left out of what was pulled
+        else:  # files that a pulled session lacks, such as audio
             chosen |= {entry.path: entry for entry in step.files if not (root / entry.path).exists()}
     of_steps = {entry.path for step in steps for entry in step.files}
     chosen |= {e.path: e for e in entries if e.path not in of_steps and not (root / e.path).exists()}
     wanted = [entry for entry in entries if entry.path in chosen and not _is_here(entry, root)]
-    with files.staged(root, ((entry.path, bundle.blocks(entry)) for entry in wanted)):
-        for entry in wanted:
-            if entry.path.startswith(SETTINGS):
-                clear(root / entry.path)
-    result.placed = [entry.path for entry in wanted]
+    result.placed = write_files(root, ((entry.path, bundle.blocks(entry)) for entry in wanted))
     return result
 
 
 def edits_differ(bundle: OpenBundle, root: Path) -> bool:
-    """Return whether a bundle has other corrections than there are here, which stay."""
+    """Return whether a bundle's corrections differ from those here, which stay."""
     edits = corrections.path_of(bundle.about.session).as_posix()
     found = [entry for entry in bundle.about.files if entry.path == edits]
     return any((root / edits).exists() and not _is_here(entry, root) for entry in found)
 
 
 def _done(plan: SessionPlan, root: Path) -> dict[str, str]:
-    """Return the keys of the steps of which nothing is to be done here."""
+    """Return the keys of the steps that are done here."""
     undone = plan.pending.keys() | plan.blocked.keys()
     return {
         step.name: step.key
@@ -104,7 +108,7 @@ def _done(plan: SessionPlan, root: Path) -> dict[str, str]:
 
 
 def _is_complete(step: StepFiles, root: Path) -> bool:
-    """Return whether all that a step made is in the bundle or here; a part may count on parts before it."""
+    """Return whether all outputs of a step are in the bundle or here, from earlier parts."""
     brought = {entry.path for entry in step.files}
     return all(
         output.path in brought or output.path in step.provenance.left_out or _is_here(output, root)
@@ -117,6 +121,65 @@ def _is_here(entry: Output, root: Path) -> bool:
     return path.is_file() and path.stat().st_size == entry.size and files.sha256(path) == entry.sha256
 
 
-def bundles_in(folder: Path) -> list[Path]:
-    """Return the bundles of a folder."""
-    return sorted(path for path in folder.glob("[!.]*.zip") if path.is_file())
+def rename(bundle: OpenBundle, name: str, target: Path) -> None:
+    """Write a bundle to ``target`` with another name of its session.
+
+    Args:
+        bundle: the bundle, verified.
+        name: the new name.
+        target: the file.
+
+    Raises:
+        UserError: no session can have this name.
+    """
+    if why := names.fault(name):
+        raise UserError(f"is not a valid session name ({why})", where=name, hint="Choose another one")
+    old = bundle.about.session
+    records = {step.record: step.provenance for step in bundle.steps() if _is_kept(step.provenance)}
+    wanted = {entry.path for step in bundle.steps() if step.record in records for entry in step.files}
+    moved: dict[str, Output] = {}
+
+    def there(entry: Output) -> Output:
+        return moved.get(entry.path) or entry.model_copy(update={"path": _path(entry.path, old, name)})
+
+    files: list[SessionFile] = []
+    for entry in bundle.about.files:
+        if not (entry.path in wanted or KEYED.fullmatch(entry.path) or MODEL.fullmatch(entry.path)):
+            continue
+        path = _path(entry.path, old, name)
+        if (record := records.get(entry.path)) is not None:
+            changes = {
+                "outputs": [there(output) for output in record.outputs],
+                "inputs": [there(read) for read in record.inputs],
+                "left_out": [_path(audio, old, name) for audio in record.left_out],
+            }
+            files.append(SessionFile.of(path, record.model_copy(update=changes).sealed().encode()))
+        elif path.endswith(".json") and not MODEL.fullmatch(path):
+            files.append(SessionFile.of(path, _content(b"".join(bundle.blocks(entry)), path, name)))
+        else:
+            files.append(SessionFile(there(entry), partial(bundle.blocks, entry)))
+        moved[entry.path] = files[-1].entry
+    rows = manifest.table(replace(row, session=name) for row in bundle.session().rows)
+    changes = {"session": name, "rows": rows, "files": [file.entry for file in files]}
+    left_out = [_path(path, old, name) for path in bundle.about.left_out]
+    write_archive(target, bundle.about.model_copy(update={**changes, "left_out": left_out}), files)
+
+
+def _is_kept(record: Provenance) -> bool:
+    return STAGE_OF.get(record.rule) in STAGES
+
+
+def _path(path: str, old: str, name: str) -> str:
+    """Return the path of a session's file in another session; other paths stay as they are."""
+    top, stage, first, *rest = path.split("/") if path.count("/") > 1 else ("", "", path)
+    if top != "results" or first.partition(".")[0] != old:
+        return path
+    return "/".join([top, stage, name + first.removeprefix(old), *rest])
+
+
+def _content(data: bytes, path: str, name: str) -> bytes:
+    """Return a JSON file's content with another session's name in it."""
+    content = json.loads(seal.unsealed(data)) | {"session": name}
+    if path.startswith(SETTINGS):
+        return settings_text(content).encode()
+    return seal.sealed(json.dumps(content, ensure_ascii=False, separators=(",", ":")) + "\n").encode()

@@ -1,8 +1,8 @@
-"""Bundles as they come from others: nothing of one is trusted before all of it is checked.
+"""Read untrusted bundles: nothing is written before everything has been checked.
 
-``zipfile`` objects to nothing in an archive (a name cut short by a NUL, two members of one name, ``..``,
-links, members that overlap). So nothing is unpacked by the archive's own names: exactly those members are
-read that the bundle lists, and these must be results of its session.
+``zipfile`` accepts hostile archives (names cut off by a NUL, duplicate names, ``..``, links, overlapping
+members). So nothing is extracted by the archive's own names: only members that the manifest lists are read,
+and these must be results of its session.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from hashlib import sha256
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import IO
@@ -32,7 +32,7 @@ from sessionscribe.core.errors import UserError, visible
 from sessionscribe.core.files import BLOCK
 from sessionscribe.manifest import manifest
 from sessionscribe.manifest.manifest import Session
-from sessionscribe.planning.session_files import RECORDS, is_plain, is_safe, parse_record
+from sessionscribe.planning.session_files import RECORDS, is_plain, is_safe, parse_record, verified
 from sessionscribe.planning.settings_files import SETTINGS
 from sessionscribe.sharing.bundle import DIGESTS, MODEL, SECTIONS, digests_of
 from sessionscribe.stages.correct import table as corrections
@@ -50,7 +50,7 @@ _BROKEN = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplemente
 
 @dataclass(frozen=True)
 class StepFiles:
-    """What a bundle has of one step: its record, and those of its outputs and settings that are in it."""
+    """A step in a bundle: its record, and its outputs and settings that the bundle has."""
 
     name: str
     record: str
@@ -60,10 +60,7 @@ class StepFiles:
 
 @dataclass(frozen=True)
 class OpenBundle:
-    """A bundle that can be read. What it says of itself is checked; ``verify`` checks its files.
-
-    ``place`` is what messages name.
-    """
+    """A bundle with a valid manifest; ``verify`` checks its files. Error messages name its ``place``."""
 
     place: str
     about: SessionBundle
@@ -74,30 +71,22 @@ class OpenBundle:
         return _session(self.about, self.place)
 
     def blocks(self, entry: Output) -> Iterator[bytes]:
-        """Yield the content of a file in blocks, and no more of it than the bundle lists.
+        """Yield the content of a file in blocks.
 
         Raises:
-            UserError: it is not what the bundle lists.
+            UserError: it does not have the listed size and checksum.
         """
-        digest, left = sha256(), entry.size
         try:
             with self.archive.open(entry.path) as member:
-                while block := member.read(min(BLOCK, left + 1)):
-                    left -= len(block)
-                    digest.update(block)
-                    if left < 0:
-                        break
-                    yield block
+                yield from verified(entry, iter(partial(member.read, BLOCK), b""))
         except _BROKEN as error:
             raise _refused(self.place, f"{entry.path} cannot be read ({error})") from error
-        if left or digest.hexdigest() != entry.sha256:
-            raise _refused(self.place, f"{entry.path} is not what was packed")
 
     def verify(self) -> None:
         """Read all files.
 
         Raises:
-            UserError: one is damaged, or is no result of a step.
+            UserError: one is damaged, or is not the result of a step.
         """
         for entry in self.about.files:
             for _ in self.blocks(entry):
@@ -107,23 +96,23 @@ class OpenBundle:
         for entry in self.about.files:
             of_no_step = entry.path == edits or KEYED.fullmatch(entry.path) or MODEL.fullmatch(entry.path)
             if entry.path not in claimed and not of_no_step:
-                raise _refused(self.place, f"{entry.path} belongs to no step")
+                raise _refused(self.place, f"{entry.path} does not belong to a step")
 
     def steps(self) -> Iterator[StepFiles]:
-        """Yield the steps of which the bundle has records."""
+        """Yield the steps whose records the bundle has."""
         files = {entry.path: entry for entry in self.about.files}
         for path, entry in files.items():
             if path.startswith(RECORDS):
                 try:
                     record = parse_record(b"".join(self.blocks(entry)))
                 except ValueError as error:
-                    raise _refused(self.place, f"{path} is no record") from error
+                    raise _refused(self.place, f"{path} is not a record") from error
                 mine = [files[name] for name in _files_of(record, path) if name in files]
                 yield StepFiles(Path(path).stem, path, record, mine)
 
 
 def _files_of(record: Provenance, path: str) -> list[str]:
-    """Return what a step leaves, by its record: outputs, settings, the record itself."""
+    """Return the files of a step, by its record: outputs, settings, the record itself."""
     named = path.removeprefix(RECORDS).removesuffix(".json")
     return [*(entry.path for entry in record.outputs), f"{SETTINGS}{named}.{record.key}.json", path]
 
@@ -132,22 +121,22 @@ def _files_of(record: Provenance, path: str) -> list[str]:
 def open_bundle(
     source: Path | IO[bytes], place: str, *, max_gb: float = MAX_GB, room: Path | None = None
 ) -> Iterator[OpenBundle]:
-    """Open a bundle and check all that can be known without reading its files.
+    """Open a bundle and check everything that can be checked without reading its files.
 
     Args:
         source: the archive.
-        place: what messages are to name.
-        max_gb: how large all files together may be, in GB (10⁹ bytes).
-        room: a folder on whose disk there must be room for them; None: they are not to be written.
+        place: what error messages name.
+        max_gb: the largest total size of the files, in GB (10⁹ bytes).
+        room: a folder whose disk must have room for the files; None: they will not be written.
 
     Raises:
-        UserError: it is no bundle, or one that nobody should open.
+        UserError: it is not a bundle, or a hostile one.
     """
     try:
         _refuse_huge_listing(source, place)
         archive = zipfile.ZipFile(source)
     except _BROKEN as error:
-        raise _refused(place, f"is no whole ZIP file ({visible(str(error))})") from error
+        raise _refused(place, f"is not a complete ZIP file ({visible(str(error))})") from error
     with archive:
         try:
             members = archive.infolist()
@@ -160,25 +149,25 @@ def open_bundle(
         free = shutil.disk_usage(room).free if room else total
         if total > max_gb * 1e9:
             hint = f"Nothing was written. `--max-gb {total / 1e9:.0f}` allows it"
-            raise UserError(f"holds {total / 1e9:.1f} GB, more than {max_gb:g}", where=place, hint=hint)
+            raise UserError(f"contains {total / 1e9:.1f} GB, more than {max_gb:g}", where=place, hint=hint)
         if total > free:
-            what = f"holds {total / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free here"
+            what = f"contains {total / 1e9:.1f} GB, but only {free / 1e9:.1f} GB are free here"
             raise UserError(what, where=place, hint="Nothing was written. Make room, and import again")
         yield OpenBundle(place, about, archive)
 
 
 def check_beside(path: Path) -> None:
-    """Compare a bundle with the checksums that lie beside it, where they do.
+    """Compare a bundle with the checksums beside it, if there are any.
 
     Raises:
-        UserError: it is another.
+        UserError: they differ.
     """
     noted = {name: path.with_name(f"{path.name}.{name}") for name in DIGESTS}
     there = {name: file.read_text(errors="replace")[:64] for name, file in noted.items() if file.is_file()}
     found = digests_of(path) if there else {}
     for name, text in there.items():
         if text.split(" ")[0] != found[name]:
-            raise _refused(str(path), f"has another {name.upper()} than {noted[name].name} says")
+            raise _refused(str(path), f"does not have the {name.upper()} in {noted[name].name}")
 
 
 def _refused(place: str, what: str) -> UserError:
@@ -186,7 +175,7 @@ def _refused(place: str, what: str) -> UserError:
 
 
 def _refuse_huge_listing(source: Path | IO[bytes], place: str) -> None:
-    """Refuse a listing of members that would fill the memory; zipfile reads it whole."""
+    """Refuse a directory of members that would fill the memory, as zipfile reads it at once."""
     with source.open("rb") if isinstance(source, Path) else nullcontext(source) as file:
         file.seek(0, os.SEEK_END)
         file.seek(max(0, file.tell() - 65_557 - _ZIP64.size))
@@ -196,37 +185,37 @@ def _refuse_huge_listing(source: Path | IO[bytes], place: str) -> None:
         mark, size = _ZIP64.unpack(before[-_ZIP64.size :].rjust(_ZIP64.size))
         sizes.append(size if mark == b"PK\6\6" else MOST_MANIFEST + 1)
     if max(sizes) > MOST_MANIFEST:
-        raise _refused(place, "lists more members than a session has")
+        raise _refused(place, "has more members than any session")
 
 
 def _check_members(members: list[zipfile.ZipInfo], archive: zipfile.ZipFile, place: str) -> None:
-    """Refuse members that are not plain files of plain sizes, each in a place of its own."""
+    """Refuse members that are not plain files with consistent sizes, each in a place of its own."""
     if not members or members[0].filename != MANIFEST:
-        raise _refused(place, f"does not begin with {MANIFEST}, so it is no bundle")
+        raise _refused(place, f"is not a bundle: it does not begin with {MANIFEST}")
     for member in members:
         name = member.orig_filename
         if name != member.filename:
-            raise _refused(place, f"{name!r} is not a plain name")
+            raise _refused(place, f"{name!r} is not a plain file name")
         if stat.S_IFMT(member.external_attr >> 16) not in (0, stat.S_IFREG) or member.is_dir():
             raise _refused(place, f"{name} is a link, a device or a folder")
         if member.flag_bits & 0x2041:
             raise _refused(place, f"{name} is encrypted")
         if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise _refused(place, f"{name} is compressed in a way that bundles are not")
+            raise _refused(place, f"{name} has an unknown compression")
         if member.compress_type == zipfile.ZIP_STORED and member.compress_size != member.file_size:
-            raise _refused(place, f"{name} has two sizes")
+            raise _refused(place, f"{name} has two different sizes")
         if member.file_size > MOST_RATIO * member.compress_size + BLOCK:
-            raise _refused(place, f"{name} would grow more than {MOST_RATIO} times when unpacked")
+            raise _refused(place, f"{name} is compressed more than {MOST_RATIO} times")
     names = Counter(member.filename.casefold() for member in members)
     if twice := [name for name, count in names.items() if count > 1]:
-        raise _refused(place, f"{twice[0]} is in it twice")
+        raise _refused(place, f"has two files named {twice[0]}")
     spans = sorted(_span(member, archive) for member in members)
     if spans[0][0] != 0 or any(stop > start for (_, stop), (start, _) in pairwise(spans)):
-        raise _refused(place, "has members that overlap, or something before them")
+        raise _refused(place, "has overlapping members, or data before them")
 
 
 def _span(member: zipfile.ZipInfo, archive: zipfile.ZipFile) -> tuple[int, int]:
-    """Return where in the archive a member begins and ends."""
+    """Return the positions in the archive where a member begins and ends."""
     file = archive.fp
     assert file is not None
     file.seek(member.header_offset)
@@ -237,7 +226,7 @@ def _span(member: zipfile.ZipInfo, archive: zipfile.ZipFile) -> tuple[int, int]:
 
 def _read_manifest(member: zipfile.ZipInfo, archive: zipfile.ZipFile, place: str) -> SessionBundle:
     if member.file_size > MOST_MANIFEST:
-        raise _refused(place, f"{MANIFEST} is larger than that of any session")
+        raise _refused(place, f"{MANIFEST} is too large")
     with archive.open(member) as file:
         text = file.read(MOST_MANIFEST)
     try:
@@ -247,40 +236,40 @@ def _read_manifest(member: zipfile.ZipInfo, archive: zipfile.ZipFile, place: str
         where = ".".join(map(str, problem["loc"])) or "file"
         raise _refused(place, f"{MANIFEST} is not valid ({where}: {problem['msg']})") from error
     if about.schema_version != SessionBundle.VERSION:
-        what = f"has schema version {about.schema_version}, this program reads {SessionBundle.VERSION}"
-        raise UserError(what, where=place, hint="Nothing was written. Update this clone (`git pull`)")
+        what = f"has schema version {about.schema_version}; this program reads {SessionBundle.VERSION}"
+        raise UserError(what, where=place, hint="Nothing was written. Update this checkout (`git pull`)")
     return about
 
 
 def _check_contents(about: SessionBundle, members: list[zipfile.ZipInfo], place: str) -> None:
-    """Compare what a bundle lists with what is in it; refuse what is no result of its session."""
+    """Compare a bundle's manifest with its members; refuse files that are not results of its session."""
     _session(about, place)
     try:
         settings.validate(about.settings)
     except UserError as error:
-        raise _refused(place, f"has settings that this program does not know ({error.where})") from error
+        raise _refused(place, f"has unknown settings ({error.where})") from error
     if about.settings.keys() - set(SECTIONS):
-        raise _refused(place, "has settings that are no matter of results")
+        raise _refused(place, "has settings that do not concern results")
     edits = corrections.path_of(about.session).as_posix()
     for entry in about.files:
         is_model = MODEL.fullmatch(entry.path) and is_plain(entry.path)
         if entry.path != edits and not is_model and not is_safe(entry.path, about.session):
-            raise _refused(place, f"{entry.path} is no result of the session {about.session}")
+            raise _refused(place, f"{entry.path} is not a result of the session {about.session}")
     listed = [(entry.path, entry.size) for entry in about.files]
     if listed != [(member.filename, member.file_size) for member in members]:
-        raise _refused(place, f"does not hold what {MANIFEST} lists")
+        raise _refused(place, f"does not contain what {MANIFEST} lists")
 
 
 def _session(about: SessionBundle, place: str) -> Session:
-    """Return a bundle's session, as the table of sessions would have it."""
+    """Return a bundle's session, as the manifest would have it."""
     try:
         found = manifest.parse(about.rows, Path(MANIFEST))
     except UserError as error:
-        raise _refused(place, f"has a table of sessions that is none ({error.what})") from error
+        raise _refused(place, f"has an invalid table of sessions ({error.what})") from error
     session = found.get(about.session)
     if session is None or len(found) != 1 or session.problem:
-        why = session.problem if session and session.problem else "it has other rows"
-        raise _refused(place, f"has rows that are not those of a session {about.session} ({why})")
+        why = session.problem if session and session.problem else "they belong to another session"
+        raise _refused(place, f"has wrong rows for the session {about.session} ({why})")
     if sum(row.duration_s for row in session.rows) > manifest.LONGEST_S:
-        raise _refused(place, "is of a session that is longer than any")
+        raise _refused(place, "is of a session of impossible length")
     return session

@@ -1,4 +1,4 @@
-"""Which copies of remote recordings are needed no more."""
+"""Remove copies of remote recordings that are no longer needed."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from sessionscribe.storage.locations import is_remote
 
 
 def release(plan: Plan, options: settings.Ingest) -> int:
-    """Remove the copies of recordings of which all is made, and what is too old; return how many went.
+    """Remove copies of finished sessions' recordings, and old ones; return the number of the former.
 
-    A copy that an unfinished session needs too, or that a job reads, stays.
+    Copies that unfinished sessions also need, or that jobs are reading, stay.
     """
     needed: dict[bool, set[tuple[str, str]]] = {True: set(), False: set()}
     for session in plan.sessions.values():

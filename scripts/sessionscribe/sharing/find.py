@@ -1,4 +1,4 @@
-"""What is new, unprocessed, incomplete, failed or orphaned: the manifest against its places and results."""
+"""Compare the manifest with the recordings' places and the results: what is new, missing, unfinished."""
 
 from __future__ import annotations
 
@@ -35,19 +35,19 @@ KINDS = (
     "unreachable",
 )
 AT_ONCE = 8
-"""Places that are looked at at the same time: each waits for the network most of the time."""
+"""Places to search simultaneously: each mostly waits for the network."""
 AWAY = ("remote", "clock", "unreachable")
-"""Reasons of ``rclone.RcloneError`` that hold for a whole remote: it is not waited for twice."""
+"""Reasons of ``rclone.RcloneError`` that apply to a whole remote, which is not tried twice."""
 MANY = 64
-"""Folders of a remote that are listed one by one, at most."""
+"""The largest number of a remote's folders to list one by one."""
 STAGE_FOLDERS = ("ingest", "convert", "chunk", "transcribe", "merge", "diarize", "correct", "audit", "export")
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was found: its kind (one of ``KINDS``), what it is about, more about it.
+    """A finding: its kind (one of ``KINDS``), what it is about, details.
 
-    ``parts`` are the numbers of those that a live session lacks.
+    ``parts`` are the numbers of the parts that a live session lacks.
     """
 
     kind: str
@@ -59,69 +59,42 @@ class Finding:
         return f"{self.kind:<13} {visible(self.what)}{f'  ({self.more})' if self.more else ''}"
 
 
-def survey(plan: Plan, given: Sequence[str], *, checksums: Path, s3_remote: str) -> list[Finding]:
-    """Return what there is to know, by kind.
+def survey(plan: Plan, given: Sequence[str], *, checksums: Path) -> list[Finding]:
+    """Return all findings, by kind.
 
     Args:
-        plan: the sessions against their results.
-        given: places to look at for new recordings; none: those of the manifest's recordings.
-        checksums: the file with checksums of local files.
-        s3_remote: the remote that stands for `s3://`.
+        plan: the sessions and their results.
+        given: places to search; none: those of the manifest's recordings.
+        checksums: the cache of local files' checksums.
 
     Raises:
-        UserError: a place of this machine that was given is not there, and no known recording lay in it.
+        UserError: a given place of this machine does not exist, and no known recording was in it.
     """
     rows = [row for session in plan.sessions.values() for row in session.session.rows]
-    places = _places(rows, given, plan.root, Checksums(checksums), s3_remote)
+    places = _places(rows, given, plan.root, Checksums(checksums))
     found = [*places, *_sessions(plan), *_orphans(plan)]
     return sorted(found, key=lambda finding: KINDS.index(finding.kind))
 
 
-def _places(
-    rows: list[Row], given: Sequence[str], root: Path, checksums: Checksums, s3_remote: str
-) -> Iterator[Finding]:
-    """Yield what is new, moved, changed or gone where recordings lie."""
+def _places(rows: list[Row], given: Sequence[str], root: Path, checksums: Checksums) -> Iterator[Finding]:
+    """Yield what is new, moved, changed or gone where recordings are."""
     known = {row.source: row for row in rows}
     groups: list[Group] = []
-    looked = _Looked()
-    places = given or _folders(row.source for row in rows)
-
-    away: dict[str, UserError] = {}
-
-    def look(place: str) -> list[Group] | UserError:
-        remote = split(place)[0] if is_remote(place) else place
-        if remote in away:
-            return away[remote]
-        try:
-            return sources.discover([place], s3_remote=s3_remote)
-        except UserError as error:
-            if error.what.startswith("holds no"):
-                return []
-            if "does not exist" in error.what:
-                if place in given and not is_remote(place):
-                    _refuse_unknown(place, known)
-                return []
-            if getattr(error, "reason", "") in AWAY:
-                return away.setdefault(remote, error)
-            return error
-
+    searched: list[str] = []
     told: list[UserError] = []
-    with ThreadPoolExecutor(AT_ONCE) as threads:
-        for place, found in zip(places, threads.map(look, places), strict=True):
-            if not isinstance(found, UserError):
-                groups += found
-                looked.add(place)
-            elif found not in told:
-                told.append(found)
-                yield Finding("unreachable", place, found.what)
+    for place, found in _search(given or _folders(known), given, known):
+        if not isinstance(found, UserError):
+            groups += found
+            searched.append(place)
+        elif found not in told:
+            told.append(found)
+            yield Finding("unreachable", place, found.what)
     noted = notes((file for group in groups for file in group.files), root)
     there = set(noted.values())
     groups = yield from _tell_faults(groups)
-    gone = {
-        source: row
-        for source, row in known.items()
-        if source not in there and source in looked and not _is_here(source)
-    }
+    missing = {source: row for source, row in known.items() if source not in there}
+    would_be_found = _covers(searched)
+    gone = {s: row for s, row in missing.items() if would_be_found(s) and not _is_here(s)}
     lost = {row.checksum: row for row in gone.values() if row.checksum}
     for group in groups:
         new = []
@@ -138,19 +111,46 @@ def _places(
             else:
                 new.append(file)
         if len(group.transcribed) < len(group.files) and group.layout == "live" and group.files[0].item:
-            missing = len(group.files) - len(group.transcribed)
-            more = f"{missing} of {len(group.files)} parts have no transcript beside them"
+            lacking = len(group.files) - len(group.transcribed)
+            more = f"{lacking} of {len(group.files)} parts have no transcript beside them"
             yield Finding("untranscribed", parent(noted[group.files[0]]), more)
         if new:
             what = noted[new[0]] if group.layout == "recording" else parent(noted[new[0]])
-            yield Finding("new", what, f"{group.layout}, {len(new)} file{'s' * (len(new) > 1)}")
+            yield Finding("new", what, f"{group.layout}, {counted(len(new), 'file')}")
     checksums.write()
     for source, row in gone.items():
         yield Finding("gone", source, f"session {row.session}")
 
 
+def _search(
+    places: Sequence[str], given: Sequence[str], known: Iterable[str]
+) -> Iterator[tuple[str, list[Group] | UserError]]:
+    """Yield the places, each with the recordings there or why it could not be searched."""
+    away: dict[str, UserError] = {}
+
+    def look(place: str) -> list[Group] | UserError:
+        remote = split(place)[0] if is_remote(place) else place
+        if remote in away:
+            return away[remote]
+        try:
+            return sources.discover([place])
+        except UserError as error:
+            if error.what.startswith("holds no"):
+                return []
+            if "does not exist" in error.what:
+                if place in given and not is_remote(place):
+                    _refuse_unknown(place, known)
+                return []
+            if getattr(error, "reason", "") in AWAY:
+                return away.setdefault(remote, error)
+            return error
+
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        yield from zip(places, threads.map(look, places), strict=True)
+
+
 def _tell_faults(groups: Sequence[Group]) -> Generator[Finding, None, list[Group]]:
-    """Yield what cannot be read as a recording; return the groups without it."""
+    """Yield the files that cannot be read as recordings; return the groups without them."""
     kept = []
     for group in groups:
         faults = {file: file.item.fault for file in group.files if file.item and file.item.fault}
@@ -161,10 +161,10 @@ def _tell_faults(groups: Sequence[Group]) -> Generator[Finding, None, list[Group
 
 
 def _folders(known: Iterable[str]) -> list[str]:
-    """Return where to look for recordings: local folders one by one, of remotes what `look_below` says.
+    """Return the places to search: local folders one by one, and on remotes the places of `look_below`.
 
-    On a server, what begins with a slash and what does not may lie apart: the latter is in the user's folder.
-    Of `s3://` each bucket is a root: others' are beside it, and what else is in it is as good as another's.
+    On a server, paths with and without a leading slash are separate: the latter are in the user's folder.
+    Of `s3://` each bucket is a root, as others' buckets are beside it.
     """
     local: dict[str, None] = {}
     remote: dict[tuple[str, bool], set[PurePosixPath]] = {}
@@ -182,14 +182,14 @@ def _folders(known: Iterable[str]) -> list[str]:
 
 
 def look_below(folders: Set[PurePosixPath]) -> list[str]:
-    """Return the places of one remote at which all ``folders`` of recordings are found, and not much else.
+    """Return the places of one remote to search to cover ``folders`` of recordings, and little else.
 
-    A remote is searched with all folders below a place, and that recordings lie on one Drive says nothing of
-    what else lies there. So these are the folders themselves, without those below another, but
+    Remotes are searched recursively, and a Drive with recordings may hold much besides. So these are the
+    folders themselves, without those below another, except that
 
-    - of several that lie side by side the folder above: sessions are put there, and new ones will be;
-    - of more than ``MANY`` the lowest folders that so many lie below: a listing of each would take minutes;
-    - of the remote's root, which is never searched for the sake of what lies below it, its own files only.
+    - several folders side by side are replaced by their parent, where new sessions will appear;
+    - more than ``MANY`` folders are replaced by their lowest common parents, as listing each takes minutes;
+    - of the remote's root, only the files directly in it are listed.
     """
     beside = Counter(folder.parent for folder in folders if not _is_root(folder))
     joined = {
@@ -214,46 +214,35 @@ def _is_root(folder: PurePosixPath) -> bool:
 
 
 def _outermost(folders: Set[PurePosixPath]) -> set[PurePosixPath]:
-    """Return the folders that lie below no other."""
+    """Return the folders that are not below another one."""
     return {folder for folder in folders if not any(above in folders for above in folder.parents)}
 
 
-class _Looked:
-    """The places that were looked at: folders of this machine, however they are written, and of remotes."""
+def _covers(places: Iterable[str]) -> Callable[[str], bool]:
+    """Return a function that tells whether a source would be found by a search of these places."""
+    here = {_on_this_machine(place) for place in places if not is_remote(place)}
+    far = [place for place in places if is_remote(place)]
 
-    def __init__(self) -> None:
-        self._here: set[Path] = set()
-        self._far: list[str] = []
+    def covers(source: str) -> bool:
+        if is_remote(source):
+            return any(_is_below(source, place) for place in far)
+        return _on_this_machine(parent(source)) in here
 
-    def add(self, place: str) -> None:
-        """Note a place."""
-        if is_remote(place):
-            self._far.append(place)
-        else:
-            self._here.add(_on_this_machine(place))
-
-    def __contains__(self, source: str) -> bool:
-        """Return whether a source would have been found."""
-        if not is_remote(source):
-            return _on_this_machine(parent(source)) in self._here
-        return any(_is_below(source, place) for place in self._far)
+    return covers
 
 
 def _refuse_unknown(place: str, known: Iterable[str]) -> None:
-    """Refuse a folder that is not there, but where known recordings lay: that they are gone says it.
+    """Refuse a folder that does not exist, unless known recordings were in it: these are reported as gone.
 
     Raises:
-        UserError: none lay there.
+        UserError: there were none.
     """
-    looked = _Looked()
-    looked.add(place)
-    if not any(source in looked for source in known):
-        hint = "Check the name: upper and lower case count"
-        raise UserError("does not exist", where=place, hint=hint)
+    if not any(map(_covers([place]), known)):
+        raise UserError("does not exist", where=place, hint="Check the name, which is case-sensitive")
 
 
 def _is_below(source: str, place: str) -> bool:
-    """Return whether a remote source is below a place, or is one of a root's own files (``remote:*``)."""
+    """Return whether a remote source is below a place, or directly in a root (``remote:*``)."""
     if place.endswith((":*", "/*")):
         above = parent(source)
         return place[:-1] == (above if above.endswith((":", "/")) else f"{above}/")
@@ -263,17 +252,17 @@ def _is_below(source: str, place: str) -> bool:
 
 
 def _on_this_machine(place: str) -> Path:
-    """Return the path of a folder, however it is written."""
+    """Return the absolute path of a folder."""
     if drive_desktop.may_be_in_drive(place) and not Path(place).exists():
         place = f"{DRIVE_DESKTOP}:{place}"
     try:
         return (recordings.local_path(place) or Path(place)).resolve()
-    except UserError:  # there is no Drive here
+    except UserError:  # no Drive folder here
         return Path(place)
 
 
 def _is_here(source: str) -> bool:
-    """Return whether a recording is on this machine: what was added by name may have any ending."""
+    """Return whether a recording exists on this machine, whatever its name ends with."""
     try:
         path = recordings.local_path(source)
     except UserError:
@@ -291,32 +280,30 @@ def _checksum(file: File, checksums: Checksums) -> str:
 
 
 def _sessions(plan: Plan) -> Iterator[Finding]:
-    words: dict[str, Callable[[status.SessionStatus], str]] = {
-        "pending": lambda row: f"{row.hours:.2f} h",
-        "failed": lambda row: row.failures[0],
-    }
     for row in status.collect(plan):
         parts = tuple(status.missing_parts(plan.sessions[row.session]))
         lacks = f"{counted(len(parts), 'part')} missing in the recording: {_ranges(parts)}" if parts else ""
-        if row.status in words:
-            kind = "unprocessed" if row.status == "pending" else "failed"
-            more = words[row.status](row)
-        elif row.status != "complete" or parts:
-            kind = "incomplete"
-            more = "" if row.status == "complete" else f"{row.status}, {row.chunks_done}/{row.chunks} chunks"
+        if row.status == "pending":
+            kind, more = "unprocessed", f"{row.hours:.2f} h"
+        elif row.status == "failed":
+            kind, more = "failed", row.failures[0]
+        elif row.status != "complete":
+            kind, more = "incomplete", f"{row.status}, {row.chunks_done}/{row.chunks} chunks"
+        elif parts:
+            kind, more = "incomplete", ""
         else:
             continue
         yield Finding(kind, row.session, "; ".join(filter(None, (more, lacks))), parts)
 
 
 def _ranges(numbers: Iterable[int]) -> str:
-    """Return numbers in order as people write them: ``3, 5-7``."""
+    """Return ascending numbers as text: ``3, 5-7``."""
     runs = (list(run) for _, run in groupby(enumerate(numbers), key=lambda found: found[1] - found[0]))
     return ", ".join(str(run[0][1]) if len(run) == 1 else f"{run[0][1]}-{run[-1][1]}" for run in runs)
 
 
 def _orphans(plan: Plan) -> Iterator[Finding]:
-    """Yield sessions that have results, but no row in the manifest."""
+    """Yield sessions that have results but are not in the manifest."""
     folders: dict[str, list[str]] = {}
     for stage in STAGE_FOLDERS:
         top = plan.root / "results" / stage

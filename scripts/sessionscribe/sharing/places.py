@@ -1,10 +1,10 @@
-"""A folder that bundles are kept in, on this machine or on a remote."""
+"""Folders for bundles, on this machine or on a remote."""
 
 from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from math import inf
@@ -14,94 +14,105 @@ from typing import IO
 from sessionscribe.artifacts.bundle import SessionBundle
 from sessionscribe.core.errors import UserError
 from sessionscribe.core.files import atomic_path
-from sessionscribe.sharing.bundle_import import bundles_in
 from sessionscribe.sharing.bundle_reader import open_bundle
+from sessionscribe.stages.ingest import remote as recordings
 from sessionscribe.storage import drive_desktop, listing, ranges, transfer
 from sessionscribe.storage.listing import Item
 from sessionscribe.storage.locations import is_remote
 
 SCRATCH = Path(".sessionscribe")
+"""Where bundles are kept on their way, below the project's folder."""
 
 
 @contextmanager
 def scratch(root: Path) -> Iterator[Path]:
-    """Yield a folder of the project for files that go after the ``with``."""
+    """Yield a temporary folder in the project."""
     (root / SCRATCH).mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="bundle-", dir=root / SCRATCH) as folder:
         yield Path(folder)
 
 
-"""Where bundles lie on their way, below the project's folder."""
+def fetched(places: Iterable[str], folder: Path) -> Iterator[tuple[str, Path]]:
+    """Yield those of several small files, here or on remotes, that exist, with their local paths.
+
+    Args:
+        places: the files.
+        folder: takes the remote ones.
+    """
+    remote = []
+    for place in places:
+        with suppress(UserError):  # not in Google Drive's folders
+            path = recordings.local_path(place)
+            if path is None:
+                remote.append(place)
+            elif path.is_file():
+                yield place, path
+    yield from transfer.fetch(remote, folder)
 
 
 @dataclass(frozen=True)
 class Place:
-    """A folder, or a bundle in one: a path, ``drive-desktop:path``, ``remote:path`` or ``s3://bucket/path``.
-
-    ``s3_remote`` is the remote that stands for `s3://`.
-    """
+    """A folder for bundles, or a bundle: a path, ``drive-desktop:path``, ``remote:path``, ``s3://bucket/path``."""
 
     name: str
-    s3_remote: str = ""
 
     @property
     def is_remote(self) -> bool:
-        """Whether it is rclone's to reach."""
+        """Whether rclone is needed to reach it."""
         return is_remote(self.name)
 
     @property
     def path(self) -> Path:
-        """Where it is on this machine."""
+        """Its path on this machine."""
         if drive_desktop.is_drive_desktop(self.name):
             return drive_desktop.find_new(self.name)
         return Path(self.name)
 
     def put(self, files: list[Path]) -> None:
-        """Copy files of one folder to it; each has its name there when all of it is there."""
+        """Copy files of one folder to it; each appears under its name when complete."""
         if self.is_remote:
-            transfer.upload(files, files[0].parent, self.name, s3_remote=self.s3_remote)
+            transfer.upload(files, files[0].parent, self.name)
             return
         for file in files:
             if (self.path / file.name).resolve() != file.resolve():
                 with atomic_path(self.path / file.name) as temporary:
                     shutil.copyfile(file, temporary)
 
-    def listed(self) -> list[Item]:
-        """Return the bundles of a remote place.
+    def _bundles(self) -> list[Path]:
+        """Return the bundles of a local place."""
+        if not self.path.is_dir():
+            return [self.path]
+        return sorted(path for path in self.path.glob("[!.]*.zip") if path.is_file())
 
-        Raises:
-            UserError: it is not there, or cannot be read.
-        """
-        found = listing.list_files(self.name, s3_remote=self.s3_remote)
+    def _listed(self) -> list[Item]:
+        """Return the bundles of a remote place."""
+        found = listing.list_files(self.name)
         return [item for item in found if item.path.suffix == ".zip"]
 
     @contextmanager
     def fetched(self, root: Path) -> Iterator[dict[str, Path]]:
-        """Yield the bundles by name, as files of this machine; copies of remote ones go after the ``with``.
+        """Yield the bundles by name, with their local paths; copies of remote ones are temporary.
 
         Raises:
             UserError: there is none.
         """
-        if not self.is_remote:
-            found = bundles_in(self.path) if self.path.is_dir() else [self.path]
-            if not found or not found[0].is_file():
-                raise UserError("there is no bundle", where=self.name, hint="Name a `.zip`, or their folder")
-            yield {str(path): path for path in found}
-            return
         with scratch(root) as folder:
-            copies = {}
-            for number, item in enumerate(self.listed()):
-                copies[item.source] = folder / f"{number}.zip"
-                target = copies[item.source]
-                transfer.download(item.source, target, item.checksum, s3_remote=self.s3_remote)
-            if not copies:
-                raise UserError("there is no bundle", where=self.name, hint="Name a `.zip`, or their folder")
-            yield copies
+            found: dict[str, Path] = {}
+            if self.is_remote:
+                for number, item in enumerate(self._listed()):
+                    found[item.source] = folder / f"{number}.zip"
+                    transfer.download(item.source, found[item.source], item.checksum)
+            else:
+                found = {str(path): path for path in self._bundles() if path.is_file()}
+            if not found:
+                hint = "Name a bundle (`.zip`), or a folder of them"
+                raise UserError("there is no bundle", where=self.name, hint=hint)
+            yield found
 
     def contents(self) -> dict[str, SessionBundle]:
-        """Return what the bundles here say of themselves, by name; what is broken counts as not there.
+        """Return the manifests of the bundles here, by name; damaged bundles are left out.
 
-        Of remote ones only their beginnings are read.
+        Of remote bundles only the beginnings are read.
         """
         found = {}
 
@@ -110,12 +121,12 @@ class Place:
                 found[name] = bundle.about
 
         if not self.is_remote:
-            for path in bundles_in(self.path) if self.path.is_dir() else [self.path]:
+            for path in self._bundles():
                 note(path.name, path)
             return found
         with suppress(UserError):  # there is no such folder yet
-            items = self.listed()
-            with ranges.serve(s3_remote=self.s3_remote) as remote:
+            items = self._listed()
+            with ranges.serve() as remote:
                 for item in items:
                     with remote.recording(item.source, item.size).open() as file:
                         note(item.path.name, file)

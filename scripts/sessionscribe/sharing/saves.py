@@ -1,4 +1,4 @@
-"""What a run has made so far, saved elsewhere while it works: parts that are written once, and its status."""
+"""Save the results of a run elsewhere while it works: parts that are written once, and its status."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ _PART = re.compile(r"\.part-(\d+)-")
 
 
 class Saves:
-    """Writes what is new of the sessions of a run to a place, each time as a part with a number of its own.
+    """Writes new results of a run to a place, each time as a part with a new number.
 
-    A part is never written again, so what a machine that is taken away leaves half written spoils nothing
-    else. ``import`` of the place puts all of them together.
+    Parts are never overwritten, so if the machine disappears, a half-written part harms no other.
+    ``import`` of the place puts them together.
 
     Args:
-        settings: returns the settings, with the sessions that the run is about.
-        place: where to.
+        settings: returns the settings, with the sessions of the run.
+        place: where to save.
         root: the project's folder.
-        since: places with bundles whose content need not be saved again.
+        since: places with bundles whose content is not saved again.
     """
 
     def __init__(
@@ -46,10 +46,10 @@ class Saves:
         numbers = [int(match[1]) for name in there if (match := _PART.search(name))]
         self._number = max(numbers, default=0)
         self.bundles: list[str] = []
-        """The names of those that were saved."""
+        """The names of the saved bundles."""
 
     def save(self) -> int:
-        """Save what is new, and the status beside it; return how many bundles that was.
+        """Save what is new, and the status; return the number of bundles.
 
         Raises:
             UserError, OSError: the place cannot be written, or a result is damaged. Call it again.

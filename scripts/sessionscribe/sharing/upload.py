@@ -1,7 +1,6 @@
-"""Results back to where the recordings are, or to a folder of your choice: sent once, listed, never mixed up.
+"""Upload results to where the recordings are, or to a folder.
 
-Which files went where, made from which recording and in which version, is a table of its own beside what was
-uploaded last (``results/upload/uploads.tsv``).
+``results/upload/uploads.tsv`` lists which files were sent where, from which recording and in which version.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from sessionscribe.manifest.manifest import Row
 from sessionscribe.manifest.sources import LISTENING, TRANSCRIPT
 from sessionscribe.planning.session import SessionPlan
 from sessionscribe.planning.steps import paths
-from sessionscribe.sharing import adopt, sidecars
+from sessionscribe.sharing import sidecars
 from sessionscribe.storage import drive_desktop, rclone, transfer
 from sessionscribe.storage.locations import is_remote, join, name_of, parent, rclone_path
 
@@ -34,7 +33,7 @@ BESIDE = "beside"
 
 @dataclass(frozen=True)
 class Sent:
-    """A file that was uploaded: of which session, made from what, in which version, to where."""
+    """An uploaded file: its session, the recording and its checksum, the version of the result, the place."""
 
     session: str
     source: str
@@ -47,7 +46,7 @@ class Sent:
 
 @dataclass(frozen=True)
 class UploadBatch:
-    """Files of one version below ``root``, each with the recording it was made of, that go to one folder."""
+    """Files of one version below ``root``, each with the recording that it was made from, for one folder."""
 
     root: Path
     files: dict[Path, Row]
@@ -55,88 +54,79 @@ class UploadBatch:
     version: str
 
     def sent(self) -> Iterator[Sent]:
-        """Yield what the table says about them."""
+        """Yield their rows of the table."""
         for path, row in self.files.items():
-            place = join_place(self.place, path.relative_to(self.root).as_posix())
+            place = join(self.place, path.relative_to(self.root).as_posix())
             size, digest = path.stat().st_size, sha256(path)
             yield Sent(row.session, row.source, row.checksum, self.version, place, size, digest)
 
 
-def join_place(folder: str, name: str) -> str:
-    """Return a file's place in a remote or local folder."""
-    return join(folder, name) if is_remote(folder) else str(PurePosixPath(folder) / name)
-
-
-def upload(
-    session: SessionPlan, options: Upload, *, root: Path, s3_remote: str, delete: bool = False
-) -> list[Sent]:
-    """Upload what is finished of a session; return what is new or changed there.
+def upload(session: SessionPlan, options: Upload, *, root: Path, delete: bool = False) -> list[Sent]:
+    """Upload the finished files of a session; return the new and changed ones.
 
     Args:
         session: its steps.
-        options: where to (it says so), and whether a listening copy goes along.
+        options: with the place, and whether to send a listening copy.
         root: the project's folder.
-        s3_remote: the remote that stands for `s3://`.
-        delete: remove files there that an earlier upload from here put there, that nobody changed since, and
-            that are not made any more.
+        delete: delete files that an earlier upload from here put there, that are unchanged since, and that
+            the session no longer produces.
 
     Raises:
         UserError: there is nothing to upload, or the place cannot be written.
     """
-    parcels = list(_parcels(session, options, root))
-    if not parcels:
+    batches = list(_batches(session, options, root))
+    if not batches:
         raise UserError("is not finished", where=session.session.name, hint="Run `sessionscribe run` first")
     known = set(read_table(root / TABLE))
     sent: list[Sent] = []
-    for bundle in parcels:
-        entries = dict(zip(bundle.files, bundle.sent(), strict=True))
+    for batch in batches:
+        entries = dict(zip(batch.files, batch.sent(), strict=True))
         there = [path for path, entry in entries.items() if entry in known]
-        place = _target(bundle.place)
-        transfer.upload(bundle.files, bundle.root, place, s3_remote=s3_remote, sent_before=there)
+        place = _target(batch.place)
+        transfer.upload(batch.files, batch.root, place, sent_before=there)
         sent += entries.values()
     with manifest.locked(root / TABLE):
         before = read_table(root / TABLE)
         places = {entry.place for entry in sent}
         stale = stale_entries(before, session.session.name, places)
-        # Nothing says so of what is still to be made, or can only be made elsewhere.
+        # Files that are not made yet, or can only be made elsewhere, are not stale.
         gone = stale if delete and _is_done(session) and not (options.audio and session.absent) else []
-        gone = [entry for entry in gone if _delete(entry, s3_remote)]
+        gone = [entry for entry in gone if _delete(entry)]
         kept = [e for e in before if e.place not in places and e not in gone]
         _write_table(root / TABLE, [*kept, *sent])
     return [entry for entry in sent if entry not in before]
 
 
 def stale_entries(known: Iterable[Sent], session: str, places: Set[str]) -> list[Sent]:
-    """Return what was sent of a session to the folders of ``places`` and is not among these."""
+    """Return a session's files that were sent to the folders of ``places`` but are not among these."""
     folders = {parent(place) for place in places}
     ours = (entry for entry in known if entry.session == session and parent(entry.place) in folders)
     return [entry for entry in ours if entry.place not in places]
 
 
 def has_something(session: SessionPlan) -> bool:
-    """Return whether something of a session is finished: all, or a part of a live one."""
+    """Return whether a session, or a part of a live one, is finished."""
     if _is_done(session):
         return bool(session.steps)
     return session.session.layout == "live" and session.done("transcribe_chunk") > 0
 
 
 def _is_done(session: SessionPlan) -> bool:
-    """Return whether nothing of a session is to be made, here or where its recordings are."""
+    """Return whether nothing of a session is due, here or where its recordings are."""
     return not session.pending and not session.blocked
 
 
 def _target(place: str) -> str:
-    """Return a place as rclone has it: a local one by its path on this machine."""
+    """Return a place with its local path, if it is on this machine."""
     if drive_desktop.is_drive_desktop(place):
         return str(drive_desktop.find_new(place))
     return place if is_remote(place) else str(Path(place).absolute())
 
 
-def _parcels(session: SessionPlan, options: Upload, root: Path) -> Iterator[UploadBatch]:
-    """Yield what there is to send: the exports of a finished session, the parts of a live one."""
+def _batches(session: SessionPlan, options: Upload, root: Path) -> Iterator[UploadBatch]:
+    """Yield what to send: the exports of a finished session, the parts of a live one."""
     name, rows = session.session.name, session.session.rows
-    beside = parent(rows[0].source)
-    place = beside if options.to == BESIDE else join_place(options.to, name)
+    place = parent(rows[0].source) if options.to == BESIDE else join(options.to, name)
     if rows[0].layout == "live" and session.done("transcribe_chunk") and (found := _parts(session, root)):
         yield UploadBatch(root / FOLDER / name, found, place, session.fp)
     if not _is_done(session):
@@ -146,13 +136,11 @@ def _parcels(session: SessionPlan, options: Upload, root: Path) -> Iterator[Uplo
     version = record.key
     for entry in record.outputs:
         if sha256(root / entry.path) != entry.sha256:
-            what = "is not what the job that made it wrote: it was changed or damaged since"
+            what = "was changed or damaged after its job had written it"
             raise UserError(what, where=entry.path, hint="Delete it and run again, then upload")
-    folder = root / f"results/export/{name}"
-    yield UploadBatch(
-        folder, dict.fromkeys((root / path for path in export.outputs), rows[0]), place, version
-    )
-    if options.audio and not session.absent:  # what others converted may not be here
+    exports = dict.fromkeys((root / path for path in export.outputs), rows[0])
+    yield UploadBatch(root / f"results/export/{name}", exports, place, version)
+    if options.audio and not session.absent:  # audio that others have converted may not be here
         copy = _listening_copy(session, root, LISTENING if options.to == BESIDE else ".m4a")
         yield UploadBatch(copy.parent, {copy: rows[0]}, place, version)
     if rows[0].layout == "live":
@@ -163,7 +151,7 @@ def _parcels(session: SessionPlan, options: Upload, root: Path) -> Iterator[Uplo
 
 
 def _listening_copy(session: SessionPlan, root: Path, ending: str) -> Path:
-    """Return a session's listening copy, made again where what it was made of has changed."""
+    """Return a session's listening copy, made again if its audio has changed."""
     name = session.session.name
     copy = root / FOLDER / name / f"{name}{ending}"
     mark = copy.with_name(f".{copy.name}.made-of")
@@ -176,7 +164,7 @@ def _listening_copy(session: SessionPlan, root: Path, ending: str) -> Path:
 
 
 def _parts(session: SessionPlan, root: Path) -> dict[Path, Row]:
-    """Write what is to lie beside the parts of a live session: transcripts, and how speakers sound."""
+    """Write the files to put beside the parts of a live session: transcripts and speaker embeddings."""
     folder = root / FOLDER / session.session.name
     found: dict[Path, Row] = {}
     contents: dict[str, bytes] = {}
@@ -186,9 +174,9 @@ def _parts(session: SessionPlan, root: Path) -> dict[Path, Row]:
             name = TRANSCRIPT.format(PurePosixPath(name_of(row.source)).stem)
             contents[name] = transcript.sealed().encode()
             found[folder / name] = row
-    for made_here, name in adopt.embeddings_of(session).items() if found else ():
+    for made_here, name in sidecars.embeddings_of(session).items() if found else ():
         if made_here not in session.pending:
-            if not (folder / name).exists():  # its name says what it is of
+            if not (folder / name).exists():  # the name identifies the content
                 contents[name] = (root / made_here).read_bytes()
             found[folder / name] = session.session.rows[0]
     _write_changed(folder, contents)
@@ -196,21 +184,14 @@ def _parts(session: SessionPlan, root: Path) -> dict[Path, Row]:
 
 
 def _write_changed(folder: Path, contents: Mapping[str, bytes]) -> None:
-    """Write the files that are not there as they are to be: of hundreds of parts one is new."""
-
-    def is_there(name: str, data: bytes) -> bool:
-        path = folder / name
-        return path.is_file() and path.read_bytes() == data
-
-    write_many(folder, {name: data for name, data in contents.items() if not is_there(name, data)})
+    """Write the files whose content is new: of hundreds of parts, hardly any is."""
+    there = {name: path.read_bytes() for name in contents if (path := folder / name).is_file()}
+    write_many(folder, {name: data for name, data in contents.items() if there.get(name) != data})
 
 
 def read_table(path: Path) -> list[Sent]:
-    """Return what was uploaded so far."""
-    try:
-        text = path.read_bytes().decode()
-    except FileNotFoundError:
-        return []
+    """Return the files uploaded so far."""
+    text = path.read_bytes().decode() if path.exists() else ""
     rows = csv.DictReader(io.StringIO(text, newline=""), dialect="excel-tab")
     return [Sent(size=int(row.pop("size")), **row) for row in rows]
 
@@ -223,25 +204,16 @@ def _write_table(path: Path, entries: Iterable[Sent]) -> None:
     write_text(path, text.getvalue())
 
 
-def _delete(entry: Sent, s3_remote: str) -> bool:
-    """Delete what was sent, unless something else lies there by now; return whether it is gone."""
-    place = entry.place
+def _delete(entry: Sent) -> bool:
+    """Delete a file that was sent, unless its content is different now; return whether it is gone."""
+    there = rclone_path(_target(entry.place))
     try:
-        if is_remote(place):
-            there = rclone_path(place, s3_remote=s3_remote)
-            found = rclone.run("hashsum", "sha256", "--download", "--", there, where=place)[:64].decode()
-        else:
-            found = sha256(Path(_target(place)))
-        if found != entry.sha256:
-            hint = "Delete it yourself if nobody needs it"
-            complain(UserError("is not what was sent there, and stays", where=place, hint=hint))
+        digests = rclone.run("hashsum", "sha256", "--download", "--", there, where=entry.place)
+        if digests[:64].decode() != entry.sha256:
+            what, hint = "was changed after it had been sent, so it stays", "Delete it if nobody needs it"
+            complain(UserError(what, where=entry.place, hint=hint))
             return False
-        if is_remote(place):
-            rclone.run("deletefile", "--", there, where=place)
-        else:
-            Path(_target(place)).unlink()
-    except FileNotFoundError:
-        pass
+        rclone.run("deletefile", "--", there, where=entry.place)
     except rclone.RcloneError as error:
         if error.reason != "missing":
             raise

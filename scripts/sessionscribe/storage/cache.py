@@ -1,9 +1,8 @@
 """Copies of remote recordings, kept on this machine for a while and never beyond a limit.
 
-The folder is the index: a file's name is its key, its time when it was last used, a shared kernel lock on it
-says that somebody reads it, and an empty file beside it that it waits for its first reader. So there is
-nothing that could disagree with the files, several processes may use one cache, and what a killed one held is
-free.
+The folder is the index: a file's name is its key, its time is that of its last use, a shared kernel lock on
+it means that it is being read, and an empty file beside it that it waits for its first reader. So nothing can
+disagree with the files, several processes can use the cache, and a killed process leaves nothing locked.
 """
 
 from __future__ import annotations
@@ -27,31 +26,27 @@ from sessionscribe.core.errors import UserError
 GUARD, COUNTS, INCOMING, WAITING = ".lock", ".counts.json", ".incoming-", ".waiting-"
 
 OURS = re.compile(r"[0-9a-f]{24}(\..*)?", re.DOTALL)
-"""Names of copies; what else may lie in the folder is not touched."""
+"""Names of copies; other files in the folder are not touched."""
 
 
 @dataclass(frozen=True)
 class Counts:
-    """What a cache did so far: how often (and for how many bytes) a copy was there, or was not."""
+    """How often a copy was in the cache when it was needed, and how often not."""
 
     hits: int = 0
     misses: int = 0
-    hit_bytes: int = 0
-    miss_bytes: int = 0
-    evicted: int = 0
-    evicted_bytes: int = 0
 
     @property
     def hit_rate(self) -> float:
-        """The share of uses for which a copy was there."""
+        """The share of hits among all uses."""
         return self.hits / max(1, self.hits + self.misses)
 
 
 @dataclass(frozen=True)
 class Copy:
-    """A recording in the cache: its file, size in bytes, when it was last used (seconds since 1970).
+    """A recording in the cache: its file, size (bytes) and last use (seconds since the epoch).
 
-    ``waits`` if it was fetched ahead and nobody has used it yet.
+    ``waits``: it was fetched ahead and has not been used yet.
     """
 
     path: Path
@@ -64,67 +59,59 @@ class Cache:
     """A folder with copies of recordings.
 
     Args:
-        folder: where they lie.
-        max_bytes: all of them together, those that are on their way included, never take more.
-        max_age_s: copies that nobody used for longer are removed.
+        folder: the folder.
+        max_bytes: the largest total size, including copies that are being fetched.
+        max_age_s: copies that have not been used for longer are removed.
     """
 
     def __init__(self, folder: Path, *, max_bytes: int, max_age_s: float) -> None:
         self.folder, self._max_bytes, self._max_age_s = folder, max_bytes, max_age_s
 
     def path(self, key: str, suffix: str = "") -> Path:
-        """Return where the recording of a key lies, or would."""
+        """Return the path of the copy with a key, whether or not it exists."""
         return self.folder / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}{suffix}"
 
     @contextlib.contextmanager
-    def use(self, path: Path, size: int, fetch: Callable[[Path], None]) -> Iterator[Path | None]:
-        """Yield a recording's copy, fetched first if it is not there; it stays until the block ends.
+    def use(
+        self, path: Path, size: int, fetch: Callable[[Path], None], *, ahead: bool = False
+    ) -> Iterator[Path | None]:
+        """Yield a recording's copy, which is fetched if necessary and kept until the block ends.
 
-        Yields None where it does not fit in, even with all removed that nobody reads.
+        Yields None if it does not fit, even without all copies that are not being read.
 
         Args:
-            path: as ``path()`` gives it.
-            size: of the recording, in bytes.
-            fetch: puts the whole recording at a path, or raises.
+            path: from ``path()``.
+            size: the size of the recording, in bytes.
+            fetch: writes the whole recording to a path, or raises.
+            ahead: another job will need it soon: displace no copy that waits for that, too, and do not count
+                this as its use.
         """
-        with self._pinned(path, size) as there:
-            self._count(hits=int(there), misses=int(not there), **{_bytes(there): size})
+        with self._pinned(path, size, first_use=not ahead) as there:
+            if not ahead:
+                self._count(hit=there)
             if there:
                 yield path
                 return
-        if not self._fetch(path, size, fetch, ahead=False):
+        if not self._fetch(path, size, fetch, ahead=ahead):
             yield None
             return
-        with self._pinned(path, size) as there:
+        with self._pinned(path, size, first_use=not ahead) as there:
             yield path if there else None
 
-    def prefetch(self, path: Path, size: int, fetch: Callable[[Path], None]) -> bool:
-        """Fetch a recording that is needed soon, where it displaces none that is needed too.
-
-        Returns whether it is there.
-        """
-        return _size(path) == size or self._fetch(path, size, fetch, ahead=True)
-
-    @contextlib.contextmanager
-    def look(self, path: Path, size: int) -> Iterator[bool]:
-        """Keep a copy from going until the block ends, without using it up; yields whether it is there."""
-        with self._pinned(path, size, first_use=False) as there:
-            yield there
-
     def discard(self, path: Path) -> bool:
-        """Remove a copy that nobody reads; return whether it is gone."""
+        """Remove a copy unless it is being read; return whether it is gone."""
         with self._guarded():
             return self._remove(path)
 
     def counts(self) -> Counts:
-        """Return what the cache did so far."""
+        """Return the hits and misses so far."""
         try:
             return Counts(**json.loads((self.folder / COUNTS).read_bytes()))
         except (OSError, ValueError, TypeError):
             return Counts()
 
     def copies(self) -> list[Copy]:
-        """Return what is there: first what has been used, the longest unused first, then what waits."""
+        """Return the copies: the least recently used first, those that wait for their first use last."""
         found: list[Copy] = []
         waiting: set[str] = set()
         with contextlib.suppress(FileNotFoundError), os.scandir(self.folder) as entries:
@@ -139,8 +126,8 @@ class Cache:
         return sorted(found, key=lambda copy: (copy.waits, copy.used))
 
     def tidy(self) -> None:
-        """Remove what is too old, and what killed processes left behind."""
-        # Where there are no locks nothing is kept: this must not be the end of who has all streamed.
+        """Remove old copies, and what killed processes have left."""
+        # Without locks there are no copies, which is fine if everything is streamed.
         with contextlib.suppress(UserError), self._guarded():
             self._make_room(0, ahead=False)
 
@@ -151,7 +138,7 @@ class Cache:
             with self._guarded():
                 if not self._make_room(size, ahead=ahead):
                     return False
-                os.write(ticket, b"%d" % size)  # room that is taken
+                os.write(ticket, b"%d" % size)  # reserves the room
             part = self.folder / f"{INCOMING}{path.stem}.part"
             part.mkdir(exist_ok=True)
             try:
@@ -168,14 +155,14 @@ class Cache:
 
     @contextlib.contextmanager
     def _ticket(self, path: Path) -> Iterator[int]:
-        """Hold the right to fetch a recording; who else wants the same waits here until it is there."""
+        """Hold the right to fetch a recording; others that want the same one wait until it is here."""
         self.folder.mkdir(parents=True, exist_ok=True)
         place = self.folder / f"{INCOMING}{path.stem}"
         while True:
             with place.open("a+b") as file:
                 self._lock(file, fcntl.LOCK_EX)
                 if os.fstat(file.fileno()).st_nlink == 0:
-                    continue  # the one before us is done with it, and it is no longer where others look
+                    continue  # its last holder has removed it
                 try:
                     yield file.fileno()
                 finally:
@@ -183,8 +170,8 @@ class Cache:
                 return
 
     @contextlib.contextmanager
-    def _pinned(self, path: Path, size: int, *, first_use: bool = True) -> Iterator[bool]:
-        """Hold a whole copy for reading; yields whether there is one."""
+    def _pinned(self, path: Path, size: int, *, first_use: bool) -> Iterator[bool]:
+        """Hold a complete copy for reading; yields whether there is one."""
         try:
             file = path.open("rb")
         except FileNotFoundError:
@@ -193,7 +180,7 @@ class Cache:
         with file:
             self._lock(file, fcntl.LOCK_SH)
             status = os.fstat(file.fileno())
-            if status.st_nlink == 0 or status.st_size != size:  # removed meanwhile; not ours
+            if status.st_nlink == 0 or status.st_size != size:  # removed since, or not ours
                 yield False
                 return
             if first_use:
@@ -204,23 +191,23 @@ class Cache:
 
     @contextlib.contextmanager
     def _guarded(self) -> Iterator[None]:
-        """Keep other processes waiting that decide what to remove, or count."""
+        """Keep other processes waiting that remove copies or count."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / GUARD).open("w") as file:
             self._lock(file, fcntl.LOCK_EX)
             yield
 
     def _lock(self, file: IO[bytes] | IO[str], how: int) -> None:
-        # Without locks a copy would go while it is read, and one on its way would be taken for a leftover.
+        # Without locks, copies could be removed while being read, or taken for leftovers while being fetched.
         if not locks.take(file, how):
-            what = "has no file locks, without which copies of recordings cannot be shared between jobs"
-            hint = "Set `ingest.cache.folder` to a folder on a disk of this machine, or `ingest.mode: stream`"
+            what = "has no file locks, which the cache of recordings requires"
+            hint = "Set `ingest.cache.folder` to a folder on a local disk, or `ingest.mode: stream`"
             raise UserError(what, where=self.folder, hint=hint)
 
     def _make_room(self, size: int, *, ahead: bool) -> bool:
-        """Remove what is too old, and the longest unused until ``size`` more bytes fit; return if they do.
+        """Remove old copies, and the least recently used until ``size`` bytes fit; return whether they do.
 
-        To fetch something ahead, nothing that waits for its first use is removed.
+        Copies that wait for their first use are not removed to fetch another one ``ahead``.
         """
         copies = self.copies()
         total = sum(copy.size for copy in copies) + self._incoming()
@@ -231,11 +218,10 @@ class Cache:
             in_the_way = helps and total + size > self._max_bytes and not (ahead and copy.waits)
             if (in_the_way or copy.used < oldest) and self._remove(copy.path):
                 total -= copy.size
-                self._add(evicted=1, evicted_bytes=copy.size)
         return total + size <= self._max_bytes
 
     def _incoming(self) -> int:
-        """Return how many bytes are on their way; remove what is left of transfers that were killed."""
+        """Return the bytes reserved for copies being fetched; remove what killed transfers have left."""
         total = 0
         for place in self.folder.glob(f"{INCOMING}*"):
             if place.suffix == ".part":
@@ -255,7 +241,7 @@ class Cache:
     def _remove(self, path: Path) -> bool:
         """Remove a copy unless somebody reads it."""
         try:
-            with path.open("r+b") as file:  # NFS has no lock of this kind on what is open for reading only
+            with path.open("r+b") as file:  # NFS has no exclusive locks on files opened for reading
                 self._lock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 path.unlink()
                 (self.folder / f"{WAITING}{path.stem}").unlink(missing_ok=True)
@@ -265,19 +251,12 @@ class Cache:
             return False
         return True
 
-    def _count(self, **more: int) -> None:
+    def _count(self, *, hit: bool) -> None:
         with self._guarded():
-            self._add(**more)
-
-    def _add(self, **more: int) -> None:
-        counts = self.counts()
-        counts = replace(counts, **{name: getattr(counts, name) + value for name, value in more.items()})
-        # Not synced: after a power cut the counts may begin anew.
-        (self.folder / COUNTS).write_text(json.dumps(asdict(counts)), encoding="utf-8")
-
-
-def _bytes(there: bool) -> str:
-    return "hit_bytes" if there else "miss_bytes"
+            before = self.counts()
+            counts = Counts(before.hits + hit, before.misses + (not hit))
+            # Not synced: after a power cut, the counts may start again.
+            (self.folder / COUNTS).write_text(json.dumps(asdict(counts)), encoding="utf-8")
 
 
 def _size(path: Path) -> int:

@@ -1,4 +1,4 @@
-"""Checksums of local files, worked out once: hours of recordings are gigabytes to read."""
+"""Cached checksums of local files: hours of recordings are gigabytes to read."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pathlib import Path
 from sessionscribe.core.files import sha256, write_text
 
 SETTLED_S = 2.0
-"""A file that changed this short a time ago may change again without its time telling."""
+"""A file that changed more recently than this may change again without changing its time."""
 
 
 class Checksums:
-    """SHA-256 of files by path, size and time of change, kept in a file that may be deleted."""
+    """SHA-256 of files by path, size and time, cached in a file that may be deleted."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -42,7 +42,7 @@ class Checksums:
         return digest
 
     def write(self) -> None:
-        """Keep what was worked out."""
+        """Write new checksums to the cache file."""
         if self._changed:
             write_text(self._path, json.dumps(self._known))
             self._changed = False

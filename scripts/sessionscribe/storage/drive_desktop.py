@@ -1,21 +1,19 @@
-"""Folders that Google Drive for desktop, or what stands in for it on Linux, keeps on this machine.
+"""Folders of Google Drive for desktop, and of its substitutes on Linux, on this machine.
 
-A source `drive-desktop:Recordings/talk.m4a` is found below whichever of them has it, so that one manifest
-serves machines that keep their Drive in different places. Nothing is copied: the file is read where it lies.
+A source `drive-desktop:Recordings/talk.m4a` is found below whichever folder has it, so that one manifest
+serves machines with their Drive in different places. Files are read in place.
 """
 
 from __future__ import annotations
 
-import os
-import string
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import glob
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from sessionscribe.core.errors import UserError
 from sessionscribe.storage.locations import DRIVE_DESKTOP
 
-# The folder of one's own files is named in the language of the system.
+# The folder of one's own files has a name in the language of the system.
 MY_DRIVE = (
     "My Drive",
     "Meine Ablage",
@@ -53,33 +51,32 @@ SHARED = (
     "共享云端硬盘",
 )
 
+IN_HOME = (
+    "Library/CloudStorage/GoogleDrive-*",  # macOS, since 2022
+    ".",  # macOS, mirrored
+    "My Drive (*",  # that of a second account
+    *("Google Drive", "GoogleDrive", "Google Drive File Stream", "google-drive"),
+)
+"""Folders in the user's home that hold `My Drive`, or are it."""
+MOUNTED = (
+    "mnt/[a-z]",  # WSL: a Windows drive, streamed
+    "mnt/[a-z]/Users/*",  # WSL: mirrored
+    "mnt/[a-z]/Users/*/My Drive (*",
+    "Volumes/GoogleDrive*",  # macOS, before 2022
+    "run/user/*/gvfs/google-drive:*",  # GNOME
+)
+"""The same elsewhere on the machine."""
 MISSING = "does not exist"
-"""What the error says where no folder has a file of that name."""
+"""What the error says if no Drive folder has a file of that name."""
 
 
-@dataclass(frozen=True)
-class Machine:
-    """Where to look: the user's home, and what may be the root of a drive or of a mounted one."""
-
-    home: Path
-    drives: tuple[Path, ...] = ()
-    mounts: tuple[Path, ...] = ()
-
-
-def this_machine() -> Machine:
-    """Return where Drive folders may lie on this machine."""
-    if os.name == "nt":
-        return Machine(Path.home(), tuple(Path(f"{letter}:/") for letter in string.ascii_uppercase[2:]))
-    # `/mnt/g` is how WSL shows a Windows drive; gvfs is where GNOME shows an online account's.
-    wsl = tuple(Path("/mnt") / letter for letter in string.ascii_lowercase[2:])
-    mounts = (Path("/Volumes"), Path(f"/run/user/{os.getuid()}/gvfs"))
-    return Machine(Path.home(), wsl, mounts)
-
-
-def roots(machine: Machine | None = None) -> list[Path]:
-    """Return the Drive folders of a machine: those that hold one's own files, and shared drives."""
+def roots(top: Path = Path("/")) -> list[Path]:
+    """Return the Drive folders of this machine: users' own and shared drives. ``top`` is for tests."""
+    home = Path.home()
+    insync = glob.glob("Insync/*/Google Drive", root_dir=home) or glob.glob("Insync/*", root_dir=home)
+    candidates = [*_found(home, IN_HOME), *(home / name for name in sorted(insync)), *_found(top, MOUNTED)]
     found: dict[Path, None] = {}
-    for candidate in _candidates(machine or this_machine()):
+    for candidate in candidates:
         if not _is_folder(candidate):
             continue
         named = [candidate / name for name in (*MY_DRIVE, *SHARED) if _is_folder(candidate / name)]
@@ -88,20 +85,9 @@ def roots(machine: Machine | None = None) -> list[Path]:
     return list(found)
 
 
-def _candidates(machine: Machine) -> Iterator[Path]:
-    """Yield folders that hold `My Drive`, or are one's own files themselves."""
-    home = machine.home
-    yield from sorted(_children(home / "Library/CloudStorage", "GoogleDrive-"))  # macOS, since 2022
-    yield from machine.drives  # Windows, streaming: a drive letter
-    yield home  # Windows and macOS, mirroring: ~/My Drive
-    yield from sorted(_children(home, "My Drive ("))  # a second account's
-    for name in ("Google Drive", "GoogleDrive", "Google Drive File Stream", "google-drive"):
-        yield home / name
-    for account in sorted(_children(home / "Insync", "")):
-        yield account / "Google Drive" if _is_folder(account / "Google Drive") else account
-    for mount in machine.mounts:
-        yield from sorted(_children(mount, "GoogleDrive"))  # macOS, before 2022
-        yield from sorted(_children(mount, "google-drive:"))  # GNOME
+def _found(top: Path, patterns: Iterable[str]) -> Iterator[Path]:
+    for pattern in patterns:
+        yield from (top / name for name in sorted(glob.glob(pattern, root_dir=top)))
 
 
 def _may_be_mirrored(folder: Path) -> bool:
@@ -110,17 +96,10 @@ def _may_be_mirrored(folder: Path) -> bool:
     return name.startswith(("googledrive", "google-drive", "mydrive(")) or folder.parent.name == "Insync"
 
 
-def _children(folder: Path, prefix: str) -> list[Path]:
-    try:
-        return [path for path in folder.iterdir() if path.name.startswith(prefix)]
-    except OSError:
-        return []
-
-
 def _is_folder(path: Path) -> bool:
     try:
         return path.is_dir()
-    except OSError:  # an empty drive, a mount whose server is gone
+    except OSError:  # an empty drive, or a mount whose server is gone
         return False
 
 
@@ -135,10 +114,10 @@ def may_be_in_drive(source: str) -> bool:
 
 
 def find_new(source: str, folders: Sequence[Path] | None = None) -> Path:
-    """Return the path on this machine of a source that need not be there yet.
+    """Return the path on this machine of a source that may not exist yet.
 
-    A new folder comes below the Drive folder itself, where there is only one. What begins with the name of a
-    Drive folder (`Shared drives/…`) comes below no other.
+    A new folder goes into the Drive folder itself if there is only one. A path that begins with the name of
+    a Drive folder (`Shared drives/…`) goes into no other.
 
     Raises:
         UserError: there is no Drive folder, or none that the path could be in.
@@ -181,6 +160,5 @@ def find(source: str, folders: Sequence[Path] | None = None) -> Path:
         return found[0]
     if found:
         places = ", ".join(str(path) for path in found)
-        raise UserError(f"is there {len(found)} times ({places})", where=source, hint="Name one by its path")
-    looked = ", ".join(map(str, known))
-    raise UserError(MISSING, where=source, hint=f"Looked in: {looked}")
+        raise UserError(f"exists {len(found)} times ({places})", where=source, hint="Name one by its path")
+    raise UserError(MISSING, where=source, hint=f"Searched: {', '.join(map(str, known))}")

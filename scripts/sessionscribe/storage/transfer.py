@@ -1,4 +1,4 @@
-"""Whole files from and to remotes: complete and verified, or not there."""
+"""Whole files from and to remotes: either complete and verified, or not there."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import tempfile
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from sessionscribe.core.errors import UserError
@@ -19,7 +18,8 @@ from sessionscribe.storage.locations import is_remote, join, rclone_path, split
 
 REPORT_S = 10.0
 PART = ".sessionscribe-arriving"
-"""How the folder on a remote begins in which files arrive where they would be seen half."""
+"""Prefix of the folder in which files arrive on remotes that would show incomplete ones."""
+MANY = ("--transfers=32", "--checkers=32")
 
 
 def download(
@@ -27,25 +27,23 @@ def download(
     target: Path,
     checksum: str,
     *,
-    s3_remote: str = "",
     log: Callable[[str], None] = lambda _: None,
 ) -> None:
-    """Copy a remote file to ``target``, which is there afterwards as a whole, or not at all.
+    """Copy a remote file to ``target``, which then exists completely or not at all.
 
-    rclone writes under another name beside it until all has arrived with the size and checksum that the
-    remote tells; then the checksum is compared with the one that is wanted.
+    rclone writes to a temporary name until everything has arrived with the remote's size and checksum; then
+    the checksum is compared with ``checksum``.
 
     Args:
         source: the remote file.
-        target: where to put it; there should be nothing yet.
-        checksum: what its content must be, as ``listing.Item`` has it.
-        s3_remote: the remote that stands for `s3://`.
+        target: where to put it; must not exist.
+        checksum: the checksum of its content, as in ``listing.Item``.
         log: takes a line about the progress, every ten seconds.
 
     Raises:
-        UserError: it is not there, has another content, or cannot be had.
+        UserError: it does not exist, has other content, or cannot be downloaded.
     """
-    place = rclone_path(source, s3_remote=s3_remote)
+    place = rclone_path(source)
     command = ("copyto", "--no-traverse", "--", place, str(target.absolute()))
     try:
         rclone.run(*command, where=source, on_progress=_reporter(source, log))
@@ -55,7 +53,7 @@ def download(
         what, hint = "there is no space left here", "Make room, then run again: nothing is lost"
         raise UserError(what, where=target.parent, hint=hint) from error
     if not target.is_file():
-        raise UserError("does not exist", where=source, hint="Check the name; upper and lower case count")
+        raise UserError("does not exist", where=source, hint="Check the name, which is case-sensitive")
     try:
         verify(target, checksum, where=source)
     except UserError:
@@ -63,8 +61,8 @@ def download(
         raise
 
 
-def fetch(sources: Iterable[str], folder: Path, *, s3_remote: str = "") -> Iterator[tuple[str, Path]]:
-    """Copy small remote files into a folder, many at once; yield those that were there, with their paths.
+def fetch(sources: Iterable[str], folder: Path) -> Iterator[tuple[str, Path]]:
+    """Copy small remote files into a folder; yield those that exist, with their local paths.
 
     Raises:
         UserError: a remote cannot be read.
@@ -74,21 +72,18 @@ def fetch(sources: Iterable[str], folder: Path, *, s3_remote: str = "") -> Itera
         root, path = split(source)
         by_root.setdefault(root, []).append(path)
     for number, (root, paths) in enumerate(by_root.items()):
-        target = folder / str(number)
-        with _listed(paths) as names:
-            options = (f"--files-from-raw={names}", "--no-traverse", "--transfers=32", "--checkers=32")
-            place = rclone_path(root, s3_remote=s3_remote)
-            rclone.run("copy", *options, "--", place, str(target.absolute()), where=root)
+        target, place = folder / str(number), rclone_path(root)
+        _transfer("copy", paths, place, str(target.absolute()), *MANY, where=root)
         for path in paths:
             if (target / path).is_file():
                 yield f"{root}{path}", target / path
 
 
 def verify(path: Path, checksum: str, *, where: object) -> None:
-    """Check that a file has a content; a checksum that Python does not know is rclone's to check.
+    """Compare a file with its checksum, if Python knows the algorithm (rclone has compared all others).
 
     Raises:
-        UserError: it has another.
+        UserError: the content is different.
     """
     algorithm, wanted = split_checksum(checksum)
     if algorithm not in hashlib.algorithms_available:
@@ -97,13 +92,12 @@ def verify(path: Path, checksum: str, *, where: object) -> None:
         found = hashlib.file_digest(file, algorithm).hexdigest()
     if found != wanted:
         what = f"has changed since it was added ({algorithm} {found[:12]}…, not {wanted[:12]}…)"
-        raise UserError(
-            what, where=where, hint="Run `sessionscribe add` again for it, or put the old file back"
-        )
+        hint = "Add it again with `sessionscribe add`, or restore the old file"
+        raise UserError(what, where=where, hint=hint)
 
 
 def split_checksum(checksum: str) -> tuple[str, str]:
-    """Return algorithm and digest of a checksum; without a name it is a SHA-256."""
+    """Return algorithm and digest of a checksum; SHA-256 if it names no algorithm."""
     algorithm, _, digest = checksum.rpartition(":")
     return algorithm or "sha256", digest
 
@@ -125,83 +119,60 @@ def upload(
     root: Path,
     target: str,
     *,
-    s3_remote: str = "",
     sent_before: Collection[Path] = (),
-    log: Callable[[str], None] = lambda _: None,
 ) -> None:
     """Copy files below ``root`` to the same places below a folder on a remote or on this machine.
 
-    What is there already is not sent again. Nothing is deleted. A file has its name when all of it is there.
+    Unchanged files are not sent again, and nothing is deleted. A file appears under its name when complete.
 
     Args:
         files: what to copy.
-        root: a folder that all of them are in.
+        root: a folder that contains them all.
         target: the folder to copy to.
-        s3_remote: the remote that stands for `s3://`.
-        sent_before: files that went there as they are; a remote that knows no checksums is asked for their
-            sizes only, and gets all others anew.
-        log: takes a line about the progress, every ten seconds.
+        sent_before: files that were sent there as they are now. On a remote without checksums only their
+            sizes are compared, and all others are sent anew.
 
     Raises:
         UserError: the remote cannot be written.
     """
     names = {os.fsdecode(path.relative_to(root)): path in sent_before for path in sorted(files)}
-    if not is_remote(target) or listing.knows_checksums(target, s3_remote=s3_remote):
-        rounds = {"--checksum": list(names)}
-    else:
-        rounds = {
-            "--size-only": [name for name, known in names.items() if known],
-            "--ignore-times": [name for name, known in names.items() if not known],
-        }
-    send = _Sending(root, target, s3_remote, log)
-    for comparison, chosen in rounds.items():
-        if chosen and (
-            comparison == "--checksum" or not listing.shows_half_files(target, s3_remote=s3_remote)
-        ):
-            send.copy(chosen, comparison)
+    here, there = str(root.absolute()), rclone_path(target)
+    if not is_remote(target) or listing.knows_checksums(target):
+        _transfer("copy", names, here, there, "--checksum", where=target)
+        return
+    for comparison, known in (("--size-only", True), ("--ignore-times", False)):
+        chosen = [name for name in names if names[name] == known]
+        if chosen and listing.shows_half_files(target):
+            _copy_and_move(chosen, here, there, comparison, where=target)
         elif chosen:
-            send.copy_and_move(chosen, comparison)
+            _transfer("copy", chosen, here, there, comparison, where=target)
 
 
-@dataclass(frozen=True)
-class _Sending:
-    """Files below ``root`` on their way to ``target``; the rest is as ``upload`` has it."""
+def _copy_and_move(names: Iterable[str], here: str, there: str, comparison: str, *, where: str) -> None:
+    """Copy files to a folder of their own on the remote, and move them to their places from there."""
+    # The folder's name says which folder here sent them, as two machines may send to the same place: a killed
+    # transfer finds its files again.
+    part = rclone_path(join(there, f"{PART}-{fingerprint(platform.node(), here)}"))
+    # Unchanged files are not copied. (Only sizes can be compared with another folder.)
+    unchanged = (f"--compare-dest={there}",) if comparison == "--size-only" else ()
+    _transfer("copy", names, here, part, comparison, *unchanged, where=where)
+    _transfer("move", names, part, there, "--ignore-times", where=where)
+    with suppress(rclone.RcloneError):  # nothing had to be sent
+        rclone.run("rmdirs", "--", part, where=where, patience=("--retries=1",))
 
-    root: Path
-    target: str
-    s3_remote: str
-    log: Callable[[str], None]
 
-    def copy(self, names: list[str], how: str, *, to: str = "", more: tuple[str, ...] = ()) -> None:
-        with _listed(names) as listed:
-            options = (f"--files-from-raw={listed}", "--no-traverse", how, *more)
-            command = ("copy", *options, "--", str(self.root.absolute()), self._place(to or self.target))
-            rclone.run(*command, where=self.target, on_progress=_reporter(self.target, self.log))
-
-    def copy_and_move(self, names: list[str], how: str) -> None:
-        """Let files arrive in a folder of their own, and then move them to their places, on the remote."""
-        # Of this folder here: two machines may send to one place, and who was killed finds his own again.
-        part = join(self.target, f"{PART}-{fingerprint(platform.node(), str(self.root.absolute()))}")
-        # What is there as it is does not set out. (To compare there by anything but the size is of no use.)
-        there = (f"--compare-dest={self._place(self.target)}",) if how == "--size-only" else ()
-        self.copy(names, how, to=part, more=there)
-        with _listed(names) as listed:
-            options = (f"--files-from-raw={listed}", "--no-traverse", "--ignore-times")
-            command = ("move", *options, "--", self._place(part), self._place(self.target))
-            rclone.run(*command, where=self.target)
-        with suppress(rclone.RcloneError):  # nothing had to be sent
-            rclone.run("rmdirs", "--", self._place(part), where=self.target, patience=("--retries=1",))
-
-    def _place(self, folder: str) -> str:
-        return rclone_path(folder, s3_remote=self.s3_remote)
+def _transfer(
+    command: str, names: Iterable[str], source: str, target: str, *options: str, where: str
+) -> None:
+    """Copy or move files of one folder to another."""
+    with _listed(names) as listed:
+        chosen = (f"--files-from-raw={listed}", "--no-traverse")
+        rclone.run(command, *chosen, *options, "--", source, target, where=where)
 
 
 @contextmanager
 def _listed(names: Iterable[str]) -> Iterator[str]:
-    """Yield the path of a file with names as they are, one a line: no pattern, no comment.
-
-    A name with a line break cannot be listed.
-    """
+    """Yield the path of a file with literal names, one per line; a name must not contain a line break."""
     with tempfile.NamedTemporaryFile("w", encoding="utf-8", suffix=".txt") as listed:
         listed.write("".join(f"{name}\n" for name in names))
         listed.flush()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from sessionscribe.artifacts.transcript import Transcript
 from sessionscribe.config.settings import Config
+from sessionscribe.core import locks
 from sessionscribe.evaluation import diff, transcripts
 from sessionscribe.evaluation.diff import Diff
 from sessionscribe.formats.transcripts import read_json
@@ -82,9 +84,5 @@ def _published(session: str, config: Config, root: Path) -> Iterator[Version]:
 
 
 def _fetched(session: str, revision: Revision, config: Config, root: Path) -> PlainTranscript:
-    with state.locked(root, wait=lambda: None):
-        store = Store(root, config.publish.remote)
-        try:
-            return published.transcript(store, session, revision)
-        finally:
-            store.close()
+    with locks.locked(root / state.LOCK), closing(Store(root, config.publish.remote)) as store:
+        return published.transcript(store, session, revision)

@@ -67,7 +67,7 @@ def check(source: str, checksum: str, options: settings.Ingest) -> listing.Item:
     Raises:
         UserError: it is not there any more, or has another content than ``checksum``.
     """
-    item = listing.stat(source, s3_remote=options.s3_remote)
+    item = listing.stat(source)
     if item is None:
         hint = "Put the file back, or remove its row from the manifest; `sessionscribe find` looks for it"
         raise UserError("does not exist", where=source, hint=hint)
@@ -116,7 +116,7 @@ def opened(
             if copy is not None:
                 yield Copy(source, copy)
                 return
-    with ranges.serve(s3_remote=options.s3_remote) as server:
+    with ranges.serve() as server:
         yield server.recording(source, item.size)
     if not ahead:
         check(source, checksum, options)  # what was read was it all the time
@@ -127,19 +127,16 @@ def _copied(item: listing.Item, options: settings.Ingest, log: Log, *, ahead: bo
     """Yield the copy of a remote recording, fetched if need be; None if there is none."""
 
     def fetch(target: Path) -> None:
-        transfer.download(item.source, target, item.checksum, s3_remote=options.s3_remote, log=log)
+        transfer.download(item.source, target, item.checksum, log=log)
 
     kept = cache(options.cache)
     place = _place(kept, item)
-    if ahead:
-        there = kept.prefetch(place, item.size, fetch)
-        log(f"{item.source}: {'in the cache' if there else 'no room in the cache now'}")
-        with kept.look(place, item.size) as there:
-            yield place if there else None
-        return
-    _discard_if_damaged(kept, place, item, log)
-    with kept.use(place, item.size, fetch) as copy:
-        if copy is None:
+    if not ahead:
+        _discard_if_damaged(kept, place, item, log)
+    with kept.use(place, item.size, fetch, ahead=ahead) as copy:
+        if ahead:
+            log(f"{item.source}: {'in the cache' if copy else 'no room in the cache now'}")
+        elif copy is None:
             log(f"{item.source}: {item.size / 1e9:.1f} GB, more than the cache has room for: streamed")
         yield copy
 
