@@ -18,7 +18,7 @@ from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
 from sessionscribe.cli.workflow import BUSY, SIGNALLED
-from sessionscribe.core.errors import DISK, describe
+from sessionscribe.core.errors import DISK, describe, exit_code
 from sessionscribe.jobs import workspace
 
 if TYPE_CHECKING:  # most starts of Snakemake show nothing
@@ -43,7 +43,7 @@ class LogHandler(LogHandlerBase):
     """
 
     exit_code: ClassVar[int] = 1
-    """What a failed run should end with: ``BUSY``, ``SIGNALLED`` plus SIGINT's number, or 1."""
+    """What a failed run should end with: of the codes of all that went wrong, the largest."""
     audio: ClassVar[Callable[[], Mapping[str, Mapping[str, float]]]] = dict
     """Tells, by rule and first output, how many seconds of audio jobs work on; the workflow knows."""
 
@@ -64,6 +64,11 @@ class LogHandler(LogHandlerBase):
         """Whether this plugin prints, and Snakemake does not."""
         asked = self.common_settings
         return not (asked.dryrun or asked.verbose or asked.debug_dag)
+
+    @classmethod
+    def end_with(cls, code: int) -> None:
+        """Let a failed run end with an exit code, unless it is to end with a larger one."""
+        cls.exit_code = max(cls.exit_code, code)
 
     def _interrupt(self, *_: object) -> None:
         """Interrupt, once: what is sent to the group is passed on, too, and would end the cleaning up."""
@@ -99,7 +104,7 @@ class LogHandler(LogHandlerBase):
                 rules = ", ".join(dict.fromkeys(job["rule_name"] for job in told["job_error_info"]))
                 self._say(f"sessionscribe: a submission failed: {rules}", told["aux_logs"])
             case LogEvent.ERROR if told["exception"] == "LockException":
-                LogHandler.exit_code = BUSY
+                self.end_with(BUSY)
                 self._say(_busy())
             case LogEvent.ERROR if told["exception"] == "WorkflowError":
                 self._errors.append(_plain(record.getMessage()))
@@ -108,6 +113,7 @@ class LogHandler(LogHandlerBase):
             case None if record.levelno < logging.WARNING:
                 self._take_remark(record.getMessage())
             case LogEvent.ERROR | None if record.module != "job_scheduler":  # which repeats that jobs failed
+                self.end_with(getattr(record, "code", 1))
                 self._say(_plain(record.getMessage()))
 
     def _take_remark(self, text: str) -> None:
@@ -167,7 +173,7 @@ class LogHandler(LogHandlerBase):
 
 
 def _plain(text: str) -> str:
-    """Return what Snakemake says of an error as one line, where it is ours or the system's."""
+    """Return what Snakemake says of an error as one line, where it is ours or a disk's: that ends with 74."""
     if ours := OURS.match(text):
         return f"sessionscribe: {ours[1]}"
     if found := SYSTEM.search(text):
@@ -175,6 +181,7 @@ def _plain(text: str) -> str:
         folders = [name for name in (".", ".snakemake", "logs", "results") if os.path.exists(name)]
         path = found[2] or min(folders, key=lambda name: os.statvfs(name).f_bavail)
         error = OSError(int(found[1]), os.strerror(int(found[1])), path)
+        LogHandler.end_with(exit_code(error))
         return f"sessionscribe: {describe(error, str(Path.cwd()))}"
     return text
 

@@ -113,8 +113,10 @@ def test_a_quota_and_a_disk_that_fails_are_told_apart() -> None:
         "Traceback (most recent call last):\n  File\nOSError: [Errno 28] No space left on device",
     ],
 )
-def test_what_snakemake_says_of_a_disk_is_one_line(said: str) -> None:
+def test_what_snakemake_says_of_a_disk_is_one_line_and_74(said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handler.LogHandler, "exit_code", 1)
     (line,) = handler._plain(said).splitlines()
+    assert handler.LogHandler.exit_code == os.EX_IOERR
     assert line.startswith("sessionscribe: ")
     assert " at /" in line
 

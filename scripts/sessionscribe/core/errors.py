@@ -126,9 +126,9 @@ def is_full(error: Exception) -> bool:
     return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
-def exit_code(error: OSError) -> int:
-    """Return the exit code of a command that an error of the system ended: 74 where a disk is at fault."""
-    return os.EX_IOERR if error.errno in DISK else 1
+def exit_code(error: Exception) -> int:
+    """Return the exit code of what an error ended: 74 where a disk is at fault, else 1."""
+    return os.EX_IOERR if isinstance(error, OSError) and error.errno in DISK else 1
 
 
 def visible(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import platform
@@ -44,6 +45,7 @@ def download(
 
     Raises:
         UserError: it is not there, has another content, or cannot be had.
+        OSError: the disk is full.
     """
     place = rclone_path(source, s3_remote=s3_remote)
     command = ("copyto", "--no-traverse", "--", place, str(target.absolute()))
@@ -52,8 +54,7 @@ def download(
     except rclone.RcloneError as error:
         if error.reason != "full":
             raise
-        what, hint = "there is no space left here", "Make room, then run again: nothing is lost"
-        raise UserError(what, where=target.parent, hint=hint) from error
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target.parent)) from error
     if not target.is_file():
         raise UserError("does not exist", where=source, hint="Check the name; upper and lower case count")
     try:

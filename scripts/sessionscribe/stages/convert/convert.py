@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import functools
 import math
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -56,7 +54,7 @@ def convert_audio(
 
     Raises:
         UserError: the recording is not there, has changed, cannot be opened or decoded, has no such stream or
-            channel, was cut off more than 2 s and 2 % before its end, or the disk is full.
+            channel, or was cut off more than 2 s and 2 % before its end.
     """
     reading = reading or settings.Ingest()
     try:
@@ -77,8 +75,6 @@ def convert_audio(
             if stream_parts.is_header(source, stream_parts.header_of(source)):
                 missing = ""
         conversion = _write_missing(ingest, audio, missing)
-    except OSError as error:
-        raise _disk_error(error, ingest.source, audio) from error
     conversion.write(record)
     for warning in conversion.warnings:
         log(f"{visible(ingest.source)}: warning: {warning}")
@@ -247,15 +243,3 @@ def _warnings(reader: Reader, mono: Mono, writer: FlacWriter) -> Iterator[str]:
         yield "the channels cancel each other out: where they do, only one of them is used"
     if writer.peak == 0:
         yield "silent from beginning to end"
-
-
-def _disk_error(error: OSError, source: str, audio: Path) -> UserError:
-    """Return what to tell the user about an error of the file system."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        free = shutil.disk_usage(audio.parent).free / 1e6
-        what = f"no space left for the converted audio ({free:.1f} MB free; 1 hour takes about 60 MB)"
-        hint = "Make room and run again: finished work is kept"
-        return UserError(what, where=audio.parent, hint=hint)
-    where = error.filename or source
-    hint = "Check the disk or the network share, then run again"
-    return UserError(f"cannot be read or written ({error.strerror or error})", where=where, hint=hint)
