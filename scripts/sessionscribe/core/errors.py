@@ -6,6 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -38,8 +39,9 @@ class UserError(Exception):
 
 
 def complain(problem: object) -> None:
-    """Tell the user of a problem, in a line of its own."""
-    print(f"sessionscribe: {problem}", file=sys.stderr, flush=True)
+    """Tell the user of a problem, in a line of its own; it is lost where it cannot be written."""
+    with suppress(OSError):
+        print(f"sessionscribe: {problem}", file=sys.stderr, flush=True)
 
 
 def one_by_one(items: Mapping[str, T], act: Callable[[T], None]) -> bool:

@@ -7,12 +7,14 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from sessionscribe.audio.reader import Limits
 from sessionscribe.core.errors import UserError, visible
+from sessionscribe.core.files import BLOCK
 from sessionscribe.core.text import counted, one_line
 from sessionscribe.manifest import tracks
 from sessionscribe.manifest.manifest import Row, Session
@@ -111,8 +113,7 @@ def add(
             new = [replace(row, session=name) for row in new]
             _refuse_wrong(name, known)
             earlier = sessions.get(name, [])
-            if not earlier:
-                _refuse_no_recording(group, looked)
+            _refuse_cumulative(group) if earlier else _refuse_no_recording(group, looked)
             if parts:
                 if earlier:
                     refuse_another(earlier, new)
@@ -126,7 +127,7 @@ def add(
             added.problems.append(error)
             continue
         problems = [problem for file in group.files if (problem := looked[file].problem)]
-        added.problems += problems
+        added.problems += [_of_all(problems, name)] if len(problems) == len(new) > 1 else problems
         if len(problems) < len(new):
             length = timedelta(seconds=round(sum(row.duration_s for row in new)))
             number = counted(len(new), "track" if parts else "file")
@@ -170,11 +171,41 @@ def _refuse_no_recording(group: Group, looked: Mapping[File, ProbeResult]) -> No
     """Keep out what neither its name nor its content makes a recording: a text, a picture, a hidden file.
 
     Raises:
-        UserError: it is such a file.
+        UserError: it is such a file; or see `_refuse_cumulative`.
     """
+    _refuse_cumulative(group)
     (first, *others) = group.files
     if not others and not first.is_recording and (problem := looked[first].problem):
         raise UserError(problem.what, where=problem.where, hint="It was not added")
+
+
+def _of_all(problems: Sequence[UserError], session: str) -> UserError:
+    """Return in one line that no file of a session is any good."""
+    what = f"none of its {len(problems)} files can be used; the first {problems[0].what}"
+    return UserError(what, where=session, hint=problems[0].hint)
+
+
+def _refuse_cumulative(group: Group) -> None:
+    """Keep out live parts each of which begins with all of the one before: its words would come again.
+
+    Raises:
+        UserError: there are several parts on this machine, and they are such.
+    """
+    if group.layout != "live" or len(group.files) < 2:
+        return
+    parts = sorted(group.files, key=lambda file: file.part or 0)
+    if all(one.path and two.path and _begins_with(two.path, one.path) for one, two in pairwise(parts)):
+        hint = f"Add the last part alone, as a recording: `sessionscribe add {parts[-1].source}`"
+        raise UserError("each part begins with all that the one before it holds", where=group.name, hint=hint)
+
+
+def _begins_with(path: Path, beginning: Path) -> bool:
+    """Return whether a file begins with all of another one, by the last block of that."""
+    size = beginning.stat().st_size
+    with path.open("rb") as longer, beginning.open("rb") as shorter:
+        for file in (longer, shorter):
+            file.seek(max(0, size - BLOCK))
+        return 0 < size < path.stat().st_size and longer.read(min(size, BLOCK)) == shorter.read(BLOCK)
 
 
 def _refuse_wrong(name: str, known: Mapping[str, Session]) -> None:

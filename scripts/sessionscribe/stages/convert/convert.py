@@ -205,14 +205,11 @@ def _check_decoded(reader: Reader, writer: FlacWriter, streams: int) -> None:
     """
     if writer.samples and reader.decoded_packets >= reader.damaged_packets:
         return
-    what = "has an audio stream, but nothing of it can be decoded"
-    if writer.samples:
-        every = reader.decoded_packets + reader.damaged_packets
-        what = f"can hardly be decoded: {reader.damaged_packets} of {every} packets are damaged or encrypted"
-    hint = "Check that it plays; copy it again, or remove its row from the manifest"
-    if streams > 1:
-        hint = f"Choose another of its {streams} audio streams: `sessionscribe add --audio-stream`"
-    raise media.RecordingError(what, where=reader.source, hint=hint)
+    if not writer.samples:
+        raise media.undecodable(reader.source, streams)
+    every = reader.decoded_packets + reader.damaged_packets
+    what = f"can hardly be decoded: {reader.damaged_packets} of {every} packets are damaged or encrypted"
+    raise media.undecodable(reader.source, streams, what)
 
 
 def _warnings(reader: Reader, mono: Mono, writer: FlacWriter) -> Iterator[str]:

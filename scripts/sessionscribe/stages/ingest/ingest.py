@@ -21,11 +21,12 @@ ENDS_EARLY_S, ENDS_EARLY = 2.0, 0.005
 
 @dataclass(frozen=True)
 class Probe:
-    """What a recording is: its container, the duration of its audio in seconds, its audio streams."""
+    """What a recording is: container, duration of its audio in seconds, audio streams and the one to use."""
 
     container: str
     duration_s: float
     streams: list[AudioStream]
+    chosen: int = 0
 
 
 def probe(
@@ -62,7 +63,7 @@ def probe(
         name, described = container.format.name, media.describe(streams)
         declared = None if exact else containers.declared_duration(container, streams[chosen], path)
     if not count:
-        return Probe(name, declared or 0.0, described)
+        return Probe(name, declared or 0.0, described, chosen)
     if declared is None or is_local(path):
         # Junk behind the sound counts as packets.
         exact = exact or (declared is None and name in containers.GUESSED)
@@ -71,11 +72,8 @@ def probe(
         duration = declared
         limits.check(duration, path)
     if duration <= 0:
-        hint = "Copy the recording again, or remove its row from the manifest"
-        raise media.RecordingError(
-            "has an audio stream, but nothing of it can be decoded", where=path, hint=hint
-        )
-    return Probe(container=name, duration_s=round(duration, 3), streams=described)
+        raise media.undecodable(path, len(streams))
+    return Probe(name, round(duration, 3), described, chosen)
 
 
 def _proven_duration(
