@@ -19,7 +19,7 @@ from sessionscribe.core import files
 from sessionscribe.core.errors import UserError, visible
 from sessionscribe.core.text import counted
 from sessionscribe.core.units import SAMPLE_RATE, seconds, tolerance_s
-from sessionscribe.stages.convert.mono import CANCELLED_SHARE, CLIPPED_SHARE, Correction, Mono
+from sessionscribe.stages.convert.mono import CANCELLED_SHARE, CLIPPED_SHARE, HUM_HZ, Mono
 from sessionscribe.stages.ingest.ingest import limits_of
 from sessionscribe.stages.ingest.remote import opened
 
@@ -111,7 +111,7 @@ def _convert(
     decode = functools.partial(Reader, source, number, expected, limits)
     reader, mono = decode(), Mono(options.channel, source)
     writer = _write(reader, mono, temporary)
-    if (needed := mono.needed) != Correction():
+    while (needed := mono.needed) != mono.correction:
         reader, mono = decode(), Mono(options.channel, source, needed)
         writer = _write(reader, mono, temporary)
     _check_decoded(reader, writer, len(streams))
@@ -219,8 +219,8 @@ def _warnings(reader: Reader, mono: Mono, writer: FlacWriter) -> Iterator[str]:
         yield f"very quiet ({level}): amplified by {20 * math.log10(correction.gain):.0f} dB"
     if correction.gain < 1:
         yield f"reaches {mono.peak:.3g} times full scale: scaled down"
-    if correction.offset:
-        yield f"a constant offset of {100 * correction.offset:.0f} % of full scale was removed"
+    if correction.filtered:
+        yield f"mostly hum: everything below {HUM_HZ} Hz was filtered out"
     if reader.damaged_packets:
         yield f"{counted(reader.damaged_packets, 'damaged packet')} skipped"
     if reader.error:
