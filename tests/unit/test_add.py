@@ -31,6 +31,16 @@ def told(capsys: pytest.CaptureFixture[str]) -> pytest.CaptureFixture[str]:
     return capsys
 
 
+def test_a_link_to_itself_keeps_no_other_recording_off(told: pytest.CaptureFixture[str]) -> None:
+    Path("in").mkdir()
+    Path("in/loop.wav").symlink_to("loop.wav")
+    shutil.copy2("talk.wav", "in")
+    assert main.main(["add", "in"]) == 1
+    out, err = told.readouterr()
+    assert out == "added talk: recording, 1 file, 0.00 h of audio\n"
+    assert err.startswith("sessionscribe: in/loop.wav: cannot be read (Too many levels of symbolic links)")
+
+
 def test_it_tells_new_from_known(told: pytest.CaptureFixture[str]) -> None:
     assert main.main(["add", "talk.wav"]) == 0
     assert told.readouterr().out == "added talk: recording, 1 file, 0:00:00 of audio\n"

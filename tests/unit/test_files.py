@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from sessionscribe.core import seal
 from sessionscribe.core.files import atomic_path, write_text
 
 
@@ -66,3 +67,9 @@ def test_a_process_that_was_given_the_number_of_a_killed_one_writes_something_el
     os.utime(leftover, (0, 0))
     write_text(tmp_path / "a.txt", "whole")
     assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_json_that_is_nested_without_end_is_damaged() -> None:
+    assert seal.content(seal.sealed('{"a":1}').encode()) == {"a": 1}
+    with pytest.raises(ValueError, match="nested too deeply"):
+        seal.content(b"[" * 100_000)

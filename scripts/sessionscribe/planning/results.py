@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -51,7 +50,7 @@ class Results:
         """Return a job's record as it lies there; a missing or broken one is an empty one."""
         try:
             with open(self._prefix + path, "rb", buffering=0) as file:
-                found = json.loads(seal.unsealed(file.read()))
+                found = seal.content(file.read())
         except (OSError, ValueError):
             return {}
         return found if isinstance(found, dict) else {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -33,7 +32,7 @@ def verify(root: Path, session: str, *, quick: bool) -> tuple[list[str], list[st
     unrecorded = []
     for record in sorted((root / "results/provenance" / session).glob("*.json")):
         try:
-            content = json.loads(seal.unsealed(record.read_bytes()))
+            content = seal.content(record.read_bytes())
             entries = [*content.get("inputs", ()), *content["outputs"]]
             claimed |= {entry["path"]: (entry["size"], entry["sha256"]) for entry in entries}
         except (ValueError, KeyError, TypeError):

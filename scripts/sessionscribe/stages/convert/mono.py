@@ -41,24 +41,6 @@ class Correction:
     gain: float = 1.0
 
 
-class _HighPass:
-    """A filter for blocks [1, n] of a sample rate in Hz that follow one another; it leaves out hum."""
-
-    def __init__(self, rate: int) -> None:
-        import numpy as np  # noqa: PLC0415 -- heavy
-        from scipy.signal import butter  # noqa: PLC0415 -- heavy, and hardly ever needed
-
-        self._sections = butter(4, HUM_HZ, "highpass", fs=rate, output="sos")
-        self._state = np.zeros((len(self._sections), 1, 2))
-
-    def __call__(self, block: NDArray[np.float32]) -> NDArray[np.float32]:
-        import numpy as np  # noqa: PLC0415 -- heavy
-        from scipy.signal import sosfilt  # noqa: PLC0415 -- heavy, and hardly ever needed
-
-        found, self._state = sosfilt(self._sections, block, zi=self._state)
-        return np.asarray(found, np.float32)
-
-
 @dataclass
 class Mono:
     """Turns blocks of any number of channels into one channel, and measures what is wrong with them."""
@@ -71,12 +53,14 @@ class Mono:
     counted: int = 0
     power: float = 0.0
     hum: float = 0.0
+    humming: int = 0
     peak: float = 0.0
     power_in: float = 0.0
     cancelled: float = 0.0
     frames: int = 0
     _loudest: NDArray[np.float32] | None = None
-    _filters: dict[int, _HighPass] = field(default_factory=dict)
+    _filters: dict[int, tuple[NDArray[np.float64], NDArray[np.float64]]] = field(default_factory=dict)
+    """By sample rate: the sections of a high-pass filter, and what they remember."""
 
     def __call__(self, rate: int, block: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return `block` [channels, n] of a sample rate in Hz as [1, n] within full scale."""
@@ -99,9 +83,7 @@ class Mono:
         self.clipped += int(np.count_nonzero(magnitude >= loud))
         mixed = block if len(block) == 1 else self._mix(block)
         if self.correction.filtered:
-            if rate not in self._filters:
-                self._filters[rate] = _HighPass(rate)
-            mixed = self._filters[rate](mixed)
+            mixed = self._without_hum(rate, mixed)
         self._measure(rate, mixed)
         if self.correction.gain != 1:
             mixed = (mixed * np.float64(self.correction.gain)).astype(np.float32)
@@ -121,18 +103,32 @@ class Mono:
         taken = 0 if 10 * powers[0] >= powers.max() else int(powers.argmax())
         return block[taken : taken + 1]
 
+    def _without_hum(self, rate: int, block: NDArray[np.float32]) -> NDArray[np.float32]:
+        import numpy as np  # noqa: PLC0415 -- heavy
+        from scipy.signal import butter, sosfilt  # noqa: PLC0415 -- heavy, and hardly ever needed
+
+        if rate not in self._filters:
+            sections = butter(4, HUM_HZ, "highpass", fs=rate, output="sos")
+            self._filters[rate] = sections, np.zeros((len(sections), 1, 2))
+        sections, state = self._filters[rate]
+        found, state = sosfilt(sections, block, zi=state)
+        self._filters[rate] = sections, state
+        return np.asarray(found, np.float32)
+
     def _measure(self, rate: int, mixed: NDArray[np.float32]) -> None:
         import numpy as np  # noqa: PLC0415 -- heavy
 
         width = max(1, rate // (2 * HUM_HZ))
         slow = mixed[0, : mixed.size // width * width].reshape(-1, width).mean(axis=1, dtype=np.float64)
-        self.hum += width * float(slow @ slow)
-        self.power += float(np.vdot(mixed, mixed))
+        hum, power = width * float(slow @ slow), float(np.vdot(mixed, mixed))
+        self.hum += hum
+        self.power += power
         self.peak = max(self.peak, float(np.abs(mixed).max(initial=0)))
         size = max(1, round(FRAME_S * rate))
         whole = mixed[0, : mixed.shape[1] // size * size].reshape(-1, size)
         energy = whole.var(axis=1)
         self.frames += len(energy)
+        self.humming += len(energy) * (hum > HUM_SHARE * power)
         every = energy if self._loudest is None else np.concatenate([self._loudest, energy])
         self._loudest = np.sort(every)[-LOUDEST:]
 
@@ -150,12 +146,13 @@ class Mono:
     @property
     def needed(self) -> Correction:
         """What has to be done to the samples for speech to be found; without hum the level is another."""
-        filtered = self.correction.filtered or self.hum > HUM_SHARE * self.power
+        # All in all, and for most of the time: a slammed door does not count.
+        hums = self.hum > HUM_SHARE * self.power and 2 * self.humming > self.frames
+        if hums and not self.correction.filtered:
+            return Correction(filtered=True)
         gain = 1.0
-        if filtered != self.correction.filtered:
-            pass
-        elif self.peak > LOUDEST_PEAK and self.clipped > CLIPPED_SHARE * self.counted:
+        if self.peak > LOUDEST_PEAK and self.clipped > CLIPPED_SHARE * self.counted:
             gain = 1 / self.peak
         elif -math.inf < self.level_db < QUIET_DB:
             gain = 10 ** (round(WANTED_DB - self.level_db) / 20)
-        return Correction(filtered, gain)
+        return Correction(self.correction.filtered, gain)
