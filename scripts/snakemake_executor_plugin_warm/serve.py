@@ -175,7 +175,8 @@ def run(request: dict[str, Any], errors: LaneStderr) -> dict[str, Any]:
     if "files" in request:
         # Of a job that failed only what it noted about that.
         dropped = set(Names(request["output"])) if code else set()
-        reply["made"] = {path: _sha256(path) for path in request["returns"] if _is_wanted(path, dropped)}
+        wanted = [path for path in request["returns"] if path not in dropped and os.path.isfile(path)]
+        reply["made"] = {path: _sha256(path) for path in wanted}
         reply["contents"] = _contents(reply["made"])
     return reply
 
@@ -202,10 +203,6 @@ def _known_sha256(path: str, *_about: int) -> str:
 def _sha256(path: str) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _is_wanted(path: str, dropped: set[str]) -> bool:
-    return path not in dropped and os.path.isfile(path)
 
 
 def _contents(paths: Iterable[str]) -> dict[str, str]:

@@ -65,11 +65,6 @@ class LogHandler(LogHandlerBase):
         asked = self.common_settings
         return not (asked.dryrun or asked.verbose or asked.debug_dag)
 
-    @classmethod
-    def end_with(cls, code: int) -> None:
-        """Let a failed run end with an exit code, unless it is to end with a larger one."""
-        cls.exit_code = max(cls.exit_code, code)
-
     def _interrupt(self, *_: object) -> None:
         """Interrupt, once: what is sent to the group is passed on, too, and would end the cleaning up."""
         last, self._interrupted_at = self._interrupted_at, time.monotonic()
@@ -93,7 +88,8 @@ class LogHandler(LogHandlerBase):
             case LogEvent.RUN_INFO:
                 self._begin_progress(told["stats"])
             case LogEvent.JOB_INFO if self._progress:
-                self._progress.begin(told["jobid"], told["rule_name"], _about(told), _first_output(told))
+                output = str(next(iter(told["output"]), ""))
+                self._progress.begin(told["jobid"], told["rule_name"], _about(told), output)
             case LogEvent.JOB_FINISHED if self._progress:
                 self._progress.end(told["job_id"], done=True)
             case None if self._progress and hasattr(record, "waiting"):
@@ -104,7 +100,7 @@ class LogHandler(LogHandlerBase):
                 rules = ", ".join(dict.fromkeys(job["rule_name"] for job in told["job_error_info"]))
                 self._say(f"sessionscribe: a submission failed: {rules}", told["aux_logs"])
             case LogEvent.ERROR if told["exception"] == "LockException":
-                self.end_with(BUSY)
+                LogHandler.exit_code = BUSY
                 self._say(_busy())
             case LogEvent.ERROR if told["exception"] == "WorkflowError":
                 self._errors.append(_plain(record.getMessage()))
@@ -113,7 +109,7 @@ class LogHandler(LogHandlerBase):
             case None if record.levelno < logging.WARNING:
                 self._take_remark(record.getMessage())
             case LogEvent.ERROR | None if record.module != "job_scheduler":  # which repeats that jobs failed
-                self.end_with(getattr(record, "code", 1))
+                LogHandler.exit_code = max(LogHandler.exit_code, getattr(record, "code", 1))
                 self._say(_plain(record.getMessage()))
 
     def _take_remark(self, text: str) -> None:
@@ -181,7 +177,7 @@ def _plain(text: str) -> str:
         folders = [name for name in (".", ".snakemake", "logs", "results") if os.path.exists(name)]
         path = found[2] or min(folders, key=lambda name: os.statvfs(name).f_bavail)
         error = OSError(int(found[1]), os.strerror(int(found[1])), path)
-        LogHandler.end_with(exit_code(error))
+        LogHandler.exit_code = max(LogHandler.exit_code, exit_code(error))
         return f"sessionscribe: {describe(error, str(Path.cwd()))}"
     return text
 
@@ -189,10 +185,6 @@ def _plain(text: str) -> str:
 def _about(told: Mapping[str, Any]) -> str:
     """Return what a job is about: session, track and number, without the keys in the names of folders."""
     return " ".join(str(value) for name, value in told["wildcards"].items() if name != "fp")
-
-
-def _first_output(told: Mapping[str, Any]) -> str:
-    return str(next(iter(told["output"]), ""))
 
 
 def _busy() -> str:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from sessionscribe.core import seal
 from sessionscribe.core.files import atomic_path, write_text
+from sessionscribe.planning import settings_files
 
 
 def a_dead_pid() -> int:
@@ -69,7 +69,10 @@ def test_a_process_that_was_given_the_number_of_a_killed_one_writes_something_el
     assert os.listdir(tmp_path) == ["a.txt"]
 
 
-def test_json_that_is_nested_without_end_is_damaged() -> None:
-    assert seal.content(seal.sealed('{"a":1}').encode()) == {"a": 1}
-    with pytest.raises(ValueError, match="nested too deeply"):
-        seal.content(b"[" * 100_000)
+def test_json_that_is_nested_without_end_is_damaged(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.json").write_text("[" * 100_000)
+    with pytest.raises(SystemExit):
+        settings_files.read_settings(str(tmp_path / "a.json"))
+    assert "a.json: cannot be read (maximum recursion depth exceeded" in capsys.readouterr().err

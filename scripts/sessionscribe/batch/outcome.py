@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import timedelta
@@ -11,7 +12,6 @@ from sessionscribe.artifacts import provenance
 from sessionscribe.batch.report import TIME, BatchReport, Failure, moment
 from sessionscribe.batch.scan import CHUNK, LONGEST, Planned
 from sessionscribe.config.settings import Batch
-from sessionscribe.core import seal
 from sessionscribe.core.errors import UserError
 from sessionscribe.planning.status import MODELS
 
@@ -101,7 +101,7 @@ def _size(step: Planned, root: Path) -> int:
     """Return a chunk's share of its recording's size, in bytes; 0 where that is not known."""
     track = Path(step.output).name.rsplit(".", 2)[0]
     try:
-        about = seal.content((root / f"results/ingest/{step.session}/{track}.json").read_bytes())
+        about = json.loads((root / f"results/ingest/{step.session}/{track}.json").read_bytes())
         return int(about["size"]) // step.parts
     except (OSError, ValueError, KeyError, TypeError):
         return 0

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from hashlib import sha256
-from typing import Any
 
 _NAME, _END = b',"sha256":"', b'"}\n'
 _DIGITS = 64
@@ -28,18 +26,6 @@ def unsealed(data: bytes) -> bytes:
     if seal != _digest(body) + _END:
         raise ValueError("it is damaged: its content is not that of its checksum")
     return body + b"}\n"
-
-
-def content(data: bytes) -> Any:
-    """Return what a JSON file holds, sealed or not.
-
-    Raises:
-        ValueError: it is not JSON, not what was sealed, or nested without end.
-    """
-    try:
-        return json.loads(unsealed(data))
-    except RecursionError:
-        raise ValueError("it is nested too deeply") from None
 
 
 def _digest(body: bytes) -> bytes:

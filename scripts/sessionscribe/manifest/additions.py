@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -186,26 +185,21 @@ def _of_all(problems: Sequence[UserError], session: str) -> UserError:
 
 
 def _refuse_cumulative(group: Group) -> None:
-    """Keep out live parts each of which begins with all of the one before: its words would come again.
+    """Keep out live parts that each begin with all of the one before: their words would be repeated.
 
     Raises:
-        UserError: there are several parts on this machine, and they are such.
+        UserError: the first two, which are on this machine, are such.
     """
-    if group.layout != "live" or len(group.files) < 2:
+    one, two, *_ = [*sorted(group.files, key=lambda file: file.part or 0), None, None]
+    if group.layout != "live" or one is None or two is None or one.path is None or two.path is None:
         return
-    parts = sorted(group.files, key=lambda file: file.part or 0)
-    if all(one.path and two.path and _begins_with(two.path, one.path) for one, two in pairwise(parts)):
-        hint = f"Add the last part alone, as a recording: `sessionscribe add {parts[-1].source}`"
+    size = one.path.stat().st_size
+    with one.path.open("rb") as first, two.path.open("rb") as second:
+        end = first.seek(max(0, size - BLOCK))
+        same = second.seek(end) == end and first.read(BLOCK) == second.read(size - end) != b""
+    if same and size < two.path.stat().st_size:
+        hint = "Add the last part alone, as a recording"
         raise UserError("each part begins with all that the one before it holds", where=group.name, hint=hint)
-
-
-def _begins_with(path: Path, beginning: Path) -> bool:
-    """Return whether a file begins with all of another one, by the last block of that."""
-    size = beginning.stat().st_size
-    with path.open("rb") as longer, beginning.open("rb") as shorter:
-        for file in (longer, shorter):
-            file.seek(max(0, size - BLOCK))
-        return 0 < size < path.stat().st_size and longer.read(min(size, BLOCK)) == shorter.read(BLOCK)
 
 
 def _refuse_wrong(name: str, known: Mapping[str, Session]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -9,7 +10,6 @@ from datetime import datetime
 from pathlib import Path
 
 from sessionscribe.artifacts.base import Part
-from sessionscribe.core import seal
 from sessionscribe.core.errors import SHOWN, visible
 from sessionscribe.core.text import harmless, listed
 from sessionscribe.planning.plan import Plan
@@ -172,8 +172,8 @@ def failed(root: Path, plan: SessionPlan) -> list[Failed]:
     found = []
     folders = [plan.session.name, *([MODELS] if plan.needs_models() else [])]
     for path in sorted(path for name in folders for path in (root / "logs/failed" / name).glob("*.json")):
-        with suppress(OSError, ValueError, LookupError, TypeError):  # gone by now, or damaged
-            failure = seal.content(path.read_bytes())
+        with suppress(OSError, ValueError, LookupError, TypeError, RecursionError):  # gone by now, or damaged
+            failure = json.loads(path.read_bytes())
             if path.parent.name == MODELS or failure["output"] in plan.pending.keys() | plan.missing:
                 found.append(Failed(failure["message"], failure["log"]))
     if plan.session.problem and not found:

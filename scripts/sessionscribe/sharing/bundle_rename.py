@@ -79,7 +79,7 @@ def _path(path: str, old: str, name: str) -> str:
 
 def _content(data: bytes, path: str, name: str) -> bytes:
     """Return a JSON file's content with another session's name in it."""
-    content = seal.content(data) | {"session": name}
+    content = json.loads(seal.unsealed(data)) | {"session": name}
     if path.startswith(SETTINGS):
         return settings_text(content).encode()
     return seal.sealed(json.dumps(content, ensure_ascii=False, separators=(",", ":")) + "\n").encode()

@@ -88,7 +88,8 @@ class Cache:
             fetch: puts the whole recording at a path, or raises.
         """
         with self._pinned(path, size) as there:
-            self._count(hits=int(there), misses=int(not there), **{_bytes(there): size})
+            kind = "hit_bytes" if there else "miss_bytes"
+            self._count(hits=int(there), misses=int(not there), **{kind: size})
             if there:
                 yield path
                 return
@@ -274,10 +275,6 @@ class Cache:
         counts = replace(counts, **{name: getattr(counts, name) + value for name, value in more.items()})
         # Not synced: after a power cut the counts may begin anew.
         (self.folder / COUNTS).write_text(json.dumps(asdict(counts)), encoding="utf-8")
-
-
-def _bytes(there: bool) -> str:
-    return "hit_bytes" if there else "miss_bytes"
 
 
 def _size(path: Path) -> int:

@@ -114,7 +114,12 @@ def _convert(
     while (needed := mono.needed) != mono.correction:
         reader, mono = decode(), Mono(options.channel, source, needed)
         writer = _write(reader, mono, temporary)
-    _check_decoded(reader, writer, len(streams))
+    decoded, damaged = reader.decoded_packets, reader.damaged_packets
+    if not writer.samples:
+        raise media.undecodable(source, len(streams))
+    if damaged > decoded:
+        what = f"can hardly be decoded: {damaged} of {decoded + damaged} packets are damaged or encrypted"
+        raise media.undecodable(source, len(streams), what)
     warnings = list(_warnings(reader, mono, writer))
     missing = ""
     found = writer.samples / SAMPLE_RATE
@@ -195,21 +200,6 @@ def _write(reader: Reader, mono: Mono, target: Path) -> FlacWriter:
         for rate, block in reader.blocks():
             writer.write(rate, mono(rate, block))
     return writer
-
-
-def _check_decoded(reader: Reader, writer: FlacWriter, streams: int) -> None:
-    """Check that most of a recording could be decoded.
-
-    Raises:
-        UserError: it could not.
-    """
-    if writer.samples and reader.decoded_packets >= reader.damaged_packets:
-        return
-    if not writer.samples:
-        raise media.undecodable(reader.source, streams)
-    every = reader.decoded_packets + reader.damaged_packets
-    what = f"can hardly be decoded: {reader.damaged_packets} of {every} packets are damaged or encrypted"
-    raise media.undecodable(reader.source, streams, what)
 
 
 def _warnings(reader: Reader, mono: Mono, writer: FlacWriter) -> Iterator[str]:

@@ -88,9 +88,9 @@ def _proven_duration(
     if not exact:
         counter = Reader(path, chosen, limits=limits)
         counted = counter.count()
-        if declared is None and counter.links == 1:
+        if counter.links == 1 and declared is None:
             return counted
-        if declared is not None and counter.links == 1 and abs(counted - declared) <= _agreement_s(declared):
+        if counter.links == 1 and declared and abs(counted - declared) <= max(0.25, 0.01 * declared):
             return declared
     reader = Reader(path, chosen, declared or 0.0, limits)
     for _ in reader.blocks():
@@ -102,10 +102,6 @@ def _proven_duration(
     if found and found.promised and size > found.start:  # of plain samples, what is missing is known
         return max(decoded, decoded * found.promised / (size - found.start))
     return max(decoded, declared)
-
-
-def _agreement_s(duration_s: float) -> float:
-    return max(0.25, 0.01 * duration_s)
 
 
 def check_whole(path: Source) -> None:
