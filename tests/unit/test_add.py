@@ -37,7 +37,7 @@ def test_a_link_to_itself_keeps_no_other_recording_off(told: pytest.CaptureFixtu
     shutil.copy2("talk.wav", "in")
     assert main.main(["add", "in"]) == 1
     out, err = told.readouterr()
-    assert out == "added talk: recording, 1 file, 0.00 h of audio\n"
+    assert out == "added talk: recording, 1 file, 0:00:00 of audio\n"
     assert err.startswith("sessionscribe: in/loop.wav: cannot be read (Too many levels of symbolic links)")
 
 
