@@ -92,8 +92,8 @@ evaluate: .full ## measure accuracy on real and natural speech, beside other too
 kill-test: .full ## kill the demo run 20 times at random moments and compare what comes out
 	$(BIN)/python tests/failure/kill_demo.py --times 20
 
-fault-test: .full ## let each write, fsync and rename of a small run fail, three ways (SAMPLE=60: so many of them)
-	$(BIN)/python tests/failure/fault_demo.py $(if $(SAMPLE),--sample $(SAMPLE))
+fault-test: .full ## let writes, fsyncs and renames of a small run fail, three ways (ALL=1: each; SAMPLE=60: so many)
+	$(BIN)/python tests/failure/fault_demo.py $(if $(ALL),--all) $(if $(SAMPLE),--sample $(SAMPLE))
 
 clean: ## remove .venv and the tools' caches (results stay)
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis scripts/sessionscribe.egg-info

@@ -104,8 +104,8 @@ class WarmExecutor:
             end = end_of_log(request) if isinstance(error, DiedError) else ""
             self._say(f"warm: {job.rule.name} failed: {error}{end}")
             raise SpawnedJobError() from None
-        if not reply["ok"]:
-            self._say(reply["error"])
+        if reply["code"]:
+            self.logger.warning(reply["error"], extra={"code": reply["code"]})
             raise SpawnedJobError()
         if job.benchmark is not None:
             extended = self.workflow.output_settings.benchmark_extended

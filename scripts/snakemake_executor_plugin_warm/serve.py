@@ -7,7 +7,7 @@ Every line of standard input is a request, every line of standard output the rep
     {"id": 1, "script": "/…/transcribe_chunk.py", "rule": "transcribe_chunk", "threads": 2, "queued_s": 0.01,
      "input": [["audio", "talk.flac"], …], "output": […], "params": […], "wildcards": […], "resources": […],
      "log": [[null, "logs/talk.log"]]}
-    {"id": 1, "ok": true, "error": "", "usage": {"wall_s": …, "cpu_s": …, "max_rss": …, …}}
+    {"id": 1, "code": 0, "error": "", "usage": {"wall_s": …, "cpu_s": …, "max_rss": …, …}}
 
 On another machine a request also has `files`, the SHA-256 of every file that the job reads, by path, and
 `returns`, the paths that may be wanted of it. Where a file is not what it should be, the job is not run and
@@ -153,28 +153,30 @@ def run(request: dict[str, Any], errors: LaneStderr) -> dict[str, Any]:
         spoilt = _spoilt(request["files"])
         if spoilt:
             nothing: dict[str, Any] = {"usage": {}, "made": {}, "contents": {}}
-            return {"id": request["id"], "ok": False, "error": "", "spoilt": spoilt, **nothing}
+            return {"id": request["id"], "code": 1, "error": "", "spoilt": spoilt, **nothing}
         _clear(request["returns"])
     errors.begin(next((path for _, path in request["log"]), None))
-    before, ok = _usage(), False
+    before, code = _usage(), 1
     try:
         names = {"__name__": "__main__", "__file__": request["script"], "snakemake": _snakemake(request)}
         exec(_code(request["script"]), names)
-        ok = True
+        code = 0
     except SystemExit as end:
-        ok = not end.code
         if isinstance(end.code, str):
             print(end.code, file=errors)
+        else:
+            code = end.code or 0
     except BaseException:
         traceback.print_exc(file=errors)
     after = _usage()
     spent = {name: after[name] - before[name] for name in after}
     usage = {**spent, **_peak()}
-    reply = {"id": request["id"], "ok": ok, "error": "" if ok else errors.text(), "usage": usage}
+    reply = {"id": request["id"], "code": code, "error": errors.text() if code else "", "usage": usage}
     if "files" in request:
         # Of a job that failed only what it noted about that.
-        dropped = set() if ok else set(Names(request["output"]))
-        reply["made"] = {path: _sha256(path) for path in request["returns"] if _is_wanted(path, dropped)}
+        dropped = set(Names(request["output"])) if code else set()
+        wanted = [path for path in request["returns"] if path not in dropped and os.path.isfile(path)]
+        reply["made"] = {path: _sha256(path) for path in wanted}
         reply["contents"] = _contents(reply["made"])
     return reply
 
@@ -201,10 +203,6 @@ def _known_sha256(path: str, *_about: int) -> str:
 def _sha256(path: str) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _is_wanted(path: str, dropped: set[str]) -> bool:
-    return path not in dropped and os.path.isfile(path)
 
 
 def _contents(paths: Iterable[str]) -> dict[str, str]:

@@ -1,12 +1,22 @@
 """Snakemake, as `sessionscribe run` starts it: its exit code says what ended it (`LogHandler.exit_code`)."""
 
+import functools
 import os
 import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
+from contextlib import suppress
 
 INTERRUPTED = 128 + signal.SIGINT
+
+
+def write_or_lose(write: Callable[[str], int], text: str) -> int:
+    """Write what can be written: on a full disk lines of the output are lost, and not the run."""
+    with suppress(OSError):
+        write(text)
+    return len(text)
 
 
 def stop_with(parent: int) -> None:
@@ -16,6 +26,8 @@ def stop_with(parent: int) -> None:
     os.kill(os.getpid(), signal.SIGINT)
 
 
+if sys.stderr:
+    sys.stderr.write = functools.partial(write_or_lose, sys.stderr.write)  # type: ignore[method-assign]
 threading.Thread(target=stop_with, args=(os.getppid(),), daemon=True).start()
 try:
     from snakemake import cli

@@ -18,7 +18,7 @@ from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
 from sessionscribe.cli.workflow import BUSY, SIGNALLED
-from sessionscribe.core.errors import DISK, describe
+from sessionscribe.core.errors import DISK, describe, exit_code
 from sessionscribe.jobs import workspace
 
 if TYPE_CHECKING:  # most starts of Snakemake show nothing
@@ -43,7 +43,7 @@ class LogHandler(LogHandlerBase):
     """
 
     exit_code: ClassVar[int] = 1
-    """What a failed run should end with: ``BUSY``, ``SIGNALLED`` plus SIGINT's number, or 1."""
+    """What a failed run should end with: of the codes of all that went wrong, the largest."""
     audio: ClassVar[Callable[[], Mapping[str, Mapping[str, float]]]] = dict
     """Tells, by rule and first output, how many seconds of audio jobs work on; the workflow knows."""
 
@@ -88,7 +88,8 @@ class LogHandler(LogHandlerBase):
             case LogEvent.RUN_INFO:
                 self._begin_progress(told["stats"])
             case LogEvent.JOB_INFO if self._progress:
-                self._progress.begin(told["jobid"], told["rule_name"], _about(told), _first_output(told))
+                output = str(next(iter(told["output"]), ""))
+                self._progress.begin(told["jobid"], told["rule_name"], _about(told), output)
             case LogEvent.JOB_FINISHED if self._progress:
                 self._progress.end(told["job_id"], done=True)
             case None if self._progress and hasattr(record, "waiting"):
@@ -108,6 +109,7 @@ class LogHandler(LogHandlerBase):
             case None if record.levelno < logging.WARNING:
                 self._take_remark(record.getMessage())
             case LogEvent.ERROR | None if record.module != "job_scheduler":  # which repeats that jobs failed
+                LogHandler.exit_code = max(LogHandler.exit_code, getattr(record, "code", 1))
                 self._say(_plain(record.getMessage()))
 
     def _take_remark(self, text: str) -> None:
@@ -167,7 +169,7 @@ class LogHandler(LogHandlerBase):
 
 
 def _plain(text: str) -> str:
-    """Return what Snakemake says of an error as one line, where it is ours or the system's."""
+    """Return what Snakemake says of an error as one line, where it is ours or a disk's: that ends with 74."""
     if ours := OURS.match(text):
         return f"sessionscribe: {ours[1]}"
     if found := SYSTEM.search(text):
@@ -175,6 +177,7 @@ def _plain(text: str) -> str:
         folders = [name for name in (".", ".snakemake", "logs", "results") if os.path.exists(name)]
         path = found[2] or min(folders, key=lambda name: os.statvfs(name).f_bavail)
         error = OSError(int(found[1]), os.strerror(int(found[1])), path)
+        LogHandler.exit_code = max(LogHandler.exit_code, exit_code(error))
         return f"sessionscribe: {describe(error, str(Path.cwd()))}"
     return text
 
@@ -182,10 +185,6 @@ def _plain(text: str) -> str:
 def _about(told: Mapping[str, Any]) -> str:
     """Return what a job is about: session, track and number, without the keys in the names of folders."""
     return " ".join(str(value) for name, value in told["wildcards"].items() if name != "fp")
-
-
-def _first_output(told: Mapping[str, Any]) -> str:
-    return str(next(iter(told["output"]), ""))
 
 
 def _busy() -> str:

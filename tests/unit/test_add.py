@@ -31,6 +31,16 @@ def told(capsys: pytest.CaptureFixture[str]) -> pytest.CaptureFixture[str]:
     return capsys
 
 
+def test_a_link_to_itself_keeps_no_other_recording_off(told: pytest.CaptureFixture[str]) -> None:
+    Path("in").mkdir()
+    Path("in/loop.wav").symlink_to("loop.wav")
+    shutil.copy2("talk.wav", "in")
+    assert main.main(["add", "in"]) == 1
+    out, err = told.readouterr()
+    assert out == "added talk: recording, 1 file, 0:00:00 of audio\n"
+    assert err.startswith("sessionscribe: in/loop.wav: cannot be read (Too many levels of symbolic links)")
+
+
 def test_it_tells_new_from_known(told: pytest.CaptureFixture[str]) -> None:
     assert main.main(["add", "talk.wav"]) == 0
     assert told.readouterr().out == "added talk: recording, 1 file, 0:00:00 of audio\n"
@@ -73,6 +83,9 @@ def test_a_stream_that_is_not_there_is_refused(told: pytest.CaptureFixture[str])
     assert "talk.wav: has no audio stream number 7 (it has 1, number 0)" in told.readouterr().err
     assert main.main(["add", "talk.wav", "--channel", "3"]) == 2
     assert "talk.wav: has no channel number 3 (it has 1, counted from 0)" in told.readouterr().err
+    sounds = [media.Sound(media.tone(1, channels=channels)) for channels in (1, 2)]
+    media.write_media(Path("two.mkv"), sounds)
+    assert main.main(["add", "two.mkv", "--channel", "1"]) == 2, "the first stream has one channel"
     assert main.main(["add", "/dev/zero"]) == 1  # which has no end
     assert "/dev/zero: is not an ordinary file" in told.readouterr().err
     assert not TABLE.exists() or not manifest.read(TABLE)
@@ -225,6 +238,37 @@ def test_slices_of_a_stream_are_parts_that_need_the_first_ones_header(slices: Pa
     assert sum(row.duration_s for row in found) == pytest.approx(6, abs=0.1)
     assert main.main(["add", "call"]) == 0
     assert rows("call") == found
+
+
+def test_slices_without_the_first_are_told_in_one_line(
+    slices: Path, told: pytest.CaptureFixture[str]
+) -> None:
+    first = slices / "chunk-000.webm"
+    header = first.read_bytes()
+    first.unlink()
+    assert main.main(["add", "call"]) == 1
+    says = (
+        "call: none of its 3 files can be used; the first is a slice of a stream, and only the stream's first"
+    )
+    (line,) = told.readouterr().err.splitlines()
+    assert says in line
+    first.write_bytes(header)
+    assert main.main(["add", "call"]) == 0
+    assert [row.header for row in rows("call")] == [None, 0, 0, 0]
+
+
+def test_parts_that_begin_anew_each_time_are_refused(slices: Path, told: pytest.CaptureFixture[str]) -> None:
+    for part in sorted(slices.iterdir()):
+        written = part.read_bytes()
+        Path("all").mkdir(exist_ok=True)
+        before = Path(f"all/chunk-{int(part.stem[-3:]) - 1:03}.webm")
+        Path("all", part.name).write_bytes((before.read_bytes() if before.exists() else b"") + written)
+    assert main.main(["add", "all"]) == 1
+    says = (
+        "all: each part begins with all that the one before it holds. Add the last part alone, as a recording"
+    )
+    assert says in told.readouterr().err
+    assert "all" not in manifest.read(TABLE)
 
 
 def test_parts_that_are_no_good_are_told_and_do_not_keep_the_others_off(

@@ -89,6 +89,7 @@ def test_a_value_of_the_wrong_kind_is_refused_in_one_line_that_names_it(
         ),
         ("a: b\nchunk:\n\ttarget_s: 5\n", "line 3: is not YAML (found character '\\t' that cannot start"),
         ("<<<<<<< HEAD\nmerge: {}\n", "line 2: is not YAML (mapping values are not allowed here)"),
+        ("[" * 3000, "cannot be read (maximum recursion depth exceeded"),
         ("\0", "cannot be read (unacceptable character #x0000: special characters are not allowed"),
     ],
 )

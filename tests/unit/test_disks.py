@@ -99,6 +99,18 @@ def test_of_a_disk_that_snakemake_does_not_name_the_fullest_is_meant(
     assert "sessionscribe: .snakemake: the disk is full (0 MB free at" in said
 
 
+def test_a_folder_that_snakemake_cannot_work_in_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "{talks}").mkdir()
+    monkeypatch.chdir(tmp_path / "{talks}")
+    Path("Snakefile").touch()
+    media.write_tone(Path("talk.wav"), 0.1)
+    assert main.main(["add", "talk.wav"]) == 0
+    assert main.main(["run"]) == 2
+    assert "{talks}: has braces in its name, which Snakemake takes for wildcards" in capfd.readouterr().err
+
+
 def test_a_quota_and_a_disk_that_fails_are_told_apart() -> None:
     assert "what you may use at" in errors.describe(OSError(errno.EDQUOT, "quota", "a"), "talk")
     assert "fails to read or write" in errors.describe(OSError(errno.EIO, "i/o", "a"), "talk")
@@ -113,8 +125,10 @@ def test_a_quota_and_a_disk_that_fails_are_told_apart() -> None:
         "Traceback (most recent call last):\n  File\nOSError: [Errno 28] No space left on device",
     ],
 )
-def test_what_snakemake_says_of_a_disk_is_one_line(said: str) -> None:
+def test_what_snakemake_says_of_a_disk_is_one_line_and_74(said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handler.LogHandler, "exit_code", 1)
     (line,) = handler._plain(said).splitlines()
+    assert handler.LogHandler.exit_code == os.EX_IOERR
     assert line.startswith("sessionscribe: ")
     assert " at /" in line
 

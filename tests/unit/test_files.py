@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from sessionscribe.core.files import atomic_path, write_many, write_text
+from sessionscribe.planning import settings_files
 
 
 def a_dead_pid() -> int:
@@ -72,3 +73,12 @@ def test_a_process_that_was_given_the_number_of_a_killed_one_writes_something_el
     os.utime(leftover, (0, 0))
     write_text(tmp_path / "a.txt", "whole")
     assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_json_that_is_nested_without_end_is_damaged(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.json").write_text("[" * 100_000)
+    with pytest.raises(SystemExit):
+        settings_files.read_settings(str(tmp_path / "a.json"))
+    assert "a.json: cannot be read (maximum recursion depth exceeded" in capsys.readouterr().err

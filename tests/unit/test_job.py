@@ -135,7 +135,7 @@ def test_a_disk_too_full_for_the_log_still_gives_one_line(
     Path(LOG).symlink_to("/dev/full")
     with pytest.raises(SystemExit) as caught:
         work(OSError(errno.ENOSPC, "No space left on device", OUTPUTS["merged"]))
-    assert caught.value.code == 1
+    assert caught.value.code == os.EX_IOERR
     err = capfd.readouterr().err
     assert err.count("\n") == 1
     assert "results/merge/talk.json: the disk is full" in err

@@ -42,7 +42,7 @@ def test_a_log_that_cannot_be_written_costs_no_answer(tmp_path: Path, log: str) 
             replies.append(json.loads(worker.stdout.readline()))
         limit.cancel()
         worker.stdin.close()
-    assert [reply["ok"] for reply in replies] == [False, True]
+    assert [reply["code"] for reply in replies] == [1, 0]
     assert "ValueError: no" in replies[0]["error"]
 
 
@@ -51,7 +51,8 @@ def test_to_end_idle_workers_at_once_costs_no_processor(tmp_path: Path) -> None:
     request = {name: [] for name in ("input", "output", "params", "wildcards", "resources")}
     about = {"script": str(tmp_path / "sleeps.py"), "rule": "r", "threads": 1}
     pool, before = WorkerPool(local_places(1, 1), 0.0), time.process_time()
-    assert pool.run({**request, **about, "log": [[None, str(tmp_path / "log")]]}, time.time())["ok"]
+    logged = {**request, **about, "log": [[None, str(tmp_path / "log")]]}
+    assert pool.run(logged, time.time())["code"] == 0
     spent = time.process_time() - before
     pool.stop()
     assert spent < 0.1

@@ -101,7 +101,7 @@ def test_two_homes_have_one_mailbox_into_which_others_write(folder: Remote, tmp_
     for home in (folder, other):  # a job reads its input when it has slept
         (home / "in/table.txt").write_text("slow=0.7\n")
     made = {"out/0.txt": "../../../../dev/zero"}
-    hostile = json.dumps({"ok": True, "made": made, "contents": [], "usage": {}, "error": ""})
+    hostile = json.dumps({"code": 0, "made": made, "contents": [], "usage": {}, "error": ""})
     written, ended = set[str](), threading.Event()
 
     def write_into_it() -> None:
@@ -111,7 +111,7 @@ def test_two_homes_have_one_mailbox_into_which_others_write(folder: Remote, tmp_
                 place = mailbox / "results" / job
                 place.mkdir(parents=True)
                 (place / "evil.json").write_text(hostile)
-                (place / "torn.json").write_text('{"ok": true, "ma')
+                (place / "torn.json").write_text('{"code": 0, "ma')
                 (mailbox / f"requests/{job.split('-')[0]}-foreign.json").write_text('{"request": 1}')
 
     writer = threading.Thread(target=write_into_it)

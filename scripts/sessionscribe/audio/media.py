@@ -26,6 +26,9 @@ READ_BYTES = 1 << 20
 NOT_RECORDINGS = ("concat", "dash", "ffmetadata", "hls", "imf", "lavfi", "rtp", "rtsp", "sbg", "sdp", "tty")
 """Demuxers that follow references to other files or the net, play scripts, or take any text for a picture."""
 SIDE_STREAMS = ("comment", "dub", "descriptions", "hearing_impaired", "visual_impaired", "karaoke", "lyrics")
+UNDECODABLE = "has an audio stream, but nothing of it can be decoded"
+CLUSTER, FRAGMENT_BOXES = b"\x1f\x43\xb6\x75", (b"moof", b"styp", b"sidx")
+"""How a slice of a stream begins in Matroska, and in MP4 after four bytes."""
 INDEX_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")
 
 
@@ -123,14 +126,23 @@ def _refusal(path: Source, error: Exception) -> UserError:
         hint = "Check the disk or the network share, then run again"
         return UserError(f"cannot be read ({error})", where=path, hint=hint)
     with path.open("rb") as file:
-        is_mp4 = file.read(12)[4:8] in INDEX_BOXES
-    if is_mp4:
-        what = "is an MP4 or MOV whose index (moov) is missing or damaged: the recording or copy was cut off"
-        return RecordingError(
-            what, where=path, hint="Copy it again, or repair it with a tool such as untrunc"
-        )
+        head = file.read(12)
     what = "is not an audio or video file, or damaged at its beginning"
     hint = "Check the file; if it is not a recording, remove its row from the manifest"
+    if head[4:8] in INDEX_BOXES:
+        what = "is an MP4 or MOV whose index (moov) is missing or damaged: the recording or copy was cut off"
+        hint = "Copy it again, or repair it with a tool such as untrunc"
+    elif head[4:8] in FRAGMENT_BOXES or head.startswith(CLUSTER):
+        what = "is a slice of a stream, and only the stream's first part has the header"
+        hint = "Put that part beside it and add their folder again"
+    return RecordingError(what, where=path, hint=hint)
+
+
+def undecodable(path: Source, streams: int, what: str = UNDECODABLE) -> RecordingError:
+    """Return the error for a recording with so many audio streams, the chosen one of which is no good."""
+    hint = "Check that it plays; copy it again, or remove its row from the manifest"
+    if streams > 1:
+        hint = f"Choose another of its {streams} audio streams: `sessionscribe add --audio-stream`"
     return RecordingError(what, where=path, hint=hint)
 
 

@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from sessionscribe.audio.containers import SEARCH_BYTES, boxes, vint
+from sessionscribe.audio.media import CLUSTER
 from sessionscribe.audio.samples import HEADER_BYTES, samples
 from sessionscribe.audio.source import Source, Splice
 
-CLUSTER, TRACKS = b"\x1f\x43\xb6\x75", b"\x16\x54\xae\x6b"
+TRACKS = b"\x16\x54\xae\x6b"
 SIMPLE_BLOCK, BLOCK_GROUP = 0xA3, 0xA0
 
 

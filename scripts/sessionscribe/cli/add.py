@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -226,7 +227,7 @@ def _take_over(names: Sequence[str], config: Config, beside: sidecars.Beside) ->
 
 def _refuse_in_demo(table: Path, groups: Sequence[Group]) -> None:
     for file in (file for group in groups for file in group.files):
-        if file.path is None or not file.path.resolve().is_relative_to(DEMO.resolve()):
+        if file.path is None or not Path(os.path.realpath(file.path)).is_relative_to(DEMO.resolve()):
             refuse_demo(table, "is not one of the demo's recordings", file.source)
 
 

@@ -22,7 +22,7 @@ from sessionscribe.cli.options import (
     subcommand,
 )
 from sessionscribe.config.settings import Config
-from sessionscribe.core.errors import complain, unknown_session
+from sessionscribe.core.errors import UserError, complain, unknown_session
 from sessionscribe.engines import fetch
 from sessionscribe.jobs import workspace
 from sessionscribe.manifest import manifest
@@ -113,6 +113,9 @@ def make(
         every_s: how often it is asked; None: never.
     """
     workspace.check_writable([Path(".snakemake")])
+    if {"{", "}"} & set(str(Path.cwd())):
+        what = "has braces in its name, which Snakemake takes for wildcards"
+        raise UserError(what, where=Path.cwd(), hint="Rename that folder, or move the project out of it")
     # What is passed on comes first: options with several values would take its targets for theirs.
     arguments = [*request.arguments, "--profile", str(profile(options))]
     if options.configfile:

@@ -630,7 +630,7 @@ def load(paths: list[Path], over: Mapping[str, Any] | None = None) -> Config:
             line = error.problem_mark.line + 1 if error.problem_mark else 1
             what = f"is not YAML ({error.problem})"
             raise UserError(what, where=f"{path}, line {line}", hint="Correct the file") from error
-        except (OSError, ValueError, yaml.YAMLError) as error:
+        except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
             raise UserError(
                 f"cannot be read ({' '.join(str(error).split())})", where=path, hint="Save it as UTF-8 text"
             ) from error

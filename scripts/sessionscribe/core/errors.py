@@ -6,6 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -38,8 +39,9 @@ class UserError(Exception):
 
 
 def complain(problem: object) -> None:
-    """Tell the user of a problem, in a line of its own."""
-    print(f"sessionscribe: {problem}", file=sys.stderr, flush=True)
+    """Tell the user of a problem, in a line of its own; it is lost where it cannot be written."""
+    with suppress(OSError):
+        print(f"sessionscribe: {problem}", file=sys.stderr, flush=True)
 
 
 def one_by_one(items: Mapping[str, T], act: Callable[[T], None]) -> bool:
@@ -61,7 +63,8 @@ def one_by_one(items: Mapping[str, T], act: Callable[[T], None]) -> bool:
         except (UserError, OSError) as error:
             failed = True
             complain(describe(error, name))
-            if is_full(error) or getattr(error, "ends_all", False):
+            full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+            if full or getattr(error, "ends_all", False):
                 break
     return failed
 
@@ -72,7 +75,8 @@ def describe(error: Exception, where: str) -> str:
         return str(error)
     if isinstance(error, OSError) and error.errno in DISK:
         path = Path(os.fsdecode(error.filename or "."))
-        what, hint = DISK[error.errno](*_disk_of(path))
+        disk, (what, hint) = _disk_of(path), DISK[error.errno]
+        what = what.format(disk=disk) if what else _full(disk)
         return str(UserError(what, where=path if error.filename else where, hint=hint))
     if isinstance(error, OSError) and error.strerror:
         hint = "Put that right and run again: what was done stays"
@@ -86,49 +90,44 @@ PLENTY_MB = 100
 ROOM = "Make room and run again: nothing is lost"
 
 
-def _full(disk: Path, state: os.statvfs_result) -> tuple[str, str]:
-    if state.f_files and not state.f_favail and state.f_bavail:
-        return f"the disk is full (no room for one more file at {disk}: all {state.f_files} are there)", ROOM
-    free_mb = state.f_bavail * state.f_frsize / 1e6
-    by_now = " by now" if free_mb > PLENTY_MB else ""
-    return f"the disk is full ({free_mb:.0f} MB free at {disk}{by_now})", ROOM
-
-
-def _over_quota(disk: Path, _: os.statvfs_result) -> tuple[str, str]:
-    return f"the disk is full (what you may use at {disk} is used up)", ROOM
-
-
-def _read_only(disk: Path, _: os.statvfs_result) -> tuple[str, str]:
-    return f"the disk at {disk} is read-only", "Make it writable, or work in another folder: nothing is lost"
-
-
-def _broken(disk: Path, _: os.statvfs_result) -> tuple[str, str]:
-    return f"the disk at {disk} fails to read or write", "Check it; run again when it works: nothing is lost"
-
-
-DISK = {errno.ENOSPC: _full, errno.EDQUOT: _over_quota, errno.EROFS: _read_only, errno.EIO: _broken}
+DISK = {
+    errno.ENOSPC: ("", ROOM),  # see `_full`
+    errno.EDQUOT: ("the disk is full (what you may use at {disk} is used up)", ROOM),
+    errno.EROFS: (
+        "the disk at {disk} is read-only",
+        "Make it writable, or work in another folder: nothing is lost",
+    ),
+    errno.EIO: (
+        "the disk at {disk} fails to read or write",
+        "Check it; run again when it works: nothing is lost",
+    ),
+}
 """What to say where a disk, and not a file, is at fault."""
 
 
-def _disk_of(path: Path) -> tuple[Path, os.statvfs_result]:
-    """Return where the disk is mounted that a path lies on, and its state."""
+def _full(disk: Path) -> str:
+    state = os.statvfs(disk)
+    if state.f_files and not state.f_favail and state.f_bavail:
+        return f"the disk is full (no room for one more file at {disk}: all {state.f_files} are there)"
+    free_mb = state.f_bavail * state.f_frsize / 1e6
+    by_now = " by now" if free_mb > PLENTY_MB else ""
+    return f"the disk is full ({free_mb:.0f} MB free at {disk}{by_now})"
+
+
+def _disk_of(path: Path) -> Path:
+    """Return where the disk is mounted that a path lies on."""
     place = path.absolute()
     while not place.exists() and place != place.parent:
         place = place.parent
-    state, device = os.statvfs(place), place.stat().st_dev
+    device = place.stat().st_dev
     while place != place.parent and place.parent.stat().st_dev == device:
         place = place.parent
-    return place, state
+    return place
 
 
-def is_full(error: Exception) -> bool:
-    """Return whether it says that there is no room left."""
-    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-
-
-def exit_code(error: OSError) -> int:
-    """Return the exit code of a command that an error of the system ended: 74 where a disk is at fault."""
-    return os.EX_IOERR if error.errno in DISK else 1
+def exit_code(error: Exception) -> int:
+    """Return the exit code of what an error ended: 74 where a disk is at fault, else 1."""
+    return os.EX_IOERR if isinstance(error, OSError) and error.errno in DISK else 1
 
 
 def visible(text: str) -> str:

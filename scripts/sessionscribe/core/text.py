@@ -106,17 +106,10 @@ def _go_together(left: str, right: WordPieces, *, alone: bool) -> bool:
             or unicodedata.category(left[-1]) in {"Ps", "Pi"}
             or not (written_without_spaces(left[-1]) or written_without_spaces(right.text[0]))
         )
-    if _is_mark(left) and _opens(left[-1]):
+    is_mark = not any(unicodedata.category(c)[0] in "LN" for c in left)
+    if is_mark and (unicodedata.category(left[-1]) in {"Ps", "Pi", "Pd", "Sc"} or left[-1] in "¿¡"):
         return True
     return alone and _closes(right.text, left)
-
-
-def _is_mark(text: str) -> bool:
-    return not any(unicodedata.category(c)[0] in "LN" for c in text)
-
-
-def _opens(letter: str) -> bool:
-    return unicodedata.category(letter) in {"Ps", "Pi", "Pd", "Sc"} or letter in "¿¡"
 
 
 def _closes(text: str, left: str) -> bool:

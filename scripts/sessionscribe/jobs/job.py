@@ -43,7 +43,7 @@ def job(
 ) -> Iterator[JobLogger]:
     """Run a job's work: ``with job(...) as say``. All that is printed goes to the log with the time.
 
-    A failure ends the process (in a worker: the job) with exit code 1 after one line on the log and on
+    A failure ends the process (in a worker: the job) with its exit code after one line on the log and on
     standard error, and leaves a ``Failure`` for the status table. Success removes that, and writes the record
     named by ``outputs["provenance"]`` last, so that a job counts as done only when all its outputs are whole.
     Either way ``logs/usage`` gets what the job used, where ``usage`` says so; ``queued_s`` is how long it
@@ -53,7 +53,7 @@ def job(
     session = str(settings.get("session", MODELS))
     first = next(iter(outputs.values()), "")
     failure, used_up = notes_of(rule, session, log)
-    message = None
+    code = 0
     with Log(Path(log)) as file, metrics.measured() as used:
         say = JobLogger(file)
         try:
@@ -65,17 +65,17 @@ def job(
         except Exception as error:
             if not isinstance(error, UserError):
                 traceback.print_exc(file=file)
-            message = errors.describe(error, session)
+            message, code = errors.describe(error, session), errors.exit_code(error)
             say(f"FAILED {message}")
             noted = Failure(session=session, rule=rule, output=first, message=message, log=log)
             note_failure(failure, noted)
-        spent = used.usage(session, rule, first, queued_s=queued_s, ok=message is None)
+        spent = used.usage(session, rule, first, queued_s=queued_s, ok=not code)
         with contextlib.suppress(OSError):  # a full disk costs the figures, not the work
             if usage:
                 spent.write(used_up)
-    if message is not None:
+    if code:
         print(f"sessionscribe: {rule} failed: {message} (log: {log})", file=sys.stderr)
-        sys.exit(1)
+        sys.exit(code)
 
 
 def notes_of(rule: str, session: str, log: str) -> tuple[Path, Path]:

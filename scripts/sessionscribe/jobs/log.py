@@ -6,7 +6,6 @@ import contextlib
 import io
 import os
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -84,35 +83,14 @@ class _Routed:
         return getattr(self.current.get() or self.otherwise, name)
 
 
-class _Routes:
-    """Standard streams are routed while any job runs."""
-
-    def __init__(self) -> None:
-        self._jobs, self._lock = 0, threading.Lock()
-
-    def __enter__(self) -> None:
-        with self._lock:
-            self._jobs += 1
-            if self._jobs == 1:
-                sys.stdout, sys.stderr = _Routed(sys.stdout), _Routed(sys.stderr)
-
-    def __exit__(self, *_: object) -> None:
-        with self._lock:
-            self._jobs -= 1
-            if self._jobs == 0:
-                streams = (sys.stdout, sys.stderr)
-                sys.stdout, sys.stderr = (getattr(s, "otherwise", s) for s in streams)
-
-
-_ROUTES = _Routes()
-
-
 @contextmanager
 def printing_to(file: Log) -> Iterator[None]:
     """Send what this thread prints to a log, until the end of the ``with``."""
-    with _ROUTES:
-        token = _Routed.current.set(file)
-        try:
-            yield
-        finally:
-            _Routed.current.reset(token)
+    for name in ("stdout", "stderr"):
+        if not isinstance(stream := getattr(sys, name), _Routed):
+            setattr(sys, name, _Routed(stream))
+    token = _Routed.current.set(file)
+    try:
+        yield
+    finally:
+        _Routed.current.reset(token)

@@ -23,10 +23,6 @@ class SessionClock:
         """Return the seconds that are left; 0 when the time is over."""
         return max(0.0, self._end - time.monotonic())
 
-    def is_expired(self) -> bool:
-        """Return whether the time is over."""
-        return self.time_remaining() == 0
-
     def register_checkpoint_callback(self, callback: Callable[[], None], minutes_before: float = 15) -> None:
         """Have ``callback`` called once, in a thread of its own, so long before the end.
 

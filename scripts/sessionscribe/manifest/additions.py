@@ -13,6 +13,7 @@ from typing import Any
 
 from sessionscribe.audio.reader import Limits
 from sessionscribe.core.errors import UserError, visible
+from sessionscribe.core.files import BLOCK
 from sessionscribe.core.text import counted, one_line
 from sessionscribe.manifest import tracks
 from sessionscribe.manifest.manifest import Row, Session
@@ -109,8 +110,7 @@ def add(
             new = [replace(row, session=name) for row in new]
             _refuse_wrong(name, known)
             earlier = sessions.get(name, [])
-            if not earlier:
-                _refuse_no_recording(group, looked)
+            _refuse_cumulative(group) if earlier else _refuse_no_recording(group, looked)
             if parts:
                 if earlier:
                     refuse_another(earlier, new)
@@ -124,7 +124,7 @@ def add(
             added.problems.append(error)
             continue
         problems = [problem for file in group.files if (problem := looked[file].problem)]
-        added.problems += problems
+        added.problems += [_of_all(problems, name)] if len(problems) == len(new) > 1 else problems
         if len(problems) < len(new):
             length = timedelta(seconds=round(sum(row.duration_s for row in new)))
             number = counted(len(new), "track" if parts else "file")
@@ -168,11 +168,36 @@ def _refuse_no_recording(group: Group, looked: Mapping[File, ProbeResult]) -> No
     """Keep out what neither its name nor its content makes a recording: a text, a picture, a hidden file.
 
     Raises:
-        UserError: it is such a file.
+        UserError: it is such a file; or see `_refuse_cumulative`.
     """
+    _refuse_cumulative(group)
     (first, *others) = group.files
     if not others and not first.is_recording and (problem := looked[first].problem):
         raise UserError(problem.what, where=problem.where, hint="It was not added")
+
+
+def _of_all(problems: Sequence[UserError], session: str) -> UserError:
+    """Return in one line that no file of a session is any good."""
+    what = f"none of its {len(problems)} files can be used; the first {problems[0].what}"
+    return UserError(what, where=session, hint=problems[0].hint)
+
+
+def _refuse_cumulative(group: Group) -> None:
+    """Keep out live parts that each begin with all of the one before: their words would be repeated.
+
+    Raises:
+        UserError: the first two, which are on this machine, are such.
+    """
+    one, two, *_ = [*sorted(group.files, key=lambda file: file.part or 0), None, None]
+    if group.layout != "live" or one is None or two is None or one.path is None or two.path is None:
+        return
+    size = one.path.stat().st_size
+    with one.path.open("rb") as first, two.path.open("rb") as second:
+        end = first.seek(max(0, size - BLOCK))
+        same = second.seek(end) == end and first.read(BLOCK) == second.read(size - end) != b""
+    if same and size < two.path.stat().st_size:
+        hint = "Add the last part alone, as a recording"
+        raise UserError("each part begins with all that the one before it holds", where=group.name, hint=hint)
 
 
 def _refuse_wrong(name: str, known: Mapping[str, Session]) -> None:

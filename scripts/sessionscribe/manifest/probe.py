@@ -205,7 +205,7 @@ class Prober:
             return ProbeResult(checksum, 0, error)
         if self.audio_stream is not None:  # where there is none of that number, nothing is added
             found = probe(recording, exact=self.exact, audio_stream=self.audio_stream, limits=self.limits)
-        channels = max(stream.channels for stream in found.streams)
+        channels = found.streams[found.chosen].channels
         if self.channel is not None and self.channel >= channels:
             what = f"has no channel number {self.channel} (it has {channels}, counted from 0)"
             hint = "Give another --channel, or none; nothing was added"

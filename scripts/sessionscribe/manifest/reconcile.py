@@ -73,7 +73,11 @@ def join(
     joined: dict[str, Row] = {}
     for row in new:
         before = known.get(row.source)
-        found = _renewed(before, row, settings, taken, exact=exact) if before else _named_apart(row, taken)
+        if before:
+            found = _renewed(before, row, settings, taken, exact=exact)
+        else:  # a live part that comes by the name that another one had gets a track of its own
+            apart = row.layout == "live" and row.track in taken
+            found = replace(row, track=_with_content(row, taken)) if apart else row
         taken.add(found.track)
         joined[row.source] = found
     news = [line for row in new if row.source in known for line in _change(known[row.source], row)]
@@ -181,12 +185,6 @@ def _renewed(
     # A speaker whom the file's old name gave goes with it; one whom a person wrote there stays.
     given = before.speaker not in ("", speaker_of(File(before.source)))
     return replace(found, track=row.track, speaker=before.speaker if given else row.speaker)
-
-
-def _named_apart(row: Row, taken: Container[str]) -> Row:
-    """Return a row; a live part that comes by the name that another one had gets a track of its own."""
-    apart = row.layout == "live" and row.track in taken
-    return replace(row, track=_with_content(row, taken)) if apart else row
 
 
 def _with_content(row: Row, taken: Container[str]) -> str:

@@ -73,8 +73,9 @@ def parts_of(
         channels = described[numbers[0]].channels
         sides = SIDES if channels == len(SIDES) else [f"channel-{number}" for number in range(channels)]
         parts = [Part(side, only.duration_s, taken, number) for number, side in enumerate(sides)]
-        if not names and not _differ(source, numbers[0], limits or Limits()):
-            return []
+        blocks = Reader(source, numbers[0], limits=limits or Limits()).blocks()
+        if not names and all(float(abs(block - block[:1]).max(initial=0)) <= SAME for _, block in blocks):
+            return []  # one sound twice
     if names and len(names) != len(parts):
         what = f"has {counted(len(parts), 'track')}, not as many as there are names ({len(names)})"
         raise UserError(
@@ -109,9 +110,3 @@ def join(old: Sequence[Row], new: Sequence[Row], settings: Mapping[str, Any], *,
             f"two tracks are called {twice[0]}; nothing was added", where=new[0].session, hint=hint
         )
     return rows
-
-
-def _differ(source: Source, stream: int, limits: Limits) -> bool:
-    """Return whether the channels of an audio stream hold different sounds, not one sound twice."""
-    blocks = Reader(source, stream, limits=limits).blocks()
-    return any(float(abs(block - block[:1]).max(initial=0)) > SAME for _, block in blocks)

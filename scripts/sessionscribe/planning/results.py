@@ -52,7 +52,7 @@ class Results:
         try:
             with open(self._prefix + path, "rb", buffering=0) as file:
                 found = json.loads(seal.unsealed(file.read()))
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return {}
         return found if isinstance(found, dict) else {}
 

@@ -20,7 +20,7 @@ def read_settings(path: str) -> dict[str, Any]:
     """Return what a job is told; end the process with one line if the file is damaged."""
     try:
         found: dict[str, Any] = json.loads(seal.unsealed(Path(path).read_bytes()))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         hint = "Delete the file and run again: only its step and what depends on it is done again"
         errors.complain(UserError(f"cannot be read ({error})", where=path, hint=hint))
         sys.exit(1)

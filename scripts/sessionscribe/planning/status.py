@@ -172,7 +172,7 @@ def failed(root: Path, plan: SessionPlan) -> list[Failed]:
     found = []
     folders = [plan.session.name, *([MODELS] if plan.needs_models() else [])]
     for path in sorted(path for name in folders for path in (root / "logs/failed" / name).glob("*.json")):
-        with suppress(OSError, ValueError, LookupError, TypeError):  # gone by now, or damaged
+        with suppress(OSError, ValueError, LookupError, TypeError, RecursionError):  # gone by now, or damaged
             failure = json.loads(path.read_bytes())
             if path.parent.name == MODELS or failure["output"] in plan.pending.keys() | plan.missing:
                 found.append(Failed(failure["message"], failure["log"]))

@@ -36,7 +36,7 @@ def verify(root: Path, session: str, *, quick: bool) -> tuple[list[str], list[st
             content = json.loads(seal.unsealed(record.read_bytes()))
             entries = [*content.get("inputs", ()), *content["outputs"]]
             claimed |= {entry["path"]: (entry["size"], entry["sha256"]) for entry in entries}
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             spoilt[record.relative_to(root)] = "is no record"
     for path in _files(root, session):
         size, checksum = claimed.get(path.as_posix(), (None, ""))

@@ -171,7 +171,7 @@ class MailboxWorker:
         """Bring home a result, of which nothing is trusted; None if it is not whole."""
         reply = self._mailbox.read(f"results/{job}/{worker}.json") or {}
         match reply:
-            case {"ok": bool(), "made": dict(made), "contents": dict(), "usage": dict(), "error": str()}:
+            case {"code": int(), "made": dict(made), "contents": dict(), "usage": dict(), "error": str()}:
                 pass
             case _:
                 return None

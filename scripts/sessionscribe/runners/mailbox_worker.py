@@ -228,7 +228,7 @@ class MailboxServer:
             if model in self._checked or not script.is_file():
                 continue
             reply = self._ask(model_request(str(script), kind, model))
-            if not reply["ok"]:
+            if reply["code"]:
                 raise UserError(reply["error"].strip() or "cannot be had", where=model, hint="See above")
             self._checked.add(model)
 

@@ -102,7 +102,7 @@ class RemoteWorker:
         finally:
             self._lanes.release()
         self._bring_home(workspace, reply, bundle.request)
-        if reply["ok"]:
+        if not reply["code"]:
             self._count(request, reply)
         return reply
 

@@ -133,6 +133,6 @@ class RemoteWorkspace:
             finally:
                 channel.end()
                 channel.wait(10)
-            if not reply["ok"]:
+            if reply["code"]:
                 raise UserError(reply["error"], where=self.machine.name, hint="Nothing was lost")
             self._models.add(model)

@@ -180,7 +180,9 @@ def _refuse_huge_listing(source: Path | IO[bytes], place: str) -> None:
         file.seek(0, os.SEEK_END)
         file.seek(max(0, file.tell() - 65_557 - _ZIP64.size))
         before, _, end = file.read().rpartition(_END)
-    sizes = [int.from_bytes(end[8:12], "little")] if len(end) >= 18 else [MOST_MANIFEST + 1]
+    if len(end) < 18:
+        raise _refused(place, "is no zip file, or only the beginning of one")
+    sizes = [int.from_bytes(end[8:12], "little")]
     if before[-20:-16] == b"PK\6\7":
         mark, size = _ZIP64.unpack(before[-_ZIP64.size :].rjust(_ZIP64.size))
         sizes.append(size if mark == b"PK\6\6" else MOST_MANIFEST + 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import platform
@@ -42,6 +43,7 @@ def download(
 
     Raises:
         UserError: it does not exist, has other content, or cannot be downloaded.
+        OSError: the disk is full.
     """
     place = rclone_path(source)
     command = ("copyto", "--no-traverse", "--", place, str(target.absolute()))
@@ -50,8 +52,7 @@ def download(
     except rclone.RcloneError as error:
         if error.reason != "full":
             raise
-        what, hint = "there is no space left here", "Make room, then run again: nothing is lost"
-        raise UserError(what, where=target.parent, hint=hint) from error
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target.parent)) from error
     if not target.is_file():
         raise UserError("does not exist", where=source, hint="Check the name, which is case-sensitive")
     try:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import functools
 import math
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -21,7 +19,7 @@ from sessionscribe.core import files
 from sessionscribe.core.errors import UserError, visible
 from sessionscribe.core.text import counted
 from sessionscribe.core.units import SAMPLE_RATE, seconds, tolerance_s
-from sessionscribe.stages.convert.mono import CANCELLED_SHARE, CLIPPED_SHARE, Correction, Mono
+from sessionscribe.stages.convert.mono import CANCELLED_SHARE, CLIPPED_SHARE, HUM_HZ, Mono
 from sessionscribe.stages.ingest.ingest import limits_of
 from sessionscribe.stages.ingest.remote import opened
 
@@ -56,7 +54,7 @@ def convert_audio(
 
     Raises:
         UserError: the recording is not there, has changed, cannot be opened or decoded, has no such stream or
-            channel, was cut off more than 2 s and 2 % before its end, or the disk is full.
+            channel, or was cut off more than 2 s and 2 % before its end.
     """
     reading = reading or settings.Ingest()
     try:
@@ -77,8 +75,6 @@ def convert_audio(
             if stream_parts.is_header(source, stream_parts.header_of(source)):
                 missing = ""
         conversion = _write_missing(ingest, audio, missing)
-    except OSError as error:
-        raise _disk_error(error, ingest.source, audio) from error
     conversion.write(record)
     for warning in conversion.warnings:
         log(f"{visible(ingest.source)}: warning: {warning}")
@@ -115,10 +111,15 @@ def _convert(
     decode = functools.partial(Reader, source, number, expected, limits)
     reader, mono = decode(), Mono(options.channel, source)
     writer = _write(reader, mono, temporary)
-    if (needed := mono.needed) != Correction():
+    while (needed := mono.needed) != mono.correction:
         reader, mono = decode(), Mono(options.channel, source, needed)
         writer = _write(reader, mono, temporary)
-    _check_decoded(reader, writer, len(streams))
+    decoded, damaged = reader.decoded_packets, reader.damaged_packets
+    if not writer.samples:
+        raise media.undecodable(source, len(streams))
+    if damaged > decoded:
+        what = f"can hardly be decoded: {damaged} of {decoded + damaged} packets are damaged or encrypted"
+        raise media.undecodable(source, len(streams), what)
     warnings = list(_warnings(reader, mono, writer))
     missing = ""
     found = writer.samples / SAMPLE_RATE
@@ -201,24 +202,6 @@ def _write(reader: Reader, mono: Mono, target: Path) -> FlacWriter:
     return writer
 
 
-def _check_decoded(reader: Reader, writer: FlacWriter, streams: int) -> None:
-    """Check that most of a recording could be decoded.
-
-    Raises:
-        UserError: it could not.
-    """
-    if writer.samples and reader.decoded_packets >= reader.damaged_packets:
-        return
-    what = "has an audio stream, but nothing of it can be decoded"
-    if writer.samples:
-        every = reader.decoded_packets + reader.damaged_packets
-        what = f"can hardly be decoded: {reader.damaged_packets} of {every} packets are damaged or encrypted"
-    hint = "Check that it plays; copy it again, or remove its row from the manifest"
-    if streams > 1:
-        hint = f"Choose another of its {streams} audio streams: `sessionscribe add --audio-stream`"
-    raise media.RecordingError(what, where=reader.source, hint=hint)
-
-
 def _warnings(reader: Reader, mono: Mono, writer: FlacWriter) -> Iterator[str]:
     clock, correction = reader.clock, mono.correction
     if correction.gain > 1:
@@ -226,8 +209,8 @@ def _warnings(reader: Reader, mono: Mono, writer: FlacWriter) -> Iterator[str]:
         yield f"very quiet ({level}): amplified by {20 * math.log10(correction.gain):.0f} dB"
     if correction.gain < 1:
         yield f"reaches {mono.peak:.3g} times full scale: scaled down"
-    if correction.offset:
-        yield f"a constant offset of {100 * correction.offset:.0f} % of full scale was removed"
+    if correction.filtered:
+        yield f"mostly hum: everything below {HUM_HZ} Hz was filtered out"
     if reader.damaged_packets:
         yield f"{counted(reader.damaged_packets, 'damaged packet')} skipped"
     if reader.error:
@@ -247,15 +230,3 @@ def _warnings(reader: Reader, mono: Mono, writer: FlacWriter) -> Iterator[str]:
         yield "the channels cancel each other out: where they do, only one of them is used"
     if writer.peak == 0:
         yield "silent from beginning to end"
-
-
-def _disk_error(error: OSError, source: str, audio: Path) -> UserError:
-    """Return what to tell the user about an error of the file system."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        free = shutil.disk_usage(audio.parent).free / 1e6
-        what = f"no space left for the converted audio ({free:.1f} MB free; 1 hour takes about 60 MB)"
-        hint = "Make room and run again: finished work is kept"
-        return UserError(what, where=audio.parent, hint=hint)
-    where = error.filename or source
-    hint = "Check the disk or the network share, then run again"
-    return UserError(f"cannot be read or written ({error.strerror or error})", where=where, hint=hint)

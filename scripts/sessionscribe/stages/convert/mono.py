@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from sessionscribe.audio.source import Source
@@ -25,17 +25,19 @@ HUGE = 1e15
 """Larger numbers are no sound, and their squares no numbers."""
 LOUDEST_PEAK = 2.0
 """Samples that reach further beyond full scale were never meant for it: they are brought back into it."""
-OFFSET = 2.0
-"""A constant offset of so many times the sound's own effective value keeps speech from being found."""
+HUM_HZ = 200
+"""Below this frequency speech can be done without."""
+HUM_SHARE = 0.75
+"""From this share of the power on, hum, rumble or a constant offset keeps speech from being found."""
 CANCELLED_SHARE = 0.01
 """Below this share of the channels' power in their mean, the channels cancel out."""
 
 
 @dataclass(frozen=True)
 class Correction:
-    """What is done to samples before they are rounded: an offset is taken off, then they are multiplied."""
+    """What is done to samples before they are rounded: hum is filtered out, then they are multiplied."""
 
-    offset: float = 0.0
+    filtered: bool = False
     gain: float = 1.0
 
 
@@ -49,14 +51,16 @@ class Mono:
     nonfinite: int = 0
     clipped: int = 0
     counted: int = 0
-    samples: int = 0
-    total: float = 0.0
     power: float = 0.0
+    hum: float = 0.0
+    humming: int = 0
     peak: float = 0.0
     power_in: float = 0.0
     cancelled: float = 0.0
     frames: int = 0
     _loudest: NDArray[np.float32] | None = None
+    _filters: dict[int, tuple[NDArray[np.float64], NDArray[np.float64]]] = field(default_factory=dict)
+    """By sample rate: the sections of a high-pass filter, and what they remember."""
 
     def __call__(self, rate: int, block: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return `block` [channels, n] of a sample rate in Hz as [1, n] within full scale."""
@@ -78,9 +82,11 @@ class Mono:
         self.counted += block.size
         self.clipped += int(np.count_nonzero(magnitude >= loud))
         mixed = block if len(block) == 1 else self._mix(block)
+        if self.correction.filtered:
+            mixed = self._without_hum(rate, mixed)
         self._measure(rate, mixed)
-        if self.correction != Correction():
-            mixed = ((mixed - np.float64(self.correction.offset)) * self.correction.gain).astype(np.float32)
+        if self.correction.gain != 1:
+            mixed = (mixed * np.float64(self.correction.gain)).astype(np.float32)
         return np.clip(mixed, np.float32(-1), np.float32(1))
 
     def _mix(self, block: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -97,17 +103,32 @@ class Mono:
         taken = 0 if 10 * powers[0] >= powers.max() else int(powers.argmax())
         return block[taken : taken + 1]
 
+    def _without_hum(self, rate: int, block: NDArray[np.float32]) -> NDArray[np.float32]:
+        import numpy as np  # noqa: PLC0415 -- heavy
+        from scipy.signal import butter, sosfilt  # noqa: PLC0415 -- heavy, and hardly ever needed
+
+        if rate not in self._filters:
+            sections = butter(4, HUM_HZ, "highpass", fs=rate, output="sos")
+            self._filters[rate] = sections, np.zeros((len(sections), 1, 2))
+        sections, state = self._filters[rate]
+        found, state = sosfilt(sections, block, zi=state)
+        self._filters[rate] = sections, state
+        return np.asarray(found, np.float32)
+
     def _measure(self, rate: int, mixed: NDArray[np.float32]) -> None:
         import numpy as np  # noqa: PLC0415 -- heavy
 
-        self.samples += mixed.size
-        self.total += float(mixed.sum(dtype=np.float64))
+        width = max(1, rate // (2 * HUM_HZ))
+        slow = mixed[0, : mixed.size // width * width].reshape(-1, width).mean(axis=1, dtype=np.float64)
+        hum, power = width * float(slow @ slow), float(np.vdot(mixed, mixed))
+        self.hum += hum
+        self.power += power
         self.peak = max(self.peak, float(np.abs(mixed).max(initial=0)))
         size = max(1, round(FRAME_S * rate))
         whole = mixed[0, : mixed.shape[1] // size * size].reshape(-1, size)
         energy = whole.var(axis=1)
         self.frames += len(energy)
-        self.power += float(energy.sum())
+        self.humming += len(energy) * (hum > HUM_SHARE * power)
         every = energy if self._loudest is None else np.concatenate([self._loudest, energy])
         self._loudest = np.sort(every)[-LOUDEST:]
 
@@ -124,13 +145,14 @@ class Mono:
 
     @property
     def needed(self) -> Correction:
-        """What has to be done to the samples for speech to be found in them."""
-        mean = self.total / max(1, self.samples)
-        own = math.sqrt(self.power / max(1, self.frames))
-        offset = mean if own and abs(mean) > OFFSET * own else 0.0
+        """What has to be done to the samples for speech to be found; without hum the level is another."""
+        # All in all, and for most of the time: a slammed door does not count.
+        hums = self.hum > HUM_SHARE * self.power and 2 * self.humming > self.frames
+        if hums and not self.correction.filtered:
+            return Correction(filtered=True)
         gain = 1.0
         if self.peak > LOUDEST_PEAK and self.clipped > CLIPPED_SHARE * self.counted:
-            gain = 1 / (self.peak + abs(offset))
+            gain = 1 / self.peak
         elif -math.inf < self.level_db < QUIET_DB:
             gain = 10 ** (round(WANTED_DB - self.level_db) / 20)
-        return Correction(offset, gain)
+        return Correction(self.correction.filtered, gain)

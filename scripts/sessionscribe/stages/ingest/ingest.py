@@ -21,11 +21,12 @@ ENDS_EARLY_S, ENDS_EARLY = 2.0, 0.005
 
 @dataclass(frozen=True)
 class Probe:
-    """What a recording is: its container, the duration of its audio in seconds, its audio streams."""
+    """What a recording is: container, duration of its audio in seconds, audio streams and the one to use."""
 
     container: str
     duration_s: float
     streams: list[AudioStream]
+    chosen: int = 0
 
 
 def probe(
@@ -62,7 +63,7 @@ def probe(
         name, described = container.format.name, media.describe(streams)
         declared = None if exact else containers.declared_duration(container, streams[chosen], path)
     if not count:
-        return Probe(name, declared or 0.0, described)
+        return Probe(name, declared or 0.0, described, chosen)
     if declared is None or is_local(path):
         # Junk behind the sound counts as packets.
         exact = exact or (declared is None and name in containers.GUESSED)
@@ -71,11 +72,8 @@ def probe(
         duration = declared
         limits.check(duration, path)
     if duration <= 0:
-        hint = "Copy the recording again, or remove its row from the manifest"
-        raise media.RecordingError(
-            "has an audio stream, but nothing of it can be decoded", where=path, hint=hint
-        )
-    return Probe(container=name, duration_s=round(duration, 3), streams=described)
+        raise media.undecodable(path, len(streams))
+    return Probe(name, round(duration, 3), described, chosen)
 
 
 def _proven_duration(
@@ -90,9 +88,9 @@ def _proven_duration(
     if not exact:
         counter = Reader(path, chosen, limits=limits)
         counted = counter.count()
-        if declared is None and counter.links == 1:
+        if counter.links == 1 and declared is None:
             return counted
-        if declared is not None and counter.links == 1 and abs(counted - declared) <= _agreement_s(declared):
+        if counter.links == 1 and declared and abs(counted - declared) <= max(0.25, 0.01 * declared):
             return declared
     reader = Reader(path, chosen, declared or 0.0, limits)
     for _ in reader.blocks():
@@ -104,10 +102,6 @@ def _proven_duration(
     if found and found.promised and size > found.start:  # of plain samples, what is missing is known
         return max(decoded, decoded * found.promised / (size - found.start))
     return max(decoded, declared)
-
-
-def _agreement_s(duration_s: float) -> float:
-    return max(0.25, 0.01 * duration_s)
 
 
 def check_whole(path: Source) -> None:
