@@ -9,7 +9,6 @@ from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
-from sessionscribe.cli import report as reporting
 from sessionscribe.cli import workflow as command_line
 from sessionscribe.config import settings
 from sessionscribe.core import errors, signals
@@ -118,8 +117,12 @@ def preflight():
 
 
 def targets(wildcards):
-    shown = reporting.files(PLAN.sessions) if PLAN.whole else []
-    return [*plan().targets(), *(path for path in shown if Path(path).exists())]
+    shown = []
+    if PLAN.whole:
+        from sessionscribe.cli import report  # with all that a run can do: 2 MB
+
+        shown = [path for path in report.files(PLAN.sessions) if Path(path).exists()]
+    return [*plan().targets(), *shown]
 
 
 def reported_of(wildcards):

@@ -124,7 +124,7 @@ def test_a_finished_project_has_nothing_to_do(project: Project) -> None:
     plan = project.plan()
     assert plan.due() == frozenset()
     assert plan.targets() == []
-    assert not plan.needs_models()
+    assert not any(plan.preflight_task().values())
 
 
 def test_a_new_project_has_everything_to_do_and_needs_the_models(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from sessionscribe.core.text import TOO_LONG, is_long_name
 from sessionscribe.manifest import names
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Row:
     """A source file and its place in a session; ``line`` is its line in the manifest, from 1.
 

@@ -1,9 +1,8 @@
-"""Results from before settings were files: taken over once, without anything being redone.
+"""Adopts the results of commit 54d02dc, which had no settings files; nothing is redone.
 
-Until then a step's record held its key. A key cannot be read back, but made again: ``older.json`` has the
-versions and the default settings of the commits whose results are taken over. Settings that there are not any
-more are as the session's transcript says. Where a record has the key that the step had then, its options and
-inputs are the same.
+There, the record of a step held its key. A key cannot be decoded, but it can be recomputed: ``older.json`` has
+the versions and default settings of that commit, and the transcript says what settings that no longer exist
+were. If the result is the key in the record, the step had the same inputs and settings.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -55,30 +54,22 @@ def adopt(
     """
     results, defaults = Results(root), Config().model_dump(mode="json")
     recorded = results.record(f"results/diarize/{session.name}.json").get("made", {}).get("settings", {})
+    then = json.loads(Path(__file__).with_suffix(".json").read_text(encoding="utf-8"))
+    before = {**options, **_as_then(then["options"], options, defaults, recorded)}
     choices = []
-    for era in _eras():
-        before = {**options, **_as_then(era["options"], options, defaults, recorded)}
-        for decoder in decoders:
-            words = words_key(session, options, decoder)
-            with as_of(era["versions"]):
-                key = words_key(session, before, decoder)
-                ledgers = [lay_out(before, decoder, key, diarizer) for diarizer in diarizers]
-            there = max(len(results.names(words_folder(session.name, name))) for name in (key, words))
-            for diarizer, steps in zip(diarizers, ledgers, strict=True):
-                done = {w.name: w for w in steps.works if isinstance(w, Step) and _is_done(w, results)}
-                now = lay_out(options, decoder, words, diarizer)
-                choices.append((len(done), there, done, steps, now))
+    for decoder, diarizer in product(decoders, diarizers):
+        words = words_key(session, options, decoder)
+        with as_of(then["versions"]):
+            key = words_key(session, before, decoder)
+            steps = lay_out(before, decoder, key, diarizer)
+        there = max(len(results.names(words_folder(session.name, name))) for name in (key, words))
+        done = {w.name: w for w in steps.works if isinstance(w, Step) and _is_done(w, results)}
+        choices.append((len(done), there, done, steps, lay_out(options, decoder, words, diarizer)))
     # Of equals the first: what suits this machine best.
     count, _, done, steps, now = max(choices, key=lambda choice: choice[:2])
     if count:
         _rename_folders(steps, now, root)
         _write_settings(done, now, results, root)
-
-
-@cache
-def _eras() -> list[dict[str, Any]]:
-    found = json.loads(Path(__file__).with_suffix(".json").read_text(encoding="utf-8"))
-    return list(found.values())
 
 
 def _as_then(then: Any, now: Any, default: Any, recorded: Any) -> Any:

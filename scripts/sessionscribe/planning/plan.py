@@ -97,6 +97,7 @@ class Plan:
             for diarizer in self._diarizers
         }
         self.sessions = {name: self._look(s) for name, s in found.items() if not wanted or name in wanted}
+        self._results = Results(root)  # without the listings: of a large archive they take megabytes
         self._sum_up()
 
     def _sum_up(self) -> None:
@@ -190,7 +191,6 @@ class Plan:
         undone: set[Step | Folder] = set()
         for work in plan.plan.works:
             if isinstance(work, Folder):
-                plan.totals[work.rule] += len(work.names)
                 there = results.names(work.path)
                 for name in work.names if not there.issuperset(work.names) else ():
                     if name not in there:
@@ -199,7 +199,6 @@ class Plan:
                         plan.missing.add(step.outputs[0])
                         undone.add(work)
                 continue
-            plan.totals[work.rule] += 1
             missing = [path for path in (*work.outputs, work.record) if not results.has(path)]
             settled = noted.get(work.name) == work.key
             if not settled and noted.get(work.name):
@@ -225,10 +224,6 @@ class Plan:
     def due(self) -> frozenset[str]:
         """Return what this run makes: pending steps' outputs, and the settings that they lack; no records."""
         return self._due
-
-    def needs_models(self) -> bool:
-        """Return whether there is work for a model."""
-        return self._needs_models
 
     @property
     def remarks(self) -> list[str]:
@@ -343,7 +338,7 @@ class Plan:
         found: defaultdict[str, dict[str, float]] = defaultdict(dict)
         for session in self.sessions.values():
             lasts = {row.track: row.duration_s for row in session.session.rows}
-            live = session.session.layout == "live"
+            live, totals = session.session.layout == "live", session.totals
             for first, step in session.pending.items():
                 match step.rule:
                     case "convert_audio" | "plan_chunks":
@@ -353,7 +348,7 @@ class Plan:
                         chunks = 1 if live else chunk_count(whole_s, self._options["chunk"]["target_s"])
                         found[step.rule][first] = whole_s / chunks
                     case "embed_chunk":
-                        found[step.rule][first] = sum(lasts.values()) / session.totals[step.rule]
+                        found[step.rule][first] = sum(lasts.values()) / totals[step.rule]
         return found
 
     def found(self) -> set[str]:

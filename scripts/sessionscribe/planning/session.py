@@ -4,55 +4,58 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from sessionscribe.manifest.manifest import Session
 from sessionscribe.planning.results import Results
-from sessionscribe.planning.steps import (
-    SessionSteps,
-    Step,
-    paths,
-    sources,
-)
+from sessionscribe.planning.steps import Folder, SessionSteps, Step, paths, sources
 
 
+@dataclass(slots=True, eq=False)
 class SessionPlan:
-    """A session's steps and the ones among them that are still to do (``pending``, by first output).
+    """A session's steps, and which of them are still to do.
 
-    ``fp`` names the folder of its chunk transcripts; ``totals`` counts its steps by rule; ``missing`` are the
-    files that pending steps lack: settings, outputs and records. ``absent`` is audio that was not published,
-    with the step that makes it again; ``blocked`` are steps that are not done now, as they lead
-    back to recordings that are not here (``lacking``) or are left out; ``unavailable`` are files that are not
-    made for the same reason, and that others do without. ``changed`` has the keys that settings
-    files of its steps have, by the steps' names, where these are others now.
+    Attributes:
+        session: its rows of the manifest.
+        fp: the name of the folder of its chunk transcripts.
+        lay_out: returns its steps.
+        pending: the steps that are still to do, by first output.
+        missing: the files that pending steps lack: settings, outputs and records.
+        absent: audio that was not published, with the step that makes it again.
+        blocked: steps that cannot be done now, because they need recordings that are not here (``lacking``), or
+            are skipped.
+        unavailable: files that are not made for the same reason, and that other steps can do without.
+        changed: the keys in the names of settings files that are no longer valid, by step.
     """
 
-    __slots__ = (
-        *("session", "fp", "pending", "missing", "absent", "blocked", "lacking", "totals", "changed"),
-        "unavailable",
-        *("_lay_out", "_plan"),
-    )
-
-    def __init__(self, session: Session, fp: str, lay_out: Callable[[], SessionSteps]) -> None:
-        self.session, self.fp = session, fp
-        self.pending: dict[str, Step] = {}
-        self.missing: set[str] = set()
-        self.absent: dict[str, Step] = {}
-        self.blocked: dict[str, Step] = {}
-        self.lacking: list[str] = []
-        self.unavailable: set[str] = set()
-        self.totals: Counter[str] = Counter()
-        self.changed: dict[str, str] = {}
-        self._lay_out = lay_out
-        self._plan: SessionSteps | None = None
+    session: Session
+    fp: str
+    lay_out: Callable[[], SessionSteps]
+    pending: dict[str, Step] = field(default_factory=dict)
+    missing: set[str] = field(default_factory=set)
+    absent: dict[str, Step] = field(default_factory=dict)
+    blocked: dict[str, Step] = field(default_factory=dict)
+    lacking: list[str] = field(default_factory=list)
+    unavailable: set[str] = field(default_factory=set)
+    changed: dict[str, str] = field(default_factory=dict)
+    _plan: SessionSteps | None = None
 
     @property
     def plan(self) -> SessionSteps:
         """All its steps; laid out again where they were dropped."""
         if self._plan is None:
-            self._plan = self._lay_out()
+            self._plan = self.lay_out()
         return self._plan
+
+    @property
+    def totals(self) -> Counter[str]:
+        """How many steps each rule has."""
+        counts = Counter[str]()
+        for work in self.plan.works:
+            counts[work.rule] += len(work.names) if isinstance(work, Folder) else 1
+        return counts
 
     def drop_plan(self) -> None:
         """Let go of the steps: in a large archive hardly any are asked for."""

@@ -98,9 +98,9 @@ def collect(plan: Plan) -> list[SessionStatus]:
 
 def status_of(root: Path, plan: SessionPlan) -> SessionStatus:
     """Return the status of a session of the project in ``root``."""
-    session = plan.session
+    session, totals = plan.session, plan.totals
     open_stages = {step.stage for step in (*plan.pending.values(), *plan.blocked.values())}
-    done = [stage for stage in WORD_OF if stage in {STAGE_OF[rule] for rule in plan.totals} - open_stages]
+    done = [stage for stage in WORD_OF if stage in {STAGE_OF[rule] for rule in totals} - open_stages]
     failures = tuple(map(str, failed(root, plan)))
     if failures:
         word = "failed"
@@ -108,7 +108,7 @@ def status_of(root: Path, plan: SessionPlan) -> SessionStatus:
         word = "blocked"
     elif not plan.pending:
         word = "complete"
-    elif len(plan.pending) == plan.totals.total():
+    elif len(plan.pending) == totals.total():
         word = "pending"
     else:
         word = next(WORD_OF[stage] for stage in WORD_OF if stage in open_stages)
@@ -120,13 +120,13 @@ def status_of(root: Path, plan: SessionPlan) -> SessionStatus:
         hours=(max(durations) if session.layout == "multitrack" else sum(durations)) / 3600,
         stage=_reached(done, open_stages),
         chunks_done=plan.done("transcribe_chunk"),
-        chunks=plan.totals["transcribe_chunk"],
+        chunks=totals["transcribe_chunk"],
         gaps=len(missing_parts(plan)),
         flags=tuple(dict.fromkeys(flag for record in records for flag in record.get("flags", ()))),
         audit=next((record["verdict"] for record in records if record.get("verdict")), "-"),
         failures=failures,
         status=word,
-        without_speakers=bool(plan.totals["assign_speakers"]) and not plan.totals["cluster_speakers"],
+        without_speakers=bool(totals["assign_speakers"]) and not totals["cluster_speakers"],
     )
 
 

@@ -86,16 +86,19 @@ def _embed(steps: SessionSteps, timeline: Step, tracks: list[Track], diarizer: t
         found = stretch(name)
         return {"stretch": asdict(found) | {"tracks": list(found.tracks)}, "options": options}
 
-    return steps.add_folder(
+    embedded = Folder(
         "embed_chunk",
+        steps.session.name,
         f"results/diarize/{steps.session.name}/{key}",
         key,
-        _stretch_files(tracks, given["chunk_s"]),
-        "{stretch}.npz",
+        names=_stretch_files(tracks, given["chunk_s"]),
+        pattern="{stretch}.npz",
         inputs=inputs,
         options=told,
         model=diarizer[0],
     )
+    steps.works.append(embedded)
+    return embedded
 
 
 def assign_speakers(

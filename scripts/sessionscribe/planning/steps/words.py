@@ -11,9 +11,9 @@ from sessionscribe.planning.steps.work import Folder, Inputs, Listed, Options, S
 
 
 @lru_cache(maxsize=64)
-def chunk_names(track: str, chunks: int) -> tuple[str, ...]:
-    """Return the names of the files that a track's chunks have in a fingerprint folder."""
-    return tuple(f"{track}.{index:04d}.json" for index in range(chunks))
+def chunk_names(*tracks: tuple[str, int]) -> tuple[str, ...]:
+    """Return the names of the files of tracks' chunks in a folder; a track is a name and a number of chunks."""
+    return tuple(f"{track}.{index:04d}.json" for track, chunks in tracks for index in range(chunks))
 
 
 def transcribe_chunks(steps: SessionSteps, tracks: list[Track], decoder: Decoder, words: str) -> Folder:
@@ -38,27 +38,30 @@ def transcribe_chunks(steps: SessionSteps, tracks: list[Track], decoder: Decoder
         track, index, _ = name.split(".")
         return {"track": track, "index": int(index), "options": options}
 
-    names = tuple(name for track in tracks for name in chunk_names(track.row.track, track.chunks))
-    steps.add_folder(
+    language = Folder(
         "detect_language",
+        session.name,
         folder,
         words,
-        ("language.json",),
-        "language.json",
+        names=("language.json",),
+        pattern="language.json",
         inputs=lambda _: {"plans": plans(voters), "audio": [track.audio for track in voters]},
         options=lambda _: {"options": options},
         model=decoder.model,
     )
-    return steps.add_folder(
+    chunks = Folder(
         "transcribe_chunk",
+        session.name,
         folder,
         words,
-        names,
-        "{track}.{index}.json",
+        names=chunk_names(*((track.row.track, track.chunks) for track in tracks)),
+        pattern="{track}.{index}.json",
         inputs=inputs,
         options=told,
         model=decoder.model,
     )
+    steps.works += [language, chunks]
+    return chunks
 
 
 def merge_transcript(steps: SessionSteps, timeline: Step, tracks: list[Track], chunks: Folder) -> Step:

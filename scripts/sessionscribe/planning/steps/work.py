@@ -206,7 +206,7 @@ def told(works: Iterable[Step | Folder]) -> dict[str, dict[str, Any]]:
     return found
 
 
-@lru_cache(maxsize=64)  # not more: of every session of an archive they would be tens of megabytes
+@lru_cache(maxsize=8)  # not more: those of every session of an archive would take tens of megabytes
 def _paths(folder: str, names: tuple[str, ...]) -> list[str]:
     return [f"{folder}/{name}" for name in names]
 
@@ -245,23 +245,6 @@ class SessionSteps:
         step = Step(rule, self.session.name, name, inputs, outputs, key, options, machine, model)
         self.works.append(step)
         return step
-
-    def add_folder(
-        self,
-        rule: str,
-        path: str,
-        key: str,
-        names: tuple[str, ...],
-        pattern: str,
-        *,
-        inputs: Callable[[str], Inputs],
-        options: Callable[[str], Options],
-        model: str = "",
-    ) -> Folder:
-        """Note the steps that make ``names`` in the folder ``path``, which is named by their key."""
-        folder = Folder(rule, self.session.name, path, key, names, pattern, inputs, options, model)
-        self.works.append(folder)
-        return folder
 
     def __iter__(self) -> Iterator[Step]:
         """Yield every step in order."""
