@@ -198,7 +198,7 @@ def test_what_has_no_place_is_listed_with_the_reason(
     [
         ("edit\twas\tnow\tspekaer\n", "s.tsv: there is no column `spekaer`. Did you mean `speaker`?"),
         ("was\tnow\na\tb\n", "the column `edit` is missing"),
-        ("edit,was,now\n", "there is no column `edit,was,now`"),
+        ("edit,was,now\n", "its columns are not separated by tabs"),
         ("edit\twas\tnow\nword\ta\tb\n", "line 2: `edit` must be words, speaker or name and is `word`"),
         ("edit\tstart\twas\tnow\nwords\t1:2x\ta\tb\n", "line 2: `start` must be a time such as 1:02:03.5"),
         ("edit\tstart\tend\twas\tnow\nwords\t9\t8\ta\tb\n", "line 2: ends before it begins"),

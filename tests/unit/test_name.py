@@ -33,6 +33,7 @@ from sessionscribe.stages.diarize.speaker_embeddings import voices
 from sessionscribe.stages.name import speaker_map
 from sessionscribe.stages.name.identification import match
 from sessionscribe.stages.name.name import embed_voice, name_speakers
+from sessionscribe.storage import checksums
 
 OPTIONS = Diarize(model=str(DIARIZATION_MODEL), device="cpu")
 NEAR = Name(threshold=0.2)
@@ -293,21 +294,20 @@ def test_files_and_folders_are_clips_of_the_people_that_they_are_called_like(tmp
 
 
 def test_a_clip_is_read_again_only_when_its_file_has_changed(tmp_path: Path) -> None:
-    clip, cache = tmp_path / "voices/Anna.wav", "cache/checksums.json"
+    clip, cache = tmp_path / "voices/Anna.wav", tmp_path / enrollment.CHECKSUMS
     clip.parent.mkdir()
     clip.write_text("one")
-    first = enrollment.read("voices", tmp_path, cache=cache).clips[0].checksum
-    kept = json.loads((tmp_path / cache).read_text())
-    kept["voices/Anna.wav"][4] = "0" * 64
-    (tmp_path / cache).write_text(json.dumps(kept))
-    assert enrollment.read("voices", tmp_path, cache=cache).clips[0].checksum == "0" * 64
+    os.utime(clip, (1, 1))
+    first = enrollment.read("voices", tmp_path).clips[0].checksum
+    cache.write_text(cache.read_text().replace(first, "0" * 64))
+    assert enrollment.read("voices", tmp_path).clips[0].checksum == "0" * 64
     stat = clip.stat()
     clip.write_text("two")
     os.utime(clip, ns=(stat.st_atime_ns, stat.st_mtime_ns))  # same size, same time
-    second = enrollment.read("voices", tmp_path, cache=cache).clips[0].checksum
+    second = enrollment.read("voices", tmp_path).clips[0].checksum
     assert second == sha256(clip) != first
-    (tmp_path / cache).write_text("{")
-    assert enrollment.read("voices", tmp_path, cache=cache).clips[0].checksum == second
+    cache.write_text("{")
+    assert enrollment.read("voices", tmp_path).clips[0].checksum == second
 
 
 def test_a_clip_that_may_not_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -317,7 +317,7 @@ def test_a_clip_that_may_not_be_read_is_named(tmp_path: Path, monkeypatch: pytes
     def refuse(path: Path) -> str:
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(enrollment, "sha256", refuse)  # root may read everything
+    monkeypatch.setattr(checksums, "sha256", refuse)  # root may read everything
     found = enrollment.read("voices", tmp_path)
     assert found.clips == ()
     assert found.problems == ("voices/Anna.wav: cannot be read (Permission denied). It names nobody",)

@@ -20,7 +20,7 @@ from sessionscribe.config import settings
 from sessionscribe.core.errors import UserError
 from sessionscribe.engines import fetch, models, package_models
 from sessionscribe.engines.package_models import FOLDER_VARIABLE, PackageModel
-from sessionscribe.planning import steps
+from sessionscribe.planning.steps.decoder import decoders
 
 BASE, SMALL = models.WHISPER["base"], models.WHISPER["small"]
 CPU_AUTO = settings.Transcribe(device="cpu")
@@ -236,7 +236,7 @@ def test_a_registry_that_does_not_answer_is_told_from_one_that_lacks_it(
 
 def chosen(**transcribe: str) -> list[tuple[str, str]]:
     given = settings.validate({"transcribe": {"model": "auto", **transcribe}})
-    return [(decoder.model, decoder.compute_type) for decoder in steps.decoders(given, models.identity)]
+    return [(decoder.model, decoder.compute_type) for decoder in decoders(given, models.identity)]
 
 
 def test_auto_is_the_better_model_unless_only_the_other_is_here(

@@ -528,7 +528,7 @@ def test_a_row_of_the_table_of_names_concerns_its_session(project: Project) -> N
     (remark,) = project.plan().remarks
     assert "names.tsv, line 6: there is no session `adam`. There are: " in remark
     project.write("names.tsv", "session;name\n")
-    with pytest.raises(UserError, match=r"names\.tsv: has the columns `session;name`"):
+    with pytest.raises(UserError, match=r"names\.tsv: its columns are not separated by tabs"):
         project.plan()
 
 

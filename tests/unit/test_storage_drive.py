@@ -64,7 +64,7 @@ def test_what_is_no_single_recording_is_named_and_all_others_are_added(google: D
     }
     manifest.write(Path("config/sessions.tsv"), added.rows)
     twins.append(google.put("talk.wav", tone[:-8], parent=rec))  # only now
-    found = survey(Plan(Config()), ["gd:Rec"], checksums=Path("sums.json"))
+    found = survey(Plan(Config()), ["gd:Rec"])
     assert [finding.what for finding in found if finding.kind == "unreachable"] == [
         "gd:Rec/gone.wav",
         "gd:Rec/talk.wav",

@@ -56,7 +56,7 @@ def add(*given: str) -> None:
 
 def find(*given: str) -> set[tuple[str, str]]:
     plan = Plan(settings.Config())
-    found = survey(plan, given, checksums=Path(".sessionscribe/checksums.json"))
+    found = survey(plan, given)
     return {(finding.kind, finding.what) for finding in found if finding.kind != "unprocessed"}
 
 
@@ -282,7 +282,7 @@ def test_sessions_and_what_belongs_to_none(far: Path) -> None:
     put(Path("results"), "export/old/old.srt", "merge/old.json", "merge/a.json")
     assert find() == {("orphaned", "old")}
     plan = Plan(settings.Config())
-    (line,) = (f for f in survey(plan, [], checksums=Path("c.json")) if f.kind == "unprocessed")
+    (line,) = (f for f in survey(plan, []) if f.kind == "unprocessed")
     assert str(line) == "unprocessed   a  (0.00 h)"
 
 

@@ -20,10 +20,10 @@ from sessionscribe.cli import main
 from sessionscribe.config import settings as config
 from sessionscribe.core.files import sha256
 from sessionscribe.engines import models
-from sessionscribe.planning import steps
 from sessionscribe.planning.plan import Plan
 from sessionscribe.planning.session import SessionPlan
 from sessionscribe.planning.settings_files import write_settings
+from sessionscribe.planning.steps.decoder import decoders, words_key
 from sessionscribe.sharing import sidecars, upload
 
 OPUS = AudioStream(index=0, codec="pcm", sample_rate=16_000, channels=1)
@@ -51,11 +51,11 @@ def folder(tmp_path: Path, machine: Machine) -> Path:
         media.write_tone(tmp_path / f"eve/chunk-00{number}.wav", 0.2 + number / 10)
     machine("one")
     assert main.main(["add", "../eve"]) == 0
-    gpu = next(d for d in steps.decoders(config.Config(), models.identity) if d.compute_type == "float16")
+    gpu = next(d for d in decoders(config.Config(), models.identity) if d.compute_type == "float16")
     session = look({"model": gpu.model, "compute_type": gpu.compute_type})
     finish(session)
     session = look()
-    assert session.fp == steps.words_key(session.session, config.Config().model_dump(mode="json"), gpu)
+    assert session.fp == words_key(session.session, config.Config().model_dump(mode="json"), gpu)
     for row in session.session.rows:
         found = sidecars.describe(session, row, sidecars.made_of(session), Path())
         assert found is not None

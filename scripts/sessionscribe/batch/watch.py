@@ -28,7 +28,7 @@ from sessionscribe.manifest.manifest import Row
 from sessionscribe.manifest.names import slug
 from sessionscribe.manifest.sources import File, Group, discover, sort_below
 from sessionscribe.stages.ingest.ingest import check_whole
-from sessionscribe.storage.checksums import Checksums
+from sessionscribe.storage.checksums import FILE, Checksums
 from sessionscribe.storage.locations import is_remote, join
 
 if TYPE_CHECKING:
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
 REFUSED = Path("logs/watch/refused.json")
 """Files that cannot be added at present, with the reasons, for `sessionscribe status`."""
-CHECKSUMS = Path(".sessionscribe/checksums.json")
 POLL_S, REMOTE_POLL_S = 10.0, 300.0
 
 Stamp = tuple[Any, ...]
@@ -232,7 +231,7 @@ class Watcher:
         groups = find(path, self._rules)
         files = [file for group in groups for file in group.files]
         state.files = {file.source: seen for file in files if (seen := _look(file, state.files))}
-        rows, checksums = cache(self._rows), Checksums(self._root / CHECKSUMS)
+        rows, checksums = cache(self._rows), Checksums(self._root / FILE)
         state.waiting = added = 0
         settled = time.monotonic() - settle_s
         for group in groups:

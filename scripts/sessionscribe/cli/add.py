@@ -19,9 +19,8 @@ from sessionscribe.engines import models, prompts
 from sessionscribe.manifest import additions, manifest, removed, sources
 from sessionscribe.manifest.additions import Added
 from sessionscribe.manifest.sources import Group
-from sessionscribe.planning import steps
 from sessionscribe.planning.plan import Plan
-from sessionscribe.planning.steps.decoder import all_hotwords
+from sessionscribe.planning.steps.decoder import all_hotwords, decoders
 from sessionscribe.sharing import sidecars
 from sessionscribe.stages.ingest.ingest import limits_of
 
@@ -195,7 +194,7 @@ def check_language(language: str | None) -> None:
 
 def _warn_of_unused(hotwords: str | None, config: Config) -> None:
     """Warn of hotwords for which the prompt has no room, if a local model can tell."""
-    found = (models.locate(each.model, models.WHISPER_FILES) for each in steps.decoders(config, str))
+    found = (models.locate(each.model, models.WHISPER_FILES) for each in decoders(config, str))
     able = (folder for folder in found if folder and (folder / "tokenizer.json").is_file())
     if hotwords and (folder := next(able, None)):
         every = all_hotwords(config.transcribe.hotwords, hotwords)
@@ -212,7 +211,7 @@ def _take_over(names: Sequence[str], config: Config, beside: sidecars.Beside) ->
     if not names:
         return
     taken: Counter[str] = Counter()
-    for decoder in steps.decoders(config, models.identity):
+    for decoder in decoders(config, models.identity):
         chosen = {"model": decoder.model, "compute_type": decoder.compute_type}
         given = {
             "sessions": tuple(dict.fromkeys(names)),

@@ -18,7 +18,6 @@ from sessionscribe.planning.plan import Plan
 from sessionscribe.planning.session import SessionPlan
 
 ROOT = Path()
-CHECKSUMS = ROOT / ".sessionscribe/checksums.json"
 
 
 def add_arguments(commands: Any) -> None:
@@ -39,7 +38,7 @@ def find(options: argparse.Namespace, config: Config) -> int:
     from sessionscribe.stages.ingest import remote  # noqa: PLC0415 -- of no use to the other commands
 
     plan = Plan(config, ROOT)
-    found = survey.survey(plan, options.places, checksums=CHECKSUMS)
+    found = survey.survey(plan, options.places)
     if options.json:
         print(json.dumps([asdict(finding) for finding in found], ensure_ascii=False, indent=1))
         return 0

@@ -1,14 +1,14 @@
-"""Rows of tables that people edit: a quotation mark that is not closed swallows nothing."""
+"""Tab-separated tables that people edit: an unclosed quotation mark swallows nothing."""
 
 from __future__ import annotations
 
 import csv
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from sessionscribe.core.errors import UserError, visible
+from sessionscribe.core.errors import UserError, meant, visible
 
 # What spreadsheets take for a formula at the start of a cell, whatever apostrophes and marks without a width
 # are before it; the full-width signs where Japanese is written.
@@ -53,3 +53,51 @@ def rows(text: str, path: Path, dialect: str = "excel-tab") -> Iterator[tuple[in
             what = f"a quotation mark is not closed at the end of its cell ({visible(str(error))})"
             raise UserError(what, where=f"{path}, line {line}", hint=_HINT) from error
         yield line, cells
+
+
+def read_text(path: Path) -> str | None:
+    """Return the text of a table, line ends as they are in the file; None if there is no file.
+
+    Raises:
+        UserError: it cannot be read, or is not UTF-8.
+    """
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"cannot be read ({error})", where=path, hint="Save it as UTF-8 text") from error
+
+
+def check_header(
+    header: Sequence[str], columns: Collection[str], required: Iterable[str], path: Path
+) -> None:
+    """Check the column names of a table.
+
+    Raises:
+        UserError: a column is unknown, missing, or there twice.
+    """
+    for name in header:
+        if name not in columns:
+            if any(part in columns for part in re.split("[,;]", name)):
+                what, hint = "its columns are not separated by tabs", "Save it as tab-separated text"
+                raise UserError(what, where=path, hint=hint)
+            raise UserError(f"there is no column `{visible(name)}`", where=path, hint=meant(name, columns))
+        if header.count(name) > 1:
+            raise UserError(f"there are two columns `{name}`", where=path, hint="Join them, or remove one")
+    for name in required:
+        if name not in header:
+            hint = "Put it back; columns are separated by tabs"
+            raise UserError(f"the column `{name}` is missing", where=path, hint=hint)
+
+
+def text_of(rows: Iterable[Iterable[str]]) -> str:
+    """Return rows as the text of a table; cells with tabs, quotes or line breaks are quoted."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, "excel-tab", lineterminator="\n")
+    quoting = csv.writer(text, "excel-tab", lineterminator="\n", quoting=csv.QUOTE_ALL)
+    for row in rows:
+        cells = list(row)
+        # Before Python 3.13 a lone carriage return is not quoted by itself.
+        (quoting if any("\r" in cell for cell in cells) else writer).writerow(cells)
+    return text.getvalue()

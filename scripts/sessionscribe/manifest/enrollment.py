@@ -6,19 +6,18 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from sessionscribe.core.errors import visible
-from sessionscribe.core.files import sha256, write_text
 from sessionscribe.core.text import TOO_LONG, is_long_name
 from sessionscribe.manifest.sources import EXTENSIONS
+from sessionscribe.storage.checksums import Checksums
 
+CHECKSUMS = "results/name/voices/.checksums.json"
 NUMBER = re.compile(r"\.\d+$")
 
 
@@ -39,17 +38,16 @@ class EnrollmentSamples:
     problems: tuple[str, ...]
 
 
-def read(folder: str, root: Path = Path(), *, cache: str = "") -> EnrollmentSamples:
+def read(folder: str, root: Path = Path()) -> EnrollmentSamples:
     """Return the clips in a folder; a folder that is not there has none.
+
+    A clip is only read if its size, its times or the file itself have changed.
 
     Args:
         folder: the folder, as seen from ``root``.
         root: the project's folder.
-        cache: a file (below ``root``) that keeps checksums, so that a clip is read again only when its size,
-            its times or the file itself have changed; "": read all.
     """
-    known = _read_cache(root / cache) if cache else {}
-    seen: dict[str, list[Any]] = {}
+    checksums = Checksums(root / CHECKSUMS)
     clips, problems = [], []
     for person, path in _recordings(root / folder):
         name = path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
@@ -57,18 +55,11 @@ def read(folder: str, root: Path = Path(), *, cache: str = "") -> EnrollmentSamp
             problems.append(f"{visible(name)}: the name {TOO_LONG}. It names nobody")
             continue
         try:
-            status = path.stat()
-            state = [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
-            before = known.get(name, [])
-            checksum = before[4] if before[:4] == state else sha256(path)
+            clips.append(EnrollmentSample(person, name, checksums.sha256(path)))
         except OSError as error:
             problems.append(f"{visible(name)}: cannot be read ({error.strerror}). It names nobody")
-            continue
-        seen[name] = [*state, checksum]
-        clips.append(EnrollmentSample(person, name, checksum))
-    if cache and seen != known:
-        with contextlib.suppress(OSError):  # on a full or read-only disk they are read again
-            write_text(root / cache, json.dumps(seen) + "\n")
+    with contextlib.suppress(OSError):  # on a full or read-only disk they are read again
+        checksums.write()
     return EnrollmentSamples(tuple(clips), tuple(problems))
 
 
@@ -97,12 +88,3 @@ def _recordings(folder: Path) -> Iterator[tuple[str, Path]]:
 def _is_recording(path: Path) -> bool:
     hidden = path.name.startswith(".")
     return not hidden and path.suffix[1:].lower() in EXTENSIONS and path.is_file()
-
-
-def _read_cache(path: Path) -> dict[str, list[Any]]:
-    try:
-        found = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    whole = isinstance(found, dict) and all(isinstance(row, list) and len(row) == 5 for row in found.values())
-    return found if whole else {}

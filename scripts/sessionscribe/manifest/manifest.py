@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import csv
-import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -17,7 +15,7 @@ from typing import Any
 from sessionscribe.artifacts.base import LAYOUTS
 from sessionscribe.config.settings import LANGUAGE, OFF
 from sessionscribe.core import locks, tables
-from sessionscribe.core.errors import UserError, meant, visible
+from sessionscribe.core.errors import UserError, visible
 from sessionscribe.core.files import write_text
 from sessionscribe.core.text import TOO_LONG, is_long_name
 from sessionscribe.manifest import names
@@ -137,13 +135,8 @@ def read(path: Path) -> dict[str, Session]:
             closed). A row that is wrong only spoils its own session (``Session.problem``), so that the others
             go on.
     """
-    try:
-        text = Path(path).read_bytes().decode("utf-8-sig")  # line breaks inside names stay as they are
-    except FileNotFoundError:
-        return {}
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"cannot be read ({error})", where=path, hint="Save it as UTF-8 text") from error
-    return parse(text, path)
+    text = tables.read_text(path)
+    return {} if text is None else parse(text, path)
 
 
 def parse(text: str, path: Path) -> dict[str, Session]:
@@ -151,7 +144,7 @@ def parse(text: str, path: Path) -> dict[str, Session]:
     found = tables.rows(text, path)
     _, header = next(found, (1, []))
     header = [OLDER.get(name, name) for name in header]
-    _check_header(header, path)
+    tables.check_header(header, COLUMNS, REQUIRED, path)
     rows: dict[str, list[Row]] = {}
     problems: dict[str, str] = {}
     for line, values in found:
@@ -174,19 +167,12 @@ def write(path: Path, rows: Iterable[Row]) -> None:
 
 
 def table(rows: Iterable[Row]) -> str:
-    """Return the manifest's text; fields with tabs, quotes or line breaks are quoted.
+    """Return the manifest's text.
 
     A row that could not be understood is written as it was found: it is not ours to change.
     """
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, "excel-tab", lineterminator="\n")
-    writer.writerow(COLUMNS)
-    quoting = csv.writer(text, "excel-tab", lineterminator="\n", quoting=csv.QUOTE_ALL)
-    for row in rows:
-        cells = row.cells or [_format(getattr(row, column)) for column in COLUMNS]
-        # Before Python 3.13 a lone carriage return is not quoted by itself.
-        (quoting if any("\r" in cell for cell in cells) else writer).writerow(cells)
-    return text.getvalue()
+    cells = (row.cells or [_format(getattr(row, column)) for column in COLUMNS] for row in rows)
+    return tables.text_of([COLUMNS, *cells])
 
 
 def _format(value: object) -> str:
@@ -199,22 +185,6 @@ def _format(value: object) -> str:
         if isinstance(value, str)
         else str(value)
     )
-
-
-def _check_header(header: list[str], path: Path) -> None:
-    if header and header[0].split(",")[0].split(";")[0] == "session" != header[0]:
-        raise UserError(
-            "its columns are not separated by tabs", where=path, hint="Save it as tab-separated text"
-        )
-    for name in header:
-        if name not in COLUMNS:
-            raise UserError(f"there is no column `{visible(name)}`", where=path, hint=meant(name, COLUMNS))
-        if header.count(name) > 1:
-            raise UserError(f"there are two columns `{name}`", where=path, hint="Join them, or remove one")
-    for name in REQUIRED:
-        if name not in header:
-            hint = "Put it back, separated by tabs, or let `sessionscribe add` write the table"
-            raise UserError(f"the column `{name}` is missing", where=path, hint=hint)
 
 
 def _as_found(header: list[str], values: list[str]) -> tuple[str, ...]:

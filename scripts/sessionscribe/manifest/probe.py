@@ -20,7 +20,7 @@ from sessionscribe.manifest import tracks
 from sessionscribe.manifest.manifest import Session
 from sessionscribe.manifest.sources import File, Group
 from sessionscribe.stages.ingest.ingest import Probe, probe
-from sessionscribe.storage.checksums import Checksums
+from sessionscribe.storage.checksums import FILE, Checksums
 
 if TYPE_CHECKING:
     from sessionscribe.storage.ranges import Ranges
@@ -69,7 +69,7 @@ class Prober:
             if row.checksum and row.duration_s > 0 and not self._looks_again
         ]
         durations = {row.checksum: row.duration_s for row in rows}
-        checksums = Checksums(root / ".sessionscribe/checksums.json")
+        checksums = Checksums(root / FILE)
         local = {file: self._locally(file, durations, checksums) for file in files if file.item is None}
         checksums.write()
         remote = [file for file in files if file.item is not None]

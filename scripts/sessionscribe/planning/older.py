@@ -1,8 +1,8 @@
 """Adopts the results of commit 54d02dc, which had no settings files; nothing is redone.
 
-There, the record of a step held its key. A key cannot be decoded, but it can be recomputed: ``older.json`` has
-the versions and default settings of that commit, and the transcript says what settings that no longer exist
-were. If the result is the key in the record, the step had the same inputs and settings.
+There, the record of a step held its key. A key cannot be decoded, but it can be recomputed: ``older.json``
+has the versions and default settings of that commit, and the transcript says what settings that no longer
+exist were. If the result is the key in the record, the step had the same inputs and settings.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from sessionscribe.core.fingerprint import as_of
 from sessionscribe.manifest.manifest import Session
 from sessionscribe.planning.results import Results
 from sessionscribe.planning.settings_files import settings_text
-from sessionscribe.planning.steps import Decoder, Folder, Options, SessionSteps, Step, words_folder, words_key
+from sessionscribe.planning.steps import Folder, Options, SessionSteps, Step
+from sessionscribe.planning.steps.decoder import Decoder, words_folder, words_key
 
 LayOut = Callable[[Options, Decoder, str, tuple[str, str]], SessionSteps]
 

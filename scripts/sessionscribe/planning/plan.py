@@ -25,14 +25,13 @@ from sessionscribe.engines import models
 from sessionscribe.formats.registry import with_pictures
 from sessionscribe.manifest import enrollment, manifest
 from sessionscribe.manifest.manifest import Session
-from sessionscribe.planning import absent_audio, older, other_settings, steps
+from sessionscribe.planning import absent_audio, older, other_settings
 from sessionscribe.planning.results import Results
 from sessionscribe.planning.session import SessionPlan
 from sessionscribe.planning.settings_files import renew_settings
 from sessionscribe.planning.steps import (
     STAGE_OF,
     STAGES,
-    Decoder,
     Folder,
     Listed,
     SessionSteps,
@@ -42,6 +41,10 @@ from sessionscribe.planning.steps import (
     paths,
     sources,
 )
+from sessionscribe.planning.steps.decoder import Decoder, decoders, words_folder, words_key
+from sessionscribe.planning.steps.names import people
+from sessionscribe.planning.steps.session import steps_of
+from sessionscribe.planning.steps.speakers import diarizers
 from sessionscribe.stages.correct import table as corrections
 from sessionscribe.stages.name import speaker_map
 
@@ -76,8 +79,8 @@ class Plan:
         self._results = Results(root)
         self.measured: set[str] = set()
         identity = cache(models.identity)
-        self._diarizers = steps.diarizers(config, identity)
-        self._decoders = list(steps.decoders(config, identity))
+        self._diarizers = diarizers(config, identity)
+        self._decoders = list(decoders(config, identity))
         self._options = config.model_dump(mode="json")
         left_out = config.batch.left_out
         self._left_out = set((root / left_out).read_text("utf-8").splitlines()) if left_out else set()
@@ -89,12 +92,11 @@ class Plan:
             found = manifest.without_clash(found, Path(config.manifest), root / MANIFEST)
         if missing := wanted - found.keys():
             raise errors.unknown_session(sorted(missing)[0], found, root / config.manifest)
-        enrolled = enrollment.read(config.name.voices, root, cache=steps.CHECKSUMS)
+        enrolled = enrollment.read(config.name.voices, root)
         table = speaker_map.read(root / config.name.table, found)
         self._remarks = [*enrolled.problems, *table.problems, *corrections.strays(self._corrections, found)]
         self._people = {
-            diarizer: steps.people(enrolled.clips, table, self._options, diarizer)
-            for diarizer in self._diarizers
+            diarizer: people(enrolled.clips, table, self._options, diarizer) for diarizer in self._diarizers
         }
         self.sessions = {name: self._look(s) for name, s in found.items() if not wanted or name in wanted}
         self._results = Results(root)  # without the listings: of a large archive they take megabytes
@@ -173,14 +175,14 @@ class Plan:
     def _lay_out(self, session: Session, *models: Any) -> SessionSteps:
         """Return a session's steps, given settings, decoder, key of the words and diarizer."""
         known, own = self._people[models[-1]], self._corrections.get(session.name, "")
-        return steps.steps_of(session, *models, known=known, corrections=own)
+        return steps_of(session, *models, known=known, corrections=own)
 
     def _choose_decoder(self, session: Session) -> tuple[Decoder, str]:
         """Return a session's decoder and the key of its words: of those of which most is there."""
         choices = []
         for decoder in self._decoders:
-            words = steps.words_key(session, self._options, decoder)
-            found = self._results.names(steps.words_folder(session.name, words)) if words else ()
+            words = words_key(session, self._options, decoder)
+            found = self._results.names(words_folder(session.name, words)) if words else ()
             choices.append((len(found), decoder, words))
         # Of equals, the first: what suits this machine best.
         _, decoder, words = max(choices, key=lambda choice: choice[0])

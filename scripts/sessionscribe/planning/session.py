@@ -24,8 +24,8 @@ class SessionPlan:
         pending: the steps that are still to do, by first output.
         missing: the files that pending steps lack: settings, outputs and records.
         absent: audio that was not published, with the step that makes it again.
-        blocked: steps that cannot be done now, because they need recordings that are not here (``lacking``), or
-            are skipped.
+        blocked: steps that cannot be done now, because they are skipped or need recordings that are not here
+            (``lacking``).
         unavailable: files that are not made for the same reason, and that other steps can do without.
         changed: the keys in the names of settings files that are no longer valid, by step.
     """

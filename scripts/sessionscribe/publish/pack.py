@@ -20,8 +20,7 @@ from sessionscribe.core import files
 from sessionscribe.core.errors import UserError
 from sessionscribe.planning.session import SessionPlan
 from sessionscribe.planning.session_files import SessionFile, files_to_pack, is_audio, session_files, verified
-from sessionscribe.planning.steps import paths
-from sessionscribe.planning.steps.work import told
+from sessionscribe.planning.steps import paths, told
 from sessionscribe.publish.package_manifest import CONTENTS, folder_of
 
 DAMAGED = (

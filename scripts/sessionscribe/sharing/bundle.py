@@ -33,7 +33,7 @@ from sessionscribe.planning.session_files import (
     is_plain,
     session_files,
 )
-from sessionscribe.planning.steps.work import told
+from sessionscribe.planning.steps import told
 from sessionscribe.stages.correct import table as corrections
 
 SECTIONS = ("convert", "chunk", "transcribe", "merge", "diarize", "name", "audit", "export")

@@ -19,7 +19,7 @@ from sessionscribe.planning import status
 from sessionscribe.planning.plan import Plan
 from sessionscribe.stages.ingest import remote as recordings
 from sessionscribe.storage import drive_desktop
-from sessionscribe.storage.checksums import Checksums
+from sessionscribe.storage.checksums import FILE, Checksums
 from sessionscribe.storage.locations import DRIVE_DESKTOP, is_remote, parent, split
 
 KINDS = (
@@ -59,19 +59,18 @@ class Finding:
         return f"{self.kind:<13} {visible(self.what)}{f'  ({self.more})' if self.more else ''}"
 
 
-def survey(plan: Plan, given: Sequence[str], *, checksums: Path) -> list[Finding]:
+def survey(plan: Plan, given: Sequence[str]) -> list[Finding]:
     """Return all findings, by kind.
 
     Args:
         plan: the sessions and their results.
         given: places to search; none: those of the manifest's recordings.
-        checksums: the cache of local files' checksums.
 
     Raises:
         UserError: a given place of this machine does not exist, and no known recording was in it.
     """
     rows = [row for session in plan.sessions.values() for row in session.session.rows]
-    places = _places(rows, given, plan.root, Checksums(checksums))
+    places = _places(rows, given, plan.root, Checksums(plan.root / FILE))
     found = [*places, *_sessions(plan), *_orphans(plan)]
     return sorted(found, key=lambda finding: KINDS.index(finding.kind))
 

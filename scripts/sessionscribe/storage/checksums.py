@@ -8,6 +8,8 @@ from pathlib import Path
 
 from sessionscribe.core.files import sha256, write_text
 
+FILE = Path(".sessionscribe/checksums.json")
+"""Those of recordings, below the project's folder."""
 SETTLED_S = 2.0
 """A file that changed more recently than this may change again without changing its time."""
 
@@ -30,11 +32,11 @@ class Checksums:
             OSError: it cannot be read.
         """
         status = path.stat()
-        stamp = [status.st_size, status.st_mtime_ns, status.st_ino]
+        stamp = [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
         key = str(path.resolve())
         known = self._known.get(key)
-        if known is not None and known[:3] == stamp:
-            return str(known[3])
+        if known is not None and known[:-1] == stamp:
+            return str(known[-1])
         digest = sha256(path)
         if time.time() - status.st_mtime > SETTLED_S:
             self._known[key] = [*stamp, digest]

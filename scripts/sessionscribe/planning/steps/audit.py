@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from sessionscribe.core.fingerprint import step_key
+from sessionscribe.planning.steps import Folder, SessionSteps, Step
 from sessionscribe.planning.steps.prepare import Track, plans
-from sessionscribe.planning.steps.work import Folder, SessionSteps, Step
 
 
 def audit_session(

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sessionscribe.core.fingerprint import step_key
-from sessionscribe.planning.steps.work import SessionSteps, Step, record_of, settings_file, told
+from sessionscribe.planning.steps import SessionSteps, Step, record_of, settings_file, told
 from sessionscribe.stages.correct import table
 
 RULE = "correct_transcript"

@@ -10,7 +10,7 @@ from sessionscribe.config.settings import Config
 from sessionscribe.core.fingerprint import fingerprint, step_key
 from sessionscribe.engines import models
 from sessionscribe.manifest.manifest import Row, Session
-from sessionscribe.planning.steps.work import Options
+from sessionscribe.planning.steps import Options
 
 
 @dataclass(frozen=True)

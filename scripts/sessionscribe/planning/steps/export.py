@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sessionscribe.core.fingerprint import step_key
 from sessionscribe.formats.registry import READING, ending, options_for, with_pictures
+from sessionscribe.planning.steps import SessionSteps, Step
 from sessionscribe.planning.steps.prepare import Track
-from sessionscribe.planning.steps.work import SessionSteps, Step
 
 
 def write_export(

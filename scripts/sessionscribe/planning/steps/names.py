@@ -7,11 +7,10 @@ from dataclasses import dataclass
 
 from sessionscribe.core.fingerprint import fingerprint, step_key
 from sessionscribe.manifest.enrollment import EnrollmentSample
-from sessionscribe.planning.steps.work import Folder, Inputs, Options, SessionSteps, Step
+from sessionscribe.planning.steps import Folder, Inputs, Options, SessionSteps, Step
 from sessionscribe.stages.name.speaker_map import SpeakerMap
 
 VOICES = "results/name/voices"
-CHECKSUMS = f"{VOICES}/.checksums.json"
 SHARED = "voices"  # in place of a session's name, in logs
 
 

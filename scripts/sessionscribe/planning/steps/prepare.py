@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sessionscribe.artifacts.plan import chunk_count
 from sessionscribe.core.fingerprint import step_key
 from sessionscribe.manifest.manifest import Row
-from sessionscribe.planning.steps.work import SessionSteps, Step
+from sessionscribe.planning.steps import SessionSteps, Step
 
 
 @dataclass(frozen=True, slots=True)

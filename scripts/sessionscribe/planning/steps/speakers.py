@@ -13,8 +13,8 @@ from sessionscribe.config.settings import OFF, Config
 from sessionscribe.core.fingerprint import step_key
 from sessionscribe.engines import models
 from sessionscribe.manifest.manifest import Session
+from sessionscribe.planning.steps import NOTHING, Folder, Inputs, Options, SessionSteps, Step, told
 from sessionscribe.planning.steps.prepare import Track
-from sessionscribe.planning.steps.work import NOTHING, Folder, Inputs, Options, SessionSteps, Step, told
 
 # What `cluster_speakers` goes by beside what the models found.
 CLUSTERING = ("num_speakers", "min_speakers", "max_speakers", "threshold")

@@ -5,14 +5,14 @@ from __future__ import annotations
 from functools import lru_cache
 
 from sessionscribe.core.fingerprint import step_key
+from sessionscribe.planning.steps import Folder, Inputs, Listed, Options, SessionSteps, Step
 from sessionscribe.planning.steps.decoder import Decoder, decoding, words_folder
 from sessionscribe.planning.steps.prepare import Track, plans
-from sessionscribe.planning.steps.work import Folder, Inputs, Listed, Options, SessionSteps, Step
 
 
 @lru_cache(maxsize=64)
 def chunk_names(*tracks: tuple[str, int]) -> tuple[str, ...]:
-    """Return the names of the files of tracks' chunks in a folder; a track is a name and a number of chunks."""
+    """Return the names of chunk files in a folder, for tracks given by name and number of chunks."""
     return tuple(f"{track}.{index:04d}.json" for track, chunks in tracks for index in range(chunks))
 
 

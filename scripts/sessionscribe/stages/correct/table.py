@@ -6,9 +6,7 @@ what it changes (``Edit``); columns that are not needed may be left out.
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import os
 import re
 from collections.abc import Collection, Iterable
@@ -17,7 +15,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from sessionscribe.core import tables
-from sessionscribe.core.errors import UserError, meant, unknown_session, visible
+from sessionscribe.core.errors import UserError, unknown_session, visible
 from sessionscribe.core.files import write_text
 from sessionscribe.core.text import TOO_LONG, is_long_name, one_line
 from sessionscribe.core.tokens import atoms
@@ -99,20 +97,14 @@ def read(path: Path) -> list[Edit]:
     Raises:
         UserError: it is not UTF-8, a column is unknown or missing, or a line cannot be understood.
     """
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except FileNotFoundError:
-        return []
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"cannot be read ({error})", where=path, hint="Save it as UTF-8 text") from error
     edits: list[Edit] = []
     header: list[str] = []
-    for line, values in tables.rows(text, path):
+    for line, values in tables.rows(tables.read_text(path) or "", path):
         if any("\n" in value or "\r" in value for value in values):
             raise UserError("a quotation mark is not closed", where=f"{path}, line {line}", hint=_HINT)
         if not header:
             header = [value.strip() for value in values]
-            _check_header(header, path)
+            tables.check_header(header, COLUMNS, REQUIRED, path)
         elif any(value.strip() for value in values):
             edits.append(_parse(header, values, line, path))
     return edits
@@ -127,24 +119,12 @@ def write(path: Path, edits: Iterable[Edit]) -> None:
     for row in rows:
         if problem := _problem(row):  # what cannot be read back is not written
             raise UserError(problem, where=f"{path}, {row.called}", hint="Nothing was noted")
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, "excel-tab", lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for row in rows:
-        times = (exact_clock(row.start), exact_clock(row.end))
-        cells = (tables.guarded(one_line(getattr(row, name))) for name in COLUMNS[3:])
-        writer.writerow([row.edit, *times, *cells])
-    write_text(path, text.getvalue())
-
-
-def _check_header(header: list[str], path: Path) -> None:
-    for name in header:
-        if name not in COLUMNS:
-            hint = f"{meant(name, COLUMNS)} Columns are separated by tabs"
-            raise UserError(f"there is no column `{visible(name)}`", where=path, hint=hint)
-    for name in REQUIRED:
-        if name not in header:
-            raise UserError(f"the column `{name}` is missing", where=path, hint=_HINT)
+    cells = (
+        [row.edit, exact_clock(row.start), exact_clock(row.end)]
+        + [tables.guarded(one_line(getattr(row, name))) for name in COLUMNS[3:]]
+        for row in rows
+    )
+    write_text(path, tables.text_of([COLUMNS, *cells]))
 
 
 def _parse(header: list[str], values: list[str], line: int, path: Path) -> Edit:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sessionscribe.core import tables
-from sessionscribe.core.errors import UserError, unknown_session, visible
+from sessionscribe.core.errors import unknown_session
 from sessionscribe.core.text import TOO_LONG, is_long_name
 
 COLUMNS = ("session", "speaker", "name")
@@ -41,18 +41,12 @@ def read(path: Path, sessions: Iterable[str]) -> SpeakerMap:
         UserError: the table as a whole cannot be understood (encoding, columns, a quotation mark that is not
             closed).
     """
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except FileNotFoundError:
+    text = tables.read_text(path)
+    if not text:
         return SpeakerMap()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"cannot be read ({error})", where=path, hint="Save it as UTF-8 text") from error
     found = tables.rows(text, path)
     header = [cell.strip() for cell in next(found, (1, []))[1]]
-    if header and sorted(header) != sorted(COLUMNS):
-        what = f"has the columns `{visible(' '.join(header))}`"
-        hint = f"Its first line is `{' '.join(COLUMNS)}`, with tabs between"
-        raise UserError(what, where=path, hint=hint)
+    tables.check_header(header, COLUMNS, COLUMNS, path)
     known, problems = dict.fromkeys(sessions), []  # in their order, in which a message lists them
     rows: dict[str, list[list[str]]] = {}
     for line, values in found:
