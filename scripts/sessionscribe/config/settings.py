@@ -105,6 +105,9 @@ SECTION = ("should have settings below it", "Write it so: {name: value}")
 KINDS = {
     "string_type": ("should be text", "Put it in quotes"),
     "tuple_type": ("should be a list", "Write it so: [one, two]"),
+    "float_parsing": ("should be a number", "docs/configuration.md lists all settings"),
+    "int_parsing": ("should be a whole number", "docs/configuration.md lists all settings"),
+    "missing": ("is missing", "docs/configuration.md lists all settings"),
     "model_type": SECTION,
     "dict_type": SECTION,
 }

@@ -79,7 +79,7 @@ def check_header(
     """
     for name in header:
         if name not in columns:
-            if any(part in columns for part in re.split("[,;]", name)):
+            if set(re.split(r"[,;\s]+", name)) <= set(columns):
                 what, hint = "its columns are not separated by tabs", "Save it as tab-separated text"
                 raise UserError(what, where=path, hint=hint)
             raise UserError(f"there is no column `{visible(name)}`", where=path, hint=meant(name, columns))
