@@ -168,8 +168,6 @@ class Plan:
         lay_out = partial(self._lay_out, session, self._options, decoder, words, diarizer)
         plan = SessionPlan(session, words, lay_out)
         self._find_pending(plan)
-        if self._left_out:
-            plan.hold_back(self._left_out)
         return plan
 
     def _lay_out(self, session: Session, *models: Any) -> SessionSteps:
@@ -188,17 +186,19 @@ class Plan:
         _, decoder, words = max(choices, key=lambda choice: choice[0])
         return decoder, words
 
-    def _find_pending(self, plan: SessionPlan) -> None:
+    def _find_pending(self, plan: SessionPlan, forced: frozenset[str] = frozenset()) -> None:
+        """Find the steps of a session that are due, those of forced rules and files among them."""
         results, noted = self._results, self._results.noted(plan.session.name)
         undone: set[Step | Folder] = set()
         for work in plan.plan.works:
             if isinstance(work, Folder):
                 there = results.names(work.path)
-                for name in work.names if not there.issuperset(work.names) else ():
-                    if name not in there:
+                kept = frozenset() if work.rule in forced else there
+                for name in work.names if forced or not kept.issuperset(work.names) else ():
+                    if name not in kept or f"{work.path}/{name}" in forced:
                         step = work.step(name)
                         plan.pending[step.outputs[0]] = step
-                        plan.missing.add(step.outputs[0])
+                        plan.missing.update(() if name in there else step.outputs)
                         undone.add(work)
                 continue
             missing = [path for path in (*work.outputs, work.record) if not results.has(path)]
@@ -209,12 +209,15 @@ class Plan:
                 left_out = results.record(work.record).get("left_out", ())
                 plan.absent.update((path, work) for path in missing if path in left_out)
                 missing = [path for path in missing if path not in left_out]
-            if missing or not settled or not undone.isdisjoint(work.needs):
+            is_forced = not forced.isdisjoint((work.rule, *work.outputs))
+            if missing or not settled or is_forced or not undone.isdisjoint(work.needs):
                 plan.pending[work.outputs[0]] = work
                 plan.missing.update(missing if settled else (*missing, work.settings_file))
                 undone.add(work)
         plan.absent = {path: step for path, step in plan.absent.items() if step not in undone}
         absent_audio.provide(plan, self.root)
+        if self._left_out:
+            plan.hold_back(self._left_out)
 
     def targets(self) -> list[str]:
         """Return the files to ask Snakemake for, so that it makes all that is due."""
@@ -257,26 +260,13 @@ class Plan:
         return f"{PREFLIGHT}/{fingerprint(self.preflight_task())}.txt"
 
     def force(self, names: Iterable[str], *, everything: bool) -> None:
-        """Hold the steps of these rules or files, and what follows from them, to be done again."""
-        asked = set(names)
-        if not asked and not everything:
-            return
-        for plan in self.sessions.values():
-            undone: set[Step | Folder] = set()
-            for work in plan.plan.works:
-                every = everything or work.rule in asked
-                if isinstance(work, Folder):
-                    chosen = [work.step(name) for name in work.names]
-                else:
-                    every = every or not undone.isdisjoint(work.needs)
-                    chosen = [work]
-                for step in chosen:
-                    if every or not asked.isdisjoint(step.outputs):
-                        plan.pending[step.outputs[0]] = step
-                if any(step.outputs[0] in plan.pending for step in chosen):
-                    undone.add(work)
-            absent_audio.provide(plan, self.root)
-        self._sum_up()
+        """Make the steps of these rules or files due, and what follows from them."""
+        forced = frozenset(STAGE_OF if everything else names)
+        for plan in self.sessions.values() if forced else ():
+            self._find_pending(plan, forced)
+            self._results.forget()
+        if forced:
+            self._sum_up()
 
     def step(self, rule: str, wildcards: Mapping[str, str]) -> Step:
         """Return the step of a job.
