@@ -103,7 +103,7 @@ def boxes(file: BinaryIO, size: int) -> Iterator[tuple[bytes, int, int]]:
 
 
 def vint(data: bytes, position: int) -> tuple[int | None, int]:
-    """Return a Matroska length, None for an unknown one, and where what it is of begins."""
+    """Return a Matroska length (None: unknown), and the position after it."""
     first = data[position] if position < len(data) else 0
     width = 9 - first.bit_length()
     if not first or position + width > len(data):

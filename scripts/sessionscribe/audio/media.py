@@ -33,7 +33,7 @@ INDEX_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")
 
 
 class RecordingError(UserError):
-    """What a file holds is no recording, or none that can be decoded; trying again does not help."""
+    """A file is not a recording or cannot be decoded; trying again does not help."""
 
 
 def check_file(path: Source) -> None:

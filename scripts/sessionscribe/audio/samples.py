@@ -45,7 +45,7 @@ class Samples:
 
 
 def mended(source: Source) -> Source:
-    """Return a recording such that all of its sound is read: with another header where its own hides some."""
+    """Return a recording whose audio is read completely: with a new header if its own hides some."""
     found = samples(source)
     if found and found.more:
         first = (found.start, found.start + (found.promised or 0))
@@ -82,7 +82,7 @@ def _chunks(
     length: int = 4,
     pad: int = 2,
 ) -> Iterator[tuple[bytes, int, int]]:
-    """Yield the name, the beginning and the length of each chunk from a place on, while they are some.
+    """Yield name, start and length of each chunk from a position on, until there is none.
 
     Args:
         file: the file.

@@ -12,7 +12,7 @@ from sessionscribe.core.files import SizedFile
 
 
 class Source(Protocol):
-    """What a recording is read from: a path, or what opens as one does (a recording on a remote)."""
+    """What a recording is read from: a path, or an object that opens like one (on a remote)."""
 
     def open(self, mode: Literal["rb"], /) -> io.BufferedReader:
         """Open it for reading, from its first byte on."""

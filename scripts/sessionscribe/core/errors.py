@@ -1,4 +1,4 @@
-"""The one exception that a user is meant to read, and how a command goes on after one."""
+"""The exception for errors that users can fix, and how errors are reported."""
 
 import difflib
 import errno
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 class UserError(Exception):
-    """Something the user can put right; its text is one line: what is wrong, where, what to do.
+    """An error that the user can fix; its text is one line: what is wrong, where, what to do.
 
     Args:
         what: what is wrong, without a full stop at its end.
@@ -45,7 +45,7 @@ def complain(problem: object) -> None:
 
 
 def one_by_one(items: Mapping[str, T], act: Callable[[T], None]) -> bool:
-    """Do something for each; what goes wrong with one is told, and the others go on if that is of use.
+    """Process items one by one; errors are reported, and the rest goes on if that makes sense.
 
     Args:
         items: what there is, by what the user calls it.
@@ -149,14 +149,14 @@ def cause(said: str, otherwise: str = "no reason given", *, besides: tuple[str, 
 
 
 def nearest(name: str, known: Iterable[str], cutoff: float = 0.5) -> str:
-    """Return the question whether the nearest of what is known is meant; "" where nothing is near."""
+    """Return "Did you mean …?" with the most similar known name; "" if none is similar."""
     bare = {each.lstrip("-").lower(): each for each in known}  # all options begin alike
     near = difflib.get_close_matches(name.lstrip("-").lower(), bare, n=1, cutoff=cutoff)
     return f"Did you mean `{bare[near[0]]}`?" if near else ""
 
 
 def meant(name: str, known: Iterable[str], otherwise: str = "There are none") -> str:
-    """Return what may have been meant by a name; where nothing is near, what there is; else ``otherwise``."""
+    """Return a hint for an unknown name: the most similar one, else all, else ``otherwise``."""
     names = list(known)
     there = f"There are: {', '.join(names[:SHOWN])}{' …' * (len(names) > SHOWN)}" if names else otherwise
     return nearest(name, names) or there

@@ -1,4 +1,4 @@
-"""Whole files or none: atomic writes, and the checksums that name content."""
+"""Atomic writes, and checksums of content."""
 
 import hashlib
 import io

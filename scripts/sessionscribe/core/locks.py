@@ -61,7 +61,7 @@ def locked(path: Path, *, wait: bool = True, busy: Callable[[], None] = lambda: 
 
 
 def wait_for(file: IO[Any] | int, seconds: float) -> bool:
-    """Try for so long to take a lock that nobody else has; return whether that worked.
+    """Try to take an exclusive lock for so many seconds; return whether that worked.
 
     To have it already is well, too. Where the file system has no locks, everybody has it.
     """

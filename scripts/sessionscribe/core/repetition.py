@@ -1,4 +1,4 @@
-"""Words that follow themselves: what models say when they lose their place."""
+"""Repetition loops: what models write when they get stuck."""
 
 from __future__ import annotations
 

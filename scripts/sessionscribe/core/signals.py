@@ -8,7 +8,7 @@ from queue import SimpleQueue
 
 
 def handle_in_thread(number: int) -> None:
-    """Have the present handler of a signal called in a thread of its own.
+    """Run the present handler of a signal in a thread of its own.
 
     Python calls it in the middle of what the main thread does. A handler that takes a lock would wait forever
     if the main thread holds that lock just then.

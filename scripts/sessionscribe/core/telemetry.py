@@ -1,4 +1,4 @@
-"""What keeps dependencies from reporting to their makers: set before any of them is imported."""
+"""Switches off the telemetry of dependencies, before any of them is imported."""
 
 import os
 

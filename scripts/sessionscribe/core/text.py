@@ -155,7 +155,7 @@ def written_without_spaces(letter: str) -> bool:
 
 
 def one_line(text: str) -> str:
-    """Return ``text`` on one line: any run of white space as one space, no character that is not to be seen.
+    """Return ``text`` on one line: any run of white space as one space, without invisible characters.
 
     Left out are control characters, what XML cannot hold, and marks that would turn around the text after
     them (the marks U+200E and U+200F, which do not, stay).
@@ -164,7 +164,7 @@ def one_line(text: str) -> str:
 
 
 def is_text(text: str) -> bool:
-    """Return whether UTF-8 has ``text``: halves of characters stand for bytes that are none."""
+    """Return whether UTF-8 can encode ``text``: surrogates stand for invalid bytes."""
     return not any("\ud800" <= c <= "\udfff" for c in text)
 
 

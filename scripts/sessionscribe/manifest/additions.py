@@ -165,7 +165,7 @@ def _written(row: Row) -> str:
 
 
 def _refuse_no_recording(group: Group, looked: Mapping[File, ProbeResult]) -> None:
-    """Keep out what neither its name nor its content makes a recording: a text, a picture, a hidden file.
+    """Refuse a file that is a recording neither by name nor by content: a text, a picture.
 
     Raises:
         UserError: it is such a file; or see `_refuse_cumulative`.
@@ -201,7 +201,7 @@ def _refuse_cumulative(group: Group) -> None:
 
 
 def _refuse_wrong(name: str, known: Mapping[str, Session]) -> None:
-    """Keep off a session whose rows are wrong: what they mean is for whoever wrote them to say.
+    """Refuse to change a session with invalid rows, since only their author knows what they mean.
 
     Raises:
         UserError: they are.
@@ -304,7 +304,7 @@ class _Parts:
 
 
 class _Removed:
-    """Which recordings the user has removed from the manifest, that has others of their folder still.
+    """Recordings that the user removed from the manifest, while others of their folder stayed.
 
     Args:
         known: the manifest.
@@ -328,7 +328,7 @@ class _Removed:
 
 
 class _Homes:
-    """Which session recordings belong to that are found in another place, or by another name.
+    """Finds the session of recordings that were moved or renamed.
 
     Args:
         sessions: the manifest's rows.

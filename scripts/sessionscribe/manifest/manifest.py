@@ -123,7 +123,7 @@ class Session:
 
 
 def locked(path: Path) -> AbstractContextManager[int | None]:
-    """Keep other `add`s waiting while the manifest is read, changed and written."""
+    """Hold the manifest's lock while it is read, changed and written."""
     return locks.locked(path.with_name(f".{path.name}.lock"))
 
 
@@ -256,7 +256,7 @@ def check_settings(settings: Mapping[str, Any]) -> None:
 
 
 def _wrong_setting(language: str, numbers: Mapping[str, int | None]) -> str | None:
-    """Say what is wrong with what holds for one session only."""
+    """Return what is wrong with the settings of a row, if anything."""
     if language and not re.fullmatch(LANGUAGE, language):
         return f"`language` must be a code such as `en` and is `{visible(language)}`"
     for name, number in numbers.items():
@@ -269,10 +269,10 @@ def _wrong_setting(language: str, numbers: Mapping[str, int | None]) -> str | No
 
 
 def _conflict(name: str, rows: list[Row], path: Path) -> str | None:
-    """Say what keeps ``rows`` from being one session."""
+    """Return why ``rows`` cannot be one session, if they cannot."""
     place = f"{path}, lines {', '.join(str(row.line) for row in rows)}"
     if len({row.layout for row in rows}) > 1:
-        return f"{place}: session `{name}` has rows of different shapes. Give one of them another name"
+        return f"{place}: session `{name}` has rows with different layouts. Give one of them another name"
     if rows[0].layout == "recording" and len(rows) > 1:
         return f"{place}: two recordings have the session name `{name}`. Give one of them another name"
     if len({row.track for row in rows}) < len(rows):
@@ -283,7 +283,7 @@ def _conflict(name: str, rows: list[Row], path: Path) -> str | None:
 
 
 def _parts_fault(parts: Sequence[int | None]) -> str | None:
-    """Say why numbers cannot be those of a live session's parts."""
+    """Return why these cannot be the numbers of a live session's parts, if they cannot."""
     numbers = sorted(part for part in parts if part is not None)
     if len(numbers) < len(parts):
         return "has a row without `part`. Number its parts"
@@ -296,7 +296,7 @@ def _parts_fault(parts: Sequence[int | None]) -> str | None:
 
 
 def without_clash(sessions: Mapping[str, Session], path: Path, usual: Path) -> dict[str, Session]:
-    """Return the sessions of ``path``; one that the ``usual`` table has of other recordings has a problem.
+    """Return the sessions of ``path``; those with a namesake in the ``usual`` table have a problem.
 
     Results are by name: those of one would be overwritten with the other's, and back.
     """

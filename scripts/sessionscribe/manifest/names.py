@@ -47,5 +47,5 @@ def numbered(name: str, content: str) -> str:
 
 
 def folded(name: str) -> str:
-    """Return what names have in common that some file systems take for the same."""
+    """Return a form that is equal for names that some file system considers the same."""
     return unicodedata.normalize("NFC", name).casefold()

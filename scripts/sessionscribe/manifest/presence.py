@@ -12,7 +12,7 @@ from sessionscribe.storage.locations import name_of, parent
 
 
 class Presence:
-    """The sources that are there; what cannot be looked at is taken to be there, and stays as it is.
+    """The sources that exist; those that cannot be checked count as existing.
 
     A name counts as it is written, also where the file system takes upper and lower case for the same.
 

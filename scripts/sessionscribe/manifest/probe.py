@@ -1,4 +1,4 @@
-"""A look at recordings that were found: their checksum and duration, and what is wrong with them."""
+"""Inspects recordings that were found: checksum, duration, and what is wrong with them."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class ProbeResult:
 
 @dataclass(frozen=True)
 class Prober:
-    """How recordings are looked at.
+    """Inspects recordings.
 
     ``known`` is the manifest; ``audio_stream``, ``channel``, ``exact`` and ``say`` are as
     ``additions.add`` has them; ``told`` is its ``durations``.
@@ -85,7 +85,7 @@ class Prober:
 
     @property
     def _looks_again(self) -> bool:
-        """Whether what is known of a file will not do: another stream of it may be shorter, or not there."""
+        """Whether known durations do not suffice: another stream may be shorter, or missing."""
         return self.exact or self.audio_stream is not None or self.channel is not None
 
     def _with_headers(

@@ -50,7 +50,7 @@ class Reconciled:
 def join(
     old: Sequence[Row], new: Sequence[Row], settings: Mapping[str, Any], *, exact: bool, there: Presence
 ) -> Reconciled:
-    """Put new rows in the place of old ones of the same recording; what is new besides is added.
+    """Merge new rows into a session: each replaces the old row of its recording, or is added.
 
     What the manifest had besides (speaker, language, a counted duration …) stays, where it is not given anew.
     A file that was renamed keeps its row, with the name (of a live part: the number) that it has now: nobody
@@ -111,7 +111,7 @@ def join(
 
 
 def refuse_another(old: Sequence[Row], new: Sequence[Row]) -> None:
-    """Keep what is new out of a session that it has nothing in common with.
+    """Refuse rows that have nothing in common with the session.
 
     Raises:
         UserError: it has not.

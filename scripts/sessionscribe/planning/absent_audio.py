@@ -23,7 +23,7 @@ DISPENSABLE = "draw_waveform"
 
 
 def provide(session: SessionPlan, root: Path) -> None:
-    """Let the pending steps of a session have the audio that they listen to, or hold them back.
+    """Recreate the audio that pending steps of a session read, or hold these steps back.
 
     Args:
         session: the session; its ``pending``, ``blocked``, ``lacking`` and ``unavailable`` are changed.
@@ -52,7 +52,7 @@ def provide(session: SessionPlan, root: Path) -> None:
 
 
 def remark(session: SessionPlan) -> str:
-    """Say what a session lacks and what that keeps from being done, in one line."""
+    """Return one line that says which recording is missing, and which steps need it."""
     counts = Counter(step.rule for step in session.blocked.values())
     jobs = ", ".join(f"{count} {rule}" for rule, count in counts.items())
     more = f" and {len(session.lacking) - 1} more" if session.lacking[1:] else ""

@@ -43,7 +43,7 @@ def adopt(
     *,
     root: Path,
 ) -> None:
-    """Write the settings files of what was made of a session, and name the folders of its chunks anew.
+    """Write a session's settings files, and rename the folders of its chunks.
 
     Args:
         session: its rows of the manifest.
@@ -74,7 +74,7 @@ def adopt(
 
 
 def _as_then(then: Any, now: Any, default: Any, recorded: Any) -> Any:
-    """Return settings as a user had them: what was the default then, where it is the default now.
+    """Return the settings of that time: where a default applies now, the default of that time.
 
     Of settings that there are not any more, ``recorded`` says what they were.
     """
@@ -94,7 +94,7 @@ def _is_done(step: Step, results: Results) -> bool:
 
 
 def _rename_folders(before: SessionSteps, now: SessionSteps, root: Path) -> None:
-    """Give folders that are named by a key the present one."""
+    """Rename folders to their present keys."""
     renamed = {work.rule: work.path for work in now.works if isinstance(work, Folder)}
     for work in before.works:
         if isinstance(work, Folder) and work.rule in renamed:
@@ -104,7 +104,7 @@ def _rename_folders(before: SessionSteps, now: SessionSteps, root: Path) -> None
 
 
 def _write_settings(done: Mapping[str, Step], now: SessionSteps, results: Results, root: Path) -> None:
-    """Write all settings files at once: what is written in part would be taken for all."""
+    """Write all settings files at once, since a part would be taken for the whole."""
     folder = root / "results/settings" / now.session.name
     fresh = folder.with_name(f".{folder.name}")
     shutil.rmtree(fresh, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Results that were made with other settings, before they are made again: is a settings file forgotten?"""
+"""Warns before results are redone because of other settings: a settings file may be forgotten."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def warning(plans: Iterable[SessionPlan], results: Results) -> str | None:
 
 
 def _differing(plan: SessionPlan, results: Results) -> Iterator[tuple[str, tuple[Any, Any]]]:
-    """Yield the settings, by section and name, that pending steps had otherwise when they were done."""
+    """Yield the settings that pending steps were last run with differently, by section and name."""
     for step in plan.pending.values():
         if (key := plan.changed.get(step.name)) is None:
             continue

@@ -1,4 +1,4 @@
-"""What is there, what is missing or stale, and hence what there is to do.
+"""Compares the steps of all sessions with what exists: what is missing or stale has to run.
 
 Stale is missing: what determines a step's outputs is an input file whose name carries the key, its settings
 (``results/settings/{session}/{step}.{key}.json``). So a step is due when its settings file, its record or an
@@ -58,7 +58,7 @@ MANIFEST = str(Config.model_fields["manifest"].default)
 
 
 class Plan:
-    """All sessions' steps against what lies in ``root``.
+    """The steps of all sessions, compared with the files below ``root``.
 
     Args:
         config: the settings.
@@ -115,7 +115,7 @@ class Plan:
         self._needs_models = any(step.model for step in pending)
 
     def _look(self, session: Session) -> SessionPlan:
-        """Lay out a session's steps with the models that have most of it, and see which are done."""
+        """Return a session's plan, with the models that most of it was made with."""
         if older.is_older(self._results, session.name):
             options, models_of = self._options, (self._decoders, self._diarizers)
             older.adopt(session, options, *models_of, partial(self._lay_out, session), root=self.root)
@@ -141,7 +141,7 @@ class Plan:
         return plan
 
     def _converted_lengths(self, plan: SessionPlan) -> dict[str, float]:
-        """Return by track how long its conversion is, in seconds, where that makes for other chunks.
+        """Return lengths of conversions (s), by track, if they lead to another number of chunks.
 
         Only where the track is to be cut yet: what is made of a track that was cut stays.
         """
@@ -160,7 +160,7 @@ class Plan:
         return found
 
     def _listens(self, plan: SessionPlan) -> bool:
-        """Whether a diarization pipeline has something to do."""
+        """Return whether a diarization pipeline has work to do."""
         return any(step.model == model for step in plan.pending.values() for model, _ in self._diarizers)
 
     def _look_with(self, session: Session, diarizer: tuple[str, str]) -> SessionPlan:
@@ -176,7 +176,7 @@ class Plan:
         return steps_of(session, *models, known=known, corrections=own)
 
     def _choose_decoder(self, session: Session) -> tuple[Decoder, str]:
-        """Return a session's decoder and the key of its words: of those of which most is there."""
+        """Return the decoder that most chunks of a session were made with, and the key of its words."""
         choices = []
         for decoder in self._decoders:
             words = words_key(session, self._options, decoder)
@@ -220,19 +220,19 @@ class Plan:
             plan.hold_back(self._left_out)
 
     def targets(self) -> list[str]:
-        """Return the files to ask Snakemake for, so that it makes all that is due."""
+        """Return the files to request from Snakemake, so that it makes everything that is due."""
         if not self.whole:
             return self._targets
         works = (work for session in self.sessions.values() for work in session.plan.works)
         return list(dict.fromkeys([*self._targets, *(files(work)[0] for work in works)]))
 
     def due(self) -> frozenset[str]:
-        """Return what this run makes: pending steps' outputs, and the settings that they lack; no records."""
+        """Return what this run makes: outputs of pending steps and missing settings files, but no records."""
         return self._due
 
     @property
     def remarks(self) -> list[str]:
-        """A line for each thing that is not as it should be.
+        """One line for each problem.
 
         These are enrolment clips and rows of the table of names that cannot be used, corrections files of
         sessions that there are not, results made with other settings, and sessions of which something cannot
@@ -256,7 +256,7 @@ class Plan:
         return {kind: sorted(found) for kind, found in wanted.items()}
 
     def preflight(self) -> str:
-        """Return the file that says that these models are there: for others it is another one."""
+        """Return the file that confirms that these models are available; others have another file."""
         return f"{PREFLIGHT}/{fingerprint(self.preflight_task())}.txt"
 
     def force(self, names: Iterable[str], *, everything: bool) -> None:
@@ -350,7 +350,7 @@ class Plan:
         return (read | {step.settings_file for step in pending if not step.keyed}) - self._due
 
     def is_unavailable(self, path: str) -> bool:
-        """Return whether a file is one that cannot be made here, and that jobs do without."""
+        """Return whether a file cannot be made here, and jobs can do without it."""
         return any(path in session.unavailable for session in self.sessions.values())
 
     def is_due(self, path: str) -> bool:
@@ -358,7 +358,7 @@ class Plan:
         return path in self._due
 
     def awaits_models(self, step: Step) -> bool:
-        """Return whether a job is to wait until the models are checked.
+        """Return whether a job has to wait until the models have been checked.
 
         The first job of a session waits too, so that hours of conversion do not come before the message.
         """
@@ -367,7 +367,7 @@ class Plan:
         return self._needs_models if step.rule == "fetch_recording" else bool(step.model)
 
     def forget(self) -> None:
-        """Remove the records of what is to be redone though its settings and files are there.
+        """Remove the records of steps that will be redone although their settings and files exist.
 
         Those settings are written again where they are not what this clone would write: damaged, or others'.
 

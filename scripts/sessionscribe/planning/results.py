@@ -1,4 +1,4 @@
-"""What lies in a project's folder: names, settings and records; read with few system calls."""
+"""The files of a project: names, settings and records, read with few system calls."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ KEY = 12  # hexadecimal digits
 
 
 class Results:
-    """The files below ``root``; all paths are relative to it. What was listed once is remembered."""
+    """The files below ``root``; all paths are relative to it. Listings are cached."""
 
     def __init__(self, root: Path) -> None:
         self._prefix = "" if root == Path() else f"{root}/"

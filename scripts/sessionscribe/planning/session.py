@@ -58,7 +58,7 @@ class SessionPlan:
         return counts
 
     def drop_plan(self) -> None:
-        """Let go of the steps: in a large archive hardly any are asked for."""
+        """Drop the steps, which few sessions of a large archive need again."""
         self._plan = None
 
     @property
@@ -76,7 +76,7 @@ class SessionPlan:
         return self.totals[rule] - sum(step.rule == rule for step in undone)
 
     def targets(self) -> list[str]:
-        """Return what to ask Snakemake for, so that it makes all that is due.
+        """Return the files to request from Snakemake, so that it makes everything that is due.
 
         It does not look behind a file that is there. So these are the missing files, but those of steps whose
         missing output is read by a step that lacks something itself, and what no pending step reads.

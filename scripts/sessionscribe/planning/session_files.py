@@ -1,4 +1,4 @@
-"""The files of a session, to be taken elsewhere: which there are, and what their jobs wrote down of them."""
+"""The files of a session, for transport: which exist, and what their records say."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def finished_files(plan: SessionPlan, root: Path) -> list[str]:
 
 
 def files_of(work: Step | Folder) -> Iterator[str]:
-    """Yield all that a step leaves: its outputs, then its settings, and its record last."""
+    """Yield all files of a step: its outputs, its settings, and its record last."""
     yield from outputs_of(work)
     if isinstance(work, Step):
         yield from (work.settings_file, work.record)
@@ -65,7 +65,7 @@ def is_audio(path: str) -> bool:
 
 
 def is_plain(path: str) -> bool:
-    """Return whether any file system can have a file of this name below a folder, and it is not hidden.
+    """Return whether a relative path is valid on any file system, and not hidden.
 
     What one system takes for another name, folder or device, no system gets.
     """
@@ -90,7 +90,7 @@ def is_safe(path: str, session: str) -> bool:
 
 @dataclass(frozen=True)
 class SessionFile:
-    """A file as it is taken elsewhere; ``content`` returns its bytes, in blocks."""
+    """A file to transport; ``content`` returns its bytes in blocks."""
 
     entry: Output
     content: Callable[[], Iterable[bytes]]
@@ -200,7 +200,7 @@ def parse_record(data: bytes) -> Provenance:
 
 
 def _digest(root: Path, path: str) -> str:
-    """Return the checksum of a file of which no record tells."""
+    """Return the checksum of a file that no record mentions."""
     if path.endswith(".json"):
         try:
             seal.unsealed((root / path).read_bytes())

@@ -1,4 +1,4 @@
-"""A job's settings: an input file whose name carries the key of all that determines what the job makes."""
+"""A job's settings: an input file whose name contains the key of all that determines the outputs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SETTINGS = "results/settings/"
 
 
 def read_settings(path: str) -> dict[str, Any]:
-    """Return what a job is told; end the process with one line if the file is damaged."""
+    """Return a job's settings; end the process with one line if the file is damaged."""
     try:
         found: dict[str, Any] = json.loads(seal.unsealed(Path(path).read_bytes()))
     except (OSError, ValueError, RecursionError) as error:
@@ -28,7 +28,7 @@ def read_settings(path: str) -> dict[str, Any]:
 
 
 def write_settings(path: Path, settings: Mapping[str, Any]) -> None:
-    """Write what a job is told to ``results/settings/{session}/{step}.{key}.json``.
+    """Write a job's settings to ``results/settings/{session}/{step}.{key}.json``.
 
     First the step's record goes, then its settings with other keys: whenever this is killed, the step is
     still due, and never has two settings files.
@@ -40,7 +40,7 @@ def write_settings(path: Path, settings: Mapping[str, Any]) -> None:
 
 
 def renew_settings(path: Path, settings: Mapping[str, Any]) -> None:
-    """Write a settings file that is there, if it says anything else."""
+    """Rewrite an existing settings file if its content differs."""
     text = settings_text(settings)
     if path.read_bytes() != text.encode():
         write_text(path, text)
@@ -52,7 +52,7 @@ def settings_text(settings: Mapping[str, Any]) -> str:
 
 
 def drop_others(path: Path) -> None:
-    """Remove a step's settings files but the one of this name."""
+    """Remove a step's other settings files."""
     step, _ = step_and_key(path.name)
     for other in path.parent.glob("*.json"):
         if other != path and step_and_key(other.name)[0] == step:

@@ -1,4 +1,4 @@
-"""Where every session stands, read from its files and records; nothing is stored for it."""
+"""The status of every session, read from its files and records."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def visible_lines(text: str) -> str:
 
 
 def collect(plan: Plan) -> list[SessionStatus]:
-    """Return the status of every session of an plan, in the manifest's order."""
+    """Return the status of every session of a plan, in the manifest's order."""
     return [status_of(plan.root, session) for session in plan.sessions.values()]
 
 
@@ -131,7 +131,7 @@ def status_of(root: Path, plan: SessionPlan) -> SessionStatus:
 
 
 def left_out(plan: SessionPlan) -> str:
-    """Return the line on a session that is not finished, where only finished ones are sent."""
+    """Return the line about a session that is not sent because it is not finished."""
     undone = len(plan.pending) + len(plan.blocked)
     reason = plan.session.problem or f"not finished ({undone} to do); run it first"
     return f"left {plan.session.name}: {reason}"
@@ -149,7 +149,7 @@ def _reached(done: list[str], open_stages: set[str]) -> str:
 
 
 def missing_parts(plan: SessionPlan) -> list[int]:
-    """Return the parts of a live session that are no good, and those missing between its first and last."""
+    """Return the numbers of a live session's unusable and missing parts."""
     rows = () if plan.session.problem else plan.session.rows
     parts = {row.part: row.duration_s > 0 for row in rows if row.part is not None}
     good = {part for part, is_good in parts.items() if is_good}

@@ -55,12 +55,12 @@ def verify(root: Path, session: str, *, quick: bool) -> tuple[list[str], list[st
 
 
 def _may_lack_both(path: Path) -> bool:
-    """Return whether it is of a kind that has no record, and in results of earlier versions no checksum."""
+    """Return whether such a file may have neither a record nor, in older results, a checksum."""
     return path.name == "language.json" or path.parts[1] == "settings"
 
 
 def _intact(path: Path) -> bool | None:
-    """Return whether a file is what its own checksum says; None if it carries none."""
+    """Return whether a file matches the checksum that it contains; None if it contains none."""
     data = path.read_bytes()
     try:
         return seal.unsealed(data) is not data or None
@@ -78,7 +78,7 @@ def _files(root: Path, session: str) -> Iterator[Path]:
 
 
 def _set_aside(root: Path, path: Path) -> Path:
-    """Move a file to where nothing looks for it, beside any set aside before; return where to."""
+    """Move a file out of the way without overwriting earlier ones; return its new path."""
     wanted = ASIDE / path.relative_to("results")
     names = (wanted.with_name(f"{wanted.name}.{number}") if number else wanted for number in count())
     place = next(name for name in names if not (root / name).exists())

@@ -97,18 +97,18 @@ class Step:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What the job is told."""
+        """The job's settings."""
         options = self.options() if callable(self.options) else self.options
         return {"session": self.session, "rule": self.rule, "key": self.key, **options}
 
     @property
     def settings_file(self) -> str:
-        """The input whose name carries the key: with another setting it is another file, which is missing."""
+        """The input file whose name contains the key: with other settings, it is missing."""
         return settings_file(self.session, self.name, self.key)
 
     @property
     def record(self) -> str:
-        """The output that says what was made, of what, with what; empty where there is none."""
+        """The provenance file; empty if there is none."""
         return "" if self.keyed else record_of(self.session, self.name)
 
     @property
@@ -195,7 +195,7 @@ def record_of(session: str, name: str) -> str:
 
 
 def told(works: Iterable[Step | Folder]) -> dict[str, dict[str, Any]]:
-    """Return the settings that jobs are told, by stage; of jobs that are alike, the first one's.
+    """Return the settings of jobs by stage; of similar jobs, those of the first.
 
     On which device and how many at once they work is left out: it is no matter of the result.
     """

@@ -10,7 +10,7 @@ from sessionscribe.planning.steps.prepare import Track, plans
 def audit_session(
     steps: SessionSteps, tracks: list[Track], chunks: Folder, *, timeline: Step, merged: Step, spoken: Step
 ) -> Step:
-    """Note the step that looks whether all of a session is in its transcript."""
+    """Add the step that checks whether all of a session is in its transcript."""
     options = steps.options["audit"]
     inputs = {
         "timeline": timeline,

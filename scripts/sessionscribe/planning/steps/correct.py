@@ -33,7 +33,7 @@ def _outputs(session: str) -> tuple[str, str]:
 def correct_transcript(
     steps: SessionSteps, spoken: Step, named: Step | None, corrections: str
 ) -> Step | None:
-    """Note the step that lays names and corrections over a transcript, if there are any.
+    """Add the step that lays names and corrections over a transcript, if there are any.
 
     Args:
         steps: the session's steps.

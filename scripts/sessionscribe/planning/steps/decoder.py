@@ -46,7 +46,7 @@ def decoders(config: Config, identity: Callable[[str], str]) -> Iterator[Decoder
 
 
 def unusable(session: Session) -> tuple[Row, ...]:
-    """Return the rows that keep a session from being worked on; none where all is well.
+    """Return the rows that make a session unusable; usually none.
 
     Of a live session some parts may be no good: they are gaps.
     """
@@ -79,7 +79,7 @@ def words_folder(session: str, words: str) -> str:
 
 
 def words_key(session: Session, options: Options, decoder: Decoder) -> str:
-    """Name all that determines a session's words; "" if it cannot be worked on.
+    """Return the key of all that determines a session's words; "" if it is unusable.
 
     Of a live session the parts are left out: the files' names say which they are of.
     """
@@ -101,6 +101,6 @@ def words_key(session: Session, options: Options, decoder: Decoder) -> str:
 
 
 def _channels(session: Session) -> list[object]:
-    """Return the channel that is taken of each recording; none where nothing is said of any."""
+    """Return the channel to use of each recording; nothing if none is specified."""
     every = [session.channel(row) for row in session.rows]
     return every if any(channel is not None for channel in every) else []

@@ -11,7 +11,7 @@ from sessionscribe.planning.steps.prepare import Track
 def write_export(
     steps: SessionSteps, transcript: Step, audited: Step, *, timeline: Step, tracks: list[Track]
 ) -> Step:
-    """Note the step that writes a transcript in every format asked for; those to read show the audit."""
+    """Add the step that writes a transcript in every format asked for; those to read show the audit."""
     given = steps.options["export"]
     formats = with_pictures(given["formats"])
     options = options_for(formats, given)
@@ -27,7 +27,7 @@ def write_export(
 
 
 def draw_waveform(steps: SessionSteps, timeline: Step, tracks: list[Track]) -> Step:
-    """Note the step that looks how loud a session is: a page does without where the audio is not here."""
+    """Add the step that draws how loud a session is; pages do without it if the audio is missing."""
     inputs = {"timeline": timeline, "audio": [track.audio for track in tracks]}
     outputs = (f"results/export/{steps.session.name}.waveform.json",)
     return steps.add("draw_waveform", inputs, outputs, step_key("draw_waveform", timeline.key), {})

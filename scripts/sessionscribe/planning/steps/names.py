@@ -53,7 +53,7 @@ def people(
 
 
 def name_speakers(steps: SessionSteps, spoken: Step, turns: Step, people: People) -> Step | None:
-    """Note the step that finds out who is who, if anybody may be named; the voices are in its key."""
+    """Add the step that finds out who is who, if anybody may be named; the voices are in its key."""
     session = steps.session
     table = list(people.table.rows.get(session.name, ()))
     options = steps.options["name"]

@@ -31,14 +31,14 @@ def plans(tracks: list[Track]) -> list[str]:
 
 
 def prepare_track(steps: SessionSteps, row: Row) -> Track:
-    """Note the steps that fetch, convert and cut a track."""
+    """Add the steps that fetch, convert and cut a track."""
     converted = _convert(steps, fetch_recording(steps, row), row)
     chunks = 1 if row.layout == "live" else chunk_count(row.length_s, steps.options["chunk"]["target_s"])
     return Track(row, converted, _plan(steps, converted, row, chunks), chunks)
 
 
 def fetch_recording(steps: SessionSteps, row: Row) -> Step:
-    """Note the step that makes sure that a source is what the manifest says."""
+    """Add the step that checks that a source is what the manifest says."""
     problem = steps.session.problem
     if row.layout == "live" and not any(each.duration_s > 0 for each in steps.session.rows):
         problem = (
@@ -94,7 +94,7 @@ def _plan(steps: SessionSteps, converted: Step, row: Row, chunks: int) -> Step:
 
 
 def build_timeline(steps: SessionSteps, tracks: list[Track]) -> Step:
-    """Note the step that puts the tracks on one clock: by their lengths, without awaiting the plans."""
+    """Add the step that puts the tracks on one clock: by their lengths, without awaiting the plans."""
     rows, layout = steps.session.rows, steps.session.layout
     parts = [row.part for row in rows]
     speakers = [(row.speaker or row.track) if layout == "multitrack" else None for row in rows]

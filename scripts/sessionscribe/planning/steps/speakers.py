@@ -21,7 +21,7 @@ CLUSTERING = ("num_speakers", "min_speakers", "max_speakers", "threshold")
 
 
 def without_speakers(session: Session, diarizer: tuple[str, str]) -> bool:
-    """Whether nobody asks who speaks. Where each track is one person's, that is known without a model."""
+    """Return whether a session is not to be diarized; tracks identify speakers without a model."""
     return session.layout != "multitrack" and OFF in (diarizer[0], session.setting("diarize"))
 
 
@@ -36,7 +36,7 @@ def diarizers(config: Config, identity: Callable[[str], str]) -> list[tuple[str,
 def cluster_speakers(
     steps: SessionSteps, timeline: Step, tracks: list[Track], diarizer: tuple[str, str]
 ) -> Step:
-    """Note the steps that find who speaks when; ``diarizer`` is the pipeline and its identity."""
+    """Add the steps that find who speaks when; ``diarizer`` is the pipeline and its identity."""
     session = steps.session
     options: dict[str, Any] = {}
     method, model = "tracks", ""
@@ -59,7 +59,7 @@ def cluster_speakers(
 
 
 def _embed(steps: SessionSteps, timeline: Step, tracks: list[Track], diarizer: tuple[str, str]) -> Folder:
-    """Let the models hear the session; in its key is what matters to them.
+    """Add the steps that run the models on a session; the key has what matters to them.
 
     The parts of a live session are in the files' names instead: those of its beginning stay as it grows.
     """
@@ -104,7 +104,7 @@ def _embed(steps: SessionSteps, timeline: Step, tracks: list[Track], diarizer: t
 def assign_speakers(
     steps: SessionSteps, merged: Step, turns: Step | None, timeline: Step, *, models: Mapping[str, str]
 ) -> Step:
-    """Note the step that gives every word its speaker, and says of the transcript what it was made of.
+    """Add the step that gives every word its speaker, and says of the transcript what it was made of.
 
     ``turns`` is None where nobody asks who speaks; ``models`` identifies those that heard the session.
     """

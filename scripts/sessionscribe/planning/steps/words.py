@@ -17,7 +17,7 @@ def chunk_names(*tracks: tuple[str, int]) -> tuple[str, ...]:
 
 
 def transcribe_chunks(steps: SessionSteps, tracks: list[Track], decoder: Decoder, words: str) -> Folder:
-    """Note the steps that detect the language and transcribe every chunk; ``words`` is their key."""
+    """Add the steps that detect the language and transcribe every chunk; ``words`` is their key."""
     session = steps.session
     options = decoding(session, steps.options, decoder)
     folder = words_folder(session.name, words)
@@ -65,7 +65,7 @@ def transcribe_chunks(steps: SessionSteps, tracks: list[Track], decoder: Decoder
 
 
 def merge_transcript(steps: SessionSteps, timeline: Step, tracks: list[Track], chunks: Folder) -> Step:
-    """Note the step that makes one transcript of all chunks."""
+    """Add the step that makes one transcript of all chunks."""
     options = steps.options["merge"]
     key = step_key("merge_transcript", chunks.key, timeline.key, options)
     inputs = {"timeline": timeline, "plans": [track.plan for track in tracks], "chunks": [Listed(chunks)]}
