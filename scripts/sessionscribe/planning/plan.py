@@ -113,6 +113,7 @@ class Plan:
         # Enrolled voices are every session's work and one job's.
         self._targets = list(dict.fromkeys(path for session in sessions for path in session.targets()))
         self._needs_models = any(step.model for step in pending)
+        self._unavailable = frozenset(path for session in sessions for path in session.unavailable)
 
     def _look(self, session: Session) -> SessionPlan:
         """Return a session's plan, with the models that most of it was made with."""
@@ -351,7 +352,7 @@ class Plan:
 
     def is_unavailable(self, path: str) -> bool:
         """Return whether a file cannot be made here, and jobs can do without it."""
-        return any(path in session.unavailable for session in self.sessions.values())
+        return path in self._unavailable
 
     def is_due(self, path: str) -> bool:
         """Return whether this run makes a file."""
