@@ -112,7 +112,7 @@ def test_a_folder_that_snakemake_cannot_work_in_is_told(
 
 
 def test_a_quota_and_a_disk_that_fails_are_told_apart() -> None:
-    assert "what you may use at" in errors.describe(OSError(errno.EDQUOT, "quota", "a"), "talk")
+    assert "your quota at" in errors.describe(OSError(errno.EDQUOT, "quota", "a"), "talk")
     assert "fails to read or write" in errors.describe(OSError(errno.EIO, "i/o", "a"), "talk")
     assert errors.exit_code(OSError(errno.EACCES, "no")) == 1
 
