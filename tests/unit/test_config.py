@@ -61,7 +61,6 @@ def test_an_unknown_setting_is_refused_and_the_nearest_named(
         ({"transcribe": {"beam_size": 0}}, "transcribe.beam_size"),
         ({"convert": {"channel": "left"}}, "convert.channel"),
         ({"export": {"formats": ["doc"]}}, "export.formats"),
-        ({"export": {"names": ["Anna"]}}, "export.names"),
         ({"diarize": {"num_speakers": 0}}, "diarize.num_speakers"),
         ({"sessions": "weekly"}, "sessions"),
         ({"ingest": {"cache": {"max_gb": math.inf}}}, "ingest.cache.max_gb"),
@@ -103,16 +102,6 @@ def test_norwegian_is_a_language_for_yaml_too(tmp_path: Path) -> None:
     path = settings_file(tmp_path, "transcribe: {language: no}\nwatch: {rules: [{match: a, language: no}]}\n")
     found = settings.load([path])
     assert (found.transcribe.language, found.watch.rules[0].language) == ("no", "no")
-
-
-def test_a_setting_of_an_earlier_version_is_named_as_such() -> None:
-    with pytest.raises(UserError, match=r"merge\.match_s: is no longer a setting: .*\. Delete it"):
-        settings.validate({"merge": {"match_s": 0.8}})
-
-
-def test_a_setting_that_was_renamed_names_its_successor() -> None:
-    with pytest.raises(UserError, match=r"audit\.phantom_share: .*Rename it `audit\.min_speaker_share`"):
-        settings.validate({"audit": {"phantom_share": 0.1}})
 
 
 def test_later_files_lie_over_earlier_ones_section_by_section(tmp_path: Path) -> None:

@@ -261,8 +261,8 @@ def test_shapes_do_not_mix_and_tracks_are_apart(tmp_path: Path) -> None:
         lines("b", "multitrack", "anna", "b.mp3", "1", ""),
     )
     found = manifest.read(path)
-    assert "rows of different shapes" in str(found["a"].problem)
-    assert "has a track twice" in str(found["b"].problem)
+    assert "rows with different layouts" in str(found["a"].problem)
+    assert "has two tracks with the same name" in str(found["b"].problem)
 
 
 def test_an_unknown_session_names_the_nearest(tmp_path: Path) -> None:

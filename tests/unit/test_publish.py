@@ -287,7 +287,7 @@ def test_a_version_of_others_is_published_over_only_by_force(here: Clone, there:
 def test_changed_results_are_not_published_as_what_the_job_wrote(here: Clone) -> None:
     path = here.root / "results/merge/one.json"
     path.write_bytes(path.read_bytes().replace(b"friday", b"monday"))
-    with pytest.raises(UserError, match=r"results/merge/one\.json: is not what the job"):
+    with pytest.raises(UserError, match=r"results/merge/one\.json: was changed or damaged"):
         here.publish()
     assert not (here.root / "results/publish/one").exists()
 
