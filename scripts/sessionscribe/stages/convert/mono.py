@@ -146,6 +146,8 @@ class Mono:
     @property
     def needed(self) -> Correction:
         """What has to be done to the samples for speech to be found; without hum the level is another."""
+        if self.correction.gain != 1:
+            return self.correction
         # All in all, and for most of the time: a slammed door does not count.
         hums = self.hum > HUM_SHARE * self.power and 2 * self.humming > self.frames
         if hums and not self.correction.filtered:
