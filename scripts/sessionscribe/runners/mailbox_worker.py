@@ -180,7 +180,7 @@ class MailboxServer:
         if not reply.get("spoilt") and f"requests/{job}.json" in self._mailbox.names():
             self._mailbox.write(f"results/{job}/{self.name}.json", reply)
             self.done += 1
-            print(f"{request['rule']}: {'done' if reply['ok'] else 'failed'} ({job})", flush=True)
+            print(f"{request['rule']}: {'failed' if reply['code'] else 'done'} ({job})", flush=True)
         return True
 
     def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
