@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -75,7 +76,9 @@ def test_after_kill_9_the_next_run_works_with_kernel_locks_and_without(
         assert lock_stays(tmp_path)  # with one, this process would have a share of it from here on
     other.kill()
     if locks:
-        other.wait()  # else it is dead and nobody collected it, as in a container
+        other.wait()
+    else:  # dead, but not collected by its parent, as in a container
+        os.waitid(os.P_PID, other.pid, os.WEXITED | os.WNOWAIT)
     assert not lock_stays(tmp_path)
     assert workspace.at_work(tmp_path / ".snakemake") == {}
 

