@@ -117,19 +117,26 @@ def make(
         what = "has braces in its name, which Snakemake takes for wildcards"
         raise UserError(what, where=Path.cwd(), hint="Rename that folder, or move the project out of it")
     # What is passed on comes first: options with several values would take its targets for theirs.
-    arguments = [*request.arguments, "--profile", str(profile(options))]
+    given = [*request.arguments, "--profile", str(profile(options))]
     if options.configfile:
-        arguments += ["--configfile", *map(str, options.configfile)]
-    pairs = [*options.config, *more, *([f"sessions={flow(list(names))}"] if names else [])]
-    if pairs:  # the last `--config` counts
-        arguments += ["--config", *pairs]
-    if stage:
-        arguments += ["--until", *LAST[stage]]
-    result = workflow.start(arguments, should_stop, every_s)
+        given += ["--configfile", *map(str, options.configfile)]
+
+    def start(names: Sequence[str]) -> int:
+        pairs = [*options.config, *more, *([f"sessions={flow(list(names))}"] if names else [])]
+        arguments = [*given, *(["--config", *pairs] if pairs else [])]  # the last `--config` counts
+        if stage:
+            arguments += ["--until", *LAST[stage]]
+        return workflow.start(arguments, should_stop, every_s)
+
+    result = start(names)
     if result in (0, workflow.BUSY) or result > workflow.SIGNALLED or request.shows:
         return result
-    longer = Plan(load(options, names)).measured
-    return workflow.start(arguments, should_stop, every_s) if longer else result
+    plan = Plan(load(options, names))
+    if not plan.measured:
+        return result
+    others = [row for row in status.collect(plan) if row.session not in plan.measured]
+    again = start(names if request.targets else sorted(plan.measured))
+    return again or (result if any(row.status == "failed" for row in others) else 0)
 
 
 def flow(value: Any) -> str:
