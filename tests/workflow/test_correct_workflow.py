@@ -37,7 +37,7 @@ def test_an_edited_export_corrects_all_of_them_and_nothing_else(project: Project
     copy.write_text(copy.read_text(encoding="utf-8").replace("bob:", "Dr Bob:"), encoding="utf-8")
     done = project.sessionscribe("correct", "duo", copy.name, "--author", "Ada")
     assert done.code == 0, done.text
-    assert "1 name, 1 word;" in done.out
+    assert "2 new edits" in done.out
     assert project.plan() == STEPS
     run = project.sessionscribe("run")
     assert run.code == 0, run.text

@@ -182,7 +182,7 @@ def test_a_folder_with_transcripts_beside_its_parts_is_gone_on_with_too(project:
     made = {name: data for name, data in project.results("results/transcribe").items() if "/live/" in name}
     shutil.rmtree(project / "results")
     done = project.sessionscribe("add", "recordings/live")
-    assert "taken over live: the transcripts of 2 parts" in done.out
+    assert "adopted live: the transcripts of 2 parts" in done.out
     assert project.results("results/transcribe") == made
 
 
