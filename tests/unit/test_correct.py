@@ -430,7 +430,7 @@ def test_a_corrected_session_is_a_reference_and_one_that_is_not_is_none(
         printed = capsys.readouterr()
         if edits is None:
             assert code == 2
-            assert "s: has no corrections: its transcript is what the machine made" in printed.err
+            assert "s: has no corrections, so its transcript is no reference" in printed.err
         else:
             assert code == 0
             assert "| s       | 14    | 7.1 " in printed.out

@@ -410,7 +410,7 @@ def test_a_rate_that_holds_no_speech_is_refused(tmp_path: Path, rate: int) -> No
 def test_more_sound_than_a_file_can_hold_is_refused_until_it_is_allowed(tmp_path: Path) -> None:
     path = write_media(tmp_path / "a.mkv", [Sound(tone(2), late_s=3 * 3600.0)], picture_s=1)
     with pytest.raises(
-        UserError, match=r"claims to hold more than 3\.0 h of sound in 0\.0\d+ MB.*max_hours_per_mb"
+        UserError, match=r"claims to contain more than 3\.0 h of audio in 0\.0\d+ MB.*max_hours_per_mb"
     ):
         probe(path)
     with pytest.raises(UserError, match="claims to hold"):

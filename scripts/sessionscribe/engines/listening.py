@@ -1,8 +1,8 @@
 """Run the speaker-embedding model once for each window, however many people speak in it.
 
-pyannote runs it once for each local speaker of a window, even a silent one, with another mask each time. But
-the costly part of the model only depends on the audio, so with three local speakers two thirds of the work
-are unnecessary, and so are windows in which nobody speaks.
+pyannote runs it once for each local speaker of a window, even a silent one, with a different mask. But the
+expensive part of the model only depends on the audio, so with three local speakers two thirds of the work are
+unnecessary, as are windows without speech.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 def listen_once(embedding: Any) -> Any:
-    """Return a pipeline's embedding model so that it hears each window once, if it can.
+    """Return a pipeline's embedding model, wrapped so that it processes each window once, if possible.
 
-    It can if masks of several speakers at once give the same embeddings as one mask at a time, which is tried
-    with a second of noise.
+    That is possible if masks of several speakers at once give the same embeddings as one mask at a time,
+    which is tested with a second of noise.
     """
     import torch  # noqa: PLC0415
     from pyannote.audio.core.inference import BaseInference  # noqa: PLC0415
@@ -43,7 +43,7 @@ def listen_once(embedding: Any) -> Any:
             heard = together.any(dim=2).any(dim=1)
             heard[0] |= not heard.any()
             found = torch.from_numpy(embedding(waveforms[slots == 0][heard], masks=together[heard]))
-            # Masks of silent speakers leave nothing of the audio, so their embeddings are all the same.
+            # The masks of silent speakers are all zero, so their embeddings are identical.
             nobody = found[0, -1]
             row = heard.cumsum(0) - 1
             speaks = masks.any(dim=1)

@@ -1,4 +1,4 @@
-"""Words and speakers in one figure: cpWER and tcpWER, by meeteval where it is installed."""
+"""Errors of words and speakers together: cpWER and tcpWER, with meeteval if it is installed."""
 
 from __future__ import annotations
 
@@ -16,15 +16,10 @@ NOBODY = "(no speaker)"
 
 @dataclass(frozen=True)
 class AttributedErrors:
-    """Errors in words, each counted for the right speaker under the best assignment, and the words."""
+    """Errors under the best assignment of speakers, and the words of the reference."""
 
     errors: int
     words: int
-
-
-def installed() -> bool:
-    """Return whether meeteval is there."""
-    return find_spec("meeteval") is not None
 
 
 def attributed_errors(
@@ -34,13 +29,13 @@ def attributed_errors(
     *,
     collar_s: float | None = None,
 ) -> AttributedErrors | str:
-    """Return the concatenated minimum-permutation word errors (cpWER), or why there are none.
+    """Return the concatenated minimum-permutation word errors (cpWER), or the reason why they are missing.
 
-    Words without a speaker are one more speaker. With ``collar_s`` (5 s in the literature) words match only
-    if their times do (tcpWER); as in meeteval's own command, those inside an utterance follow from the
-    lengths of its words.
+    Words without a speaker are those of one more speaker. With ``collar_s`` (5 s in the literature), words
+    only match if their times do, too (tcpWER); as in meeteval's command, times inside an utterance are
+    derived from the lengths of its words.
     """
-    if not installed():
+    if find_spec("meeteval") is None:
         return INSTALL
     if not reference.has_speakers:
         return "the reference has no speakers"
@@ -52,15 +47,15 @@ def attributed_errors(
         if timed and any(part.start is None or part.end is None for part in side.utterances or ()):
             return f"the {name} has no times"
     segments = [_segments(side, normaliser, timed=timed) for side in sides.values()]
-    # meeteval warns of a speaker's own overlapping utterances and of long words: both are in order here.
+    # meeteval warns of overlapping utterances of a speaker and of long words, which are normal here.
     logging.getLogger("preprocess").setLevel(logging.ERROR)
     try:
         if timed:
             measure = time_constrained.time_constrained_minimum_permutation_word_error_rate
             found = measure(*segments, collar=collar_s)
-        else:  # utterances are in order
+        else:  # utterances are sorted
             found = cp.cp_word_error_rate(*segments, reference_sort=False, hypothesis_sort=False)
-    except (RuntimeError, ValueError) as error:  # it refuses more than twenty speakers
+    except (RuntimeError, ValueError) as error:  # for example, more than twenty speakers
         return f"meeteval: {' '.join(str(error).split())[:160]}"
     return AttributedErrors(int(found.errors), int(found.length))
 
@@ -71,7 +66,7 @@ def _segments(said: PlainTranscript, normaliser: Normaliser, *, timed: bool) -> 
     segments = []
     for part in said.utterances or ():
         segment: dict[str, Any] = {
-            "session_id": "session",  # meeteval wants both sides alike; who is compared is settled
+            "session_id": "session",  # meeteval requires the same on both sides
             "speaker": part.speaker or NOBODY,
             "words": " ".join(normaliser.words(part.text)),
         }

@@ -1,4 +1,4 @@
-"""Accuracy of transcripts against references: for each session, and for all of them together."""
+"""Accuracy of transcripts against references: for each session, and for all sessions pooled."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from sessionscribe.evaluation.words import Errors, Matches, character_errors, ma
 from sessionscribe.formats.utterances import PlainTranscript
 
 ALL = "all"
-MOST_NAMED = 10  # sessions in an error
+MOST_NAMED = 10  # sessions in an error message
 
 
 @dataclass(frozen=True)
 class Options:
-    """How sides are compared.
+    """Options of scoring.
 
     Attributes:
-        language: overrides what the hypothesis says of itself.
-        as_written: compare words as they are written, without Whisper's normaliser.
-        collar_s: seconds on either side of true turns' edges that do not count for DER and JER.
-        skip_overlap: leave overlapped speech out of DER and JER.
-        word_collar_s: how far apart in time two words may be for tcpWER.
-        bootstrap: how confidence intervals are found.
+        language: overrides the language of the hypothesis.
+        as_written: compare words as written, without Whisper's normaliser.
+        collar_s: seconds before and after the edges of true turns that are not scored in DER and JER.
+        skip_overlap: do not score overlapped speech in DER and JER.
+        word_collar_s: tolerance of word times in tcpWER, in seconds.
+        bootstrap: options of confidence intervals.
     """
 
     language: str | None = None
@@ -44,7 +44,7 @@ class Options:
 
 @dataclass(frozen=True)
 class SessionScore:
-    """What was counted in one session; what could not be measured is None, ``missing`` says why."""
+    """The counts of one session; ``missing`` has the reasons for counts that are None."""
 
     session: str
     normaliser: str
@@ -59,14 +59,14 @@ class SessionScore:
 
 @dataclass(frozen=True)
 class Measure:
-    """A value with its 95 % interval, and what it was counted from."""
+    """A value with its 95 % interval and the counts behind it."""
 
     value: float
     interval: Interval | None
     counts: dict[str, float] = field(default_factory=dict)
 
     def figures(self) -> dict[str, Any]:
-        """Return it for JSON."""
+        """Return value, interval and counts for JSON."""
         low, high = self.interval or (None, None)
         figures = {"value": self.value, "low": low, "high": high, **self.counts}
         return {name: None if value is None else round(value, 6) for name, value in figures.items()}
@@ -74,12 +74,12 @@ class Measure:
 
 @dataclass(frozen=True)
 class Scores:
-    """The measures of each session and of all together, by name; a missing measure was not measured."""
+    """The measures by name, of each session and pooled; ``missing``: why others were not measured."""
 
     sessions: dict[str, dict[str, Measure]]
     pooled: dict[str, Measure]
     drawn: str
-    """What the intervals of the pooled measures draw: sessions or their blocks."""
+    """What was drawn for the intervals of the pooled measures: sessions or segments."""
     missing: dict[str, dict[str, str]]
     normalisers: tuple[str, ...]
 
@@ -87,15 +87,15 @@ class Scores:
 def pairs(
     hypotheses: Mapping[str, PlainTranscript], references: Mapping[str, PlainTranscript], *, every: bool
 ) -> list[tuple[PlainTranscript, PlainTranscript]]:
-    """Return (reference, hypothesis) of each session; if there is one on either side, names do not matter.
+    """Return (reference, hypothesis) of each session; a single one on both sides may have different names.
 
     Args:
-        hypotheses: what was found, by session.
-        references: what is right, by session.
-        every: whether each reference must have a hypothesis.
+        hypotheses: the transcripts by session.
+        references: the references by session.
+        every: whether each reference must have a transcript.
 
     Raises:
-        UserError: nothing fits, or a reference is left over.
+        UserError: no session has both, or a reference has no transcript.
     """
     if len(hypotheses) == len(references) == 1:
         return [(next(iter(references.values())), next(iter(hypotheses.values())))]
@@ -113,7 +113,7 @@ def pairs(
 
 
 def _listed(names: Iterable[str]) -> str:
-    """Return the first names; files may give sessions any name, and there may be thousands."""
+    """Return some names for a message: there may be thousands, with any characters."""
     return visible(listed(list(names), MOST_NAMED)) or "none"
 
 
@@ -127,7 +127,7 @@ def score_session(reference: PlainTranscript, hypothesis: PlainTranscript, optio
     if speakers is None:
         side = "reference" if reference.turns is None else "hypothesis"
         silent = reference.turns is None or found.turns is None
-        why = f"the {side} does not say who speaks when" if silent else NO_METRICS
+        why = f"the {side} has no turns" if silent else NO_METRICS
         missing["DER"] = missing["JER"] = why
     elif not speakers.speech.sum():
         missing["DER"] = missing["JER"] = "the reference has no speech"
@@ -141,9 +141,9 @@ def score_session(reference: PlainTranscript, hypothesis: PlainTranscript, optio
         missing["WER"] = missing["CER"] = "the reference has no words"
     matches = match(reference, found, chosen, speakers.names if speakers else None)
     if not len(matches.time_blocks):
-        missing["word times"] = "no word that both have has times of its own on both sides"
+        missing["word times"] = "no word that both have has times on both sides"
     if not len(matches.speaker_blocks):
-        missing["word speaker"] = "no word that both have has a speaker to compare"
+        missing["word speaker"] = "no word that both have has a speaker on both sides"
     attributed = {}
     for name, collar_s in (("cpWER", None), ("tcpWER", options.word_collar_s)):
         errors = attributed_errors(reference, found, chosen, collar_s=collar_s)
@@ -164,12 +164,8 @@ def score_session(reference: PlainTranscript, hypothesis: PlainTranscript, optio
 
 
 def evaluate(both: Sequence[tuple[PlainTranscript, PlainTranscript]], options: Options) -> Scores:
-    """Score (reference, hypothesis) of every session, each by itself and all pooled."""
-    return scores_of([score_session(*pair, options) for pair in both], options.bootstrap)
-
-
-def scores_of(counted: Sequence[SessionScore], bootstrap: Bootstrap) -> Scores:
-    """Return rates and intervals of what was counted."""
+    """Score the (reference, hypothesis) of every session, separately and pooled."""
+    counted, bootstrap = [score_session(*pair, options) for pair in both], options.bootstrap
     by_session = len(counted) >= FEWEST_SESSIONS
     return Scores(
         sessions={score.session: measures([score], bootstrap) for score in counted},
@@ -183,12 +179,12 @@ def scores_of(counted: Sequence[SessionScore], bootstrap: Bootstrap) -> Scores:
 def measures(
     counted: Sequence[SessionScore], bootstrap: Bootstrap, *, by_session: bool = False
 ) -> dict[str, Measure]:
-    """Return all measures over some sessions: errors and totals are added up, then divided.
+    """Return all measures of some sessions: the sum of errors divided by the sum of totals.
 
     Args:
         counted: the sessions.
-        bootstrap: how intervals are found.
-        by_session: draw sessions as a whole, not their blocks.
+        bootstrap: options of confidence intervals.
+        by_session: draw whole sessions instead of their blocks.
     """
     found: dict[str, Measure] = {}
     _add_errors(found, "wer", [s.words for s in counted if s.words], bootstrap, by_session)
@@ -209,7 +205,7 @@ def _array(values: Iterable[float]) -> Array:
 
 
 def _blocks(parts: Sequence[Array], by_session: bool) -> Array:
-    """Return the values of all blocks, or one sum for each session."""
+    """Return the values of all blocks, or the sum of each session."""
     return _array(part.sum() for part in parts) if by_session else np.concatenate(parts)
 
 
@@ -246,7 +242,7 @@ def _add_matches(
         return
 
     def numbered(name: str) -> Any:
-        """Return the block of each value, numbered through all sessions (or the session itself)."""
+        """Return the block of each value, numbered across sessions (or its session)."""
         all_of, first = [], 0
         for index, part in enumerate(parts):
             blocks = getattr(part, name)

@@ -1,9 +1,9 @@
-"""Word and character errors (jiwer), and the times and speakers of the words that were found."""
+"""Word and character errors (jiwer), and errors in times and speakers of matching words."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +15,9 @@ from sessionscribe.formats.utterances import PlainTranscript, PlainWord, Region
 
 @dataclass(frozen=True)
 class Errors:
-    """Errors of each block (utterance of the reference), and the words or characters that it has.
+    """Errors in each block (utterance of the reference), and its number of words or characters (``totals``).
 
-    ``deletion_runs`` has the length of each run of deletions: a long one is a stretch that nobody heard.
+    ``deletion_runs`` has the lengths of runs of deletions; a long run is a passage that was not transcribed.
     """
 
     substitutions: Array
@@ -34,18 +34,18 @@ class Errors:
 
 @dataclass(frozen=True)
 class Matches:
-    """What the words that both sides have say; one value for each, with the block that it belongs to."""
+    """Errors in times (seconds) and speakers (0 or 1) of matching words, each with the block of its word."""
 
-    start_errors: Array = field(default_factory=lambda: np.zeros(0))
-    end_errors: Array = field(default_factory=lambda: np.zeros(0))
-    time_blocks: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
-    wrong_speaker: Array = field(default_factory=lambda: np.zeros(0))
-    speaker_blocks: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    start_errors: Array
+    end_errors: Array
+    time_blocks: NDArray[np.int64]
+    wrong_speaker: Array
+    speaker_blocks: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class _Token:
-    """A normalised word, the word it comes from, and its block."""
+    """A normalised word, with its original word, that word's number, and its block."""
 
     text: str
     word: PlainWord
@@ -54,7 +54,7 @@ class _Token:
 
 
 def word_errors(reference: PlainTranscript, hypothesis: PlainTranscript, normaliser: Normaliser) -> Errors:
-    """Count word errors; where the language has no spaces, every character is a word."""
+    """Count word errors; in languages without spaces, every character is a word."""
     import jiwer  # noqa: PLC0415
 
     truth, blocks = _texts(reference, normaliser)
@@ -66,7 +66,7 @@ def word_errors(reference: PlainTranscript, hypothesis: PlainTranscript, normali
 def character_errors(
     reference: PlainTranscript, hypothesis: PlainTranscript, normaliser: Normaliser
 ) -> Errors:
-    """Count character errors, spaces between words included as jiwer does it (if the language has them)."""
+    """Count character errors, including spaces between words as in jiwer (if the language has them)."""
     import jiwer  # noqa: PLC0415
 
     between = "" if normaliser.unspaced else " "
@@ -87,13 +87,14 @@ def match(
     normaliser: Normaliser,
     names: Mapping[str, str] | None,
 ) -> Matches:
-    """Compare times and speakers of the words that both have, normalised one by one.
+    """Compare times and speakers of the words that both sides have.
 
     Args:
-        reference: what is right; only words with times of their own are compared in time.
-        hypothesis: what was found.
-        normaliser: when two words are the same.
-        names: the reference's speaker for each of the hypothesis; without it speakers are not compared.
+        reference: the reference; times are only compared if its words have their own.
+        hypothesis: the transcript.
+        normaliser: determines when two words are the same.
+        names: the mapping of the hypothesis's speakers to the reference's; without it, speakers are not
+            compared.
     """
     import jiwer  # noqa: PLC0415
 
@@ -107,7 +108,7 @@ def match(
             continue
         for step in range(chunk.ref_end_idx - chunk.ref_start_idx):
             right, guess = truth[chunk.ref_start_idx + step], found[chunk.hyp_start_idx + step]
-            if (right.number, guess.number) in seen:  # "don't" is two words to the normaliser
+            if (right.number, guess.number) in seen:  # the normaliser makes two words of "don't"
                 continue
             seen.add((right.number, guess.number))
             if None not in (right.word.start, right.word.end, guess.word.start, guess.word.end):
@@ -127,10 +128,9 @@ def match(
 
 
 def outside(said: PlainTranscript, ignored: Sequence[Region]) -> PlainTranscript:
-    """Return what is said outside of the regions that do not count, by the middle of each word."""
+    """Return a transcript without the words whose middle is in an ignored region."""
     if not ignored or said.utterances is None:
         return said
-    from dataclasses import replace  # noqa: PLC0415
 
     def counts(start: float | None, end: float | None) -> bool:
         middle = round(((start or 0.0) + (end or 0.0)) / 2, 6)
@@ -150,7 +150,7 @@ def outside(said: PlainTranscript, ignored: Sequence[Region]) -> PlainTranscript
 
 
 def _texts(said: PlainTranscript, normaliser: Normaliser) -> tuple[list[str], list[int]]:
-    """Return the normalised words and the utterance that each belongs to."""
+    """Return the normalised words, and the utterance of each."""
     words, blocks = [], []
     for block, part in enumerate(said.utterances or ()):
         found = normaliser.words(part.text)
@@ -170,7 +170,7 @@ def _tokens(said: PlainTranscript, normaliser: Normaliser) -> list[_Token]:
 
 
 def _counted(chunks: Sequence[object], blocks: Sequence[int], count: int) -> Errors:
-    """Add jiwer's alignment up by blocks; what was inserted belongs to the block of the word before it."""
+    """Sum up jiwer's alignment by blocks; insertions belong to the block of the word before them."""
     size = max(1, count)
     totals = np.bincount(np.array(blocks, np.int64), minlength=size).astype(np.float64)
     parts = {kind: np.zeros(size) for kind in ("equal", "substitute", "delete", "insert")}
