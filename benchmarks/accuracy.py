@@ -24,6 +24,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
+import jiwer
 import numpy as np
 import soundfile
 from common import ROOT
@@ -49,7 +50,9 @@ from systems import (
 from sessionscribe.core.units import SAMPLE_RATE
 from sessionscribe.evaluation.evaluate import Options, measures, score_session
 from sessionscribe.evaluation.intervals import Bootstrap
+from sessionscribe.evaluation.normalise import normaliser
 from sessionscribe.evaluation.speakers import speaker_errors
+from sessionscribe.evaluation.words import outside
 from sessionscribe.formats.utterances import PlainTranscript
 from sessionscribe.manifest.sources import slug
 
@@ -76,14 +79,27 @@ def figures(of: Iterable[Recording], heard: Mapping[str, PlainTranscript]) -> di
     if "start_median_s" in found:
         values["start"] = found["start_median_s"].value
     if "wer" in found:
-        hours = sum(one.duration_s for one, score in scores if score.words) / 3600
-        runs = [n for _, score in scores if score.words for n in score.words.deletion_runs if n >= LOST]
+        spoken = [one for one, score in scores if "wer" in score.counts]
+        hours = _seconds(spoken) / 3600
+        runs = [n for one in spoken for n in deletion_runs(one.truth, heard[one.name]) if n >= LOST]
         values |= {"lost": sum(runs) / hours, "longest": max(runs, default=0)}
         values["invented"] = found["wer"].counts["insertions"] / hours
     if "der" in found:
         counts = found["der"].counts
         values |= {"sessions": counts["sessions"], "right": counts["sessions_with_right_count"]}
     return values
+
+
+def deletion_runs(truth: PlainTranscript, heard: PlainTranscript) -> Iterator[int]:
+    """Yield the lengths of runs of deleted words."""
+    chosen = normaliser(heard.language or truth.language)
+    sides = (
+        " ".join(word for part in said.utterances or () for word in chosen.words(part.text))
+        for said in (truth, outside(heard, truth.ignored))
+    )
+    for chunk in jiwer.process_words(*sides).alignments[0]:
+        if chunk.type == "delete":
+            yield chunk.ref_end_idx - chunk.ref_start_idx
 
 
 Results = Mapping[str, Mapping[str, Run]]
@@ -242,9 +258,8 @@ def bars_of_speakers(kinds: Kinds, results: Results) -> Iterator[Bar]:
     for run in results.values():
         for name, theirs in run[PYANNOTE].heard.items():
             apart = speaker_errors(theirs, run[OURS].heard[name])
-            most = (
-                max(most, 1000 * apart.errors.sum() / max(1, len(theirs.turns or ()))) if apart else math.inf
-            )
+            each = 1000 * apart.der.errors.sum() / max(1, len(theirs.turns or ())) if apart else math.inf
+            most = max(most, each)
     yield "turns are bare pyannote's with the same pipeline, to 1 ms", f"{most:.1f} ms a turn", most <= 1
     if ordinary := [
         one for one in kinds.get(CONVERSATIONS, ()) if _people(one.truth) > 1 and not HARD.search(one.name)

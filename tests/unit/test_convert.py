@@ -276,7 +276,7 @@ def test_nothing_to_decode_is_refused(tmp_path: Path) -> None:
     data = source.read_bytes()
     header = data.index(b"\xff\xf8")
     source.write_bytes(data[:header] + bytes(len(data) - header))
-    with pytest.raises(UserError, match="nothing of it can be decoded"):
+    with pytest.raises(UserError, match="nothing can be decoded"):
         Converted(source, tmp_path)
     assert not (tmp_path / "out" / "a.flac").exists()
 

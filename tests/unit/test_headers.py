@@ -165,6 +165,8 @@ LIARS: dict[str, Make] = {
     "rf64-small.wav": lambda f: rf64(f, 3200),
     "rf64-nobody-knows.wav": lambda f: rf64(f, 2**64 - 1),
     "bw64-begun.wav": lambda f: rf64(f, 0, b"BW64"),
+    "junk-first.wav": lambda f: b"--part\r\n\r\n" + wav(f),
+    "junk-first-pipe.wav": lambda f: bytes(700) + wav(f, size=0xFFFF_FFFF),
     "begun.w64": lambda f: w64(f, 24),
     "zero.w64": lambda f: w64(f, 0),
     "small.w64": lambda f: w64(f, 24 + 3200),
@@ -413,7 +415,7 @@ def test_more_sound_than_a_file_can_hold_is_refused_until_it_is_allowed(tmp_path
         UserError, match=r"claims to contain more than 3\.0 h of audio in 0\.0\d+ MB.*max_hours_per_mb"
     ):
         probe(path)
-    with pytest.raises(UserError, match="claims to hold"):
+    with pytest.raises(UserError, match="claims to contain"):
         for _ in Reader(path, 0).blocks():
             pass
     assert probe(path, limits=Limits(max_hours_per_mb=10_000)).duration_s == pytest.approx(10_802, abs=1)

@@ -322,7 +322,7 @@ BROKEN = [
     ("x.json", '{"segments": [{"start": -1}]}', "segments.0.start"),
     ("x.json", '{"segments": [{"start": NaN, "text": "x"}]}', "segments.0.start"),
     ("x.json", '[{"words": 1}]', "0.words"),
-    ("x.json", '{"session": "x", "words": [{}], "turns": []}', "words.0"),
+    ("x.json", '{"session": "x", "words": [{}], "turns": []}', "is neither a transcript nor SegLST"),
     ("x.docx", "", "files ending in .docx cannot be read"),
     ("x", "", "files ending in nothing cannot be read"),
 ]
@@ -438,4 +438,7 @@ def test_a_folder_that_lacks_a_chunk(tmp_path: Path, fast_disk: None) -> None:
     folder = chunks(tmp_path / "results/transcribe/s/0123")
     (folder / "main.0000.json").unlink()
     with pytest.raises(UserError, match="chunk 0 of track main is missing"):
+        transcripts.read(str(folder))
+    (folder / "main.0000.json").write_text("[" * 100_000)
+    with pytest.raises(UserError, match=r"main.0000.json: cannot be read \(maximum recursion depth"):
         transcripts.read(str(folder))

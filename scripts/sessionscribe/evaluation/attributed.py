@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 
+import numpy as np
+
+from sessionscribe.evaluation.intervals import Counts
 from sessionscribe.evaluation.normalise import Normaliser
 from sessionscribe.formats.utterances import PlainTranscript
 
 INSTALL = "needs meeteval: uv pip install -r envs/requirements-evaluation.txt (and a C++ compiler)"
 NOBODY = "(no speaker)"
-
-
-@dataclass(frozen=True)
-class AttributedErrors:
-    """Errors under the best assignment of speakers, and the words of the reference."""
-
-    errors: int
-    words: int
 
 
 def attributed_errors(
@@ -28,7 +22,7 @@ def attributed_errors(
     normaliser: Normaliser,
     *,
     collar_s: float | None = None,
-) -> AttributedErrors | str:
+) -> Counts | str:
     """Return the concatenated minimum-permutation word errors (cpWER), or the reason why they are missing.
 
     Words without a speaker are those of one more speaker. With ``collar_s`` (5 s in the literature), words
@@ -57,7 +51,7 @@ def attributed_errors(
             found = cp.cp_word_error_rate(*segments, reference_sort=False, hypothesis_sort=False)
     except (RuntimeError, ValueError) as error:  # for example, more than twenty speakers
         return f"meeteval: {' '.join(str(error).split())[:160]}"
-    return AttributedErrors(int(found.errors), int(found.length))
+    return Counts(np.array([found.errors], np.float64), np.array([found.length], np.float64))
 
 
 def _segments(said: PlainTranscript, normaliser: Normaliser, *, timed: bool) -> Any:

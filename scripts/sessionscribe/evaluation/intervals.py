@@ -6,8 +6,8 @@ reference, minutes for speakers, or whole sessions.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,15 @@ Array = NDArray[np.float64]
 Interval = tuple[float, float]
 LEVEL = 0.95
 FEWEST_SESSIONS = 5  # fewest sessions that are drawn as a whole; with fewer, their blocks are drawn
+
+
+@dataclass(frozen=True)
+class Counts:
+    """The errors of a measure and the totals to divide them by, for each block, and sums of details."""
+
+    errors: Array
+    totals: Array
+    sums: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from sessionscribe.evaluation.intervals import Array
+from sessionscribe.evaluation.intervals import Counts
 from sessionscribe.formats.utterances import PlainTranscript, SpeakerTurn
 
 NO_METRICS = "pyannote.metrics is not installed (`make setup LIGHT=0`)"
@@ -18,25 +18,11 @@ BLOCK_S = 60.0  # blocks for confidence intervals
 
 @dataclass(frozen=True)
 class SpeakerErrors:
-    """Seconds of speech and of each kind of error in each minute, and the sum of speakers' Jaccard errors.
+    """Diarization errors (seconds, by minute), Jaccard errors, and the mapping of speakers."""
 
-    ``names`` maps speakers of the hypothesis to those of the reference.
-    """
-
-    speech: Array
-    missed: Array
-    false_alarm: Array
-    confused: Array
-    jaccard_error: float
-    jaccard_speakers: int
-    speakers: int
-    speakers_found: int
+    der: Counts
+    jer: Counts
     names: dict[str, str]
-
-    @property
-    def errors(self) -> Array:
-        """All errors of each block, in seconds."""
-        return self.missed + self.false_alarm + self.confused
 
 
 def speaker_errors(
@@ -88,17 +74,19 @@ def speaker_errors(
     jaccard = jaccard_rate(
         annotation(reference.turns), annotation(hypothesis.turns), uem=region, detailed=True
     )
-    return SpeakerErrors(
-        speech=speech,
-        missed=missed,
-        false_alarm=false_alarm,
-        confused=confused,
-        jaccard_error=float(jaccard["speaker error"]),
-        jaccard_speakers=int(jaccard["speaker count"]),
-        speakers=len(truth.labels()),
-        speakers_found=len(found.labels()),
-        names=dict(names),
-    )
+    speakers, speakers_found = len(truth.labels()), len(found.labels())
+    sums = {
+        "missed_s": float(missed.sum()),
+        "false_alarm_s": float(false_alarm.sum()),
+        "confused_s": float(confused.sum()),
+        "speakers": speakers,
+        "speakers_found": speakers_found,
+        "sessions": 1,
+        "sessions_with_right_count": int(speakers == speakers_found),
+    }
+    der = Counts(missed + false_alarm + confused, speech, sums)
+    jer = Counts(np.array([float(jaccard["speaker error"])]), np.array([float(jaccard["speaker count"])]))
+    return SpeakerErrors(der, jer, dict(names))
 
 
 def annotation(turns: Iterable[SpeakerTurn]) -> Any:

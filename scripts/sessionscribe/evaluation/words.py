@@ -4,43 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sessionscribe.evaluation.intervals import Array
+from sessionscribe.evaluation.intervals import Array, Counts
 from sessionscribe.evaluation.normalise import Normaliser
 from sessionscribe.formats.utterances import PlainTranscript, PlainWord, Region
 
 
 @dataclass(frozen=True)
-class Errors:
-    """Errors in each block (utterance of the reference), and its number of words or characters (``totals``).
+class Times:
+    """Errors in the times of matching words, in seconds, with the block of each word."""
 
-    ``deletion_runs`` has the lengths of runs of deletions; a long run is a passage that was not transcribed.
-    """
-
-    substitutions: Array
-    deletions: Array
-    insertions: Array
-    totals: Array
-    deletion_runs: NDArray[np.int64]
-
-    @property
-    def errors(self) -> Array:
-        """All errors of each block."""
-        return self.substitutions + self.deletions + self.insertions
-
-
-@dataclass(frozen=True)
-class Matches:
-    """Errors in times (seconds) and speakers (0 or 1) of matching words, each with the block of its word."""
-
-    start_errors: Array
-    end_errors: Array
-    time_blocks: NDArray[np.int64]
-    wrong_speaker: Array
-    speaker_blocks: NDArray[np.int64]
+    starts: Array
+    ends: Array
+    blocks: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -53,7 +33,7 @@ class _Token:
     block: int
 
 
-def word_errors(reference: PlainTranscript, hypothesis: PlainTranscript, normaliser: Normaliser) -> Errors:
+def word_errors(reference: PlainTranscript, hypothesis: PlainTranscript, normaliser: Normaliser) -> Counts:
     """Count word errors; in languages without spaces, every character is a word."""
     import jiwer  # noqa: PLC0415
 
@@ -65,7 +45,7 @@ def word_errors(reference: PlainTranscript, hypothesis: PlainTranscript, normali
 
 def character_errors(
     reference: PlainTranscript, hypothesis: PlainTranscript, normaliser: Normaliser
-) -> Errors:
+) -> Counts:
     """Count character errors, including spaces between words as in jiwer (if the language has them)."""
     import jiwer  # noqa: PLC0415
 
@@ -86,7 +66,7 @@ def match(
     hypothesis: PlainTranscript,
     normaliser: Normaliser,
     names: Mapping[str, str] | None,
-) -> Matches:
+) -> tuple[Times, Counts]:
     """Compare times and speakers of the words that both sides have.
 
     Args:
@@ -118,12 +98,11 @@ def match(
             if names is not None and right.word.speaker is not None:
                 wrong.append(float(names.get(guess.word.speaker or "") != right.word.speaker))
                 speaker_blocks.append(right.block)
-    return Matches(
-        np.array(starts, np.float64),
-        np.array(ends, np.float64),
-        np.array(time_blocks, np.int64),
-        np.array(wrong, np.float64),
-        np.array(speaker_blocks, np.int64),
+    _, blocks = np.unique(speaker_blocks, return_inverse=True)
+    errors = np.bincount(blocks, wrong).astype(np.float64)
+    return (
+        Times(np.array(starts, np.float64), np.array(ends, np.float64), np.array(time_blocks, np.int64)),
+        Counts(errors, np.bincount(blocks).astype(np.float64)),
     )
 
 
@@ -169,18 +148,18 @@ def _tokens(said: PlainTranscript, normaliser: Normaliser) -> list[_Token]:
     return tokens
 
 
-def _counted(chunks: Sequence[object], blocks: Sequence[int], count: int) -> Errors:
+def _counted(chunks: Sequence[Any], blocks: Sequence[int], count: int) -> Counts:
     """Sum up jiwer's alignment by blocks; insertions belong to the block of the word before them."""
     size = max(1, count)
-    totals = np.bincount(np.array(blocks, np.int64), minlength=size).astype(np.float64)
-    parts = {kind: np.zeros(size) for kind in ("equal", "substitute", "delete", "insert")}
-    runs = []
+    errors, sums = np.zeros(size), {"substitutions": 0.0, "deletions": 0.0, "insertions": 0.0}
     for chunk in chunks:
-        kind, start, end = chunk.type, chunk.ref_start_idx, chunk.ref_end_idx  # type: ignore[attr-defined]
-        if kind == "insert":
-            block = blocks[start - 1] if start else blocks[0] if blocks else 0
-            parts[kind][block] += chunk.hyp_end_idx - chunk.hyp_start_idx  # type: ignore[attr-defined]
-        else:
-            np.add.at(parts[kind], np.array(blocks[start:end], np.int64), 1.0)
-            runs += [end - start] if kind == "delete" else []
-    return Errors(parts["substitute"], parts["delete"], parts["insert"], totals, np.array(runs, np.int64))
+        start, end = chunk.ref_start_idx, chunk.ref_end_idx
+        if chunk.type == "insert":
+            inserted = chunk.hyp_end_idx - chunk.hyp_start_idx
+            errors[blocks[max(0, start - 1)] if blocks else 0] += inserted
+            sums["insertions"] += inserted
+        elif chunk.type != "equal":
+            np.add.at(errors, np.array(blocks[start:end], np.int64), 1.0)
+            sums["deletions" if chunk.type == "delete" else "substitutions"] += end - start
+    totals = np.bincount(np.array(blocks, np.int64), minlength=size).astype(np.float64)
+    return Counts(errors, totals, sums)
