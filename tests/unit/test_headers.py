@@ -360,7 +360,7 @@ def test_slices_of_a_stream_are_read_with_its_header(tmp_path: Path, name: str) 
     assert header
     total, positions = heard(parts[0]), [0.0]
     for part in parts[1:]:
-        source, own = stream_parts.headed(part, header)
+        source, own = stream_parts.with_header(part, header)
         reader = Reader(source, 0)
         found = sum(block.shape[1] / rate for rate, block in reader.blocks())
         if own and reader.start_s:  # of a last page alone nobody knows when it begins
@@ -379,7 +379,7 @@ def test_a_slice_may_begin_anywhere_in_a_cluster(tmp_path: Path, number: int) ->
     path, header, total = tmp_path / "a.webm", b"", 0.0
     for start, stop in pairwise(len(data) * edge // number for edge in range(number + 1)):
         path.write_bytes(data[start:stop])
-        source, has_times = (path, True) if not start else stream_parts.headed(path, header)
+        source, has_times = (path, True) if not start else stream_parts.with_header(path, header)
         reader = Reader(source, 0)
         found = sum(block.shape[1] / rate for rate, block in reader.blocks())
         header = header or stream_parts.header_of(path)

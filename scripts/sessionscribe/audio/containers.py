@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, BinaryIO
 
 from sessionscribe.audio.media import start_time
-from sessionscribe.audio.samples import MOST_CHUNKS, PLACEHOLDER, mended, samples
+from sessionscribe.audio.samples import MOST_CHUNKS, PLACEHOLDER, repaired, samples
 from sessionscribe.audio.source import Source, Splice, is_local
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ def recordings(source: Source) -> list[Source]:
     with source.open("rb") as file:
         mark = RESTARTS.get(file.read(4))
         if mark is None or not is_local(source):
-            return [mended(source)]
+            return [repaired(source)]
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
             edges = [*(match.start() for match in re.finditer(mark, content)), len(content)]
     return [Splice(source, (edge,)) for edge in itertools.pairwise(edges)] if len(edges) > 2 else [source]

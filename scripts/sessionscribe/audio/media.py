@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from sessionscribe.artifacts.recording import AudioStream
-from sessionscribe.audio.samples import mended
+from sessionscribe.audio.samples import repaired
 from sessionscribe.audio.source import Source
 from sessionscribe.core.errors import UserError
 
@@ -89,7 +89,7 @@ def open_media(path: Source) -> Iterator[InputContainer]:
     import av  # noqa: PLC0415 -- heavy
 
     check_file(path)
-    path = mended(path)
+    path = repaired(path)
     # With this prefix, a name such as `concat:a|b` is nothing but a file's name.
     file = f"file:{path.absolute()}" if isinstance(path, Path) else path.open("rb")
     limits = {"protocol_whitelist": "file", "format_whitelist": _formats()}

@@ -38,7 +38,6 @@ UNREAD = 0.1
 """If a larger share of a file follows the audio, it is not just an index, tags and padding."""
 CANDIDATES = 16
 """Possible beginnings of another recording behind the audio that are tried."""
-SAFE_PLANES = 8
 BLOCK_S = 1.0
 FILL_BLOCK_S = 10.0
 
@@ -284,29 +283,15 @@ class Unpacker:
 
     def __call__(self, frame: AudioFrame) -> NDArray[np.float32]:
         """Return the samples of a frame."""
+        import av  # noqa: PLC0415 -- heavy
         import numpy as np  # noqa: PLC0415 -- heavy
 
-        channels = frame.layout.nb_channels
-        # PyAV 18 does not support 64-bit integers, and miscounts the planes of 8 and more channels, so that
-        # to_ndarray() reads beyond the frame's memory. Interleaved samples are a single plane.
-        if frame.format.name.startswith("s64") or (frame.format.is_planar and channels >= SAFE_PLANES):
-            parts = [part.to_ndarray().reshape(-1, channels).T for part in self._interleaved(frame)]
-            return np.concatenate([np.zeros((channels, 0), np.float32), *parts], axis=1, dtype=np.float32)
-        raw = frame.to_ndarray()
-        if not frame.format.is_planar:
-            raw = raw.reshape(-1, channels).T
-        samples = raw.astype(np.float32)
-        if raw.dtype == np.uint8:
-            samples = (samples - np.float32(128)) / np.float32(128)
-        elif raw.dtype.kind == "i":
-            samples *= np.float32(1.0 / 2 ** (8 * raw.dtype.itemsize - 1))
-        return samples
-
-    def _interleaved(self, frame: AudioFrame) -> list[AudioFrame]:
-        import av  # noqa: PLC0415 -- heavy
-
+        # PyAV 18's to_ndarray() does not support 64-bit integers, and miscounts the planes of 8 and more
+        # channels, so that it reads beyond the frame's memory. Interleaved samples are a single plane.
         kind = (frame.format.name, frame.layout.name, frame.sample_rate)
         if kind != self._kind or self._resampler is None:
             self._kind = kind
             self._resampler = av.AudioResampler(format="flt", layout=frame.layout, rate=frame.sample_rate)
-        return self._resampler.resample(frame)
+        channels = frame.layout.nb_channels
+        parts = [part.to_ndarray().reshape(-1, channels).T for part in self._resampler.resample(frame)]
+        return np.concatenate([np.zeros((channels, 0), np.float32), *parts], axis=1)

@@ -52,7 +52,7 @@ class Samples:
     more: tuple[tuple[int, int], ...] = ()
 
 
-def mended(source: Source) -> Source:
+def repaired(source: Source) -> Source:
     """Return a recording that FFmpeg reads completely: with a new header if its own hides some samples."""
     found, size = samples(source), source.stat().st_size
     if found and found.more:
@@ -64,7 +64,7 @@ def mended(source: Source) -> Source:
         with source.open("rb") as file:
             wave = WAVE.search(file.read(JUNK_BYTES))
         if wave and wave.start():
-            return mended(Splice(source, ((wave.start(), size),)))
+            return repaired(Splice(source, ((wave.start(), size),)))
     return source
 
 

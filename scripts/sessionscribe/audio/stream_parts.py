@@ -73,7 +73,7 @@ def _flac_header(data: bytes) -> int:
     return position
 
 
-def headed(part: Source, header: bytes) -> tuple[Splice, bool]:
+def with_header(part: Source, header: bytes) -> tuple[Splice, bool]:
     """Return a slice with the stream's header, and whether its timestamps are the stream's.
 
     A slice may begin anywhere; what comes before the first decodable position is skipped. The rest of a

@@ -49,14 +49,14 @@ def pdf(transcript: Transcript, options: Export) -> bytes:
     page.set_lang(transcript.language)
     letters = _Letters(page)
     page.set_font(FAMILY, "B", 18)
-    _write(page, letters.had(title))
+    _write(page, letters.available(title))
     page.set_font(FAMILY, "", 10)
     _write(page, summary(transcript), colour=GREY)
     page.ln(3)
     colours = {speaker: on_light(number) for speaker, number in numbered(transcript).items()}
     for share in shares(transcript):
         page.set_font(FAMILY, "B", 10)
-        name, colour = letters.had(share.speaker), colours[share.speaker]
+        name, colour = letters.available(share.speaker), colours[share.speaker]
         _write(page, name, colour=colour, align="L", width=80, goes_on=True)
         page.set_font(FAMILY, "", 10)
         _write(page, f"{clock(share.seconds)}   {share.share:.0%}", colour=GREY)
@@ -65,7 +65,7 @@ def pdf(transcript: Transcript, options: Export) -> bytes:
     page.ln(4)
     for paragraph in paragraphs(transcript):
         _paragraph(page, paragraph, letters, colours.get(paragraph.speaker or "", BLACK))
-    notes = [letters.had(one_line(flag)) for flag in transcript.flags]
+    notes = [letters.available(one_line(flag)) for flag in transcript.flags]
     if letters.missing:
         codes = " ".join(f"U+{ord(c):04X}" for c in sorted(letters.missing)[:40])
         notes.append(f"{BOX} stands for letters that no font has ({codes}): see export.pdf_fonts")
@@ -83,15 +83,15 @@ class _Letters:
     """The letters of the fonts; fpdf2 would silently leave out others."""
 
     def __init__(self, page: "FPDF") -> None:
-        self._had = {code for font in page.fonts.values() for code in getattr(font, "cmap", {})}
+        self._codes = {code for font in page.fonts.values() for code in getattr(font, "cmap", {})}
         self.missing: set[str] = set()
 
-    def had(self, text: str) -> str:
+    def available(self, text: str) -> str:
         """Return ``text`` with a box for every letter that no font has, and collect these letters."""
         shown = ""
         for cluster in clusters(text):
             lacks = {
-                c for c in cluster if ord(c) not in self._had and unicodedata.category(c) not in INVISIBLE
+                c for c in cluster if ord(c) not in self._codes and unicodedata.category(c) not in INVISIBLE
             }
             self.missing |= lacks
             shown += BOX if lacks else cluster
@@ -179,11 +179,11 @@ def _paragraph(page: "FPDF", paragraph: Paragraph, letters: _Letters, colour: tu
     if page.will_page_break(3 * LINE_MM):
         page.add_page()  # keep the heading with its text
     from_right = is_right_to_left(paragraph.text)
-    name = ("B", letters.had(paragraph.speaker or ""), colour, page.epw - CLOCK_MM)
+    name = ("B", letters.available(paragraph.speaker or ""), colour, page.epw - CLOCK_MM)
     time = ("", clock(paragraph.start), GREY, CLOCK_MM)
     for number, (style, text, ink, width) in enumerate((time, name) if from_right else (name, time)):
         page.set_font(FAMILY, style, 10)
         _write(page, text, colour=ink, align="LR"[number], width=width, goes_on=number == 0)
     page.set_font(FAMILY, "", 10)
-    _write(page, letters.had(paragraph.text))
+    _write(page, letters.available(paragraph.text))
     page.ln(2.5)

@@ -94,7 +94,7 @@ def _convert(
 ) -> Conversion:
     times_count = False
     if header is not None:
-        source, times_count = stream_parts.headed(source, stream_parts.header_of(header))
+        source, times_count = stream_parts.with_header(source, stream_parts.header_of(header))
     with media.open_media(source) as container:
         streams = media.audio_streams(container, source)
         number, choice = media.choose_stream(streams, options.audio_stream, source)
