@@ -5,8 +5,8 @@ and its state is shared by all callers. Here one thread per model decodes, while
 audio, compute the features of the next batch and make words of the previous one.
 
 The result of a window may depend slightly on the other windows of its batch: the last digits of
-floating-point sums do, and CTranslate2 aligns some words a frame (20 ms) earlier or later. So the windows of a
-batch are of one chunk. On a CPU, words are aligned window by window; with int8, batches then make no
+floating-point sums do, and CTranslate2 aligns some words a frame (20 ms) earlier or later. So a batch has
+windows of one chunk only. On a CPU, words are aligned window by window; with int8, batches then make no
 difference at all.
 """
 
@@ -41,8 +41,8 @@ AHEAD = 2
 SHORT_S = 5.0
 """On a CPU, windows up to this long are padded to 10 s instead of 30 s, and encoded in a sixth of the time.
 
-The words of `base` are the same in such windows (most of which are decoded for the second time); in longer ones
-it would loop more often.
+The words of `base` are the same in such windows (most of which are decoded for the second time); in longer
+ones it would loop more often.
 """
 SHORT_FRAMES = 1000
 CPU_BATCH = 4
