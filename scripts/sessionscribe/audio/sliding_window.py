@@ -72,17 +72,13 @@ class EmbeddingChunk:
         Raises:
             UserError: the timeline lacks the track of an end.
         """
-        begins = {track.track: track.offset for track in timeline.tracks}
-
-        def place(end: int | str) -> int:
-            if isinstance(end, int):
-                return end
-            if end not in begins:
-                hint = "Delete the file and run again: it is made again"
-                raise UserError(f"has no track {end}", where=f"timeline of {timeline.session}", hint=hint)
-            return begins[end]
-
-        return place(self.start), None if self.stop is None else place(self.stop)
+        offsets = {track.track: track.offset for track in timeline.tracks}
+        ends = self.start, self.stop
+        if missing := [end for end in ends if isinstance(end, str) and end not in offsets]:
+            hint = "Delete the file and run again: it is made again"
+            raise UserError(f"has no track {missing[0]}", where=f"timeline of {timeline.session}", hint=hint)
+        start, stop = (offsets[end] if isinstance(end, str) else end for end in ends)
+        return start or 0, stop
 
 
 def recording_names(count: int) -> tuple[str, ...]:
@@ -130,14 +126,8 @@ def of_live(parts: Sequence[Part], chunk_s: float) -> list[EmbeddingChunk]:
         stop = ordered[after].track if after < len(ordered) else None
         # Start and stop depend on durations, which conversion may correct.
         key = fingerprint(upto[reached], start, stop, upto[-1] if _has_gap(ordered[:reached]) else None)
-        found.append(
-            EmbeddingChunk(
-                name=f"{index:04d}-{key}",
-                start=start,
-                stop=stop,
-                tracks=tuple(part.track for part in ordered[first:reached]),
-            )
-        )
+        tracks = tuple(part.track for part in ordered[first:reached])
+        found.append(EmbeddingChunk(f"{index:04d}-{key}", start, stop, tracks))
     return found
 
 

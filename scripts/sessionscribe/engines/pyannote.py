@@ -61,16 +61,19 @@ class WindowModels:
             what = f"is a {type(pipeline).__name__}, not a SpeakerDiarization pipeline"
             raise UserError(what, where=options.model, hint=hint)
         _settle(pipeline)
+        specifications: Any = pipeline._segmentation.model.specifications
+        speakers, size = len(specifications.classes), pipeline.embedding_batch_size
         embedding = pipeline._embedding
-        pipeline._embedding = listen_once(embedding)
+        pipeline._embedding = listen_once(embedding, speakers)
+        if pipeline._embedding is not embedding:
+            # In batches, a window counts once for each speaker, but the model processes it once.
+            pipeline.embedding_batch_size = speakers * (
+                size if device == "cuda" else max(1, size // speakers)
+            )
         try:
             self._pipeline: Any = pipeline.to(torch.device(device))
         except Exception as error:
             raise models.unloadable("diarization pipeline", options.model, "diarize.device", error) from error
-        if device == "cuda" and pipeline._embedding is not embedding:
-            # The batch size counts a window once for each speaker, but the model processes it once.
-            specifications: Any = pipeline._segmentation.model.specifications
-            pipeline.embedding_batch_size *= len(specifications.classes)
         self.device, self.identity = device, models.identity(options.model)
         self._torch, self._lock = torch, threading.Lock()
 

@@ -81,30 +81,23 @@ def _figures(found: Measures) -> dict[str, Any]:
 Column = tuple[str, Callable[[Measures], str]]
 
 
-def _percent(name: str) -> Callable[[Measures], str]:
-    return lambda found: _with_interval(found.get(name), 100, 1)
+def _value(name: str, factor: float = 100, digits: int = 1) -> Callable[[Measures], str]:
+    """Return a column with a measure and its interval, by default in percent."""
 
+    def cell(found: Measures) -> str:
+        if (measure := found.get(name)) is None:
+            return NOT_MEASURED
+        value, *edges = (f"{factor * x:.{digits}f}" for x in (measure.value, *(measure.interval or ())))
+        return f"{value} [{'–'.join(edges)}]" if edges else value
 
-def _seconds(name: str) -> Callable[[Measures], str]:
-    return lambda found: _with_interval(found.get(name), 1, 3)
-
-
-def _with_interval(measure: Measure | None, factor: float, digits: int) -> str:
-    if measure is None:
-        return NOT_MEASURED
-    text = f"{factor * measure.value:.{digits}f}"
-    if measure.interval is None:
-        return text
-    low, high = (f"{factor * edge:.{digits}f}" for edge in measure.interval)
-    return f"{text} [{low}–{high}]"
+    return cell
 
 
 def _share(name: str, count: str) -> Callable[[Measures], str]:
     """Return a column with a count of a measure in percent of its total."""
 
     def cell(found: Measures) -> str:
-        measure = found.get(name)
-        if measure is None:
+        if (measure := found.get(name)) is None:
             return NOT_MEASURED
         return f"{100 * measure.counts[count] / measure.counts['total']:.1f}"
 
@@ -126,26 +119,26 @@ def _speakers(found: Measures) -> str:
 
 _WORDS: tuple[Column, ...] = (
     ("words", _count("wer", "total")),
-    ("WER %", _percent("wer")),
+    ("WER %", _value("wer")),
     ("wrong", _share("wer", "substitutions")),
     ("lost", _share("wer", "deletions")),
     ("added", _share("wer", "insertions")),
-    ("CER %", _percent("cer")),
-    ("start median s", _seconds("start_median_s")),
-    ("p95 s", _seconds("start_p95_s")),
-    ("end median s", _seconds("end_median_s")),
-    ("p95 s", _seconds("end_p95_s")),
+    ("CER %", _value("cer")),
+    ("start median s", _value("start_median_s", 1, 3)),
+    ("p95 s", _value("start_p95_s", 1, 3)),
+    ("end median s", _value("end_median_s", 1, 3)),
+    ("p95 s", _value("end_p95_s", 1, 3)),
 )
 _SPEAKERS: tuple[Column, ...] = (
-    ("DER %", _percent("der")),
+    ("DER %", _value("der")),
     ("missed", _share("der", "missed_s")),
     ("false", _share("der", "false_alarm_s")),
     ("confused", _share("der", "confused_s")),
-    ("JER %", _percent("jer")),
+    ("JER %", _value("jer")),
     ("speakers", _speakers),
-    ("words by wrong speaker %", _percent("word_speaker_error")),
-    ("cpWER %", _percent("cpwer")),
-    ("tcpWER %", _percent("tcpwer")),
+    ("words by wrong speaker %", _value("word_speaker_error")),
+    ("cpWER %", _value("cpwer")),
+    ("tcpWER %", _value("tcpwer")),
 )
 
 
