@@ -33,14 +33,14 @@ def summary_lines(found: Diff) -> list[str]:
             f"at most {s.shift_max_s:.3f} s; {s.moved} words moved by half a second or more"
         )
     else:
-        lines.append("times: not compared, a side has none for its words")
+        lines.append("times: not compared, the words of A or B have none")
     if not (s.speakers_before and s.speakers_after):
-        lines.append("speakers: not compared, a side has none for its words")
+        lines.append("speakers: not compared, the words of A or B have none")
     else:
         renamed = ", ".join(f"{b} is {a}" for b, a in sorted(found.names.items()) if a != b)
         lines.append(
             f"speakers: {s.speakers_before} and {s.speakers_after}; {s.other_speaker} of the same words "
-            f"by another one" + (f" (B's {visible(renamed)})" if renamed else "")
+            f"by another speaker" + (f" (B's {visible(renamed)})" if renamed else "")
         )
     return lines
 
