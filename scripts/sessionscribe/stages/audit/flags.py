@@ -1,4 +1,4 @@
-"""What an audit found, in plain words: the lines that the status table and the exports show."""
+"""The findings of an audit as lines for the status table and the exports."""
 
 from __future__ import annotations
 
@@ -13,13 +13,16 @@ from sessionscribe.core.units import clock
 from sessionscribe.engines import prompts
 from sessionscribe.stages.transcribe.fallback import ECHO, MISLED
 
-AGREED = 0.6  # share of the votes from which the language is not in doubt
-CONFIDENT_VOTE = 0.8  # probability from which a single vote tells of another language
-MUCH_UNSURE = 0.05  # share of words in stretches of low probability that is worth a flag
+AGREED = 0.6
+"""Share of the votes from which the language is certain."""
+CONFIDENT_VOTE = 0.8
+"""Probability from which a single vote suggests another language."""
+MUCH_UNSURE = 0.05
+"""Share of words in passages of low probability from which there is a flag."""
 
 
 def flags_of(audit: Audit, transcript: Transcript, conversions: Sequence[Conversion]) -> list[str]:
-    """Return a line for each kind of thing that deserves a second look."""
+    """Return a line for each kind of finding that deserves a second look."""
     several = len(conversions) > 1
     warnings = [
         f"track {conversion.track}: {warning}" if several else warning
