@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 
 import pytest
-
 import records
+
 from project import APART
 from sessionscribe.artifacts.base import Artifact
 from sessionscribe.config.settings import Config

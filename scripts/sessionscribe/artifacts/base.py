@@ -1,8 +1,8 @@
 """The base of all files that stages exchange: pydantic models, validated when read.
 
-Times of words, segments and turns are in seconds, rounded to a millisecond: relative to the *track* up to the
-chunk transcript, to the *session* from the merged transcript on. Positions of cuts are samples at
-``SAMPLE_RATE``. ``docs/records.md`` has an example of each file; its tables are made from the docstrings below
+Times of words, segments and turns are in seconds, rounded to a millisecond: relative to the *track* up to
+the chunk transcript, to the *session* from the merged transcript on. Positions of cuts are samples at
+``SAMPLE_RATE``. ``docs/records.md`` has an example of each file; its tables consist of the docstrings below
 the fields.
 """
 

@@ -15,7 +15,7 @@ class Output(Part):
 
 
 class Provenance(Artifact):
-    """The record of a job and of the key that determined its outputs. ``results/provenance/{session}/….json``.
+    """The record of a job, with the key of its outputs. ``results/provenance/{session}/….json``.
 
     It is written last: outputs without a matching record do not count as made. Flags and verdict are repeated
     here so that a status table need not read long files.

@@ -41,7 +41,7 @@ class Ingest(Artifact):
 
 
 class Conversion(Artifact):
-    """The conversion of a source to the FLAC file beside this one. ``results/convert/{session}/{track}.json``."""
+    """The conversion of a source to the FLAC file beside it. ``results/convert/{session}/{track}.json``."""
 
     session: str
     track: str

@@ -18,7 +18,7 @@ FEWEST = 4
 
 
 def repeats(words: Sequence[MergedWord], *, most: int) -> list[Repeat]:
-    """Return the phrases of a track that follow themselves more than ``most`` times (single words: twice that)."""
+    """Return phrases that follow themselves more than ``most`` times (single words twice that)."""
     return [
         Repeat(
             track=words[run.first].track,

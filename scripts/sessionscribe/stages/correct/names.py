@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from sessionscribe.artifacts.transcript import Transcript
+from sessionscribe.core.errors import visible
 from sessionscribe.core.units import exact_clock, milliseconds
 from sessionscribe.stages.correct.locate import has_middle
 from sessionscribe.stages.correct.places import Placed, contradicted
@@ -83,9 +84,9 @@ def _labels_of(transcript: Transcript, given: Mapping[str, str], edit: Edit) -> 
         if sum(times[label] for label in own) < OWN * total:
             label = max(times, key=lambda label: (times[label], label))
             if times[label] < OTHER * total:
-                return [], f"several speak at {exact_clock(edit.start)}: who is {edit.was}?"
+                return [], f"several speak at {exact_clock(edit.start)}: who is {visible(edit.was)}?"
             return [label], None
-    return own, None if own else f"there is no speaker {edit.was}"
+    return own, None if own else f"there is no speaker {visible(edit.was)}"
 
 
 def _talk_times(transcript: Transcript, start_s: float, end_s: float) -> Counter[str]:

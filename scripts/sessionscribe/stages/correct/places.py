@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Literal
 
+from sessionscribe.core.errors import visible
 from sessionscribe.core.tokens import atoms
 from sessionscribe.core.units import exact_clock
 from sessionscribe.stages.correct.locate import Words, tokens
@@ -73,12 +74,15 @@ def _place_words(words: Words, edit: Edit) -> Placed:
     was, now, before, after = map(tokens, (edit.was, edit.now, edit.before, edit.after))
     old = words.find(was, before, after, edit.start)
     new = None if was == now else words.find(now, before, after, edit.start)
-    if old and (new is None or (old.misses, old.distance_s) <= (new.misses, new.distance_s)):
+    deletes_blindly = not (now or before or after)  # any gap looks as if the words had been deleted
+    if old and (
+        new is None or deletes_blindly or (old.misses, old.distance_s) <= (new.misses, new.distance_s)
+    ):
         same = was == now and words.text(old.start, old.stop) == atoms(edit.now)
         return Placed(edit, "fulfilled" if same else "applied", ((old.start, old.stop),))
     if new:
         return Placed(edit, "fulfilled", ((new.start, new.stop),))
-    what = f"`{edit.was}` is" if edit.was else "the words around it are"
+    what = f"`{visible(edit.was)}` is" if edit.was else "the words around it are"
     return Placed(edit, "open", reason=f"{what} no longer at {exact_clock(edit.start)}")
 
 
@@ -115,7 +119,7 @@ def _place_everywhere(words: Words, edit: Edit, taken: Sequence[tuple[int, int]]
         return Placed(edit, "applied", free)
     if any(next(words.all_of(pattern), None) for pattern in (was, now) if pattern):
         return Placed(edit, "fulfilled")
-    return Placed(edit, "open", reason=f"`{edit.was}` is nowhere in the transcript")
+    return Placed(edit, "open", reason=f"`{visible(edit.was)}` is nowhere in the transcript")
 
 
 def _without_conflicts(found: Sequence[Placed]) -> list[Placed]:

@@ -6,7 +6,6 @@ The table is tab-separated, with times as in transcripts, so that people can rea
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -17,12 +16,11 @@ from sessionscribe.core.errors import UserError, unknown_session, visible
 from sessionscribe.core.files import write_text
 from sessionscribe.core.text import TOO_LONG, is_long_name, one_line
 from sessionscribe.core.tokens import atoms
-from sessionscribe.core.units import exact_clock
+from sessionscribe.core.units import exact_clock, parse_clock
 
 FOLDER = "config/corrections"
 Kind = Literal["words", "speaker", "name"]
 REQUIRED = ("edit", "was", "now")
-_TIME = re.compile(r"(?:(?:(\d+):)?(\d{1,2}):)?(\d+(?:[.,]\d+)?)")
 _HINT = "docs/usage.md (Correct a transcript) shows the columns"
 
 
@@ -129,21 +127,13 @@ def _parse(header: list[str], values: list[str], line: int, path: Path) -> Edit:
     times: dict[str, float | None] = {}
     for name in ("start", "end"):
         given = cells.pop(name, "")
-        times[name] = _seconds(given)
+        times[name] = parse_clock(given)
         if given and times[name] is None:
             problem = problem or f"`{name}` must be a time such as 1:02:03.5 and is `{visible(given)}`"
     edit = Edit(kind, **times, **cells, line=line)  # type: ignore[arg-type]
     if problem := problem or _problem(edit):
         raise UserError(problem, where=f"{path}, line {line}", hint=_HINT)
     return edit
-
-
-def _seconds(text: str) -> float | None:
-    match = _TIME.fullmatch(text)
-    if not match:
-        return None
-    hours, minutes, seconds = match.groups()
-    return round(int(hours or 0) * 3600 + int(minutes or 0) * 60 + float(seconds.replace(",", ".")), 3)
 
 
 def _problem(edit: Edit) -> str | None:

@@ -1,4 +1,4 @@
-"""Which speaker is which enrolled person: by the cosine distance of their embeddings."""
+"""Speaker identification: compare speakers with enrolled people by the cosine distance of embeddings."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from collections.abc import Mapping, Sequence, Set
 from sessionscribe.artifacts.speakers import NamedSpeaker, Voice
 
 MIN_SPEECH_S = 1.0
-"""A speaker who is heard alone for less than this is not compared with anybody."""
+"""Speakers who talk alone for less than this are not identified."""
 
 People = Mapping[str, Sequence[Sequence[float]]]
-"""The embeddings of each person's samples."""
+"""The embeddings of each person's voice samples."""
 
 
 def match(
     voices: Sequence[Voice], people: People, *, threshold: float, margin: float, taken: Set[str] = frozenset()
 ) -> list[NamedSpeaker]:
-    """Return who each voice is: the nearest person, if that is near enough and clearly the nearest.
+    """Return who each speaker is: the nearest person, if near enough and clearly nearer than the second.
 
-    A person is at most one speaker: the nearest of several. The others keep their labels, since a voice that
-    is somebody else's second choice is no evidence.
+    A person is at most one speaker, the nearest. Others keep their labels, since they may be parts of the
+    same person, and being second nearest to somebody else is no evidence.
 
     Args:
         voices: the speakers of a session.
-        people: whom they are compared with; the distance to a person is that to the mean of the samples.
-        threshold: a voice farther than this is nobody's.
-        margin: the second nearest person must be at least this much farther.
-        taken: people who are somebody else already.
+        people: the enrolled people; the distance to a person is the distance to the mean of the samples.
+        threshold: the largest distance of a match.
+        margin: the least difference to the distance of the second nearest person.
+        taken: people who are other speakers already.
     """
     compared = [_compared(voice, people, threshold, margin) for voice in voices]
     best: dict[str | None, str] = {}
@@ -37,7 +37,7 @@ def match(
 
 
 def _decided(found: NamedSpeaker, who: str | None) -> NamedSpeaker:
-    """Return a speaker with the name of the nearest person, who is the speaker ``who``, or why not."""
+    """Return a speaker with the nearest person's name, or the reason why not: the person is ``who``."""
     if found.reason:
         return found
     if who == found.speaker:
@@ -46,7 +46,7 @@ def _decided(found: NamedSpeaker, who: str | None) -> NamedSpeaker:
 
 
 def _compared(voice: Voice, people: People, threshold: float, margin: float) -> NamedSpeaker:
-    """Return the two people nearest to a voice, and the reason if it is not the nearer one's."""
+    """Return a speaker with the two nearest people, and the reason if the nearest one does not match."""
     if not people or voice.speech_s < MIN_SPEECH_S:
         why = f"heard alone for only {voice.speech_s:.1f} s" if people else "there are no enrolled voices"
         return NamedSpeaker(speaker=voice.speaker, name=None, origin="none", reason=why)
@@ -71,7 +71,7 @@ def _compared(voice: Voice, people: People, threshold: float, margin: float) -> 
 
 
 def _distance(embedding: Sequence[float], samples: Sequence[Sequence[float]]) -> float:
-    """Return the cosine distance to the mean of the samples' embeddings, each at length 1, to four digits."""
+    """Return the cosine distance to the mean of the samples' normalised embeddings, to four digits."""
     import numpy as np  # noqa: PLC0415 -- heavy
 
     units = np.array(samples, np.float64)
