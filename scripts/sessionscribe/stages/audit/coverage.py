@@ -30,14 +30,8 @@ def speech_gaps(
     """Return the gaps between words with more than ``gap_s`` seconds of speech.
 
     Speech interrupted by pauses counts together: twenty shouts between two words are a gap. Removed words
-    count as words, since the transcript says why they are missing.
-
-    Args:
-        plan: the speech of the track.
-        chunks: the transcripts of its chunks.
-        words: the words of the track, in samples of the track.
-        gap_s: in seconds.
-        offset: the start of the track in the session, in samples.
+    count as words, since the transcript says why they are missing. ``words`` are in samples of the track,
+    which starts at ``offset`` of the session.
     """
     removed = [interval(part.start, part.end) for chunk in chunks for part in chunk.removed]
     again = united(interval(part.start, part.end) for chunk in chunks for part in chunk.redecoded)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import statistics
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -194,8 +195,7 @@ def _live_line(
 ) -> _Line:
     """Return the positions of the parts of a live session."""
     rows.sort(key=lambda row: math.inf if row[1] is None else row[1])
-    lengths = sorted(track.samples for track, _, _ in rows if not track.missing)
-    line = _Line(lengths[(len(lengths) - 1) // 2] if lengths else 0)
+    line = _Line(usual=statistics.median_low([t.samples for t, _, _ in rows if not t.missing] or [0]))
     following = min((part for _, part, _ in rows if part is not None), default=0)
     offsets: dict[int | None, Samples] = {}
     for track, part, speaker in rows:
@@ -233,9 +233,9 @@ def build_timeline(
         session: name of the session.
         layout: layout of the session.
         conversions: the converted tracks.
-        parts: the part number of each track of a live session, else None.
-        speakers: the speaker of each track, if known.
-        headers: for slices of a stream, the number of the part that has the stream's header.
+        parts: for each track of a live session, its part number.
+        speakers: for each track, its speaker if known.
+        headers: for each slice of a stream, the number of the part that has the stream's header.
         output: the timeline to write.
     """
     rows = list(zip(conversions, parts, speakers, strict=True))

@@ -29,10 +29,6 @@ def snapped(words: Sequence[MergedWord], found: Sequence[str | None]) -> Speaker
     A single word between words of another speaker becomes theirs if there is no pause beside it and no
     punctuation before it. A change within a sentence moves to an end of a sentence within 1 s, or else to
     punctuation within 0.5 s, or else to a pause.
-
-    Args:
-        words: the words, in the order of time.
-        found: their speakers according to the turns.
     """
     return _moved(words, _without_single_words(words, found))
 

@@ -66,12 +66,7 @@ def assign_speakers(
     Then changes of speakers are moved to pauses and punctuation (``boundaries``). The ``second_speaker``
     is another speaker with a turn during at least half of the word.
 
-    Args:
-        merged: the words.
-        turns: the speaker turns; None if speakers are not told apart.
-        speakers: the speaker of each track in a multitrack session, else empty.
-        made: what determined the transcript.
-        output: the file to write.
+    ``turns`` is None if speakers are not told apart; ``speakers`` are those of a multitrack session's tracks.
     """
     words = [word for segment in merged.segments for word in segment.words]
     all_turns = turns.turns if turns else []
@@ -210,7 +205,7 @@ def embed_chunk(
         timeline: the positions of all tracks; missing audio is silence.
         stretch: the part.
         audio: the converted audio of ``stretch.tracks``.
-        options: model, device and step; no other setting matters.
+        options: model, device and step.
         output: the file to write.
 
     Raises:
@@ -232,13 +227,7 @@ def embed_chunk(
 
 
 def read_session(timeline: Timeline, audio: dict[str, Path], start: int, stop: int) -> NDArray[np.float32]:
-    """Return the samples ``[start, stop)`` of a session, with silence where no track is.
-
-    Args:
-        timeline: the positions of all tracks.
-        audio: the converted audio by track.
-        start: first sample.
-        stop: the sample after the last.
+    """Return the samples ``[start, stop)`` of a session, from the audio by track; the rest is silence.
 
     Raises:
         UserError: audio is missing, damaged or of unexpected length.
@@ -263,7 +252,7 @@ def read_session(timeline: Timeline, audio: dict[str, Path], start: int, stop: i
 def cluster_speakers(
     *, timeline: Timeline, embeddings: list[Path], options: Diarize, output: Path, sounds: Path
 ) -> tuple[Turns, str | None]:
-    """Cluster the embeddings of a session; write its turns and its speaker embeddings.
+    """Cluster the embeddings of a session; write its turns, and its speaker embeddings to ``sounds``.
 
     Args:
         timeline: the session.

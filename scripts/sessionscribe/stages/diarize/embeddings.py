@@ -92,11 +92,7 @@ class Embeddings:
 
 
 def united(parts: Sequence[tuple[Path, Embeddings]], samples: int) -> Embeddings | None:
-    """Return the embeddings of all windows of a session; None if it has no windows.
-
-    Args:
-        parts: the files and their content, in the order of time.
-        samples: the length of the session.
+    """Return the embeddings of a session of ``samples`` from its files in order; None if there are none.
 
     Raises:
         UserError: a file is not the next one of this session.

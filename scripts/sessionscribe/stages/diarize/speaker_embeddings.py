@@ -29,10 +29,6 @@ def voices(found: Embeddings, turns: Sequence[Turn]) -> list[Voice]:
 
     A window's local speaker is the speaker who, by the turns, talks most while only that local speaker is
     heard in the window.
-
-    Args:
-        found: all windows of the session.
-        turns: the speaker turns.
     """
     import numpy as np  # noqa: PLC0415 -- heavy
 

@@ -71,13 +71,7 @@ def write_export(
 ) -> None:
     """Write a transcript to ``output`` in one format.
 
-    Args:
-        transcript: the transcript with names and corrections.
-        format: the format.
-        options: the settings of formats.
-        output: the file to write.
-        audit: shown at the end of formats for reading (``registry.READING``).
-        waveform: shown above the text by ``html``.
+    The audit is shown by formats for reading (``registry.READING``), the waveform by ``html``.
 
     Raises:
         UserError: a font of the settings cannot be read.

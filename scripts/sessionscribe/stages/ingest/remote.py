@@ -145,12 +145,7 @@ def discard(
 ) -> int:
     """Delete cached copies of recordings, and outdated ones; return how many of the former were deleted.
 
-    Copies that a job reads are kept.
-
-    Args:
-        sources: the recordings, as source and checksum.
-        keep: recordings whose copies are kept.
-        options: the cache.
+    Recordings are sources with checksums. Copies that a job reads, or of recordings to ``keep``, stay.
     """
     kept = cache(options.cache)
     kept.tidy()

@@ -39,13 +39,6 @@ def merge_transcript(
 ) -> Merged:
     """Merge all chunks of a session, write the result to ``output`` and return it.
 
-    Args:
-        timeline: the positions of all tracks.
-        plans: the plan of each track, in any order.
-        chunks: the transcript of every chunk, in any order.
-        options: where segments end.
-        output: the file to write.
-
     Raises:
         UserError: a chunk has no transcript, or one made for another plan.
     """

@@ -43,12 +43,6 @@ def embed_voice(*, clip: Path, checksum: str, options: Diarize, output: Path) ->
 
     If the sample is unusable, the file says why.
 
-    Args:
-        clip: the voice sample, in any audio format.
-        checksum: its SHA-256.
-        options: model and device.
-        output: the file to write.
-
     Raises:
         UserError: the models are unavailable.
     """
@@ -127,7 +121,7 @@ def name_speakers(
         transcript: the session, with labels.
         sounds: the embeddings of its speakers.
         people: the name, path and embedding of each voice sample.
-        table: the session's rows of the table of names.
+        table: the session's rows of the table of names: speaker and name.
         options: threshold and margin.
         output: the file to write.
 

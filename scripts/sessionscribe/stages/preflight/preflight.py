@@ -19,11 +19,7 @@ def check_models(
 ) -> None:
     """Fetch missing models, check the folders of models, and write a line for each to ``output``.
 
-    Args:
-        speech: speech models (folder or hub id).
-        diarization: diarization pipelines (folder or hub id).
-        output: the text file to write.
-        log: receives the same lines.
+    Models are folders or hub ids.
 
     Raises:
         UserError: a model is unavailable; the hint says what to do.

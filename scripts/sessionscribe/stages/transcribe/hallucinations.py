@@ -23,13 +23,7 @@ PHANTOM = "a phrase that models invent in silence, and no speech there"
 
 
 def is_phantom(segment: Segment, speech: Sequence[Interval], options: Transcribe) -> bool:
-    """Return whether a segment consists of invented phrases only.
-
-    Args:
-        segment: the segment, with times in seconds of the track.
-        speech: the speech of the track, in samples, in order and without overlaps.
-        options: thresholds.
-    """
+    """Return whether a segment consists of invented phrases only, given the speech of its track."""
     kind = kind_of_phantom(segment.text) if options.filter_phrases else None
     if kind is None or _mostly_outside(segment.words, speech):
         return kind is not None
