@@ -95,7 +95,6 @@ class LowConfidence(Place):
     probability: float
     """Their mean probability."""
     text: str
-    """Their text."""
 
 
 class LanguageSpan(Place):
@@ -138,7 +137,6 @@ class RemovedText(Place):
     """Text that the engine or a hallucination filter removed."""
 
     text: str
-    """The text."""
     reason: str
     """Why it was removed."""
 
@@ -172,7 +170,6 @@ class Audit(Artifact):
     words: WordAudit
     """The comparison of the chunk transcripts with the transcript."""
     missing: list[Gap]
-    """Missing audio."""
     gaps: list[SpeechGap]
     """Speech of more than `audit.gap_s` seconds without words."""
     repeats: list[Repeat]
@@ -184,10 +181,7 @@ class Audit(Artifact):
     speakers: list[SpeakerShare]
     """The talk time of each speaker."""
     removed: list[RemovedText]
-    """Text that the engine or a hallucination filter removed."""
     redecoded: list[FallbackReport]
-    """Speech that was decoded twice, and which version is in the transcript."""
     unused_prompt: list[str] = []
-    """Hotwords that did not fit into the prompt."""
 
     _older = older("dropped", "faint")

@@ -34,7 +34,6 @@ class LanguageVote(Part):
     language: str
     """The language detected in it."""
     probability: float
-    """The model's probability."""
 
 
 class Word(Part):
@@ -133,11 +132,8 @@ class ChunkTranscript(Artifact):
     segments: list[Segment]
     """The decoded segments."""
     removed: list[RemovedSegment]
-    """Segments that the engine or a hallucination filter removed."""
     redecoded: list[FallbackSpan] = []
-    """Speech that was decoded twice."""
     unused_prompt: list[str] = Field(default=[], exclude_if=lambda value: not value)
-    """Hotwords that did not fit into the prompt; omitted if there are none."""
 
     schema_version: int = 6
 

@@ -33,11 +33,9 @@ class Merged(SessionArtifact):
     segments: list[MergedSegment]
     """Consecutive words of one track each."""
     removed: list[RemovedSegment]
-    """Segments that the engine or a hallucination filter removed."""
     gaps: list[Gap]
     chunks: int
     """Number of chunks."""
     engines: list[Engine]
-    """The engines that decoded them."""
 
     _older = older("seams", "dropped", shape="layout")  # chunks of earlier versions could overlap

@@ -18,7 +18,6 @@ class SaidWord(Part):
     """Seconds from the start of the part."""
     end: Seconds
     probability: float
-    """The model's probability."""
 
 
 class Said(Part):
@@ -70,7 +69,6 @@ class PartTranscript(Artifact):
     source: str
     """The name of the part's file."""
     checksum: str
-    """The SHA-256 of its content."""
     duration_s: Seconds
     language: str
     segments: list[Said]

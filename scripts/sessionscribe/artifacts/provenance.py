@@ -33,7 +33,6 @@ class Provenance(Artifact):
     options: dict[str, object] = {}
     """The settings of the job."""
     versions: dict[str, str] = {}
-    """The versions of programs."""
     flags: list[str] = []
     verdict: str = ""
     """The verdict of an audit, else empty."""

@@ -28,13 +28,9 @@ class Published(SessionArtifact):
     speakers: int
     """The number of speakers."""
     engines: list[Engine]
-    """The engines that decoded the words."""
     diarization: str
-    """The diarization pipeline."""
     versions: dict[str, str]
-    """The versions of packages and of this program."""
     settings: dict[str, dict[str, object]]
-    """The settings of all jobs, by stage."""
     rows: list[dict[str, object]]
     """The session's rows of the manifest."""
     transcript: str

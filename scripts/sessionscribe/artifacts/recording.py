@@ -31,7 +31,6 @@ class Ingest(Artifact):
     """The local file that is read."""
     size: int
     checksum: str
-    """The SHA-256 of the content."""
     container: str
     """FFmpeg's name of the format."""
     duration_s: Seconds

@@ -49,9 +49,7 @@ class Made(Part):
     models: dict[str, str]
     """The speech model and the diarization pipeline, with their identities."""
     settings: dict[str, dict[str, object]]
-    """The settings of all jobs, by stage."""
     versions: dict[str, str]
-    """The versions of packages and of this program, with a checksum of its files."""
 
 
 class Transcript(SessionArtifact):
@@ -71,9 +69,7 @@ class Transcript(SessionArtifact):
     gaps: list[Gap]
     flags: list[str]
     engines: list[Engine]
-    """The engines that decoded the words."""
     diarization: str
-    """The diarization pipeline; `off` if there is none."""
     made: Made | None = None
 
     def talk_time_ms(self) -> dict[str, int]:

@@ -26,8 +26,8 @@ def timeline_problems(timeline: Timeline, plans: Mapping[str, ChunkPlan]) -> lis
         if name not in plans:
             found.append(f"track {name} has no plan")
         elif lengths.get(name) != plans[name].samples:
-            what = "has another length" if name in lengths else "is not"
-            found.append(f"track {name} {what} on the session's clock")
+            what = "has another length" if name in lengths else "is missing"
+            found.append(f"track {name} {what} in the timeline")
     return found
 
 
@@ -87,8 +87,8 @@ def _time_problems(name: str, parts: Sequence[Sequence[Word]], start_s: float, e
         "outside the recording": sum(
             word.start < start_s - EPSILON_S or word.end > end_s + EPSILON_S for word in words
         ),
-        "ending before the beginning": sum(word.end < word.start for word in words),
-        "beginning before the word in front of it": sum(
+        "ending before its start": sum(word.end < word.start for word in words),
+        "starting before the previous word": sum(
             after.start < before.start for part in parts for before, after in pairwise(part)
         ),
     }

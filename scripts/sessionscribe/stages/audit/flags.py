@@ -48,12 +48,12 @@ def _flags(audit: Audit) -> Iterator[str]:
     yield from _language(audit.language)
     misled = sum(part.reason in (ECHO, MISLED) and part.winner == "second" for part in audit.redecoded)
     if misled:
-        yield f"hotwords misled the model in {counted(misled, 'window')}, decoded without them: use fewer"
+        yield f"hotwords misled the model in {counted(misled, 'window')} (decoded without them): use fewer"
     if audit.unused_prompt:
         yield prompts.no_room(audit.unused_prompt)
     for found in audit.speakers:
         if found.phantom:
-            yield f"speaker {found.speaker} has only {found.share:.1%} of the speech: perhaps nobody"
+            yield f"speaker {found.speaker} has only {found.share:.1%} of the speech: it may not be a person"
 
 
 def _language(language: LanguageAudit) -> Iterator[str]:

@@ -178,9 +178,8 @@ def _addition(
         since = edit.start
     elif goes_with_next:
         since = max(since, round(until - ADDED_S * len(texts), 3))
-    text = words.words[gap - 1].text if gap else ""
-    like = SpokenWord(text=text, start=0, end=0, probability=1.0, speaker=speaker)
-    new = tuple(added(texts, since, until, like, language=words.language))
+    last = words.words[gap - 1].text if gap else ""
+    new = tuple(added(texts, since, until, speaker=speaker, before=last, language=words.language))
     segment = words.segments[gap if goes_with_next else gap - 1] if len(words) else 0
     return Item(number, gap, gap, new, (segment,) * len(new))
 

@@ -69,16 +69,22 @@ def retimed(
 
 
 def added(
-    texts: Sequence[str], since: float, until: float, like: SpokenWord, *, language: str
+    texts: Sequence[str], since: float, until: float, *, speaker: str | None, before: str, language: str
 ) -> list[SpokenWord]:
-    """Return new words between two times, one after the other; they follow the word ``like``."""
+    """Return new words between two times, one after the other; they follow the text ``before``."""
     end = max(since, min(until, since + ADDED_S * len(texts)))
-    result: list[SpokenWord] = []
-    for text, start, stop in _shares(texts, since, end):
-        before = result[-1].text if result else like.text
-        space = spaced(before, text, language) if before else like.space
-        result.append(_corrected(like, text, start, stop).model_copy(update={"space": space}))
-    return result
+    return [
+        SpokenWord(
+            text=text,
+            space=spaced(last, text, language) or not last,
+            start=start,
+            end=stop,
+            probability=1.0,
+            speaker=speaker,
+            corrected=True,
+        )
+        for last, (text, start, stop) in zip([before, *texts], _shares(texts, since, end), strict=False)
+    ]
 
 
 def _corrected(word: SpokenWord, text: str, start: float, end: float) -> SpokenWord:
