@@ -91,9 +91,9 @@ class NamedSpeaker(Part):
     """A speaker and the name found."""
 
     speaker: str
-    name: str | None
+    name: str | None = None
     """The name; null if there is none."""
-    origin: Literal["table", "track", "voice", "none"]
+    origin: Literal["table", "track", "voice", "none"] = "none"
     """The origin of the name: `table`, `track`, `voice` or `none`."""
     nearest: str | None = None
     """The person with the nearest enrolled voice; null if there is none."""

@@ -33,23 +33,22 @@ def match(
     for found in sorted(compared, key=lambda found: found.distance or 0.0):
         if found.reason is None and found.nearest not in taken:
             best.setdefault(found.nearest, found.speaker)
-    return [_decided(found, best.get(found.nearest)) for found in compared]
-
-
-def _decided(found: NamedSpeaker, who: str | None) -> NamedSpeaker:
-    """Return a speaker with the nearest person's name, or the reason why not: the person is ``who``."""
-    if found.reason:
-        return found
-    if who == found.speaker:
-        return found.model_copy(update={"name": found.nearest, "origin": "voice"})
-    return found.model_copy(update={"reason": f"{found.nearest} is {who or 'named by the table'}"})
+    result = []
+    for found in compared:
+        changes: dict[str, str | None] = {}
+        if found.reason is None and (who := best.get(found.nearest)) == found.speaker:
+            changes = {"name": found.nearest, "origin": "voice"}
+        elif found.reason is None:
+            changes = {"reason": f"{found.nearest} is {who or 'named by the table'}"}
+        result.append(found.model_copy(update=changes))
+    return result
 
 
 def _compared(voice: Voice, people: People, threshold: float, margin: float) -> NamedSpeaker:
     """Return a speaker with the two nearest people, and the reason if the nearest one does not match."""
     if not people or voice.speech_s < MIN_SPEECH_S:
         why = f"heard alone for only {voice.speech_s:.1f} s" if people else "there are no enrolled voices"
-        return NamedSpeaker(speaker=voice.speaker, name=None, origin="none", reason=why)
+        return NamedSpeaker(speaker=voice.speaker, reason=why)
     near = sorted((_distance(voice.embedding, samples), person) for person, samples in people.items())[:2]
     (distance, nearest), (second_distance, second) = near[0], near[-1]
     ahead = round(second_distance - distance, 4)
@@ -59,15 +58,7 @@ def _compared(voice: Voice, people: People, threshold: float, margin: float) -> 
     elif len(near) > 1 and ahead < margin:
         reason = f"{nearest} and {second} are equally near"
     others = {"second": second, "second_distance": second_distance, "margin": ahead} if len(near) > 1 else {}
-    return NamedSpeaker(
-        speaker=voice.speaker,
-        name=None,
-        origin="none",
-        nearest=nearest,
-        distance=distance,
-        reason=reason,
-        **others,
-    )
+    return NamedSpeaker(speaker=voice.speaker, nearest=nearest, distance=distance, reason=reason, **others)
 
 
 def _distance(embedding: Sequence[float], samples: Sequence[Sequence[float]]) -> float:

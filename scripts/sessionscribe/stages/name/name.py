@@ -169,8 +169,7 @@ def _named(
         return NamedSpeaker(speaker=label, name=name, origin="table", reason=reason)
     if transcript.layout == "multitrack":
         return NamedSpeaker(speaker=label, name=label, origin="track")
-    reason = "is never heard alone"
-    return by_voice.get(label) or NamedSpeaker(speaker=label, name=None, origin="none", reason=reason)
+    return by_voice.get(label) or NamedSpeaker(speaker=label, reason="never talks alone")
 
 
 def _by_table(transcript: Transcript, table: Sequence[tuple[str, str]]) -> tuple[dict[str, str], list[str]]:
