@@ -73,7 +73,7 @@ def terms_of(hotwords: str) -> list[str]:
 def no_room(unused: list[str]) -> str:
     """Return the message about unused hotwords."""
     number, first = f"{len(unused)} hotword{'s' * (len(unused) > 1)}", visible(unused[0])
-    return f"the model has room for {ROOM} tokens of hotwords: {number}, from `{first}` on, not used"
+    return f"{number} not used, from `{first}` on: the model takes {ROOM} tokens of hotwords"
 
 
 def counter(folder: Path) -> Callable[[str], int]:

@@ -68,7 +68,7 @@ class JobLogger:
 
     def __call__(self, line: str) -> None:
         """Write a line to the log, with the time."""
-        print(f"{time.strftime('%H:%M:%S')} {visible(line)}", file=self._file)
+        print(f"{time.strftime('%H:%M:%S')} {visible(line, None)}", file=self._file)
 
 
 class _Routed:

@@ -237,8 +237,8 @@ def _read_manifest(member: zipfile.ZipInfo, archive: zipfile.ZipFile, place: str
         problem = error.errors()[0]
         where = ".".join(map(str, problem["loc"])) or "file"
         raise _refused(place, f"{MANIFEST} is not valid ({where}: {problem['msg']})") from error
-    if about.schema_version != SessionBundle.VERSION:
-        what = f"has schema version {about.schema_version}; this program reads {SessionBundle.VERSION}"
+    if about.schema_version != SessionBundle.version():
+        what = f"has schema version {about.schema_version}; this program reads {SessionBundle.version()}"
         raise UserError(what, where=place, hint="Nothing was written. Update this checkout (`git pull`)")
     return about
 
