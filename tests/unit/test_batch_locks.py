@@ -52,7 +52,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def lock_at(place: str, minutes: float = 30) -> BatchLock:
-    return BatchLock.of(settings.validate({"batch": {"lock": place, "lock_minutes": minutes}}))
+    return BatchLock(settings.validate({"batch": {"lock": place, "lock_minutes": minutes}}).batch)
 
 
 def test_two_recorders_have_locks_of_their_own(place: str) -> None:

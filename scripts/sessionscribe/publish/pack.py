@@ -16,6 +16,7 @@ from pathlib import Path
 
 from sessionscribe.artifacts.provenance import Provenance
 from sessionscribe.artifacts.published import PackedFile, Published
+from sessionscribe.artifacts.transcript import Transcript
 from sessionscribe.core import files
 from sessionscribe.core.errors import UserError
 from sessionscribe.planning.session import SessionPlan
@@ -176,17 +177,17 @@ def _read(pack_file: Path, members: list[PackedFile]) -> Iterator[Iterable[bytes
 def _describe(root: Path, plan: SessionPlan, packed: list[PackedFile], left_out: list[str]) -> Published:
     (export,) = plan.of("write_export")
     (transcript,) = paths(export.inputs["transcript"])
-    content = json.loads((root / transcript).read_bytes())
+    content = Transcript.read(root / transcript)
     record = Provenance.read(root / export.record)
     return Published(
         session=plan.session.name,
-        layout=content["layout"],
-        duration_s=content["duration_s"],
-        language=content["language"],
-        words=sum(len(segment["words"]) for segment in content["segments"]),
-        speakers=len(content["speakers"]),
-        engines=content["engines"],
-        diarization=content["diarization"],
+        layout=content.layout,
+        duration_s=content.duration_s,
+        language=content.language,
+        words=sum(len(segment.words) for segment in content.segments),
+        speakers=len(content.speakers),
+        engines=content.engines,
+        diarization=content.diarization,
         versions=record.versions,
         settings=told(plan.plan.works),
         rows=[

@@ -26,7 +26,7 @@ from sessionscribe.core.errors import UserError
 from sessionscribe.core.files import SizedFile
 from sessionscribe.storage import rclone
 from sessionscribe.storage.locations import rclone_path
-from sessionscribe.storage.refusals import Reason, explain
+from sessionscribe.storage.refusals import explain
 
 FIRST_BLOCK, LAST_BLOCK = 1 << 17, 1 << 23
 WAITS_S = (0.5, 1.0, 2.0, 4.0)
@@ -88,7 +88,7 @@ class Ranges:
                 time.sleep(wait)
         raise AssertionError
 
-    def _why(self, source: str) -> tuple[Reason, str, str]:
+    def _why(self, source: str) -> tuple[str, str, str]:
         """Return why a file cannot be read, in the form of ``explain``."""
         place = rclone_path(source)
         try:
