@@ -29,7 +29,7 @@ from sessionscribe.planning import status
 from sessionscribe.planning.session_files import is_safe
 from sessionscribe.publish import history, pack, state, unpack, versions
 from sessionscribe.publish.dvc_store import RemoteError, Store
-from sessionscribe.publish.package_manifest import CONTENTS, is_shared
+from sessionscribe.publish.state import CONTENTS, is_shared
 
 CHUNK = "results/transcribe/one/*/mix.0001.json"
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from sessionscribe.artifacts.provenance import Failure as JobFailure
 from sessionscribe.batch import machines
@@ -30,7 +30,7 @@ class Journal(Section):
     """The report so far, the steps that are due, and where the logs ended when the batch began."""
 
     report: BatchReport
-    steps: list[Planned] = []
+    steps: list[Planned] = Field(default_factory=list)
     since: Mark = Mark()
 
     def note_machines(self, root: Path, *, wait: bool = False) -> None:

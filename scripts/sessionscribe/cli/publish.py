@@ -20,7 +20,7 @@ from sessionscribe.planning.plan import Plan
 from sessionscribe.planning.session import SessionPlan
 from sessionscribe.publish import history, publishing, state, unpack, versions
 from sessionscribe.publish.dvc_store import Store
-from sessionscribe.publish.package_manifest import FOLDER, target_of
+from sessionscribe.publish.state import FOLDER, target_of
 
 ROOT = Path()
 

@@ -23,7 +23,7 @@ from sessionscribe.core import locks
 from sessionscribe.core.errors import UserError, visible
 from sessionscribe.core.files import write_text
 from sessionscribe.planning.session_files import is_plain
-from sessionscribe.publish.package_manifest import folder_of, target_of
+from sessionscribe.publish.state import folder_of, target_of
 from sessionscribe.storage.refusals import explain
 
 SET_UP = "docs/versioning.md says how to set it up"

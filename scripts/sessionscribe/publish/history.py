@@ -11,7 +11,7 @@ from pathlib import Path
 import yaml
 
 from sessionscribe.core.errors import UserError
-from sessionscribe.publish.package_manifest import target_of
+from sessionscribe.publish.state import target_of
 
 VERSION = re.compile(r"[0-9a-f]{32}\.dir")
 

@@ -17,8 +17,7 @@ from sessionscribe.planning.session import SessionPlan
 from sessionscribe.publish import history, state
 from sessionscribe.publish.dvc_store import Store
 from sessionscribe.publish.pack import pack, wanted
-from sessionscribe.publish.package_manifest import CONTENTS, FOLDER, folder_of, target_of
-from sessionscribe.publish.state import State
+from sessionscribe.publish.state import CONTENTS, FOLDER, State, folder_of, target_of
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,7 @@ from sessionscribe.core.errors import UserError, describe, visible
 from sessionscribe.planning.session_files import RECORDS, is_plain, is_safe, parse_record, write_files
 from sessionscribe.publish import history, state
 from sessionscribe.publish.pack import DAMAGED, unpacked
-from sessionscribe.publish.package_manifest import CONTENTS, FOLDER, folder_of, is_shared, target_of
-from sessionscribe.publish.state import FileStat, State
+from sessionscribe.publish.state import CONTENTS, FOLDER, FileStat, State, folder_of, is_shared, target_of
 
 if TYPE_CHECKING:
     from sessionscribe.publish.dvc_store import Store

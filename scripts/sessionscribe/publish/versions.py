@@ -15,7 +15,7 @@ from sessionscribe.core.errors import UserError
 from sessionscribe.publish import history, pack, unpack
 from sessionscribe.publish.dvc_store import Store
 from sessionscribe.publish.history import Revision
-from sessionscribe.publish.package_manifest import CONTENTS
+from sessionscribe.publish.state import CONTENTS
 
 if TYPE_CHECKING:
     from sessionscribe.formats.utterances import PlainTranscript

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
+from sessionscribe.artifacts.bundle import SessionBundle
 from sessionscribe.artifacts.provenance import Output
 from sessionscribe.core import files, seal
 from sessionscribe.core.errors import UserError, visible
@@ -30,11 +31,14 @@ STAGES = ("ingest", "convert", "chunk")
 
 @dataclass
 class Imported:
-    """The outcome of an import: ``placed`` are new files, ``kept`` steps already done here differently."""
+    """What imports did to a session, the last one of the bundle ``about``.
 
-    session: str
-    placed: list[str] = field(default_factory=list)
-    kept: list[str] = field(default_factory=list)
+    ``placed`` are new files, ``kept`` steps that are done differently here.
+    """
+
+    about: SessionBundle
+    placed: set[str] = field(default_factory=set)
+    kept: set[str] = field(default_factory=set)
 
 
 def merged_rows(known: dict[str, Session], new: Session, place: str) -> list[Row]:
@@ -63,23 +67,26 @@ def merged_rows(known: dict[str, Session], new: Session, place: str) -> list[Row
     return [row for group in merged.values() for row in group]
 
 
-def place_files(bundle: OpenBundle, before: SessionPlan, *, root: Path, force: bool = False) -> Imported:
+def place_files(
+    bundle: OpenBundle, before: SessionPlan, result: Imported, *, root: Path, force: bool = False
+) -> None:
     """Write a verified bundle's files, except for those of steps that are done here already.
 
     Args:
         bundle: the bundle.
         before: the session here, before the import.
+        result: takes what was written and what was kept.
         root: the project's folder.
         force: replace results that were made differently here.
     """
-    result, done, steps = Imported(bundle.about.session), _done(before, root), list(bundle.steps())
+    done, steps = _done(before, root), list(bundle.steps())
     chosen: set[str] = set()
     for step in steps:
         key, paths = done.get(step.name), {entry.path for entry in step.files}
         if key is None or (force and key != step.provenance.key):
             chosen |= paths if _is_complete(step, root) else set()
         elif key != step.provenance.key:
-            result.kept.append(step.name)
+            result.kept.add(step.name)
         else:  # files that a pulled session lacks, such as audio
             chosen |= {path for path in paths if not (root / path).exists()}
     of_steps = {entry.path for step in steps for entry in step.files}
@@ -89,8 +96,7 @@ def place_files(bundle: OpenBundle, before: SessionPlan, *, root: Path, force: b
         if (entry.path in chosen if entry.path in of_steps else not (root / entry.path).exists())
         and not _is_here(entry, root)
     )
-    result.placed = write_files(root, ((entry.path, bundle.blocks(entry)) for entry in wanted))
-    return result
+    result.placed |= {*write_files(root, ((entry.path, bundle.blocks(entry)) for entry in wanted))}
 
 
 def edits_differ(bundle: OpenBundle, root: Path) -> bool:
