@@ -7,12 +7,10 @@ import signal
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
-from typing import NoReturn, Protocol
+from typing import Protocol
 
 from sessionscribe.batch import journal, metrics, notices, report, scan, watch
 from sessionscribe.batch.journal import JOURNAL, Journal
@@ -101,9 +99,10 @@ class Batch:
         notes = Journal(report=made, since=mark(self.root))
         notes.write(self.root / JOURNAL)
         code = 1
+        # SIGTERM ends a batch as Ctrl-C does, so that machines are stopped and the report is written.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
-            with _terminated():
-                code = self._work(notes)
+            code = self._work(notes)
         except KeyboardInterrupt:
             made.status, made.reason = "interrupted", "stopped by a signal"
             code = SIGNALLED + signal.SIGINT
@@ -151,7 +150,8 @@ class Batch:
         made.sessions = [session.session.name for session in chosen]
         if not notes.steps and not made.not_sent:
             made.status = "failed" if problems else "skipped"
-            made.reason = problems[0] if problems else _left_out(made.failures)
+            skipped = f"skipped for now, failed too often: {counted(len(made.failures), 'file')}"
+            made.reason = problems[0] if problems else skipped if made.failures else ""
             return int(bool(problems))
         notes.write(self.root / JOURNAL)
         stopped = self._make(notes) if notes.steps else False
@@ -332,21 +332,3 @@ class Batch:
             made.reason = made.reason or f"not uploaded or published: {', '.join(made.not_sent)}"
         elif made.status == "failed" and not made.sessions:  # there was nothing else to do
             made.status = "success"
-
-
-def _left_out(failures: Sequence[report.Failure]) -> str:
-    return f"skipped for now, failed too often: {counted(len(failures), 'file')}" if failures else ""
-
-
-@contextmanager
-def _terminated() -> Iterator[None]:
-    """Let SIGTERM end the block as Ctrl-C does, so that machines are stopped and the report is written."""
-
-    def interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -25,6 +25,8 @@ MEND = "Fix that on the remote (rename, remove, share), then add it again"
 DANGLING = "shortcut.dangling"
 """The end of rclone's MIME type for a broken shortcut."""
 MAGIC = frozenset("*?[{")
+"""Characters that make a path a pattern, unless it exists."""
+MISSING = "does not exist"
 
 
 class Item(NamedTuple):
@@ -59,18 +61,13 @@ def list_files(source: str) -> list[Item]:
     root, path = split(source)
     if _has_twins(source):
         _refuse_twin_folders(source)
-    if MAGIC.intersection(path):
-        entry = _entry(source)
-        if entry is not None and entry["IsDir"]:  # which S3 says of every name
-            try:
-                return _list(source, [])
-            except UserError as error:
-                if not error.what.startswith("does not exist"):
-                    raise
-        if entry is None or entry["IsDir"]:
-            base, pattern = _split_pattern(path)
-            return _list(f"{root}{base}", [f"--include=/{pattern}"])
-    items = _list(source, [])
+    try:
+        items = _list(source, [])
+    except UserError as error:
+        if not MAGIC.intersection(path) or not error.what.startswith(MISSING):
+            raise
+        base, pattern = _split_pattern(path)
+        return _list(f"{root}{base}", [f"--include=/{pattern}"])
     if len(items) == 1 and items[0].path == PurePosixPath(path) / PurePosixPath(path).name:
         # This may be a file, or a folder that contains a single file of the same name.
         item = stat(source)
@@ -84,27 +81,24 @@ def stat(source: str) -> Item | None:
     Raises:
         UserError: the remote cannot be read.
     """
-    entry = _entry(source)
-    if entry and not entry["IsDir"] and _has_twins(source):
-        name = "".join(f"\\{c}" if c in r"*?[]{}\\" else c for c in name_of(source))
-        (item,) = _found(parent(source), [f"--include=/{name}"])
-        return item
-    return None if entry is None or entry["IsDir"] else _item(source, entry, _best_hash(source))
-
-
-def _entry(source: str) -> dict[str, Any] | None:
-    """Return rclone's entry for a file or folder; None if it does not exist."""
-    place, best = rclone_path(source), _best_hash(source)
+    best = _best_hash(source)
     hashing = ["--hash", f"--hash-type={best}"] if best else []
     try:
-        command = ("lsjson", "--stat", "--no-mimetype", *QUICK, *hashing, "--", place)
-        found = rclone.run(*command, where=source, patience=rclone.HASTE)
+        command = ("lsjson", "--stat", "--no-mimetype", *QUICK, *hashing, "--", rclone_path(source))
+        entry = json.loads(rclone.run(*command, where=source, patience=rclone.HASTE) or b"null")
     except rclone.RcloneError as error:
         if error.reason == "missing":
             return None
         raise
-    entry: dict[str, Any] | None = json.loads(found or b"null")
-    return entry
+    if entry is None or entry["IsDir"]:
+        return None
+    if _has_twins(source):
+        name = "".join(f"\\{c}" if c in r"*?[]{}\\" else c for c in name_of(source))
+        (item,) = _found(parent(source), [f"--include=/{name}"])
+        return item
+    size, digest = int(entry["Size"]), (entry.get("Hashes") or {}).get(best, "")
+    modified = datetime.fromisoformat(entry["ModTime"]).timestamp()
+    return Item(source, size, _checksum(size, modified, digest, best), modified)
 
 
 def names(folder: str) -> list[str]:
@@ -125,7 +119,7 @@ def _list(folder: str, filters: list[str]) -> list[Item]:
     items = list(_found(folder, ["--recursive", *filters]))
     if not items:
         hint = "Check the name, which is case-sensitive"
-        raise UserError("does not exist, or holds no file", where=folder, hint=hint)
+        raise UserError(f"{MISSING}, or holds no file", where=folder, hint=hint)
     return items
 
 
@@ -210,12 +204,6 @@ def _refuse_twins(folder: str, ids: Collection[str]) -> None:
         raise UserError(
             what, where=folder.rstrip("/"), hint="Rename all but one of these folders, or merge them"
         )
-
-
-def _item(source: str, entry: dict[str, Any], best: str) -> Item:
-    size, digest = int(entry["Size"]), (entry.get("Hashes") or {}).get(best, "")
-    modified = datetime.fromisoformat(entry["ModTime"]).timestamp()
-    return Item(source, size, _checksum(size, modified, digest, best), modified)
 
 
 def _best_hash(source: str) -> str:
