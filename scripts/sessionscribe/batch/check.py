@@ -36,12 +36,7 @@ def check(
 ) -> int:
     """Print a line for each prerequisite; return 1 if one is not fulfilled.
 
-    Args:
-        settings: the settings.
-        profile: the values of the profile.
-        root: the project's folder.
-        notify: send a test notification.
-        alerts: send a notification if no batch has succeeded for too long.
+    ``notify`` sends a test notification, ``alerts`` a real one if no batch has succeeded for too long.
     """
     checks: dict[str, Callable[[], str]] = {
         "manifest": lambda: f"{len(Plan(settings, root).sessions)} sessions",

@@ -44,13 +44,9 @@ class Journal(Section):
             time.sleep(1)
 
     def note_outcome(self, due: Collection[str], options: Batch, root: Path, *, ended: bool) -> None:
-        """Update the report with the outcome of its steps.
+        """Update the report with the outcome of its steps; ``due`` are the files that are still missing.
 
-        Args:
-            due: the files that are still missing.
-            options: how often failures are retried.
-            root: the project's folder.
-            ended: the batch ran to its end, so whatever is missing has failed.
+        If the batch ran to its end (``ended``), these have failed.
         """
         report, chunks = self.report, [step for step in self.steps if step.rule == CHUNK]
         missing = {s.output: s for s in self.steps if s.output in due or not (root / s.output).exists()}

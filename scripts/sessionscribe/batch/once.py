@@ -59,7 +59,6 @@ class Batch:
         ignore_lock: run even if a recording is in progress.
         retry_all: retry steps that failed too often.
         only: the sessions to choose from; none: all.
-        root: the project's folder.
     """
 
     commands: Commands

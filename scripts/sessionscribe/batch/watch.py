@@ -43,10 +43,7 @@ Add = Callable[[Group], Sequence[UserError]]
 
 
 class Rules:
-    """Options for new recordings, by their path in the watched folder.
-
-    Args:
-        rules: for each option, the first matching rule counts.
+    """Options for new recordings, by their path in the watched folder: the first rule that has one counts.
 
     Raises:
         UserError: a pattern cannot match anything.
@@ -176,10 +173,7 @@ class _Seen:
 class Watcher:
     """Add new recordings in folders once they are complete, one scan at a time.
 
-    Args:
-        settings: with ``watch.rules``.
-        add: adds a session to the manifest, and returns the problems.
-        root: the project's folder.
+    ``add`` adds a session to the manifest, and returns the problems.
     """
 
     def __init__(self, settings: Config, add: Add, root: Path = Path()) -> None:

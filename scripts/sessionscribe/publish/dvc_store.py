@@ -39,14 +39,10 @@ class RemoteError(UserError):
 
 
 class Store:
-    """The versions of this project's sessions in DVC: in its cache here, and on a remote.
-
-    Args:
-        root: the project's folder, a DVC repository.
-        remote: name of the remote; "": DVC's default.
+    """The versions of a project's sessions in DVC: in its cache here, and on a remote ("": DVC's default).
 
     Raises:
-        UserError: the folder is not a DVC repository.
+        UserError: the project is not a DVC repository.
     """
 
     def __init__(self, root: Path, remote: str = "") -> None:

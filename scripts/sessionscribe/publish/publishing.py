@@ -42,7 +42,7 @@ class Publisher:
         root: the project's folder.
         manifest: the path of the manifest, which is committed with the first session if it has changed.
         audio: include converted audio.
-        force: replace versions that others have published and that were not pulled here.
+        force: replace versions of others that were not pulled here.
         store: DVC.
         lock: the descriptor of the held lock.
     """

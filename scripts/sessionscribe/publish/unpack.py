@@ -50,12 +50,8 @@ def put_in_place(root: Path = Path()) -> list[str]:
 def unpack(root: Path, session: str, *, version: str = "", force: bool = False) -> int:
     """Unpack a session's package; return the number of files written.
 
-    Args:
-        root: the project's folder.
-        session: its name.
-        version: the package's version in DVC; "": unknown. It may differ from the one in the `.dvc` file, as
-            `publish` may have been killed after packing.
-        force: overwrite results that were never published.
+    ``version`` is the package's in DVC, if known. The `.dvc` file may name another, if `publish` was killed
+    after packing. With ``force``, results that were never published are overwritten.
 
     Raises:
         UnpublishedError: results would be lost; nothing was changed.
@@ -140,12 +136,8 @@ def refuse_loss(root: Path, published: Published, known: dict[str, FileStat]) ->
 def take(root: Path, store: Store, session: str, *, text: str = "", force: bool = False) -> int:
     """Download a version and unpack it; return the number of files written.
 
-    Args:
-        root: the project's folder.
-        store: DVC.
-        session: its name.
-        text: the `.dvc` file of the version; "": the present one.
-        force: overwrite results that were never published.
+    ``text`` is the `.dvc` file of the version ("": the present one). With ``force``, results that were never
+    published are overwritten.
 
     Raises:
         UserError: it is not available, or results would be lost; nothing was changed.

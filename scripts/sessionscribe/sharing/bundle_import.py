@@ -70,14 +70,9 @@ def merged_rows(known: dict[str, Session], new: Session, place: str) -> list[Row
 def place_files(
     bundle: OpenBundle, before: SessionPlan, result: Imported, *, root: Path, force: bool = False
 ) -> None:
-    """Write a verified bundle's files, except for those of steps that are done here already.
+    """Write a verified bundle's files, except those of steps that are done here, and note that in ``result``.
 
-    Args:
-        bundle: the bundle.
-        before: the session here, before the import.
-        result: takes what was written and what was kept.
-        root: the project's folder.
-        force: replace results that were made differently here.
+    ``before`` is the session before the import. With ``force``, results made differently here are replaced.
     """
     done, steps = _done(before, root), list(bundle.steps())
     chosen: set[str] = set()

@@ -123,11 +123,8 @@ def open_bundle(
 ) -> Iterator[OpenBundle]:
     """Open a bundle and check everything that can be checked without reading its files.
 
-    Args:
-        source: the archive.
-        place: what error messages name.
-        max_gb: the largest total size of the files, in GB (10⁹ bytes).
-        room: a folder whose disk must have room for the files; None: they will not be written.
+    Error messages name its ``place``. Its files may have ``max_gb`` (10⁹ bytes) in total, and the disk of the
+    folder ``room``, if given, must have room for them.
 
     Raises:
         UserError: it is not a bundle, or a hostile one.

@@ -60,11 +60,7 @@ class Finding:
 
 
 def survey(plan: Plan, given: Sequence[str]) -> list[Finding]:
-    """Return all findings, by kind.
-
-    Args:
-        plan: the sessions and their results.
-        given: places to search; none: those of the manifest's recordings.
+    """Return all findings, by kind, from ``given`` places or, if there are none, those of known recordings.
 
     Raises:
         UserError: a given place of this machine does not exist, and no known recording was in it.

@@ -65,11 +65,7 @@ def folder_of(session: SessionPlan) -> str:
 def describe(session: SessionPlan, row: Row, made: Made, root: Path) -> PartTranscript | None:
     """Return the transcript to put beside a part; None if the part is not transcribed.
 
-    Args:
-        session: its steps.
-        row: the part's row.
-        made: the result of ``made_of``.
-        root: the project's folder.
+    ``made`` is the result of ``made_of``, the same for all parts.
 
     Raises:
         UserError: a result is damaged.
@@ -118,7 +114,7 @@ def describe(session: SessionPlan, row: Row, made: Made, root: Path) -> PartTran
 
 
 def made_of(session: SessionPlan) -> Made:
-    """Return the model and settings of a live session's words, the same for all parts."""
+    """Return the model and settings of a live session's words."""
     (spoken,) = session.of("assign_speakers")
     told: dict[str, Any] = spoken.settings["made"]
     settings = {stage: dict(told["settings"].get(stage, {})) for stage in ABOUT_WORDS}

@@ -63,12 +63,8 @@ class UploadBatch:
 def upload(session: SessionPlan, options: Upload, *, root: Path, delete: bool = False) -> list[Sent]:
     """Upload the finished files of a session; return the new and changed ones.
 
-    Args:
-        session: its steps.
-        options: with the place, and whether to send a listening copy.
-        root: the project's folder.
-        delete: delete files that an earlier upload from here put there, that are unchanged since, and that
-            the session no longer produces.
+    With ``delete``, delete files that an earlier upload from here put there, that are unchanged since, and
+    that the session no longer produces.
 
     Raises:
         UserError: there is nothing to upload, or the place cannot be written.

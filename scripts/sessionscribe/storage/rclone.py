@@ -47,10 +47,9 @@ HASTE = ("--retries=2", "--retries-sleep=3s", "--low-level-retries=3", "--contim
 
 
 class RcloneError(UserError):
-    """rclone failed. ``code`` is the name of its exit code, ``messages`` are its own messages."""
+    """rclone failed, with the name of its exit code and its own messages; ``reason`` is for programs."""
 
     def __init__(self, code: str, messages: list[str], *, where: object) -> None:
-        self.code, self.messages = code, messages
         self.reason, what, hint = explain(messages, code)
         self.ends_all = self.reason in ENDS_ALL
         super().__init__(what, where=where, hint=hint)
