@@ -58,7 +58,7 @@ def lock_at(place: str, minutes: float = 30) -> BatchLock:
 def test_two_recorders_have_locks_of_their_own(place: str) -> None:
     lock = lock_at(place)
     assert lock.status() == {"locked": False}
-    assert abs(lock.prove("check")) < 60
+    assert abs(lock.check_access("check")) < 60
     assert lock._store.read() == []
     lock.lock("anna", "session/1 ü")
     lock.lock("ben", "../2")

@@ -63,7 +63,7 @@ def check(
 def _lock(settings: Config, root: Path) -> str:
     """Read the lock, and write and delete a test object that locks nothing."""
     lock = BatchLock(settings.batch, root)
-    skew_s = lock.prove(f"check-{uuid.uuid4().hex}")
+    skew_s = lock.check_access(f"check-{uuid.uuid4().hex}")
     if abs(skew_s) > MOST_SKEW_S:
         what = f"its clock and this machine's differ by {abs(skew_s):.0f} s"
         raise UserError(what, where=settings.batch.lock, hint="Set the clocks right (NTP)")

@@ -65,7 +65,7 @@ class BatchLock:
         return sorted(valid, key=lambda one: one.object.age_s)
 
     def _read(self) -> list[Held]:
-        return [Held(_understood(one.content), one) for one in self._store.read()]
+        return [Held(_parsed(one.content), one) for one in self._store.read()]
 
     def _is_stale(self, one: Held) -> bool:
         """Return whether an object was not renewed in time, or a wrong clock dated it far ahead."""
@@ -99,7 +99,7 @@ class BatchLock:
             self._store.write(self._file, others[0].lock.text())
         return bool(own)
 
-    def prove(self, name: str) -> float:
+    def check_access(self, name: str) -> float:
         """Write and delete an object that locks nothing; return its age (s), by which the clocks differ.
 
         Raises:
@@ -128,7 +128,7 @@ class BatchLock:
         return f"{Path(self._file).stem}/{name}.json"
 
 
-def _understood(content: bytes) -> Lock:
+def _parsed(content: bytes) -> Lock:
     """Return the content of an object; an invalid one counts as a lock, to be on the safe side."""
     try:
         return Lock.model_validate_json(content)

@@ -39,19 +39,19 @@ def note(report: BatchReport, since: Mark, root: Path, *, models_worked: bool) -
     prices = costs.known_prices(root / costs.PRICES)
     report.gpus, report.cost = _used(events, usage), {}
     for machine in report.gpus:
-        noted = [record for record in usage if record["runner"] == machine.runner]
+        records = [record for record in usage if record["runner"] == machine.runner]
         if machine.start_time:
             machine.runtime_seconds = _between(machine.start_time, machine.stop_time or now())
         else:
-            machine.runtime_seconds = round(sum(record["wall_s"] for record in noted), 3)
-        # The price noted when it was used, if any, or the present one.
-        about = noted[-1] if noted else {"runner": machine.runner, "machine": machine.machine}
+            machine.runtime_seconds = round(sum(record["wall_s"] for record in records), 3)
+        # The price records when it was used, if any, or the present one.
+        about = records[-1] if records else {"runner": machine.runner, "machine": machine.machine}
         machine.cost_usd = None
         if price := costs.price_of(about, prices):
             amount = round(price.per_hour * machine.runtime_seconds / 3600, 6)
             report.cost[price.currency] = round(report.cost.get(price.currency, 0.0) + amount, 6)
             machine.cost_usd = amount if price.currency == USD else None
-    report.gpu = _together(report.gpus) if report.gpus else Gpu(cost_usd=None if models_worked else 0.0)
+    report.gpu = _totals(report.gpus) if report.gpus else Gpu(cost_usd=None if models_worked else 0.0)
     times = report.performance
     times.gpu_startup_seconds = sum(_between(used.start_time, used.ready_time) for used in report.gpus)
     times.shutdown_seconds = sum(_between(used.stop_asked_time, used.stop_time) for used in report.gpus)
@@ -83,7 +83,7 @@ def _used(events: Iterable[dict[str, Any]], usage: Iterable[dict[str, Any]]) -> 
     return made + [Machine(runner=runner, was_running=True) for runner in given]
 
 
-def _together(machines: list[Machine]) -> Gpu:
+def _totals(machines: list[Machine]) -> Gpu:
     ours = [machine for machine in machines if machine.we_started_it]
     amounts = [machine.cost_usd for machine in machines]
     known = [amount for amount in amounts if amount is not None]

@@ -220,26 +220,26 @@ class Watcher:
         seen = {source: now for source, file in by_source.items() if (now := _look(file, known.get(source)))}
         self._files[path] = seen
         rows, checksums = cache(self._rows), Checksums(self._root / FILE)
-        added, waiting, settled = 0, 0, time.monotonic() - settle_s
+        added, waiting, latest = 0, 0, time.monotonic() - settle_s
         for group in groups:
             there = {file: seen[file.source] for file in group.files if file.source in seen}
-            calm = {
-                f: each for f, each in there.items() if each.stamp and (each.done or each.since <= settled)
+            settled = {
+                f: each for f, each in there.items() if each.stamp and (each.done or each.since <= latest)
             }
-            whole = len(calm) == len(group.files)
+            whole = len(settled) == len(group.files)
             waiting += not whole
-            new = [file for file, each in calm.items() if not each.done]
+            new = [file for file, each in settled.items() if not each.done]
             if not new or not (whole or group.layout == "live"):
                 continue
             if not self._knows(new, rows(), checksums):
-                transcribed = tuple(file for file in group.transcribed if file in calm)
-                problems = self._take(replace(group, files=tuple(calm), transcribed=transcribed))
+                transcribed = tuple(file for file in group.transcribed if file in settled)
+                problems = self._take(replace(group, files=tuple(settled), transcribed=transcribed))
                 added += not problems
-                for each in calm.values():
+                for each in settled.values():
                     each.refused = ""
                 if problems:
-                    next(iter(calm.values())).refused = f"{problems[0].what}. {problems[0].hint}"
-            for each in calm.values():
+                    next(iter(settled.values())).refused = f"{problems[0].what}. {problems[0].hint}"
+            for each in settled.values():
                 each.done = True
         for source, each in seen.items():
             if each.refused and self._knows([by_source[source]], rows(), checksums):  # added by hand

@@ -50,7 +50,7 @@ class Store:
             raise UserError("DVC is not set up here", where=root.resolve(), hint="Run `dvc init`")
         from dvc.repo import Repo  # noqa: PLC0415 -- heavy
 
-        self._said, self._remote = _Said(), remote
+        self._errors, self._remote = _LastError(), remote
         with self._named_errors("DVC"):
             self._mend_lock(root)
             lockless = not locks.are_there(root / ".dvc")
@@ -173,13 +173,13 @@ class Store:
 
     def _refuse(self, failed: int, what: str, hint: str) -> None:
         if failed:
-            reason = f" ({_plain(self._said.last)})" if self._said.last else ""
+            reason = f" ({_plain(self._errors.last)})" if self._errors.last else ""
             raise RemoteError(f"{failed} files {what}{reason}", where=self._where, hint=hint)
 
     @contextmanager
     def _named_errors(self, where: str) -> Iterator[None]:
         """Turn exceptions of DVC and of the packages below it into one clear line."""
-        self._said.last = ""
+        self._errors.last = ""
         try:
             yield
         except UserError:
@@ -235,7 +235,7 @@ def _plain(reason: str) -> str:
     return reason if known == "other" else f"{what}: {reason}"
 
 
-class _Said(logging.Handler):
+class _LastError(logging.Handler):
     """Keeps the last error that DVC logs, which alone says why a transfer failed; nothing is shown."""
 
     def __init__(self) -> None:

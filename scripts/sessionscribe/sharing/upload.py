@@ -188,7 +188,10 @@ def _write_changed(folder: Path, contents: Mapping[str, bytes]) -> None:
 def read_table(path: Path) -> list[Sent]:
     """Return the files uploaded so far."""
     rows = [cells for _, cells in tables.rows(tables.read_text(path) or "", path)]
-    return [Sent(*cells[:5], size=int(cells[5]), sha256=cells[6]) for cells in rows[1:]]
+    return [
+        Sent(session, source, checksum, version, place, int(size), digest)
+        for session, source, checksum, version, place, size, digest in rows[1:]
+    ]
 
 
 def _delete(entry: Sent) -> bool:

@@ -21,7 +21,7 @@ HASHES = ("sha256", "md5", "sha1")
 QUICK = ("--disable=ListR", "--checkers=64", "--use-server-modtime")
 NO_HASH = frozenset(("", "ERROR", "UNSUPPORTED"))
 """What `rclone lsf` prints for a file without a checksum."""
-MEND = "Fix that on the remote (rename, remove, share), then add it again"
+HINT = "Fix that on the remote (rename, remove, share), then add it again"
 DANGLING = "shortcut.dangling"
 """The end of rclone's MIME type for a broken shortcut."""
 MAGIC = frozenset("*?[{")
@@ -49,7 +49,7 @@ class Item(NamedTuple):
     @property
     def problem(self) -> UserError | None:
         """The error for its fault."""
-        return UserError(self.fault, where=self.source, hint=MEND) if self.fault else None
+        return UserError(self.fault, where=self.source, hint=HINT) if self.fault else None
 
 
 def list_files(source: str) -> list[Item]:
@@ -128,7 +128,7 @@ def _found(folder: str, options: list[str]) -> Iterator[Item]:
     above, best = join(folder, ""), _best_hash(folder)
     hashing, columns = ([f"--hash={best}"], "sth") if best else ([], "st")
     if _has_twins(folder):
-        yield from _told_apart(_lsf(folder, f"{columns}mip", [*hashing, *options]), above, best)
+        yield from _distinct_files(_lsf(folder, f"{columns}mip", [*hashing, *options]), above, best)
         return
     for size, changed, *digest, path in _lsf(folder, f"{columns}p", ["--files-only", *hashing, *options]):
         checksum = _checksum(int(size), int(changed), "".join(digest), best)
@@ -152,7 +152,7 @@ def _checksum(size: int, modified: float, digest: str, best: str) -> str:
     return f"stat:{size}-{datetime.fromtimestamp(int(modified), UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
-def _told_apart(lines: Iterable[list[str]], above: str, best: str) -> Iterator[Item]:
+def _distinct_files(lines: Iterable[list[str]], above: str, best: str) -> Iterator[Item]:
     """Yield the files of a remote that allows duplicate names; files with the same name and content are one.
 
     Raises:
@@ -165,13 +165,13 @@ def _told_apart(lines: Iterable[list[str]], above: str, best: str) -> Iterator[I
         if path.endswith("/"):
             _refuse_twins(above + path, {line[-2] for line in twins})
             continue
-        told: dict[str, tuple[Item, str]] = {}
+        found: dict[str, tuple[Item, str]] = {}
         for size, changed, *digest, kind, made, _ in twins:
             checksum = _checksum(int(size), int(changed), "".join(digest), best)
             item = Item(above + path, int(size), checksum, int(changed), _fault(kind, int(size)))
             when = f"{datetime.fromtimestamp(int(changed), UTC):%Y-%m-%d %H:%M}"
-            told.setdefault(checksum, (item, f"{size} bytes of {when}, id {made}"))
-        items, which = zip(*told.values(), strict=True)
+            found.setdefault(checksum, (item, f"{size} bytes of {when}, id {made}"))
+        items, which = zip(*found.values(), strict=True)
         several = f"exists {len(items)} times ({'; '.join(which)})" if len(items) > 1 else ""
         yield items[0]._replace(fault=several or items[0].fault)
 
@@ -236,15 +236,15 @@ def _hashes(source: str) -> list[str]:
 def _known(source: str) -> dict[str, Any]:
     """Return a remote's features, which rclone is asked for once."""
     remote = rclone_path(split(source)[0])
-    with _asking:
+    with _features_lock:
         if remote not in _features:
-            told = rclone.run("backend", "features", "--", remote, where=source, patience=rclone.HASTE)
-            _features[remote] = json.loads(told)
+            answer = rclone.run("backend", "features", "--", remote, where=source, patience=rclone.HASTE)
+            _features[remote] = json.loads(answer)
         return _features[remote]
 
 
 _features: dict[str, dict[str, Any]] = {}
-_asking = threading.Lock()  # several places of a remote are listed in parallel
+_features_lock = threading.Lock()  # several places of a remote are listed in parallel
 
 
 def _split_pattern(path: str) -> tuple[str, str]:

@@ -108,7 +108,7 @@ def run(
         limit.start()
         try:
             for line in child.stderr:
-                _heed(line, errors, on_progress)
+                _process_line(line, errors, on_progress)
             code = child.wait()
         finally:
             limit.cancel()
@@ -119,7 +119,7 @@ def run(
     return output[0]
 
 
-def _heed(line: bytes, errors: deque[str], on_progress: Callable[[Progress], None] | None) -> None:
+def _process_line(line: bytes, errors: deque[str], on_progress: Callable[[Progress], None] | None) -> None:
     """Process a line of rclone's log."""
     try:
         entry: dict[str, Any] = json.loads(line)
