@@ -552,7 +552,7 @@ def test_an_old_version_does_not_overwrite_what_was_not_published(here: Clone) -
     here.finish("never published")
     before = here.results()
     store = Store(here.root)
-    with pytest.raises(unpack.UnpublishedError):
+    with pytest.raises(UserError, match="unpublished results"):
         unpack.take(here.root, store, "one", text=history.at(here.root, "one", revision))
     store.close()
     assert here.results() == before

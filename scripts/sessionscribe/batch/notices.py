@@ -183,7 +183,8 @@ def _events(
     elif gpu.we_started_it and minutes > options.gpu_minutes:
         what = f"{names} ran for {minutes:.0f} min (limit: {options.gpu_minutes:g}) and has stopped."
         yield Notice("stuck_gpu", what, "sessionscribe status --cost")
-    for currency, amount in _cost_of_today(root).items():
+    used, prices = costs.read_usage(root / USAGE_LOG), costs.known_prices(root / costs.PRICES)
+    for currency, amount in costs.cost_on(reports.now()[:10], used, prices).items():
         if amount > options.cost_per_day:
             what = f"Machines have cost {amount:.2f} {currency} today (limit: {options.cost_per_day:g})."
             yield Notice("high_cost", what, "sessionscribe status --cost")
@@ -210,12 +211,6 @@ def _earlier(report: BatchReport, root: Path) -> list[BatchReport]:
 def _kinds_sent(report: BatchReport) -> set[str]:
     sent = (line.removeprefix(SENT) for line in report.notices if line.startswith(SENT))
     return {kind for line in sent for kind in line.split(", ")}
-
-
-def _cost_of_today(root: Path) -> dict[str, float]:
-    """Return the cost of all use of machines that ended today (UTC), by currency."""
-    prices = costs.known_prices(root / costs.PRICES)
-    return costs.cost_on(reports.now()[:10], costs.read_usage(root / USAGE_LOG), prices)
 
 
 def _some(names: Iterable[str]) -> str:

@@ -63,7 +63,7 @@ def collect(root: Path, store: Store, session: str) -> list[Version]:
 def _contents(store: Store, session: str, revision: Revision) -> tuple[Published | None, str]:
     try:
         store.fetch(revision.version, CONTENTS)
-        return unpack.checked(Published.read(store.file(revision.version, CONTENTS)), session), ""
+        return unpack.read(store.file(revision.version, CONTENTS), session), ""
     except UserError as error:
         return None, str(error)
 

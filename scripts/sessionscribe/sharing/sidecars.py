@@ -172,7 +172,8 @@ def adopt(session: SessionPlan, found: Beside, root: Path) -> int:
         for row in session.session.rows
         if f"{folder_of(session)}/{row.track}.0000.json" in session.pending
     }
-    language, contents, taken = _settled_language(session, root), {}, 0
+    contents, taken, path = {}, 0, root / folder_of(session) / "language.json"
+    language = Language.read(path) if path.exists() else None
     for source, document in found.read(rows).items():
         spoken = document.work.language
         # The language is decided once per session: here, or by the first part that is adopted.
@@ -187,11 +188,6 @@ def adopt(session: SessionPlan, found: Beside, root: Path) -> int:
     if taken:
         _take_embeddings(session, found, root)
     return taken
-
-
-def _settled_language(session: SessionPlan, root: Path) -> Language | None:
-    path = root / folder_of(session) / "language.json"
-    return Language.read(path) if path.exists() else None
 
 
 def _fits(session: SessionPlan, row: Row, document: PartTranscript) -> bool:
