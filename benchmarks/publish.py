@@ -107,7 +107,7 @@ def fill(path: Path, chunks: int, chance: random.Random) -> None:
         "layout": "recording",
         "duration_s": 600.0 * chunks,
         "language": "en",
-        **dict.fromkeys(("segments", "speakers", "turns", "gaps", "engines"), []),
+        **{name: [] for name in ("segments", "speakers", "turns", "gaps", "engines")},
         "flags": [chance.randbytes(size // 2).hex()],
         "diarization": "none",
     }

@@ -95,8 +95,8 @@ def read(path: Path, session: str) -> Published:
         raise UserError(what, where=folder_of(session), hint=DAMAGED)
     for file in published.files:
         if not (is_safe(file.path, session) or is_shared(file.path)) or not is_plain(file.pack):
-            path = visible(file.path)[:SHOWN]
-            raise UserError(f"lists a file that is not a result of it: {path}", where=session, hint=DAMAGED)
+            name = visible(file.path)[:SHOWN]
+            raise UserError(f"lists a file that is not a result of it: {name}", where=session, hint=DAMAGED)
     names = {file.path for file in published.files}
     if len(names) < len(published.files) or published.transcript not in names:
         raise UserError("has a wrong list of files", where=folder_of(session), hint=DAMAGED)
