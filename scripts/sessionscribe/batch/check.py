@@ -36,12 +36,7 @@ def check(
 ) -> int:
     """Print a line for each prerequisite; return 1 if one is not fulfilled.
 
-    Args:
-        settings: the settings.
-        profile: the values of the profile.
-        root: the project's folder.
-        notify: send a test notification.
-        alerts: send a notification if no batch has succeeded for too long.
+    ``notify`` sends a test notification, ``alerts`` a real one if no batch has succeeded for too long.
     """
     checks: dict[str, Callable[[], str]] = {
         "manifest": lambda: f"{len(Plan(settings, root).sessions)} sessions",
@@ -67,8 +62,8 @@ def check(
 
 def _lock(settings: Config, root: Path) -> str:
     """Read the lock, and write and delete a test object that locks nothing."""
-    lock = BatchLock.of(settings, root)
-    skew_s = lock.prove(f"check-{uuid.uuid4().hex}")
+    lock = BatchLock(settings.batch, root)
+    skew_s = lock.check_access(f"check-{uuid.uuid4().hex}")
     if abs(skew_s) > MOST_SKEW_S:
         what = f"its clock and this machine's differ by {abs(skew_s):.0f} s"
         raise UserError(what, where=settings.batch.lock, hint="Set the clocks right (NTP)")

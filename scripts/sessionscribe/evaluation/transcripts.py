@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from operator import attrgetter
 from pathlib import Path
 
@@ -84,7 +83,7 @@ def _chunks(folder: Path) -> list[ChunkTranscript]:
     found = []
     for path in sorted(folder.glob("[!.]*.json")):
         try:
-            content = json.loads(seal.unsealed(path.read_bytes()))
+            content = seal.read_json(path.read_bytes())
             if isinstance(content, dict) and "core" in content:
                 known = {name: content[name] for name in ChunkTranscript.model_fields if name in content}
                 if known.get("schema_version") not in range(ChunkTranscript.version()):
