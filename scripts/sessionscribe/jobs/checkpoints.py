@@ -1,4 +1,4 @@
-"""What is done, saved every so often while a run goes on. Needs Python's own library only."""
+"""Save results regularly during a run. Standard library only."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from collections.abc import Callable
 class CheckpointManager:
     """Calls ``save`` every ``interval_s`` seconds from ``start`` to ``stop``, in a thread of its own.
 
-    One save at a time: ``save_now`` waits for one that runs. What fails is tried again the next time; the
-    last failure is in ``problem``, which a save that succeeds clears.
+    Only one save runs at a time. A failed save is repeated at the next one; ``problem`` is its exception, or
+    None after a successful save.
 
     Args:
-        save: saves what is new. It must be safe to call again.
-        interval_s: seconds from the end of one save to the begin of the next.
-        on_error: is told what went wrong.
+        save: saves what is new; it must be safe to call it again.
+        interval_s: seconds from the end of one save to the beginning of the next.
+        on_error: is called with the exception of a failed save.
     """
 
     def __init__(
@@ -30,24 +30,23 @@ class CheckpointManager:
         self.problem: Exception | None = None
 
     def start(self) -> CheckpointManager:
-        """Begin to save, first after ``interval_s``."""
+        """Start the thread; the first save is after ``interval_s``."""
         self._thread.start()
         return self
 
     def save_now(self) -> bool:
-        """Save at once; return whether that went well."""
+        """Save at once and return whether it succeeded."""
         with self._lock:
+            self.problem = None
             try:
                 self._save()
-            except Exception as error:  # a full disk, a network that is away: the work goes on
+            except Exception as error:  # such as a full disk or no network: the run goes on
                 self.problem = error
                 self._on_error(error)
-                return False
-            self.problem = None
-            return True
+            return self.problem is None
 
     def stop(self) -> bool:
-        """End the thread, save a last time, and return whether that went well."""
+        """End the thread, save a last time, and return whether that succeeded."""
         self._ended.set()
         if self._thread.is_alive():
             self._thread.join()
