@@ -8,10 +8,9 @@ imported only to submit jobs.
 
 # ruff: noqa: UP045 -- Snakemake turns these types into options and knows no `|`
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Optional
 
-from snakemake_interface_common.exceptions import WorkflowError
 from snakemake_interface_executor_plugins.settings import ExecutorSettingsBase
 
 from snakemake_executor_plugin_warm.settings import option
@@ -20,18 +19,6 @@ from snakemake_executor_plugin_warm.submission import SHARED_VOLUME, stand_in
 __all__ = ["Executor", "ExecutorSettings", "common_settings"]
 
 common_settings = SHARED_VOLUME
-
-
-def parse_labels(given: str) -> dict[str, str]:
-    """Return the labels in comma-separated `name=value` entries.
-
-    Raises:
-        WorkflowError: an entry is not of this form.
-    """
-    entries = [entry.strip() for entry in given.split(",") if entry.strip()]
-    if wrong := next((entry for entry in entries if entry.find("=") < 1), None):
-        raise WorkflowError(f"googlebatch-warm-labels: `{wrong}` is not name=value, as in team=a,stage=b")
-    return dict(entry.split("=", 1) for entry in entries)
 
 
 @dataclass
@@ -51,14 +38,6 @@ class ExecutorSettings(ExecutorSettingsBase):
     network: Optional[str] = option(None, "Network of the machines")
     subnetwork: Optional[str] = option(None, "Subnetwork of the machines")
     service_account: Optional[str] = option(None, "Service account of the machines")
-    labels: dict[str, str] = field(
-        default_factory=dict,
-        metadata={
-            "help": "Labels of the jobs, such as team=a,stage=b",
-            "parse_func": parse_labels,
-            "unparse_func": lambda labels: ",".join(f"{name}={value}" for name, value in labels.items()),
-        },
-    )
 
 
 Executor = stand_in(f"{__name__}.executor", "snakemake-executor-plugin-googlebatch")

@@ -110,6 +110,6 @@ def batch_job(
     return batch_v1.Job(
         task_groups=[batch_v1.TaskGroup(task_spec=task, task_count=1)],
         allocation_policy=policy,
-        labels={"app": "sessionscribe"} | settings.labels,
+        labels={"app": "sessionscribe"},
         logs_policy=batch_v1.LogsPolicy(destination=batch_v1.LogsPolicy.Destination.CLOUD_LOGGING),
     )

@@ -61,7 +61,6 @@ class WarmExecutor:
         self._gpu = GpuMonitor(log=Path("logs/gpu.tsv"))
         self._model_jobs_left: int | None = None
         self._counting = threading.Lock()
-        self._unfit_rules = set[Any]()
 
     def run_single_job(self, job: Any) -> Any:
         """Start a job, in a worker if possible, and return its future."""
@@ -70,11 +69,6 @@ class WarmExecutor:
         script = inside.script_of(job) if pool.slots and not deployed else None
         request = inside.request_for(job, script) if script else None
         if request is None:
-            if script and job.rule not in self._unfit_rules:
-                self._unfit_rules.add(job.rule)
-                self.logger.warning(
-                    f"warm: {job.rule.name} runs without workers: JSON would change its parameters"
-                )
             return super().run_single_job(job)  # type: ignore[misc]
         if self._model_jobs_left is None:
             jobs = [other for other in inside.jobs_to_run(self.dag) if self._wants_models(other)]

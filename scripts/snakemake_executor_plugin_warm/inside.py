@@ -97,28 +97,15 @@ def _plain(value: Any) -> Any:
 
 
 def write_benchmark(job: Any, usage: Mapping[str, float], *, extended: bool) -> None:
-    """Write the benchmark file of a job, as Snakemake does for jobs in a process of their own.
-
-    Args:
-        job: the job.
-        usage: what the worker reported, in seconds and bytes; memory is that of the whole worker.
-        extended: whether `--benchmark-extended` was given.
-    """
+    """Write a job's benchmark file like Snakemake, from what its worker reported (seconds, bytes)."""
     record = BenchmarkRecord(
-        jobid=job.jobid,
-        rule_name=job.rule.name,
-        wildcards=job.wildcards,
-        params=job.params,
-        resources=job.resources,
-        threads=job.threads,
-        input=job.input,
         running_time=max(usage["wall_s"], 1e-6),
-        max_rss=usage["max_rss"] / MIB,
-        max_vms=usage["max_vms"] / MIB,
+        max_rss=usage["max_rss"] / MIB,  # of the whole worker
         cpu_usage=usage["cpu_s"] * 100,  # percent times seconds, as Snakemake counts it
         cpu_time=usage["cpu_s"],
     )
-    record.max_uss = record.max_pss = record.max_rss
-    record.io_in, record.io_out = usage["read"] / MIB, usage["written"] / MIB
-    record.data_collected = True
+    # Its constructor would wrap these in tuples, which it cannot write.
+    record.jobid, record.rule_name, record.threads = job.jobid, job.rule.name, job.threads
+    record.wildcards, record.params, record.resources = job.wildcards, job.params, job.resources
+    record.input, record.data_collected = job.input, True
     write_benchmark_records([record], str(job.benchmark), extended)

@@ -147,7 +147,7 @@ def run(request: dict[str, Any], errors: LaneStderr) -> dict[str, Any]:
             return {"id": request["id"], "code": 1, "error": "", "spoilt": spoilt, **nothing}
         _clear(request["returns"])
     errors.begin(next((path for _, path in request["log"]), None))
-    before, code = _usage(), 1
+    began, cpu_s, code = time.monotonic(), time.process_time(), 1
     try:
         names = {"__name__": "__main__", "__file__": request["script"], "snakemake": _snakemake(request)}
         exec(_code(request["script"]), names)
@@ -159,9 +159,13 @@ def run(request: dict[str, Any], errors: LaneStderr) -> dict[str, Any]:
             code = end.code or 0
     except BaseException:
         traceback.print_exc(file=errors)
-    spent = {name: value - before[name] for name, value in _usage().items()}
+    usage = {
+        "wall_s": time.monotonic() - began,
+        "cpu_s": time.process_time() - cpu_s,
+        "max_rss": _peak_bytes(),
+    }
     error = errors.text() if code else ""
-    reply = {"id": request["id"], "code": code, "error": error, "usage": spent | _peak()}
+    reply = {"id": request["id"], "code": code, "error": error, "usage": usage}
     if "files" in request:
         # A failed job returns only its notes.
         dropped = set(Names(request["output"])) if code else set()
@@ -248,34 +252,14 @@ def _parse_one_at_a_time() -> None:
     ast.parse = parse_alone
 
 
-def _usage() -> dict[str, float]:
-    """Return what this process has used so far: seconds and, on Linux, bytes read and written."""
-    disk = _proc("io")
-    return {
-        "wall_s": time.monotonic(),
-        "cpu_s": time.process_time(),
-        "read": disk.get("read_bytes", 0),
-        "written": disk.get("write_bytes", 0),
-    }
-
-
-def _peak() -> dict[str, float]:
-    """Return the peak memory of this process in bytes; jobs of ours reset it when they begin."""
-    fields = _proc("status")
-    if "VmHWM" in fields:
-        return {"max_rss": fields["VmHWM"] * 1024, "max_vms": fields["VmPeak"] * 1024}
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    return {"max_rss": peak, "max_vms": peak}
-
-
-def _proc(name: str) -> dict[str, int]:
-    """Return the numbers in a file of /proc/self, or nothing if there is no such file."""
-    try:
-        lines = Path("/proc/self", name).read_text().splitlines()
-    except OSError:
-        return {}
-    pairs = [(key, value.split()) for key, _, value in (line.partition(":") for line in lines)]
-    return {key: int(values[0]) for key, values in pairs if values and values[0].isdigit()}
+def _peak_bytes() -> int:
+    """Return the peak memory of this process; jobs of ours reset it when they begin."""
+    with suppress(OSError):
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def main() -> None:

@@ -31,13 +31,15 @@ class Owner:
     Args:
         pid: its process id.
         began: its start, in the kernel's ticks since the start of the machine.
-        machine: the ids of the boot and of the PID namespace (each container has its own).
+        boot: the id of the machine's current boot.
+        namespace: the PID namespace, of which each container has its own.
         host: the machine's name.
     """
 
     pid: int
     began: str
-    machine: tuple[str, str]
+    boot: str
+    namespace: str
     host: str
 
     @classmethod
@@ -47,21 +49,13 @@ class Owner:
         with suppress(OSError):  # no /proc
             boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
             namespace = os.readlink("/proc/self/ns/pid")
-        return cls(os.getpid(), _began(os.getpid()), (boot, namespace), socket.gethostname())
-
-    @classmethod
-    def read(cls, note: Path) -> Owner | None:
-        """Return the process that wrote a note, or None if it cannot be read."""
-        with suppress(OSError, ValueError, TypeError):
-            found = cls(**json.loads(note.read_bytes()))
-            return cls(found.pid, found.began, (found.machine[0], found.machine[1]), found.host)
-        return None
+        return cls(os.getpid(), _began(os.getpid()), boot, namespace, socket.gethostname())
 
     @property
     def is_here(self) -> bool:
         """Whether it runs on this machine, in this container."""
         here = Owner.present()
-        return (self.host, self.machine) == (here.host, here.machine)
+        return (self.host, self.boot, self.namespace) == (here.host, here.boot, here.namespace)
 
     @property
     def is_dead(self) -> bool:
@@ -70,8 +64,7 @@ class Owner:
             return _began(self.pid) != self.began
         # The machine has been restarted; containers of several machines may share a name.
         here = Owner.present()
-        restarted = self.host == here.host and self.machine[0] != here.machine[0]
-        return restarted and self.machine[1] == NO_CONTAINER
+        return self.host == here.host and self.boot != here.boot and self.namespace == NO_CONTAINER
 
 
 def _began(pid: int) -> str:
@@ -136,7 +129,9 @@ def at_work(folder: Path) -> dict[Path, Owner]:
     """Return the other main processes that may be running in ``folder``, by note; remove other notes."""
     found = {}
     for note in sorted((folder / AT_WORK).glob("[!.]*.json")):
-        owner = Owner.read(note)
+        owner = None
+        with suppress(OSError, ValueError, TypeError):  # it was removed, or is not a note
+            owner = Owner(**json.loads(note.read_bytes()))
         if owner is None or owner.is_dead:
             note.unlink(missing_ok=True)
         elif owner != Owner.present():
