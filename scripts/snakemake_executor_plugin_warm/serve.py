@@ -65,10 +65,6 @@ class Names(list[Any]):
         """Return a named entry, or `default`."""
         return self._names.get(key, default)
 
-    def keys(self) -> Any:
-        """Return the names."""
-        return self._names.keys()
-
     def items(self) -> Any:
         """Return names and entries."""
         return self._names.items()

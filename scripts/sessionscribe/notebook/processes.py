@@ -56,7 +56,7 @@ class Processes:
         self._running: subprocess.Popen[str] | None = None
 
     def sessionscribe(self, *arguments: str, on_line: Callable[[str], None] | None = None) -> int:
-        """Run `sessionscribe` and print its output, or pass each line to ``on_line``; return its exit code."""
+        """Run `sessionscribe`, print its output or pass it to ``on_line``, and return the exit code."""
         own = {"PYTHONPATH": str(self.project / "scripts"), "PYTHONUNBUFFERED": "1"}
         command = [self.python, "-m", "sessionscribe.cli.main", *arguments]
         with self._start(command, self.environment | own) as process:

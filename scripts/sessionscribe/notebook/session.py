@@ -8,7 +8,6 @@ import json
 import sys
 import threading
 import zipfile
-from collections.abc import Iterable
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -17,10 +16,10 @@ from sessionscribe.jobs.checkpoints import CheckpointManager
 from sessionscribe.jobs.gpu import GpuMonitor
 from sessionscribe.jobs.session_clock import SessionClock
 from sessionscribe.notebook.drive_sync import DriveSync
-from sessionscribe.notebook.platforms import Platform, detect
+from sessionscribe.notebook.platforms import detect
 from sessionscribe.notebook.processes import PROGRESS, LiveLine, Processes
 
-SECRETS = ("HF_TOKEN",)
+SECRET = "HF_TOKEN"
 RECORDINGS = frozenset(
     (
         *(".aac", ".flac", ".m4a", ".m4v", ".mka", ".mkv", ".mov"),
@@ -55,7 +54,6 @@ class NotebookSession:
         python: a Python interpreter with all packages, or "" to make an environment.
         patience_s: seconds after which a save that has not arrived is repeated.
         mailbox: a folder in ``folder`` with jobs to work on, or "" to transcribe the sessions in ``folder``.
-        platform: the machine, if it should not be detected.
     """
 
     def __init__(
@@ -68,11 +66,10 @@ class NotebookSession:
         python: str = "",
         patience_s: float = 600,
         mailbox: str = "",
-        platform: Platform | None = None,
     ) -> None:
         self.project, self._folder, self._python = project, folder, python
         self._save_minutes, self._patience_s, self._mailbox = save_minutes, patience_s, mailbox
-        self.platform = platform or detect()
+        self.platform = detect()
         self.clock = SessionClock(hours, self.platform.used_s())
         self.gpu = GpuMonitor(log=project / "logs/gpu.tsv")
         self._stop_minutes = min(STOP_MINUTES, self.clock.time_remaining() / 240)
@@ -125,18 +122,12 @@ class NotebookSession:
             raise StopHereError(f"{error}. Run this cell again, and allow it.") from None
         print(f"Saving to {self._place}")
 
-    def unlock(self, names: Iterable[str] = SECRETS, *, ask: bool = False) -> None:
-        """Pass secrets to the commands that follow, in their environment only.
-
-        Args:
-            names: names of the secrets.
-            ask: whether to ask for secrets that are not stored on the platform.
-        """
-        for name in names:
-            value = self.platform.secret(name) or (getpass.getpass(f"{name}: ") if ask else "")
-            if value:
-                self._processes.environment[name] = value
-            print(f"{name}: {'found' if value else 'none, so no models that need an account'}")
+    def unlock(self, *, ask: bool = False) -> None:
+        """Pass the token for gated models to the commands that follow; ask for it if it is not stored."""
+        value = self.platform.secret(SECRET) or (getpass.getpass(f"{SECRET}: ") if ask else "")
+        if value:
+            self._processes.environment[SECRET] = value
+        print(f"{SECRET}: {'found' if value else 'none, so no models that need an account'}")
 
     def restore(self, pattern: str = "*") -> None:
         """Import all bundles and saves in the permanent folder, and add its recordings.
@@ -178,7 +169,7 @@ class NotebookSession:
                 self._processes.sessionscribe("work", place, "--lanes", lanes, "--hours", str(hours))
             return
         self._saves.mkdir(parents=True, exist_ok=True)
-        drive = self._sync(self._saves)
+        options, drive = self._options(stage, model, profile), self._sync(self._saves)
         self.clock.register_checkpoint_callback(self._stop, self._stop_minutes)
         with self.gpu, CheckpointManager(drive.sync, min(10.0, self._save_minutes * 30)):
             for names, settings in self._groups():
@@ -186,15 +177,28 @@ class NotebookSession:
                     left = "no time is left for it: take a new machine, or raise `hours`"
                     print(f"{', '.join(names) or 'All sessions'}: {left}")
                 else:
-                    options = [option for name in names for option in ("--session", name)]
-                    options += [*self._saving(), "--profile", profile, *(["--stage", stage] if stage else [])]
-                    options += [option for path in settings for option in ("--configfile", str(path))]
-                    self._work([*options, *self._model(model), *self._gpus()], drive)
+                    sessions = [option for name in names for option in ("--session", name)]
+                    self._work([*sessions, *settings, *options], drive)
         self._wait(drive)
         self._note_status(drive)
 
+    def _options(self, stage: str, model: str, profile: str) -> list[str]:
+        options = ["--profile", profile, "--save-to", str(self._saves)]
+        options += ["--save-minutes", str(self._save_minutes)]
+        for folder in (self._place, *self.platform.inputs()):
+            options += ["--save-since", str(folder)]
+        if stage:
+            options += ["--stage", stage]
+        if model:
+            path = self._saves / "model.yaml"
+            path.write_text(json.dumps({"transcribe": {"model": model}}), encoding="utf-8")
+            options += ["--configfile", str(path)]
+        if (gpus := len(self.gpu.get_stats())) > 1:  # one worker for each
+            options += ["--warm-workers", str(gpus), "--resources", f"gpu={2 * gpus}"]
+        return options
+
     def finish(self, *, release: bool = False) -> None:
-        """Show the status, save a bundle with the results of each session, and release the machine if asked."""
+        """Show the status, save the results of each session in a bundle, and release the machine if asked."""
         if not self._mailbox:
             self._show_results()
         self.clock.stop()
@@ -205,38 +209,21 @@ class NotebookSession:
         self._processes.sessionscribe("status")
         results = self.project / ".sessionscribe/results"
         for names, settings in self._groups():
-            options = [option for path in settings for option in ("--configfile", str(path))]
-            self._processes.sessionscribe("bundle", *names, "--results", "--to", str(results), *options)
+            self._processes.sessionscribe("bundle", *names, "--results", "--to", str(results), *settings)
         self._wait(self._sync(results))
         for path in sorted(results.glob("*.md5")):
             print(f"{path.stem}: MD5 {path.read_text().split()[0]}")
         print("At home: sessionscribe import FOLDER (Drive's, or remote:folder), then sessionscribe run")
 
-    def _groups(self) -> list[tuple[list[str], list[Path]]]:
-        """Return groups of sessions whose bundles have the same settings, each with the file of its settings."""
-        groups: dict[str, tuple[list[str], list[Path]]] = {}
+    def _groups(self) -> list[tuple[list[str], list[str]]]:
+        """Return groups of sessions whose bundles have the same settings, with the options for these."""
+        groups: dict[str, tuple[list[str], list[str]]] = {}
         for name in dict.fromkeys(about["session"] for about in self._bundles.values()):
             path = self.project / f"bundles/{name}.settings.yaml"
             text = path.read_text(encoding="utf-8") if path.exists() else ""
-            groups.setdefault(text, ([], [path] if text else []))[0].append(name)
+            options = ["--configfile", str(path)] if text else []
+            groups.setdefault(text, ([], options))[0].append(name)
         return list(groups.values()) or [([], [])]
-
-    def _saving(self) -> list[str]:
-        known = [str(self._place), *map(str, self.platform.inputs())]
-        given = [option for folder in known for option in ("--save-since", folder)]
-        return ["--save-to", str(self._saves), "--save-minutes", str(self._save_minutes), *given]
-
-    def _model(self, model: str) -> list[str]:
-        if not model:
-            return []
-        path = self._saves / "model.yaml"
-        path.write_text(json.dumps({"transcribe": {"model": model}}), encoding="utf-8")
-        return ["--configfile", str(path)]
-
-    def _gpus(self) -> list[str]:
-        """Return the options for one worker per GPU, if there are several."""
-        count = len(self.gpu.get_stats())
-        return ["--warm-workers", str(count), "--resources", f"gpu={2 * count}"] if count > 1 else []
 
     def _work(self, options: list[str], drive: DriveSync) -> None:
         """Run, and show the progress."""

@@ -105,31 +105,12 @@ class MailboxServer:
             return None
 
     def _next(self) -> str | None:
-        """Claim a job that no other worker runs and whose home is alive; return it, or None."""
+        """Return a job that no other worker runs and whose home is alive, or None."""
         with self._taking:
             job = next((job for job in self._open_jobs() if job not in self._in_hand), None)
-            if job is None:
-                return None
-            self._in_hand.add(job)
-        ours = False
-        try:
-            ours = self._claim(job)
-        finally:  # even if the mailbox is unreachable, or the job would never be tried again
-            if not ours:
-                self._in_hand.discard(job)
-        return job if ours else None
-
-    def _claim(self, job: str) -> bool:
-        """Claim a job; return whether it is ours, not another worker's."""
-        self._mailbox.write(f"claims/{job}/{self.name}", {})
-        self._stopped.wait(SETTLE_S)
-        names = self._mailbox.names()
-        alive = self._observer.alive(names)
-        others = [who for who in workers_by_job(names, "claims").get(job, []) if f"workers/{who}" in alive]
-        if f"requests/{job}.json" in names and min([*others, self.name]) == self.name:
-            return True
-        self._mailbox.remove([f"claims/{job}/{self.name}"])
-        return False
+            if job is not None:
+                self._in_hand.add(job)
+            return job
 
     def _open_jobs(self) -> list[str]:
         """Return the jobs to choose from, all of one home, since files of another may have the same names."""
@@ -150,28 +131,36 @@ class MailboxServer:
         ]
 
     def _work(self, job: str) -> None:
-        """Run a job and put its result into the mailbox."""
-        content = self._mailbox.read(f"requests/{job}.json")
+        """Claim a job, run it if no other worker was first, and put its result into the mailbox."""
+        claim = f"claims/{job}/{self.name}"
+        self._mailbox.write(claim, {})
         try:
-            if content is None:  # removed, or incomplete
-                return
-            try:
-                request, scripts = content["request"], content["scripts"]
-                files = {**request["files"], **scripts["files"]}
-                script = str(self._folder.absolute() / request["script"])
-            except (KeyError, TypeError) as error:
-                self._refused.add(job)
-                hint = "Use the same version of the program on both sides"
-                raise UserError("is not a job that this version understands", where=job, hint=hint) from error
-            self._fetch_files(home_of(job), files)
-            self._fetch_models(scripts["folder"], content.get("models", []))
-            reply = _ask(self._model_process(), {**request, "script": script})
-            until = time.monotonic() + UNREACHABLE_S
-            while not self._try(partial(self._answer, job, request, reply)):
-                if self._stopped.is_set() or time.monotonic() > until:
-                    return
+            self._stopped.wait(SETTLE_S)
+            names = self._mailbox.names()
+            alive, claims = self._observer.alive(names), workers_by_job(names, "claims")
+            others = [who for who in claims.get(job, []) if f"workers/{who}" in alive]
+            content = self._mailbox.read(f"requests/{job}.json")
+            if content is not None and min([*others, self.name]) == self.name:
+                self._run(job, content)
         finally:
-            self._mailbox.remove([f"claims/{job}/{self.name}"])
+            self._mailbox.remove([claim])
+
+    def _run(self, job: str, content: dict[str, Any]) -> None:
+        try:
+            request, scripts = content["request"], content["scripts"]
+            files = {**request["files"], **scripts["files"]}
+            script = str(self._folder.absolute() / request["script"])
+        except (KeyError, TypeError) as error:
+            self._refused.add(job)
+            hint = "Use the same version of the program on both sides"
+            raise UserError("is not a job that this version understands", where=job, hint=hint) from error
+        self._fetch_files(home_of(job), files)
+        self._fetch_models(scripts["folder"], content.get("models", []))
+        reply = _ask(self._model_process(), {**request, "script": script})
+        until = time.monotonic() + UNREACHABLE_S
+        while not self._try(partial(self._answer, job, request, reply)):
+            if self._stopped.is_set() or time.monotonic() > until:
+                return
 
     def _answer(self, job: str, request: dict[str, Any], reply: dict[str, Any]) -> bool:
         """Put the result of a job into the mailbox, if it is still wanted; return True."""
