@@ -58,8 +58,8 @@ class WarmExecutor:
         if self._elsewhere:
             self.workers += self._elsewhere
             self.pool = ThreadPoolExecutor(max_workers=self.workers)
-        self._gpu = GpuMonitor(log=Path("logs/gpu.tsv"))
-        self._model_jobs_left: int | None = None
+        self._gpu: GpuMonitor | None = None
+        self._model_jobs_left = 0
         self._counting = threading.Lock()
 
     def run_single_job(self, job: Any) -> Any:
@@ -70,17 +70,21 @@ class WarmExecutor:
         request = inside.request_for(job, script) if script else None
         if request is None:
             return super().run_single_job(job)  # type: ignore[misc]
-        if self._model_jobs_left is None:
-            jobs = [other for other in inside.jobs_to_run(self.dag) if self._wants_models(other)]
-            self._model_jobs_left = sum(inside.script_of(other) is not None for other in jobs)
-            self._gpu.start()
-            inside.lift_rate_limit(self.workflow)
-            if self._elsewhere:
-                threads = max((other.threads for other in jobs), default=1)
-                more = dict.fromkeys(LIMITS, self._elsewhere) | {RESOURCE: self._more_gpus}
-                inside.make_room(self.workflow, more | {"_cores": self._elsewhere * threads})
+        inside.lift_rate_limit(self.workflow)
+        if pool is self._models and self._gpu is None:
+            self._expect_models()
         self.workflow.async_run(job.prepare())
         return self.pool.submit(self.cached_or_run, job, self._run, pool, job, request, time.time())  # type: ignore[attr-defined]
+
+    def _expect_models(self) -> None:
+        """Prepare for jobs that need a model; not before the first one, since counting them takes time."""
+        self._gpu = GpuMonitor(log=Path("logs/gpu.tsv")).start()
+        jobs = [job for job in inside.jobs_to_run(self.dag) if self._wants_models(job)]
+        self._model_jobs_left = sum(inside.script_of(job) is not None for job in jobs)
+        if self._elsewhere:
+            threads = max((job.threads for job in jobs), default=1)
+            more = dict.fromkeys(LIMITS, self._elsewhere) | {RESOURCE: self._more_gpus}
+            inside.make_room(self.workflow, more | {"_cores": self._elsewhere * threads})
 
     def _wants_models(self, job: Any) -> bool:
         return bool(job.resources.get(RESOURCE, 0)) or job.rule.name in self._guests
@@ -109,7 +113,6 @@ class WarmExecutor:
                 inside.write_benchmark(job, reply["usage"], extended=extended)
         if pool is self._models:
             with self._counting:
-                assert self._model_jobs_left is not None
                 self._model_jobs_left -= 1
                 last = self._model_jobs_left <= 0
             if last:
@@ -117,9 +120,10 @@ class WarmExecutor:
 
     def shutdown(self) -> None:
         """End the workers, then shut down the local executor."""
-        self._gpu.stop()
-        for warning in self._gpu.get_warnings():
-            self.logger.warning(f"warm: {warning}")
+        if self._gpu:
+            self._gpu.stop()
+            for warning in self._gpu.get_warnings():
+                self.logger.warning(f"warm: {warning}")
         self._models.dismiss()
         self._others.dismiss()
         super().shutdown()  # type: ignore[misc]
