@@ -34,10 +34,6 @@ def local_slots(count: int, lanes: int) -> list[WorkerSlot]:
 def remote_slots(settings: Any, say: Callable[[str], None]) -> list[WorkerSlot]:
     """Return the slots for all runners in the executor's settings except ``local``.
 
-    Args:
-        settings: the executor's settings.
-        say: shows a line to the user.
-
     Raises:
         WorkflowError: a name is not a runner's, or a machine would be started but never stopped.
     """

@@ -141,12 +141,7 @@ def stand_in(module: str, package: str, hint: str = "") -> type[RemoteExecutor]:
     """Return a class whose instances are made by the executor of ``module``, which is imported only then.
 
     Importing the clients of cloud services would cost every start of Snakemake a second, and `make setup`
-    does not install them.
-
-    Args:
-        module: the module with the class ``Executor``.
-        package: the package that it needs.
-        hint: what to do if that is not installed.
+    does not install them. If ``package`` is missing, a line with ``hint`` says so.
     """
 
     class Executor(RemoteExecutor):

@@ -59,11 +59,8 @@ def _number(text: str) -> float:
 class GpuMonitor:
     """Samples the GPUs every ``interval_s`` seconds from ``start`` to ``stop``, in a thread of its own.
 
-    Without a driver, ``available`` is False and nothing else happens.
-
-    Args:
-        interval_s: seconds between two samples.
-        log: a file to which the samples are appended as a table.
+    The samples are appended to the table ``log``. Without a driver, ``available`` is False and nothing else
+    happens.
     """
 
     def __init__(self, interval_s: float = 10.0, log: Path | None = None) -> None:

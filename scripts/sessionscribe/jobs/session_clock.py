@@ -8,12 +8,9 @@ from collections.abc import Callable
 
 
 class SessionClock:
-    """Counts down the time for which a machine may be used; timers run until ``stop`` or the end of a
-    ``with``.
+    """Counts down the hours for which a machine may be used, of which ``used_s`` seconds have already passed.
 
-    Args:
-        hours: the total time.
-        used_s: seconds of it that have already passed.
+    Timers run until ``stop`` or the end of a ``with``.
     """
 
     def __init__(self, hours: float, used_s: float = 0.0) -> None:

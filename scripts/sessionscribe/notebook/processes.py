@@ -42,12 +42,7 @@ class LiveLine:
 
 
 class Processes:
-    """Runs commands, one at a time.
-
-    Args:
-        project: the clone, in whose folder commands run.
-        python: the Python interpreter of their environment.
-    """
+    """Runs commands, one at a time, in the folder of the clone and with the interpreter ``python``."""
 
     def __init__(self, project: Path, python: str) -> None:
         self.project, self.python = project, python

@@ -41,11 +41,7 @@ DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 class Mailbox:
-    """The files in a mailbox.
-
-    Args:
-        place: a folder, ``remote:path`` or ``s3://bucket/path``.
-    """
+    """The files in a mailbox: a folder, ``remote:path`` or ``s3://bucket/path``."""
 
     def __init__(self, place: str) -> None:
         self.place = place
@@ -142,12 +138,7 @@ class Mailbox:
 
 
 class Heartbeat:
-    """Tells the other side that a process is alive, as long as ``renew`` is called.
-
-    Args:
-        mailbox: the mailbox.
-        name: ``homes/{home}`` or ``workers/{worker}``.
-    """
+    """Shows that ``homes/{home}`` or ``workers/{worker}`` is alive, by regular calls of ``renew``."""
 
     def __init__(self, mailbox: Mailbox, name: str) -> None:
         self._mailbox, self._name = mailbox, name

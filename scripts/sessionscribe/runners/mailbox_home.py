@@ -51,12 +51,7 @@ T = TypeVar("T")
 
 
 class MailboxWorker:
-    """All workers at a mailbox, as seen from home.
-
-    Args:
-        place: the mailbox, as for ``Mailbox``.
-        settings: the settings for other machines.
-    """
+    """All workers at a mailbox, as seen from home."""
 
     def __init__(self, place: str, settings: Settings) -> None:
         self._mailbox, self._project, self._say = Mailbox(place), settings.project, settings.say

@@ -9,6 +9,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -38,14 +39,7 @@ GRACE_S = 5.0
 
 
 class MailboxServer:
-    """Takes jobs out of a mailbox and runs them, one at a time in each lane, until it is stopped.
-
-    Args:
-        mailbox: the mailbox.
-        folder: the folder in which jobs run, and in which their files are kept.
-        lanes: number of jobs at once.
-        seconds: how long this machine is available.
-    """
+    """Takes jobs out of a mailbox for some time and runs them in ``folder``, one at a time in each lane."""
 
     def __init__(self, mailbox: Mailbox, folder: Path, lanes: int, seconds: float) -> None:
         self._mailbox, self._folder, self._lanes = mailbox, folder, lanes
@@ -60,21 +54,19 @@ class MailboxServer:
         """Number of jobs with a result."""
 
     def serve(self) -> None:
-        """Work until ``stop``, or until the time is over."""
+        """Work until the time is over or KeyboardInterrupt; then other workers take over at once."""
         beat = threading.Thread(target=self._beat, daemon=True)
         beat.start()
         lanes = [threading.Thread(target=self._lane, daemon=True) for _ in range(self._lanes)]
         for lane in lanes:
             lane.start()
-        for lane in lanes:
-            lane.join()
-        self._stopped.set()
-        beat.join()
-        self._try(lambda: self._heartbeat.end(self._mailbox.names()))
-
-    def stop(self) -> None:
-        """Take no more jobs."""
-        self._stopped.set()
+        try:
+            for lane in lanes:
+                lane.join()
+        finally:
+            self._stopped.set()
+            beat.join()
+            self._try(lambda: self._heartbeat.end(self._mailbox.names()))
 
     def _beat(self) -> None:
         while not self._stopped.is_set():
@@ -240,8 +232,6 @@ def serve(place: str, *, lanes: int = 1, hours: float = 0.0) -> int:
     with tempfile.TemporaryDirectory(prefix="sessionscribe-work-") as folder:
         server = MailboxServer(Mailbox(place), Path(folder), lanes, hours * 3600 or math.inf)
         print(f"Working at {place} as {server.name}: Ctrl-C ends it", flush=True)
-        try:
+        with suppress(KeyboardInterrupt):
             server.serve()
-        except KeyboardInterrupt:
-            server.stop()
         return server.done
