@@ -219,8 +219,7 @@ def hub_models(request: Request, project: Path) -> list[tuple[str, str]]:
 
 
 def heard(request: Request, project: Path) -> dict[str, Windows]:
-    """Return the samples ``[start, stop)`` that a job reads of each converted track, if that is known of its
-    rule.
+    """Return the samples ``[start, stop)`` that a job reads of converted tracks, for rules in ``HEARD``.
 
     Raises:
         UserError: the plan or timeline is damaged.
