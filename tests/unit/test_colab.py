@@ -55,7 +55,7 @@ def test_a_session_is_made_once_used_and_released(
     address = ours.start()
     monkeypatch.setattr(runner, "KEEP_ALIVE_S", 1000.0)
     assert google.asked == ["POST assign T4"]
-    assert (address.sort, address.device) == ("T4", "")
+    assert (address.machine_type, address.device) == ("T4", "")
     assert 12 * 3600 - 60 < ours.seconds_left() < 12 * 3600
     assert said == ["colab:T4: a session with T4, for 12 h 00 min at most"]
     (vm,) = [vm for vm in google.machines.values() if vm is not theirs]
@@ -66,8 +66,8 @@ def test_a_session_is_made_once_used_and_released(
     assert connection.run("echo $HOME").strip() == str(vm.host.home)
     connection.close()
     assert eventually(lambda: vm.executed, 20), "the kernel was kept busy"
-    assert ours._use is not None
-    ours._use._lock.close()  # as if this process had died, and nobody had released the session
+    assert ours._sessions is not None
+    ours._sessions.cli.unlock()  # as if this process had died, and nobody had released the session
     monkeypatch.chdir(tmp_path)  # which is of no account: it is the project's
     other = machine(said)
     assert other.start() == address
@@ -214,7 +214,7 @@ def test_a_session_of_a_killed_process_is_released(
     # In the middle of it: Colab is asked, and neither the command nor this side knows yet what it gives.
     assert eventually(lambda: google.asked == ["POST assign T4"], 60)
     running.send_signal(signal.SIGSTOP)
-    monkeypatch.setattr(runner, "PATIENCE_S", 0.0)
+    monkeypatch.setattr(runner, "OTHER_RUN_S", 0.0)
     with pytest.raises(UnusableError, match="is in use by another run"):
         machine(said).start()
     running.send_signal(signal.SIGKILL)
@@ -265,18 +265,21 @@ def test_what_is_remembered_is_whole_and_for_this_user_only(cli: Cli) -> None:
 
 
 def is_free(home: Path) -> bool:
-    with (home / runner.LOCK).open("w") as file:
+    with (home / "use.lock").open("w") as file:
         return locks.wait_for(file, 0)
 
 
 def test_who_releases_what_was_left_keeps_others_out_until_then(
-    cli: Cli, hanging: subprocess.Popen[bytes]
+    cli: Cli, hanging: subprocess.Popen[bytes], said: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(runner, "find_program", lambda *_: cli.program)
+    ours = machine(said)
+    monkeypatch.setattr(ours, "_home", cli.home)
     with ThreadPoolExecutor(1) as pool:
-        releasing = pool.submit(runner.main, cli.program, cli.home, "ours")
+        releasing = pool.submit(ours.stop_orphan)
         assert eventually(lambda: not is_free(cli.home), 10)
         hanging.kill()
-        assert releasing.result(20) == 0
+        releasing.result(20)
     assert is_free(cli.home)
 
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from sessionscribe.batch.report import BatchReport, Gpu, Machine, moment
 from sessionscribe.runners import costs
-from sessionscribe.runners.usage_log import MACHINES, USAGE_LOG, read_events
+from sessionscribe.runners.usage_log import MACHINES, USAGE_LOG, read_events, read_usage
 
 USD = "USD"
 
@@ -36,7 +36,7 @@ def note(report: BatchReport, since: Mark, root: Path, *, models_worked: bool) -
     If models worked on this machine (``models_worked``), the cost is unknown.
     """
     events = read_events(root / MACHINES, since.machines)
-    usage = costs.read_usage(root / USAGE_LOG, since.usage)
+    usage = read_usage(root / USAGE_LOG, since.usage)
     prices = costs.known_prices(root / costs.PRICES)
     report.gpus, report.cost = _used(events, usage), {}
     for machine in report.gpus:

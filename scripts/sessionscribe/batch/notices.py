@@ -24,7 +24,7 @@ from sessionscribe.config.settings import Config, Event, Notify
 from sessionscribe.core.errors import SHOWN, UserError, complain, visible
 from sessionscribe.core.text import listed
 from sessionscribe.runners import costs
-from sessionscribe.runners.usage_log import USAGE_LOG
+from sessionscribe.runners.usage_log import USAGE_LOG, read_usage
 
 ADDRESSES = "SESSIONSCRIBE_NOTIFY"
 """The environment variable with more addresses, separated by white space."""
@@ -215,7 +215,7 @@ def _kinds_sent(report: BatchReport) -> set[str]:
 def _cost_of_today(root: Path) -> dict[str, float]:
     """Return the cost of all use of machines that ended today (UTC), by currency."""
     prices = costs.known_prices(root / costs.PRICES)
-    return costs.cost_on(reports.now()[:10], costs.read_usage(root / USAGE_LOG), prices)
+    return costs.cost_on(reports.now()[:10], read_usage(root / USAGE_LOG), prices)
 
 
 def _some(names: Iterable[str]) -> str:

@@ -15,7 +15,6 @@ from typing import Any
 
 from sessionscribe.core.errors import UserError, complain, describe
 from sessionscribe.runners.errors import DiedError
-from sessionscribe.runners.local_worker import LocalWorker
 from sessionscribe.runners.mailbox import (
     DIGEST,
     POLL_S,
@@ -29,6 +28,7 @@ from sessionscribe.runners.mailbox import (
 )
 from sessionscribe.runners.mailbox_home import UNREACHABLE_S
 from sessionscribe.runners.request import model_request
+from sessionscribe.runners.worker_process import LocalWorker
 
 LEAST_S = 300.0
 """No job is taken when less time is left."""
