@@ -17,24 +17,23 @@ import shlex
 import shutil
 import subprocess
 import threading
-from functools import partial
+from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 from platformdirs import user_state_path
 
 from sessionscribe.core.errors import UserError
 from sessionscribe.runners.colab_cli import Cli, find_program
-from sessionscribe.runners.colab_sessions import CPU, Session, Sessions
+from sessionscribe.runners.colab_sessions import CPU, STOP_S, Session, Sessions
 from sessionscribe.runners.errors import UnusableError
-from sessionscribe.runners.machine import Address, Machine, Settings
-from sessionscribe.runners.managed_machine import ORPHAN_S, Watchdog
-from sessionscribe.runners.usage_log import note_event
+from sessionscribe.runners.machine import Address, Settings
+from sessionscribe.runners.managed_machine import ManagedMachine, State
 
 ACCELERATORS = ("T4", "L4", "G4", "A100", "H100", CPU)
-KEY = "key"
 LEAST_S = 600.0
 """An earlier run's session is replaced if it has less time left than this, in seconds."""
-RELEASE_S, OTHER_RUN_S, KEEP_ALIVE_S, CONNECT_S = 120.0, 60.0, 180.0, 90.0
+OTHER_RUN_S, KEEP_ALIVE_S, CONNECT_S = 60.0, 180.0, 90.0
 DRIVER = "/usr/lib64-nvidia"
 """The folder with the GPU's driver. Notebooks have it in their environment, ssh sessions do not."""
 WITHOUT_SSH = "A notebook there needs no ssh: docs/runners/colab.md, Without ssh. Or take another runner"
@@ -66,7 +65,7 @@ print(connection.getresponse().status)
 """Like ``google.colab.runtime.unassign()``, but finds the address if only the notebook's kernel has it."""
 
 
-class Colab(Machine):
+class Colab(ManagedMachine):
     """A session.
 
     Args:
@@ -78,29 +77,30 @@ class Colab(Machine):
         UserError: Colab has no such accelerator.
     """
 
+    halt_s = STOP_S
+    by_hand = "end it at colab.research.google.com (Runtime, Manage sessions)"
+
     def __init__(self, name: str, argument: str, settings: Settings) -> None:
-        super().__init__(name)
+        super().__init__(name, settings, settings.stops_itself or f"python3 -c {shlex.quote(UNASSIGN)}")
         self._accelerators = accelerators_of(name, argument)
-        self._settings, self._say = settings, settings.say
         self._limit_s = settings.colab_hours * 3600
         whose = hashlib.sha256(f"{platform.node()}:{settings.project}:{name}".encode()).hexdigest()[:10]
         self._home = user_state_path("sessionscribe") / "colab" / whose
         self._session_name = f"sessionscribe-{whose}"
         self._session: Session | None = None
-        # Both are there from before a session is created until it is seen to be released.
-        self._sessions: Sessions | None = None
-        self._watchdog: Watchdog | None = None
-        self._changing, self._over = threading.Lock(), threading.Event()
-        self._note = partial(note_event, settings.project, name)
+        self._over = threading.Event()
 
-    @property
-    def stop_command(self) -> str:
-        """The shell command with which the session releases itself."""
-        return self._settings.stops_itself or f"python3 -c {shlex.quote(UNASSIGN)}"
+    @cached_property
+    def _sessions(self) -> Sessions:
+        cli = Cli(find_program(self._settings.project / "envs", self._say), self._home)
+        return Sessions(cli, self._session_name, runner=self.name, say=self._say)
 
     def seconds_left(self) -> float:
         """Return the time until Colab ends the session at the latest; infinity before there is one."""
-        return self._limit_s - self._session.age_s if self._session else math.inf
+        return self._left_s(self._session) if self._session else math.inf
+
+    def _left_s(self, session: Session) -> float:
+        return self._limit_s - session.age_s
 
     def check(self) -> str:
         """Return that nothing is known."""
@@ -109,49 +109,47 @@ class Colab(Machine):
     def start(self) -> Address:
         """Create a session, unless there is one, and return its address."""
         with self._changing:
-            sessions = self._sessions or self._prepare()
-            before, self._session = self._session, sessions.find()
-            if before and not self._session:
-                self._say(f"{self.name}: Colab took the session away after {_spell(before.age_s)}")
-            if self._session and self.seconds_left() < LEAST_S:
-                sessions.release(RELEASE_S)
-                self._session = None
-            if self._session is None:
-                self._note("start")
-                self._session = sessions.create(self._accelerators)
-                self._note("ready", self._session.accelerator)
-            accelerator = self._session.accelerator
-            if self._session != before:
+            before = self._session
+            if not self._sessions.cli.lock(OTHER_RUN_S):
+                raise UnusableError("is in use by another run", where=self.name, hint="Wait for that to end")
+            self._watch()  # a session that an earlier run has left is ours, too
+            session = self._sessions.known()
+            if session and self._left_s(session) < LEAST_S:
+                self.shut_down()
+            address = super().start()
+            if self._session and self._session != before:
                 left = _spell(self.seconds_left())
-                self._say(f"{self.name}: a session with {accelerator}, for {left} at most")
-            return self._address(sessions.cli, accelerator)
+                self._say(f"{self.name}: a session with {self._session.accelerator}, for {left} at most")
+                self._over.set()
+                self._over = threading.Event()
+                threading.Thread(target=self._keep_alive, args=(self._over,), daemon=True).start()
+            return address
 
-    def _prepare(self) -> Sessions:
-        """Prepare for a session: lock the folder of the command, start the watchdog, keep sessions alive."""
-        sessions = self._lock(OTHER_RUN_S)
-        if sessions is None:
-            raise UnusableError("is in use by another run", where=self.name, hint="Wait for that to end")
-        _make_key(self._home / KEY, self.name)
-        self._watchdog = Watchdog(self.name, self.name, self._settings)
-        self._sessions, self._over = sessions, threading.Event()
-        keeping = threading.Thread(target=self._keep_alive, args=(sessions, self._over), daemon=True)
-        keeping.start()
-        return sessions
+    def state(self) -> State:
+        """Ask Colab whether our session exists."""
+        before, self._session = self._session, self._sessions.find()
+        if before and not self._session and not self._stopping.is_set():
+            self._say(f"{self.name}: Colab took the session away after {_spell(before.age_s)}")
+        return "up" if self._session else "off"
 
-    def _lock(self, wait_s: float) -> Sessions | None:
-        """Lock the folder of our command ``colab``; return None if another process keeps it locked."""
-        cli = Cli(find_program(self._settings.project / "envs", self._say), self._home)
-        if not cli.lock(wait_s):
-            return None
-        return Sessions(cli, self._session_name, runner=self.name, say=self._say)
+    def bring_up(self) -> None:
+        """Create a session."""
+        self._session = self._sessions.create(self._accelerators)
 
-    def _keep_alive(self, sessions: Sessions, over: threading.Event) -> None:
+    def shut_down(self) -> None:
+        """End the session."""
+        self._sessions.stop()
+        self._session = None
+
+    def _keep_alive(self, over: threading.Event) -> None:
         while not over.wait(KEEP_ALIVE_S):
-            sessions.keep_alive()
+            self._sessions.keep_alive()
 
-    def _address(self, cli: Cli, accelerator: str) -> Address:
-        key = str(self._home / KEY)
-        proxy = cli.shell_line("ssh", "--proxy-mode", "-s", self._session_name, "-i", key)
+    def find_address(self) -> Address | None:
+        """Return the address of the session."""
+        assert self._session is not None
+        key, accelerator = str(_key_in(self._home, self.name)), self._session.accelerator
+        proxy = self._sessions.cli.shell_line("ssh", "--proxy-mode", "-s", self._session_name, "-i", key)
         settings = (
             f"ProxyCommand={proxy.replace('%', '%%')}",
             f'IdentityFile="{key.replace("%", "%%")}"',
@@ -172,35 +170,28 @@ class Colab(Machine):
             refusals=REFUSALS,
         )
 
-    def stop(self) -> None:
-        """Release the session, and verify that it is gone.
+    def _answering_address(self) -> Address | None:
+        # ssh is not tried: Colab accepts one connection at a time, and may see the next one too early.
+        self._last_address = self.find_address()
+        return self._last_address
 
-        Raises:
-            UserError: it may still exist; the user has to look.
-        """
-        if not self._changing.acquire(blocking=False):
-            self._say(f"{self.name}: Colab is about to answer; its session will be released at once")
-            self._changing.acquire()
-        try:
-            if self._sessions is None or self._watchdog is None:
-                return
-            self._over.set()
-            self._note("stop")
-            self._sessions.release(RELEASE_S)
-            self._watchdog.dismiss()
-            self._sessions.cli.unlock()
-            self._note("stopped")
-            if self._session:
-                self._say(f"{self.name}: the session is released after {_spell(self._session.age_s)}")
-            self._sessions = self._session = None
-        finally:
+    def stop(self) -> None:
+        """Release the session, and verify that it is gone; see ``ManagedMachine.stop``."""
+        if self._changing.acquire(blocking=False):
             self._changing.release()
+        else:
+            self._say(f"{self.name}: Colab is about to answer; its session will be released at once")
+        super().stop()
 
     def stop_orphan(self) -> None:
         """Release the session of a run that was killed, unless another run has taken it over."""
-        if sessions := self._lock(5.0):
-            sessions.release(ORPHAN_S)
-            self._note("stopped")
+        if self._sessions.cli.lock(5.0):
+            super().stop_orphan()
+
+    def _release(self, event: Literal["stopped", "refused"]) -> None:
+        super()._release(event)
+        self._over.set()
+        self._sessions.cli.unlock()
 
 
 def accelerators_of(name: str, argument: str) -> tuple[str, ...]:
@@ -219,15 +210,16 @@ def accelerators_of(name: str, argument: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(known[word] for word in given))
 
 
-def _make_key(key: Path, name: str) -> None:
-    """Make an ssh key, unless there is one: Colab takes no RSA keys, such as the user's may be."""
-    if key.exists():
-        return
-    if shutil.which("ssh-keygen") is None:
-        hint = "Install openssh-client and rsync here"
-        raise UnusableError("`ssh-keygen` is not installed here", where=name, hint=hint)
-    make = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)]
-    subprocess.run(make, check=True, stdin=subprocess.DEVNULL)
+def _key_in(home: Path, name: str) -> Path:
+    """Return an ssh key of our own: Colab takes no RSA keys, such as the user's may be."""
+    key = home / "key"
+    if not key.exists():
+        if shutil.which("ssh-keygen") is None:
+            hint = "Install openssh-client and rsync here"
+            raise UnusableError("`ssh-keygen` is not installed here", where=name, hint=hint)
+        make = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)]
+        subprocess.run(make, check=True, stdin=subprocess.DEVNULL)
+    return key
 
 
 def _spell(seconds: float) -> str:

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import IO, Any
 
 from platformdirs import user_cache_path
 
@@ -136,7 +136,7 @@ class Cli:
         self._store = home / CONFIGURATION / "sessions.json"
         for folder in (home, self._store.parent.parent, self._store.parent):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._lock = (home / "use.lock").open("w")
+        self._lock: IO[str] | None = None
         self._provider = self._link_login()
         _link(self._store.with_name("colab.log"), Path(os.devnull))
         # It would look for newer versions of itself, and mention them in its answers.
@@ -144,11 +144,14 @@ class Cli:
 
     def lock(self, wait_s: float) -> bool:
         """Become the only process that uses the folder; return whether that is possible within a time."""
+        self._lock = self._lock or (self.home / "use.lock").open("w")
         return locks.wait_for(self._lock, wait_s)
 
     def unlock(self) -> None:
         """Let other processes use the folder."""
-        self._lock.close()
+        if self._lock:
+            self._lock.close()
+            self._lock = None
 
     def _link_login(self) -> str:
         """Link the user's login into the folder; return the command's name for this kind of login."""

@@ -20,6 +20,8 @@ from sessionscribe.runners.errors import DisconnectedError, UnusableError
 CPU = "cpu"
 CREATE_S = 900.0
 """Time limit for creating a session: if it is exceeded, there may be one of which nobody knows."""
+STOP_S = 120.0
+"""Time limit for ending one."""
 REFUSALS = {
     "Backend rejected accelerator": "not for this account",
     "Allocation refused": "too many sessions, or a limit of this account",
@@ -124,34 +126,15 @@ class Sessions:
             with contextlib.suppress(DisconnectedError, UserError):
                 self.cli.call("exec", "--session", self.name, given="pass", limit_s=45.0)
 
-    def release(self, limit_s: float) -> None:
-        """Release our session, if there is one, and verify that Colab no longer has it.
+    def stop(self) -> None:
+        """Ask Colab to end our session, if there is one.
 
         Raises:
-            UserError: it may still exist; the user has to look.
+            UnusableError, DisconnectedError: Colab does not answer.
         """
-        with contextlib.suppress(DisconnectedError):  # a call may be about to create one
-            self.cli.wait(limit_s)
-        session = self.known()
-        if session is None:
-            return
-        until, problem, wait_s = time.monotonic() + limit_s, "Colab still lists it", 1.0
-        while True:
-            try:
-                if self.name not in self.cli.known():
-                    self.cli.remember({"name": self.name, "endpoint": session.endpoint})
-                self.cli.call("stop", "--session", self.name)
-                if session.endpoint not in self.cli.sessions():
-                    self._forget()
-                    return
-            except DisconnectedError as error:
-                problem = str(error)
-            except UnusableError as error:
-                problem, until = error.what, 0.0
-            if time.monotonic() + wait_s > until:
-                break
-            time.sleep(wait_s)
-            wait_s = min(20.0, 2 * wait_s)
-        hint = "It may cost money: end it at colab.research.google.com (Runtime, Manage sessions)"
-        what = f"the session {session.endpoint} may still be running ({problem})"
-        raise UserError(what, where=self.runner, hint=hint)
+        with contextlib.suppress(DisconnectedError):
+            self.cli.wait(STOP_S)  # an earlier call may be about to create it
+        if session := self.known():
+            if self.name not in self.cli.known():
+                self.cli.remember({"name": self.name, "endpoint": session.endpoint})
+            self.cli.call("stop", "--session", self.name)

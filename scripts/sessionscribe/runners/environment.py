@@ -3,7 +3,7 @@
     python3 environment.py REQUIREMENTS UV_REQUIREMENTS FOLDER [TORCH_BACKEND]
 
 Prints a line of JSON, as a worker does: ``python`` is the environment's interpreter. FOLDER is named after
-the hash of the requirements. All packages are checked against their pinned hashes, including uv, which installs
+the hash of the requirements. All packages are checked against their pinned hashes, also uv, which installs
 the others. With TORCH_BACKEND (``auto``, ``cu126`` …: see uv), for older drivers, uv installs that build of
 the pinned versions of torch and torchaudio, which are not checked, and neither are their dependencies.
 

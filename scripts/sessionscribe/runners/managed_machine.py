@@ -91,9 +91,11 @@ class ManagedMachine(Machine):
     Attributes:
         boot_s: time limit for a start, until ssh answers, in seconds.
         halt_s: time limit for a stop, in seconds.
+        by_hand: how the user can stop it.
     """
 
     boot_s = halt_s = 300.0
+    by_hand = "stop it by hand, and check that it is off"
 
     def __init__(self, name: str, settings: Settings, stops_itself: str) -> None:
         super().__init__(name)
@@ -101,10 +103,10 @@ class ManagedMachine(Machine):
         self._note = partial(note_event, settings.project, name)
         # There is one as long as the machine is, or may be, on because of us.
         self._watchdog: Watchdog | None = None
-        self._started_before = self._was_up = self._gave_up = False
+        self._starts, self._was_up, self._gave_up = 0, False, False
         self._ssh_error = ""
         self._last_address: Address | None = None
-        self._changing, self._stopping = threading.Lock(), threading.Event()
+        self._changing, self._stopping = threading.RLock(), threading.Event()
 
     @abstractmethod
     def state(self) -> State:
@@ -156,11 +158,11 @@ class ManagedMachine(Machine):
                     self._note("running")
             else:
                 self._wait(lambda: self.state() == "off", self.halt_s, "is still stopping")
-                self._started_before = self._watchdog is not None
-                if self._started_before:  # somebody else has stopped it
+                if self._starts:  # somebody else has stopped it
                     self._note("stopped")
                 # From now on it counts as started by us, even if the answer to the request is lost.
-                self._watchdog = self._watchdog or Watchdog(self.target, self.name, self._settings)
+                self._watch()
+                self._starts += 1
                 self._say(f"{self.name} is off: starting it")
                 self._note("start")
                 self.bring_up()
@@ -168,6 +170,9 @@ class ManagedMachine(Machine):
             if not was_up:
                 self._note("ready", address.machine_type)
             return address
+
+    def _watch(self) -> None:
+        self._watchdog = self._watchdog or Watchdog(self.target, self.name, self._settings)
 
     def _wait(self, find: Callable[[], T | None], limit_s: float, problem: str) -> T:
         """Repeat ``find`` until it finds something, and return that."""
@@ -237,8 +242,8 @@ class ManagedMachine(Machine):
                     self._last_address.run(self._stops_itself)
             time.sleep(1)
         self._gave_up = True  # the watchdog tries again when this process ends
-        hint = "It may cost money: stop it by hand, and check that it is off"
-        raise UserError(f"was started by us and may still be running{problem}", where=self.name, hint=hint)
+        what = f"was started by us and may still be running{problem}"
+        raise UserError(what, where=self.name, hint=f"It may cost money: {self.by_hand}")
 
     def _shut_down(self) -> str:
         """Ask the provider to stop the machine; return what went wrong, or ""."""
@@ -250,11 +255,12 @@ class ManagedMachine(Machine):
 
     def not_started(self) -> None:
         """Note that a request has not started the machine; an earlier one may have."""
-        if not self._started_before:
+        if self._starts == 1:
             self._release("refused")
 
     def _release(self, event: Literal["stopped", "refused"]) -> None:
         self._note(event)
+        self._starts = 0
         if self._watchdog:
             self._watchdog.dismiss()
             self._watchdog = None
