@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from snakemake.exceptions import WorkflowError
 
 from sessionscribe.core.errors import UserError
-from sessionscribe.runners.local_worker import LocalWorker
+from sessionscribe.runners.worker_process import LocalWorker
 from snakemake_executor_plugin_warm.pool import WorkerSlot
 
 if TYPE_CHECKING:

@@ -13,17 +13,18 @@ from sessionscribe.batch import install, notices, watch
 from sessionscribe.batch.install import Schedule
 from sessionscribe.batch.locks import BatchLock
 from sessionscribe.config.settings import Config
-from sessionscribe.core.errors import UserError, cause, describe
+from sessionscribe.core.errors import UserError, describe
 from sessionscribe.core.text import counted
 from sessionscribe.engines import models
 from sessionscribe.planning.plan import Plan
 from sessionscribe.runners import costs
 from sessionscribe.runners.errors import DisconnectedError
-from sessionscribe.runners.machine import GivenHost, Settings
-from sessionscribe.runners.managed_machine import ManagedMachine, over_ssh
+from sessionscribe.runners.machine import Settings
+from sessionscribe.runners.mailbox import Mailbox
 from sessionscribe.runners.registry import LOCAL, machine_of
 
 LEAST_FREE_GB, MOST_SKEW_S = 2.0, 60.0
+MAILBOX = "mailbox:"
 
 
 def check(
@@ -92,24 +93,19 @@ def _runners(profile: Mapping[str, Any], root: Path) -> Iterator[tuple[str, Call
     given = profile.get("warm-runner", [])
     ssh = ("-F", str(Path(profile["warm-ssh-config"]).absolute())) if "warm-ssh-config" in profile else ()
     for name in [given] if isinstance(given, str) else given:
-        if name != LOCAL:
+        if name.startswith(MAILBOX):
+            yield name, partial(_mailbox, name.removeprefix(MAILBOX))
+        elif name != LOCAL:
             yield name, partial(_runner, name, Settings(root.absolute(), ssh=ssh))
             yield f"price of {name}", partial(_price, name, root)
 
 
 def _runner(name: str, settings: Settings) -> str:
-    machine = machine_of(name, settings)
-    if isinstance(machine, ManagedMachine):
-        state = "running" if machine.is_up() else "off"
-        return f"{state}; {machine.rehearse()}"
-    if isinstance(machine, GivenHost):
-        done = over_ssh(machine.address, "true")
-        if done.returncode:
-            what = f"cannot be reached ({cause(done.stderr.decode(errors='replace'))})"
-            hint = f"Make `ssh {machine.address.destination}` work first"
-            raise UserError(what, where=name, hint=hint)
-        return "reached"
-    return "not checked: it would have to be started"
+    return machine_of(name, settings).check()
+
+
+def _mailbox(place: str) -> str:
+    return f"can be read; {counted(len(Mailbox(place).names()), 'file')}"
 
 
 def _price(name: str, root: Path) -> str:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from sessionscribe.batch.report import BatchReport, Gpu, Machine, moment, now
 from sessionscribe.runners import costs
-from sessionscribe.runners.usage_log import MACHINES, USAGE_LOG, read_events
+from sessionscribe.runners.usage_log import MACHINES, USAGE_LOG, read_events, read_usage
 
 USD = "USD"
 
@@ -35,7 +35,7 @@ def note(report: BatchReport, since: Mark, root: Path, *, models_worked: bool) -
     If none was, and models worked on this machine (``models_worked``), the cost is unknown.
     """
     events = read_events(root / MACHINES, since.machines)
-    usage = costs.read_usage(root / USAGE_LOG, since.usage)
+    usage = read_usage(root / USAGE_LOG, since.usage)
     prices = costs.known_prices(root / costs.PRICES)
     report.gpus, report.cost = _used(events, usage), {}
     for machine in report.gpus:

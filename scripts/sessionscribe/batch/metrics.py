@@ -22,7 +22,7 @@ from sessionscribe.manifest.names import slug
 from sessionscribe.planning import status
 from sessionscribe.planning.plan import Plan
 from sessionscribe.runners import costs
-from sessionscribe.runners.usage_log import MACHINES, USAGE_LOG, read_events
+from sessionscribe.runners.usage_log import MACHINES, USAGE_LOG, read_events, read_usage
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -64,7 +64,7 @@ def figures(
     shown.add("sessions", "Sessions by status.", sessions, "status")
     failed = Counter(path.name.split(".")[0] for path in (root / "logs/failed").glob("*/*.json"))
     shown.add("failures", "Jobs that failed and are not done yet.", failed, "rule")
-    used, prices = costs.read_usage(root / USAGE_LOG), costs.known_prices(root / costs.PRICES)
+    used, prices = read_usage(root / USAGE_LOG), costs.known_prices(root / costs.PRICES)
     for name, day in (("today", reports.now()[:10]), ("month", reports.now()[:7])):
         spent = {"USD": 0.0, **costs.cost_on(day, used, prices)}
         shown.add(f"cost_{name}", "Cost of machines released in this period (UTC).", spent, "currency")

@@ -24,7 +24,7 @@ from sessionscribe.config.settings import Config, Event, Notify
 from sessionscribe.core.errors import SHOWN, UserError, complain, visible
 from sessionscribe.core.text import listed
 from sessionscribe.runners import costs
-from sessionscribe.runners.usage_log import USAGE_LOG
+from sessionscribe.runners.usage_log import USAGE_LOG, read_usage
 
 ADDRESSES = "SESSIONSCRIBE_NOTIFY"
 """The environment variable with more addresses, separated by white space."""
@@ -183,7 +183,7 @@ def _events(
     elif gpu.we_started_it and minutes > options.gpu_minutes:
         what = f"{names} ran for {minutes:.0f} min (limit: {options.gpu_minutes:g}) and has stopped."
         yield Notice("stuck_gpu", what, "sessionscribe status --cost")
-    used, prices = costs.read_usage(root / USAGE_LOG), costs.known_prices(root / costs.PRICES)
+    used, prices = read_usage(root / USAGE_LOG), costs.known_prices(root / costs.PRICES)
     for currency, amount in costs.cost_on(reports.now()[:10], used, prices).items():
         if amount > options.cost_per_day:
             what = f"Machines have cost {amount:.2f} {currency} today (limit: {options.cost_per_day:g})."

@@ -16,7 +16,6 @@ from typing import Any
 
 from sessionscribe.core.errors import UserError, complain, describe
 from sessionscribe.runners.errors import DiedError
-from sessionscribe.runners.local_worker import LocalWorker
 from sessionscribe.runners.mailbox import (
     DIGEST,
     POLL_S,
@@ -30,6 +29,7 @@ from sessionscribe.runners.mailbox import (
     workers_by_job,
 )
 from sessionscribe.runners.request import model_request
+from sessionscribe.runners.worker_process import LocalWorker
 
 LEAST_S = 300.0
 """No job is taken when less time is left."""
