@@ -39,17 +39,8 @@ def convert_audio(
 
     Times are those of a player: sound that starts late and holes of more than 50 ms in the timestamps become
     silence. Harmless defects (clipping, invalid samples, damaged packets, holes, channels that cancel out)
-    are logged and noted in the record.
-
-    Args:
-        ingest: the recording.
-        options: the audio stream and channel to use.
-        audio: the FLAC file to write.
-        record: the record to write after it.
-        reading: how remote recordings are read, and limits.
-        live: whether this is a part of a live session, which may be truncated or unusable.
-        header: for a slice of a stream, source and checksum of the part that has the stream's header.
-        log: receives lines for the log.
+    are logged and noted in the record, which is written last. A part of a `live` session may be truncated or
+    unusable. `header` is the source and checksum of the part with the header of the stream of a slice.
 
     Raises:
         UserError: the recording is missing, has changed, cannot be decoded, lacks the stream or channel, or
