@@ -35,8 +35,9 @@ class Placed:
 def place(words: Words, edits: Sequence[Edit]) -> list[Placed]:
     """Return the places of edits, in the order given; edits of kind ``name`` stay open.
 
-    Contradictory edits are all open. A speaker's passage within a longer one takes precedence, and so does
-    an edit with a time over one that applies everywhere, and of these, one of a longer phrase.
+    Contradictory edits are all open, with these exceptions: a passage within a longer one goes to its own
+    speaker, an edit with a time overrides one that applies everywhere, and longer phrases override shorter
+    ones.
     """
     found = _without_conflicts([_placed(words, edit) for edit in edits])
     taken = [range_ for placed in found if placed.edit.edit == "words" for range_ in placed.ranges]
