@@ -74,7 +74,7 @@ def audit_session(evidence: AuditInputs, *, options: Options, output: Path) -> A
     timeline, transcript = evidence.timeline, evidence.transcript
     plans = {plan.track: plan for plan in evidence.plans}
     tracks = {track.track: track for track in timeline.tracks}
-    found = [_look_at(plans[name], tracks[name], evidence, options) for name in tracks if name in plans]
+    found = [_audit_track(plans[name], tracks[name], evidence, options) for name in tracks if name in plans]
     listed = {name: list(chain.from_iterable(part[name] for part in found)) for name in _LISTED}
     for name in _LISTED[2:]:
         listed[name].sort(key=attrgetter("start"))
@@ -109,7 +109,7 @@ def audit_session(evidence: AuditInputs, *, options: Options, output: Path) -> A
     return audit
 
 
-def _look_at(
+def _audit_track(
     plan: ChunkPlan, track: TimelineTrack, evidence: AuditInputs, options: Options
 ) -> dict[str, list[Any]]:
     chunks = sorted(
