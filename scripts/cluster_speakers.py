@@ -19,8 +19,6 @@ with job(snakemake.rule, settings, log=snakemake.log[0], outputs=made) as say:
         found = track_turns(timeline=timeline, plans=plans, **written)
     else:
         options = Diarize(**settings["options"] | snakemake.params.machine)
-        found, warning = cluster_speakers(
-            timeline=timeline, embeddings=embeddings, options=options, **written
-        )
-        say.flags += [warning] if warning else []
+        found, flag = cluster_speakers(timeline=timeline, embeddings=embeddings, options=options, **written)
+        say.flags += [flag] if flag else []
     say(f"{len(found.speakers)} speakers, {len(found.turns)} turns")
