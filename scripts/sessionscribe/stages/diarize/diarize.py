@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from sessionscribe.artifacts.merged import Merged, MergedSegment, MergedWord
 from sessionscribe.artifacts.plan import ChunkPlan, Timeline
-from sessionscribe.artifacts.speakers import Turn, Turns, Voice, Voices
+from sessionscribe.artifacts.speakers import Turn, Turns, Voices
 from sessionscribe.artifacts.transcript import Made, SpokenSegment, SpokenWord, Transcript
 from sessionscribe.audio.flac import read_samples
 from sessionscribe.audio.sliding_window import EmbeddingChunk
@@ -174,22 +174,22 @@ def track_turns(*, timeline: Timeline, plans: list[ChunkPlan], output: Path, voi
         [Turn(start=seconds(start), end=seconds(stop), speaker=speaker) for start, stop, speaker in spoken]
         for spoken in (regular, exclusive)
     )
-    turns = Turns(
-        session=timeline.session,
-        duration_s=seconds(timeline.samples),
-        method="tracks",
-        model="tracks",
-        speakers=list(dict.fromkeys(turn.speaker for turn in found)),
-        turns=found,
-        exclusive=alone,
-    )
-    _write(turns, [], output, voices)
+    turns = _turns(timeline, "tracks", found, alone)
+    Voices(session=turns.session, model=turns.model, voices=[]).write(voices)
+    turns.write(output)
     return turns
 
 
-def _write(turns: Turns, found: list[Voice], output: Path, voices: Path) -> None:
-    Voices(session=turns.session, model=turns.model, voices=found).write(voices)
-    turns.write(output)
+def _turns(timeline: Timeline, model: str, regular: list[Turn], exclusive: list[Turn]) -> Turns:
+    return Turns(
+        session=timeline.session,
+        duration_s=seconds(timeline.samples),
+        method="tracks" if model == "tracks" else "pyannote",
+        model=model,
+        speakers=list(dict.fromkeys(turn.speaker for turn in regular)),
+        turns=regular,
+        exclusive=exclusive,
+    )
 
 
 def embed_chunk(
@@ -266,14 +266,8 @@ def cluster_speakers(
         regular, exclusive, warning = engine.cluster(
             found.about, found.segmentations, found.embeddings, options
         )
-    turns = Turns(
-        session=timeline.session,
-        duration_s=seconds(timeline.samples),
-        method="pyannote",
-        model=models.describe(options.model),
-        speakers=list(dict.fromkeys(turn.speaker for turn in regular)),
-        turns=regular,
-        exclusive=exclusive,
-    )
-    _write(turns, speaker_embeddings(found, regular) if found is not None else [], output, voices)
+    turns = _turns(timeline, models.describe(options.model), regular, exclusive)
+    heard = speaker_embeddings(found, regular) if found is not None else []
+    Voices(session=turns.session, model=turns.model, voices=heard).write(voices)
+    turns.write(output)
     return turns, warning
