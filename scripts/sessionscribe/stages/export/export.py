@@ -23,7 +23,7 @@ from sessionscribe.formats.registry import READING
 from sessionscribe.formats.scoring import ctm, rttm, stm, uem
 from sessionscribe.formats.tables import csv, tsv
 from sessionscribe.formats.transcripts import seglst, whisper, whisperx
-from sessionscribe.stages.export.audited import audited
+from sessionscribe.stages.audit.flags import audited
 
 Writer = Callable[[Transcript, Export], str] | Callable[[Transcript, Export], bytes]
 _WRITERS: tuple[Writer, ...] = (
