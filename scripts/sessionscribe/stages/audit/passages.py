@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import groupby
 from statistics import fmean
 
@@ -11,7 +10,7 @@ from sessionscribe.artifacts.audit import LowConfidence, Repeat, SpeechGap
 from sessionscribe.artifacts.chunk_transcript import ChunkTranscript
 from sessionscribe.artifacts.merged import MergedWord
 from sessionscribe.artifacts.plan import ChunkPlan
-from sessionscribe.core.intervals import Interval, common, interval, length, outside, united
+from sessionscribe.core.intervals import Interval, common, gaps, interval, length, united
 from sessionscribe.core.repetition import runs
 from sessionscribe.core.text import join_words, normalised
 from sessionscribe.core.units import SAMPLE_RATE, seconds
@@ -56,14 +55,10 @@ def speech_gaps(
     ]
 
 
-def _gaps(plan: ChunkPlan, words: Sequence[Interval], gap_s: float) -> Iterator[list[Interval]]:
-    """Yield the speech in each gap between words that has more than ``gap_s`` seconds of it."""
+def _gaps(plan: ChunkPlan, words: Sequence[Interval], gap_s: float) -> list[list[Interval]]:
+    """Return the gaps between words with more than ``gap_s`` seconds of speech, as this speech."""
     speech = united((span.start, span.stop) for span in plan.speech)
-    starts = [start for start, _ in words]
-    for _, between in groupby(outside(speech, words), key=lambda piece: bisect(starts, piece[0])):
-        gap = list(between)
-        if length(gap) > gap_s * SAMPLE_RATE:
-            yield gap
+    return [gap for gap in gaps(speech, words) if length(gap) > gap_s * SAMPLE_RATE]
 
 
 def repeats(words: Sequence[MergedWord], *, most: int) -> list[Repeat]:
