@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -135,22 +135,22 @@ def tile(samples: int, cuts: list[tuple[int, CutKind]]) -> list[PlannedChunk]:
 
 
 def _live_positions(
-    rows: list[tuple[Conversion, int | None, str | None]], headers: Mapping[str, int | None]
+    rows: list[tuple[Conversion, int | None, str | None, int | None]],
 ) -> tuple[list[TimelineTrack], list[Gap], Samples]:
     """Return the positions of the parts of a live session, the gaps between them, and the total length."""
     rows.sort(key=lambda row: math.inf if row[1] is None else row[1])
-    usual = statistics.median_low([track.samples for track, _, _ in rows if not track.missing] or [0])
-    expected = min((part for _, part, _ in rows if part is not None), default=0)
+    usual = statistics.median_low([track.samples for track, *_ in rows if not track.missing] or [0])
+    expected = min((part for _, part, _, _ in rows if part is not None), default=0)
     tracks: list[TimelineTrack] = []
     gaps: list[Gap] = []
     missing: list[tuple[str, Samples]] = []  # since the previous part
     offsets: dict[int | None, Samples] = {}
     position = 0
-    for track, part, speaker in rows:
+    for track, part, speaker, header in rows:
         if part is not None:
             missing += [(f"part {number} is missing", usual) for number in range(expected, part)]
             expected = part + 1
-        origin, start = offsets.get(headers.get(track.track)), None
+        origin, start = offsets.get(header), None
         if origin is not None and track.starts_s is not None:
             start = origin + round(track.starts_s * SAMPLE_RATE)
         found, position = _gaps_until(start, position, missing)
@@ -219,15 +219,14 @@ def build_timeline(
         headers: for each slice of a stream, the number of the part that has the stream's header.
         output: the timeline to write.
     """
-    rows = list(zip(conversions, parts, speakers, strict=True))
+    headers = headers or [None] * len(conversions)
+    rows = list(zip(conversions, parts, speakers, headers, strict=True))
     if layout == "live":
-        names = [track.track for track in conversions]
-        header_of = dict(zip(names, headers or [None] * len(names), strict=True))
-        tracks, gaps, position = _live_positions(rows, header_of)
+        tracks, gaps, position = _live_positions(rows)
     else:
         tracks = [
             TimelineTrack(track=track.track, offset=0, samples=track.samples, speaker=speaker)
-            for track, _, speaker in rows
+            for track, _, speaker, _ in rows
         ]
         gaps, position = [], max(track.samples for track in tracks)
     timeline = Timeline(session=session, layout=layout, samples=position, tracks=tracks, gaps=gaps)
