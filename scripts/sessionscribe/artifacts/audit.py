@@ -180,3 +180,9 @@ class Audit(Artifact):
     unused_prompt: list[str] = []
 
     _older = older("dropped", "faint")
+
+    @property
+    def covered(self) -> float | None:
+        """The share of the speech that has words; None without speech."""
+        speech = sum(track.speech_s for track in self.tracks)
+        return sum(track.covered_s for track in self.tracks) / speech if speech else None

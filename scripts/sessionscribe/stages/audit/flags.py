@@ -84,15 +84,14 @@ def audited(transcript: Transcript, audit: Audit) -> Transcript:
 
 def _summary(audit: Audit) -> list[str]:
     words, speech = audit.words, sum(track.speech_s for track in audit.tracks)
-    covered = sum(track.covered_s for track in audit.tracks)
     chunks, planned = (sum(getattr(track, name) for track in audit.tracks) for name in ("chunks", "planned"))
     found = [
         f"Audit: {audit.verdict}",
         f"{chunks} of {counted(planned, 'chunk')} and {words.heard - words.lost} of "
         f"{counted(words.heard, 'word')} are in the transcript",
     ]
-    if speech:
-        found.append(f"{covered / speech:.1%} of {clock(speech)} of speech has words")
+    if audit.covered is not None:
+        found.append(f"{audit.covered:.1%} of {clock(speech)} of speech has words")
     return found
 
 
