@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, Literal
 
-from sessionscribe.audio.source import Source, Splice
+from sessionscribe.audio.source import Source, Splice, is_local
 
 PLACEHOLDER = 0x7FFF_0000
 """32-bit lengths from here on are placeholders (2 GiB and 4 GiB less a header, -1)."""
@@ -60,7 +60,7 @@ def repaired(source: Source) -> Source:
         return Splice(source, (found.head, first, *found.more))
     if found and found.hidden:
         return Splice(source, (found.head, (found.start, size)))
-    if not found:
+    if not found and is_local(source):
         with source.open("rb") as file:
             wave = WAVE.search(file.read(JUNK_BYTES))
         if wave and wave.start():

@@ -164,7 +164,7 @@ def read_srt(path: Path, text: str) -> list[PlainTranscript]:
         for event in pysubs2.SSAFile.from_string(text, format_="srt")
     ]
     if text.strip() and not cues:
-        raise broken(path, "has no cue")
+        raise broken(path, "has no cues")
     lines = labelled([" ".join(said.split()) for *_, said in cues])
     return [
         PlainTranscript(
@@ -188,7 +188,7 @@ def read_vtt(path: Path, text: str) -> list[PlainTranscript]:
         raise broken(path, f"is not valid ({error})") from error
     blocks = re.split(r"\n\s*\n", text.strip())[1:]
     if not captions and not all(block.startswith(("NOTE", "STYLE", "REGION")) for block in blocks):
-        raise broken(path, "has no cue")
+        raise broken(path, "has no cues")
     utterances = []
     for caption in captions:
         start, end = (t.in_milliseconds() / 1000 for t in (caption.start_time, caption.end_time))
