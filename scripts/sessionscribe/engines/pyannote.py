@@ -93,13 +93,7 @@ class WindowModels:
     def look(
         self, samples: NDArray[np.float32], grid: SlidingWindow
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Run both models on all windows of ``samples`` ``[n]``.
-
-        The first window begins at the first sample; the last one may reach beyond the end.
-
-        Returns:
-            Segmentations ``[windows, frames, speakers]`` and embeddings ``[windows, speakers, dimension]``.
-        """
+        """Run both models on all windows of ``samples``; the last window may extend beyond the end."""
         import numpy as np  # noqa: PLC0415
         from pyannote.audio.utils.signal import binarize  # noqa: PLC0415
 
