@@ -114,7 +114,7 @@ def _convert(
     missing = ""
     found = writer.samples / SAMPLE_RATE
     short, tolerance = expected - found, tolerance_s(expected)
-    nothing_tells = not live and reader.links == 1 and containers.is_cut_off(source) is None
+    nothing_tells = not live and reader.recordings == 1 and containers.is_cut_off(source) is None
     if short > tolerance:
         if _other_streams_reach(source, expected - tolerance):
             warnings.append(f"the sound ends {short:.1f} s before the recording does")
@@ -205,8 +205,8 @@ def _warnings(reader: Reader, mono: Mono, writer: FlacWriter) -> Iterator[str]:
         yield f"{counted(reader.damaged_packets, 'damaged packet')} skipped"
     if reader.error:
         yield f"cannot be read to its end ({reader.error})"
-    if reader.links > 1:
-        yield f"{reader.links} recordings follow one another in the file; all were read"
+    if reader.recordings > 1:
+        yield f"{reader.recordings} recordings follow one another in the file; all were read"
     if clock.gaps:
         yield f"{counted(clock.gaps, 'hole')} filled with {clock.filled_s:.3f} s of silence"
     if clock.jumps:

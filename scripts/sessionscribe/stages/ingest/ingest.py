@@ -87,9 +87,9 @@ def _proven_duration(
     if not exact:
         counter = Reader(path, chosen, limits=limits)
         counted = counter.count()
-        if counter.links == 1 and declared is None:
+        if counter.recordings == 1 and declared is None:
             return counted
-        if counter.links == 1 and declared and abs(counted - declared) <= max(0.25, 0.01 * declared):
+        if counter.recordings == 1 and declared and abs(counted - declared) <= max(0.25, 0.01 * declared):
             return declared
     reader = Reader(path, chosen, declared or 0.0, limits)
     for _ in reader.blocks():
