@@ -205,7 +205,6 @@ class Batch:
         return {path for session in sessions for path in (*session.pending, *session.blocked)}
 
     def _last(self) -> BatchReport | None:
-        """Return the last report."""
         return next(report.newest_first(self.root), None)
 
     def _look(self, made: BatchReport) -> tuple[Plan, PendingJobs]:

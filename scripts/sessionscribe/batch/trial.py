@@ -62,7 +62,6 @@ def _choose(plan: Plan, name: str | None) -> SessionPlan:
 
 
 def _put_back(root: Path) -> None:
-    """Put back the original files."""
     for kept in sorted((root / ORIGINALS).rglob("*")):
         if kept.is_file():
             target = root / kept.relative_to(root / ORIGINALS)

@@ -159,7 +159,6 @@ def beside(groups: Iterable[Group]) -> Iterator[Beside]:
 
 
 def _beside(source: str) -> str:
-    """Return the place of a part's transcript."""
     return join(parent(source), TRANSCRIPT.format(PurePosixPath(name_of(source)).stem))
 
 

@@ -120,7 +120,6 @@ def run(
 
 
 def _process_line(line: bytes, errors: deque[str], on_progress: Callable[[Progress], None] | None) -> None:
-    """Process a line of rclone's log."""
     try:
         entry: dict[str, Any] = json.loads(line)
     except ValueError:
