@@ -157,7 +157,7 @@ class _Seen:
 
     Attributes:
         stamp: changes when the file does; None for a broken link.
-        since: since when (monotonic clock) it has been as it is.
+        since: since when (monotonic clock) it has not changed.
         done: it was added, known or refused, and needs no attention until it changes.
         refused: why it was not added.
     """
@@ -268,7 +268,7 @@ class Watcher:
 
 
 def _look(file: File, before: _Seen | None) -> _Seen | None:
-    """Return what was known of a file if it has not changed, or begin again; None if it is gone.
+    """Return the entry of a file, a new one if it has changed; None if it is gone.
 
     Its time alone proves nothing: a copy may have that of the original.
     """

@@ -186,7 +186,7 @@ def _refuse_huge_listing(source: Path | IO[bytes], place: str) -> None:
         file.seek(max(0, file.tell() - 65_557 - _ZIP64.size))
         before, _, end = file.read().rpartition(_END)
     if len(end) < 18:
-        raise refused(place, "is no zip file, or only the beginning of one")
+        raise refused(place, "is not a ZIP file, or only the beginning of one")
     sizes = [int.from_bytes(end[8:12], "little")]
     if before[-20:-16] == b"PK\6\7":
         mark, size = _ZIP64.unpack(before[-_ZIP64.size :].rjust(_ZIP64.size))

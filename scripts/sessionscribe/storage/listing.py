@@ -229,7 +229,7 @@ def hashes(source: str) -> list[str]:
 
 
 def _known(source: str) -> dict[str, Any]:
-    """Return a remote's features, which rclone is asked for once."""
+    """Return a remote's features, as rclone reports them, once per process."""
     remote = rclone_path(split(source)[0])
     with _features_lock:
         if remote not in _features:
