@@ -44,7 +44,7 @@ def note(report: BatchReport, since: Mark, root: Path, *, models_worked: bool) -
             machine.runtime_seconds = _between(machine.start_time, machine.stop_time or now())
         else:
             machine.runtime_seconds = round(sum(record["wall_s"] for record in records), 3)
-        # The price records when it was used, if any, or the present one.
+        # The price noted when it was used, if any, or the present one.
         about = records[-1] if records else {"runner": machine.runner, "machine": machine.machine}
         machine.cost_usd = None
         if price := costs.price_of(about, prices):

@@ -193,12 +193,9 @@ class Batch:
 
     def _new_report(self) -> BatchReport:
         """Return a report that begins with what the last batch left to do."""
-        made, last = (
-            BatchReport(timestamp=report.now(), status="failed"),
-            next(report.newest_first(self.root), None),
-        )
-        made.run_id, made.profile = uuid.uuid4().hex[:12], self.profile
-        if last:
+        made = BatchReport(timestamp=report.now(), status="failed", profile=self.profile)
+        made.run_id = uuid.uuid4().hex[:12]
+        if last := next(report.newest_first(self.root), None):
             made.failures, made.not_sent = last.failures, last.not_sent
         return made
 
