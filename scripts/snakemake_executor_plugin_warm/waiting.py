@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from logging import Logger
+from collections.abc import Mapping, Sequence
 from types import FrameType
 from typing import Any
 
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
+from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
 
 PATIENCE_S = 60.0
 """A submission that has waited for so long is reported."""
@@ -21,17 +20,8 @@ LOOK_S = 20.0
 BEAT_S = 0.5
 
 
-class Waiting:
+class Waiting(RemoteExecutor):
     """A mixin for the executor of a plugin that submits jobs; it comes before that class."""
-
-    logger: Logger
-    workflow: Any
-    lock: threading.Lock
-    active_jobs: list[SubmittedJobInfo]
-    wait: bool
-    next_seconds_between_status_checks: Any
-    cancel_jobs: Callable[[list[SubmittedJobInfo]], None]
-    shutdown: Callable[[], None]
 
     _waiting_since: dict[str, float] | None = None
     _terminated = False
@@ -53,7 +43,7 @@ class Waiting:
                     before(number, frame)
 
             signal.signal(signal.SIGTERM, terminate)
-        super().run_job_pre(job)  # type: ignore[misc]
+        super().run_job_pre(job)
 
     def cancel(self) -> None:
         """Cancel all submissions, including those that are being submitted or checked at this moment."""
