@@ -133,7 +133,7 @@ class MailboxWorker:
                 self._listed.wait(0.5)
                 names = self._names
             if self._over.is_set():
-                raise DisconnectedError(f"{self._mailbox.place} was let go")
+                raise DisconnectedError(f"{self._mailbox.place} was closed")
             self._refuse_unreachable()
             for worker in workers_by_job(names, "results").get(job, []):
                 reply = self._retry(partial(self._take, job, worker, request))
@@ -158,7 +158,7 @@ class MailboxWorker:
             except (RcloneError, OSError):
                 self._refuse_unreachable()
                 if self._over.wait(POLL_S):
-                    raise DisconnectedError(f"{self._mailbox.place} was let go") from None
+                    raise DisconnectedError(f"{self._mailbox.place} was closed") from None
 
     def _refuse_unreachable(self) -> None:
         if time.monotonic() - self._reached > UNREACHABLE_S:
