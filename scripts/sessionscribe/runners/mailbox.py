@@ -65,8 +65,8 @@ class Mailbox:
             if error.reason == "missing":  # nobody has written anything yet
                 return {}
             raise
-        sizes = (line.split("/", 1) for line in text.decode(errors="replace").splitlines())
-        return {name: int(size) for size, name in sizes}
+        lines = (line.partition("/") for line in text.decode(errors="replace").splitlines())
+        return {name: int(size) for size, _, name in lines if size.isdigit()}  # a name may have line breaks
 
     def put(self, files: Mapping[str, Path]) -> None:
         """Copy local files into the mailbox, given by their names there."""
