@@ -7,7 +7,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from types import FrameType
+from types import FrameType, MappingProxyType
 from typing import Any
 
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
@@ -23,9 +23,9 @@ BEAT_S = 0.5
 class Waiting(RemoteExecutor):
     """A mixin for the executor of a plugin that submits jobs; it comes before that class."""
 
-    _waiting_since: dict[str, float] | None = None
-    _terminated = False
+    _handles_sigterm = _terminated = False
     _look_at, _told = 0.0, ""
+    _waiting_since: Mapping[str, float] = MappingProxyType({})
 
     def reasons(self, jobs: Sequence[SubmittedJobInfo]) -> Mapping[str, str]:
         """Return why submissions have not begun, by external id; those that have begun are left out."""
@@ -33,8 +33,8 @@ class Waiting(RemoteExecutor):
 
     def run_job_pre(self, job: Any) -> None:
         """Install a handler for SIGTERM, since Snakemake itself would wait for all submissions."""
-        if self._waiting_since is None:
-            self._waiting_since = {}
+        if not self._handles_sigterm:
+            self._handles_sigterm = True
             before = signal.getsignal(signal.SIGTERM)
 
             def terminate(number: int, frame: FrameType | None) -> None:
@@ -71,8 +71,7 @@ class Waiting(RemoteExecutor):
         if self._terminated:
             self._withdraw([job for job in jobs if job.external_jobid in reasons])
             return
-        since = self._waiting_since or {}
-        self._waiting_since = {name: since.get(name, now) for name in reasons}
+        self._waiting_since = {name: self._waiting_since.get(name, now) for name in reasons}
         late = [name for name, began in self._waiting_since.items() if now - began >= PATIENCE_S]
         why = "; ".join(reason for reason, _ in Counter(reasons[name] for name in late).most_common(2))
         text = f"{len(late)} of {len(jobs)} submissions are waiting: {why}" if late else ""
