@@ -33,16 +33,16 @@ from sessionscribe.runners.managed_machine import ManagedMachine, State
 ACCELERATORS = ("T4", "L4", "G4", "A100", "H100", CPU)
 LEAST_S = 600.0
 """An earlier run's session is replaced if it has less time left than this, in seconds."""
-OTHER_RUN_S, KEEP_ALIVE_S, CONNECT_S = 60.0, 180.0, 90.0
+OTHER_RUN_S, CONNECT_S = 60.0, 90.0
 DRIVER = "/usr/lib64-nvidia"
 """The folder with the GPU's driver. Notebooks have it in their environment, ssh sessions do not."""
-WITHOUT_SSH = "A notebook there needs no ssh: docs/runners/colab.md, Without ssh. Or take another runner"
-NOT_BY_SSH = "Colab does not let this account in by ssh ({}), as most that do not pay"
+WITHOUT_SSH = "Use a notebook there (docs/runners/colab.md, Without ssh), or another runner"
+NOT_BY_SSH = "Colab does not let this account in by ssh ({}), like most free accounts"
 REFUSALS = (
     *((f"(HTTP {status})", NOT_BY_SSH.format(f"HTTP {status}"), WITHOUT_SSH) for status in (403, 404)),
     (
         "Server rejected",
-        "Colab does not take our key",
+        "Colab does not accept our key",
         "Update the command: `uv tool upgrade google-colab-cli`",
     ),
 )
@@ -66,15 +66,10 @@ print(connection.getresponse().status)
 
 
 class Colab(ManagedMachine):
-    """A session.
-
-    Args:
-        name: the runner's name.
-        argument: the accelerators in order of preference, separated by commas.
-        settings: how the run uses machines. There is one session for each runner and project.
+    """A session, of which there is one for each runner and project.
 
     Raises:
-        UserError: Colab has no such accelerator.
+        UserError: ``argument`` is not a list of accelerators.
     """
 
     halt_s = STOP_S
@@ -104,7 +99,7 @@ class Colab(ManagedMachine):
 
     def check(self) -> str:
         """Return that nothing is known."""
-        return "not checked: it would have to be started"
+        return "not checked: that would create a session"
 
     def start(self) -> Address:
         """Create a session, unless there is one, and return its address."""
@@ -122,7 +117,7 @@ class Colab(ManagedMachine):
                 self._say(f"{self.name}: a session with {self._session.accelerator}, for {left} at most")
                 self._over.set()
                 self._over = threading.Event()
-                threading.Thread(target=self._keep_alive, args=(self._over,), daemon=True).start()
+                threading.Thread(target=self._sessions.keep_alive, args=(self._over,), daemon=True).start()
             return address
 
     def state(self) -> State:
@@ -140,10 +135,6 @@ class Colab(ManagedMachine):
         """End the session."""
         self._sessions.stop()
         self._session = None
-
-    def _keep_alive(self, over: threading.Event) -> None:
-        while not over.wait(KEEP_ALIVE_S):
-            self._sessions.keep_alive()
 
     def find_address(self) -> Address | None:
         """Return the address of the session."""

@@ -43,7 +43,7 @@ class CommandMachine(ManagedMachine):
 
     def check(self) -> str:
         """Return the state."""
-        return f"{self.state()}; whether it may be started, only a start would tell"
+        return f"{self.state()}; only a start would show whether it works"
 
     def find_address(self) -> Address:
         """Return the address that the user gave."""

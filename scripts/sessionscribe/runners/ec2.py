@@ -40,13 +40,8 @@ NAMED = ("pending", "running", "stopping", "stopped")
 class Instance(ManagedMachine):
     """An instance.
 
-    Args:
-        name: the runner's name.
-        argument: the part after ``ec2:``.
-        settings: how the run uses machines.
-
     Raises:
-        UserError: the argument cannot be an instance.
+        UserError: ``argument`` cannot be an instance.
     """
 
     boot_s = halt_s = HALT_S
@@ -162,14 +157,14 @@ class Instance(ManagedMachine):
         if len(instances) != 1:
             where = f"in {self._region}"
             what = f"names {len(instances)} instances {where}" if instances else f"is not an instance {where}"
-            hint = "Name one by its id, as ec2:i-…, or the region before it, as ec2:eu-west-1/…"
+            hint = "Use its id (ec2:i-…), or put its region before it (ec2:eu-west-1/…)"
             raise UnusableError(what, where=self.name, hint=hint)
         self._id = instances[0]["InstanceId"]
         return instances[0]  # type: ignore[no-any-return]
 
     def _check_shutdown_behaviour(self, instance: dict[str, Any]) -> None:
         if instance["State"]["Name"] == "terminated":
-            raise UnusableError("was terminated, and is gone for good", where=self.name, hint="Name another")
+            raise UnusableError("was terminated", where=self.name, hint="Name another instance")
         if instance.get("RootDeviceType") == "instance-store":
             hint = "Use an instance with an EBS root volume"
             raise UnusableError("cannot be stopped, only terminated", where=self.name, hint=hint)

@@ -11,8 +11,8 @@ RETRY = {
     "InsufficientInstanceCapacity": NO_CAPACITY,
     "InsufficientHostCapacity": NO_CAPACITY,
     "InsufficientReservedInstanceCapacity": "the reservation has no capacity for such an instance now",
-    "IncorrectInstanceState": "it was changing its state",
-    "IncorrectState": "it was changing its state",
+    "IncorrectInstanceState": "the instance was changing its state",
+    "IncorrectState": "the instance was changing its state",
     "RequestLimitExceeded": "too many requests to AWS",
     "InternalError": "an error inside AWS",
     "InternalFailure": "an error inside AWS",
@@ -31,11 +31,11 @@ FINAL = {
     CREDENTIALS: ("AWS refuses the credentials ({code})", LOG_IN),
     "UnauthorizedOperation AccessDenied AccessDeniedException": (
         "these credentials do not allow {operation}",
-        "Allow it `{service}:{operation}` (docs/runners/ec2.md lists all that is needed)",
+        "Allow `{service}:{operation}` (docs/runners/ec2.md lists all permissions)",
     ),
     "InvalidInstanceID.NotFound InvalidInstanceID.Malformed": (
         "is not an instance in {region}",
-        "Look at the id, and put the region before it, as ec2:eu-west-1/i-…",
+        "Check the id, or put its region before it: ec2:eu-west-1/i-…",
     ),
     "VcpuLimitExceeded InstanceLimitExceeded MaxSpotInstanceCountExceeded": (
         "is more than this account may run at once ({code})",
@@ -43,7 +43,7 @@ FINAL = {
     ),
 }
 """What is wrong and what to do, by the codes of other errors."""
-OTHERS = ("AWS refuses {operation} ({code}: {message})", "See the docs of AWS")
+OTHERS = ("AWS refuses {operation} ({code}: {message})", "See the documentation of AWS")
 
 
 def translate(
@@ -63,8 +63,8 @@ def translate(
     if isinstance(error, no_answer):  # no network, or another server in between
         return DisconnectedError(f"{name}: AWS does not answer ({_shortened(str(error))})")
     if isinstance(error, exceptions.NoRegionError):
-        hint = "Put it before the instance, as ec2:eu-west-1/…, or set AWS_REGION"
-        return UnusableError("has no known region", where=name, hint=hint)
+        hint = "Put one before the instance, as in ec2:eu-west-1/…, or set AWS_REGION"
+        return UnusableError("has no region", where=name, hint=hint)
     if isinstance(error, exceptions.BotoCoreError):  # credentials, in one of a dozen ways
         return UnusableError(f"AWS cannot be used ({_shortened(str(error))})", where=name, hint=LOG_IN)
     return _refusal(error, name, service, region) if isinstance(error, exceptions.ClientError) else None

@@ -35,15 +35,13 @@ POLL_S = 2.0
 """Pause between two questions whether a machine is on, in seconds."""
 STOP_AGAIN_S = 15.0
 """A machine that is still on after this time is asked to stop again."""
-ORPHAN_S = 60.0
-"""Time limit for one of the watchdog's attempts to stop a machine."""
 WAIT_AND_STOP = r"""
 read -r machine
 read -r _ && exit
-tries=60
+tries=12
 until printf '%s\n' "$machine" | "$@"; do
     [ $((tries -= 1)) -gt 0 ] || exit
-    sleep 5
+    sleep 30
 done
 """
 """A shell script: if its input ends after one line, run the arguments with that line until they succeed."""
@@ -218,14 +216,16 @@ class ManagedMachine(Machine):
         with self._changing:
             if self._watchdog and not self._gave_up:
                 self._note("stop")
-                self._stop(self.halt_s)
+                self._stop()
 
     def stop_orphan(self) -> None:
         """Stop the machine of a run that was killed."""
-        self._stop(ORPHAN_S)
+        with suppress(DisconnectedError, UserError):
+            self._was_up = self.state() == "up"
+        self._stop()
 
-    def _stop(self, limit_s: float) -> None:
-        until, asked, problem = time.monotonic() + limit_s, -math.inf, ""
+    def _stop(self) -> None:
+        until, asked, problem = time.monotonic() + self.halt_s, -math.inf, ""
         while (now := time.monotonic()) < until:
             try:
                 if problem or now > asked + STOP_AGAIN_S:

@@ -95,7 +95,7 @@ class WorkerProcess:
     def ending(self) -> DisconnectedError | DiedError:
         """Return the error for jobs that the end of the process has interrupted."""
         if self.ended_by_us:
-            return DisconnectedError("was let go")
+            return DisconnectedError("was released")
         code = self.process.returncode
         number = -code if code < 0 else code - 128  # the latter from shells and from our guard
         if number not in set(signal.Signals):
