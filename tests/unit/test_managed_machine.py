@@ -83,6 +83,7 @@ def test_only_a_machine_that_we_started_may_stop_itself(switch: Switch) -> None:
     other.start()
     assert ours.stop_command == "poweroff"
     assert other.stop_command == ""
+    ours.stop()
 
 
 def test_one_that_does_not_stop_is_told_to_the_user(switch: Switch) -> None:

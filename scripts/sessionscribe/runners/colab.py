@@ -92,10 +92,7 @@ class Colab(ManagedMachine):
 
     def seconds_left(self) -> float:
         """Return the time until Colab ends the session at the latest; infinity before there is one."""
-        return self._left_s(self._session) if self._session else math.inf
-
-    def _left_s(self, session: Session) -> float:
-        return self._limit_s - session.age_s
+        return self._limit_s - self._session.age_s if self._session else math.inf
 
     def check(self) -> str:
         """Return that nothing is known."""
@@ -108,13 +105,13 @@ class Colab(ManagedMachine):
             if not self._sessions.cli.lock(OTHER_RUN_S):
                 raise UnusableError("is in use by another run", where=self.name, hint="Wait for that to end")
             self._watch()  # a session that an earlier run has left is ours, too
-            session = self._sessions.known()
-            if session and self._left_s(session) < LEAST_S:
+            left = self._sessions.known()
+            if left and self._limit_s - left.age_s < LEAST_S:
                 self.shut_down()
             address = super().start()
             if self._session and self._session != before:
-                left = _spell(self.seconds_left())
-                self._say(f"{self.name}: a session with {self._session.accelerator}, for {left} at most")
+                limit = _spell(self.seconds_left())
+                self._say(f"{self.name}: a session with {self._session.accelerator}, for {limit} at most")
                 self._over.set()
                 self._over = threading.Event()
                 threading.Thread(target=self._sessions.keep_alive, args=(self._over,), daemon=True).start()
@@ -202,7 +199,7 @@ def accelerators_of(name: str, argument: str) -> tuple[str, ...]:
 
 
 def _key_in(home: Path, name: str) -> Path:
-    """Return an ssh key of our own: Colab takes no RSA keys, such as the user's may be."""
+    """Return an ssh key of our own: the user's may be an RSA key, which Colab does not accept."""
     key = home / "key"
     if not key.exists():
         if shutil.which("ssh-keygen") is None:

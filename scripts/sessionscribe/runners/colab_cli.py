@@ -67,9 +67,8 @@ def find_program(pins: Path, say: Callable[[str], None] = print) -> Path:
     if found := shutil.which("colab"):
         if _has_ssh(Path(found).resolve()):
             return Path(found)
-        say(
-            f"colab: {found} has no `ssh`: our own is used (`uv tool upgrade google-colab-cli` updates yours)"
-        )
+        hint = "`uv tool upgrade google-colab-cli` updates yours"
+        say(f"colab: {found} has no `ssh`: our own is used ({hint})")
     return install(pins, user_cache_path("sessionscribe") / "colab-cli", say)
 
 
@@ -213,20 +212,20 @@ class Cli:
         return said
 
     @contextlib.contextmanager
-    def _one_at_a_time(self, patience_s: float) -> Iterator[int]:
+    def _one_at_a_time(self, limit_s: float) -> Iterator[int]:
         """Wait for earlier calls, which may be those of a process that was killed.
 
         Raises:
             DisconnectedError: one does not end in time.
         """
         with (self.home / "calls.lock").open("w") as lock:
-            if not locks.wait_for(lock, patience_s):
-                raise DisconnectedError(f"no end of an earlier call of `colab` within {patience_s:g} s")
+            if not locks.wait_for(lock, limit_s):
+                raise DisconnectedError(f"no end of an earlier call of `colab` within {limit_s:g} s")
             yield lock.fileno()
 
-    def wait(self, patience_s: float) -> None:
+    def wait(self, limit_s: float) -> None:
         """Wait for earlier calls, whose effect may not be recorded yet; see ``_one_at_a_time``."""
-        with self._one_at_a_time(patience_s):
+        with self._one_at_a_time(limit_s):
             pass
 
     def sessions(self) -> list[str]:

@@ -165,9 +165,6 @@ class Instance(ManagedMachine):
     def _check_shutdown_behaviour(self, instance: dict[str, Any]) -> None:
         if instance["State"]["Name"] == "terminated":
             raise UnusableError("was terminated", where=self.name, hint="Name another instance")
-        if instance.get("RootDeviceType") == "instance-store":
-            hint = "Use an instance with an EBS root volume"
-            raise UnusableError("cannot be stopped, only terminated", where=self.name, hint=hint)
         attribute = "instanceInitiatedShutdownBehavior"
         found = self._call("describe_instance_attribute", InstanceId=self._id, Attribute=attribute)
         if found["InstanceInitiatedShutdownBehavior"]["Value"] != "stop":

@@ -38,44 +38,13 @@ STOP_AGAIN_S = 15.0
 WAIT_AND_STOP = r"""
 read -r machine
 read -r _ && exit
-tries=12
+tries=3
 until printf '%s\n' "$machine" | "$@"; do
     [ $((tries -= 1)) -gt 0 ] || exit
     sleep 30
 done
 """
 """A shell script: if its input ends after one line, run the arguments with that line until they succeed."""
-
-
-class Watchdog:
-    """A process that stops a machine when this process has gone in whatever way, unless dismissed before.
-
-    Args:
-        target: the machine, as for ``registry.machine_of``.
-        name: the runner's name.
-        settings: how the run uses machines.
-    """
-
-    def __init__(self, target: str, name: str, settings: Settings) -> None:
-        command = [sys.executable, "-m", "sessionscribe.runners.registry"]
-        self._process = subprocess.Popen(
-            ["sh", "-c", WAIT_AND_STOP, "sessionscribe-stop", *command],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,  # neither Ctrl-C nor the end of the terminal reaches it
-        )
-        assert self._process.stdin is not None
-        # Not as arguments: everybody on this computer can read those, and commands may contain passwords.
-        machine = pickle.dumps((target, name, replace(settings, environment={}, say=print)))
-        self._process.stdin.write(b64encode(machine) + b"\n")
-        self._process.stdin.flush()
-
-    def dismiss(self) -> None:
-        """End the process."""
-        with suppress(OSError):  # it was killed
-            self._process.communicate(b"\n")
-        self._process.wait()
 
 
 class ManagedMachine(Machine):
@@ -99,8 +68,8 @@ class ManagedMachine(Machine):
         super().__init__(name)
         self._settings, self._say, self._stops_itself = settings, settings.say, stops_itself
         self._note = partial(note_event, settings.project, name)
-        # There is one as long as the machine is, or may be, on because of us.
-        self._watchdog: Watchdog | None = None
+        # It runs as long as the machine is, or may be, on because of us.
+        self._watchdog: subprocess.Popen[bytes] | None = None
         self._starts, self._was_up, self._gave_up = 0, False, False
         self._ssh_error = ""
         self._last_address: Address | None = None
@@ -170,7 +139,22 @@ class ManagedMachine(Machine):
             return address
 
     def _watch(self) -> None:
-        self._watchdog = self._watchdog or Watchdog(self.target, self.name, self._settings)
+        """Start the watchdog unless it runs: a process that stops the machine if this process is killed."""
+        if self._watchdog:
+            return
+        command = [sys.executable, "-m", "sessionscribe.runners.registry"]
+        self._watchdog = subprocess.Popen(
+            ["sh", "-c", WAIT_AND_STOP, "sessionscribe-stop", *command],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,  # neither Ctrl-C nor the end of the terminal reaches it
+        )
+        assert self._watchdog.stdin is not None
+        # Not as arguments: everybody on this computer can read those, and commands may contain passwords.
+        settings = replace(self._settings, environment={}, say=print)
+        self._watchdog.stdin.write(b64encode(pickle.dumps((self.target, self.name, settings))) + b"\n")
+        self._watchdog.stdin.flush()
 
     def _wait(self, find: Callable[[], T | None], limit_s: float, problem: str) -> T:
         """Repeat ``find`` until it finds something, and return that."""
@@ -262,5 +246,7 @@ class ManagedMachine(Machine):
         self._note(event)
         self._starts = 0
         if self._watchdog:
-            self._watchdog.dismiss()
+            with suppress(OSError):  # it was killed
+                self._watchdog.communicate(b"\n")
+            self._watchdog.wait()
             self._watchdog = None
