@@ -20,7 +20,7 @@ from sessionscribe.runners.errors import DisconnectedError, UnusableError
 
 CPU = "cpu"
 CREATE_S = 900.0
-"""Time limit for creating a session: if it is exceeded, there may be one of which nobody knows."""
+"""Time limit for creating a session: if it is exceeded, there may be one that is not known here."""
 STOP_S = 120.0
 """Time limit for ending one."""
 KEEP_ALIVE_S = 180.0
