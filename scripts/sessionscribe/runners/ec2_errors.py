@@ -6,29 +6,26 @@ from typing import Any
 
 from sessionscribe.runners.errors import DisconnectedError, UnusableError
 
-NO_CAPACITY = "AWS has no capacity for such an instance there now; try later, or in another zone"
 RETRY = {
-    "InsufficientInstanceCapacity": NO_CAPACITY,
-    "InsufficientHostCapacity": NO_CAPACITY,
+    "InsufficientInstanceCapacity InsufficientHostCapacity": (
+        "AWS has no capacity for such an instance there now; try later, or in another zone"
+    ),
     "InsufficientReservedInstanceCapacity": "the reservation has no capacity for such an instance now",
-    "IncorrectInstanceState": "the instance was changing its state",
-    "IncorrectState": "the instance was changing its state",
+    "IncorrectInstanceState IncorrectState": "the instance was changing its state",
     "RequestLimitExceeded": "too many requests to AWS",
-    "InternalError": "an error inside AWS",
-    "InternalFailure": "an error inside AWS",
-    "ServiceUnavailable": "AWS is not available",
-    "Unavailable": "AWS is not available",
+    "InternalError InternalFailure": "an error inside AWS",
+    "ServiceUnavailable Unavailable": "AWS is not available",
 }
-"""Errors that a retry may solve, by code."""
+"""Errors that a retry may solve: codes, and what is wrong."""
 SERVER_ERROR = 500
 """From this HTTP status on, the error may not be about the request, which may have been carried out."""
 LOG_IN = "Make `aws sts get-caller-identity` work first: `aws configure`, AWS_PROFILE, or `aws sso login`"
-CREDENTIALS = (
-    "AuthFailure InvalidClientTokenId SignatureDoesNotMatch ExpiredToken ExpiredTokenException "
-    "RequestExpired MissingAuthenticationToken OptInRequired"
-)
 FINAL = {
-    CREDENTIALS: ("AWS refuses the credentials ({code})", LOG_IN),
+    "AuthFailure InvalidClientTokenId SignatureDoesNotMatch ExpiredToken ExpiredTokenException "
+    "RequestExpired MissingAuthenticationToken OptInRequired": (
+        "AWS refuses the credentials ({code})",
+        LOG_IN,
+    ),
     "UnauthorizedOperation AccessDenied AccessDeniedException": (
         "these credentials do not allow {operation}",
         "Allow `{service}:{operation}` (docs/runners/ec2.md lists all permissions)",
@@ -42,7 +39,7 @@ FINAL = {
         "Ask AWS for a higher quota of running instances of this family (Service Quotas, EC2)",
     ),
 }
-"""What is wrong and what to do, by the codes of other errors."""
+"""Other errors: codes, what is wrong, and what to do."""
 OTHERS = ("AWS refuses {operation} ({code}: {message})", "See the documentation of AWS")
 
 
@@ -73,7 +70,7 @@ def translate(
 def _refusal(error: Any, name: str, service: str, region: str) -> DisconnectedError | UnusableError:
     details = error.response.get("Error", {})
     code, message = details.get("Code", ""), _shortened(details.get("Message", ""))
-    if reason := RETRY.get(code):
+    if reason := next((reason for codes, reason in RETRY.items() if code in codes.split()), ""):
         return DisconnectedError(f"{name}: {reason} ({code})")
     if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= SERVER_ERROR:
         return DisconnectedError(f"{name}: AWS does not answer ({code}: {message})")
