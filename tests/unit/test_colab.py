@@ -181,13 +181,13 @@ def test_a_login_that_does_not_hold(google: colab.Colab, said: list[str]) -> Non
     google.log_in()
     ours.start()
     google.logged_in = False
-    ours.halt_s, ours._stops_itself = 1.0, ""
+    ours.halt_s = 1.0
     with pytest.raises(UserError, match=r"may still be running \(.*the login .* Manage sessions"):
         ours.stop()
-    google.logged_in = True
-    ours.start()
-    ours.stop()
+    assert google.asked[-1].endswith("from inside"), "it was told by ssh, but nobody can see that"
     assert not google.machines
+    google.logged_in, ours._gave_up = True, False
+    ours.stop()
 
 
 def test_without_a_login(google: colab.Colab, said: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
