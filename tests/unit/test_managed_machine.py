@@ -58,7 +58,7 @@ def test_it_is_started_once_and_stopped_once(switch: Switch) -> None:
     machine = switch.machine(say=told.append)
     assert machine.state() == "off"
     assert machine.stop_command == ""
-    assert machine.start() == machine.find_address()
+    assert machine.start() == machine.look()[1]
     machine.start()  # again after a lost connection
     assert switch.said() == ["start gpu-box"]
     machine.stop()

@@ -117,12 +117,12 @@ class Colab(ManagedMachine):
                 threading.Thread(target=self._sessions.keep_alive, args=(self._over,), daemon=True).start()
             return address
 
-    def state(self) -> State:
+    def look(self) -> tuple[State, Address | None]:
         """Ask Colab whether our session exists."""
         before, self._session = self._session, self._sessions.find()
         if before and not self._session and not self._stopping.is_set():
             self._say(f"{self.name}: Colab took the session away after {_spell(before.age_s)}")
-        return "up" if self._session else "off"
+        return ("up", self._address(self._session)) if self._session else ("off", None)
 
     def bring_up(self) -> None:
         """Create a session."""
@@ -133,10 +133,8 @@ class Colab(ManagedMachine):
         self._sessions.stop()
         self._session = None
 
-    def find_address(self) -> Address | None:
-        """Return the address of the session."""
-        assert self._session is not None
-        key, accelerator = str(_key_in(self._home, self.name)), self._session.accelerator
+    def _address(self, session: Session) -> Address:
+        key, accelerator = str(_key_in(self._home, self.name)), session.accelerator
         proxy = self._sessions.cli.shell_line("ssh", "--proxy-mode", "-s", self._session_name, "-i", key)
         settings = (
             f"ProxyCommand={proxy.replace('%', '%%')}",
@@ -160,7 +158,7 @@ class Colab(ManagedMachine):
 
     def _answering_address(self) -> Address | None:
         # ssh is not tried: Colab accepts one connection at a time, and may see the next one too early.
-        self._last_address = self.find_address()
+        self._last_address = self._address(self._session) if self._session else None
         return self._last_address
 
     def stop(self) -> None:

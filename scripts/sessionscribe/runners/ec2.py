@@ -61,9 +61,22 @@ class Instance(ManagedMachine):
         """The instance by region and id: its tag may change."""
         return f"ec2:{self._user}{self._region}/{self._id}"
 
-    def state(self) -> State:
-        """Ask AWS for the state."""
-        return STATES.get(self._describe()["State"]["Name"], "stopping")
+    def look(self) -> tuple[State, Address | None]:
+        """Ask AWS for the state and the present address, which is the public one if there is one."""
+        instance = self._describe()
+        reason = instance.get("StateReason", {}).get("Message", "")
+        self.stop_reason = f" ({reason})" if reason else ""
+        state = STATES.get(instance["State"]["Name"], "stopping")
+        host = instance.get("PublicIpAddress") or instance.get("PrivateIpAddress")
+        if state != "up" or not host:
+            return state, None
+        settings = (f"HostName={host}", f"HostKeyAlias={self._id}", "StrictHostKeyChecking=accept-new")
+        options = [word for setting in settings for word in ("-o", setting)]
+        return state, Address(
+            f"{self._user}{self._instance}",
+            (*options, *self._settings.ssh),
+            machine_type=instance.get("InstanceType", ""),
+        )
 
     def bring_up(self) -> None:
         """Start the instance, if it would only stop, not vanish, when it powers itself off."""
@@ -91,25 +104,6 @@ class Instance(ManagedMachine):
         """Stop the instance, whatever its state: AWS's answers may be some seconds old."""
         if self._describe()["State"]["Name"] != "terminated":
             self._call("stop_instances", InstanceIds=[self._id])
-
-    def find_address(self) -> Address | None:
-        """Return the present address, which is the public one if there is one."""
-        instance = self._describe()
-        if STATES.get(instance["State"]["Name"]) != "up":
-            if not self._was_up:
-                return None
-            reason = instance.get("StateReason", {}).get("Message", "no reason given")
-            raise DisconnectedError(f"{self.name} was started and stopped again ({reason})")
-        host = instance.get("PublicIpAddress") or instance.get("PrivateIpAddress")
-        if not host:
-            return None
-        settings = (f"HostName={host}", f"HostKeyAlias={self._id}", "StrictHostKeyChecking=accept-new")
-        options = [word for setting in settings for word in ("-o", setting)]
-        return Address(
-            f"{self._user}{self._instance}",
-            (*options, *self._settings.ssh),
-            machine_type=instance.get("InstanceType", ""),
-        )
 
     def _set_alarm(self, cpu: dict[str, int]) -> None:
         """Have AWS stop the instance when it is idle, in case nobody else can.

@@ -59,10 +59,12 @@ class ManagedMachine(Machine):
         boot_s: time limit for a start, until ssh answers, in seconds.
         halt_s: time limit for a stop, in seconds.
         by_hand: how the user can stop it.
+        stop_reason: why it has stopped by itself, in parentheses; "" if that is not known.
     """
 
     boot_s = halt_s = 300.0
     by_hand = "stop it by hand, and check that it is off"
+    stop_reason = ""
 
     def __init__(self, name: str, settings: Settings, stops_itself: str) -> None:
         super().__init__(name)
@@ -76,8 +78,15 @@ class ManagedMachine(Machine):
         self._changing, self._stopping = threading.RLock(), threading.Event()
 
     @abstractmethod
+    def look(self) -> tuple[State, Address | None]:
+        """Ask the provider for the state, and for the address, if it is known yet.
+
+        A machine that is starting counts as up. If one has stopped by itself, ``stop_reason`` is set.
+        """
+
     def state(self) -> State:
-        """Ask the provider for the state; a machine that is starting counts as up."""
+        """Ask the provider for the state."""
+        return self.look()[0]
 
     @abstractmethod
     def bring_up(self) -> None:
@@ -94,14 +103,6 @@ class ManagedMachine(Machine):
 
         Raises:
             DisconnectedError, UserError: the request failed; it is repeated for ``halt_s``.
-        """
-
-    @abstractmethod
-    def find_address(self) -> Address | None:
-        """Return the address of a machine that is up; None if it has none yet.
-
-        Raises:
-            DisconnectedError: the machine is no longer up.
         """
 
     @property
@@ -174,11 +175,11 @@ class ManagedMachine(Machine):
         Raises:
             DisconnectedError: the machine was up, and is no longer.
         """
-        address, up = self.find_address(), self.state() == "up"
-        if self._was_up and not up:
-            raise DisconnectedError(f"{self.name} went off while we waited for ssh")
+        state, address = self.look()
+        if self._was_up and state != "up":
+            raise DisconnectedError(f"{self.name} went off while we waited for ssh{self.stop_reason}")
         # If the state is found by ping, for example, it is "up" only some time after the start.
-        self._was_up = self._was_up or up
+        self._was_up = self._was_up or state == "up"
         if address is None:
             return None
         self._last_address = address
