@@ -14,7 +14,7 @@ from sessionscribe.cli import run, workflow
 from sessionscribe.cli.options import SESSIONS, SETTINGS, load, subcommand
 from sessionscribe.config.settings import Config
 from sessionscribe.core.errors import UserError, complain, one_by_one, visible
-from sessionscribe.core.files import write_text
+from sessionscribe.core.files import sha256, write_text
 from sessionscribe.manifest import manifest
 from sessionscribe.planning import status
 from sessionscribe.planning.plan import Plan
@@ -203,8 +203,8 @@ def _show(result: Imported, config: Config, options: argparse.Namespace) -> None
     facts = [f"placed {len(result.placed)} files", f"{row.chunks_done} of {row.chunks} chunks"]
     facts += [f"made with: {visible(about.engine)}"] * bool(about.engine)
     print(f"{about.session}: {'; '.join(facts)}")
-    if note := bundles.requirements_note(about):
-        print(f"    {note}")
+    if about.requirements != sha256(bundles.REQUIREMENTS):
+        print("    made with other versions of packages: the results stay valid, and their records name them")
     if result.kept:
         print(f"    kept as made here: {visible(', '.join(sorted(result.kept)))} (--force replaces them)")
     more = ""
