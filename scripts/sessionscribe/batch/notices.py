@@ -61,7 +61,9 @@ def notify(report: BatchReport, settings: Config, root: Path = Path()) -> None:
     If one cannot be sent, that is a line there and on standard error, and nothing else.
     """
     options = settings.notify
-    earlier = _earlier(report, root)
+    week = report.time - timedelta(days=7)
+    recent = takewhile(lambda before: before.time >= week, reports.newest_first(root))
+    earlier = [before for before in recent if before.run_id != report.run_id]
     since = datetime.now(UTC) - timedelta(hours=options.interval_hours)
     lately = set().union(*(_kinds_sent(before) for before in earlier if before.time >= since))
     wanted = set(options.events) - lately
@@ -199,13 +201,6 @@ def _finished(report: BatchReport, earlier: Iterable[BatchReport]) -> list[str]:
     """Return the sessions finished since the last notification about finished sessions."""
     untold = takewhile(lambda before: "session_complete" not in _kinds_sent(before), earlier)
     return list(dict.fromkeys(name for each in (report, *untold) for name in each.completed))
-
-
-def _earlier(report: BatchReport, root: Path) -> list[BatchReport]:
-    """Return the reports of the week before this one, newest first."""
-    since = report.time - timedelta(days=7)
-    recent = takewhile(lambda before: before.time >= since, reports.newest_first(root))
-    return [before for before in recent if before.run_id != report.run_id]
 
 
 def _kinds_sent(report: BatchReport) -> set[str]:

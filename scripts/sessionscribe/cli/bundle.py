@@ -14,7 +14,7 @@ from sessionscribe.cli import run, workflow
 from sessionscribe.cli.options import SESSIONS, SETTINGS, load, subcommand
 from sessionscribe.config.settings import Config
 from sessionscribe.core.errors import UserError, complain, one_by_one, visible
-from sessionscribe.core.files import write_text
+from sessionscribe.core.files import sha256, write_text
 from sessionscribe.manifest import manifest
 from sessionscribe.planning import status
 from sessionscribe.planning.plan import Plan
@@ -28,8 +28,8 @@ from sessionscribe.storage import listing, transfer
 
 ROOT = Path()
 FOLDER = "bundles"
-FIRST = ("ingest", "convert", "chunk")
-"""The stages that a bundle to work on has."""
+FIRST = {"ingest", "convert", "chunk"}
+"""The stages that are done before a work bundle is packed."""
 SHOWN = 200
 """Characters of a setting of others, at most."""
 
@@ -63,7 +63,9 @@ def pack(options: argparse.Namespace, config: Config) -> int:
     if options.check:
         return check(Place(options.check), options.max_gb)
     plan = Plan(config, ROOT)
-    if not options.results and (names := [n for n, s in plan.sessions.items() if _first_steps(s)]):
+    due = {name: {step.stage for step in found.pending.values()} for name, found in plan.sessions.items()}
+    names = [n for n, stages in due.items() if stages & FIRST and not plan.sessions[n].session.problem]
+    if names and not options.results:
         print(f"Converting and cutting first: {', '.join(names)}", flush=True)
         if run.make(options, workflow.Request(), names, stage="chunk"):
             return 1
@@ -114,11 +116,6 @@ def _since(place: Place) -> list[SessionBundle]:
     raise UserError("contains no bundle", where=place.name, hint="Name a `.zip`, or a folder of them")
 
 
-def _first_steps(session: SessionPlan) -> bool:
-    """Return whether a session without a problem still lacks its chunks."""
-    return not session.session.problem and any(step.stage in FIRST for step in session.pending.values())
-
-
 def check(place: Place, max_gb: float) -> int:
     """Check a bundle without writing anything: a local one by its contents, a remote one by its checksum."""
     if place.is_remote:
@@ -166,16 +163,12 @@ def take(options: argparse.Namespace, config: Config) -> int:
         if len(found) == 1:  # what is wrong with the only one is the answer
             bring(next(iter(found.items())))
         else:
-            in_order = sorted(found.items(), key=_is_part)
+            # Parts come after the bundles that have what they lack.
+            in_order = sorted(found.items(), key=lambda item: ".part-" in Path(item[0]).name)
             failed = one_by_one({name: (name, path) for name, path in in_order}, bring)
     for session, result in imported.items():
         _show(result, load(options, [session]), options)
     return int(failed)
-
-
-def _is_part(bundle: tuple[str, Path]) -> bool:
-    """Return whether a bundle is a part, which is unpacked after the bundles that have what it lacks."""
-    return ".part-" in Path(bundle[0]).name
 
 
 def _import(
@@ -203,8 +196,8 @@ def _show(result: Imported, config: Config, options: argparse.Namespace) -> None
     facts = [f"placed {len(result.placed)} files", f"{row.chunks_done} of {row.chunks} chunks"]
     facts += [f"made with: {visible(about.engine)}"] * bool(about.engine)
     print(f"{about.session}: {'; '.join(facts)}")
-    if note := bundles.requirements_note(about):
-        print(f"    {note}")
+    if about.requirements != sha256(bundles.REQUIREMENTS):
+        print("    made with other versions of packages: the results stay valid, and their records name them")
     if result.kept:
         print(f"    kept as made here: {visible(', '.join(sorted(result.kept)))} (--force replaces them)")
     more = ""

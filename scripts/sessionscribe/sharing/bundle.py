@@ -187,10 +187,3 @@ def usable(about: SessionBundle, differences: Differences, root: Path) -> dict[s
         elif (section, name) not in PLACES:
             found.setdefault(section, {})[name] = value
     return found
-
-
-def requirements_note(bundle: SessionBundle) -> str:
-    """Return a note if a bundle was made with other packages than this checkout pins, or ""."""
-    if bundle.requirements == files.sha256(REQUIREMENTS):
-        return ""
-    return "made with other versions of packages: the results stay valid, and their records name the versions"

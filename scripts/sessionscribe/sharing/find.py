@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -86,7 +86,10 @@ def _places(rows: list[Row], given: Sequence[str], root: Path, checksums: Checks
             yield Finding("unreachable", place, found.what)
     noted = notes((file for group in groups for file in group.files), root)
     there = set(noted.values())
-    groups = yield from _without_faulty(groups)
+    faulty = {f: f.item.fault for group in groups for f in group.files if f.item and f.item.fault}
+    yield from (Finding("unreachable", file.source, fault) for file, fault in faulty.items())
+    sound = ((group, tuple(f for f in group.files if f not in faulty)) for group in groups)
+    groups = [replace(group, files=files) for group, files in sound if files]
     missing = {source: row for source, row in known.items() if source not in there}
     would_be_found = _covers(searched)
     gone = {s: row for s, row in missing.items() if would_be_found(s) and not _is_here(s)}
@@ -133,26 +136,16 @@ def _search(
             if error.what.startswith("holds no"):
                 return []
             if "does not exist" in error.what:
-                if place in given and not is_remote(place):
-                    _refuse_unknown(place, known)
-                return []
+                if place not in given or is_remote(place) or any(map(_covers([place]), known)):
+                    return []  # what was there is reported as gone
+                hint = "Check the name, which is case-sensitive"
+                raise UserError("does not exist", where=place, hint=hint) from error
             if getattr(error, "reason", "") in AWAY:
                 return away.setdefault(remote, error)
             return error
 
     with ThreadPoolExecutor(AT_ONCE) as threads:
         yield from zip(places, threads.map(look, places), strict=True)
-
-
-def _without_faulty(groups: Sequence[Group]) -> Generator[Finding, None, list[Group]]:
-    """Yield the files that cannot be read as recordings; return the groups without them."""
-    kept = []
-    for group in groups:
-        faults = {file: file.item.fault for file in group.files if file.item and file.item.fault}
-        yield from (Finding("unreachable", file.source, fault) for file, fault in faults.items())
-        if files := tuple(file for file in group.files if file not in faults):
-            kept.append(replace(group, files=files))
-    return kept
 
 
 def _folders(known: Iterable[str]) -> list[str]:
@@ -224,16 +217,6 @@ def _covers(places: Iterable[str]) -> Callable[[str], bool]:
         return _on_this_machine(parent(source)) in here
 
     return covers
-
-
-def _refuse_unknown(place: str, known: Iterable[str]) -> None:
-    """Refuse a folder that does not exist, unless known recordings were in it: these are reported as gone.
-
-    Raises:
-        UserError: there were none.
-    """
-    if not any(map(_covers([place]), known)):
-        raise UserError("does not exist", where=place, hint="Check the name, which is case-sensitive")
 
 
 def _is_below(source: str, place: str) -> bool:

@@ -137,7 +137,8 @@ class Beside:
     def read(self, sources: Iterable[str]) -> dict[str, PartTranscript]:
         """Return the valid transcripts, by the source of the part."""
         wanted = [source for source in sources if source in self._there]
-        new = {_beside(source): source for source in wanted if source not in self._read}
+        names = {source: TRANSCRIPT.format(PurePosixPath(name_of(source)).stem) for source in wanted}
+        new = {join(parent(s), name): s for s, name in names.items() if s not in self._read}
         for place, path in fetched(new, self.folder):
             try:
                 self._read[new[place]] = PartTranscript.read(path)
@@ -156,10 +157,6 @@ def beside(groups: Iterable[Group]) -> Iterator[Beside]:
     transcribed = notes((file for group in groups for file in group.transcribed), Path())
     with tempfile.TemporaryDirectory(prefix="sessionscribe-") as folder:
         yield Beside(Path(folder), set(transcribed.values()))
-
-
-def _beside(source: str) -> str:
-    return join(parent(source), TRANSCRIPT.format(PurePosixPath(name_of(source)).stem))
 
 
 def adopt(session: SessionPlan, found: Beside, root: Path) -> int:
