@@ -86,10 +86,8 @@ def _chunks(folder: Path) -> list[ChunkTranscript]:
             content = seal.read_json(path.read_bytes())
             if isinstance(content, dict) and "core" in content:
                 known = {name: content[name] for name in ChunkTranscript.model_fields if name in content}
-                if known.get("schema_version") not in range(ChunkTranscript.version()):
-                    known["schema_version"] = ChunkTranscript.version()
                 found.append(ChunkTranscript.model_validate(known))
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             what = f"cannot be read ({str(error).splitlines()[0]})"
             raise UserError(what, where=path, hint="Compare with a finished export instead") from error
     return found
