@@ -47,7 +47,7 @@ REMOTE = """\
 
 def make(folder: Path, sessions: int, chunks: int) -> None:
     """Make a project of finished sessions; its converted audio is holes."""
-    from sessionscribe.config import settings  # noqa: PLC0415 -- not in the process that measures
+    from sessionscribe.config import loading  # noqa: PLC0415 -- not in the process that measures
     from sessionscribe.manifest import manifest  # noqa: PLC0415 -- not in the process that measures
     from sessionscribe.planning.plan import Plan  # noqa: PLC0415
 
@@ -82,7 +82,7 @@ def make(folder: Path, sessions: int, chunks: int) -> None:
         subprocess.run(["git", *command], cwd=folder, check=True)
     os.chdir(folder)
     chance = random.Random(1)
-    for session in Plan(settings.load([Path("config/config.yaml")])).sessions.values():
+    for session in Plan(loading.load([Path("config/config.yaml")])).sessions.values():
         for step in session.pending.values():
             for output in step.outputs:
                 fill(Path(output), chunks, chance)

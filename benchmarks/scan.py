@@ -87,7 +87,7 @@ class Measured(Cost):
 
 def make(folder: Path, sessions: int, chunks: int, *, finished: bool) -> None:
     """Make a project of `sessions` recordings of `chunks` chunks each; with results where `finished`."""
-    from sessionscribe.config import settings  # noqa: PLC0415 -- not in the process that measures
+    from sessionscribe.config import loading  # noqa: PLC0415 -- not in the process that measures
     from sessionscribe.manifest import manifest  # noqa: PLC0415 -- not in the process that measures
     from sessionscribe.planning.plan import Plan  # noqa: PLC0415
 
@@ -110,7 +110,7 @@ def make(folder: Path, sessions: int, chunks: int, *, finished: bool) -> None:
     if not finished:
         return
     os.chdir(folder)
-    plan = Plan(settings.load([Path("config/config.yaml")]))
+    plan = Plan(loading.load([Path("config/config.yaml")]))
     for session in plan.sessions.values():
         for step in session.pending.values():
             for output in step.outputs:

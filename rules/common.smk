@@ -1,6 +1,7 @@
 """The plan (what is there, what is due) and what all rules share. No network, no heavy import."""
 
 import functools
+import gc
 import signal
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ from snakemake.exceptions import WorkflowError
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
 from sessionscribe.cli import workflow as command_line
-from sessionscribe.config import settings
+from sessionscribe.config import loading
 from sessionscribe.core import errors, signals
 from sessionscribe.formats import registry
 from sessionscribe.jobs import workspace
@@ -39,11 +40,13 @@ if workflow.is_main_process:
         print(f"sessionscribe: {problem}", file=sys.stderr)
 
 try:
-    if workflow.is_main_process and (
-        problem := command_line.profile_of_another(sys.argv[1:], Path(workflow.basedir))
-    ):
-        print(f"sessionscribe: {problem}", file=sys.stderr)
-    PLAN = planning.Plan(settings.validate(config))
+    if workflow.is_main_process:
+        warning = command_line.profile_of_another(sys.argv[1:], Path(workflow.basedir))
+        if warning:
+            print(f"sessionscribe: {warning}", file=sys.stderr)
+        for file in workflow.configfiles:
+            loading.read(Path(file))  # Snakemake would ignore all but the last of equal keys
+    PLAN = planning.Plan(loading.validate(config))
 except errors.UserError as error:
     raise WorkflowError(str(error))
 # Threads of an engine. Profiles count one core for it, as they limit the jobs with a model (`gpu`).
@@ -51,6 +54,9 @@ MODEL_CPUS = min(4, workflow.cores or 4)
 
 
 if workflow.is_main_process:
+    # A large DAG is a million objects: with the default threshold, collecting garbage takes a quarter of the time.
+    gc.freeze()
+    gc.set_threshold(20_000)
     # No output is ever half written, so what a killed run left behind needs no manual step.
     PLAN.whole = command_line.shows_finished(sys.argv[1:])
     LogHandler.audio = PLAN.audio
@@ -99,7 +105,7 @@ def finish():
     Path(preflight()).unlink(missing_ok=True)  # the next run looks for the models again
     sessions = PLAN.sessions.values()
     if any(locations.is_remote(row.source) for s in sessions for row in s.session.rows):
-        options = settings.validate(config)
+        options = loading.validate(config)
         copies.release(planning.Plan(options), options.ingest)
 
 
@@ -183,7 +189,7 @@ def inputs_of(rule):
 def session_priorities():
     planned = PLAN.sessions.values()
     return priority.priorities(
-        (s.session for s in planned if s.pending), settings.validate(config).batch
+        (s.session for s in planned if s.pending), loading.validate(config).batch
     )
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import builders
 from project import ROOT
 from sessionscribe.artifacts.provenance import Output, Provenance
-from sessionscribe.config import settings as config
+from sessionscribe.config import loading
 from sessionscribe.core.files import sha256
 from sessionscribe.core.locks import locked
 from sessionscribe.manifest import manifest
@@ -98,7 +98,7 @@ class Clone:
         )
 
     def plan(self) -> Plan:
-        return Plan(config.validate(self.settings), self.root)
+        return Plan(loading.validate(self.settings), self.root)
 
     def session(self, name: str = "one") -> SessionPlan:
         return self.plan().sessions[name]

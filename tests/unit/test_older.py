@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from project import ROOT, SETTINGS
-from sessionscribe.config import settings as config
+from sessionscribe.config import loading
 from sessionscribe.planning.plan import Plan
 
 ARCHIVE = Path(__file__).resolve().parents[1] / "data/older-results.tar.xz"
@@ -32,7 +32,7 @@ def plan(root: Path, **changes: dict[str, object]) -> Plan:
         settings[section]["model"] = str(ROOT / SETTINGS[section]["model"])
     for section, values in changes.items():
         settings.setdefault(section, {}).update(values)
-    return Plan(config.validate(settings), root)
+    return Plan(loading.validate(settings), root)
 
 
 def todo(found: Plan, session: str) -> Counter[str]:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from test_config import leaves
 
+from sessionscribe.config import loading
 from sessionscribe.config import settings as config
 from sessionscribe.core.errors import UserError
 from sessionscribe.engines import models
@@ -81,7 +82,7 @@ class Project:
 
     def plan(self) -> Plan:
         manifest.write(self.root / "sessions.tsv", self.rows)
-        return Plan(config.validate(self.settings), self.root)
+        return Plan(loading.validate(self.settings), self.root)
 
     def finish(self) -> None:
         """Make every pending file, with settings and a record where it has them, as the jobs do."""

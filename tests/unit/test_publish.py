@@ -22,7 +22,7 @@ from project import ROOT
 from published import DVC_CONFIG, TABLE, Clone, isolate, made_up, moved
 from sessionscribe.artifacts.published import Published
 from sessionscribe.cli import publish
-from sessionscribe.config import settings
+from sessionscribe.config import loading
 from sessionscribe.core import locks
 from sessionscribe.core.errors import UserError
 from sessionscribe.planning import status
@@ -136,7 +136,7 @@ def test_to_push_is_advised_only_where_others_could_have_the_data(
         (here.root / ".dvc/config").write_text("[core]\n    analytics = false\n")
     monkeypatch.chdir(here.root)
     sessions = [here.session("one")]
-    assert publish.publish_sessions(sessions, settings.validate(here.settings), configfiles=[]) == 0
+    assert publish.publish_sessions(sessions, loading.validate(here.settings), configfiles=[]) == 0
     said = capsys.readouterr().out
     assert "1 published, 0 unchanged" in said
     assert ("git push" in said) is remote
@@ -533,11 +533,11 @@ def test_versions_tell_what_changed_and_come_back(here: Clone, monkeypatch: pyte
     unpack.take(here.root, store, "one", text=text)
     assert here.results("one").items() >= first.items()
     monkeypatch.chdir(here.root)
-    said = "\n".join(publish._after_restore("one", settings.validate(here.settings)))
+    said = "\n".join(publish._after_restore("one", loading.validate(here.settings)))
     assert "a run would redo" in said, "what it was made with is not in force"
     assert "transcribe.beam_size was `5`, is `3`" in said
     here.settings["transcribe"]["beam_size"] = 5
-    said = "\n".join(publish._after_restore("one", settings.validate(here.settings)))
+    said = "\n".join(publish._after_restore("one", loading.validate(here.settings)))
     assert said == "`sessionscribe publish one` makes it the newest version."
     here.git("restore", "results/publish/one.dvc")
     unpack.take(here.root, store, "one")

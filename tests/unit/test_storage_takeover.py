@@ -17,6 +17,7 @@ from sessionscribe.artifacts.part_transcript import PartTranscript
 from sessionscribe.artifacts.provenance import Output, Provenance
 from sessionscribe.artifacts.recording import AudioStream, Conversion, Ingest
 from sessionscribe.cli import main
+from sessionscribe.config import loading
 from sessionscribe.config import settings as config
 from sessionscribe.core.files import sha256
 from sessionscribe.engines import models
@@ -64,7 +65,7 @@ def folder(tmp_path: Path, machine: Machine) -> Path:
 
 
 def look(transcribe: dict[str, Any] | None = None) -> SessionPlan:
-    settings = config.load([Path("config/config.yaml")], {"transcribe": transcribe} if transcribe else None)
+    settings = loading.load([Path("config/config.yaml")], {"transcribe": transcribe} if transcribe else None)
     return Plan(settings).sessions["eve"]
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sessionscribe.artifacts.base import LAYOUTS
-from sessionscribe.config.settings import LANGUAGE, OFF
+from sessionscribe.config.settings import LANGUAGE, MOST_SPEAKERS, OFF
 from sessionscribe.core import locks, tables
 from sessionscribe.core.errors import UserError, visible
 from sessionscribe.core.files import write_text
@@ -73,6 +73,7 @@ MAX_MISSING = 10_000
 LONGEST_S = 1e7
 """No recording lasts longer, in seconds (116 days): all names of a session's chunks are known beforehand."""
 LEAST = {"num_speakers": 1, "min_speakers": 1, "max_speakers": 1, "audio_stream": 0, "channel": 0}
+"""The smallest allowed values."""
 
 
 @dataclass(frozen=True)
@@ -262,6 +263,8 @@ def _wrong_setting(language: str, numbers: Mapping[str, int | None]) -> str | No
     for name, number in numbers.items():
         if number is not None and number < LEAST[name]:
             return f"`{name}` must be at least {LEAST[name]} and is `{number}`"
+        if number is not None and number > MOST_SPEAKERS:
+            return f"`{name}` must be at most {MOST_SPEAKERS} and is `{number}`"
     fewest, most = numbers["min_speakers"], numbers["max_speakers"]
     if fewest and most and fewest > most:
         return "`min_speakers` must not be above `max_speakers`"

@@ -31,6 +31,6 @@ def note(root: Path, table: Path, rows: Iterable[Row]) -> None:
 def _read(path: Path) -> dict[str, dict[str, str]]:
     try:
         found = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) and all(isinstance(part, dict) for part in found.values()) else {}

@@ -289,6 +289,8 @@ class Plan:
                     return work
             elif wildcards.get("fp", work.key) == work.key:
                 file = work.pattern.format(**wildcards)
+                if session and (step := session.pending.get(f"{work.path}/{file}")):
+                    return step
                 if file in work.names:
                     return work.step(file)
         what = f"there is nothing to do for {rule}, as the manifest and the settings are"

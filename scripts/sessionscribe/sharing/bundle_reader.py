@@ -27,7 +27,7 @@ from pydantic import ValidationError
 
 from sessionscribe.artifacts.bundle import MANIFEST, SessionBundle
 from sessionscribe.artifacts.provenance import Output, Provenance
-from sessionscribe.config import settings
+from sessionscribe.config import loading
 from sessionscribe.core.errors import UserError, visible
 from sessionscribe.core.files import BLOCK
 from sessionscribe.manifest import manifest
@@ -247,7 +247,7 @@ def _check_contents(about: SessionBundle, members: list[zipfile.ZipInfo], place:
     """Compare a bundle's manifest with its members; refuse files that are not results of its session."""
     _session(about, place)
     try:
-        settings.validate(about.settings)
+        loading.validate(about.settings)
     except UserError as error:
         raise _refused(place, f"has unknown settings ({error.where})") from error
     if about.settings.keys() - set(SECTIONS):

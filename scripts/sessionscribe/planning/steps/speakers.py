@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 from sessionscribe.artifacts.plan import chunk_count
@@ -71,19 +71,20 @@ def _embed(steps: SessionSteps, timeline: Step, tracks: list[Track], diarizer: t
         {**options, "model": diarizer[1], "device": None},
     )
 
-    def stretch(name: str) -> sliding_window.EmbeddingChunk:
-        stem = name.removesuffix(".npz")
-        return next(found for found in _stretches(tracks, given["chunk_s"]) if found.name == stem)
+    audio = {track.row.track: track.audio for track in tracks}
+
+    @cache
+    def stretches() -> dict[str, sliding_window.EmbeddingChunk]:
+        return {f"{stretch.name}.npz": stretch for stretch in _stretches(tracks, given["chunk_s"])}
 
     def inputs(name: str) -> Inputs:
-        audio = {track.row.track: track.audio for track in tracks}
         return {
             "timeline": timeline.outputs[0],
-            "audio": [audio[track] for track in stretch(name).tracks],
+            "audio": [audio[track] for track in stretches()[name].tracks],
         }
 
     def told(name: str) -> Options:
-        found = stretch(name)
+        found = stretches()[name]
         return {"stretch": asdict(found) | {"tracks": list(found.tracks)}, "options": options}
 
     embedded = Folder(
