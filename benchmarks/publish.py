@@ -118,7 +118,7 @@ def record(step: Step) -> None:
     """Write the settings and the record of a step, as its jobs do."""
     from sessionscribe.artifacts.provenance import Output, Provenance  # noqa: PLC0415
     from sessionscribe.core.files import sha256  # noqa: PLC0415
-    from sessionscribe.planning.settings_files import settings_text  # noqa: PLC0415
+    from sessionscribe.planning.results import settings_text  # noqa: PLC0415
     from sessionscribe.planning.steps import Folder, files  # noqa: PLC0415
 
     def entry(path: str) -> Output:

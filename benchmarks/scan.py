@@ -138,7 +138,7 @@ def hole(path: Path, chunks: int) -> None:
 def record(step: Step) -> None:
     """Write the settings and the record of a step, as its jobs do, without waiting for the disk."""
     from sessionscribe.artifacts.provenance import Output, Provenance  # noqa: PLC0415
-    from sessionscribe.planning.settings_files import settings_text  # noqa: PLC0415
+    from sessionscribe.planning.results import settings_text  # noqa: PLC0415
     from sessionscribe.planning.steps import Folder, files  # noqa: PLC0415
 
     def entry(path: str) -> Output:

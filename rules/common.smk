@@ -69,7 +69,7 @@ if workflow.is_main_process:
         raise WorkflowError(errors.describe(error, str(Path.cwd())))
     if not PLAN.sessions:
         print(f"sessionscribe: {planning.NO_SESSIONS}", file=sys.stderr)
-    for remark in PLAN.remarks:
+    for remark in PLAN.warnings:
         print(f"sessionscribe: {remark}", file=sys.stderr)
 
 
@@ -86,15 +86,15 @@ def plan():
     if workflow.is_main_process:
         PLAN.force(map(str, asked.forcerun), everything=asked.forceall)
         if asked.targets:
-            workflow.dag.forcefiles.update(PLAN.due())
+            workflow.dag.forcefiles.update(PLAN.due)
     return PLAN
 
 
 onstart:
     # Snakemake's handler takes a lock that its main thread may hold.
     signals.handle_in_thread(signal.SIGTERM)
-    PLAN.forget()
-    workspace.bring_to_present(PLAN.found())
+    PLAN.remove_records()
+    workspace.bring_to_present(PLAN.existing_inputs())
 
 
 def finish():
@@ -156,9 +156,9 @@ def given(path, due):
     What this run makes triggers those that read it; anything else is no node of the DAG, and whole, whatever its
     time says. A step that is not due reads what is there; so does one that can do without what cannot be made.
     """
-    if plan().is_due(path):
+    if path in plan().due:
         return path if due else []
-    if (not due or PLAN.is_unavailable(path)) and not Path(path).exists():
+    if (not due or path in PLAN.unavailable) and not Path(path).exists():
         return []
     if PLAN.whole:
         return ancient(path)
@@ -170,7 +170,7 @@ def inputs_of(rule):
 
     def inputs(wildcards):
         step = step_of(rule, wildcards)
-        due = plan().is_due(step.outputs[0])
+        due = step.outputs[0] in plan().due
         found = {}
         for name, value in plan().inputs(step).items():
             if isinstance(value, str):

@@ -20,8 +20,8 @@ from sessionscribe.core.locks import locked
 from sessionscribe.manifest import manifest
 from sessionscribe.manifest.manifest import Row
 from sessionscribe.planning.plan import Plan
+from sessionscribe.planning.results import write_settings
 from sessionscribe.planning.session import SessionPlan
-from sessionscribe.planning.settings_files import write_settings
 from sessionscribe.planning.steps import Folder, Step
 from sessionscribe.publish import history
 from sessionscribe.publish.dvc_store import Store

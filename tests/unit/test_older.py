@@ -41,11 +41,11 @@ def todo(found: Plan, session: str) -> Counter[str]:
 
 def test_nothing_is_made_again(older: Path) -> None:
     before = {path.name for path in (older / "results").rglob("*.json")}
-    assert not plan(older).due()
+    assert not plan(older).due
     assert before < {path.name for path in (older / "results").rglob("*.json")}
     noted = {path: path.read_bytes() for path in (older / "results/settings").rglob("*.json")}
     assert len(noted) == 33
-    assert not plan(older).due()
+    assert not plan(older).due
     assert {path: path.read_bytes() for path in (older / "results/settings").rglob("*.json")} == noted
 
 

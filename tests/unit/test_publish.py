@@ -178,16 +178,16 @@ def test_a_deleted_chunk_stays_deleted_and_is_redone_alone(there: Clone) -> None
     )
     assert there.todo() == todo
     assert there.todo("two") == Counter()
-    there.plan().forget()  # as a run does that dies at once
+    there.plan().remove_records()  # as a run does that dies at once
     assert there.todo() == todo
 
 
 def test_without_the_recording_what_needs_it_is_held_back_and_named(there: Clone) -> None:
     chunk(there).unlink()
     plan = there.plan()
-    assert not plan.due()
+    assert not plan.due
     assert plan.sessions["one"].done("transcribe_chunk") == 1
-    (remark,) = plan.remarks
+    (remark,) = plan.warnings
     assert "one: needs the recording recordings/one.flac" in remark
     assert "1 transcribe_chunk" in remark
     assert [found.status for found in status.collect(plan)] == ["blocked", "complete"]
@@ -218,13 +218,13 @@ def test_a_changed_setting_redoes_what_depends_on_it(
     assert there.todo().keys() == rules
     assert bool(there.session().blocked) is (setting == "transcribe")
     waveform = "results/export/one.waveform.json"
-    assert there.plan().is_unavailable(waveform) is ("html" in there.settings["export"]["formats"])
+    assert (waveform in there.plan().unavailable) is ("html" in there.settings["export"]["formats"])
 
 
 def test_forced_work_is_held_back_too(there: Clone) -> None:
     plan = there.plan()
     plan.force(["transcribe_chunk"], everything=False)
-    assert not plan.due()
+    assert not plan.due
 
 
 def test_a_dry_look_costs_no_second_unpacking(there: Clone) -> None:

@@ -16,7 +16,7 @@ from sessionscribe.config import settings
 from sessionscribe.jobs import job
 from sessionscribe.manifest import additions, manifest, sources
 from sessionscribe.planning.plan import Plan
-from sessionscribe.planning.settings_files import write_settings
+from sessionscribe.planning.results import write_settings
 from sessionscribe.sharing.find import look_below, survey
 
 

@@ -22,8 +22,8 @@ from sessionscribe.config import settings as config
 from sessionscribe.core.files import sha256
 from sessionscribe.engines import models
 from sessionscribe.planning.plan import Plan
+from sessionscribe.planning.results import write_settings
 from sessionscribe.planning.session import SessionPlan
-from sessionscribe.planning.settings_files import write_settings
 from sessionscribe.planning.steps.decoder import decoders, words_key
 from sessionscribe.sharing import sidecars, upload
 

@@ -32,8 +32,8 @@ from sessionscribe.core.errors import UserError, visible
 from sessionscribe.core.files import BLOCK
 from sessionscribe.manifest import manifest
 from sessionscribe.manifest.manifest import Session
+from sessionscribe.planning.results import SETTINGS
 from sessionscribe.planning.session_files import RECORDS, is_plain, is_safe, parse_record, verified
-from sessionscribe.planning.settings_files import SETTINGS
 from sessionscribe.sharing.bundle import DIGESTS, MODEL, SECTIONS, digests_of
 from sessionscribe.stages.correct import table as corrections
 

@@ -29,9 +29,9 @@ from sessionscribe.core.text import join_words
 from sessionscribe.manifest.additions import notes
 from sessionscribe.manifest.manifest import Row
 from sessionscribe.manifest.sources import TRANSCRIPT, Group
+from sessionscribe.planning.results import settings_text
 from sessionscribe.planning.session import SessionPlan
 from sessionscribe.planning.session_files import write_files
-from sessionscribe.planning.settings_files import settings_text
 from sessionscribe.planning.steps import Folder, Step
 from sessionscribe.sharing.places import fetched
 from sessionscribe.storage.locations import join, name_of, parent

@@ -1,4 +1,4 @@
-"""The step of audit: is all of a session in its transcript?"""
+"""The step of the stage audit."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sessionscribe.planning.steps.prepare import Track, plans
 def audit_session(
     steps: SessionSteps, tracks: list[Track], chunks: Folder, *, timeline: Step, merged: Step, spoken: Step
 ) -> Step:
-    """Add the step that checks whether all of a session is in its transcript."""
+    """Add the step that checks the completeness of a transcript."""
     options = steps.options["audit"]
     inputs = {
         "timeline": timeline,

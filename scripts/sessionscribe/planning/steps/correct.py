@@ -1,4 +1,4 @@
-"""The step of correct: names and corrections, laid over what was heard."""
+"""The step of the stage correct."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ RULE = "correct_transcript"
 
 
 def traces(session: str, noted: Mapping[str, str]) -> Iterator[str]:
-    """Yield all files of this step, which must not stay when there is nothing to correct any more.
+    """Yield all files of this step, which must be removed when there are no corrections any more.
 
     Args:
-        session: its name.
-        noted: the keys in the names of the settings files that it has, by step.
+        session: the name of the session.
+        noted: the keys in the names of its settings files, by step.
     """
     yield from (*_outputs(session), record_of(session, RULE))
     if key := noted.get(RULE):
@@ -25,7 +25,7 @@ def traces(session: str, noted: Mapping[str, str]) -> Iterator[str]:
 
 
 def _outputs(session: str) -> tuple[str, str]:
-    """Return the transcript with names and corrections, and what became of these."""
+    """Return the corrected transcript, and the file that lists what became of the corrections."""
     stem = f"results/correct/{session}"
     return f"{stem}.json", f"{stem}.corrections.json"
 
@@ -33,13 +33,13 @@ def _outputs(session: str) -> tuple[str, str]:
 def correct_transcript(
     steps: SessionSteps, spoken: Step, named: Step | None, corrections: str
 ) -> Step | None:
-    """Add the step that lays names and corrections over a transcript, if there are any.
+    """Add the step that applies names and corrections to a transcript, if there are any.
 
     Args:
         steps: the session's steps.
-        spoken: what was said, by label.
-        named: who is who, where that is looked for.
-        corrections: the checksum of the session's corrections file; empty where there is none.
+        spoken: the step that assigns speakers.
+        named: the step that names them, if any.
+        corrections: the checksum of the session's corrections file; "" if there is none.
     """
     session = steps.session.name
     labels = steps.options["export"]["names"]

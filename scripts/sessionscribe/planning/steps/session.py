@@ -33,15 +33,15 @@ def steps_of(
     Args:
         session: its rows of the manifest.
         options: all settings as plain values.
-        decoder: what transcribes it.
+        decoder: the decoder.
         key: ``words_key`` of these three.
         diarizer: the diarization pipeline (folder or hub id) and its identity.
-        known: who may be named.
-        corrections: the checksum of the session's corrections file; empty where there is none.
+        known: the people who may be named.
+        corrections: the checksum of the session's corrections file; "" if there is none.
     """
     steps = SessionSteps(session, options)
     if rows := unusable(session):
-        # These jobs fail with one clear line, so that the session is marked and the others go on.
+        # These jobs fail with one line, so the session is marked and the others go on.
         for row in rows:
             prepare.fetch_recording(steps, row)
         return steps

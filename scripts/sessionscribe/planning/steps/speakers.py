@@ -1,4 +1,4 @@
-"""The steps of diarize: who speaks when, and who says each word."""
+"""The steps of the stage diarize."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from sessionscribe.manifest.manifest import Session
 from sessionscribe.planning.steps import NOTHING, Folder, Inputs, Options, SessionSteps, Step, told
 from sessionscribe.planning.steps.prepare import Track
 
-# What `cluster_speakers` goes by beside what the models found.
 CLUSTERING = ("num_speakers", "min_speakers", "max_speakers", "threshold")
+"""Settings that affect only the clustering."""
 
 
 def without_speakers(session: Session, diarizer: tuple[str, str]) -> bool:
-    """Return whether a session is not to be diarized; tracks identify speakers without a model."""
+    """Return whether a session is not diarized; tracks identify speakers without a model."""
     return session.layout != "multitrack" and OFF in (diarizer[0], session.setting("diarize"))
 
 
 def diarizers(config: Config, identity: Callable[[str], str]) -> list[tuple[str, str]]:
-    """Return the pipelines that ``auto`` may stand for, best first, each with its identity; else the one."""
+    """Return the pipelines that the settings allow, best first, each with its identity."""
     name = config.diarize.model
     names = models.auto_pipelines() if name == "auto" else [name]
     found = [models.resolve(name, models.DIARIZATION, setting="diarize.model") for name in names]
@@ -59,9 +59,10 @@ def cluster_speakers(
 
 
 def _embed(steps: SessionSteps, timeline: Step, tracks: list[Track], diarizer: tuple[str, str]) -> Folder:
-    """Add the steps that run the models on a session; the key has what matters to them.
+    """Add the steps that run the models on a session.
 
-    The parts of a live session are in the files' names instead: those of its beginning stay as it grows.
+    The parts of a live session are in the names of the files instead of the key, so most files stay valid when
+    it grows.
     """
     given, live = steps.options["diarize"], steps.session.layout == "live"
     options = {name: given[name] for name in ("device", "step", "chunk_s")} | {"model": diarizer[0]}
@@ -105,9 +106,9 @@ def _embed(steps: SessionSteps, timeline: Step, tracks: list[Track], diarizer: t
 def assign_speakers(
     steps: SessionSteps, merged: Step, turns: Step | None, timeline: Step, *, models: Mapping[str, str]
 ) -> Step:
-    """Add the step that gives every word its speaker, and says of the transcript what it was made of.
+    """Add the step that assigns a speaker to every word and records what the transcript was made with.
 
-    ``turns`` is None where nobody asks who speaks; ``models`` identifies those that heard the session.
+    ``turns`` is None without diarization; ``models`` are the identities of the models.
     """
     before = tuple(steps.works)
 
@@ -122,7 +123,7 @@ def assign_speakers(
 
 
 def _stretches(tracks: list[Track], chunk_s: float) -> list[sliding_window.EmbeddingChunk]:
-    """Return the stretches of a session that diarization looks at one by one."""
+    """Return the embedding chunks of a session."""
     if tracks[0].row.layout != "live":
         return sliding_window.of_recording(tracks[0].row.track, tracks[0].row.length_s, chunk_s)
     parts = [sliding_window.Part(t.row.track, t.row.part, t.row.duration_s, t.converted.key) for t in tracks]
@@ -130,7 +131,7 @@ def _stretches(tracks: list[Track], chunk_s: float) -> list[sliding_window.Embed
 
 
 def _stretch_files(tracks: list[Track], chunk_s: float) -> tuple[str, ...]:
-    """Return the names of the files of these stretches."""
+    """Return the names of the files of the embedding chunks."""
     if tracks[0].row.layout != "live":
         return _recording_files(chunk_count(tracks[0].row.length_s, chunk_s))
     return tuple(f"{stretch.name}.npz" for stretch in _stretches(tracks, chunk_s))
@@ -138,5 +139,5 @@ def _stretch_files(tracks: list[Track], chunk_s: float) -> tuple[str, ...]:
 
 @lru_cache(maxsize=64)
 def _recording_files(count: int) -> tuple[str, ...]:
-    """Return the names of the files of a recording's stretches."""
+    """Return the names of the files of a recording's embedding chunks."""
     return tuple(f"{name}.npz" for name in sliding_window.recording_names(count))
