@@ -37,8 +37,8 @@ WORD_OF = {
 class SessionStatus:
     """One line of the status table.
 
-    ``stage`` is the last completed stage, ``audit`` the verdict on the transcript (``-``: none yet). Flags and
-    failures are one line each.
+    ``stage`` is the last completed stage, ``audit`` the verdict on the transcript (``-``: none yet).
+    Flags and failures are one line each.
     """
 
     session: str
@@ -173,9 +173,7 @@ def failed(root: Path, plan: SessionPlan) -> list[Failed]:
     found = []
     folders = [plan.session.name, *([MODELS] if plan.needs_models() else [])]
     for path in sorted(path for name in folders for path in (root / "logs/failed" / name).glob("*.json")):
-        with suppress(
-            OSError, ValueError, LookupError, TypeError, RecursionError
-        ):  # removed, or damaged
+        with suppress(OSError, ValueError, LookupError, TypeError, RecursionError):  # removed, or damaged
             failure = json.loads(path.read_bytes())
             if path.parent.name == MODELS or failure["output"] in plan.pending.keys() | plan.missing:
                 found.append(Failed(failure["message"], failure["log"]))

@@ -61,7 +61,7 @@ def cluster_speakers(
 def _embed(steps: SessionSteps, timeline: Step, tracks: list[Track], diarizer: tuple[str, str]) -> Folder:
     """Add the steps that run the models on a session.
 
-    The parts of a live session are in the names of the files instead of the key, so most files stay valid when
+    The parts of a live session are in the names of the files, not in the key, so most files stay valid when
     it grows.
     """
     given, live = steps.options["diarize"], steps.session.layout == "live"
