@@ -1,8 +1,8 @@
-"""settings: what each step is told, in a file whose name carries the key of all that determines its outputs."""
+"""settings: a file with the settings of each step, named by the key of everything that determines its outputs."""
 
 
 rule note_settings:
-    """Write what a step is told to a file whose name carries the key; before that, the step is made due."""
+    """Remove the record of a step, so that it is due, and write its settings file."""
     output:
         settings="results/settings/{session}/{step}.{fp}.json",
     log:
@@ -15,6 +15,6 @@ rule note_settings:
         mem_mb=300,
         runtime="10m",
     params:
-        settings=noted_settings,
+        settings=settings_of("note_settings"),
     script:
         "../scripts/note_settings.py"

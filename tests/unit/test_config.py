@@ -5,11 +5,12 @@ import math
 from pathlib import Path
 from typing import Any
 
+import make_settings as docs
 import pytest
 import yaml
 from pydantic import BaseModel
 
-from sessionscribe.config import docs, loading, settings
+from sessionscribe.config import loading, settings
 from sessionscribe.core.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]

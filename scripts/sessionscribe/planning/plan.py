@@ -267,7 +267,7 @@ class Plan:
             self._sum_up()
 
     def step(self, rule: str, wildcards: Mapping[str, str]) -> Step:
-        """Return the step of a job.
+        """Return the step of a job; of a job that writes settings, the step that they are for.
 
         Raises:
             UserError: with the present manifest and settings, there is no such step.
@@ -278,9 +278,12 @@ class Plan:
             works = [people.folder for people in self._people.values() if people.folder]
         track = wildcards.get("track")
         for work in works:
-            if work.rule != rule:
+            if rule == "note_settings":
+                if isinstance(work, Step) and (work.name, work.key) == (wildcards["step"], wildcards["fp"]):
+                    return work
+            elif work.rule != rule:
                 continue
-            if isinstance(work, Step):
+            elif isinstance(work, Step):
                 if track is None or work.name.endswith(f".{track}"):
                     return work
             elif wildcards.get("fp", work.key) == work.key:
@@ -291,19 +294,6 @@ class Plan:
                     return work.step(file)
         what = f"there is nothing to do for {rule} with the present manifest and settings"
         raise UserError(what, where=" ".join(wildcards.values()), hint=HINT)
-
-    def settings(self, session: str, name: str, key: str) -> dict[str, Any]:
-        """Return the content of a step's settings file.
-
-        Raises:
-            UserError: there is no such step, or it has other settings.
-        """
-        found = self.sessions.get(session)
-        for work in found.plan.works if found else ():
-            if isinstance(work, Step) and (work.name, work.key) == (name, key):
-                return work.settings
-        what = f"{name} has no settings with the key {key} by the present manifest and settings"
-        raise UserError(what, where=session, hint=HINT)
 
     def inputs(self, step: Step) -> dict[str, str | list[str]]:
         """Return the files that a job reads, by name; of a ``Listed`` folder, those that this run makes."""
