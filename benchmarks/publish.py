@@ -119,12 +119,12 @@ def record(step: Step) -> None:
     from sessionscribe.artifacts.provenance import Output, Provenance  # noqa: PLC0415
     from sessionscribe.core.files import sha256  # noqa: PLC0415
     from sessionscribe.planning.results import settings_text  # noqa: PLC0415
-    from sessionscribe.planning.steps import Folder, files  # noqa: PLC0415
+    from sessionscribe.planning.steps import Folder  # noqa: PLC0415
 
     def entry(path: str) -> Output:
         return Output(path=path, size=Path(path).stat().st_size, sha256=sha256(Path(path)))
 
-    read = [path for need in step.needs if isinstance(need, Folder) for path in files(need)]
+    read = [path for need in step.needs if isinstance(need, Folder) for path in need.outputs]
     made = Provenance(
         rule=step.rule,
         key=step.key,

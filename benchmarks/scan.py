@@ -139,12 +139,12 @@ def record(step: Step) -> None:
     """Write the settings and the record of a step, as its jobs do, without waiting for the disk."""
     from sessionscribe.artifacts.provenance import Output, Provenance  # noqa: PLC0415
     from sessionscribe.planning.results import settings_text  # noqa: PLC0415
-    from sessionscribe.planning.steps import Folder, files  # noqa: PLC0415
+    from sessionscribe.planning.steps import Folder  # noqa: PLC0415
 
     def entry(path: str) -> Output:
         return Output(path=path, size=Path(path).stat().st_size, sha256="0" * 64)
 
-    read = [path for need in step.needs if isinstance(need, Folder) for path in files(need)]
+    read = [path for need in step.needs if isinstance(need, Folder) for path in need.outputs]
     made = Provenance(
         rule=step.rule,
         key=step.key,

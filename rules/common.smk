@@ -56,8 +56,9 @@ MODEL_CPUS = min(4, workflow.cores or 4)
 
 if workflow.is_main_process:
     # A large DAG is a million objects: with the default threshold, collecting garbage takes a quarter of the time.
+    gc.collect()
     gc.freeze()
-    gc.set_threshold(20_000)
+    gc.set_threshold(20_000, 50, 50)
     # Outputs are never half written, so after a killed run nothing has to be done by hand.
     PLAN.whole = command_line.shows_finished(sys.argv[1:])
     LogHandler.audio = PLAN.audio

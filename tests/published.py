@@ -132,7 +132,7 @@ class Clone:
             return Output(path=name, size=path.stat().st_size, sha256=sha256(path))
 
         folders = [need for need in step.needs if isinstance(need, Folder)]
-        read = [name for folder in folders for name in folder.outputs()]
+        read = [name for folder in folders for name in folder.outputs]
         Provenance(
             rule=step.rule,
             key=step.key,

@@ -22,7 +22,7 @@ from sessionscribe.manifest import manifest
 from sessionscribe.manifest.manifest import Row
 from sessionscribe.planning.plan import UNABLE, Plan
 from sessionscribe.planning.results import write_settings
-from sessionscribe.planning.steps import STAGE_OF, Folder, Step, files, paths, sources
+from sessionscribe.planning.steps import STAGE_OF, Folder, Step, paths, sources
 
 SHAPES = ("talk", "duo", "eve")
 ROWS = (
@@ -109,7 +109,7 @@ class Project:
             "rule": step.rule,
             "key": step.key,
             "outputs": [self.entry(name) for name in step.outputs],
-            "inputs": [self.entry(name) for folder in folders for name in folder.outputs()],
+            "inputs": [self.entry(name) for folder in folders for name in folder.outputs],
         }
         self.write(step.record, json.dumps(record))
 
@@ -131,7 +131,7 @@ def test_a_finished_project_has_nothing_to_do(project: Project) -> None:
 def test_a_new_project_has_everything_to_do_and_needs_the_models(tmp_path: Path) -> None:
     project = Project(tmp_path)
     plan = project.plan()
-    assert all(len(s.pending) == len(s.steps) for s in plan.sessions.values())
+    assert all(len(s.pending) == len(list(s.steps)) for s in plan.sessions.values())
     assert project.todo("talk") == Counter(
         fetch_recording=1,
         convert_audio=1,
@@ -174,7 +174,7 @@ def test_steps_come_after_what_they_need(tmp_path: Path) -> None:
     for session in Project(tmp_path).plan().sessions.values():
         seen: set[str] = set()
         for step in session.steps:
-            assert {o for other in step.needs for o in files(other)} <= seen
+            assert {o for other in step.needs for o in other.outputs} <= seen
             read = {path for source in sources(step.inputs) for path in paths(source)}
             assert {path for path in read if path.startswith("results/")} <= seen
             assert step.rule in STAGE_OF

@@ -35,8 +35,7 @@ from sessionscribe.planning.steps import (
     Listed,
     SessionSteps,
     Step,
-    correct,
-    files,
+    finish,
     paths,
     sources,
 )
@@ -137,7 +136,7 @@ class Plan:
             if unable and plan is plans[-1] and UNABLE not in self._warnings:
                 self._warnings.append(UNABLE)
         if not plan.pending:
-            plan.drop_plan()
+            plan.drop_steps()
         self._results.forget()
         return plan
 
@@ -193,7 +192,7 @@ class Plan:
         """Find the due steps of a session, including those of forced rules and files."""
         results, noted = self._results, self._results.noted(plan.session.name)
         undone: set[Step | Folder] = set()
-        for work in plan.plan.works:
+        for work in plan.steps.works:
             if isinstance(work, Folder):
                 there = results.names(work.path)
                 kept = frozenset() if work.rule in forced else there
@@ -226,8 +225,8 @@ class Plan:
         """Return the files to request from Snakemake so that it makes everything that is due."""
         if not self.whole:
             return self._targets
-        works = (work for session in self.sessions.values() for work in session.plan.works)
-        return list(dict.fromkeys([*self._targets, *(files(work)[0] for work in works)]))
+        works = (work for session in self.sessions.values() for work in session.steps.works)
+        return list(dict.fromkeys([*self._targets, *(work.outputs[0] for work in works)]))
 
     @property
     def warnings(self) -> list[str]:
@@ -273,7 +272,7 @@ class Plan:
             UserError: with the present manifest and settings, there is no such step.
         """
         session = self.sessions.get(wildcards.get("session", ""))
-        works: Iterable[Step | Folder] = session.plan.works if session else ()
+        works: Iterable[Step | Folder] = session.steps.works if session else ()
         if "session" not in wildcards:  # an enrolled voice belongs to no session
             works = [people.folder for people in self._people.values() if people.folder]
         track = wildcards.get("track")
@@ -310,24 +309,12 @@ class Plan:
         return [path for path in paths(source) if path in self.due] if listed else paths(source)
 
     def audio(self) -> dict[str, dict[str, float]]:
-        """Return the seconds of audio that pending steps process, by rule and first output.
-
-        The chunks of a track count as equally long.
-        """
+        """Return the seconds of audio that pending steps process, by rule and first output."""
         found: defaultdict[str, dict[str, float]] = defaultdict(dict)
         for session in self.sessions.values():
-            lasts = {row.track: row.duration_s for row in session.session.rows}
-            live, totals = session.session.layout == "live", session.totals
             for first, step in session.pending.items():
-                match step.rule:
-                    case "convert_audio" | "plan_chunks":
-                        found[step.rule][first] = lasts[step.name.partition(".")[2]]
-                    case "transcribe_chunk":
-                        whole_s = lasts[step.name.partition(".")[0]]
-                        chunks = 1 if live else chunk_count(whole_s, self._options["chunk"]["target_s"])
-                        found[step.rule][first] = whole_s / chunks
-                    case "embed_chunk":
-                        found[step.rule][first] = sum(lasts.values()) / totals[step.rule]
+                if step.audio_s:
+                    found[step.rule][first] = step.audio_s
         return found
 
     def existing_inputs(self) -> set[str]:
@@ -353,10 +340,11 @@ class Plan:
         clone's. A corrected transcript of which all corrections were withdrawn is removed as well.
         """
         for plan in self.sessions.values():
-            rules = {work.rule for work in plan.plan.works} if plan.pending else set()
-            if "write_export" in rules and correct.RULE not in rules:
-                for path in correct.traces(plan.session.name, self._results.noted(plan.session.name)):
-                    self._results.remove(path)
+            rules = {work.rule for work in plan.steps.works} if plan.pending else set()
+            if "write_export" in rules and finish.CORRECT not in rules:
+                for pattern in finish.CORRECTED:
+                    for path in self.root.glob(pattern.format(session=plan.session.name)):
+                        path.unlink()
             kept = set(plan.absent.values())  # recreated for other steps only
             for step in plan.pending.values():
                 if step.keyed or step.settings_file in plan.missing:

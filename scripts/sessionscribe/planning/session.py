@@ -40,35 +40,30 @@ class SessionPlan:
     lacking: list[str] = field(default_factory=list)
     unavailable: set[str] = field(default_factory=set)
     changed: dict[str, str] = field(default_factory=dict)
-    _plan: SessionSteps | None = None
+    _steps: SessionSteps | None = None
 
     @property
-    def plan(self) -> SessionSteps:
+    def steps(self) -> SessionSteps:
         """All steps; laid out again if they were dropped."""
-        if self._plan is None:
-            self._plan = self.lay_out()
-        return self._plan
+        if self._steps is None:
+            self._steps = self.lay_out()
+        return self._steps
 
-    def drop_plan(self) -> None:
+    def drop_steps(self) -> None:
         """Drop the steps to save memory: few sessions of a large archive need them again."""
-        self._plan = None
+        self._steps = None
 
     @property
     def totals(self) -> Counter[str]:
         """The number of steps of each rule."""
         counts = Counter[str]()
-        for work in self.plan.works:
+        for work in self.steps.works:
             counts[work.rule] += len(work.names) if isinstance(work, Folder) else 1
         return counts
 
-    @property
-    def steps(self) -> list[Step]:
-        """All steps, in order."""
-        return list(self.plan)
-
     def of(self, rule: str) -> list[Step]:
         """Return the steps of a rule."""
-        return [step for step in self.plan if step.rule == rule]
+        return [step for step in self.steps if step.rule == rule]
 
     def done(self, rule: str) -> int:
         """Return how many steps of a rule are done."""
@@ -122,5 +117,5 @@ class SessionPlan:
         results = Results(root)
         recreated = {step.outputs[0] for step in self.absent.values()}  # for other steps only
         undone = (self.pending.keys() | self.blocked.keys()) - recreated
-        done = (work for work in self.plan.works if isinstance(work, Step) and work.outputs[0] not in undone)
+        done = (work for work in self.steps.works if isinstance(work, Step) and work.outputs[0] not in undone)
         return [results.record(step.record) for step in done]

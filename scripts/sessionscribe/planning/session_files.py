@@ -18,7 +18,6 @@ from sessionscribe.core.errors import UserError
 from sessionscribe.planning.results import SETTINGS, drop_others
 from sessionscribe.planning.session import SessionPlan
 from sessionscribe.planning.steps import STAGES, Folder, Step
-from sessionscribe.planning.steps import files as outputs_of
 
 RECORDS = "results/provenance/"
 _FOLDERS = {*STAGES, "settings", "provenance"} - {"name"}
@@ -31,14 +30,14 @@ _DEVICE = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\..*)?", re.IGNORECASE)
 
 def session_files(plan: SessionPlan) -> list[str]:
     """Return all files of a session's steps, in order, with settings and records."""
-    return list(dict.fromkeys(path for work in plan.plan.works for path in files_of(work)))
+    return list(dict.fromkeys(path for work in plan.steps.works for path in files_of(work)))
 
 
 def finished_files(plan: SessionPlan, root: Path) -> list[str]:
     """Return the existing files of a session's steps that are up to date, without shared ones (voices)."""
     undone = plan.pending.keys() | plan.blocked.keys()
     found: dict[str, None] = {}
-    for work in plan.plan.works:
+    for work in plan.steps.works:
         if work.session != plan.session.name:
             continue
         if isinstance(work, Folder):
@@ -51,7 +50,7 @@ def finished_files(plan: SessionPlan, root: Path) -> list[str]:
 
 def files_of(work: Step | Folder) -> Iterator[str]:
     """Yield all files of a step: outputs, settings, and last the record."""
-    yield from outputs_of(work)
+    yield from work.outputs
     if isinstance(work, Step):
         yield from (work.settings_file, work.record)
 

@@ -53,7 +53,7 @@ def steps_of(session: SessionPlan, row: Row) -> dict[str, Step]:
         "plan_chunks": f"results/chunk/{name}/{track}.plan.json",
         "transcribe_chunk": f"{folder_of(session)}/{track}.0000.json",
     }
-    found = {rule: session.plan.find(path) for rule, path in paths.items()}
+    found = {rule: session.steps.find(path) for rule, path in paths.items()}
     return {rule: step for rule, step in found.items() if step is not None}
 
 
@@ -260,7 +260,7 @@ def embeddings_of(session: SessionPlan) -> dict[str, str]:
     """Return the paths of a live session's embeddings, each with its name beside the parts."""
     return {
         f"{work.path}/{name}": f"speakers-{work.key}-{name}"
-        for work in session.plan.works
+        for work in session.steps.works
         if isinstance(work, Folder) and work.rule == "embed_chunk"
         for name in work.names
     }

@@ -75,6 +75,7 @@ class Step:
         options: the content of its settings file.
         machine: settings that do not affect the outputs: how to read, where models are.
         model: the model that the job loads, if any.
+        audio_s: the seconds of audio that the job processes, for the progress.
         keyed: the outputs' folder is named by the key, so they need neither settings file nor record.
     """
 
@@ -87,6 +88,7 @@ class Step:
     options: Options | Callable[[], Options]
     machine: Options
     model: str = ""
+    audio_s: float = 0.0
     keyed: bool = False
 
     @property
@@ -130,7 +132,8 @@ class Folder:
 
     The names of the files are known beforehand, and one listing shows which exist. The key covers everything
     that determines them, so only a missing file is due. ``inputs`` and ``options`` return those of a file's
-    step; ``pattern`` is a file's name with the rule's wildcards.
+    step; ``pattern`` is a file's name with the rule's wildcards. ``audio_s`` is that of all steps together,
+    which count as equally long.
     """
 
     rule: str
@@ -142,9 +145,11 @@ class Folder:
     inputs: Callable[[str], Inputs]
     options: Callable[[str], Options]
     model: str = ""
+    audio_s: float = 0.0
 
-    def outputs(self) -> list[str]:
-        """Return the paths of all files, in order."""
+    @property
+    def outputs(self) -> Sequence[str]:
+        """The paths of all files, in order."""
         return _paths(self.path, self.names)
 
     def step(self, name: str) -> Step:
@@ -159,6 +164,7 @@ class Folder:
             lambda: self.options(name),
             NOTHING,
             model=self.model,
+            audio_s=self.audio_s / len(self.names),
             keyed=True,
         )
 
@@ -180,7 +186,7 @@ def paths(source: Any) -> Sequence[str]:
         return source.outputs[:1]
     if isinstance(source, Output):
         return (source.path,)
-    return (source.folder if isinstance(source, Listed) else source).outputs()
+    return (source.folder if isinstance(source, Listed) else source).outputs
 
 
 def settings_file(session: str, name: str, key: str) -> str:
@@ -209,11 +215,6 @@ def _paths(folder: str, names: tuple[str, ...]) -> list[str]:
     return [f"{folder}/{name}" for name in names]
 
 
-def files(work: Step | Folder) -> Sequence[str]:
-    """Return the outputs of a step or folder."""
-    return work.outputs() if isinstance(work, Folder) else work.outputs
-
-
 class SessionSteps:
     """The steps of one session, each after those that it needs.
 
@@ -237,10 +238,11 @@ class SessionSteps:
         track: str = "",
         machine: Options = NOTHING,
         model: str = "",
+        audio_s: float = 0.0,
     ) -> Step:
         """Add a step; ``track`` distinguishes the steps of a rule."""
         name = f"{rule}.{track}" if track else rule
-        step = Step(rule, self.session.name, name, inputs, outputs, key, options, machine, model)
+        step = Step(rule, self.session.name, name, inputs, outputs, key, options, machine, model, audio_s)
         self.works.append(step)
         return step
 

@@ -80,6 +80,7 @@ def _convert(steps: SessionSteps, fetched: Step, row: Row) -> Step:
         told,
         track=row.track,
         machine={**steps.options["ingest"], "live": row.layout == "live"},
+        audio_s=row.duration_s,
     )
 
 
@@ -90,7 +91,8 @@ def _plan(steps: SessionSteps, converted: Step, row: Row, chunks: int) -> Step:
     told = {"track": row.track, "chunks": chunks, "options": options}
     if row.layout != "live":
         told["length_s"] = row.length_s
-    return steps.add("plan_chunks", {"audio": converted}, outputs, key, told, track=row.track)
+    inputs = {"audio": converted}
+    return steps.add("plan_chunks", inputs, outputs, key, told, track=row.track, audio_s=row.duration_s)
 
 
 def build_timeline(steps: SessionSteps, tracks: list[Track]) -> Step:

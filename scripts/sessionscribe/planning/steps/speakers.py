@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Any
 
 from sessionscribe.artifacts.plan import chunk_count
@@ -72,20 +72,13 @@ def _embed(steps: SessionSteps, timeline: Step, tracks: list[Track], diarizer: t
         {**options, "model": diarizer[1], "device": None},
     )
 
-    audio = {track.row.track: track.audio for track in tracks}
-
-    @cache
-    def stretches() -> dict[str, sliding_window.EmbeddingChunk]:
-        return {f"{stretch.name}.npz": stretch for stretch in _stretches(tracks, given["chunk_s"])}
-
     def inputs(name: str) -> Inputs:
-        return {
-            "timeline": timeline.outputs[0],
-            "audio": [audio[track] for track in stretches()[name].tracks],
-        }
+        audio = {track.row.track: track.audio for track in tracks}
+        found = _stretches(tracks, given["chunk_s"])[name]
+        return {"timeline": timeline.outputs[0], "audio": [audio[track] for track in found.tracks]}
 
     def told(name: str) -> Options:
-        found = stretches()[name]
+        found = _stretches(tracks, given["chunk_s"])[name]
         return {"stretch": asdict(found) | {"tracks": list(found.tracks)}, "options": options}
 
     embedded = Folder(
@@ -98,6 +91,7 @@ def _embed(steps: SessionSteps, timeline: Step, tracks: list[Track], diarizer: t
         inputs=inputs,
         options=told,
         model=diarizer[0],
+        audio_s=sum(track.row.duration_s for track in tracks),
     )
     steps.works.append(embedded)
     return embedded
@@ -122,22 +116,30 @@ def assign_speakers(
     return steps.add("assign_speakers", inputs, outputs, key, options)
 
 
-def _stretches(tracks: list[Track], chunk_s: float) -> list[sliding_window.EmbeddingChunk]:
-    """Return the embedding chunks of a session."""
-    if tracks[0].row.layout != "live":
-        return sliding_window.of_recording(tracks[0].row.track, tracks[0].row.length_s, chunk_s)
+def _stretches(tracks: list[Track], chunk_s: float) -> Mapping[str, sliding_window.EmbeddingChunk]:
+    """Return the embedding chunks of a session, by the names of their files."""
+    first = tracks[0].row
+    if first.layout != "live":
+        return _recording_stretches(first.track, first.length_s, chunk_s)
     parts = [sliding_window.Part(t.row.track, t.row.part, t.row.duration_s, t.converted.key) for t in tracks]
-    return sliding_window.of_live(parts, chunk_s)
+    return {f"{stretch.name}.npz": stretch for stretch in sliding_window.of_live(parts, chunk_s)}
+
+
+@lru_cache(maxsize=8)  # for the jobs of a session, which are usually looked up one after the other
+def _recording_stretches(
+    track: str, length_s: float, chunk_s: float
+) -> Mapping[str, sliding_window.EmbeddingChunk]:
+    found = sliding_window.of_recording(track, length_s, chunk_s)
+    return {f"{stretch.name}.npz": stretch for stretch in found}
 
 
 def _stretch_files(tracks: list[Track], chunk_s: float) -> tuple[str, ...]:
     """Return the names of the files of the embedding chunks."""
     if tracks[0].row.layout != "live":
         return _recording_files(chunk_count(tracks[0].row.length_s, chunk_s))
-    return tuple(f"{stretch.name}.npz" for stretch in _stretches(tracks, chunk_s))
+    return tuple(_stretches(tracks, chunk_s))
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=64)  # sessions of the same length share a tuple
 def _recording_files(count: int) -> tuple[str, ...]:
-    """Return the names of the files of a recording's embedding chunks."""
     return tuple(f"{name}.npz" for name in sliding_window.recording_names(count))

@@ -59,6 +59,7 @@ def transcribe_chunks(steps: SessionSteps, tracks: list[Track], decoder: Decoder
         inputs=inputs,
         options=told,
         model=decoder.model,
+        audio_s=sum(track.row.duration_s for track in tracks),
     )
     steps.works += [language, chunks]
     return chunks
