@@ -77,8 +77,8 @@ lock: setup ## pin what envs/*.in ask for, with hashes
 	$(BIN)/python envs/conda_environment.py
 
 docs: setup ## write the schema and the tables that are made from the code
-	$(BIN)/python docs/make_settings.py
-	$(BIN)/python -m sessionscribe.artifacts.docs
+	$(BIN)/python docs/configuration.py
+	$(BIN)/python docs/records.py
 
 notebooks: .full ## make notebooks/*.ipynb of their sources
 	$(BIN)/python notebooks/build.py

@@ -1,8 +1,8 @@
-"""settings: a file with the settings of each step, named by the key of everything that determines its outputs."""
+"""settings: the settings file of each step, whose name contains the key of the step's outputs."""
 
 
 rule note_settings:
-    """Remove the record of a step, so that it is due, and write its settings file."""
+    """Write the settings file of a step."""
     output:
         settings="results/settings/{session}/{step}.{fp}.json",
     log:

@@ -5,7 +5,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-import make_settings as docs
+import configuration as docs
 import pytest
 import yaml
 from pydantic import BaseModel

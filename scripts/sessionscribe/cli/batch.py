@@ -153,18 +153,18 @@ def _scan(options: argparse.Namespace, settings: Config) -> int:
 
 
 def _lock(options: argparse.Namespace, settings: Config) -> int:
-    print(BatchLock.of(settings).lock(options.user, options.session or "manual").text(), end="")
+    print(BatchLock(settings.batch).lock(options.user, options.session or "manual").text(), end="")
     return 0
 
 
 def _unlock(options: argparse.Namespace, settings: Config) -> int:
-    if not BatchLock.of(settings).unlock(options.user, options.session):
+    if not BatchLock(settings.batch).unlock(options.user, options.session):
         print("There was no such lock.", file=sys.stderr)
     return 0
 
 
 def _show_lock(_: argparse.Namespace, settings: Config) -> int:
-    print(json.dumps(BatchLock.of(settings).status(), ensure_ascii=False))
+    print(json.dumps(BatchLock(settings.batch).status(), ensure_ascii=False))
     return 0
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import math
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Sequence
-from types import FrameType
-from typing import Any
+from contextlib import suppress
+from typing import Any, NoReturn
 
 from sessionscribe.batch.watch import Watcher, explain, poll_s
 from sessionscribe.cli import add
@@ -21,7 +21,7 @@ from sessionscribe.core.errors import UserError
 from sessionscribe.manifest.sources import Group
 
 LATER_S = 300.0
-"""How long after a batch that found another one at work, or a recording going on, the next is run."""
+"""When to run the next batch after one that did nothing because of another batch or a recording."""
 
 
 def add_arguments(commands: Any) -> None:
@@ -35,7 +35,7 @@ def add_arguments(commands: Any) -> None:
 
 
 def command(options: argparse.Namespace, config: Config) -> int:
-    """Watch until a signal comes; with ``--once``, return 1 if something was refused or failed."""
+    """Watch until SIGINT or SIGTERM; with ``--once``, return 1 if something was refused or failed."""
     folders = [WatchFolder(path=path) for path in options.folders] or list(config.watch.folders)
     if not folders:
         hint = "Set `watch.folders` in config/config.yaml, or name a folder"
@@ -53,77 +53,57 @@ def command(options: argparse.Namespace, config: Config) -> int:
     batch = [sys.executable, "-m", "sessionscribe.cli.main", "batch", "once", *passed_on(options)]
     if options.no_run:
         batch = []
-    stop = _Stop()
+    for number in (signal.SIGINT, signal.SIGTERM):  # in the background, SIGINT may be ignored
+        signal.signal(number, signal.default_int_handler)
     if options.once:
-        return _once(watcher, folders, batch, stop)
+        return _once(watcher, folders, batch)
     print(f"watching {', '.join(folder.path for folder in folders)}", flush=True)
-    _watch(watcher, folders, batch, stop)
+    with suppress(KeyboardInterrupt):
+        _watch(watcher, folders, batch)
     return 0
 
 
-def _once(watcher: Watcher, folders: Sequence[WatchFolder], batch: Sequence[str], stop: _Stop) -> int:
+def _once(watcher: Watcher, folders: Sequence[WatchFolder], batch: Sequence[str]) -> int:
     added = sum(watcher.scan(folder) for folder in folders)
     if watcher.waiting:
-        stop.wait(max(folder.settle_s for folder in folders))
+        time.sleep(max(folder.settle_s for folder in folders))
         added += sum(watcher.scan(folder) for folder in folders)
-    code = stop.run(batch) if added and batch and not stop.asked else 0
+    code = _run(batch) if added and batch else 0
     return code or int(bool(watcher.refused))
 
 
-def _watch(watcher: Watcher, folders: Sequence[WatchFolder], batch: Sequence[str], stop: _Stop) -> None:
+def _watch(watcher: Watcher, folders: Sequence[WatchFolder], batch: Sequence[str]) -> NoReturn:
     """Scan each folder when it is due; run a batch once nothing was added for the time that files settle."""
     quiet_s = max(folder.settle_s for folder in folders)
     due = dict.fromkeys(range(len(folders)), 0.0)
-    run_at: float | None = None
-    while not stop.asked:
+    run_at = math.inf
+    while True:
         for number, folder in enumerate(folders):
             if due[number] <= time.monotonic():
-                if watcher.scan(folder):
+                if watcher.scan(folder) and batch:
                     run_at = time.monotonic() + quiet_s
                 due[number] = time.monotonic() + poll_s(folder)
-        if batch and run_at is not None and time.monotonic() >= run_at and not stop.asked:
-            run_at = time.monotonic() + LATER_S if _was_put_off(stop.run(batch)) else None
-        until = min([*due.values(), *([run_at] if batch and run_at is not None else [])])
-        stop.wait(max(0.0, until - time.monotonic()))
+        if time.monotonic() >= run_at:
+            run_at = time.monotonic() + LATER_S if _was_put_off(_run(batch)) else math.inf
+        time.sleep(max(0.0, min(*due.values(), run_at) - time.monotonic()))
+
+
+def _run(command: Sequence[str]) -> int:
+    """Run a command, which is interrupted if this process is, and return its exit code."""
+    sys.stdout.flush()
+    # In a session of its own: otherwise, Ctrl-C would reach it twice.
+    child = subprocess.Popen(command, start_new_session=True)
+    try:
+        return child.wait()
+    except KeyboardInterrupt:
+        child.send_signal(signal.SIGINT)
+        child.wait()
+        raise
 
 
 def _was_put_off(code: int) -> bool:
-    """Return whether a batch did nothing because another one or a recording was in progress."""
+    """Return whether a batch did nothing because another batch or a recording was in progress."""
     from sessionscribe.batch import report  # noqa: PLC0415 -- of no use to the other commands
 
     last = next(report.newest_first(), None)
     return code == BUSY or (last is not None and last.status == "locked")
-
-
-class _Stop:
-    """Whether SIGINT or SIGTERM came; a running batch is interrupted."""
-
-    def __init__(self) -> None:
-        self._event = threading.Event()
-        self._child: subprocess.Popen[bytes] | None = None
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._on_signal)
-
-    @property
-    def asked(self) -> bool:
-        return self._event.is_set()
-
-    def wait(self, seconds: float) -> None:
-        """Wait for so long, or for a signal."""
-        self._event.wait(seconds)
-
-    def run(self, command: Sequence[str]) -> int:
-        """Run a command and return its exit code."""
-        sys.stdout.flush()
-        # In a session of its own: Ctrl-C comes once, from here.
-        self._child = subprocess.Popen(command, start_new_session=True)
-        if self.asked:
-            self._child.send_signal(signal.SIGINT)
-        code = self._child.wait()
-        self._child = None
-        return code
-
-    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
-        self._event.set()
-        if self._child:
-            self._child.send_signal(signal.SIGINT)

@@ -120,7 +120,9 @@ class Prober:
     def _headed(self, source: Source, header: bytes) -> float | None:
         """Return the length of a slice of a stream in seconds; None if it does not fit the header."""
         with contextlib.suppress(UserError):
-            return probe(stream_parts.headed(source, header)[0], exact=True, limits=self.limits).duration_s
+            return probe(
+                stream_parts.with_header(source, header)[0], exact=True, limits=self.limits
+            ).duration_s
         return None
 
     def _decoded(self, source: Source) -> float:

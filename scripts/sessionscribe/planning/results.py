@@ -57,8 +57,8 @@ class Results:
         """Return a JSON file's content without checking it; {} if it is missing or damaged."""
         try:
             with open(self._prefix + path, "rb", buffering=0) as file:
-                found = json.loads(seal.unsealed(file.read()))
-        except (OSError, ValueError, RecursionError):
+                found = seal.read_json(file.read())
+        except (OSError, ValueError):
             return {}
         return found if isinstance(found, dict) else {}
 
@@ -75,8 +75,8 @@ def step_and_key(name: str) -> tuple[str, str]:
 def read_settings(path: str) -> dict[str, Any]:
     """Return a job's settings; end the process with one line if the file is damaged."""
     try:
-        found: dict[str, Any] = json.loads(seal.unsealed(Path(path).read_bytes()))
-    except (OSError, ValueError, RecursionError) as error:
+        found: dict[str, Any] = seal.read_json(Path(path).read_bytes())
+    except (OSError, ValueError) as error:
         hint = "Delete the file and run again: only its step and what depends on it is done again"
         errors.complain(UserError(f"cannot be read ({error})", where=path, hint=hint))
         sys.exit(1)

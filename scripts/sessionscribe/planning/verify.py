@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -32,10 +31,10 @@ def verify(root: Path, session: str, *, quick: bool) -> tuple[list[str], list[st
     unrecorded = []
     for record in sorted((root / "results/provenance" / session).glob("*.json")):
         try:
-            content = json.loads(seal.unsealed(record.read_bytes()))
+            content = seal.read_json(record.read_bytes())
             entries = [*content.get("inputs", ()), *content["outputs"]]
             claimed |= {entry["path"]: (entry["size"], entry["sha256"]) for entry in entries}
-        except (ValueError, KeyError, TypeError, RecursionError):
+        except (ValueError, KeyError, TypeError):
             spoilt[record.relative_to(root)] = "is no record"
     for path in _files(root, session):
         size, checksum = claimed.get(path.as_posix(), (None, ""))
