@@ -225,6 +225,7 @@ class SessionSteps:
 
     def __init__(self, session: Session, options: Options) -> None:
         self.session, self.options = session, options
+        self.reading = {**options["ingest"], "live": session.layout == "live"}
         self.works: list[Step | Folder] = []
 
     def add(

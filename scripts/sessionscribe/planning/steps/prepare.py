@@ -53,8 +53,7 @@ def fetch_recording(steps: SessionSteps, row: Row) -> Step:
     }
     outputs = (f"results/ingest/{row.session}/{row.track}.json",)
     key = step_key("fetch_recording", row.source, row.checksum, row.duration_s, problem)
-    reading = {**steps.options["ingest"], "live": row.layout == "live"}
-    return steps.add("fetch_recording", {}, outputs, key, options, track=row.track, machine=reading)
+    return steps.add("fetch_recording", {}, outputs, key, options, track=row.track, machine=steps.reading)
 
 
 def _convert(steps: SessionSteps, fetched: Step, row: Row) -> Step:
@@ -79,7 +78,7 @@ def _convert(steps: SessionSteps, fetched: Step, row: Row) -> Step:
         key,
         told,
         track=row.track,
-        machine={**steps.options["ingest"], "live": row.layout == "live"},
+        machine=steps.reading,
         audio_s=row.duration_s,
     )
 

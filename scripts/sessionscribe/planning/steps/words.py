@@ -19,12 +19,13 @@ def chunk_names(*tracks: tuple[str, int]) -> tuple[str, ...]:
 def transcribe_chunks(steps: SessionSteps, tracks: list[Track], decoder: Decoder, words: str) -> Folder:
     """Add the steps that detect the language and transcribe every chunk; ``words`` is their key."""
     session = steps.session
-    options = decoding(session, steps.options, decoder)
     folder = words_folder(session.name, words)
     # The first parts of a live session decide, so later ones change nothing that is already transcribed.
     voters = [t for t in tracks if t.row.duration_s > 0][:10] if session.layout == "live" else tracks
-
     by_name = {track.row.track: track for track in tracks}
+
+    def options() -> Options:
+        return decoding(session, steps.options, decoder)
 
     def inputs(name: str) -> Inputs:
         track = by_name[name.partition(".")[0]]
@@ -36,7 +37,7 @@ def transcribe_chunks(steps: SessionSteps, tracks: list[Track], decoder: Decoder
 
     def told(name: str) -> Options:
         track, index, _ = name.split(".")
-        return {"track": track, "index": int(index), "options": options}
+        return {"track": track, "index": int(index), "options": options()}
 
     language = Folder(
         "detect_language",
@@ -46,7 +47,7 @@ def transcribe_chunks(steps: SessionSteps, tracks: list[Track], decoder: Decoder
         names=("language.json",),
         pattern="language.json",
         inputs=lambda _: {"plans": plans(voters), "audio": [track.audio for track in voters]},
-        options=lambda _: {"options": options},
+        options=lambda _: {"options": options()},
         model=decoder.model,
     )
     chunks = Folder(
