@@ -77,7 +77,7 @@ lock: setup ## pin what envs/*.in ask for, with hashes
 	$(BIN)/python envs/conda_environment.py
 
 docs: setup ## write the schema and the tables that are made from the code
-	$(BIN)/python -m sessionscribe.config.docs
+	$(BIN)/python docs/configuration.py
 	$(BIN)/python docs/records.py
 
 notebooks: .full ## make notebooks/*.ipynb of their sources

@@ -27,7 +27,8 @@ from recordings import CONVERSATIONS, FOLDERS, recordings
 from sessionscribe.artifacts.chunk_transcript import ChunkTranscript, Word
 from sessionscribe.artifacts.merged import Merged
 from sessionscribe.artifacts.plan import ChunkPlan, Timeline, TimelineTrack
-from sessionscribe.config.settings import Config, load
+from sessionscribe.config.loading import load
+from sessionscribe.config.settings import Config
 from sessionscribe.core.units import SAMPLE_RATE
 from sessionscribe.engines.fetch import ensure_speech
 from sessionscribe.evaluation.normalise import normaliser

@@ -47,7 +47,7 @@ REMOTE = """\
 
 def make(folder: Path, sessions: int, chunks: int) -> None:
     """Make a project of finished sessions; its converted audio is holes."""
-    from sessionscribe.config import settings  # noqa: PLC0415 -- not in the process that measures
+    from sessionscribe.config import loading  # noqa: PLC0415 -- not in the process that measures
     from sessionscribe.manifest import manifest  # noqa: PLC0415 -- not in the process that measures
     from sessionscribe.planning.plan import Plan  # noqa: PLC0415
 
@@ -82,7 +82,7 @@ def make(folder: Path, sessions: int, chunks: int) -> None:
         subprocess.run(["git", *command], cwd=folder, check=True)
     os.chdir(folder)
     chance = random.Random(1)
-    for session in Plan(settings.load([Path("config/config.yaml")])).sessions.values():
+    for session in Plan(loading.load([Path("config/config.yaml")])).sessions.values():
         for step in session.pending.values():
             for output in step.outputs:
                 fill(Path(output), chunks, chance)
@@ -118,13 +118,13 @@ def record(step: Step) -> None:
     """Write the settings and the record of a step, as its jobs do."""
     from sessionscribe.artifacts.provenance import Output, Provenance  # noqa: PLC0415
     from sessionscribe.core.files import sha256  # noqa: PLC0415
-    from sessionscribe.planning.settings_files import settings_text  # noqa: PLC0415
-    from sessionscribe.planning.steps import Folder, files  # noqa: PLC0415
+    from sessionscribe.planning.results import settings_text  # noqa: PLC0415
+    from sessionscribe.planning.steps import Folder  # noqa: PLC0415
 
     def entry(path: str) -> Output:
         return Output(path=path, size=Path(path).stat().st_size, sha256=sha256(Path(path)))
 
-    read = [path for need in step.needs if isinstance(need, Folder) for path in files(need)]
+    read = [path for need in step.needs if isinstance(need, Folder) for path in need.outputs]
     made = Provenance(
         rule=step.rule,
         key=step.key,

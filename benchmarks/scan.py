@@ -87,7 +87,7 @@ class Measured(Cost):
 
 def make(folder: Path, sessions: int, chunks: int, *, finished: bool) -> None:
     """Make a project of `sessions` recordings of `chunks` chunks each; with results where `finished`."""
-    from sessionscribe.config import settings  # noqa: PLC0415 -- not in the process that measures
+    from sessionscribe.config import loading  # noqa: PLC0415 -- not in the process that measures
     from sessionscribe.manifest import manifest  # noqa: PLC0415 -- not in the process that measures
     from sessionscribe.planning.plan import Plan  # noqa: PLC0415
 
@@ -110,7 +110,7 @@ def make(folder: Path, sessions: int, chunks: int, *, finished: bool) -> None:
     if not finished:
         return
     os.chdir(folder)
-    plan = Plan(settings.load([Path("config/config.yaml")]))
+    plan = Plan(loading.load([Path("config/config.yaml")]))
     for session in plan.sessions.values():
         for step in session.pending.values():
             for output in step.outputs:
@@ -138,13 +138,13 @@ def hole(path: Path, chunks: int) -> None:
 def record(step: Step) -> None:
     """Write the settings and the record of a step, as its jobs do, without waiting for the disk."""
     from sessionscribe.artifacts.provenance import Output, Provenance  # noqa: PLC0415
-    from sessionscribe.planning.settings_files import settings_text  # noqa: PLC0415
-    from sessionscribe.planning.steps import Folder, files  # noqa: PLC0415
+    from sessionscribe.planning.results import settings_text  # noqa: PLC0415
+    from sessionscribe.planning.steps import Folder  # noqa: PLC0415
 
     def entry(path: str) -> Output:
         return Output(path=path, size=Path(path).stat().st_size, sha256="0" * 64)
 
-    read = [path for need in step.needs if isinstance(need, Folder) for path in files(need)]
+    read = [path for need in step.needs if isinstance(need, Folder) for path in need.outputs]
     made = Provenance(
         rule=step.rule,
         key=step.key,

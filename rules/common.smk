@@ -1,6 +1,7 @@
-"""The plan (what is there, what is due) and what all rules share. No network, no heavy import."""
+"""The plan and what all rules share. No network, no heavy imports."""
 
 import functools
+import gc
 import signal
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ from snakemake.exceptions import WorkflowError
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
 from sessionscribe.cli import workflow as command_line
-from sessionscribe.config import settings
+from sessionscribe.config import loading
 from sessionscribe.core import errors, signals
 from sessionscribe.formats import registry
 from sessionscribe.jobs import workspace
@@ -29,7 +30,7 @@ wildcard_constraints:
     index="[0-9]+",
 
 
-if Path("config/local.yaml").is_file():  # a person's own settings
+if Path("config/local.yaml").is_file():  # the user's own settings
 
     configfile: "config/local.yaml"
 
@@ -39,19 +40,26 @@ if workflow.is_main_process:
         print(f"sessionscribe: {problem}", file=sys.stderr)
 
 try:
-    if workflow.is_main_process and (
-        problem := command_line.profile_of_another(sys.argv[1:], Path(workflow.basedir))
-    ):
-        print(f"sessionscribe: {problem}", file=sys.stderr)
-    PLAN = planning.Plan(settings.validate(config))
+    if workflow.is_main_process:
+        warning = command_line.profile_of_another(sys.argv[1:], Path(workflow.basedir))
+        if warning:
+            print(f"sessionscribe: {warning}", file=sys.stderr)
+        # Snakemake keeps the last of equal keys; this refuses them.
+        for file in workflow.configfiles:
+            loading.read(Path(file))
+    PLAN = planning.Plan(loading.validate(config))
 except errors.UserError as error:
     raise WorkflowError(str(error))
-# Threads of an engine. Profiles count one core for it, as they limit the jobs with a model (`gpu`).
+# Threads of an engine. Profiles count one core for it, because they limit the jobs with a model (`gpu`).
 MODEL_CPUS = min(4, workflow.cores or 4)
 
 
 if workflow.is_main_process:
-    # No output is ever half written, so what a killed run left behind needs no manual step.
+    # A large DAG is a million objects: with the default threshold, collecting garbage takes a quarter of the time.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 50, 50)
+    # Outputs are never half written, so after a killed run nothing has to be done by hand.
     PLAN.whole = command_line.shows_finished(sys.argv[1:])
     LogHandler.audio = PLAN.audio
     try:
@@ -63,43 +71,43 @@ if workflow.is_main_process:
         raise WorkflowError(errors.describe(error, str(Path.cwd())))
     if not PLAN.sessions:
         print(f"sessionscribe: {planning.NO_SESSIONS}", file=sys.stderr)
-    for remark in PLAN.remarks:
-        print(f"sessionscribe: {remark}", file=sys.stderr)
+    for warning in PLAN.warnings:
+        print(f"sessionscribe: {warning}", file=sys.stderr)
 
 
 @functools.cache
 def plan():
-    """Return the plan, once it holds what the user asks for to be due.
+    """Return the plan, in which the files and rules that the user forces are due.
 
-    The only look inside Snakemake: what is forced is no news to it, but decides which other jobs are in its DAG; and
-    behind a file that is asked for by its name, and is there, it does not look for one that is due. Called by every
-    input function, since the settings of the DAG are not known before. A test guards these names.
+    All input functions call this, because Snakemake's settings of the DAG are not known earlier. Snakemake does not
+    look behind an existing file that is requested by name; so what is due is forced (`forcefiles`, the only
+    undocumented name; a test guards it).
     """
-    asked = workflow.dag_settings
-    PLAN.until = tuple(asked.until)
+    request = workflow.dag_settings
+    PLAN.until = tuple(request.until)
     if workflow.is_main_process:
-        PLAN.force(map(str, asked.forcerun), everything=asked.forceall)
-        if asked.targets:
-            workflow.dag.forcefiles.update(PLAN.due())
+        PLAN.force(map(str, request.forcerun), everything=request.forceall)
+        if request.targets:
+            workflow.dag.forcefiles.update(PLAN.due)
     return PLAN
 
 
 onstart:
-    # Snakemake's handler takes a lock that its main thread may hold.
+    # Snakemake's handler takes a lock that the main thread may hold.
     signals.handle_in_thread(signal.SIGTERM)
-    PLAN.forget()
-    workspace.bring_to_present(PLAN.found())
+    PLAN.remove_records()
+    workspace.bring_to_present(PLAN.existing_inputs())
 
 
 def finish():
-    """Let go of the copies of recordings of which all is made: the sessions are looked at once more."""
+    """Release the cached recordings of finished sessions; this scans the sessions again."""
     from sessionscribe.sharing import copies
     from sessionscribe.storage import locations
 
-    Path(preflight()).unlink(missing_ok=True)  # the next run looks for the models again
+    Path(preflight()).unlink(missing_ok=True)  # the next run checks the models again
     sessions = PLAN.sessions.values()
     if any(locations.is_remote(row.source) for s in sessions for row in s.session.rows):
-        options = settings.validate(config)
+        options = loading.validate(config)
         copies.release(planning.Plan(options), options.ingest)
 
 
@@ -119,14 +127,14 @@ def preflight():
 def targets(wildcards):
     shown = []
     if PLAN.whole:
-        from sessionscribe.cli import report  # with all that a run can do: 2 MB
+        from sessionscribe.cli import report  # imports 2 MB
 
         shown = [path for path in report.files(PLAN.sessions) if Path(path).exists()]
     return [*plan().targets(), *shown]
 
 
 def reported_of(wildcards):
-    """Return the files of a session that its part of the report is made of."""
+    """Return the files that the report of a session is made of."""
     found = plan().inputs(plan().step("write_export", dict(wildcards.items())))
     return {
         "transcript": given(found["transcript"], due=True),
@@ -145,14 +153,15 @@ def step_of(rule, wildcards):
 
 
 def given(path, due):
-    """Return an input as Snakemake is to see it.
+    """Return an input file for Snakemake, or nothing.
 
-    What this run makes triggers those that read it; anything else is no node of the DAG, and whole, whatever its
-    time says. A step that is not due reads what is there; so does one that can do without what cannot be made.
+    Files that this run makes are plain paths, so they trigger the jobs that read them. All others are no nodes of
+    the DAG, and their times do not matter. Jobs that are not due read what exists, and jobs that can do without an
+    unavailable file skip it.
     """
-    if plan().is_due(path):
+    if path in plan().due:
         return path if due else []
-    if (not due or PLAN.is_unavailable(path)) and not Path(path).exists():
+    if (not due or path in PLAN.unavailable) and not Path(path).exists():
         return []
     if PLAN.whole:
         return ancient(path)
@@ -160,18 +169,18 @@ def given(path, due):
 
 
 def inputs_of(rule):
-    """Return the input function for what a job reads, by name, the settings file of its step among it."""
+    """Return the input function of a rule: all files by name, including the settings file."""
 
     def inputs(wildcards):
         step = step_of(rule, wildcards)
-        due = plan().is_due(step.outputs[0])
+        due = step.outputs[0] in plan().due
         found = {}
         for name, value in plan().inputs(step).items():
             if isinstance(value, str):
                 found[name] = given(value, due)
             else:
                 found[name] = [file for path in value if (file := given(path, due))]
-        # What needs a model waits until it is checked.
+        # Jobs with a model wait until it is checked.
         if workflow.is_main_process and plan().awaits_models(step):
             found["models"] = preflight()
         return found
@@ -183,39 +192,35 @@ def inputs_of(rule):
 def session_priorities():
     planned = PLAN.sessions.values()
     return priority.priorities(
-        (s.session for s in planned if s.pending), settings.validate(config).batch
+        (s.session for s in planned if s.pending), loading.validate(config).batch
     )
 
 
 def by_session(stage):
-    """Return the priority function of a rule's jobs: later stages first, so that models never wait, then by session."""
+    """Return the priority function of a rule: later stages first, so that models never wait, then by session."""
 
-    def number(wildcards):
+    def job_priority(wildcards):
         return priority.MOST * stage + session_priorities().get(wildcards.session, 0)
 
-    return number
+    return job_priority
 
 
 def settings_of(rule):
-    """Return the params function for what a job is told whose outputs lie in a folder named by the key."""
+    """Return the params function for the settings of a job."""
 
-    def told(wildcards):
+    def settings(wildcards):
         return step_of(rule, wildcards).settings
 
-    return told
+    return settings
 
 
 def machine_of(rule):
-    """Return the params function for what is about this machine, and no matter of the result."""
+    """Return the params function for settings of this machine, which do not affect results."""
 
-    def told(wildcards):
+    def machine(wildcards):
         return dict(step_of(rule, wildcards).machine)
 
-    return told
-
-
-def noted_settings(wildcards):
-    return plan().settings(wildcards.session, wildcards.step, wildcards.fp)
+    return machine
 
 
 def needed_models(wildcards):

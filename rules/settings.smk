@@ -15,6 +15,6 @@ rule note_settings:
         mem_mb=300,
         runtime="10m",
     params:
-        settings=noted_settings,
+        settings=settings_of("note_settings"),
     script:
         "../scripts/note_settings.py"

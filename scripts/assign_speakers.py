@@ -7,7 +7,7 @@ from sessionscribe.artifacts.plan import Timeline
 from sessionscribe.artifacts.speakers import Turns
 from sessionscribe.artifacts.transcript import Made
 from sessionscribe.jobs.job import job, versions
-from sessionscribe.planning.settings_files import read_settings
+from sessionscribe.planning.results import read_settings
 from sessionscribe.stages.diarize.diarize import assign_speakers
 
 settings, made = read_settings(snakemake.input.settings), dict(snakemake.output.items())

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from sessionscribe.config.settings import Audit
 from sessionscribe.jobs.job import job
-from sessionscribe.planning.settings_files import read_settings
+from sessionscribe.planning.results import read_settings
 from sessionscribe.stages.audit.audit import AuditInputs, audit_session
 
 settings, made = read_settings(snakemake.input.settings), dict(snakemake.output.items())

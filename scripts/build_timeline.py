@@ -4,7 +4,7 @@ from pathlib import Path
 
 from sessionscribe.artifacts.recording import Conversion
 from sessionscribe.jobs.job import job
-from sessionscribe.planning.settings_files import read_settings
+from sessionscribe.planning.results import read_settings
 from sessionscribe.stages.chunk.chunk import build_timeline
 
 settings, made = read_settings(snakemake.input.settings), dict(snakemake.output.items())

@@ -5,7 +5,7 @@ from pathlib import Path
 from sessionscribe.artifacts.plan import ChunkPlan, Timeline
 from sessionscribe.config.settings import Diarize
 from sessionscribe.jobs.job import job
-from sessionscribe.planning.settings_files import read_settings
+from sessionscribe.planning.results import read_settings
 from sessionscribe.stages.diarize.diarize import cluster_speakers, track_turns
 
 settings, made = read_settings(snakemake.input.settings), dict(snakemake.output.items())

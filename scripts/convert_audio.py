@@ -5,7 +5,7 @@ from pathlib import Path
 from sessionscribe.artifacts.recording import Ingest
 from sessionscribe.config import settings as config
 from sessionscribe.jobs.job import job
-from sessionscribe.planning.settings_files import read_settings
+from sessionscribe.planning.results import read_settings
 from sessionscribe.stages.convert.convert import convert_audio
 
 settings, made = read_settings(snakemake.input.settings), dict(snakemake.output.items())

@@ -5,7 +5,7 @@ from pathlib import Path
 from sessionscribe.artifacts.speakers import Names
 from sessionscribe.artifacts.transcript import Transcript
 from sessionscribe.jobs.job import job
-from sessionscribe.planning.settings_files import read_settings
+from sessionscribe.planning.results import read_settings
 from sessionscribe.stages.correct.correct import correct_transcript
 
 settings, made = read_settings(snakemake.input.settings), dict(snakemake.output.items())

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from sessionscribe.artifacts.plan import Timeline
 from sessionscribe.jobs.job import job
-from sessionscribe.planning.settings_files import read_settings
+from sessionscribe.planning.results import read_settings
 from sessionscribe.stages.export.export import draw_waveform
 
 settings, made = read_settings(snakemake.input.settings), dict(snakemake.output.items())

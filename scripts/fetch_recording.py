@@ -5,7 +5,7 @@ from pathlib import Path
 from sessionscribe.config import settings as config
 from sessionscribe.core.errors import UserError
 from sessionscribe.jobs.job import job
-from sessionscribe.planning.settings_files import read_settings
+from sessionscribe.planning.results import read_settings
 from sessionscribe.stages.ingest.ingest import fetch_recording
 
 settings, made = read_settings(snakemake.input.settings), dict(snakemake.output.items())

@@ -6,7 +6,7 @@ from sessionscribe.artifacts.chunk_transcript import ChunkTranscript
 from sessionscribe.artifacts.plan import ChunkPlan, Timeline
 from sessionscribe.config.settings import Merge
 from sessionscribe.jobs.job import job
-from sessionscribe.planning.settings_files import read_settings
+from sessionscribe.planning.results import read_settings
 from sessionscribe.stages.chunk.chunk import chunk_files
 from sessionscribe.stages.merge.merge import merge_transcript
 

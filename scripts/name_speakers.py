@@ -6,7 +6,7 @@ from sessionscribe.artifacts.speakers import EnrolledVoice, Voices
 from sessionscribe.artifacts.transcript import Transcript
 from sessionscribe.config.settings import Name
 from sessionscribe.jobs.job import job
-from sessionscribe.planning.settings_files import read_settings
+from sessionscribe.planning.results import read_settings
 from sessionscribe.stages.name.name import name_speakers
 
 settings, made = read_settings(snakemake.input.settings), dict(snakemake.output.items())

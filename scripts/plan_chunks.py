@@ -4,7 +4,7 @@ from pathlib import Path
 
 from sessionscribe.config.settings import Chunk
 from sessionscribe.jobs.job import job
-from sessionscribe.planning.settings_files import read_settings
+from sessionscribe.planning.results import read_settings
 from sessionscribe.stages.chunk.chunk import plan_chunks
 
 settings, made = read_settings(snakemake.input.settings), dict(snakemake.output.items())

@@ -7,7 +7,7 @@ from sessionscribe.artifacts.plan import Waveform
 from sessionscribe.artifacts.transcript import Transcript
 from sessionscribe.config.settings import Export
 from sessionscribe.jobs.job import job
-from sessionscribe.planning.settings_files import read_settings
+from sessionscribe.planning.results import read_settings
 from sessionscribe.stages.export.export import write_export
 
 settings = read_settings(snakemake.input.settings)

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 import builders
 from project import ROOT
 from sessionscribe.artifacts.provenance import Output, Provenance
-from sessionscribe.config import settings as config
+from sessionscribe.config import loading
 from sessionscribe.core.files import sha256
 from sessionscribe.core.locks import locked
 from sessionscribe.manifest import manifest
 from sessionscribe.manifest.manifest import Row
 from sessionscribe.planning.plan import Plan
+from sessionscribe.planning.results import write_settings
 from sessionscribe.planning.session import SessionPlan
-from sessionscribe.planning.settings_files import write_settings
 from sessionscribe.planning.steps import Folder, Step
 from sessionscribe.publish import history
 from sessionscribe.publish.dvc_store import Store
@@ -98,7 +98,7 @@ class Clone:
         )
 
     def plan(self) -> Plan:
-        return Plan(config.validate(self.settings), self.root)
+        return Plan(loading.validate(self.settings), self.root)
 
     def session(self, name: str = "one") -> SessionPlan:
         return self.plan().sessions[name]
@@ -132,7 +132,7 @@ class Clone:
             return Output(path=name, size=path.stat().st_size, sha256=sha256(path))
 
         folders = [need for need in step.needs if isinstance(need, Folder)]
-        read = [name for folder in folders for name in folder.outputs()]
+        read = [name for folder in folders for name in folder.outputs]
         Provenance(
             rule=step.rule,
             key=step.key,

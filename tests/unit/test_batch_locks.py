@@ -14,7 +14,7 @@ import aws
 from remotes import Server, serving
 from sessionscribe.batch.lock_stores import S3Store
 from sessionscribe.batch.locks import BatchLock
-from sessionscribe.config import settings
+from sessionscribe.config import loading
 from sessionscribe.core.errors import UserError
 
 OLD = '{"locked": true, "userId": "old", "sessionId": "9", "timestamp": ""}'
@@ -52,7 +52,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def lock_at(place: str, minutes: float = 30) -> BatchLock:
-    return BatchLock(settings.validate({"batch": {"lock": place, "lock_minutes": minutes}}).batch)
+    return BatchLock(loading.validate({"batch": {"lock": place, "lock_minutes": minutes}}).batch)
 
 
 def test_two_recorders_have_locks_of_their_own(place: str) -> None:

@@ -23,7 +23,8 @@ from remotes import free_port
 from sessionscribe.artifacts.provenance import Failure, JobUsage
 from sessionscribe.batch import metrics, report
 from sessionscribe.batch.report import BatchReport, Gpu, Scan, Transcription
-from sessionscribe.config.settings import Config, validate
+from sessionscribe.config.loading import validate
+from sessionscribe.config.settings import Config
 from sessionscribe.runners.usage_log import MACHINES, note_event
 
 RULES = ROOT / "ops/prometheus"

@@ -5,11 +5,12 @@ import math
 from pathlib import Path
 from typing import Any
 
+import configuration as docs
 import pytest
 import yaml
 from pydantic import BaseModel
 
-from sessionscribe.config import docs, settings
+from sessionscribe.config import loading, settings
 from sessionscribe.core.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -45,7 +46,7 @@ def test_an_unknown_setting_is_refused_and_the_nearest_named(
     values: dict[str, Any], where: str, near: str
 ) -> None:
     with pytest.raises(UserError) as caught:
-        settings.validate(values)
+        loading.validate(values)
     assert str(caught.value).startswith(f"configuration: {where}: there is no such setting")
     assert f"Did you mean {near}?" in str(caught.value)
 
@@ -62,6 +63,7 @@ def test_an_unknown_setting_is_refused_and_the_nearest_named(
         ({"convert": {"channel": "left"}}, "convert.channel"),
         ({"export": {"formats": ["doc"]}}, "export.formats"),
         ({"diarize": {"num_speakers": 0}}, "diarize.num_speakers"),
+        ({"diarize": {"num_speakers": 10**9}}, "diarize.num_speakers"),
         ({"sessions": "weekly"}, "sessions"),
         ({"ingest": {"cache": {"max_gb": math.inf}}}, "ingest.cache.max_gb"),
         ({"export": {"max_cue_s": math.inf}}, "export.max_cue_s"),
@@ -73,7 +75,7 @@ def test_a_value_of_the_wrong_kind_is_refused_in_one_line_that_names_it(
     values: dict[str, Any], where: str
 ) -> None:
     with pytest.raises(UserError) as caught:
-        settings.validate(values)
+        loading.validate(values)
     assert caught.value.where.startswith(f"configuration: {where}")
     assert "\n" not in str(caught.value)
     assert ("docs/configuration.md" in str(caught.value)) is not caught.value.hint.startswith("Write it so")
@@ -89,48 +91,52 @@ def test_a_value_of_the_wrong_kind_is_refused_in_one_line_that_names_it(
         ("a: b\nchunk:\n\ttarget_s: 5\n", "line 3: is not YAML (found character '\\t' that cannot start"),
         ("<<<<<<< HEAD\nmerge: {}\n", "line 2: is not YAML (mapping values are not allowed here)"),
         ("[" * 3000, "cannot be read (maximum recursion depth exceeded"),
+        (
+            "merge: {}\nchunk:\n  target_s: 5\n  vad: {}\n  target_s: 6\n",
+            "line 5: is not YAML (the key `target_s` occurs twice)",
+        ),
         ("\0", "cannot be read (unacceptable character #x0000: special characters are not allowed"),
     ],
 )
 def test_a_file_that_is_not_yaml_says_in_which_line(text: str, says: str, tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
-        settings.load([settings_file(tmp_path, text)])
+        loading.load([settings_file(tmp_path, text)])
     assert says in str(caught.value)
 
 
 def test_norwegian_is_a_language_for_yaml_too(tmp_path: Path) -> None:
     path = settings_file(tmp_path, "transcribe: {language: no}\nwatch: {rules: [{match: a, language: no}]}\n")
-    found = settings.load([path])
+    found = loading.load([path])
     assert (found.transcribe.language, found.watch.rules[0].language) == ("no", "no")
 
 
 def test_later_files_lie_over_earlier_ones_section_by_section(tmp_path: Path) -> None:
     below = settings_file(tmp_path, "chunk: {target_s: 100, search_s: 10}\nmerge: {segment_gap_s: 0.5}\n")
     above = settings_file(tmp_path, "chunk: {target_s: 200, vad: {pad_s: 0.1}}\nsessions: [a]\n", "b.yaml")
-    found = settings.load([below, above])
+    found = loading.load([below, above])
     assert (found.chunk.target_s, found.chunk.search_s) == (200, 10)
     assert (found.chunk.vad.pad_s, found.chunk.vad.threshold) == (0.1, 0.5)
     assert found.merge.segment_gap_s == 0.5
     assert found.sessions == ("a",)
-    assert settings.load([above, below]).chunk.target_s == 100
+    assert loading.load([above, below]).chunk.target_s == 100
 
 
 def test_an_empty_file_gives_the_defaults(tmp_path: Path) -> None:
-    assert settings.load([settings_file(tmp_path, "# nothing\n")]) == settings.Config()
+    assert loading.load([settings_file(tmp_path, "# nothing\n")]) == settings.Config()
 
 
 @pytest.mark.parametrize("text", ["a: [1\n", "just words\n", "- a\n- b\n", "a: \x00\n"])
 def test_a_file_that_is_no_table_of_settings_is_refused_in_one_line(tmp_path: Path, text: str) -> None:
     path = settings_file(tmp_path, text)
     with pytest.raises(UserError) as caught:
-        settings.load([path])
+        loading.load([path])
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"nowhere\.yaml"):
-        settings.load([tmp_path / "nowhere.yaml"])
+        loading.load([tmp_path / "nowhere.yaml"])
 
 
 # The files that are derived from the models: `make docs` writes them.
@@ -140,7 +146,7 @@ def test_the_default_file_holds_the_models_defaults() -> None:
     text = (ROOT / "config/config.yaml").read_text(encoding="utf-8")
     assert text == docs.defaults(), "run `make docs`"
     values = yaml.safe_load(text)
-    assert settings.validate(values) == settings.Config()
+    assert loading.validate(values) == settings.Config()
     for path, default in leaves(settings.Config).items():
         value: Any = values
         for part in path:
@@ -176,4 +182,4 @@ SETTINGS = {path.name for path in (ROOT / "config").glob("*.yaml")} - {"prices.y
 
 @pytest.mark.parametrize("name", sorted(SETTINGS))
 def test_our_settings_files_are_valid(name: str) -> None:
-    settings.load([ROOT / "config/config.yaml", ROOT / "config" / name])
+    loading.load([ROOT / "config/config.yaml", ROOT / "config" / name])

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -87,6 +88,18 @@ def test_the_disk_of_the_file_counts_and_not_that_of_the_project(mount: Path, tm
         assert said.startswith(str(mount))
         assert f"(0 MB free at {mount})" in said
     assert sorted(path.name for path in mount.iterdir()) == ["ballast"]
+
+
+def test_an_output_that_cannot_be_written_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("Snakefile").touch()
+    with Path("/dev/full").open("w") as output:
+        monkeypatch.setattr(sys, "stdout", output)
+        code = main.main(["status"])
+    assert code == os.EX_IOERR
+    assert capfd.readouterr().err.startswith("sessionscribe: /dev/full: the disk is full (")
 
 
 def test_of_a_disk_that_snakemake_does_not_name_the_fullest_is_meant(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from sessionscribe.core.files import atomic_path, write_many, write_text
-from sessionscribe.planning import settings_files
+from sessionscribe.planning import results
 
 
 def a_dead_pid() -> int:
@@ -80,5 +80,5 @@ def test_json_that_is_nested_without_end_is_damaged(
 ) -> None:
     (tmp_path / "a.json").write_text("[" * 100_000)
     with pytest.raises(SystemExit):
-        settings_files.read_settings(str(tmp_path / "a.json"))
-    assert "a.json: cannot be read (maximum recursion depth exceeded" in capsys.readouterr().err
+        results.read_settings(str(tmp_path / "a.json"))
+    assert "a.json: cannot be read (it is nested too deeply)" in capsys.readouterr().err

@@ -18,7 +18,8 @@ from remotes import free_port
 from sessionscribe.batch import notices, report
 from sessionscribe.batch.check import check
 from sessionscribe.batch.report import BatchReport, Failure, Gpu, Machine, Transcription
-from sessionscribe.config.settings import Config, validate
+from sessionscribe.config.loading import validate
+from sessionscribe.config.settings import Config
 from webhooks import webhook
 
 SECRET = "T0pS3cretT0ken"

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from project import ROOT, SETTINGS
-from sessionscribe.config import settings as config
+from sessionscribe.config import loading
 from sessionscribe.planning.plan import Plan
 
 ARCHIVE = Path(__file__).resolve().parents[1] / "data/older-results.tar.xz"
@@ -32,7 +32,7 @@ def plan(root: Path, **changes: dict[str, object]) -> Plan:
         settings[section]["model"] = str(ROOT / SETTINGS[section]["model"])
     for section, values in changes.items():
         settings.setdefault(section, {}).update(values)
-    return Plan(config.validate(settings), root)
+    return Plan(loading.validate(settings), root)
 
 
 def todo(found: Plan, session: str) -> Counter[str]:
@@ -41,11 +41,11 @@ def todo(found: Plan, session: str) -> Counter[str]:
 
 def test_nothing_is_made_again(older: Path) -> None:
     before = {path.name for path in (older / "results").rglob("*.json")}
-    assert not plan(older).due()
+    assert not plan(older).due
     assert before < {path.name for path in (older / "results").rglob("*.json")}
     noted = {path: path.read_bytes() for path in (older / "results/settings").rglob("*.json")}
     assert len(noted) == 33
-    assert not plan(older).due()
+    assert not plan(older).due
     assert {path: path.read_bytes() for path in (older / "results/settings").rglob("*.json")} == noted
 
 

@@ -16,7 +16,7 @@ import pytest
 
 import registry
 from project import ROOT
-from sessionscribe.config import settings
+from sessionscribe.config import loading, settings
 from sessionscribe.core.errors import UserError
 from sessionscribe.engines import fetch, models, package_models
 from sessionscribe.engines.package_models import FOLDER_VARIABLE, PackageModel
@@ -235,7 +235,7 @@ def test_a_registry_that_does_not_answer_is_told_from_one_that_lacks_it(
 
 
 def chosen(**transcribe: str) -> list[tuple[str, str]]:
-    given = settings.validate({"transcribe": {"model": "auto", **transcribe}})
+    given = loading.validate({"transcribe": {"model": "auto", **transcribe}})
     return [(decoder.model, decoder.compute_type) for decoder in decoders(given, models.identity)]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sessionscribe.cli import main, run, workflow
-from sessionscribe.config import settings
+from sessionscribe.config import loading
 
 FILE = "transcribe: {beam_size: 3, window_s: 20}\n"
 
@@ -41,7 +41,7 @@ def test_what_follows_config_is_read(passed: str, wanted: dict[str, Any] | None)
 def test_it_goes_over_the_files_and_becomes_what_the_settings_are(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(FILE)
     passed = ["--config", "transcribe={beam_size: 2}", "diarize={num_speakers: 3}"]
-    found = settings.load([tmp_path / "a.yaml"], workflow.parse(passed).settings)
+    found = loading.load([tmp_path / "a.yaml"], workflow.parse(passed).settings)
     assert (found.transcribe.beam_size, found.transcribe.window_s) == (2, 20)
     assert found.diarize.num_speakers == 3
 

@@ -14,14 +14,15 @@ from typing import Any
 import pytest
 from test_config import leaves
 
+from sessionscribe.config import loading
 from sessionscribe.config import settings as config
 from sessionscribe.core.errors import UserError
 from sessionscribe.engines import models
 from sessionscribe.manifest import manifest
 from sessionscribe.manifest.manifest import Row
 from sessionscribe.planning.plan import UNABLE, Plan
-from sessionscribe.planning.settings_files import write_settings
-from sessionscribe.planning.steps import STAGE_OF, Folder, Step, files, paths, sources
+from sessionscribe.planning.results import write_settings
+from sessionscribe.planning.steps import STAGE_OF, Folder, Step, paths, sources
 
 SHAPES = ("talk", "duo", "eve")
 ROWS = (
@@ -81,7 +82,7 @@ class Project:
 
     def plan(self) -> Plan:
         manifest.write(self.root / "sessions.tsv", self.rows)
-        return Plan(config.validate(self.settings), self.root)
+        return Plan(loading.validate(self.settings), self.root)
 
     def finish(self) -> None:
         """Make every pending file, with settings and a record where it has them, as the jobs do."""
@@ -108,7 +109,7 @@ class Project:
             "rule": step.rule,
             "key": step.key,
             "outputs": [self.entry(name) for name in step.outputs],
-            "inputs": [self.entry(name) for folder in folders for name in folder.outputs()],
+            "inputs": [self.entry(name) for folder in folders for name in folder.outputs],
         }
         self.write(step.record, json.dumps(record))
 
@@ -122,7 +123,7 @@ class Project:
 
 def test_a_finished_project_has_nothing_to_do(project: Project) -> None:
     plan = project.plan()
-    assert plan.due() == frozenset()
+    assert plan.due == frozenset()
     assert plan.targets() == []
     assert not any(plan.preflight_task().values())
 
@@ -130,7 +131,7 @@ def test_a_finished_project_has_nothing_to_do(project: Project) -> None:
 def test_a_new_project_has_everything_to_do_and_needs_the_models(tmp_path: Path) -> None:
     project = Project(tmp_path)
     plan = project.plan()
-    assert all(len(s.pending) == len(s.steps) for s in plan.sessions.values())
+    assert all(len(s.pending) == len(list(s.steps)) for s in plan.sessions.values())
     assert project.todo("talk") == Counter(
         fetch_recording=1,
         convert_audio=1,
@@ -173,7 +174,7 @@ def test_steps_come_after_what_they_need(tmp_path: Path) -> None:
     for session in Project(tmp_path).plan().sessions.values():
         seen: set[str] = set()
         for step in session.steps:
-            assert {o for other in step.needs for o in files(other)} <= seen
+            assert {o for other in step.needs for o in other.outputs} <= seen
             read = {path for source in sources(step.inputs) for path in paths(source)}
             assert {path for path in read if path.startswith("results/")} <= seen
             assert step.rule in STAGE_OF
@@ -312,7 +313,7 @@ def test_a_changed_setting_redoes_exactly_what_depends_on_it(project: Project, n
     for session, wanted in zip(SHAPES, rules, strict=True):
         assert project.todo(session) == expected(project, session, wanted), session
     project.finish()
-    assert not project.plan().due()
+    assert not project.plan().due
 
 
 @pytest.mark.parametrize("name", [name for name in TABLE if not name.startswith(("convert.", "chunk."))])
@@ -381,7 +382,7 @@ def test_without_speakers_no_model_listens_and_later_no_word_is_made_again(
         }
     assert project.todo("duo")["cluster_speakers"] == 1  # the track is the speaker, which takes no model
     project.finish()
-    assert not project.plan().due()
+    assert not project.plan().due
     project.rows, project.settings = rows, copy.deepcopy(settings)
     for session, rules in (("talk", LISTENED), ("duo", ""), ("eve", LISTENED)):
         assert project.todo(session) == expected(project, session, rules), session
@@ -406,9 +407,9 @@ def test_auto_is_off_where_nothing_is_installed_to_listen_and_keeps_what_was_fou
     assert [name for name, session in plan.sessions.items() if session.pending] == ["new"]
     assert plan.preflight_task()["diarization"] == []
     assert plan.sessions["new"].of("assign_speakers")
-    assert [remark for remark in plan.remarks if "LIGHT=0" in remark] == [UNABLE]
+    assert [remark for remark in plan.warnings if "LIGHT=0" in remark] == [UNABLE]
     project.rows = [row for row in project.rows if row is not new]
-    assert UNABLE not in project.plan().remarks
+    assert UNABLE not in project.plan().warnings
 
 
 def test_the_audio_stream_of_one_part_is_that_of_the_whole_live_session(project: Project) -> None:
@@ -502,11 +503,11 @@ def test_a_changed_clip_is_heard_once_and_names_follow(project: Project) -> None
     plan = project.plan()
     assert project.todo("talk") == project.todo("eve") == Counter(embed_voice=1, **NAMED)
     assert project.todo("duo") == Counter()  # tracks have names
-    (voice,) = [path for path in plan.due() if path.startswith("results/name/voices/")]
+    (voice,) = [path for path in plan.due if path.startswith("results/name/voices/")]
     step = plan.step("embed_voice", {"voice": Path(voice).stem})
     assert plan.inputs(step) == {"clip": "voices/Anna.wav"}
     project.finish()
-    assert not project.plan().due()
+    assert not project.plan().due
 
 
 def test_a_clip_under_another_name_is_not_heard_again(project: Project) -> None:
@@ -525,7 +526,7 @@ def test_a_row_of_the_table_of_names_concerns_its_session(project: Project) -> N
     project.write("names.tsv", f"{table}eve\t0:12\tEve\nadam\tSPEAKER_00\tAdam\n")
     assert project.todo("eve") == Counter(**NAMED)
     assert project.todo("talk") == project.todo("duo") == Counter()
-    (remark,) = project.plan().remarks
+    (remark,) = project.plan().warnings
     assert "names.tsv, line 6: there is no session `adam`. There are: " in remark
     project.write("names.tsv", "session;name\n")
     with pytest.raises(UserError, match=r"names\.tsv: its columns are not separated by tabs"):
@@ -551,7 +552,7 @@ def test_a_step_with_two_settings_files_is_due(project: Project) -> None:
     wanted = Counter(merge_transcript=1, assign_speakers=1, audit_session=1, **NAMED)
     assert project.todo("talk") == wanted
     project.finish()
-    assert not project.plan().due()
+    assert not project.plan().due
 
 
 def test_left_over_temporary_files_do_not_count(project: Project) -> None:
@@ -568,13 +569,13 @@ def test_times_of_files_do_not_count(project: Project) -> None:
     for path in (project.root / "results").rglob("*.json"):
         at = dice.choice([0, 10**9, 4 * 10**9])
         os.utime(path, (at, at))
-    assert not project.plan().due()
+    assert not project.plan().due
 
 
 def test_forgetting_removes_the_records_of_what_is_to_do_and_no_other(project: Project) -> None:
     delete(project.files("merge_transcript")[0])
     records = {path.name for path in (project.root / "results/provenance/talk").iterdir()}
-    project.plan().forget()
+    project.plan().remove_records()
     left = {path.name for path in (project.root / "results/provenance/talk").iterdir()}
     assert records - left == {f"{rule}.json" for rule in MERGE.split()}
     assert (project.root / "results/export/talk/talk.srt").exists()
@@ -583,10 +584,10 @@ def test_forgetting_removes_the_records_of_what_is_to_do_and_no_other(project: P
 def test_a_setting_that_was_tried_and_taken_back_costs_nothing(project: Project) -> None:
     project.set("chunk.min_silence_s", 1)
     project.set("diarize.num_speakers", 2)
-    project.plan().forget()
+    project.plan().remove_records()
     project.set("chunk.min_silence_s", 0.5)
     project.set("diarize.num_speakers", None)
-    assert not project.plan().due()
+    assert not project.plan().due
 
 
 def test_a_file_of_no_session_is_named(project: Project) -> None:
@@ -596,11 +597,11 @@ def test_a_file_of_no_session_is_named(project: Project) -> None:
 
 def test_fewer_formats_cost_nothing_and_subtitles_alone_have_lines(project: Project) -> None:
     project.set("export.formats", ["txt", "srt"])
-    assert not project.plan().due()
+    assert not project.plan().due
     project.set("export.formats", ["txt"])
     project.finish()
     project.set("export.max_lines", 1)
-    assert not project.plan().due()
+    assert not project.plan().due
 
 
 # What Snakemake is told.
@@ -725,7 +726,7 @@ def test_a_session_begun_on_a_gpu_is_done_where_there_is_none(
     assert project.todo("talk")["transcribe_chunk"] == 2
     project.finish()
     monkeypatch.setattr(models, "machine_device", lambda: "cpu")
-    assert not project.plan().due()
+    assert not project.plan().due
 
 
 def test_an_unfinished_session_keeps_its_model_when_a_better_one_comes(
@@ -755,7 +756,7 @@ def test_a_session_keeps_its_pipeline_when_a_better_one_comes(
     project.finish()
     files = project.files("embed_chunk")
     here.add(best)
-    assert not project.plan().due()
+    assert not project.plan().due
     files[0].unlink()
     assert project.todo("talk")["embed_chunk"] == 1
     assert project.plan().preflight_task()["diarization"] == [spare]

@@ -22,7 +22,7 @@ from project import ROOT
 from published import DVC_CONFIG, TABLE, Clone, isolate, made_up, moved
 from sessionscribe.artifacts.published import Published
 from sessionscribe.cli import publish
-from sessionscribe.config import settings
+from sessionscribe.config import loading
 from sessionscribe.core import locks
 from sessionscribe.core.errors import UserError
 from sessionscribe.planning import status
@@ -136,7 +136,7 @@ def test_to_push_is_advised_only_where_others_could_have_the_data(
         (here.root / ".dvc/config").write_text("[core]\n    analytics = false\n")
     monkeypatch.chdir(here.root)
     sessions = [here.session("one")]
-    assert publish.publish_sessions(sessions, settings.validate(here.settings), configfiles=[]) == 0
+    assert publish.publish_sessions(sessions, loading.validate(here.settings), configfiles=[]) == 0
     said = capsys.readouterr().out
     assert "1 published, 0 unchanged" in said
     assert ("git push" in said) is remote
@@ -178,16 +178,16 @@ def test_a_deleted_chunk_stays_deleted_and_is_redone_alone(there: Clone) -> None
     )
     assert there.todo() == todo
     assert there.todo("two") == Counter()
-    there.plan().forget()  # as a run does that dies at once
+    there.plan().remove_records()  # as a run does that dies at once
     assert there.todo() == todo
 
 
 def test_without_the_recording_what_needs_it_is_held_back_and_named(there: Clone) -> None:
     chunk(there).unlink()
     plan = there.plan()
-    assert not plan.due()
+    assert not plan.due
     assert plan.sessions["one"].done("transcribe_chunk") == 1
-    (remark,) = plan.remarks
+    (remark,) = plan.warnings
     assert "one: needs the recording recordings/one.flac" in remark
     assert "1 transcribe_chunk" in remark
     assert [found.status for found in status.collect(plan)] == ["blocked", "complete"]
@@ -218,13 +218,13 @@ def test_a_changed_setting_redoes_what_depends_on_it(
     assert there.todo().keys() == rules
     assert bool(there.session().blocked) is (setting == "transcribe")
     waveform = "results/export/one.waveform.json"
-    assert there.plan().is_unavailable(waveform) is ("html" in there.settings["export"]["formats"])
+    assert (waveform in there.plan().unavailable) is ("html" in there.settings["export"]["formats"])
 
 
 def test_forced_work_is_held_back_too(there: Clone) -> None:
     plan = there.plan()
     plan.force(["transcribe_chunk"], everything=False)
-    assert not plan.due()
+    assert not plan.due
 
 
 def test_a_dry_look_costs_no_second_unpacking(there: Clone) -> None:
@@ -533,11 +533,11 @@ def test_versions_tell_what_changed_and_come_back(here: Clone, monkeypatch: pyte
     unpack.take(here.root, store, "one", text=text)
     assert here.results("one").items() >= first.items()
     monkeypatch.chdir(here.root)
-    said = "\n".join(publish._after_restore("one", settings.validate(here.settings)))
+    said = "\n".join(publish._after_restore("one", loading.validate(here.settings)))
     assert "a run would redo" in said, "what it was made with is not in force"
     assert "transcribe.beam_size was `5`, is `3`" in said
     here.settings["transcribe"]["beam_size"] = 5
-    said = "\n".join(publish._after_restore("one", settings.validate(here.settings)))
+    said = "\n".join(publish._after_restore("one", loading.validate(here.settings)))
     assert said == "`sessionscribe publish one` makes it the newest version."
     here.git("restore", "results/publish/one.dvc")
     unpack.take(here.root, store, "one")

@@ -11,7 +11,7 @@ from test_plan import Project, delete
 
 from sessionscribe.artifacts.provenance import Failure
 from sessionscribe.cli import storage as storing
-from sessionscribe.config import settings as config
+from sessionscribe.config import loading
 from sessionscribe.manifest.manifest import Row
 from sessionscribe.planning import status
 from sessionscribe.planning.status import SessionStatus
@@ -156,7 +156,7 @@ def test_what_is_not_finished_is_named_where_it_is_not_uploaded(
     project: Project, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     delete(project.files("write_export")[0])
-    settings = config.validate({"upload": {"to": str(tmp_path / "out")}})
+    settings = loading.validate({"upload": {"to": str(tmp_path / "out")}})
     assert storing.upload_sessions([project.plan().sessions["talk"]], settings) == 0
     assert capsys.readouterr().out.splitlines() == [
         "left talk: not finished (1 to do); run it first",

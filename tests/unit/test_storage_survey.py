@@ -16,7 +16,7 @@ from sessionscribe.config import settings
 from sessionscribe.jobs import job
 from sessionscribe.manifest import additions, manifest, sources
 from sessionscribe.planning.plan import Plan
-from sessionscribe.planning.settings_files import write_settings
+from sessionscribe.planning.results import write_settings
 from sessionscribe.sharing.find import look_below, survey
 
 
@@ -263,11 +263,11 @@ def test_a_server_has_folders_from_its_root_and_from_the_users(
 def test_what_failed_and_what_was_begun(far: Path) -> None:
     put(Path("rec"), "a.wav", "b.wav")
     add("rec")
-    step = Plan(settings.Config()).sessions["a"].steps[0]
+    step = Plan(settings.Config()).sessions["a"].steps.works[0]
     log, about = "logs/ingest/a/mix.log", {"session": "a", "rule": step.rule, "output": step.outputs[0]}
     note, _ = job.notes_of(step.rule, "a", log)
     Failure(message="a.wav: cannot be read. Copy it again", log=log, **about).write(note)
-    begun = Plan(settings.Config()).sessions["b"].steps[0]
+    begun = Plan(settings.Config()).sessions["b"].steps.works[0]
     Path(begun.outputs[0]).parent.mkdir(parents=True)
     Path(begun.outputs[0]).write_text("{}\n")
     made = Output(path=begun.outputs[0], size=3, sha256="")

@@ -17,12 +17,13 @@ from sessionscribe.artifacts.part_transcript import PartTranscript
 from sessionscribe.artifacts.provenance import Output, Provenance
 from sessionscribe.artifacts.recording import AudioStream, Conversion, Ingest
 from sessionscribe.cli import main
+from sessionscribe.config import loading
 from sessionscribe.config import settings as config
 from sessionscribe.core.files import sha256
 from sessionscribe.engines import models
 from sessionscribe.planning.plan import Plan
+from sessionscribe.planning.results import write_settings
 from sessionscribe.planning.session import SessionPlan
-from sessionscribe.planning.settings_files import write_settings
 from sessionscribe.planning.steps.decoder import decoders, words_key
 from sessionscribe.sharing import sidecars, upload
 
@@ -64,7 +65,7 @@ def folder(tmp_path: Path, machine: Machine) -> Path:
 
 
 def look(transcribe: dict[str, Any] | None = None) -> SessionPlan:
-    settings = config.load([Path("config/config.yaml")], {"transcribe": transcribe} if transcribe else None)
+    settings = loading.load([Path("config/config.yaml")], {"transcribe": transcribe} if transcribe else None)
     return Plan(settings).sessions["eve"]
 
 

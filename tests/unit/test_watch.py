@@ -18,7 +18,8 @@ from remotes import serving
 from sessionscribe.batch import watch
 from sessionscribe.batch.watch import Rules, Watcher
 from sessionscribe.cli.add import add_groups
-from sessionscribe.config.settings import WatchFolder, validate
+from sessionscribe.config.loading import validate
+from sessionscribe.config.settings import WatchFolder
 from sessionscribe.core.errors import UserError
 from sessionscribe.manifest import manifest
 from sessionscribe.manifest.sources import Group

@@ -30,6 +30,13 @@ def test_settings_that_are_forgotten_are_said_and_those_in_their_own_file_are_re
             "If that is not meant, give the same --configfile, or keep those settings in config/local.yaml"
         )
 
+    text = project.settings.read_text(encoding="utf-8")
+    (project / "config/local.yaml").write_text(f"merge: {{}}\nmerge: {{}}\n{text}")
+    for asked in ((command, "status"), snakemake):
+        done = plain(project, *asked)
+        assert done.code != 0
+        assert "config/local.yaml, line 2: is not YAML (the key `merge` occurs twice)" in done.text
+
     project.settings.rename(project / "config/local.yaml")
     done = plain(project, command, "status")
     assert done.out.count("complete  complete") == 3, done.text

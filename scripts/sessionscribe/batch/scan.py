@@ -148,7 +148,7 @@ def planned(sessions: Sequence[SessionPlan]) -> list[Planned]:
 
 def _parts(session: SessionPlan) -> Mapping[str, int]:
     """Return the number of chunks of each track."""
-    folders = (work for work in session.plan.works if isinstance(work, Folder) and work.rule == CHUNK)
+    folders = (work for work in session.steps.works if isinstance(work, Folder) and work.rule == CHUNK)
     return Counter(_track(Path(name)) for folder in folders for name in folder.names)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -72,18 +73,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _look_around()
         own = options.command in (*ANYWHERE, "run")  # those read the settings by themselves, if at all
         code: int = options.act(options) if own else options.act(options, load(options))
+        sys.stdout.flush()
         return code
     except UserError as error:
         complain(error)
         return 2
     except BrokenPipeError:
+        _drop_output()
         return 0
     except KeyboardInterrupt:
         print("Stopped.", file=sys.stderr)
         return SIGNALLED + signal.SIGINT
     except OSError as error:
+        if error.filename is None and (output := _redirected_to()):  # our own files are always named
+            error.filename = output
+            _drop_output()
         complain(describe(error, str(Path.cwd())))
         return exit_code(error)
+
+
+def _redirected_to() -> str | None:
+    """Return the file or device that standard output is redirected to, if any; a pipe is none."""
+    path = os.path.realpath(f"/dev/fd/{sys.stdout.fileno()}")
+    return path if os.path.exists(path) and not sys.stdout.isatty() else None
+
+
+def _drop_output() -> None:
+    """Discard what is still buffered, so that writing it at exit does not fail once more."""
+    with open(os.devnull, "wb") as nothing:
+        os.dup2(nothing.fileno(), sys.stdout.fileno())
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:

@@ -12,7 +12,7 @@ import yaml
 
 from sessionscribe import PACKAGE
 from sessionscribe.cli import workflow
-from sessionscribe.config import settings
+from sessionscribe.config import loading
 from sessionscribe.config.settings import Config
 from sessionscribe.core.errors import UserError, nearest
 
@@ -145,7 +145,7 @@ def load(options: argparse.Namespace, sessions: Sequence[str] | None = None, roo
         root: the project's folder.
     """
     values = workflow.parse(["--config", *options.config]).settings if options.config else {}
-    found = settings.load(configfiles(options, root), values)
+    found = loading.load(configfiles(options, root), values)
     names = getattr(options, "sessions", ()) if sessions is None else sessions
     return found.model_copy(update={"sessions": tuple(names)}) if names else found
 

@@ -141,7 +141,7 @@ def _after_restore(session: str, config: Config) -> Iterator[str]:
     if undone := len(plan.sessions[session].pending):
         yield f"With the present settings, a run would redo {counted(undone, 'step')} of it. To keep it, or"
         yield f"to `sessionscribe publish {session}`, restore the settings that it was made with."
-        yield from (remark for remark in plan.remarks if OTHER in remark)
+        yield from (remark for remark in plan.warnings if OTHER in remark)
     else:
         yield f"`sessionscribe publish {session}` makes it the newest version."
 

@@ -173,7 +173,7 @@ def _show_outcome(options: argparse.Namespace, settings: Config, *, stopped: boo
     print(status.table(status.collect(after)))
     sessions = list(after.sessions.values())
     for session in sessions:
-        if session.steps and not (session.pending or session.blocked):
+        if not (session.pending or session.blocked):
             _show_results([Path(path) for step in session.of("write_export") for path in step.outputs])
     code = int(any(session.blocked for session in sessions))
     if stopped:

@@ -39,7 +39,7 @@ def command(options: argparse.Namespace, config: Config) -> int:
         return 0
     plan = Plan(config)
     rows, refused = status.collect(plan), read_refused()
-    for remark in plan.remarks:
+    for remark in plan.warnings:
         complain(remark)
     if options.json:
         sessions = [dataclasses.asdict(row) for row in rows]

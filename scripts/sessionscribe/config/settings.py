@@ -1,29 +1,22 @@
-"""All settings: their types, defaults and meaning, in one place.
+"""All settings: their types, defaults and meanings.
 
-The schema (``config/config.schema.json``), the table in ``docs/configuration.md`` and the default file
-``config/config.yaml`` are generated from these models by ``python -m sessionscribe.config.docs``.
+``make docs`` generates the schema (``config/config.schema.json``), the table in ``docs/configuration.md`` and
+the default file ``config/config.yaml`` from these models.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Literal
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    model_validator,
-)
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from sessionscribe.core.errors import UserError, meant, visible
 from sessionscribe.core.text import LONGEST_NAME
 
-OFF = "off"  # in place of a diarization pipeline: transcripts without speakers
+OFF = "off"
+"""``diarize.model`` for transcripts without speakers."""
 
+MOST_SPEAKERS = 1000
+Speakers = Annotated[int, Field(ge=1, le=MOST_SPEAKERS)]
 Device = Literal["auto", "cpu", "cuda"]
 ComputeType = Literal[
     "auto",
@@ -62,7 +55,7 @@ Format = Literal[
     "aud",
     "eaf",
 ]
-# What WebVTT allows after a cue's times, but for regions (they would have to be defined).
+# Cue settings of WebVTT, except for regions, which a file would have to define.
 _PERCENT = r"(100|\d{1,2})(\.\d+)?%"
 _SETTINGS = (
     "vertical:(rl|lr)",
@@ -75,43 +68,9 @@ _SETTING = f"({'|'.join(_SETTINGS)})"
 VTT_SETTINGS = f"^({_SETTING}( {_SETTING})*)?$"
 
 
-RETIRED = dict.fromkeys(
-    (
-        "chunk.context_s",
-        "transcribe.decoding",
-        "transcribe.hallucination_silence_s",
-        "transcribe.share_batches",
-        "transcribe.temperatures",
-        "merge.match_s",
-    ),
-    "windows are decoded independently, at temperature 0, and no audio is decoded by two chunks",
-)
-"""Settings of earlier versions that are gone, and why."""
-RENAMED = {
-    "transcribe.guards": "transcribe.filter_phrases",
-    "transcribe.redecode_s": "transcribe.fallback_gap_s",
-    "audit.unsure_below": "audit.low_confidence_threshold",
-    "audit.phantom_share": "audit.min_speaker_share",
-}
-"""Settings of earlier versions, and their present names."""
-
-
-# YAML reads a bare `off` as false, and the language code `no` too.
+# YAML reads both `off` and the language code `no` as false.
 OffIsAWord = BeforeValidator(lambda value: OFF if value is False else value)
 NoIsALanguage = BeforeValidator(lambda value: "no" if value is False else value)
-
-
-SECTION = ("should have settings below it", "Write it so: {name: value}")
-KINDS = {
-    "string_type": ("should be text", "Put it in quotes"),
-    "tuple_type": ("should be a list", "Write it so: [one, two]"),
-    "float_parsing": ("should be a number", "docs/configuration.md lists all settings"),
-    "int_parsing": ("should be a whole number", "docs/configuration.md lists all settings"),
-    "missing": ("is missing", "docs/configuration.md lists all settings"),
-    "model_type": SECTION,
-    "dict_type": SECTION,
-}
-"""What is wrong with a value and what to do, by pydantic's kinds of errors."""
 
 
 def _check_bounds(fewest: int | None, most: int | None) -> None:
@@ -284,9 +243,9 @@ class Diarize(Options):
         "(needs no account), a folder with a pipeline, or a hub id; `off`: transcripts without speakers",
     )
     device: Device = Field("auto", description="`auto`: CUDA if available")
-    num_speakers: int | None = Field(None, ge=1, description="Number of speakers, if known")
-    min_speakers: int | None = Field(None, ge=1, description="Smallest possible number of speakers")
-    max_speakers: int | None = Field(None, ge=1, description="Largest possible number of speakers")
+    num_speakers: Speakers | None = Field(None, description="Number of speakers, if known")
+    min_speakers: Speakers | None = Field(None, description="Smallest possible number of speakers")
+    max_speakers: Speakers | None = Field(None, description="Largest possible number of speakers")
     step: float | None = Field(
         None,
         gt=0,
@@ -494,9 +453,9 @@ class WatchRule(Options):
     ignore: bool | None = None
     layout: Literal["recording", "multitrack", "live"] | None = None
     language: Annotated[str | None, NoIsALanguage] = Field(None, pattern=f"^({LANGUAGE})$")
-    speakers: Annotated[Annotated[int, Field(ge=1)] | Literal["off"] | None, OffIsAWord] = None
-    min_speakers: int | None = Field(None, ge=1)
-    max_speakers: int | None = Field(None, ge=1)
+    speakers: Annotated[Speakers | Literal["off"] | None, OffIsAWord] = None
+    min_speakers: Speakers | None = None
+    max_speakers: Speakers | None = None
     hotwords: str | None = None
     priority: int | None = None
 
@@ -582,71 +541,3 @@ class Config(Options):
     watch: Watch = Watch()
     notify: Notify = Notify()
     serve: Serve = Serve()
-
-
-def validate(values: Mapping[str, Any]) -> Config:
-    """Return the settings in ``values`` (what YAML gives), defaults filled in.
-
-    Raises:
-        UserError: an unknown key (the nearest right one is named) or a value of the wrong kind.
-    """
-    try:
-        return Config.model_validate(dict(values))
-    except ValidationError as error:
-        problem = error.errors()[0]
-        place = [str(part) for part in problem["loc"]]
-        where = f"configuration: {'.'.join(place)}"
-        name = ".".join(place)
-        if name in RENAMED:
-            raise UserError("has another name", where=where, hint=f"Rename it `{RENAMED[name]}`") from None
-        if name in RETIRED:
-            raise UserError(
-                f"is no longer a setting: {RETIRED[name]}", where=where, hint="Delete it"
-            ) from None
-        if problem["type"] == "extra_forbidden":
-            raise UserError("there is no such setting", where=where, hint=_nearest(place)) from None
-        reason = problem["msg"].removeprefix("Value error, ").replace("Input should", "should")
-        what, hint = KINDS.get(problem["type"], (reason, "docs/configuration.md lists all settings"))
-        given = "" if isinstance(problem["input"], dict) else f" (it is `{visible(str(problem['input']))}`)"
-        raise UserError(f"{what}{given}", where=where, hint=hint) from None
-
-
-def _nearest(place: list[str]) -> str:
-    model: Any = Config
-    for part in place[:-1]:
-        model = get_args(model)[0] if part.isdecimal() else model.model_fields[part].annotation
-    return meant(place[-1], model.model_fields)
-
-
-def load(paths: list[Path], over: Mapping[str, Any] | None = None) -> Config:
-    """Return the settings of the YAML files in ``paths``, later ones over earlier ones, ``over`` over all."""
-    import yaml  # noqa: PLC0415 -- the Snakefile gets its configuration from Snakemake
-
-    values: dict[str, Any] = {}
-    for path in paths:
-        try:
-            layer = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-        except FileNotFoundError as error:
-            hint = "Check its name (--configfile, or `configfile` in the profile)"
-            raise UserError("does not exist", where=path, hint=hint) from error
-        except yaml.MarkedYAMLError as error:
-            line = error.problem_mark.line + 1 if error.problem_mark else 1
-            what = f"is not YAML ({error.problem})"
-            raise UserError(what, where=f"{path}, line {line}", hint="Correct the file") from error
-        except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-            raise UserError(
-                f"cannot be read ({' '.join(str(error).split())})", where=path, hint="Save it as UTF-8 text"
-            ) from error
-        if not isinstance(layer, dict):
-            raise UserError("holds no settings (`key: value`)", where=path, hint="Correct the file")
-        values = _overlay(values, layer)
-    return validate(_overlay(values, over or {}))
-
-
-def _overlay(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``below`` with the keys of ``above`` over it, section by section (as Snakemake does)."""
-    result = dict(below)
-    for key, value in above.items():
-        old = result.get(key)
-        result[key] = _overlay(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
-    return result

@@ -1,1 +1,1 @@
-"""What everything else stands on: errors, files, text, times, tables; no stage, no model."""
+"""Basics for all packages: errors, files, text, times, tables."""

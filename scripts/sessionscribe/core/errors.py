@@ -10,17 +10,33 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
-SHOWN = 8  # sessions in a message, at most
+SHOWN = 8
+"""How many sessions or names a message lists at most."""
 LONGEST_QUOTE = 300
-"""Letters of a text that messages quote: somebody may have put a whole document into a setting."""
+"""Longest quotation in a message, in letters: the value of a setting may be a whole document."""
 LONGEST_MESSAGE = 1000
-"""Letters of what a message says is wrong, whatever it quotes."""
+"""Longest description of a problem, in letters."""
 COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 FRAME = re.compile(
     r"^[ \t]*[\u2500-\u259f|▶×]+[ \t]*|[ \t]*[\u2500-\u259f|]+[ \t]*$|[\u2500-\u259f]+", re.MULTILINE
 )
 WRAPPED = re.compile(r"(?<=\S)[ \t]*(?P<side>[│┃|])[ \t]*\r?\n[ \t]*(?P=side)[ \t]*(?=[^\s│┃|])")
-"""The end of a line and the beginning of the next in one frame."""
+"""A line break within a sentence in a frame."""
+PLENTY_MB = 100
+ROOM = "Make room and run again: nothing is lost"
+DISK = {
+    errno.ENOSPC: ("the disk is full ({state})", ROOM),
+    errno.EDQUOT: ("the disk is full (your quota at {disk} is used up)", ROOM),
+    errno.EROFS: (
+        "the disk at {disk} is read-only",
+        "Make it writable, or work in another folder: nothing is lost",
+    ),
+    errno.EIO: (
+        "the disk at {disk} fails to read or write",
+        "Check it; run again when it works: nothing is lost",
+    ),
+}
+"""Problem and hint for errors of a whole disk."""
 
 T = TypeVar("T")
 
@@ -29,13 +45,13 @@ class UserError(Exception):
     """An error that the user can fix; its text is one line: what is wrong, where, what to do.
 
     Args:
-        what: what is wrong, without a full stop at its end.
-        where: the file, session or setting that it is about; control characters are made visible.
+        what: what is wrong, without a full stop.
+        where: the file, session or setting concerned; control characters are escaped.
         hint: what to do about it.
     """
 
     ends_all = False
-    """Whether whoever comes next would meet the same: a server that is away, a wrong key."""
+    """Whether all further items would fail in the same way, as when a server is down."""
 
     def __init__(self, what: str, *, where: object, hint: str) -> None:
         self.what, self.where, self.hint = shortened(what, LONGEST_MESSAGE), visible(str(where)) or "``", hint
@@ -43,26 +59,26 @@ class UserError(Exception):
 
 
 def complain(problem: object) -> None:
-    """Tell the user of a problem, in a line of its own; it is lost where it cannot be written."""
+    """Print a problem as one line to standard error, if that can be written to."""
     with suppress(OSError):
         print(f"sessionscribe: {problem}", file=sys.stderr, flush=True)
 
 
 def one_by_one(items: Mapping[str, T], act: Callable[[T], None]) -> bool:
-    """Process items one by one; errors are reported, and the rest goes on if that makes sense.
+    """Call ``act`` with each item and report errors; go on unless the rest would fail as well.
 
     Args:
-        items: what there is, by what the user calls it.
-        act: is given one after the other.
+        items: the items by the name that messages use.
+        act: processes one item.
 
     Returns:
-        Whether something went wrong.
+        Whether an item failed.
     """
     failed = False
     for name, item in items.items():
         try:
             act(item)
-        except BrokenPipeError:  # nobody listens any more
+        except BrokenPipeError:  # the reader of our output has ended
             raise
         except (UserError, OSError) as error:
             failed = True
@@ -74,52 +90,37 @@ def one_by_one(items: Mapping[str, T], act: Callable[[T], None]) -> bool:
 
 
 def describe(error: Exception, where: str) -> str:
-    """Return an error as one line that says what is wrong, where and what to do."""
+    """Return an error as one line: what is wrong, where, what to do.
+
+    Args:
+        error: any error.
+        where: what it concerns, unless the error names a file.
+    """
     if isinstance(error, UserError):
         return str(error)
     if isinstance(error, OSError) and error.errno in DISK:
-        path = Path(os.fsdecode(error.filename or "."))
-        disk, (what, hint) = _disk_of(path), DISK[error.errno]
-        what = what.format(disk=disk) if what else _full(disk)
+        path, (what, hint) = Path(os.fsdecode(error.filename or ".")), DISK[error.errno]
+        disk = _mount_point(path)
+        what = what.format(disk=disk, state=_free_space(disk))
         return str(UserError(what, where=path if error.filename else where, hint=hint))
     if isinstance(error, OSError) and error.strerror:
-        hint = "Put that right and run again: what was done stays"
+        hint = "Fix this and run again: finished work is kept"
         return str(UserError(error.strerror.lower(), where=error.filename or where, hint=hint))
     text = " ".join(str(error).split()) or "no message"
-    hint = "The log has the details; if it is not clear from them, please report it"
+    hint = "The log has the details; if they do not explain it, please report it"
     return str(UserError(f"{type(error).__name__}: {text}", where=where, hint=hint))
 
 
-PLENTY_MB = 100
-ROOM = "Make room and run again: nothing is lost"
-
-
-DISK = {
-    errno.ENOSPC: ("", ROOM),  # see `_full`
-    errno.EDQUOT: ("the disk is full (your quota at {disk} is used up)", ROOM),
-    errno.EROFS: (
-        "the disk at {disk} is read-only",
-        "Make it writable, or work in another folder: nothing is lost",
-    ),
-    errno.EIO: (
-        "the disk at {disk} fails to read or write",
-        "Check it; run again when it works: nothing is lost",
-    ),
-}
-"""What to say where a disk, and not a file, is at fault."""
-
-
-def _full(disk: Path) -> str:
+def _free_space(disk: Path) -> str:
     state = os.statvfs(disk)
     if state.f_files and not state.f_favail and state.f_bavail:
-        return f"the disk is full (no room for one more file at {disk}: all {state.f_files} are there)"
+        return f"no room for one more file at {disk}: all {state.f_files} are there"
     free_mb = state.f_bavail * state.f_frsize / 1e6
-    by_now = " by now" if free_mb > PLENTY_MB else ""
-    return f"the disk is full ({free_mb:.0f} MB free at {disk}{by_now})"
+    return f"{free_mb:.0f} MB free at {disk}{' by now' if free_mb > PLENTY_MB else ''}"
 
 
-def _disk_of(path: Path) -> Path:
-    """Return where the disk is mounted that a path lies on."""
+def _mount_point(path: Path) -> Path:
+    """Return the mount point of the disk that contains a path."""
     place = path.absolute()
     while not place.exists() and place != place.parent:
         place = place.parent
@@ -130,7 +131,7 @@ def _disk_of(path: Path) -> Path:
 
 
 def exit_code(error: Exception) -> int:
-    """Return the exit code of what an error ended: 74 where a disk is at fault, else 1."""
+    """Return the exit code for an error: 74 (EX_IOERR) for a disk, otherwise 1."""
     return os.EX_IOERR if isinstance(error, OSError) and error.errno in DISK else 1
 
 
@@ -145,34 +146,34 @@ def shortened(text: str, longest: int) -> str:
     return text if len(text) <= longest else f"{text[: longest * 2 // 3]} … {text[-longest // 4 :]}"
 
 
-def cause(said: str, otherwise: str = "no reason given", *, besides: tuple[str, ...] = ()) -> str:
-    """Return why a program failed: the last line that it wrote, without colours or a frame around it.
+def cause(output: str, otherwise: str = "no reason given", *, besides: tuple[str, ...] = ()) -> str:
+    """Return why a program failed: the last line of its output, without colours and frames.
 
     Args:
-        said: what it wrote.
-        otherwise: what is returned if there is nothing.
-        besides: beginnings of lines that are passed over, unless there is nothing else.
+        output: what the program printed.
+        otherwise: the result if that is nothing.
+        besides: beginnings of lines to skip, unless there are no others.
     """
-    lines = FRAME.sub("", WRAPPED.sub(" ", COLOUR.sub("", said))).splitlines()
+    lines = FRAME.sub("", WRAPPED.sub(" ", COLOUR.sub("", output))).splitlines()
     lines = [line.strip() for line in lines if any(letter.isalnum() for letter in line)]
     return ([line for line in lines if not line.startswith(besides)] or lines or [otherwise])[-1]
 
 
 def nearest(name: str, known: Iterable[str], cutoff: float = 0.5) -> str:
-    """Return "Did you mean …?" with the most similar known name; "" if none is similar."""
-    bare = {each.lstrip("-").lower(): each for each in known}  # all options begin alike
+    """Return "Did you mean …?" with the most similar known name, or "" if none is similar."""
+    bare = {each.lstrip("-").lower(): each for each in known}  # dashes make all options similar
     near = difflib.get_close_matches(name.lstrip("-").lower(), bare, n=1, cutoff=cutoff)
     return f"Did you mean `{bare[near[0]]}`?" if near else ""
 
 
 def meant(name: str, known: Iterable[str], otherwise: str = "There are none") -> str:
-    """Return a hint for an unknown name: the most similar one, else all, else ``otherwise``."""
+    """Return a hint for an unknown name: the most similar known one, or else all of them."""
     names = list(known)
     there = f"There are: {', '.join(names[:SHOWN])}{' …' * (len(names) > SHOWN)}" if names else otherwise
     return nearest(name, names) or there
 
 
 def unknown_session(name: str, sessions: Iterable[str], path: Path) -> UserError:
-    """Return the error for a session that is not in the manifest; it names the nearest one that is."""
+    """Return the error for a session that is not in the manifest at ``path``."""
     hint = meant(name, sessions, "Add it with `sessionscribe add`")
     return UserError(f"there is no session `{visible(name)}`", where=path, hint=hint)

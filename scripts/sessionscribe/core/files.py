@@ -1,4 +1,4 @@
-"""Atomic writes, and checksums of content."""
+"""Atomic writes and checksums of files."""
 
 import hashlib
 import io
@@ -9,49 +9,94 @@ from pathlib import Path
 
 BLOCK = 1 << 20
 PRIVATE = ("*.npz", "*.voices.json", "name/voices/*.json")
-"""Voice embeddings, which a person can be known by: nobody else on this machine may read them."""
-CLOCKS_DIFFER_S = 2.0  # the kernel's count of ticks since boot, and the file system's clock
+"""Voice embeddings, which identify people: only the owner may read them."""
+CLOCKS_DIFFER_S = 2.0  # between the time since boot and the file system's clock
 
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside ``path``; rename it to ``path`` when the block ends without an error.
+    """Yield a temporary path beside ``path`` and rename it to ``path`` when the block ends without an error.
 
-    The data is on disk (fsync) before it gets its final name, and the folder's entry too, so that a file
-    with its final name is whole after a kill -9 and after a power cut.
+    Data and directory entry are synced, so a file with its final name is complete, even after a power cut.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # The suffix stays: encoders choose the format by it. Hidden and with our pid: never taken for a result.
-    temporary = path.with_name(f".tmp-{os.getpid()}-{path.name}")
+    temporary = _temporary(path)
     _remove_leftovers(path.parent, (path.name,))
     try:
-        _keep_private(path, temporary)
-        yield temporary
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-    except OSError as error:
-        if not error.filename:  # of what was written to: it tells which disk is full
-            error.filename = str(path)
-        raise
+        with _naming(path):
+            yield temporary
+            sync([temporary])
+            _rename({path: temporary})
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def _keep_private(path: Path, temporary: Path) -> None:
-    """Let what is to be a `PRIVATE` file be its owner's alone from its first byte on."""
+def write_text(path: Path, text: str) -> None:
+    """Write ``text`` to ``path`` atomically, as UTF-8 with its line ends unchanged."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(text.encode())
+
+
+def write_many(root: Path, contents: Mapping[str, bytes]) -> None:
+    """Write files below ``root`` atomically, all or none."""
+    with staged(root, ((path, (data,)) for path, data in contents.items())):
+        pass
+
+
+@contextmanager
+def staged(root: Path, contents: Iterable[tuple[str, Iterable[bytes]]]) -> Iterator[None]:
+    """Write files below ``root`` in blocks; rename all of them, in order, when the ``with`` block ends.
+
+    If anything raises, no file is renamed. This is ten times as fast as syncing one file after the other.
+    See ``atomic_path``.
+    """
+    temporary: dict[Path, Path] = {}
+    try:
+        for path, blocks in contents:
+            target = root / path
+            with _naming(target):
+                temporary[target] = _temporary(target)
+                with temporary[target].open("wb") as file:
+                    file.writelines(blocks)
+        names = {target.name for target in temporary}
+        for folder in {target.parent for target in temporary}:
+            _remove_leftovers(folder, names)
+        sync(temporary.values())
+        yield
+        _rename(temporary)
+    finally:
+        for written in temporary.values():
+            written.unlink(missing_ok=True)
+
+
+def _temporary(path: Path) -> Path:
+    """Return the temporary path for a file: hidden, with our pid, and with the suffix that encoders need."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".tmp-{os.getpid()}-{path.name}")
     if any(path.match(pattern) for pattern in PRIVATE):
         os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
+    return temporary
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Add the file name to errors that lack it, so that messages can name the disk."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
+
+
+def _rename(temporary: Mapping[Path, Path]) -> None:
+    """Rename temporary files, given by their final paths."""
+    for path, written in temporary.items():
+        written.replace(path)
+    sync({path.parent for path in temporary})
 
 
 def _remove_leftovers(folder: Path, names: Collection[str]) -> None:
-    """Remove what killed processes left of files with these names: an hour of audio may lie there."""
+    """Remove the temporary files that killed processes left of files with these names."""
     for leftover in folder.glob(".tmp-*-*"):
         _, pid, name = leftover.name.split("-", 2)
         if name in names and pid.isdecimal() and not _written_by(int(pid), leftover):
@@ -59,70 +104,25 @@ def _remove_leftovers(folder: Path, names: Collection[str]) -> None:
 
 
 def _written_by(pid: int, leftover: Path) -> bool:
-    """Whether the process of this number still writes the file.
+    """Return whether the process with this number still writes the file.
 
-    A killed process keeps its number until somebody collects it, which nobody does in a container without
-    an init; and a number is given again: to a process that began after the file was last written to.
+    A killed process is a zombie until its parent collects it, which never happens in a container without an
+    init. A process that began after the file was last written to has only been given the same number.
     """
-    import psutil  # noqa: PLC0415 -- hardly ever asked
+    import psutil  # noqa: PLC0415 -- rarely needed
 
     try:
         process = psutil.Process(pid)
         began_s, state = process.create_time(), process.status()
         return state != psutil.STATUS_ZOMBIE and began_s < leftover.stat().st_mtime + CLOCKS_DIFFER_S
-    except psutil.AccessDenied:  # another user's
+    except psutil.AccessDenied:  # it belongs to another user
         return True
     except (psutil.NoSuchProcess, OverflowError, FileNotFoundError):
         return False
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write ``text`` (UTF-8, line ends as they are) to ``path`` atomically."""
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(text.encode())
-
-
-def write_many(root: Path, contents: Mapping[str, bytes]) -> None:
-    """Write files below ``root`` atomically; they get their names, in order, when all are on disk."""
-    with staged(root, ((path, (data,)) for path, data in contents.items())):
-        pass
-
-
-@contextmanager
-def staged(root: Path, contents: Iterable[tuple[str, Iterable[bytes]]]) -> Iterator[None]:
-    """Write files below ``root``, block by block, which get their names, in order, after the ``with``.
-
-    Each waiting for the disk by itself, they would take ten times as long. If something raises, in the
-    ``with`` or while they are written, none gets its name. See ``atomic_path``.
-    """
-    temporary: dict[Path, Path] = {}
-    try:
-        for path, blocks in contents:
-            target = root / path
-            temporary[target] = target.with_name(f".tmp-{os.getpid()}-{target.name}")
-            target.parent.mkdir(parents=True, exist_ok=True)
-            _keep_private(target, temporary[target])
-            try:
-                with temporary[target].open("wb") as file:
-                    file.writelines(blocks)
-            except OSError as error:
-                error.filename = error.filename or str(target)
-                raise
-        names = {target.name for target in temporary}
-        for folder in {target.parent for target in temporary}:
-            _remove_leftovers(folder, names)
-        sync(temporary.values())
-        yield
-        for target, written in temporary.items():
-            written.replace(target)
-        sync({target.parent for target in temporary})
-    finally:
-        for written in temporary.values():
-            written.unlink(missing_ok=True)
-
-
 def sync(paths: Iterable[Path]) -> None:
-    """Wait until files, and the entries of folders, are on disk."""
+    """Wait until files and directory entries are on disk."""
     for path in paths:
         descriptor = os.open(path, os.O_RDONLY)
         try:
@@ -145,7 +145,7 @@ def sha256(path: Path) -> str:
 
 
 def source_sha256(folder: Path) -> str:
-    """Return a checksum of the Python files below a folder, by name and content."""
+    """Return a checksum of the names and contents of the Python files below a folder."""
     digest = hashlib.sha256()
     for path in sorted(Path(folder).rglob("*.py")):
         digest.update(f"{path.relative_to(folder).as_posix()}\0".encode() + path.read_bytes())
@@ -153,10 +153,10 @@ def source_sha256(folder: Path) -> str:
 
 
 def sampled_sha256(folder: Path) -> str:
-    """Return a checksum that names a model folder without reading gigabytes.
+    """Return a checksum that identifies a model folder without reading gigabytes.
 
-    It covers every file's relative name and size, and the first, middle and last MiB of its content, so it
-    is the same on every machine and changes with retraining; it is no proof against tampering.
+    It covers the name and size of each file and the first, middle and last MiB of its content. So retraining
+    changes it, but tampering can go unnoticed.
     """
     digest = hashlib.sha256()
     for path in sorted(p for p in Path(folder).rglob("*") if p.is_file()):
@@ -170,7 +170,7 @@ def sampled_sha256(folder: Path) -> str:
 
 
 class SizedFile(io.RawIOBase):
-    """A file of a known size (in bytes) that is read and positioned; subclasses say how it is read."""
+    """A seekable file of a known size, in bytes; subclasses implement reading."""
 
     def __init__(self, name: str, size: int) -> None:
         self.name, self._size, self._position = name, size, 0
@@ -188,7 +188,7 @@ class SizedFile(io.RawIOBase):
         return self._position
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Go to a position, in bytes, and return it."""
+        """Set and return the position, in bytes."""
         base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}[whence]
         self._position = max(0, base + offset)
         return self._position

@@ -1,4 +1,4 @@
-"""Names for content: a short key of all that determines a file."""
+"""Keys: short fingerprints of everything that determines a file."""
 
 import hashlib
 import json
@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-# Raise a rule's number when its code changes what it writes: imported code is tracked by nothing else.
 VERSIONS: Mapping[str, int] = {
     "fetch_recording": 1,
     "convert_audio": 1,
@@ -25,10 +24,11 @@ VERSIONS: Mapping[str, int] = {
     "correct_transcript": 6,
     "write_export": 9,
 }
+"""Raise a rule's number when its code changes what it writes: nothing else tracks imported code."""
 
 
 def fingerprint(*parts: object) -> str:
-    """Return 12 hexadecimal digits that name ``parts`` (anything JSON can hold, in any order of keys)."""
+    """Return 12 hexadecimal digits for ``parts``, which may be anything that JSON can represent."""
     text = json.dumps(parts, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
@@ -37,13 +37,13 @@ _versions: ContextVar[Mapping[str, int]] = ContextVar("versions", default=VERSIO
 
 
 def step_key(rule: str, *parts: object) -> str:
-    """Return the fingerprint of a rule's output: the rule, its version and all that determines it."""
+    """Return the key of a rule's output: the rule, its version and everything else that determines it."""
     return fingerprint(rule, _versions.get()[rule], *parts)
 
 
 @contextmanager
 def as_of(versions: Mapping[str, int]) -> Iterator[None]:
-    """Let keys be those that code of these versions gave."""
+    """Compute keys with these versions of the rules within the ``with`` block."""
     token = _versions.set(versions)
     try:
         yield

@@ -1,4 +1,4 @@
-"""Sets of half-open stretches ``(start, stop)``, in whole numbers (samples)."""
+"""Sets of half-open intervals ``(start, stop)``, in samples."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from sessionscribe.core.units import SAMPLE_RATE
 
 Interval = tuple[int, int]
 WORD_S, LETTER_S, DIGIT_S = 0.25, 0.08, 0.5
-"""No word takes longer than a little and a little more for each letter; a number gets this for each digit.
+"""Longest plausible duration of a word: a constant and so much per letter; a number has so much per digit.
 
-Where one seems to, speech beside it was not heard. Of 1,974 words of four recordings 1 % lasted longer than
+A longer word hides speech that was not transcribed. Of 1,974 words of four recordings 1 % lasted longer than
 0.84 s; of the six without a digit that were longer than 0.9 s, five had lost words beside them.
 """
 
 
 def united(intervals: Iterable[Interval]) -> list[Interval]:
-    """Return the stretches in order, those that touch or overlap as one, empty ones left out."""
+    """Return the union: in order, without empty intervals, those that touch or overlap merged."""
     found: list[Interval] = []
     for start, stop in sorted(intervals):
         if start >= stop:
@@ -32,7 +32,7 @@ def united(intervals: Iterable[Interval]) -> list[Interval]:
 
 
 def common(one: Sequence[Interval], other: Sequence[Interval]) -> list[Interval]:
-    """Return what two sets have in common; both in order and apart (``united``), and so is the result."""
+    """Return the intersection of two sets, which are as ``united`` returns them; so is the result."""
     found: list[Interval] = []
     i = j = 0
     while i < len(one) and j < len(other):
@@ -47,7 +47,7 @@ def common(one: Sequence[Interval], other: Sequence[Interval]) -> list[Interval]
 
 
 def outside(one: Sequence[Interval], other: Sequence[Interval]) -> list[Interval]:
-    """Return what of ``one`` is not in ``other``; both in order and apart, and so is the result."""
+    """Return the difference ``one`` - ``other`` of two sets, which are as ``united`` returns them."""
     if not one:
         return []
     edges = [one[0][0], *(edge for interval in other for edge in interval), one[-1][1]]
@@ -62,36 +62,36 @@ def gaps(one: Sequence[Interval], other: Sequence[Interval]) -> list[list[Interv
 
 
 def length(intervals: Iterable[Interval]) -> int:
-    """Return how long they are together."""
+    """Return the total length."""
     return sum(stop - start for start, stop in intervals)
 
 
 def interval(start_s: float, end_s: float) -> Interval:
-    """Return a stretch of seconds in samples."""
+    """Return an interval of seconds in samples."""
     return round(start_s * SAMPLE_RATE), round(end_s * SAMPLE_RATE)
 
 
 class Timed(Protocol):
-    """A word with its time in seconds."""
+    """A word with its times."""
 
     @property
     def text(self) -> str:
-        """As it is written."""
+        """The word as written."""
 
     @property
     def start(self) -> float:
-        """Where it begins."""
+        """Start, in seconds."""
 
     @property
     def end(self) -> float:
-        """Where it ends."""
+        """End, in seconds."""
 
 
 def heard_in(word: Timed) -> list[Interval]:
-    """Return where a word may have been heard, in samples: of one that is too long the two ends."""
+    """Return where a word may be spoken, in samples: of an implausibly long one, only both ends."""
     start, stop = interval(word.start, word.end)
     if digits := sum(letter.isdigit() for letter in word.text):
-        # `$750` is many words, of which the engine often times the first ones only.
+        # `$750` is many words; the engine often times only the first ones.
         return [(start, max(stop, start + round(DIGIT_S * digits * SAMPLE_RATE)))]
     longest = round((WORD_S + LETTER_S * len(word.text)) * SAMPLE_RATE)
     if stop - start <= longest:

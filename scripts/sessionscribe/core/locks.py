@@ -1,4 +1,4 @@
-"""Kernel locks on files, which end with the process that has them, and the file systems that have none."""
+"""Kernel locks on files, which end with their process, and file systems without locks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 NONE = (errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP)
-"""What Lustre says unless it is mounted for locks, NFS without its lock service, and others."""
+"""Errors of file systems without locks: Lustre and NFS may be mounted so."""
 
 
 def are_there(folder: Path) -> bool:
@@ -22,10 +22,10 @@ def are_there(folder: Path) -> bool:
 
 
 def take(file: IO[Any] | int, how: int) -> bool:
-    """Take a lock, or let go of it, as ``fcntl.flock`` does; return whether the file system has locks.
+    """Lock or unlock as ``fcntl.flock`` does; return whether the file system has locks.
 
     Raises:
-        BlockingIOError: another one has it, and ``how`` says not to wait.
+        BlockingIOError: another process has the lock, and ``how`` contains LOCK_NB.
     """
     try:
         fcntl.flock(file, how)
@@ -38,13 +38,13 @@ def take(file: IO[Any] | int, how: int) -> bool:
 
 @contextmanager
 def locked(path: Path, *, wait: bool = True, busy: Callable[[], None] = lambda: None) -> Iterator[int | None]:
-    """Hold the lock of a file, which is created; yield its descriptor, or None if another process has it.
+    """Create and lock a file; yield its descriptor, or None if another process has the lock.
 
-    Where the file system has no locks, everybody gets it: most people work alone.
+    On a file system without locks, every process gets it: most people work alone.
 
     Args:
         path: the file.
-        wait: wait until the other process lets go of it.
+        wait: wait for the other process.
         busy: called before waiting.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -61,10 +61,7 @@ def locked(path: Path, *, wait: bool = True, busy: Callable[[], None] = lambda: 
 
 
 def wait_for(file: IO[Any] | int, seconds: float) -> bool:
-    """Try to take an exclusive lock for so many seconds; return whether that worked.
-
-    To have it already is well, too. Where the file system has no locks, everybody has it.
-    """
+    """Try for some seconds to take an exclusive lock; return whether this process has it."""
     until = time.monotonic() + seconds
     while True:
         with suppress(BlockingIOError):

@@ -1,4 +1,4 @@
-"""Repetition loops: what models write when they get stuck."""
+"""Finds repetition loops, which models write when they get stuck."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 LONGEST = 10
-"""Words of the longest phrase that is looked for."""
+"""Words of the longest phrase that is searched for."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """``words[first : first + period * times]`` is the same ``period`` words, ``times`` times."""
+    """A phrase of ``period`` words that begins at ``words[first]`` and is said ``times`` times."""
 
     first: int
     period: int
@@ -19,19 +19,19 @@ class Run:
 
     @property
     def stop(self) -> int:
-        """The number of the first word after it."""
+        """The index of the first word after it."""
         return self.first + self.period * self.times
 
 
 def runs(texts: Sequence[str], *, most: int) -> list[Run]:
-    """Return where the same words follow one another more than ``most`` times, in order and apart.
+    """Return the phrases that are repeated more than ``most`` times, in order and without overlaps.
 
-    A single word may do so twice as often: people say ``no no no no no``. Of several readings the one that
-    spans most words counts, of these the shortest phrase.
+    A single word may be repeated twice as often: people say ``no no no no no``. Of overlapping runs the
+    longest counts, and of these the one with the shortest phrase.
 
     Args:
-        texts: words as they are compared (``text.normalised``).
-        most: repetitions that are nothing special.
+        texts: normalised words (``text.normalised``).
+        most: how often a phrase may be repeated.
     """
     found: list[Run] = []
     at = 0

@@ -1,4 +1,4 @@
-"""The checksum that a JSON file carries of itself: damage shows wherever it is read, without its record."""
+"""The checksum that a JSON file contains, which reveals damage whenever the file is read."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ _DIGITS = 64
 
 
 def sealed(text: str) -> str:
-    """Return a JSON object with one more field at its end: the SHA-256 of all that stands before it."""
+    """Return a JSON object with a last field added: the SHA-256 of everything before it."""
     body = text.rstrip()[:-1].rstrip().encode()
     return (body + _NAME + _digest(body) + _END).decode()
 
 
 def unsealed(data: bytes) -> bytes:
-    """Return a JSON object without its seal; what has none, as files of earlier versions, stays as it is.
+    """Return a JSON object without its checksum, or unchanged if it has none (files of commit 54d02dc).
 
     Raises:
-        ValueError: the content is not what was sealed.
+        ValueError: the content does not match the checksum.
     """
     body, name, seal = data.rpartition(_NAME)
     if not name or len(seal) != _DIGITS + len(_END):

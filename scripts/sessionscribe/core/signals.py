@@ -1,4 +1,4 @@
-"""Signals, dealt with where their handler may wait for a lock."""
+"""Signal handlers that may wait for a lock."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from queue import SimpleQueue
 def handle_in_thread(number: int) -> None:
     """Run the present handler of a signal in a thread of its own.
 
-    Python calls it in the middle of what the main thread does. A handler that takes a lock would wait forever
-    if the main thread holds that lock just then.
+    Python would interrupt the main thread for it. If the main thread held a lock that the handler takes, it
+    would wait forever.
     """
     handler = signal.getsignal(number)
     if not callable(handler):
         return
-    received = SimpleQueue[int]()  # unlike others it may be interrupted by its own `put`
+    received = SimpleQueue[int]()  # the only queue whose `put` is reentrant
 
     def call() -> None:
         while True:

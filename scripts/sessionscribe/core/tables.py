@@ -1,4 +1,4 @@
-"""Tab-separated tables that people edit: an unclosed quotation mark swallows nothing."""
+"""Tab-separated tables that people edit."""
 
 from __future__ import annotations
 
@@ -10,38 +10,37 @@ from pathlib import Path
 
 from sessionscribe.core.errors import UserError, meant, visible
 
-# What spreadsheets take for a formula at the start of a cell, whatever apostrophes and marks without a width
-# are before it; the full-width signs where Japanese is written.
+# How a formula begins in spreadsheets: after any apostrophes and zero-width marks, with a sign, which may be
+# full-width as in Japanese.
 _FORMULA = re.compile("'*[\u200b-\u200f\u2060\ufeff]*[=+@\uff1d\uff0b\uff0d\uff20-]")
 _HINT = 'A cell that begins with `"` ends with one, too, and each `"` between them is doubled'
 
 
 def guarded(cell: str) -> str:
-    """Return a cell that no spreadsheet computes: what looks like a formula gets an apostrophe.
+    """Return a cell that no spreadsheet computes: an apostrophe is put before what looks like a formula.
 
-    So does what begins with apostrophes and would then look like it: `unguarded` can tell which was there.
+    Apostrophes that are already there are kept; `unguarded` removes only the added one.
     """
     return f"'{cell}" if _FORMULA.match(cell) else cell
 
 
 def unguarded(cell: str) -> str:
-    """Return a cell as it was before `guarded`."""
+    """Undo `guarded`."""
     return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
 
 
 def rows(text: str, path: Path, dialect: str = "excel-tab") -> Iterator[tuple[int, list[str]]]:
-    """Yield the rows of a table, each with the line in which it begins, from 1.
+    """Yield the rows of a table, each with the number of its first line, from 1.
 
     Args:
-        text: the table; line ends as they are in the file.
-        path: where it is from, for messages.
-        dialect: how cells are told apart, as `csv` calls it.
+        text: the table; line ends as in the file.
+        path: the file, for messages.
+        dialect: the format, as `csv` calls it.
 
     Raises:
-        UserError: where a row begins of which it cannot be said where it ends. All that follows could be
-            part of one of its cells.
+        UserError: a quotation mark is not closed, so that everything after it could be part of the cell.
     """
-    # Not strict, it would take the rest of the file for the cell, and the quotation marks for nothing.
+    # Without `strict`, the cell would silently swallow the rest of the file.
     reader = csv.reader(io.StringIO(text, newline=""), dialect, strict=True)
     while True:
         line = reader.line_num + 1
@@ -56,10 +55,10 @@ def rows(text: str, path: Path, dialect: str = "excel-tab") -> Iterator[tuple[in
 
 
 def read_text(path: Path) -> str | None:
-    """Return the text of a table, line ends as they are in the file; None if there is no file.
+    """Return the text of a table with its line ends; None if there is no file.
 
     Raises:
-        UserError: it cannot be read, or is not UTF-8.
+        UserError: the file cannot be read or is not UTF-8.
     """
     try:
         return path.read_bytes().decode("utf-8-sig")
@@ -75,7 +74,7 @@ def check_header(
     """Check the column names of a table.
 
     Raises:
-        UserError: a column is unknown, missing, or there twice.
+        UserError: a column is unknown, missing, or occurs twice.
     """
     for name in header:
         if name not in columns:
@@ -92,12 +91,12 @@ def check_header(
 
 
 def text_of(rows: Iterable[Iterable[str]]) -> str:
-    """Return rows as the text of a table; cells with tabs, quotes or line breaks are quoted."""
+    """Return the text of a table; cells with tabs, quotes or line breaks are quoted."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, "excel-tab", lineterminator="\n")
     quoting = csv.writer(text, "excel-tab", lineterminator="\n", quoting=csv.QUOTE_ALL)
     for row in rows:
         cells = list(row)
-        # Before Python 3.13 a lone carriage return is not quoted by itself.
+        # Before Python 3.13, `csv` does not quote a lone carriage return.
         (quoting if any("\r" in cell for cell in cells) else writer).writerow(cells)
     return text.getvalue()

@@ -1,4 +1,4 @@
-"""Switches off the telemetry of dependencies, before any of them is imported."""
+"""Disables the telemetry of dependencies; call it before importing any of them."""
 
 import os
 
@@ -7,9 +7,9 @@ OFF = {
     "DISABLE_TELEMETRY": "1",
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "HF_XET_TELEMETRY_ENABLED": "0",
-    "ORT_DISABLE_TELEMETRY": "1",  # onnxruntime has sent some by the time that a call could switch it off
+    "ORT_DISABLE_TELEMETRY": "1",  # onnxruntime sends some when it is imported
     "PYANNOTE_METRICS_ENABLED": "0",
-    "OTEL_SDK_DISABLED": "true",  # by which pyannote reports
+    "OTEL_SDK_DISABLED": "true",  # used by pyannote
     "DVC_NO_ANALYTICS": "1",
     "GRADIO_ANALYTICS_ENABLED": "False",
     "WANDB_MODE": "disabled",
@@ -20,5 +20,5 @@ OFF = {
 
 
 def switch_off() -> None:
-    """Switch telemetry off in this process and in those that it starts, whatever the user's shell says."""
+    """Disable telemetry in this process and its children, whatever the user's environment says."""
     os.environ.update(OFF)

@@ -1,4 +1,4 @@
-"""Words as text: from an engine's pieces, joined as written, measured, cleaned for lines, and compared."""
+"""Words as text: grouped, joined, measured, cleaned and compared."""
 
 import re
 import unicodedata
@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from itertools import zip_longest
 from typing import NamedTuple, Protocol
 
-# Languages (Whisper's codes) that are written without spaces between words.
 UNSPACED = frozenset({"zh", "yue", "ja", "th", "lo", "my", "km"})
+"""Languages (Whisper's codes) that are written without spaces between words."""
 _UNSPACED_SCRIPT = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u19e0-\u19ff"  # Thai, Lao, Burmese, Khmer
     "\u3000-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff00-\uff9f"  # CJK, punctuation too
@@ -17,32 +17,32 @@ _SENTENCE_END = frozenset(".?!…。？！｡؟۔।॥።៕")
 _TITLES = frozenset({"dr", "mr", "mrs", "ms", "prof", "sr", "sra", "st"})
 CLAUSE_END = frozenset(",;:–—、，；：،؛၊៖")
 _SPACES = re.compile("[ \t\n\r\f\v]+")
-_NO_ENDS = frozenset("¿¡#&*@/\\")  # punctuation that does not end what is before it
+_NO_ENDS = frozenset("¿¡#&*@/\\")  # punctuation that does not close what is before it
 _CLOSING = "\"'”’»›)]}」』）】》〉"
-# Controls, halves of characters, what XML cannot hold, and marks that turn the direction of what follows.
+# Control characters, surrogates, what XML cannot contain, and marks that reverse the following text.
 _UNWANTED = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
-# Marks that say in which direction text runs; U+FEFF is what programs put at the start of a file.
+# Marks of text direction, and U+FEFF, which programs write at the start of a file.
 _DIRECTION = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
 _JOINER = "\u200d"
 LONGEST_NAME = 100
-"""Letters of a speaker's name."""
+"""Maximum length of a speaker's name, in letters."""
 TOO_LONG = f"is longer than a name may be ({LONGEST_NAME} letters)"
 
 
 class Spelled(Protocol):
-    """A word that knows whether a space stands before it."""
+    """A word, and whether a space precedes it."""
 
     @property
     def text(self) -> str:
-        """Its letters, without spaces around them."""
+        """The word without surrounding spaces."""
 
     @property
     def space(self) -> bool:
-        """Whether a space stands before it."""
+        """Whether a space precedes it."""
 
 
 class WordPieces(NamedTuple):
-    """A word of an engine's pieces: ``pieces[first:stop]`` of them; ``space`` as in ``Spelled``."""
+    """A word that consists of an engine's ``pieces[first:stop]``; ``space`` as in ``Spelled``."""
 
     text: str
     space: bool
@@ -51,32 +51,32 @@ class WordPieces(NamedTuple):
 
 
 def join_words(words: Iterable[Spelled]) -> str:
-    """Return words as running text, as they were written: spaces are where the words say."""
+    """Return words as text, with the spaces that they specify."""
     return "".join(f" {word.text}" if word.space else word.text for word in words).removeprefix(" ")
 
 
 def join_segments(texts: Sequence[str], language: str) -> str:
-    """Return texts of ``language`` that follow one another as one; empty ones leave no trace."""
+    """Join consecutive texts of a language; empty ones are skipped."""
     texts = [text for text in texts if text]
     pairs = zip(["", *texts], texts, strict=False)
     return "".join(f" {text}" if spaced(before, text, language) else text for before, text in pairs)
 
 
 def single_spaced(text: str) -> str:
-    """Return ``text`` without white space around it, any run of white space in it as one space."""
+    """Strip ``text`` and replace each run of white space in it with one space."""
     return _SPACES.sub(" ", text).strip(" ")
 
 
 def group_pieces(pieces: Sequence[str]) -> list[WordPieces]:
-    """Return the words that an engine's pieces of a segment are, so that joined they give its text.
+    """Group an engine's pieces of a segment into words that, joined, give the segment's text.
 
-    Engines part words at punctuation (``$1`` ``,500``, ``well`` ``-known``) and scripts without spaces into
-    single letters. A word is what stands between spaces; in scripts without spaces, a letter with its marks
-    and punctuation. A mark that stands alone belongs to the word before it (``va ?``, ``50 %``) or, where it
-    opens something, to the word after it (``« oui``).
+    Engines split words at punctuation (``$1`` ``,500``, ``well`` ``-known``) and scripts without spaces into
+    letters. A word is what stands between spaces; in scripts without spaces, a letter with its marks and
+    punctuation. A detached mark belongs to the word before it (``va ?``, ``50 %``) or, if it opens something,
+    to the word after it (``« oui``).
 
     Args:
-        pieces: with the spaces before (and after) them, in order; joined they are the text of the segment.
+        pieces: with the spaces around them; joined, they are the text of the segment.
     """
     trimmed: list[WordPieces] = []
     space = False
@@ -88,7 +88,7 @@ def group_pieces(pieces: Sequence[str]) -> list[WordPieces]:
     found: list[WordPieces] = []
     for here, after in zip_longest(trimmed, trimmed[1:]):
         if not found:
-            # The engine's space before a segment is no part of its text: what counts is what its script asks.
+            # The engine's space before a segment is not part of its text: the script decides.
             found.append(here._replace(space=not written_without_spaces(here.text[0])))
         elif _go_together(found[-1].text, here, alone=after is None or after.space):
             last = found[-1]
@@ -99,7 +99,7 @@ def group_pieces(pieces: Sequence[str]) -> list[WordPieces]:
 
 
 def _go_together(left: str, right: WordPieces, *, alone: bool) -> bool:
-    """Return whether a piece belongs to the word before it; ``alone``: nothing follows without a space."""
+    """Return whether a piece belongs to the word before it; ``alone``: a space or nothing follows."""
     if not right.space:
         return (
             _closes(right.text, left)
@@ -120,9 +120,9 @@ def _closes(text: str, left: str) -> bool:
 
 
 def spaces_before(text: str, words: Sequence[str]) -> list[bool]:
-    """Return for each word whether a space stands before it in ``text``, which they spell.
+    """Return for each word whether a space precedes it in ``text``; always if ``text`` has other words.
 
-    The first one counts as ``group_pieces`` has it. Where they do not spell it, a space stands everywhere.
+    For the first word, the script decides, as in ``group_pieces``.
     """
     found, at = [], 0
     for number, word in enumerate(words):
@@ -137,10 +137,10 @@ def spaces_before(text: str, words: Sequence[str]) -> list[bool]:
 
 
 def spaced(left: str, right: str, language: str) -> bool:
-    """Return whether a space belongs between two neighbouring words of which nobody has written it.
+    """Return whether a space belongs between two words that were not written together.
 
-    In a language without spaces only foreign (ASCII) words are kept apart from one another; in all others
-    words are, but for those where both are of a script without spaces (a session of several languages).
+    In a language without spaces, only between ASCII words; in others, unless both words are in a script
+    without spaces (a session in several languages).
     """
     if not left or not right:
         return False
@@ -150,49 +150,49 @@ def spaced(left: str, right: str, language: str) -> bool:
 
 
 def written_without_spaces(letter: str) -> bool:
-    """Return whether a letter is of a script that puts no spaces between words."""
+    """Return whether a letter is of a script without spaces between words."""
     return _UNSPACED_SCRIPT.match(letter) is not None
 
 
 def one_line(text: str) -> str:
-    """Return ``text`` on one line: any run of white space as one space, without invisible characters.
+    """Return ``text`` on one line: runs of white space become one space, unwanted characters are removed.
 
-    Left out are control characters, what XML cannot hold, and marks that would turn around the text after
-    them (the marks U+200E and U+200F, which do not, stay).
+    These are control characters, what XML cannot contain, and marks that reverse the text after them (not
+    U+200E and U+200F).
     """
     return _UNWANTED.sub("", " ".join(text.split())).strip()
 
 
 def is_text(text: str) -> bool:
-    """Return whether UTF-8 can encode ``text``: surrogates stand for invalid bytes."""
+    """Return whether ``text`` is without surrogates, which UTF-8 cannot encode."""
     return not any("\ud800" <= c <= "\udfff" for c in text)
 
 
 def short_name(text: str) -> str:
-    """Return a person's name as it may stand before what is said: on one line, at most so long."""
+    """Return a person's name on one line, cut to ``LONGEST_NAME`` letters."""
     return "".join(clusters(one_line(text))[:LONGEST_NAME]).strip()
 
 
 def is_long_name(text: str) -> bool:
-    """Return whether a name is longer than any person's: a text that was put in the wrong place."""
+    """Return whether a name is longer than ``LONGEST_NAME``."""
     return len(clusters(one_line(text))) > LONGEST_NAME
 
 
 def undirected(text: str) -> str:
-    """Return ``text`` without the invisible marks of direction, which exports and editors put around it."""
+    """Return ``text`` without the invisible direction marks that exports and editors add."""
     return _DIRECTION.sub("", text)
 
 
 def harmless(text: str) -> str:
-    """Return ``text`` with what `one_line` leaves out as escapes; joiners, which spell words, stay."""
+    """Return ``text`` with the characters that `one_line` removes as escapes."""
     return _UNWANTED.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def clusters(text: str) -> list[str]:
-    """Return ``text`` in pieces that must not be cut: letters with their marks, joined emoji, flags."""
+    """Split ``text`` into grapheme clusters: letters with their marks, joined emoji, flags."""
     found: list[str] = []
     for c in text:
-        if found and (_belongs_to(found[-1], c)):
+        if found and _belongs_to(found[-1], c):
             found[-1] += c
         else:
             found.append(c)
@@ -200,7 +200,7 @@ def clusters(text: str) -> list[str]:
 
 
 def _continues(c: str) -> bool:
-    """Return whether a character is part of the one before it: an accent, a vowel sign, a joiner."""
+    """Return whether a character extends the one before it: an accent, a vowel sign, a joiner."""
     return unicodedata.category(c)[0] == "M" or c == _JOINER
 
 
@@ -217,7 +217,7 @@ def _is_flag_letter(c: str) -> bool:
 
 
 def columns(text: str) -> int:
-    """Return how wide ``text`` is: East Asian full-width letters and emoji count two, marks nothing."""
+    """Return the width of ``text`` in columns: full-width letters and emoji count twice, marks not at all."""
     return sum(_columns(c) for c in text)
 
 
@@ -230,13 +230,13 @@ def _columns(c: str) -> int:
 
 
 def is_right_to_left(text: str) -> bool:
-    """Return whether ``text`` has more letters that run from right to left than such from left to right."""
+    """Return whether most letters of ``text`` run from right to left."""
     kinds = [unicodedata.bidirectional(c) for c in text]
     return sum(kind in {"R", "AL"} for kind in kinds) > kinds.count("L")
 
 
 def starts_right_to_left(text: str) -> bool:
-    """Return whether programs that go by the first letter take ``text`` for right-to-left."""
+    """Return whether the first letter of ``text`` runs from right to left."""
     for c in text:
         if (kind := unicodedata.bidirectional(c)) in {"L", "R", "AL"}:
             return kind != "L"
@@ -244,30 +244,30 @@ def starts_right_to_left(text: str) -> bool:
 
 
 def normalised(text: str) -> str:
-    """Return what two versions of a word have in common: letters and digits, in one case."""
+    """Return the letters and digits of a word in one case, for comparisons."""
     folded = unicodedata.normalize("NFKC", text).casefold()
     kept = "".join(c for c in folded if unicodedata.category(c)[0] in "LNM")
     return kept or folded
 
 
 def ends_with(text: str, marks: frozenset[str]) -> bool:
-    """Return whether ``text`` ends with one of ``marks``, closing quotes and brackets left aside."""
+    """Return whether ``text`` ends with one of ``marks``, ignoring closing quotes and brackets."""
     return text.rstrip(_CLOSING)[-1:] in marks
 
 
 def ends_sentence(text: str) -> bool:
-    """Return whether a sentence ends with ``text``; with `Mr.` none does."""
+    """Return whether a sentence ends with ``text``; not with `Mr.`."""
     return ends_with(text, _SENTENCE_END) and text.strip(".([\"'").lower() not in _TITLES
 
 
 def listed(names: Sequence[str], most: int) -> str:
-    """Return the first names, and how many more there are."""
+    """Return the first ``most`` names, and how many more there are."""
     more = len(names) - most
     return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Return rows of cells as lines of aligned columns; all but the first are aligned to the right."""
+    """Return rows as lines with aligned columns: the first to the left, the others to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip() for row in rows

@@ -1,45 +1,37 @@
-"""Text in the pieces that corrections compare: words, and single letters where no spaces are written."""
+"""Splits text into the tokens that corrections compare: words, or letters in scripts without spaces."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from sessionscribe.core.text import clusters, normalised, one_line, undirected, written_without_spaces
 
-# What exports put in place of text that their formats would take for markup.
-_SHOWN = str.maketrans({"‹": "<", "∖": "\\", "❴": "{", "❵": "}", "＃": "#", "꞉": ":", "→": "-->"})
+# Characters that exports write in place of markup.
+_REPLACED = str.maketrans({"‹": "<", "∖": "\\", "❴": "{", "❵": "}", "＃": "#", "꞉": ":", "→": "-->"})
 
 
 def atoms(text: str) -> list[str]:
-    """Return the pieces of a text: what stands between spaces, letters of scripts without spaces singly."""
-    return list(_atoms(text))
-
-
-def _atoms(text: str) -> Iterator[str]:
-    for piece in one_line(undirected(text)).split(" "):
+    """Return the tokens of a text: words between spaces, and letters of scripts without spaces."""
+    found: list[str] = []
+    for piece in one_line(undirected(text)).split():
         if piece.isascii():
-            if piece:
-                yield piece
+            found.append(piece)
             continue
-        run = ""
+        extends = False
         for cluster in clusters(piece):
-            # What stands for `#` is full-width, and still part of a word such as C#.
-            if written_without_spaces(cluster) and shown(cluster) == cluster:
-                if run:
-                    yield run
-                yield cluster
-                run = ""
+            # The full-width `#` of an export is part of a word such as C#.
+            alone = written_without_spaces(cluster) and shown(cluster) == cluster
+            if extends and not alone:
+                found[-1] += cluster
             else:
-                run += cluster
-        if run:
-            yield run
+                found.append(cluster)
+            extends = not alone
+    return found
 
 
 def alike(text: str) -> str:
-    """Return what an atom is looked up by: letters and digits in one case."""
+    """Return the form in which tokens are compared: letters and digits in one case."""
     return normalised(text)
 
 
 def shown(text: str) -> str:
-    """Return what two spellings of one atom have in common, if one of them went through an export."""
-    return text.translate(_SHOWN)
+    """Return a token as it was before an export replaced markup characters in it."""
+    return text.translate(_REPLACED)

@@ -1,4 +1,4 @@
-"""Times in seconds, milliseconds and samples: what is decided by lengths is decided in whole numbers."""
+"""Times in seconds, milliseconds and samples."""
 
 from __future__ import annotations
 
@@ -8,21 +8,20 @@ SAMPLE_RATE = 16_000
 
 
 def seconds(samples: int) -> float:
-    """Return a position in samples as seconds, rounded to a millisecond (half of one upwards, everywhere)."""
+    """Return a position in samples as seconds, rounded half up to a millisecond."""
     return (samples * 1000 + SAMPLE_RATE // 2) // SAMPLE_RATE / 1000
 
 
 def milliseconds(time_s: float) -> int:
-    """Return seconds as whole milliseconds.
+    """Return seconds as whole milliseconds, for comparisons.
 
-    What is decided by lengths of time is decided in whole numbers: between floats of seconds, the same pause
-    is a little longer at one place of a recording than at another.
+    As a difference of floats, the same pause would be a little longer at one place than at another.
     """
     return round(time_s * 1000)
 
 
 def tolerance_s(duration_s: float) -> float:
-    """Return by how much a recording may be longer or shorter than was noted, in seconds."""
+    """Return how far a recording's length may be from the noted one, in seconds."""
     return max(2.0, 0.02 * duration_s)
 
 
@@ -45,7 +44,7 @@ def parse_clock(text: str) -> float | None:
 
 
 def exact_clock(time_s: float | None) -> str:
-    """Return seconds as ``hh:mm:ss.mmm``, nothing as nothing."""
+    """Return seconds as ``hh:mm:ss.mmm``, and None as ""."""
     if time_s is None:
         return ""
     whole, ms = divmod(milliseconds(time_s), 1000)

@@ -1,1 +1,1 @@
-"""Which sessions there are: found, probed and kept in the manifest."""
+"""The sessions: finding and probing recordings, and the manifest."""

@@ -1,4 +1,4 @@
-"""Rows of the manifest for recordings that were found: looked at once, and known again after that."""
+"""Adds found recordings to the rows of the manifest."""
 
 from __future__ import annotations
 
@@ -30,10 +30,7 @@ LEFT_OUT = "(its row was removed; to add it again, name the file itself)"
 
 @dataclass
 class Added:
-    """The manifest's rows with the new ones among them, and what there is to tell.
-
-    ``news`` are one line each: recordings that are no longer what or where they were.
-    """
+    """The rows of the manifest with the new ones, errors, and lines about recordings that were changed."""
 
     rows: list[Row] = field(default_factory=list)
     problems: list[UserError] = field(default_factory=list)
@@ -55,31 +52,28 @@ def add(
     streams: Sequence[int] = (),
     names: Sequence[str] = (),
 ) -> Added:
-    """Return the manifest's rows with ``groups`` added.
+    """Return the rows of the manifest with ``groups`` added.
 
-    A file that cannot be probed gets a row all the same, so that its session shows as failed and is not
-    forgotten, but if its name is not that of a recording either. A session whose name is taken by another
-    recording gets none; one whose name only looks the same (another case, another form of Unicode, other
-    characters that cannot stay) gets a name of its own. A recording whose content the manifest knows is not
-    probed again; one that was moved keeps its session. Rows that could not be understood stay as they are,
-    and so does a session that has such rows.
+    Recordings are recognised by content: known ones are not probed again, and moved ones keep their session.
+    A file that cannot be probed gets a row, so that its session is shown as failed, unless its name is not
+    that of a recording either. A session with the name of another recording is refused; if the names only
+    look the same (by case, Unicode form, or characters that were replaced), it gets another name. Invalid
+    rows stay as they are, as do their sessions.
 
     Args:
         groups: what ``sources.discover`` found.
-        known: the manifest as it is.
-        root: the project's folder; sources inside it are noted relative to it.
+        known: the manifest.
+        root: the project's folder; sources in it are stored relative to it.
         settings: columns to set (language, num_speakers …).
         exact: count samples instead of trusting the container's duration.
-        report: gets the name of each session that is there now, what was done (``added``, ``replaced``: the
-            content is another one, ``updated`` or ``known``), and a line about it. A session of which no file
-            can be used is in ``problems`` only.
-        durations: tells how long recordings are (s) that others have looked at, by the checksum of their
-            content; gets the sources of those that the manifest does not know.
-        say: takes a line about the progress, every ten seconds.
-        before: what was added earlier, the checksum by source; what the manifest lacks of it was removed.
-        limits: how much sound recordings may hold.
-        streams: of a file with a speaker in each audio stream, the streams to take; none: all.
-        names: who is to be heard in a file with a speaker in each stream or channel.
+        report: called for each session that has usable files, with its name, what was done (``added``,
+            ``replaced`` with other content, ``updated`` or ``known``), and a line about it.
+        durations: returns known durations (s) by checksum, for the sources that the manifest does not know.
+        say: called with a line about the progress every ten seconds.
+        before: the checksums of all sources that were ever added; those no longer in ``known`` were removed.
+        limits: how much audio a recording may contain.
+        streams: the audio streams to use of a file with a speaker in each stream; empty: all.
+        names: the speakers of a file with a speaker in each stream or channel.
     """
     added = Added()
     sessions = {name: list(session.rows) for name, session in known.items()}
@@ -88,12 +82,12 @@ def add(
     looked = look.at(groups, root)
     noted = notes((file for group in groups for file in group.files), root)
     there = Presence(set(noted.values()))
-    homes, twins = _Homes(sessions, there), {folded(name): name for name in reversed(sessions)}
-    removed = _Removed(known, before)
+    home_of, is_removed = _homes(sessions, there), _removed(known, before)
+    twins = {folded(name): name for name in reversed(sessions)}
     for given in groups:
-        left_out = [] if given.asked else [f for f in given.files if removed.has(noted[f], looked[f])]
+        left_out = [] if given.asked else [f for f in given.files if is_removed(noted[f], looked[f])]
         added.news += [f"left out: {visible(noted[file])} {LEFT_OUT}" for file in left_out]
-        # A live part that cannot even be read is as good as none.
+        # An unreadable live part counts as missing.
         unread = [file for file in given.files if given.layout == "live" and not looked[file].checksum]
         added.problems += [problem for file in unread if (problem := looked[file].problem)]
         group = replace(given, files=tuple(f for f in given.files if f not in left_out and f not in unread))
@@ -101,12 +95,14 @@ def add(
             continue
         try:
             own = {**group.columns, **settings}
-            parts = _Parts(look, streams, names).of(group, looked, noted, own, sessions)
+            parts = _rows_of_parts(
+                look, group, looked, noted, settings=own, sessions=sessions, streams=streams, names=names
+            )
             rows = parts or [
                 _row(group, file, looked[file], source=noted[file], settings=own) for file in group.files
             ]
             new = rows if parts else list({row.source: row for row in rows}.values())
-            name = (None if group.named else homes.of(new)) or _own_name(group, new, sessions, twins)
+            name = (None if group.named else home_of(new)) or _own_name(group, new, sessions, twins)
             new = [replace(row, session=name) for row in new]
             _refuse_wrong(name, known)
             earlier = sessions.get(name, [])
@@ -139,12 +135,12 @@ def add(
 def _own_name(
     group: Group, new: Sequence[Row], sessions: Mapping[str, Sequence[Row]], twins: Mapping[str, str]
 ) -> str:
-    """Return a group's name, with a hash where it is another session's on some file system or after `slug`.
+    """Return a name for a group, with a hash if the plain one equals another session's on some file system.
 
-    ``twins`` are the names of all sessions by what file systems may take for the same (`folded`).
+    ``twins`` are the names of all sessions by their `folded` form.
 
     Raises:
-        UserError: the user gave the name.
+        UserError: the user chose such a name.
     """
     name, content = group.name, {row.checksum for row in new}
     if taken := sessions.get(name):
@@ -160,15 +156,15 @@ def _own_name(
 
 
 def _written(row: Row) -> str:
-    """Return what a session was named after: its file, or the folder of its files."""
+    """Return the name of the file or folder that a session was named after."""
     return File(row.source).stem if row.layout == "recording" else name_of(parent(row.source))
 
 
 def _refuse_no_recording(group: Group, looked: Mapping[File, ProbeResult]) -> None:
-    """Refuse a file that is a recording neither by name nor by content: a text, a picture.
+    """Refuse a file that is a recording neither by name nor by content, and cumulative parts.
 
     Raises:
-        UserError: it is such a file; or see `_refuse_cumulative`.
+        UserError: it is such a file.
     """
     _refuse_cumulative(group)
     (first, *others) = group.files
@@ -177,16 +173,16 @@ def _refuse_no_recording(group: Group, looked: Mapping[File, ProbeResult]) -> No
 
 
 def _of_all(problems: Sequence[UserError], session: str) -> UserError:
-    """Return in one line that no file of a session is any good."""
+    """Return one error for a session without a usable file."""
     what = f"none of its {len(problems)} files can be used; the first {problems[0].what}"
     return UserError(what, where=session, hint=problems[0].hint)
 
 
 def _refuse_cumulative(group: Group) -> None:
-    """Keep out live parts that each begin with all of the one before: their words would be repeated.
+    """Refuse live parts that each begin with the whole content of the previous one.
 
     Raises:
-        UserError: the first two, which are on this machine, are such.
+        UserError: the first two parts, if they are on this machine, are such.
     """
     one, two, *_ = [*sorted(group.files, key=lambda file: file.part or 0), None, None]
     if group.layout != "live" or one is None or two is None or one.path is None or two.path is None:
@@ -201,10 +197,10 @@ def _refuse_cumulative(group: Group) -> None:
 
 
 def _refuse_wrong(name: str, known: Mapping[str, Session]) -> None:
-    """Refuse to change a session with invalid rows, since only their author knows what they mean.
+    """Refuse to change a session with invalid rows.
 
     Raises:
-        UserError: they are.
+        UserError: it has such rows.
     """
     if name in known and (problem := known[name].problem):
         raise UserError(f"nothing was added ({problem})", where=name, hint="Correct the table first")
@@ -232,9 +228,9 @@ def _row(group: Group, file: File, looked: ProbeResult, *, source: str, settings
 
 
 def notes(files: Iterable[File], root: Path) -> dict[File, str]:
-    """Return files' sources as the manifest has them: relative to the project where they lie in it."""
+    """Return the sources of files as in the manifest: relative to the project's folder if they are in it."""
     top = root.resolve()
-    # Each folder is resolved once: there may be hundreds of thousands of files.
+    # There may be hundreds of thousands of files, so each folder is resolved once.
     resolve = functools.cache(Path.resolve)
     return {file: _note(file, top, resolve) for file in files}
 
@@ -251,101 +247,84 @@ def _note(file: File, top: Path, resolve: Callable[[Path], Path]) -> str:
     return f"./{inside}" if is_remote(inside) else inside
 
 
-@dataclass(frozen=True)
-class _Parts:
-    """Tracks that are parts of one file; arguments as of `add`."""
+def _rows_of_parts(
+    look: Prober,
+    group: Group,
+    looked: Mapping[File, ProbeResult],
+    noted: Mapping[File, str],
+    *,
+    settings: Mapping[str, Any],
+    sessions: Mapping[str, Sequence[Row]],
+    streams: Sequence[int],
+    names: Sequence[str],
+) -> list[Row]:
+    """Return a row for each track of a session that is one file; none if each file is a track.
 
-    look: Prober
-    streams: Sequence[int]
-    names: Sequence[str]
-
-    def of(
-        self,
-        group: Group,
-        looked: Mapping[File, ProbeResult],
-        noted: Mapping[File, str],
-        settings: Mapping[str, Any],
-        sessions: Mapping[str, Sequence[Row]],
-    ) -> list[Row]:
-        """Return a row for each track of a session that is one file; none where a file is a track.
-
-        Raises:
-            UserError: the file has not the streams or channels that are asked for.
-        """
-        asked = bool(self.streams or self.names)
-        alone = group.layout == "multitrack" and len(group.files) == 1 and group.asked
-        if asked and not alone:
-            hint = "Give one file, with --layout multitrack; nothing was added"
-            raise UserError("is not one file with several tracks", where=group.name, hint=hint)
-        if not alone or looked[group.files[0]].problem or settings.get("channel") is not None:
-            return []
-        file = group.files[0]
-        result, source = looked[file], noted[file]
-        known = [row for rows in sessions.values() for row in rows if row.source == source]
-        if not asked and known and all(row.checksum == result.checksum for row in known):
-            split = known[0].audio_stream is not None or known[0].channel is not None
-            return [replace(row, **settings) for row in known] if split and len(known) > 1 else []
-        found = self.look.parts(file, self.streams, self.names)
-        if len(found) < 2:
-            return []
-        return [
-            Row(
-                session=group.name,
-                layout=group.layout,
-                track=slug(part.name),
-                source=source,
-                checksum=result.checksum,
-                duration_s=part.duration_s,
-                speaker="" if part.name == slug(part.name) else one_line(part.name),
-                **{**settings, "audio_stream": part.audio_stream, "channel": part.channel},
-            )
-            for part in found
-        ]
-
-
-class _Removed:
-    """Recordings that the user removed from the manifest, while others of their folder stayed.
-
-    Args:
-        known: the manifest.
-        before: what was added to it earlier, the checksum by source.
+    Raises:
+        UserError: the file lacks the streams or channels that the user names.
     """
+    asked = bool(streams or names)
+    alone = group.layout == "multitrack" and len(group.files) == 1 and group.asked
+    if asked and not alone:
+        hint = "Give one file, with --layout multitrack; nothing was added"
+        raise UserError("is not one file with several tracks", where=group.name, hint=hint)
+    if not alone or looked[group.files[0]].problem or settings.get("channel") is not None:
+        return []
+    file = group.files[0]
+    result, source = looked[file], noted[file]
+    known = [row for rows in sessions.values() for row in rows if row.source == source]
+    if not asked and known and all(row.checksum == result.checksum for row in known):
+        split = known[0].audio_stream is not None or known[0].channel is not None
+        return [replace(row, **settings) for row in known] if split and len(known) > 1 else []
+    found = look.parts(file, streams, names)
+    return [
+        Row(
+            session=group.name,
+            layout=group.layout,
+            track=slug(part.name),
+            source=source,
+            checksum=result.checksum,
+            duration_s=part.duration_s,
+            speaker="" if part.name == slug(part.name) else one_line(part.name),
+            **{**settings, "audio_stream": part.audio_stream, "channel": part.channel},
+        )
+        for part in (found if len(found) > 1 else ())
+    ]
 
-    def __init__(self, known: Mapping[str, Session], before: Mapping[str, str]) -> None:
-        rows = [row for session in known.values() for row in session.rows]
-        self._before = before
-        self._sources, self._contents = {row.source for row in rows}, {row.checksum for row in rows}
-        self._folders = {parent(row.source) for row in rows}
 
-    def has(self, source: str, looked: ProbeResult) -> bool:
-        """Return whether a recording was removed, and is what it was."""
+def _removed(known: Mapping[str, Session], before: Mapping[str, str]) -> Callable[[str, ProbeResult], bool]:
+    """Return a function that tells whether the user removed a source, while others of its folder stayed."""
+    rows = [row for session in known.values() for row in session.rows]
+    sources, contents = {row.source for row in rows}, {row.checksum for row in rows}
+    folders = {parent(row.source) for row in rows}
+
+    def is_removed(source: str, looked: ProbeResult) -> bool:
         return (
-            self._before.get(source) == looked.checksum != ""
-            and source not in self._sources
-            and looked.checksum not in self._contents
-            and parent(source) in self._folders
+            before.get(source) == looked.checksum != ""
+            and source not in sources
+            and looked.checksum not in contents
+            and parent(source) in folders
         )
 
+    return is_removed
 
-class _Homes:
-    """Finds the session of recordings that were moved or renamed.
 
-    Args:
-        sessions: the manifest's rows.
-        there: the sources of which there is a file.
+def _homes(sessions: Mapping[str, list[Row]], there: Presence) -> Callable[[Sequence[Row]], str | None]:
+    """Return a function that finds the session of new rows.
+
+    It is the one that has their place, or their content if its own files are gone.
     """
+    old = dict(sessions)
+    by_place = {place(row): name for name, rows in old.items() for row in rows}
+    by_content = {frozenset(row.checksum for row in rows): name for name, rows in old.items()}
 
-    def __init__(self, sessions: dict[str, list[Row]], there: Presence) -> None:
-        self._sessions, self._there = dict(sessions), there
-        self._by_place = {place(row): name for name, rows in sessions.items() for row in rows}
-        self._by_content = {frozenset(row.checksum for row in rows): name for name, rows in sessions.items()}
-
-    def of(self, new: list[Row]) -> str | None:
-        """Return the session that has the place of these rows, or their content and lost its own files."""
-        name = self._by_place.get(place(new[0]))
-        if name is not None and self._sessions[name][0].layout == new[0].layout != "multitrack":
+    def home_of(new: Sequence[Row]) -> str | None:
+        name = by_place.get(place(new[0]))
+        if name is not None and old[name][0].layout == new[0].layout != "multitrack":
             return name
-        name = self._by_content.get(frozenset(row.checksum for row in new))
-        if name is None or self._sessions[name][0].layout != new[0].layout:
+        name = by_content.get(frozenset(row.checksum for row in new))
+        if name is None or old[name][0].layout != new[0].layout:
             return None
-        return None if any(row.source in self._there for row in self._sessions[name]) else name
+        return None if any(row.source in there for row in old[name]) else name
+
+    return home_of

@@ -1,7 +1,4 @@
-"""The folder of enrolment clips: who is in it, and the checksum of each clip.
-
-``Anna.wav``, ``Anna.2.m4a`` and any recording in the folder ``Anna/`` are clips of Anna.
-"""
+"""The folder of voice samples: ``Anna.wav``, ``Anna.2.m4a`` and recordings in ``Anna/`` are Anna's."""
 
 from __future__ import annotations
 
@@ -14,7 +11,7 @@ from pathlib import Path
 
 from sessionscribe.core.errors import visible
 from sessionscribe.core.text import TOO_LONG, is_long_name
-from sessionscribe.manifest.sources import EXTENSIONS
+from sessionscribe.manifest.sources import File
 from sessionscribe.storage.checksums import Checksums
 
 CHECKSUMS = "results/name/voices/.checksums.json"
@@ -32,20 +29,16 @@ class EnrollmentSample:
 
 @dataclass(frozen=True)
 class EnrollmentSamples:
-    """The clips of a folder in the order of their paths, and a line for each that cannot be read."""
+    """The samples in a folder, by path, and a line for each that cannot be used."""
 
     clips: tuple[EnrollmentSample, ...]
     problems: tuple[str, ...]
 
 
 def read(folder: str, root: Path = Path()) -> EnrollmentSamples:
-    """Return the clips in a folder; a folder that is not there has none.
+    """Return the samples in a folder, relative to the project's folder ``root``; none if it does not exist.
 
-    A clip is only read if its size, its times or the file itself have changed.
-
-    Args:
-        folder: the folder, as seen from ``root``.
-        root: the project's folder.
+    Checksums are cached; a sample is only read again if its size or times have changed.
     """
     checksums = Checksums(root / CHECKSUMS)
     clips, problems = [], []
@@ -64,27 +57,23 @@ def read(folder: str, root: Path = Path()) -> EnrollmentSamples:
 
 
 def person_of(stem: str) -> str:
-    """Return whose clip a file (without its ending) or folder of that name is; "" if it can be nobody's."""
+    """Return the person that a file (without its ending) or folder is named after; "" if nobody."""
     return " ".join(unicodedata.normalize("NFC", visible(NUMBER.sub("", stem))).split())
 
 
 def _recordings(folder: Path) -> Iterator[tuple[str, Path]]:
     """Yield each recording in a folder with the person whose voice it is."""
-    with contextlib.suppress(OSError):
-        for path in sorted(folder.iterdir()):
-            if path.name.startswith("."):
-                continue
-            if path.is_dir():
-                with contextlib.suppress(OSError):
-                    yield from (
-                        (person, clip)
-                        for clip in sorted(path.iterdir())
-                        if (person := person_of(path.name)) and _is_recording(clip)
-                    )
-            elif (person := person_of(path.stem)) and _is_recording(path):
-                yield person, path
+    for path in _content(folder):
+        is_folder = path.is_dir()
+        if person := person_of(path.name if is_folder else path.stem):
+            for clip in _content(path) if is_folder else [path]:
+                if File(str(clip), clip).is_recording and clip.is_file():
+                    yield person, clip
 
 
-def _is_recording(path: Path) -> bool:
-    hidden = path.name.startswith(".")
-    return not hidden and path.suffix[1:].lower() in EXTENSIONS and path.is_file()
+def _content(folder: Path) -> list[Path]:
+    """Return the paths in a folder, without hidden ones; none if it cannot be read."""
+    try:
+        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    except OSError:
+        return []

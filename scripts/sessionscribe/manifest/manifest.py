@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sessionscribe.artifacts.base import LAYOUTS
-from sessionscribe.config.settings import LANGUAGE, OFF
+from sessionscribe.config.settings import LANGUAGE, MOST_SPEAKERS, OFF
 from sessionscribe.core import locks, tables
 from sessionscribe.core.errors import UserError, visible
 from sessionscribe.core.files import write_text
@@ -23,10 +23,13 @@ from sessionscribe.manifest import names
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A source file and its place in a session; ``line`` is its line in the manifest, from 1.
+    """A source file and its place in a session.
 
-    ``header`` of a live part that is a slice of a recorder's stream is the part with the stream's header.
-    ``cells`` are those of a row that could not be understood, as they are to be written back.
+    Attributes:
+        header: for a live part that is a slice of a recorder's stream, the part with the stream's header.
+        line: the line in the manifest, from 1.
+        cells: the cells of an invalid row, which are written back unchanged.
+        converted_s: the length of the conversion (s), if it differs from ``duration_s``.
     """
 
     session: str
@@ -52,32 +55,32 @@ class Row:
     line: int = field(default=0, compare=False)
     cells: tuple[str, ...] | None = field(default=None, compare=False)
     converted_s: float | None = field(default=None, compare=False)
-    """How long its conversion is, in seconds, where that is not what `duration_s` says."""
 
     @property
     def length_s(self) -> float:
-        """How long it is, in seconds, as far as is known."""
+        """The best known length, in seconds."""
         return self.duration_s if self.converted_s is None else self.converted_s
 
 
 COLUMNS = tuple(f.name for f in fields(Row) if f.name not in ("line", "cells", "converted_s"))
 REQUIRED = ("session", "layout", "track", "source")
 OLDER = {"shape": "layout", "tracks": "multitrack"}
-"""What a column and one of its values were called."""
+"""Former names of a column and of a layout."""
 INTEGERS = (
     *("part", "num_speakers", "min_speakers", "max_speakers"),
     *("audio_stream", "channel", "header", "priority"),
 )
 MAX_MISSING = 10_000
-"""More missing parts in a row are no gap: such numbers (dates, say) do not count parts."""
+"""The longest possible gap in the numbers of live parts; dates, for example, jump farther."""
 LONGEST_S = 1e7
-"""No recording lasts longer, in seconds (116 days): all names of a session's chunks are known beforehand."""
+"""The longest possible recording, in seconds (116 days): the names of all chunks are computed beforehand."""
 LEAST = {"num_speakers": 1, "min_speakers": 1, "max_speakers": 1, "audio_stream": 0, "channel": 0}
+"""The smallest allowed values."""
 
 
 @dataclass(frozen=True)
 class Session:
-    """The rows of one session. ``problem`` says why it cannot be worked on, in one line."""
+    """The rows of one session; ``problem`` says in one line why it cannot be processed."""
 
     name: str
     rows: tuple[Row, ...]
@@ -89,31 +92,31 @@ class Session:
         return self.rows[0].layout
 
     def setting(self, column: str) -> object:
-        """Return the first value that a row has in ``column``, or its empty value."""
+        """Return the first value in a column that is not empty, or else the empty value."""
         values = [getattr(row, column) for row in self.rows]
         return next((value for value in values if value not in ("", None)), values[0])
 
     def audio_stream(self, row: Row) -> object:
-        """Return which audio stream of a row's recording is taken; None: as for all sessions.
+        """Return the audio stream to use of a row's recording; None: by the settings.
 
-        The parts of a live session are one recording: what one of them says holds for all.
+        The parts of a live session share it.
         """
         return row.audio_stream if self.layout == "multitrack" else self._one["audio_stream"]
 
     def channel(self, row: Row) -> object:
-        """Return which channel of a row's recording is taken; None: as for all sessions."""
+        """Return the channel to use of a row's recording; None: by the settings."""
         return row.channel if self.layout == "multitrack" else self._one["channel"]
 
     def header(self, row: Row) -> Row | None:
-        """Return the part that has the header which a part of a live session lacks."""
+        """Return the part with the header that a live part lacks."""
         return None if row.header is None else self._by_part.get(row.header)
 
     def with_lengths(self, seconds: Mapping[str, float]) -> Session:
-        """Return the session with the lengths of some tracks' conversions, in seconds."""
+        """Return the session with the lengths of conversions (s), by track."""
         rows = (replace(row, converted_s=seconds.get(row.track, row.converted_s)) for row in self.rows)
         return replace(self, rows=tuple(rows))
 
-    @cached_property  # asked for once a part
+    @cached_property  # used for every part
     def _one(self) -> dict[str, object]:
         return {name: self.setting(name) for name in ("audio_stream", "channel")}
 
@@ -123,24 +126,24 @@ class Session:
 
 
 def locked(path: Path) -> AbstractContextManager[int | None]:
-    """Hold the manifest's lock while it is read, changed and written."""
+    """Hold the lock of a manifest for reading, changing and writing it."""
     return locks.locked(path.with_name(f".{path.name}.lock"))
 
 
 def read(path: Path) -> dict[str, Session]:
-    """Read the manifest; a missing file is an empty one.
+    """Read the manifest; a missing file is an empty manifest.
+
+    An invalid row affects only its session (``Session.problem``).
 
     Raises:
-        UserError: the table as a whole cannot be understood (encoding, columns, a quotation mark that is not
-            closed). A row that is wrong only spoils its own session (``Session.problem``), so that the others
-            go on.
+        UserError: the whole table is invalid (encoding, columns, an unclosed quotation mark).
     """
     text = tables.read_text(path)
     return {} if text is None else parse(text, path)
 
 
 def parse(text: str, path: Path) -> dict[str, Session]:
-    """Return the sessions of a manifest's text, as ``read`` does; ``path`` is where it is from."""
+    """Return the sessions in the text of a manifest, as ``read`` does; ``path`` is for messages."""
     found = tables.rows(text, path)
     _, header = next(found, (1, []))
     header = [OLDER.get(name, name) for name in header]
@@ -167,10 +170,7 @@ def write(path: Path, rows: Iterable[Row]) -> None:
 
 
 def table(rows: Iterable[Row]) -> str:
-    """Return the manifest's text.
-
-    A row that could not be understood is written as it was found: it is not ours to change.
-    """
+    """Return the text of a manifest, with invalid rows unchanged."""
     cells = (row.cells or [_format(getattr(row, column)) for column in COLUMNS] for row in rows)
     return tables.text_of([COLUMNS, *cells])
 
@@ -188,10 +188,9 @@ def _format(value: object) -> str:
 
 
 def _as_found(header: list[str], values: list[str]) -> tuple[str, ...]:
-    """Return a row's cells in the order of ``COLUMNS``.
+    """Return the cells of an invalid row in the order of ``COLUMNS``.
 
-    None that is given is left out, and what is wrong with the row stays: too few are as few again, or one too
-    many where the last column is among them.
+    A row with too few or too many cells stays so.
     """
     given = dict(zip(header, values, strict=False))
     cells = [given.get(name, "") for name in COLUMNS]
@@ -202,7 +201,7 @@ def _as_found(header: list[str], values: list[str]) -> tuple[str, ...]:
 
 
 def _parse(header: list[str], values: list[str], line: int) -> tuple[Row, str | None]:
-    """Return the row, as far as it can be understood, and what is wrong with it."""
+    """Return the row as far as it is valid, and its first problem, if any."""
     cells = dict(zip(header, values, strict=False))
     problem = (
         None if len(values) == len(header) else f"{len(values)} fields where the header has {len(header)}"
@@ -245,10 +244,10 @@ def _parse(header: list[str], values: list[str], line: int) -> tuple[Row, str | 
 
 
 def check_settings(settings: Mapping[str, Any]) -> None:
-    """Refuse what no row may have, before it is written to the manifest.
+    """Check columns that `sessionscribe add` sets, before they are written to the manifest.
 
-    Args:
-        settings: columns and their values, as `sessionscribe add` sets them.
+    Raises:
+        UserError: a value is not allowed.
     """
     numbers = {name: settings.get(name) for name in LEAST}
     if problem := _wrong_setting(settings.get("language", ""), numbers):
@@ -256,12 +255,14 @@ def check_settings(settings: Mapping[str, Any]) -> None:
 
 
 def _wrong_setting(language: str, numbers: Mapping[str, int | None]) -> str | None:
-    """Return what is wrong with the settings of a row, if anything."""
+    """Return the first problem in the settings of a row, if any."""
     if language and not re.fullmatch(LANGUAGE, language):
         return f"`language` must be a code such as `en` and is `{visible(language)}`"
     for name, number in numbers.items():
         if number is not None and number < LEAST[name]:
             return f"`{name}` must be at least {LEAST[name]} and is `{number}`"
+        if number is not None and number > MOST_SPEAKERS:
+            return f"`{name}` must be at most {MOST_SPEAKERS} and is `{number}`"
     fewest, most = numbers["min_speakers"], numbers["max_speakers"]
     if fewest and most and fewest > most:
         return "`min_speakers` must not be above `max_speakers`"
@@ -269,7 +270,7 @@ def _wrong_setting(language: str, numbers: Mapping[str, int | None]) -> str | No
 
 
 def _conflict(name: str, rows: list[Row], path: Path) -> str | None:
-    """Return why ``rows`` cannot be one session, if they cannot."""
+    """Return why ``rows`` cannot be one session, if so."""
     place = f"{path}, lines {', '.join(str(row.line) for row in rows)}"
     if len({row.layout for row in rows}) > 1:
         return f"{place}: session `{name}` has rows with different layouts. Give one of them another name"
@@ -283,7 +284,7 @@ def _conflict(name: str, rows: list[Row], path: Path) -> str | None:
 
 
 def _parts_fault(parts: Sequence[int | None]) -> str | None:
-    """Return why these cannot be the numbers of a live session's parts, if they cannot."""
+    """Return why these cannot be the numbers of a live session's parts, if so."""
     numbers = sorted(part for part in parts if part is not None)
     if len(numbers) < len(parts):
         return "has a row without `part`. Number its parts"
@@ -296,22 +297,17 @@ def _parts_fault(parts: Sequence[int | None]) -> str | None:
 
 
 def without_clash(sessions: Mapping[str, Session], path: Path, usual: Path) -> dict[str, Session]:
-    """Return the sessions of ``path``; those with a namesake in the ``usual`` table have a problem.
+    """Return the sessions of ``path``; those whose namesake in ``usual`` is another session get a problem.
 
-    Results are by name: those of one would be overwritten with the other's, and back.
+    Results are stored by name, so each of the two would overwrite the other's.
     """
-    others: dict[str, Session] = {}
-    with contextlib.suppress(UserError):  # who uses that table is told
+    others, found = {}, dict(sessions)
+    with contextlib.suppress(UserError):  # reported when that table is used
         others = read(usual)
-    return {name: _told_apart(s, others.get(name), path, usual) for name, s in sessions.items()}
-
-
-def _told_apart(session: Session, other: Session | None, path: Path, usual: Path) -> Session:
-    if other is None or session.problem or not _contents(session).isdisjoint(_contents(other)):
-        return session
-    what = f"{path}: another session of {usual} is called `{session.name}`, too, and its results would be"
-    return replace(session, problem=f"{what} overwritten. Give one of them another name")
-
-
-def _contents(session: Session) -> set[str]:
-    return {row.checksum or row.source for row in session.rows}
+    for name in sessions.keys() & others.keys():
+        session = sessions[name]
+        one, other = ({row.checksum or row.source for row in s.rows} for s in (session, others[name]))
+        if session.problem is None and one.isdisjoint(other):
+            what = f"{path}: another session of {usual} is called `{name}`, too, and its results would be"
+            found[name] = replace(session, problem=f"{what} overwritten. Give one of them another name")
+    return found

@@ -1,4 +1,4 @@
-"""Which recordings are still where the manifest says, with one listing a folder."""
+"""Checks which recordings of the manifest still exist, with one listing per folder."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from sessionscribe.storage.locations import name_of, parent
 
 
 class Presence:
-    """The sources that exist; those that cannot be checked count as existing.
+    """The set of existing sources; those that cannot be checked count as existing.
 
-    A name counts as it is written, also where the file system takes upper and lower case for the same.
+    Names are case-sensitive on all file systems.
 
     Args:
-        found: sources that were found just now.
+        found: sources that are known to exist.
     """
 
     def __init__(self, found: Collection[str]) -> None:
@@ -25,7 +25,7 @@ class Presence:
         self._names: dict[str, Collection[str] | None] = {}
 
     def __contains__(self, source: str) -> bool:
-        """Return whether a source of the manifest is there."""
+        """Return whether a source exists."""
         if source in self._found:
             return True
         try:
@@ -39,7 +39,7 @@ class Presence:
         return names is None or (name_of(source) if path is None else path.name) in names
 
     def _list(self, folder: str, *, local: bool) -> Collection[str] | None:
-        """Return the names in a folder; None where nobody can tell."""
+        """Return the names in a folder; None if it cannot be listed."""
         try:
             return frozenset(os.listdir(folder) if local else listing.names(folder))
         except (FileNotFoundError, NotADirectoryError):

@@ -1,4 +1,4 @@
-"""Inspects recordings that were found: checksum, duration, and what is wrong with them."""
+"""Inspects recordings: checksum, duration, problems."""
 
 from __future__ import annotations
 
@@ -26,30 +26,29 @@ if TYPE_CHECKING:
     from sessionscribe.storage.ranges import Ranges
 
 REMOTE_AT_ONCE = 16
-"""Remote recordings that are looked at at the same time: each waits for the network most of the time."""
+"""Remote recordings that are inspected at the same time; most of the time they wait for the network."""
 SAY_S = 10.0
 
 
 @dataclass(frozen=True)
 class ProbeResult:
-    """What a recording was found to be; a duration of 0 where that could not be told, and why."""
+    """The result for one recording; if the duration is 0, ``problem`` says why.
+
+    Attributes:
+        header: for a live part that is a slice of a recorder's stream, the part with the stream's header.
+        found: the details; None if the content was known before.
+    """
 
     checksum: str
     duration_s: float
     problem: UserError | None = None
     header: int | None = None
-    """Of a live part that is a slice of a recorder's stream: the part that has the stream's header."""
     found: Probe | None = None
-    """What was found just now; None where it was known before."""
 
 
 @dataclass(frozen=True)
 class Prober:
-    """Inspects recordings.
-
-    ``known`` is the manifest; ``audio_stream``, ``channel``, ``exact`` and ``say`` are as
-    ``additions.add`` has them; ``told`` is its ``durations``.
-    """
+    """Inspects recordings; ``known`` is the manifest, and ``told`` the ``durations`` of ``additions.add``."""
 
     known: dict[str, Session]
     audio_stream: int | None
@@ -60,7 +59,7 @@ class Prober:
     limits: Limits = field(default_factory=Limits)
 
     def at(self, groups: Sequence[Group], root: Path) -> dict[File, ProbeResult]:
-        """Look at every file, at remote ones several at a time."""
+        """Inspect files, several remote ones at a time."""
         files = [file for group in groups for file in group.files]
         rows = [
             row
@@ -85,13 +84,13 @@ class Prober:
 
     @property
     def _looks_again(self) -> bool:
-        """Whether known durations do not suffice: another stream may be shorter, or missing."""
+        """Whether known durations are not sufficient: another stream may be shorter or missing."""
         return self.exact or self.audio_stream is not None or self.channel is not None
 
     def _with_headers(
         self, files: Sequence[File], looked: Mapping[File, ProbeResult]
     ) -> dict[File, ProbeResult]:
-        """Look again at parts that are no recordings by themselves, with the header of one before them."""
+        """Inspect parts that are not files of their own again, with the header of an earlier part."""
         better: dict[File, ProbeResult] = {}
         whole: list[File] = []
         with contextlib.ExitStack() as stack:
@@ -111,7 +110,7 @@ class Prober:
                         if looked[first].problem and stream_parts.is_header(source(first), head):
                             better[first] = replace(looked[first], problem=None, duration_s=0.001)
                         elif first not in better and looked[first].found and not looked[first].problem:
-                            # It may promise all of the stream.
+                            # Its header may contain the length of the whole stream.
                             better[first] = replace(looked[first], duration_s=self._decoded(source(first)))
                         break
                 else:
@@ -119,7 +118,7 @@ class Prober:
         return better
 
     def _headed(self, source: Source, header: bytes) -> float | None:
-        """Return how long a slice of a stream is, in seconds; None where the header does not help."""
+        """Return the length of a slice of a stream in seconds; None if it does not fit the header."""
         with contextlib.suppress(UserError):
             return probe(
                 stream_parts.with_header(source, header)[0], exact=True, limits=self.limits
@@ -133,7 +132,7 @@ class Prober:
         return round(reader.clock.position_s, 3)
 
     def _sources(self, stack: contextlib.ExitStack) -> Callable[[File], Source]:
-        """Return what opens files until ``stack`` is left: all remote ones with one rclone."""
+        """Return a function that opens files; one rclone serves remote ones until ``stack`` is closed."""
 
         @functools.cache
         def server() -> Ranges:
@@ -149,7 +148,7 @@ class Prober:
         return source
 
     def parts(self, file: File, streams: Sequence[int], names: Sequence[str]) -> list[tracks.Part]:
-        """Return the speakers' parts of a file; see `tracks.parts_of`."""
+        """Return the tracks of a file; see `tracks.parts_of`."""
         streams = streams or (() if self.audio_stream is None else (self.audio_stream,))
         with contextlib.ExitStack() as stack:
             source = self._sources(stack)(file)
@@ -158,8 +157,8 @@ class Prober:
     def _locally(self, file: File, durations: dict[str, float], checksums: Checksums) -> ProbeResult:
         path = file.path or Path(file.source)
         try:
-            with contextlib.suppress(RecordingError):  # it is empty, as `_probed` says
-                check_file(path)  # what gives bytes without end has no checksum
+            with contextlib.suppress(RecordingError):  # an empty file; `_probed` reports it
+                check_file(path)  # a device or pipe has no checksum
             checksum = checksums.sha256(path)
         except UserError as error:
             return ProbeResult("", 0, error)
@@ -169,7 +168,7 @@ class Prober:
         return self._probed(path, checksum, durations)
 
     def _remotely(self, files: list[File], durations: dict[str, float]) -> Iterator[ProbeResult]:
-        """Probe remote files by parts of them; those whose content is known cost nothing."""
+        """Probe remote files, of which only parts are read; known ones are not read at all."""
         items = [file.item for file in files if file.item is not None]
         if not self._looks_again:
             new = [item.source for item in items if item.checksum not in durations]
@@ -205,7 +204,7 @@ class Prober:
             found = probe(recording, exact=self.exact, limits=self.limits)
         except UserError as error:
             return ProbeResult(checksum, 0, error)
-        if self.audio_stream is not None:  # where there is none of that number, nothing is added
+        if self.audio_stream is not None:
             found = probe(recording, exact=self.exact, audio_stream=self.audio_stream, limits=self.limits)
         channels = found.streams[found.chosen].channels
         if self.channel is not None and self.channel >= channels:

@@ -1,11 +1,11 @@
-"""New rows of a session among those that it has: recordings are known again by their place and content."""
+"""Merges new rows into a session; recordings are recognised by place and content."""
 
 from __future__ import annotations
 
 import itertools
 import re
 from collections import defaultdict
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -29,19 +29,19 @@ SETTINGS = (
     "recorded_at",
     "priority",
 )
-"""Columns that people fill in; what is in them outlives another name of the file."""
+"""Columns that people fill in, which are kept when a file is renamed."""
 CHANGED = "changed: "
-"""How a line begins that tells of other content."""
+"""How lines about changed content begin."""
 
 
 def place(row: Row) -> str:
-    """Return what tells a session from another of its name: its file, or the folder of its files."""
+    """Return what identifies a session beside its name: its file, or the folder of its files."""
     return row.source if row.layout == "recording" else parent(row.source)
 
 
 @dataclass(frozen=True)
 class Reconciled:
-    """The rows of a session with the new ones in their places, and a line for each that was not as it was."""
+    """The merged rows of a session, and a line for each change."""
 
     rows: list[Row]
     news: list[str]
@@ -52,19 +52,19 @@ def join(
 ) -> Reconciled:
     """Merge new rows into a session: each replaces the old row of its recording, or is added.
 
-    What the manifest had besides (speaker, language, a counted duration …) stays, where it is not given anew.
-    A file that was renamed keeps its row, with the name (of a live part: the number) that it has now: nobody
-    is heard twice. One that is there under both names is two.
+    Other columns (speaker, language, a counted duration …) keep their values unless ``settings`` replaces
+    them. A renamed file keeps its row, with its new name or part number. If the file exists under both names,
+    these are two recordings.
 
     Args:
-        old: the session's rows; none: it is new.
-        new: what was found, of one session and layout, every source once.
+        old: the session's rows; none if it is new.
+        new: the rows of the files that were found, one for each source.
         settings: columns to set.
         exact: durations were counted.
-        there: the sources of which there is a file, the new ones among them.
+        there: the sources that exist, including the new ones.
 
     Raises:
-        UserError: the session's name belongs to something else, or two files would be one track or part.
+        UserError: the session is another one, or two files would be the same track or part.
     """
     if old:
         refuse_another(old, new)
@@ -75,7 +75,7 @@ def join(
         before = known.get(row.source)
         if before:
             found = _renewed(before, row, settings, taken, exact=exact)
-        else:  # a live part that comes by the name that another one had gets a track of its own
+        else:  # a live part that has another one's former name gets a track of its own
             apart = row.layout == "live" and row.track in taken
             found = replace(row, track=_with_content(row, taken)) if apart else row
         taken.add(found.track)
@@ -111,10 +111,10 @@ def join(
 
 
 def refuse_another(old: Sequence[Row], new: Sequence[Row]) -> None:
-    """Refuse rows that have nothing in common with the session.
+    """Refuse rows that share neither place nor content with the session.
 
     Raises:
-        UserError: it has not.
+        UserError: they do not.
     """
     same_place = {place(row) for row in old} & {place(row) for row in new}
     same_content = {row.checksum for row in old if row.checksum} & {row.checksum for row in new}
@@ -125,48 +125,41 @@ def refuse_another(old: Sequence[Row], new: Sequence[Row]) -> None:
 
 
 def _known(old: Sequence[Row], new: Sequence[Row], there: Presence) -> dict[str, Row]:
-    """Return, by the source of a new row, the old row that it takes the place of; no row has two heirs."""
-    contents = {row.source: row.checksum for row in new}
+    """Return the old row that each new row replaces, by source; no old row is replaced twice."""
+    sources, contents = {row.source for row in new}, {row.checksum for row in new if row.checksum}
+
+    def renamed(row: Row) -> bool:
+        """Return whether the recording of an old row has a new name: its own is unused, or another file's."""
+        return row.checksum in contents and (row.source in sources or row.source not in there)
+
     left = {row.track: row for row in old}
     known: dict[str, Row] = {}
-
-    def settle(row: Row, before: Row) -> None:
-        known[row.source] = left.pop(before.track)
-
-    def remaining() -> list[Row]:
-        return [row for row in new if row.source not in known]
-
-    by_source = {row.source: row for row in old}
-    for row in new:
-        before = by_source.get(row.source)
-        if before is not None and before.checksum == row.checksum:
-            settle(row, before)
-    wanted = {row.checksum for row in remaining() if row.checksum}
-    renamed: dict[str, list[Row]] = defaultdict(list)
-    for row in left.values():
-        # Its file has another name now: the one that it had is free, or another file's.
-        if row.checksum in wanted and (row.source in contents or row.source not in there):
-            renamed[row.checksum].append(row)
-    for row in remaining():
-        if renamed[row.checksum]:
-            settle(row, renamed[row.checksum].pop(0))
-    for same in (lambda row: row.source, _key):
-        at = {same(row): row for row in left.values()}
-        for row in remaining():
-            if (before := at.get(same(row))) is not None:
-                settle(row, before)
+    criteria: tuple[tuple[Callable[[Row], object], Callable[[Row], bool]], ...] = (
+        (lambda row: (row.source, row.checksum), lambda _: True),
+        (lambda row: row.checksum, renamed),
+        (lambda row: row.source, lambda _: True),
+        (_key, lambda _: True),
+    )
+    for same, fits in criteria:
+        found: dict[object, list[Row]] = defaultdict(list)
+        for row in left.values():
+            if fits(row):
+                found[same(row)].append(row)
+        for row in new:
+            if row.source not in known and found[same(row)]:
+                known[row.source] = left.pop(found[same(row)].pop(0).track)
     return known
 
 
 def _key(row: Row) -> str | int | None:
-    """Return what no two files of a session have in common: a part's number, or a track's name."""
+    """Return what is unique in a session: a part's number, or a track's name."""
     return row.part if row.layout == "live" else row.track
 
 
 def _renewed(
     before: Row, row: Row, settings: Mapping[str, Any], taken: Container[str], *, exact: bool
 ) -> Row:
-    """Return an old row as it is now."""
+    """Return an old row updated from the new one."""
     found = replace(before, source=row.source, checksum=row.checksum, **settings)
     if (
         before.checksum != row.checksum
@@ -178,17 +171,17 @@ def _renewed(
     if row.layout == "live":
         if before.source != row.source:
             found = replace(found, part=row.part)
-        # What is made of a part is told by the track's name: it stays with its content, and with no other.
+        # Results are named after the track, so its name stays with the content.
         return found if before.checksum == row.checksum else replace(found, track=_with_content(row, taken))
     if before.source == row.source:
         return found
-    # A speaker whom the file's old name gave goes with it; one whom a person wrote there stays.
+    # A speaker name that came from the old file name is replaced; one that a person entered is kept.
     given = before.speaker not in ("", speaker_of(File(before.source)))
     return replace(found, track=row.track, speaker=before.speaker if given else row.speaker)
 
 
 def _with_content(row: Row, taken: Container[str]) -> str:
-    """Return a free name for a track that is of this content; of several parts of it each has its own."""
+    """Return an unused track name with a hash of the content."""
     digest = row.checksum.rpartition(":")[2]
     short = digest[:6] if re.fullmatch("[0-9a-f]+", digest) else fingerprint(row.checksum)[:6]
     names = (f"{row.track}-{short}{f'-{number}' * (number > 1)}" for number in itertools.count(1))
@@ -196,7 +189,7 @@ def _with_content(row: Row, taken: Container[str]) -> str:
 
 
 def _heir(row: Row, joined: Iterable[Row]) -> Row | None:
-    """Return what has taken the name of a row whose file is gone, or of a track its content as well."""
+    """Return the row that replaces one whose file is gone: with its key or, for tracks, its content."""
     for heir in joined:
         if _key(heir) == _key(row):
             return heir
@@ -207,7 +200,7 @@ def _heir(row: Row, joined: Iterable[Row]) -> Row | None:
 
 
 def _change(before: Row, row: Row) -> Iterator[str]:
-    """Yield what has become of a recording that the manifest knew."""
+    """Yield a line if a known recording was changed or moved."""
     if before.checksum and before.checksum != row.checksum:
         yield f"{CHANGED}{visible(row.source)}"
     elif before.source != row.source:
@@ -215,7 +208,7 @@ def _change(before: Row, row: Row) -> Iterator[str]:
 
 
 def _refuse_twice(rows: Iterable[Row]) -> None:
-    """Refuse a session of which two files would be one track, or one part.
+    """Refuse a session in which two files are the same track or part.
 
     Raises:
         UserError: there are such files.

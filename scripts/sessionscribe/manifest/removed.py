@@ -1,4 +1,4 @@
-"""Rows that the user has removed from the manifest: adding their folder again does not bring them back."""
+"""Remembers added recordings, so that rows that the user removed are not added again with their folder."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from sessionscribe.core.files import write_text
 from sessionscribe.manifest.manifest import Row
 
 FILE = Path(".sessionscribe/added.json")
-"""What `add` has written into each manifest: the checksum of every source."""
+"""The checksum of every source that was ever added, by manifest."""
 
 
 def read(root: Path, table: Path) -> dict[str, str]:
-    """Return what was added to a manifest before, by source; what cannot be read is nothing."""
+    """Return the checksums of all sources that were ever added to a manifest; {} if they cannot be read."""
     return _read(root / FILE).get(str(table), {})
 
 
 def note(root: Path, table: Path, rows: Iterable[Row]) -> None:
-    """Remember the rows of a manifest with those that it had before."""
+    """Remember the rows of a manifest."""
     every = _read(root / FILE)
     known = every.setdefault(str(table), {})
     found = {row.source: row.checksum for row in rows if row.checksum}
@@ -31,6 +31,6 @@ def note(root: Path, table: Path, rows: Iterable[Row]) -> None:
 def _read(path: Path) -> dict[str, dict[str, str]]:
     try:
         found = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) and all(isinstance(part, dict) for part in found.values()) else {}

@@ -1,4 +1,4 @@
-"""What `sessionscribe add` is given: files, folders, patterns and remotes, sorted into sessions."""
+"""Sorts the sources of `sessionscribe add` (files, folders, patterns, remotes) into sessions."""
 
 from __future__ import annotations
 
@@ -20,35 +20,35 @@ from sessionscribe.storage.locations import DRIVE_DESKTOP, is_remote, join, spli
 if TYPE_CHECKING:
     from sessionscribe.storage.listing import Item
 
-# What a folder is searched for; a file that is named may have any ending.
+# Endings that folders are searched for; a single file may have any ending.
 ENDINGS = (
     "3gp aac ac3 aif aiff amr avi flac flv m4a m4b m4v mka mkv mov mp2 mp3 mp4 mpeg mpg mts oga ogg ogv opus "
     "ts wav webm wma wmv"
 )
 EXTENSIONS = frozenset(ENDINGS.split())
 TRANSCRIPT = "transcription-{}.json"
-"""What a part's transcript is called that lies beside it."""
+"""The name of the transcript beside a live part."""
 LISTENING = ".listening.m4a"
-"""How listening copies end that lie beside recordings, and are none themselves."""
+"""The ending of listening copies, which are not recordings."""
 PART = re.compile(r"^(?:chunk|part|segment)[-_. ]?(\d+)$", re.IGNORECASE)
 NUMBER = re.compile(r"(\d+)(?!.*\d)")
 
 CRAIG = re.compile(r"\d+-(.+?)(?:[_#](?:\d{4}|0))?")
-"""Tracks of Craig: a number, the Discord user, and once his discriminator."""
+"""Tracks of Craig: a number and the Discord user, in older files with a discriminator."""
 CRAIG_NOTES = "info.txt"
 ZOOM = re.compile(r"audio(\D.*?)\d{6,}")
-"""Tracks of Zoom, one for each participant, with the number of the meeting behind the name."""
+"""Tracks of Zoom: a participant and the number of the meeting."""
 ZOOM_FOLDER = "Audio Record"
 ZOOM_MIX = re.compile(r"(?:audio|video)\d|audio_only|zoom_|double_click")
-"""How recordings of all participants begin, which Zoom writes beside that folder."""
+"""Beginnings of the files with all participants, which Zoom writes beside that folder."""
 
 
 @dataclass(frozen=True)
 class File:
-    """A recording that was found: on this machine (``path``) or on a remote (``item``).
+    """A file on this machine (``path``) or on a remote (``item``).
 
-    ``speaker`` is whose track it is, where the program that wrote it says so in its name.
-    ``source`` is how it was come by; the manifest notes it so, or relative to the project.
+    ``source`` is the path or address as it was given or found, ``speaker`` the name that the recording
+    program put into the file name.
     """
 
     source: str
@@ -59,7 +59,7 @@ class File:
     @property
     def name(self) -> str:
         """Its name without the folder."""
-        # Strings, not paths: of a bucket with all that a recorder ever wrote there are very many.
+        # Strings are faster than paths: buckets may contain very many files.
         if self.path is not None:
             return self.path.name
         folder, _, name = self.source.rpartition("/")
@@ -72,18 +72,18 @@ class File:
 
     @property
     def folder(self) -> PurePosixPath:
-        """The folder that it is in, on its remote or this machine."""
+        """Its folder on this machine or the remote."""
         return PurePosixPath(self.path or split(self.source)[1]).parent
 
     @property
     def part(self) -> int | None:
-        """Its number as a part of a live session; None if its name has none."""
+        """The number in its name, as a part of a live session; None without one."""
         found = PART.match(self.stem) or NUMBER.search(self.stem)
         return int(found[1]) if found else None
 
     @property
     def modified(self) -> float:
-        """When it was last written, in seconds since the epoch; 0 where that is not known."""
+        """The time of its last change, in seconds since the epoch; 0 if unknown."""
         if self.item is not None:
             return self.item.modified
         try:
@@ -93,14 +93,14 @@ class File:
 
     @property
     def is_recording(self) -> bool:
-        """Whether it may be a recording, by its name; hidden files (macOS's `._talk.wav`) are none."""
+        """Whether it may be a recording by its name; hidden files (macOS's `._talk.wav`) are not."""
         name = self.name
         hidden = name.startswith(".")
         return not hidden and _split_ending(name)[1].lower() in EXTENSIONS and not name.endswith(LISTENING)
 
 
 def _split_ending(name: str) -> tuple[str, str]:
-    """Return what comes before the ending of a file's name, and the ending without its dot."""
+    """Split a file name into stem and ending without the dot."""
     stem, _, ending = name.rpartition(".")
     return (stem, ending) if stem and ending else (name, "")
 
@@ -109,9 +109,11 @@ def _split_ending(name: str) -> tuple[str, str]:
 class Group:
     """The files of one session.
 
-    ``transcribed`` are the parts of a live session that have a transcript beside them; ``named`` if the user
-    gave the name, ``asked`` if the file itself and not its folder; ``columns`` are what new rows of it get,
-    by column.
+    Attributes:
+        transcribed: the parts of a live session that have a transcript beside them.
+        named: whether the user chose the name.
+        asked: whether the user named the file itself, not its folder.
+        columns: values for the columns of new rows.
     """
 
     name: str
@@ -126,12 +128,11 @@ class Group:
 def discover(sources: Iterable[str], *, layout: str | None = None, session: str | None = None) -> list[Group]:
     """Sort sources (files, folders, patterns, places on remotes) into sessions.
 
-    A file is a recording. A folder holds recordings, one session each, unless all its files are numbered
-    parts (``chunk-000.webm`` …), which make one live session. ``layout`` says so where names do not. A folder
-    on a remote is searched with all folders in it.
+    Each file in a folder is a session, unless all are numbered parts (``chunk-000.webm`` …) of one live
+    session or tracks of a known program, or ``layout`` says so. Remote folders are searched recursively.
 
     Raises:
-        UserError: nothing is there, a remote cannot be read, or ``session`` names several sessions at once.
+        UserError: there is nothing, a remote cannot be read, or ``session`` names several sessions at once.
     """
     groups: list[Group] = []
     for source in sources:
@@ -171,10 +172,10 @@ def _group(source: str, layout: str | None) -> list[Group]:
 
 
 def _group_local(path: Path, source: str, layout: str | None) -> list[Group]:
-    """Sort what lies at a path; ``source`` is how it is to be noted."""
+    """Sort the files at a path into sessions; ``source`` is the path as given."""
     if not path.is_dir():
         return [Group(path.stem, layout or "recording", (File(source, path),), asked=True)]
-    # A link that leads nowhere, as shortcuts of Google Drive may be, is named, not passed over.
+    # Broken links (shortcuts of Google Drive) are included, so that they are reported.
     names = sorted(file.name for file in path.iterdir() if file.is_file() or not file.exists())
     base = join(source, "") if drive_desktop.is_drive_desktop(source) else None
     files = [File(f"{base}{name}" if base else str(path / name), path / name) for name in names]
@@ -211,12 +212,12 @@ def _group_remote(source: str, layout: str | None) -> list[Group]:
 def sort_below(
     source: str, found: Mapping[str, Sequence[File]], layout_of: Callable[[File], str | None]
 ) -> list[Group]:
-    """Sort what lies in a place, and in all folders below it, into sessions.
+    """Sort the files of a folder and of all folders below it into sessions.
 
     Args:
-        source: the place: a folder of this machine or a remote.
-        found: its files, by the path of the folder that they are in.
-        layout_of: returns how a recording belongs to others, or None where its name says so.
+        source: the folder, on this machine or a remote.
+        found: the files by the path of their folder.
+        layout_of: returns the layout of a recording; None: by its name.
     """
     top = PurePosixPath(split(source)[1] if is_remote(source) else source)
     groups: list[Group] = []
@@ -230,7 +231,7 @@ def sort_below(
         for layout, recordings in by_layout.items():
             groups += _sessions(name, recordings, layout, names)
     taken = Counter(slug(group.name) for group in groups)
-    # `recording.m4a` in a folder for every day: the folder is what they differ by.
+    # Files of equal names, such as `recording.m4a` in a folder per day, get the name of the folder as well.
     return [
         replace(group, name=f"{_name_below(top, group.files[0].folder, source)}-{group.name}")
         if group.layout == "recording" and taken[slug(group.name)] > 1
@@ -240,20 +241,20 @@ def sort_below(
 
 
 def _is_hidden(folder: PurePosixPath, top: PurePosixPath) -> bool:
-    """Return whether a folder, or one between it and ``top``, is hidden: a waste bin, a program's own."""
+    """Return whether a folder, or one between it and ``top``, is hidden."""
     parts = folder.relative_to(top).parts if folder.is_relative_to(top) else ()
     return any(part.startswith(".") for part in parts)
 
 
 def _name_below(top: PurePosixPath, folder: PurePosixPath, source: str) -> str:
-    """Return a name for a folder: its own, or the way to it from the one that was given."""
+    """Return a name for a folder: its path below ``top``, or its own name."""
     if folder != top and folder.is_relative_to(top):
         return "-".join(folder.relative_to(top).parts)
     return folder.name or split(source)[0].rstrip(":/")
 
 
 def _sessions(folder: str, files: list[File], layout: str | None, names: set[str]) -> list[Group]:
-    """Sort the recordings of one folder into sessions; ``names`` are those of all its files."""
+    """Sort the recordings of a folder into sessions; ``names`` are the names of all files in it."""
     if layout == "live" or (layout is None and all(PART.match(file.stem) for file in files)):
         transcripts = {name for name in names if name.endswith(".json")}
         done = tuple(file for file in files if transcripts and TRANSCRIPT.format(file.stem) in transcripts)
@@ -266,12 +267,12 @@ def _sessions(folder: str, files: list[File], layout: str | None, names: set[str
 
 
 def _names_in(files: Sequence[File], beside: Collection[str], *, asked: bool) -> dict[File, str]:
-    """Return whose track each file of a folder is, where a program wrote one for each speaker; else nothing.
+    """Return the speaker of each file of a folder, if a known program wrote one file for each speaker.
 
     Args:
-        files: the recordings of a folder.
-        beside: the names of all that lies in it.
-        asked: whether the user says that they are tracks, so that their names need no further evidence.
+        files: the recordings in the folder.
+        beside: the names of all files in it.
+        asked: whether the user says that these are tracks.
     """
     for pattern, known in ((CRAIG, CRAIG_NOTES in beside), (ZOOM, True)):
         found = {file: match[1] for file in files if (match := pattern.fullmatch(file.stem))}
@@ -282,10 +283,6 @@ def _names_in(files: Sequence[File], beside: Collection[str], *, asked: bool) ->
 
 
 def speaker_of(file: File) -> str:
-    """Return the name that a track's file says its speaker by, where the track's own name cannot be that one.
-
-    Empty where they are the same. What a name in a transcript should not have (control characters) is left
-    out.
-    """
+    """Return the speaker's name by the file, without control characters; "" if it is the track's name."""
     name = short_name(unicodedata.normalize("NFC", file.speaker or file.stem))
     return "" if name == slug(name) else name

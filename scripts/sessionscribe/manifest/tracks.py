@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 SIDES = ("left", "right")
 SAME = 0.01
-"""Channels that differ by less (full scale is 1) are one sound twice."""
+"""Channels that differ by less (full scale is 1) count as identical."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """One speaker's part of a file: an audio stream, or a channel of one; times in seconds."""
+    """An audio stream or channel with one speaker; the duration is in seconds."""
 
     name: str
     duration_s: float
@@ -40,17 +40,17 @@ def parts_of(
     exact: bool = False,
     limits: Limits | None = None,
 ) -> list[Part]:
-    """Return the speakers' parts of a file: its audio streams if there are several, else its channels.
+    """Return the tracks of a file: its audio streams if there are several, or else its channels.
 
     Args:
         source: the file.
-        streams: the numbers of the audio streams to take; none: all.
-        names: who is to be heard, in order; none: as the streams are titled, or `left` and `right`.
+        streams: the numbers of the audio streams to use; empty: all.
+        names: the speakers, in order; empty: the titles of the streams, or `left` and `right`.
         exact: count samples instead of trusting the container's duration.
-        limits: how much sound there may be.
+        limits: how much audio there may be.
 
     Raises:
-        UserError: the file is no recording, or has not as many streams or channels as are asked for.
+        UserError: the file is not a recording, or the number of streams or channels does not fit.
     """
 
     def look(stream: int) -> Probe:
@@ -75,7 +75,7 @@ def parts_of(
         parts = [Part(side, only.duration_s, taken, number) for number, side in enumerate(sides)]
         blocks = Reader(source, numbers[0], limits=limits or Limits()).blocks()
         if not names and all(float(abs(block - block[:1]).max(initial=0)) <= SAME for _, block in blocks):
-            return []  # one sound twice
+            return []  # identical channels
     if names and len(names) != len(parts):
         what = f"has {counted(len(parts), 'track')}, not as many as there are names ({len(names)})"
         raise UserError(
@@ -87,13 +87,13 @@ def parts_of(
 
 
 def join(old: Sequence[Row], new: Sequence[Row], settings: Mapping[str, Any], *, named: bool) -> list[Row]:
-    """Return a session's rows with the parts of one file among them.
+    """Merge the tracks of one file into the rows of a session.
 
     Args:
         old: the session's rows.
-        new: the parts of the file, each its stream and channel.
+        new: the tracks of the file.
         settings: columns to set.
-        named: whether the names of the new rows were given; else those that the manifest has stay.
+        named: whether the user named the tracks; otherwise names in the manifest are kept.
     """
     here = {(row.audio_stream, row.channel): row for row in old if row.source == new[0].source}
     here.pop((None, None), None)  # the file as one track

@@ -1,8 +1,8 @@
-"""Adopts the results of commit 54d02dc, which had no settings files; nothing is redone.
+"""Adopts the results of commit 54d02dc, which had no settings files, without redoing anything.
 
-There, the record of a step held its key. A key cannot be decoded, but it can be recomputed: ``older.json``
-has the versions and default settings of that commit, and the transcript says what settings that no longer
-exist were. If the result is the key in the record, the step had the same inputs and settings.
+The key was in the record of each step. It can be recomputed: ``older.json`` has the versions and default
+settings of that commit, and the transcript contains the values of settings that no longer exist. If the
+result is the key in the record, the step had the same inputs and settings.
 """
 
 from __future__ import annotations
@@ -19,8 +19,7 @@ from sessionscribe.config.settings import Config
 from sessionscribe.core.files import sync
 from sessionscribe.core.fingerprint import as_of
 from sessionscribe.manifest.manifest import Session
-from sessionscribe.planning.results import Results
-from sessionscribe.planning.settings_files import settings_text
+from sessionscribe.planning.results import Results, settings_text
 from sessionscribe.planning.steps import Folder, Options, SessionSteps, Step
 from sessionscribe.planning.steps.decoder import Decoder, words_folder, words_key
 
@@ -28,7 +27,7 @@ LayOut = Callable[[Options, Decoder, str, tuple[str, str]], SessionSteps]
 
 
 def is_older(results: Results, session: str) -> bool:
-    """Return whether a session has records and no settings files."""
+    """Return whether a session has records but no settings files."""
     return bool(
         results.names(f"results/provenance/{session}") and not results.names(f"results/settings/{session}")
     )
@@ -47,10 +46,10 @@ def adopt(
 
     Args:
         session: its rows of the manifest.
-        options: all settings, as they are now.
-        decoders: what may have transcribed it.
-        diarizers: what may have told its speakers apart.
-        lay_out: returns a session's steps with settings, decoder, key of its words and diarizer.
+        options: all present settings.
+        decoders: those that may have transcribed it.
+        diarizers: those that may have found its speakers.
+        lay_out: returns the session's steps for settings, decoder, key of the words and diarizer.
         root: the project's folder.
     """
     results, defaults = Results(root), Config().model_dump(mode="json")
@@ -66,7 +65,7 @@ def adopt(
         there = max(len(results.names(words_folder(session.name, name))) for name in (key, words))
         done = {w.name: w for w in steps.works if isinstance(w, Step) and _is_done(w, results)}
         choices.append((len(done), there, done, steps, lay_out(options, decoder, words, diarizer)))
-    # Of equals the first: what suits this machine best.
+    # `max` returns the first of equals: the best one for this machine.
     count, _, done, steps, now = max(choices, key=lambda choice: choice[:2])
     if count:
         _rename_folders(steps, now, root)
@@ -74,9 +73,9 @@ def adopt(
 
 
 def _as_then(then: Any, now: Any, default: Any, recorded: Any) -> Any:
-    """Return the settings of that time: where a default applies now, the default of that time.
+    """Return the settings of that commit, with its defaults in place of present defaults.
 
-    Of settings that there are not any more, ``recorded`` says what they were.
+    Settings that no longer exist are taken from ``recorded``.
     """
     if isinstance(then, dict) and then:
         values = [value if isinstance(value, dict) else {} for value in (now, default, recorded)]
@@ -104,7 +103,7 @@ def _rename_folders(before: SessionSteps, now: SessionSteps, root: Path) -> None
 
 
 def _write_settings(done: Mapping[str, Step], now: SessionSteps, results: Results, root: Path) -> None:
-    """Write all settings files at once, since a part would be taken for the whole."""
+    """Write all settings files at once: a session with only some of them would not be adopted again."""
     folder = root / "results/settings" / now.session.name
     fresh = folder.with_name(f".{folder.name}")
     shutil.rmtree(fresh, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Warns before results are redone because of other settings: a settings file may be forgotten."""
+"""Warns before results are redone because of other settings: the user may have forgotten a settings file."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from sessionscribe.planning.session import SessionPlan
 from sessionscribe.planning.steps import settings_file
 
 READ = 8
-"""So many sessions are looked into for what differs: mostly it is the same in all."""
+"""How many sessions are compared in detail: the differences are mostly the same in all."""
 FIRST = 3
 OTHER = "with other settings"
 HINT = "If that is not meant, give the same --configfile, or keep those settings in config/local.yaml"
 
 
 def warning(plans: Iterable[SessionPlan], results: Results) -> str | None:
-    """Return a line about the sessions whose results were made with other settings, and which these are."""
+    """Return a line that names the sessions whose results were made with other settings, and the settings."""
     changed = [plan for plan in plans if plan.changed]
     found: dict[str, tuple[Any, Any]] = {}
     for plan in changed[:READ]:
@@ -28,7 +28,7 @@ def warning(plans: Iterable[SessionPlan], results: Results) -> str | None:
             found.setdefault(name, values)
     if not found:
         return None
-    first = sorted(found, key=lambda name: not name.startswith("transcribe."))[:FIRST]  # what is dear
+    first = sorted(found, key=lambda name: not name.startswith("transcribe."))[:FIRST]  # the costly ones
     shown = ", ".join(f"{name} was {_shown(found[name][0])}, is {_shown(found[name][1])}" for name in first)
     more = f" and {len(found) - FIRST} more" if len(found) > FIRST else ""
     names = listed([plan.session.name for plan in changed], SHOWN)
@@ -37,21 +37,18 @@ def warning(plans: Iterable[SessionPlan], results: Results) -> str | None:
 
 
 def _differing(plan: SessionPlan, results: Results) -> Iterator[tuple[str, tuple[Any, Any]]]:
-    """Yield the settings that pending steps were last run with differently, by section and name."""
+    """Yield the settings that were different in the last run: ``stage.name`` with the old and new value."""
     for step in plan.pending.values():
         if (key := plan.changed.get(step.name)) is None:
             continue
         before, now = results.record(settings_file(step.session, step.name, key)), step.settings
+        # `assign_speakers` records the settings of all stages before it.
+        recorded, made = (found.get("made", {}).get("settings", {}) for found in (before, now))
         stages = [(step.stage, before.get("options", {}), now.get("options", {}))]
-        # `assign_speakers` notes those of all stages before it, so of a model, too.
-        made = before.get("made", {}).get("settings", {})
-        stages += [
-            (stage, made.get(stage, {}), told)
-            for stage, told in now.get("made", {}).get("settings", {}).items()
-        ]
+        stages += [(stage, recorded.get(stage, {}), new) for stage, new in made.items()]
         for stage, old, new in stages:
             for name in new:
-                # What was read from a file has lists where there were tuples.
+                # JSON has turned tuples into lists.
                 if name in old and json.dumps(old[name]) != json.dumps(new[name]):
                     yield f"{stage}.{name}", (old[name], new[name])
 

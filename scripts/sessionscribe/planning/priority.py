@@ -1,4 +1,4 @@
-"""Which session comes first: as Snakemake's job priority, and where only so many sessions are run."""
+"""The order in which sessions are worked on: for job priorities and ``--max-sessions``."""
 
 from __future__ import annotations
 
@@ -17,9 +17,8 @@ LONG_AGO = datetime.fromtimestamp(0, UTC)
 def in_order(sessions: Iterable[Session], options: Batch, root: Path = Path()) -> list[Session]:
     """Return sessions in the order in which they should be worked on.
 
-    The manifest's ``priority`` decides first (the highest number; none is 0), then whether a session has
-    waited for too long since it was added (the longest first), then ``batch.order``. Of equals, the first in
-    the manifest comes first.
+    First come those with the highest ``priority`` in the manifest (default: 0), of these the ones that were
+    added more than ``batch.age_boost_hours`` ago, the oldest first, then the others by ``batch.order``.
     """
     late = datetime.now(UTC) - timedelta(hours=options.age_boost_hours)
 
@@ -33,7 +32,7 @@ def in_order(sessions: Iterable[Session], options: Batch, root: Path = Path()) -
 
 
 def priorities(sessions: Iterable[Session], options: Batch, root: Path = Path()) -> dict[str, int]:
-    """Return a number for each session's jobs, from ``MOST`` - 1 for the first down to 1."""
+    """Return the job priority of each session, from ``MOST`` - 1 for the first down to 1."""
     return {
         session.name: max(1, MOST - number)
         for number, session in enumerate(in_order(sessions, options, root), 1)
@@ -41,7 +40,7 @@ def priorities(sessions: Iterable[Session], options: Batch, root: Path = Path())
 
 
 def added_at(session: Session) -> datetime | None:
-    """Return when the newest row of a session was added; None where the manifest does not say."""
+    """Return when the newest row of a session was added; None if that is not known."""
     return max((time for row in session.rows if (time := _time(row.added_at))), default=None)
 
 
@@ -55,20 +54,20 @@ def _rank(session: Session, order: str, root: Path) -> float:
 
 
 def _recorded_at(session: Session, root: Path) -> datetime:
-    """Return when a session was recorded: as the manifest says, else when its newest file was written."""
+    """Return when a session was recorded: by the manifest, or else by its newest file."""
     if noted := [time for row in session.rows if (time := _time(row.recorded_at))]:
         return max(noted)
     newest = session.rows[-1].source
     if not is_remote(newest):
         try:
             return datetime.fromtimestamp((root / newest).stat().st_mtime, UTC)
-        except OSError:  # gone, or on a drive that is not here
+        except OSError:  # removed, or on a drive that is not connected
             pass
     return added_at(session) or LONG_AGO
 
 
 def _time(text: str) -> datetime | None:
-    """Return a time that people may have written; a date is its first moment, no zone is UTC."""
+    """Parse an ISO 8601 date or time, UTC by default; None if it is none."""
     try:
         found = datetime.fromisoformat(text)
     except ValueError:

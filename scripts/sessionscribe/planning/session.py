@@ -19,15 +19,15 @@ class SessionPlan:
 
     Attributes:
         session: its rows of the manifest.
-        fp: the name of the folder of its chunk transcripts.
-        lay_out: returns its steps.
+        fp: the key in the name of the folder of chunk transcripts.
+        lay_out: returns the steps.
         pending: the steps that are still to do, by first output.
-        missing: the files that pending steps lack: settings, outputs and records.
-        absent: audio that was not published, with the step that makes it again.
-        blocked: steps that cannot be done now, because they are skipped or need recordings that are not here
+        missing: the missing files of pending steps: settings, outputs and records.
+        absent: audio that was not published, with the step that recreates it.
+        blocked: steps that cannot be done now: they are skipped, or need recordings that are not here
             (``lacking``).
-        unavailable: files that are not made for the same reason, and that other steps can do without.
-        changed: the keys in the names of settings files that are no longer valid, by step.
+        unavailable: files that cannot be made for lack of a recording, and that other steps can do without.
+        changed: the outdated keys in the names of settings files, by step.
     """
 
     session: Session
@@ -40,35 +40,30 @@ class SessionPlan:
     lacking: list[str] = field(default_factory=list)
     unavailable: set[str] = field(default_factory=set)
     changed: dict[str, str] = field(default_factory=dict)
-    _plan: SessionSteps | None = None
+    _steps: SessionSteps | None = None
 
     @property
-    def plan(self) -> SessionSteps:
-        """All its steps; laid out again where they were dropped."""
-        if self._plan is None:
-            self._plan = self.lay_out()
-        return self._plan
+    def steps(self) -> SessionSteps:
+        """All steps; laid out again if they were dropped."""
+        if self._steps is None:
+            self._steps = self.lay_out()
+        return self._steps
+
+    def drop_steps(self) -> None:
+        """Drop the steps to save memory: few sessions of a large archive need them again."""
+        self._steps = None
 
     @property
     def totals(self) -> Counter[str]:
-        """How many steps each rule has."""
+        """The number of steps of each rule."""
         counts = Counter[str]()
-        for work in self.plan.works:
+        for work in self.steps.works:
             counts[work.rule] += len(work.names) if isinstance(work, Folder) else 1
         return counts
 
-    def drop_plan(self) -> None:
-        """Drop the steps, which few sessions of a large archive need again."""
-        self._plan = None
-
-    @property
-    def steps(self) -> list[Step]:
-        """All steps, in order."""
-        return list(self.plan)
-
     def of(self, rule: str) -> list[Step]:
         """Return the steps of a rule."""
-        return [step for step in self.plan if step.rule == rule]
+        return [step for step in self.steps if step.rule == rule]
 
     def done(self, rule: str) -> int:
         """Return how many steps of a rule are done."""
@@ -76,20 +71,18 @@ class SessionPlan:
         return self.totals[rule] - sum(step.rule == rule for step in undone)
 
     def targets(self) -> list[str]:
-        """Return the files to request from Snakemake, so that it makes everything that is due.
+        """Return the files to request from Snakemake so that it makes everything that is due.
 
-        It does not look behind a file that is there. So these are the missing files, but those of steps whose
-        missing output is read by a step that lacks something itself, and what no pending step reads.
+        Snakemake does not look behind existing files. So these are the missing files, except those that are
+        read by a step that lacks something itself, and the outputs of steps that no pending step reads.
         """
         read: set[str] = set()
         surely: set[str] = set()
         for step in self.pending.values():
-            lacks = not step.keyed and any(
-                path in self.missing for path in (step.settings_file, *step.outputs, step.record)
-            )
             found = {path for source in sources(step.inputs) for path in paths(source)}
             read |= found
-            surely |= found if lacks or step.keyed else set()
+            if step.keyed or not self.missing.isdisjoint((step.settings_file, *step.outputs, step.record)):
+                surely |= found
         targets: list[str] = []
         for first, step in self.pending.items():
             lacking = [path for path in (*step.outputs, step.record) if path in self.missing]
@@ -97,15 +90,14 @@ class SessionPlan:
                 continue
             if lacking:
                 targets.append(lacking[0])
-                continue
-            if not step.keyed and step.settings_file in self.missing:
+            elif not step.keyed and step.settings_file in self.missing:
                 targets += [step.settings_file, first]
             elif first not in read:
                 targets.append(first)
         return targets
 
     def hold_back(self, files: set[str]) -> None:
-        """Move the pending steps that make these files, and all that follow from them, to ``blocked``."""
+        """Move the pending steps that make these files, and all that depend on them, to ``blocked``."""
         held = set(files)
         while found := {
             first: step
@@ -117,15 +109,13 @@ class SessionPlan:
             self.pending = {path: step for path, step in self.pending.items() if path not in found}
 
     def needs_models(self) -> bool:
-        """Return whether there is work for a model."""
+        """Return whether a pending step needs a model."""
         return any(step.model for step in self.pending.values())
 
     def records(self, root: Path) -> list[dict[str, Any]]:
-        """Return the records of the steps that are done, as they lie in the project's folder."""
+        """Return the records of the steps that are done."""
         results = Results(root)
-        # Audio that is made again for others alone is as good as before.
-        undone = (self.pending.keys() | self.blocked.keys()) - {
-            step.outputs[0] for step in self.absent.values()
-        }
-        done = (work for work in self.plan.works if isinstance(work, Step) and work.outputs[0] not in undone)
+        recreated = {step.outputs[0] for step in self.absent.values()}  # for other steps only
+        undone = (self.pending.keys() | self.blocked.keys()) - recreated
+        done = (work for work in self.steps.works if isinstance(work, Step) and work.outputs[0] not in undone)
         return [results.record(step.record) for step in done]

@@ -15,33 +15,29 @@ from pathlib import Path
 from sessionscribe.artifacts.provenance import Output, Provenance
 from sessionscribe.core import files, seal
 from sessionscribe.core.errors import UserError
+from sessionscribe.planning.results import SETTINGS, drop_others
 from sessionscribe.planning.session import SessionPlan
-from sessionscribe.planning.settings_files import SETTINGS, drop_others
 from sessionscribe.planning.steps import STAGES, Folder, Step
-from sessionscribe.planning.steps import files as outputs_of
 
 RECORDS = "results/provenance/"
 _FOLDERS = {*STAGES, "settings", "provenance"} - {"name"}
-"""Where a session has a folder of its own; that of ``name`` is all sessions'."""
+"""Folders of `results` in which each session has a folder; ``name/voices`` is shared by all."""
 _MOST_BYTES = 240
-"""Of a name: file systems take 255, and what is being written has a longer one."""
+"""Longest file name: file systems allow 255 bytes, and temporary names are longer."""
 _PART = re.compile(r"\w[\w.-]*")
 _DEVICE = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\..*)?", re.IGNORECASE)
 
 
 def session_files(plan: SessionPlan) -> list[str]:
-    """Return every file that a session's steps make, in their order, with their settings and records."""
-    return list(dict.fromkeys(path for work in plan.plan.works for path in files_of(work)))
+    """Return all files of a session's steps, in order, with settings and records."""
+    return list(dict.fromkeys(path for work in plan.steps.works for path in files_of(work)))
 
 
 def finished_files(plan: SessionPlan, root: Path) -> list[str]:
-    """Return those files of a session's steps that are there and up to date.
-
-    What all sessions share (enrolled voices) is left out.
-    """
+    """Return the existing files of a session's steps that are up to date, without shared ones (voices)."""
     undone = plan.pending.keys() | plan.blocked.keys()
     found: dict[str, None] = {}
-    for work in plan.plan.works:
+    for work in plan.steps.works:
         if work.session != plan.session.name:
             continue
         if isinstance(work, Folder):
@@ -53,22 +49,19 @@ def finished_files(plan: SessionPlan, root: Path) -> list[str]:
 
 
 def files_of(work: Step | Folder) -> Iterator[str]:
-    """Yield all files of a step: its outputs, its settings, and its record last."""
-    yield from outputs_of(work)
+    """Yield all files of a step: outputs, settings, and last the record."""
+    yield from work.outputs
     if isinstance(work, Step):
         yield from (work.settings_file, work.record)
 
 
 def is_audio(path: str) -> bool:
-    """Return whether a file is converted audio, which is large and can be made again from the recording."""
+    """Return whether a file is converted audio, which can be recreated from the recording."""
     return path.endswith(".flac")
 
 
 def is_plain(path: str) -> bool:
-    """Return whether a relative path is valid on any file system, and not hidden.
-
-    What one system takes for another name, folder or device, no system gets.
-    """
+    """Return whether a relative path is not hidden, and valid and unambiguous on any file system."""
     return unicodedata.normalize("NFC", path) == path and all(
         _PART.fullmatch(part)
         and not part.endswith(".")
@@ -79,7 +72,7 @@ def is_plain(path: str) -> bool:
 
 
 def is_safe(path: str, session: str) -> bool:
-    """Return whether what somebody sent may be written to ``path`` as a result of a session."""
+    """Return whether an untrusted file may be written to ``path`` as a result of a session."""
     parts = path.split("/")
     if not is_plain(path) or parts[0] != "results" or not 3 <= len(parts) <= 5:
         return False
@@ -90,7 +83,7 @@ def is_safe(path: str, session: str) -> bool:
 
 @dataclass(frozen=True)
 class SessionFile:
-    """A file to transport; ``content`` returns its bytes in blocks."""
+    """A file for transport; ``content`` returns its bytes in blocks."""
 
     entry: Output
     content: Callable[[], Iterable[bytes]]
@@ -105,7 +98,7 @@ class SessionFile:
         """Yield its content.
 
         Raises:
-            UserError: it is not what the job that made it wrote down.
+            UserError: it differs from the job's record.
         """
         try:
             yield from verified(self.entry, self.content())
@@ -115,9 +108,9 @@ class SessionFile:
             raise UserError(what, where=self.entry.path, hint=hint) from error
 
     def add_to(self, archive: zipfile.ZipFile) -> None:
-        """Store it in an archive; the same content gives the same bytes."""
-        about = zipfile.ZipInfo(self.entry.path)  # of no date
-        about.file_size = self.entry.size  # whether it takes the form for large ones
+        """Store the file in an archive, without a date, so that equal content gives equal bytes."""
+        about = zipfile.ZipInfo(self.entry.path)
+        about.file_size = self.entry.size  # decides on ZIP64
         with archive.open(about, "w") as member:
             for block in self.blocks():
                 member.write(block)
@@ -127,7 +120,7 @@ def verified(entry: Output, blocks: Iterable[bytes]) -> Iterator[bytes]:
     """Yield the content of a file block by block, and check it.
 
     Raises:
-        ValueError: it is longer than it should be, or has another checksum.
+        ValueError: size or checksum differ from the entry.
     """
     digest, left = sha256(), entry.size
     for block in blocks:
@@ -143,8 +136,8 @@ def verified(entry: Output, blocks: Iterable[bytes]) -> Iterator[bytes]:
 def write_files(root: Path, contents: Iterable[tuple[str, Iterable[bytes]]]) -> list[str]:
     """Write files of a session that come from elsewhere, all or none; return their paths.
 
-    The records among them and other settings of their steps go first, so these steps stay due if this is
-    killed. An error while the contents are read leaves everything as it was.
+    Existing records and other settings of the same steps are removed before, so these steps stay due if this
+    is killed. If reading the contents fails, nothing changes.
 
     Args:
         root: the project's folder.
@@ -167,7 +160,7 @@ def write_files(root: Path, contents: Iterable[tuple[str, Iterable[bytes]]]) -> 
 
 
 def files_to_pack(root: Path, paths: Iterable[str], left_out: Collection[str]) -> Iterator[SessionFile]:
-    """Yield files of a session as they are taken elsewhere; records say which outputs are ``left_out``.
+    """Yield files of a session for transport; records list which outputs are ``left_out``.
 
     Raises:
         UserError: a file is damaged.
@@ -188,10 +181,10 @@ def files_to_pack(root: Path, paths: Iterable[str], left_out: Collection[str]) -
 
 
 def parse_record(data: bytes) -> Provenance:
-    """Return a job's record that somebody sent.
+    """Return an untrusted record.
 
     Raises:
-        ValueError: it is none, or says that something else than audio may be absent.
+        ValueError: it is not valid, or says that something other than audio may be absent.
     """
     record = Provenance.model_validate_json(seal.unsealed(data))
     if lost := [path for path in record.left_out if not is_audio(path)]:
@@ -200,7 +193,7 @@ def parse_record(data: bytes) -> Provenance:
 
 
 def _digest(root: Path, path: str) -> str:
-    """Return the checksum of a file that no record mentions."""
+    """Return the checksum of a file that is in no record."""
     if path.endswith(".json"):
         try:
             seal.unsealed((root / path).read_bytes())
@@ -210,7 +203,7 @@ def _digest(root: Path, path: str) -> str:
 
 
 def _record_without(record: bytes, left_out: Collection[str]) -> bytes:
-    """Return a job's record that says which of its outputs may be absent."""
+    """Return a record that lists which of its outputs may be absent."""
     content = seal.read_json(record)
     mine = [entry["path"] for entry in content["outputs"] if entry["path"] in left_out]
     if mine == content.get("left_out", []):

@@ -16,7 +16,8 @@ from sessionscribe.planning.plan import Plan
 from sessionscribe.planning.session import SessionPlan
 from sessionscribe.planning.steps import STAGE_OF
 
-MODELS = "models"  # the name under which the check of the models fails
+MODELS = "models"
+"""The folder of `logs/failed` for the check of the models."""
 WITHOUT_SPEAKERS = "without speakers"
 WORD_OF = {
     "ingest": "downloading",
@@ -36,8 +37,8 @@ WORD_OF = {
 class SessionStatus:
     """One line of the status table.
 
-    ``stage`` is the last stage of which all is done, ``audit`` the verdict on the transcript (``-``: none
-    yet); ``flags`` and ``failures`` are one line each. ``without_speakers``: nobody asks who speaks.
+    ``stage`` is the last completed stage, ``audit`` the verdict on the transcript (``-``: none yet).
+    Flags and failures are one line each.
     """
 
     session: str
@@ -55,10 +56,10 @@ class SessionStatus:
 
 
 class RunStatus(Part):
-    """How far a run is that works elsewhere: ``status.json`` beside what it saves.
+    """The progress of a run elsewhere: ``status.json`` beside its saves.
 
-    ``eta_s`` are the seconds that the chunks still take, ``seconds_left`` those until the machine is taken
-    away, ``waiting`` saves that are not known to have arrived: the notebook knows of these and of the GPU.
+    ``eta_s`` is the time that the remaining chunks take, ``seconds_left`` the time until the machine is
+    withdrawn. ``waiting`` are saves that have not arrived yet, as far as is known.
     """
 
     written_at: str
@@ -70,7 +71,7 @@ class RunStatus(Part):
     gpu: str = ""
 
     def lines(self, now: datetime) -> Iterator[str]:
-        """Yield the table of sessions, and what there is to say of the machine."""
+        """Yield the table of sessions and a line about the machine."""
         yield visible_lines(table(self.sessions))
         age_s = (now - datetime.fromisoformat(self.written_at)).total_seconds()
         facts = [f"as of {_duration(age_s)} ago"]
@@ -87,7 +88,7 @@ def _duration(seconds: float | None) -> str:
 
 
 def visible_lines(text: str) -> str:
-    """Return text of others with its line breaks, and nothing else that a terminal would obey."""
+    """Return untrusted text with control characters other than line breaks as escapes."""
     return "\n".join(visible(line, None) for line in text.split("\n"))
 
 
@@ -138,7 +139,7 @@ def left_out(plan: SessionPlan) -> str:
 
 
 def _reached(done: list[str], open_stages: set[str]) -> str:
-    """Return the last stage before the first one that still has something to do."""
+    """Return the last completed stage before the first open one."""
     reached = "-"
     for stage in WORD_OF:
         if stage in open_stages:
@@ -158,7 +159,7 @@ def missing_parts(plan: SessionPlan) -> list[int]:
 
 @dataclass(frozen=True)
 class Failed:
-    """What failed in the last run: why, and the log of the job below the project's folder ("": none)."""
+    """Why a job failed in the last run, and its log, if any, relative to the project's folder."""
 
     message: str
     log: str = ""
@@ -168,11 +169,11 @@ class Failed:
 
 
 def failed(root: Path, plan: SessionPlan) -> list[Failed]:
-    """Return what failed in the last run and is still to do, the check of the models included."""
+    """Return what failed in the last run and is still to do, including the check of the models."""
     found = []
     folders = [plan.session.name, *([MODELS] if plan.needs_models() else [])]
     for path in sorted(path for name in folders for path in (root / "logs/failed" / name).glob("*.json")):
-        with suppress(OSError, ValueError, LookupError, TypeError, RecursionError):  # gone by now, or damaged
+        with suppress(OSError, ValueError, LookupError, TypeError, RecursionError):  # removed, or damaged
             failure = json.loads(path.read_bytes())
             if path.parent.name == MODELS or failure["output"] in plan.pending.keys() | plan.missing:
                 found.append(Failed(failure["message"], failure["log"]))
@@ -182,10 +183,10 @@ def failed(root: Path, plan: SessionPlan) -> list[Failed]:
 
 
 def table(rows: Iterable[SessionStatus]) -> str:
-    """Return the status table as text: a line per session, then once what failed and what is flagged."""
+    """Return the status table as text: a line per session, then failures and flags."""
     rows = list(rows)
     header = ("session", "layout", "hours", "stage", "chunks", "gaps", "flags", "audit", "status")
-    cells = [
+    cells: list[tuple[str, ...]] = [
         (
             row.session,
             row.layout,
@@ -199,12 +200,9 @@ def table(rows: Iterable[SessionStatus]) -> str:
         )
         for row in rows
     ]
-    widths = [max(len(line[i]) for line in (header, *cells)) for i in range(len(header))]
-    lines = [
-        "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip()
-        for line in (header, *cells)
-    ]
-    named: dict[str, list[str]] = {}  # what is the matter with many, as models that are missing, is said once
+    widths = [max(map(len, column)) for column in zip(header, *cells, strict=True)]
+    lines = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in (header, *cells)]
+    named: dict[str, list[str]] = {}  # sessions with the same problem share a line
     for row in rows:
         for note in dict.fromkeys((*row.failures, *row.flags, *[WITHOUT_SPEAKERS] * row.without_speakers)):
             named.setdefault(note, []).append(row.session)

@@ -1,8 +1,7 @@
-"""Files against their records: is every file what the job that made it wrote?"""
+"""Compares files with the records of the jobs that made them."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -15,28 +14,27 @@ ASIDE = Path("results/aside")
 
 
 def verify(root: Path, session: str, *, quick: bool) -> tuple[list[str], list[str]]:
-    """Compare a session's files with its records and their own checksums, and set aside what differs.
+    """Compare a session's files with its records and their own checksums, and set aside those that differ.
 
-    The next run makes that again.
+    The next run makes these again.
 
     Args:
         root: the project's folder.
-        session: its name.
-        quick: compare sizes only, not content.
+        session: the session's name.
+        quick: compare only sizes.
 
     Returns:
-        A line for each file that was set aside, and the files that neither a record nor a checksum of their
-        own tells of.
+        A line for each file that was set aside, and the files that have neither a record nor a checksum.
     """
     claimed: dict[str, tuple[int, str]] = {}
     spoilt: dict[Path, str] = {}
     unrecorded = []
     for record in sorted((root / "results/provenance" / session).glob("*.json")):
         try:
-            content = json.loads(seal.unsealed(record.read_bytes()))
+            content = seal.read_json(record.read_bytes())
             entries = [*content.get("inputs", ()), *content["outputs"]]
             claimed |= {entry["path"]: (entry["size"], entry["sha256"]) for entry in entries}
-        except (ValueError, KeyError, TypeError, RecursionError):
+        except (ValueError, KeyError, TypeError):
             spoilt[record.relative_to(root)] = "is no record"
     for path in _files(root, session):
         size, checksum = claimed.get(path.as_posix(), (None, ""))
@@ -55,12 +53,12 @@ def verify(root: Path, session: str, *, quick: bool) -> tuple[list[str], list[st
 
 
 def _may_lack_both(path: Path) -> bool:
-    """Return whether such a file may have neither a record nor, in older results, a checksum."""
+    """Return whether such a file may have neither a record nor, from commit 54d02dc, a checksum."""
     return path.name == "language.json" or path.parts[1] == "settings"
 
 
 def _intact(path: Path) -> bool | None:
-    """Return whether a file matches the checksum that it contains; None if it contains none."""
+    """Return whether a file matches the checksum in it; None if there is none."""
     data = path.read_bytes()
     try:
         return seal.unsealed(data) is not data or None
@@ -69,7 +67,7 @@ def _intact(path: Path) -> bool | None:
 
 
 def _files(root: Path, session: str) -> Iterator[Path]:
-    """Yield the files of a session that steps read and make, relative to the project's folder."""
+    """Yield the paths of a session's files."""
     for stage in ("settings", *STAGES):
         folder = root / "results" / stage
         for path in sorted([*folder.glob(f"{session}.*"), *(folder / session).rglob("*")]):
@@ -78,7 +76,7 @@ def _files(root: Path, session: str) -> Iterator[Path]:
 
 
 def _set_aside(root: Path, path: Path) -> Path:
-    """Move a file out of the way without overwriting earlier ones; return its new path."""
+    """Move a file to ``ASIDE`` under an unused name; return its new path."""
     wanted = ASIDE / path.relative_to("results")
     names = (wanted.with_name(f"{wanted.name}.{number}") if number else wanted for number in count())
     place = next(name for name in names if not (root / name).exists())

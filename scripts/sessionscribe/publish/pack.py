@@ -176,7 +176,7 @@ def _describe(root: Path, plan: SessionPlan, packed: list[PackedFile], left_out:
         engines=content.engines,
         diarization=content.diarization,
         versions=record.versions,
-        settings=told(plan.plan.works),
+        settings=told(plan.steps.works),
         rows=[
             {name: value for name, value in asdict(row).items() if name != "line" and value not in ("", None)}
             for row in plan.session.rows

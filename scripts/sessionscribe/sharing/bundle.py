@@ -119,7 +119,7 @@ def _name(bundle: SessionBundle, number: int) -> str:
 
 def _engine(plan: SessionPlan) -> str:
     """Return the name and type of a session's speech model; "" if it cannot be processed."""
-    options = told(plan.plan.works).get("transcribe", {})
+    options = told(plan.steps.works).get("transcribe", {})
     return f"{Path(options['model']).name}, {options['compute_type']}" if "model" in options else ""
 
 
@@ -129,7 +129,7 @@ def _model_files(plan: SessionPlan) -> Iterator[SessionFile]:
     Raises:
         UserError: the folder contains something else.
     """
-    folder = Path(told(plan.plan.works).get("transcribe", {}).get("model", ""))
+    folder = Path(told(plan.steps.works).get("transcribe", {}).get("model", ""))
     identity = models_of(plan).get("speech", "").removeprefix("folder:")
     for path in sorted(folder.iterdir()) if folder.name and folder.is_dir() else ():
         name = f"bundles/models/{identity}/{path.name}"

@@ -17,9 +17,9 @@ from sessionscribe.core import files, seal
 from sessionscribe.core.errors import UserError, visible
 from sessionscribe.manifest import manifest, names
 from sessionscribe.manifest.manifest import Row, Session
+from sessionscribe.planning.results import SETTINGS, settings_text
 from sessionscribe.planning.session import SessionPlan
 from sessionscribe.planning.session_files import SessionFile, write_files
-from sessionscribe.planning.settings_files import SETTINGS, settings_text
 from sessionscribe.planning.steps import STAGE_OF
 from sessionscribe.sharing.bundle import MODEL
 from sessionscribe.sharing.bundle_reader import KEYED, OpenBundle, StepFiles, refused

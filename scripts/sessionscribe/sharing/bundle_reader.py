@@ -27,13 +27,13 @@ from pydantic import ValidationError
 
 from sessionscribe.artifacts.bundle import MANIFEST, SessionBundle
 from sessionscribe.artifacts.provenance import Output, Provenance
-from sessionscribe.config import settings
+from sessionscribe.config import loading
 from sessionscribe.core.errors import UserError, visible
 from sessionscribe.core.files import BLOCK
 from sessionscribe.manifest import manifest
 from sessionscribe.manifest.manifest import Session
+from sessionscribe.planning.results import SETTINGS
 from sessionscribe.planning.session_files import RECORDS, is_plain, is_safe, parse_record, verified
-from sessionscribe.planning.settings_files import SETTINGS
 from sessionscribe.sharing.bundle import DIGESTS, MODEL, SECTIONS, digests_of
 from sessionscribe.stages.correct import table as corrections
 
@@ -252,7 +252,7 @@ def _check_contents(about: SessionBundle, members: list[zipfile.ZipInfo], place:
     """Compare a bundle's manifest with its members; refuse files that are not results of its session."""
     _session(about, place)
     try:
-        settings.validate(about.settings)
+        loading.validate(about.settings)
     except UserError as error:
         raise refused(place, f"has unknown settings ({error.where})") from error
     if about.settings.keys() - set(SECTIONS):

@@ -29,9 +29,9 @@ from sessionscribe.core.text import join_words
 from sessionscribe.manifest.additions import notes
 from sessionscribe.manifest.manifest import Row
 from sessionscribe.manifest.sources import TRANSCRIPT, Group
+from sessionscribe.planning.results import settings_text
 from sessionscribe.planning.session import SessionPlan
 from sessionscribe.planning.session_files import write_files
-from sessionscribe.planning.settings_files import settings_text
 from sessionscribe.planning.steps import Folder, Step
 from sessionscribe.sharing.places import fetched
 from sessionscribe.storage.locations import join, name_of, parent
@@ -53,7 +53,7 @@ def steps_of(session: SessionPlan, row: Row) -> dict[str, Step]:
         "plan_chunks": f"results/chunk/{name}/{track}.plan.json",
         "transcribe_chunk": f"{folder_of(session)}/{track}.0000.json",
     }
-    found = {rule: session.plan.find(path) for rule, path in paths.items()}
+    found = {rule: session.steps.find(path) for rule, path in paths.items()}
     return {rule: step for rule, step in found.items() if step is not None}
 
 
@@ -248,7 +248,7 @@ def embeddings_of(session: SessionPlan) -> dict[str, str]:
     """Return the paths of a live session's embeddings, each with its name beside the parts."""
     return {
         f"{work.path}/{name}": f"speakers-{work.key}-{name}"
-        for work in session.plan.works
+        for work in session.steps.works
         if isinstance(work, Folder) and work.rule == "embed_chunk"
         for name in work.names
     }

@@ -44,7 +44,7 @@ def versions(archive: Archive, session: str) -> list[Version]:
             Version("shown", "as shown", partial(_plain, page.laid.transcript)),
             Version("heard", "as heard", partial(_plain, page.session.transcript)),
         ]
-    present = {root / work.path for work in plan.plan.works if isinstance(work, Folder)}
+    present = {root / work.path for work in plan.steps.works if isinstance(work, Folder)}
     others = set((root / f"results/transcribe/{session}").glob("*/")) - present
     transcriptions = [
         Version(path.name, f"transcription of {_time(path):%Y-%m-%d} ({path.name})", partial(_chunks, path))

@@ -1,9 +1,8 @@
-"""The steps that lead from a session's recordings to its exports: their files, keys and order.
+"""The steps from a session's recordings to its exports: their files, keys and order.
 
-A step is one job; a folder stands for very many jobs that are alike. A step states once what it reads, what
-its settings are and what it makes. Its key is the fingerprint of everything that determines its outputs, so
-that "stale" means "missing". Nothing here looks at results; ``plan`` does. The modules define the steps of
-the stages, and ``session`` puts them together.
+A step is one job; a folder stands for many similar jobs. A step states its inputs, settings and outputs. Its
+key is the fingerprint of everything that determines the outputs, so what is stale is missing. The modules
+define the steps of the stages, ``session`` combines them, and ``plan`` compares them with existing files.
 """
 
 from __future__ import annotations
@@ -32,9 +31,10 @@ LAST = {stage: rules[-1:] for stage, rules in STAGES.items()} | {
     "chunk": STAGES["chunk"],
     "transcribe": ("build_timeline", "transcribe_chunk"),
 }
-"""What to stop at, so that a stage is done: nothing is started behind a rule of ``--until``."""
+"""The rules for ``--until`` with which a stage is complete."""
 STAGE_OF = {rule: stage for stage, rules in STAGES.items() for rule in rules}
-Options = Mapping[str, Any]  # settings as plain values
+Options = Mapping[str, Any]
+"""Settings as plain values."""
 NOTHING: Options = MappingProxyType({})
 
 
@@ -46,18 +46,18 @@ class Output(NamedTuple):
 
 
 class Listed(NamedTuple):
-    """A folder of very many files: a job waits for those that this run makes and finds the others itself.
+    """A folder of many files, of which a job's inputs are only those that this run makes.
 
-    To Snakemake each file of a finished archive would cost memory and time; so the job's settings name the
-    folder, and the plans of the tracks say what is in it.
+    Snakemake would need memory and time for each file of a finished archive. So the job's settings name the
+    folder, and it finds the existing files by the plans of the tracks.
     """
 
     folder: Folder
 
 
 Inputs = Mapping[str, Any]
-"""By name a source or a list of them: a ``Step``, ``Output``, ``Folder`` or ``Listed``, which when redone
-redoes this step, or the path of a file that only has to be there."""
+"""A source or a list of sources by name: a ``Step``, ``Output``, ``Folder`` or ``Listed``, which redoes this
+step when it is redone, or the path of a file that only has to exist."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -66,17 +66,17 @@ class Step:
 
     Attributes:
         rule: the rule of the job.
-        session: the session that it is about.
-        name: what its settings and its record are called: the rule, and the track if it is about one.
-        inputs: what the job reads, by name. When a step or a folder among them is redone, this step is too; a
-            file given by its path only has to be there: it is the same whenever it is made, because its key
-            is in ours.
+        session: the name of the session.
+        name: the name of its settings and record: the rule, and the track if there is one.
+        inputs: what the job reads, by name. A file given by its path is always remade identically, because
+            its key is part of this step's key.
         outputs: the files that it makes.
-        key: names all that determines the outputs.
-        options: what the job is told of that; written to its settings file.
-        machine: what it is told that does not matter to the outputs: how to read, where models are.
-        model: the one that the job loads, if any.
-        keyed: the outputs' folder is named by the key, so that they need neither settings file nor record.
+        key: the fingerprint of everything that determines the outputs.
+        options: the content of its settings file.
+        machine: settings that do not affect the outputs: how to read, where models are.
+        model: the model that the job loads, if any.
+        audio_s: the seconds of audio that the job processes, for the progress.
+        keyed: the outputs' folder is named by the key, so they need neither settings file nor record.
     """
 
     rule: str
@@ -88,6 +88,7 @@ class Step:
     options: Options | Callable[[], Options]
     machine: Options
     model: str = ""
+    audio_s: float = 0.0
     keyed: bool = False
 
     @property
@@ -103,7 +104,7 @@ class Step:
 
     @property
     def settings_file(self) -> str:
-        """The input file whose name contains the key: with other settings, it is missing."""
+        """The input file whose name contains the key."""
         return settings_file(self.session, self.name, self.key)
 
     @property
@@ -121,17 +122,18 @@ class Step:
                 yield source[0]
 
     def output(self, index: int) -> Output:
-        """Return one of its outputs, to be another step's input."""
+        """Return one of its outputs as an input for another step."""
         return Output(self, self.outputs[index])
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Folder:
-    """Steps of one rule that make one file each, in a folder (``path``) named by the key that they share.
+    """Steps of one rule that make one file each, in a folder (``path``) named by their common key.
 
-    The names of the files are known before anything ran, and one listing tells which are there. What depends
-    on them is in the key, so that nothing but a missing file makes one of them due. ``inputs`` and
-    ``options`` return those of a file's step; ``pattern`` is a file's name with the wildcards of the rule.
+    The names of the files are known beforehand, and one listing shows which exist. The key covers everything
+    that determines them, so only a missing file is due. ``inputs`` and ``options`` return those of a file's
+    step; ``pattern`` is a file's name with the rule's wildcards. ``audio_s`` is that of all steps together,
+    which count as equally long.
     """
 
     rule: str
@@ -143,9 +145,11 @@ class Folder:
     inputs: Callable[[str], Inputs]
     options: Callable[[str], Options]
     model: str = ""
+    audio_s: float = 0.0
 
-    def outputs(self) -> list[str]:
-        """Return the paths of all its files, in order; the same list each time, while it is in use."""
+    @property
+    def outputs(self) -> Sequence[str]:
+        """The paths of all files, in order."""
         return _paths(self.path, self.names)
 
     def step(self, name: str) -> Step:
@@ -160,6 +164,7 @@ class Folder:
             lambda: self.options(name),
             NOTHING,
             model=self.model,
+            audio_s=self.audio_s / len(self.names),
             keyed=True,
         )
 
@@ -181,11 +186,11 @@ def paths(source: Any) -> Sequence[str]:
         return source.outputs[:1]
     if isinstance(source, Output):
         return (source.path,)
-    return (source.folder if isinstance(source, Listed) else source).outputs()
+    return (source.folder if isinstance(source, Listed) else source).outputs
 
 
 def settings_file(session: str, name: str, key: str) -> str:
-    """Return the file of the settings that a step has under a key."""
+    """Return the settings file of a step."""
     return f"results/settings/{session}/{name}.{key}.json"
 
 
@@ -195,10 +200,7 @@ def record_of(session: str, name: str) -> str:
 
 
 def told(works: Iterable[Step | Folder]) -> dict[str, dict[str, Any]]:
-    """Return the settings of jobs by stage; of similar jobs, those of the first.
-
-    On which device and how many at once they work is left out: it is no matter of the result.
-    """
+    """Return the settings of jobs that affect results, by stage; of similar jobs, those of the first."""
     found: dict[str, dict[str, Any]] = {}
     for work in works:
         step = work if isinstance(work, Step) else work.step(work.names[0]) if work.names else None
@@ -208,18 +210,13 @@ def told(works: Iterable[Step | Folder]) -> dict[str, dict[str, Any]]:
     return found
 
 
-@lru_cache(maxsize=8)  # not more: those of every session of an archive would take tens of megabytes
+@lru_cache(maxsize=8)  # the paths of a whole archive would take tens of megabytes
 def _paths(folder: str, names: tuple[str, ...]) -> list[str]:
     return [f"{folder}/{name}" for name in names]
 
 
-def files(work: Step | Folder) -> Sequence[str]:
-    """Return the paths of all that a step or the steps of a folder make."""
-    return work.outputs() if isinstance(work, Folder) else work.outputs
-
-
 class SessionSteps:
-    """The steps of one session, in an order in which each comes after those that it needs.
+    """The steps of one session, each after those that it needs.
 
     Args:
         session: its rows of the manifest.
@@ -228,6 +225,7 @@ class SessionSteps:
 
     def __init__(self, session: Session, options: Options) -> None:
         self.session, self.options = session, options
+        self.reading = {**options["ingest"], "live": session.layout == "live"}
         self.works: list[Step | Folder] = []
 
     def add(
@@ -241,10 +239,11 @@ class SessionSteps:
         track: str = "",
         machine: Options = NOTHING,
         model: str = "",
+        audio_s: float = 0.0,
     ) -> Step:
-        """Note a step; ``track`` tells it from the rule's other steps in the session."""
+        """Add a step; ``track`` distinguishes the steps of a rule."""
         name = f"{rule}.{track}" if track else rule
-        step = Step(rule, self.session.name, name, inputs, outputs, key, options, machine, model)
+        step = Step(rule, self.session.name, name, inputs, outputs, key, options, machine, model, audio_s)
         self.works.append(step)
         return step
 
@@ -257,7 +256,7 @@ class SessionSteps:
                 yield work
 
     def find(self, path: str) -> Step | None:
-        """Return the step that makes ``path``, if it is one of this session's files."""
+        """Return the step that makes ``path``; None if no step of this session does."""
         folder, _, name = path.rpartition("/")
         for work in self.works:
             if isinstance(work, Folder):

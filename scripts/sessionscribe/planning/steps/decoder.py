@@ -1,4 +1,4 @@
-"""What a session is transcribed with, and the key of its words."""
+"""The decoder of a session, and the key of its words."""
 
 from __future__ import annotations
 
@@ -23,10 +23,7 @@ class Decoder:
 
 
 def decoders(config: Config, identity: Callable[[str], str]) -> Iterator[Decoder]:
-    """Yield what ``auto`` may stand for, best first; one decoder where nothing is ``auto``.
-
-    What is on this machine says nothing of another device's models: they work elsewhere.
-    """
+    """Yield the decoders that the settings allow, best first; several if something is ``auto``."""
     options = config.transcribe
     machine = models.machine_device()
     devices = (
@@ -46,10 +43,7 @@ def decoders(config: Config, identity: Callable[[str], str]) -> Iterator[Decoder
 
 
 def unusable(session: Session) -> tuple[Row, ...]:
-    """Return the rows that make a session unusable; usually none.
-
-    Of a live session some parts may be no good: they are gaps.
-    """
+    """Return the rows that make a session unusable, if any; bad parts of a live session are only gaps."""
     rows = tuple(row for row in session.rows if not row.checksum or row.duration_s <= 0)
     if session.layout == "live":
         rows = tuple(row for row in rows if not row.checksum) or rows[: len(rows) == len(session.rows)]
@@ -57,7 +51,7 @@ def unusable(session: Session) -> tuple[Row, ...]:
 
 
 def decoding(session: Session, options: Options, decoder: Decoder) -> dict[str, Any]:
-    """Return the ``transcribe`` settings of a session: its row's over the general ones, nothing ``auto``."""
+    """Return the ``transcribe`` settings of a session: those of its row over the general ones."""
     general = options["transcribe"]
     return {
         **general,
@@ -69,7 +63,7 @@ def decoding(session: Session, options: Options, decoder: Decoder) -> dict[str, 
 
 
 def all_hotwords(general: str, own: str) -> str:
-    """Return the hotwords of the settings and those of a session, as two lists (``prompts.terms_of``)."""
+    """Return the hotwords of the settings and of a session, separated as ``prompts.terms_of`` expects."""
     return "; ".join(filter(None, (general, own)))
 
 
@@ -79,9 +73,9 @@ def words_folder(session: str, words: str) -> str:
 
 
 def words_key(session: Session, options: Options, decoder: Decoder) -> str:
-    """Return the key of all that determines a session's words; "" if it is unusable.
+    """Return the key of everything that determines a session's words; "" if it is unusable.
 
-    Of a live session the parts are left out: the files' names say which they are of.
+    The parts of a live session are in the names of the files instead.
     """
     if unusable(session):
         return ""
@@ -89,18 +83,13 @@ def words_key(session: Session, options: Options, decoder: Decoder) -> str:
     decoded = decoding(session, options, decoder) | {"model": decoder.identity}
     for speed_only in ("device", "batch_size"):
         del decoded[speed_only]
+    channels = [session.channel(row) for row in session.rows]
     return fingerprint(
         [step_key(rule) for rule in ("plan_chunks", "detect_language", "transcribe_chunk")],
         None if live else [(row.track, row.checksum, row.length_s) for row in session.rows],
         [session.audio_stream(row) for row in (session.rows[:1] if live else session.rows)],
-        *([channels] if (channels := _channels(session)) else []),
+        *([channels] if any(channel is not None for channel in channels) else []),
         options["convert"],
         options["chunk"],
         decoded,
     )
-
-
-def _channels(session: Session) -> list[object]:
-    """Return the channel to use of each recording; nothing if none is specified."""
-    every = [session.channel(row) for row in session.rows]
-    return every if any(channel is not None for channel in every) else []

@@ -1,4 +1,4 @@
-"""The steps of name: enrolled voices, which all sessions share, and who is who in each."""
+"""The steps of the stage name: voices, which all sessions share, and the names of each session."""
 
 from __future__ import annotations
 
@@ -16,13 +16,15 @@ SHARED = "voices"  # in place of a session's name, in logs
 
 @dataclass(frozen=True)
 class People:
-    """Who may be named: the clips with the files that say how they sound, and the table of names.
+    """The people who may be named: by voice samples and by the table of names.
 
-    ``folder`` has the steps that make these files, one for each clip, known by what is in it; None: no clips.
+    Attributes:
+        clips: person, sample and file of the embedding, for each sample.
+        folder: the steps that compute the embeddings, one for each content; None without samples.
+        table: the table of names.
     """
 
     clips: Sequence[tuple[str, str, str]]
-    """Name, clip and file of each."""
     folder: Folder | None
     table: SpeakerMap
 
@@ -30,7 +32,7 @@ class People:
 def people(
     clips: Sequence[EnrollmentSample], table: SpeakerMap, options: Options, diarizer: tuple[str, str]
 ) -> People:
-    """Return who may be named, and the steps that listen to the clips; each content is heard once."""
+    """Return the people who may be named, and the steps that embed their voices."""
     key = step_key("embed_voice", diarizer[1])
     first: dict[str, EnrollmentSample] = {}
     rows = []
@@ -53,12 +55,12 @@ def people(
 
 
 def name_speakers(steps: SessionSteps, spoken: Step, turns: Step, people: People) -> Step | None:
-    """Add the step that finds out who is who, if anybody may be named; the voices are in its key."""
+    """Add the step that names speakers, if anybody may be named; the voices are in its key."""
     session = steps.session
     table = list(people.table.rows.get(session.name, ()))
     options = steps.options["name"]
     clips, folder = people.clips, people.folder
-    if session.layout == "multitrack":  # nobody listens for voices there
+    if session.layout == "multitrack":  # tracks identify speakers
         clips, folder = (), None
     if not clips and not table:
         return None

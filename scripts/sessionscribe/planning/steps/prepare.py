@@ -1,4 +1,4 @@
-"""The steps of ingest, convert and chunk: from recordings to tracks on one clock."""
+"""The steps of the stages ingest, convert and chunk."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sessionscribe.planning.steps import SessionSteps, Step
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """A row of the manifest and the steps that prepare its audio."""
+    """A row of the manifest, and the steps that prepare its audio."""
 
     row: Row
     converted: Step
@@ -38,7 +38,7 @@ def prepare_track(steps: SessionSteps, row: Row) -> Track:
 
 
 def fetch_recording(steps: SessionSteps, row: Row) -> Step:
-    """Add the step that checks that a source is what the manifest says."""
+    """Add the step that compares a source with the manifest."""
     problem = steps.session.problem
     if row.layout == "live" and not any(each.duration_s > 0 for each in steps.session.rows):
         problem = (
@@ -53,12 +53,11 @@ def fetch_recording(steps: SessionSteps, row: Row) -> Step:
     }
     outputs = (f"results/ingest/{row.session}/{row.track}.json",)
     key = step_key("fetch_recording", row.source, row.checksum, row.duration_s, problem)
-    reading = {**steps.options["ingest"], "live": row.layout == "live"}
-    return steps.add("fetch_recording", {}, outputs, key, options, track=row.track, machine=reading)
+    return steps.add("fetch_recording", {}, outputs, key, options, track=row.track, machine=steps.reading)
 
 
 def _convert(steps: SessionSteps, fetched: Step, row: Row) -> Step:
-    """A recording that was moved is looked at again, and not converted again: so ``ingest`` is a path."""
+    # `ingest` is a path, so a recording that was moved is checked again, but not converted again.
     options = steps.options["convert"]
     for name, value in (
         ("audio_stream", steps.session.audio_stream(row)),
@@ -79,7 +78,8 @@ def _convert(steps: SessionSteps, fetched: Step, row: Row) -> Step:
         key,
         told,
         track=row.track,
-        machine={**steps.options["ingest"], "live": row.layout == "live"},
+        machine=steps.reading,
+        audio_s=row.duration_s,
     )
 
 
@@ -90,11 +90,12 @@ def _plan(steps: SessionSteps, converted: Step, row: Row, chunks: int) -> Step:
     told = {"track": row.track, "chunks": chunks, "options": options}
     if row.layout != "live":
         told["length_s"] = row.length_s
-    return steps.add("plan_chunks", {"audio": converted}, outputs, key, told, track=row.track)
+    inputs = {"audio": converted}
+    return steps.add("plan_chunks", inputs, outputs, key, told, track=row.track, audio_s=row.duration_s)
 
 
 def build_timeline(steps: SessionSteps, tracks: list[Track]) -> Step:
-    """Add the step that puts the tracks on one clock: by their lengths, without awaiting the plans."""
+    """Add the step that puts the tracks on one clock; it needs their lengths only."""
     rows, layout = steps.session.rows, steps.session.layout
     parts = [row.part for row in rows]
     speakers = [(row.speaker or row.track) if layout == "multitrack" else None for row in rows]

@@ -3,17 +3,7 @@
 from __future__ import annotations
 
 from sessionscribe.manifest.manifest import Session
-from sessionscribe.planning.steps import (
-    Options,
-    SessionSteps,
-    audit,
-    correct,
-    export,
-    names,
-    prepare,
-    speakers,
-    words,
-)
+from sessionscribe.planning.steps import Options, SessionSteps, finish, names, prepare, speakers, words
 from sessionscribe.planning.steps.decoder import Decoder, unusable
 from sessionscribe.planning.steps.names import People
 
@@ -33,15 +23,15 @@ def steps_of(
     Args:
         session: its rows of the manifest.
         options: all settings as plain values.
-        decoder: what transcribes it.
+        decoder: the decoder.
         key: ``words_key`` of these three.
         diarizer: the diarization pipeline (folder or hub id) and its identity.
-        known: who may be named.
-        corrections: the checksum of the session's corrections file; empty where there is none.
+        known: the people who may be named.
+        corrections: the checksum of the session's corrections file; "" if there is none.
     """
     steps = SessionSteps(session, options)
     if rows := unusable(session):
-        # These jobs fail with one clear line, so that the session is marked and the others go on.
+        # These jobs fail with one line, so the session is marked and the others go on.
         for row in rows:
             prepare.fetch_recording(steps, row)
         return steps
@@ -55,7 +45,7 @@ def steps_of(
     heard_by = {"speech": decoder.identity, "speakers": diarizer[1] if by_model else ""}
     spoken = speakers.assign_speakers(steps, merged, turns, timeline, models=heard_by)
     named = turns and names.name_speakers(steps, spoken, turns, known)
-    audited = audit.audit_session(steps, tracks, chunks, timeline=timeline, merged=merged, spoken=spoken)
-    corrected = correct.correct_transcript(steps, spoken, named, corrections)
-    export.write_export(steps, corrected or spoken, audited, timeline=timeline, tracks=tracks)
+    audited = finish.audit_session(steps, tracks, chunks, timeline=timeline, merged=merged, spoken=spoken)
+    corrected = finish.correct_transcript(steps, spoken, named, corrections)
+    finish.write_export(steps, corrected or spoken, audited, timeline=timeline, tracks=tracks)
     return steps

@@ -1,4 +1,4 @@
-"""The steps of diarize: who speaks when, and who says each word."""
+"""The steps of the stage diarize."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from sessionscribe.manifest.manifest import Session
 from sessionscribe.planning.steps import NOTHING, Folder, Inputs, Options, SessionSteps, Step, told
 from sessionscribe.planning.steps.prepare import Track
 
-# What `cluster_speakers` goes by beside what the models found.
 CLUSTERING = ("num_speakers", "min_speakers", "max_speakers", "threshold")
+"""Settings that affect only the clustering."""
 
 
 def without_speakers(session: Session, diarizer: tuple[str, str]) -> bool:
-    """Return whether a session is not to be diarized; tracks identify speakers without a model."""
+    """Return whether a session is not diarized; tracks identify speakers without a model."""
     return session.layout != "multitrack" and OFF in (diarizer[0], session.setting("diarize"))
 
 
 def diarizers(config: Config, identity: Callable[[str], str]) -> list[tuple[str, str]]:
-    """Return the pipelines that ``auto`` may stand for, best first, each with its identity; else the one."""
+    """Return the pipelines that the settings allow, best first, each with its identity."""
     name = config.diarize.model
     names = models.auto_pipelines() if name == "auto" else [name]
     found = [models.resolve(name, models.DIARIZATION, setting="diarize.model") for name in names]
@@ -59,9 +59,10 @@ def cluster_speakers(
 
 
 def _embed(steps: SessionSteps, timeline: Step, tracks: list[Track], diarizer: tuple[str, str]) -> Folder:
-    """Add the steps that run the models on a session; the key has what matters to them.
+    """Add the steps that run the models on a session.
 
-    The parts of a live session are in the files' names instead: those of its beginning stay as it grows.
+    The parts of a live session are in the names of the files, not in the key, so most files stay valid when
+    it grows.
     """
     given, live = steps.options["diarize"], steps.session.layout == "live"
     options = {name: given[name] for name in ("device", "step", "chunk_s")} | {"model": diarizer[0]}
@@ -71,19 +72,13 @@ def _embed(steps: SessionSteps, timeline: Step, tracks: list[Track], diarizer: t
         {**options, "model": diarizer[1], "device": None},
     )
 
-    def stretch(name: str) -> sliding_window.EmbeddingChunk:
-        stem = name.removesuffix(".npz")
-        return next(found for found in _stretches(tracks, given["chunk_s"]) if found.name == stem)
-
     def inputs(name: str) -> Inputs:
         audio = {track.row.track: track.audio for track in tracks}
-        return {
-            "timeline": timeline.outputs[0],
-            "audio": [audio[track] for track in stretch(name).tracks],
-        }
+        found = _stretches(tracks, given["chunk_s"])[name]
+        return {"timeline": timeline.outputs[0], "audio": [audio[track] for track in found.tracks]}
 
     def told(name: str) -> Options:
-        found = stretch(name)
+        found = _stretches(tracks, given["chunk_s"])[name]
         return {"stretch": asdict(found) | {"tracks": list(found.tracks)}, "options": options}
 
     embedded = Folder(
@@ -96,6 +91,7 @@ def _embed(steps: SessionSteps, timeline: Step, tracks: list[Track], diarizer: t
         inputs=inputs,
         options=told,
         model=diarizer[0],
+        audio_s=sum(track.row.duration_s for track in tracks),
     )
     steps.works.append(embedded)
     return embedded
@@ -104,9 +100,9 @@ def _embed(steps: SessionSteps, timeline: Step, tracks: list[Track], diarizer: t
 def assign_speakers(
     steps: SessionSteps, merged: Step, turns: Step | None, timeline: Step, *, models: Mapping[str, str]
 ) -> Step:
-    """Add the step that gives every word its speaker, and says of the transcript what it was made of.
+    """Add the step that assigns a speaker to every word and records what the transcript was made with.
 
-    ``turns`` is None where nobody asks who speaks; ``models`` identifies those that heard the session.
+    ``turns`` is None without diarization; ``models`` are the identities of the models.
     """
     before = tuple(steps.works)
 
@@ -120,22 +116,30 @@ def assign_speakers(
     return steps.add("assign_speakers", inputs, outputs, key, options)
 
 
-def _stretches(tracks: list[Track], chunk_s: float) -> list[sliding_window.EmbeddingChunk]:
-    """Return the stretches of a session that diarization looks at one by one."""
-    if tracks[0].row.layout != "live":
-        return sliding_window.of_recording(tracks[0].row.track, tracks[0].row.length_s, chunk_s)
+def _stretches(tracks: list[Track], chunk_s: float) -> Mapping[str, sliding_window.EmbeddingChunk]:
+    """Return the embedding chunks of a session, by the names of their files."""
+    first = tracks[0].row
+    if first.layout != "live":
+        return _recording_stretches(first.track, first.length_s, chunk_s)
     parts = [sliding_window.Part(t.row.track, t.row.part, t.row.duration_s, t.converted.key) for t in tracks]
-    return sliding_window.of_live(parts, chunk_s)
+    return {f"{stretch.name}.npz": stretch for stretch in sliding_window.of_live(parts, chunk_s)}
+
+
+@lru_cache(maxsize=8)  # for the jobs of a session, which are usually looked up one after the other
+def _recording_stretches(
+    track: str, length_s: float, chunk_s: float
+) -> Mapping[str, sliding_window.EmbeddingChunk]:
+    found = sliding_window.of_recording(track, length_s, chunk_s)
+    return {f"{stretch.name}.npz": stretch for stretch in found}
 
 
 def _stretch_files(tracks: list[Track], chunk_s: float) -> tuple[str, ...]:
-    """Return the names of the files of these stretches."""
+    """Return the names of the files of the embedding chunks."""
     if tracks[0].row.layout != "live":
         return _recording_files(chunk_count(tracks[0].row.length_s, chunk_s))
-    return tuple(f"{stretch.name}.npz" for stretch in _stretches(tracks, chunk_s))
+    return tuple(_stretches(tracks, chunk_s))
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=64)  # sessions of the same length share a tuple
 def _recording_files(count: int) -> tuple[str, ...]:
-    """Return the names of the files of a recording's stretches."""
     return tuple(f"{name}.npz" for name in sliding_window.recording_names(count))

@@ -1,6 +1,6 @@
-"""Writes what is derived from the settings' models: the schema, the table in the docs, the default file.
+"""Writes the files that are derived from the settings' models; run by ``make docs``.
 
-Run as ``python -m sessionscribe.config.docs`` (``make docs``); a test compares what it gives with the files.
+These are the JSON schema, the table in docs/configuration.md and config/config.yaml. A test compares them.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def defaults() -> str:
 
 
 def documented(text: str) -> str:
-    """Return a document with the table between its two marks renewed."""
+    """Return a document with a new table between its two marks."""
     head, _, rest = text.partition(BEGIN)
     _, _, tail = rest.partition(END)
     return f"{head}{BEGIN}\n\n{table()}\n{END}{tail}"
