@@ -38,7 +38,7 @@ STOP_AGAIN_S = 15.0
 WAIT_AND_STOP = r"""
 read -r machine
 read -r _ && exit
-tries=3
+tries=8
 until printf '%s\n' "$machine" | "$@"; do
     [ $((tries -= 1)) -gt 0 ] || exit
     sleep 30
