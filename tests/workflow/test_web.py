@@ -120,7 +120,7 @@ def test_read_only_changes_nothing_and_a_proxy_may_have_the_server_below_a_path(
 
 @pytest.mark.parametrize(
     ("arguments", "what"),
-    [(["--host", "0.0.0.0"], "others could come in"), (["--port", "1"], "cannot listen there")],
+    [(["--host", "0.0.0.0"], "other machines could connect"), (["--port", "1"], "cannot listen there")],
 )
 def test_a_door_that_would_be_open_or_is_taken_is_one_line(
     finished: Project, arguments: list[str], what: str

@@ -1,4 +1,4 @@
-"""The sub-command ``correct``: record the changes in an edited export, and list the state of corrections."""
+"""``correct``: record the changes in an edited export, and list the state of corrections."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from sessionscribe.artifacts.transcript import Transcript
-from sessionscribe.cli.options import SESSION, SETTINGS, subcommand
+from sessionscribe.cli.options import DRY_RUN, SESSION, SETTINGS, argument, command, flag
 from sessionscribe.config.settings import Config, Export, Format
 from sessionscribe.core import errors
 from sessionscribe.core.errors import UserError, visible
@@ -35,25 +35,18 @@ FEW = 20  # … if it lacks as many at least: a short session is soon half of it
 MARKS = {"applied": "applied", "fulfilled": "fulfilled", "open": "NO PLACE"}
 
 
-def add_arguments(commands: Any) -> None:
-    """Add the sub-command to the command's parsers."""
-    what = "record the corrections in an edited export; the next run applies them to all exports"
-    corrects = subcommand(commands, "correct", correct, what, SETTINGS, SESSION)
-    corrects.add_argument(
-        "edited", nargs="?", type=Path, metavar="FILE", help="edited export: srt, txt, docx …"
-    )
-    corrects.add_argument(
-        "--made-from", type=Path, metavar="FILE", help="the export it was made from, if not the latest"
-    )
-    corrects.add_argument("--list", action="store_true", help="list all corrections and their state")
-    corrects.add_argument("--author", default="", help="who made the corrections")
-    corrects.add_argument("--note", default="", help="a note on the corrections")
-    corrects.add_argument("--force", action="store_true", help="accept a file without most of the words")
-    corrects.add_argument("-n", "--dry-run", action="store_true", help="only show the differences")
-
-
+@command(
+    "correct",
+    *(SETTINGS, SESSION, DRY_RUN),
+    argument("edited", nargs="?", type=Path, metavar="FILE", help="edited export: srt, txt, docx …"),
+    argument("--made-from", type=Path, metavar="FILE", help="the export it was made from, if not the latest"),
+    flag("--list", help="list all corrections and their state"),
+    argument("--author", default="", help="who made the corrections"),
+    argument("--note", default="", help="a note on the corrections"),
+    flag("--force", help="accept a file without most of the words"),
+)
 def correct(options: argparse.Namespace, config: Config, root: Path = Path()) -> int:
-    """Record the differences of an edited export, or list the corrections.
+    """Record the corrections in an edited export; the next run applies them to all exports.
 
     Raises:
         UserError: there is no such session or transcript, or a file cannot be understood or is a part only.

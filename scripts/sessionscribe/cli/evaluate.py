@@ -1,4 +1,4 @@
-"""The sub-commands ``evaluate`` and ``diff``. Nothing heavy is imported before they run."""
+"""``evaluate`` and ``diff``. Heavy modules are imported only when they run."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from sessionscribe.cli.options import subcommand
+from sessionscribe.cli.options import argument, command, flag
 from sessionscribe.core.errors import UserError, visible
 
 if TYPE_CHECKING:
@@ -18,11 +18,10 @@ if TYPE_CHECKING:
 WHAT = "a session of this project, a file, or a folder of exports or of chunk transcripts"
 
 
-def add_arguments(commands: Any) -> None:
-    """Add both sub-commands to the command's parsers."""
-    parser = subcommand(commands, "evaluate", evaluate, "measure transcripts against references")
-    parser.add_argument("hypothesis", metavar="HYP", help=WHAT)
-    parser.add_argument(
+@command(
+    "evaluate",
+    argument("hypothesis", metavar="HYP", help=WHAT),
+    argument(
         "--reference",
         nargs="+",
         action="extend",
@@ -30,37 +29,36 @@ def add_arguments(commands: Any) -> None:
         type=Path,
         metavar="REF",
         help="files or folders (STM, RTTM, SRT, JSON …), or a corrected session",
-    )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write all figures to this file")
-    parser.add_argument("--max-wer", type=float, metavar="X", help="fail above this WER (0.1 is 10 %%)")
-    parser.add_argument("--max-der", type=float, metavar="X", help="fail above this DER")
-    parser.add_argument("--language", metavar="CODE", help="language code (default: as transcribed)")
-    parser.add_argument("--as-written", action="store_true", help="do not normalise words")
-    parser.add_argument(
-        "--collar", type=float, default=0.0, metavar="S", help="DER, JER: seconds to ignore at turns' edges"
-    )
-    parser.add_argument("--skip-overlap", action="store_true", help="DER, JER: ignore overlapped speech")
-    parser.add_argument(
+    ),
+    argument("--json", type=Path, metavar="FILE", help="also write all figures to this file"),
+    argument("--max-wer", type=float, metavar="X", help="fail above this WER (0.1 is 10 %%)"),
+    argument("--max-der", type=float, metavar="X", help="fail above this DER"),
+    argument("--language", metavar="CODE", help="language code (default: as transcribed)"),
+    flag("--as-written", help="do not normalise words"),
+    argument(
+        "--collar",
+        type=float,
+        default=0.0,
+        metavar="S",
+        help="DER, JER: ignore so many seconds at turns' edges",
+    ),
+    flag("--skip-overlap", help="DER, JER: ignore overlapped speech"),
+    argument(
         "--word-collar", type=float, default=5.0, metavar="S", help="tcpWER: tolerance in s (default: 5)"
-    )
-    parser.add_argument(
+    ),
+    argument(
         "--resamples",
         type=int,
         default=1000,
         metavar="N",
         help="bootstrap resamples (default: 1000); 0: no confidence intervals",
-    )
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="bootstrap's seed (default: 0)")
-
-    diffs = subcommand(commands, "diff", diff, "compare two transcripts of a session word by word")
-    diffs.add_argument("before", metavar="A", help=WHAT)
-    diffs.add_argument("after", metavar="B", help="another transcript of the same session")
-    diffs.add_argument("--html", type=Path, metavar="FILE", help="write a page that shows both side by side")
-    diffs.add_argument("--summary", action="store_true", help="print only the summary")
-
-
+    ),
+    argument("--seed", type=int, default=0, metavar="N", help="bootstrap's seed (default: 0)"),
+)
 def evaluate(options: argparse.Namespace) -> int:
-    """Score transcripts and print the tables; return 1 if an error rate is above its limit.
+    """Measure transcripts against references.
+
+    Returns 1 if an error rate is above its limit.
 
     Raises:
         UserError: a file or option is wrong.
@@ -124,8 +122,15 @@ def _missed(name: str, bar: float, pooled: dict[str, Measure]) -> bool:
     return True
 
 
+@command(
+    "diff",
+    argument("before", metavar="A", help=WHAT),
+    argument("after", metavar="B", help="another transcript of the same session"),
+    argument("--html", type=Path, metavar="FILE", help="write a page that shows both side by side"),
+    flag("--summary", help="print only the summary"),
+)
 def diff(options: argparse.Namespace) -> int:
-    """Compare two transcripts and print where they differ.
+    """Compare two transcripts of a session word by word.
 
     Raises:
         UserError: a file is wrong, or they are not of one session.

@@ -1,4 +1,4 @@
-"""The sub-command ``watch``: add and transcribe recordings that arrive in folders."""
+"""``watch``: add and transcribe recordings that arrive in folders."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ import threading
 import time
 from collections.abc import Sequence
 from types import FrameType
-from typing import Any
 
 from sessionscribe.batch.watch import Watcher, explain, poll_s
 from sessionscribe.cli import add
-from sessionscribe.cli.options import SETTINGS, passed_on, subcommand
+from sessionscribe.cli.options import SETTINGS, argument, command, flag, passed_on
 from sessionscribe.cli.workflow import BUSY
 from sessionscribe.config.settings import Config, WatchFolder
 from sessionscribe.core.errors import UserError
 from sessionscribe.manifest.sources import Group
 
 LATER_S = 300.0
-"""How long after a batch that found another one at work, or a recording going on, the next is run."""
+"""Pause before the next batch if the last one found another at work, or a recording in progress."""
 
 
-def add_arguments(commands: Any) -> None:
-    """Add the sub-command to the command's parsers."""
-    what = "add recordings that arrive in folders (`watch.folders`) and run a batch when no more come"
-    parser = subcommand(commands, "watch", command, what, SETTINGS)
-    parser.add_argument("folders", nargs="*", metavar="FOLDER", help="watch these instead")
-    parser.add_argument("--once", action="store_true", help="check once, and again when files have settled")
-    parser.add_argument("--no-run", action="store_true", help="only add, do not run")
-    parser.add_argument("--explain", metavar="FILE", help="only show what the rules say about a file")
+@command(
+    "watch",
+    SETTINGS,
+    argument("folders", nargs="*", metavar="FOLDER", help="watch these instead"),
+    flag("--once", help="check once, and again when files have settled"),
+    flag("--no-run", help="only add, do not run"),
+    argument("--explain", metavar="FILE", help="only show what the rules say about a file"),
+)
+def watch(options: argparse.Namespace, config: Config) -> int:
+    """Add recordings that arrive in folders (`watch.folders`) and run a batch when no more come.
 
-
-def command(options: argparse.Namespace, config: Config) -> int:
-    """Watch until a signal comes; with ``--once``, return 1 if something was refused or failed."""
+    Runs until a signal arrives; with ``--once``, returns 1 if something was refused or failed.
+    """
     folders = [WatchFolder(path=path) for path in options.folders] or list(config.watch.folders)
     if not folders:
         hint = "Set `watch.folders` in config/config.yaml, or name a folder"
@@ -71,7 +71,7 @@ def _once(watcher: Watcher, folders: Sequence[WatchFolder], batch: Sequence[str]
 
 
 def _watch(watcher: Watcher, folders: Sequence[WatchFolder], batch: Sequence[str], stop: _Stop) -> None:
-    """Scan each folder when it is due; run a batch once nothing was added for the time that files settle."""
+    """Scan each folder when it is due; run a batch when nothing has been added for the settling time."""
     quiet_s = max(folder.settle_s for folder in folders)
     due = dict.fromkeys(range(len(folders)), 0.0)
     run_at: float | None = None
@@ -96,7 +96,7 @@ def _was_put_off(code: int) -> bool:
 
 
 class _Stop:
-    """Whether SIGINT or SIGTERM came; a running batch is interrupted."""
+    """Remembers whether SIGINT or SIGTERM arrived, and interrupts a running batch."""
 
     def __init__(self) -> None:
         self._event = threading.Event()
@@ -109,13 +109,13 @@ class _Stop:
         return self._event.is_set()
 
     def wait(self, seconds: float) -> None:
-        """Wait for so long, or for a signal."""
+        """Wait for some seconds or until a signal arrives."""
         self._event.wait(seconds)
 
     def run(self, command: Sequence[str]) -> int:
         """Run a command and return its exit code."""
         sys.stdout.flush()
-        # In a session of its own: Ctrl-C comes once, from here.
+        # A new session, so that Ctrl-C reaches the batch only once, from here.
         self._child = subprocess.Popen(command, start_new_session=True)
         if self.asked:
             self._child.send_signal(signal.SIGINT)

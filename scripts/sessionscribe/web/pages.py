@@ -1,4 +1,4 @@
-"""The pages. Those that read files are plain functions, which Starlette runs in a thread."""
+"""The pages. Starlette runs plain functions, which may read files, in a thread."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ COLUMNS: dict[str, Callable[[SessionStatus, Mapping[str, float]], Any]] = {
     "cost": lambda row, cost: -sum(cost.values()),
     "flags": lambda row, _: (-len(row.failures), -len(row.flags)),
 }
-"""The columns of the table of sessions, and the order of its rows by each."""
+"""The columns of the table of sessions, with their sort keys."""
 
 
 def sessions(request: Request) -> Response:
@@ -75,7 +75,7 @@ def sessions(request: Request) -> Response:
 
 
 def session(request: Request) -> Response:
-    """Show a transcript, to read, hear and correct."""
+    """Show a transcript, to read, listen and correct."""
     site = site_of(request)
     name = site.session(request)
     shown = site.archive.page(name)
@@ -96,7 +96,7 @@ def session(request: Request) -> Response:
 
 
 def text(paragraphs: Sequence[ShownParagraph]) -> str:
-    """Return paragraphs as HTML of a session's page."""
+    """Return paragraphs as HTML."""
     return _environment.get_template("paragraphs.html").render(
         view={"paragraphs": paragraphs}, read_only=False
     )
@@ -128,7 +128,7 @@ def search(request: Request) -> Response:
 
 
 def find(request: Request) -> Found:
-    """Return the hits of the search in an address."""
+    """Return the hits of the search in a request's query."""
     site, given = site_of(request), request.query_params
     since, until = given.get("from", ""), given.get("until", "")
     among = site.archive.recorded(since, until or "9999") if since or until else None
@@ -136,7 +136,7 @@ def find(request: Request) -> Found:
 
 
 def queue(request: Request) -> Response:
-    """Show the work to do, and start and stop runs."""
+    """Show pending work, and controls for runs."""
     site = site_of(request)
     context = {"pending": site.archive.pending(), "locks": locks(site)}
     return page(request, "queue.html", context | {"run": site.runs.state(), "last": site.runs.last_line()})
@@ -165,7 +165,7 @@ async def record(request: Request) -> Response:
 
 
 async def failed(request: Request, error: Exception) -> Response:
-    """Answer a request that failed, with a page or, below ``/api/``, with JSON."""
+    """Return the error of a request as a page or, below ``/api/``, as JSON."""
     what, code = str(error), 400
     if isinstance(error, HTTPException):
         what, code = error.detail, error.status_code

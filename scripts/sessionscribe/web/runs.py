@@ -23,7 +23,7 @@ NOTE = Path(".sessionscribe/serve-run.json")
 LOG = Path("logs/run/serve.log")
 TAIL_BYTES = 8000
 TELLING = re.compile(r" *\d+% |sessionscribe: |Stopped|Nothing to do|missing: ")
-"""How lines begin that say how far a run is; others have its settings, its plan, the text that was made."""
+"""The beginning of log lines about progress or errors, as opposed to settings and results."""
 
 
 class Runs:
@@ -31,7 +31,7 @@ class Runs:
 
     Args:
         root: the project's folder.
-        options: those of every run: the profile and settings files that the server was started with.
+        options: the profile and settings that the server was started with, for every run.
     """
 
     def __init__(self, root: Path, options: Sequence[str]) -> None:
@@ -39,17 +39,12 @@ class Runs:
         self._starting = threading.Lock()
 
     def run(self, sessions: Iterable[str] = (), stage: str = "") -> bool:
-        """Start a run of sessions (none: all); return False if one is in progress.
-
-        Args:
-            sessions: names from the manifest.
-            stage: the last stage; "" for all.
-        """
+        """Start a run of sessions (empty: all) up to a stage ("": all); return False if a run is active."""
         chosen = [word for name in sessions for word in ("--session", name)]
         return self._start("run", *self.options, *chosen, *(["--stage", stage] if stage else []))
 
     def scan(self) -> bool:
-        """Look for new recordings, as batches do; return False if a run is in progress."""
+        """Look for new recordings, as batches do; return False if a run is active."""
         return self._start("batch", "scan", *self.options)
 
     def _start(self, *arguments: str) -> bool:
@@ -72,7 +67,7 @@ class Runs:
             return True
 
     def stop(self) -> bool:
-        """Interrupt the runs on this machine, as Ctrl-C does; return False if there are none."""
+        """Interrupt the run on this machine, as Ctrl-C does; return False if there is none."""
         own = self.current()
         pids = [own] if own else [owner.pid for owner in self._others() if owner.is_here]
         for pid in pids:
@@ -81,16 +76,16 @@ class Runs:
         return bool(pids)
 
     def state(self) -> str:
-        """Return a line on the run in progress, whoever started it; "" if there is none."""
+        """Return a line about the active run, whoever started it; "" if there is none."""
         if self.current():
-            return self.last_line() or "begins"
+            return self.last_line() or "starting"
         return ", ".join(f"process {owner.pid} on {owner.host}, not started here" for owner in self._others())
 
     def _others(self) -> Collection[Owner]:
         return workspace.at_work(self.root / ".snakemake").values()
 
     def current(self) -> int | None:
-        """Return the process of the run that was started here, while it is in progress."""
+        """Return the process ID of the active run that was started here."""
         try:
             note = json.loads((self.root / NOTE).read_bytes())
             process = psutil.Process(note["pid"])
@@ -110,7 +105,7 @@ class Runs:
 
 
 def last_lines(log: Path) -> list[str]:
-    """Return the last lines of a log; none where it cannot be read."""
+    """Return the last lines of a log; none if it cannot be read."""
     try:
         with log.open("rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL_BYTES))

@@ -17,7 +17,7 @@ _making = threading.Lock()
 
 
 def audio(session: str, root: Path) -> Path:
-    """Return the file that a browser plays: the converted track, or a copy of all tracks on one clock."""
+    """Return the file to play: the converted track, or a mix of all tracks."""
     timeline, tracks = _sources(session, root)
     if len(tracks) == 1 and timeline.tracks[0].offset == 0:
         return tracks[0]
@@ -29,7 +29,7 @@ def audio(session: str, root: Path) -> Path:
 
 
 def peaks(session: str, root: Path) -> bytes:
-    """Return the peaks of the waveform, a byte each."""
+    """Return the peaks of the waveform, one byte each."""
     timeline, tracks = _sources(session, root)
     file = _cached(session, root, tracks, ".peaks")
     with _making:
@@ -41,7 +41,7 @@ def peaks(session: str, root: Path) -> bytes:
 
 
 def _sources(session: str, root: Path) -> tuple[Timeline, list[Path]]:
-    """Return where the tracks of a session lie, and their files; code 404 if one is not here."""
+    """Return the timeline of a session and its tracks' files; code 404 if one is missing."""
     path = root / f"results/chunk/{session}.timeline.json"
     if path.is_file():
         timeline = Timeline.read(path)
@@ -52,7 +52,7 @@ def _sources(session: str, root: Path) -> tuple[Timeline, list[Path]]:
 
 
 def _cached(session: str, root: Path, tracks: list[Path], ending: str) -> Path:
-    """Return the path of a cached file, whose name changes with the audio; delete those of earlier audio."""
+    """Return the path of a cached file, which depends on the audio; delete files of earlier audio."""
     stats = [(track.name, track.stat().st_size, track.stat().st_mtime_ns) for track in tracks]
     key = hashlib.sha256(repr(stats).encode()).hexdigest()[:12]
     folder = root / CACHE / session
