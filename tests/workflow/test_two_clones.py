@@ -23,7 +23,7 @@ def test_the_profile_of_another_clone_is_never_taken_silently(tmp_path: Path) ->
     assert line == (
         f"sessionscribe: --profile local: the profile belongs to another clone, {other.root}, "
         "with the same settings. Use --profile profiles/local, "
-        "or let `make setup` here link the names to this clone"
+        "or link the names to this clone with `make setup`"
     )
     profile = other / "profiles/local/config.yaml"
     profile.write_text(profile.read_text().replace("keep-going: true", "keep-going: false"))

@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     After a signal it is 128 plus the signal's number, as in shells.
     """
-    options = parse(arguments or sys.argv[1:])
+    options = parse(arguments or sys.argv[1:] or ["--help"])
     try:
         _check_encoding(options)
         if options.command not in ANYWHERE:

@@ -40,6 +40,7 @@ class Parser(argparse.ArgumentParser):
             meant = nearest(typed, self._option_string_actions, workflow.OPTIONS_ALIKE)
         elif found := re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message):
             meant = nearest(found[1], re.findall(r"[^\s,']+", found[2]))
+            message = message.partition(" (choose from ")[0] if meant else message
         self.exit(2, f"{self.prog}: {message}. {meant or f'`{self.prog} --help` lists what is accepted'}\n")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +40,12 @@ def _everywhere(request: Request) -> dict[str, Any]:
     }
 
 
+def _length(hours: float) -> str:
+    return str(timedelta(seconds=round(3600 * hours)))
+
+
 _environment = environment(Path(__file__).parent / "templates", Path(diff_report.__file__).parent)
-_environment.filters |= {"counted": counted, "money": costs.money}
+_environment.filters |= {"counted": counted, "money": costs.money, "length": _length}
 _templates = Jinja2Templates(env=_environment, context_processors=[_everywhere])
 page = _templates.TemplateResponse
 
@@ -49,7 +54,7 @@ COLUMNS: dict[str, Callable[[SessionStatus, Mapping[str, float]], Any]] = {
     "session": lambda row, _: row.session,
     "status": lambda row, _: row.status,
     "audit": lambda row, _: row.audit,
-    "hours": lambda row, _: -row.hours,
+    "length": lambda row, _: -row.hours,
     "chunks": lambda row, _: -row.chunks,
     "cost": lambda row, cost: -sum(cost.values()),
     "flags": lambda row, _: (-len(row.failures), -len(row.flags)),
