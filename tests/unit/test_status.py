@@ -129,7 +129,7 @@ def test_flags_come_from_the_record(project: Project) -> None:
     lines = status.table([of(project)]).splitlines()
     columns = ["session", "layout", "length", "stage", "chunks", "gaps", "flags", "audit", "status"]
     assert lines[0].split() == columns
-    assert lines[1].split() == ["talk", "recording", "0.01", "export", "2/2", "-", "1", "-", "complete"]
+    assert lines[1].split() == ["talk", "recording", "0:00:21", "export", "2/2", "-", "1", "-", "complete"]
     assert lines[-1] == "talk: 1 gap"
 
 

@@ -40,31 +40,22 @@ def speakers(text: str) -> dict[str, Any]:
 
 _column = partial(argument, group="recordings")
 SPEECH = joined(
-    _column("--language", metavar="CODE", help="such as en; mixed: several languages"),
+    _column("--language", "CODE", "such as en; mixed: several languages"),
     _column(
-        *("--speakers", "--num-speakers"),
-        type=speakers,
-        metavar="N|off|auto",
-        help="number of speakers; off: do not tell speakers apart",
+        "--speakers --num-speakers", "N|off|auto", "how many; off: do not tell them apart", type=speakers
     ),
-    _column("--hotwords", metavar="WORDS", help="names and terms to expect"),
+    _column("--hotwords", "WORDS", "names and terms to expect"),
 )
 """Options that describe what is said in recordings."""
 FILES = joined(
-    _column("--layout", choices=LAYOUTS, help="how files belong together (default: by name)"),
-    _column("--exact", action="store_true", help="decode to find a missing or wrong duration"),
-    _column("--min-speakers", type=int, metavar="N", help="minimum number of speakers"),
-    _column("--max-speakers", type=int, metavar="N", help="maximum number of speakers"),
-    _column(
-        "--audio-stream",
-        type=int,
-        action="append",
-        metavar="N",
-        help="audio stream to use, counted from 0 (repeatable: a track each)",
-    ),
-    _column("--channel", type=int, metavar="N", help="channel to use, counted from 0"),
-    _column("--names", metavar="NAME,NAME", help="who is on each channel or stream (--layout multitrack)"),
-    _column("--priority", type=int, metavar="N", help="sessions with the highest come first"),
+    _column("--layout", "", "how files belong together (default: by name)", choices=LAYOUTS),
+    _column("--exact", "", "decode to find a missing or wrong duration", action="store_true"),
+    _column("--min-speakers", "N", "minimum number of speakers", type=int),
+    _column("--max-speakers", "N", "maximum number of speakers", type=int),
+    _column("--audio-stream", "N", "audio stream to use, from 0 (repeatable)", type=int, action="append"),
+    _column("--channel", "N", "channel to use, from 0", type=int),
+    _column("--names", "NAME,NAME", "who is on each channel or stream (--layout multitrack)"),
+    _column("--priority", "N", "sessions with the highest come first", type=int),
 )
 """Options that describe the files of recordings."""
 
@@ -72,13 +63,8 @@ FILES = joined(
 @command(
     "add",
     *(SETTINGS, SPEECH, FILES),
-    argument(
-        "sources",
-        nargs="+",
-        metavar="SOURCE",
-        help="a file, folder, quoted pattern, `remote:path` or `s3://`",
-    ),
-    argument("--session", help="name of the session (default: from the file or folder)"),
+    argument("sources", "SOURCE", "a file, folder, quoted pattern, `remote:path` or `s3://`", nargs="+"),
+    argument("--session", "SESSION", "name of the session (default: from the file or folder)"),
 )
 def add(options: argparse.Namespace, config: Config) -> int:
     """Add recordings to the manifest."""

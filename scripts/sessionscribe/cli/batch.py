@@ -17,7 +17,6 @@ from sessionscribe.cli import publish as publishing
 from sessionscribe.cli import run, workflow
 from sessionscribe.cli import storage as storing
 from sessionscribe.cli.options import (
-    COMMANDS,
     DRY_RUN,
     JSON,
     SETTINGS,
@@ -39,27 +38,18 @@ from sessionscribe.manifest.sources import Group
 from sessionscribe.planning.session import SessionPlan
 
 LEFT_OUT = Path("logs/batch/left-out.txt")
+ONCE = (
+    SETTINGS,
+    DRY_RUN,
+    argument("--max-sessions", "N", "work on the first N sessions only", type=from_one),
+    flag("--ignore-lock", "run even if a recording is in progress"),
+    flag("--retry-all", "retry jobs that have failed too often"),
+)
 KINDS = ("systemd", "launchd", "cron")
 WHOSE = joined(
-    argument("--session", metavar="ID", help="session of the recording"),
-    argument("--user", default=getpass.getuser(), help="user who records (default: you)"),
+    argument("--session", "ID", "session of the recording"),
+    argument("--user", "USER", "user who records (default: you)", default=getpass.getuser()),
 )
-
-
-def with_action(arguments: Sequence[str]) -> list[str]:
-    """Return the command line with the action of `batch` (default: `once`) as the second word."""
-    given = list(arguments)
-    if given[:1] == ["batch"] and not {"-h", "--help"} & set(given[:2]):
-        words = SETTINGS.parse_known_args(given[1:])[1]  # an action may follow settings
-        action = next((word for word in words if not word.startswith("-")), "")
-        if f"batch {action}" in (name for name, *_ in COMMANDS[__name__]):
-            given.remove(action)
-        elif given[1:2] and not given[1].startswith("-"):
-            return given  # not an action, which the parser reports
-        else:
-            action = "once"
-        given.insert(1, action)
-    return given
 
 
 @dataclass(frozen=True)
@@ -98,14 +88,8 @@ class Commands:
         return failed
 
 
-@command(
-    "batch once",
-    *(SETTINGS, DRY_RUN),
-    argument("--max-sessions", type=from_one, metavar="N", help="work on the first N sessions only"),
-    flag("--ignore-lock", help="run even if a recording is in progress"),
-    flag("--retry-all", help="retry jobs that have failed too often"),
-)
-@command("batch")
+@command("batch", *ONCE)
+@command("batch once", *ONCE)
 def _once(options: argparse.Namespace, settings: Config) -> int:
     """Run what is missing, unless a recording is in progress, and report the cost."""
     from sessionscribe.batch.once import Batch  # noqa: PLC0415 -- of no use to the other commands
@@ -124,7 +108,7 @@ def _once(options: argparse.Namespace, settings: Config) -> int:
 @command(
     "batch scan",
     SETTINGS,
-    argument("--output", type=Path, metavar="FILE", help="default: logs/batch/pending-jobs.json"),
+    argument("--output", "FILE", "default: logs/batch/pending-jobs.json", type=Path),
 )
 def _scan(options: argparse.Namespace, settings: Config) -> int:
     """Look for recordings, and list missing chunks in a file."""
@@ -166,8 +150,8 @@ def _show_lock(_: argparse.Namespace, settings: Config) -> int:
 @command(
     "batch check",
     SETTINGS,
-    flag("--notify", help="send a test notification"),
-    flag("--alerts", help="notify if no batch has succeeded for too long"),
+    flag("--notify", "send a test notification"),
+    flag("--alerts", "notify if no batch has succeeded for too long"),
 )
 def _check(options: argparse.Namespace, settings: Config) -> int:
     """Check that everything a batch needs is there, without starting anything."""
@@ -180,9 +164,9 @@ def _check(options: argparse.Namespace, settings: Config) -> int:
 @command(
     "batch install",
     SETTINGS,
-    argument("--every", default="2h", metavar="2h", help="interval: 30m, 2h, 1d (default: 2h)"),
-    argument("--with", dest="kind", choices=KINDS, help="scheduler (default: the machine's)"),
-    flag("--print", help="only show the files"),
+    argument("--every", "2h", "interval: 30m, 2h, 1d (default: 2h)", default="2h"),
+    argument("--with", "", "scheduler (default: the machine's)", dest="kind", choices=KINDS),
+    flag("--print", "only show the files"),
 )
 def _install(options: argparse.Namespace, _: Config) -> int:
     """Run batches regularly, by a systemd timer, a launchd agent or a cron job."""
@@ -205,7 +189,7 @@ def _uninstall(_: argparse.Namespace, __: Config) -> int:
 @command(
     "batch report",
     *(SETTINGS, JSON),
-    argument("--month", metavar="YYYY-MM", help="totals of a month (default: the last batch)"),
+    argument("--month", "YYYY-MM", "totals of a month (default: the last batch)"),
 )
 def _report(options: argparse.Namespace, _: Config) -> int:
     """Show what batches did and cost."""
@@ -225,7 +209,7 @@ def _report(options: argparse.Namespace, _: Config) -> int:
 @command(
     "batch test",
     SETTINGS,
-    argument("--session", metavar="SESSION", help="session to use (default: a short one)"),
+    argument("--session", "SESSION", "session to use (default: a short one)"),
 )
 def _test(options: argparse.Namespace, settings: Config) -> int:
     """Take a chunk transcript away, run a batch, and put everything back."""

@@ -11,7 +11,7 @@ import yaml
 
 from sessionscribe.artifacts.bundle import Kind, SessionBundle
 from sessionscribe.cli import run, workflow
-from sessionscribe.cli.options import SESSIONS, SETTINGS, argument, command, flag, load
+from sessionscribe.cli.options import SESSIONS, SETTINGS, argument, command, flag, load, repeated
 from sessionscribe.config.settings import Config
 from sessionscribe.core.errors import UserError, complain, one_by_one, visible
 from sessionscribe.core.files import write_text
@@ -34,21 +34,17 @@ SHOWN = 200
 """Characters of a setting of others, at most."""
 
 
-MOST = argument(
-    "--max-gb", type=float, default=MAX_GB, metavar="N", help="refuse larger bundles (default: 20)"
-)
+MOST = argument("--max-gb", "N", "refuse larger bundles (default: 20)", type=float, default=MAX_GB)
 
 
 @command(
     "bundle",
     *(SETTINGS, SESSIONS, MOST),
-    flag("--results", help="results only, without the audio to continue"),
-    argument("--since", action="append", default=[], metavar="BUNDLE", help="only what these bundles lack"),
-    flag("--models", help="also pack the model, if it is a local folder"),
-    argument(
-        "--to", default=FOLDER, metavar="PLACE", help="a folder, `remote:path` or `s3://` (default: bundles)"
-    ),
-    argument("--check", metavar="FILE", help="only check a bundle, local or on a remote"),
+    flag("--results", "results only, without the audio to continue"),
+    repeated("--since", "BUNDLE", "only what these bundles lack"),
+    flag("--models", "also pack the model, if it is a local folder"),
+    argument("--to", "PLACE", "a folder, `remote:path` or `s3://` (default: bundles)", default=FOLDER),
+    argument("--check", "FILE", "only check a bundle, local or on a remote"),
 )
 def pack(options: argparse.Namespace, config: Config) -> int:
     """Pack sessions into files for another machine to continue."""
@@ -139,10 +135,10 @@ def check(place: Place, max_gb: float) -> int:
 @command(
     "import",
     *(SETTINGS, MOST),
-    argument("places", nargs="+", metavar="PLACE", help="bundles or folders; also `remote:path`"),
-    argument("--as", dest="name", metavar="NAME", help="import the session under another name"),
-    flag("--force", help="replace results made differently here"),
-    flag("-n", "--dry-run", help="only check"),
+    argument("places", "PLACE", "bundles or folders; also `remote:path`", nargs="+"),
+    argument("--as", "NAME", "import the session under another name", dest="name"),
+    flag("--force", "replace results made differently here"),
+    flag("-n --dry-run", "only check"),
 )
 def take(options: argparse.Namespace, config: Config) -> int:
     """Unpack bundles into this project."""

@@ -11,39 +11,44 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import cast
 
-from sessionscribe.artifacts.transcript import Transcript
+from sessionscribe.artifacts.transcript import Correction, Transcript
 from sessionscribe.cli.options import DRY_RUN, SESSION, SETTINGS, argument, command, flag
 from sessionscribe.config.settings import Config, Export, Format
 from sessionscribe.core import errors
 from sessionscribe.core.errors import UserError, visible
 from sessionscribe.core.text import counted, harmless
 from sessionscribe.core.tokens import atoms
+from sessionscribe.core.units import exact_clock
+from sessionscribe.editing import edited, edits, rebase
+from sessionscribe.editing.edited import Line
+from sessionscribe.editing.edits import Made
+from sessionscribe.editing.shown import Shown
+from sessionscribe.formats.registry import ending
+from sessionscribe.formats.subtitles import cues
 from sessionscribe.manifest import manifest
-
-if TYPE_CHECKING:
-    from sessionscribe.editing.edited import Line
-    from sessionscribe.editing.edits import Made
-    from sessionscribe.editing.shown import Shown
-    from sessionscribe.stages.correct.apply import Overlaid
-    from sessionscribe.stages.correct.table import Edit
+from sessionscribe.stages.correct import table
+from sessionscribe.stages.correct.apply import Overlaid
+from sessionscribe.stages.correct.places import State
+from sessionscribe.stages.correct.table import Edit
+from sessionscribe.stages.export.export import write_export
 
 SHOWN = 20  # edits that are printed; the file has them all
 MOST_LEFT_OUT = 0.5  # share of the words that a copy may lack before somebody is asked …
 FEW = 20  # … if it lacks as many at least: a short session is soon half of itself
-MARKS = {"applied": "applied", "fulfilled": "fulfilled", "open": "NO PLACE"}
+MARKS: dict[State, str] = {"applied": "applied", "fulfilled": "fulfilled", "open": "NO PLACE"}
 
 
 @command(
     "correct",
     *(SETTINGS, SESSION, DRY_RUN),
-    argument("edited", nargs="?", type=Path, metavar="FILE", help="edited export: srt, txt, docx …"),
-    argument("--made-from", type=Path, metavar="FILE", help="the export it was made from, if not the latest"),
-    flag("--list", help="list all corrections and their state"),
-    argument("--author", default="", help="who made the corrections"),
-    argument("--note", default="", help="a note on the corrections"),
-    flag("--force", help="accept a file without most of the words"),
+    argument("edited", "FILE", "edited export: srt, txt, docx …", nargs="?", type=Path),
+    argument("--made-from", "FILE", "the export it was made from, if not the latest", type=Path),
+    flag("--list", "list all corrections and their state"),
+    argument("--author", "NAME", "who made the corrections", default=""),
+    argument("--note", "TEXT", "a note on the corrections", default=""),
+    flag("--force", "accept a file without most of the words"),
 )
 def correct(options: argparse.Namespace, config: Config, root: Path = Path()) -> int:
     """Record the corrections in an edited export; the next run applies them to all exports.
@@ -51,9 +56,6 @@ def correct(options: argparse.Namespace, config: Config, root: Path = Path()) ->
     Raises:
         UserError: there is no such session or transcript, or a file cannot be understood or is a part only.
     """
-    from sessionscribe.editing.shown import Shown  # noqa: PLC0415
-    from sessionscribe.stages.correct import table  # noqa: PLC0415
-
     found = manifest.read(root / config.manifest)
     if options.session not in found:
         raise errors.unknown_session(options.session, found, root / config.manifest)
@@ -76,9 +78,6 @@ def correct(options: argparse.Namespace, config: Config, root: Path = Path()) ->
 
 def _made(options: argparse.Namespace, config: Config, session: Shown) -> Made:
     """Return the corrections, including those from the edited file."""
-    from sessionscribe.editing import edited, edits, rebase  # noqa: PLC0415
-    from sessionscribe.stages.correct import table  # noqa: PLC0415
-
     laid = session.laid()
     words = {word.text for segment in laid.transcript.segments for word in segment.words}
     kind, base = edited.format_of(options.edited), options.made_from
@@ -141,10 +140,6 @@ def _tell(options: argparse.Namespace, laid: Overlaid, made: Made, path: Path) -
 
 def _lines(transcript: Transcript, options: Export, kind: str) -> Sequence[Line]:
     """Return the lines of an export, if its format has speaker labels in the text."""
-    from sessionscribe.editing import edited  # noqa: PLC0415
-    from sessionscribe.formats.registry import ending  # noqa: PLC0415
-    from sessionscribe.stages.export.export import write_export  # noqa: PLC0415
-
     if kind not in edited.LABELLED:
         return ()
     with tempfile.TemporaryDirectory() as folder:
@@ -155,8 +150,6 @@ def _lines(transcript: Transcript, options: Export, kind: str) -> Sequence[Line]
 
 def _order(transcript: Transcript, options: Export, kind: str) -> list[int] | None:
     """Return the numbers of the words in the order in which a format has them; None: in order."""
-    from sessionscribe.formats.subtitles import cues  # noqa: PLC0415
-
     if kind in ("srt", "vtt", "ass"):
         found = cues(transcript, options, label_in_text=kind != "vtt")
         pieces = (piece.word for cue in found for row in cue.rows for piece in row)
@@ -171,16 +164,15 @@ def _order(transcript: Transcript, options: Export, kind: str) -> list[int] | No
     return None
 
 
-def _show_new(new: Sequence[Any], gone: Sequence[Any]) -> None:
-    for mark, edits in (("+", new), ("-", gone)):
-        for edit in edits[:SHOWN]:
+def _show_new(new: Sequence[Edit], gone: Sequence[Edit]) -> None:
+    for mark, rows in (("+", new), ("-", gone)):
+        for edit in rows[:SHOWN]:
             print(f"{mark} {_said(edit)}")
-        if len(edits) > SHOWN:
-            print(f"{mark} … and {len(edits) - SHOWN} more")
+        if len(rows) > SHOWN:
+            print(f"{mark} … and {len(rows) - SHOWN} more")
 
 
-def _said(edit: Any) -> str:
-    from sessionscribe.core.units import exact_clock  # noqa: PLC0415
+def _said(edit: Edit | Correction) -> str:
 
     when = exact_clock(edit.start) or "everywhere"
     if edit.edit == "name":
@@ -190,7 +182,7 @@ def _said(edit: Any) -> str:
     return harmless(f"words    {when}  {edit.was or '(nothing)'} → {edit.now or '(nothing)'}")
 
 
-def _show_states(corrections: Iterable[Any], path: Path) -> None:
+def _show_states(corrections: Iterable[Correction], path: Path) -> None:
     found = list(corrections)
     if not found:
         print(f"No corrections: there is no {path}.")

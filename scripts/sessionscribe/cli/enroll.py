@@ -35,9 +35,9 @@ PAUSE_S = 0.3
 @command(
     "enroll",
     SETTINGS,
-    argument("name", metavar="NAME", help="the person's name"),
-    argument("--session", required=True, help="a finished session in which the person speaks"),
-    argument("--speaker", required=True, help="a label, or a time when the person speaks"),
+    argument("name", "NAME", "the person's name"),
+    argument("--session", "SESSION", "a finished session in which the person speaks", required=True),
+    argument("--speaker", "SPEAKER", "a label, or a time when the person speaks", required=True),
 )
 def save_sample(options: argparse.Namespace, settings: Config) -> int:
     """Save a sample of a speaker's voice, to name the person in all sessions."""

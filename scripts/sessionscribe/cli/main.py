@@ -5,41 +5,26 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from importlib import import_module
 from pathlib import Path
 
 from sessionscribe import PACKAGE, __version__
-from sessionscribe.cli import (
-    add,
-    batch,
-    bundle,
-    correct,
-    enroll,
-    evaluate,
-    models,
-    publish,
-    remove,
-    report,
-    run,
-    serve,
-    status,
-    storage,
-    transcribe,
-    verify,
-    watch,
-    work,
-)
-from sessionscribe.cli.options import PROJECT, Parser, add_commands, load
+from sessionscribe.cli.options import PROJECT, Parser, add_command, load, with_action
 from sessionscribe.cli.workflow import SIGNALLED
 from sessionscribe.core.errors import UserError, complain, describe, exit_code
 from sessionscribe.core.text import is_text
 from sessionscribe.publish import unpack
 
-MODULES = (
-    *(transcribe, add, run, status, serve, correct, enroll, evaluate, report, models, storage, remove),
-    *(verify, publish, bundle, batch, watch, work),
+COMMANDS = (
+    *("transcribe", "add", "run", "status", "serve", "correct", "enroll", "evaluate", "diff", "report"),
+    *("models", "find", "upload", "remove", "verify", "publish", "pull", "versions", "bundle", "import"),
+    *("batch", "watch", "work"),
 )
-"""The modules that declare commands, in the order in which the help lists them."""
+"""All commands, in the order in which the help lists them."""
+MODULE_OF = {"diff": "evaluate", "find": "storage", "upload": "storage", "import": "bundle"}
+MODULE_OF |= dict.fromkeys(("pull", "versions"), "publish")
+"""The modules of commands that have no module of their own."""
 RECORDINGS = ("sources", "source", "files", "places")
 """Arguments that name recordings."""
 ANYWHERE = ("diff", "evaluate", "models", "transcribe", "work")
@@ -74,14 +59,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Parse a command line; ``rest`` are arguments for Snakemake, ``known`` the command's options."""
-    parser, commands = _parsers()
-    given = batch.with_action(arguments)
-    first: Parser | None = commands.choices.get(next(iter(given), ""))
-    if first is None or first.actions or given[0] == "run":
-        options, rest = parser.parse_known_args(given)
+    first, *given = arguments
+    parser, commands = _parsers([first] if first in COMMANDS else COMMANDS)
+    named = commands.choices.get(first)
+    if named is None or named.actions or first == "run":
+        options, rest = parser.parse_known_args([first, *with_action(named, given)])
     else:  # arguments may also follow options
-        options, rest = first.parse_known_intermixed_args(given[1:])
-        options.command = given[0]
+        options, rest = named.parse_known_intermixed_args(given)
+        options.command = first
     options.rest = rest
     own: Parser = commands.choices[options.command]
     options.known = list(own._option_string_actions)
@@ -127,13 +112,14 @@ def _check_project() -> None:
         complain(problem)
 
 
-def _parsers() -> tuple[Parser, argparse._SubParsersAction[Parser]]:
-    """Return the main parser and the group of the commands' parsers."""
+def _parsers(names: Iterable[str]) -> tuple[Parser, argparse._SubParsersAction[Parser]]:
+    """Return the main parser, and the group of the parsers of these commands."""
     parser = Parser(prog="sessionscribe", description="Turn recordings into transcripts with speakers.")
     parser.add_argument("--version", action="version", version=f"sessionscribe {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, title="commands", metavar="COMMAND")
-    for module in MODULES:
-        add_commands(module.__name__, commands)
+    for name in names:
+        import_module(f"sessionscribe.cli.{MODULE_OF.get(name, name)}")
+        add_command(name, commands)
     return parser, commands
 
 

@@ -25,9 +25,7 @@ def show(_: argparse.Namespace) -> int:
     return 0
 
 
-@command(
-    "models fetch", argument("names", nargs="+", metavar="NAME", help="as `sessionscribe models` lists them")
-)
+@command("models fetch", argument("names", "NAME", "as `sessionscribe models` lists them", nargs="+"))
 def fetch(options: argparse.Namespace) -> int:
     """Download models to this machine."""
     return int(one_by_one({name: name for name in options.names}, _fetch))

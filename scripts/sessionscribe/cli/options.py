@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -44,16 +43,32 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message}. {meant or f'`{self.prog} --help` lists what is accepted'}\n")
 
 
-def argument(*names: str, help: str, group: str = "", **options: Any) -> Parser:
-    """Return a parser with a single argument, ``group`` is its heading in the help."""
+def argument(names: str, metavar: str, help: str, group: str = "", **options: Any) -> Parser:
+    """Return a parser with a single argument, for commands to include.
+
+    Args:
+        names: the argument's names, separated by spaces.
+        metavar: its value in the help; "": the name or the choices.
+        help: describes it.
+        group: its heading in the help.
+        options: as for ``argparse``.
+    """
     parser = Parser(add_help=False)
-    (parser.add_argument_group(group) if group else parser).add_argument(*names, help=help, **options)
+    target = parser.add_argument_group(group) if group else parser
+    if metavar:
+        options["metavar"] = metavar
+    target.add_argument(*names.split(), help=help, **options)
     return parser
 
 
-def flag(*names: str, help: str) -> Parser:
+def repeated(name: str, metavar: str, help: str, **options: Any) -> Parser:
+    """Return a parser with a single option that may be given several times."""
+    return argument(name, metavar, help, action="append", default=[], **options)
+
+
+def flag(names: str, help: str, **options: Any) -> Parser:
     """Return a parser with a single option that takes no value."""
-    return argument(*names, help=help, action="store_true")
+    return argument(names, "", help, action="store_true", **options)
 
 
 def joined(*parsers: Parser) -> Parser:
@@ -63,43 +78,41 @@ def joined(*parsers: Parser) -> Parser:
 
 def _sessions(what: str) -> Parser:
     return joined(
-        argument("sessions", nargs="*", metavar="SESSION", help=what),
-        argument("--session", action="append", default=[], metavar="SESSION", help="the same"),
+        argument("sessions", "SESSION", what, nargs="*"),
+        repeated("--session", "SESSION", "the same"),
     )
 
 
 _setting = partial(argument, group="settings")
 SETTINGS = joined(
-    _setting(
-        "--profile", default="local", metavar="NAME", help="name in profiles/, or a folder (default: local)"
-    ),
+    _setting("--profile", "NAME", "name in profiles/, or a folder (default: local)", default="local"),
     _setting(
         "--configfile",
+        "FILE",
+        "settings that override config/config.yaml and config/local.yaml (repeatable)",
         action="append",
         default=[],
         type=Path,
-        metavar="FILE",
-        help="settings that override config/config.yaml and config/local.yaml (repeatable)",
     ),
     _setting(
-        *("-C", "--config"),
+        "-C --config",
+        "KEY=VALUE",
+        "single settings that override all files, written as for Snakemake",
         action="extend",
         default=[],
         nargs="+",
-        metavar="KEY=VALUE",
-        help="single settings that override all files, written as for Snakemake",
     ),
 )
 SESSIONS, NAMED_SESSIONS = _sessions("these sessions only (default: all)"), _sessions("these sessions")
 SESSION = joined(
-    argument("session", nargs="?", metavar="SESSION", help="a session of this project"),
-    argument("--session", dest="named", metavar="SESSION", help="the same"),
+    argument("session", "SESSION", "a session of this project", nargs="?"),
+    argument("--session", "SESSION", "the same", dest="named"),
 )
-DRY_RUN = flag("-n", "--dry-run", help="only show what would be done")
-JSON = flag("--json", help="print JSON")
+DRY_RUN = flag("-n --dry-run", "only show what would be done")
+JSON = flag("--json", "print JSON")
 
-COMMANDS: dict[str, list[tuple[str, Callable[..., int], dict[str, Any]]]] = defaultdict(list)
-"""The commands of each module: name, function, and options of the parser."""
+DECLARED: dict[str, tuple[Callable[..., int], dict[str, Any]]] = {}
+"""The commands of the modules that were imported: function, and options of the parser."""
 
 
 def command(name: str, *arguments: Parser, usage: str | None = None) -> Callable[[Act], Act]:
@@ -112,28 +125,33 @@ def command(name: str, *arguments: Parser, usage: str | None = None) -> Callable
     """
 
     def declare(act: Act) -> Act:
-        COMMANDS[act.__module__].append((name, act, {"parents": arguments, "usage": usage}))
+        DECLARED[name] = act, {"parents": arguments, "usage": usage}
         return act
 
     return declare
 
 
-def add_commands(module: str, commands: argparse._SubParsersAction[Parser]) -> None:
-    """Add the commands that a module declares to a parser's commands."""
-    for name, act, options in COMMANDS[module]:
-        first, _, action = name.partition(" ")
-        group = _actions(commands.choices[first]) if action else commands
-        text = (act.__doc__ or "").partition("\n")[0].rstrip(".")
-        what = text[:1].lower() + text[1:]
-        parser = group.add_parser(action or first, help=what, description=f"{text}.", **options)
-        parser.set_defaults(act=act)
+def add_command(name: str, commands: argparse._SubParsersAction[Parser]) -> None:
+    """Add a command and its actions to a parser's commands."""
+    act, options = DECLARED[name]
+    word, text = name.rpartition(" ")[2], (act.__doc__ or "").partition("\n")[0].rstrip(".")
+    what = text[:1].lower() + text[1:]
+    parser = commands.add_parser(word, help=what, description=f"{text}.", **options)
+    parser.set_defaults(act=act)
+    if actions := [action for action in DECLARED if action.startswith(f"{name} ")]:
+        parser.actions = parser.add_subparsers(title="actions", metavar="ACTION")
+        for action in actions:
+            add_command(action, parser.actions)
 
 
-def _actions(parser: Parser) -> argparse._SubParsersAction[Parser]:
-    """Return the group of a command's actions."""
-    if parser.actions is None:
-        parser.actions = parser.add_subparsers(metavar="ACTION")
-    return parser.actions
+def with_action(parser: Parser | None, arguments: list[str]) -> list[str]:
+    """Return a command's arguments with the action, if there is one, moved to the front."""
+    if parser and parser.actions:
+        words = [word for word in SETTINGS.parse_known_args(arguments)[1] if word in parser.actions.choices]
+        if words:
+            arguments.remove(words[0])
+            return [words[0], *arguments]
+    return arguments
 
 
 def from_one(text: str) -> int:

@@ -24,10 +24,10 @@ from sessionscribe.publish.package_manifest import FOLDER, target_of
 ROOT = Path()
 
 
-FORCE = flag("--force", help="overwrite results never published")
+FORCE = flag("--force", "overwrite results never published")
 
 
-@command("publish", SETTINGS, SESSIONS, flag("--force", help="overwrite versions not pulled here"))
+@command("publish", SETTINGS, SESSIONS, flag("--force", "overwrite versions not pulled here"))
 def publish(options: argparse.Namespace, config: Config) -> int:
     """Publish finished sessions as versions that others can pull."""
     return publish_sessions(
@@ -112,7 +112,7 @@ def pull(options: argparse.Namespace, config: Config) -> int:
     "versions",
     SETTINGS,
     SESSION,
-    argument("--at", metavar="REV", help="restore the version at this git revision"),
+    argument("--at", "REV", "restore the version at this git revision"),
     FORCE,
 )
 def list_versions(options: argparse.Namespace, config: Config) -> int:

@@ -20,9 +20,7 @@ KEPT = "publish"
 """The folder of results that belongs to DVC and Git."""
 
 
-@command(
-    "remove", SETTINGS, NAMED_SESSIONS, DRY_RUN, flag("--results", help="also delete their results and logs")
-)
+@command("remove", SETTINGS, NAMED_SESSIONS, DRY_RUN, flag("--results", "also delete their results and logs"))
 def remove(options: argparse.Namespace, config: Config) -> int:
     """Remove sessions from the manifest; recordings, corrections and published versions stay.
 

@@ -25,9 +25,7 @@ def files(sessions: Iterable[str]) -> list[str]:
 @command(
     "report",
     *(SETTINGS, SESSIONS),
-    argument(
-        "--output", "--to", default="report.html", metavar="FILE", help=".html or .zip (default: report.html)"
-    ),
+    argument("--output --to", "FILE", ".html or .zip (default: report.html)", default="report.html"),
 )
 def report(options: argparse.Namespace, config: Config) -> int:
     """Write a report of finished sessions, with pictures, audit, run times and cost.

@@ -22,6 +22,7 @@ from sessionscribe.cli.options import (
     load,
     profile,
     profile_values,
+    repeated,
 )
 from sessionscribe.config.settings import Config
 from sessionscribe.core.errors import UserError, complain, unknown_session
@@ -36,14 +37,12 @@ from sessionscribe.planning.steps import LAST, STAGE_OF, STAGES
 @command(
     "run",
     *(SETTINGS, SPEECH, FILES, save.OPTIONS),
-    argument(
-        "--source", action="append", default=[], help="first add this source, and run only its sessions"
-    ),
-    argument("--session", action="append", default=[], help="run only this session (repeatable)"),
-    argument("--stage", choices=STAGES, help="stop after this stage"),
-    argument("--limit", type=from_one, metavar="N", help="run at most N sessions"),
-    flag("--upload", help="upload finished sessions at the end"),
-    flag("--publish", help="publish finished sessions at the end"),
+    repeated("--source", "SOURCE", "first add this source, and run only its sessions"),
+    repeated("--session", "SESSION", "run only this session (repeatable)"),
+    argument("--stage", "", "stop after this stage", choices=STAGES),
+    argument("--limit", "N", "run at most N sessions", type=from_one),
+    flag("--upload", "upload finished sessions at the end"),
+    flag("--publish", "publish finished sessions at the end"),
     usage="%(prog)s [options] [any of Snakemake's options] [SESSION ...]",
 )
 def run(options: argparse.Namespace) -> int:

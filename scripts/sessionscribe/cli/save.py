@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from sessionscribe.cli.options import argument, joined
+from sessionscribe.cli.options import argument, joined, repeated
 from sessionscribe.config.settings import Config
 from sessionscribe.core.errors import UserError, complain, describe
 from sessionscribe.jobs.checkpoints import CheckpointManager
@@ -23,17 +23,9 @@ ROOT = Path()
 
 
 OPTIONS = joined(
-    argument("--save-to", metavar="PLACE", help="save new results to this place during the run"),
-    argument(
-        "--save-minutes", type=float, default=10.0, metavar="N", help="minutes between saves (default: 10)"
-    ),
-    argument(
-        "--save-since",
-        action="append",
-        default=[],
-        metavar="BUNDLE",
-        help="leave out what these bundles have",
-    ),
+    argument("--save-to", "PLACE", "save new results to this place during the run"),
+    argument("--save-minutes", "N", "minutes between saves (default: 10)", type=float, default=10.0),
+    repeated("--save-since", "BUNDLE", "leave out what these bundles have"),
 )
 
 

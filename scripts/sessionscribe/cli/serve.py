@@ -11,9 +11,28 @@ import webbrowser
 from functools import partial
 from pathlib import Path
 
-from sessionscribe.cli.options import SETTINGS, argument, command, configfiles, flag, load, passed_on
+import uvicorn
+
+from sessionscribe.cli.options import (
+    SETTINGS,
+    argument,
+    command,
+    configfiles,
+    flag,
+    load,
+    passed_on,
+    repeated,
+)
 from sessionscribe.config.settings import Config
 from sessionscribe.core.errors import UserError, complain
+from sessionscribe.web import security
+from sessionscribe.web.app import create_app
+from sessionscribe.web.archive import Archive
+from sessionscribe.web.edits import Editor
+from sessionscribe.web.exports import Exports
+from sessionscribe.web.runs import Runs
+from sessionscribe.web.search import Index
+from sessionscribe.web.site import Site
 
 TOKEN = Path(".sessionscribe/serve.token")
 LOCK_TOKEN = Path(".sessionscribe/lock.token")
@@ -23,15 +42,13 @@ LIBRARIES = Path(sys.prefix) / "share/sessionscribe/web"
 @command(
     "serve",
     SETTINGS,
-    argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)"),
-    argument("--port", type=int, default=8642, help="port to listen on (default: 8642)"),
-    argument("--token-file", type=Path, metavar="FILE", help="read the token from this file"),
-    argument(
-        "--allow-host", action="append", default=[], metavar="NAME", help="accept this host name (repeatable)"
-    ),
-    argument("--prefix", default="", metavar="/PATH", help="path of this server behind a proxy"),
-    flag("--read-only", help="show everything, change nothing"),
-    flag("--open", help="open the page in a browser"),
+    argument("--host", "ADDRESS", "address to listen on (default: 127.0.0.1)", default="127.0.0.1"),
+    argument("--port", "PORT", "port to listen on (default: 8642)", type=int, default=8642),
+    argument("--token-file", "FILE", "read the token from this file", type=Path),
+    repeated("--allow-host", "NAME", "accept this host name (repeatable)"),
+    argument("--prefix", "/PATH", "path of this server behind a proxy", default=""),
+    flag("--read-only", "show everything, change nothing"),
+    flag("--open", "open the page in a browser"),
 )
 def serve(options: argparse.Namespace, config: Config) -> int:
     """Show the sessions in a browser, to read, listen, correct and search.
@@ -39,17 +56,6 @@ def serve(options: argparse.Namespace, config: Config) -> int:
     Raises:
         UserError: other machines could connect without a token of their own, or the port is taken.
     """
-    import uvicorn  # noqa: PLC0415 -- half a second, as all below
-
-    from sessionscribe.web import security  # noqa: PLC0415
-    from sessionscribe.web.app import create_app  # noqa: PLC0415
-    from sessionscribe.web.archive import Archive  # noqa: PLC0415
-    from sessionscribe.web.edits import Editor  # noqa: PLC0415
-    from sessionscribe.web.exports import Exports  # noqa: PLC0415
-    from sessionscribe.web.runs import Runs  # noqa: PLC0415
-    from sessionscribe.web.search import Index  # noqa: PLC0415
-    from sessionscribe.web.site import Site  # noqa: PLC0415
-
     if options.host not in ("127.0.0.1", "::1", "localhost") and not (
         options.token_file and options.allow_host
     ):

@@ -20,10 +20,8 @@ from sessionscribe.runners.usage_log import USAGE_LOG
 @command(
     "status",
     *(SETTINGS, SESSIONS, JSON),
-    flag("--cost", help="show what remote machines have cost"),
-    argument(
-        "--from", dest="place", metavar="PLACE", help="progress of a run elsewhere that saves to this place"
-    ),
+    flag("--cost", "show what remote machines have cost"),
+    argument("--from", "PLACE", "progress of a run elsewhere that saves to this place", dest="place"),
 )
 def show(options: argparse.Namespace, config: Config) -> int:
     """Show the state of every session."""

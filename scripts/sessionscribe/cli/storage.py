@@ -22,7 +22,7 @@ ROOT = Path()
 @command(
     "find",
     *(SETTINGS, JSON),
-    argument("places", nargs="*", metavar="SOURCE", help="default: where known recordings are"),
+    argument("places", "SOURCE", "default: where known recordings are", nargs="*"),
 )
 def find(options: argparse.Namespace, config: Config) -> int:
     """Compare recordings with the manifest: new, moved, missing, unfinished, failed, orphaned."""
@@ -50,8 +50,8 @@ def find(options: argparse.Namespace, config: Config) -> int:
 @command(
     "upload",
     *(SETTINGS, SESSIONS),
-    argument("--to", metavar="PLACE", help="`beside` (next to each recording), or a folder"),
-    flag("--delete", help="delete uploads that no longer exist here"),
+    argument("--to", "PLACE", "`beside` (next to each recording), or a folder"),
+    flag("--delete", "delete uploads that no longer exist here"),
 )
 def upload(options: argparse.Namespace, config: Config) -> int:
     """Upload finished files to where the recordings are, or elsewhere."""

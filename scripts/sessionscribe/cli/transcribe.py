@@ -42,15 +42,15 @@ WRITTEN = Path("written.json")
 @command(
     "transcribe",
     *(SETTINGS, add.SPEECH, DRY_RUN),
-    argument("files", nargs="+", metavar="FILE", help="a recording: audio or video"),
-    argument("--to", type=Path, metavar="FOLDER", help="output folder (default: one per file)"),
-    argument("--model", help="speech model: a name, such as base, or a folder"),
+    argument("files", "FILE", "a recording: audio or video", nargs="+"),
+    argument("--to", "FOLDER", "output folder (default: one per file)", type=Path),
+    argument("--model", "MODEL", "speech model: a name, such as base, or a folder"),
     argument(
         "--format",
+        "FORMAT",
+        "srt, txt, docx … (repeatable; default: the configured formats and html)",
         action="append",
         choices=get_args(Format),
-        metavar="FORMAT",
-        help="srt, txt, docx … (repeatable; default: the configured formats and html)",
     ),
 )
 def transcribe(options: argparse.Namespace) -> int:

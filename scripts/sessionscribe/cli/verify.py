@@ -11,7 +11,7 @@ from sessionscribe.planning.plan import Plan
 from sessionscribe.planning.verify import verify as differing
 
 
-@command("verify", SETTINGS, SESSIONS, flag("--quick", help="compare sizes, not content"))
+@command("verify", SETTINGS, SESSIONS, flag("--quick", "compare sizes, not content"))
 def verify(options: argparse.Namespace, config: Config) -> int:
     """Compare files with their records, and set aside those that differ, to be made again.
 

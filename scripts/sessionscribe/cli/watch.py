@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from types import FrameType
 
+from sessionscribe.batch import report
 from sessionscribe.batch.watch import Watcher, explain, poll_s
 from sessionscribe.cli import add
 from sessionscribe.cli.options import SETTINGS, argument, command, flag, passed_on
@@ -26,10 +27,10 @@ LATER_S = 300.0
 @command(
     "watch",
     SETTINGS,
-    argument("folders", nargs="*", metavar="FOLDER", help="watch these instead"),
-    flag("--once", help="check once, and again when files have settled"),
-    flag("--no-run", help="only add, do not run"),
-    argument("--explain", metavar="FILE", help="only show what the rules say about a file"),
+    argument("folders", "FOLDER", "watch these instead", nargs="*"),
+    flag("--once", "check once, and again when files have settled"),
+    flag("--no-run", "only add, do not run"),
+    argument("--explain", "FILE", "only show what the rules say about a file"),
 )
 def watch(options: argparse.Namespace, config: Config) -> int:
     """Add recordings that arrive in folders (`watch.folders`) and run a batch when no more come.
@@ -89,8 +90,6 @@ def _watch(watcher: Watcher, folders: Sequence[WatchFolder], batch: Sequence[str
 
 def _was_put_off(code: int) -> bool:
     """Return whether a batch did nothing because another one or a recording was in progress."""
-    from sessionscribe.batch import report  # noqa: PLC0415 -- of no use to the other commands
-
     last = next(report.newest_first(), None)
     return code == BUSY or (last is not None and last.status == "locked")
 
