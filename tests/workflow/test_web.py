@@ -218,7 +218,7 @@ def test_batches_are_shown_by_month(client: Client) -> None:
     assert found["sums"]["notSeenToStop"] == 1
     _, _, content = client.ask("GET", "/history?month=2026-11")
     page = re.sub(r"<[^>]+>", " ", content.decode())
-    not_stopped, escaped = "1 machine could not be seen to stop", "&lt;b&gt;out of memory"
+    not_stopped, escaped = "1 machine may still be running", "&lt;b&gt;out of memory"
     for part in (not_stopped, "2 (25.0 %)", "0.50 0.2500 USD", escaped):
         assert re.search(re.escape(part).replace(r"\ ", r"\s+"), page), part
     assert client.get("/api/reports?month=2026-10")["sums"]["batches"] == 1
