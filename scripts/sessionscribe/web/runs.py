@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
@@ -13,13 +12,9 @@ from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-import psutil
-
-from sessionscribe.core.files import write_text
 from sessionscribe.jobs import workspace
 from sessionscribe.jobs.workspace import Owner
 
-NOTE = Path(".sessionscribe/serve-run.json")
 LOG = Path("logs/run/serve.log")
 TAIL_BYTES = 8000
 TELLING = re.compile(r" *\d+% |sessionscribe: |Stopped|Nothing to do|missing: ")
@@ -37,6 +32,7 @@ class Runs:
     def __init__(self, root: Path, options: Sequence[str]) -> None:
         self.root, self.options = root, list(options)
         self._starting = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
 
     def run(self, sessions: Iterable[str] = (), stage: str = "") -> bool:
         """Start a run of sessions (empty: all) up to a stage ("": all); return False if a run is active."""
@@ -54,7 +50,7 @@ class Runs:
             log = self.root / LOG
             log.parent.mkdir(parents=True, exist_ok=True)
             with log.open("wb") as out:
-                process = subprocess.Popen(
+                self._process = subprocess.Popen(
                     [sys.executable, "-m", "sessionscribe.cli.main", *arguments],
                     cwd=self.root,
                     stdin=subprocess.DEVNULL,
@@ -62,14 +58,12 @@ class Runs:
                     stderr=subprocess.STDOUT,
                     start_new_session=True,
                 )
-            note = {"pid": process.pid, "started": psutil.Process(process.pid).create_time()}
-            write_text(self.root / NOTE, json.dumps(note) + "\n")
             return True
 
     def stop(self) -> bool:
         """Interrupt the run on this machine, as Ctrl-C does; return False if there is none."""
-        own = self.current()
-        pids = [own] if own else [owner.pid for owner in self._others() if owner.is_here]
+        process = self.current()
+        pids = [process.pid] if process else [owner.pid for owner in self._others() if owner.is_here]
         for pid in pids:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGINT)
@@ -79,24 +73,14 @@ class Runs:
         """Return a line about the active run, whoever started it; "" if there is none."""
         if self.current():
             return self.last_line() or "starting"
-        return ", ".join(f"process {owner.pid} on {owner.host}, not started here" for owner in self._others())
+        return ", ".join(f"process {owner.pid} on {owner.host}" for owner in self._others())
 
     def _others(self) -> Collection[Owner]:
         return workspace.at_work(self.root / ".snakemake").values()
 
-    def current(self) -> int | None:
-        """Return the process ID of the active run that was started here."""
-        try:
-            note = json.loads((self.root / NOTE).read_bytes())
-            process = psutil.Process(note["pid"])
-            if process.create_time() != note["started"]:
-                return None
-            if process.status() == psutil.STATUS_ZOMBIE:
-                os.waitpid(process.pid, os.WNOHANG)
-                return None
-        except (OSError, ValueError, KeyError, psutil.Error):
-            return None
-        return process.pid
+    def current(self) -> subprocess.Popen[bytes] | None:
+        """Return the process of the active run, if this server started it."""
+        return self._process if self._process and self._process.poll() is None else None
 
     def last_line(self) -> str:
         """Return the progress of the last run, or its error."""
