@@ -40,12 +40,12 @@ def _everywhere(request: Request) -> dict[str, Any]:
     }
 
 
-def _length(hours: float) -> str:
+def _duration(hours: float) -> str:
     return str(timedelta(seconds=round(3600 * hours)))
 
 
 _environment = environment(Path(__file__).parent / "templates", Path(diff_report.__file__).parent)
-_environment.filters |= {"counted": counted, "money": costs.money, "length": _length}
+_environment.filters |= {"counted": counted, "money": costs.money, "duration": _duration}
 _templates = Jinja2Templates(env=_environment, context_processors=[_everywhere])
 page = _templates.TemplateResponse
 
